@@ -1,0 +1,36 @@
+/**
+ * Data keys are wrapped as age files (C2SP age-encryption.org/v1), for the operational recipient and for the offline
+ * recovery recipient at once: losing one of the two loses nothing, and any age tool can open them.
+ */
+import { Decrypter, Encrypter } from "age-encryption";
+import { DrError } from "../errors.ts";
+import type { KeyWrap } from "../ports.ts";
+
+export class AgeKeyWrap implements KeyWrap {
+  readonly #recipients: readonly string[];
+  readonly #identity: string;
+
+  constructor(keys: { readonly recipients: readonly string[]; readonly identity: string }) {
+    this.#recipients = keys.recipients;
+    this.#identity = keys.identity;
+  }
+
+  async wrap(secret: string): Promise<Uint8Array> {
+    const encrypter = new Encrypter();
+    for (const recipient of this.#recipients) encrypter.addRecipient(recipient);
+    return encrypter.encrypt(secret);
+  }
+
+  async unwrap(wrapped: Uint8Array): Promise<string> {
+    const decrypter = new Decrypter();
+    decrypter.addIdentity(this.#identity);
+    try {
+      return await decrypter.decrypt(wrapped, "text");
+    } catch (cause) {
+      throw new DrError("KEY_UNAVAILABLE", "this region's identity does not open a key of the repository", {
+        hint: "use the identity the repository was made for, or the offline recovery identity (`--identity-file`)",
+        cause,
+      });
+    }
+  }
+}

@@ -1,0 +1,382 @@
+/** `VectorDatabase` over Qdrant's REST API: every peer is asked by its own URL. */
+import { createHash } from "node:crypto";
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { QdrantClient } from "@qdrant/js-client-rest";
+import { z } from "zod";
+import type { SegmentManifest } from "../domain/segment-manifest.ts";
+import { DrError } from "../errors.ts";
+import type {
+  Alias,
+  CollectionDescription,
+  NearestQuery,
+  Optimizations,
+  PointId,
+  ShardPlacement,
+  StoredPoint,
+  VectorDatabase,
+} from "../ports.ts";
+
+/** A stream that brings nothing for so long is given up. */
+const idleTimeoutMs = 60_000;
+const requestTimeoutMs = 120_000;
+const idsPerPage = 5_000;
+
+const clusterSchema = z.object({
+  peer_id: z.number(),
+  local_shards: z.array(
+    z.object({ shard_id: z.number(), shard_key: z.union([z.string(), z.number()]).nullish(), state: z.string() }),
+  ),
+  remote_shards: z.array(z.object({ shard_id: z.number(), state: z.string() })),
+  shard_transfers: z.array(z.unknown()),
+});
+
+const telemetrySchema = z.object({
+  collections: z.object({
+    collections: z.array(
+      z.object({
+        id: z.string(),
+        shards: z
+          .array(
+            z.object({
+              id: z.number(),
+              local: z
+                .object({
+                  optimizations: z.object({
+                    log: z.array(z.object({ name: z.string(), start_at: z.string(), status: z.string() })).optional(),
+                  }),
+                })
+                .nullish(),
+            }),
+          )
+          .nullish(),
+      }),
+    ),
+  }),
+});
+
+export interface QdrantAddress {
+  readonly peers: readonly string[];
+  readonly apiKey: string;
+}
+
+export class Qdrant implements VectorDatabase {
+  readonly #address: QdrantAddress;
+  readonly #client: QdrantClient;
+
+  constructor(address: QdrantAddress) {
+    this.#address = address;
+    this.#client = new QdrantClient({
+      url: this.#firstPeer(),
+      apiKey: address.apiKey,
+      timeout: requestTimeoutMs,
+      checkCompatibility: false,
+    });
+  }
+
+  async version(): Promise<string> {
+    return z.object({ version: z.string() }).parse(await this.#getJson(this.#firstPeer(), "/")).version;
+  }
+
+  async collections(): Promise<string[]> {
+    const { collections } = await this.#call(() => this.#client.getCollections());
+    return collections.map(({ name }) => name).sort();
+  }
+
+  async describe(collection: string): Promise<CollectionDescription> {
+    const { config, payload_schema } = await this.#call(() => this.#client.getCollection(collection));
+    const payloadIndexes = Object.fromEntries(
+      Object.entries(payload_schema).flatMap(([field, index]) =>
+        index === undefined ? [] : [[field, index.params ?? index.data_type]],
+      ),
+    );
+    return { name: collection, config: { ...config }, payloadIndexes };
+  }
+
+  async aliases(): Promise<Alias[]> {
+    const { aliases } = await this.#call(() => this.#client.getAliases());
+    return aliases.map(({ alias_name, collection_name }) => ({ alias: alias_name, collection: collection_name }));
+  }
+
+  async shards(collection: string): Promise<ShardPlacement[]> {
+    const placements = new Map<number, ShardPlacement>();
+    const known = new Set<number>();
+    for (const peerUrl of this.#address.peers) {
+      const path = `/collections/${encodeURIComponent(collection)}/cluster`;
+      const cluster = clusterSchema.parse(await this.#getResult(peerUrl, path));
+      for (const shard of [...cluster.local_shards, ...cluster.remote_shards]) known.add(shard.shard_id);
+      for (const { shard_id, shard_key, state } of cluster.local_shards) {
+        if (state !== "Active" || placements.has(shard_id)) continue;
+        const key = shard_key === null || shard_key === undefined ? {} : { key: shard_key };
+        placements.set(shard_id, { id: shard_id, ...key, peer: cluster.peer_id, peerUrl });
+      }
+    }
+    const lacking = [...known].filter((shard) => !placements.has(shard));
+    if (lacking.length > 0) {
+      throw new DrError(
+        "QDRANT_REFUSED",
+        `${collection}: no Active replica of shard ${lacking.join(", ")} can be asked`,
+        {
+          hint: "list every peer in the region's `qdrant.peers`, and wait until transfers are over",
+        },
+      );
+    }
+    return [...placements.values()].sort((a, b) => a.id - b.id);
+  }
+
+  async count(collection: string): Promise<number> {
+    return (await this.#call(() => this.#client.count(collection, { exact: true }))).count;
+  }
+
+  async *ids(collection: string): AsyncGenerator<PointId> {
+    for (let offset: PointId | undefined, isFirst = true; isFirst || offset !== undefined; isFirst = false) {
+      const page = await this.#call(() =>
+        this.#client.scroll(collection, {
+          limit: idsPerPage,
+          with_payload: false,
+          with_vector: false,
+          ...(offset === undefined ? {} : { offset }),
+        }),
+      );
+      for (const { id } of page.points) yield id;
+      offset = (page.next_page_offset ?? undefined) as PointId | undefined;
+    }
+  }
+
+  async points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]> {
+    if (ids.length === 0) return [];
+    const found = await this.#call(() =>
+      this.#client.retrieve(collection, { ids: [...ids], with_payload: true, with_vector: true }),
+    );
+    return found.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: vector ?? {} }));
+  }
+
+  async sample(collection: string, count: number): Promise<StoredPoint[]> {
+    const { points } = await this.#call(() =>
+      this.#client.query(collection, {
+        query: { sample: "random" },
+        limit: count,
+        with_payload: true,
+        with_vector: true,
+      }),
+    );
+    return points.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: vector ?? {} }));
+  }
+
+  async nearest(collection: string, query: NearestQuery): Promise<{ id: PointId; score: number }[]> {
+    const { points } = await this.#call(() =>
+      this.#client.query(collection, {
+        query: query.vector as number[],
+        limit: query.limit,
+        params: { exact: true },
+        ...(query.using === undefined ? {} : { using: query.using }),
+      }),
+    );
+    return points.map(({ id, score }) => ({ id, score }));
+  }
+
+  async optimizations(collection: string, shard: ShardPlacement): Promise<Optimizations | undefined> {
+    const telemetry = telemetrySchema.parse(await this.#getResult(shard.peerUrl, "/telemetry?details_level=10"));
+    const log = telemetry.collections.collections
+      .find(({ id }) => id === collection)
+      ?.shards?.find(({ id }) => id === shard.id)?.local?.optimizations.log;
+    if (log === undefined) return undefined;
+    return {
+      running: log.filter(({ status }) => status === "optimizing").length,
+      begun: log.map(({ name, start_at }) => `${name}@${start_at}`),
+    };
+  }
+
+  async captureShard(
+    collection: string,
+    shard: ShardPlacement,
+    base: SegmentManifest,
+    signal?: AbortSignal,
+  ): Promise<Readable | undefined> {
+    const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshot/partial/create`;
+    const answer = await this.#stream(shard.peerUrl, path, {
+      contentType: "application/json",
+      body: Readable.from([JSON.stringify(base)]),
+      signal,
+    });
+    if (answer.statusCode === 304) {
+      answer.resume();
+      return undefined;
+    }
+    await refuseUnlessOk(answer, `capture of ${collection} shard ${shard.id}`);
+    return answer;
+  }
+
+  async createCollection(collection: CollectionDescription): Promise<void> {
+    const { params, hnsw_config, optimizer_config, wal_config, quantization_config, strict_mode_config, metadata } =
+      collection.config as Record<string, object | undefined>;
+    const optional = { quantization_config, strict_mode_config, metadata };
+    await this.#call(() =>
+      this.#client.createCollection(collection.name, {
+        ...params,
+        hnsw_config,
+        optimizers_config: optimizer_config,
+        wal_config,
+        ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined && value !== null)),
+      } as Parameters<QdrantClient["createCollection"]>[1]),
+    );
+  }
+
+  async createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void> {
+    await this.#call(() =>
+      this.#client.createPayloadIndex(collection, {
+        field_name: field,
+        field_schema: definition as "keyword",
+        wait: true,
+      }),
+    );
+  }
+
+  async restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
+    const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshots/upload?priority=snapshot&wait=true`;
+    const boundary = `qdrant-dr-${createHash("sha256").update(`${collection}/${shard.id}`).digest("hex").slice(0, 32)}`;
+    const answer = await this.#stream(shard.peerUrl, path, {
+      contentType: `multipart/form-data; boundary=${boundary}`,
+      body: Readable.from(multipart(boundary, archive), { objectMode: false }),
+    });
+    await refuseUnlessOk(answer, `restore of ${collection} shard ${shard.id}`);
+    answer.resume();
+  }
+
+  async health(collection: string): Promise<string> {
+    const { status } = await this.#call(() => this.#client.getCollection(collection));
+    if (status !== "green") return status;
+    for (const peerUrl of this.#address.peers) {
+      const path = `/collections/${encodeURIComponent(collection)}/cluster`;
+      const cluster = clusterSchema.parse(await this.#getResult(peerUrl, path));
+      const states = [...cluster.local_shards, ...cluster.remote_shards].map(({ state }) => state);
+      const waiting = states.find((state) => state !== "Active");
+      if (waiting !== undefined) return waiting;
+      if (cluster.shard_transfers.length > 0) return "transferring";
+    }
+    return status;
+  }
+
+  async deleteCollection(collection: string): Promise<void> {
+    await this.#call(() => this.#client.deleteCollection(collection));
+  }
+
+  async createAlias({ alias, collection }: Alias): Promise<void> {
+    await this.#call(() =>
+      this.#client.updateCollectionAliases({
+        actions: [{ create_alias: { alias_name: alias, collection_name: collection } }],
+      }),
+    );
+  }
+
+  #firstPeer(): string {
+    const [first] = this.#address.peers;
+    if (first === undefined) throw new Error("a region has at least one peer");
+    return first;
+  }
+
+  async #getResult(peerUrl: string, path: string): Promise<unknown> {
+    return z.object({ result: z.unknown() }).parse(await this.#getJson(peerUrl, path)).result;
+  }
+
+  async #getJson(peerUrl: string, path: string): Promise<unknown> {
+    const answer = await this.#call(() =>
+      fetch(new URL(path, peerUrl), { headers: this.#headers(), signal: AbortSignal.timeout(requestTimeoutMs) }),
+    );
+    const text = await this.#call(() => answer.text());
+    if (!answer.ok) throw refused(answer.status, text, path);
+    return JSON.parse(text);
+  }
+
+  #headers(): Record<string, string> {
+    return { "api-key": this.#address.apiKey };
+  }
+
+  async #call<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw this.#translate(error);
+    }
+  }
+
+  #translate(error: unknown): unknown {
+    if (error instanceof DrError || !(error instanceof Error)) return error;
+    const { status, data } = error as { status?: number; data?: unknown };
+    if (typeof status === "number") return refused(status, JSON.stringify(data ?? error.message), "request", error);
+    const network = error.cause instanceof Error ? error.cause : error;
+    const reason = (network as NodeJS.ErrnoException).code ?? network.message;
+    return new DrError("UNREACHABLE", `Qdrant at ${this.#address.peers.join(", ")} does not answer (${reason})`, {
+      hint: "check that it runs and can be reached from here; `qdrant-dr status` shows every region",
+      cause: error,
+    });
+  }
+
+  /** Requests that stream for as long as they bring bytes: the client library would buffer them. */
+  async #stream(
+    peerUrl: string,
+    path: string,
+    { contentType, body, signal }: { contentType: string; body: Readable; signal?: AbortSignal | undefined },
+  ): Promise<IncomingMessage> {
+    const url = new URL(path, peerUrl);
+    const options: RequestOptions = {
+      method: "POST",
+      // Qdrant compresses the stream otherwise, at the price of a core.
+      headers: { ...this.#headers(), "content-type": contentType, "accept-encoding": "identity" },
+      timeout: idleTimeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    };
+    const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, options);
+    request.on("timeout", () => request.destroy(new Error(`no bytes for ${idleTimeoutMs / 1000} s`)));
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once("response", resolve);
+      request.once("error", reject);
+    });
+    try {
+      const [answer] = await Promise.all([
+        answered,
+        pipeline(body, request).catch((error: unknown) => answerOr(answered, error)),
+      ]);
+      return answer;
+    } catch (error) {
+      throw this.#translate(error);
+    }
+  }
+}
+
+/** A server that answers early closes its side; its answer says more than the broken pipe. */
+async function answerOr(answered: Promise<IncomingMessage>, error: unknown): Promise<void> {
+  const answer = await Promise.race([
+    answered.catch(() => undefined),
+    new Promise<undefined>((done) => setImmediate(() => done(undefined))),
+  ]);
+  if (answer === undefined) throw error;
+}
+
+async function* multipart(boundary: string, archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(
+    `--${boundary}\r\ncontent-disposition: form-data; name="snapshot"; filename="shard.snapshot"\r\ncontent-type: application/octet-stream\r\n\r\n`,
+  );
+  yield* archive;
+  yield Buffer.from(`\r\n--${boundary}--\r\n`);
+}
+
+async function refuseUnlessOk(answer: IncomingMessage, what: string): Promise<void> {
+  const status = answer.statusCode ?? 0;
+  if (status >= 200 && status < 300) return;
+  let text = "";
+  for await (const piece of answer) text += String(piece);
+  throw refused(status, text, what);
+}
+
+function refused(status: number, text: string, what: string, cause?: unknown): DrError {
+  if (status === 401 || status === 403) {
+    return new DrError("ACCESS_DENIED", `Qdrant refuses the API key (${status}) for ${what}`, {
+      hint: "check the key in the stack's outputs; capture needs rw on the collections, restore needs the full key",
+      cause,
+    });
+  }
+  return new DrError("QDRANT_REFUSED", `Qdrant answered ${status} for ${what}: ${text.slice(0, 300)}`, { cause });
+}

@@ -1,0 +1,49 @@
+/**
+ * Which region is active is decided by epoch records: create-only, numbered, kept in the control store of the region
+ * they promote (and told to the other one as well as possible). The configuration names only the initial role.
+ */
+import { z } from "zod";
+
+export const roles = ["active", "standby", "fenced"] as const;
+export type Role = (typeof roles)[number];
+
+export const epochRecordSchema = z.object({
+  epoch: z.number().int().positive(),
+  /** The region that is active from this epoch on. */
+  active: z.string(),
+  previous: z.string().optional(),
+  reason: z.enum(["initial", "planned", "unplanned"]),
+  /** The run that made it: only this run, or a continuation of it, may act in its name. */
+  run: z.string(),
+  /** The recovery point that the active region starts from. */
+  point: z.string().optional(),
+  at: z.iso.datetime(),
+});
+export type EpochRecord = z.infer<typeof epochRecordSchema>;
+
+export function newestEpoch(records: readonly EpochRecord[]): EpochRecord | undefined {
+  return records.reduce<EpochRecord | undefined>(
+    (newest, record) => (newest === undefined || record.epoch > newest.epoch ? record : newest),
+    undefined,
+  );
+}
+
+/** The role of a region under an epoch record. A region that was active before and is not now is fenced. */
+export function effectiveRole(region: string, record: EpochRecord): Role {
+  if (record.active === region) return "active";
+  return record.previous === region && record.reason !== "initial" ? "fenced" : "standby";
+}
+
+/**
+ * Whether a point was written by the region that was active at its time. Object stores cannot stop a deposed writer;
+ * readers can.
+ */
+export function isOfActiveRegion(
+  point: { readonly region: string; readonly epoch: number; readonly time: string },
+  records: readonly EpochRecord[],
+): boolean {
+  const own = records.find((record) => record.epoch === point.epoch);
+  if (own === undefined || own.active !== point.region) return false;
+  const next = records.find((record) => record.epoch === point.epoch + 1);
+  return next === undefined || Date.parse(point.time) <= Date.parse(next.at);
+}

@@ -1,0 +1,51 @@
+/**
+ * What a region is to the runtime: the outputs that every stack gives, whatever platform and store it declares. Workflows
+ * read nothing else about a region.
+ */
+import { z } from "zod";
+import { roles } from "./epoch.ts";
+
+const storeAddressSchema = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("s3"),
+    bucket: z.string().min(3),
+    region: z.string(),
+    /** Absent: AWS's own endpoint. */
+    endpoint: z.url().optional(),
+    /** Absent: the environment's credentials (a role). */
+    credentials: z.object({ accessKeyId: z.string(), secretAccessKey: z.string() }).optional(),
+  }),
+  z.object({ kind: z.literal("file"), folder: z.string() }),
+]);
+export type StoreAddress = z.infer<typeof storeAddressSchema>;
+
+export const regionSchema = z.object({
+  contract: z.literal(1),
+  region: z.string(),
+  /** As of the last `up`; the epoch records decide. */
+  role: z.enum(roles),
+  epoch: z.number().int().positive(),
+  qdrant: z.object({
+    /** One URL per peer, never a load balancer's. */
+    peers: z.array(z.url()).min(1),
+    apiKey: z.string(),
+  }),
+  repository: storeAddressSchema,
+  control: storeAddressSchema,
+  keys: z.object({
+    /** age recipients that every data key is wrapped for: the operational one and the offline recovery one. */
+    recipients: z.array(z.string().startsWith("age1")).min(2),
+    /** age identity that opens them in this region. */
+    identity: z.string().startsWith("AGE-SECRET-KEY-"),
+  }),
+  /** The public name that follows the active region. */
+  endpoint: z
+    .object({
+      url: z.url(),
+      clientKey: z.string(),
+      controlUrl: z.url(),
+      controlToken: z.string(),
+    })
+    .optional(),
+});
+export type Region = z.infer<typeof regionSchema>;

@@ -1,0 +1,42 @@
+/**
+ * Qdrant's own manifest of a shard: which files each segment has, in which version (lib/shard/src/snapshots/
+ * snapshot_manifest.rs, v1.16.3). The versions are counters of one server: they compare captures of one lineage and
+ * say nothing across lineages.
+ */
+import { z } from "zod";
+
+const segmentSchema = z.object({
+  segment_id: z.string(),
+  segment_version: z.number().int().nonnegative(),
+  file_versions: z.record(z.string(), z.number().int().nonnegative().nullable()),
+});
+
+export const segmentManifestSchema = z.record(z.string(), segmentSchema);
+export type SegmentManifest = z.infer<typeof segmentManifestSchema>;
+export type Segment = z.infer<typeof segmentSchema>;
+
+export function parseSegment(json: string): Segment {
+  return segmentSchema.parse(JSON.parse(json));
+}
+
+/** Files of a segment by their path in the shard's archive. Entries named `::…` are markers of 1.16, not files. */
+export function filesOfSegment(segment: Segment): string[] {
+  return Object.keys(segment.file_versions)
+    .filter((file) => !file.startsWith("::"))
+    .map((file) => `segments/${segment.segment_id}/files/${file}`);
+}
+
+/** Segments whose versions went down since `base`: proof that the server's history is another one. */
+export function segmentsThatWentBack(base: SegmentManifest, now: SegmentManifest): string[] {
+  return Object.entries(now)
+    .filter(([id, segment]) => {
+      const before = base[id];
+      if (before === undefined) return false;
+      if (segment.segment_version < before.segment_version) return true;
+      return Object.entries(segment.file_versions).some(([file, version]) => {
+        const versionBefore = before.file_versions[file];
+        return typeof version === "number" && typeof versionBefore === "number" && version < versionBefore;
+      });
+    })
+    .map(([id]) => id);
+}

@@ -1,0 +1,33 @@
+/** The only place that builds or reads object keys. `docs/store-format.md` describes what stands behind each. */
+
+export const storeLayout = {
+  repository: "repository.json",
+  packs: "packs/",
+  trees: "trees/",
+  points: "points/",
+  pack: (id: string) => `packs/${id.slice(0, 2)}/${id}`,
+  tree: (id: string) => `trees/${id.slice(0, 2)}/${id}`,
+  manifest: (pointId: string) => `points/${pointId}/manifest`,
+  attestation: (pointId: string, kind: string, id: string) => `points/${pointId}/attestations/${kind}-${id}`,
+} as const;
+
+/** Keys of the control store: small records outside the recovery points' retention. */
+export const controlLayout = {
+  epochs: "epochs/",
+  keys: "keys/",
+  epoch: (epoch: number) => `epochs/${String(epoch).padStart(10, "0")}.json`,
+  key: (keyId: string) => `keys/${keyId}.age`,
+  failover: (epoch: number) => `failovers/${String(epoch).padStart(10, "0")}/`,
+  failoverStep: (epoch: number, step: string, phase: "started" | "done", id: string) =>
+    `failovers/${String(epoch).padStart(10, "0")}/${step}.${phase}.${id}.json`,
+  restores: "restores/",
+  restore: (id: string) => `restores/${id}.started.json`,
+  restoreDone: (id: string) => `restores/${id}.done.json`,
+} as const;
+
+/** The point a key under `points/` belongs to, and what it is. */
+export function parsePointKey(key: string): { pointId: string; kind: "manifest" | "attestation" } | undefined {
+  const match = /^points\/([^/]+)\/(manifest|attestations\/.+)$/.exec(key);
+  if (match?.[1] === undefined) return undefined;
+  return { pointId: match[1], kind: match[2] === "manifest" ? "manifest" : "attestation" };
+}

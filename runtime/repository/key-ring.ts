@@ -1,0 +1,35 @@
+/** The data keys of a repository: wrapped in the control store, unwrapped in memory once each. */
+import { type DataKey, newKey, parseKey, serialiseKey } from "../domain/key.ts";
+import { controlLayout } from "../domain/store-layout.ts";
+import type { KeyWrap, ObjectStore } from "../ports.ts";
+
+export class KeyRing {
+  readonly #control: ObjectStore;
+  readonly #wrap: KeyWrap;
+  readonly #keys = new Map<string, Promise<DataKey>>();
+
+  constructor(control: ObjectStore, wrap: KeyWrap) {
+    this.#control = control;
+    this.#wrap = wrap;
+  }
+
+  /** Throws OBJECT_NOT_FOUND when the key is not in this control store, KEY_UNAVAILABLE when it does not open. */
+  key(id: string): Promise<DataKey> {
+    const known = this.#keys.get(id);
+    if (known !== undefined) return known;
+    const opened = this.#control
+      .get(controlLayout.key(id))
+      .then((wrapped) => this.#wrap.unwrap(wrapped))
+      .then(parseKey);
+    this.#keys.set(id, opened);
+    opened.catch(() => this.#keys.delete(id));
+    return opened;
+  }
+
+  /** A new key, readable from the store before it is used: nothing is ever sealed with a key that could be lost. */
+  async make(purpose: DataKey["purpose"]): Promise<DataKey> {
+    const key = newKey(purpose);
+    await this.#control.create(controlLayout.key(key.id), await this.#wrap.wrap(serialiseKey(key)));
+    return this.key(key.id);
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * A region's recovery points: sealed objects in its repository store, wrapped keys in its control store. Objects are only
+ * ever created. Order of writing: packs, trees, manifest; a manifest therefore never names what is not there.
+ */
+import { randomUUID } from "node:crypto";
+import type { DataKey } from "../domain/key.ts";
+import {
+  type RecoveryPoint,
+  type Repository,
+  recoveryPointSchema,
+  repositorySchema,
+} from "../domain/recovery-point.ts";
+import { nameOf, seal, unseal } from "../domain/sealing.ts";
+import { largestTree, type ShardTree, shardTreeSchema } from "../domain/shard-tree.ts";
+import { storeLayout } from "../domain/store-layout.ts";
+import { DrError, hasCode } from "../errors.ts";
+import type { KeyWrap, ObjectStore } from "../ports.ts";
+import { KeyRing } from "./key-ring.ts";
+import { type Catalog, readCatalog } from "./read-catalog.ts";
+
+const keyIdLength = 32;
+
+export interface RegionStores {
+  readonly repository: ObjectStore;
+  readonly control: ObjectStore;
+}
+
+export class OpenRepository {
+  readonly stores: RegionStores;
+  readonly keys: KeyRing;
+  readonly description: Repository;
+
+  private constructor(stores: RegionStores, keys: KeyRing, description: Repository) {
+    this.stores = stores;
+    this.keys = keys;
+    this.description = description;
+  }
+
+  /** Throws POINT_NOT_FOUND when the store holds no repository. */
+  static async open(stores: RegionStores, wrap: KeyWrap): Promise<OpenRepository> {
+    try {
+      const description = repositorySchema.parse(
+        JSON.parse(String(await stores.repository.get(storeLayout.repository))),
+      );
+      return new OpenRepository(stores, new KeyRing(stores.control, wrap), description);
+    } catch (error) {
+      if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
+      throw new DrError("POINT_NOT_FOUND", "the bucket holds no recovery points yet", {
+        hint: "take one with `qdrant-dr backup`, or bring them with `qdrant-dr copy`",
+        cause: error,
+      });
+    }
+  }
+
+  /** Opens the repository, or makes it where there is none. Two makers at once agree on the first. */
+  static async openOrCreate(stores: RegionStores, wrap: KeyWrap): Promise<OpenRepository> {
+    try {
+      return await OpenRepository.open(stores, wrap);
+    } catch (error) {
+      if (!hasCode(error, "POINT_NOT_FOUND")) throw error;
+    }
+    const key = await new KeyRing(stores.control, wrap).make("repository");
+    const description: Repository = { format: 1, id: randomUUID(), key: key.id };
+    await stores.repository.create(storeLayout.repository, Buffer.from(JSON.stringify(description)));
+    return OpenRepository.open(stores, wrap);
+  }
+
+  async createPoint(point: RecoveryPoint): Promise<void> {
+    const key = storeLayout.manifest(point.id);
+    const bytes = await this.#seal(
+      await this.keys.key(this.description.key),
+      this.#manifestName(point.id),
+      recoveryPointSchema.parse(point),
+    );
+    if ((await this.stores.repository.create(key, bytes)) === "exists") {
+      throw new DrError("STORE_REFUSED", `a recovery point ${point.id} exists already`, { hint: "run it again" });
+    }
+    await this.readPoint(point.id);
+  }
+
+  async readPoint(id: string): Promise<RecoveryPoint> {
+    const bytes = await this.stores.repository.get(storeLayout.manifest(id));
+    return recoveryPointSchema.parse(JSON.parse(String(await this.#unseal(this.#manifestName(id), bytes))));
+  }
+
+  /** Stores a tree under the keyed name of its content; the same content is stored once. */
+  async createTree(key: DataKey, tree: ShardTree): Promise<{ id: string; size: number }> {
+    const plain = Buffer.from(JSON.stringify(tree));
+    const id = nameOf(key, plain);
+    const bytes = Buffer.concat([Buffer.from(key.id), seal(key, treeName(id), plain)]);
+    const answer = await this.stores.repository.create(storeLayout.tree(id), bytes);
+    if (answer === "created") return { id, size: bytes.length };
+    return { id, size: (await this.stores.repository.get(storeLayout.tree(id))).length };
+  }
+
+  async readTree(id: string): Promise<ShardTree> {
+    const bytes = await this.stores.repository.get(storeLayout.tree(id));
+    return shardTreeSchema.parse(JSON.parse(String(await this.#unseal(treeName(id), bytes))));
+  }
+
+  catalog(): Promise<Catalog> {
+    return readCatalog(this);
+  }
+
+  #manifestName(pointId: string): string {
+    return `manifest ${this.description.id} ${pointId}`;
+  }
+
+  async #seal(key: DataKey, name: string, value: unknown): Promise<Buffer> {
+    return Buffer.concat([Buffer.from(key.id), seal(key, name, Buffer.from(JSON.stringify(value)))]);
+  }
+
+  async #unseal(name: string, bytes: Buffer): Promise<Buffer> {
+    const key = await this.keys.key(bytes.subarray(0, keyIdLength).toString("latin1"));
+    return unseal(key, name, bytes.subarray(keyIdLength), largestTree);
+  }
+}
+
+function treeName(id: string): string {
+  return `tree ${id}`;
+}

@@ -1,0 +1,48 @@
+/**
+ * Every restore into a region leaves a record in its control store before it changes anything, and another when it is
+ * done. The records break lineages (a restore makes Qdrant's version counters another server's), and tell which
+ * collections are half-made.
+ */
+import { z } from "zod";
+import { controlLayout } from "../domain/store-layout.ts";
+import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
+
+const restoreRecordSchema = z.object({
+  id: z.string(),
+  point: z.string(),
+  collections: z.array(z.string()),
+  at: z.iso.datetime(),
+});
+export type RestoreRecord = z.infer<typeof restoreRecordSchema>;
+
+export async function recordRestoreStart(control: ObjectStore, record: RestoreRecord): Promise<void> {
+  await control.create(controlLayout.restore(record.id), Buffer.from(JSON.stringify(record)));
+}
+
+export async function recordRestoreEnd(control: ObjectStore, record: RestoreRecord, at: Date): Promise<void> {
+  const bytes = Buffer.from(JSON.stringify({ ...record, at: at.toISOString() }));
+  await control.create(controlLayout.restoreDone(record.id), bytes);
+}
+
+/** Id of the newest restore into this region that was begun. */
+export async function newestRestore(control: ObjectStoreReader): Promise<string | undefined> {
+  const { begun } = await readRecords(control);
+  return begun.sort((a, b) => Date.parse(b.at) - Date.parse(a.at))[0]?.id;
+}
+
+/** Collections that a restore began to make and none finished: only these may be thrown away. */
+export async function unfinishedCollections(control: ObjectStoreReader): Promise<Set<string>> {
+  const { begun, done } = await readRecords(control);
+  return new Set(begun.filter(({ id }) => !done.has(id)).flatMap(({ collections }) => collections));
+}
+
+async function readRecords(control: ObjectStoreReader): Promise<{ begun: RestoreRecord[]; done: Set<string> }> {
+  const begun: RestoreRecord[] = [];
+  const done = new Set<string>();
+  for await (const { key } of control.list(controlLayout.restores)) {
+    const record = restoreRecordSchema.parse(JSON.parse(String(await control.get(key))));
+    if (key === controlLayout.restoreDone(record.id)) done.add(record.id);
+    else begun.push(record);
+  }
+  return { begun, done };
+}

@@ -1,0 +1,160 @@
+/** Captures a recovery point of a region: every collection, shard by shard, and commits it with one create-only write. */
+import { resolveLatestRestorable } from "../domain/catalog.ts";
+import { newestEpoch } from "../domain/epoch.ts";
+import { newId } from "../domain/identifier.ts";
+import type { DataKey } from "../domain/key.ts";
+import {
+  type CapturedCollection,
+  type CapturedShard,
+  type CaptureType,
+  isExact,
+  type RecoveryPoint,
+} from "../domain/recovery-point.ts";
+import { lineageOf } from "../domain/shard-tree.ts";
+import { checkSupported } from "../domain/version-rule.ts";
+import { DrError } from "../errors.ts";
+import type { Clock, Progress, VectorDatabase } from "../ports.ts";
+import type { OpenRepository } from "../repository/repository.ts";
+import { newestRestore } from "../repository/restore-records.ts";
+import { captureShard } from "./capture-shard.ts";
+import { observeCollection } from "./observe-collection.ts";
+
+/** How long an optimization is waited for, and how often a capture is tried before it is kept as not exact. */
+const patience = { quietMs: 60_000, attempts: 3 };
+
+export interface CaptureReport {
+  readonly point: string;
+  readonly type: CaptureType;
+  readonly time: string;
+  readonly collections: number;
+  readonly points: number;
+  readonly isExact: boolean;
+  readonly readBytes: number;
+  readonly storedBytes: number;
+  readonly seconds: number;
+}
+
+export interface CapturePointRequest {
+  readonly region: string;
+  readonly type: CaptureType;
+  readonly database: VectorDatabase;
+  readonly repository: OpenRepository;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly toolVersion: string;
+}
+
+export async function capturePoint(request: CapturePointRequest): Promise<CaptureReport> {
+  const { clock, database, progress, region, repository, toolVersion, type } = request;
+  const begun = clock.now();
+  const qdrantVersion = await database.version();
+  checkSupported(qdrantVersion);
+  const catalog = await repository.catalog();
+  const epoch = newestEpoch(catalog.epochs);
+  if (epoch?.active !== region) {
+    throw new DrError("ROLE_REFUSES", `${region} is not the active region: ${epoch?.active ?? "none"} is`, {
+      hint: "capture in the active region; points of another one would be ignored",
+    });
+  }
+  const base = resolveLatestRestorable(catalog.entries)?.point;
+  const restore = await newestRestore(repository.stores.control);
+  const collections: CapturedCollection[] = [];
+  let readBytes = 0;
+  let storedBytes = 0;
+  for (const name of await database.collections()) {
+    progress({ step: "capture", detail: name });
+    const description = await database.describe(name);
+    refuseCustomSharding(name, description.config);
+    const baseCollection = base?.collections.find((collection) => collection.name === name);
+    const key = await keyFor(repository, name, baseCollection);
+    const observation = await observeCollection(database, name, key);
+    const shards: CapturedShard[] = [];
+    for (const shard of await database.shards(name)) {
+      const baseTree = baseCollection?.shards.find(({ id }) => id === shard.id)?.tree;
+      const capture = await captureShard({
+        database,
+        repository,
+        key,
+        collection: name,
+        shard,
+        lineage: lineageOf({ region, epoch: epoch.epoch, peer: shard.peer, restore }),
+        ...(baseTree === undefined ? {} : { base: { ...baseTree, tree: await repository.readTree(baseTree.id) } }),
+        isFull: type === "full",
+        clock,
+        patience,
+      });
+      readBytes += capture.readBytes;
+      storedBytes += capture.storedBytes;
+      shards.push({
+        id: shard.id,
+        ...(shard.key === undefined ? {} : { key: shard.key }),
+        peer: shard.peer,
+        tree: capture.tree,
+        startedAt: capture.startedAt.toISOString(),
+        finishedAt: capture.finishedAt.toISOString(),
+        method: "partial-snapshot",
+        isExact: capture.isExact,
+      });
+    }
+    collections.push({
+      name,
+      key: key.id,
+      config: description.config as CapturedCollection["config"],
+      payloadIndexes: description.payloadIndexes as CapturedCollection["payloadIndexes"],
+      shards,
+      ...(await observation.confirm()),
+    });
+  }
+  const starts = collections.flatMap(({ shards }) => shards.map(({ startedAt }) => startedAt)).sort();
+  const point: RecoveryPoint = {
+    format: 1,
+    id: newId(begun),
+    type,
+    ...(base === undefined ? {} : { base: base.id }),
+    region,
+    epoch: epoch.epoch,
+    time: starts[0] ?? begun.toISOString(),
+    finishedAt: clock.now().toISOString(),
+    qdrantVersion,
+    toolVersion,
+    collections,
+    aliases: await database.aliases(),
+  };
+  await refuseAfterRestore(repository, restore);
+  await repository.createPoint(point);
+  return {
+    point: point.id,
+    type,
+    time: point.time,
+    collections: collections.length,
+    points: collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0),
+    isExact: isExact(point),
+    readBytes,
+    storedBytes,
+    seconds: (clock.now().getTime() - begun.getTime()) / 1000,
+  };
+}
+
+async function keyFor(
+  repository: OpenRepository,
+  collection: string,
+  base: CapturedCollection | undefined,
+): Promise<DataKey> {
+  return base === undefined ? repository.keys.make({ collection }) : repository.keys.key(base.key);
+}
+
+/** A restore into this region while it was captured mixes two histories in one point. */
+async function refuseAfterRestore(repository: OpenRepository, restore: string | undefined): Promise<void> {
+  if ((await newestRestore(repository.stores.control)) === restore) return;
+  throw new DrError("LINEAGE_BROKEN", "something was restored into this region during the capture", {
+    hint: "capture again when the restore is done",
+  });
+}
+
+function refuseCustomSharding(collection: string, config: Readonly<Record<string, unknown>>): void {
+  const { sharding_method } = (config["params"] ?? {}) as { sharding_method?: string };
+  if (sharding_method !== "custom") return;
+  throw new DrError("NOT_SUPPORTED", `${collection} has custom shard keys, which this version cannot restore`, {
+    hint: "keep another kind of backup of this collection until a release supports it",
+  });
+}

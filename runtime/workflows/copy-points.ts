@@ -1,0 +1,129 @@
+/**
+ * Brings recovery points into another region's bucket: packs, then trees, then the manifest; the keys first of all. What
+ * is there already is not sent again. A point counts as copied when the destination's own catalog calls it complete.
+ */
+import { createHash } from "node:crypto";
+import { objectsOf } from "../domain/catalog.ts";
+import type { RecoveryPoint } from "../domain/recovery-point.ts";
+import type { ShardTree } from "../domain/shard-tree.ts";
+import { controlLayout, storeLayout } from "../domain/store-layout.ts";
+import { DrError } from "../errors.ts";
+import type { KeyWrap, Progress } from "../ports.ts";
+import { OpenRepository, type RegionStores } from "../repository/repository.ts";
+
+const objectsAtOnce = 4;
+
+export interface CopyReport {
+  readonly copied: readonly string[];
+  /** Points of the source that are not complete there, and so cannot be copied. */
+  readonly skipped: readonly string[];
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+export async function copyPoints(
+  from: OpenRepository,
+  to: { readonly stores: RegionStores; readonly wrap: KeyWrap },
+  progress: Progress,
+): Promise<CopyReport> {
+  const destination = await openTwin(from, to);
+  const source = await from.catalog();
+  const there = new Map((await destination.catalog()).entries.map(({ id, state }) => [id, state]));
+  const copied: string[] = [];
+  const skipped: string[] = [];
+  let objects = 0;
+  let bytes = 0;
+  for (const { id, point, state } of source.entries) {
+    if (there.get(id) === "complete") continue;
+    if (state !== "complete" || point === undefined) {
+      skipped.push(id);
+      continue;
+    }
+    progress({ step: "copy", detail: id });
+    const present = (await destination.catalog()).inventory;
+    await copyKeys(from, destination, point);
+    const missing = [...objectsOf(point, await treesOf(from, point))].filter(
+      ([key, size]) => present.get(key) !== size,
+    );
+    // Packs come before trees, as their keys do.
+    for (const prefix of [storeLayout.packs, storeLayout.trees]) {
+      const keys = missing.filter(([key]) => key.startsWith(prefix)).map(([key]) => key);
+      bytes += await copyObjects(from, destination, keys);
+      objects += keys.length;
+    }
+    const manifest = storeLayout.manifest(id);
+    await destination.stores.repository.create(manifest, await from.stores.repository.get(manifest));
+    copied.push(id);
+  }
+  await confirm(destination, copied);
+  return { copied, skipped, objects, bytes };
+}
+
+/** The destination holds the same repository: same id, same keys. */
+async function openTwin(from: OpenRepository, to: { stores: RegionStores; wrap: KeyWrap }): Promise<OpenRepository> {
+  await copyKey(from, to.stores, from.description.key);
+  await to.stores.repository.create(storeLayout.repository, Buffer.from(JSON.stringify(from.description)));
+  const twin = await OpenRepository.open(to.stores, to.wrap);
+  if (twin.description.id === from.description.id) return twin;
+  throw new DrError("STORE_REFUSED", `the destination holds another repository (${twin.description.id})`, {
+    hint: "copy into an empty bucket, or into one that holds points of the same repository",
+  });
+}
+
+async function copyKeys(from: OpenRepository, to: OpenRepository, point: RecoveryPoint): Promise<void> {
+  for (const { key } of point.collections) {
+    await copyKey(from, to.stores, key);
+    await to.keys.key(key);
+  }
+}
+
+async function copyKey(from: OpenRepository, to: RegionStores, id: string): Promise<void> {
+  const key = controlLayout.key(id);
+  await to.control.create(key, await from.stores.control.get(key));
+}
+
+async function treesOf(repository: OpenRepository, point: RecoveryPoint): Promise<Map<string, ShardTree>> {
+  const trees = new Map<string, ShardTree>();
+  for (const { tree } of point.collections.flatMap(({ shards }) => shards)) {
+    trees.set(tree.id, await repository.readTree(tree.id));
+  }
+  return trees;
+}
+
+async function copyObjects(from: OpenRepository, to: OpenRepository, keys: readonly string[]): Promise<number> {
+  const queue = [...keys];
+  let bytes = 0;
+  const worker = async () => {
+    for (let key = queue.shift(); key !== undefined; key = queue.shift()) {
+      const object = await from.stores.repository.get(key);
+      checkPack(key, object);
+      await to.stores.repository.create(key, object);
+      bytes += object.length;
+    }
+  };
+  await Promise.all(Array.from({ length: objectsAtOnce }, worker));
+  return bytes;
+}
+
+function checkPack(key: string, bytes: Buffer): void {
+  if (!key.startsWith(storeLayout.packs)) return;
+  if (key === storeLayout.pack(createHash("sha256").update(bytes).digest("hex"))) return;
+  throw new DrError("OBJECT_CORRUPT", `${key} does not hold what its name says; it was not copied`, {
+    hint: "verify the point in both regions, and take a full capture",
+  });
+}
+
+async function confirm(destination: OpenRepository, copied: readonly string[]): Promise<void> {
+  const { entries } = await destination.catalog();
+  for (const id of copied) {
+    const entry = entries.find((candidate) => candidate.id === id);
+    if (entry?.state === "complete") continue;
+    throw new DrError(
+      "POINT_INCOMPLETE",
+      `${id} was copied and is ${entry?.state ?? "missing"}: ${entry?.reasons[0] ?? "no manifest"}`,
+      {
+        hint: "run `qdrant-dr copy` again",
+      },
+    );
+  }
+}

@@ -1,0 +1,107 @@
+/** Asks a collection what can be asked again elsewhere: counts, sampled points, and canary queries with their answers. */
+import type { DataKey } from "../domain/key.ts";
+import { digestPoint, isSameAnswer } from "../domain/point-digest.ts";
+import type { Canary, CapturedCollection } from "../domain/recovery-point.ts";
+import type { NearestQuery, StoredPoint, VectorDatabase } from "../ports.ts";
+
+const sampledPoints = 64;
+const canaryQueries = 5;
+const canaryAnswers = 10;
+
+export type Observation = Pick<CapturedCollection, "pointsBefore" | "pointsAfter" | "samples" | "canaries">;
+
+/**
+ * Observes before, and when the capture is done again; what did not change in between is a fact about the captured
+ * state, whatever was written meanwhile.
+ */
+export async function observeCollection(
+  database: VectorDatabase,
+  collection: string,
+  key: DataKey,
+): Promise<{ confirm(): Promise<Observation> }> {
+  const pointsBefore = await database.count(collection);
+  const sampled = pointsBefore === 0 ? [] : await database.sample(collection, sampledPoints);
+  const samples = sampled.map((point) => ({ id: point.id, digest: digestPoint(key, point) }));
+  const canaries = await askAll(database, collection, sampled.flatMap(queriesFor).slice(0, canaryQueries));
+  return {
+    async confirm() {
+      const again = await database.points(
+        collection,
+        samples.map(({ id }) => id),
+      );
+      const digests = new Map(again.map((point) => [point.id, digestPoint(key, point)]));
+      const answers = await askAll(
+        database,
+        collection,
+        canaries.map(({ query }) => query as unknown as NearestQuery),
+      );
+      return {
+        pointsBefore,
+        pointsAfter: await database.count(collection),
+        samples: samples.filter(({ id, digest }) => digests.get(id) === digest),
+        canaries: canaries.filter(({ answer }, rank) => isSameAnswer(answer, answers[rank]?.answer ?? [])),
+      };
+    },
+  };
+}
+
+/** What of an observation does not hold in `database`; empty when all of it does. */
+export async function compareWithObservation(
+  database: VectorDatabase,
+  {
+    name,
+    pointsAfter,
+    pointsBefore,
+    samples,
+    canaries,
+  }: Omit<CapturedCollection, "key" | "config" | "payloadIndexes" | "shards">,
+  key: DataKey,
+): Promise<string[]> {
+  const differences: string[] = [];
+  const count = await database.count(name);
+  const [least, most] = [Math.min(pointsBefore, pointsAfter), Math.max(pointsBefore, pointsAfter)];
+  if (count < least || count > most)
+    differences.push(`${name}: ${count} points where ${least} to ${most} were captured`);
+  const points = await database.points(
+    name,
+    samples.map(({ id }) => id),
+  );
+  const digests = new Map(points.map((point) => [point.id, digestPoint(key, point)]));
+  for (const { id, digest } of samples) {
+    const found = digests.get(id);
+    if (found !== digest) differences.push(`${name}: point ${id} ${found === undefined ? "is missing" : "differs"}`);
+  }
+  const answers = await askAll(
+    database,
+    name,
+    canaries.map(({ query }) => query as unknown as NearestQuery),
+  );
+  for (const [rank, { answer }] of canaries.entries()) {
+    if (!isSameAnswer(answer, answers[rank]?.answer ?? []))
+      differences.push(`${name}: canary query ${rank + 1} answers otherwise`);
+  }
+  return differences;
+}
+
+/** Every dense vector of a point is a question; other kinds are compared by the samples. */
+function queriesFor(point: StoredPoint): NearestQuery[] {
+  const vectors: [string | undefined, unknown][] = Array.isArray(point.vector)
+    ? [[undefined, point.vector]]
+    : Object.entries(point.vector as Record<string, unknown>);
+  return vectors
+    .filter(([, vector]) => Array.isArray(vector) && vector.every((value) => typeof value === "number"))
+    .map(([using, vector]) => ({ vector, limit: canaryAnswers, ...(using === undefined ? {} : { using }) }));
+}
+
+async function askAll(
+  database: VectorDatabase,
+  collection: string,
+  queries: readonly NearestQuery[],
+): Promise<Canary[]> {
+  return Promise.all(
+    queries.map(async (query) => ({
+      query: query as unknown as Canary["query"],
+      answer: await database.nearest(collection, query),
+    })),
+  );
+}

@@ -1,0 +1,71 @@
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { stderrProgress } from "./progress.mjs";
+
+/** Where the makers of the tools publish them. */
+const officialBases = {
+  nodejs: "https://nodejs.org/dist",
+  github: "https://github.com",
+  githubApi: "https://api.github.com",
+};
+
+/**
+ * @typedef {object} Context everything that the outside world decides, in one place
+ * @property {string} root the checkout of qdrant-dr
+ * @property {string} cacheDir
+ * @property {NodeJS.ProcessEnv} env
+ * @property {string} platform
+ * @property {Record<keyof typeof officialBases, string>} bases
+ * @property {{ execPath: string, version: string } | null} running the Node that runs this, which counts as being there
+ * @property {(event: import("./progress.mjs").ProgressEvent) => void} onProgress
+ *
+ * @typedef {Partial<Context>} SetupOptions
+ */
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {string}
+ */
+function defaultCacheDir(env) {
+  const own = env["QDRANT_DR_CACHE"];
+  if (own) return resolve(own);
+  return join(env["XDG_CACHE_HOME"] || join(env["HOME"] || homedir(), ".cache"), "qdrant-dr");
+}
+
+/**
+ * @param {SetupOptions} [options]
+ * @returns {Context}
+ */
+export function createContext(options = {}) {
+  const env = options.env ?? process.env;
+  return {
+    root: options.root ?? fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, ""),
+    cacheDir: options.cacheDir ?? defaultCacheDir(env),
+    env,
+    platform: options.platform ?? `${process.platform}-${process.arch}`,
+    bases: options.bases ?? officialBases,
+    running:
+      options.running === undefined ? { execPath: process.execPath, version: process.versions.node } : options.running,
+    onProgress: options.onProgress ?? stderrProgress(),
+  };
+}
+
+/**
+ * @param {Context} context
+ * @returns {string}
+ */
+export function toolsDir(context) {
+  return join(context.cacheDir, "tools");
+}
+
+/**
+ * The environment with some directories first on PATH.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {readonly string[]} bins
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function withPath(env, bins) {
+  return { ...env, PATH: [...bins, env["PATH"] ?? ""].filter((entry) => entry !== "").join(":") };
+}

