@@ -1,0 +1,189 @@
+/**
+ * Restores a recovery point into a Qdrant that does not hold its collections: newest configuration and payload indexes
+ * first, then every shard to its owner, then waits until all is whole, compares, and sets the aliases last.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { newId } from "../domain/identifier.ts";
+import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../domain/recovery-point.ts";
+import { canonicalJson } from "../domain/point-digest.ts";
+import type { ShardTree } from "../domain/shard-tree.ts";
+import { type OutgoingEntry, writeSparseTar } from "../domain/sparse-tar.ts";
+import { checkRestorable } from "../domain/version-rule.ts";
+import { DrError } from "../errors.ts";
+import type { Clock, Progress, VectorDatabase } from "../ports.ts";
+import { readChunkList, readData, regionsOf } from "../repository/file-reader.ts";
+import type { OpenRepository } from "../repository/repository.ts";
+import { recordRestoreEnd, recordRestoreStart, unfinishedCollections } from "../repository/restore-records.ts";
+import { compareWithObservation } from "./observe-collection.ts";
+
+/** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
+const wholeWithinMs = 10 * 60_000;
+
+export interface RestoreReport {
+  readonly point: string;
+  readonly time: string;
+  readonly collections: number;
+  readonly points: number;
+  readonly seconds: number;
+}
+
+export interface RestoreRequest {
+  readonly repository: OpenRepository;
+  readonly point: RecoveryPoint;
+  readonly target: VectorDatabase;
+  /** Names of the collections wanted; all of the point's when left out. */
+  readonly only?: readonly string[];
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+export interface RestorePlan {
+  readonly collections: readonly CapturedCollection[];
+  /** Half-made by an earlier restore that did not end: thrown away first. */
+  readonly discard: readonly string[];
+}
+
+/** What a restore would do. Throws when it must not be done: nothing has been touched then. */
+export async function planRestore({ only, point, repository, target }: RestoreRequest): Promise<RestorePlan> {
+  checkRestorable(point.qdrantVersion, await target.version());
+  const unknown = (only ?? []).filter((name) => !point.collections.some((collection) => collection.name === name));
+  if (unknown.length > 0) {
+    const known = point.collections.map(({ name }) => name).join(", ");
+    throw new DrError("USAGE", `${unknown.join(", ")} is not in ${point.id}`, { hint: `it holds ${known}` });
+  }
+  const collections = point.collections.filter(({ name }) => only === undefined || only.includes(name));
+  const existing = new Set(await target.collections());
+  const taken = collections.map(({ name }) => name).filter((name) => existing.has(name));
+  const halfMade = await unfinishedCollections(repository.stores.control);
+  const live = taken.filter((name) => !halfMade.has(name));
+  if (live.length > 0) {
+    throw new DrError("TARGET_NOT_EMPTY", `the target has ${live.join(", ")} already; nothing was changed`, {
+      hint: "a restore never replaces what may be the only copy: restore into an empty Qdrant, or delete the collection yourself",
+    });
+  }
+  return { collections, discard: taken };
+}
+
+export async function restorePoint(request: RestoreRequest): Promise<RestoreReport> {
+  const { clock, point, progress, repository, target } = request;
+  const begun = clock.now();
+  const { collections, discard } = await planRestore(request);
+  const record = {
+    id: newId(begun),
+    point: point.id,
+    collections: collections.map(({ name }) => name),
+    at: begun.toISOString(),
+  };
+  await recordRestoreStart(repository.stores.control, record);
+  for (const name of discard) await target.deleteCollection(name);
+  for (const collection of collections) {
+    progress({ step: "restore", detail: collection.name });
+    await restoreCollection(request, collection);
+  }
+  for (const { name } of collections) await waitUntilWhole(request, name);
+  await setAliases(request, collections);
+  await recordRestoreEnd(repository.stores.control, record, clock.now());
+  const counts = await Promise.all(collections.map(({ name }) => target.count(name)));
+  return {
+    point: point.id,
+    time: point.time,
+    collections: collections.length,
+    points: counts.reduce((sum, count) => sum + count, 0),
+    seconds: (clock.now().getTime() - begun.getTime()) / 1000,
+  };
+}
+
+/** Compares a restored target with what the source answered at the capture. Throws VERIFICATION_FAILED. */
+export async function verifyRestored({ only, point, repository, target }: RestoreRequest): Promise<{ samples: number; canaries: number }> {
+  const differences: string[] = [];
+  let samples = 0;
+  let canaries = 0;
+  for (const collection of point.collections) {
+    if (only !== undefined && !only.includes(collection.name)) continue;
+    differences.push(...(await compareWithObservation(target, collection, await repository.keys.key(collection.key))));
+    samples += collection.samples.length;
+    canaries += collection.canaries.length;
+  }
+  if (differences.length === 0) return { samples, canaries };
+  const shown = differences.slice(0, 3).join("; ");
+  throw new DrError("VERIFICATION_FAILED", `${differences.length} things differ from ${point.id}: ${shown}`, {
+    hint: "do not serve from it: restore an earlier point, and quarantine this one",
+  });
+}
+
+async function restoreCollection(request: RestoreRequest, collection: CapturedCollection): Promise<void> {
+  const { repository, target } = request;
+  const description = {
+    name: collection.name,
+    config: collection.config as Record<string, unknown>,
+    payloadIndexes: collection.payloadIndexes,
+  };
+  await target.createCollection(description);
+  for (const [field, definition] of Object.entries(collection.payloadIndexes)) {
+    await target.createPayloadIndex(collection.name, field, definition);
+  }
+  const made = await target.describe(collection.name);
+  // The target's own definitions would win silently over the captured ones.
+  for (const part of ["params", "quantization_config"]) {
+    if (canonicalJson(made.config[part] ?? null) !== canonicalJson(description.config[part] ?? null)) {
+      throw new DrError("QDRANT_REFUSED", `${collection.name}: the target made it with another ${part} than captured`);
+    }
+  }
+  if (canonicalJson(made.payloadIndexes) !== canonicalJson(description.payloadIndexes)) {
+    throw new DrError("QDRANT_REFUSED", `${collection.name}: the target made other payload indexes than captured`);
+  }
+  const owners = new Map((await target.shards(collection.name)).map((shard) => [shard.id, shard]));
+  for (const shard of collection.shards) {
+    const owner = owners.get(shard.id);
+    if (owner === undefined || owners.size !== collection.shards.length) {
+      throw new DrError("QDRANT_REFUSED", `${collection.name}: the target's shards are not the captured ones`);
+    }
+    await target.restoreShard(collection.name, owner, archiveOf(repository, collection, shard));
+  }
+}
+
+async function* archiveOf(
+  repository: OpenRepository,
+  collection: CapturedCollection,
+  shard: CapturedShard,
+): AsyncGenerator<Uint8Array> {
+  const tree = await repository.readTree(shard.tree.id);
+  if (tree.collection !== collection.name || tree.shard !== shard.id) {
+    throw new DrError("OBJECT_CORRUPT", `${shard.tree.id} is of ${tree.collection} shard ${tree.shard}`);
+  }
+  yield* writeSparseTar(entriesOf(repository, tree));
+}
+
+async function* entriesOf(repository: OpenRepository, tree: ShardTree): AsyncGenerator<OutgoingEntry> {
+  // An empty write-ahead log: without any, Qdrant refuses the archive.
+  yield { path: "wal", type: "directory", size: 0, regions: [], content: nothing() };
+  for (const file of tree.files) {
+    const list = await readChunkList(repository, file);
+    yield { path: file.path, type: "file", size: file.size, regions: regionsOf(file, list), content: readData(repository, list) };
+  }
+}
+
+async function* nothing(): AsyncGenerator<never> {}
+
+async function waitUntilWhole({ clock, target }: RestoreRequest, collection: string): Promise<void> {
+  const deadline = clock.now().getTime() + wholeWithinMs;
+  for (;;) {
+    const health = await target.health(collection);
+    // Grey: whole, and optimizations wait for the next write.
+    if (health === "green" || health === "grey") return;
+    if (clock.now().getTime() > deadline) {
+      throw new DrError("VERIFICATION_FAILED", `${collection} is still ${health}`, {
+        hint: "look at Qdrant's log, then run the restore again",
+      });
+    }
+    await sleep(50);
+  }
+}
+
+async function setAliases({ point, target }: RestoreRequest, collections: readonly CapturedCollection[]): Promise<void> {
+  const restored = new Set(collections.map(({ name }) => name));
+  const present = new Set((await target.aliases()).map(({ alias }) => alias));
+  for (const alias of point.aliases) {
+    if (restored.has(alias.collection) && !present.has(alias.alias)) await target.createAlias(alias);
+  }
+}
