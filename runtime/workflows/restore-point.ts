@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { newId } from "../domain/identifier.ts";
-import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../domain/recovery-point.ts";
 import { canonicalJson } from "../domain/point-digest.ts";
+import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../domain/recovery-point.ts";
 import type { ShardTree } from "../domain/shard-tree.ts";
 import { type OutgoingEntry, writeSparseTar } from "../domain/sparse-tar.ts";
 import { checkRestorable } from "../domain/version-rule.ts";
@@ -94,7 +94,12 @@ export async function restorePoint(request: RestoreRequest): Promise<RestoreRepo
 }
 
 /** Compares a restored target with what the source answered at the capture. Throws VERIFICATION_FAILED. */
-export async function verifyRestored({ only, point, repository, target }: RestoreRequest): Promise<{ samples: number; canaries: number }> {
+export async function verifyRestored({
+  only,
+  point,
+  repository,
+  target,
+}: RestoreRequest): Promise<{ samples: number; canaries: number }> {
   const differences: string[] = [];
   let samples = 0;
   let canaries = 0;
@@ -159,7 +164,13 @@ async function* entriesOf(repository: OpenRepository, tree: ShardTree): AsyncGen
   yield { path: "wal", type: "directory", size: 0, regions: [], content: nothing() };
   for (const file of tree.files) {
     const list = await readChunkList(repository, file);
-    yield { path: file.path, type: "file", size: file.size, regions: regionsOf(file, list), content: readData(repository, list) };
+    yield {
+      path: file.path,
+      type: "file",
+      size: file.size,
+      regions: regionsOf(file, list),
+      content: readData(repository, list),
+    };
   }
 }
 
@@ -180,7 +191,10 @@ async function waitUntilWhole({ clock, target }: RestoreRequest, collection: str
   }
 }
 
-async function setAliases({ point, target }: RestoreRequest, collections: readonly CapturedCollection[]): Promise<void> {
+async function setAliases(
+  { point, target }: RestoreRequest,
+  collections: readonly CapturedCollection[],
+): Promise<void> {
   const restored = new Set(collections.map(({ name }) => name));
   const present = new Set((await target.aliases()).map(({ alias }) => alias));
   for (const alias of point.aliases) {

@@ -1,0 +1,183 @@
+import { fileURLToPath } from "node:url";
+import * as pulumi from "@pulumi/pulumi";
+import type { EpochRecord, Role } from "../runtime/domain/epoch.ts";
+import type { Region } from "../runtime/domain/region.ts";
+import type { ProcessesSecrets, ProcessesSettings } from "../runtime/domain/stack-settings.ts";
+import { Bucket } from "./embedded/bucket.ts";
+import { Process } from "./embedded/process.ts";
+import { Route } from "./embedded/route.ts";
+
+export interface ProcessesRegionArgs {
+  readonly settings: ProcessesSettings;
+  readonly secrets: pulumi.Output<ProcessesSecrets>;
+  /** The role by the epoch records, and the newest of them. */
+  readonly role: Role;
+  readonly epoch: EpochRecord;
+}
+
+/** How many ports the store takes, from its first one on. */
+export const storePorts = 8;
+const storeRegion = "us-east-1";
+const endpointProgram = fileURLToPath(new URL("../runtime/processes/endpoint.ts", import.meta.url));
+
+/**
+ * A region on this machine: a Qdrant with a key of its own, an S3 store with the repository's bucket, in one of the
+ * regions the public endpoint, and its route while this region is active.
+ */
+export class ProcessesRegion extends pulumi.ComponentResource {
+  /** What the runtime needs to know of the region. */
+  readonly outputs: pulumi.Output<Region>;
+
+  constructor(name: string, args: ProcessesRegionArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qdrant-dr:index:ProcessesRegion", name, {}, opts);
+    const { epoch, role, secrets, settings } = args;
+    const { endpoint, estate, folder, ports } = settings.processes;
+    const child = { parent: this };
+    const processOf = (what: string) => ({ estate, name: `${settings.region}-${what}`, folder: `${folder}/${what}` });
+    const qdrantUrl = `http://127.0.0.1:${ports.qdrant}`;
+    const endpointUrl = `http://127.0.0.1:${endpoint.port}`;
+    const repository = {
+      kind: "s3" as const,
+      bucket: `${settings.region}-repository`,
+      region: storeRegion,
+      endpoint: `http://127.0.0.1:${ports.store}`,
+      credentials: secrets.store,
+    };
+
+    new Process(
+      `${name}-qdrant`,
+      {
+        ...processOf("qdrant"),
+        command: "qdrant",
+        args: [],
+        env: qdrantEnvironment(settings, secrets),
+        ports: [ports.qdrant, ports.qdrantGrpc],
+        readyUrl: `${qdrantUrl}/readyz`,
+      },
+      child,
+    );
+    const store = new Process(
+      `${name}-store`,
+      {
+        ...processOf("store"),
+        command: "weed",
+        args: storeArguments(`${folder}/store`, ports.store),
+        env: { AWS_ACCESS_KEY_ID: secrets.store.accessKeyId, AWS_SECRET_ACCESS_KEY: secrets.store.secretAccessKey },
+        ports: Array.from({ length: storePorts }, (_, offset) => ports.store + offset),
+        readyUrl: `http://127.0.0.1:${ports.store}/healthz`,
+        leftovers: storeSockets(ports.store),
+      },
+      child,
+    );
+    new Bucket(`${name}-repository`, repository, { parent: this, dependsOn: [store] });
+    const endpointProcess = endpoint.runsHere
+      ? new Process(
+          `${name}-endpoint`,
+          {
+            ...processOf("endpoint"),
+            command: "node",
+            args: ["--disable-warning=ExperimentalWarning", endpointProgram],
+            env: endpointEnvironment(settings, secrets),
+            ports: [endpoint.port],
+            readyUrl: `${endpointUrl}/.qdrant-dr/health`,
+          },
+          child,
+        )
+      : undefined;
+    const control = { controlUrl: `${endpointUrl}/.qdrant-dr/route`, controlToken: secrets.controlToken };
+    if (role === "active") {
+      const dependsOn = endpointProcess === undefined ? [] : [endpointProcess];
+      new Route(
+        `${name}-route`,
+        { ...control, region: settings.region, epoch: epoch.epoch },
+        { parent: this, dependsOn },
+      );
+    }
+
+    this.outputs = pulumi.output({
+      contract: 1 as const,
+      region: settings.region,
+      role,
+      epoch: epoch.epoch,
+      qdrant: {
+        peers: [qdrantUrl],
+        apiKey: secrets.qdrantApiKeys.apply((keys) => keys[settings.region] ?? ""),
+      },
+      repository,
+      control: { kind: "file" as const, folder: settings.processes.control },
+      keys: { recipients: settings.processes.recipients, identity: secrets.identity },
+      endpoint: { url: endpointUrl, clientKey: secrets.clientKey, ...control },
+    });
+    this.registerOutputs({ outputs: this.outputs });
+  }
+}
+
+function qdrantEnvironment({ processes, region }: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>) {
+  return {
+    QDRANT__SERVICE__HOST: "127.0.0.1",
+    QDRANT__SERVICE__HTTP_PORT: String(processes.ports.qdrant),
+    QDRANT__SERVICE__GRPC_PORT: String(processes.ports.qdrantGrpc),
+    QDRANT__SERVICE__API_KEY: secrets.qdrantApiKeys.apply((keys) => keys[region] ?? ""),
+    QDRANT__STORAGE__STORAGE_PATH: `${processes.folder}/qdrant/storage`,
+    QDRANT__STORAGE__SNAPSHOTS_PATH: `${processes.folder}/qdrant/snapshots`,
+    QDRANT__TELEMETRY_DISABLED: "true",
+    QDRANT__LOG_LEVEL: "WARN",
+  };
+}
+
+function endpointEnvironment({ processes }: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>) {
+  const { endpoint, folder } = processes;
+  return {
+    QDRANT_DR_ENDPOINT_PORT: String(endpoint.port),
+    QDRANT_DR_ENDPOINT_CLIENT_KEY: secrets.clientKey,
+    QDRANT_DR_ENDPOINT_CONTROL_TOKEN: secrets.controlToken,
+    QDRANT_DR_ENDPOINT_STATE: `${folder}/endpoint/route.json`,
+    QDRANT_DR_ENDPOINT_UPSTREAMS: secrets.qdrantApiKeys.apply((keys) =>
+      JSON.stringify(
+        Object.fromEntries(
+          Object.entries(endpoint.upstreams).map(([region, url]) => [region, { url, apiKey: keys[region] ?? "" }]),
+        ),
+      ),
+    ),
+  };
+}
+
+function storeArguments(folder: string, first: number): string[] {
+  return [
+    "server",
+    `-dir=${folder}`,
+    "-ip=127.0.0.1",
+    "-ip.bind=127.0.0.1",
+    "-s3",
+    "-filer",
+    `-s3.port=${first}`,
+    `-s3.port.grpc=${first + 1}`,
+    `-master.port=${first + 2}`,
+    `-master.port.grpc=${first + 3}`,
+    `-volume.port=${first + 4}`,
+    `-volume.port.grpc=${first + 5}`,
+    `-filer.port=${first + 6}`,
+    `-filer.port.grpc=${first + 7}`,
+    "-s3.iam=false",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+    "-master.volumeSizeLimitMB=256",
+    "-master.electionTimeout=1s",
+    "-master.telemetry=false",
+    "-volume.max=0",
+    "-volume.preStopSeconds=0",
+  ];
+}
+
+/** SeaweedFS puts its local sockets into /tmp, whatever it is told. */
+export function storeSockets(first: number): string[] {
+  const socket = (what: string, port: number) => `/tmp/seaweedfs-${what}-${port}.sock`;
+  return [
+    socket("s3", first),
+    socket("s3-grpc", first + 1),
+    socket("master-grpc", first + 3),
+    socket("volume-grpc", first + 5),
+    socket("filer", first + 6),
+    socket("filer-grpc", first + 7),
+  ];
+}

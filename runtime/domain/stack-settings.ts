@@ -1,0 +1,118 @@
+/**
+ * The settings of a stack: one schema, parsed once, refused before any resource with the setting's name, what was given
+ * and what is allowed. `Pulumi.yaml` describes the same settings to people.
+ */
+import { z } from "zod";
+import { DrError } from "../errors.ts";
+
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
+const port = z.number().int().min(1024).max(65_528);
+const folder = z.string().startsWith("/", "an absolute path");
+
+const commonSchema = z.object({
+  /** Name of this region. */
+  region: name,
+  /** Name of the other region. */
+  peer: name,
+  /** The role before any failover; afterwards the epoch records decide. */
+  initialRole: z.enum(["active", "standby"]),
+  objectives: z
+    .object({
+      rtoMinutes: z
+        .number()
+        .positive()
+        .max(7 * 24 * 60),
+      rpoMinutes: z
+        .number()
+        .positive()
+        .max(7 * 24 * 60),
+    })
+    .default({ rtoMinutes: 30, rpoMinutes: 15 }),
+});
+
+const processesSchema = commonSchema.extend({
+  platform: z.literal("processes"),
+  store: z.literal("s3"),
+  processes: z.object({
+    /** The estate the processes belong to. */
+    estate: name,
+    /** The region's disk. */
+    folder,
+    /** Where epoch records and wrapped keys are; must exist before the first `up`. */
+    control: folder,
+    ports: z.object({
+      qdrant: port,
+      qdrantGrpc: port,
+      /** The first of eight that the store uses. */
+      store: port,
+    }),
+    endpoint: z.object({
+      port,
+      /** The stack that runs the endpoint's process: never the one that is expected to fail. */
+      runsHere: z.boolean(),
+      upstreams: z.record(name, z.url()),
+    }),
+    recipients: z.array(z.string().startsWith("age1")).min(2, "the operational and the offline recovery recipient"),
+  }),
+});
+
+const kubernetesSchema = commonSchema.extend({
+  platform: z.literal("kubernetes"),
+  store: z.enum(["aws", "s3"]),
+  kubernetes: z.object({
+    namespace: name,
+    /** kubeconfig context; the current one when left out. */
+    context: z.string().optional(),
+  }),
+});
+
+const stackSettingsSchema = z
+  .discriminatedUnion("platform", [processesSchema, kubernetesSchema])
+  .refine(({ peer, region }) => peer !== region, { path: ["peer"], message: "another region than `region`" });
+
+export type StackSettings = z.infer<typeof stackSettingsSchema>;
+export type ProcessesSettings = z.infer<typeof processesSchema>;
+
+/** Secrets of a region of processes: one secret setting of the stack. */
+export const processesSecretsSchema = z.object({
+  /** Every region's Qdrant has a key of its own. */
+  qdrantApiKeys: z.record(name, z.string().min(16)),
+  store: z.object({ accessKeyId: z.string().min(8), secretAccessKey: z.string().min(16) }),
+  clientKey: z.string().min(16),
+  controlToken: z.string().min(16),
+  identity: z.string().startsWith("AGE-SECRET-KEY-"),
+});
+export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
+
+/** The names under which settings are looked up; anything else in the stack's file is refused as a slip. */
+export const settingNames = [
+  "region",
+  "peer",
+  "initialRole",
+  "platform",
+  "store",
+  "objectives",
+  "processes",
+  "kubernetes",
+] as const;
+
+/** @throws SETTING_INVALID naming every setting that is wrong. */
+export function parseStackSettings(stack: string, given: Readonly<Record<string, unknown>>): StackSettings {
+  const result = stackSettingsSchema.safeParse(given);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => {
+    const path = issue.path.join(".");
+    return `${path || "settings"}: ${shown(valueAt(given, issue.path))} is not allowed (${issue.message})`;
+  });
+  throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
+    hint: `correct it in Pulumi.${stack}.yaml; Pulumi.yaml describes every setting`,
+  });
+}
+
+function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], given);
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? "nothing" : JSON.stringify(value);
+}
