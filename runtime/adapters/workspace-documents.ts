@@ -40,9 +40,13 @@ export async function readWorkspace(
   const code = await takeTurns(typescript, read, chunksOf, totalPoints - documents.length - symbols.length);
   const found = documents.length + symbols.length + code.length;
   if (found < totalPoints) {
-    throw new DrError("SETTING_INVALID", `${root} holds ${found} points in ${files.length} files; ${totalPoints} are wanted`, {
-      hint: "name a folder with more Markdown and TypeScript (after `npm install`, this repository has enough), or ask for fewer points",
-    });
+    throw new DrError(
+      "SETTING_INVALID",
+      `${root} holds ${found} points in ${files.length} files; ${totalPoints} are wanted`,
+      {
+        hint: "name a folder with more Markdown and TypeScript (after `npm install`, this repository has enough), or ask for fewer points",
+      },
+    );
   }
   return [collection("documents", documents), collection("symbols", symbols), collection("code", code)];
 }
@@ -72,32 +76,33 @@ function symbolDocuments({ path, package: packageName, text }: SourceDocument): 
   }));
 }
 
-/** Every file that may be read, by path within its folder; links are not followed, so that nothing comes twice. */
+/** Every file that may be read, in a fixed order; links are not followed, so that nothing comes twice. */
 async function sourceFiles(root: string): Promise<SourceFile[]> {
-  const files: SourceFile[] = [];
-  const walk = async (folder: string, packageName: string): Promise<void> => {
+  const walk = async (folder: string, packageName: string): Promise<SourceFile[]> => {
     const entries = await readdir(join(root, folder), { withFileTypes: true });
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-    for (const entry of entries) {
+    const found = entries.map((entry) => {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isDirectory() && !skippedFolders.has(entry.name)) await walk(path, packageOf(path) ?? packageName);
-      else if (entry.isFile() && /\.(?:md|ts)$/.test(entry.name)) files.push({ path, package: packageName });
-    }
+      if (entry.isDirectory() && !skippedFolders.has(entry.name)) return walk(path, packageOf(path) ?? packageName);
+      return entry.isFile() && /\.(?:md|ts)$/.test(entry.name) ? [{ path, package: packageName }] : [];
+    });
+    return (await Promise.all(found)).flat();
   };
   try {
-    await walk("", basename(root));
+    return await walk("", basename(root));
   } catch (error) {
     throw new DrError("SETTING_INVALID", `the workspace ${root} cannot be read (${(error as Error).message})`, {
       hint: "name a folder that exists and that you may read",
       cause: error,
     });
   }
-  return files;
 }
 
 /** The npm package whose folder this is. */
 function packageOf(folder: string): string | undefined {
-  const [name = "", scoped] = folder.slice(folder.lastIndexOf(`${packageFolder}/`) + packageFolder.length + 1).split("/");
+  const [name = "", scoped] = folder
+    .slice(folder.lastIndexOf(`${packageFolder}/`) + packageFolder.length + 1)
+    .split("/");
   const isPackage = folder.split("/").includes(packageFolder) && !folder.endsWith(packageFolder);
   if (!isPackage) return undefined;
   return name.startsWith("@") && scoped !== undefined ? `${name}/${scoped}` : name;

@@ -15,7 +15,13 @@ export class QdrantWorkspaceLoader implements WorkspaceLoader {
   constructor({ url, apiKey }: { readonly url: string; readonly apiKey: string }) {
     this.#url = url;
     this.#qdrant = new Qdrant({ peers: [url], apiKey });
-    this.#client = new QdrantClient({ url, apiKey, timeout: requestTimeoutMs, checkCompatibility: false });
+    this.#client = new QdrantClient({
+      url,
+      // Not as `apiKey`: the client library warns on the console about a key without TLS, which loopback is.
+      headers: { "api-key": apiKey },
+      timeout: requestTimeoutMs,
+      checkCompatibility: false,
+    });
   }
 
   createCollection(collection: CollectionDescription): Promise<void> {

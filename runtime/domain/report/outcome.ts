@@ -31,14 +31,15 @@ function verdict(name: ObjectiveVerdict["name"], seconds: number, objectiveSecon
   };
 }
 
-export function headline(result: PracticeResult): string {
+/** One sentence on the time, one on the data. */
+export function headline(result: PracticeResult): readonly string[] {
   const { lostWrites, acknowledgedWrites, rtoSeconds } = result;
   const lost = lostWrites === 0 ? "None" : formatCount(lostWrites);
   const verb = lostWrites <= 1 ? "was" : "were";
-  return (
-    `The primary region was killed; clients were served again after ${formatSeconds(rtoSeconds)}. ` +
-    `${lost} of ${formatCount(acknowledgedWrites)} acknowledged writes ${verb} lost.`
-  );
+  return [
+    `The primary region was killed; clients were served again after ${formatSeconds(rtoSeconds)}.`,
+    `${lost} of ${formatCount(acknowledgedWrites)} acknowledged writes ${verb} lost.`,
+  ];
 }
 
 /** Why this result must not be filed as a success; empty when it may. */

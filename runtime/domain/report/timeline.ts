@@ -12,10 +12,11 @@ interface Span {
   readonly to: number;
 }
 
-interface Mark {
-  readonly kind: "killed" | "served";
-  readonly at: number;
-  readonly text: string;
+/** What is marked on both axes, and what its labels count from. */
+interface Marks {
+  readonly killed: number;
+  readonly served: number;
+  readonly origin: number;
 }
 
 export function timeline(result: PracticeResult): Html {
@@ -23,17 +24,13 @@ export function timeline(result: PracticeResult): Html {
   const served = Date.parse(result.servedAt);
   const run = spanOf(result.steps, Date.parse(result.startedAt), served);
   const enlarged = spanOf(result.failover, killed, served);
-  const marks = (origin: number): readonly Mark[] => [
-    { kind: "killed", at: killed, text: `Primary killed, ${clock(killed - origin)}` },
-    { kind: "served", at: served, text: `First client served, ${clock(served - origin)}` },
-  ];
   const whole = result.steps.find(({ name }) => name === "failover")?.seconds ?? (enlarged.to - enlarged.from) / 1000;
   const firstRow = chartRows(result.steps.length);
   return html`<figure>
 <div class="timeline" role="img" aria-label="${summary(result, run)}">
-${chart("run", 1, result.steps, run, marks(run.from), (run.to - run.from) / 1000)}
+${chart("run", 1, result.steps, run, { killed, served, origin: run.from }, (run.to - run.from) / 1000)}
 ${lens(firstRow + 1, run, enlarged)}
-${chart("failover", firstRow + 2, result.failover, enlarged, marks(killed), whole)}
+${chart("failover", firstRow + 2, result.failover, enlarged, { killed, served, origin: killed }, whole)}
 </div>
 <figcaption>Above: the whole run, counted from its start. Below: the failover, counted from the kill. Shares are of the run
 and of the failover’s ${formatSeconds(whole)}; steps that run beside others make them add up to more than 100%.</figcaption>
@@ -68,18 +65,24 @@ function chart(
   row: number,
   steps: readonly PracticeStep[],
   span: Span,
-  marks: readonly Mark[],
+  marks: Marks,
   wholeSeconds: number,
 ): Html {
-  const [killed, served] = marks.map(({ at }) => position(at, span));
-  const outage = `left:${percent(killed ?? 0)};width:${percent((served ?? 0) - (killed ?? 0))}`;
-  return html`
+  const killed = position(marks.killed, span);
+  const served = position(marks.served, span);
+  const [killedAt, servedAt] = [marks.killed, marks.served].map((at) => clock(at - marks.origin));
+  return html`<div class="chart" style="--killed:${percent(killed)};--served:${percent(served)}">
+${flag("served", row, served, `First client served at ${servedAt ?? ""}`)}
+${flag("killed", row + 1, killed, `Primary killed at ${killedAt ?? ""}`)}
 ${steps.map((step, at) => bar(kind, row + 2 + at, step, span, wholeSeconds))}
-<div class="axis track" style="--row:${row + steps.length + 2}">${ticks(span)}</div>
-<div class="overlay" style="--row:${row};--rows:${steps.length + 2}">
-<i class="outage" style="${outage}"></i>
-${marks.map((mark) => drawMark(mark, span))}
+<span class="axis" style="--row:${row + steps.length + 2}">${ticks(span)}</span>
 </div>`;
+}
+
+/** The text stands where there is room: before a late mark, after an early one. */
+function flag(kind: "killed" | "served", row: number, at: number, text: string): Html {
+  const side = at > 0.4 ? `right:${percent(1 - at)}` : `left:${percent(at)}`;
+  return html`<span class="flag ${kind}" style="--row:${row}"><b style="${side}">${text}</b></span>`;
 }
 
 function bar(kind: string, row: number, step: PracticeStep, span: Span, wholeSeconds: number): Html {
@@ -93,17 +96,11 @@ function bar(kind: string, row: number, step: PracticeStep, span: Span, wholeSec
 <span class="share" style="--row:${row}">${formatShare(step.seconds, wholeSeconds)}</span>`;
 }
 
-/** The text stands where there is room: towards the start when the mark is late, towards the end when it is early. */
-function drawMark(mark: Mark, span: Span): Html {
-  const at = position(mark.at, span);
-  const side = at > 0.4 ? "before" : "after";
-  return html`<span class="mark ${mark.kind} ${side}" style="left:${percent(at)}"><b>${mark.text}</b></span>`;
-}
-
 function ticks(span: Span): readonly Html[] {
   const seconds = (span.to - span.from) / 1000;
   const step = tickSeconds(seconds);
-  const count = Math.floor(seconds / step);
+  // None at the very end: its label would reach beyond the page on a phone.
+  const count = Math.floor((0.96 * seconds) / step);
   return Array.from({ length: count + 1 }, (_, at) => {
     const label = formatSeconds(at * step, step < 1 ? 1 : 0);
     return html`<i class="tick" style="left:${percent((at * step) / seconds)}">${label}</i>`;

@@ -1,0 +1,229 @@
+/**
+ * Embedded estates: folders under one root, each with its two regions' disks, the stacks' settings and state, and a note
+ * of who owns it. What a killed owner leaves is swept by the next run; a kept estate has no owner and stays.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { storeSockets } from "../domain/seaweedfs.ts";
+import { DrError } from "../errors.ts";
+import { claimEpoch } from "../repository/epochs.ts";
+import { type EstateRegion, estateRegions, newEstateSettings } from "./estate-settings.ts";
+import { FileStore } from "./file-store.ts";
+import { killEstate } from "./local-process.ts";
+import { PulumiStacks, runPulumi } from "./pulumi-stacks.ts";
+
+const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
+/** Two Qdrants, two stores, and what a restore spools. */
+const neededBytes = 2 * 1024 ** 3;
+
+const noteSchema = z.object({
+  format: z.literal(1),
+  id: z.string(),
+  createdAt: z.iso.datetime(),
+  /** Absent: kept on purpose. */
+  owner: z.object({ pid: z.number(), startTicks: z.string() }).optional(),
+  storePorts: z.array(z.number()),
+});
+type Note = z.infer<typeof noteSchema>;
+
+export class EmbeddedEstate {
+  readonly id: string;
+  readonly folder: string;
+  readonly stacks: PulumiStacks;
+
+  private constructor(id: string) {
+    this.id = id;
+    this.folder = join(estatesRoot(), id);
+    this.stacks = new PulumiStacks({
+      folder: projectFolder,
+      env: this.#pulumiEnv(),
+      settingsFile: (stack) => join(this.folder, "settings", `Pulumi.${stack}.yaml`),
+    });
+  }
+
+  /** Makes folders, settings and empty stacks of a new estate; nothing runs yet. */
+  static async create(endpointPort?: number): Promise<EmbeddedEstate> {
+    await mkdir(estatesRoot(), { recursive: true, mode: 0o700 });
+    await refuseFullDisk(estatesRoot());
+    const estate = new EmbeddedEstate(`e${randomBytes(4).toString("hex")}`);
+    const disks = { primary: estate.disk("primary"), standby: estate.disk("standby") };
+    const { recoveryIdentity, secrets, stacks } = await newEstateSettings(estate.id, disks, endpointPort);
+    await mkdir(estate.folder, { mode: 0o700 });
+    await estate.#writeNote({
+      format: 1,
+      id: estate.id,
+      createdAt: new Date().toISOString(),
+      owner: { pid: process.pid, startTicks: await startTicksOf(process.pid) },
+      storePorts: estateRegions.map(
+        (region) => (stacks[region]["processes"] as { ports: { store: number } }).ports.store,
+      ),
+    });
+    for (const folder of ["settings", "state", "pulumi", ...estateRegions.map((region) => `${region}/control`)]) {
+      await mkdir(join(estate.folder, folder), { recursive: true, mode: 0o700 });
+    }
+    await estate.#writeSecret("passphrase", randomBytes(24).toString("hex"));
+    await estate.#writeSecret("recovery-identity.txt", `${recoveryIdentity}\n`);
+    await writeFile(join(estate.folder, "settings", "Pulumi.yaml"), "name: qdrant-dr\nruntime: nodejs\n");
+    await Promise.all(estateRegions.map((region) => estate.#makeStack(region, stacks[region], secrets)));
+    const at = new Date().toISOString();
+    for (const region of estateRegions) {
+      const control = new FileStore(join(estate.disk(region), "control"));
+      await claimEpoch(control, { epoch: 1, active: "primary", reason: "initial", run: estate.id, at });
+    }
+    return estate;
+  }
+
+  /** Opens a kept estate. */
+  static async open(id: string): Promise<EmbeddedEstate> {
+    const known = await listEstates();
+    if (known.some((note) => note.id === id)) return new EmbeddedEstate(id);
+    const kept = known.filter((note) => note.owner === undefined).map((note) => note.id);
+    throw new DrError("USAGE", `there is no estate ${id}`, {
+      hint: kept.length > 0 ? `kept ones: ${kept.join(", ")}` : "make one with `npm run quickstart -- --keep`",
+    });
+  }
+
+  disk(region: EstateRegion): string {
+    return join(this.folder, region);
+  }
+
+  /** The disaster: every process of the region is killed and its disk is removed, store and control store included. */
+  async destroyRegion(region: EstateRegion, names: readonly string[]): Promise<Date> {
+    const killedAt = new Date();
+    await killEstate(
+      this.id,
+      names.map((name) => `${region}-${name}`),
+    );
+    await rm(this.disk(region), { recursive: true, force: true });
+    return killedAt;
+  }
+
+  async keep(): Promise<void> {
+    const { owner: _owner, ...note } = await readNote(this.id);
+    await this.#writeNote(note);
+  }
+
+  remove(): Promise<void> {
+    return removeEstate(this.id);
+  }
+
+  #pulumiEnv(): Record<string, string> {
+    return {
+      PULUMI_BACKEND_URL: `file://${join(this.folder, "state")}`,
+      PULUMI_CONFIG_PASSPHRASE_FILE: join(this.folder, "passphrase"),
+      PULUMI_HOME: join(this.folder, "pulumi"),
+    };
+  }
+
+  async #makeStack(stack: EstateRegion, settings: Readonly<Record<string, unknown>>, secrets: unknown): Promise<void> {
+    const config = Object.fromEntries(Object.entries(settings).map(([name, value]) => [`qdrant-dr:${name}`, value]));
+    const cwd = join(this.folder, "settings");
+    await writeFile(join(cwd, `Pulumi.${stack}.yaml`), JSON.stringify({ config }), { mode: 0o600 });
+    const env = this.#pulumiEnv();
+    await runPulumi(["stack", "init", stack, "--no-select"], { cwd, env });
+    const args = ["config", "set", "secrets", "--secret", "--stack", stack];
+    await runPulumi(args, { cwd, env, input: JSON.stringify(secrets) });
+  }
+
+  #writeSecret(name: string, text: string): Promise<void> {
+    return writeFile(join(this.folder, name), text, { mode: 0o600 });
+  }
+
+  async #writeNote(note: Note): Promise<void> {
+    const path = notePath(this.id);
+    await writeFile(`${path}.new`, JSON.stringify(note), { mode: 0o600, flush: true });
+    await rename(`${path}.new`, path);
+  }
+}
+
+/** Removes what killed owners left behind; answers the ids of the estates that were removed. */
+export async function sweepEstates(): Promise<string[]> {
+  const swept: string[] = [];
+  for (const id of await estateFolders()) {
+    const note = await readNote(id).catch(() => undefined);
+    // No readable note: killed before it was written, so nothing ran yet.
+    const isOrphan = note === undefined || (note.owner !== undefined && !(await isOwnerAlive(note.owner)));
+    if (!isOrphan) continue;
+    await removeEstate(id);
+    swept.push(id);
+  }
+  return swept;
+}
+
+/** Ends and removes every kept estate; answers their ids. */
+export async function removeKeptEstates(): Promise<string[]> {
+  const kept = (await listEstates()).filter((note) => note.owner === undefined).map((note) => note.id);
+  for (const id of kept) await removeEstate(id);
+  return kept;
+}
+
+export async function listEstates(): Promise<Note[]> {
+  const notes = await Promise.all((await estateFolders()).map((id) => readNote(id).catch(() => undefined)));
+  return notes.filter((note) => note !== undefined);
+}
+
+export function estatesRoot(): string {
+  const state = process.env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state");
+  return process.env["QDRANT_DR_ESTATES"] ?? join(state, "qdrant-dr", "estates");
+}
+
+async function removeEstate(id: string): Promise<void> {
+  await killEstate(id);
+  const note = await readNote(id).catch(() => undefined);
+  for (const path of (note?.storePorts ?? []).flatMap(storeSockets)) await rm(path, { force: true });
+  // The note goes last: a removal that is killed can be found and ended by the next sweep.
+  for (const entry of await readdir(join(estatesRoot(), id))) {
+    if (entry !== "estate.json") await rm(join(estatesRoot(), id, entry), { recursive: true, force: true });
+  }
+  await rm(join(estatesRoot(), id), { recursive: true, force: true });
+}
+
+async function estateFolders(): Promise<string[]> {
+  try {
+    return await readdir(estatesRoot());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function notePath(id: string): string {
+  return join(estatesRoot(), id, "estate.json");
+}
+
+async function readNote(id: string): Promise<Note> {
+  return noteSchema.parse(JSON.parse(await readFile(notePath(id), "utf8")));
+}
+
+/** A PID alone can be another process by now: its start time tells. */
+async function isOwnerAlive(owner: { readonly pid: number; readonly startTicks: string }): Promise<boolean> {
+  try {
+    return (await startTicksOf(owner.pid)) === owner.startTicks;
+  } catch {
+    // No such process.
+    return false;
+  }
+}
+
+async function startTicksOf(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  // proc(5): starttime is field 22; the command in field 2 may hold spaces, so count from its closing parenthesis.
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+}
+
+async function refuseFullDisk(folder: string): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  if (bavail * bsize >= neededBytes) return;
+  const free = Math.round((bavail * bsize) / 1024 ** 2);
+  throw new DrError(
+    "DISK_FULL",
+    `${folder} has ${free} MiB free, and two regions need ${neededBytes / 1024 ** 2} MiB`,
+    {
+      hint: "free some space, or set QDRANT_DR_ESTATES to a folder on another disk",
+    },
+  );
+}

@@ -1,0 +1,181 @@
+/**
+ * The stacks of this project, through Pulumi's Automation API: the same program that an operator runs with `pulumi up`.
+ * Stacks are selected, never created: a slip in a name must not make a fresh region.
+ */
+import { spawn } from "node:child_process";
+import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
+import { type Region, regionSchema } from "../domain/region.ts";
+import { DrError } from "../errors.ts";
+import type { StackEvent, Stacks } from "../ports.ts";
+
+export interface PulumiProject {
+  /** Folder of Pulumi.yaml. */
+  readonly folder: string;
+  /** Beside the caller's environment: backend, passphrase file. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The stack's settings file, where it is not Pulumi.<stack>.yaml in the project's folder. */
+  readonly settingsFile?: (stack: string) => string;
+}
+
+const alwaysSet = { PULUMI_SKIP_UPDATE_CHECK: "true" };
+
+export class PulumiStacks implements Stacks {
+  readonly #project: PulumiProject;
+
+  constructor(project: PulumiProject) {
+    this.#project = project;
+  }
+
+  async region(stack: string): Promise<Region> {
+    const args = ["stack", "output", "region", "--json", "--show-secrets", "--stack", stack];
+    const text = await this.#run(stack, args);
+    const result = regionSchema.safeParse(JSON.parse(text));
+    if (result.success) return result.data;
+    throw new DrError("PULUMI_FAILED", `the outputs of stack ${stack} are not those of a region`, {
+      hint: `run \`pulumi up --stack ${stack}\` with this version`,
+      cause: result.error,
+    });
+  }
+
+  async up(stack: string, onEvent: (event: StackEvent) => void) {
+    const selected = await this.#select(stack);
+    const failures: string[] = [];
+    try {
+      const { summary } = await selected.up({
+        ...this.#settings(stack),
+        suppressProgress: true,
+        color: "never",
+        onEvent: (event) => tell(event, onEvent, failures),
+      });
+      if (summary.result !== "succeeded") throw new Error(`the update ${summary.result}`);
+      return { changes: { ...summary.resourceChanges } };
+    } catch (error) {
+      throw this.#translate(stack, "up", error, failures);
+    }
+  }
+
+  async refresh(stack: string): Promise<void> {
+    const selected = await this.#select(stack);
+    try {
+      await selected.refresh({ ...this.#settings(stack), suppressProgress: true, color: "never" });
+    } catch (error) {
+      throw this.#translate(stack, "refresh", error, []);
+    }
+  }
+
+  async destroy(stack: string): Promise<void> {
+    const selected = await this.#select(stack);
+    try {
+      await selected.destroy({ ...this.#settings(stack), suppressProgress: true, color: "never" });
+    } catch (error) {
+      throw this.#translate(stack, "destroy", error, []);
+    }
+  }
+
+  #settings(stack: string): { configFile?: string } {
+    const file = this.#project.settingsFile?.(stack);
+    return file === undefined ? {} : { configFile: file };
+  }
+
+  async #select(stack: string): Promise<Stack> {
+    // Loaded when it is needed: commands that only read outputs start in half the time without it.
+    const { LocalWorkspace } = await import("@pulumi/pulumi/automation/index.js");
+    try {
+      return await LocalWorkspace.selectStack(
+        { stackName: stack, workDir: this.#project.folder },
+        { envVars: { ...alwaysSet, ...this.#project.env }, pulumiCommand: await findCommand() },
+      );
+    } catch (error) {
+      throw this.#translate(stack, "select", error, []);
+    }
+  }
+
+  #run(stack: string, args: readonly string[]): Promise<string> {
+    return runPulumi(args, { cwd: this.#project.folder, env: this.#project.env }).catch((error: unknown) => {
+      throw this.#translate(stack, "output", error, []);
+    });
+  }
+
+  #translate(stack: string, what: string, error: unknown, failures: readonly string[]): DrError {
+    if (error instanceof DrError) return error;
+    const text = error instanceof Error ? error.message : String(error);
+    if (/no stack named/.test(text)) {
+      return new DrError("STACK_NOT_FOUND", `there is no stack ${stack} in this backend`, {
+        hint: "check the name with `pulumi stack ls`, and PULUMI_BACKEND_URL",
+      });
+    }
+    if (/currently locked by/.test(text)) {
+      return new DrError("PULUMI_FAILED", `stack ${stack} is locked by another update`, {
+        hint: `wait for it; if it was killed, \`pulumi cancel --stack ${stack}\` and run it again`,
+      });
+    }
+    const reasons = failures.length > 0 ? failures : errorLines(text);
+    return new DrError(
+      "PULUMI_FAILED",
+      `pulumi ${what} of stack ${stack} failed: ${reasons.join(" | ").slice(0, 600)}`,
+      {
+        hint: `run it again; \`pulumi ${what === "up" ? "up" : "stack"} --stack ${stack}\` shows all of it`,
+      },
+    );
+  }
+}
+
+/** Runs the CLI for what the Automation API lacks: secrets by standard input, one output by one call. */
+export async function runPulumi(
+  args: readonly string[],
+  {
+    cwd,
+    env,
+    input,
+  }: { readonly cwd: string; readonly env: Readonly<Record<string, string>>; readonly input?: string },
+): Promise<string> {
+  const child = spawn("pulumi", [...args, "--non-interactive"], {
+    cwd,
+    env: { ...process.env, ...alwaysSet, ...env },
+    stdio: "pipe",
+  });
+  child.stdin.end(input ?? "");
+  let output = "";
+  let errors = "";
+  child.stdout.on("data", (piece) => (output += String(piece)));
+  child.stderr.on("data", (piece) => (errors += String(piece)));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", (cause: NodeJS.ErrnoException) =>
+      reject(cause.code === "ENOENT" ? pulumiMissing(cause) : cause),
+    );
+    child.once("close", resolve);
+  });
+  if (code !== 0) throw new Error(errors.trim() || `pulumi ended with ${code}`);
+  return output;
+}
+
+async function findCommand(): Promise<PulumiCommand> {
+  const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
+  try {
+    return await PulumiCommand.get({ skipVersionCheck: true });
+  } catch (cause) {
+    throw pulumiMissing(cause);
+  }
+}
+
+function pulumiMissing(cause: unknown): DrError {
+  return new DrError("PART_MISSING", "the pulumi CLI is not on PATH", {
+    hint: "`qdrant-dr doctor` shows what is missing and how to get it",
+    cause,
+  });
+}
+
+function tell(event: EngineEvent, onEvent: (event: StackEvent) => void, failures: string[]): void {
+  const { diagnosticEvent, resOutputsEvent } = event;
+  if (diagnosticEvent?.severity === "error") failures.push(...errorLines(diagnosticEvent.message));
+  if (resOutputsEvent === undefined || resOutputsEvent.metadata.op === "same") return;
+  const { op, urn } = resOutputsEvent.metadata;
+  onEvent({ kind: "resource", text: `${op} ${urn.split("::").at(-1) ?? urn}` });
+}
+
+/** What a person needs of pulumi's output: its error lines, without the noise around them. */
+function errorLines(text: string): string[] {
+  const lines = text.split("\n").map((line) => line.replace(/^error: /, "").trim());
+  const telling = lines.filter((line) => line !== "" && !/^(update failed|resource .* failed|\s*at )/.test(line));
+  return telling.slice(0, 4);
+}

@@ -1,0 +1,88 @@
+/** A real Qdrant for a test: `qdrant` of PATH on free ports, with a folder of its own that `stop` removes. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const longestStartMs = 20_000;
+
+export class QdrantServer {
+  readonly url: string;
+  readonly apiKey = "test-key-of-a-qdrant-server";
+  readonly #folder = mkdtempSync(join(tmpdir(), "qdrant-dr-server-"));
+  readonly #ports: readonly [http: number, grpc: number];
+  #process: ChildProcess | undefined;
+
+  private constructor(ports: readonly [number, number]) {
+    this.#ports = ports;
+    this.url = `http://127.0.0.1:${ports[0]}`;
+  }
+
+  static async start(): Promise<QdrantServer> {
+    const server = new QdrantServer(await freePorts());
+    await server.restart();
+    return server;
+  }
+
+  /** Starts it again on the same ports and data; returns when it answers. */
+  async restart(): Promise<void> {
+    const [http, grpc] = this.#ports;
+    const child = spawn("qdrant", [], {
+      cwd: this.#folder,
+      stdio: "ignore",
+      env: {
+        PATH: process.env["PATH"],
+        QDRANT__LOG_LEVEL: "ERROR",
+        QDRANT__SERVICE__HOST: "127.0.0.1",
+        QDRANT__SERVICE__HTTP_PORT: String(http),
+        QDRANT__SERVICE__GRPC_PORT: String(grpc),
+        QDRANT__SERVICE__API_KEY: this.apiKey,
+        QDRANT__STORAGE__STORAGE_PATH: join(this.#folder, "storage"),
+        QDRANT__STORAGE__SNAPSHOTS_PATH: join(this.#folder, "snapshots"),
+        QDRANT__TELEMETRY_DISABLED: "true",
+      },
+    });
+    this.#process = child;
+    await once(child, "spawn");
+    const deadline = performance.now() + longestStartMs;
+    while (!(await this.#isReady())) {
+      if (child.exitCode !== null || performance.now() > deadline) throw new Error(`Qdrant at ${this.url} did not start`);
+      await sleep(50);
+    }
+  }
+
+  /** SIGKILL; returns when the process is dead. */
+  async kill(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    child.kill("SIGKILL");
+    await exit;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #isReady(): Promise<boolean> {
+    try {
+      return (await fetch(`${this.url}/readyz`)).ok;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** Both are held at once, so that they differ. */
+async function freePorts(): Promise<[number, number]> {
+  const holders = [createServer(), createServer()] as const;
+  for (const holder of holders) await once(holder.listen(0, "127.0.0.1"), "listening");
+  const [http, grpc] = holders.map((holder) => (holder.address() as AddressInfo).port);
+  for (const holder of holders) await once(holder.close(), "close");
+  return [http ?? 0, grpc ?? 0];
+}
