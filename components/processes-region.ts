@@ -96,6 +96,8 @@ export class ProcessesRegion extends pulumi.ComponentResource {
     this.outputs = pulumi.output({
       contract: 1 as const,
       region: settings.region,
+      peer: settings.peer,
+      objectives: settings.objectives,
       role,
       epoch: epoch.epoch,
       qdrant: {

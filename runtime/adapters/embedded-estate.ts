@@ -9,16 +9,20 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { storeSockets } from "../domain/seaweedfs.ts";
+import { type ProcessesSettings, settingNames } from "../domain/stack-settings.ts";
 import { DrError } from "../errors.ts";
 import { claimEpoch } from "../repository/epochs.ts";
 import { type EstateRegion, estateRegions, newEstateSettings } from "./estate-settings.ts";
 import { FileStore } from "./file-store.ts";
-import { killEstate } from "./local-process.ts";
+import { killEstate, markAs } from "./local-process.ts";
 import { PulumiStacks, runPulumi } from "./pulumi-stacks.ts";
 
 const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 /** Two Qdrants, two stores, and what a restore spools. */
 const neededBytes = 2 * 1024 ** 3;
+
+/** Folders that are being made, and by whom. */
+const newPrefix = ".new-";
 
 const noteSchema = z.object({
   format: z.literal(1),
@@ -52,16 +56,18 @@ export class EmbeddedEstate {
     const estate = new EmbeddedEstate(`e${randomBytes(4).toString("hex")}`);
     const disks = { primary: estate.disk("primary"), standby: estate.disk("standby") };
     const { recoveryIdentity, secrets, stacks } = await newEstateSettings(estate.id, disks, endpointPort);
-    await mkdir(estate.folder, { mode: 0o700 });
-    await estate.#writeNote({
+    const beside = join(estatesRoot(), `${newPrefix}${process.pid}-${estate.id}`);
+    await mkdir(beside, { mode: 0o700 });
+    const note: Note = {
       format: 1,
       id: estate.id,
       createdAt: new Date().toISOString(),
       owner: { pid: process.pid, startTicks: await startTicksOf(process.pid) },
-      storePorts: estateRegions.map(
-        (region) => (stacks[region]["processes"] as { ports: { store: number } }).ports.store,
-      ),
-    });
+      storePorts: estateRegions.map((region) => stacks[region].processes.ports.store),
+    };
+    // The folder appears with its note in it: whoever sweeps sees an owner.
+    await writeFile(join(beside, "estate.json"), JSON.stringify(note), { mode: 0o600 });
+    await rename(beside, estate.folder);
     for (const folder of ["settings", "state", "pulumi", ...estateRegions.map((region) => `${region}/control`)]) {
       await mkdir(join(estate.folder, folder), { recursive: true, mode: 0o700 });
     }
@@ -116,11 +122,18 @@ export class EmbeddedEstate {
       PULUMI_BACKEND_URL: `file://${join(this.folder, "state")}`,
       PULUMI_CONFIG_PASSPHRASE_FILE: join(this.folder, "passphrase"),
       PULUMI_HOME: join(this.folder, "pulumi"),
+      // Whatever an update has under way ends with the estate.
+      ...markAs({ estate: this.id, name: "pulumi" }),
     };
   }
 
-  async #makeStack(stack: EstateRegion, settings: Readonly<Record<string, unknown>>, secrets: unknown): Promise<void> {
-    const config = Object.fromEntries(Object.entries(settings).map(([name, value]) => [`qdrant-dr:${name}`, value]));
+  async #makeStack(stack: EstateRegion, settings: ProcessesSettings, secrets: unknown): Promise<void> {
+    const config = Object.fromEntries(
+      settingNames.map((name) => [
+        `qdrant-dr:${name}`,
+        (settings as Partial<Record<(typeof settingNames)[number], unknown>>)[name],
+      ]),
+    );
     const cwd = join(this.folder, "settings");
     await writeFile(join(cwd, `Pulumi.${stack}.yaml`), JSON.stringify({ config }), { mode: 0o600 });
     const env = this.#pulumiEnv();
@@ -144,14 +157,18 @@ export class EmbeddedEstate {
 export async function sweepEstates(): Promise<string[]> {
   const swept: string[] = [];
   for (const id of await estateFolders()) {
-    const note = await readNote(id).catch(() => undefined);
-    // No readable note: killed before it was written, so nothing ran yet.
-    const isOrphan = note === undefined || (note.owner !== undefined && !(await isOwnerAlive(note.owner)));
-    if (!isOrphan) continue;
+    if (!(await isOrphan(id))) continue;
     await removeEstate(id);
     swept.push(id);
   }
   return swept;
+}
+
+async function isOrphan(id: string): Promise<boolean> {
+  if (id.startsWith(newPrefix)) return !(await isAlive(Number(id.slice(newPrefix.length).split("-")[0])));
+  const note = await readNote(id).catch(() => undefined);
+  // A removal that was killed in its last step leaves a folder without a note.
+  return note === undefined || (note.owner !== undefined && !(await isOwnerAlive(note.owner)));
 }
 
 /** Ends and removes every kept estate; answers their ids. */
@@ -207,6 +224,13 @@ async function isOwnerAlive(owner: { readonly pid: number; readonly startTicks: 
     // No such process.
     return false;
   }
+}
+
+async function isAlive(pid: number): Promise<boolean> {
+  return startTicksOf(pid).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function startTicksOf(pid: number): Promise<string> {

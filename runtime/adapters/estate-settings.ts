@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { storePorts } from "../domain/seaweedfs.ts";
-import type { ProcessesSecrets } from "../domain/stack-settings.ts";
+import type { ProcessesSecrets, ProcessesSettings } from "../domain/stack-settings.ts";
 import { DrError } from "../errors.ts";
 
 export const estateRegions = ["primary", "standby"] as const;
@@ -14,7 +14,7 @@ const firstPort = 20_000;
 const lastPort = 31_000;
 
 export interface EstateSettings {
-  readonly stacks: Readonly<Record<EstateRegion, Readonly<Record<string, unknown>>>>;
+  readonly stacks: Readonly<Record<EstateRegion, ProcessesSettings>>;
   readonly secrets: ProcessesSecrets;
   /** The offline recovery identity: opens every key when everything else is lost. */
   readonly recoveryIdentity: string;
@@ -45,10 +45,11 @@ export async function newEstateSettings(
   const upstreams = Object.fromEntries(
     estateRegions.map((region) => [region, `http://127.0.0.1:${ports[region].qdrant}`]),
   );
-  const settingsOf = (region: EstateRegion) => ({
+  const settingsOf = (region: EstateRegion): ProcessesSettings => ({
     region,
     peer: region === "primary" ? "standby" : "primary",
     initialRole: region === "primary" ? "active" : "standby",
+    objectives: { rtoMinutes: 30, rpoMinutes: 15 },
     platform: "processes",
     store: "s3",
     processes: {

@@ -68,13 +68,20 @@ export async function stopProcess(
   for (const path of spec.leftovers ?? []) await rm(path, { force: true });
 }
 
-/** Ends every process of an estate at once, without grace. */
-export async function killEstate(estate: string, names?: readonly string[]): Promise<number> {
-  const found = (await markedProcesses()).filter(({ mark }) =>
-    names === undefined ? mark.startsWith(`${estate}/`) : names.some((name) => mark === `${estate}/${name}`),
-  );
-  await Promise.all(found.map(({ pid }) => endProcess(pid, "SIGKILL")));
-  return found.length;
+/** Ends processes of an estate at once, without grace: all, or those named. None is left when it returns. */
+export async function killEstate(estate: string, names?: readonly string[]): Promise<void> {
+  const isMeant = (mark: string) =>
+    names === undefined ? mark.startsWith(`${estate}/`) : names.some((name) => mark === markOf({ estate, name }));
+  for (;;) {
+    const found = (await markedProcesses()).filter(({ mark }) => isMeant(mark));
+    if (found.length === 0) return;
+    await Promise.all(found.map(({ pid }) => endProcess(pid, "SIGKILL")));
+  }
+}
+
+/** Environment that makes a program and all it starts part of an estate, so that `killEstate` finds them. */
+export function markAs({ estate, name }: Pick<ProcessSpec, "estate" | "name">): Record<string, string> {
+  return { [markName]: markOf({ estate, name }) };
 }
 
 function markOf({ estate, name }: Pick<ProcessSpec, "estate" | "name">): string {
@@ -99,7 +106,7 @@ async function launch(spec: ProcessSpec, digest: string): Promise<void> {
         PATH: process.env["PATH"],
         HOME: process.env["HOME"],
         ...spec.env,
-        [markName]: markOf(spec),
+        ...markAs(spec),
         [specName]: digest,
       },
     });

@@ -21,10 +21,14 @@ export type StoreAddress = z.infer<typeof storeAddressSchema>;
 
 export const regionSchema = z.object({
   contract: z.literal(1),
+  /** Its name, and its stack's. */
   region: z.string(),
+  /** The other region's name, and its stack's. */
+  peer: z.string(),
   /** As of the last `up`; the epoch records decide. */
   role: z.enum(roles),
   epoch: z.number().int().positive(),
+  objectives: z.object({ rtoMinutes: z.number().positive(), rpoMinutes: z.number().positive() }),
   qdrant: z.object({
     /** One URL per peer, never a load balancer's. */
     peers: z.array(z.url()).min(1),

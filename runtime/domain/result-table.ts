@@ -15,10 +15,11 @@ interface Cell {
 /** A row of cells, or a line across the table. */
 type Row = readonly Cell[] | "rule";
 
-const narrowest = 72;
+const narrowest = 80;
 const widest = 100;
 const gap = "  ";
 const minimalBar = 20;
+const longestName = 26;
 
 /** The report's path stays whole, also when that is wider: it is there to be copied. */
 export function resultTable(
@@ -56,7 +57,10 @@ function stepRows(result: PracticeResult, width: number): readonly Row[] {
   const row = (step: PracticeStep, branch: string): Row => [
     { text: cut(`${branch}${plain(step.title)}`, titleWidth) },
     { text: formatSeconds(step.seconds), align: "right" },
-    { text: bar(Date.parse(step.startedAt) - begun, 1000 * step.seconds, scale, barWidth), style: "dim" },
+    {
+      text: bar(Date.parse(step.startedAt) - begun, 1000 * step.seconds, scale, barWidth),
+      style: step.name === "disaster" ? "red" : "dim",
+    },
   ];
   const branches = result.failover.map((step, at) => row(step, at === result.failover.length - 1 ? "└ " : "├ "));
   return [
@@ -73,7 +77,7 @@ function stepRows(result: PracticeResult, width: number): readonly Row[] {
 function bar(start: number, duration: number, scale: number, width: number): string {
   const from = Math.min(width - 1, Math.max(0, Math.floor(start * scale)));
   const long = Math.min(width - from, Math.max(1, Math.round(duration * scale)));
-  return `${" ".repeat(from)}${"▬".repeat(long)}`;
+  return `${" ".repeat(from)}${"━".repeat(long)}`;
 }
 
 function figureRows(result: PracticeResult): readonly Row[] {
@@ -86,7 +90,7 @@ function figureRows(result: PracticeResult): readonly Row[] {
   return [
     ...objectiveVerdicts(result).map(({ name, seconds, isMet, distance }) =>
       figure(name, formatSeconds(seconds), {
-        text: `${isMet ? "✓" : "✗ missed:"} ${distance}`,
+        text: `${isMet ? "✓" : "✗"} ${distance}`,
         style: isMet ? "green" : "red",
       }),
     ),
@@ -102,17 +106,14 @@ function figureRows(result: PracticeResult): readonly Row[] {
 
 function collectionRows(result: PracticeResult): readonly Row[] {
   const counts = (name: string, numbers: readonly number[]): Row => [
-    { text: cut(plain(name), 32) },
+    { text: cut(plain(name), longestName) },
     ...numbers.map((number): Cell => ({ text: formatCount(number), align: "right" })),
   ];
   const heads = ["Points before", "After", "Acknowledged", "Lost"];
   const each = ({ name, pointsBefore, pointsAfter, acknowledgedWrites, lostIds }: PracticeCollection) =>
     counts(name, [pointsBefore, pointsAfter, acknowledgedWrites, lostIds.length]);
   return [
-    [
-      { text: "Collection", style: "dim" },
-      ...heads.map((text): Cell => ({ text, style: "dim", align: "right" })),
-    ],
+    [{ text: "Collection", style: "dim" }, ...heads.map((text): Cell => ({ text, style: "dim", align: "right" }))],
     "rule",
     ...result.collections.map(each),
     "rule",

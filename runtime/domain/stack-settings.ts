@@ -10,9 +10,9 @@ const port = z.number().int().min(1024).max(65_528);
 const folder = z.string().startsWith("/", "an absolute path");
 
 const commonSchema = z.object({
-  /** Name of this region. */
+  /** Name of this region: the stack's. */
   region: name,
-  /** Name of the other region. */
+  /** Name of the other region, and of its stack. */
   peer: name,
   /** The role before any failover; afterwards the epoch records decide. */
   initialRole: z.enum(["active", "standby"]),
@@ -68,7 +68,7 @@ const kubernetesSchema = commonSchema.extend({
 
 const stackSettingsSchema = z
   .discriminatedUnion("platform", [processesSchema, kubernetesSchema])
-  .refine(({ peer, region }) => peer !== region, { path: ["peer"], message: "another region than `region`" });
+  .refine(({ peer, region }) => peer !== region, { path: ["peer"], message: "another region than this one" });
 
 export type StackSettings = z.infer<typeof stackSettingsSchema>;
 export type ProcessesSettings = z.infer<typeof processesSchema>;
@@ -84,9 +84,8 @@ export const processesSecretsSchema = z.object({
 });
 export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
 
-/** The names under which settings are looked up; anything else in the stack's file is refused as a slip. */
+/** The names under which settings are looked up. */
 export const settingNames = [
-  "region",
   "peer",
   "initialRole",
   "platform",
@@ -98,7 +97,7 @@ export const settingNames = [
 
 /** @throws SETTING_INVALID naming every setting that is wrong. */
 export function parseStackSettings(stack: string, given: Readonly<Record<string, unknown>>): StackSettings {
-  const result = stackSettingsSchema.safeParse(given);
+  const result = stackSettingsSchema.safeParse({ ...given, region: stack });
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => {
     const path = issue.path.join(".");

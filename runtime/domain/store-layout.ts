@@ -18,8 +18,10 @@ export const controlLayout = {
   epoch: (epoch: number) => `epochs/${String(epoch).padStart(10, "0")}.json`,
   key: (keyId: string) => `keys/${keyId}.age`,
   failover: (epoch: number) => `failovers/${String(epoch).padStart(10, "0")}/`,
-  failoverStep: (epoch: number, step: string, phase: "started" | "done", id: string) =>
-    `failovers/${String(epoch).padStart(10, "0")}/${step}.${phase}.${id}.json`,
+  failoverStep: (epoch: number, step: string, phase: "started" | "done", run: string) =>
+    `failovers/${String(epoch).padStart(10, "0")}/${step}.${phase}.${run}.json`,
+  heartbeat: (epoch: number, run: string, beat: number) =>
+    `failovers/${String(epoch).padStart(10, "0")}/alive.${run}.${beat}.json`,
   restores: "restores/",
   restore: (id: string) => `restores/${id}.started.json`,
   restoreDone: (id: string) => `restores/${id}.done.json`,

@@ -61,17 +61,36 @@ export function practiceResult(changes: Partial<PracticeResult> = {}): PracticeR
       step("result", 56.9, 3.1, "Compare and report", "Every acknowledged write looked for by its id."),
     ],
     failover: [
-      step("assess", killed + 0.3, 0.9, "Assess the regions", "The primary does not answer; the newest verified point is chosen."),
+      step(
+        "assess",
+        killed + 0.3,
+        0.9,
+        "Assess the regions",
+        "The primary does not answer; the newest verified point is chosen.",
+      ),
       step("epoch", killed + 1.2, 0.05, "Open the next epoch", "Epoch 2 fences the old primary off."),
       step("restore", killed + 1.3, 4.1, "Restore the recovery point", "6 shards restored from the standby’s bucket."),
-      step("verify", killed + 5.4, 0.7, "Verify what was restored", "96 samples and 24 nearest-neighbour answers are the same."),
+      step(
+        "verify",
+        killed + 5.4,
+        0.7,
+        "Verify what was restored",
+        "96 samples and 24 nearest-neighbour answers are the same.",
+      ),
       step("traffic", killed + 6.1, 0.05, "Move the traffic", "The public name leads to the standby."),
       step("promote", killed + 1.3, 5.5, "Promote the stack", "Pulumi up, beside the other steps."),
     ],
     collections,
     points: [
       { id: full, type: "full", time: at(31.5), isExact: true, readBytes: 61_214_208, storedBytes: 41_802_113 },
-      { id: incremental, type: "incremental", time: at(40), isExact: false, readBytes: 9_810_944, storedBytes: 2_114_560 },
+      {
+        id: incremental,
+        type: "incremental",
+        time: at(40),
+        isExact: false,
+        readBytes: 9_810_944,
+        storedBytes: 2_114_560,
+      },
     ],
     restoredPoint: incremental,
     proofs: [
@@ -95,5 +114,21 @@ export function practiceResult(changes: Partial<PracticeResult> = {}): PracticeR
     versions: { "qdrant-dr": "0.1.0", Qdrant: "1.19.1", Pulumi: "3.270.0", SeaweedFS: "4.07", "Node.js": "24.21.0" },
     report: "/home/anna/qdrant-dr/.local/reports/2026-10-14T12-03-11Z/report.html",
     ...changes,
+  };
+}
+
+/** The same result with every text that comes from outside replaced; times stay times. */
+export function withTexts(result: PracticeResult, text: string): PracticeResult {
+  const rename = (step: PracticeStep): PracticeStep => ({ ...step, title: text, detail: text });
+  return {
+    ...result,
+    steps: result.steps.map(rename),
+    failover: result.failover.map(rename),
+    collections: result.collections.map((each) => ({ ...each, name: text })),
+    points: result.points.map((point) => ({ ...point, id: text })),
+    restoredPoint: text,
+    proofs: result.proofs.map(() => ({ claim: text, evidence: text })),
+    versions: { [text]: text },
+    report: text,
   };
 }

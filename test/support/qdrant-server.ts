@@ -23,8 +23,13 @@ export class QdrantServer {
 
   static async start(): Promise<QdrantServer> {
     const server = new QdrantServer(await freePorts());
-    await server.restart();
-    return server;
+    try {
+      await server.restart();
+      return server;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
   }
 
   /** Starts it again on the same ports and data; returns when it answers. */
@@ -49,7 +54,8 @@ export class QdrantServer {
     await once(child, "spawn");
     const deadline = performance.now() + longestStartMs;
     while (!(await this.#isReady())) {
-      if (child.exitCode !== null || performance.now() > deadline) throw new Error(`Qdrant at ${this.url} did not start`);
+      if (child.exitCode !== null || performance.now() > deadline)
+        throw new Error(`Qdrant at ${this.url} did not start`);
       await sleep(50);
     }
   }

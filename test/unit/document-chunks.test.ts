@@ -7,7 +7,17 @@ const filler = (words: number) => "word ".repeat(words).trim();
 
 const lines = fc.array(
   fc.oneof(
-    fc.constantFrom("", "# Title", "## Part", "```ts", "```", "export const a = 1;", "/** Says it. */", "}", "\u{1F600}".repeat(700)),
+    fc.constantFrom(
+      "",
+      "# Title",
+      "## Part",
+      "```ts",
+      "```",
+      "export const a = 1;",
+      "/** Says it. */",
+      "}",
+      "\u{1F600}".repeat(700),
+    ),
     fc.lorem({ maxCount: 40 }),
     fc.string({ unit: "grapheme", maxLength: 200 }),
   ),
@@ -68,7 +78,7 @@ describe("document chunks", () => {
   });
 
   it("takes no comment in fenced code for a heading", () => {
-    const chunks = cut("guide.md", `# Setup\n\n\`\`\`sh\n# not a heading\nrun\n\`\`\`\n\n${filler(170)}`);
+    const chunks = cut("guide.md", `# Setup\n\n\`\`\`sh\n# not a heading\nrun\n\`\`\`\n\n${filler(178)}`);
     expect(chunks.map(({ heading }) => heading)).to.deep.equal(["Setup", "Setup"]);
   });
 
@@ -81,7 +91,9 @@ describe("document chunks", () => {
 
   it("tells prose, source and declarations apart, and keeps where they come from", () => {
     const place = { package: "pkg", line: 1 };
-    expect(cut("a/b.md", "Text")).to.deep.equal([{ ...place, path: "a/b.md", language: "markdown", kind: "prose", text: "Text" }]);
+    expect(cut("a/b.md", "Text")).to.deep.equal([
+      { ...place, path: "a/b.md", language: "markdown", kind: "prose", text: "Text" },
+    ]);
     expect(cut("b.ts", "x")[0]).to.include({ language: "typescript", kind: "source" });
     expect(cut("b.d.ts", "x")[0]).to.include({ language: "typescript", kind: "declarations" });
   });
@@ -119,6 +131,8 @@ describe("exported symbols", () => {
   });
 
   it("passes by what is not exported, is exported from elsewhere, or is in a comment", () => {
-    expect(symbolsOf("const a = 1;\nexport { a };\nexport * from './b.ts';\n// export const c = 1;\n * export const d = 1;")).to.deep.equal([]);
+    expect(
+      symbolsOf("const a = 1;\nexport { a };\nexport * from './b.ts';\n// export const c = 1;\n * export const d = 1;"),
+    ).to.deep.equal([]);
   });
 });

@@ -5,7 +5,7 @@ export const style = html`<style>
 :root {
   color-scheme: light;
   --page: #ffffff; --raised: #f4f6f8; --line: #d9dee5; --ink: #16202c; --quiet: #55606e;
-  --bar: #9aa7b6; --accent: #2458c5; --bad: #b3231b; --bad-wash: #fdecea; --outage: #fbeeed; --good: #17703a; --good-wash: #e6f4ea;
+  --bar: #7a8797; --accent: #2458c5; --bad: #b3231b; --bad-wash: #fdecea; --outage: #fbeeed; --good: #17703a; --good-wash: #e6f4ea;
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
@@ -80,6 +80,7 @@ code { font: 0.875em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation M
 figcaption { color: var(--quiet); font-size: 0.875rem; margin-top: 0.75rem; max-width: 46rem; }
 
 .frame { overflow-x: auto; margin-top: 1.5rem; }
+main > .frame:last-child { max-width: 26rem; }
 table { width: 100%; border-collapse: collapse; }
 caption { text-align: left; font-weight: 600; padding-bottom: 0.4rem; }
 th, td { padding: 0.5rem 0 0.5rem 1rem; text-align: right; vertical-align: top; border-top: 1px solid var(--line); font-weight: 400; }
@@ -88,6 +89,7 @@ th:first-child, td:first-child { padding-left: 0; text-align: left; }
 thead th { border-top: 0; color: var(--quiet); font-size: 0.875rem; vertical-align: bottom; line-height: 1.3; }
 tbody th { font-weight: 500; }
 tfoot th, tfoot td { font-weight: 650; border-top: 2px solid var(--ink); }
+.more { break-before: avoid; }
 .more td { border-top: 0; padding-top: 0; white-space: normal; color: var(--quiet); font-size: 0.875rem; }
 summary { cursor: pointer; }
 .badge { font-style: normal; font-size: 0.8125rem; font-weight: 600; color: var(--accent); border: 1px solid; border-radius: 1rem; padding: 0 0.5rem; white-space: nowrap; }
@@ -120,15 +122,17 @@ footer { margin-top: 3.25rem; padding-top: 1rem; border-top: 1px solid var(--lin
   small, .more td { font-size: 0.8125rem; }
 }
 @media print {
-  body { max-width: none; padding: 0; font-size: 10pt; }
+  :root { font-size: 9pt; }
+  body { max-width: none; padding: 0; }
   h2 { break-after: avoid; margin-top: 1.75rem; }
   .figures, figure, tr, li, .verdict { break-inside: avoid; }
-  .figures { grid-template-columns: repeat(4, 1fr); gap: 0.5rem; }
-  .figures > div { padding: 0.75rem; }
-  .figures .number { font-size: 1.5rem; }
-  .figures .pair { font-size: 1rem; line-height: 1.875rem; }
+  .figures { grid-template-columns: repeat(4, 1fr); }
+  .timeline { line-height: 1.4rem; }
+  .timeline > *, .chart > * { min-height: 1.4rem; }
+  .bar { top: 0.25rem; bottom: 0.25rem; }
   .frame { overflow: visible; }
+  main > .frame:last-child { break-inside: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; }
 }
-@page { margin: 16mm; }
+@page { margin: 14mm; }
 </style>`;

@@ -33,7 +33,7 @@ ${lens(firstRow + 1, run, enlarged)}
 ${chart("failover", firstRow + 2, result.failover, enlarged, { killed, served, origin: killed }, whole)}
 </div>
 <figcaption>Above: the whole run, counted from its start. Below: the failover, counted from the kill. Shares are of the run
-and of the failover’s ${formatSeconds(whole)}; steps that run beside others make them add up to more than 100%.</figcaption>
+and of the failover’s ${formatSeconds(whole)}; where steps overlap, they add up to more than 100%.</figcaption>
 </figure>`;
 }
 
@@ -70,10 +70,9 @@ function chart(
 ): Html {
   const killed = position(marks.killed, span);
   const served = position(marks.served, span);
-  const [killedAt, servedAt] = [marks.killed, marks.served].map((at) => clock(at - marks.origin));
   return html`<div class="chart" style="--killed:${percent(killed)};--served:${percent(served)}">
-${flag("served", row, served, `First client served at ${servedAt ?? ""}`)}
-${flag("killed", row + 1, killed, `Primary killed at ${killedAt ?? ""}`)}
+${flag("served", row, served, `First client served at ${clock(marks.served - marks.origin)}`)}
+${flag("killed", row + 1, killed, `Primary killed at ${clock(marks.killed - marks.origin)}`)}
 ${steps.map((step, at) => bar(kind, row + 2 + at, step, span, wholeSeconds))}
 <span class="axis" style="--row:${row + steps.length + 2}">${ticks(span)}</span>
 </div>`;
@@ -81,7 +80,7 @@ ${steps.map((step, at) => bar(kind, row + 2 + at, step, span, wholeSeconds))}
 
 /** The text stands where there is room: before a late mark, after an early one. */
 function flag(kind: "killed" | "served", row: number, at: number, text: string): Html {
-  const side = at > 0.4 ? `right:${percent(1 - at)}` : `left:${percent(at)}`;
+  const side = at > 0.5 ? `right:${percent(1 - at)}` : `left:${percent(at)}`;
   return html`<span class="flag ${kind}" style="--row:${row}"><b style="${side}">${text}</b></span>`;
 }
 
@@ -116,9 +115,11 @@ function tickSeconds(seconds: number): number {
 
 /** Leads the eye from the stretch of the run to the same stretch, enlarged. */
 function lens(row: number, run: Span, enlarged: Span): Html {
-  const [left, right] = [enlarged.from, enlarged.to].map((at) => (100 * position(at, run)).toFixed(2));
+  const left = position(enlarged.from, run);
+  const right = position(enlarged.to, run);
+  const points = `${100 * left},0 ${100 * right},0 100,10 0,10`;
   return html`<strong class="label" style="--row:${row}">The failover, enlarged</strong>
-<svg class="lens" style="--row:${row}" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><polygon points="${left},0 ${right},0 100,10 0,10"/></svg>`;
+<svg class="lens" style="--row:${row}" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><polygon points="${points}"/></svg>`;
 }
 
 function position(at: number, span: Span): number {

@@ -1,0 +1,81 @@
+/**
+ * The state of a failover, in the control store of the region it promotes: what was begun and what is done, step by
+ * step, and signs of life of the run that does it. Everything is create-only.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { controlLayout } from "../domain/store-layout.ts";
+import { DrError } from "../errors.ts";
+import type { ObjectStore } from "../ports.ts";
+
+const beatMs = 2_000;
+/** Silence for so long means that a run is dead. */
+const silenceMs = 2.5 * beatMs;
+
+export class FailoverRecords {
+  readonly #control: ObjectStore;
+  readonly #epoch: number;
+  readonly #run: string;
+
+  constructor(control: ObjectStore, epoch: number, run: string) {
+    this.#control = control;
+    this.#epoch = epoch;
+    this.#run = run;
+  }
+
+  /** Steps that some run finished. */
+  async done(): Promise<Set<string>> {
+    return new Set((await this.#names()).flatMap((name) => /^(.+)\.done\./.exec(name)?.[1] ?? []));
+  }
+
+  async begin(step: string, at: Date): Promise<void> {
+    await this.#write(controlLayout.failoverStep(this.#epoch, step, "started", this.#run), at);
+  }
+
+  async end(step: string, at: Date): Promise<void> {
+    await this.#write(controlLayout.failoverStep(this.#epoch, step, "done", this.#run), at);
+  }
+
+  /** Gives signs of life until the answer is called. A store that fails here fails in the steps, which say so. */
+  beat(): () => void {
+    let beat = 0;
+    const tick = () => {
+      beat += 1;
+      this.#write(controlLayout.heartbeat(this.#epoch, this.#run, Date.now() + beat), new Date()).catch(
+        () => undefined,
+      );
+    };
+    tick();
+    const timer = setInterval(tick, beatMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+
+  /** Throws EPOCH_CONFLICT when another run still gives signs of life; a dead one's work may be gone on with. */
+  async refuseWhileAnotherRuns(): Promise<void> {
+    const before = await this.#beatsOfOthers();
+    if (before.length === 0) return;
+    await sleep(silenceMs);
+    const known = new Set(before);
+    const alive = (await this.#beatsOfOthers()).find((beat) => !known.has(beat));
+    if (alive === undefined) return;
+    throw new DrError("EPOCH_CONFLICT", `another run (${alive.split(".")[1]}) is promoting this region right now`, {
+      hint: "let it end; `qdrant-dr status` shows the roles",
+    });
+  }
+
+  async #beatsOfOthers(): Promise<string[]> {
+    const names = await this.#names();
+    return names.filter((name) => name.startsWith("alive.") && name.split(".")[1] !== this.#run);
+  }
+
+  async #names(): Promise<string[]> {
+    const prefix = controlLayout.failover(this.#epoch);
+    const names: string[] = [];
+    for await (const { key } of this.#control.list(prefix)) names.push(key.slice(prefix.length));
+    return names;
+  }
+
+  async #write(key: string, at: Date): Promise<void> {
+    await this.#control.create(key, Buffer.from(JSON.stringify({ run: this.#run, at: at.toISOString() })));
+  }
+}
