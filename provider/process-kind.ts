@@ -1,7 +1,8 @@
 /** `embedded:index:Process`: a program that runs until it is removed, and is started again when it is found dead. */
+import { rm } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { findProcess, startProcess, stopProcess } from "../runtime/adapters/local-process.ts";
+import { findProcess, startServer, stopProcess } from "../runtime/adapters/local-process.ts";
 import { checkInputs } from "./checked-inputs.ts";
 import type { ResourceKind } from "./resource-kind.ts";
 
@@ -14,6 +15,7 @@ const processSchema = z.object({
   folder: z.string().startsWith("/"),
   ports: z.array(z.number().int().min(1).max(65_535)),
   readyUrl: z.url(),
+  /** Files outside `folder` that the program leaves behind. */
   leftovers: z.array(z.string().startsWith("/")),
 });
 
@@ -27,7 +29,7 @@ export const processKind: ResourceKind = {
   },
   async apply(inputs) {
     const spec = processSchema.parse(inputs);
-    const { pid } = await startProcess(spec);
+    const { pid } = await startServer(spec);
     return { id: `${spec.estate}/${spec.name}`, facts: { pid, isRunning: true } };
   },
   async read(properties) {
@@ -37,6 +39,8 @@ export const processKind: ResourceKind = {
   },
   /** Data stays: what a region held may be the only copy. */
   async remove(properties) {
-    await stopProcess(processSchema.parse(properties));
+    const spec = processSchema.parse(properties);
+    await stopProcess(spec);
+    for (const path of spec.leftovers) await rm(path, { force: true });
   },
 };

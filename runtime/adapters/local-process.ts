@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DrError } from "../errors.ts";
@@ -29,10 +29,12 @@ export interface ProcessSpec {
   readonly folder: string;
   /** On 127.0.0.1; must be free before it starts. */
   readonly ports: readonly number[];
+}
+
+/** A program that others ask: it is started when it answers. */
+export interface ServerSpec extends ProcessSpec {
   /** Ready when this answers 2xx. */
   readonly readyUrl: string;
-  /** Paths outside `folder` that the program leaves behind. */
-  readonly leftovers: readonly string[];
 }
 
 export interface RunningProcess {
@@ -41,17 +43,21 @@ export interface RunningProcess {
   readonly spec: string;
 }
 
-/** Starts the process, or adopts the one that runs with the same spec; another spec's is stopped first. */
-export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
+/** Starts a server, or adopts the one that runs with the same spec; another spec's is stopped first. */
+export async function startServer(spec: ServerSpec): Promise<RunningProcess> {
+  await launchProcess(spec);
+  return waitUntilReady(spec);
+}
+
+/** The same for a program that is not asked: it runs when this returns. */
+export async function launchProcess(spec: ProcessSpec): Promise<void> {
   const digest = digestOf(spec);
   const running = await findProcess(spec);
-  if (running?.spec !== digest) {
-    if (running !== undefined) await stopProcess(spec);
-    for (const port of spec.ports) await refuseTakenPort(spec.name, port);
-    await mkdir(spec.folder, { recursive: true, mode: 0o700 });
-    await launch(spec, digest);
-  }
-  return waitUntilReady(spec);
+  if (running?.spec === digest) return;
+  if (running !== undefined) await stopProcess(spec);
+  for (const port of spec.ports) await refuseTakenPort(spec.name, port);
+  await mkdir(spec.folder, { recursive: true, mode: 0o700 });
+  await launch(spec, digest);
 }
 
 export async function findProcess(spec: Pick<ProcessSpec, "estate" | "name">): Promise<RunningProcess | undefined> {
@@ -60,12 +66,9 @@ export async function findProcess(spec: Pick<ProcessSpec, "estate" | "name">): P
 }
 
 /** SIGTERM, and SIGKILL when that takes too long; returns when the process is gone. */
-export async function stopProcess(
-  spec: Pick<ProcessSpec, "estate" | "name"> & { readonly leftovers?: readonly string[] },
-): Promise<void> {
+export async function stopProcess(spec: Pick<ProcessSpec, "estate" | "name">): Promise<void> {
   const running = await findProcess(spec);
   if (running !== undefined) await endProcess(running.pid, "SIGTERM");
-  for (const path of spec.leftovers ?? []) await rm(path, { force: true });
 }
 
 /** Ends processes of an estate at once, without grace: all, or those named. None is left when it returns. */
@@ -126,7 +129,7 @@ async function launch(spec: ProcessSpec, digest: string): Promise<void> {
   }
 }
 
-async function waitUntilReady(spec: ProcessSpec): Promise<RunningProcess> {
+async function waitUntilReady(spec: ServerSpec): Promise<RunningProcess> {
   const deadline = Date.now() + readyWithinMs;
   for (;;) {
     const running = await findProcess(spec);

@@ -26,10 +26,7 @@ ${verdict(result)}
 ${figures(result)}
 <h2>What happened when</h2>
 ${timeline(result)}
-<h2>What was proven</h2>
-<ul class="claims">
-${result.proofs.map(({ claim, evidence }) => html`<li><b>${claim}</b><small>${evidence}</small></li>`)}
-</ul>
+${proofs(result)}
 <h2>What this does not prove</h2>
 <ul class="claims limits">
 ${limits(result).map((limit) => html`<li>${limit}</li>`)}
@@ -56,7 +53,7 @@ function verdict(result: PracticeResult): Html {
   const found = shortcomings(result);
   const outcome = html`<h1>${headline(result).map((sentence) => html`<span>${keepUnits(sentence)}</span>`)}</h1>`;
   if (found.length === 0) {
-    return html`${outcome}<p class="verdict">✓ The data in the standby is verified, and both objectives are met.</p>`;
+    return html`${outcome}<p class="verdict">✓ Verified: the copies, the restored data and the writes after the failover. Both objectives are met.</p>`;
   }
   return html`<div class="verdict failed"><strong>✗ Do not count this practice as passed</strong>
 <ul>${found.map((text) => html`<li>${text}</li>`)}</ul></div>${outcome}`;
@@ -78,7 +75,7 @@ ${objectiveVerdicts(result).map((verdict) => objectiveFigure(verdict, meanings[v
 <div><dt>Writes lost</dt><dd class="number">${formatCount(lostWrites)}</dd>
 <dd>${formatShare(lostWrites, acknowledgedWrites)} of the ${formatCount(acknowledgedWrites)} that clients had been told are safe.</dd></div>
 <div><dt>Points</dt><dd class="number pair">${formatCount(pointsBefore)} → ${formatCount(pointsAfter)}</dd>
-<dd>In the primary before the kill; in the standby when clients were served again.</dd></div>
+<dd>In the primary before the kill; in the standby afterwards, with what was written since.</dd></div>
 </dl>`;
 }
 
@@ -91,6 +88,13 @@ function objectiveFigure(
   return html`<div><dt>${name}</dt><dd class="number ${missed}">${keepUnits(formatSeconds(seconds))}</dd>
 <dd class="${missed}"><span class="meter" aria-hidden="true"><i style="width:${used}%"></i></span>
 <b>${isMet ? "✓ Met:" : "✗ Missed:"}</b> ${keepUnits(distance)}</dd><dd>${meaning}</dd></div>`;
+}
+
+/** Which of the claims failed is for their text to say; a tick beside each would contradict it. */
+function proofs(result: PracticeResult): Html {
+  const items = result.proofs.map(({ claim, evidence }) => html`<li><b>${claim}</b><small>${evidence}</small></li>`);
+  if (result.verified) return html`<h2>What was proven</h2><ul class="claims">${items}</ul>`;
+  return html`<h2>What was found, but not proven as a whole</h2><ul class="claims unsettled">${items}</ul>`;
 }
 
 /** Numbers invite more trust than they deserve; what a real region would add is said beside them. */

@@ -98,7 +98,9 @@ function figureRows(result: PracticeResult): readonly Row[] {
       text: `of ${formatCount(acknowledgedWrites)} acknowledged (${formatShare(lostWrites, acknowledgedWrites)})`,
     }),
     figure("Verified", verified ? "yes" : "NO", {
-      text: verified ? "✓ the standby holds what was captured" : "✗ do not count this practice as passed",
+      text: verified
+        ? "✓ the copies, the restored data and the writes after the failover"
+        : "✗ do not count this practice as passed",
       style: verified ? "green" : "red",
     }),
   ];

@@ -16,7 +16,7 @@ describe("result table", () => {
       "RTO          8.4 s  ✓ 29 min 52 s below the objective of 30 min",
       "RPO          4.9 s  ✓ 14 min 55 s below the objective of 15 min",
       "Lost writes    118  of 913 acknowledged (13%)",
-      "Verified       yes  ✓ the standby holds what was captured",
+      "Verified       yes  ✓ the copies, the restored data and the writes after the failover",
       "documents           8,304   8,263           304    41",
       "Total              22,913  22,795           913   118",
       "Report  /home/anna/qdrant-dr/.local/reports/2026-10-14T12-03-11Z/report.html",

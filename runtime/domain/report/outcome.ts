@@ -46,7 +46,11 @@ export function headline(result: PracticeResult): readonly string[] {
 export function shortcomings(result: PracticeResult): readonly string[] {
   const missed = objectiveVerdicts(result).filter(({ isMet }) => !isMet);
   return [
-    ...(result.verified ? [] : ["Not verified: the data in the standby was not shown to be what was captured."]),
+    ...(result.verified
+      ? []
+      : [
+          "Not verified: not every check of the copies, of the restored data and of the writes after the failover passed.",
+        ]),
     ...missed.map(({ name, seconds, distance }) => `${name} missed: ${formatSeconds(seconds)} is ${distance}.`),
   ];
 }

@@ -50,9 +50,10 @@ code { font: 0.875em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation M
 .meter i { display: block; height: 100%; min-width: 0.3rem; border-radius: 1rem; background: var(--good); }
 .missed .meter i { background: var(--bad); }
 
-.timeline { display: grid; grid-template-columns: fit-content(17rem) minmax(0, 1fr) auto auto; column-gap: 0.75rem; font-size: 0.875rem; line-height: 1.75rem; }
+.timeline { display: grid; grid-template-columns: fit-content(19rem) minmax(0, 1fr) auto auto; column-gap: 0.75rem; font-size: 0.875rem; line-height: 1.75rem; }
 .timeline > *, .chart > * { grid-row: var(--row); min-height: 1.75rem; }
-.label { grid-column: 1; }
+.label, .seconds, .share { align-self: center; }
+.label { grid-column: 1; line-height: 1.3; display: flex; align-items: center; padding: 0.15rem 0; }
 .chart { display: contents; }
 .track, .flag, .axis { grid-column: 2; position: relative; }
 .track, .flag { background:
@@ -64,11 +65,11 @@ code { font: 0.875em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation M
 .flag.killed { background:
   linear-gradient(var(--bad), var(--bad)) var(--killed) 0 / 2px 100% no-repeat,
   repeating-linear-gradient(var(--good) 0 4px, transparent 4px 7px) var(--served) 0 / 2px 100% no-repeat; }
-.flag b { position: absolute; white-space: nowrap; font-weight: 600; padding: 0 0.5rem; color: var(--good); }
+.flag b { position: absolute; margin: 0 2px; white-space: nowrap; font-weight: 600; padding: 0 0.4rem; color: var(--good); background: var(--page); }
 .flag.killed b { color: var(--bad); }
 .seconds { grid-column: 3; text-align: right; white-space: nowrap; font-weight: 600; }
 .share { grid-column: 4; text-align: right; color: var(--quiet); }
-.bar { position: absolute; top: 0.4rem; bottom: 0.4rem; min-width: 2px; border-radius: 2px; background: var(--bar); }
+.bar { position: absolute; top: calc(50% - 0.475rem); height: 0.95rem; min-width: 2px; border-radius: 2px; background: var(--bar); }
 .bar.failover { background: var(--accent); }
 .axis { border-top: 1px solid var(--line); color: var(--quiet); font-size: 0.8125rem; }
 .tick { position: absolute; font-style: normal; transform: translateX(-50%); white-space: nowrap; line-height: 1.5rem; padding-top: 0.2rem; }
@@ -97,7 +98,7 @@ summary { cursor: pointer; }
 .claims { list-style: none; padding: 0; display: grid; gap: 0.9rem; }
 .claims li { padding-left: 1.75rem; position: relative; max-width: 48rem; text-wrap: pretty; }
 .claims li::before { content: "✓" / ""; position: absolute; left: 0; font-weight: 700; color: var(--good); }
-.claims.limits li::before { content: "–" / ""; color: var(--quiet); }
+.claims.unsettled li::before, .claims.limits li::before { content: "–" / ""; color: var(--quiet); }
 .claims b { font-weight: 600; }
 
 footer { margin-top: 3.25rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--quiet); font-size: 0.9375rem; }
@@ -117,6 +118,7 @@ footer { margin-top: 3.25rem; padding-top: 1rem; border-top: 1px solid var(--lin
   .timeline > strong.label { grid-column: 1 / -1; margin-top: 0.75rem; }
   .flag, .axis { height: 1.5rem; }
   .track { height: 1.3125rem; }
+  .bar { top: calc(50% - 0.35rem); height: 0.7rem; }
   th, td { padding-left: 0.6rem; }
   table { font-size: 0.875rem; }
   small, .more td { font-size: 0.8125rem; }
@@ -129,7 +131,6 @@ footer { margin-top: 3.25rem; padding-top: 1rem; border-top: 1px solid var(--lin
   .figures { grid-template-columns: repeat(4, 1fr); }
   .timeline { line-height: 1.4rem; }
   .timeline > *, .chart > * { min-height: 1.4rem; }
-  .bar { top: 0.25rem; bottom: 0.25rem; }
   .frame { overflow: visible; }
   main > .frame:last-child { break-inside: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; }

@@ -32,7 +32,8 @@ ${chart("run", 1, result.steps, run, { killed, served, origin: run.from }, (run.
 ${lens(firstRow + 1, run, enlarged)}
 ${chart("failover", firstRow + 2, result.failover, enlarged, { killed, served, origin: killed }, whole)}
 </div>
-<figcaption>Above: the whole run, counted from its start. Below: the failover, counted from the kill. Shares are of the run
+<figcaption>Above: the whole run, counted from its start. Below: the failover, counted from the kill. Served: the
+first write of a client was acknowledged and read back. Shares are of the run
 and of the failover’s ${formatSeconds(whole)}; where steps overlap, they add up to more than 100%.</figcaption>
 </figure>`;
 }
@@ -71,8 +72,8 @@ function chart(
   const killed = position(marks.killed, span);
   const served = position(marks.served, span);
   return html`<div class="chart" style="--killed:${percent(killed)};--served:${percent(served)}">
-${flag("served", row, served, `First client served at ${clock(marks.served - marks.origin)}`)}
-${flag("killed", row + 1, killed, `Primary killed at ${clock(marks.killed - marks.origin)}`)}
+${flag("served", row, served, `Served at ${clock(marks.served - marks.origin)}`)}
+${flag("killed", row + 1, killed, `Killed at ${clock(marks.killed - marks.origin)}`)}
 ${steps.map((step, at) => bar(kind, row + 2 + at, step, span, wholeSeconds))}
 <span class="axis" style="--row:${row + steps.length + 2}">${ticks(span)}</span>
 </div>`;
@@ -80,7 +81,7 @@ ${steps.map((step, at) => bar(kind, row + 2 + at, step, span, wholeSeconds))}
 
 /** The text stands where there is room: before a late mark, after an early one. */
 function flag(kind: "killed" | "served", row: number, at: number, text: string): Html {
-  const side = at > 0.5 ? `right:${percent(1 - at)}` : `left:${percent(at)}`;
+  const side = at > 0.55 ? `right:${percent(1 - at)}` : `left:${percent(at)}`;
   return html`<span class="flag ${kind}" style="--row:${row}"><b style="${side}">${text}</b></span>`;
 }
 

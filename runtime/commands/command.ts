@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import { InvalidArgumentError } from "commander";
+import type { Deps } from "../compose.ts";
+
+/** What a command answers: an object for programs and the same for people. */
+export interface Answer {
+  readonly json: object;
+  readonly text: string;
+}
+
+export interface CommandDefinition<Options> {
+  readonly name: string;
+  readonly summary: string;
+  /** Options, and what `--help` adds: examples and exit codes. */
+  configure(command: Command): Command;
+  run(deps: Deps, options: Options): Promise<Answer>;
+}
+
+/** The options of every command that is about regions. */
+export function regionOptions(command: Command): Command {
+  return command
+    .option("--estate <id>", "an embedded estate that was kept (`quickstart --keep`)")
+    .option("--outputs <file>", "read the region from this file (`pulumi stack output region --json --show-secrets`)")
+    .option("--identity-file <file>", "open the keys with the offline recovery identity in this file");
+}
+
+export function exitCodesHelp(...codes: readonly (readonly [number, string])[]): string {
+  const rows = [[0, "done"] as const, ...codes, [130, "interrupted"] as const];
+  return `\nExit codes:\n${rows.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`).join("\n")}`;
+}
+
+export function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError("It must be a number, 0 or more.");
+}
+
+export function parsePort(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1024 && value <= 65_535) return value;
+  throw new InvalidArgumentError("It must be a port, 1024 to 65535.");
+}

@@ -1,0 +1,56 @@
+import type { RegionOptions } from "../compose.ts";
+import type { CatalogEntry } from "../domain/catalog.ts";
+import { formatCount } from "../domain/format.ts";
+import { isExact } from "../domain/recovery-point.ts";
+import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
+
+interface Options extends RegionOptions {
+  readonly stack: string;
+}
+
+export const points: CommandDefinition<Options> = {
+  name: "points",
+  summary: "list the recovery points in a region's bucket, and whether each can be restored from there",
+  configure: (command) =>
+    regionOptions(command)
+      .requiredOption("--stack <name>", "stack whose bucket is listed")
+      .addHelpText(
+        "after",
+        exitCodesHelp([5, "the bucket does not answer, or refuses access"], [10, "no repository is there"]),
+      ),
+  async run(deps, options) {
+    const repository = await (await deps.access(options.stack, options)).repository();
+    const listed = (await repository.catalog()).entries.map(describe);
+    const rows = listed.map(
+      ({ collections, id, isExact: exact, points: count, reasons, state, time, type, verifiedAt }) =>
+        [
+          id,
+          (type ?? "?").padEnd(11),
+          time ?? "?",
+          state.padEnd(11),
+          exact ? "exact  " : "inexact",
+          `${formatCount(count)} points in ${formatCount(collections)} collections`,
+          verifiedAt === undefined ? "not verified here" : `verified ${verifiedAt}`,
+          ...reasons.slice(0, 1),
+        ].join("  "),
+    );
+    return { json: { points: listed }, text: rows.length === 0 ? "No recovery points." : rows.join("\n") };
+  },
+};
+
+function describe({ attestations, id, point, reasons, state }: CatalogEntry) {
+  const verified = attestations.filter(({ kind }) => kind === "verified").map(({ at }) => at);
+  return {
+    id,
+    state,
+    reasons,
+    type: point?.type,
+    time: point?.time,
+    region: point?.region,
+    epoch: point?.epoch,
+    isExact: point !== undefined && isExact(point),
+    collections: point?.collections.length ?? 0,
+    points: point?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0) ?? 0,
+    verifiedAt: verified.sort().at(-1),
+  };
+}

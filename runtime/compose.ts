@@ -1,0 +1,90 @@
+/** The composition root: from options to adapters. */
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { RegionAccess } from "./adapters/access.ts";
+import { EmbeddedEstate } from "./adapters/embedded-estate.ts";
+import { PulumiStacks } from "./adapters/pulumi-stacks.ts";
+import { regionSchema } from "./domain/region.ts";
+import { DrError } from "./errors.ts";
+import type { Clock, Progress } from "./ports.ts";
+
+export const projectFolder = fileURLToPath(new URL("..", import.meta.url));
+
+/** How a command is told which region it is about. */
+export interface RegionOptions {
+  /** An embedded estate that was kept. */
+  readonly estate?: string | undefined;
+  /** A file with the stack's `region` output, for jobs that have no Pulumi. */
+  readonly outputs?: string | undefined;
+  /** A file with the offline recovery identity. */
+  readonly identityFile?: string | undefined;
+}
+
+export interface Deps {
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly toolVersion: string;
+  stacks(options: RegionOptions): Promise<PulumiStacks>;
+  access(stack: string, options: RegionOptions): Promise<RegionAccess>;
+}
+
+export async function compose(progress: Progress): Promise<Deps> {
+  const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  const stacks = async ({ estate }: RegionOptions) =>
+    estate === undefined
+      ? new PulumiStacks({ folder: projectFolder, env: {} })
+      : (await EmbeddedEstate.open(estate)).stacks;
+  return {
+    clock: { now: () => new Date() },
+    progress,
+    toolVersion: version,
+    stacks,
+    async access(stack, options) {
+      const region =
+        options.outputs === undefined
+          ? await (await stacks(options)).region(stack)
+          : await readOutputs(options.outputs);
+      if (region.region !== stack) {
+        throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${stack} was asked for`);
+      }
+      return new RegionAccess(region, await readIdentity(options.identityFile));
+    },
+  };
+}
+
+async function readOutputs(path: string) {
+  const result = regionSchema.safeParse(await readJson(path));
+  if (result.success) return result.data;
+  throw new DrError(
+    "SETTING_INVALID",
+    `${path} does not hold the outputs of a region: ${result.error.issues[0]?.message}`,
+    {
+      hint: "write it with `pulumi stack output region --json --show-secrets`, readable for its owner only",
+    },
+  );
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new DrError("SETTING_INVALID", `${path} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function readIdentity(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new DrError("SETTING_INVALID", `the identity file ${path} cannot be read`, { cause });
+  }
+  const identity = text.split("\n").find((line) => line.startsWith("AGE-SECRET-KEY-"));
+  if (identity !== undefined) return identity.trim();
+  throw new DrError("SETTING_INVALID", `${path} holds no age identity`, {
+    hint: "it is the line that begins with AGE-SECRET-KEY-",
+  });
+}
