@@ -24,11 +24,13 @@ export interface Deps {
   readonly clock: Clock;
   readonly progress: Progress;
   readonly toolVersion: string;
+  /** Has `clean` done when the run is interrupted; the answer takes it back. */
+  onInterrupt(clean: () => Promise<void>): () => void;
   stacks(options: RegionOptions): Promise<PulumiStacks>;
   access(stack: string, options: RegionOptions): Promise<RegionAccess>;
 }
 
-export async function compose(progress: Progress): Promise<Deps> {
+export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt">): Promise<Deps> {
   const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as {
     version: string;
   };
@@ -38,7 +40,7 @@ export async function compose(progress: Progress): Promise<Deps> {
       : (await EmbeddedEstate.open(estate)).stacks;
   return {
     clock: { now: () => new Date() },
-    progress,
+    ...surroundings,
     toolVersion: version,
     stacks,
     async access(stack, options) {

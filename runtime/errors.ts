@@ -48,6 +48,7 @@ const codes = {
   EPOCH_CONFLICT: { exitCode: exitCodes.fenced, retryable: false },
   ROLE_UNKNOWN: { exitCode: exitCodes.fenced, retryable: true },
   ROLE_REFUSES: { exitCode: exitCodes.fenced, retryable: false },
+  OBJECTIVE_MISSED: { exitCode: exitCodes.objectiveMissed, retryable: false },
   DATA_LOSS_NOT_ACCEPTED: { exitCode: exitCodes.objectiveMissed, retryable: false },
   VERIFICATION_FAILED: { exitCode: exitCodes.verificationFailed, retryable: false },
   PULUMI_FAILED: { exitCode: exitCodes.pulumiFailed, retryable: true },
@@ -93,7 +94,7 @@ export function toDrError(thrown: unknown): DrError {
     });
   }
   return new DrError("INTERNAL", cause.message, {
-    hint: "this is a defect: please report it with the output of --debug",
+    hint: "this is a defect: please report it with the output of QDRANT_DR_DEBUG=1",
     cause,
   });
 }

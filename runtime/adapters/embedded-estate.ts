@@ -98,14 +98,15 @@ export class EmbeddedEstate {
   }
 
   /** The disaster: every process of the region is killed and its disk is removed, store and control store included. */
-  async destroyRegion(region: EstateRegion, names: readonly string[]): Promise<Date> {
+  async destroyRegion(region: EstateRegion, names: readonly string[]): Promise<{ killedAt: Date; goneAt: Date }> {
     const killedAt = new Date();
     await killEstate(
       this.id,
       names.map((name) => `${region}-${name}`),
     );
+    const goneAt = new Date();
     await rm(this.disk(region), { recursive: true, force: true });
-    return killedAt;
+    return { killedAt, goneAt };
   }
 
   async keep(): Promise<void> {

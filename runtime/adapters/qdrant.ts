@@ -70,7 +70,8 @@ export class Qdrant implements VectorDatabase {
     this.#address = address;
     this.#client = new QdrantClient({
       url: this.#firstPeer(),
-      apiKey: address.apiKey,
+      // Not as `apiKey`: the client would print a warning for every address without TLS.
+      headers: { "api-key": address.apiKey },
       timeout: requestTimeoutMs,
       checkCompatibility: false,
     });

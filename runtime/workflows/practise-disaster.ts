@@ -41,8 +41,8 @@ export interface PracticeEstate {
   copy(progress: Progress): Promise<CopyReport>;
   verify(progress: Progress): Promise<readonly VerifyReport[]>;
   database(region: "primary" | "standby"): Promise<VectorDatabase>;
-  /** Kills the primary's processes and removes its disk; answers when the first signal was sent. */
-  destroyPrimary(): Promise<Date>;
+  /** Kills the primary's processes and removes its disk; answers when the signals were sent and when all were gone. */
+  destroyPrimary(): Promise<{ readonly killedAt: Date; readonly goneAt: Date }>;
   failOver(progress: Progress): Promise<FailoverReport>;
   versions(): Promise<Readonly<Record<string, string>>>;
 }
@@ -130,10 +130,10 @@ export async function practiseDisaster(request: PracticeRequest): Promise<Practi
     const afterCopy = acknowledged(await client.log());
     await client.until((log) => acknowledged(log) >= afterCopy + writesBetween, servedWithinMs);
     const pointsBefore = await countEach(await estate.database("primary"), names);
-    const killedAt = await step(
+    const { goneAt, killedAt } = await step(
       "disaster",
       () => estate.destroyPrimary(),
-      (at) => `SIGKILL at ${at.toISOString()}`,
+      (disaster) => `SIGKILL at ${disaster.killedAt.toISOString()}`,
     );
     const failover = await step(
       "failover",
@@ -143,16 +143,17 @@ export async function practiseDisaster(request: PracticeRequest): Promise<Practi
     return await step(
       "measure",
       async () => {
-        await client.until((log) => measureOutage(log, killedAt.getTime()) !== undefined, servedWithinMs);
+        // A dying server may still have answered: only what was written after it was gone shows that clients are served.
+        await client.until((log) => measureOutage(log, goneAt.getTime()) !== undefined, servedWithinMs);
         await client.stop();
         const log = await client.log();
-        const outage = measureOutage(log, killedAt.getTime());
+        const outage = measureOutage(log, goneAt.getTime());
         if (outage === undefined)
           throw new DrError("OBJECT_NOT_FOUND", "the client's record ends before it was served");
         const standby = await estate.database("standby");
-        const { collections, hasAllLater, lost } = await compareWithRecord(standby, log, killedAt, pointsBefore);
+        const { collections, hasAllLater, lost } = await compareWithRecord(standby, log, goneAt, pointsBefore);
         return {
-          rtoSeconds: outage.rtoSeconds,
+          rtoSeconds: (outage.servedAt - killedAt.getTime()) / 1000,
           rpoSeconds: recoveryPointSeconds(lost, killedAt.getTime()),
           rtoObjectiveSeconds: objectives.rtoMinutes * 60,
           rpoObjectiveSeconds: objectives.rpoMinutes * 60,
@@ -192,10 +193,10 @@ export async function practiseDisaster(request: PracticeRequest): Promise<Practi
 async function compareWithRecord(
   standby: VectorDatabase,
   log: readonly WriteLogEntry[],
-  killedAt: Date,
+  goneAt: Date,
   pointsBefore: ReadonlyMap<string, number>,
 ) {
-  const before = acknowledgedBefore(log, killedAt.getTime());
+  const before = acknowledgedBefore(log, goneAt.getTime());
   const all = acknowledgedBefore(log, Number.POSITIVE_INFINITY);
   const collections: PracticeCollection[] = [];
   const lost: { at: number }[] = [];
