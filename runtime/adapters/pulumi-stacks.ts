@@ -43,8 +43,6 @@ export class PulumiStacks implements Stacks {
     try {
       const { summary } = await selected.up({
         ...this.#settings(stack),
-        suppressProgress: true,
-        color: "never",
         onEvent: (event) => tell(event, onEvent, failures),
       });
       if (summary.result !== "succeeded") throw new Error(`the update ${summary.result}`);
@@ -57,7 +55,7 @@ export class PulumiStacks implements Stacks {
   async refresh(stack: string): Promise<void> {
     const selected = await this.#select(stack);
     try {
-      await selected.refresh({ ...this.#settings(stack), suppressProgress: true, color: "never" });
+      await selected.refresh({ ...this.#settings(stack) });
     } catch (error) {
       throw this.#translate(stack, "refresh", error, []);
     }
@@ -66,15 +64,18 @@ export class PulumiStacks implements Stacks {
   async destroy(stack: string): Promise<void> {
     const selected = await this.#select(stack);
     try {
-      await selected.destroy({ ...this.#settings(stack), suppressProgress: true, color: "never" });
+      await selected.destroy({ ...this.#settings(stack) });
     } catch (error) {
       throw this.#translate(stack, "destroy", error, []);
     }
   }
 
-  #settings(stack: string): { configFile?: string } {
+  #settings(stack: string) {
     const file = this.#project.settingsFile?.(stack);
-    return file === undefined ? {} : { configFile: file };
+    // Without secrets: the history that the Automation API reads afterwards is decrypted by the settings in the
+    // project's folder, which are not this stack's when it has a file of its own.
+    const quiet = { showSecrets: false } as const;
+    return file === undefined ? quiet : { ...quiet, configFile: file };
   }
 
   async #select(stack: string): Promise<Stack> {

@@ -1,4 +1,4 @@
-/** Reads a captured file back: fetches, opens and checks its chunks, neighbouring ones with one request. */
+/** Reads captured files back: fetches, opens and checks their chunks, neighbouring ones with one request. */
 
 import { nameOf, unseal } from "../domain/sealing.ts";
 import {
@@ -16,20 +16,62 @@ import type { OpenRepository } from "./repository.ts";
 
 const largestRequest = 4 * 1024 * 1024;
 
-export async function readChunkList(repository: OpenRepository, file: TreeFile): Promise<ChunkList> {
-  const chunks = Math.ceil(file.size / chunkSize);
-  if (file.chunks === undefined) return chunks === 0 ? [] : [chunks];
-  const [bytes] = await openPieces(repository, [file.chunks], largestTree);
-  const list = parseChunkList(String(bytes));
-  const listed = list.reduce<number>((sum, entry) => sum + (typeof entry === "number" ? entry : 1), 0);
-  if (listed !== chunks) {
-    throw new DrError("OBJECT_CORRUPT", `${file.path} has ${listed} chunks where ${chunks} are due`);
+export interface CapturedFile {
+  readonly file: TreeFile;
+  readonly list: ChunkList;
+  readonly regions: readonly Region[];
+  /** The bytes of the regions; to be read before the next file is asked for. */
+  readonly content: AsyncIterable<Buffer>;
+}
+
+/**
+ * A shard's files in the order in which they were captured. Their chunks lie one behind the other in the packs, so they
+ * are read as one sequence: many small files cost no more requests than a large one.
+ */
+export async function* readFiles(repository: OpenRepository, files: readonly TreeFile[]): AsyncGenerator<CapturedFile> {
+  const lists = await readChunkLists(repository, files);
+  const pieces = lists.flat().filter((entry) => typeof entry !== "number");
+  const chunks = openInOrder(repository, pieces);
+  for (const [position, file] of files.entries()) {
+    const list = lists[position] ?? [];
+    const content = take(chunks, list.filter((entry) => typeof entry !== "number").length);
+    yield { file, list, regions: regionsOf(file, list), content };
+    // What was not asked for is passed over, so that the next file begins with its own chunks.
+    for await (const _skipped of content);
   }
-  return list;
+}
+
+export async function readChunkLists(repository: OpenRepository, files: readonly TreeFile[]): Promise<ChunkList[]> {
+  const stored = files.flatMap(({ chunks }) => chunks ?? []);
+  const opened = openInOrder(repository, stored, largestTree);
+  const lists: ChunkList[] = [];
+  for (const file of files) {
+    const chunks = Math.ceil(file.size / chunkSize);
+    if (file.chunks === undefined) {
+      lists.push(chunks === 0 ? [] : [chunks]);
+      continue;
+    }
+    const next = await opened.next();
+    const list = parseChunkList(String(next.value));
+    const listed = list.reduce<number>((sum, entry) => sum + (typeof entry === "number" ? entry : 1), 0);
+    if (listed !== chunks) {
+      throw new DrError("OBJECT_CORRUPT", `${file.path} has ${listed} chunks where ${chunks} are due`);
+    }
+    lists.push(list);
+  }
+  return lists;
+}
+
+async function* take(chunks: AsyncIterator<Buffer>, count: number): AsyncGenerator<Buffer> {
+  for (let taken = 0; taken < count; taken += 1) {
+    const next = await chunks.next();
+    if (next.done) throw new Error("fewer chunks were opened than are listed");
+    yield next.value;
+  }
 }
 
 /** The stretches of a file that hold data. */
-export function regionsOf(file: TreeFile, list: ChunkList): Region[] {
+function regionsOf(file: TreeFile, list: ChunkList): Region[] {
   const regions: { offset: number; length: number }[] = [];
   let offset = 0;
   for (const entry of list) {
@@ -46,17 +88,25 @@ export function regionsOf(file: TreeFile, list: ChunkList): Region[] {
   return regions;
 }
 
-/** The data of a file in order, zeros left out; the next request is under way while a piece is used. */
-export async function* readData(repository: OpenRepository, list: ChunkList): AsyncGenerator<Buffer> {
-  const runs = [...runsOf(list.filter((entry) => typeof entry !== "number"))];
-  let next = runs[0] && openPieces(repository, runs[0], chunkSize);
-  for (let run = 0; run < runs.length; run += 1) {
-    const chunks = await next;
-    const following = runs[run + 1];
-    next = following && openPieces(repository, following, chunkSize);
+/** Opens pieces in order; the next request is under way while a piece is used. */
+async function* openInOrder(
+  repository: OpenRepository,
+  pieces: readonly Piece[],
+  plainSize = chunkSize,
+): AsyncGenerator<Buffer, void> {
+  const runs = runsOf(pieces);
+  const open = () => {
+    const run = runs.next();
+    if (run.done) return undefined;
+    const opening = openPieces(repository, run.value, plainSize);
     // Awaited in the next turn; a failure before that must not count as unhandled.
-    next?.catch(() => undefined);
-    yield* chunks ?? [];
+    opening.catch(() => undefined);
+    return opening;
+  };
+  for (let next = open(); next !== undefined; ) {
+    const opened = await next;
+    next = open();
+    yield* opened;
   }
 }
 

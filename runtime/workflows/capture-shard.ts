@@ -2,6 +2,7 @@
  * Captures one shard into the repository: reads what changed since its last capture, stores what is not stored yet, and
  * names a tree from which the whole shard can be put together without Qdrant's help.
  */
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DataKey } from "../domain/key.ts";
 import { nameOf, seal } from "../domain/sealing.ts";
@@ -22,7 +23,7 @@ import {
 import { readSparseTar, type TarEntry } from "../domain/sparse-tar.ts";
 import { DrError } from "../errors.ts";
 import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../ports.ts";
-import { readChunkList } from "../repository/file-reader.ts";
+import { readChunkLists } from "../repository/file-reader.ts";
 import { PackWriter } from "../repository/pack-writer.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
@@ -60,19 +61,19 @@ export interface ShardCaptureRequest {
 /** Captures until it is known to be exact, or patience ends; the last capture then says that it is not. */
 export async function captureShard(request: ShardCaptureRequest): Promise<ShardCapture> {
   for (let attempt = 1; ; attempt += 1) {
-    const before = await waitForQuiet(request);
-    const capture = await captureOnce(request);
-    const after = await request.database.optimizations(request.collection, request.shard);
-    const isExact = wasQuiet(before, after);
-    if (isExact || attempt >= request.patience.attempts) return { ...capture, isExact };
+    const capture = await captureOnce(request, await waitForQuiet(request));
+    if (capture.isExact || attempt >= request.patience.attempts) return capture;
   }
 }
 
-/** Nothing ran before, nothing runs after, and nothing began in between. */
-function wasQuiet(before: Optimizations | undefined, after: Optimizations | undefined): boolean {
-  if (before === undefined || after === undefined || before.running + after.running > 0) return false;
+/**
+ * Whether no optimization ran at the moment the capture froze the shard's segments: none ran before the request, and
+ * until its first byte, which is sent after the freeze, none began. What begins later works on other copies.
+ */
+function wasQuiet(before: Optimizations | undefined, atFirstByte: Optimizations | undefined): boolean {
+  if (before === undefined || atFirstByte === undefined || before.running > 0) return false;
   const begun = new Set(before.begun);
-  return after.begun.every((mark) => begun.has(mark));
+  return atFirstByte.begun.every((mark) => begun.has(mark));
 }
 
 async function waitForQuiet(request: ShardCaptureRequest): Promise<Optimizations | undefined> {
@@ -85,12 +86,14 @@ async function waitForQuiet(request: ShardCaptureRequest): Promise<Optimizations
   }
 }
 
-async function captureOnce(request: ShardCaptureRequest): Promise<Omit<ShardCapture, "isExact">> {
+async function captureOnce(request: ShardCaptureRequest, before: Optimizations | undefined): Promise<ShardCapture> {
   const { base, clock, collection, database, lineage, shard } = request;
   const comparable = base !== undefined && base.tree.lineage === lineage ? base : undefined;
   const startedAt = clock.now();
   const manifest = request.isFull || comparable === undefined ? {} : comparable.tree.segments;
   const stream = await database.captureShard(collection, shard, manifest);
+  if (stream !== undefined) await once(stream, "readable");
+  const isExact = wasQuiet(before, await database.optimizations(collection, shard));
   if (stream === undefined) {
     if (comparable === undefined) {
       throw new DrError(
@@ -99,23 +102,21 @@ async function captureOnce(request: ShardCaptureRequest): Promise<Omit<ShardCapt
       );
     }
     const tree = { id: comparable.id, size: comparable.size };
-    return { tree, startedAt, finishedAt: clock.now(), readBytes: 0, storedBytes: 0 };
+    return { tree, startedAt, finishedAt: clock.now(), isExact, readBytes: 0, storedBytes: 0 };
   }
-  const recording = new Recording(request, comparable?.tree ?? base?.tree);
+  const recording = new Recording(request, base?.tree);
   try {
     for await (const entry of readSparseTar(stream)) await recording.take(entry);
   } finally {
     stream.destroy();
   }
-  if (comparable !== undefined) {
-    const wentBack = segmentsThatWentBack(comparable.tree.segments, recording.segments);
-    if (wentBack.length > 0) {
-      if (request.isFull) return recording.finish(startedAt, undefined);
-      // The server's history is another one: what it left out would be taken from a past that is not its own.
-      return captureOnce({ ...request, isFull: true });
-    }
+  const wentBack = segmentsThatWentBack(comparable?.tree.segments ?? {}, recording.segments);
+  if (wentBack.length > 0 && !request.isFull) {
+    // The server's history is another one: what it left out would be taken from a past that is not its own.
+    return captureOnce({ ...request, isFull: true }, await waitForQuiet(request));
   }
-  return recording.finish(startedAt, request.isFull ? undefined : comparable?.tree);
+  const stored = await recording.finish(request.isFull ? undefined : comparable?.tree);
+  return { ...stored, startedAt, finishedAt: clock.now(), isExact };
 }
 
 /** One pass over an archive: chunks become pieces, and pieces become a tree. */
@@ -168,7 +169,8 @@ class Recording {
   async #learnPieces(path: string): Promise<void> {
     const file = this.#known?.files.find((candidate) => candidate.path === path);
     if (file === undefined) return;
-    for (const entry of await readChunkList(this.#request.repository, file)) {
+    const [list = []] = await readChunkLists(this.#request.repository, [file]);
+    for (const entry of list) {
       if (typeof entry !== "number" && entry.key === this.#request.key.id) this.#pieces.set(entry.name, entry);
     }
   }
@@ -185,8 +187,8 @@ class Recording {
   }
 
   /** Writes chunk lists and tree; what the archive left out is taken from `carried`, and must be there. */
-  async finish(startedAt: Date, carried: ShardTree | undefined): Promise<Omit<ShardCapture, "isExact">> {
-    const { clock, collection, key, lineage, repository, shard } = this.#request;
+  async finish(carried: ShardTree | undefined): Promise<Pick<ShardCapture, "tree" | "readBytes" | "storedBytes">> {
+    const { collection, key, lineage, repository, shard } = this.#request;
     await this.#packs.finish();
     const files: TreeFile[] = [];
     const uses = new Map<string, ChunkList>();
@@ -196,9 +198,12 @@ class Recording {
       files.push(chunks === undefined ? { path, size } : { path, size, chunks });
       uses.set(path, list);
     }
-    for (const file of this.#carriedFiles(carried)) {
+    const carriedFiles = this.#carriedFiles(carried);
+    for (const [position, list] of (await readChunkLists(repository, carriedFiles)).entries()) {
+      const file = carriedFiles[position];
+      if (file === undefined) continue;
       files.push(file);
-      uses.set(file.path, await readChunkList(repository, file));
+      uses.set(file.path, list);
     }
     const stored = await this.#packs.finish();
     const sizes = new Map([...(this.#known?.packs ?? []), ...stored].map(({ id, size }) => [id, size]));
@@ -208,7 +213,6 @@ class Recording {
         if (typeof entry !== "number") used.add(entry.pack);
     }
     const packs = [...used].sort().map((id) => ({ id, size: sizes.get(id) ?? 0 }));
-    files.sort((a, b) => (a.path < b.path ? -1 : 1));
     const tree = await repository.createTree(key, {
       format: 1,
       collection,
@@ -219,7 +223,7 @@ class Recording {
       packs,
     });
     const storedBytes = stored.reduce((sum, { size }) => sum + size, tree.size);
-    return { tree, startedAt, finishedAt: clock.now(), readBytes: this.#readBytes, storedBytes };
+    return { tree, readBytes: this.#readBytes, storedBytes };
   }
 
   #carriedFiles(carried: ShardTree | undefined): TreeFile[] {

@@ -11,7 +11,7 @@ import { type OutgoingEntry, writeSparseTar } from "../domain/sparse-tar.ts";
 import { checkRestorable } from "../domain/version-rule.ts";
 import { DrError } from "../errors.ts";
 import type { Clock, Progress, VectorDatabase } from "../ports.ts";
-import { readChunkList, readData, regionsOf } from "../repository/file-reader.ts";
+import { readFiles } from "../repository/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { recordRestoreEnd, recordRestoreStart, unfinishedCollections } from "../repository/restore-records.ts";
 import { compareWithObservation } from "./observe-collection.ts";
@@ -162,15 +162,8 @@ async function* archiveOf(
 async function* entriesOf(repository: OpenRepository, tree: ShardTree): AsyncGenerator<OutgoingEntry> {
   // An empty write-ahead log: without any, Qdrant refuses the archive.
   yield { path: "wal", type: "directory", size: 0, regions: [], content: nothing() };
-  for (const file of tree.files) {
-    const list = await readChunkList(repository, file);
-    yield {
-      path: file.path,
-      type: "file",
-      size: file.size,
-      regions: regionsOf(file, list),
-      content: readData(repository, list),
-    };
+  for await (const { content, file, regions } of readFiles(repository, tree.files)) {
+    yield { path: file.path, type: "file", size: file.size, regions, content };
   }
 }
 

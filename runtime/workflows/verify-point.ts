@@ -3,7 +3,7 @@ import { newId } from "../domain/identifier.ts";
 import type { Attestation, RecoveryPoint } from "../domain/recovery-point.ts";
 import { storeLayout } from "../domain/store-layout.ts";
 import type { Clock, Progress } from "../ports.ts";
-import { readChunkList, readData } from "../repository/file-reader.ts";
+import { readFiles } from "../repository/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
 export interface VerifyReport {
@@ -25,9 +25,9 @@ export async function verifyPoint(
   for (const { name, shards } of point.collections) {
     progress({ step: "verify", detail: name });
     for (const { tree } of shards) {
-      for (const file of (await repository.readTree(tree.id)).files) {
+      for await (const { content } of readFiles(repository, (await repository.readTree(tree.id)).files)) {
         files += 1;
-        for await (const piece of readData(repository, await readChunkList(repository, file))) bytes += piece.length;
+        for await (const chunk of content) bytes += chunk.length;
       }
     }
   }
