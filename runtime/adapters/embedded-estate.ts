@@ -179,12 +179,12 @@ export async function removeKeptEstates(): Promise<string[]> {
   return kept;
 }
 
-export async function listEstates(): Promise<Note[]> {
+async function listEstates(): Promise<Note[]> {
   const notes = await Promise.all((await estateFolders()).map((id) => readNote(id).catch(() => undefined)));
   return notes.filter((note) => note !== undefined);
 }
 
-export function estatesRoot(): string {
+function estatesRoot(): string {
   const state = process.env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state");
   return process.env["QDRANT_DR_ESTATES"] ?? join(state, "qdrant-dr", "estates");
 }

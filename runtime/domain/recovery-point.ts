@@ -80,7 +80,7 @@ export const repositorySchema = z.object({
 });
 export type Repository = z.infer<typeof repositorySchema>;
 
-export const attestationKinds = ["verified", "quarantined"] as const;
+const attestationKinds = ["verified", "quarantined"] as const;
 
 /** A later finding about a point, kept beside it. */
 export const attestationSchema = z.object({

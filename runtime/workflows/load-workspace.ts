@@ -6,7 +6,7 @@ import { DrError } from "../errors.ts";
 import type { Progress, VectorDatabase } from "../ports.ts";
 
 /** The name that readers use; it stands for `documents`. */
-export const workspaceAlias = "workspace";
+const workspaceAlias = "workspace";
 
 export type WorkspaceCollectionName = "documents" | "symbols" | "code";
 

@@ -57,7 +57,7 @@ export interface PracticeRequest {
   readonly report: string;
 }
 
-export const practiceSteps = {
+const practiceSteps = {
   provision: "Provision two regions (pulumi up)",
   load: "Load a workspace's documents",
   "capture-full": "Capture a full recovery point",
