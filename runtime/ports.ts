@@ -1,6 +1,6 @@
 /** What workflows need from the world. Adapters implement these; `test/contract` says what each must keep. */
 import type { Readable } from "node:stream";
-import type { Region, StoreAddress } from "./domain/region.ts";
+import type { Region } from "./domain/region.ts";
 import type { SegmentManifest } from "./domain/segment-manifest.ts";
 
 export interface StoredObject {
@@ -123,8 +123,6 @@ export interface Stacks {
     onEvent: (event: StackEvent) => void,
   ): Promise<{ readonly changes: Readonly<Record<string, number>> }>;
 }
-
-export type OpenStore = (address: StoreAddress) => ObjectStore;
 
 export interface Clock {
   now(): Date;
