@@ -5,22 +5,24 @@ import {
   parseStackSettings,
   processesSecretsSchema,
   type StackSettings,
-  settingNames,
 } from "../runtime/domain/stack-settings.ts";
 
+const secretsName = "secrets";
+
+/** Every setting of the project that the stack gives, so that a slip in a name is refused too. */
 export function readSettings(): StackSettings {
-  const config = new pulumi.Config();
-  const given = Object.fromEntries(
-    settingNames.flatMap((name) => {
-      const text = config.get(name);
-      return text === undefined ? [] : [[name, plainOrJson(text)]];
-    }),
+  const prefix = `${pulumi.getProject()}:`;
+  const given = Object.entries(pulumi.runtime.allConfig()).filter(
+    ([key]) => key.startsWith(prefix) && key !== `${prefix}${secretsName}`,
   );
-  return parseStackSettings(pulumi.getStack(), given);
+  return parseStackSettings(
+    pulumi.getStack(),
+    Object.fromEntries(given.map(([key, text]) => [key.slice(prefix.length), plainOrJson(text)])),
+  );
 }
 
 export function readSecrets(): pulumi.Output<ProcessesSecrets> {
-  return new pulumi.Config().requireSecretObject("secrets").apply((secrets) => processesSecretsSchema.parse(secrets));
+  return new pulumi.Config().requireSecretObject(secretsName).apply((secrets) => processesSecretsSchema.parse(secrets));
 }
 
 /** Objects and lists reach a program as JSON, plain values as they are. */

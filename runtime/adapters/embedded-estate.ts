@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { storeSockets } from "../domain/seaweedfs.ts";
-import { type ProcessesSettings, settingNames } from "../domain/stack-settings.ts";
+import type { ProcessesSettings } from "../domain/stack-settings.ts";
 import { DrError } from "../errors.ts";
 import { claimEpoch } from "../repository/epochs.ts";
 import { type EstateRegion, estateRegions, newEstateSettings } from "./estate-settings.ts";
@@ -129,12 +129,8 @@ export class EmbeddedEstate {
   }
 
   async #makeStack(stack: EstateRegion, settings: ProcessesSettings, secrets: unknown): Promise<void> {
-    const config = Object.fromEntries(
-      settingNames.map((name) => [
-        `qdrant-dr:${name}`,
-        (settings as Partial<Record<(typeof settingNames)[number], unknown>>)[name],
-      ]),
-    );
+    const { region: _isTheStack, ...given } = settings;
+    const config = Object.fromEntries(Object.entries(given).map(([name, value]) => [`qdrant-dr:${name}`, value]));
     const cwd = join(this.folder, "settings");
     await writeFile(join(cwd, `Pulumi.${stack}.yaml`), JSON.stringify({ config }), { mode: 0o600 });
     const env = this.#pulumiEnv();

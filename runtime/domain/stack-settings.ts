@@ -9,7 +9,7 @@ const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of le
 const port = z.number().int().min(1024).max(65_528);
 const folder = z.string().startsWith("/", "an absolute path");
 
-const commonSchema = z.object({
+const commonSchema = z.strictObject({
   /** Name of this region: the stack's. */
   region: name,
   /** Name of the other region, and of its stack. */
@@ -17,7 +17,7 @@ const commonSchema = z.object({
   /** The role before any failover; afterwards the epoch records decide. */
   initialRole: z.enum(["active", "standby"]),
   objectives: z
-    .object({
+    .strictObject({
       rtoMinutes: z
         .number()
         .positive()
@@ -33,20 +33,20 @@ const commonSchema = z.object({
 const processesSchema = commonSchema.extend({
   platform: z.literal("processes"),
   store: z.literal("s3"),
-  processes: z.object({
+  processes: z.strictObject({
     /** The estate the processes belong to. */
     estate: name,
     /** The region's disk. */
     folder,
     /** Where epoch records and wrapped keys are; must exist before the first `up`. */
     control: folder,
-    ports: z.object({
+    ports: z.strictObject({
       qdrant: port,
       qdrantGrpc: port,
       /** The first of eight that the store uses. */
       store: port,
     }),
-    endpoint: z.object({
+    endpoint: z.strictObject({
       port,
       /** The stack that runs the endpoint's process: never the one that is expected to fail. */
       runsHere: z.boolean(),
@@ -59,7 +59,7 @@ const processesSchema = commonSchema.extend({
 const kubernetesSchema = commonSchema.extend({
   platform: z.literal("kubernetes"),
   store: z.enum(["aws", "s3"]),
-  kubernetes: z.object({
+  kubernetes: z.strictObject({
     namespace: name,
     /** kubeconfig context; the current one when left out. */
     context: z.string().optional(),
@@ -74,26 +74,15 @@ export type StackSettings = z.infer<typeof stackSettingsSchema>;
 export type ProcessesSettings = z.infer<typeof processesSchema>;
 
 /** Secrets of a region of processes: one secret setting of the stack. */
-export const processesSecretsSchema = z.object({
+export const processesSecretsSchema = z.strictObject({
   /** Every region's Qdrant has a key of its own. */
   qdrantApiKeys: z.record(name, z.string().min(16)),
-  store: z.object({ accessKeyId: z.string().min(8), secretAccessKey: z.string().min(16) }),
+  store: z.strictObject({ accessKeyId: z.string().min(8), secretAccessKey: z.string().min(16) }),
   clientKey: z.string().min(16),
   controlToken: z.string().min(16),
   identity: z.string().startsWith("AGE-SECRET-KEY-"),
 });
 export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
-
-/** The names under which settings are looked up. */
-export const settingNames = [
-  "peer",
-  "initialRole",
-  "platform",
-  "store",
-  "objectives",
-  "processes",
-  "kubernetes",
-] as const;
 
 /** @throws SETTING_INVALID naming every setting that is wrong. */
 export function parseStackSettings(stack: string, given: Readonly<Record<string, unknown>>): StackSettings {
