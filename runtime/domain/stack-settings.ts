@@ -90,7 +90,10 @@ export function parseStackSettings(stack: string, given: Readonly<Record<string,
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => {
     const path = issue.path.join(".");
-    return `${path || "settings"}: ${shown(valueAt(given, issue.path))} is not allowed (${issue.message})`;
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => `${path === "" ? key : `${path}.${key}`}: there is no such setting`).join("; ");
+    }
+    return `${path}: ${shown(valueAt(given, issue.path))} is not allowed (${issue.message})`;
   });
   throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
     hint: `correct it in Pulumi.${stack}.yaml; Pulumi.yaml describes every setting`,
