@@ -1,3 +1,4 @@
+import { formatBytes, formatCount } from "./format.ts";
 import type { PracticeCollection, PracticeProof } from "./practice-result.ts";
 
 /** What a practised disaster proved, each claim with its numbers. */
@@ -23,7 +24,7 @@ export function proofsOf({
   return [
     {
       claim: "The recovery points could be read from the standby region's own bucket before the disaster.",
-      evidence: `${verified.length} points: ${bytes} bytes fetched, decrypted and compared with their keyed names.`,
+      evidence: `${verified.length} points: ${formatBytes(bytes)} fetched, decrypted and compared with their keyed names.`,
     },
     {
       claim: "The standby was restored without the primary region, which no longer existed.",
@@ -35,7 +36,7 @@ export function proofsOf({
     },
     {
       claim: "Every acknowledged write is accounted for.",
-      evidence: `${acknowledged} acknowledged before the disaster, ${lost} of them absent afterwards, each listed by its id.`,
+      evidence: `${formatCount(acknowledged)} acknowledged before the disaster, ${formatCount(lost)} of them absent afterwards, each listed by its id.`,
     },
     {
       claim: hasAllLater

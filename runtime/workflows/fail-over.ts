@@ -5,6 +5,7 @@
  */
 import { type CatalogEntry, resolveLatestRestorable } from "../domain/catalog.ts";
 import { type EpochRecord, newestEpoch } from "../domain/epoch.ts";
+import { formatCount, formatSeconds } from "../domain/format.ts";
 import type { RecoveryPoint } from "../domain/recovery-point.ts";
 import type { Region } from "../domain/region.ts";
 import { DrError, toDrError } from "../errors.ts";
@@ -122,7 +123,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
 
   const plan = await planFailover(request);
   const { dataLossSeconds, epoch, point } = plan;
-  const loss = `${dataLossSeconds.toFixed(1)} s of writes may be lost`;
+  const loss = `${formatSeconds(dataLossSeconds)} of writes may be lost`;
   if (!plan.continues && dataLossSeconds > request.acceptedDataLossSeconds) {
     throw new DrError("DATA_LOSS_NOT_ACCEPTED", `${loss}, and ${request.acceptedDataLossSeconds} s are accepted`, {
       hint: `repeat with --accept-data-loss ${Math.ceil(dataLossSeconds)} if that is better than waiting`,
@@ -157,7 +158,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
         clock,
         progress,
       });
-      return `${points} points in ${collections} collections in ${seconds.toFixed(1)} s`;
+      return `${formatCount(points)} points in ${collections} collections in ${formatSeconds(seconds)}`;
     });
     await recorded("verify", async () => {
       const { canaries, samples } = await verifyRestored({ repository, point, target: database, clock, progress });

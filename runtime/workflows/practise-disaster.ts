@@ -3,6 +3,7 @@
  * client writes without pause, destroys the primary region, fails over, and measures what the client saw.
  */
 
+import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
 import { proofsOf } from "../domain/practice-proofs.ts";
 import type { PracticeCollection, PracticeResult, PracticeStep } from "../domain/practice-result.ts";
 import {
@@ -99,7 +100,7 @@ export async function practiseDisaster(request: PracticeRequest): Promise<Practi
   const loaded = await step(
     "load",
     () => estate.load(progress),
-    ({ collections, points }) => `${points} points in ${collections.length} collections`,
+    ({ collections, points }) => `${formatCount(points)} points in ${collections.length} collections`,
   );
   const names = loaded.collections.map(({ name }) => name);
   const client = await estate.startClient(names);
@@ -120,12 +121,12 @@ export async function practiseDisaster(request: PracticeRequest): Promise<Practi
     await step(
       "copy",
       () => estate.copy(progress),
-      ({ bytes, copied, objects }) => `${copied.length} points, ${objects} objects, ${bytes} bytes`,
+      ({ bytes, copied, objects }) => `${copied.length} points, ${formatCount(objects)} objects, ${formatBytes(bytes)}`,
     );
     const verified = await step(
       "verify",
       () => estate.verify(progress),
-      (reports) => `${sum(reports, ({ bytes }) => bytes)} bytes read and opened`,
+      (reports) => `${formatBytes(sum(reports, ({ bytes }) => bytes))} read and opened`,
     );
     const afterCopy = acknowledged(await client.log());
     await client.until((log) => acknowledged(log) >= afterCopy + writesBetween, servedWithinMs);
@@ -182,7 +183,8 @@ export async function practiseDisaster(request: PracticeRequest): Promise<Practi
           report,
         };
       },
-      ({ lostWrites: lost, rtoSeconds }) => `served again after ${rtoSeconds.toFixed(1)} s, ${lost} writes lost`,
+      ({ lostWrites: lost, rtoSeconds }) =>
+        `served again after ${formatSeconds(rtoSeconds)}, ${formatCount(lost)} writes lost`,
     );
   } finally {
     await client.stop();
@@ -226,7 +228,7 @@ async function countEach(database: VectorDatabase, names: readonly string[]): Pr
 }
 
 function describeCapture({ isExact, points, readBytes, storedBytes }: CaptureReport): string {
-  return `${points} points, ${readBytes} bytes read, ${storedBytes} stored, ${isExact ? "exact" : "not known to be exact"}`;
+  return `${formatCount(points)} points, ${formatBytes(readBytes)} read, ${formatBytes(storedBytes)} stored, ${isExact ? "exact" : "not known to be exact"}`;
 }
 
 function acknowledged(log: readonly WriteLogEntry[]): number {
