@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { RegionAccess } from "./adapters/access.ts";
 import { EmbeddedEstate } from "./adapters/embedded-estate.ts";
+import { readyParts } from "./adapters/parts.ts";
 import { PulumiStacks } from "./adapters/pulumi-stacks.ts";
 import { regionSchema } from "./domain/region.ts";
 import { DrError } from "./errors.ts";
@@ -34,10 +35,15 @@ export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt
   const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as {
     version: string;
   };
-  const stacks = async ({ estate }: RegionOptions) =>
-    estate === undefined
-      ? new PulumiStacks({ folder: projectFolder, env: {} })
-      : (await EmbeddedEstate.open(estate)).stacks;
+  const stacks = async ({ estate }: RegionOptions) => {
+    if (estate === undefined) {
+      await readyParts(["pulumi"]);
+      return new PulumiStacks({ folder: projectFolder, env: {} });
+    }
+    const { stacks: stacksOfEstate } = await EmbeddedEstate.open(estate);
+    await readyParts(["pulumi", "qdrant", "seaweedfs"]);
+    return stacksOfEstate;
+  };
   return {
     clock: { now: () => new Date() },
     ...surroundings,

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { delimiter, dirname, join, resolve } from "node:path";
-import { makeReady } from "../../setup/make-ready.mjs";
+import { dirname, join, resolve } from "node:path";
 import { EmbeddedEstate, removeKeptEstates, sweepEstates } from "../adapters/embedded-estate.ts";
+import { readyParts } from "../adapters/parts.ts";
 import { type Deps, projectFolder } from "../compose.ts";
 import { formatSeconds } from "../domain/format.ts";
 import type { PracticeResult } from "../domain/practice-result.ts";
@@ -50,7 +50,7 @@ export const quickstart: CommandDefinition<Options> = {
         text: stopped.length === 0 ? "No estate was kept." : `Stopped and removed: ${stopped.join(", ")}`,
       };
     }
-    const versions = await setUp();
+    const versions = { node: process.versions.node, ...(await readyParts(["pulumi", "qdrant", "seaweedfs"])) };
     for (const id of await sweepEstates())
       deps.progress({ step: "clean up", detail: `${id}, left by a run that was killed` });
     const report = resolve(options.report ?? join(projectFolder, ".qdrant-dr", "reports", `${reportName(deps)}.html`));
@@ -72,14 +72,6 @@ export const quickstart: CommandDefinition<Options> = {
     }
   },
 };
-
-/** Makes the parts ready that the estate runs on, and puts them first on PATH. */
-async function setUp(): Promise<Record<string, string>> {
-  const { bins, parts } = await makeReady(["pulumi", "qdrant", "seaweedfs"]);
-  process.env["PATH"] = [...bins, dirname(process.execPath), process.env["PATH"]].join(delimiter);
-  const versions = parts.map(({ id, version }) => [id, version ?? "unknown"]);
-  return { node: process.versions.node, ...Object.fromEntries(versions) };
-}
 
 function practise(
   deps: Deps,
