@@ -86,15 +86,19 @@ export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
 
 /** @throws SETTING_INVALID naming every setting that is wrong. */
 export function parseStackSettings(stack: string, given: Readonly<Record<string, unknown>>): StackSettings {
-  const result = stackSettingsSchema.safeParse({ ...given, region: stack });
-  if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => {
+  const settings = { ...given, region: stack };
+  const result = stackSettingsSchema.safeParse(settings);
+  const isNamedTwice = "region" in given;
+  if (result.success && !isNamedTwice) return result.data;
+  const problems = (result.error?.issues ?? []).map((issue) => {
     const path = issue.path.join(".");
     if (issue.code === "unrecognized_keys") {
       return issue.keys.map((key) => `${path === "" ? key : `${path}.${key}`}: there is no such setting`).join("; ");
     }
-    return `${path}: ${shown(valueAt(given, issue.path))} is not allowed (${issue.message})`;
+    const allowed = issue.code === "invalid_key" ? issue.issues[0]?.message : issue.message;
+    return `${path}: ${shown(valueAt(settings, issue.path))} is not allowed (${allowed})`;
   });
+  if (isNamedTwice) problems.push("region: there is no such setting");
   throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
     hint: `correct it in Pulumi.${stack}.yaml; Pulumi.yaml describes every setting`,
   });

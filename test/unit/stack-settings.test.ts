@@ -1,0 +1,158 @@
+import { expect } from "chai";
+import { parseStackSettings, processesSecretsSchema } from "../../runtime/domain/stack-settings.ts";
+import { DrError } from "../../runtime/errors.ts";
+
+type Members = Record<string, unknown>;
+
+const processes = {
+  peer: "standby",
+  initialRole: "active",
+  platform: "processes",
+  store: "s3",
+  processes: {
+    estate: "e1",
+    folder: "/estates/e1/primary",
+    control: "/estates/e1/primary/control",
+    ports: { qdrant: 20_000, qdrantGrpc: 20_001, store: 20_002 },
+    endpoint: { port: 20_010, runsHere: false, upstreams: { primary: "http://127.0.0.1:20000" } },
+    recipients: ["age1operational", "age1recovery"],
+  },
+};
+
+const kubernetes = {
+  peer: "dr",
+  initialRole: "standby",
+  platform: "kubernetes",
+  store: "aws",
+  kubernetes: { namespace: "qdrant" },
+};
+
+describe("settings of a stack", () => {
+  it("accepts both platforms, and fills in the objectives only", () => {
+    const objectives = { rtoMinutes: 30, rpoMinutes: 15 };
+    expect(parseStackSettings("primary", processes)).to.deep.equal({ ...processes, region: "primary", objectives });
+    expect(parseStackSettings("prod", kubernetes)).to.deep.equal({ ...kubernetes, region: "prod", objectives });
+  });
+
+  const name = "a lower-case name of letters, digits and hyphens";
+  const table: [setting: string, value: unknown, allowed: string][] = [
+    ["peer", undefined, "expected string"],
+    ["peer", "", name],
+    ["peer", "Standby", name],
+    ["peer", "a".repeat(32), name],
+    ["peer", "primary", "another region than this one"],
+    ["initialRole", undefined, '"active"|"standby"'],
+    ["initialRole", "fenced", '"active"|"standby"'],
+    ["platform", undefined, "'processes' | 'kubernetes'"],
+    ["platform", "docker", "'processes' | 'kubernetes'"],
+    ["store", undefined, '"s3"'],
+    ["store", "aws", '"s3"'],
+    ["objectives", 30, "expected object"],
+    ["objectives.rtoMinutes", 0, ">0"],
+    ["objectives.rtoMinutes", "30", "expected number"],
+    ["objectives.rpoMinutes", undefined, "expected number"],
+    ["objectives.rpoMinutes", -1, ">0"],
+    ["objectives.rpoMinutes", 10_081, "<=10080"],
+    ["processes", undefined, "expected object"],
+    ["processes", "here", "expected object"],
+    ["processes.estate", "E 1", name],
+    ["processes.folder", "relative/path", "an absolute path"],
+    ["processes.folder", undefined, "expected string"],
+    ["processes.control", 3, "expected string"],
+    ["processes.control", "", "an absolute path"],
+    ["processes.ports", [], "expected object"],
+    ["processes.ports.qdrant", 80, ">=1024"],
+    ["processes.ports.qdrant", "6333", "expected number"],
+    ["processes.ports.qdrantGrpc", 6334.5, "expected int"],
+    ["processes.ports.store", 65_529, "<=65528"],
+    ["processes.ports.store", undefined, "expected number"],
+    ["processes.endpoint.port", 1023, ">=1024"],
+    ["processes.endpoint.runsHere", "true", "expected boolean"],
+    ["processes.endpoint.upstreams", "http://127.0.0.1:1", "expected record"],
+    ["processes.endpoint.upstreams.primary", "nowhere", "Invalid URL"],
+    ["processes.endpoint.upstreams.Primary", "http://127.0.0.1:1", name],
+    ["processes.recipients", ["age1only"], "the operational and the offline recovery recipient"],
+    ["processes.recipients.0", "ssh-ed25519", 'must start with "age1"'],
+  ];
+  for (const [setting, value, allowed] of table) {
+    it(`refuses ${setting} when ${JSON.stringify(value) ?? "nothing"} is given, and says what is allowed`, () => {
+      const { message } = refusal("primary", changed({ ...processes, objectives: objectives() }, setting, value));
+      const given = value === undefined ? "nothing" : JSON.stringify(value);
+      expect(message).to.match(/^stack primary: [^;]*$/, "names this setting only");
+      expect(message).to.contain(`${setting}: ${given} is not allowed (`).and.contain(allowed);
+    });
+  }
+
+  const unknown: [setting: string, settings: Members][] = [
+    ["pear", { ...processes, pear: 1 }],
+    ["region", { ...processes, region: "elsewhere" }],
+    ["kubernetes", { ...processes, kubernetes: kubernetes.kubernetes }],
+    ["processes", { ...kubernetes, processes: processes.processes }],
+    ["processes.folders", changed(processes, "processes.folders", "/a")],
+    ["processes.ports.http", changed(processes, "processes.ports.http", 20_000)],
+    ["processes.endpoint.url", changed(processes, "processes.endpoint.url", "http://127.0.0.1:1")],
+    ["objectives.rto", changed({ ...processes, objectives: objectives() }, "objectives.rto", 1)],
+    ["kubernetes.nodes", changed(kubernetes, "kubernetes.nodes", 3)],
+  ];
+  for (const [setting, settings] of unknown) {
+    it(`refuses ${setting}, which is no setting of a stack with platform ${settings["platform"]}`, () => {
+      expect(refusal("primary", settings).message).to.equal(`stack primary: ${setting}: there is no such setting`);
+    });
+  }
+
+  it("refuses a stack's name that cannot be a region's, and shows it", () => {
+    expect(refusal("Prod_1", kubernetes).message).to.equal(`stack Prod_1: region: "Prod_1" is not allowed (${name})`);
+  });
+
+  it("names every wrong setting at once, and the file to correct", () => {
+    const { hint, message } = refusal("prod", { ...kubernetes, store: "file", kubernetes: { namespace: "Q" } });
+    expect(message).to.contain('store: "file" is not allowed').and.contain('kubernetes.namespace: "Q" is not allowed');
+    expect(hint).to.contain("Pulumi.prod.yaml");
+  });
+
+  it("never repeats a secret that it refuses", () => {
+    const secret = "too-short-to-be";
+    const result = processesSecretsSchema.safeParse({
+      qdrantApiKeys: { primary: secret },
+      store: { accessKeyId: "short", secretAccessKey: secret },
+      clientKey: secret,
+      controlToken: secret,
+      identity: secret,
+    });
+    expect(result.error?.issues.map(({ path }) => path.join("."))).to.deep.equal([
+      "qdrantApiKeys.primary",
+      "store.accessKeyId",
+      "store.secretAccessKey",
+      "clientKey",
+      "controlToken",
+      "identity",
+    ]);
+    expect(String(result.error)).not.to.contain(secret);
+  });
+});
+
+function objectives() {
+  return { rtoMinutes: 30, rpoMinutes: 15 };
+}
+
+/** The settings with one of them, by its path, given another value; undefined leaves it out. */
+function changed(settings: Members, path: string, value: unknown): Members {
+  const copy = structuredClone(settings);
+  const keys = path.split(".");
+  const last = keys.pop() ?? "";
+  const holder = keys.reduce<Members>((members, key) => members[key] as Members, copy);
+  if (value === undefined) delete holder[last];
+  else holder[last] = value;
+  return copy;
+}
+
+function refusal(stack: string, settings: Members): DrError {
+  try {
+    parseStackSettings(stack, settings);
+  } catch (error) {
+    if (!(error instanceof DrError)) throw error;
+    expect([error.code, error.exitCode, error.retryable]).to.deep.equal(["SETTING_INVALID", 2, false]);
+    return error;
+  }
+  throw new Error("the settings were accepted");
+}
