@@ -11,7 +11,7 @@ import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { verify } from "./commands/verify.ts";
 import type { Deps } from "./compose.ts";
-import { type DrError, exitCodes, toDrError } from "./errors.ts";
+import { DrError, exitCodes, toDrError } from "./errors.ts";
 
 // Each definition parses the options it declares; here they are only passed on.
 const definitions = [
@@ -42,8 +42,12 @@ export async function runCli(args: readonly string[], deps: Deps, output: Output
     )
     .version(deps.toolVersion)
     .exitOverride()
-    .configureOutput({ writeOut: (text) => output.out(text.trimEnd()), writeErr: (text) => output.err(text.trimEnd()) })
-    .showHelpAfterError("(add --help for usage)");
+    .configureOutput({
+      writeOut: (text) => output.out(text.trimEnd()),
+      writeErr: (text) => output.err(text.trimEnd()),
+      // `report` tells it, like every other error.
+      outputError: () => {},
+    });
   for (const definition of definitions) {
     const command = program.command(definition.name).description(definition.summary);
     definition
@@ -58,10 +62,19 @@ export async function runCli(args: readonly string[], deps: Deps, output: Output
     await program.parseAsync([...args], { from: "user" });
     return exitCodes.ok;
   } catch (error) {
-    // Commander has written its own message.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    return report(toDrError(error), wantsJson, output);
+    if (!(error instanceof CommanderError)) return report(toDrError(error), wantsJson, output);
+    if (error.exitCode === 0) return exitCodes.ok;
+    // No command was named: its help has been shown.
+    if (error.code === "commander.help") return exitCodes.usage;
+    return report(usageError(error, args), wantsJson, output);
   }
+}
+
+function usageError(error: CommanderError, args: readonly string[]): DrError {
+  const named = definitions.find(({ name }) => name === args[0]);
+  return new DrError("USAGE", error.message.replace(/^error: /, "").replace(/\s+/g, " "), {
+    hint: `\`qdrant-dr ${named === undefined ? "" : `${named.name} `}--help\` shows what it takes`,
+  });
 }
 
 function report(error: DrError, wantsJson: boolean, output: Output): number {

@@ -15,6 +15,7 @@ import { DrError } from "../errors.ts";
 import type { OpenRepository } from "./repository.ts";
 
 const largestRequest = 4 * 1024 * 1024;
+const widestGap = 256 * 1024;
 
 export interface CapturedFile {
   readonly file: TreeFile;
@@ -98,7 +99,7 @@ async function* openInOrder(
   const open = () => {
     const run = runs.next();
     if (run.done) return undefined;
-    const opening = openPieces(repository, run.value, plainSize);
+    const opening = openRun(repository, run.value, plainSize);
     // Awaited in the next turn; a failure before that must not count as unhandled.
     opening.catch(() => undefined);
     return opening;
@@ -110,34 +111,42 @@ async function* openInOrder(
   }
 }
 
-/** Pieces that lie one behind the other in one pack, together no more than one request should bring. */
-function* runsOf(pieces: readonly Piece[]): Generator<Piece[]> {
-  let run: Piece[] = [];
-  let length = 0;
-  for (const piece of pieces) {
-    const last = run.at(-1);
-    const follows = last !== undefined && last.pack === piece.pack && last.offset + last.length === piece.offset;
-    if (!follows || length + piece.length > largestRequest) {
-      if (run.length > 0) yield run;
-      run = [];
-      length = 0;
-    }
-    run.push(piece);
-    length += piece.length;
-  }
-  if (run.length > 0) yield run;
+/** Pieces that one request brings: of one pack, and near each other. */
+interface Run {
+  readonly pack: string;
+  readonly pieces: Piece[];
+  start: number;
+  end: number;
 }
 
-async function openPieces(repository: OpenRepository, pieces: readonly Piece[], plainSize: number): Promise<Buffer[]> {
-  const [first] = pieces;
-  if (first === undefined) return [];
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const bytes = await repository.stores.repository.get(storeLayout.pack(first.pack), { offset: first.offset, length });
+/** Takes pieces in order into runs. What lies between two near pieces is fetched too: it is cheaper than a request. */
+function* runsOf(pieces: readonly Piece[]): Generator<Run> {
+  let run: Run | undefined;
+  for (const piece of pieces) {
+    const [start, end] = [piece.offset, piece.offset + piece.length];
+    if (run !== undefined && run.pack === piece.pack) {
+      const isNear = start <= run.end + widestGap && end >= run.start - widestGap;
+      const [first, last] = [Math.min(run.start, start), Math.max(run.end, end)];
+      if (isNear && last - first <= largestRequest) {
+        run.pieces.push(piece);
+        [run.start, run.end] = [first, last];
+        continue;
+      }
+    }
+    if (run !== undefined) yield run;
+    run = { pack: piece.pack, pieces: [piece], start, end };
+  }
+  if (run !== undefined) yield run;
+}
+
+async function openRun(repository: OpenRepository, run: Run, plainSize: number): Promise<Buffer[]> {
+  const range = { offset: run.start, length: run.end - run.start };
+  const bytes = await repository.stores.repository.get(storeLayout.pack(run.pack), range);
   return Promise.all(
-    pieces.map(async (piece) => {
+    run.pieces.map(async (piece) => {
       const key = await repository.keys.key(piece.key);
-      const sealed = bytes.subarray(piece.offset - first.offset, piece.offset - first.offset + piece.length);
-      const plain = unseal(key, piece.name, sealed, plainSize);
+      const at = piece.offset - run.start;
+      const plain = unseal(key, piece.name, bytes.subarray(at, at + piece.length), plainSize);
       if (nameOf(key, plain) === piece.name) return plain;
       throw new DrError("OBJECT_CORRUPT", `a chunk in pack ${piece.pack} is not the one its name says`);
     }),

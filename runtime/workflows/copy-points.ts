@@ -3,6 +3,7 @@
  * is there already is not sent again. A point counts as copied when the destination's own catalog calls it complete.
  */
 import { createHash } from "node:crypto";
+import { atOnce } from "../domain/at-once.ts";
 import { objectsOf } from "../domain/catalog.ts";
 import type { RecoveryPoint } from "../domain/recovery-point.ts";
 import type { ShardTree } from "../domain/shard-tree.ts";
@@ -91,17 +92,13 @@ async function treesOf(repository: OpenRepository, point: RecoveryPoint): Promis
 }
 
 async function copyObjects(from: OpenRepository, to: OpenRepository, keys: readonly string[]): Promise<number> {
-  const queue = [...keys];
   let bytes = 0;
-  const worker = async () => {
-    for (let key = queue.shift(); key !== undefined; key = queue.shift()) {
-      const object = await from.stores.repository.get(key);
-      checkPack(key, object);
-      await to.stores.repository.create(key, object);
-      bytes += object.length;
-    }
-  };
-  await Promise.all(Array.from({ length: objectsAtOnce }, worker));
+  await atOnce(objectsAtOnce, keys, async (key) => {
+    const object = await from.stores.repository.get(key);
+    checkPack(key, object);
+    await to.stores.repository.create(key, object);
+    bytes += object.length;
+  });
   return bytes;
 }
 

@@ -3,6 +3,7 @@
  * first, then every shard to its owner, then waits until all is whole, compares, and sets the aliases last.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { atOnce } from "../domain/at-once.ts";
 import { newId } from "../domain/identifier.ts";
 import { canonicalJson } from "../domain/point-digest.ts";
 import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../domain/recovery-point.ts";
@@ -15,6 +16,9 @@ import { readFiles } from "../repository/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { recordRestoreEnd, recordRestoreStart, unfinishedCollections } from "../repository/restore-records.ts";
 import { compareWithObservation } from "./observe-collection.ts";
+
+/** Each holds a few megabytes here, and the unpacked shard twice on the target's disk. */
+const collectionsAtOnce = 3;
 
 /** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
 const wholeWithinMs = 10 * 60_000;
@@ -76,10 +80,10 @@ export async function restorePoint(request: RestoreRequest): Promise<RestoreRepo
   };
   await recordRestoreStart(repository.stores.control, record);
   for (const name of discard) await target.deleteCollection(name);
-  for (const collection of collections) {
+  await atOnce(collectionsAtOnce, collections, async (collection) => {
     progress({ step: "restore", detail: collection.name });
     await restoreCollection(request, collection);
-  }
+  });
   for (const { name } of collections) await waitUntilWhole(request, name);
   await setAliases(request, collections);
   await recordRestoreEnd(repository.stores.control, record, clock.now());
