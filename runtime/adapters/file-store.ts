@@ -63,6 +63,7 @@ export class FileStore implements ObjectStore {
         await file.close();
       }
       await link(beside, path);
+      await flushFolder(dirname(path));
       return "created";
     } catch (error) {
       if (isErrno(error, "EEXIST")) return "exists";
@@ -89,6 +90,16 @@ export class FileStore implements ObjectStore {
         cause,
       });
     }
+  }
+}
+
+/** A name is safe only when its folder is. */
+async function flushFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
