@@ -1,0 +1,281 @@
+/**
+ * Proves which resources a region declares, with which inputs, parents and secrets. It does not prove that a provider
+ * accepts them: test/engine does.
+ */
+import * as pulumi from "@pulumi/pulumi";
+import { expect } from "chai";
+import type { EpochRecord, Role } from "../../runtime/domain/epoch.ts";
+import { type Region, regionSchema } from "../../runtime/domain/region.ts";
+import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/stack-settings.ts";
+
+interface Registration {
+  readonly type: string;
+  readonly name: string;
+  readonly parent: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+  readonly secretInputs: readonly string[];
+  readonly dependencies: readonly string[];
+  readonly retainOnDelete: boolean;
+  readonly urn: string;
+}
+
+/** Of the monitor's request, what is looked at here (pulumi sdk/proto/pulumi/resource.proto). */
+interface RegisterRequest {
+  getParent(): string;
+  getDependenciesList(): string[];
+  getRetainondelete(): boolean;
+}
+
+const requests: RegisterRequest[] = [];
+const registered: pulumi.runtime.MockResourceArgs[] = [];
+
+const secrets: ProcessesSecrets = {
+  qdrantApiKeys: { primary: "secret-qdrant-key-of-primary", standby: "secret-qdrant-key-of-standby" },
+  store: { accessKeyId: "secret-access-key-id", secretAccessKey: "secret-secret-access-key" },
+  clientKey: "secret-client-key-of-all",
+  controlToken: "secret-control-token",
+  identity: "AGE-SECRET-KEY-1TEST",
+};
+const secretTexts = [
+  ...Object.values(secrets.qdrantApiKeys),
+  ...Object.values(secrets.store),
+  ...[secrets.clientKey, secrets.controlToken, secrets.identity],
+];
+const epoch: EpochRecord = { epoch: 3, active: "primary", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
+
+function settingsOf(region: string, runsHere: boolean): ProcessesSettings {
+  return {
+    region,
+    peer: region === "primary" ? "standby" : "primary",
+    initialRole: "standby",
+    objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+    platform: "processes",
+    store: "s3",
+    processes: {
+      estate: "e1",
+      folder: `/estates/e1/${region}`,
+      control: `/estates/e1/${region}/control`,
+      ports: { qdrant: 20_000, qdrantGrpc: 20_001, store: 20_010 },
+      endpoint: {
+        port: 20_020,
+        runsHere,
+        upstreams: { primary: "http://127.0.0.1:20000", standby: "http://127.0.0.1:20030" },
+      },
+      recipients: ["age1operational", "age1recovery"],
+    },
+  };
+}
+
+describe("ProcessesRegion", () => {
+  let ProcessesRegion: typeof import("../../components/processes-region.ts").ProcessesRegion;
+
+  before(async () => {
+    pulumi.runtime.setMocks(
+      {
+        newResource(args) {
+          registered.push(args);
+          return { id: `${args.name}-id`, state: args.inputs };
+        },
+        call: ({ inputs }) => inputs,
+      },
+      "qdrant-dr",
+      "primary",
+    );
+    recordRequests();
+    ({ ProcessesRegion } = await import("../../components/processes-region.ts"));
+  });
+
+  /** Declares a region, waits until each of its resources is registered, and answers them with its outputs. */
+  async function declare(region: string, { role, runsHere }: { role: Role; runsHere: boolean }) {
+    const from = registered.length;
+    const name = `${region}-${from}`;
+    const component = new ProcessesRegion(name, {
+      settings: settingsOf(region, runsHere),
+      secrets: pulumi.secret(secrets),
+      role,
+      epoch,
+    });
+    await pulumi.runtime.disconnect();
+    const outputs = await known(component.outputs);
+    const isSecret = await pulumi.isSecret(component.outputs);
+    return { name, outputs, isSecret, resources: registrations().slice(from) };
+  }
+
+  /** Type and name of each child, without the name of the parent, which each must begin with. */
+  function childrenOf({ name, resources }: Awaited<ReturnType<typeof declare>>): string[] {
+    const [component, ...children] = resources;
+    expect(component).to.include({ type: "qdrant-dr:index:ProcessesRegion", name });
+    for (const child of children) {
+      expect(child.name.startsWith(`${name}-`), child.name).to.equal(true);
+      expect(child.parent, child.name).to.equal(component?.urn);
+    }
+    return children.map((child) => `${child.type.split(":").at(-1)} ${child.name.slice(name.length + 1)}`).sort();
+  }
+
+  it("an active region without the endpoint: Qdrant, store, bucket and route, each a child named after it", async () => {
+    const declared = await declare("primary", { role: "active", runsHere: false });
+    expect(childrenOf(declared)).to.deep.equal(["Bucket repository", "Process qdrant", "Process store", "Route route"]);
+  });
+
+  for (const role of ["standby", "fenced"] as const) {
+    it(`a ${role} region with the endpoint: the endpoint's process, and no route`, async () => {
+      const declared = await declare("standby", { role, runsHere: true });
+      const children = ["Bucket repository", "Process endpoint", "Process qdrant", "Process store"];
+      expect(childrenOf(declared)).to.deep.equal(children);
+      expect(declared.outputs).to.include({ role });
+    });
+  }
+
+  it("an active region with the endpoint: the route waits for the endpoint's process", async () => {
+    const declared = await declare("standby", { role: "active", runsHere: true });
+    const children = ["Bucket repository", "Process endpoint", "Process qdrant", "Process store", "Route route"];
+    expect(childrenOf(declared)).to.deep.equal(children);
+    expect(one(declared, "route").dependencies).to.deep.equal([one(declared, "endpoint").urn]);
+  });
+
+  it("Qdrant: on loopback, with a key of its own, its data on the region's disk, nothing secret in its arguments", async () => {
+    const { inputs, secretInputs } = one(await declare("primary", { role: "active", runsHere: false }), "qdrant");
+    expect(inputs).to.deep.equal({
+      estate: "e1",
+      name: "primary-qdrant",
+      command: "qdrant",
+      args: [],
+      env: {
+        QDRANT__SERVICE__HOST: "127.0.0.1",
+        QDRANT__SERVICE__HTTP_PORT: "20000",
+        QDRANT__SERVICE__GRPC_PORT: "20001",
+        QDRANT__SERVICE__API_KEY: secrets.qdrantApiKeys["primary"],
+        QDRANT__STORAGE__STORAGE_PATH: "/estates/e1/primary/qdrant/storage",
+        QDRANT__STORAGE__SNAPSHOTS_PATH: "/estates/e1/primary/qdrant/snapshots",
+        QDRANT__TELEMETRY_DISABLED: "true",
+        QDRANT__LOG_LEVEL: "WARN",
+      },
+      folder: "/estates/e1/primary/qdrant",
+      ports: [20_000, 20_001],
+      readyUrl: "http://127.0.0.1:20000/readyz",
+      leftovers: [],
+    });
+    expect(secretInputs).to.deep.equal(["env"]);
+  });
+
+  it("the store: all of its eight ports and its sockets are its own, and its keys are secret", async () => {
+    const { inputs, secretInputs } = one(await declare("primary", { role: "active", runsHere: false }), "store");
+    expect(inputs["ports"]).to.deep.equal([20_010, 20_011, 20_012, 20_013, 20_014, 20_015, 20_016, 20_017]);
+    const args = inputs["args"] as string[];
+    expect(args).to.include.members(["-dir=/estates/e1/primary/store", "-ip.bind=127.0.0.1", "-s3.port=20010"]);
+    const given = args.flatMap((arg) => /port(?:\.grpc)?=([1-9]\d*)$/.exec(arg)?.[1] ?? []).map(Number);
+    expect(given.sort()).to.deep.equal(inputs["ports"]);
+    expect(inputs["env"]).to.deep.equal({
+      AWS_ACCESS_KEY_ID: secrets.store.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: secrets.store.secretAccessKey,
+    });
+    expect(secretInputs).to.deep.equal(["env"]);
+    expect(inputs["leftovers"]).to.include("/tmp/seaweedfs-s3-20010.sock").and.have.length(6);
+  });
+
+  it("the bucket: made when its store runs, kept with its points when the stack is destroyed, its keys secret", async () => {
+    const declared = await declare("primary", { role: "active", runsHere: false });
+    const { dependencies, inputs, retainOnDelete, secretInputs } = one(declared, "repository");
+    expect(inputs).to.deep.equal({
+      kind: "s3",
+      bucket: "primary-repository",
+      region: "us-east-1",
+      endpoint: "http://127.0.0.1:20010",
+      credentials: secrets.store,
+    });
+    expect(secretInputs).to.deep.equal(["credentials"]);
+    expect(dependencies).to.deep.equal([one(declared, "store").urn]);
+    expect(retainOnDelete).to.equal(true);
+  });
+
+  it("the endpoint: knows each region's URL and key, keeps its route on this region's disk, all secrets in its environment", async () => {
+    const { inputs, secretInputs } = one(await declare("standby", { role: "standby", runsHere: true }), "endpoint");
+    const { QDRANT_DR_ENDPOINT_UPSTREAMS: upstreams = "", ...env } = inputs["env"] as Record<string, string>;
+    expect(env).to.deep.equal({
+      QDRANT_DR_ENDPOINT_PORT: "20020",
+      QDRANT_DR_ENDPOINT_CLIENT_KEY: secrets.clientKey,
+      QDRANT_DR_ENDPOINT_CONTROL_TOKEN: secrets.controlToken,
+      QDRANT_DR_ENDPOINT_STATE: "/estates/e1/standby/endpoint/route.json",
+    });
+    expect(JSON.parse(upstreams)).to.deep.equal({
+      primary: { url: "http://127.0.0.1:20000", apiKey: secrets.qdrantApiKeys["primary"] },
+      standby: { url: "http://127.0.0.1:20030", apiKey: secrets.qdrantApiKeys["standby"] },
+    });
+    expect(inputs).to.deep.include({ ports: [20_020], readyUrl: "http://127.0.0.1:20020/.qdrant-dr/health" });
+    expect(secretInputs).to.deep.equal(["env"]);
+  });
+
+  it("the route: this region in the newest epoch, its token secret", async () => {
+    const { inputs, secretInputs } = one(await declare("primary", { role: "active", runsHere: false }), "route");
+    expect(inputs).to.deep.equal({
+      controlUrl: "http://127.0.0.1:20020/.qdrant-dr/route",
+      controlToken: secrets.controlToken,
+      region: "primary",
+      epoch: 3,
+    });
+    expect(secretInputs).to.deep.equal(["controlToken"]);
+  });
+
+  it("no resource has a secret in an input that is not secret", async () => {
+    const { resources } = await declare("standby", { role: "active", runsHere: true });
+    expect(resources.filter(({ secretInputs }) => secretInputs.length > 0)).to.have.length(5);
+    for (const { inputs, name, secretInputs } of resources) {
+      const plain = Object.entries(inputs).filter(([property]) => !secretInputs.includes(property));
+      for (const secret of secretTexts) expect(JSON.stringify(plain), name).not.to.contain(secret);
+    }
+  });
+
+  it("the outputs are secret as a whole, keep the contract of every region, and hold this region's keys alone", async () => {
+    const { isSecret, outputs } = await declare("primary", { role: "active", runsHere: false });
+    expect(isSecret).to.equal(true);
+    expect(regionSchema.parse(outputs)).to.deep.equal(outputs);
+    expect(outputs.qdrant).to.deep.equal({
+      peers: ["http://127.0.0.1:20000"],
+      apiKey: secrets.qdrantApiKeys["primary"],
+    });
+    expect(outputs.control).to.deep.equal({ kind: "file", folder: "/estates/e1/primary/control" });
+    expect(outputs).to.include({ region: "primary", peer: "standby", role: "active", epoch: 3 });
+    expect(JSON.stringify(outputs)).not.to.contain(secrets.qdrantApiKeys["standby"]);
+  });
+});
+
+/** The monitor of the mocks does not hand on parents and options: its requests are looked at on their way. */
+function recordRequests(): void {
+  const monitor = pulumi.runtime.getMonitor() as unknown as {
+    registerResource(request: RegisterRequest, callback: unknown): Promise<void>;
+  };
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, callback) => {
+    requests.push(request);
+    return register(request, callback);
+  };
+}
+
+function registrations(): Registration[] {
+  return requests.map((request, index): Registration => {
+    const { inputs, name, type } = registered[index] as pulumi.runtime.MockResourceArgs;
+    const parent = request.getParent();
+    const parentType = parent === "" ? "" : `${parent.split("::")[2]}$`;
+    const given = Object.entries(inputs as Record<string, unknown>);
+    return {
+      type,
+      name,
+      parent,
+      urn: `urn:pulumi:primary::qdrant-dr::${parentType}${type}::${name}`,
+      inputs: Object.fromEntries(given.map(([property, value]) => [property, pulumi.runtime.unwrapRpcSecret(value)])),
+      secretInputs: given.filter(([, value]) => pulumi.runtime.isRpcSecret(value)).map(([property]) => property),
+      dependencies: request.getDependenciesList(),
+      retainOnDelete: request.getRetainondelete(),
+    };
+  });
+}
+
+function one({ name, resources }: { name: string; resources: readonly Registration[] }, child: string): Registration {
+  const [found, ...more] = resources.filter((resource) => resource.name === `${name}-${child}`);
+  if (found === undefined || more.length > 0) throw new Error(`not one ${child}`);
+  return found;
+}
+
+function known(outputs: pulumi.Output<Region>): Promise<Region> {
+  return new Promise((resolve) => outputs.apply(resolve));
+}
