@@ -20,7 +20,9 @@ import type {
 } from "../ports.ts";
 
 /** A stream that brings nothing for so long is given up. */
-const idleTimeoutMs = 60_000;
+const captureIdleMs = 60_000;
+/** After the last byte of an archive, Qdrant is silent while it unpacks and loads it. */
+const restoreIdleMs = 30 * 60_000;
 const requestTimeoutMs = 120_000;
 const idsPerPage = 5_000;
 
@@ -200,14 +202,16 @@ export class Qdrant implements VectorDatabase {
     const answer = await this.#stream(shard.peerUrl, path, {
       contentType: "application/json",
       body: Readable.from([JSON.stringify(base)]),
+      idleMs: captureIdleMs,
       signal,
     });
     if (answer.statusCode === 304) {
       answer.resume();
       return undefined;
     }
-    await refuseUnlessOk(answer, `capture of ${collection} shard ${shard.id}`);
-    return answer;
+    const what = `capture of ${collection} shard ${shard.id}`;
+    await refuseUnlessOk(answer, what);
+    return Readable.from(unbroken(answer, what), { objectMode: false });
   }
 
   async createCollection(collection: CollectionDescription): Promise<void> {
@@ -241,6 +245,7 @@ export class Qdrant implements VectorDatabase {
     const answer = await this.#stream(shard.peerUrl, path, {
       contentType: `multipart/form-data; boundary=${boundary}`,
       body: Readable.from(multipart(boundary, archive), { objectMode: false }),
+      idleMs: restoreIdleMs,
     });
     await refuseUnlessOk(answer, `restore of ${collection} shard ${shard.id}`);
     answer.resume();
@@ -319,18 +324,23 @@ export class Qdrant implements VectorDatabase {
   async #stream(
     peerUrl: string,
     path: string,
-    { contentType, body, signal }: { contentType: string; body: Readable; signal?: AbortSignal | undefined },
+    {
+      body,
+      contentType,
+      idleMs,
+      signal,
+    }: { contentType: string; body: Readable; idleMs: number; signal?: AbortSignal | undefined },
   ): Promise<IncomingMessage> {
     const url = new URL(path, peerUrl);
     const options: RequestOptions = {
       method: "POST",
       // Qdrant compresses the stream otherwise, at the price of a core.
       headers: { ...this.#headers(), "content-type": contentType, "accept-encoding": "identity" },
-      timeout: idleTimeoutMs,
+      timeout: idleMs,
       ...(signal === undefined ? {} : { signal }),
     };
     const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, options);
-    request.on("timeout", () => request.destroy(new Error(`no bytes for ${idleTimeoutMs / 1000} s`)));
+    request.on("timeout", () => request.destroy(new Error(`no bytes for ${idleMs / 1000} s`)));
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       request.once("response", resolve);
       request.once("error", reject);
@@ -344,6 +354,18 @@ export class Qdrant implements VectorDatabase {
     } catch (error) {
       throw this.#translate(error);
     }
+  }
+}
+
+/** Passes a stream on; when it breaks off, the error says what was under way. */
+async function* unbroken(stream: IncomingMessage, what: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream;
+  } catch (cause) {
+    throw new DrError("CAPTURE_INCOMPLETE", `${what}: the connection broke off (${(cause as Error).message})`, {
+      hint: "check that Qdrant runs, then capture again; nothing was committed",
+      cause,
+    });
   }
 }
 

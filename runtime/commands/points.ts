@@ -19,8 +19,9 @@ export const points: CommandDefinition<Options> = {
         exitCodesHelp([5, "the bucket does not answer, or refuses access"], [10, "no repository is there"]),
       ),
   async run(deps, options) {
-    const repository = await (await deps.access(options.stack, options)).repository();
-    const listed = (await repository.catalog()).entries.map(describe);
+    const access = await deps.access(options.stack, options);
+    const { entries } = await (await access.repository()).catalog();
+    const listed = entries.map((entry) => describe(entry, access.region.region));
     const rows = listed.map(
       ({ collections, id, isExact: exact, points: count, reasons, state, time, type, verifiedAt }) =>
         [
@@ -38,8 +39,10 @@ export const points: CommandDefinition<Options> = {
   },
 };
 
-function describe({ attestations, id, point, reasons, state }: CatalogEntry) {
-  const verified = attestations.filter(({ kind }) => kind === "verified").map(({ at }) => at);
+function describe({ attestations, id, point, reasons, state }: CatalogEntry, region: string) {
+  const verified = attestations
+    .filter((found) => found.kind === "verified" && found.region === region)
+    .map(({ at }) => at);
   return {
     id,
     state,

@@ -1,11 +1,12 @@
 import { type EpochRecord, epochRecordSchema } from "../domain/epoch.ts";
 import { controlLayout } from "../domain/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
+import { parseRecord } from "./parse-record.ts";
 
 export async function readEpochs(control: ObjectStoreReader): Promise<EpochRecord[]> {
   const records: EpochRecord[] = [];
   for await (const { key } of control.list(controlLayout.epochs)) {
-    records.push(epochRecordSchema.parse(JSON.parse(String(await control.get(key)))));
+    records.push(parseRecord(epochRecordSchema, key, await control.get(key)));
   }
   return records;
 }
@@ -14,5 +15,5 @@ export async function readEpochs(control: ObjectStoreReader): Promise<EpochRecor
 export async function claimEpoch(control: ObjectStore, record: EpochRecord): Promise<EpochRecord> {
   const key = controlLayout.epoch(record.epoch);
   await control.create(key, Buffer.from(JSON.stringify(record)));
-  return epochRecordSchema.parse(JSON.parse(String(await control.get(key))));
+  return parseRecord(epochRecordSchema, key, await control.get(key));
 }

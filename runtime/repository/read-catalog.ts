@@ -6,6 +6,7 @@ import type { ShardTree } from "../domain/shard-tree.ts";
 import { parsePointKey, storeLayout } from "../domain/store-layout.ts";
 import { hasCode, toDrError } from "../errors.ts";
 import { readEpochs } from "./epochs.ts";
+import { parseRecord } from "./parse-record.ts";
 import type { OpenRepository } from "./repository.ts";
 
 export interface Catalog {
@@ -72,6 +73,6 @@ async function readAttestations(
 ): Promise<Attestation[]> {
   const keys = [...pointKeys.keys()].filter((key) => key.startsWith(`${storeLayout.points}${pointId}/attestations/`));
   return Promise.all(
-    keys.map(async (key) => attestationSchema.parse(JSON.parse(String(await repository.stores.repository.get(key))))),
+    keys.map(async (key) => parseRecord(attestationSchema, key, await repository.stores.repository.get(key))),
   );
 }

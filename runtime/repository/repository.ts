@@ -16,6 +16,7 @@ import { storeLayout } from "../domain/store-layout.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap, ObjectStore } from "../ports.ts";
 import { KeyRing } from "./key-ring.ts";
+import { parseRecord } from "./parse-record.ts";
 import { type Catalog, readCatalog } from "./read-catalog.ts";
 
 const keyIdLength = 32;
@@ -39,8 +40,10 @@ export class OpenRepository {
   /** Throws POINT_NOT_FOUND when the store holds no repository. */
   static async open(stores: RegionStores, wrap: KeyWrap): Promise<OpenRepository> {
     try {
-      const description = repositorySchema.parse(
-        JSON.parse(String(await stores.repository.get(storeLayout.repository))),
+      const description = parseRecord(
+        repositorySchema,
+        storeLayout.repository,
+        await stores.repository.get(storeLayout.repository),
       );
       return new OpenRepository(stores, new KeyRing(stores.control, wrap), description);
     } catch (error) {
@@ -79,8 +82,9 @@ export class OpenRepository {
   }
 
   async readPoint(id: string): Promise<RecoveryPoint> {
-    const bytes = await this.stores.repository.get(storeLayout.manifest(id));
-    return recoveryPointSchema.parse(JSON.parse(String(await this.#unseal(this.#manifestName(id), bytes))));
+    const key = storeLayout.manifest(id);
+    const bytes = await this.stores.repository.get(key);
+    return parseRecord(recoveryPointSchema, key, await this.#unseal(this.#manifestName(id), bytes));
   }
 
   /** Stores a tree under the keyed name of its content; the same content is stored once. */
@@ -94,8 +98,8 @@ export class OpenRepository {
   }
 
   async readTree(id: string): Promise<ShardTree> {
-    const bytes = await this.stores.repository.get(storeLayout.tree(id));
-    return shardTreeSchema.parse(JSON.parse(String(await this.#unseal(treeName(id), bytes))));
+    const key = storeLayout.tree(id);
+    return parseRecord(shardTreeSchema, key, await this.#unseal(treeName(id), await this.stores.repository.get(key)));
   }
 
   catalog(): Promise<Catalog> {

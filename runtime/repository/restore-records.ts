@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { controlLayout } from "../domain/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
+import { parseRecord } from "./parse-record.ts";
 
 const restoreRecordSchema = z.object({
   id: z.string(),
@@ -40,7 +41,7 @@ async function readRecords(control: ObjectStoreReader): Promise<{ begun: Restore
   const begun: RestoreRecord[] = [];
   const done = new Set<string>();
   for await (const { key } of control.list(controlLayout.restores)) {
-    const record = restoreRecordSchema.parse(JSON.parse(String(await control.get(key))));
+    const record = parseRecord(restoreRecordSchema, key, await control.get(key));
     if (key === controlLayout.restoreDone(record.id)) done.add(record.id);
     else begun.push(record);
   }

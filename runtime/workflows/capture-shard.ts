@@ -90,7 +90,7 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
   const { base, clock, collection, database, lineage, shard } = request;
   const comparable = base !== undefined && base.tree.lineage === lineage ? base : undefined;
   const startedAt = clock.now();
-  const manifest = request.isFull || comparable === undefined ? {} : comparable.tree.segments;
+  const manifest = request.isFull || comparable === undefined ? {} : whatQdrantTakes(comparable.tree.segments);
   const stream = await database.captureShard(collection, shard, manifest);
   if (stream !== undefined) await once(stream, "readable");
   const isExact = wasQuiet(before, await database.optimizations(collection, shard));
@@ -117,6 +117,11 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
   }
   const stored = await recording.finish(request.isFull ? undefined : comparable?.tree);
   return { ...stored, startedAt, finishedAt: clock.now(), isExact };
+}
+
+/** Qdrant refuses a manifest of 2 MiB (fixed, 1.16.3); without one it sends everything, which is right as well. */
+function whatQdrantTakes(segments: SegmentManifest): SegmentManifest {
+  return Buffer.byteLength(JSON.stringify(segments)) < 2_000_000 ? segments : {};
 }
 
 /** One pass over an archive: chunks become pieces, and pieces become a tree. */
