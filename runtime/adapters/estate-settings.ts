@@ -1,6 +1,6 @@
 /** Settings and secrets of an embedded estate: two regions on this machine and one public endpoint. */
 import { randomBytes } from "node:crypto";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { storePorts } from "../domain/seaweedfs.ts";
 import type { ProcessesSecrets, ProcessesSettings } from "../domain/stack-settings.ts";
@@ -9,9 +9,10 @@ import { DrError } from "../errors.ts";
 export const estateRegions = ["primary", "standby"] as const;
 export type EstateRegion = (typeof estateRegions)[number];
 
-/** Ports below the range from which the kernel takes the local ends of connections. */
+/** Ports below the range from which the kernel takes the local ends of connections, in blocks: one for each estate. */
 const firstPort = 20_000;
 const lastPort = 31_000;
+const portsPerBlock = 32;
 
 export interface EstateSettings {
   readonly stacks: Readonly<Record<EstateRegion, ProcessesSettings>>;
@@ -28,20 +29,10 @@ export async function newEstateSettings(
   const identity = await generateX25519Identity();
   const recoveryIdentity = await generateX25519Identity();
   const recipients = [await identityToRecipient(identity), await identityToRecipient(recoveryIdentity)];
-  const taken = new Set<number>();
-  const ports = {
-    primary: {
-      qdrant: await freePorts(1, taken),
-      qdrantGrpc: await freePorts(1, taken),
-      store: await freePorts(storePorts, taken),
-    },
-    standby: {
-      qdrant: await freePorts(1, taken),
-      qdrantGrpc: await freePorts(1, taken),
-      store: await freePorts(storePorts, taken),
-    },
-  };
-  const port = endpointPort ?? (await freePorts(1, taken));
+  const first = await claimBlock(endpointPort);
+  const portsFrom = (port: number) => ({ qdrant: port, qdrantGrpc: port + 1, store: port + 2 });
+  const ports = { primary: portsFrom(first + 2), standby: portsFrom(first + 4 + storePorts) };
+  const port = endpointPort ?? first + 1;
   const upstreams = Object.fromEntries(
     estateRegions.map((region) => [region, `http://127.0.0.1:${ports[region].qdrant}`]),
   );
@@ -78,24 +69,35 @@ function newSecret(): string {
   return randomBytes(24).toString("hex");
 }
 
-/** The first of `count` neighbouring ports on 127.0.0.1 that nobody listens on now. */
-async function freePorts(count: number, taken: Set<number>): Promise<number> {
+/**
+ * The first port of a block on 127.0.0.1 of which nobody listens on any. This process listens on that one as long as it
+ * lives: what is started later cannot choose the block before the estate's own servers listen. `spared` is in none.
+ */
+async function claimBlock(spared: number | undefined): Promise<number> {
+  const blocks = Math.floor((lastPort - firstPort) / portsPerBlock);
   for (let attempt = 0; attempt < 200; attempt += 1) {
-    const first = firstPort + Math.floor(Math.random() * (lastPort - firstPort - count));
-    const ports = Array.from({ length: count }, (_, offset) => first + offset);
-    if (ports.some((port) => taken.has(port))) continue;
-    const free = await Promise.all(ports.map(isFree));
-    if (!free.every(Boolean)) continue;
-    for (const port of ports) taken.add(port);
-    return first;
+    const first = firstPort + portsPerBlock * Math.floor(Math.random() * blocks);
+    if (spared !== undefined && spared >= first && spared < first + portsPerBlock) continue;
+    const claim = await listen(first);
+    if (claim === undefined) continue;
+    const others = await Promise.all(
+      Array.from({ length: portsPerBlock - 1 }, (_, index) => listen(first + index + 1)),
+    );
+    for (const server of others) server?.close();
+    if (others.every((server) => server !== undefined)) return first;
+    claim.close();
   }
-  throw new DrError("PORT_TAKEN", `no ${count} neighbouring ports are free between ${firstPort} and ${lastPort}`);
+  throw new DrError(
+    "PORT_TAKEN",
+    `no ${portsPerBlock} neighbouring ports are free between ${firstPort} and ${lastPort}`,
+  );
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Undefined when another program has the port. Keeps no process alive. */
+function listen(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => server.close(() => resolve(true)));
+    const server = createServer().unref();
+    server.once("error", () => resolve(undefined));
+    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => resolve(server));
   });
 }

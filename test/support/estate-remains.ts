@@ -1,0 +1,118 @@
+/** What of an embedded estate is on this machine, asked of the kernel and not of the product. */
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+
+const portsOfStore = 8;
+
+interface RunningProcess {
+  readonly pid: number;
+  readonly commandLine: string;
+  /** `<estate>/<name>`, if it is one of an estate. */
+  readonly mark: string | undefined;
+}
+
+export interface Footprint {
+  readonly estate: string;
+  readonly folder: string;
+  readonly processes: readonly RunningProcess[];
+  /** TCP ports on which they listen. */
+  readonly ports: readonly number[];
+  /** Local sockets in /tmp. */
+  readonly sockets: readonly string[];
+}
+
+export function runningProcesses(): RunningProcess[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const folder = `/proc/${name}`;
+      const commandLine = read(join(folder, "cmdline"))?.replaceAll("\0", " ").trim() ?? "";
+      // A kernel's thread, or a zombie: it holds nothing.
+      if (commandLine === "") return [];
+      const environment = read(join(folder, "environ"))?.split("\0") ?? [];
+      const mark = environment.find((line) => line.startsWith("QDRANT_DR_PROCESS="));
+      return [{ pid: Number(name), commandLine, mark: mark?.slice(mark.indexOf("=") + 1) }];
+    });
+}
+
+/** The ids of the folders under a root of estates, unfinished ones included. */
+export function estatesIn(root: string): string[] {
+  return existsSync(root) ? readdirSync(root) : [];
+}
+
+/** What is there of the estate now. `storePorts` are known from its note while that exists. */
+export function footprintOf(root: string, folderName: string): Footprint {
+  const folder = join(root, folderName);
+  const estate = /e[0-9a-f]{8}$/.exec(folderName)?.[0] ?? folderName;
+  const processes = runningProcesses().filter(({ mark }) => mark?.startsWith(`${estate}/`));
+  const note = read(join(folder, "estate.json"));
+  const first: number[] = note === undefined ? [] : JSON.parse(note).storePorts;
+  const storePorts = first.flatMap((port) => Array.from({ length: portsOfStore }, (_, offset) => port + offset));
+  const ports = listeningPorts(new Set(processes.map(({ pid }) => pid)));
+  return {
+    estate,
+    folder,
+    processes,
+    ports,
+    sockets: storeSockets().filter((path) => storePorts.includes(portOf(path))),
+  };
+}
+
+/** What is left of it, in words; nothing when it is gone. */
+export function remainsOf({ estate, folder, ports, sockets }: Footprint): string[] {
+  const processes = runningProcesses().filter(({ mark }) => mark?.startsWith(`${estate}/`));
+  const listening = listeningPorts(undefined);
+  return [
+    ...processes.map(({ commandLine, mark, pid }) => `process ${pid} ${mark}: ${commandLine.slice(0, 80)}`),
+    ...(existsSync(folder) ? [`folder ${folder}`] : []),
+    ...sockets.filter((path) => existsSync(path)),
+    ...ports.filter((port) => listening.includes(port)).map((port) => `port ${port}`),
+  ];
+}
+
+/** Ports that these processes listen on, of all when none are given. */
+function listeningPorts(pids: ReadonlySet<number> | undefined): number[] {
+  const inodes = pids === undefined ? undefined : new Set([...pids].flatMap(socketInodes));
+  const rows = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((path) => (read(path) ?? "").split("\n").slice(1));
+  const ports = rows.flatMap((row) => {
+    const [, local = "", , state, , , , , , inode = ""] = row.trim().split(/\s+/);
+    const isWanted = state === "0A" && (inodes === undefined || inodes.has(inode));
+    return isWanted ? [Number.parseInt(local.split(":")[1] ?? "", 16)] : [];
+  });
+  return [...new Set(ports)];
+}
+
+function socketInodes(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+      } catch {
+        // Closed meanwhile.
+        return [];
+      }
+    });
+  } catch {
+    // Ended meanwhile.
+    return [];
+  }
+}
+
+function storeSockets(): string[] {
+  return readdirSync("/tmp")
+    .filter((name) => /^seaweedfs-.*\.sock$/.test(name))
+    .map((name) => join("/tmp", name));
+}
+
+function portOf(socket: string): number {
+  return Number(/-(\d+)\.sock$/.exec(socket)?.[1]);
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    // Gone meanwhile, or another user's.
+    return undefined;
+  }
+}

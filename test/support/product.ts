@@ -1,0 +1,113 @@
+/** The command line as a user runs it: a process, what it says while it runs, and every command line it starts. */
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { runningProcesses } from "./estate-remains.ts";
+
+const launcher = fileURLToPath(new URL("../../bin/qdrant-dr", import.meta.url));
+const program = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url));
+const lookEveryMs = 100;
+
+export class Product {
+  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly #ended: Promise<unknown>;
+  readonly #listeners = new Set<() => void>();
+  readonly #startedAt = performance.now();
+  stdout = "";
+  stderr = "";
+
+  /** @param isDirect without the launcher, so that the process is the command itself. */
+  private constructor(args: readonly string[], estates: string, isDirect: boolean) {
+    const direct = ["--disable-warning=ExperimentalWarning", program];
+    this.#child = spawn(isDirect ? process.execPath : launcher, [...(isDirect ? direct : []), ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, QDRANT_DR_ESTATES: estates },
+    });
+    this.#child.stdout.on("data", (piece) => (this.stdout += String(piece)));
+    this.#child.stderr.on("data", (piece) => {
+      this.stderr += String(piece);
+      for (const listener of [...this.#listeners]) listener();
+    });
+    this.#ended = once(this.#child, "close");
+  }
+
+  /** Through `bin/qdrant-dr`. */
+  static start(args: readonly string[], estates: string): Product {
+    return new Product(args, estates, false);
+  }
+
+  /** The command's own process, to be killed alone. */
+  static startDirect(args: readonly string[], estates: string): Product {
+    return new Product(args, estates, true);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get seconds(): number {
+    return (performance.now() - this.#startedAt) / 1000;
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** Returns when a line on stderr matches; throws when it ends without it. */
+  async says(line: RegExp): Promise<void> {
+    const matches = () =>
+      this.stderr
+        .split("\n")
+        .slice(0, -1)
+        .some((each) => line.test(each));
+    let listener = () => {};
+    const heard = new Promise<void>((resolve) => {
+      listener = () => {
+        if (matches()) resolve();
+      };
+      this.#listeners.add(listener);
+      listener();
+    });
+    try {
+      await Promise.race([heard, this.#ended]);
+    } finally {
+      this.#listeners.delete(listener);
+    }
+    if (!matches()) throw new Error(`it never said ${line}:\n${this.stdout}\n${this.stderr}`);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Its exit code; null when a signal ended it. */
+  async end(): Promise<number | null> {
+    await this.#ended;
+    return this.#child.exitCode;
+  }
+
+  /** The object in the last line of stdout. */
+  get json(): unknown {
+    const line = this.stdout.trimEnd().split("\n").at(-1) ?? "";
+    try {
+      return JSON.parse(line);
+    } catch {
+      throw new Error(`no JSON in the last line of:\n${this.stdout}\n${this.stderr}`);
+    }
+  }
+}
+
+/** Command lines of all processes of this machine, looked up again and again until the answer is called. */
+export function watchCommandLines(): () => readonly string[] {
+  const seen = new Set<string>();
+  const look = () => {
+    for (const { commandLine } of runningProcesses()) seen.add(commandLine);
+  };
+  look();
+  const timer = setInterval(look, lookEveryMs);
+  return () => {
+    clearInterval(timer);
+    return [...seen];
+  };
+}
