@@ -11,7 +11,7 @@ export interface StoredObject {
 export interface ObjectStoreReader {
   /** The whole object, or `length` bytes from `offset`. Throws OBJECT_NOT_FOUND. Never answers short. */
   get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer>;
-  /** Every object whose key starts with `prefix`, in key order. Throws rather than ending early. */
+  /** Every object whose key starts with `prefix`, once, in any order. Throws rather than ending early. */
   list(prefix: string): AsyncIterable<StoredObject>;
 }
 

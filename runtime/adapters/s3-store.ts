@@ -115,6 +115,8 @@ export function translateS3Error(error: unknown, key: string, address: S3Address
             cause: error,
           })
         : objectNotFound(key, error);
+    case 416:
+      return new DrError("OBJECT_CORRUPT", `${key} is shorter than the range that is asked of it`, { cause: error });
     default:
       return new DrError(
         "STORE_REFUSED",

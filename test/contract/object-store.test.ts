@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, watch } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { FileStore } from "../../runtime/adapters/file-store.ts";
+import { MemoryStore } from "../../runtime/adapters/memory-store.ts";
+import { S3Store } from "../../runtime/adapters/s3-store.ts";
+import type { StoreAddress } from "../../runtime/domain/region.ts";
+import { codeOf } from "../support/expect-code.ts";
+import { SeaweedServer } from "../support/seaweedfs-server.ts";
+import { describeObjectStore, keysOf } from "./object-store.contract.ts";
+
+describe("object store in memory", () => {
+  const store = new MemoryStore();
+  describeObjectStore(() => store);
+});
+
+describe("object store in a folder", () => {
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-file-store-"));
+  const store = new FileStore(folder);
+
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  describeObjectStore(() => store);
+
+  it("calls a folder that is gone UNREACHABLE: a lost disk is never an empty list or a missing object", async () => {
+    const gone = new FileStore(join(folder, "not-mounted"));
+
+    expect(await codeOf(keysOf(gone, ""))).to.equal("UNREACHABLE");
+    expect(await codeOf(gone.get("repository.json"))).to.equal("UNREACHABLE");
+    expect(await codeOf(gone.create("repository.json", Buffer.from("{}")))).to.equal("UNREACHABLE");
+  });
+
+  it("refuses keys that leave the folder", async () => {
+    for (const key of ["../outside", "a/../../outside", "/absolute", "a//b", "a/./b"]) {
+      let refused: unknown;
+      await store.create(key, Buffer.from("x")).catch((error: unknown) => {
+        refused = error;
+      });
+      expect(String(refused), key).to.match(/not a key/);
+    }
+    expect(readdirSync(join(folder, ".."))).not.to.include("outside");
+  });
+
+  it("shows no half object when its writer is killed in the middle, and takes the object afterwards", async function () {
+    this.timeout(30_000);
+    const own = mkdtempSync(join(tmpdir(), "qdrant-dr-killed-writer-"));
+    const size = 64 * 1024 * 1024;
+    mkdirSync(join(own, "packs"));
+    const writers: ChildProcess[] = [];
+    try {
+      let left = 0;
+      for (let kill = 0; kill < 5; kill += 1) {
+        const key = `packs/${kill}`;
+        const watched = watch(join(own, "packs"));
+        const writing = once(watched, "change");
+        const writer = startWriter(own, key, size);
+        writers.push(writer);
+        const exit = once(writer, "exit");
+        await writing;
+        writer.kill("SIGKILL");
+        await exit;
+        watched.close();
+
+        const killed = new FileStore(own);
+        for await (const object of killed.list("")) expect(object.size, object.key).to.equal(size);
+        left += readdirSync(join(own, "packs")).filter((name) => name.startsWith(".")).length;
+        await killed.create(key, Buffer.alloc(size, 7));
+        expect((await killed.get(key)).equals(Buffer.alloc(size, 7)), key).to.equal(true);
+        rmSync(join(own, "packs", String(kill)));
+      }
+      expect(left, "writers that were killed in the middle of a write").to.be.greaterThan(0);
+    } finally {
+      for (const writer of writers) writer.kill("SIGKILL");
+      rmSync(own, { recursive: true, force: true });
+    }
+  });
+});
+
+function startWriter(folder: string, key: string, size: number): ChildProcess {
+  const module = fileURLToPath(new URL("../../runtime/adapters/file-store.ts", import.meta.url));
+  const program = `
+    import { FileStore } from ${JSON.stringify(module)};
+    const bytes = Buffer.alloc(${size}, 7);
+    await new FileStore(${JSON.stringify(folder)}).create(${JSON.stringify(key)}, bytes);
+  `;
+  return spawn(process.execPath, ["--input-type=module", "--eval", program], { stdio: ["ignore", "ignore", "inherit"] });
+}
+
+describe("object store in an S3 bucket", function () {
+  this.timeout(60_000);
+  let server: SeaweedServer;
+  let address: Extract<StoreAddress, { kind: "s3" }>;
+  let store: S3Store;
+
+  before(async () => {
+    server = await SeaweedServer.start();
+    address = await server.bucket("recovery-points");
+    store = new S3Store(address);
+  });
+
+  after(async () => {
+    await server?.stop();
+  });
+
+  describeObjectStore(() => store);
+
+  it("calls a wrong secret ACCESS_DENIED, whatever is asked", async () => {
+    const credentials = { ...server.credentials, secretAccessKey: "another-secret-than-the-writers" };
+    const denied = new S3Store({ ...address, credentials });
+
+    expect(await codeOf(denied.get("repository.json"))).to.equal("ACCESS_DENIED");
+    expect(await codeOf(denied.create("denied", Buffer.from("x")))).to.equal("ACCESS_DENIED");
+    expect(await codeOf(keysOf(denied, ""))).to.equal("ACCESS_DENIED");
+    expect(await keysOf(store, "denied")).to.deep.equal([]);
+  });
+
+  it("calls a port on which nothing listens UNREACHABLE", async () => {
+    const holder = createServer();
+    await once(holder.listen(0, "127.0.0.1"), "listening");
+    const { port } = holder.address() as AddressInfo;
+    await once(holder.close(), "close");
+    const unreachable = new S3Store({ ...address, endpoint: `http://127.0.0.1:${port}` });
+
+    expect(await codeOf(unreachable.get("repository.json"))).to.equal("UNREACHABLE");
+    expect(await codeOf(unreachable.create("a", Buffer.from("x")))).to.equal("UNREACHABLE");
+    expect(await codeOf(keysOf(unreachable, ""))).to.equal("UNREACHABLE");
+  });
+
+  it("calls a bucket that does not exist UNREACHABLE: it is never an empty list or a missing object", async () => {
+    const missing = new S3Store({ ...address, bucket: "never-made" });
+
+    expect(await codeOf(missing.get("repository.json"))).to.equal("UNREACHABLE");
+    expect(await codeOf(keysOf(missing, ""))).to.equal("UNREACHABLE");
+    // Creating is not asked: SeaweedFS makes the bucket of an object that is put.
+  });
+});
