@@ -55,7 +55,7 @@ async function control(incoming: IncomingMessage, outgoing: ServerResponse): Pro
   try {
     let text = "";
     for await (const piece of incoming) text += String(piece);
-    const wanted = routeSchema.safeParse(JSON.parse(text));
+    const wanted = routeSchema.safeParse(parsed(text));
     if (!wanted.success || upstreams[wanted.data.region] === undefined) {
       return answer(outgoing, 400, {
         error: `a region of ${Object.keys(upstreams).join(", ")} and an epoch are wanted`,
@@ -72,6 +72,15 @@ async function control(incoming: IncomingMessage, outgoing: ServerResponse): Pro
   }
 }
 
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // No JSON is no route: the schema refuses it.
+    return undefined;
+  }
+}
+
 function forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
   const key = incoming.headers["api-key"] ?? incoming.headers.authorization?.replace(/^Bearer /, "");
   if (!isSecret(typeof key === "string" ? key : undefined, settings.QDRANT_DR_ENDPOINT_CLIENT_KEY)) {
@@ -85,8 +94,15 @@ function forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
   }
   const { authorization: _authorization, host: _host, connection: _connection, ...headers } = incoming.headers;
   const outbound = request(
-    new URL(incoming.url ?? "/", upstream.url),
-    { method: incoming.method, headers: { ...headers, "api-key": upstream.apiKey }, agent, timeout: upstreamIdleMs },
+    upstream.url,
+    {
+      method: incoming.method,
+      // As it came, never resolved: a path may look like an address, and the key goes to the region alone.
+      path: incoming.url ?? "/",
+      headers: { ...headers, "api-key": upstream.apiKey },
+      agent,
+      timeout: upstreamIdleMs,
+    },
     (answered) => {
       outgoing.writeHead(answered.statusCode ?? 502, answered.headers);
       answered.pipe(outgoing);
