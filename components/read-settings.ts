@@ -2,8 +2,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import {
   type ProcessesSecrets,
+  parseProcessesSecrets,
   parseStackSettings,
-  processesSecretsSchema,
   type StackSettings,
 } from "../runtime/domain/stack-settings.ts";
 
@@ -22,10 +22,17 @@ export function readSettings(): StackSettings {
 }
 
 export function readSecrets(): pulumi.Output<ProcessesSecrets> {
-  return new pulumi.Config().requireSecretObject(secretsName).apply((secrets) => processesSecretsSchema.parse(secrets));
+  const given = pulumi.runtime.allConfig()[`${pulumi.getProject()}:${secretsName}`];
+  return pulumi.secret(parseProcessesSecrets(pulumi.getStack(), plainOrJson(given ?? "")));
 }
 
 /** Objects and lists reach a program as JSON, plain values as they are. */
 function plainOrJson(text: string): unknown {
-  return /^\s*[[{]/.test(text) ? JSON.parse(text) : text;
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    // A plain value that only begins like one: the schema judges it, and its words are not shown when it is secret.
+    return text;
+  }
 }

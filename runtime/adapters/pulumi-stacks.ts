@@ -7,6 +7,7 @@ import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automatio
 import { type Region, regionSchema } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
 import type { StackEvent, Stacks } from "../ports.ts";
+import { removeDeadLocks } from "./update-lock.ts";
 
 export interface PulumiProject {
   /** Folder of Pulumi.yaml. */
@@ -41,10 +42,8 @@ export class PulumiStacks implements Stacks {
     const selected = await this.#select(stack);
     const failures: string[] = [];
     try {
-      const { summary } = await selected.up({
-        ...this.#settings(stack),
-        onEvent: (event) => tell(event, onEvent, failures),
-      });
+      const settings = { ...this.#settings(stack), onEvent: (event: EngineEvent) => tell(event, onEvent, failures) };
+      const { summary } = await unlocked(onEvent, () => selected.up(settings));
       if (summary.result !== "succeeded") throw new Error(`the update ${summary.result}`);
       return { changes: { ...summary.resourceChanges } };
     } catch (error) {
@@ -55,7 +54,10 @@ export class PulumiStacks implements Stacks {
   async refresh(stack: string): Promise<void> {
     const selected = await this.#select(stack);
     try {
-      await selected.refresh({ ...this.#settings(stack) });
+      await unlocked(
+        () => {},
+        () => selected.refresh({ ...this.#settings(stack) }),
+      );
     } catch (error) {
       throw this.#translate(stack, "refresh", error, []);
     }
@@ -64,7 +66,10 @@ export class PulumiStacks implements Stacks {
   async destroy(stack: string): Promise<void> {
     const selected = await this.#select(stack);
     try {
-      await selected.destroy({ ...this.#settings(stack) });
+      await unlocked(
+        () => {},
+        () => selected.destroy({ ...this.#settings(stack) }),
+      );
     } catch (error) {
       throw this.#translate(stack, "destroy", error, []);
     }
@@ -159,6 +164,17 @@ async function findCommand(): Promise<PulumiCommand> {
   }
 }
 
+/** Acts once more when the first try met nothing but the lock of an update that was killed. */
+async function unlocked<T>(onEvent: (event: StackEvent) => void, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof Error) || !(await removeDeadLocks(error.message))) throw error;
+    onEvent({ kind: "message", text: "removed the lock of an update that was killed" });
+    return act();
+  }
+}
+
 function pulumiMissing(cause: unknown): DrError {
   return new DrError("PART_MISSING", "the pulumi CLI is not on PATH", {
     hint: "`qdrant-dr doctor` shows what is missing and how to get it",
@@ -176,7 +192,9 @@ function tell(event: EngineEvent, onEvent: (event: StackEvent) => void, failures
 
 /** What a person needs of pulumi's output: its error lines, without the noise around them. */
 function errorLines(text: string): string[] {
-  const lines = text.split("\n").map((line) => line.replace(/^error: /, "").trim());
+  // The Automation API puts all that a command said into its errors, stderr last.
+  const said = text.slice(Math.max(0, text.indexOf("\n stderr: "))).replace(/^\n stderr: /, "");
+  const lines = said.split("\n").map((line) => line.replace(/^error: /, "").trim());
   const telling = lines.filter((line) => line !== "" && !/^(update failed|resource .* failed|\s*at )/.test(line));
   return telling.slice(0, 4);
 }

@@ -74,7 +74,7 @@ export type StackSettings = z.infer<typeof stackSettingsSchema>;
 export type ProcessesSettings = z.infer<typeof processesSchema>;
 
 /** Secrets of a region of processes: one secret setting of the stack. */
-export const processesSecretsSchema = z.strictObject({
+const processesSecretsSchema = z.strictObject({
   /** Every region's Qdrant has a key of its own. */
   qdrantApiKeys: z.record(name, z.string().min(16)),
   store: z.strictObject({ accessKeyId: z.string().min(8), secretAccessKey: z.string().min(16) }),
@@ -101,6 +101,16 @@ export function parseStackSettings(stack: string, given: Readonly<Record<string,
   if (isNamedTwice) problems.push("region: there is no such setting");
   throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
     hint: `correct it in Pulumi.${stack}.yaml; Pulumi.yaml describes every setting`,
+  });
+}
+
+/** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
+export function parseProcessesSecrets(stack: string, given: unknown): ProcessesSecrets {
+  const result = processesSecretsSchema.safeParse(given);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ message, path }) => `${["secrets", ...path].join(".")}: ${message}`);
+  throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
+    hint: `correct it with \`pulumi config set --secret secrets --stack ${stack}\`, the JSON on its standard input`,
   });
 }
 
