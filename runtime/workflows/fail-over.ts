@@ -13,6 +13,7 @@ import type { Clock, ObjectStore, Progress, Stacks, TrafficControl, VectorDataba
 import { claimEpoch } from "../repository/epochs.ts";
 import { FailoverRecords } from "../repository/failover-records.ts";
 import type { OpenRepository } from "../repository/repository.ts";
+import { isRestoredBy } from "../repository/restore-records.ts";
 import { restorePoint, verifyRestored } from "./restore-point.ts";
 
 export const failoverSteps = ["assess", "epoch", "restore", "verify", "traffic", "promote"] as const;
@@ -121,6 +122,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
     steps.push({ name, title: titles[name], startedAt: startedAt.toISOString(), seconds, detail });
   };
 
+  progress({ step: "assess", detail: titles.assess });
   const plan = await planFailover(request);
   const { dataLossSeconds, epoch, point } = plan;
   const loss = `${formatSeconds(dataLossSeconds)} of writes may be lost`;
@@ -151,10 +153,13 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
   const stopBeating = records.beat();
   try {
     await recorded("restore", async () => {
+      // A run that ended between the restore and its own record of it.
+      if (await isRestoredBy(control, epoch)) return "restored by an earlier run";
       const { collections, points, seconds } = await restorePoint({
         repository,
         point,
         target: database,
+        epoch,
         clock,
         progress,
       });

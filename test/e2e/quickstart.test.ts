@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { PracticeResult } from "../../runtime/domain/practice-result.ts";
 import type { Region } from "../../runtime/domain/region.ts";
-import { estatesIn, type Footprint, footprintOf, remainsOf } from "../support/estate-remains.ts";
+import { estatesIn, type Footprint, footprintOf, remainsOf, socketsOf } from "../support/estate-remains.ts";
 import { Product, watchCommandLines } from "../support/product.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
@@ -353,7 +353,7 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
 
   it("is ended by --stop: no process, port, folder or socket is left", async () => {
     expect(footprint.ports).to.have.length.of.at.least(11);
-    expect(footprint.sockets).to.not.be.empty;
+    expect(socketsOf(footprint.storePorts)).to.not.be.empty;
     const all = footprintOf(estates, estate);
     expect(await run(0, "quickstart", "--stop")).to.deep.equal({ stopped: [estate] });
     expect(remainsOf(footprint)).to.deep.equal([]);

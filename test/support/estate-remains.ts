@@ -17,8 +17,8 @@ export interface Footprint {
   readonly processes: readonly RunningProcess[];
   /** TCP ports on which they listen. */
   readonly ports: readonly number[];
-  /** Local sockets in /tmp. */
-  readonly sockets: readonly string[];
+  /** Of its stores: in /tmp they have sockets that are named by them. */
+  readonly storePorts: readonly number[];
 }
 
 export function runningProcesses(): RunningProcess[] {
@@ -35,12 +35,12 @@ export function runningProcesses(): RunningProcess[] {
     });
 }
 
-/** The ids of the folders under a root of estates, unfinished ones included. */
+/** Names of the folders under a root of estates, unfinished ones included. */
 export function estatesIn(root: string): string[] {
   return existsSync(root) ? readdirSync(root) : [];
 }
 
-/** What is there of the estate now. `storePorts` are known from its note while that exists. */
+/** What is there of the estate now. */
 export function footprintOf(root: string, folderName: string): Footprint {
   const folder = join(root, folderName);
   const estate = /e[0-9a-f]{8}$/.exec(folderName)?.[0] ?? folderName;
@@ -49,23 +49,17 @@ export function footprintOf(root: string, folderName: string): Footprint {
   const first: number[] = note === undefined ? [] : JSON.parse(note).storePorts;
   const storePorts = first.flatMap((port) => Array.from({ length: portsOfStore }, (_, offset) => port + offset));
   const ports = listeningPorts(new Set(processes.map(({ pid }) => pid)));
-  return {
-    estate,
-    folder,
-    processes,
-    ports,
-    sockets: storeSockets().filter((path) => storePorts.includes(portOf(path))),
-  };
+  return { estate, folder, processes, ports, storePorts };
 }
 
 /** What is left of it, in words; nothing when it is gone. */
-export function remainsOf({ estate, folder, ports, sockets }: Footprint): string[] {
+export function remainsOf({ estate, folder, ports, storePorts }: Footprint): string[] {
   const processes = runningProcesses().filter(({ mark }) => mark?.startsWith(`${estate}/`));
   const listening = listeningPorts(undefined);
   return [
     ...processes.map(({ commandLine, mark, pid }) => `process ${pid} ${mark}: ${commandLine.slice(0, 80)}`),
     ...(existsSync(folder) ? [`folder ${folder}`] : []),
-    ...sockets.filter((path) => existsSync(path)),
+    ...socketsOf(storePorts),
     ...ports.filter((port) => listening.includes(port)).map((port) => `port ${port}`),
   ];
 }
@@ -98,9 +92,10 @@ function socketInodes(pid: number): string[] {
   }
 }
 
-function storeSockets(): string[] {
+/** The sockets in /tmp of stores on these ports. */
+export function socketsOf(storePorts: readonly number[]): string[] {
   return readdirSync("/tmp")
-    .filter((name) => /^seaweedfs-.*\.sock$/.test(name))
+    .filter((name) => /^seaweedfs-.*\.sock$/.test(name) && storePorts.includes(portOf(name)))
     .map((name) => join("/tmp", name));
 }
 

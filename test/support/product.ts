@@ -14,6 +14,7 @@ export class Product {
   readonly #ended: Promise<unknown>;
   readonly #listeners = new Set<() => void>();
   readonly #startedAt = performance.now();
+  #endedAt: number | undefined;
   stdout = "";
   stderr = "";
 
@@ -30,6 +31,9 @@ export class Product {
       for (const listener of [...this.#listeners]) listener();
     });
     this.#ended = once(this.#child, "close");
+    this.#child.once("exit", () => {
+      this.#endedAt = performance.now();
+    });
   }
 
   /** Through `bin/qdrant-dr`. */
@@ -42,16 +46,13 @@ export class Product {
     return new Product(args, estates, true);
   }
 
-  get pid(): number {
-    return this.#child.pid ?? 0;
-  }
-
+  /** How long it has run, or ran. */
   get seconds(): number {
-    return (performance.now() - this.#startedAt) / 1000;
+    return ((this.#endedAt ?? performance.now()) - this.#startedAt) / 1000;
   }
 
-  get hasEnded(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  get wasKilled(): boolean {
+    return this.#child.signalCode === "SIGKILL";
   }
 
   /** Returns when a line on stderr matches; throws when it ends without it. */

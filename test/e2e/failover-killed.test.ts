@@ -1,0 +1,127 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { acknowledgedBefore, measureOutage, type WriteLogEntry } from "../../runtime/domain/write-log.ts";
+import { footprintOf, remainsOf } from "../support/estate-remains.ts";
+import { type LostPrimary, loseThePrimary } from "../support/lost-primary.ts";
+import { Product } from "../support/product.ts";
+
+const points = 1_500;
+const firstClientNumber = 1_000_000_000;
+
+interface Moment {
+  readonly name: string;
+  readonly line: RegExp;
+  /** Where clients are led after a kill at this moment. */
+  readonly leadsTo: "primary" | "standby";
+}
+
+/** Each run goes on where the one before was killed, so that each comes a step further. */
+const moments: readonly Moment[] = [
+  { name: "the search for a point is announced", line: /^assess: Find/, leadsTo: "primary" },
+  { name: "the claim of the epoch is announced", line: /^epoch: /, leadsTo: "primary" },
+  { name: "the restore is announced", line: /^restore: Restore from/, leadsTo: "primary" },
+  { name: "the restore is half done", line: /^restore: symbols$/, leadsTo: "primary" },
+  { name: "the comparison is announced", line: /^verify: Compare/, leadsTo: "primary" },
+  { name: "the move of the clients is announced", line: /^traffic: Lead/, leadsTo: "primary" },
+  { name: "the promotion of the stack is announced", line: /^promote: Promote/, leadsTo: "standby" },
+  { name: "pulumi promotes the stack", line: /^promote: (create|update) /, leadsTo: "standby" },
+];
+
+describe("failover, killed, and run again on the same estate", function () {
+  this.timeout(120_000);
+  const estates = mkdtempSync(join(tmpdir(), "qdrant-dr-failover-killed-"));
+  const failover = ["--to", "standby", "--unplanned", "--accept-data-loss", "3600", "--json"];
+  let lost: LostPrimary;
+
+  before(async () => {
+    lost = await loseThePrimary(estates, points);
+  });
+
+  after(async () => {
+    await lost?.client.stop();
+    await Product.start(["quickstart", "--stop"], estates).end();
+    rmSync(estates, { recursive: true, force: true });
+  });
+
+  const start = () => Product.startDirect(["failover", "--estate", lost.estate.id, ...failover], estates);
+
+  async function route(): Promise<{ region: string; epoch: number }> {
+    const answer = await fetch(new URL("/.qdrant-dr/health", lost.standby.endpoint?.url));
+    return ((await answer.json()) as { route: { region: string; epoch: number } }).route;
+  }
+
+  async function idsIn(collection: string): Promise<Set<number>> {
+    const answer = await fetch(new URL(`/collections/${collection}/points/scroll`, lost.standby.qdrant.peers[0]), {
+      method: "POST",
+      headers: { "api-key": lost.standby.qdrant.apiKey, "content-type": "application/json" },
+      body: JSON.stringify({ limit: 100_000, with_payload: false, with_vector: false }),
+    });
+    const { result } = (await answer.json()) as { result: { points: { id: number }[] } };
+    return new Set(result.points.map(({ id }) => id));
+  }
+
+  for (const { leadsTo, line, name } of moments) {
+    it(`when ${name}: clients are led to the ${leadsTo} still, and nothing but the kill ends it`, async () => {
+      const run = start();
+      await run.says(line);
+      run.signal("SIGKILL");
+      await run.end();
+      expect(run.wasKilled).to.equal(true);
+      expect((await route()).region).to.equal(leadsTo);
+    });
+  }
+
+  it("goes on and completes: role, epoch, route and the stack's outputs agree", async () => {
+    const run = start();
+    expect(await run.end(), run.stdout + run.stderr).to.equal(0);
+    expect(run.json).to.include({ region: "standby", epoch: 2, point: lost.point, isVerified: true });
+    expect(await route()).to.deep.equal({ region: "standby", epoch: 2 });
+    const outputs = await lost.estate.stacks.region("standby");
+    expect(outputs).to.include({ role: "active", epoch: 2 });
+    const status = Product.start(["status", "--estate", lost.estate.id, "--stack", "standby", "--json"], estates);
+    expect(await status.end()).to.equal(0);
+    const { regions } = status.json as { regions: object[] };
+    expect(regions[0]).to.include({ role: "active", epoch: 2 });
+  });
+
+  it("holds what the point holds, and every write that was acknowledged since clients are led there", async () => {
+    const { client, goneAt } = lost;
+    await client.until((log) => measureOutage(log, goneAt.getTime()) !== undefined, 20_000);
+    await client.stop();
+    const log: readonly WriteLogEntry[] = await client.log();
+    const capturedAt = pointTime(lost.point);
+    const before = acknowledgedBefore(log, capturedAt);
+    const later = log.filter(({ at, kind }) => kind === "acknowledged" && at > goneAt.getTime());
+    expect(later.length).to.be.greaterThan(10);
+    let loaded = 0;
+    for (const [collection, writes] of before) {
+      const present = await idsIn(collection);
+      loaded += [...present].filter((id) => id < firstClientNumber).length;
+      const wanted = [...writes, ...later.filter((write) => write.collection === collection)];
+      expect(
+        wanted.filter(({ id }) => !present.has(id)),
+        collection,
+      ).to.deep.equal([]);
+    }
+    expect(loaded).to.equal(points);
+  });
+
+  it("leaves nothing that runs but the region's own servers, and nothing at all when it is stopped", async () => {
+    const footprint = footprintOf(estates, lost.estate.id);
+    const names = footprint.processes.map(({ mark }) => mark?.split("/")[1]).sort();
+    expect(names).to.deep.equal(["standby-endpoint", "standby-qdrant", "standby-store"]);
+    const stop = Product.start(["quickstart", "--stop", "--json"], estates);
+    expect(await stop.end()).to.equal(0);
+    expect(stop.json).to.deep.equal({ stopped: [lost.estate.id] });
+    expect(remainsOf(footprint)).to.deep.equal([]);
+  });
+});
+
+/** A point's id begins with its time: `20261122T155532820Z-…`. */
+function pointTime(id: string): number {
+  const [, year, month, day, hour, minute, second, ms] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z/.exec(id) ?? [];
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);
+}

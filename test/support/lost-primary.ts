@@ -1,0 +1,50 @@
+/** An embedded estate as a disaster leaves it: its primary region destroyed, its standby not yet promoted. */
+import { EmbeddedEstate } from "../../runtime/adapters/embedded-estate.ts";
+import { projectFolder } from "../../runtime/compose.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import { practiceGround } from "../../runtime/practice-ground.ts";
+import type { WritingClient } from "../../runtime/workflows/practise-disaster.ts";
+
+const ignore = () => {};
+
+export interface LostPrimary {
+  readonly estate: EmbeddedEstate;
+  readonly standby: Region;
+  /** Writes on. */
+  readonly client: WritingClient;
+  /** The only recovery point, and its exact counts. */
+  readonly point: string;
+  /** When the primary's processes were gone. */
+  readonly goneAt: Date;
+}
+
+/** @param estates root of the estates; the caller removes the estate. */
+export async function loseThePrimary(estates: string, totalPoints: number): Promise<LostPrimary> {
+  const before = process.env["QDRANT_DR_ESTATES"];
+  process.env["QDRANT_DR_ESTATES"] = estates;
+  try {
+    const estate = await EmbeddedEstate.create();
+    const ground = practiceGround({
+      estate,
+      totalPoints,
+      clock: { now: () => new Date() },
+      toolVersion: "0.0.0",
+      versions: {},
+      workspace: projectFolder,
+    });
+    await estate.stacks.up("standby", ignore);
+    await estate.stacks.up("primary", ignore);
+    const { collections } = await ground.load(ignore);
+    const client = await ground.startClient(collections.map(({ name }) => name));
+    await client.until((log) => log.length > 30, 30_000);
+    const { point } = await ground.capture("full", ignore);
+    await ground.copy(ignore);
+    const standby = await estate.stacks.region("standby");
+    const { goneAt } = await ground.destroyPrimary();
+    await estate.keep();
+    return { estate, standby, client, point, goneAt };
+  } finally {
+    if (before === undefined) delete process.env["QDRANT_DR_ESTATES"];
+    else process.env["QDRANT_DR_ESTATES"] = before;
+  }
+}
