@@ -1,5 +1,6 @@
-import { type EpochRecord, epochRecordSchema } from "../domain/epoch.ts";
+import { type EpochRecord, epochRecordSchema, newestEpoch } from "../domain/epoch.ts";
 import { controlLayout } from "../domain/store-layout.ts";
+import { hasCode } from "../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
 import { parseRecord } from "./parse-record.ts";
 
@@ -8,7 +9,22 @@ export async function readEpochs(control: ObjectStoreReader): Promise<EpochRecor
   for await (const { key } of control.list(controlLayout.epochs)) {
     records.push(parseRecord(epochRecordSchema, key, await control.get(key)));
   }
+  // A listing that came back short must not bring a deposed region back: what follows the newest is asked for by name.
+  for (let newest = newestEpoch(records); newest !== undefined; ) {
+    newest = await readEpoch(control, newest.epoch + 1);
+    if (newest !== undefined) records.push(newest);
+  }
   return records;
+}
+
+async function readEpoch(control: ObjectStoreReader, epoch: number): Promise<EpochRecord | undefined> {
+  const key = controlLayout.epoch(epoch);
+  try {
+    return parseRecord(epochRecordSchema, key, await control.get(key));
+  } catch (error) {
+    if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
+    throw error;
+  }
 }
 
 /** The record that stands under this epoch afterwards: ours, or the one of whoever was first. */

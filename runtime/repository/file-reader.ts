@@ -11,7 +11,7 @@ import {
 } from "../domain/shard-tree.ts";
 import type { Region } from "../domain/sparse-tar.ts";
 import { storeLayout } from "../domain/store-layout.ts";
-import { DrError } from "../errors.ts";
+import { DrError, hasCode } from "../errors.ts";
 import type { OpenRepository } from "./repository.ts";
 
 const largestRequest = 4 * 1024 * 1024;
@@ -146,9 +146,23 @@ async function openRun(repository: OpenRepository, run: Run, plainSize: number):
     run.pieces.map(async (piece) => {
       const key = await repository.keys.key(piece.key);
       const at = piece.offset - run.start;
-      const plain = unseal(key, piece.name, bytes.subarray(at, at + piece.length), plainSize);
+      const sealed = bytes.subarray(at, at + piece.length);
+      const plain = fromPack(run.pack, () => unseal(key, piece.name, sealed, plainSize));
       if (nameOf(key, plain) === piece.name) return plain;
       throw new DrError("OBJECT_CORRUPT", `a chunk in pack ${piece.pack} is not the one its name says`);
     }),
   );
+}
+
+/** Says in which object the damage is: that is what can be brought again from the other region's bucket. */
+function fromPack(pack: string, open: () => Buffer): Buffer {
+  try {
+    return open();
+  } catch (error) {
+    if (!hasCode(error, "OBJECT_CORRUPT")) throw error;
+    throw new DrError("OBJECT_CORRUPT", `pack ${pack} is damaged: ${error.message}`, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    });
+  }
 }

@@ -12,6 +12,8 @@ const restoreRecordSchema = z.object({
   id: z.string(),
   point: z.string(),
   collections: z.array(z.string()),
+  /** The failover that it was a step of. */
+  epoch: z.number().int().positive().optional(),
   at: z.iso.datetime(),
 });
 export type RestoreRecord = z.infer<typeof restoreRecordSchema>;
@@ -31,10 +33,20 @@ export async function newestRestore(control: ObjectStoreReader): Promise<string 
   return begun.sort((a, b) => Date.parse(b.at) - Date.parse(a.at))[0]?.id;
 }
 
-/** Collections that a restore began to make and none finished: only these may be thrown away. */
+/** Collections whose newest restore was begun and not finished: only these may be thrown away. */
 export async function unfinishedCollections(control: ObjectStoreReader): Promise<Set<string>> {
   const { begun, done } = await readRecords(control);
-  return new Set(begun.filter(({ id }) => !done.has(id)).flatMap(({ collections }) => collections));
+  const newest = new Map<string, RestoreRecord>();
+  for (const record of begun.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))) {
+    for (const collection of record.collections) newest.set(collection, record);
+  }
+  return new Set([...newest].filter(([, { id }]) => !done.has(id)).map(([collection]) => collection));
+}
+
+/** Whether the failover of this epoch has restored its point whole already. */
+export async function isRestoredBy(control: ObjectStoreReader, epoch: number): Promise<boolean> {
+  const { begun, done } = await readRecords(control);
+  return begun.some((record) => record.epoch === epoch && done.has(record.id));
 }
 
 async function readRecords(control: ObjectStoreReader): Promise<{ begun: RestoreRecord[]; done: Set<string> }> {

@@ -37,6 +37,8 @@ export interface RestoreRequest {
   readonly target: VectorDatabase;
   /** Names of the collections wanted; all of the point's when left out. */
   readonly only?: readonly string[];
+  /** The failover that this is a step of. */
+  readonly epoch?: number;
   readonly clock: Clock;
   readonly progress: Progress;
 }
@@ -69,13 +71,14 @@ export async function planRestore({ only, point, repository, target }: RestoreRe
 }
 
 export async function restorePoint(request: RestoreRequest): Promise<RestoreReport> {
-  const { clock, point, progress, repository, target } = request;
+  const { clock, epoch, point, progress, repository, target } = request;
   const begun = clock.now();
   const { collections, discard } = await planRestore(request);
   const record = {
     id: newId(begun),
     point: point.id,
     collections: collections.map(({ name }) => name),
+    ...(epoch === undefined ? {} : { epoch }),
     at: begun.toISOString(),
   };
   await recordRestoreStart(repository.stores.control, record);

@@ -1,0 +1,76 @@
+/** Object stores that fail on order. All stores of one `Faults` count their calls together, as one process would. */
+import { DrError } from "../../runtime/errors.ts";
+import type { ObjectStore, StoredObject } from "../../runtime/ports.ts";
+import { allOf } from "./all-of.ts";
+
+export type Method = "get" | "list" | "create";
+
+export interface FaultPlan {
+  /** This call and every later one fail before they act: the process is dead to the store. */
+  readonly killAt?: number;
+  /** Only these calls, counted from 1: they fail before they act, after they acted, or answer slowly. */
+  readonly at?: ReadonlyMap<number, "before" | "after" | "slow">;
+  /** Fails every call of a method whose key begins so. */
+  readonly refuse?: { readonly method: Method; readonly prefix: string };
+  /** Listings of this prefix end after so many objects, as if that were all. */
+  readonly shorten?: { readonly prefix: string; readonly to: number };
+}
+
+export class Faults {
+  calls = 0;
+  readonly log: { method: Method; key: string }[] = [];
+  readonly #plan: FaultPlan;
+
+  constructor(plan: FaultPlan = {}) {
+    this.#plan = plan;
+  }
+
+  wrap(store: ObjectStore): ObjectStore {
+    return new FaultyStore(store, this, this.#plan);
+  }
+
+  async through<T>(method: Method, key: string, act: () => Promise<T>): Promise<T> {
+    this.calls += 1;
+    const call = this.calls;
+    this.log.push({ method, key });
+    const { at, killAt, refuse } = this.#plan;
+    if (killAt !== undefined && call >= killAt) throw broken(method, key);
+    if (refuse?.method === method && key.startsWith(refuse.prefix)) throw broken(method, key);
+    const fault = at?.get(call);
+    if (fault === "before") throw broken(method, key);
+    if (fault === "slow") await new Promise((done) => setTimeout(done, 30));
+    const answer = await act();
+    if (fault === "after") throw broken(method, key);
+    return answer;
+  }
+}
+
+class FaultyStore implements ObjectStore {
+  readonly #inner: ObjectStore;
+  readonly #faults: Faults;
+  readonly #plan: FaultPlan;
+
+  constructor(inner: ObjectStore, faults: Faults, plan: FaultPlan) {
+    this.#inner = inner;
+    this.#faults = faults;
+    this.#plan = plan;
+  }
+
+  get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
+    return this.#faults.through("get", key, () => this.#inner.get(key, range));
+  }
+
+  async *list(prefix: string): AsyncGenerator<StoredObject> {
+    const objects = await this.#faults.through("list", prefix, () => allOf(this.#inner.list(prefix)));
+    const { shorten } = this.#plan;
+    yield* shorten?.prefix === prefix ? objects.slice(0, shorten.to) : objects;
+  }
+
+  create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+    return this.#faults.through("create", key, () => this.#inner.create(key, bytes));
+  }
+}
+
+function broken(method: Method, key: string): DrError {
+  return new DrError("UNREACHABLE", `injected: ${method} ${key}`);
+}

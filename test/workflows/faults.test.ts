@@ -1,0 +1,513 @@
+/**
+ * Every workflow killed at every call it makes to a store, then run again: nothing half-made looks whole, and the
+ * second run completes. Stores are in memory, both Qdrants are real.
+ */
+import { QdrantClient } from "@qdrant/js-client-rest";
+import { expect } from "chai";
+import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import { objectsOf } from "../../runtime/domain/catalog.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
+import type { ShardTree } from "../../runtime/domain/shard-tree.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/store-layout.ts";
+import type { DrError } from "../../runtime/errors.ts";
+import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
+import { readEffectiveRole } from "../../runtime/repository/effective-role.ts";
+import { readEpochs } from "../../runtime/repository/epochs.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { capturePoint } from "../../runtime/workflows/capture-point.ts";
+import { copyPoints } from "../../runtime/workflows/copy-points.ts";
+import { type FailoverRequest, failOver } from "../../runtime/workflows/fail-over.ts";
+import { restorePoint, verifyRestored } from "../../runtime/workflows/restore-point.ts";
+import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
+import { allOf } from "../support/all-of.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
+import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
+import { type FaultPlan, Faults } from "../support/faulty-store.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import {
+  ageKeys,
+  copyOf,
+  firstEpoch,
+  type MemoryStores,
+  silently,
+  storesWithEpoch,
+  systemClock,
+} from "../support/recovery-estate.ts";
+
+/** A clean run's calls are all tried when this is set, otherwise a sample: the first, the last, and some between. */
+const triesEvery = process.env["QDRANT_DR_EVERY_CALL"] !== undefined;
+const sampled = 9;
+const collection = "notes";
+const alias = "current-notes";
+const told = { clock: systemClock, progress: silently };
+
+describe("workflows under faults", function () {
+  this.timeout(120_000);
+  let sourceServer: QdrantServer;
+  let targetServer: QdrantServer;
+  let source: Qdrant;
+  let target: Qdrant;
+  let client: QdrantClient;
+  let wrap: KeyWrap;
+  let recovery: KeyWrap;
+  let stranger: KeyWrap;
+  /** East's stores with a full point of an earlier state. */
+  let eastBefore: MemoryStores;
+  /** East's stores with a full and an incremental point, and west's with a copy of them; never changed by a test. */
+  let east: MemoryStores;
+  let west: MemoryStores;
+  let written: StoredPoint[];
+
+  before(async () => {
+    ({ wrap, recovery, stranger } = await ageKeys());
+    [sourceServer, targetServer] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
+    source = new Qdrant({ peers: [sourceServer.url], apiKey: sourceServer.apiKey });
+    target = new Qdrant({ peers: [targetServer.url], apiKey: targetServer.apiKey });
+    client = new QdrantClient({
+      url: sourceServer.url,
+      headers: { "api-key": sourceServer.apiKey },
+      checkCompatibility: false,
+    });
+    await client.createCollection(collection, {
+      vectors: { size: 4, distance: "Dot" },
+      optimizers_config: { default_segment_number: 1 },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    await client.createPayloadIndex(collection, { field_name: "tag", field_schema: "keyword", wait: true });
+    await client.updateCollectionAliases({
+      actions: [{ create_alias: { alias_name: alias, collection_name: collection } }],
+    });
+    const stores = storesWithEpoch();
+    await write(1, 20);
+    await capture(await OpenRepository.openOrCreate(stores, wrap), "full");
+    eastBefore = copiesOf(stores);
+    await write(21, 30);
+    await client.delete(collection, { wait: true, points: [3, 25] });
+    await capture(await OpenRepository.openOrCreate(stores, wrap), "incremental");
+    east = stores;
+    west = storesWithEpoch();
+    await copyPoints(await OpenRepository.open(east, wrap), { stores: west, wrap }, silently);
+    written = await contentOf(source);
+  });
+
+  after(async () => {
+    await Promise.all([sourceServer?.stop(), targetServer?.stop()]);
+  });
+
+  afterEach("an empty target", async () => {
+    for (const name of await target.collections()) await target.deleteCollection(name);
+  });
+
+  async function write(from: number, to: number): Promise<void> {
+    const ids = Array.from({ length: to - from + 1 }, (_, n) => from + n);
+    const points = ids.map((id) => ({ id, payload: { tag: `tag ${id % 3}` }, vector: [id, 1, id % 7, 0.5] }));
+    await client.upsert(collection, { wait: true, points });
+  }
+
+  function capture(repository: OpenRepository, type: "full" | "incremental") {
+    return capturePoint({ region: "east", type, database: source, repository, ...told, toolVersion: "test" });
+  }
+
+  async function contentOf(database: VectorDatabase): Promise<StoredPoint[]> {
+    const points = await database.points(collection, await allOf(database.ids(collection)));
+    return points.sort((a, b) => Number(a.id) - Number(b.id));
+  }
+
+  /** Every point that is called complete can be read to its last chunk. */
+  async function verifyComplete(stores: MemoryStores, region: string): Promise<RecoveryPoint[]> {
+    const repository = await OpenRepository.open(copiesOf(stores), wrap);
+    const complete = (await repository.catalog()).entries.flatMap(({ point, state }) =>
+      state === "complete" && point !== undefined ? [point] : [],
+    );
+    for (const point of complete) await verifyPoint(repository, point, { ...told, region });
+    return complete;
+  }
+
+  async function newestOf(stores: MemoryStores): Promise<{ repository: OpenRepository; point: RecoveryPoint }> {
+    const repository = await OpenRepository.open(stores, wrap);
+    const point = (await repository.catalog()).entries.findLast(({ state }) => state === "complete")?.point;
+    if (point === undefined) throw new Error("no complete point");
+    return { repository, point };
+  }
+
+  function failoverRequest(
+    repository: OpenRepository,
+    more: Partial<FailoverRequest> & Pick<FailoverRequest, "traffic" | "stacks">,
+  ): FailoverRequest {
+    return {
+      stack: "west",
+      region: regionNamed("west"),
+      repository,
+      database: target,
+      otherControl: undefined,
+      run: "run-1",
+      acceptedDataLossSeconds: 86_400,
+      ...told,
+      ...more,
+    };
+  }
+
+  describe("killed at every call to a store, then run again", () => {
+    it("capture: what is listed complete verifies, and the second run makes a point", async () => {
+      const started = () => copiesOf(eastBefore);
+      const run = async (stores: MemoryStores, faults: Faults) =>
+        capture(await OpenRepository.openOrCreate(faulty(stores, faults), wrap), "incremental");
+      const calls = await countCalls(async (faults) => run(started(), faults));
+
+      for (const killAt of killPoints(calls)) {
+        const stores = started();
+        expect(await codeOf(run(stores, new Faults({ killAt }))), `killed at call ${killAt}`).to.equal("UNREACHABLE");
+        const afterKill = await verifyComplete(stores, "east");
+        expect(afterKill.length, `points after the kill at call ${killAt}`).to.be.within(1, 2);
+
+        await run(stores, new Faults());
+        expect((await verifyComplete(stores, "east")).length).to.equal(afterKill.length + 1);
+      }
+    });
+
+    it("the first capture of all: an empty store becomes a repository with one point", async () => {
+      const run = async (stores: MemoryStores, faults: Faults) =>
+        capture(await OpenRepository.openOrCreate(faulty(stores, faults), wrap), "full");
+      const calls = await countCalls(async (faults) => run(storesWithEpoch(), faults));
+
+      for (const killAt of killPoints(calls)) {
+        const stores = storesWithEpoch();
+        expect(await codeOf(run(stores, new Faults({ killAt }))), `killed at call ${killAt}`).to.equal("UNREACHABLE");
+
+        await run(stores, new Faults());
+        expect(await verifyComplete(stores, "east"), `after the kill at call ${killAt}`).to.not.have.lengthOf(0);
+      }
+    });
+
+    it("capture: a create that fails although it was done leaves nothing that looks whole and is not", async () => {
+      const run = async (stores: MemoryStores, faults: Faults) =>
+        capture(await OpenRepository.openOrCreate(faulty(stores, faults), wrap), "incremental");
+      const clean = new Faults();
+      await run(copiesOf(eastBefore), clean);
+      const creates = clean.log.flatMap(({ method }, at) => (method === "create" ? [at + 1] : []));
+      expect(creates.length).to.be.greaterThan(2);
+
+      for (const call of creates) {
+        const stores = copiesOf(eastBefore);
+        const faults = new Faults({ at: new Map([[call, "after"]]) });
+        expect(await codeOf(run(stores, faults)), `create at call ${call}`).to.equal("UNREACHABLE");
+        await verifyComplete(stores, "east");
+        await run(stores, new Faults());
+        await verifyComplete(stores, "east");
+      }
+    });
+
+    it("copy: what the destination lists complete verifies there, and the second run brings the rest", async () => {
+      const run = async (destination: MemoryStores, faults: Faults) =>
+        copyPoints(
+          await OpenRepository.open(faulty(copiesOf(east), faults), wrap),
+          { stores: faulty(destination, faults), wrap },
+          silently,
+        );
+      const calls = await countCalls(async (faults) => run(storesWithEpoch(), faults));
+
+      for (const killAt of killPoints(calls)) {
+        const destination = storesWithEpoch();
+        expect(await codeOf(run(destination, new Faults({ killAt }))), `killed at call ${killAt}`).to.equal(
+          "UNREACHABLE",
+        );
+        if (destination.repository.objects.has(storeLayout.repository)) await verifyComplete(destination, "west");
+
+        await run(destination, new Faults());
+        expect(await verifyComplete(destination, "west"), `after the kill at call ${killAt}`).to.have.lengthOf(2);
+      }
+    });
+
+    it("restore: the second run throws the half-made collection away and restores every point", async () => {
+      const run = async (stores: MemoryStores, faults: Faults) => {
+        const { repository, point } = await newestOf(faulty(stores, faults) as unknown as MemoryStores);
+        await restorePoint({ repository, point, target, ...told });
+        return verifyRestored({ repository, point, target, ...told });
+      };
+      const calls = await countCalls(async (faults) => run(copiesOf(west), faults));
+      await target.deleteCollection(collection);
+
+      for (const killAt of killPoints(calls)) {
+        const stores = copiesOf(west);
+        expect(await codeOf(run(stores, new Faults({ killAt }))), `killed at call ${killAt}`).to.equal("UNREACHABLE");
+
+        await run(stores, new Faults());
+        expect(await contentOf(target), `after the kill at call ${killAt}`).to.deep.equal(written);
+        expect(await target.aliases()).to.deep.equal([{ alias, collection }]);
+        await target.deleteCollection(collection);
+      }
+    });
+
+    it("failover: one epoch, every point there, clients led here, the stack active, whoever was killed when", async () => {
+      const run = async (
+        stores: MemoryStores,
+        faults: Faults,
+        more: Pick<FailoverRequest, "traffic" | "stacks" | "run">,
+      ) => {
+        const repository = await OpenRepository.open(faulty(stores, faults), wrap);
+        return failOver(failoverRequest(repository, more));
+      };
+      const fresh = () => {
+        const stores = copiesOf(west);
+        return { stores, traffic: new FakeTraffic(), stacks: new FakeStacks(stores.control) };
+      };
+      const calls = await countCalls(async (faults) => {
+        const { stores, ...acts } = fresh();
+        await run(stores, faults, { ...acts, run: "run-1" });
+      });
+      await target.deleteCollection(collection);
+
+      for (const killAt of killPoints(calls)) {
+        const { stores, ...acts } = fresh();
+        const what = `killed at call ${killAt}`;
+        const faults = new Faults({ killAt });
+        const code = await codeOf(run(stores, faults, { ...acts, run: "run-1" }));
+        // The signs of life are given beside the steps: a kill that only hits one of them may come after the last step.
+        if (code === undefined) expect(faults.log.at(-1)?.key, what).to.match(/\/alive\./);
+        else expect(code, what).to.equal("UNREACHABLE");
+        forgetSignsOfLife(stores);
+
+        const report = await run(stores, new Faults(), { ...acts, run: "run-2" });
+
+        expect(report.epoch, what).to.equal(2);
+        expect(await readEpochs(stores.control), what).to.have.lengthOf(2);
+        expect((await readEffectiveRole("west", stores.control)).role, what).to.equal("active");
+        expect(acts.traffic.target, what).to.deep.equal({ region: "west", epoch: 2 });
+        expect((await acts.stacks.region()).role, what).to.equal("active");
+        expect(await contentOf(target), what).to.deep.equal(written);
+        await target.deleteCollection(collection);
+      }
+    });
+  });
+
+  describe("what is not whole or not true", () => {
+    it("a listing that ends early never makes a point look complete", async () => {
+      const full = (await (await OpenRepository.open(west, wrap)).catalog()).entries;
+      expect(full.map(({ state }) => state)).to.deep.equal(["complete", "complete"]);
+      const lengths = new Map([
+        [storeLayout.packs, [...west.repository.objects.keys()].filter((key) => key.startsWith("packs/")).length],
+        [storeLayout.trees, [...west.repository.objects.keys()].filter((key) => key.startsWith("trees/")).length],
+      ]);
+      for (const [prefix, length] of lengths) {
+        for (let to = 0; to < length; to += 1) {
+          const faults = new Faults({ shorten: { prefix, to } });
+          const { entries } = await (await OpenRepository.open(faulty(west, faults), wrap)).catalog();
+          const complete = entries.filter(({ state }) => state === "complete");
+          expect(complete.length, `${prefix} cut to ${to}`).to.be.lessThan(2);
+          for (const { point } of complete) {
+            const seen = await listedKeys(faults, west, prefix);
+            const needed = await neededKeys(point as RecoveryPoint, prefix);
+            expect(
+              needed.filter((key) => !seen.has(key)),
+              "objects that were not listed",
+            ).to.deep.equal([]);
+          }
+        }
+      }
+    });
+
+    it("a listing that fails makes the catalog fail, whichever it is", async () => {
+      for (const prefix of [storeLayout.points, storeLayout.packs, storeLayout.trees, controlLayout.epochs]) {
+        const faults = new Faults({ refuse: { method: "list", prefix } });
+        const repository = await OpenRepository.open(faulty(west, faults), wrap);
+        expect(await codeOf(repository.catalog()), prefix).to.equal("UNREACHABLE");
+      }
+    });
+
+    it("a role is known from every epoch or not at all: short, empty and failing listings of the records", async () => {
+      const stores = copiesOf(west);
+      const second = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "unplanned", run: "run-1" };
+      stores.control.objects.set(controlLayout.epoch(2), Buffer.from(JSON.stringify(second)));
+      const roleSeen = (plan: FaultPlan) => readEffectiveRole("east", new Faults(plan).wrap(stores.control));
+
+      expect((await roleSeen({})).role).to.equal("fenced");
+      expect((await roleSeen({ shorten: { prefix: controlLayout.epochs, to: 1 } })).role).to.equal("fenced");
+      for (const plan of [
+        { shorten: { prefix: controlLayout.epochs, to: 0 } },
+        { refuse: { method: "list", prefix: controlLayout.epochs } },
+        { refuse: { method: "get", prefix: controlLayout.epoch(2) } },
+      ] as const) {
+        expect(await codeOf(roleSeen(plan)), JSON.stringify(plan)).to.equal("ROLE_UNKNOWN");
+      }
+    });
+
+    it("a damaged pack is named by verify, and copy does not pass it on", async () => {
+      const stores = copiesOf(east);
+      const key = [...stores.repository.objects.keys()].find((candidate) => candidate.startsWith(storeLayout.packs));
+      const pack = stores.repository.objects.get(key ?? "");
+      if (key === undefined || pack === undefined) throw new Error("there is no pack");
+      const damaged = Buffer.from(pack);
+      damaged.writeUInt8(damaged.readUInt8(damaged.length >> 1) ^ 1, damaged.length >> 1);
+      stores.repository.objects.set(key, damaged);
+      const { repository, point } = await oldestOf(stores);
+
+      const refusal = await errorOf(verifyPoint(repository, point, { ...told, region: "east" }));
+      expect(refusal?.code).to.equal("OBJECT_CORRUPT");
+      expect(refusal?.message).to.include(key.split("/").at(-1));
+
+      const destination = storesWithEpoch();
+      expect(await codeOf(copyPoints(repository, { stores: destination, wrap }, silently))).to.equal("OBJECT_CORRUPT");
+      expect(destination.repository.objects.has(key)).to.equal(false);
+      expect(await verifyComplete(destination, "west")).to.deep.equal([]);
+    });
+
+    it("points that a deposed region wrote after the failover are ignored", async () => {
+      const stores = copiesOf(east);
+      const before = await newestOf(stores);
+      const deposed = await OpenRepository.open(copiesOf(stores), wrap);
+      const { point: late } = await capture(deposed, "full");
+      const manifest = storeLayout.manifest(late);
+      for (const [key, bytes] of (deposed.stores.repository as MemoryStores["repository"]).objects) {
+        if (!stores.repository.objects.has(key)) stores.repository.objects.set(key, bytes);
+      }
+      const at = new Date(Date.parse(before.point.time) + 1).toISOString();
+      const second = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "unplanned", run: "r", at };
+      stores.control.objects.set(controlLayout.epoch(2), Buffer.from(JSON.stringify(second)));
+      expect(stores.repository.objects.has(manifest)).to.equal(true);
+
+      const { entries } = await (await OpenRepository.open(stores, wrap)).catalog();
+
+      expect(entries.find(({ id }) => id === late)?.state).to.equal("deposed");
+      expect((await newestOf(stores)).point.id).to.equal(before.point.id);
+      expect(await codeOf(capture(await OpenRepository.open(stores, wrap), "full"))).to.equal("ROLE_REFUSES");
+    });
+
+    it("the offline recovery identity alone opens everything; a stranger's opens nothing", async () => {
+      const stores = copiesOf(west);
+      const repository = await OpenRepository.open(stores, recovery);
+      const points = (await repository.catalog()).entries.map(({ point }) => point as RecoveryPoint);
+      expect(points).to.have.lengthOf(2);
+      for (const point of points) await verifyPoint(repository, point, { ...told, region: "west" });
+
+      const unopened = (await (await OpenRepository.open(stores, stranger)).catalog()).entries;
+
+      expect(unopened.map(({ state }) => state)).to.deep.equal(["unreadable", "unreadable"]);
+    });
+  });
+
+  describe("what must not be done", () => {
+    it("a restore onto a live collection is refused and changes nothing, also when an earlier restore was killed", async () => {
+      const stores = copiesOf(west);
+      const { repository, point } = await newestOf(stores);
+      const killed = await OpenRepository.open(faulty(stores, new Faults({ killAt: 12 })), wrap);
+      expect(await codeOf(restorePoint({ repository: killed, point, target, ...told }))).to.equal("UNREACHABLE");
+      await restorePoint({ repository, point, target, ...told });
+      const live = new QdrantClient({
+        url: targetServer.url,
+        headers: { "api-key": targetServer.apiKey },
+        checkCompatibility: false,
+      });
+      const points = [{ id: 999, payload: { tag: "written since" }, vector: [1, 2, 3, 4] }];
+      await live.upsert(collection, { wait: true, points });
+      const before = await contentOf(target);
+      const records = [...stores.control.objects.keys()];
+
+      expect(await codeOf(restorePoint({ repository, point, target, ...told }))).to.equal("TARGET_NOT_EMPTY");
+
+      expect(await contentOf(target)).to.deep.equal(before);
+      expect(before.at(-1)?.id).to.equal(999);
+      expect([...stores.control.objects.keys()]).to.deep.equal(records);
+    });
+
+    it("a failover that may lose more than is accepted is refused, says how much, and changes nothing", async () => {
+      const stores = copiesOf(west);
+      const keys = [...stores.control.objects.keys()];
+      const acts = { traffic: new FakeTraffic(), stacks: new FakeStacks(stores.control) };
+      const { repository, point } = await newestOf(stores);
+      const clock = { now: () => new Date(Date.parse(point.time) + 120_000) };
+
+      const request = failoverRequest(repository, { ...acts, clock, acceptedDataLossSeconds: 119 });
+      const refusal = await errorOf(failOver(request));
+
+      expect(refusal?.code).to.equal("DATA_LOSS_NOT_ACCEPTED");
+      expect(refusal?.hint).to.include("120");
+      expect([...stores.control.objects.keys()]).to.deep.equal(keys);
+      expect(acts.traffic.target).to.deep.equal({ region: "east", epoch: 1 });
+      expect(acts.stacks.ups).to.equal(0);
+      expect(await target.collections()).to.deep.equal([]);
+    });
+
+    it("of two failovers at once one wins; the other gets EPOCH_CONFLICT and has changed nothing", async () => {
+      const stores = copiesOf(west);
+      const acts = { traffic: new FakeTraffic(), stacks: new FakeStacks(stores.control) };
+      const repository = await OpenRepository.open(stores, wrap);
+
+      const outcomes = await Promise.allSettled(
+        ["run-1", "run-2"].map((run) => failOver(failoverRequest(repository, { ...acts, run }))),
+      );
+
+      const won = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+      const lost = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as DrError] : []));
+      expect(won.map(({ epoch }) => epoch)).to.deep.equal([2]);
+      expect(lost.map(({ code }) => code)).to.deep.equal(["EPOCH_CONFLICT"]);
+      expect(acts.stacks.ups).to.equal(1);
+      expect(await contentOf(target)).to.deep.equal(written);
+    });
+
+    it("a stack that does not update keeps no client waiting, and the next run finishes it", async () => {
+      const stores = copiesOf(west);
+      const acts = { traffic: new FakeTraffic(), stacks: new FakeStacks(stores.control) };
+      acts.stacks.failures = 1;
+      const repository = await OpenRepository.open(stores, wrap);
+
+      expect(await codeOf(failOver(failoverRequest(repository, acts)))).to.equal("PULUMI_FAILED");
+      expect(acts.traffic.target).to.deep.equal({ region: "west", epoch: 2 });
+      expect(await contentOf(target)).to.deep.equal(written);
+
+      // A run of its own, after the real silence of the first.
+      const report = await failOver(failoverRequest(repository, { ...acts, run: "run-2" }));
+      expect(report.epoch).to.equal(2);
+      expect((await acts.stacks.region()).role).to.equal("active");
+    });
+  });
+
+  async function oldestOf(stores: MemoryStores): Promise<{ repository: OpenRepository; point: RecoveryPoint }> {
+    const repository = await OpenRepository.open(stores, wrap);
+    const point = (await repository.catalog()).entries[0]?.point;
+    if (point === undefined) throw new Error("no point");
+    return { repository, point };
+  }
+
+  async function listedKeys(faults: Faults, stores: MemoryStores, prefix: string): Promise<Set<string>> {
+    const listed = await allOf(faults.wrap(stores.repository).list(prefix));
+    return new Set(listed.map(({ key }) => key));
+  }
+
+  async function neededKeys(point: RecoveryPoint, prefix: string): Promise<string[]> {
+    const repository = await OpenRepository.open(west, wrap);
+    const trees = new Map<string, ShardTree>();
+    for (const { tree } of point.collections.flatMap(({ shards }) => shards)) {
+      trees.set(tree.id, await repository.readTree(tree.id));
+    }
+    return [...objectsOf(point, trees).keys()].filter((key) => key.startsWith(prefix));
+  }
+
+  function copiesOf(stores: MemoryStores): MemoryStores {
+    return { repository: copyOf(stores.repository), control: copyOf(stores.control) };
+  }
+
+  function faulty(stores: MemoryStores, faults: Faults) {
+    return { repository: faults.wrap(stores.repository), control: faults.wrap(stores.control) };
+  }
+
+  async function countCalls(run: (faults: Faults) => Promise<unknown>): Promise<number> {
+    const faults = new Faults();
+    await run(faults);
+    expect(faults.calls).to.be.greaterThan(5);
+    return faults.calls;
+  }
+
+  /** As after a longer silence than the runs wait for. */
+  function forgetSignsOfLife(stores: MemoryStores): void {
+    for (const key of [...stores.control.objects.keys()])
+      if (key.includes("/alive.")) stores.control.objects.delete(key);
+  }
+});
+
+/** Every sampling begins elsewhere, by the number of calls, so that a longer workflow is tried at other calls too. */
+function killPoints(calls: number): number[] {
+  const all = Array.from({ length: calls }, (_, at) => at + 1);
+  if (triesEvery) return all;
+  const stride = Math.ceil(calls / sampled);
+  return all.filter((call) => call === 1 || call === calls || call % stride === calls % stride);
+}
