@@ -1,0 +1,220 @@
+import { expect } from "chai";
+import fc from "fast-check";
+import { type CatalogEntry, judgePoint, objectsOf, resolveLatestRestorable } from "../../runtime/domain/catalog.ts";
+import type { EpochRecord } from "../../runtime/domain/epoch.ts";
+import type { Attestation, CapturedShard, RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
+import type { ShardTree } from "../../runtime/domain/shard-tree.ts";
+import { storeLayout } from "../../runtime/domain/store-layout.ts";
+
+const treeId = "t".repeat(64);
+const [packA, packB] = ["a".repeat(64), "b".repeat(64)] as const;
+const at = "2026-03-01T12:00:00.000Z";
+const shard: CapturedShard = {
+  id: 0,
+  peer: 1,
+  tree: { id: treeId, size: 100 },
+  startedAt: at,
+  finishedAt: at,
+  method: "partial-snapshot",
+  isExact: true,
+};
+const point: RecoveryPoint = {
+  format: 1,
+  id: "point-1",
+  type: "full",
+  region: "east",
+  epoch: 1,
+  time: at,
+  finishedAt: at,
+  qdrantVersion: "1.16.3",
+  toolVersion: "test",
+  collections: [
+    {
+      name: "notes",
+      key: "1".repeat(32),
+      config: {},
+      payloadIndexes: {},
+      shards: [shard],
+      pointsBefore: 1,
+      pointsAfter: 1,
+      samples: [],
+      canaries: [],
+    },
+  ],
+  aliases: [],
+};
+const tree: ShardTree = {
+  format: 1,
+  collection: "notes",
+  shard: 0,
+  lineage: "east/1/1/none",
+  segments: {},
+  files: [],
+  packs: [
+    { id: packA, size: 10 },
+    { id: packB, size: 20 },
+  ],
+};
+const first: EpochRecord = {
+  epoch: 1,
+  active: "east",
+  reason: "initial",
+  run: "setup",
+  at: "2026-01-01T00:00:00.000Z",
+};
+const second: EpochRecord = { epoch: 2, active: "west", previous: "east", reason: "unplanned", run: "run-1", at };
+const whole = new Map([
+  [storeLayout.tree(treeId), 100],
+  [storeLayout.pack(packA), 10],
+  [storeLayout.pack(packB), 20],
+]);
+const trees = new Map([[treeId, tree]]);
+const attestation = (kind: Attestation["kind"]): Attestation => ({
+  point: point.id,
+  kind,
+  at,
+  region: "east",
+  detail: `it was ${kind}`,
+});
+const evidence = { inventory: whole, trees, epochs: [first], attestations: [] as Attestation[] };
+const without = (key: string) => new Map([...whole].filter(([name]) => name !== key));
+
+describe("judgement of a recovery point", () => {
+  it("names the tree and every pack with their sizes as what a point needs", () => {
+    expect(objectsOf(point, trees)).to.deep.equal(whole);
+  });
+
+  const cases: [what: string, evidence: Partial<typeof evidence>, state: string, reason: RegExp | undefined][] = [
+    ["everything is there", {}, "complete", undefined],
+    ["and verified", { attestations: [attestation("verified")] }, "complete", undefined],
+    ["a pack is missing", { inventory: without(storeLayout.pack(packB)) }, "incomplete", /packs\/bb\/b+ is missing/],
+    [
+      "a pack is short",
+      { inventory: new Map([...whole, [storeLayout.pack(packA), 9]]) },
+      "incomplete",
+      /9 bytes instead of 10/,
+    ],
+    [
+      "a pack is long",
+      { inventory: new Map([...whole, [storeLayout.pack(packA), 11]]) },
+      "incomplete",
+      /11 bytes instead of 10/,
+    ],
+    [
+      "a pack is empty",
+      { inventory: new Map([...whole, [storeLayout.pack(packA), 0]]) },
+      "incomplete",
+      /0 bytes instead of 10/,
+    ],
+    [
+      "the tree is missing",
+      { inventory: without(storeLayout.tree(treeId)), trees: new Map() },
+      "incomplete",
+      /trees\/tt\/t+ is missing/,
+    ],
+    [
+      "the tree is short",
+      { inventory: new Map([...whole, [storeLayout.tree(treeId), 99]]) },
+      "incomplete",
+      /99 bytes instead of 100/,
+    ],
+    ["the tree does not open", { trees: new Map() }, "incomplete", /trees\/tt\/t+ cannot be read/],
+    ["the bucket is empty", { inventory: new Map(), trees: new Map() }, "incomplete", /is missing/],
+    [
+      "it is quarantined",
+      { attestations: [attestation("verified"), attestation("quarantined")] },
+      "quarantined",
+      /it was quarantined/,
+    ],
+    [
+      "it is quarantined and lacks a pack",
+      { inventory: without(storeLayout.pack(packA)), attestations: [attestation("quarantined")] },
+      "incomplete",
+      /is missing/,
+    ],
+    ["no epoch is known", { epochs: [] }, "deposed", /not active in epoch 1/],
+    ["its epoch is another region's", { epochs: [{ ...first, active: "west" }] }, "deposed", /east was not active/],
+    ["it was made at the moment of the next epoch", { epochs: [first, second] }, "complete", undefined],
+    [
+      "it was made after the next epoch began",
+      { epochs: [first, { ...second, at: "2026-03-01T11:59:59.999Z" }] },
+      "deposed",
+      /not active in epoch 1/,
+    ],
+    [
+      "it was made before, the epochs in any order",
+      { epochs: [{ ...second, at: "2026-03-01T12:00:00.001Z" }, first] },
+      "complete",
+      undefined,
+    ],
+  ];
+  for (const [what, change, state, reason] of cases) {
+    it(`is "${state}" when ${what}`, () => {
+      const entry = judgePoint(point, { ...evidence, ...change });
+
+      expect(entry.state).to.equal(state);
+      expect(entry.reasons.length > 0).to.equal(reason !== undefined);
+      if (reason !== undefined) expect(entry.reasons.join("; ")).to.match(reason);
+    });
+  }
+});
+
+describe("newest restorable point", () => {
+  const entryOf = (id: string, time: string, state: CatalogEntry["state"] = "complete"): CatalogEntry => ({
+    id,
+    state,
+    reasons: [],
+    attestations: [],
+    point: { ...point, id, time },
+  });
+
+  it("is the newest by the time it stands for, never by its id or its place", () => {
+    const entries = [
+      entryOf("9-greatest-id", "2026-03-01T10:00:00.000Z"),
+      entryOf("1-least-id", "2026-03-01T12:00:00.000Z"),
+      entryOf("5-last-in-list", "2026-03-01T11:00:00.000Z"),
+    ];
+
+    expect(resolveLatestRestorable(entries)?.id).to.equal("1-least-id");
+    expect(resolveLatestRestorable([...entries].reverse())?.id).to.equal("1-least-id");
+  });
+
+  it("passes over every point that is not complete, however new", () => {
+    const states = ["incomplete", "deposed", "quarantined", "unreadable"] as const;
+    const newer = states.map((state) => entryOf(state, "2026-03-02T00:00:00.000Z", state));
+
+    expect(resolveLatestRestorable([...newer, entryOf("whole", "2026-03-01T00:00:00.000Z")])?.id).to.equal("whole");
+    expect(resolveLatestRestorable(newer)).to.equal(undefined);
+    expect(resolveLatestRestorable([])).to.equal(undefined);
+  });
+
+  it("is at or before the wanted time", () => {
+    const entries = ["10", "11", "12"].map((hour) => entryOf(hour, `2026-03-01T${hour}:00:00.000Z`));
+    const until = (time: string) => resolveLatestRestorable(entries, new Date(time))?.id;
+
+    expect(until("2026-03-01T11:00:00.000Z")).to.equal("11");
+    expect(until("2026-03-01T10:59:59.999Z")).to.equal("10");
+    expect(until("2026-03-01T09:59:59.999Z")).to.equal(undefined);
+  });
+
+  it("is the maximum of the times of the complete ones, for any catalog", () => {
+    const some = fc.array(
+      fc.record({
+        id: fc.string({ maxLength: 4 }),
+        hours: fc.integer({ min: 0, max: 400 }),
+        state: fc.constantFrom<CatalogEntry["state"]>("complete", "incomplete", "deposed", "quarantined"),
+      }),
+      { maxLength: 12 },
+    );
+    fc.assert(
+      fc.property(some, (drawn) => {
+        const time = (hours: number) => new Date(Date.UTC(2026, 0, 1, hours)).toISOString();
+        const entries = drawn.map(({ hours, id, state }) => entryOf(id, time(hours), state));
+        const complete = drawn.filter(({ state }) => state === "complete").map(({ hours }) => hours);
+        const expected = complete.length === 0 ? undefined : time(Math.max(...complete));
+
+        expect(resolveLatestRestorable(entries)?.point.time).to.equal(expected);
+      }),
+    );
+  });
+});
