@@ -88,7 +88,9 @@ function startWriter(folder: string, key: string, size: number): ChildProcess {
     const bytes = Buffer.alloc(${size}, 7);
     await new FileStore(${JSON.stringify(folder)}).create(${JSON.stringify(key)}, bytes);
   `;
-  return spawn(process.execPath, ["--input-type=module", "--eval", program], { stdio: ["ignore", "ignore", "inherit"] });
+  return spawn(process.execPath, ["--input-type=module", "--eval", program], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
 }
 
 describe("object store in an S3 bucket", function () {

@@ -9,7 +9,7 @@ export interface FaultPlan {
   /** This call and every later one fail before they act: the process is dead to the store. */
   readonly killAt?: number;
   /** Only these calls, counted from 1: they fail before they act, after they acted, or answer slowly. */
-  readonly at?: ReadonlyMap<number, "before" | "after" | "slow">;
+  readonly at?: ReadonlyMap<number, "before" | "after" | "slow" | "fast">;
   /** Fails every call of a method whose key begins so. */
   readonly refuse?: { readonly method: Method; readonly prefix: string };
   /** Listings of this prefix end after so many objects, as if that were all. */

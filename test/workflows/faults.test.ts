@@ -218,6 +218,40 @@ describe("workflows under faults", function () {
       }
     });
 
+    it("copy: one call that fails, before or after it acted, makes nothing look whole that is not", async () => {
+      const run = async (destination: MemoryStores, faults: Faults) =>
+        copyPoints(
+          await OpenRepository.open(faulty(copiesOf(east), faults), wrap),
+          { stores: faulty(destination, faults), wrap },
+          silently,
+        );
+      const calls = await countCalls(async (faults) => run(storesWithEpoch(), faults));
+
+      for (let call = 1; call <= calls; call += 1) {
+        for (const kind of ["before", "after"] as const) {
+          const destination = storesWithEpoch();
+          const code = await codeOf(run(destination, new Faults({ at: new Map([[call, kind]]) })));
+          expect(code, `fails ${kind} call ${call}`).to.equal("UNREACHABLE");
+          await run(destination, new Faults());
+          expect(await verifyComplete(destination, "west"), `fails ${kind} call ${call}`).to.have.lengthOf(2);
+        }
+      }
+    });
+
+    it("capture and copy: a store that answers slowly and out of order changes nothing but the time", async () => {
+      const slow = () =>
+        new Faults({ at: new Map(Array.from({ length: 500 }, (_, at) => [at + 1, at % 3 === 0 ? "slow" : "fast"])) });
+      const stores = copiesOf(eastBefore);
+      const repository = await OpenRepository.open(faulty(stores, slow()), wrap);
+      await capture(repository, "incremental");
+      const destination = storesWithEpoch();
+
+      const report = await copyPoints(repository, { stores: faulty(destination, slow()), wrap }, silently);
+
+      expect(report.copied).to.have.lengthOf(2);
+      expect(await verifyComplete(destination, "west")).to.have.lengthOf(2);
+    });
+
     it("restore: the second run throws the half-made collection away and restores every point", async () => {
       const run = async (stores: MemoryStores, faults: Faults) => {
         const { repository, point } = await newestOf(faulty(stores, faults) as unknown as MemoryStores);

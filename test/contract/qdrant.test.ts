@@ -1,0 +1,262 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { QdrantClient } from "@qdrant/js-client-rest";
+import { expect } from "chai";
+import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import type { SegmentManifest } from "../../runtime/domain/segment-manifest.ts";
+import { parseSegment } from "../../runtime/domain/segment-manifest.ts";
+import { type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime/domain/sparse-tar.ts";
+import { DrError } from "../../runtime/errors.ts";
+import type { CollectionDescription, ShardPlacement } from "../../runtime/ports.ts";
+import { allOf } from "../support/all-of.ts";
+import { codeOf } from "../support/expect-code.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+
+const config = {
+  params: {
+    vectors: { text: { size: 4, distance: "Dot" }, image: { size: 2, distance: "Euclid", on_disk: true } },
+    sparse_vectors: { words: { modifier: "idf" } },
+    shard_number: 2,
+    replication_factor: 1,
+    write_consistency_factor: 1,
+    on_disk_payload: true,
+  },
+  hnsw_config: { m: 8, ef_construct: 50, full_scan_threshold: 10_000 },
+  optimizer_config: { default_segment_number: 1, indexing_threshold: 20_000, flush_interval_sec: 1 },
+  wal_config: { wal_capacity_mb: 1, wal_segments_ahead: 0 },
+  quantization_config: { scalar: { type: "int8", quantile: 0.99 } },
+};
+const payloadIndexes = {
+  tag: "keyword",
+  count: { type: "integer", lookup: true, range: false },
+  body: { type: "text", tokenizer: "word", lowercase: true, min_token_len: 2, phrase_matching: true },
+};
+
+describe("Qdrant", function () {
+  this.timeout(60_000);
+  let server: QdrantServer;
+  let qdrant: Qdrant;
+  let client: QdrantClient;
+
+  before(async () => {
+    server = await QdrantServer.start();
+    qdrant = new Qdrant({ peers: [server.url], apiKey: server.apiKey });
+    client = new QdrantClient({ url: server.url, headers: { "api-key": server.apiKey }, checkCompatibility: false });
+  });
+
+  after(async () => {
+    await server?.stop();
+  });
+
+  afterEach("no collections", async () => {
+    for (const name of await qdrant.collections()) await qdrant.deleteCollection(name);
+  });
+
+  async function make(description: CollectionDescription): Promise<void> {
+    await qdrant.createCollection(description);
+    for (const [field, definition] of Object.entries(description.payloadIndexes)) {
+      await qdrant.createPayloadIndex(description.name, field, definition);
+    }
+  }
+
+  /** One shard with one unnamed vector and `count` points. */
+  async function makeSimple(name: string, count: number): Promise<ShardPlacement> {
+    await qdrant.createCollection({
+      name,
+      config: {
+        params: { vectors: { size: 4, distance: "Dot" } },
+        optimizer_config: { default_segment_number: 1 },
+        wal_config: { wal_capacity_mb: 1 },
+      },
+      payloadIndexes: {},
+    });
+    const points = Array.from({ length: count }, (_, id) => ({ id, payload: { id }, vector: [id, 1, 2, 3] }));
+    if (count > 0) await client.upsert(name, { wait: true, points });
+    const [shard] = await qdrant.shards(name);
+    if (shard === undefined) throw new Error("there is no shard");
+    return shard;
+  }
+
+  async function captured(name: string, shard: ShardPlacement, base: SegmentManifest = {}) {
+    const stream = await qdrant.captureShard(name, shard, base);
+    if (stream === undefined) return undefined;
+    const manifest: SegmentManifest = {};
+    const files: { path: string; size: number; bytes: Buffer }[] = [];
+    for await (const { content, path, size, type } of readSparseTar(stream)) {
+      const bytes = Buffer.alloc(size);
+      for await (const piece of content) bytes.set(piece.bytes, piece.offset);
+      if (type === "directory") continue;
+      if (path.endsWith("/segment_manifest.json")) {
+        const segment = parseSegment(String(bytes));
+        manifest[segment.segment_id] = segment;
+      } else if (!path.startsWith("wal")) files.push({ path, size, bytes });
+    }
+    return { manifest, files };
+  }
+
+  async function* archiveOf(files: readonly { path: string; size: number; bytes: Buffer }[]) {
+    async function* one<T>(...items: T[]) {
+      yield* items;
+    }
+    const wal: OutgoingEntry = { path: "wal", type: "directory", size: 0, regions: [], content: one<Buffer>() };
+    const entries = files.map(({ bytes, path, size }): OutgoingEntry => {
+      const regions = size === 0 ? [] : [{ offset: 0, length: size }];
+      return { path, type: "file", size, regions, content: one(bytes) };
+    });
+    yield* writeSparseTar(one(wal, ...entries));
+  }
+
+  it("makes of a description a collection that it describes in the same words, payload indexes too", async () => {
+    await make({ name: "first", config, payloadIndexes });
+    const first = await qdrant.describe("first");
+    await make({ ...first, name: "second" });
+    const second = await qdrant.describe("second");
+
+    expect(first.config["params"]).to.deep.include({ shard_number: 2, on_disk_payload: true });
+    expect(Object.keys(first.payloadIndexes).sort()).to.deep.equal(["body", "count", "tag"]);
+    expect(first.payloadIndexes["body"]).to.deep.include({ phrase_matching: true, tokenizer: "word" });
+    expect(first.payloadIndexes["count"]).to.deep.include({ lookup: true, range: false });
+    expect({ ...second, name: "first" }).to.deep.equal(first);
+  });
+
+  it("describes every shard with its owner, and optimizations as numbers and marks", async () => {
+    await make({ name: "first", config, payloadIndexes: {} });
+
+    const shards = await qdrant.shards("first");
+
+    expect(shards.map(({ id }) => id)).to.deep.equal([0, 1]);
+    for (const shard of shards) {
+      expect(shard.peer).to.be.greaterThan(0);
+      expect(shard.peerUrl).to.equal(server.url);
+      expect(shard.key).to.equal(undefined);
+      expect(await qdrant.optimizations("first", shard)).to.deep.equal({ running: 0, begun: [] });
+    }
+    expect(await qdrant.optimizations("first", { ...(shards[0] as ShardPlacement), id: 77 })).to.equal(undefined);
+    expect(await qdrant.optimizations("no such collection", shards[0] as ShardPlacement)).to.equal(undefined);
+  });
+
+  it("remembers an optimization that is over as begun, once, and not as running", async () => {
+    const shard = await makeSimple("first", 2_000);
+    await client.updateCollection("first", { optimizers_config: { indexing_threshold: 1 } });
+    const deadline = Date.now() + 30_000;
+    let seen = await qdrant.optimizations("first", shard);
+    while (seen?.begun.length === 0 || seen?.running !== 0) {
+      if (Date.now() > deadline) throw new Error("no optimization began and ended");
+      await sleep(10);
+      seen = await qdrant.optimizations("first", shard);
+    }
+
+    expect(seen.begun[0]).to.match(/^\w+@\d{4}-\d\d-\d\dT/);
+    expect(new Set(seen.begun).size).to.equal(seen.begun.length);
+  });
+
+  it("captures everything, then nothing (undefined) while nothing changes, then what changed", async () => {
+    const shard = await makeSimple("first", 100);
+
+    const full = await captured("first", shard);
+    const unchanged = await captured("first", shard, full?.manifest);
+    await client.upsert("first", { wait: true, points: [{ id: 1_000, vector: [1, 2, 3, 4] }] });
+    const changed = await captured("first", shard, full?.manifest);
+
+    expect(Object.keys(full?.manifest ?? {})).to.not.have.lengthOf(0);
+    expect(full?.files.map(({ path }) => path)).to.include("replica_state.json");
+    expect(unchanged).to.equal(undefined);
+    expect(changed?.files.length).to.be.within(1, full?.files.length ?? 0);
+    expect(changed?.manifest).not.to.deep.equal(full?.manifest);
+  });
+
+  it("restores a captured shard whole into another collection", async () => {
+    const full = await captured("first", await makeSimple("first", 100));
+    const target = await makeSimple("second", 0);
+
+    await qdrant.restoreShard("second", target, archiveOf(full?.files ?? []));
+
+    const ids = (await allOf(qdrant.ids("first"))).sort();
+    expect(ids).to.have.lengthOf(100);
+    expect((await allOf(qdrant.ids("second"))).sort()).to.deep.equal(ids);
+    expect(await qdrant.points("second", ids)).to.deep.equal(await qdrant.points("first", ids));
+    expect(await qdrant.health("second")).to.equal("green");
+  });
+
+  it("refuses a damaged archive: cut, without its replica state, or whose sender fails in the middle", async () => {
+    const full = await captured("first", await makeSimple("first", 100));
+    const files = full?.files ?? [];
+    const target = await makeSimple("second", 3);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of archiveOf(files)) pieces.push(Buffer.from(piece));
+    const archive = Buffer.concat(pieces);
+    async function* cut() {
+      yield archive.subarray(0, Math.floor(archive.length / 3));
+    }
+    async function* failing() {
+      yield archive.subarray(0, 5_000);
+      throw new DrError("OBJECT_CORRUPT", "a pack is damaged");
+    }
+    const stateless = archiveOf(files.filter(({ path }) => path !== "replica_state.json"));
+
+    expect(await codeOf(qdrant.restoreShard("second", target, cut()))).to.equal("QDRANT_REFUSED");
+    expect(await codeOf(qdrant.restoreShard("second", target, stateless))).to.equal("QDRANT_REFUSED");
+    expect(await codeOf(qdrant.restoreShard("second", target, failing())), "the sender's reason").to.equal(
+      "OBJECT_CORRUPT",
+    );
+    expect(await qdrant.count("second"), "the points that were there").to.equal(3);
+  });
+
+  it("answers what is in a collection: counts, ids of every page, points, samples, nearest, aliases", async () => {
+    await makeSimple("first", 6_000);
+    await qdrant.createAlias({ alias: "current", collection: "first" });
+
+    expect(await qdrant.count("first")).to.equal(6_000);
+    expect(new Set(await allOf(qdrant.ids("first"))).size).to.equal(6_000);
+    expect(await qdrant.points("first", [7])).to.deep.equal([{ id: 7, payload: { id: 7 }, vector: [7, 1, 2, 3] }]);
+    expect(await qdrant.points("first", [999_999])).to.deep.equal([]);
+    expect(new Set((await qdrant.sample("first", 20)).map(({ id }) => id)).size).to.equal(20);
+    expect(await qdrant.nearest("first", { vector: [1, 0, 0, 0], limit: 2 })).to.deep.equal([
+      { id: 5_999, score: 5_999 },
+      { id: 5_998, score: 5_998 },
+    ]);
+    expect(await qdrant.aliases()).to.deep.equal([{ alias: "current", collection: "first" }]);
+    expect(await qdrant.version()).to.match(/^1\.\d+\.\d+$/);
+  });
+
+  it("calls a wrong key ACCESS_DENIED, whatever is asked", async () => {
+    const shard = await makeSimple("first", 1);
+    const denied = new Qdrant({ peers: [server.url], apiKey: "another key" });
+
+    expect(await codeOf(denied.collections())).to.equal("ACCESS_DENIED");
+    expect(await codeOf(denied.describe("first"))).to.equal("ACCESS_DENIED");
+    expect(await codeOf(denied.shards("first"))).to.equal("ACCESS_DENIED");
+    expect(await codeOf(denied.optimizations("first", shard))).to.equal("ACCESS_DENIED");
+    expect(await codeOf(denied.captureShard("first", shard, {}))).to.equal("ACCESS_DENIED");
+    expect(await codeOf(denied.restoreShard("first", shard, archiveOf([])))).to.equal("ACCESS_DENIED");
+    expect(await codeOf(denied.deleteCollection("first"))).to.equal("ACCESS_DENIED");
+    expect(await qdrant.count("first")).to.equal(1);
+  });
+
+  it("calls a port on which nothing listens UNREACHABLE, whatever is asked", async () => {
+    const shard = await makeSimple("first", 1);
+    const holder = createServer();
+    await once(holder.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(holder.address() as AddressInfo).port}`;
+    await once(holder.close(), "close");
+    const gone = new Qdrant({ peers: [url], apiKey: server.apiKey });
+    const goneShard = { ...shard, peerUrl: url };
+
+    expect(await codeOf(gone.version())).to.equal("UNREACHABLE");
+    expect(await codeOf(gone.collections())).to.equal("UNREACHABLE");
+    expect(await codeOf(gone.shards("first"))).to.equal("UNREACHABLE");
+    expect(await codeOf(gone.optimizations("first", goneShard))).to.equal("UNREACHABLE");
+    expect(await codeOf(gone.captureShard("first", goneShard, {}))).to.equal("UNREACHABLE");
+    expect(await codeOf(gone.restoreShard("first", goneShard, archiveOf([])))).to.equal("UNREACHABLE");
+  });
+
+  it("calls what Qdrant refuses QDRANT_REFUSED: a collection or shard that is not there, and one made twice", async () => {
+    const shard = await makeSimple("first", 1);
+
+    expect(await codeOf(qdrant.describe("missing"))).to.equal("QDRANT_REFUSED");
+    expect(await codeOf(qdrant.captureShard("missing", shard, {}))).to.equal("QDRANT_REFUSED");
+    expect(await codeOf(qdrant.captureShard("first", { ...shard, id: 9 }, {}))).to.equal("QDRANT_REFUSED");
+    expect(await codeOf(makeSimple("first", 1))).to.equal("QDRANT_REFUSED");
+  });
+});
