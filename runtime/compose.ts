@@ -55,32 +55,38 @@ export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt
           ? await (await stacks(options)).region(stack)
           : await readOutputs(options.outputs);
       if (region.region !== stack) {
-        throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${stack} was asked for`);
+        throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${stack} was asked for`, {
+          hint: "name the region whose outputs these are, or give the outputs of the other one",
+        });
       }
       return new RegionAccess(region, await readIdentity(options.identityFile));
     },
   };
 }
 
+const outputsHint = "write it with `pulumi stack output region --json --show-secrets`, readable for its owner only";
+
 async function readOutputs(path: string) {
   const result = regionSchema.safeParse(await readJson(path));
   if (result.success) return result.data;
-  throw new DrError(
-    "SETTING_INVALID",
-    `${path} does not hold the outputs of a region: ${result.error.issues[0]?.message}`,
-    {
-      hint: "write it with `pulumi stack output region --json --show-secrets`, readable for its owner only",
-    },
-  );
+  const [issue] = result.error.issues;
+  const problem = `${issue?.path.join(".")}: ${issue?.message}`;
+  throw new DrError("SETTING_INVALID", `${path} does not hold the outputs of a region (${problem})`, {
+    hint: outputsHint,
+  });
 }
 
 async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, "utf8"));
   } catch (cause) {
-    throw new DrError("SETTING_INVALID", `${path} cannot be read: ${(cause as Error).message}`, { cause });
+    // What a parser says repeats the text, which holds secrets.
+    const reason = (cause as NodeJS.ErrnoException).code ?? "it is not JSON";
+    throw new DrError("SETTING_INVALID", `${path} cannot be read: ${reason}`, { hint: outputsHint });
   }
 }
+
+const identityHint = "give a file with the line that begins with AGE-SECRET-KEY-";
 
 async function readIdentity(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
@@ -88,11 +94,11 @@ async function readIdentity(path: string | undefined): Promise<string | undefine
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    throw new DrError("SETTING_INVALID", `the identity file ${path} cannot be read`, { cause });
+    throw new DrError("SETTING_INVALID", `the identity file ${path} cannot be read`, { hint: identityHint, cause });
   }
   const identity = text.split("\n").find((line) => line.startsWith("AGE-SECRET-KEY-"));
   if (identity !== undefined) return identity.trim();
   throw new DrError("SETTING_INVALID", `${path} holds no age identity`, {
-    hint: "it is the line that begins with AGE-SECRET-KEY-",
+    hint: identityHint,
   });
 }

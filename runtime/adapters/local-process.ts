@@ -167,7 +167,7 @@ function logPath({ folder }: ProcessSpec): string {
   return `${folder}.log`;
 }
 
-async function refuseTakenPort(name: string, port: number): Promise<void> {
+export async function refuseTakenPort(name: string, port: number): Promise<void> {
   const server = createServer();
   try {
     await new Promise<void>((resolve, reject) => {

@@ -45,8 +45,8 @@ describe("stack of an embedded estate", function () {
     else process.env["QDRANT_DR_ESTATES"] = estatesBefore;
   });
 
-  async function newEstate(endpointPort?: number): Promise<EmbeddedEstate> {
-    const estate = await EmbeddedEstate.create(endpointPort);
+  async function newEstate(): Promise<EmbeddedEstate> {
+    const estate = await EmbeddedEstate.create();
     made.push(estate);
     return estate;
   }
@@ -172,11 +172,10 @@ describe("stack of an embedded estate", function () {
   });
 
   it("a taken port: `up` fails with PORT_TAKEN, exit code 20 and a hint; when it is free, `up` again completes", async () => {
+    const estate = await newEstate();
+    const port = Number(await config(estate, ["get", "--path", "processes.endpoint.port"]));
     const holder = createServer();
-    await once(holder.listen(0, "127.0.0.1"), "listening");
-    const address = holder.address();
-    const port = typeof address === "object" && address !== null ? address.port : 0;
-    const estate = await newEstate(port);
+    await once(holder.listen(port, "127.0.0.1"), "listening");
     try {
       const error = await refusal(estate);
       expect(error).to.include({ code: "PULUMI_FAILED", exitCode: 20, retryable: true });
