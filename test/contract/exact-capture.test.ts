@@ -324,8 +324,9 @@ describe("an exact capture", () => {
       if (Date.now() > deadline) throw new Error("no index build began");
       await sleep(5);
     }
-    const deleted = Array.from({ length: 50 }, (_, id) => id * 7);
-    await load.delete(deleted);
+    const atStart = (await database.optimizations(collection, shard))?.begun;
+    // An optimization is remembered a moment before deletes begin to miss the segments it works on: many, one by one.
+    for (let id = 0; id < 60; id += 1) await load.delete([id * 7]);
 
     const capture = await captureShard({
       database,
@@ -349,17 +350,19 @@ describe("an exact capture", () => {
       progress: silently,
       toolVersion: "test",
     });
-    const isBuiltThroughout = await isBuilding();
+    const atEnd = await database.optimizations(collection, shard);
     const elsewhere = await asSeenElsewhere(stores, wrap);
     const point = await elsewhere.readPoint(report.point);
     await restorePoint({ repository: elsewhere, point, target: restored, clock: systemClock, progress: silently });
     const wrong = await compare(restored, load, point);
     await restored.deleteCollection(collection);
 
-    expect(isBuiltThroughout, "the build outlasted the captures").to.equal(true);
+    expect(atEnd?.running, "builds that outlasted the captures").to.be.greaterThan(0);
+    expect(atEnd?.begun, "builds that began").to.deep.equal(atStart);
     expect(capture.isExact).to.equal(false);
     expect(report.isExact).to.equal(false);
     expect(isExact(point)).to.equal(false);
-    expect(wrong).to.deep.equal({ undone: deleted.length, lost: 0, stale: 0, invented: 0 });
+    expect(wrong).to.deep.include({ lost: 0, stale: 0, invented: 0 });
+    expect(wrong.undone, "deletes that came back").to.be.greaterThan(0);
   });
 });

@@ -227,7 +227,7 @@ describe("workflows under faults", function () {
         );
       const calls = await countCalls(async (faults) => run(storesWithEpoch(), faults));
 
-      for (let call = 1; call <= calls; call += 1) {
+      for (const call of killPoints(calls)) {
         for (const kind of ["before", "after"] as const) {
           const destination = storesWithEpoch();
           const code = await codeOf(run(destination, new Faults({ at: new Map([[call, kind]]) })));
