@@ -15,6 +15,7 @@ const specName = "QDRANT_DR_PROCESS_SPEC";
 const pollMs = 25;
 const readyWithinMs = 60_000;
 const stopWithinMs = 10_000;
+const portFreeWithinMs = 1_000;
 
 export interface ProcessSpec {
   /** The estate it belongs to; `stopAll` ends an estate's processes. */
@@ -168,20 +169,31 @@ function logPath({ folder }: ProcessSpec): string {
 }
 
 export async function refuseTakenPort(name: string, port: number): Promise<void> {
+  // Whoever was killed a moment ago may hold its ports until its last thread has ended.
+  for (let waited = 0; await isTaken(port); waited += pollMs) {
+    if (waited < portFreeWithinMs) {
+      await sleep(pollMs);
+      continue;
+    }
+    throw new DrError("PORT_TAKEN", `${name} needs port ${port} on 127.0.0.1, and another program has it`, {
+      hint: `see who with \`ss -ltnp 'sport = :${port}'\`, end it or set another port`,
+    });
+  }
+}
+
+async function isTaken(port: number): Promise<boolean> {
   const server = createServer();
   try {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen({ host: "127.0.0.1", port, exclusive: true }, resolve);
     });
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "EADDRINUSE") throw cause;
-    throw new DrError("PORT_TAKEN", `${name} needs port ${port} on 127.0.0.1, and another program has it`, {
-      hint: `see who with \`ss -ltnp 'sport = :${port}'\`, end it or set another port`,
-      cause,
-    });
+  } catch (error) {
+    if (hasErrno(error, "EADDRINUSE")) return true;
+    throw error;
   }
   await new Promise((resolve) => server.close(resolve));
+  return false;
 }
 
 async function endProcess(pid: number, signal: NodeJS.Signals): Promise<void> {
@@ -203,11 +215,12 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** A zombie has ended: it holds no port and no file. */
+/** A zombie holds no port and no file, unless threads of it are still ending (proc(5): state, num_threads). */
 async function isAlive(pid: number): Promise<boolean> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    return !/^\d+ \(.*\) [ZX] /.test(stat);
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return !/^[ZX]/.test(fields[0] ?? "") || Number(fields[17]) > 1;
   } catch (error) {
     if (isGone(error)) return false;
     throw error;

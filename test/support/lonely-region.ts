@@ -1,8 +1,8 @@
 /** A region whose outputs are right and whose servers do not answer: nothing listens on their ports. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import type { Region } from "../../runtime/domain/region.ts";
@@ -40,11 +40,23 @@ export async function lonelyRegion(region: string, folder: string): Promise<{ ou
   };
 }
 
-/** Different ports on 127.0.0.1 on which nobody listens: all are held at once, then let go. */
+/**
+ * Different ports on 127.0.0.1 on which nobody listens. They are below the range from which the kernel takes the local
+ * ends of connections, which would take one of them before it is used, and below those of embedded estates.
+ */
 export async function closedPorts(count: number): Promise<number[]> {
-  const holders = Array.from({ length: count }, () => createServer());
-  for (const holder of holders) await once(holder.listen(0, "127.0.0.1"), "listening");
-  const ports = holders.map((holder) => (holder.address() as AddressInfo).port);
-  for (const holder of holders) await once(holder.close(), "close");
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(10_000, 20_000);
+    const holder = createServer();
+    try {
+      await once(holder.listen(port, "127.0.0.1"), "listening");
+    } catch {
+      // Taken: another one.
+      continue;
+    }
+    await once(holder.close(), "close");
+    ports.add(port);
+  }
+  return [...ports];
 }
