@@ -6,7 +6,9 @@ import type { Deps } from "../../runtime/compose.ts";
 import { DrError, exitCodes } from "../../runtime/errors.ts";
 
 const file = (name: string) => readFileSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), "utf8");
-const lines = [...file("README.md").matchAll(/```sh\n(.*?)```/gs)].flatMap(([, block = ""]) => block.trim().split("\n"));
+const lines = [...file("README.md").matchAll(/```sh\n(.*?)```/gs)].flatMap(([, block = ""]) =>
+  block.trim().split("\n"),
+);
 
 describe("README", () => {
   const commands = lines.filter((line) => line.startsWith("./bin/qdrant-dr ")).map((line) => line.split(" ").slice(1));
