@@ -14,7 +14,7 @@ import { DrError } from "../errors.ts";
 import { claimEpoch } from "../repository/epochs.ts";
 import { type EstateRegion, estateRegions, newEstateSettings } from "./estate-settings.ts";
 import { FileStore } from "./file-store.ts";
-import { killEstate, markAs } from "./local-process.ts";
+import { killEstate, markAs, refuseTakenPort } from "./local-process.ts";
 import { PulumiStacks, runPulumi } from "./pulumi-stacks.ts";
 
 const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
@@ -49,38 +49,48 @@ export class EmbeddedEstate {
     });
   }
 
-  /** Makes folders, settings and empty stacks of a new estate; nothing runs yet. */
+  /** A new estate's name. Nothing of it is there yet, and `remove` takes away whatever will be. */
+  static name(): EmbeddedEstate {
+    return new EmbeddedEstate(`e${randomBytes(4).toString("hex")}`);
+  }
+
   static async create(endpointPort?: number): Promise<EmbeddedEstate> {
-    await mkdir(estatesRoot(), { recursive: true, mode: 0o700 });
+    const estate = EmbeddedEstate.name();
+    await estate.make(endpointPort);
+    return estate;
+  }
+
+  /** Makes folders, settings and empty stacks; nothing runs yet. */
+  async make(endpointPort?: number): Promise<void> {
+    await mkdir(estatesRoot(), { recursive: true, mode: 0o700 }).catch(refuseRoot);
     await refuseFullDisk(estatesRoot());
-    const estate = new EmbeddedEstate(`e${randomBytes(4).toString("hex")}`);
-    const disks = { primary: estate.disk("primary"), standby: estate.disk("standby") };
-    const { recoveryIdentity, secrets, stacks } = await newEstateSettings(estate.id, disks, endpointPort);
-    const beside = join(estatesRoot(), `${newPrefix}${process.pid}-${estate.id}`);
+    if (endpointPort !== undefined) await refuseTakenPort("the public endpoint", endpointPort);
+    const disks = { primary: this.disk("primary"), standby: this.disk("standby") };
+    const { recoveryIdentity, secrets, stacks } = await newEstateSettings(this.id, disks, endpointPort);
+    const beside = join(estatesRoot(), `${newPrefix}${process.pid}-${this.id}`);
     await mkdir(beside, { mode: 0o700 });
     const note: Note = {
       format: 1,
-      id: estate.id,
+      id: this.id,
       createdAt: new Date().toISOString(),
       owner: { pid: process.pid, startTicks: await startTicksOf(process.pid) },
       storePorts: estateRegions.map((region) => stacks[region].processes.ports.store),
     };
     // The folder appears with its note in it: whoever sweeps sees an owner.
     await writeFile(join(beside, "estate.json"), JSON.stringify(note), { mode: 0o600 });
-    await rename(beside, estate.folder);
+    await rename(beside, this.folder);
     for (const folder of ["settings", "state", "pulumi", ...estateRegions.map((region) => `${region}/control`)]) {
-      await mkdir(join(estate.folder, folder), { recursive: true, mode: 0o700 });
+      await mkdir(join(this.folder, folder), { recursive: true, mode: 0o700 });
     }
-    await estate.#writeSecret("passphrase", randomBytes(24).toString("hex"));
-    await estate.#writeSecret("recovery-identity.txt", `${recoveryIdentity}\n`);
-    await writeFile(join(estate.folder, "settings", "Pulumi.yaml"), "name: qdrant-dr\nruntime: nodejs\n");
-    await Promise.all(estateRegions.map((region) => estate.#makeStack(region, stacks[region], secrets)));
+    await this.#writeSecret("passphrase", randomBytes(24).toString("hex"));
+    await this.#writeSecret("recovery-identity.txt", `${recoveryIdentity}\n`);
+    await writeFile(join(this.folder, "settings", "Pulumi.yaml"), "name: qdrant-dr\nruntime: nodejs\n");
+    await Promise.all(estateRegions.map((region) => this.#makeStack(region, stacks[region], secrets)));
     const at = new Date().toISOString();
     for (const region of estateRegions) {
-      const control = new FileStore(join(estate.disk(region), "control"));
-      await claimEpoch(control, { epoch: 1, active: "primary", reason: "initial", run: estate.id, at });
+      const control = new FileStore(join(this.disk(region), "control"));
+      await claimEpoch(control, { epoch: 1, active: "primary", reason: "initial", run: this.id, at });
     }
-    return estate;
   }
 
   /** Opens a kept estate. */
@@ -186,14 +196,28 @@ function estatesRoot(): string {
 }
 
 async function removeEstate(id: string): Promise<void> {
-  await killEstate(id);
-  const note = await readNote(id).catch(() => undefined);
-  for (const path of (note?.storePorts ?? []).flatMap(storeSockets)) await rm(path, { force: true });
-  // The note goes last: a removal that is killed can be found and ended by the next sweep.
-  for (const entry of await readdir(join(estatesRoot(), id))) {
-    if (entry !== "estate.json") await rm(join(estatesRoot(), id, entry), { recursive: true, force: true });
+  for (;;) {
+    await killEstate(id);
+    const folders = (await estateFolders()).filter((name) => name === id || isBeingMade(name, id));
+    // Whoever is interrupted may still have been making something of it: all is looked for once more.
+    if (folders.length === 0) return;
+    const note = await readNote(id).catch(() => undefined);
+    for (const path of (note?.storePorts ?? []).flatMap(storeSockets)) await rm(path, { force: true });
+    for (const folder of folders) await removeFolder(join(estatesRoot(), folder));
   }
-  await rm(join(estatesRoot(), id), { recursive: true, force: true });
+}
+
+/** The note goes last: a removal that is killed can be found and ended by the next sweep. */
+async function removeFolder(folder: string): Promise<void> {
+  const options = { recursive: true, force: true, maxRetries: 5 };
+  for (const entry of await readdir(folder).catch(() => [])) {
+    if (entry !== "estate.json") await rm(join(folder, entry), options);
+  }
+  await rm(folder, options);
+}
+
+function isBeingMade(folder: string, id: string): boolean {
+  return folder.startsWith(newPrefix) && folder.endsWith(`-${id}`);
 }
 
 async function estateFolders(): Promise<string[]> {
@@ -201,8 +225,15 @@ async function estateFolders(): Promise<string[]> {
     return await readdir(estatesRoot());
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
+    return refuseRoot(error);
   }
+}
+
+function refuseRoot(cause: unknown): never {
+  throw new DrError("SETTING_INVALID", `the folder of estates ${estatesRoot()} cannot be used: ${String(cause)}`, {
+    hint: "set QDRANT_DR_ESTATES to a folder that can be made and written",
+    cause,
+  });
 }
 
 function notePath(id: string): string {

@@ -54,11 +54,12 @@ export const quickstart: CommandDefinition<Options> = {
     for (const id of await sweepEstates())
       deps.progress({ step: "clean up", detail: `${id}, left by a run that was killed` });
     const report = resolve(options.report ?? join(projectFolder, ".qdrant-dr", "reports", `${reportName(deps)}.html`));
-    await mkdir(dirname(report), { recursive: true });
-    const estate = await EmbeddedEstate.create(options.port);
+    const estate = EmbeddedEstate.name();
     const removeAtExit = deps.onInterrupt(() => estate.remove());
     let isKept = false;
     try {
+      await estate.make(options.port);
+      await mkdir(dirname(report), { recursive: true });
       const result = await practise(deps, estate, options, versions, report);
       await writeFile(report, reportPage(result));
       if (options.keep) {

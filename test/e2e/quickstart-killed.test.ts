@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, watch } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,7 +12,7 @@ const points = 1_500;
 /** Numbers of the writing client; those of the loaded documents are below. */
 const firstClientNumber = 1_000_000_000;
 const firstStep = /^Provision two regions/;
-/** The last one first: how long a run takes is known then. */
+/** The last one first: how long a run takes is known then. Two chains kill in turn. */
 const steps: Readonly<Record<string, RegExp>> = {
   measure: /^Measure what/,
   failover: /^Fail over to/,
@@ -26,7 +27,8 @@ const steps: Readonly<Record<string, RegExp>> = {
 };
 const instants = 10;
 const seed = Number(process.env["TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-const interruptions: Readonly<Record<string, { readonly signal: NodeJS.Signals; readonly at: RegExp }>> = {
+const interruptions: Readonly<Record<string, { readonly signal: NodeJS.Signals; readonly at: RegExp | "folder" }>> = {
+  "SIGTERM while the estate is made": { signal: "SIGTERM", at: "folder" },
   "SIGINT while pulumi provisions": { signal: "SIGINT", at: /^provision: create standby-qdrant/ },
   "SIGTERM while a point is captured": { signal: "SIGTERM", at: /^capture: / },
   "SIGINT while it fails over": { signal: "SIGINT", at: /^restore: / },
@@ -90,7 +92,7 @@ class Chain {
 describe("quickstart, killed", function () {
   // All chains run at once, from the beginning: a test waits for its part of one.
   this.timeout(600_000);
-  const chains = { steps: new Chain(), instants: new Chain(), interruptions: new Chain() };
+  const chains = { odd: new Chain(), even: new Chain(), instants: new Chain() };
   const atSteps = new Map<string, Promise<Killed>>();
   const atInstants: Promise<Killed>[] = [];
   const interrupted = new Map<string, Promise<{ code: number | null; seconds: number; remains: string[] }>>();
@@ -99,19 +101,20 @@ describe("quickstart, killed", function () {
   before(() => {
     console.log(`    seed ${seed}: TEST_SEED=${seed} chooses the same instants`);
     const random = numbersFrom(seed);
-    for (const [name, line] of Object.entries(steps)) {
+    Object.entries(steps).forEach(([name, line], index) => {
+      const chain = index % 2 === 0 ? chains.odd : chains.even;
       atSteps.set(
         name,
-        chains.steps.killAt((run) => run.says(line)),
+        chain.killAt((run) => run.says(line)),
       );
-    }
-    last = chains.steps.killAt(async (run) => {
+    });
+    last = chains.even.killAt(async (run) => {
       await run.says(/^Fail over to/);
-      chains.steps.note();
+      chains.even.note();
       await run.end();
     });
     for (const [name, { at, signal }] of Object.entries(interruptions)) {
-      interrupted.set(name, interrupt(chains.interruptions, at, signal));
+      interrupted.set(name, interrupt(chains.odd, at, signal));
     }
     const whole = atSteps.get("measure")?.then(({ run }) => run.seconds) ?? Promise.reject(new Error("no such step"));
     for (let index = 0; index < instants; index += 1) {
@@ -137,7 +140,7 @@ describe("quickstart, killed", function () {
     });
   }
 
-  it("ten times in a row: the run that is let live ends well, and counts the lost writes right", async () => {
+  it("time and again: the run that is let live ends well, and counts the lost writes right", async () => {
     const { found, run } = await last;
     expect(await run.end(), run.stdout + run.stderr).to.equal(0);
     expect(found).to.deep.equal([]);
@@ -148,8 +151,8 @@ describe("quickstart, killed", function () {
     expect(new Set(lost).size).to.equal(result.lostWrites);
     expect(result.lostWrites).to.be.within(1, result.acknowledgedWrites - 1);
     rmSync(result.report);
-    expect(chains.steps.remains()).to.deep.equal([]);
-    expect(estatesIn(chains.steps.estates)).to.deep.equal([]);
+    expect(chains.even.remains()).to.deep.equal([]);
+    expect(estatesIn(chains.even.estates)).to.deep.equal([]);
   });
 
   it(`at ${instants} instants that are spread over its length: each next run begins with nothing of it left`, async () => {
@@ -175,11 +178,12 @@ describe("quickstart, killed", function () {
   }
 });
 
-async function interrupt(chain: Chain, at: RegExp, signal: NodeJS.Signals) {
+async function interrupt(chain: Chain, at: RegExp | "folder", signal: NodeJS.Signals) {
   let seconds = 0;
   let remains: string[] = [];
   const { run } = await chain.killAt(async (started) => {
-    await started.says(at);
+    if (at === "folder") await folderAppears(chain.estates, started);
+    else await started.says(at);
     chain.note();
     const begun = performance.now();
     started.signal(signal);
@@ -188,6 +192,16 @@ async function interrupt(chain: Chain, at: RegExp, signal: NodeJS.Signals) {
     remains = [...chain.remains(), ...estatesIn(chain.estates)];
   });
   return { code: await run.end(), seconds, remains };
+}
+
+async function folderAppears(estates: string, run: Product): Promise<void> {
+  const watcher = watch(estates);
+  try {
+    const ended = run.end().then(() => Promise.reject(new Error(`it made no folder:\n${run.stderr}`)));
+    await Promise.race([once(watcher, "change"), ended]);
+  } finally {
+    watcher.close();
+  }
 }
 
 /** Numbers from 0 to 1 that follow from the seed (mulberry32). */
