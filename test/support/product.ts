@@ -13,6 +13,7 @@ export class Product {
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
   readonly #ended: Promise<unknown>;
   readonly #listeners = new Set<() => void>();
+  readonly #lineSeconds: number[] = [];
   readonly #startedAt = performance.now();
   #endedAt: number | undefined;
   stdout = "";
@@ -28,6 +29,8 @@ export class Product {
     this.#child.stdout.on("data", (piece) => (this.stdout += String(piece)));
     this.#child.stderr.on("data", (piece) => {
       this.stderr += String(piece);
+      const whole = this.stderr.split("\n").length - 1;
+      while (this.#lineSeconds.length < whole) this.#lineSeconds.push(this.seconds);
       for (const listener of [...this.#listeners]) listener();
     });
     this.#ended = once(this.#child, "close");
@@ -55,17 +58,31 @@ export class Product {
     return this.#child.signalCode === "SIGKILL";
   }
 
+  /** When each line came on stderr, in seconds from its start. */
+  get lineSeconds(): readonly number[] {
+    return this.#lineSeconds;
+  }
+
   /** Returns when a line on stderr matches; throws when it ends without it. */
-  async says(line: RegExp): Promise<void> {
-    const matches = () =>
+  says(line: RegExp): Promise<void> {
+    return this.#until(`said ${line}`, () =>
       this.stderr
         .split("\n")
         .slice(0, -1)
-        .some((each) => line.test(each));
+        .some((each) => line.test(each)),
+    );
+  }
+
+  /** The same for a number of lines. */
+  saysLines(count: number): Promise<void> {
+    return this.#until(`said ${count} lines`, () => this.#lineSeconds.length >= count);
+  }
+
+  async #until(what: string, isSo: () => boolean): Promise<void> {
     let listener = () => {};
     const heard = new Promise<void>((resolve) => {
       listener = () => {
-        if (matches()) resolve();
+        if (isSo()) resolve();
       };
       this.#listeners.add(listener);
       listener();
@@ -75,7 +92,7 @@ export class Product {
     } finally {
       this.#listeners.delete(listener);
     }
-    if (!matches()) throw new Error(`it never said ${line}:\n${this.stdout}\n${this.stderr}`);
+    if (!isSo()) throw new Error(`it never ${what}:\n${this.stdout}\n${this.stderr}`);
   }
 
   signal(signal: NodeJS.Signals): void {
