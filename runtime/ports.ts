@@ -97,7 +97,7 @@ export interface VectorDatabase {
   createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void>;
   /** Replaces the shard's content by the archive's. */
   restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
-  /** "green" when every shard is whole, indexed and Active. */
+  /** A state that is not Active while there is one; then "green", "yellow" (optimizing), "grey" (waiting) or "red". */
   health(collection: string): Promise<string>;
   deleteCollection(collection: string): Promise<void>;
   createAlias(alias: Alias): Promise<void>;

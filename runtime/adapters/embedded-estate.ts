@@ -23,6 +23,8 @@ const neededBytes = 2 * 1024 ** 3;
 
 /** Folders that are being made, and by whom. */
 const newPrefix = ".new-";
+/** Only such folders are ever looked into or removed: the root may hold other things. */
+const estateFolder = /^(\.new-\d+-)?e[0-9a-f]{8}$/;
 
 const noteSchema = z.object({
   format: z.literal(1),
@@ -173,9 +175,14 @@ export async function sweepEstates(): Promise<string[]> {
 
 async function isOrphan(id: string): Promise<boolean> {
   if (id.startsWith(newPrefix)) return !(await isAlive(Number(id.slice(newPrefix.length).split("-")[0])));
-  const note = await readNote(id).catch(() => undefined);
-  // A removal that was killed in its last step leaves a folder without a note.
-  return note === undefined || (note.owner !== undefined && !(await isOwnerAlive(note.owner)));
+  try {
+    const { owner } = await readNote(id);
+    return owner !== undefined && !(await isOwnerAlive(owner));
+  } catch (error) {
+    // A removal that was killed in its last step leaves a folder without a note. Any other reason not to read it is none
+    // to remove what it stands for.
+    return (error as NodeJS.ErrnoException).code === "ENOENT";
+  }
 }
 
 /** Ends and removes every kept estate; answers their ids. */
@@ -222,7 +229,7 @@ function isBeingMade(folder: string, id: string): boolean {
 
 async function estateFolders(): Promise<string[]> {
   try {
-    return await readdir(estatesRoot());
+    return (await readdir(estatesRoot())).filter((name) => estateFolder.test(name));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     return refuseRoot(error);

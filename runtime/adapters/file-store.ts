@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readdir, readFile, stat, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { DrError } from "../errors.ts";
 import type { ObjectStore, StoredObject } from "../ports.ts";
 import { objectNotFound, wholeRange } from "./memory-store.ts";
@@ -16,7 +16,7 @@ export class FileStore implements ObjectStore {
 
   /** The folder must exist: a missing one is a lost or wrong disk, not an empty store. */
   constructor(folder: string) {
-    this.#folder = folder;
+    this.#folder = resolve(folder);
   }
 
   async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {

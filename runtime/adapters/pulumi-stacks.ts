@@ -30,7 +30,7 @@ export class PulumiStacks implements Stacks {
   async region(stack: string): Promise<Region> {
     const args = ["stack", "output", "region", "--json", "--show-secrets", "--stack", stack];
     const text = await this.#run(stack, args);
-    const result = regionSchema.safeParse(JSON.parse(text));
+    const result = regionSchema.safeParse(parsedOutput(text));
     if (result.success) return result.data;
     throw new DrError("PULUMI_FAILED", `the outputs of stack ${stack} are not those of a region`, {
       hint: `run \`pulumi up --stack ${stack}\` with this version`,
@@ -153,6 +153,15 @@ export async function runPulumi(
   });
   if (code !== 0) throw new Error(errors.trim() || `pulumi ended with ${code}`);
   return output;
+}
+
+/** What is not JSON is no region; a parser's message would repeat the text, secrets included. */
+function parsedOutput(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 async function findCommand(): Promise<PulumiCommand> {

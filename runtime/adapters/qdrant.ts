@@ -252,8 +252,6 @@ export class Qdrant implements VectorDatabase {
   }
 
   async health(collection: string): Promise<string> {
-    const { status } = await this.#call(() => this.#client.getCollection(collection));
-    if (status !== "green") return status;
     for (const peerUrl of this.#address.peers) {
       const path = `/collections/${encodeURIComponent(collection)}/cluster`;
       const cluster = clusterSchema.parse(await this.#getResult(peerUrl, path));
@@ -262,7 +260,7 @@ export class Qdrant implements VectorDatabase {
       if (waiting !== undefined) return waiting;
       if (cluster.shard_transfers.length > 0) return "transferring";
     }
-    return status;
+    return (await this.#call(() => this.#client.getCollection(collection))).status;
   }
 
   async deleteCollection(collection: string): Promise<void> {

@@ -84,6 +84,8 @@ export function s3ClientSettings(address: S3Address) {
     region: address.region,
     ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint, forcePathStyle: true }),
     ...(address.credentials === undefined ? {} : { credentials: address.credentials }),
+    // A store that accepts and then is silent must not hold up a failover for ever.
+    requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000, throwOnRequestTimeout: true },
     // Servers other than AWS may refuse the trailing checksums that the SDK adds by default (aws-sdk-js-v3#6810);
     // what is stored is authenticated anyway.
     requestChecksumCalculation: "WHEN_REQUIRED",

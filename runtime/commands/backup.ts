@@ -8,6 +8,7 @@ import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.
 interface Options extends RegionOptions {
   readonly stack: string;
   readonly type: CaptureType;
+  readonly allowEmpty?: boolean;
 }
 
 export const backup: CommandDefinition<Options> = {
@@ -21,6 +22,7 @@ export const backup: CommandDefinition<Options> = {
           .choices(captureTypes)
           .default("incremental"),
       )
+      .option("--allow-empty", "commit a point of an empty Qdrant, though the last point is not empty")
       .addHelpText(
         "after",
         exitCodesHelp(
@@ -40,6 +42,7 @@ export const backup: CommandDefinition<Options> = {
       clock: deps.clock,
       progress: deps.progress,
       toolVersion: deps.toolVersion,
+      allowEmpty: options.allowEmpty ?? false,
     });
     const exactness = report.isExact
       ? "exact"

@@ -8,6 +8,7 @@ interface Options extends RegionOptions {
   readonly stack: string;
   readonly point: string;
   readonly collections?: string;
+  readonly discardUnfinished?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -19,6 +20,7 @@ export const restore: CommandDefinition<Options> = {
       .requiredOption("--stack <name>", "stack whose bucket is read and whose Qdrant is filled")
       .option("--point <id>", "a recovery point, or latest", "latest")
       .option("--collections <names>", "only these, separated by commas")
+      .option("--discard-unfinished", "throw away what an earlier restore that was cut off left half-made")
       .option("--dry-run", "say what would be done, and change nothing")
       .addHelpText(
         "after",
@@ -35,7 +37,14 @@ export const restore: CommandDefinition<Options> = {
     const repository = await access.repository();
     const point = await findPoint(repository, options.point);
     const only = options.collections?.split(",").map((name) => name.trim());
-    const request = { ...deps, repository, point, target: access.database, ...(only === undefined ? {} : { only }) };
+    const request = {
+      ...deps,
+      repository,
+      point,
+      target: access.database,
+      ...(only === undefined ? {} : { only }),
+      discardUnfinished: options.discardUnfinished ?? false,
+    };
     if (options.dryRun) {
       const plan = await planRestore(request);
       const names = plan.collections.map(({ name }) => name);

@@ -26,10 +26,15 @@ export const status: CommandDefinition<Options> = {
         ),
       ),
     );
+    const epochs = new Set(regions.flatMap(({ epoch }) => epoch ?? []));
+    const disagreement = epochs.size > 1 ? ["the regions know different epochs: the newer one decides"] : [];
     const traffic = access.region.endpoint === undefined ? undefined : await observeTraffic(access.traffic());
     const led =
       traffic === undefined ? "no endpoint" : (traffic.problem ?? `clients are led to ${traffic.region ?? "nowhere"}`);
-    return { json: { regions, traffic }, text: [...regions.map(describe), `endpoint  ${led}`].join("\n") };
+    return {
+      json: { regions, traffic, problems: disagreement },
+      text: [...regions.map(describe), `endpoint  ${led}`, ...disagreement].join("\n"),
+    };
   },
 };
 

@@ -20,6 +20,7 @@ export function storeArguments(folder: string, first: number): string[] {
     `-filer.port=${first + 6}`,
     `-filer.port.grpc=${first + 7}`,
     "-s3.iam=false",
+    "-s3.allowDeleteBucketNotEmpty=false",
     "-s3.port.iceberg=0",
     "-s3.port.lance=0",
     "-master.volumeSizeLimitMB=256",

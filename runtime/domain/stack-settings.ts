@@ -52,7 +52,10 @@ const processesSchema = commonSchema.extend({
       runsHere: z.boolean(),
       upstreams: z.record(name, z.url()),
     }),
-    recipients: z.array(z.string().startsWith("age1")).min(2, "the operational and the offline recovery recipient"),
+    recipients: z
+      .array(z.string().startsWith("age1"))
+      .min(2, "the operational and the offline recovery recipient")
+      .refine((recipients) => new Set(recipients).size === recipients.length, "two different recipients"),
   }),
 });
 

@@ -20,6 +20,8 @@ export const controlLayout = {
   failover: (epoch: number) => `failovers/${String(epoch).padStart(10, "0")}/`,
   failoverStep: (epoch: number, step: string, phase: "started" | "done", run: string) =>
     `failovers/${String(epoch).padStart(10, "0")}/${step}.${phase}.${run}.json`,
+  failoverOwner: (epoch: number, turn: number) =>
+    `failovers/${String(epoch).padStart(10, "0")}/owner.${String(turn).padStart(6, "0")}.json`,
   heartbeat: (epoch: number, run: string, beat: number) =>
     `failovers/${String(epoch).padStart(10, "0")}/alive.${run}.${beat}.json`,
   restores: "restores/",

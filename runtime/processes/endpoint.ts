@@ -4,7 +4,8 @@
  * name and an epoch, and an older epoch never takes the traffic back.
  */
 import { timingSafeEqual } from "node:crypto";
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { renameSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { z } from "zod";
 
@@ -64,7 +65,7 @@ async function control(incoming: IncomingMessage, outgoing: ServerResponse): Pro
     const isOlder = route !== undefined && wanted.data.epoch < route.epoch;
     const isRival = wanted.data.epoch === route?.epoch && wanted.data.region !== route.region;
     if (isOlder || isRival) return answer(outgoing, 409, { error: "a newer epoch has the traffic", route });
-    await writeRoute(wanted.data);
+    writeRoute(wanted.data);
     route = wanted.data;
     answer(outgoing, 200, { route });
   } catch (error) {
@@ -147,8 +148,9 @@ async function readRoute(): Promise<Route | undefined> {
   }
 }
 
-async function writeRoute(wanted: Route): Promise<void> {
+/** Synchronous: between the comparison of epochs and the new route nothing else may happen. */
+function writeRoute(wanted: Route): void {
   const beside = `${settings.QDRANT_DR_ENDPOINT_STATE}.new`;
-  await writeFile(beside, JSON.stringify(wanted), { mode: 0o600, flush: true });
-  await rename(beside, settings.QDRANT_DR_ENDPOINT_STATE);
+  writeFileSync(beside, JSON.stringify(wanted), { mode: 0o600, flush: true });
+  renameSync(beside, settings.QDRANT_DR_ENDPOINT_STATE);
 }

@@ -3,13 +3,22 @@
  * step, and signs of life of the run that does it. Everything is create-only.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
 import { controlLayout } from "../domain/store-layout.ts";
 import { DrError } from "../errors.ts";
 import type { ObjectStore } from "../ports.ts";
+import { parseRecord } from "./parse-record.ts";
 
 const beatMs = 2_000;
 /** Silence for so long means that a run is dead. */
 const silenceMs = 2.5 * beatMs;
+
+/** Whether some run of this epoch's failover has finished a step. */
+export async function isStepDone(control: ObjectStore, epoch: number, step: string): Promise<boolean> {
+  return (await new FailoverRecords(control, epoch, "reader").done()).has(step);
+}
+
+const signedSchema = z.object({ run: z.string(), at: z.string() });
 
 export class FailoverRecords {
   readonly #control: ObjectStore;
@@ -33,6 +42,24 @@ export class FailoverRecords {
 
   async end(step: string, at: Date): Promise<void> {
     await this.#write(controlLayout.failoverStep(this.#epoch, step, "done", this.#run), at);
+  }
+
+  /** Becomes the one run that may act: one create-only write decides between several that found the last one dead. */
+  async takeOver(): Promise<void> {
+    const turn = (await this.#turns()).length + 1;
+    await this.#write(controlLayout.failoverOwner(this.#epoch, turn), new Date());
+    await this.refuseUnlessOwner();
+  }
+
+  /** Throws EPOCH_CONFLICT when another run took over meanwhile: this one was thought to be dead. */
+  async refuseUnlessOwner(): Promise<void> {
+    const newest = (await this.#turns()).length;
+    const owner = await this.#control.get(controlLayout.failoverOwner(this.#epoch, newest));
+    const { run } = parseRecord(signedSchema, controlLayout.failoverOwner(this.#epoch, newest), owner);
+    if (run === this.#run) return;
+    throw new DrError("EPOCH_CONFLICT", `another run (${run}) took this failover over`, {
+      hint: "let it end; `qdrant-dr status` shows the roles",
+    });
   }
 
   /** Gives signs of life until the answer is called. A store that fails here fails in the steps, which say so. */
@@ -66,6 +93,10 @@ export class FailoverRecords {
   async #beatsOfOthers(): Promise<string[]> {
     const names = await this.#names();
     return names.filter((name) => name.startsWith("alive.") && name.split(".")[1] !== this.#run);
+  }
+
+  async #turns(): Promise<string[]> {
+    return (await this.#names()).filter((name) => name.startsWith("owner."));
   }
 
   async #names(): Promise<string[]> {

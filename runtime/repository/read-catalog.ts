@@ -72,7 +72,17 @@ async function readAttestations(
   pointKeys: Inventory,
 ): Promise<Attestation[]> {
   const keys = [...pointKeys.keys()].filter((key) => key.startsWith(`${storeLayout.points}${pointId}/attestations/`));
-  return Promise.all(
-    keys.map(async (key) => parseRecord(attestationSchema, key, await repository.stores.repository.get(key))),
+  const read = await Promise.all(
+    keys.map(async (key) => {
+      const bytes = await repository.stores.repository.get(key);
+      try {
+        return [parseRecord(attestationSchema, key, bytes)];
+      } catch (error) {
+        // One that this version does not understand must not hide every point of the bucket.
+        if (hasCode(error, "OBJECT_CORRUPT")) return [];
+        throw error;
+      }
+    }),
   );
+  return read.flat();
 }

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { DataKey } from "../domain/key.ts";
+import { canonicalJson } from "../domain/point-digest.ts";
 import {
   type RecoveryPoint,
   type Repository,
@@ -75,10 +76,10 @@ export class OpenRepository {
       this.#manifestName(point.id),
       recoveryPointSchema.parse(point),
     );
-    if ((await this.stores.repository.create(key, bytes)) === "exists") {
-      throw new DrError("STORE_REFUSED", `a recovery point ${point.id} exists already`, { hint: "run it again" });
-    }
-    await this.readPoint(point.id);
+    await this.stores.repository.create(key, bytes);
+    // Read back whatever was answered: a write that was repeated after a lost answer finds its own object there.
+    if (canonicalJson(await this.readPoint(point.id)) === canonicalJson(point)) return;
+    throw new DrError("STORE_REFUSED", `another recovery point ${point.id} exists already`, { hint: "run it again" });
   }
 
   async readPoint(id: string): Promise<RecoveryPoint> {

@@ -33,14 +33,21 @@ export async function newestRestore(control: ObjectStoreReader): Promise<string 
   return begun.sort((a, b) => Date.parse(b.at) - Date.parse(a.at))[0]?.id;
 }
 
-/** Collections whose newest restore was begun and not finished: only these may be thrown away. */
-export async function unfinishedCollections(control: ObjectStoreReader): Promise<Set<string>> {
+/** Collections whose newest restore was begun and not finished; with an epoch, only by the failover of that epoch. */
+export async function unfinishedCollections(control: ObjectStoreReader, epoch?: number): Promise<Set<string>> {
   const { begun, done } = await readRecords(control);
   const newest = new Map<string, RestoreRecord>();
   for (const record of begun.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))) {
     for (const collection of record.collections) newest.set(collection, record);
   }
-  return new Set([...newest].filter(([, { id }]) => !done.has(id)).map(([collection]) => collection));
+  const isMeant = (record: RestoreRecord) => !done.has(record.id) && (epoch === undefined || record.epoch === epoch);
+  return new Set([...newest].filter(([, record]) => isMeant(record)).map(([collection]) => collection));
+}
+
+/** Restores that began after `since` and have not ended. */
+export async function restoresUnderWay(control: ObjectStoreReader, since: Date): Promise<string[]> {
+  const { begun, done } = await readRecords(control);
+  return begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime()).map(({ id }) => id);
 }
 
 /** Whether the failover of this epoch has restored its point whole already. */

@@ -1,8 +1,9 @@
 /** Captures a recovery point of a region: every collection, shard by shard, and commits it with one create-only write. */
 import { resolveLatestRestorable } from "../domain/catalog.ts";
-import { newestEpoch } from "../domain/epoch.ts";
+import { type EpochRecord, newestEpoch } from "../domain/epoch.ts";
 import { newId } from "../domain/identifier.ts";
 import type { DataKey } from "../domain/key.ts";
+import { canonicalJson } from "../domain/point-digest.ts";
 import {
   type CapturedCollection,
   type CapturedShard,
@@ -13,14 +14,18 @@ import {
 import { lineageOf } from "../domain/shard-tree.ts";
 import { checkSupported } from "../domain/version-rule.ts";
 import { DrError } from "../errors.ts";
-import type { Clock, Progress, VectorDatabase } from "../ports.ts";
+import type { Clock, CollectionDescription, Progress, VectorDatabase } from "../ports.ts";
+import { isStepDone } from "../repository/failover-records.ts";
 import type { OpenRepository } from "../repository/repository.ts";
-import { newestRestore } from "../repository/restore-records.ts";
+import { newestRestore, restoresUnderWay } from "../repository/restore-records.ts";
 import { captureShard } from "./capture-shard.ts";
 import { observeCollection } from "./observe-collection.ts";
 
 /** How long an optimization is waited for, and how often a capture is tried before it is kept as not exact. */
 const patience = { quietMs: 60_000, attempts: 3 };
+
+/** A restore that began longer ago and did not end was cut off. */
+const restoreEndsWithinMs = 60 * 60_000;
 
 export interface CaptureReport {
   readonly point: string;
@@ -42,10 +47,12 @@ export interface CapturePointRequest {
   readonly clock: Clock;
   readonly progress: Progress;
   readonly toolVersion: string;
+  /** Commit a point without points, though the last one has some. */
+  readonly allowEmpty?: boolean;
 }
 
 export async function capturePoint(request: CapturePointRequest): Promise<CaptureReport> {
-  const { clock, database, progress, region, repository, toolVersion, type } = request;
+  const { allowEmpty = false, clock, database, progress, region, repository, toolVersion, type } = request;
   const begun = clock.now();
   const qdrantVersion = await database.version();
   checkSupported(qdrantVersion);
@@ -57,6 +64,7 @@ export async function capturePoint(request: CapturePointRequest): Promise<Captur
     });
   }
   const base = resolveLatestRestorable(catalog.entries)?.point;
+  await refuseWhileRestoring(request, epoch);
   const restore = await newestRestore(repository.stores.control);
   const collections: CapturedCollection[] = [];
   let readBytes = 0;
@@ -96,6 +104,7 @@ export async function capturePoint(request: CapturePointRequest): Promise<Captur
         isExact: capture.isExact,
       });
     }
+    await refuseChanged(database, description);
     collections.push({
       name,
       key: key.id,
@@ -105,7 +114,6 @@ export async function capturePoint(request: CapturePointRequest): Promise<Captur
       ...(await observation.confirm()),
     });
   }
-  const starts = collections.flatMap(({ shards }) => shards.map(({ startedAt }) => startedAt)).sort();
   const point: RecoveryPoint = {
     format: 1,
     id: newId(begun),
@@ -113,7 +121,8 @@ export async function capturePoint(request: CapturePointRequest): Promise<Captur
     ...(base === undefined ? {} : { base: base.id }),
     region,
     epoch: epoch.epoch,
-    time: starts[0] ?? begun.toISOString(),
+    // Before the oldest shard was read, and before it was asked which collections there are.
+    time: begun.toISOString(),
     finishedAt: clock.now().toISOString(),
     qdrantVersion,
     toolVersion,
@@ -121,6 +130,7 @@ export async function capturePoint(request: CapturePointRequest): Promise<Captur
     aliases: await database.aliases(),
   };
   await refuseAfterRestore(repository, restore);
+  refuseEmptied(point, base, allowEmpty);
   await repository.createPoint(point);
   return {
     point: point.id,
@@ -141,6 +151,40 @@ async function keyFor(
   base: CapturedCollection | undefined,
 ): Promise<DataKey> {
   return base === undefined ? repository.keys.make({ collection }) : repository.keys.key(base.key);
+}
+
+/** What is half-restored, or restored and not yet compared, must not become the newest point. */
+async function refuseWhileRestoring({ clock, repository }: CapturePointRequest, epoch: EpochRecord): Promise<void> {
+  const { control } = repository.stores;
+  const [restore] = await restoresUnderWay(control, new Date(clock.now().getTime() - restoreEndsWithinMs));
+  const isPromoted = epoch.point === undefined || (await isStepDone(control, epoch.epoch, "verify"));
+  if (restore === undefined && isPromoted) return;
+  const what = isPromoted ? `restore ${restore} has not ended` : `the failover of epoch ${epoch.epoch} has not ended`;
+  throw new DrError("ROLE_REFUSES", `${what}: a capture of ${epoch.active} would look like its newest state`, {
+    hint: "let it end, or run it again; then capture. A restore that was cut off counts for an hour",
+  });
+}
+
+/** A configuration that changed meanwhile belongs to other data than that which was read. */
+async function refuseChanged(database: VectorDatabase, before: CollectionDescription): Promise<void> {
+  const now = await database.describe(before.name);
+  if (canonicalJson(now) === canonicalJson(before)) return;
+  throw new DrError("CAPTURE_INCOMPLETE", `${before.name} was changed while it was captured; nothing was committed`, {
+    hint: "capture again",
+  });
+}
+
+/** A Qdrant that lost its disk answers like an empty one. */
+function refuseEmptied(point: RecoveryPoint, base: RecoveryPoint | undefined, allowEmpty: boolean): void {
+  const count = ({ collections }: RecoveryPoint) => collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0);
+  if (allowEmpty || base === undefined || count(base) === 0 || count(point) > 0) return;
+  throw new DrError(
+    "LINEAGE_BROKEN",
+    `Qdrant holds no points, and the last recovery point holds ${count(base)}; nothing was committed`,
+    {
+      hint: "see whether it lost its disk; if it was emptied on purpose, repeat with --allow-empty",
+    },
+  );
 }
 
 /** A restore into this region while it was captured mixes two histories in one point. */

@@ -92,8 +92,6 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
   const startedAt = clock.now();
   const manifest = request.isFull || comparable === undefined ? {} : whatQdrantTakes(comparable.tree.segments);
   const stream = await database.captureShard(collection, shard, manifest);
-  if (stream !== undefined) await once(stream, "readable");
-  const isExact = wasQuiet(before, await database.optimizations(collection, shard));
   if (stream === undefined) {
     if (comparable === undefined) {
       throw new DrError(
@@ -102,10 +100,14 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
       );
     }
     const tree = { id: comparable.id, size: comparable.size };
+    const isExact = wasQuiet(before, await database.optimizations(collection, shard));
     return { tree, startedAt, finishedAt: clock.now(), isExact, readBytes: 0, storedBytes: 0 };
   }
   const recording = new Recording(request, base?.tree);
+  let isExact = false;
   try {
+    await once(stream, "readable");
+    isExact = wasQuiet(before, await database.optimizations(collection, shard));
     for await (const entry of readSparseTar(stream)) await recording.take(entry);
   } finally {
     stream.destroy();

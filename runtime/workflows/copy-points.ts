@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { atOnce } from "../domain/at-once.ts";
 import { objectsOf } from "../domain/catalog.ts";
-import type { Attestation, RecoveryPoint } from "../domain/recovery-point.ts";
+import type { RecoveryPoint } from "../domain/recovery-point.ts";
 import type { ShardTree } from "../domain/shard-tree.ts";
 import { controlLayout, storeLayout } from "../domain/store-layout.ts";
 import { DrError } from "../errors.ts";
@@ -34,12 +34,8 @@ export async function copyPoints(
   const skipped: string[] = [];
   let objects = 0;
   let bytes = 0;
-  for (const { attestations, id, point, state } of source.entries) {
-    const isThere = ["complete", "deposed", "quarantined"].includes(there.get(id) ?? "missing");
-    if (isThere) {
-      await copyQuarantine(attestations, destination);
-      continue;
-    }
+  for (const { id, point, state } of source.entries) {
+    if (["complete", "deposed", "quarantined"].includes(there.get(id) ?? "missing")) continue;
     if (state !== "complete" || point === undefined) {
       skipped.push(id);
       continue;
@@ -62,15 +58,6 @@ export async function copyPoints(
   }
   await confirm(destination, copied);
   return { copied, skipped, objects, bytes };
-}
-
-/** What is found to be bad in one bucket must not be restored from the other. */
-async function copyQuarantine(attestations: readonly Attestation[], to: OpenRepository): Promise<void> {
-  for (const found of attestations.filter(({ kind }) => kind === "quarantined")) {
-    const id = createHash("sha256").update(JSON.stringify(found)).digest("hex").slice(0, 16);
-    const key = storeLayout.attestation(found.point, found.kind, id);
-    await to.stores.repository.create(key, Buffer.from(JSON.stringify(found)));
-  }
 }
 
 /** The destination holds the same repository: same id, same keys. */

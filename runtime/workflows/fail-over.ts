@@ -14,7 +14,7 @@ import { claimEpoch } from "../repository/epochs.ts";
 import { FailoverRecords } from "../repository/failover-records.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { isRestoredBy } from "../repository/restore-records.ts";
-import { restorePoint, verifyRestored } from "./restore-point.ts";
+import { planRestore, restorePoint, verifyRestored } from "./restore-point.ts";
 
 export const failoverSteps = ["assess", "epoch", "restore", "verify", "traffic", "promote"] as const;
 export type FailoverStepName = (typeof failoverSteps)[number];
@@ -135,9 +135,17 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
   const assess = { name: "assess", title: titles.assess, startedAt: begun.toISOString() } as const;
   steps.push({ ...assess, seconds: assessed, detail: `${point.id}: ${loss}` });
 
+  // Whatever would stop it later must stop it before the epoch is claimed and the other region is told.
+  const restore = { repository, point, target: database, epoch, clock, progress };
+  if (!plan.continues) {
+    await planRestore(restore);
+    await traffic.current();
+    for (const { key } of point.collections) await repository.keys.key(key);
+  }
   const records = new FailoverRecords(control, epoch, run);
   if (plan.continues) await records.refuseWhileAnotherRuns();
   const recorded = async (name: FailoverStepName, act: () => Promise<string>) => {
+    await records.refuseUnlessOwner();
     if ((await records.done()).has(name)) {
       return timed(name, async () => "done by an earlier run");
     }
@@ -149,24 +157,21 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
     });
   };
 
-  await timed("epoch", () => claim(request, plan));
+  await timed("epoch", async () => {
+    const claimed = await claim(request, plan);
+    await records.takeOver();
+    return claimed;
+  });
   const stopBeating = records.beat();
   try {
     await recorded("restore", async () => {
       // A run that ended between the restore and its own record of it.
       if (await isRestoredBy(control, epoch)) return "restored by an earlier run";
-      const { collections, points, seconds } = await restorePoint({
-        repository,
-        point,
-        target: database,
-        epoch,
-        clock,
-        progress,
-      });
+      const { collections, points, seconds } = await restorePoint(restore);
       return `${formatCount(points)} points in ${collections} collections in ${formatSeconds(seconds)}`;
     });
     await recorded("verify", async () => {
-      const { canaries, samples } = await verifyRestored({ repository, point, target: database, clock, progress });
+      const { canaries, samples } = await verifyRestored(restore);
       return `counts, ${samples} sampled points and ${canaries} canary queries are as captured`;
     });
     await recorded("traffic", async () => {
@@ -229,8 +234,9 @@ async function claim(
   }
   if (otherControl === undefined) return `epoch ${record.epoch}; the other region could not be told`;
   try {
-    await claimEpoch(otherControl, wanted);
-    return `epoch ${record.epoch}, told to the other region`;
+    const told = await claimEpoch(otherControl, wanted);
+    if (told.run === run) return `epoch ${record.epoch}, told to the other region`;
+    return `epoch ${record.epoch}; the other region holds another epoch ${told.epoch}, by run ${told.run}`;
   } catch (error) {
     return `epoch ${record.epoch}; the other region could not be told: ${toDrError(error).message}`;
   }

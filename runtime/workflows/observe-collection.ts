@@ -48,20 +48,20 @@ export async function observeCollection(
 /** What of an observation does not hold in `database`; empty when all of it does. */
 export async function compareWithObservation(
   database: VectorDatabase,
-  {
-    name,
-    pointsAfter,
-    pointsBefore,
-    samples,
-    canaries,
-  }: Omit<CapturedCollection, "key" | "config" | "payloadIndexes" | "shards">,
+  collection: CapturedCollection,
   key: DataKey,
 ): Promise<string[]> {
+  const { canaries, name, pointsAfter, pointsBefore, samples, shards } = collection;
+  const isExact = shards.every((shard) => shard.isExact);
   const differences: string[] = [];
   const count = await database.count(name);
-  const [least, most] = [Math.min(pointsBefore, pointsAfter), Math.max(pointsBefore, pointsAfter)];
+  // Points that came and went while it was captured are in neither count: what is allowed is as much as was seen to change.
+  const change = Math.abs(pointsAfter - pointsBefore);
+  const least = Math.min(pointsBefore, pointsAfter) - change;
+  // Deletes may be undone in a capture that is not known to be exact: only the samples can tell then.
+  const most = isExact ? Math.max(pointsBefore, pointsAfter) + change : Number.POSITIVE_INFINITY;
   if (count < least || count > most)
-    differences.push(`${name}: ${count} points where ${least} to ${most} were captured`);
+    differences.push(`${name}: ${count} points where ${pointsBefore} to ${pointsAfter} were captured`);
   const points = await database.points(
     name,
     samples.map(({ id }) => id),

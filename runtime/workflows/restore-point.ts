@@ -37,8 +37,10 @@ export interface RestoreRequest {
   readonly target: VectorDatabase;
   /** Names of the collections wanted; all of the point's when left out. */
   readonly only?: readonly string[];
-  /** The failover that this is a step of. */
+  /** The failover that this is a step of: what its earlier runs left half-made is thrown away first. */
   readonly epoch?: number;
+  /** Throw away what any earlier restore left half-made, as its records say; whoever asks knows that it is not in use. */
+  readonly discardUnfinished?: boolean;
   readonly clock: Clock;
   readonly progress: Progress;
 }
@@ -50,7 +52,8 @@ export interface RestorePlan {
 }
 
 /** What a restore would do. Throws when it must not be done: nothing has been touched then. */
-export async function planRestore({ only, point, repository, target }: RestoreRequest): Promise<RestorePlan> {
+export async function planRestore(request: RestoreRequest): Promise<RestorePlan> {
+  const { discardUnfinished = false, epoch, only, point, repository, target } = request;
   checkRestorable(point.qdrantVersion, await target.version());
   const unknown = (only ?? []).filter((name) => !point.collections.some((collection) => collection.name === name));
   if (unknown.length > 0) {
@@ -60,13 +63,17 @@ export async function planRestore({ only, point, repository, target }: RestoreRe
   const collections = point.collections.filter(({ name }) => only === undefined || only.includes(name));
   const existing = new Set(await target.collections());
   const taken = collections.map(({ name }) => name).filter((name) => existing.has(name));
-  const halfMade = await unfinishedCollections(repository.stores.control);
-  const live = taken.filter((name) => !halfMade.has(name));
+  const halfMade = await unfinishedCollections(repository.stores.control, epoch);
+  const mayDiscard = epoch !== undefined || discardUnfinished;
+  const live = taken.filter((name) => !(mayDiscard && halfMade.has(name)));
   if (live.length > 0) {
     throw new DrError("TARGET_NOT_EMPTY", `the target has ${live.join(", ")} already; nothing was changed`, {
-      hint: "a restore never replaces what may be the only copy: restore into an empty Qdrant, or delete the collection yourself",
+      hint: live.some((name) => halfMade.has(name))
+        ? "an earlier restore was cut off: if nobody uses what it left, repeat with --discard-unfinished"
+        : "a restore never replaces what may be the only copy: restore into an empty Qdrant, or delete the collection yourself",
     });
   }
+  await refuseTakenAliases(request, collections);
   return { collections, discard: taken };
 }
 
@@ -88,6 +95,8 @@ export async function restorePoint(request: RestoreRequest): Promise<RestoreRepo
     await restoreCollection(request, collection);
   });
   for (const { name } of collections) await waitUntilWhole(request, name);
+  // Compared before a name leads to it: from its aliases on, it can be in use.
+  await verifyRestored(request);
   await setAliases(request, collections);
   await recordRestoreEnd(repository.stores.control, record, clock.now());
   const counts = await Promise.all(collections.map(({ name }) => target.count(name)));
@@ -119,7 +128,7 @@ export async function verifyRestored({
   if (differences.length === 0) return { samples, canaries };
   const shown = differences.slice(0, 3).join("; ");
   throw new DrError("VERIFICATION_FAILED", `${differences.length} things differ from ${point.id}: ${shown}`, {
-    hint: "do not serve from it: restore an earlier point, and quarantine this one",
+    hint: "do not serve from it: restore an earlier point (`qdrant-dr points`, then `restore --point`)",
   });
 }
 
@@ -180,8 +189,8 @@ async function waitUntilWhole({ clock, target }: RestoreRequest, collection: str
   const deadline = clock.now().getTime() + wholeWithinMs;
   for (;;) {
     const health = await target.health(collection);
-    // Grey: whole, and optimizations wait for the next write.
-    if (health === "green" || health === "grey") return;
+    // Grey: whole, and optimizations wait for the next write. Yellow: whole, and one runs.
+    if (["green", "grey", "yellow"].includes(health)) return;
     if (clock.now().getTime() > deadline) {
       throw new DrError("VERIFICATION_FAILED", `${collection} is still ${health}`, {
         hint: "look at Qdrant's log, then run the restore again",
@@ -189,6 +198,19 @@ async function waitUntilWhole({ clock, target }: RestoreRequest, collection: str
     }
     await sleep(50);
   }
+}
+
+async function refuseTakenAliases({ point, target }: RestoreRequest, collections: readonly CapturedCollection[]) {
+  const wanted = new Map(point.aliases.map(({ alias, collection }) => [alias, collection]));
+  const isRestored = (name: string | undefined) => collections.some((collection) => collection.name === name);
+  const taken = (await target.aliases()).filter(
+    ({ alias, collection }) => isRestored(wanted.get(alias)) && wanted.get(alias) !== collection,
+  );
+  if (taken.length === 0) return;
+  const told = taken.map(({ alias, collection }) => `${alias} (leads to ${collection})`).join(", ");
+  throw new DrError("TARGET_NOT_EMPTY", `the target has the alias ${told}; nothing was changed`, {
+    hint: "delete the alias, or restore without its collection",
+  });
 }
 
 async function setAliases(

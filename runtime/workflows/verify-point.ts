@@ -2,6 +2,7 @@
 import { newId } from "../domain/identifier.ts";
 import type { Attestation, RecoveryPoint } from "../domain/recovery-point.ts";
 import { storeLayout } from "../domain/store-layout.ts";
+import { hasCode } from "../errors.ts";
 import type { Clock, Progress } from "../ports.ts";
 import { readFiles } from "../repository/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";
@@ -13,13 +14,33 @@ export interface VerifyReport {
   readonly seconds: number;
 }
 
-/** Throws OBJECT_CORRUPT or OBJECT_NOT_FOUND at the first piece that is not right; otherwise leaves an attestation. */
+/**
+ * Leaves an attestation of what it found. Throws OBJECT_CORRUPT or OBJECT_NOT_FOUND at the first piece that is not right;
+ * the point is then quarantined in this bucket, and no longer restored from it.
+ */
 export async function verifyPoint(
   repository: OpenRepository,
   point: RecoveryPoint,
   { clock, progress, region }: { readonly clock: Clock; readonly progress: Progress; readonly region: string },
 ): Promise<VerifyReport> {
   const begun = clock.now();
+  const attest = async (kind: Attestation["kind"], detail: string) => {
+    const at = clock.now();
+    const attestation: Attestation = { point: point.id, kind, at: at.toISOString(), region, detail };
+    const key = storeLayout.attestation(point.id, kind, newId(at));
+    await repository.stores.repository.create(key, Buffer.from(JSON.stringify(attestation)));
+  };
+  try {
+    const { bytes, files } = await readWhole(repository, point, progress);
+    await attest("verified", `${files} files, ${bytes} bytes read and opened`);
+    return { point: point.id, files, bytes, seconds: (clock.now().getTime() - begun.getTime()) / 1000 };
+  } catch (error) {
+    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND")) await attest("quarantined", error.message);
+    throw error;
+  }
+}
+
+async function readWhole(repository: OpenRepository, point: RecoveryPoint, progress: Progress) {
   let files = 0;
   let bytes = 0;
   for (const { name, shards } of point.collections) {
@@ -31,10 +52,5 @@ export async function verifyPoint(
       }
     }
   }
-  const now = clock.now();
-  const detail = `${files} files, ${bytes} bytes read and opened`;
-  const attestation: Attestation = { point: point.id, kind: "verified", at: now.toISOString(), region, detail };
-  const key = storeLayout.attestation(point.id, attestation.kind, newId(now));
-  await repository.stores.repository.create(key, Buffer.from(JSON.stringify(attestation)));
-  return { point: point.id, files, bytes, seconds: (now.getTime() - begun.getTime()) / 1000 };
+  return { bytes, files };
 }

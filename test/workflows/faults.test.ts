@@ -255,7 +255,7 @@ describe("workflows under faults", function () {
     it("restore: the second run throws the half-made collection away and restores every point", async () => {
       const run = async (stores: MemoryStores, faults: Faults) => {
         const { repository, point } = await newestOf(faulty(stores, faults) as unknown as MemoryStores);
-        await restorePoint({ repository, point, target, ...told });
+        await restorePoint({ repository, point, target, discardUnfinished: true, ...told });
         return verifyRestored({ repository, point, target, ...told });
       };
       const calls = await countCalls(async (faults) => run(copiesOf(west), faults));
@@ -425,7 +425,8 @@ describe("workflows under faults", function () {
       const { repository, point } = await newestOf(stores);
       const killed = await OpenRepository.open(faulty(stores, new Faults({ killAt: 12 })), wrap);
       expect(await codeOf(restorePoint({ repository: killed, point, target, ...told }))).to.equal("UNREACHABLE");
-      await restorePoint({ repository, point, target, ...told });
+      expect(await codeOf(restorePoint({ repository, point, target, ...told }))).to.equal("TARGET_NOT_EMPTY");
+      await restorePoint({ repository, point, target, discardUnfinished: true, ...told });
       const live = new QdrantClient({
         url: targetServer.url,
         headers: { "api-key": targetServer.apiKey },
