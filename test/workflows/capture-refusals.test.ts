@@ -1,0 +1,106 @@
+import { expect } from "chai";
+import { MemoryStore } from "../../runtime/adapters/memory-store.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
+import type { KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
+import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { FailoverRecords } from "../../runtime/repository/failover-records.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/restore-records.ts";
+import { capturePoint } from "../../runtime/workflows/capture-point.ts";
+
+const now = new Date("2026-01-02T00:00:00.000Z");
+const clock = { now: () => now };
+const plainWrap: KeyWrap = {
+  wrap: async (secret) => Buffer.from(secret),
+  unwrap: async (wrapped) => Buffer.from(wrapped).toString(),
+};
+/** A Qdrant that holds nothing: what one that lost its disk answers. */
+const emptyDatabase = {
+  version: async () => "1.16.3",
+  collections: async () => [],
+  aliases: async () => [],
+} as unknown as VectorDatabase;
+
+async function repositoryOf(epoch: { point?: string }) {
+  const stores = { repository: new MemoryStore(), control: new MemoryStore() };
+  const record = { epoch: 1, active: "west", run: "r", at: "2026-01-01T00:00:00.000Z", ...epoch };
+  await claimEpoch(stores.control, { ...record, reason: epoch.point === undefined ? "initial" : "unplanned" });
+  return OpenRepository.openOrCreate(stores, plainWrap);
+}
+
+async function codeOf(act: Promise<unknown>): Promise<unknown> {
+  return act.then(
+    () => "done",
+    (error: { code?: string }) => error.code,
+  );
+}
+
+const capture = (repository: OpenRepository, allowEmpty = false) =>
+  capturePoint({
+    region: "west",
+    type: "full",
+    database: emptyDatabase,
+    repository,
+    clock,
+    progress: () => undefined,
+    toolVersion: "0",
+    allowEmpty,
+  });
+
+describe("what must not become the newest recovery point", () => {
+  it("an emptied Qdrant after a point that holds points, unless that is said to be meant", async () => {
+    const repository = await repositoryOf({});
+    const collection = { name: "c", key: repository.description.key, config: {}, payloadIndexes: {}, shards: [] };
+    const full: RecoveryPoint = {
+      format: 1,
+      id: "before",
+      type: "full",
+      region: "west",
+      epoch: 1,
+      time: "2026-01-01T12:00:00.000Z",
+      finishedAt: "2026-01-01T12:00:01.000Z",
+      qdrantVersion: "1.16.3",
+      toolVersion: "0",
+      collections: [{ ...collection, pointsBefore: 5, pointsAfter: 5, samples: [], canaries: [] }],
+      aliases: [],
+    };
+    await repository.createPoint(full);
+
+    expect(await codeOf(capture(repository))).to.equal("LINEAGE_BROKEN");
+    expect((await repository.catalog()).entries.map(({ id }) => id)).to.deep.equal(["before"]);
+    expect(await codeOf(capture(repository, true))).to.equal("done");
+  });
+
+  it("a region whose failover has not compared what it restored", async () => {
+    const repository = await repositoryOf({ point: "p" });
+
+    expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
+    await new FailoverRecords(repository.stores.control, 1, "r").end("verify", now);
+    expect(await codeOf(capture(repository))).to.equal("done");
+  });
+
+  it("a region into which something is being restored", async () => {
+    const repository = await repositoryOf({});
+    const record = { id: "x", point: "p", collections: ["c"], at: "2026-01-01T23:59:00.000Z" };
+    await recordRestoreStart(repository.stores.control, record);
+
+    expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
+    await recordRestoreEnd(repository.stores.control, record, now);
+    expect(await codeOf(capture(repository))).to.equal("done");
+  });
+
+  it("anything of a region that is not the active one", async () => {
+    const repository = await repositoryOf({});
+    await claimEpoch(repository.stores.control, {
+      epoch: 2,
+      active: "east",
+      previous: "west",
+      reason: "unplanned",
+      run: "other",
+      point: "p",
+      at: "2026-01-01T13:00:00.000Z",
+    });
+
+    expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
+  });
+});
