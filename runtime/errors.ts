@@ -6,6 +6,8 @@
  * - Programmer mistakes are plain `Error`s: they end as INTERNAL with exit code 1.
  */
 
+import { hasErrno } from "./errno.ts";
+
 /** Exit codes, documented in `docs/exit-codes.md` and in `--help`. */
 export const exitCodes = {
   ok: 0,
@@ -87,7 +89,7 @@ export class DrError extends Error {
 export function toDrError(thrown: unknown): DrError {
   if (thrown instanceof DrError) return thrown;
   const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
-  if (isDiskFull(cause)) {
+  if (hasErrno(cause, "ENOSPC")) {
     return new DrError("DISK_FULL", `the disk is full: ${cause.message}`, {
       hint: "free some space, then run it again",
       cause,
@@ -102,8 +104,4 @@ export function toDrError(thrown: unknown): DrError {
 /** True when the code of `thrown` is one of `wanted`; lets callers catch only what they expect. */
 export function hasCode(thrown: unknown, ...wanted: readonly ErrorCode[]): thrown is DrError {
   return thrown instanceof DrError && wanted.includes(thrown.code);
-}
-
-function isDiskFull(error: Error): boolean {
-  return (error as NodeJS.ErrnoException).code === "ENOSPC";
 }

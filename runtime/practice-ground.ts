@@ -1,8 +1,7 @@
 /** Composes what a practised disaster needs from an embedded estate and the product's own workflows. */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import type { RegionAccess } from "./adapters/access.ts";
-import { RegionAccess as Access } from "./adapters/access.ts";
+import { RegionAccess } from "./adapters/access.ts";
 import type { EmbeddedEstate } from "./adapters/embedded-estate.ts";
 import { readWorkspace } from "./adapters/workspace-documents.ts";
 import { QdrantWorkspaceLoader } from "./adapters/workspace-loader.ts";
@@ -30,7 +29,7 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
   const { clock, estate, toolVersion, totalPoints, versions, workspace } = request;
   const known = new Map<string, Promise<RegionAccess>>();
   const access = (region: "primary" | "standby") => {
-    const opened = known.get(region) ?? estate.stacks.region(region).then((outputs) => new Access(outputs));
+    const opened = known.get(region) ?? estate.stacks.region(region).then((outputs) => new RegionAccess(outputs));
     known.set(region, opened);
     return opened;
   };
@@ -80,7 +79,7 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
     destroyPrimary: () => estate.destroyRegion("primary", ["qdrant", "store"]),
     async failOver(progress) {
       // As an operator's command would: nothing is known but the name of the stack.
-      const standby = new Access(await estate.stacks.region("standby"));
+      const standby = new RegionAccess(await estate.stacks.region("standby"));
       return failOver({
         stack: "standby",
         region: standby.region,

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { storeSockets } from "../domain/seaweedfs.ts";
 import type { ProcessesSettings } from "../domain/stack-settings.ts";
+import { hasErrno } from "../errno.ts";
 import { DrError } from "../errors.ts";
 import { claimEpoch } from "../repository/epochs.ts";
 import { type EstateRegion, estateRegions, newEstateSettings } from "./estate-settings.ts";
@@ -181,7 +182,7 @@ async function isOrphan(id: string): Promise<boolean> {
   } catch (error) {
     // A removal that was killed in its last step leaves a folder without a note. Any other reason not to read it is none
     // to remove what it stands for.
-    return (error as NodeJS.ErrnoException).code === "ENOENT";
+    return hasErrno(error, "ENOENT");
   }
 }
 
@@ -231,7 +232,7 @@ async function estateFolders(): Promise<string[]> {
   try {
     return (await readdir(estatesRoot())).filter((name) => estateFolder.test(name));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    if (hasErrno(error, "ENOENT")) return [];
     return refuseRoot(error);
   }
 }

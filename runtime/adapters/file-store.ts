@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readdir, readFile, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { hasErrno } from "../errno.ts";
 import { DrError } from "../errors.ts";
 import type { ObjectStore, StoredObject } from "../ports.ts";
 import { objectNotFound, wholeRange } from "./memory-store.ts";
@@ -30,7 +31,7 @@ export class FileStore implements ObjectStore {
         await file.close();
       }
     } catch (error) {
-      if (isErrno(error, "ENOENT")) {
+      if (hasErrno(error, "ENOENT")) {
         await this.#checkFolder();
         throw objectNotFound(key, error);
       }
@@ -66,11 +67,11 @@ export class FileStore implements ObjectStore {
       await flushFolder(dirname(path));
       return "created";
     } catch (error) {
-      if (isErrno(error, "EEXIST")) return "exists";
+      if (hasErrno(error, "EEXIST")) return "exists";
       throw error;
     } finally {
       await unlink(beside).catch((error: unknown) => {
-        if (!isErrno(error, "ENOENT")) throw error;
+        if (!hasErrno(error, "ENOENT")) throw error;
       });
     }
   }
@@ -101,8 +102,4 @@ async function flushFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
 }

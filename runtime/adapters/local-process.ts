@@ -8,6 +8,7 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { hasErrno } from "../errno.ts";
 import { DrError } from "../errors.ts";
 
 const markName = "QDRANT_DR_PROCESS";
@@ -120,7 +121,7 @@ async function launch(spec: ProcessSpec, digest: string): Promise<void> {
     });
     child.unref();
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+    if (!hasErrno(cause, "ENOENT")) throw cause;
     throw new DrError("PART_MISSING", `${spec.command} is not on PATH`, {
       hint: "`qdrant-dr doctor` shows what is missing and how to get it",
       cause,
@@ -211,7 +212,7 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    if (!hasErrno(error, "ESRCH")) throw error;
   }
 }
 
@@ -252,15 +253,11 @@ async function readEnvironment(pid: number): Promise<Map<string, string>> {
     );
   } catch (error) {
     // Gone meanwhile, or another user's: not one of ours.
-    if (isGone(error) || hasErrno(error, "EACCES") || hasErrno(error, "EPERM")) return new Map();
+    if (isGone(error) || hasErrno(error, "EACCES", "EPERM")) return new Map();
     throw error;
   }
 }
 
 function isGone(error: unknown): boolean {
-  return hasErrno(error, "ENOENT") || hasErrno(error, "ESRCH");
-}
-
-function hasErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
+  return hasErrno(error, "ENOENT", "ESRCH");
 }

@@ -5,6 +5,7 @@
 import { rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
+import { hasErrno } from "../errno.ts";
 
 /** In the refusal of pulumi 3.259: `  <url>: created by <user>@<host> (pid <pid>) at <time>`, a line for each lock. */
 const lockLine = /^\s*(\S+): created by \S*@(\S+) \(pid (\d+)\) at /gm;
@@ -24,6 +25,6 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+    return !hasErrno(error, "ESRCH");
   }
 }

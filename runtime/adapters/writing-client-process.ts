@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseWriteLog, type WriteLogEntry } from "../domain/write-log.ts";
+import { hasErrno } from "../errno.ts";
 import { DrError } from "../errors.ts";
 import type { WritingClient } from "../workflows/practise-disaster.ts";
 import { findProcess, launchProcess, stopProcess } from "./local-process.ts";
@@ -44,7 +45,7 @@ export async function startWritingClient({
       return parseWriteLog(await readFile(record, "utf8"));
     } catch (error) {
       // It has not written yet.
-      if (error instanceof Error && (error as NodeJS.ErrnoException).code === "ENOENT") return [];
+      if (hasErrno(error, "ENOENT")) return [];
       throw error;
     }
   };

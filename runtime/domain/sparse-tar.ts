@@ -14,7 +14,7 @@ const slotsInHeader = 4;
 const slotsInExtension = 21;
 
 /** A stretch of a file that holds data; everything outside the regions of a file is zero. */
-export interface Region {
+export interface Extent {
   readonly offset: number;
   readonly length: number;
 }
@@ -70,7 +70,7 @@ export interface OutgoingEntry {
   readonly type: "file" | "directory";
   readonly size: number;
   /** Ascending; every region but the last of the file is a multiple of 512 bytes long. */
-  readonly regions: readonly Region[];
+  readonly regions: readonly Extent[];
   /** The bytes of the regions, one after another. */
   readonly content: AsyncIterable<Uint8Array>;
 }
@@ -146,7 +146,7 @@ async function* nothing(): AsyncGenerator<never> {}
 
 async function* readRegions(
   input: ByteSource,
-  regions: readonly Region[],
+  regions: readonly Extent[],
 ): AsyncGenerator<{ offset: number; bytes: Uint8Array }> {
   for (const region of regions) {
     for (let done = 0; done < region.length; ) {
@@ -159,7 +159,7 @@ async function* readRegions(
 
 interface FileMap {
   readonly size: number;
-  readonly regions: readonly Region[];
+  readonly regions: readonly Extent[];
 }
 
 function wholeFile(size: number): FileMap {
@@ -183,8 +183,8 @@ async function readSparseMap(header: Uint8Array, input: ByteSource): Promise<Fil
   return { size, regions: regions.filter((region) => region.length > 0) };
 }
 
-function readSlots(bytes: Uint8Array, start: number, count: number): Region[] {
-  const slots: Region[] = [];
+function readSlots(bytes: Uint8Array, start: number, count: number): Extent[] {
+  const slots: Extent[] = [];
   for (let slot = 0; slot < count; slot += 1) {
     const at = start + slot * sparseSlotSize;
     if (bytes[at] === 0) break;
@@ -193,7 +193,7 @@ function readSlots(bytes: Uint8Array, start: number, count: number): Region[] {
   return slots;
 }
 
-function sparseHeader(name: string, size: number, stored: number, regions: readonly Region[]): Uint8Array {
+function sparseHeader(name: string, size: number, stored: number, regions: readonly Extent[]): Uint8Array {
   const last = regions.at(-1);
   const endsInHole = last === undefined || last.offset + last.length < size;
   const slots = endsInHole ? [...regions, { offset: size, length: 0 }] : [...regions];
@@ -212,7 +212,7 @@ function sparseHeader(name: string, size: number, stored: number, regions: reado
   return bytes;
 }
 
-function writeSlots(bytes: Uint8Array, start: number, slots: readonly Region[]): void {
+function writeSlots(bytes: Uint8Array, start: number, slots: readonly Extent[]): void {
   for (const [slot, region] of slots.entries()) {
     writeNumber(bytes, start + slot * sparseSlotSize, 12, region.offset);
     writeNumber(bytes, start + slot * sparseSlotSize + 12, 12, region.length);

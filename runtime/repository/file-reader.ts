@@ -9,7 +9,7 @@ import {
   parseChunkList,
   type TreeFile,
 } from "../domain/shard-tree.ts";
-import type { Region } from "../domain/sparse-tar.ts";
+import type { Extent } from "../domain/sparse-tar.ts";
 import { storeLayout } from "../domain/store-layout.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { OpenRepository } from "./repository.ts";
@@ -20,7 +20,7 @@ const widestGap = 256 * 1024;
 export interface CapturedFile {
   readonly file: TreeFile;
   readonly list: ChunkList;
-  readonly regions: readonly Region[];
+  readonly regions: readonly Extent[];
   /** The bytes of the regions; to be read before the next file is asked for. */
   readonly content: AsyncIterable<Buffer>;
 }
@@ -72,7 +72,7 @@ async function* take(chunks: AsyncIterator<Buffer>, count: number): AsyncGenerat
 }
 
 /** The stretches of a file that hold data. */
-function regionsOf(file: TreeFile, list: ChunkList): Region[] {
+function regionsOf(file: TreeFile, list: ChunkList): Extent[] {
   const regions: { offset: number; length: number }[] = [];
   let offset = 0;
   for (const entry of list) {

@@ -14,7 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
-import { type OutgoingEntry, type Region, readSparseTar, writeSparseTar } from "../../runtime/domain/sparse-tar.ts";
+import { type Extent, type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime/domain/sparse-tar.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 const block = 512;
@@ -23,7 +23,7 @@ const block = 512;
 interface TestFile {
   readonly path: string;
   readonly size: number;
-  readonly regions: readonly (Region & { readonly bytes: Buffer })[];
+  readonly regions: readonly (Extent & { readonly bytes: Buffer })[];
 }
 
 interface Expanded {
@@ -82,7 +82,7 @@ function expanded(files: readonly TestFile[]): Expanded[] {
 
 /** Regions on block borders, with holes before them; the last may end anywhere when the file ends there. */
 function fileOf(path: string, shape: readonly { hole: number; data: number }[], tail: number, hole: number): TestFile {
-  const regions: (Region & { bytes: Buffer })[] = [];
+  const regions: (Extent & { bytes: Buffer })[] = [];
   let offset = 0;
   for (const [at, { data, hole }] of shape.entries()) {
     offset += hole * block;
