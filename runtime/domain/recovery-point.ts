@@ -38,7 +38,7 @@ const collectionSchema = z.object({
   config: json,
   payloadIndexes: z.record(z.string(), json),
   shards: z.array(shardSchema),
-  /** Exact counts before and after the capture: what a restore yields lies between them, unless points were deleted. */
+  /** Exact counts before and after the capture. */
   pointsBefore: count,
   pointsAfter: count,
   samples: z.array(sampleSchema),

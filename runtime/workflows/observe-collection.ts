@@ -51,15 +51,10 @@ export async function compareWithObservation(
   collection: CapturedCollection,
   key: DataKey,
 ): Promise<string[]> {
-  const { canaries, name, pointsAfter, pointsBefore, samples, shards } = collection;
-  const isExact = shards.every((shard) => shard.isExact);
+  const { canaries, name, pointsAfter, pointsBefore, samples } = collection;
   const differences: string[] = [];
   const count = await database.count(name);
-  // Points that came and went while it was captured are in neither count: what is allowed is as much as was seen to change.
-  const change = Math.abs(pointsAfter - pointsBefore);
-  const least = Math.min(pointsBefore, pointsAfter) - change;
-  // Deletes may be undone in a capture that is not known to be exact: only the samples can tell then.
-  const most = isExact ? Math.max(pointsBefore, pointsAfter) + change : Number.POSITIVE_INFINITY;
+  const [least, most] = boundsOf(collection);
   if (count < least || count > most)
     differences.push(`${name}: ${count} points where ${pointsBefore} to ${pointsAfter} were captured`);
   const points = await database.points(
@@ -81,6 +76,18 @@ export async function compareWithObservation(
       differences.push(`${name}: canary query ${rank + 1} answers otherwise`);
   }
   return differences;
+}
+
+/**
+ * How many points a restore may yield. Points that came and went during the capture are in neither count, so this finds
+ * what is grossly wrong; what is finer, the samples find, and they are all points of a small collection.
+ */
+function boundsOf({ pointsAfter, pointsBefore, shards }: CapturedCollection): readonly [least: number, most: number] {
+  const most = Math.max(pointsBefore, pointsAfter);
+  const tolerance = Math.abs(pointsAfter - pointsBefore) + Math.max(sampledPoints, most / 10);
+  // Any number of deletes may be undone in a capture that is not known to be exact.
+  const isExact = shards.every((shard) => shard.isExact);
+  return [Math.min(pointsBefore, pointsAfter) - tolerance, isExact ? most + tolerance : Number.POSITIVE_INFINITY];
 }
 
 /** Every dense vector of a point is a question; other kinds are compared by the samples. */
