@@ -119,7 +119,8 @@ describe("quickstart, killed", function () {
     const pattern = atSteps.get("measure")?.then(({ run }) => run) ?? Promise.reject(new Error("no such step"));
     for (let index = 0; index < instants; index += 1) {
       const share = (index + random()) / instants;
-      atInstants.push(chains.instants.killAt(async (run) => comesTo(run, share, await pattern)));
+      // Begun when the pattern is known: until then a run would go on past its instant.
+      atInstants.push(pattern.then((known) => chains.instants.killAt((run) => comesTo(run, share, known))));
     }
     for (const promise of [...atSteps.values(), ...atInstants, ...interrupted.values(), last]) {
       promise.catch(() => undefined);
