@@ -7,6 +7,7 @@ import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automatio
 import { type Region, regionSchema } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
 import type { StackEvent, Stacks } from "../ports.ts";
+import { restoreCutCheckpoint } from "./cut-checkpoint.ts";
 import { removeDeadLocks } from "./update-lock.ts";
 
 export interface PulumiProject {
@@ -18,6 +19,8 @@ export interface PulumiProject {
   readonly settingsFile?: (stack: string) => string;
 }
 
+/** As in Pulumi.yaml. */
+const projectName = "qdrant-dr";
 const alwaysSet = { PULUMI_SKIP_UPDATE_CHECK: "true" };
 
 export class PulumiStacks implements Stacks {
@@ -43,7 +46,7 @@ export class PulumiStacks implements Stacks {
     const failures: string[] = [];
     try {
       const settings = { ...this.#settings(stack), onEvent: (event: EngineEvent) => tell(event, onEvent, failures) };
-      const { summary } = await unlocked(onEvent, () => selected.up(settings));
+      const { summary } = await this.#mended(stack, () => unlocked(onEvent, () => selected.up(settings)));
       if (summary.result !== "succeeded") throw new Error(`the update ${summary.result}`);
       return { changes: { ...summary.resourceChanges } };
     } catch (error) {
@@ -54,9 +57,11 @@ export class PulumiStacks implements Stacks {
   async refresh(stack: string): Promise<void> {
     const selected = await this.#select(stack);
     try {
-      await unlocked(
-        () => {},
-        () => selected.refresh({ ...this.#settings(stack) }),
+      await this.#mended(stack, () =>
+        unlocked(
+          () => {},
+          () => selected.refresh({ ...this.#settings(stack) }),
+        ),
       );
     } catch (error) {
       throw this.#translate(stack, "refresh", error, []);
@@ -66,9 +71,11 @@ export class PulumiStacks implements Stacks {
   async destroy(stack: string): Promise<void> {
     const selected = await this.#select(stack);
     try {
-      await unlocked(
-        () => {},
-        () => selected.destroy({ ...this.#settings(stack) }),
+      await this.#mended(stack, () =>
+        unlocked(
+          () => {},
+          () => selected.destroy({ ...this.#settings(stack) }),
+        ),
       );
     } catch (error) {
       throw this.#translate(stack, "destroy", error, []);
@@ -87,19 +94,31 @@ export class PulumiStacks implements Stacks {
     // Loaded when it is needed: commands that only read outputs start in half the time without it.
     const { LocalWorkspace } = await import("@pulumi/pulumi/automation/index.js");
     try {
-      return await LocalWorkspace.selectStack(
-        { stackName: stack, workDir: this.#project.folder },
-        { envVars: { ...alwaysSet, ...this.#project.env }, pulumiCommand: await findCommand() },
-      );
+      const options = { envVars: { ...alwaysSet, ...this.#project.env }, pulumiCommand: await findCommand() };
+      const wanted = { stackName: stack, workDir: this.#project.folder };
+      return await this.#mended(stack, () => LocalWorkspace.selectStack(wanted, options));
     } catch (error) {
       throw this.#translate(stack, "select", error, []);
     }
   }
 
   #run(stack: string, args: readonly string[]): Promise<string> {
-    return runPulumi(args, { cwd: this.#project.folder, env: this.#project.env }).catch((error: unknown) => {
+    const run = () => runPulumi(args, { cwd: this.#project.folder, env: this.#project.env });
+    return this.#mended(stack, run).catch((error: unknown) => {
       throw this.#translate(stack, "output", error, []);
     });
+  }
+
+  /** Acts once more when the first try met a checkpoint that an update was killed in writing. */
+  async #mended<T>(stack: string, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.includes("failed to load checkpoint")) throw error;
+      const backend = this.#project.env["PULUMI_BACKEND_URL"] ?? process.env["PULUMI_BACKEND_URL"];
+      if (!(await restoreCutCheckpoint(backend, projectName, stack))) throw error;
+      return act();
+    }
   }
 
   #translate(stack: string, what: string, error: unknown, failures: readonly string[]): DrError {

@@ -20,7 +20,7 @@ export async function removeDeadLocks(refusal: string): Promise<boolean> {
   return true;
 }
 
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
