@@ -213,8 +213,9 @@ describe("stack of an embedded estate", function () {
     const { qdrant } = await pidsOf(estate);
     expect(qdrant).to.be.a("number");
 
-    const { changes, messages } = await up(estate);
+    const { changes, events, messages } = await up(estate);
     expect(messages).to.deep.equal(["removed the lock of an update that was killed"]);
+    expect(events).to.include("create standby-endpoint");
     expect((changes["create"] ?? 0) + (changes["same"] ?? 0) + (changes["update"] ?? 0)).to.equal(6);
     expect((await pidsOf(estate)).qdrant).to.equal(qdrant);
     expect(await collectionsOf(await estate.stacks.region("standby"))).to.deep.equal([]);
