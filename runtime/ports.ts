@@ -46,6 +46,14 @@ export interface ShardPlacement {
   readonly peerUrl: string;
 }
 
+/** A custom shard key to be made, with so many shards of its own. */
+export interface ShardKeyRequest {
+  readonly key: string | number;
+  readonly shards: number;
+  /** The collection's own when left out. */
+  readonly replicationFactor?: number;
+}
+
 export interface CollectionDescription {
   readonly name: string;
   /** Qdrant's `config`, whole. */
@@ -72,13 +80,20 @@ export interface Optimizations {
   readonly begun: readonly string[];
 }
 
-/** A Qdrant region: all its peers. Throws UNREACHABLE, ACCESS_DENIED or QDRANT_REFUSED. */
+/** A Qdrant region: all its peers, of which some may be down. Throws UNREACHABLE (none that could answer does), ACCESS_DENIED or QDRANT_REFUSED. */
 export interface VectorDatabase {
+  /** The newest of its peers. */
   version(): Promise<string>;
   collections(): Promise<string[]>;
   describe(collection: string): Promise<CollectionDescription>;
   aliases(): Promise<Alias[]>;
+  /**
+   * Every Active replica of every shard, by shard, then by peer. A peer that does not answer is no error as long as each
+   * shard has an Active replica that can be asked.
+   */
   shards(collection: string): Promise<ShardPlacement[]>;
+  /** Transfers of shards and resharding under way, in words; empty when nothing moves. */
+  movements(collection: string): Promise<string[]>;
   count(collection: string): Promise<number>;
   ids(collection: string): AsyncIterable<PointId>;
   points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]>;
@@ -95,6 +110,8 @@ export interface VectorDatabase {
   ): Promise<Readable | undefined>;
   createCollection(collection: CollectionDescription): Promise<void>;
   createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void>;
+  createShardKey(collection: string, request: ShardKeyRequest): Promise<void>;
+  deleteShardKey(collection: string, key: string | number): Promise<void>;
   /** Replaces the shard's content by the archive's. */
   restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
   /** A state that is not Active while there is one; then "green", "yellow" (optimizing), "grey" (waiting) or "red". */

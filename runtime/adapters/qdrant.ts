@@ -1,4 +1,7 @@
-/** `VectorDatabase` over Qdrant's REST API: every peer is asked by its own URL. */
+/**
+ * `VectorDatabase` over Qdrant's REST API. What is about a shard is asked of the peer that holds it; all else of the first
+ * peer that answers. What changes something is sent once, to a peer that has just answered.
+ */
 import { createHash } from "node:crypto";
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
@@ -7,17 +10,20 @@ import { pipeline } from "node:stream/promises";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { z } from "zod";
 import type { SegmentManifest } from "../domain/segment-manifest.ts";
-import { DrError } from "../errors.ts";
+import { newestVersion } from "../domain/version-rule.ts";
+import { DrError, hasCode } from "../errors.ts";
 import type {
   Alias,
   CollectionDescription,
   NearestQuery,
   Optimizations,
   PointId,
+  ShardKeyRequest,
   ShardPlacement,
   StoredPoint,
   VectorDatabase,
 } from "../ports.ts";
+import { activeReplicas, type ClusterView, clusterViewSchema, movementsIn, unrestIn } from "./qdrant-cluster.ts";
 
 /** A stream that brings nothing for so long is given up. */
 const captureIdleMs = 60_000;
@@ -25,15 +31,6 @@ const captureIdleMs = 60_000;
 const restoreIdleMs = 30 * 60_000;
 const requestTimeoutMs = 120_000;
 const idsPerPage = 5_000;
-
-const clusterSchema = z.object({
-  peer_id: z.number(),
-  local_shards: z.array(
-    z.object({ shard_id: z.number(), shard_key: z.union([z.string(), z.number()]).nullish(), state: z.string() }),
-  ),
-  remote_shards: z.array(z.object({ shard_id: z.number(), state: z.string() })),
-  shard_transfers: z.array(z.unknown()),
-});
 
 const telemetrySchema = z.object({
   collections: z.object({
@@ -64,32 +61,48 @@ export interface QdrantAddress {
   readonly apiKey: string;
 }
 
+interface Peer {
+  readonly url: string;
+  readonly client: QdrantClient;
+}
+
 export class Qdrant implements VectorDatabase {
   readonly #address: QdrantAddress;
-  readonly #client: QdrantClient;
+  readonly #peers: readonly [Peer, ...Peer[]];
+  /** The one that answered last is asked first: a dead host costs its time-out once. */
+  #preferred = 0;
 
   constructor(address: QdrantAddress) {
     this.#address = address;
-    this.#client = new QdrantClient({
-      url: this.#firstPeer(),
-      // Not as `apiKey`: the client would print a warning for every address without TLS.
-      headers: { "api-key": address.apiKey },
-      timeout: requestTimeoutMs,
-      checkCompatibility: false,
-    });
+    const [first, ...others] = address.peers.map((url) => ({
+      url,
+      client: new QdrantClient({
+        url,
+        // Not as `apiKey`: the client would print a warning for every address without TLS.
+        headers: { "api-key": address.apiKey },
+        timeout: requestTimeoutMs,
+        checkCompatibility: false,
+      }),
+    }));
+    if (first === undefined) throw new Error("a region has at least one peer");
+    this.#peers = [first, ...others];
   }
 
   async version(): Promise<string> {
-    return z.object({ version: z.string() }).parse(await this.#getJson(this.#firstPeer(), "/")).version;
+    const versions = await this.#askEvery(async ({ url }) => {
+      return z.object({ version: z.string() }).parse(await this.#getJson(url, "/")).version;
+    });
+    return newestVersion(versions.answers);
   }
 
+  /** All that any peer knows: one that has just been started again may lag behind. */
   async collections(): Promise<string[]> {
-    const { collections } = await this.#call(() => this.#client.getCollections());
-    return collections.map(({ name }) => name).sort();
+    const { answers } = await this.#askEvery(({ client }) => this.#call(() => client.getCollections()));
+    return [...new Set(answers.flatMap(({ collections }) => collections.map(({ name }) => name)))].sort();
   }
 
   async describe(collection: string): Promise<CollectionDescription> {
-    const { config, payload_schema } = await this.#call(() => this.#client.getCollection(collection));
+    const { config, payload_schema } = await this.#ask(({ client }) => client.getCollection(collection));
     const payloadIndexes = Object.fromEntries(
       Object.entries(payload_schema).flatMap(([field, index]) =>
         index === undefined ? [] : [[field, index.params ?? index.data_type]],
@@ -99,44 +112,34 @@ export class Qdrant implements VectorDatabase {
   }
 
   async aliases(): Promise<Alias[]> {
-    const { aliases } = await this.#call(() => this.#client.getAliases());
+    const { aliases } = await this.#ask(({ client }) => client.getAliases());
     return aliases.map(({ alias_name, collection_name }) => ({ alias: alias_name, collection: collection_name }));
   }
 
   async shards(collection: string): Promise<ShardPlacement[]> {
-    const placements = new Map<number, ShardPlacement>();
-    const known = new Set<number>();
-    for (const peerUrl of this.#address.peers) {
-      const path = `/collections/${encodeURIComponent(collection)}/cluster`;
-      const cluster = clusterSchema.parse(await this.#getResult(peerUrl, path));
-      for (const shard of [...cluster.local_shards, ...cluster.remote_shards]) known.add(shard.shard_id);
-      for (const { shard_id, shard_key, state } of cluster.local_shards) {
-        if (state !== "Active" || placements.has(shard_id)) continue;
-        const key = shard_key === null || shard_key === undefined ? {} : { key: shard_key };
-        placements.set(shard_id, { id: shard_id, ...key, peer: cluster.peer_id, peerUrl });
-      }
-    }
-    const lacking = [...known].filter((shard) => !placements.has(shard));
-    if (lacking.length > 0) {
-      throw new DrError(
-        "QDRANT_REFUSED",
-        `${collection}: no Active replica of shard ${lacking.join(", ")} can be asked`,
-        {
-          hint: "list every peer in the region's `qdrant.peers`, and wait until transfers are over",
-        },
-      );
-    }
-    return [...placements.values()].sort((a, b) => a.id - b.id);
+    const { views, silent } = await this.#views(collection);
+    const { active, lacking } = activeReplicas(views);
+    if (lacking.length === 0) return active;
+    const without = silent.length === 0 ? "" : `; no answer from ${silent.join(", ")}`;
+    throw new DrError(
+      silent.length === 0 ? "QDRANT_REFUSED" : "UNREACHABLE",
+      `${collection}: no Active replica of shard ${lacking.join(", ")} can be asked${without}`,
+      { hint: "list every peer in the region's `qdrant.peers`, and wait until all run and transfers are over" },
+    );
+  }
+
+  async movements(collection: string): Promise<string[]> {
+    return movementsIn((await this.#views(collection)).views);
   }
 
   async count(collection: string): Promise<number> {
-    return (await this.#call(() => this.#client.count(collection, { exact: true }))).count;
+    return (await this.#ask(({ client }) => client.count(collection, { exact: true }))).count;
   }
 
   async *ids(collection: string): AsyncGenerator<PointId> {
     for (let offset: PointId | undefined, isFirst = true; isFirst || offset !== undefined; isFirst = false) {
-      const page = await this.#call(() =>
-        this.#client.scroll(collection, {
+      const page = await this.#ask(({ client }) =>
+        client.scroll(collection, {
           limit: idsPerPage,
           with_payload: false,
           with_vector: false,
@@ -150,15 +153,15 @@ export class Qdrant implements VectorDatabase {
 
   async points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]> {
     if (ids.length === 0) return [];
-    const found = await this.#call(() =>
-      this.#client.retrieve(collection, { ids: [...ids], with_payload: true, with_vector: true }),
+    const found = await this.#ask(({ client }) =>
+      client.retrieve(collection, { ids: [...ids], with_payload: true, with_vector: true }),
     );
     return found.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: vector ?? {} }));
   }
 
   async sample(collection: string, count: number): Promise<StoredPoint[]> {
-    const { points } = await this.#call(() =>
-      this.#client.query(collection, {
+    const { points } = await this.#ask(({ client }) =>
+      client.query(collection, {
         query: { sample: "random" },
         limit: count,
         with_payload: true,
@@ -169,8 +172,8 @@ export class Qdrant implements VectorDatabase {
   }
 
   async nearest(collection: string, query: NearestQuery): Promise<{ id: PointId; score: number }[]> {
-    const { points } = await this.#call(() =>
-      this.#client.query(collection, {
+    const { points } = await this.#ask(({ client }) =>
+      client.query(collection, {
         query: query.vector as number[],
         limit: query.limit,
         params: { exact: true },
@@ -218,8 +221,8 @@ export class Qdrant implements VectorDatabase {
     const { params, hnsw_config, optimizer_config, wal_config, quantization_config, strict_mode_config, metadata } =
       collection.config as Record<string, object | undefined>;
     const optional = { quantization_config, strict_mode_config, metadata };
-    await this.#call(() =>
-      this.#client.createCollection(collection.name, {
+    await this.#change((client) =>
+      client.createCollection(collection.name, {
         ...params,
         hnsw_config,
         optimizers_config: optimizer_config,
@@ -230,13 +233,27 @@ export class Qdrant implements VectorDatabase {
   }
 
   async createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void> {
-    await this.#call(() =>
-      this.#client.createPayloadIndex(collection, {
+    await this.#change((client) =>
+      client.createPayloadIndex(collection, {
         field_name: field,
         field_schema: definition as "keyword",
         wait: true,
       }),
     );
+  }
+
+  async createShardKey(collection: string, { key, replicationFactor, shards }: ShardKeyRequest): Promise<void> {
+    await this.#change((client) =>
+      client.createShardKey(collection, {
+        shard_key: key,
+        shards_number: shards,
+        ...(replicationFactor === undefined ? {} : { replication_factor: replicationFactor }),
+      }),
+    );
+  }
+
+  async deleteShardKey(collection: string, key: string | number): Promise<void> {
+    await this.#change((client) => client.deleteShardKey(collection, { shard_key: key }));
   }
 
   async restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
@@ -252,33 +269,79 @@ export class Qdrant implements VectorDatabase {
   }
 
   async health(collection: string): Promise<string> {
-    for (const peerUrl of this.#address.peers) {
-      const path = `/collections/${encodeURIComponent(collection)}/cluster`;
-      const cluster = clusterSchema.parse(await this.#getResult(peerUrl, path));
-      const states = [...cluster.local_shards, ...cluster.remote_shards].map(({ state }) => state);
-      const waiting = states.find((state) => state !== "Active");
-      if (waiting !== undefined) return waiting;
-      if (cluster.shard_transfers.length > 0) return "transferring";
-    }
-    return (await this.#call(() => this.#client.getCollection(collection))).status;
+    const unrest = unrestIn((await this.#views(collection)).views);
+    if (unrest !== undefined) return unrest;
+    return (await this.#ask(({ client }) => client.getCollection(collection))).status;
   }
 
   async deleteCollection(collection: string): Promise<void> {
-    await this.#call(() => this.#client.deleteCollection(collection));
+    await this.#change((client) => client.deleteCollection(collection));
   }
 
   async createAlias({ alias, collection }: Alias): Promise<void> {
-    await this.#call(() =>
-      this.#client.updateCollectionAliases({
+    await this.#change((client) =>
+      client.updateCollectionAliases({
         actions: [{ create_alias: { alias_name: alias, collection_name: collection } }],
       }),
     );
   }
 
-  #firstPeer(): string {
-    const [first] = this.#address.peers;
-    if (first === undefined) throw new Error("a region has at least one peer");
-    return first;
+  /** Asks the peers in turn until one answers. */
+  async #ask<T>(call: (peer: Peer) => Promise<T>): Promise<T> {
+    const first = this.#preferred;
+    let unreachable: unknown;
+    for (let tried = 0; tried < this.#peers.length; tried += 1) {
+      const rank = (first + tried) % this.#peers.length;
+      try {
+        const answer = await this.#call(() => call(this.#peers[rank] ?? this.#peers[0]));
+        this.#preferred = rank;
+        return answer;
+      } catch (error) {
+        if (!hasCode(error, "UNREACHABLE")) throw error;
+        unreachable ??= error;
+      }
+    }
+    throw unreachable;
+  }
+
+  /** Sends what changes something, once: after a broken connection it is unknown whether it was done. */
+  async #change<T>(call: (client: QdrantClient) => Promise<T>): Promise<T> {
+    const { client } = await this.#ask(async (peer) => {
+      if (this.#peers.length > 1) await this.#getJson(peer.url, "/");
+      return peer;
+    });
+    return this.#call(() => call(client));
+  }
+
+  /**
+   * Asks every peer at once. One that does not answer is named, and so is one that does not know yet what is asked of it;
+   * when no peer answers, that is an error.
+   */
+  async #askEvery<T>(call: (peer: Peer) => Promise<T>): Promise<{ answers: T[]; silent: string[] }> {
+    const answers: T[] = [];
+    const silent: string[] = [];
+    const failures: unknown[] = [];
+    await Promise.all(
+      this.#peers.map(async (peer) => {
+        try {
+          answers.push(await call(peer));
+        } catch (error) {
+          if (!hasCode(error, "UNREACHABLE", "QDRANT_REFUSED")) throw error;
+          silent.push(peer.url);
+          failures.push(error);
+        }
+      }),
+    );
+    if (answers.length === 0) throw failures[0];
+    return { answers, silent };
+  }
+
+  async #views(collection: string): Promise<{ views: ClusterView[]; silent: string[] }> {
+    const path = `/collections/${encodeURIComponent(collection)}/cluster`;
+    const { answers, silent } = await this.#askEvery(async ({ url }) => {
+      return { ...clusterViewSchema.parse(await this.#getResult(url, path)), peerUrl: url };
+    });
+    return { views: answers, silent };
   }
 
   async #getResult(peerUrl: string, path: string): Promise<unknown> {

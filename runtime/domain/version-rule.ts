@@ -10,6 +10,21 @@ function parseVersion(version: string): { major: number; minor: number } {
   return { major: Number(match[1]), minor: Number(match[2]) };
 }
 
+/** Of the versions of a cluster's peers. */
+export function newestVersion(versions: readonly string[]): string {
+  const ordinal = (version: string) => {
+    const { major, minor } = parseVersion(version);
+    return [major, minor, Number(/^v?\d+\.\d+\.(\d+)/.exec(version)?.[1] ?? 0)] as const;
+  };
+  const newer = (a: string, b: string) => {
+    const [left, right] = [ordinal(a), ordinal(b)];
+    return left[0] - right[0] || left[1] - right[1] || left[2] - right[2];
+  };
+  const newest = [...versions].sort(newer).at(-1);
+  if (newest === undefined) throw new Error("a cluster has at least one peer");
+  return newest;
+}
+
 export function checkSupported(version: string): void {
   const { major, minor } = parseVersion(version);
   if (major === 1 && minor >= oldestSupported.minor && minor <= newestSupported.minor) return;

@@ -1,5 +1,6 @@
 /** Captures a recovery point of a region: every collection, shard by shard, and commits it with one create-only write. */
 import { resolveLatestRestorable } from "../domain/catalog.ts";
+import { chooseReplicas } from "../domain/choose-replicas.ts";
 import { type EpochRecord, newestEpoch } from "../domain/epoch.ts";
 import { newId } from "../domain/identifier.ts";
 import type { DataKey } from "../domain/key.ts";
@@ -77,7 +78,7 @@ export async function capturePoint(request: CapturePointRequest): Promise<Captur
     const key = await keyFor(repository, name, baseCollection);
     const observation = await observeCollection(database, name, key);
     const shards: CapturedShard[] = [];
-    for (const shard of await database.shards(name)) {
+    for (const shard of chooseReplicas(await database.shards(name), baseCollection?.shards)) {
       const baseTree = baseCollection?.shards.find(({ id }) => id === shard.id)?.tree;
       const capture = await captureShard({
         database,

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { atOnce } from "../domain/at-once.ts";
+import { chooseReplicas } from "../domain/choose-replicas.ts";
 import { newId } from "../domain/identifier.ts";
 import { canonicalJson } from "../domain/point-digest.ts";
 import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../domain/recovery-point.ts";
@@ -153,7 +154,7 @@ async function restoreCollection(request: RestoreRequest, collection: CapturedCo
   if (canonicalJson(made.payloadIndexes) !== canonicalJson(description.payloadIndexes)) {
     throw new DrError("QDRANT_REFUSED", `${collection.name}: the target made other payload indexes than captured`);
   }
-  const owners = new Map((await target.shards(collection.name)).map((shard) => [shard.id, shard]));
+  const owners = new Map(chooseReplicas(await target.shards(collection.name)).map((shard) => [shard.id, shard]));
   for (const shard of collection.shards) {
     const owner = owners.get(shard.id);
     if (owner === undefined || owners.size !== collection.shards.length) {

@@ -11,6 +11,7 @@ import { DrError } from "../../runtime/errors.ts";
 import type { CollectionDescription, ShardPlacement } from "../../runtime/ports.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { closedPorts } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 
 const config = {
@@ -249,6 +250,24 @@ describe("Qdrant", function () {
     expect(await codeOf(gone.optimizations("first", goneShard))).to.equal("UNREACHABLE");
     expect(await codeOf(gone.captureShard("first", goneShard, {}))).to.equal("UNREACHABLE");
     expect(await codeOf(gone.restoreShard("first", goneShard, archiveOf([])))).to.equal("UNREACHABLE");
+  });
+
+  it("asks the next peer when one does not answer, and names it when a shard is held by nobody else", async () => {
+    await makeSimple("first", 3);
+    const [port] = await closedPorts(1);
+    const peers = [`http://127.0.0.1:${port}`, server.url];
+    const halfGone = new Qdrant({ peers, apiKey: server.apiKey });
+
+    expect(await halfGone.version()).to.equal(await qdrant.version());
+    expect(await halfGone.collections()).to.deep.equal(["first"]);
+    expect(await halfGone.shards("first")).to.deep.equal(await qdrant.shards("first"));
+    expect(await halfGone.movements("first")).to.deep.equal([]);
+    expect(await halfGone.count("first")).to.equal(3);
+    expect(await halfGone.health("first")).to.equal("green");
+    await halfGone.createAlias({ alias: "current", collection: "first" });
+    expect(await halfGone.aliases()).to.deep.equal([{ alias: "current", collection: "first" }]);
+    await new Qdrant({ peers, apiKey: server.apiKey }).deleteCollection("first");
+    expect(await qdrant.collections()).to.deep.equal([]);
   });
 
   it("calls what Qdrant refuses QDRANT_REFUSED: a collection or shard that is not there, and one made twice", async () => {
