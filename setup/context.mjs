@@ -8,6 +8,7 @@ const officialBases = {
   nodejs: "https://nodejs.org/dist",
   github: "https://github.com",
   githubApi: "https://api.github.com",
+  kubernetes: "https://dl.k8s.io",
 };
 
 /**

@@ -3,7 +3,7 @@ import { createContext, toolsDir, withPath } from "./context.mjs";
 import { inspectPackages, inspectTool } from "./inspect.mjs";
 import { installPackages } from "./npm-packages.mjs";
 import { installOfficial } from "./official-source.mjs";
-import { packages as packagesPart, parts } from "./parts.mjs";
+import { allParts, packages as packagesPart } from "./parts.mjs";
 import { timed } from "./progress.mjs";
 import { explainDisk, isFatal, messageOf, SetupError, WRONG_USAGE } from "./setup-error.mjs";
 import { installInCache } from "./tool-cache.mjs";
@@ -17,16 +17,16 @@ import { installInCache } from "./tool-cache.mjs";
 
 /**
  * @param {readonly string[]} ids
- * @returns {(typeof parts)[number][]}
+ * @returns {(typeof allParts)[number][]}
  */
 function wanted(ids) {
-  const unknown = ids.find((id) => !parts.some((part) => part.id === id));
+  const unknown = ids.find((id) => !allParts.some((part) => part.id === id));
   if (unknown !== undefined) {
-    const known = parts.map(({ id }) => id).join(", ");
+    const known = allParts.map(({ id }) => id).join(", ");
     throw new SetupError("UNKNOWN_PART", `there is no part called ${unknown}`, `the parts are ${known}`, WRONG_USAGE);
   }
   // npm runs on Node, so the packages bring it with them.
-  return parts.filter(({ id }) => ids.includes(id) || (id === "node" && ids.includes("packages")));
+  return allParts.filter(({ id }) => ids.includes(id) || (id === "node" && ids.includes("packages")));
 }
 
 /**

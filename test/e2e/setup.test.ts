@@ -9,7 +9,8 @@ import { expect } from "chai";
 import { makeReady } from "../../setup/make-ready.mjs";
 
 const run = fileURLToPath(new URL("../../setup/run.mjs", import.meta.url));
-const NOWHERE = { nodejs: "http://127.0.0.1:1", github: "http://127.0.0.1:1", githubApi: "http://127.0.0.1:1" };
+const nowhere = "http://127.0.0.1:1";
+const NOWHERE = { nodejs: nowhere, github: nowhere, githubApi: nowhere, kubernetes: nowhere };
 
 describe("setup with the real registries", function () {
   this.timeout(180_000);

@@ -43,6 +43,22 @@ describe("setup: official download", () => {
     expect(execFileSync(join(bins[0] ?? "", "node"), { encoding: "utf8" })).to.equal("v24.21.0\n");
   });
 
+  it("takes a program that is published as it is, with its checksum in a file beside it", async () => {
+    const program = "#!/bin/sh\necho Kubernetes v1.36.3\n";
+    const path = "/v1.36.3/bin/linux/amd64/kube-apiserver";
+    await bench.goOnline({ [path]: program, [`${path}.sha256`]: sha256(program) });
+    const { bins, parts } = await bench.makeReady("kube-apiserver");
+    expect(parts[0]).to.include({ state: "ready", version: "1.36.3", source: "official download" });
+    expect(execFileSync(join(bins[0] ?? "", "kube-apiserver"), { encoding: "utf8" })).to.equal("Kubernetes v1.36.3\n");
+  });
+
+  it("refuses such a program with another checksum", async () => {
+    const path = "/v1.36.3/bin/linux/amd64/kube-apiserver";
+    await bench.goOnline({ [path]: "#!/bin/sh\n", [`${path}.sha256`]: "0".repeat(64) });
+    expect((await bench.refusal("kube-apiserver")).code).to.equal("CHECKSUM_MISMATCH");
+    expect(bench.cached()).to.deep.equal([]);
+  });
+
   it("refuses a file with another checksum, names both, and leaves nothing behind", async () => {
     await bench.goOnline(qdrantOnline(qdrant(), `sha256:${"0".repeat(64)}`));
     const error = await bench.refusal("qdrant");

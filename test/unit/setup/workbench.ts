@@ -101,7 +101,7 @@ export class Workbench {
       cacheDir: this.cacheDir,
       env: { PATH: this.bin, HOME: this.dir },
       platform: "linux-x64",
-      bases: { nodejs: this.#base, github: this.#base, githubApi: this.#base },
+      bases: { nodejs: this.#base, github: this.#base, githubApi: this.#base, kubernetes: this.#base },
       running: null,
       onProgress: ({ text }: { text: string }) => void this.said.push(text),
     };
