@@ -26,6 +26,12 @@ export function filesOfSegment(segment: Segment): string[] {
     .map((file) => `segments/${segment.segment_id}/files/${file}`);
 }
 
+/** The version of a file by its path in the shard's archive; undefined when its segment gives it none. */
+export function versionOf(segments: SegmentManifest, path: string): number | undefined {
+  const match = /^segments\/([^/]+)\/files\/(.+)$/.exec(path);
+  return segments[match?.[1] ?? ""]?.file_versions[match?.[2] ?? ""] ?? undefined;
+}
+
 /** Segments whose versions went down since `base`: proof that the server's history is another one. */
 export function segmentsThatWentBack(base: SegmentManifest, now: SegmentManifest): string[] {
   return Object.entries(now)

@@ -1,66 +1,152 @@
 /** Reads captured files back: fetches, opens and checks their chunks, neighbouring ones with one request. */
-
 import { nameOf, unseal } from "../domain/sealing.ts";
+import type { TreeFile } from "../domain/shard-tree.ts";
+import type { Extent } from "../domain/sparse-tar.ts";
+import { storeLayout } from "../domain/store-layout.ts";
 import {
   type ChunkList,
   chunkSize,
-  largestTree,
+  chunksInList,
+  largestChunkList,
+  listsOf,
   type Piece,
-  parseChunkList,
-  type TreeFile,
-} from "../domain/shard-tree.ts";
-import type { Extent } from "../domain/sparse-tar.ts";
-import { storeLayout } from "../domain/store-layout.ts";
+} from "../domain/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
+import { checkLength, openChunkList } from "./chunk-lists.ts";
 import type { OpenRepository } from "./repository.ts";
 
 const largestRequest = 4 * 1024 * 1024;
 const widestGap = 256 * 1024;
 
-export interface CapturedFile {
-  readonly file: TreeFile;
-  readonly list: ChunkList;
+export interface CapturedFile<File> {
+  readonly file: File;
   readonly regions: readonly Extent[];
   /** The bytes of the regions; to be read before the next file is asked for. */
   readonly content: AsyncIterable<Buffer>;
 }
 
+/** The chunk lists of a file as they are stored; parsed when they are needed, for they are larger then. */
+interface ListedFile<File> {
+  readonly file: File;
+  readonly lists: readonly (Buffer | null)[];
+}
+
 /**
- * A shard's files in the order in which they were captured. Their chunks lie one behind the other in the packs, so they
- * are read as one sequence: many small files cost no more requests than a large one.
+ * Files in the order given; the fastest is that in which they were captured. Their chunks lie one behind the other in the
+ * packs, so they are read as one sequence: many small files cost no more requests than a large one.
  */
-export async function* readFiles(repository: OpenRepository, files: readonly TreeFile[]): AsyncGenerator<CapturedFile> {
-  const lists = await readChunkLists(repository, files);
-  const pieces = lists.flat().filter((entry) => typeof entry !== "number");
-  const chunks = openInOrder(repository, pieces);
-  for (const [position, file] of files.entries()) {
-    const list = lists[position] ?? [];
-    const content = take(chunks, list.filter((entry) => typeof entry !== "number").length);
-    yield { file, list, regions: regionsOf(file, list), content };
+export async function* readFiles<File extends Content>(
+  repository: OpenRepository,
+  files: readonly File[],
+): AsyncGenerator<CapturedFile<File>> {
+  const listed = new Listing(listFiles(repository, files));
+  const chunks = openInOrder(repository, listed.pieces(), chunkSize);
+  for (let next = await listed.nextFile(); next !== undefined; next = await listed.nextFile()) {
+    const { file, lists } = next;
+    const regions: Extent[] = [];
+    let pieces = 0;
+    let offset = 0;
+    for (const list of listsIn(file, lists)) {
+      for (const entry of list) {
+        if (typeof entry === "number") {
+          offset += entry * chunkSize;
+          continue;
+        }
+        pieces += 1;
+        offset = extend(regions, offset, Math.min(chunkSize, file.size - offset));
+      }
+    }
+    const content = take(chunks, pieces);
+    yield { file, regions, content };
     // What was not asked for is passed over, so that the next file begins with its own chunks.
     for await (const _skipped of content);
   }
 }
 
-export async function readChunkLists(repository: OpenRepository, files: readonly TreeFile[]): Promise<ChunkList[]> {
-  const stored = files.flatMap(({ chunks }) => chunks ?? []);
-  const opened = openInOrder(repository, stored, largestTree);
-  const lists: ChunkList[] = [];
-  for (const file of files) {
-    const chunks = Math.ceil(file.size / chunkSize);
-    if (file.chunks === undefined) {
-      lists.push(chunks === 0 ? [] : [chunks]);
-      continue;
-    }
-    const next = await opened.next();
-    const list = parseChunkList(String(next.value));
-    const listed = list.reduce<number>((sum, entry) => sum + (typeof entry === "number" ? entry : 1), 0);
-    if (listed !== chunks) {
-      throw new DrError("OBJECT_CORRUPT", `${file.path} has ${listed} chunks where ${chunks} are due`);
-    }
-    lists.push(list);
+type Content = Pick<TreeFile, "size" | "lists">;
+
+/** Two readers of one sequence of files: one that takes whole files, and one, ahead of it, that takes their pieces. */
+class Listing<File extends Content> {
+  readonly #source: AsyncGenerator<ListedFile<File>>;
+  readonly #ahead: ListedFile<File>[] = [];
+  readonly #unread: ListedFile<File>[] = [];
+
+  constructor(source: AsyncGenerator<ListedFile<File>>) {
+    this.#source = source;
   }
-  return lists;
+
+  async nextFile(): Promise<ListedFile<File> | undefined> {
+    while (this.#ahead.length === 0) if (!(await this.#pull())) return undefined;
+    return this.#ahead.shift();
+  }
+
+  async *pieces(): AsyncGenerator<Piece> {
+    for (;;) {
+      while (this.#unread.length === 0) if (!(await this.#pull())) return;
+      const next = this.#unread.shift();
+      if (next === undefined) continue;
+      for (const list of listsIn(next.file, next.lists)) {
+        for (const entry of list) if (typeof entry !== "number") yield entry;
+      }
+    }
+  }
+
+  async #pull(): Promise<boolean> {
+    const next = await this.#source.next();
+    if (next.done) return false;
+    this.#ahead.push(next.value);
+    this.#unread.push(next.value);
+    return true;
+  }
+}
+
+async function* listFiles<File extends Content>(
+  repository: OpenRepository,
+  files: readonly File[],
+): AsyncGenerator<ListedFile<File>> {
+  const stored = files.flatMap(({ lists }) => lists.filter((list) => list !== null));
+  const opened = openInOrder(repository, fromArray(stored), largestChunkList);
+  for (const file of files) {
+    const lists: (Buffer | null)[] = [];
+    for (const list of file.lists) {
+      if (list === null) {
+        lists.push(null);
+        continue;
+      }
+      const next = await opened.next();
+      if (next.done) throw new Error("fewer chunk lists were opened than are named");
+      // Not a view into everything that came with the same request.
+      lists.push(Buffer.from(next.value));
+    }
+    yield { file, lists };
+  }
+}
+
+async function* fromArray<Item>(items: readonly Item[]): AsyncGenerator<Item> {
+  yield* items;
+}
+
+function* listsIn({ size }: Content, lists: readonly (Buffer | null)[]): Generator<ChunkList> {
+  if (lists.length !== listsOf(size)) {
+    throw new DrError("OBJECT_CORRUPT", `a file of ${size} bytes has ${lists.length} chunk lists`);
+  }
+  for (const [position, stored] of lists.entries()) {
+    const expected = chunksInList(size, position);
+    const list = stored === null ? [expected] : openChunkList(stored);
+    checkLength(list, expected);
+    yield list;
+  }
+}
+
+/** Adds a stretch of data to the regions; answers where it ends. */
+function extend(regions: Extent[], offset: number, length: number): number {
+  const last = regions.at(-1);
+  if (last !== undefined && last.offset + last.length === offset) {
+    regions[regions.length - 1] = { offset: last.offset, length: last.length + length };
+  } else {
+    regions.push({ offset, length });
+  }
+  return offset + length;
 }
 
 async function* take(chunks: AsyncIterator<Buffer>, count: number): AsyncGenerator<Buffer> {
@@ -71,42 +157,27 @@ async function* take(chunks: AsyncIterator<Buffer>, count: number): AsyncGenerat
   }
 }
 
-/** The stretches of a file that hold data. */
-function regionsOf(file: TreeFile, list: ChunkList): Extent[] {
-  const regions: { offset: number; length: number }[] = [];
-  let offset = 0;
-  for (const entry of list) {
-    if (typeof entry === "number") {
-      offset += entry * chunkSize;
-      continue;
-    }
-    const length = Math.min(chunkSize, file.size - offset);
-    const last = regions.at(-1);
-    if (last !== undefined && last.offset + last.length === offset) last.length += length;
-    else regions.push({ offset, length });
-    offset += length;
-  }
-  return regions;
-}
-
 /** Opens pieces in order; the next request is under way while a piece is used. */
 async function* openInOrder(
   repository: OpenRepository,
-  pieces: readonly Piece[],
-  plainSize = chunkSize,
+  pieces: AsyncIterable<Piece>,
+  plainSize: number,
 ): AsyncGenerator<Buffer, void> {
   const runs = runsOf(pieces);
-  const open = () => {
-    const run = runs.next();
-    if (run.done) return undefined;
-    const opening = openRun(repository, run.value, plainSize);
+  const open = async () => {
+    const run = await runs.next();
+    return run.done ? undefined : openRun(repository, run.value, plainSize);
+  };
+  const start = () => {
+    const opening = open();
     // Awaited in the next turn; a failure before that must not count as unhandled.
     opening.catch(() => undefined);
     return opening;
   };
-  for (let next = open(); next !== undefined; ) {
+  for (let next = start(); ; ) {
     const opened = await next;
-    next = open();
+    if (opened === undefined) return;
+    next = start();
     yield* opened;
   }
 }
@@ -120,9 +191,9 @@ interface Run {
 }
 
 /** Takes pieces in order into runs. What lies between two near pieces is fetched too: it is cheaper than a request. */
-function* runsOf(pieces: readonly Piece[]): Generator<Run> {
+async function* runsOf(pieces: AsyncIterable<Piece>): AsyncGenerator<Run> {
   let run: Run | undefined;
-  for (const piece of pieces) {
+  for await (const piece of pieces) {
     const [start, end] = [piece.offset, piece.offset + piece.length];
     if (run !== undefined && run.pack === piece.pack) {
       const isNear = start <= run.end + widestGap && end >= run.start - widestGap;

@@ -3,42 +3,45 @@
  * `packsUnderWay` being stored.
  */
 import { createHash } from "node:crypto";
+import type { DataKey } from "../domain/key.ts";
 import { storeLayout } from "../domain/store-layout.ts";
+import type { Pack } from "../domain/stored-content.ts";
 import type { ObjectStore } from "../ports.ts";
+import { directoryOf, type PackedPiece } from "./pack-directory.ts";
 
 const packSize = 16 * 1024 * 1024;
+/** Bounds what small pieces cost in memory, and the directory. */
+const piecesInPack = 4096;
 const packsUnderWay = 2;
-
-export interface PackedPiece {
-  readonly pack: string;
-  readonly offset: number;
-  readonly length: number;
-}
 
 export class PackWriter {
   readonly #store: ObjectStore;
+  readonly #key: DataKey;
   readonly #underWay = new Set<Promise<void>>();
-  readonly #stored: { id: string; size: number }[] = [];
-  #pieces: { bytes: Uint8Array; settle: (piece: PackedPiece) => void; offset: number }[] = [];
+  readonly #stored: Pack[] = [];
+  #pieces: (PackedPiece & { readonly bytes: Uint8Array; readonly settle: (pack: string, offset: number) => void })[] =
+    [];
   #size = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(store: ObjectStore) {
+  /** @param key what the pieces are sealed with. */
+  constructor(store: ObjectStore, key: DataKey) {
     this.#store = store;
+    this.#key = key;
   }
 
   /**
    * Takes a piece; `settle` is called with its place once its pack has a name, at the latest in `finish`. Await the answer:
    * it is what bounds memory.
    */
-  async add(bytes: Uint8Array, settle: (piece: PackedPiece) => void): Promise<void> {
-    this.#pieces.push({ bytes, settle, offset: this.#size });
+  async add(name: string, bytes: Uint8Array, settle: (pack: string, offset: number) => void): Promise<void> {
+    this.#pieces.push({ name, bytes, offset: this.#size, length: bytes.length, settle });
     this.#size += bytes.length;
-    if (this.#size >= packSize) await this.#flush();
+    if (this.#size >= packSize || this.#pieces.length >= piecesInPack) await this.#flush();
   }
 
   /** Every piece is stored when this returns. */
-  async finish(): Promise<readonly { id: string; size: number }[]> {
+  async finish(): Promise<readonly Pack[]> {
     await this.#flush();
     await Promise.all(this.#underWay);
     this.#throwFailure();
@@ -48,12 +51,13 @@ export class PackWriter {
   async #flush(): Promise<void> {
     this.#throwFailure();
     if (this.#pieces.length === 0) return;
-    const pack = Buffer.concat(this.#pieces.map(({ bytes }) => bytes));
+    const pieces = this.#pieces;
+    const pack = Buffer.concat([...pieces.map(({ bytes }) => bytes), directoryOf(this.#key, pieces)]);
     const id = createHash("sha256").update(pack).digest("hex");
-    for (const { bytes, settle, offset } of this.#pieces) settle({ pack: id, offset, length: bytes.length });
     this.#pieces = [];
     this.#size = 0;
     this.#stored.push({ id, size: pack.length });
+    for (const { offset, settle } of pieces) settle(id, offset);
     while (this.#underWay.size >= packsUnderWay) await Promise.race(this.#underWay);
     const storing: Promise<void> = this.#store.create(storeLayout.pack(id), pack).then(
       () => void this.#underWay.delete(storing),

@@ -5,26 +5,18 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DataKey } from "../domain/key.ts";
-import { nameOf, seal } from "../domain/sealing.ts";
 import {
   filesOfSegment,
   parseSegment,
   type SegmentManifest,
   segmentsThatWentBack,
+  versionOf,
 } from "../domain/segment-manifest.ts";
-import {
-  type ChunkList,
-  chunkSize,
-  type Piece,
-  type ShardTree,
-  serialiseChunkList,
-  type TreeFile,
-} from "../domain/shard-tree.ts";
+import type { ShardTree } from "../domain/shard-tree.ts";
 import { readSparseTar, type TarEntry } from "../domain/sparse-tar.ts";
 import { DrError } from "../errors.ts";
 import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../ports.ts";
-import { readChunkLists } from "../repository/file-reader.ts";
-import { PackWriter } from "../repository/pack-writer.ts";
+import { ContentWriter, type UnclaimedPieces } from "../repository/content-writer.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
 const segmentManifestFile = /^segments\/[^/]+\/files\/segment_manifest\.json$/;
@@ -37,6 +29,8 @@ export interface ShardCapture {
   readonly startedAt: Date;
   readonly finishedAt: Date;
   readonly isExact: boolean;
+  /** Files that a full capture found with the base's version and other bytes: what was built on versions is wrong. */
+  readonly contradictions: readonly string[];
   /** Bytes of expanded files that Qdrant sent, and bytes that were stored for them. */
   readonly readBytes: number;
   readonly storedBytes: number;
@@ -51,6 +45,8 @@ export interface ShardCaptureRequest {
   readonly lineage: string;
   /** Tree of the last capture of this shard, if there is one. */
   readonly base?: { readonly id: string; readonly size: number; readonly tree: ShardTree };
+  /** What a capture that was cut off has stored already. */
+  readonly unclaimed?: UnclaimedPieces;
   /** Read everything, whatever the base says. */
   readonly isFull: boolean;
   readonly clock: Clock;
@@ -101,9 +97,9 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
     }
     const tree = { id: comparable.id, size: comparable.size };
     const isExact = wasQuiet(before, await database.optimizations(collection, shard));
-    return { tree, startedAt, finishedAt: clock.now(), isExact, readBytes: 0, storedBytes: 0 };
+    return { tree, startedAt, finishedAt: clock.now(), isExact, contradictions: [], readBytes: 0, storedBytes: 0 };
   }
-  const recording = new Recording(request, base?.tree);
+  const recording = new Recording(request);
   let isExact = false;
   try {
     await once(stream, "readable");
@@ -117,8 +113,10 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
     // The server's history is another one: what it left out would be taken from a past that is not its own.
     return captureOnce({ ...request, isFull: true }, await waitForQuiet(request));
   }
-  const stored = await recording.finish(request.isFull ? undefined : comparable?.tree);
-  return { ...stored, startedAt, finishedAt: clock.now(), isExact };
+  const carries = !request.isFull && comparable !== undefined;
+  const stored = await recording.finish(carries);
+  const contradictions = carries ? [] : recording.contradictions(comparable?.tree.segments ?? {});
+  return { ...stored, startedAt, finishedAt: clock.now(), isExact, contradictions };
 }
 
 /** Qdrant refuses a manifest of 2 MiB (fixed, 1.16.3); without one it sends everything, which is right as well. */
@@ -126,20 +124,17 @@ function whatQdrantTakes(segments: SegmentManifest): SegmentManifest {
   return Buffer.byteLength(JSON.stringify(segments)) < 2_000_000 ? segments : {};
 }
 
-/** One pass over an archive: chunks become pieces, and pieces become a tree. */
+/** One pass over an archive, file by file into the repository. */
 class Recording {
   readonly segments: SegmentManifest = {};
   readonly #request: ShardCaptureRequest;
-  readonly #known: ShardTree | undefined;
-  readonly #packs: PackWriter;
-  readonly #pieces = new Map<string, Piece>();
-  readonly #files = new Map<string, { size: number; list: ChunkList }>();
-  #readBytes = 0;
+  readonly #content: ContentWriter;
+  readonly #came = new Map<string, { readonly hasChanged: boolean }>();
 
-  constructor(request: ShardCaptureRequest, known: ShardTree | undefined) {
+  constructor(request: ShardCaptureRequest) {
+    const { base, key, repository, unclaimed } = request;
     this.#request = request;
-    this.#known = known;
-    this.#packs = new PackWriter(request.repository.stores.repository);
+    this.#content = new ContentWriter(repository, key, base?.tree, unclaimed);
   }
 
   async take(entry: TarEntry): Promise<void> {
@@ -150,100 +145,40 @@ class Recording {
       const segment = parseSegment(Buffer.concat(parts).toString("utf8"));
       this.segments[segment.segment_id] = segment;
     } else if (isOfSegment(entry.path) || shardFiles.has(entry.path)) {
-      await this.#takeFile(entry);
+      const hasChanged = await this.#content.addFile(entry.path, entry.size, entry.content);
+      this.#came.set(entry.path, { hasChanged });
     }
   }
 
-  async #takeFile(entry: TarEntry): Promise<void> {
-    await this.#learnPieces(entry.path);
-    const list: ChunkList = [];
-    this.#files.set(entry.path, { size: entry.size, list });
-    let next = 0;
-    for await (const { index, chunk } of chunksOf(entry)) {
-      pushZeros(list, index - next);
-      if (isZero(chunk)) {
-        pushZeros(list, 1);
-      } else {
-        this.#readBytes += chunk.length;
-        list.push(await this.#store(chunk));
-      }
-      next = index + 1;
-    }
-    pushZeros(list, Math.ceil(entry.size / chunkSize) - next);
-  }
-
-  /** What the last capture stored of this file needs not be stored again. */
-  async #learnPieces(path: string): Promise<void> {
-    const file = this.#known?.files.find((candidate) => candidate.path === path);
-    if (file === undefined) return;
-    const [list = []] = await readChunkLists(this.#request.repository, [file]);
-    for (const entry of list) {
-      if (typeof entry !== "number" && entry.key === this.#request.key.id) this.#pieces.set(entry.name, entry);
-    }
-  }
-
-  async #store(bytes: Uint8Array): Promise<Piece> {
-    const { key } = this.#request;
-    const name = nameOf(key, bytes);
-    const known = this.#pieces.get(name);
-    if (known !== undefined) return known;
-    const piece = { name, key: key.id, pack: "", offset: 0, length: 0 };
-    this.#pieces.set(name, piece);
-    await this.#packs.add(seal(key, name, bytes), (place) => Object.assign(piece, place));
-    return piece;
-  }
-
-  /** Writes chunk lists and tree; what the archive left out is taken from `carried`, and must be there. */
-  async finish(carried: ShardTree | undefined): Promise<Pick<ShardCapture, "tree" | "readBytes" | "storedBytes">> {
+  /** Writes the tree; what the archive left out is carried over from the base, and must be there. */
+  async finish(carries: boolean): Promise<Pick<ShardCapture, "tree" | "readBytes" | "storedBytes">> {
     const { collection, key, lineage, repository, shard } = this.#request;
-    await this.#packs.finish();
-    const files: TreeFile[] = [];
-    const uses = new Map<string, ChunkList>();
-    for (const [path, { size, list }] of this.#files) {
-      const hasData = list.some((entry) => typeof entry !== "number");
-      const chunks = hasData ? await this.#store(Buffer.from(serialiseChunkList(list))) : undefined;
-      files.push(chunks === undefined ? { path, size } : { path, size, chunks });
-      uses.set(path, list);
+    if (!this.#came.has("replica_state.json")) throw this.#incomplete("replica_state.json");
+    for (const path of Object.values(this.segments).flatMap(filesOfSegment)) {
+      if (this.#came.has(path)) continue;
+      if (!carries || !this.#content.carry(path)) throw this.#incomplete(path);
     }
-    const carriedFiles = this.#carriedFiles(carried);
-    for (const [position, list] of (await readChunkLists(repository, carriedFiles)).entries()) {
-      const file = carriedFiles[position];
-      if (file === undefined) continue;
-      files.push(file);
-      uses.set(file.path, list);
-    }
-    const stored = await this.#packs.finish();
-    const sizes = new Map([...(this.#known?.packs ?? []), ...stored].map(({ id, size }) => [id, size]));
-    const used = new Set<string>();
-    for (const file of files) {
-      for (const entry of [file.chunks ?? 0, ...(uses.get(file.path) ?? [])])
-        if (typeof entry !== "number") used.add(entry.pack);
-    }
-    const packs = [...used].sort().map((id) => ({ id, size: sizes.get(id) ?? 0 }));
+    const { files, packs, readBytes, storedBytes } = await this.#content.finish();
     const tree = await repository.createTree(key, {
       format: 1,
       collection,
       shard: shard.id,
       lineage,
       segments: this.segments,
-      files,
-      packs,
+      files: [...files],
+      packs: [...packs],
     });
-    const storedBytes = stored.reduce((sum, { size }) => sum + size, tree.size);
-    return { tree, readBytes: this.#readBytes, storedBytes };
+    return { tree, readBytes, storedBytes: storedBytes + tree.size };
   }
 
-  #carriedFiles(carried: ShardTree | undefined): TreeFile[] {
-    if (!this.#files.has("replica_state.json")) throw this.#incomplete("replica_state.json");
-    const before = new Map(carried?.files.map((file) => [file.path, file]));
-    return Object.values(this.segments)
-      .flatMap(filesOfSegment)
-      .filter((path) => !this.#files.has(path))
-      .map((path) => {
-        const file = before.get(path);
-        if (file === undefined) throw this.#incomplete(path);
-        return file;
-      });
+  /** Files whose version is that of the base's segments, and whose bytes are not. */
+  contradictions(base: SegmentManifest): string[] {
+    return [...this.#came]
+      .filter(([path, { hasChanged }]) => {
+        const version = versionOf(this.segments, path);
+        return hasChanged && version !== undefined && version === versionOf(base, path);
+      })
+      .map(([path]) => path);
   }
 
   #incomplete(path: string): DrError {
@@ -252,39 +187,4 @@ class Recording {
       hint: "take a full capture: `qdrant-dr backup --type full`",
     });
   }
-}
-
-/** The chunks of a file that any data touches; between them is nothing but zeros. */
-async function* chunksOf(entry: TarEntry): AsyncGenerator<{ index: number; chunk: Uint8Array }> {
-  let index = -1;
-  let chunk: Buffer = Buffer.alloc(0);
-  for await (const { offset, bytes } of entry.content) {
-    for (let done = 0; done < bytes.length; ) {
-      const at = offset + done;
-      const touched = Math.floor(at / chunkSize);
-      if (touched !== index) {
-        if (index >= 0) yield { index, chunk };
-        index = touched;
-        chunk = Buffer.alloc(Math.min(chunkSize, entry.size - index * chunkSize));
-      }
-      const within = at - index * chunkSize;
-      const length = Math.min(bytes.length - done, chunk.length - within);
-      chunk.set(bytes.subarray(done, done + length), within);
-      done += length;
-    }
-  }
-  if (index >= 0) yield { index, chunk };
-}
-
-const zeros = Buffer.alloc(chunkSize);
-
-function isZero(chunk: Uint8Array): boolean {
-  return zeros.subarray(0, chunk.length).equals(chunk);
-}
-
-function pushZeros(list: ChunkList, count: number): void {
-  if (count <= 0) return;
-  const last = list.at(-1);
-  if (typeof last === "number") list[list.length - 1] = last + count;
-  else list.push(count);
 }

@@ -1,0 +1,63 @@
+/**
+ * The last bytes of every pack say which pieces it holds: a capture that was cut off leaves packs that no tree names, and
+ * the next one finds its pieces there instead of storing them again.
+ *
+ * Layout: pieces · sealed directory · 32 bytes key id · 4 bytes length of the sealed directory (big endian). The directory
+ * holds 40 bytes for each piece: name, offset, length.
+ */
+import type { DataKey } from "../domain/key.ts";
+import { seal, unseal } from "../domain/sealing.ts";
+import { storeLayout } from "../domain/store-layout.ts";
+import type { Pack, Piece } from "../domain/stored-content.ts";
+import { DrError } from "../errors.ts";
+import type { ObjectStoreReader } from "../ports.ts";
+
+export interface PackedPiece {
+  readonly name: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+const directoryName = "pack directory";
+const entrySize = 40;
+const nameSize = 32;
+const keyIdSize = 32;
+const tailSize = keyIdSize + 4;
+/** More than the directory of a pack needs. */
+const firstRead = 256 * 1024;
+
+export function directoryOf(key: DataKey, pieces: readonly PackedPiece[]): Buffer {
+  const plain = Buffer.alloc(pieces.length * entrySize);
+  for (const [position, { length, name, offset }] of pieces.entries()) {
+    const at = position * entrySize;
+    plain.write(name, at, "hex");
+    plain.writeUInt32BE(offset, at + nameSize);
+    plain.writeUInt32BE(length, at + nameSize + 4);
+  }
+  const sealed = seal(key, directoryName, plain);
+  const tail = Buffer.alloc(tailSize);
+  tail.write(key.id, 0, "latin1");
+  tail.writeUInt32BE(sealed.length, keyIdSize);
+  return Buffer.concat([sealed, tail]);
+}
+
+/** The pieces of a pack, when they are sealed with `key`; none otherwise. */
+export async function piecesIn(store: ObjectStoreReader, pack: Pack, key: DataKey): Promise<Piece[]> {
+  const readSize = Math.min(pack.size, firstRead);
+  const end = await store.get(storeLayout.pack(pack.id), { offset: pack.size - readSize, length: readSize });
+  if (end.length < tailSize || end.toString("latin1", end.length - tailSize, end.length - 4) !== key.id) return [];
+  const sealedSize = end.readUInt32BE(end.length - 4);
+  const start = end.length - tailSize - sealedSize;
+  if (start < 0) throw new DrError("OBJECT_CORRUPT", `pack ${pack.id} has no directory where its end says`);
+  const plain = unseal(key, directoryName, end.subarray(start, start + sealedSize), firstRead * 4);
+  return Array.from({ length: plain.length / entrySize }, (_, position) => {
+    const at = position * entrySize;
+    return {
+      name: plain.toString("hex", at, at + nameSize),
+      pack: pack.id,
+      offset: plain.readUInt32BE(at + nameSize),
+      length: plain.readUInt32BE(at + nameSize + 4),
+      key: key.id,
+    };
+  });
+}
