@@ -101,6 +101,11 @@ export interface VectorDatabase {
   nearest(collection: string, query: NearestQuery): Promise<{ id: PointId; score: number }[]>;
   /** The shard's optimizations as its server remembers them; undefined when it cannot tell. */
   optimizations(collection: string, shard: ShardPlacement): Promise<Optimizations | undefined>;
+  /**
+   * Another string whenever the shard's server may have become one whose versions do not compare with earlier ones: it was
+   * started again, or something was restored into it, by whomever. To be asked before and after what it shall hold for.
+   */
+  history(shard: ShardPlacement): Promise<string>;
   /** A tar of what changed since `base` (`{}`: everything); undefined when nothing did. */
   captureShard(
     collection: string,

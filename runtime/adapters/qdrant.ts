@@ -24,6 +24,7 @@ import type {
   VectorDatabase,
 } from "../ports.ts";
 import { activeReplicas, type ClusterView, clusterViewSchema, movementsIn, unrestIn } from "./qdrant-cluster.ts";
+import { historyIn } from "./qdrant-history.ts";
 
 /** A stream that brings nothing for so long is given up. */
 const captureIdleMs = 60_000;
@@ -193,6 +194,10 @@ export class Qdrant implements VectorDatabase {
       running: log.filter(({ status }) => status === "optimizing").length,
       begun: log.map(({ name, start_at }) => `${name}@${start_at}`),
     };
+  }
+
+  async history(shard: ShardPlacement): Promise<string> {
+    return historyIn(await this.#getResult(shard.peerUrl, "/telemetry?details_level=2"));
   }
 
   async captureShard(
