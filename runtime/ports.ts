@@ -84,6 +84,8 @@ export interface Optimizations {
 export interface VectorDatabase {
   /** The newest of its peers. */
   version(): Promise<string>;
+  /** Whether it runs in cluster mode, without which there are no custom shard keys. */
+  isClustered(): Promise<boolean>;
   collections(): Promise<string[]>;
   describe(collection: string): Promise<CollectionDescription>;
   aliases(): Promise<Alias[]>;

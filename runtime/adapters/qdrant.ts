@@ -96,6 +96,11 @@ export class Qdrant implements VectorDatabase {
     return newestVersion(versions.answers);
   }
 
+  async isClustered(): Promise<boolean> {
+    const cluster = await this.#ask(({ url }) => this.#getResult(url, "/cluster"));
+    return z.object({ status: z.string() }).parse(cluster).status === "enabled";
+  }
+
   /** All that any peer knows: one that has just been started again may lag behind. */
   async collections(): Promise<string[]> {
     const { answers } = await this.#askEvery(({ client }) => this.#call(() => client.getCollections()));

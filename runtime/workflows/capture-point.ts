@@ -12,6 +12,7 @@ import {
   isExact,
   type RecoveryPoint,
 } from "../domain/recovery-point.ts";
+import { planShardKeys } from "../domain/shard-key-plan.ts";
 import { lineageOf } from "../domain/shard-tree.ts";
 import { checkSupported } from "../domain/version-rule.ts";
 import { DrError } from "../errors.ts";
@@ -73,7 +74,6 @@ export async function capturePoint(request: CapturePointRequest): Promise<Captur
   for (const name of await database.collections()) {
     progress({ step: "capture", detail: name });
     const description = await database.describe(name);
-    refuseCustomSharding(name, description.config);
     const baseCollection = base?.collections.find((collection) => collection.name === name);
     const key = await keyFor(repository, name, baseCollection);
     const observation = await observeCollection(database, name, key);
@@ -105,6 +105,8 @@ export async function capturePoint(request: CapturePointRequest): Promise<Captur
         isExact: capture.isExact,
       });
     }
+    // What no target could be given again is not called a recovery point.
+    if (shards.some(({ key }) => key !== undefined)) planShardKeys(name, shards);
     await refuseChanged(database, description);
     collections.push({
       name,
@@ -193,13 +195,5 @@ async function refuseAfterRestore(repository: OpenRepository, restore: string | 
   if ((await newestRestore(repository.stores.control)) === restore) return;
   throw new DrError("LINEAGE_BROKEN", "something was restored into this region during the capture", {
     hint: "capture again when the restore is done",
-  });
-}
-
-function refuseCustomSharding(collection: string, config: Readonly<Record<string, unknown>>): void {
-  const { sharding_method } = (config["params"] ?? {}) as { sharding_method?: string };
-  if (sharding_method !== "custom") return;
-  throw new DrError("NOT_SUPPORTED", `${collection} has custom shard keys, which this version cannot restore`, {
-    hint: "keep another kind of backup of this collection until a release supports it",
   });
 }

@@ -14,6 +14,7 @@ import {
 } from "../domain/segment-manifest.ts";
 import type { ShardTree } from "../domain/shard-tree.ts";
 import { readSparseTar, type TarEntry } from "../domain/sparse-tar.ts";
+import { countsEveryOperation, isOfLog } from "../domain/write-ahead-log.ts";
 import { DrError } from "../errors.ts";
 import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../ports.ts";
 import { ContentWriter, type UnclaimedPieces } from "../repository/content-writer.ts";
@@ -21,7 +22,7 @@ import type { OpenRepository } from "../repository/repository.ts";
 
 const segmentManifestFile = /^segments\/[^/]+\/files\/segment_manifest\.json$/;
 const isOfSegment = (path: string) => path.startsWith("segments/");
-/** Small files beside the segments that a restore needs; the write-ahead log is left out: an empty one restores exactly. */
+/** Files beside the segments that a restore needs. */
 const shardFiles = new Set(["replica_state.json", "shard_config.json", "newest_clocks.json"]);
 
 export interface ShardCapture {
@@ -144,7 +145,7 @@ class Recording {
       for await (const { bytes } of entry.content) parts.push(bytes);
       const segment = parseSegment(Buffer.concat(parts).toString("utf8"));
       this.segments[segment.segment_id] = segment;
-    } else if (isOfSegment(entry.path) || shardFiles.has(entry.path)) {
+    } else if (isOfSegment(entry.path) || isOfLog(entry.path) || shardFiles.has(entry.path)) {
       const hasChanged = await this.#content.addFile(entry.path, entry.size, entry.content);
       this.#came.set(entry.path, { hasChanged });
     }
@@ -158,6 +159,7 @@ class Recording {
       if (this.#came.has(path)) continue;
       if (!carries || !this.#content.carry(path)) throw this.#incomplete(path);
     }
+    if (!countsEveryOperation([...this.#came.keys()], this.segments)) throw this.#incomplete("a write-ahead log");
     const { files, packs, readBytes, storedBytes } = await this.#content.finish();
     const tree = await repository.createTree(key, {
       format: 1,

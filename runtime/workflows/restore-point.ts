@@ -2,27 +2,20 @@
  * Restores a recovery point into a Qdrant that does not hold its collections: newest configuration and payload indexes
  * first, then every shard to its owner, then waits until all is whole, compares, and sets the aliases last.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { atOnce } from "../domain/at-once.ts";
-import { chooseReplicas } from "../domain/choose-replicas.ts";
 import { newId } from "../domain/identifier.ts";
-import { canonicalJson } from "../domain/point-digest.ts";
-import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../domain/recovery-point.ts";
-import type { ShardTree } from "../domain/shard-tree.ts";
-import { type OutgoingEntry, writeSparseTar } from "../domain/sparse-tar.ts";
+import type { CapturedCollection, RecoveryPoint } from "../domain/recovery-point.ts";
+import { planShardKeys } from "../domain/shard-key-plan.ts";
 import { checkRestorable } from "../domain/version-rule.ts";
 import { DrError } from "../errors.ts";
 import type { Clock, Progress, VectorDatabase } from "../ports.ts";
-import { readFiles } from "../repository/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { recordRestoreEnd, recordRestoreStart, unfinishedCollections } from "../repository/restore-records.ts";
 import { compareWithObservation } from "./observe-collection.ts";
+import { hasShardKeys, restoreCollection, waitUntilWhole } from "./restore-collection.ts";
 
 /** Each holds a few megabytes here, and the unpacked shard twice on the target's disk. */
 const collectionsAtOnce = 3;
-
-/** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
-const wholeWithinMs = 10 * 60_000;
 
 export interface RestoreReport {
   readonly point: string;
@@ -74,6 +67,7 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
         : "a restore never replaces what may be the only copy: restore into an empty Qdrant, or delete the collection yourself",
     });
   }
+  await refuseLostShardKeys(target, collections);
   await refuseTakenAliases(request, collections);
   return { collections, discard: taken };
 }
@@ -93,7 +87,7 @@ export async function restorePoint(request: RestoreRequest): Promise<RestoreRepo
   for (const name of discard) await target.deleteCollection(name);
   await atOnce(collectionsAtOnce, collections, async (collection) => {
     progress({ step: "restore", detail: collection.name });
-    await restoreCollection(request, collection);
+    await restoreCollection(request, collection, collection.name);
   });
   for (const { name } of collections) await waitUntilWhole(request, name);
   // Compared before a name leads to it: from its aliases on, it can be in use.
@@ -133,72 +127,15 @@ export async function verifyRestored({
   });
 }
 
-async function restoreCollection(request: RestoreRequest, collection: CapturedCollection): Promise<void> {
-  const { repository, target } = request;
-  const description = {
-    name: collection.name,
-    config: collection.config as Record<string, unknown>,
-    payloadIndexes: collection.payloadIndexes,
-  };
-  await target.createCollection(description);
-  for (const [field, definition] of Object.entries(collection.payloadIndexes)) {
-    await target.createPayloadIndex(collection.name, field, definition);
-  }
-  const made = await target.describe(collection.name);
-  // The target's own definitions would win silently over the captured ones.
-  for (const part of ["params", "quantization_config"]) {
-    if (canonicalJson(made.config[part] ?? null) !== canonicalJson(description.config[part] ?? null)) {
-      throw new DrError("QDRANT_REFUSED", `${collection.name}: the target made it with another ${part} than captured`);
-    }
-  }
-  if (canonicalJson(made.payloadIndexes) !== canonicalJson(description.payloadIndexes)) {
-    throw new DrError("QDRANT_REFUSED", `${collection.name}: the target made other payload indexes than captured`);
-  }
-  const owners = new Map(chooseReplicas(await target.shards(collection.name)).map((shard) => [shard.id, shard]));
-  for (const shard of collection.shards) {
-    const owner = owners.get(shard.id);
-    if (owner === undefined || owners.size !== collection.shards.length) {
-      throw new DrError("QDRANT_REFUSED", `${collection.name}: the target's shards are not the captured ones`);
-    }
-    await target.restoreShard(collection.name, owner, archiveOf(repository, collection, shard));
-  }
-}
-
-async function* archiveOf(
-  repository: OpenRepository,
-  collection: CapturedCollection,
-  shard: CapturedShard,
-): AsyncGenerator<Uint8Array> {
-  const tree = await repository.readTree(shard.tree.id);
-  if (tree.collection !== collection.name || tree.shard !== shard.id) {
-    throw new DrError("OBJECT_CORRUPT", `${shard.tree.id} is of ${tree.collection} shard ${tree.shard}`);
-  }
-  yield* writeSparseTar(entriesOf(repository, tree));
-}
-
-async function* entriesOf(repository: OpenRepository, tree: ShardTree): AsyncGenerator<OutgoingEntry> {
-  // An empty write-ahead log: without any, Qdrant refuses the archive.
-  yield { path: "wal", type: "directory", size: 0, regions: [], content: nothing() };
-  for await (const { content, file, regions } of readFiles(repository, tree.files)) {
-    yield { path: file.path, type: "file", size: file.size, regions, content };
-  }
-}
-
-async function* nothing(): AsyncGenerator<never> {}
-
-async function waitUntilWhole({ clock, target }: RestoreRequest, collection: string): Promise<void> {
-  const deadline = clock.now().getTime() + wholeWithinMs;
-  for (;;) {
-    const health = await target.health(collection);
-    // Grey: whole, and optimizations wait for the next write. Yellow: whole, and one runs.
-    if (["green", "grey", "yellow"].includes(health)) return;
-    if (clock.now().getTime() > deadline) {
-      throw new DrError("VERIFICATION_FAILED", `${collection} is still ${health}`, {
-        hint: "look at Qdrant's log, then run the restore again",
-      });
-    }
-    await sleep(50);
-  }
+/** Shard keys that cannot be made again on the target as they were. */
+async function refuseLostShardKeys(target: VectorDatabase, collections: readonly CapturedCollection[]): Promise<void> {
+  const withKeys = collections.filter(hasShardKeys);
+  for (const { name, shards } of withKeys) planShardKeys(name, shards);
+  if (withKeys.length === 0 || (await target.isClustered())) return;
+  const names = withKeys.map(({ name }) => name).join(", ");
+  throw new DrError("NOT_SUPPORTED", `${names} has custom shard keys, and the target does not run in cluster mode`, {
+    hint: "start the target's Qdrant with QDRANT__CLUSTER__ENABLED=true and --uri: one node is enough",
+  });
 }
 
 async function refuseTakenAliases({ point, target }: RestoreRequest, collections: readonly CapturedCollection[]) {

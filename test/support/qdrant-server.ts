@@ -1,4 +1,4 @@
-/** A real Qdrant for a test: `qdrant` of PATH on free ports, with a folder of its own that `stop` removes. */
+/** Real Qdrants for a test: `qdrant` of PATH on free ports, each with a folder of its own that `stop` removes. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -13,16 +13,19 @@ export class QdrantServer {
   readonly url: string;
   readonly apiKey = "test-key-of-a-qdrant-server";
   readonly #folder = mkdtempSync(join(tmpdir(), "qdrant-dr-server-"));
-  readonly #ports: readonly [http: number, grpc: number];
+  readonly #ports: readonly [http: number, grpc: number, p2p: number];
+  readonly #mode: "alone" | "first" | QdrantServer;
   #process: ChildProcess | undefined;
 
-  private constructor(ports: readonly [number, number]) {
+  private constructor(ports: readonly [number, number, number], mode: "alone" | "first" | QdrantServer) {
     this.#ports = ports;
+    this.#mode = mode;
     this.url = `http://127.0.0.1:${ports[0]}`;
   }
 
-  static async start(): Promise<QdrantServer> {
-    const server = new QdrantServer(await freePorts());
+  /** `alone` without cluster mode, `first` of a cluster, or one that joins the cluster of a running server. */
+  static async start(mode: "alone" | "first" | QdrantServer = "alone"): Promise<QdrantServer> {
+    const server = new QdrantServer(await freePorts(), mode);
     try {
       await server.restart();
       return server;
@@ -34,8 +37,8 @@ export class QdrantServer {
 
   /** Starts it again on the same ports and data; returns when it answers. */
   async restart(): Promise<void> {
-    const [http, grpc] = this.#ports;
-    const child = spawn("qdrant", [], {
+    const [http, grpc, p2p] = this.#ports;
+    const child = spawn("qdrant", this.#clusterArguments(), {
       cwd: this.#folder,
       stdio: "ignore",
       env: {
@@ -48,6 +51,8 @@ export class QdrantServer {
         QDRANT__STORAGE__STORAGE_PATH: join(this.#folder, "storage"),
         QDRANT__STORAGE__SNAPSHOTS_PATH: join(this.#folder, "snapshots"),
         QDRANT__TELEMETRY_DISABLED: "true",
+        QDRANT__CLUSTER__ENABLED: String(this.#mode !== "alone"),
+        QDRANT__CLUSTER__P2P__PORT: String(p2p),
       },
     });
     this.#process = child;
@@ -75,6 +80,16 @@ export class QdrantServer {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  get #peerUri(): string {
+    return `http://127.0.0.1:${this.#ports[2]}`;
+  }
+
+  #clusterArguments(): string[] {
+    if (this.#mode === "alone") return [];
+    const join = this.#mode === "first" ? [] : ["--bootstrap", this.#mode.#peerUri];
+    return ["--uri", this.#peerUri, ...join];
+  }
+
   async #isReady(): Promise<boolean> {
     try {
       return (await fetch(`${this.url}/readyz`)).ok;
@@ -84,11 +99,11 @@ export class QdrantServer {
   }
 }
 
-/** Both are held at once, so that they differ. */
-async function freePorts(): Promise<[number, number]> {
-  const holders = [createServer(), createServer()] as const;
+/** All are held at once, so that they differ. */
+async function freePorts(): Promise<[number, number, number]> {
+  const holders = [createServer(), createServer(), createServer()] as const;
   for (const holder of holders) await once(holder.listen(0, "127.0.0.1"), "listening");
-  const [http, grpc] = holders.map((holder) => (holder.address() as AddressInfo).port);
+  const [http, grpc, p2p] = holders.map((holder) => (holder.address() as AddressInfo).port);
   for (const holder of holders) await once(holder.close(), "close");
-  return [http ?? 0, grpc ?? 0];
+  return [http ?? 0, grpc ?? 0, p2p ?? 0];
 }
