@@ -45,7 +45,8 @@ describe("a collection with custom shard keys", function () {
     });
     for (const [key, shards] of keys) await source.createShardKey(collection, { key, shards });
     // Without any shard, Qdrant refuses an index.
-    if (keys.length > 0) await client.createPayloadIndex(collection, { field_name: "tag", field_schema: "keyword" });
+    if (keys.length > 0)
+      await client.createPayloadIndex(collection, { field_name: "tag", field_schema: "keyword", wait: true });
   }
 
   async function write(client: QdrantClient, key: string | number, from: number, to: number, tag = "first") {
