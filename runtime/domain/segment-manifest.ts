@@ -26,8 +26,12 @@ export function filesOfSegment(segment: Segment): string[] {
     .map((file) => `segments/${segment.segment_id}/files/${file}`);
 }
 
-/** The version of a file by its path in the shard's archive; undefined when its segment gives it none. */
+/** Qdrant writes a deleted point's length of text into it in place and leaves its version as it is (tried on 1.16.3). */
+const changesWithoutVersion = /\/point_to_tokens_count\.dat$/;
+
+/** The version of a file by its path in the shard's archive; undefined when its segment gives none that tells its bytes. */
 export function versionOf(segments: SegmentManifest, path: string): number | undefined {
+  if (changesWithoutVersion.test(path)) return undefined;
   const match = /^segments\/([^/]+)\/files\/(.+)$/.exec(path);
   return segments[match?.[1] ?? ""]?.file_versions[match?.[2] ?? ""] ?? undefined;
 }

@@ -6,6 +6,7 @@ import {
   type Segment,
   type SegmentManifest,
   segmentsThatWentBack,
+  versionOf,
 } from "../../runtime/domain/segment-manifest.ts";
 
 const segment = (version: number, files: Record<string, number | null> = {}, id = "one"): Segment => ({
@@ -56,6 +57,16 @@ describe("segment manifest", () => {
     ];
     for (const [what, now, wentBack] of cases) {
       expect(segmentsThatWentBack(base, manifestOf(now)), what).to.deep.equal(wentBack);
+    }
+  });
+
+  it("gives no version for what Qdrant changes without one", () => {
+    const text = "payload_index/t-text/point_to_tokens_count.dat";
+    const segments = manifestOf(segment(10, { a: 10, c: null, [text]: 7 }));
+
+    expect(versionOf(segments, "segments/one/files/a")).to.equal(10);
+    for (const path of ["segments/one/files/c", "segments/two/files/a", "a", `segments/one/files/${text}`]) {
+      expect(versionOf(segments, path), path).to.equal(undefined);
     }
   });
 
