@@ -107,6 +107,8 @@ export class ProcessesRegion extends pulumi.ComponentResource {
       repository,
       control: { kind: "file" as const, folder: settings.processes.control },
       keys: { recipients: settings.processes.recipients, identity: secrets.identity },
+      configuration: settings.configuration,
+      userData: settings.userData,
       endpoint: { url: endpointUrl, clientKey: secrets.clientKey, ...control },
     });
     this.registerOutputs({ outputs: this.outputs });

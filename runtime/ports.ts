@@ -148,6 +148,83 @@ export interface Stacks {
   ): Promise<{ readonly changes: Readonly<Record<string, number>> }>;
 }
 
+/** What stands in a folder, as it was seen last. */
+export interface FoundEntry {
+  /** Below the folder, with `/` between names; `.` is the folder itself. */
+  readonly path: string;
+  readonly type: "file" | "directory" | "symlink";
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly modifiedAt: Date;
+  /** Files: bytes, without holes. */
+  readonly size: number;
+  /** Symlinks: as the link says. */
+  readonly target?: string;
+  /** Files: what tells on this machine that nothing of them changed, and when something last did. */
+  readonly seen?: string;
+  readonly changedAt?: Date;
+}
+
+export interface OpenFile {
+  readonly entry: FoundEntry;
+  /** At most `entry.size` bytes, in order. */
+  readonly content: AsyncIterable<{ readonly offset: number; readonly bytes: Uint8Array }>;
+  /** To be called in any case; tells whether all that was read is of one state of the file. */
+  close(): Promise<{ readonly isConsistent: boolean }>;
+}
+
+/** A folder of this machine to read. Throws CAPTURE_INCOMPLETE naming what cannot be read. */
+export interface FolderSource {
+  readonly path: string;
+  /** False when there is nothing at the path. */
+  exists(): Promise<boolean>;
+  /**
+   * What of the folder is wanted, in a fixed order, a directory before what it holds. What vanishes meanwhile is left
+   * out; what is neither file, directory nor link is told.
+   */
+  entries(tell: (skipped: { readonly path: string; readonly type: string }) => void): AsyncIterable<FoundEntry>;
+  /** Undefined when it is gone, or no file any more. A database comes as one consistent file. */
+  open(path: string): Promise<OpenFile | undefined>;
+}
+
+/** What is written of an entry once its content stands. */
+export interface EntryAttributes {
+  readonly path: string;
+  readonly type: "file" | "directory" | "symlink";
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly modifiedAt: Date;
+}
+
+/** A folder that is made beside its place, so that nothing half-made ever stands there. */
+export interface FolderDraft {
+  directory(path: string): Promise<void>;
+  symlink(path: string, target: string): Promise<void>;
+  /** Zeros outside of what is given. On disk when this returns. */
+  file(
+    path: string,
+    size: number,
+    content: AsyncIterable<{ readonly offset: number; readonly bytes: Uint8Array }>,
+  ): Promise<void>;
+  /** The file as it stands on disk. */
+  read(path: string): AsyncIterable<Uint8Array>;
+  /** Of the last entry first. Answers the paths whose owner could not be set: others' files need root. */
+  setAttributes(entries: readonly EntryAttributes[]): Promise<string[]>;
+  /** Moves the draft to its place. What stands there is kept as `keepAs`, or, without that, refused. */
+  place(keepAs?: string): Promise<{ readonly keptAs?: string }>;
+  discard(): Promise<void>;
+}
+
+/** Folders of this machine to write. */
+export interface FolderTarget {
+  /** Throws TARGET_NOT_EMPTY when something stands at `path` that may not be moved away. */
+  look(path: string): Promise<"missing" | "empty" | "occupied">;
+  /** A draft for this place. What earlier drafts left that were cut off is removed. */
+  draft(path: string): Promise<FolderDraft>;
+}
+
 export interface Clock {
   now(): Date;
 }

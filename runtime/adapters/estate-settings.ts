@@ -41,6 +41,8 @@ export async function newEstateSettings(
     peer: region === "primary" ? "standby" : "primary",
     initialRole: region === "primary" ? "active" : "standby",
     objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+    configuration: [],
+    userData: [],
     platform: "processes",
     store: "s3",
     processes: {

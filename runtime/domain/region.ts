@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { roles } from "./epoch.ts";
+import { folderSelectionSchema } from "./folder-selection.ts";
 
 const storeAddressSchema = z.discriminatedUnion("kind", [
   z.object({
@@ -42,6 +43,9 @@ export const regionSchema = z.object({
     /** age identity that opens them in this region. */
     identity: z.string().startsWith("AGE-SECRET-KEY-"),
   }),
+  /** Folders of configuration and of user data, on the machine that captures. */
+  configuration: z.array(folderSelectionSchema).default([]),
+  userData: z.array(folderSelectionSchema).default([]),
   /** The public name that follows the active region. */
   endpoint: z
     .object({

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { DrError } from "../errors.ts";
+import { folderSelectionSchema } from "./folder-selection.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
 const port = z.number().int().min(1024).max(65_528);
@@ -28,6 +29,9 @@ const commonSchema = z.strictObject({
         .max(7 * 24 * 60),
     })
     .default({ rtoMinutes: 30, rpoMinutes: 15 }),
+  /** Folders that recovery points hold beside Qdrant's data: as seen by what captures. */
+  configuration: z.array(folderSelectionSchema).default([]),
+  userData: z.array(folderSelectionSchema).default([]),
 });
 
 const processesSchema = commonSchema.extend({
@@ -71,7 +75,18 @@ const kubernetesSchema = commonSchema.extend({
 
 const stackSettingsSchema = z
   .discriminatedUnion("platform", [processesSchema, kubernetesSchema])
-  .refine(({ peer, region }) => peer !== region, { path: ["peer"], message: "another region than this one" });
+  .refine(({ peer, region }) => peer !== region, { path: ["peer"], message: "another region than this one" })
+  .superRefine(({ configuration, userData }, { addIssue }) => {
+    const names = new Set<string>();
+    for (const [setting, folders] of Object.entries({ configuration, userData })) {
+      for (const [index, { name }] of folders.entries()) {
+        if (names.has(name)) {
+          addIssue({ code: "custom", path: [setting, index, "name"], message: "a name that no other folder has" });
+        }
+        names.add(name);
+      }
+    }
+  });
 
 export type StackSettings = z.infer<typeof stackSettingsSchema>;
 export type ProcessesSettings = z.infer<typeof processesSchema>;

@@ -49,6 +49,8 @@ function settingsOf(region: string, runsHere: boolean): ProcessesSettings {
     peer: region === "primary" ? "standby" : "primary",
     initialRole: "standby",
     objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+    configuration: [],
+    userData: [],
     platform: "processes",
     store: "s3",
     processes: {

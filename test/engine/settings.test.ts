@@ -80,7 +80,10 @@ describe("settings files by the engine", function () {
         .replace("initialRole: active", "initialRole: leader")
         .replace("rtoMinutes: 30", "rtoMinutes: -1")
         .replace("namespace: qdrant", "namespace: qdrant\n    nodes: 3")
-        .replace("config:", "config:\n  qdrant-dr:pear: dr"),
+        .replace(
+          "config:",
+          "config:\n  qdrant-dr:pear: dr\n  qdrant-dr:userData:\n    - name: uploads\n      path: uploads",
+        ),
     );
     expect(exitCode).not.to.equal(0);
     expect(output).to.contain("error: SETTING_INVALID: stack prod: ");
@@ -89,6 +92,7 @@ describe("settings files by the engine", function () {
       "objectives.rtoMinutes: -1 is not allowed (Too small: expected number to be >0)",
       "kubernetes.nodes: there is no such setting",
       "pear: there is no such setting",
+      'userData.0.path: "uploads" is not allowed (an absolute path)',
       "(correct it in Pulumi.prod.yaml; Pulumi.yaml describes every setting)",
     ]) {
       expect(output).to.contain(problem);

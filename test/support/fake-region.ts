@@ -55,6 +55,8 @@ export function regionNamed(region: string): Region {
     role: "standby",
     epoch: 1,
     objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+    configuration: [],
+    userData: [],
     qdrant: { peers: ["http://127.0.0.1:1"], apiKey: "not used" },
     repository: { kind: "file", folder: "/not-used" },
     control: { kind: "file", folder: "/not-used" },

@@ -24,6 +24,8 @@ export async function lonelyRegion(region: string, folder: string): Promise<{ ou
       role: "active",
       epoch: 1,
       objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+      configuration: [],
+      userData: [],
       qdrant: { peers: [`http://127.0.0.1:${qdrant}`], apiKey },
       repository: {
         kind: "s3",

@@ -28,10 +28,28 @@ const kubernetes = {
 };
 
 describe("settings of a stack", () => {
-  it("accepts both platforms, and fills in the objectives only", () => {
-    const objectives = { rtoMinutes: 30, rpoMinutes: 15 };
-    expect(parseStackSettings("primary", processes)).to.deep.equal({ ...processes, region: "primary", objectives });
-    expect(parseStackSettings("prod", kubernetes)).to.deep.equal({ ...kubernetes, region: "prod", objectives });
+  it("accepts both platforms, and fills in the objectives and no folders only", () => {
+    const filledIn = { objectives: { rtoMinutes: 30, rpoMinutes: 15 }, configuration: [], userData: [] };
+    expect(parseStackSettings("primary", processes)).to.deep.equal({ ...processes, region: "primary", ...filledIn });
+    expect(parseStackSettings("prod", kubernetes)).to.deep.equal({ ...kubernetes, region: "prod", ...filledIn });
+  });
+
+  it("accepts folders of configuration and user data, with globs", () => {
+    const folders = {
+      configuration: [{ name: "app", path: "/etc/app", include: ["*.yaml", "conf.d/**"], exclude: ["**/*.bak"] }],
+      userData: [{ name: "uploads", path: "/srv/uploads" }],
+    };
+    expect(parseStackSettings("prod", { ...kubernetes, ...folders })).to.deep.include(folders);
+  });
+
+  it("refuses a name that two folders have, of whatever kind", () => {
+    const folders = {
+      configuration: [{ name: "app", path: "/etc/app" }],
+      userData: [{ name: "app", path: "/srv/app" }],
+    };
+    expect(refusal("prod", { ...kubernetes, ...folders }).message).to.equal(
+      'stack prod: userData.0.name: "app" is not allowed (a name that no other folder has)',
+    );
   });
 
   const name = "a lower-case name of letters, digits and hyphens";
@@ -53,6 +71,16 @@ describe("settings of a stack", () => {
     ["objectives.rpoMinutes", undefined, "expected number"],
     ["objectives.rpoMinutes", -1, ">0"],
     ["objectives.rpoMinutes", 10_081, "<=10080"],
+    ["configuration", "/etc/app", "expected array"],
+    ["configuration.0", "/etc/app", "expected object"],
+    ["configuration.0.name", "App", name],
+    ["configuration.0.path", "etc", "an absolute path"],
+    ["configuration.0.path", undefined, "expected string"],
+    ["configuration.0.include", [], "expected array to have >=1 items"],
+    ["configuration.0.include.0", "", "expected string to have >=1 characters"],
+    ["configuration.0.exclude.0", "/etc/app/*", "a pattern of paths below the folder"],
+    ["configuration.0.exclude.0", "../*", "a pattern of paths below the folder"],
+    ["userData.0.exclude", "*.log", "expected array"],
     ["processes", undefined, "expected object"],
     ["processes", "here", "expected object"],
     ["processes.estate", "E 1", name],
@@ -76,7 +104,10 @@ describe("settings of a stack", () => {
   ];
   for (const [setting, value, allowed] of table) {
     it(`refuses ${setting} when ${JSON.stringify(value) ?? "nothing"} is given, and says what is allowed`, () => {
-      const { message } = refusal("primary", changed({ ...processes, objectives: objectives() }, setting, value));
+      const { message } = refusal(
+        "primary",
+        changed({ ...processes, objectives: objectives(), ...folders() }, setting, value),
+      );
       const given = value === undefined ? "nothing" : JSON.stringify(value);
       expect(message).to.match(/^stack primary: [^;]*$/, "names this setting only");
       expect(message).to.contain(`${setting}: ${given} is not allowed (`).and.contain(allowed);
@@ -88,6 +119,7 @@ describe("settings of a stack", () => {
     ["region", { ...processes, region: "elsewhere" }],
     ["kubernetes", { ...processes, kubernetes: kubernetes.kubernetes }],
     ["processes", { ...kubernetes, processes: processes.processes }],
+    ["userData.0.folder", changed({ ...processes, ...folders() }, "userData.0.folder", "/srv")],
     ["processes.folders", changed(processes, "processes.folders", "/a")],
     ["processes.ports.http", changed(processes, "processes.ports.http", 20_000)],
     ["processes.endpoint.url", changed(processes, "processes.endpoint.url", "http://127.0.0.1:1")],
@@ -136,6 +168,13 @@ describe("settings of a stack", () => {
     expect(refused(() => parseProcessesSecrets("primary", secret)).message).not.to.contain(secret);
   });
 });
+
+function folders() {
+  return {
+    configuration: [{ name: "app", path: "/etc/app", include: ["*.yaml"], exclude: ["*.bak"] }],
+    userData: [{ name: "uploads", path: "/srv/uploads" }],
+  };
+}
 
 function objectives() {
   return { rtoMinutes: 30, rpoMinutes: 15 };

@@ -1,0 +1,46 @@
+/** What of a folder belongs to a recovery point: everything below its path, or what globs name. */
+import { Minimatch } from "minimatch";
+import { z } from "zod";
+
+const glob = z
+  .string()
+  .min(1)
+  .max(1000)
+  .refine(
+    (pattern) => !pattern.startsWith("/") && !pattern.split("/").includes(".."),
+    "a pattern of paths below the folder, such as conf/*.yaml or **/*.log",
+  );
+
+export const folderSelectionSchema = z.strictObject({
+  /** How the folder is called in recovery points, wherever it is. */
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens"),
+  path: z.string().startsWith("/", "an absolute path"),
+  /** Only what matches one of these; everything when left out. */
+  include: z.array(glob).min(1).optional(),
+  /** Left out, also when `include` names it. */
+  exclude: z.array(glob).min(1).optional(),
+});
+export type FolderSelection = z.infer<typeof folderSelectionSchema>;
+
+export interface Selector {
+  /** Nothing at or below this path is wanted. */
+  isExcluded(path: string): boolean;
+  isIncluded(path: string): boolean;
+}
+
+/** A pattern that matches a directory stands for everything below it. `*` and `**` match names that begin with a dot. */
+export function selectorOf({ exclude, include }: Pick<FolderSelection, "exclude" | "include">): Selector {
+  const excluded = anyOf(exclude ?? []);
+  const included = include === undefined ? () => true : anyOf(include);
+  return { isExcluded: excluded, isIncluded: included };
+}
+
+function anyOf(patterns: readonly string[]): (path: string) => boolean {
+  const matchers = patterns.map((pattern) => new Minimatch(pattern, { dot: true, nocomment: true, nonegate: true }));
+  return (path) => withAncestors(path).some((candidate) => matchers.some((matcher) => matcher.match(candidate)));
+}
+
+function withAncestors(path: string): string[] {
+  const parts = path.split("/");
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
+}

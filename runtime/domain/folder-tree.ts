@@ -1,0 +1,79 @@
+/**
+ * A folder as captured: what stands in it, and where the content of its files is. Trees are named by their content, so
+ * a folder that did not change costs a point nothing but its name.
+ */
+import { z } from "zod";
+import { packSchema, storedContentSchema } from "./stored-content.ts";
+
+const count = z.number().int().nonnegative();
+
+/** The path of the folder itself. */
+export const rootPath = ".";
+
+const attributes = {
+  /** Below the folder, with `/` between names; `.` is the folder itself. */
+  path: z.string().refine(staysInside, "a path that stays in its folder"),
+  /** Permission bits. */
+  mode: count.max(0o7777),
+  uid: count,
+  gid: count,
+  modifiedAt: z.iso.datetime(),
+};
+
+const directorySchema = z.object({ ...attributes, type: z.literal("directory") });
+
+/** As the link says; it is never followed. */
+const symlinkSchema = z.object({ ...attributes, type: z.literal("symlink"), target: z.string().min(1) });
+
+const fileSchema = storedContentSchema.extend({
+  ...attributes,
+  type: z.literal("file"),
+  /** It changed each time it was read. */
+  isConsistent: z.literal(false).optional(),
+  /** What tells on the machine of the capture that it is unchanged: a hint, which a full capture does not use. */
+  seen: z.string().optional(),
+  changedAt: z.iso.datetime().optional(),
+});
+export type FolderFile = z.infer<typeof fileSchema>;
+
+const entrySchema = z.discriminatedUnion("type", [directorySchema, symlinkSchema, fileSchema]);
+export type FolderEntry = z.infer<typeof entrySchema>;
+
+export const folderTreeSchema = z.object({
+  format: z.literal(1),
+  kind: z.enum(["config", "user-data", "infrastructure"]),
+  name: z.string(),
+  /** Where the folder was, if it was one. */
+  path: z.string().optional(),
+  /** A directory stands before what it holds. */
+  entries: z.array(entrySchema).refine(isPlain, "paths of which each is there once, below directories only"),
+  /** Every pack that any chunk or chunk list of this tree is in. */
+  packs: z.array(packSchema),
+});
+export type FolderTree = z.infer<typeof folderTreeSchema>;
+
+export function filesOf({ entries }: Pick<FolderTree, "entries">): FolderFile[] {
+  return entries.filter((entry) => entry.type === "file");
+}
+
+function staysInside(path: string): boolean {
+  if (path === rootPath) return true;
+  return !path.includes("\0") && path.split("/").every((name) => name !== "" && name !== "." && name !== "..");
+}
+
+/** No path twice, and none below a file or a link: what is written to a path of such a tree stays in its folder. */
+function isPlain(entries: readonly FolderEntry[]): boolean {
+  const types = new Map(entries.map(({ path, type }) => [path, type]));
+  const isDirectory = (path: string) => (types.get(path) ?? "directory") === "directory";
+  return (
+    types.size === entries.length &&
+    isDirectory(rootPath) &&
+    entries.every(({ path }) => above(path).every(isDirectory))
+  );
+}
+
+/** The directories that a path is in, outermost first, without the folder itself. */
+function above(path: string): string[] {
+  const names = path.split("/");
+  return names.slice(1).map((_, index) => names.slice(0, index + 1).join("/"));
+}
