@@ -31,7 +31,11 @@ const captureIdleMs = 60_000;
 /** After the last byte of an archive, Qdrant is silent while it unpacks and loads it. */
 const restoreIdleMs = 30 * 60_000;
 const requestTimeoutMs = 120_000;
+/** What a peer says of itself needs no work: where there are others, one that takes longer counts as down. */
+const signTimeoutMs = 10_000;
 const idsPerPage = 5_000;
+
+const collectionsSchema = z.object({ collections: z.array(z.object({ name: z.string() })) });
 
 const telemetrySchema = z.object({
   collections: z.object({
@@ -62,9 +66,14 @@ export interface QdrantAddress {
   readonly apiKey: string;
 }
 
+/** So long a peer that hung is not asked what the others are asked. */
+const hungForMs = 60_000;
+
 interface Peer {
   readonly url: string;
   readonly client: QdrantClient;
+  /** Moment until which it counts as down without being asked: waiting for it again would slow every step. */
+  hungUntil: number;
 }
 
 export class Qdrant implements VectorDatabase {
@@ -77,6 +86,7 @@ export class Qdrant implements VectorDatabase {
     this.#address = address;
     const [first, ...others] = address.peers.map((url) => ({
       url,
+      hungUntil: 0,
       client: new QdrantClient({
         url,
         // Not as `apiKey`: the client would print a warning for every address without TLS.
@@ -103,8 +113,10 @@ export class Qdrant implements VectorDatabase {
 
   /** All that any peer knows: one that has just been started again may lag behind. */
   async collections(): Promise<string[]> {
-    const { answers } = await this.#askEvery(({ client }) => this.#call(() => client.getCollections()));
-    return [...new Set(answers.flatMap(({ collections }) => collections.map(({ name }) => name)))].sort();
+    const { answers } = await this.#askEvery(async ({ url }) => {
+      return collectionsSchema.parse(await this.#getResult(url, "/collections")).collections;
+    });
+    return [...new Set(answers.flatMap((collections) => collections.map(({ name }) => name)))].sort();
   }
 
   async describe(collection: string): Promise<CollectionDescription> {
@@ -190,7 +202,9 @@ export class Qdrant implements VectorDatabase {
   }
 
   async optimizations(collection: string, shard: ShardPlacement): Promise<Optimizations | undefined> {
-    const telemetry = telemetrySchema.parse(await this.#getResult(shard.peerUrl, "/telemetry?details_level=10"));
+    const telemetry = telemetrySchema.parse(
+      await this.#getResult(shard.peerUrl, "/telemetry?details_level=10", requestTimeoutMs),
+    );
     const log = telemetry.collections.collections
       .find(({ id }) => id === collection)
       ?.shards?.find(({ id }) => id === shard.id)?.local?.optimizations.log;
@@ -202,7 +216,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async history(shard: ShardPlacement): Promise<string> {
-    return historyIn(await this.#getResult(shard.peerUrl, "/telemetry?details_level=2"));
+    return historyIn(await this.#getResult(shard.peerUrl, "/telemetry?details_level=2", requestTimeoutMs));
   }
 
   async captureShard(
@@ -328,21 +342,26 @@ export class Qdrant implements VectorDatabase {
    * when no peer answers, that is an error.
    */
   async #askEvery<T>(call: (peer: Peer) => Promise<T>): Promise<{ answers: T[]; silent: string[] }> {
-    const answers: T[] = [];
-    const silent: string[] = [];
-    const failures: unknown[] = [];
-    await Promise.all(
-      this.#peers.map(async (peer) => {
+    const begun = performance.now();
+    const rested = this.#peers.filter(({ hungUntil }) => hungUntil < begun);
+    const asked = rested.length > 0 ? rested : this.#peers;
+    const outcomes = await Promise.all(
+      asked.map(async (peer) => {
         try {
-          answers.push(await call(peer));
+          return { peer, answer: await call(peer) };
         } catch (error) {
           if (!hasCode(error, "UNREACHABLE", "QDRANT_REFUSED")) throw error;
-          silent.push(peer.url);
-          failures.push(error);
+          if (performance.now() - begun >= signTimeoutMs) peer.hungUntil = performance.now() + hungForMs;
+          return { peer, error };
         }
       }),
     );
-    if (answers.length === 0) throw failures[0];
+    const answers = outcomes.flatMap(({ answer }) => (answer === undefined ? [] : [answer]));
+    if (answers.length === 0) throw outcomes[0]?.error;
+    const awake = outcomes.filter(({ error }) => error === undefined).map(({ peer }) => peer);
+    const preferred = this.#peers[this.#preferred] ?? this.#peers[0];
+    if (!awake.includes(preferred)) this.#preferred = this.#peers.findIndex((peer) => awake.includes(peer));
+    const silent = this.#peers.filter((peer) => !awake.includes(peer)).map(({ url }) => url);
     return { answers, silent };
   }
 
@@ -354,13 +373,17 @@ export class Qdrant implements VectorDatabase {
     return { views: answers, silent };
   }
 
-  async #getResult(peerUrl: string, path: string): Promise<unknown> {
-    return z.object({ result: z.unknown() }).parse(await this.#getJson(peerUrl, path)).result;
+  async #getResult(peerUrl: string, path: string, timeoutMs?: number): Promise<unknown> {
+    return z.object({ result: z.unknown() }).parse(await this.#getJson(peerUrl, path, timeoutMs)).result;
   }
 
-  async #getJson(peerUrl: string, path: string): Promise<unknown> {
+  async #getJson(
+    peerUrl: string,
+    path: string,
+    timeoutMs = this.#peers.length > 1 ? signTimeoutMs : requestTimeoutMs,
+  ): Promise<unknown> {
     const answer = await this.#call(() =>
-      fetch(new URL(path, peerUrl), { headers: this.#headers(), signal: AbortSignal.timeout(requestTimeoutMs) }),
+      fetch(new URL(path, peerUrl), { headers: this.#headers(), signal: AbortSignal.timeout(timeoutMs) }),
     );
     const text = await this.#call(() => answer.text());
     if (!answer.ok) throw refused(answer.status, text, path);

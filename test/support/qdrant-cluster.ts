@@ -5,7 +5,11 @@ import { QdrantServer } from "./qdrant-server.ts";
 
 const longestJoinMs = 30_000;
 const stateSchema = z.object({
-  result: z.object({ peer_id: z.number(), peers: z.record(z.string(), z.unknown()) }),
+  result: z.object({
+    peer_id: z.number(),
+    peers: z.record(z.string(), z.unknown()),
+    raft_info: z.object({ leader: z.number().nullish(), commit: z.number(), pending_operations: z.number() }),
+  }),
 });
 
 export class QdrantCluster {
@@ -25,8 +29,7 @@ export class QdrantCluster {
     const servers: [QdrantServer, ...QdrantServer[]] = [first];
     try {
       while (servers.length < size) servers.push(await QdrantServer.start(first));
-      const peers: number[] = [];
-      for (const server of servers) peers.push(await joined(server, size));
+      const peers = await settled(servers);
       return new QdrantCluster(servers, peers);
     } catch (error) {
       await Promise.all(servers.map((server) => server.stop()));
@@ -45,19 +48,41 @@ export class QdrantCluster {
     return server;
   }
 
+  /** Starts a killed server again; returns when the cluster is one again. */
+  async restart(server: QdrantServer): Promise<void> {
+    await server.restart();
+    await settled(this.servers);
+  }
+
+  async resume(server: QdrantServer): Promise<void> {
+    server.resume();
+    await settled(this.servers);
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.stop()));
   }
 }
 
-/** The server's id, once it knows all peers. */
-async function joined(server: QdrantServer, size: number): Promise<number> {
+/** The servers' ids, once all know all, follow the same leader and are at the same entry of its log. */
+async function settled(servers: readonly QdrantServer[]): Promise<number[]> {
   const deadline = performance.now() + longestJoinMs;
   for (;;) {
-    const answer = await fetch(`${server.url}/cluster`, { headers: { "api-key": server.apiKey } });
-    const { peer_id, peers } = stateSchema.parse(await answer.json()).result;
-    if (Object.keys(peers).length === size) return peer_id;
-    if (performance.now() > deadline) throw new Error(`${server.url} knows ${Object.keys(peers).length} peers`);
+    const states = await Promise.all(
+      servers.map(async ({ apiKey, url }) => {
+        const answer = await fetch(`${url}/cluster`, { headers: { "api-key": apiKey } });
+        return stateSchema.parse(await answer.json()).result;
+      }),
+    );
+    const marks = states.map(({ peers, raft_info: { commit, leader, pending_operations } }) =>
+      JSON.stringify([Object.keys(peers).length, leader, commit, pending_operations]),
+    );
+    const [{ raft_info, peers } = { raft_info: undefined, peers: {} }] = states;
+    const isWhole = Object.keys(peers).length === servers.length && typeof raft_info?.leader === "number";
+    if (isWhole && new Set(marks).size === 1 && raft_info.pending_operations === 0) {
+      return states.map(({ peer_id }) => peer_id);
+    }
+    if (performance.now() > deadline) throw new Error(`the cluster did not settle: ${marks.join(" ")}`);
     await sleep(50);
   }
 }

@@ -75,6 +75,15 @@ export class QdrantServer {
     await exit;
   }
 
+  /** A host that hangs: connections are taken, and nothing is answered. */
+  pause(): void {
+    this.#process?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#process?.kill("SIGCONT");
+  }
+
   async stop(): Promise<void> {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });

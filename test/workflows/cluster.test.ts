@@ -1,0 +1,226 @@
+/** Capture and restore of clusters: other placements, other numbers of nodes, peers that are down, shards that move. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { QdrantClient } from "@qdrant/js-client-rest";
+import { expect } from "chai";
+import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import type { ShardPlacement } from "../../runtime/ports.ts";
+import { errorOf } from "../support/expect-code.ts";
+import { QdrantCluster } from "../support/qdrant-cluster.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+
+const collection = "notes";
+
+describe("a cluster of three nodes", function () {
+  this.timeout(120_000);
+  let cluster: QdrantCluster;
+  let other: QdrantCluster;
+  let alone: QdrantServer;
+  let source: Qdrant;
+  let client: QdrantClient;
+  let practice: RecoveryPractice;
+
+  before(async () => {
+    [cluster, other, alone] = await Promise.all([QdrantCluster.start(3), QdrantCluster.start(3), QdrantServer.start()]);
+    source = databaseOf(cluster);
+    client = clientOf({ url: cluster.urls[0] ?? "", apiKey: cluster.apiKey });
+  });
+
+  after(async () => {
+    await Promise.all([cluster?.stop(), other?.stop(), alone?.stop()]);
+  });
+
+  beforeEach(async () => {
+    practice = await RecoveryPractice.start();
+  });
+
+  afterEach("no collections", async () => {
+    await Promise.all([source, databaseOf(other), databaseOf(alone)].map(emptied));
+  });
+
+  async function make(client: QdrantClient, shards: number, replicas: number): Promise<void> {
+    await client.createCollection(collection, {
+      vectors: { size: 4, distance: "Dot" },
+      shard_number: shards,
+      replication_factor: replicas,
+      optimizers_config: { default_segment_number: 1 },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    await client.createPayloadIndex(collection, { field_name: "tag", field_schema: "keyword", wait: true });
+    await write(client, 1, 600, "first");
+  }
+
+  async function write(client: QdrantClient, from: number, to: number, tag: string): Promise<void> {
+    const ids = Array.from({ length: to - from + 1 }, (_, n) => from + n);
+    const points = ids.map((id) => ({ id, payload: { tag }, vector: [id, 1, id % 7, 0.5] }));
+    await client.upsert(collection, { wait: true, points });
+  }
+
+  const replicasOf = async (database: Qdrant) =>
+    (await database.shards(collection)).map(({ id, peer }) => `${id}/${peer}`);
+
+  /** What every replica of the collection holds, asked one by one. */
+  async function countsByReplica(database: Qdrant): Promise<Map<number, Set<number>>> {
+    const counts = new Map<number, Set<number>>();
+    for (const replica of await database.shards(collection)) {
+      const path = `/collections/${collection}/cluster`;
+      const answer = await fetch(replica.peerUrl + path, { headers: { "api-key": cluster.apiKey } });
+      const { result } = (await answer.json()) as {
+        result: { local_shards: { shard_id: number; points_count: number }[] };
+      };
+      const local = result.local_shards.find(({ shard_id }) => shard_id === replica.id);
+      counts.set(replica.id, new Set([...(counts.get(replica.id) ?? []), local?.points_count ?? -1]));
+    }
+    return counts;
+  }
+
+  it("is restored onto another cluster, wherever that puts shards, with every replica whole", async () => {
+    await make(client, 3, 2);
+    const before = await contentOf(source, collection);
+    const target = databaseOf(other);
+
+    await practice.restore(await practice.capture(source), target);
+
+    const replicas = await target.shards(collection);
+    expect(replicas.map(({ id }) => id)).to.deep.equal([0, 0, 1, 1, 2, 2]);
+    expect(replicas.every(({ peer }) => other.peers.includes(peer))).to.equal(true);
+    expect(await contentOf(target, collection)).to.deep.equal(before);
+    for (const [shard, counts] of await countsByReplica(target)) {
+      expect(counts.size, `replicas of shard ${shard} agree`).to.equal(1);
+    }
+    await write(clientOf({ url: other.urls[2] ?? "", apiKey: other.apiKey }), 1, 700, "second");
+    const tags = (await contentOf(target, collection)).map(({ payload }) => (payload as { tag: string }).tag);
+    expect(tags).to.deep.equal(Array(700).fill("second"));
+  });
+
+  it("is restored with its shard keys and their shard ids onto another cluster", async () => {
+    await client.createCollection(collection, {
+      vectors: { size: 4, distance: "Dot" },
+      sharding_method: "custom",
+      replication_factor: 2,
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    await source.createShardKey(collection, { key: "gone", shards: 1 });
+    await source.createShardKey(collection, { key: "kept", shards: 2 });
+    await source.deleteShardKey(collection, "gone");
+    const points = Array.from({ length: 200 }, (_, id) => ({ id, payload: {}, vector: [id, 1, 2, 3] }));
+    await client.upsert(collection, { wait: true, points, shard_key: "kept" });
+    const target = databaseOf(other);
+
+    await practice.restore(await practice.capture(source), target);
+
+    expect((await target.shards(collection)).map(({ id, key }) => [id, key])).to.deep.equal([
+      [2, "kept"],
+      [2, "kept"],
+      [3, "kept"],
+      [3, "kept"],
+    ]);
+    const restored = clientOf({ url: other.urls[1] ?? "", apiKey: other.apiKey });
+    await restored.delete(collection, { wait: true, points: points.map(({ id }) => id), shard_key: "kept" });
+    expect(await target.count(collection)).to.equal(0);
+  });
+
+  it("is restored onto a single node, and a single node onto a cluster", async () => {
+    await make(client, 3, 2);
+    const before = await contentOf(source, collection);
+    const single = databaseOf(alone);
+
+    await practice.restore(await practice.capture(source), single);
+    expect(await contentOf(single, collection)).to.deep.equal(before);
+
+    const back = await RecoveryPractice.start();
+    await back.restore(await back.capture(single), databaseOf(other));
+    expect(await contentOf(databaseOf(other), collection)).to.deep.equal(before);
+    expect(await replicasOf(databaseOf(other))).to.have.lengthOf(6);
+  });
+
+  it("is captured while a peer is down or hangs, from other Active replicas", async () => {
+    await make(client, 3, 2);
+    const before = await contentOf(source, collection);
+    const server = cluster.server(cluster.peers[0] ?? 0);
+
+    await server.kill();
+    const down = await practice.capture(source, "full");
+    await cluster.restart(server);
+    server.pause();
+    const hung = await practice.capture(databaseOf(cluster), "full").finally(() => cluster.resume(server));
+
+    for (const point of [down, hung]) {
+      const shards = point.collections[0]?.shards ?? [];
+      expect(shards.map(({ id }) => id)).to.deep.equal([0, 1, 2]);
+      expect(shards.map(({ peer }) => peer)).not.to.include(cluster.peers[0]);
+      await practice.restore(point, databaseOf(alone));
+      expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
+      await databaseOf(alone).deleteCollection(collection);
+    }
+  });
+
+  it("is not captured when a shard's only replica is on a peer that is down: shard and peer are named", async () => {
+    await make(client, 3, 1);
+    const [lost] = (await source.shards(collection)).filter(({ peer }) => peer !== cluster.peers[0]);
+    const server = cluster.server(lost?.peer ?? 0);
+
+    await server.kill();
+    const error = await errorOf(source.shards(collection));
+    await cluster.restart(server);
+
+    expect(error?.code).to.equal("UNREACHABLE");
+    expect(error?.message).to.match(new RegExp(`replica of shard ${lost?.id}\\b.*no answer from ${server.url}`));
+  });
+
+  it("is captured rightly by an incremental when a shard has moved to another peer since", async () => {
+    await make(client, 2, 1);
+    await practice.capture(source, "full");
+    const [shard] = await source.shards(collection);
+    const to = cluster.peers.find((peer) => peer !== shard?.peer) ?? 0;
+    await move(shard as ShardPlacement, to);
+    await write(client, 1, 100, "second");
+    await client.delete(collection, { wait: true, points: [200, 201, 202, 203] });
+    const before = await contentOf(source, collection);
+
+    const point = await practice.capture(source, "incremental");
+
+    expect(point.collections[0]?.shards.find(({ id }) => id === shard?.id)?.peer).to.equal(to);
+    await practice.restore(point, databaseOf(alone));
+    expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
+  });
+
+  it("tells a transfer under way, and that it is over", async () => {
+    await make(client, 1, 1);
+    const [shard] = await source.shards(collection);
+    // Not the one that is asked to move it.
+    const to = cluster.peers.slice(1).find((peer) => peer !== shard?.peer) ?? 0;
+    const peers = cluster.servers.filter((server) => server !== cluster.server(to)).map(({ url }) => url);
+    const others = new Qdrant({ peers, apiKey: cluster.apiKey });
+
+    cluster.server(to).pause();
+    let movements: string[] = [];
+    try {
+      void move(shard as ShardPlacement, to).catch(() => undefined);
+      await until(async () => {
+        movements = await others.movements(collection);
+        return movements.length > 0;
+      });
+    } finally {
+      await cluster.resume(cluster.server(to));
+    }
+    await until(async () => (await source.movements(collection)).length === 0);
+
+    expect(movements).to.deep.equal([`shard 0 is transferred from peer ${shard?.peer} to peer ${to}`]);
+  });
+
+  async function move({ id, peer }: ShardPlacement, to: number): Promise<void> {
+    const move_shard = { shard_id: id, from_peer_id: peer, to_peer_id: to };
+    await client.updateCollectionCluster(collection, { move_shard });
+    await until(async () => (await replicasOf(source)).includes(`${id}/${to}`));
+    await until(async () => !(await replicasOf(source)).includes(`${id}/${peer}`));
+  }
+
+  async function until(isSo: () => Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + 60_000;
+    while (!(await isSo())) {
+      if (performance.now() > deadline) throw new Error("it did not come to be so");
+      await sleep(20);
+    }
+  }
+});
