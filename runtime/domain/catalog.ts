@@ -1,9 +1,9 @@
 /** Which recovery points can be restored from a bucket: one answer, from one inventory of that bucket. */
 import type { EpochRecord } from "./epoch.ts";
 import { isOfActiveRegion } from "./epoch.ts";
-import type { Attestation, RecoveryPoint } from "./recovery-point.ts";
-import type { ShardTree } from "./shard-tree.ts";
+import { type Attestation, capturesOf, type DataKind, type RecoveryPoint } from "./recovery-point.ts";
 import { storeLayout } from "./store-layout.ts";
+import type { Pack } from "./stored-content.ts";
 
 /** Object sizes by key, as one listing of the whole bucket gave them. */
 export type Inventory = ReadonlyMap<string, number>;
@@ -20,12 +20,15 @@ export interface CatalogEntry {
   readonly attestations: readonly Attestation[];
 }
 
+/** The packs that each tree names, by the tree's id. */
+export type TreePacks = ReadonlyMap<string, readonly Pack[]>;
+
 /** The objects a point needs, trees included, with the sizes they must have. */
-export function objectsOf(point: RecoveryPoint, trees: ReadonlyMap<string, ShardTree>): Map<string, number> {
+export function objectsOf(point: RecoveryPoint, packs: TreePacks): Map<string, number> {
   const objects = new Map<string, number>();
-  for (const shard of point.collections.flatMap((collection) => collection.shards)) {
-    objects.set(storeLayout.tree(shard.tree.id), shard.tree.size);
-    for (const pack of trees.get(shard.tree.id)?.packs ?? []) objects.set(storeLayout.pack(pack.id), pack.size);
+  for (const { tree } of capturesOf(point)) {
+    objects.set(storeLayout.tree(tree.id), tree.size);
+    for (const pack of packs.get(tree.id) ?? []) objects.set(storeLayout.pack(pack.id), pack.size);
   }
   return objects;
 }
@@ -35,22 +38,21 @@ export function judgePoint(
   point: RecoveryPoint,
   evidence: {
     readonly inventory: Inventory;
-    readonly trees: ReadonlyMap<string, ShardTree>;
+    readonly packs: TreePacks;
     readonly epochs: readonly EpochRecord[];
     readonly attestations: readonly Attestation[];
   },
 ): CatalogEntry {
-  const { attestations, epochs, inventory, trees } = evidence;
+  const { attestations, epochs, inventory, packs } = evidence;
   const entry = { id: point.id, point, attestations };
-  const missing = [...objectsOf(point, trees)].flatMap(([key, size]) => {
+  const missing = [...objectsOf(point, packs)].flatMap(([key, size]) => {
     const found = inventory.get(key);
     if (found === undefined) return [`${key} is missing`];
     return found === size ? [] : [`${key} has ${found} bytes instead of ${size}`];
   });
-  const unread = point.collections
-    .flatMap((collection) => collection.shards)
-    .filter((shard) => !trees.has(shard.tree.id))
-    .map((shard) => `${storeLayout.tree(shard.tree.id)} cannot be read`);
+  const unread = capturesOf(point)
+    .filter(({ tree }) => !packs.has(tree.id))
+    .map(({ tree }) => `${storeLayout.tree(tree.id)} cannot be read`);
   if (missing.length + unread.length > 0) {
     return { ...entry, state: "incomplete", reasons: [...new Set([...missing, ...unread])] };
   }
@@ -60,23 +62,32 @@ export function judgePoint(
     return {
       ...entry,
       state: "deposed",
-      reasons: [`${point.region} was not active in epoch ${point.epoch} at ${point.time}`],
+      reasons: [`${point.region} was not active in epoch ${point.epoch} at ${point.startedAt}`],
     };
   }
   return { ...entry, state: "complete", reasons: [] };
 }
 
-/** The newest complete point by the time it stands for, at or before `until`. The only function that may answer this. */
+/**
+ * The newest complete point that holds `kind`, by the time it stands for, at or before `until`. The only function that may
+ * answer this.
+ */
 export function resolveLatestRestorable(
   entries: readonly CatalogEntry[],
-  until?: Date,
+  { kind = "qdrant", until }: { readonly kind?: DataKind; readonly until?: Date } = {},
 ): (CatalogEntry & { readonly point: RecoveryPoint }) | undefined {
   let latest: (CatalogEntry & { readonly point: RecoveryPoint }) | undefined;
   for (const entry of entries) {
-    if (entry.state !== "complete" || entry.point === undefined) continue;
+    if (entry.state !== "complete" || entry.point === undefined || !entry.point.kinds.includes(kind)) continue;
     const time = Date.parse(entry.point.time);
     if (until !== undefined && time > until.getTime()) continue;
-    if (latest === undefined || time > Date.parse(latest.point.time)) latest = { ...entry, point: entry.point };
+    if (latest === undefined || isNewer(entry.point, latest.point)) latest = { ...entry, point: entry.point };
   }
   return latest;
+}
+
+/** Of two points that stand for the same time, the one that was made later knows more. */
+function isNewer(a: RecoveryPoint, b: RecoveryPoint): boolean {
+  const [timeA, timeB] = [Date.parse(a.time), Date.parse(b.time)];
+  return timeA === timeB ? Date.parse(a.finishedAt) > Date.parse(b.finishedAt) : timeA > timeB;
 }

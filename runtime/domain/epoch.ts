@@ -35,15 +35,15 @@ export function effectiveRole(region: string, record: EpochRecord): Role {
 }
 
 /**
- * Whether a point was written by the region that was active at its time. Object stores cannot stop a deposed writer;
+ * Whether a point was written by the region that was active when its capture began. Object stores cannot stop a deposed writer;
  * readers can.
  */
 export function isOfActiveRegion(
-  point: { readonly region: string; readonly epoch: number; readonly time: string },
+  point: { readonly region: string; readonly epoch: number; readonly startedAt: string },
   records: readonly EpochRecord[],
 ): boolean {
   const own = records.find((record) => record.epoch === point.epoch);
   if (own === undefined || own.active !== point.region) return false;
   const next = records.find((record) => record.epoch === point.epoch + 1);
-  return next === undefined || Date.parse(point.time) <= Date.parse(next.at);
+  return next === undefined || Date.parse(point.startedAt) <= Date.parse(next.at);
 }

@@ -4,8 +4,8 @@ import { z } from "zod";
 
 const keySchema = z.object({
   id: z.string().regex(/^[0-9a-f]{32}$/),
-  /** What it protects: one collection's chunks and trees, or the repository's manifests. */
-  purpose: z.union([z.object({ collection: z.string() }), z.literal("repository")]),
+  /** What it protects: one collection's or folder's chunks and trees, or the repository's manifests. */
+  purpose: z.union([z.object({ collection: z.string() }), z.object({ folder: z.string() }), z.literal("repository")]),
   /** AES-256-GCM key, base64. */
   data: z.base64(),
   /** HMAC-SHA-256 key for names, base64. */
@@ -14,7 +14,7 @@ const keySchema = z.object({
 
 export interface DataKey {
   readonly id: string;
-  readonly purpose: { readonly collection: string } | "repository";
+  readonly purpose: { readonly collection: string } | { readonly folder: string } | "repository";
   readonly data: Buffer;
   readonly naming: Buffer;
 }

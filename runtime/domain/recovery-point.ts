@@ -5,20 +5,27 @@ const count = z.number().int().nonnegative();
 const time = z.iso.datetime();
 const json = z.json();
 
-const shardSchema = z.object({
+/** The kinds of data that a point can hold. */
+export const dataKinds = ["qdrant", "config", "user-data", "infrastructure"] as const;
+export type DataKind = (typeof dataKinds)[number];
+
+const treeSchema = z.object({ id: z.string(), size: count });
+
+export const capturedShardSchema = z.object({
   id: count,
   /** Custom sharding: the key this shard belongs to. */
   key: z.union([z.string(), z.number()]).optional(),
   /** The peer whose replica was read. */
   peer: count,
-  tree: z.object({ id: z.string(), size: count }),
+  tree: treeSchema,
   startedAt: time,
   finishedAt: time,
-  method: z.literal("partial-snapshot"),
+  /** A collection snapshot carries the write-ahead log: it is exact also while an optimization runs. */
+  method: z.enum(["partial-snapshot", "collection-snapshot"]),
   /** False when an optimization ran in the shard meanwhile: acknowledged deletes may be back. */
   isExact: z.boolean(),
 });
-export type CapturedShard = z.infer<typeof shardSchema>;
+export type CapturedShard = z.infer<typeof capturedShardSchema>;
 
 /** A point as the source answered it before and after the capture, equal both times; compared after a restore. */
 const sampleSchema = z.object({ id: z.union([z.number(), z.string()]), digest: z.string() });
@@ -30,21 +37,39 @@ const canarySchema = z.object({
 });
 export type Canary = z.infer<typeof canarySchema>;
 
-const collectionSchema = z.object({
+export const collectionFactsSchema = z.object({
   name: z.string(),
   /** The key its chunks and trees are sealed with. */
   key: z.string(),
   /** As `GET /collections/{name}` answered: `config` whole. */
   config: json,
   payloadIndexes: z.record(z.string(), json),
-  shards: z.array(shardSchema),
-  /** Exact counts before and after the capture. */
+  /** Exact count before the capture; of an incremental, as its base counted. */
   pointsBefore: count,
-  pointsAfter: count,
   samples: z.array(sampleSchema),
   canaries: z.array(canarySchema),
 });
+
+const collectionSchema = collectionFactsSchema.extend({
+  shards: z.array(capturedShardSchema),
+  /** Exact count after the capture. */
+  pointsAfter: count,
+});
 export type CapturedCollection = z.infer<typeof collectionSchema>;
+
+/** A folder of configuration or user data, or documents that describe infrastructure. */
+export const capturedFolderSchema = z.object({
+  kind: z.enum(dataKinds).exclude(["qdrant"]),
+  name: z.string(),
+  /** The key its chunks and tree are sealed with. */
+  key: z.string(),
+  tree: treeSchema,
+  startedAt: time,
+  finishedAt: time,
+  /** False when a file changed each time it was read. */
+  isExact: z.boolean(),
+});
+export type CapturedFolder = z.infer<typeof capturedFolderSchema>;
 
 export const captureTypes = ["full", "incremental"] as const;
 export type CaptureType = (typeof captureTypes)[number];
@@ -53,23 +78,39 @@ export const recoveryPointSchema = z.object({
   format: z.literal(1),
   id: z.string(),
   type: z.enum(captureTypes),
+  /** What was captured; what is not named here is not in the point. */
+  kinds: z.array(z.enum(dataKinds)).min(1),
   /** The point whose trees were the base; every point restores without it. */
   base: z.string().optional(),
   region: z.string(),
   epoch: count,
-  /** The time the point stands for: the start of its oldest shard capture. */
+  /** When the capture began. */
+  startedAt: time,
+  /** The time the point stands for: everything acknowledged before it is in it. */
   time: time,
   finishedAt: time,
-  qdrantVersion: z.string(),
+  /** Absent when the point holds nothing of Qdrant. */
+  qdrantVersion: z.string().optional(),
   toolVersion: z.string(),
   collections: z.array(collectionSchema),
   aliases: z.array(z.object({ alias: z.string(), collection: z.string() })),
+  folders: z.array(capturedFolderSchema),
 });
 export type RecoveryPoint = z.infer<typeof recoveryPointSchema>;
 
-/** A point calls itself exact only when every shard of it is known to be. */
+/** A point calls itself exact only when every shard and folder of it is known to be. */
 export function isExact(point: RecoveryPoint): boolean {
-  return point.collections.every((collection) => collection.shards.every((shard) => shard.isExact));
+  return capturesOf(point).every((capture) => capture.isExact);
+}
+
+/** Everything in a point that has a tree. */
+export function capturesOf({ collections, folders }: RecoveryPoint): (CapturedShard | CapturedFolder)[] {
+  return [...collections.flatMap(({ shards }) => shards), ...folders];
+}
+
+/** The keys that a point's chunks and trees are sealed with. */
+export function keysOf({ collections, folders }: RecoveryPoint): string[] {
+  return [...new Set([...collections, ...folders].map(({ key }) => key))];
 }
 
 export const repositorySchema = z.object({

@@ -29,10 +29,12 @@ export interface LineageParts {
   readonly region: string;
   readonly epoch: number;
   readonly peer: number;
+  /** What the peer says of its own past: it changes when the peer is restarted or something is restored into it. */
+  readonly history: string;
   /** Id of the newest restore into this region, if there was one: a restore makes the counters another server's. */
   readonly restore: string | undefined;
 }
 
 export function lineageOf(parts: LineageParts): string {
-  return [parts.region, parts.epoch, parts.peer, parts.restore ?? "none"].join("/");
+  return [parts.region, parts.epoch, parts.peer, parts.history, parts.restore ?? "none"].join("/");
 }

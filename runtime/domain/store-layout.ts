@@ -5,9 +5,13 @@ export const storeLayout = {
   packs: "packs/",
   trees: "trees/",
   points: "points/",
+  sessions: "sessions/",
   pack: (id: string) => `packs/${id.slice(0, 2)}/${id}`,
   tree: (id: string) => `trees/${id.slice(0, 2)}/${id}`,
   manifest: (pointId: string) => `points/${pointId}/manifest`,
+  capturePlan: (session: string) => `sessions/${session}/plan`,
+  capturePart: (session: string, worker: number) => `sessions/${session}/parts/${worker}`,
+  captureCommitted: (session: string) => `sessions/${session}/committed`,
   attestation: (pointId: string, kind: string, id: string) => `points/${pointId}/attestations/${kind}-${id}`,
 } as const;
 

@@ -34,6 +34,9 @@ export type ChunkList = z.infer<typeof chunkListSchema>;
 export const packSchema = z.object({ id: id64, size: z.number().int().positive() });
 export type Pack = z.infer<typeof packSchema>;
 
+/** What every tree names, whatever else is in it. */
+export const treePacksSchema = z.object({ packs: z.array(packSchema) });
+
 export const storedContentSchema = z.object({
   size: z.number().int().nonnegative(),
   /** One for every `chunksPerList` chunks of the file, in order; null where there is nothing but zeros. */

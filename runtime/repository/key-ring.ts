@@ -1,6 +1,7 @@
 /** The data keys of a repository: wrapped in the control store, unwrapped in memory once each. */
 import { type DataKey, newKey, parseKey, serialiseKey } from "../domain/key.ts";
 import { controlLayout } from "../domain/store-layout.ts";
+import { hasCode } from "../errors.ts";
 import type { KeyWrap, ObjectStore } from "../ports.ts";
 
 export class KeyRing {
@@ -26,9 +27,22 @@ export class KeyRing {
     return opened;
   }
 
+  /** The key with this id, made when there is none; of two makers at once, both get the first one's. */
+  async obtain(id: string, purpose: DataKey["purpose"]): Promise<DataKey> {
+    try {
+      return await this.key(id);
+    } catch (error) {
+      if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
+    }
+    return this.#create({ ...newKey(purpose), id });
+  }
+
   /** A new key, readable from the store before it is used: nothing is ever sealed with a key that could be lost. */
   async make(purpose: DataKey["purpose"]): Promise<DataKey> {
-    const key = newKey(purpose);
+    return this.#create(newKey(purpose));
+  }
+
+  async #create(key: DataKey): Promise<DataKey> {
     await this.#control.create(controlLayout.key(key.id), await this.#wrap.wrap(serialiseKey(key)));
     return this.key(key.id);
   }

@@ -9,8 +9,8 @@ import type { DataKey } from "../domain/key.ts";
 import { seal, unseal } from "../domain/sealing.ts";
 import { storeLayout } from "../domain/store-layout.ts";
 import type { Pack, Piece } from "../domain/stored-content.ts";
-import { DrError } from "../errors.ts";
-import type { ObjectStoreReader } from "../ports.ts";
+import { hasCode } from "../errors.ts";
+import type { OpenRepository } from "./repository.ts";
 
 export interface PackedPiece {
   readonly name: string;
@@ -23,8 +23,9 @@ const entrySize = 40;
 const nameSize = 32;
 const keyIdSize = 32;
 const tailSize = keyIdSize + 4;
-/** More than the directory of a pack needs. */
+/** Directories are smaller than this: a pack holds some thousand pieces at most. */
 const firstRead = 256 * 1024;
+const largestDirectory = 1024 * 1024;
 
 export function directoryOf(key: DataKey, pieces: readonly PackedPiece[]): Buffer {
   const plain = Buffer.alloc(pieces.length * entrySize);
@@ -41,23 +42,30 @@ export function directoryOf(key: DataKey, pieces: readonly PackedPiece[]): Buffe
   return Buffer.concat([sealed, tail]);
 }
 
-/** The pieces of a pack, when they are sealed with `key`; none otherwise. */
-export async function piecesIn(store: ObjectStoreReader, pack: Pack, key: DataKey): Promise<Piece[]> {
+/** The pieces of a pack; none when its directory does not open: then nothing of it can be used. */
+export async function readDirectory(repository: OpenRepository, pack: Pack): Promise<Piece[]> {
   const readSize = Math.min(pack.size, firstRead);
-  const end = await store.get(storeLayout.pack(pack.id), { offset: pack.size - readSize, length: readSize });
-  if (end.length < tailSize || end.toString("latin1", end.length - tailSize, end.length - 4) !== key.id) return [];
-  const sealedSize = end.readUInt32BE(end.length - 4);
-  const start = end.length - tailSize - sealedSize;
-  if (start < 0) throw new DrError("OBJECT_CORRUPT", `pack ${pack.id} has no directory where its end says`);
-  const plain = unseal(key, directoryName, end.subarray(start, start + sealedSize), firstRead * 4);
-  return Array.from({ length: plain.length / entrySize }, (_, position) => {
-    const at = position * entrySize;
-    return {
-      name: plain.toString("hex", at, at + nameSize),
-      pack: pack.id,
-      offset: plain.readUInt32BE(at + nameSize),
-      length: plain.readUInt32BE(at + nameSize + 4),
-      key: key.id,
-    };
-  });
+  const place = storeLayout.pack(pack.id);
+  const end = await repository.stores.repository.get(place, { offset: pack.size - readSize, length: readSize });
+  try {
+    const keyId = end.toString("latin1", end.length - tailSize, end.length - 4);
+    if (!/^[0-9a-f]{32}$/.test(keyId)) return [];
+    const start = end.length - tailSize - end.readUInt32BE(end.length - 4);
+    const key = await repository.keys.key(keyId);
+    const plain = unseal(key, directoryName, end.subarray(start, end.length - tailSize), largestDirectory);
+    return Array.from({ length: plain.length / entrySize }, (_, position) => {
+      const at = position * entrySize;
+      return {
+        name: plain.toString("hex", at, at + nameSize),
+        pack: pack.id,
+        offset: plain.readUInt32BE(at + nameSize),
+        length: plain.readUInt32BE(at + nameSize + 4),
+        key: keyId,
+      };
+    });
+  } catch (error) {
+    if (error instanceof RangeError || hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE"))
+      return [];
+    throw error;
+  }
 }

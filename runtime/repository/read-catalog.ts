@@ -1,9 +1,15 @@
 /** Reads one inventory of a region's bucket and judges every recovery point in it. */
 import { type CatalogEntry, type Inventory, judgePoint } from "../domain/catalog.ts";
-import type { EpochRecord } from "../domain/epoch.ts";
-import { type Attestation, attestationSchema, type RecoveryPoint } from "../domain/recovery-point.ts";
-import type { ShardTree } from "../domain/shard-tree.ts";
+import { type EpochRecord, isOfActiveRegion } from "../domain/epoch.ts";
+import {
+  type Attestation,
+  attestationSchema,
+  capturesOf,
+  type DataKind,
+  type RecoveryPoint,
+} from "../domain/recovery-point.ts";
 import { parsePointKey, storeLayout } from "../domain/store-layout.ts";
+import { type Pack, treePacksSchema } from "../domain/stored-content.ts";
 import { hasCode, toDrError } from "../errors.ts";
 import { readEpochs } from "./epochs.ts";
 import { parseRecord } from "./parse-record.ts";
@@ -19,28 +25,79 @@ export async function readCatalog(repository: OpenRepository): Promise<Catalog> 
   const { stores } = repository;
   // Manifests before packs and trees: what is written after the first listing can only be more.
   const pointKeys = await inventoryOf(repository, storeLayout.points);
-  const inventory = new Map([
-    ...(await inventoryOf(repository, storeLayout.packs)),
-    ...(await inventoryOf(repository, storeLayout.trees)),
-  ]);
+  const inventory = await storedObjects(repository);
   const epochs = await readEpochs(stores.control);
-  const trees = new Map<string, ShardTree>();
+  const packs = new Map<string, readonly Pack[]>();
   const entries: CatalogEntry[] = [];
-  for (const key of pointKeys.keys()) {
-    const parsed = parsePointKey(key);
-    if (parsed?.kind !== "manifest") continue;
-    const attestations = await readAttestations(repository, parsed.pointId, pointKeys);
+  for (const pointId of pointsIn(pointKeys)) {
+    const attestations = await readAttestations(repository, pointId, pointKeys);
     try {
-      const point = await repository.readPoint(parsed.pointId);
-      await readTrees(repository, point, inventory, trees);
-      entries.push(judgePoint(point, { inventory, trees, epochs, attestations }));
+      const point = await repository.readPoint(pointId);
+      await readPacks(repository, point, inventory, packs);
+      entries.push(judgePoint(point, { inventory, packs, epochs, attestations }));
     } catch (error) {
       if (hasCode(error, "UNREACHABLE", "ACCESS_DENIED", "STORE_REFUSED")) throw error;
-      entries.push({ id: parsed.pointId, state: "unreadable", reasons: [toDrError(error).message], attestations });
+      entries.push({ id: pointId, state: "unreadable", reasons: [toDrError(error).message], attestations });
     }
   }
   entries.sort((a, b) => Date.parse(a.point?.time ?? "") - Date.parse(b.point?.time ?? ""));
   return { entries, inventory, epochs };
+}
+
+/** What a capture builds on. */
+export interface CaptureBase {
+  /**
+   * The newest point of an active region that is not quarantined and holds `kind`; whether all its objects are there is not
+   * judged here: the capture looks at each tree that it builds on.
+   */
+  readonly points: ReadonlyMap<DataKind, RecoveryPoint>;
+  /** Ids of all points that are listed. */
+  readonly listed: ReadonlySet<string>;
+  readonly inventory: Inventory;
+  readonly epochs: readonly EpochRecord[];
+}
+
+/** Reads as many manifests as it takes to find a base for each kind: usually one. */
+export async function readCaptureBase(repository: OpenRepository, kinds: readonly DataKind[]): Promise<CaptureBase> {
+  const pointKeys = await inventoryOf(repository, storeLayout.points);
+  const inventory = await storedObjects(repository);
+  const epochs = await readEpochs(repository.stores.control);
+  const points = new Map<DataKind, RecoveryPoint>();
+  const listed = pointsIn(pointKeys);
+  // Ids begin with the time; should a clock have been wrong, an older base is as right as the newest, only dearer.
+  for (const pointId of [...listed].sort().reverse()) {
+    if (kinds.every((kind) => points.has(kind))) break;
+    if ([...pointKeys.keys()].some((key) => key.startsWith(storeLayout.attestation(pointId, "quarantined", ""))))
+      continue;
+    const point = await readPointOrNothing(repository, pointId);
+    if (point === undefined || !isOfActiveRegion(point, epochs)) continue;
+    for (const kind of point.kinds) if (!points.has(kind)) points.set(kind, point);
+  }
+  return { points, listed: new Set(listed), inventory, epochs };
+}
+
+/** A manifest that cannot be read is passed over; a store that does not answer is not. */
+async function readPointOrNothing(repository: OpenRepository, pointId: string): Promise<RecoveryPoint | undefined> {
+  try {
+    return await repository.readPoint(pointId);
+  } catch (error) {
+    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) return undefined;
+    throw error;
+  }
+}
+
+function pointsIn(pointKeys: Inventory): string[] {
+  return [...pointKeys.keys()].flatMap((key) => {
+    const parsed = parsePointKey(key);
+    return parsed?.kind === "manifest" ? [parsed.pointId] : [];
+  });
+}
+
+async function storedObjects(repository: OpenRepository): Promise<Inventory> {
+  return new Map([
+    ...(await inventoryOf(repository, storeLayout.packs)),
+    ...(await inventoryOf(repository, storeLayout.trees)),
+  ]);
 }
 
 async function inventoryOf(repository: OpenRepository, prefix: string): Promise<Map<string, number>> {
@@ -49,16 +106,16 @@ async function inventoryOf(repository: OpenRepository, prefix: string): Promise<
   return sizes;
 }
 
-async function readTrees(
+async function readPacks(
   repository: OpenRepository,
   point: RecoveryPoint,
   inventory: Inventory,
-  trees: Map<string, ShardTree>,
+  packs: Map<string, readonly Pack[]>,
 ): Promise<void> {
-  for (const { tree } of point.collections.flatMap((collection) => collection.shards)) {
-    if (trees.has(tree.id) || !inventory.has(storeLayout.tree(tree.id))) continue;
+  for (const { tree } of capturesOf(point)) {
+    if (packs.has(tree.id) || !inventory.has(storeLayout.tree(tree.id))) continue;
     try {
-      trees.set(tree.id, await repository.readTree(tree.id));
+      packs.set(tree.id, (await repository.readTree(tree.id, treePacksSchema)).packs);
     } catch (error) {
       // Judged as "cannot be read"; other points may be whole.
       if (!hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) throw error;

@@ -3,6 +3,7 @@
  * ever created. Order of writing: packs, trees, manifest; a manifest therefore never names what is not there.
  */
 import { randomUUID } from "node:crypto";
+import type { z } from "zod";
 import type { DataKey } from "../domain/key.ts";
 import { canonicalJson } from "../domain/point-digest.ts";
 import {
@@ -12,8 +13,9 @@ import {
   repositorySchema,
 } from "../domain/recovery-point.ts";
 import { nameOf, seal, unseal } from "../domain/sealing.ts";
-import { largestTree, type ShardTree, shardTreeSchema } from "../domain/shard-tree.ts";
+import { largestTree } from "../domain/shard-tree.ts";
 import { storeLayout } from "../domain/store-layout.ts";
+import type { Pack } from "../domain/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap, ObjectStore } from "../ports.ts";
 import { KeyRing } from "./key-ring.ts";
@@ -70,26 +72,33 @@ export class OpenRepository {
   }
 
   async createPoint(point: RecoveryPoint): Promise<void> {
-    const key = storeLayout.manifest(point.id);
-    const bytes = await this.#seal(
-      await this.keys.key(this.description.key),
-      this.#manifestName(point.id),
-      recoveryPointSchema.parse(point),
-    );
-    await this.stores.repository.create(key, bytes);
+    await this.createRecord(storeLayout.manifest(point.id), recoveryPointSchema.parse(point));
     // Read back whatever was answered: a write that was repeated after a lost answer finds its own object there.
     if (canonicalJson(await this.readPoint(point.id)) === canonicalJson(point)) return;
     throw new DrError("STORE_REFUSED", `another recovery point ${point.id} exists already`, { hint: "run it again" });
   }
 
-  async readPoint(id: string): Promise<RecoveryPoint> {
-    const key = storeLayout.manifest(id);
-    const bytes = await this.stores.repository.get(key);
-    return parseRecord(recoveryPointSchema, key, await this.#unseal(this.#manifestName(id), bytes));
+  readPoint(id: string): Promise<RecoveryPoint> {
+    return this.readRecord(storeLayout.manifest(id), recoveryPointSchema);
+  }
+
+  /** Seals a record of this repository under its place; what is there already stays. */
+  async createRecord(place: string, record: object): Promise<"created" | "exists"> {
+    const key = await this.keys.key(this.description.key);
+    const sealed = seal(key, this.#recordName(place), Buffer.from(JSON.stringify(record)));
+    return this.stores.repository.create(place, Buffer.concat([Buffer.from(key.id), sealed]));
+  }
+
+  async readRecord<Record>(place: string, schema: z.ZodType<Record>): Promise<Record> {
+    const bytes = await this.stores.repository.get(place);
+    return parseRecord(schema, place, await this.#unseal(this.#recordName(place), bytes));
   }
 
   /** Stores a tree under the keyed name of its content; the same content is stored once. */
-  async createTree(key: DataKey, tree: ShardTree): Promise<{ id: string; size: number }> {
+  async createTree<Tree extends { readonly packs: readonly Pack[] }>(
+    key: DataKey,
+    tree: Tree,
+  ): Promise<{ id: string; size: number }> {
     const plain = Buffer.from(JSON.stringify(tree));
     const id = nameOf(key, plain);
     const bytes = Buffer.concat([Buffer.from(key.id), seal(key, treeName(id), plain)]);
@@ -98,21 +107,17 @@ export class OpenRepository {
     return { id, size: (await this.stores.repository.get(storeLayout.tree(id))).length };
   }
 
-  async readTree(id: string): Promise<ShardTree> {
+  async readTree<Tree>(id: string, schema: z.ZodType<Tree>): Promise<Tree> {
     const key = storeLayout.tree(id);
-    return parseRecord(shardTreeSchema, key, await this.#unseal(treeName(id), await this.stores.repository.get(key)));
+    return parseRecord(schema, key, await this.#unseal(treeName(id), await this.stores.repository.get(key)));
   }
 
   catalog(): Promise<Catalog> {
     return readCatalog(this);
   }
 
-  #manifestName(pointId: string): string {
-    return `manifest ${this.description.id} ${pointId}`;
-  }
-
-  async #seal(key: DataKey, name: string, value: unknown): Promise<Buffer> {
-    return Buffer.concat([Buffer.from(key.id), seal(key, name, Buffer.from(JSON.stringify(value)))]);
+  #recordName(place: string): string {
+    return `${this.description.id} ${place}`;
   }
 
   async #unseal(name: string, bytes: Buffer): Promise<Buffer> {

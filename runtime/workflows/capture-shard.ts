@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DataKey } from "../domain/key.ts";
+import type { CapturedShard } from "../domain/recovery-point.ts";
 import {
   filesOfSegment,
   parseSegment,
@@ -29,7 +30,10 @@ export interface ShardCapture {
   readonly tree: { readonly id: string; readonly size: number };
   readonly startedAt: Date;
   readonly finishedAt: Date;
+  readonly method: CapturedShard["method"];
   readonly isExact: boolean;
+  /** The server said that nothing changed since the base. */
+  readonly isUnchanged: boolean;
   /** Files that a full capture found with the base's version and other bytes: what was built on versions is wrong. */
   readonly contradictions: readonly string[];
   /** Bytes of expanded files that Qdrant sent, and bytes that were stored for them. */
@@ -44,22 +48,32 @@ export interface ShardCaptureRequest {
   readonly collection: string;
   readonly shard: ShardPlacement;
   readonly lineage: string;
-  /** Tree of the last capture of this shard, if there is one. */
-  readonly base?: { readonly id: string; readonly size: number; readonly tree: ShardTree };
+  /** The last capture of this shard, if there is one, and all of its tree is there. */
+  readonly base?: {
+    readonly isExact: boolean;
+    readonly tree: ShardTree & { readonly id: string; readonly size: number };
+  };
   /** What a capture that was cut off has stored already. */
   readonly unclaimed?: UnclaimedPieces;
   /** Read everything, whatever the base says. */
   readonly isFull: boolean;
   readonly clock: Clock;
+  /** To be awaited before anything is stored. */
+  beginStoring?(): Promise<void>;
+  /** Told how many bytes came since the last call. */
+  onRead?(bytes: number): void;
   /** How long to wait for an optimization to end, in milliseconds, and how often to try for an exact capture. */
   readonly patience: { readonly quietMs: number; readonly attempts: number };
 }
 
 /** Captures until it is known to be exact, or patience ends; the last capture then says that it is not. */
 export async function captureShard(request: ShardCaptureRequest): Promise<ShardCapture> {
+  let next = request;
   for (let attempt = 1; ; attempt += 1) {
-    const capture = await captureOnce(request, await waitForQuiet(request));
+    const capture = await captureOnce(next, await waitForQuiet(next));
     if (capture.isExact || attempt >= request.patience.attempts) return capture;
+    // Unchanged since a capture that was not exact: only what is read anew can be.
+    if (capture.isUnchanged) next = { ...request, isFull: true };
   }
 }
 
@@ -83,6 +97,8 @@ async function waitForQuiet(request: ShardCaptureRequest): Promise<Optimizations
   }
 }
 
+const method = "partial-snapshot";
+
 async function captureOnce(request: ShardCaptureRequest, before: Optimizations | undefined): Promise<ShardCapture> {
   const { base, clock, collection, database, lineage, shard } = request;
   const comparable = base !== undefined && base.tree.lineage === lineage ? base : undefined;
@@ -96,10 +112,21 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
         `${collection} shard ${shard.id}: Qdrant sent nothing for a first capture`,
       );
     }
-    const tree = { id: comparable.id, size: comparable.size };
-    const isExact = wasQuiet(before, await database.optimizations(collection, shard));
-    return { tree, startedAt, finishedAt: clock.now(), isExact, contradictions: [], readBytes: 0, storedBytes: 0 };
+    const { id, size } = comparable.tree;
+    return {
+      tree: { id, size },
+      startedAt,
+      finishedAt: clock.now(),
+      method,
+      // The same state as then: what was exact is, and what was not is not.
+      isExact: comparable.isExact,
+      isUnchanged: true,
+      contradictions: [],
+      readBytes: 0,
+      storedBytes: 0,
+    };
   }
+  await request.beginStoring?.();
   const recording = new Recording(request);
   let isExact = false;
   try {
@@ -117,7 +144,7 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
   const carries = !request.isFull && comparable !== undefined;
   const stored = await recording.finish(carries);
   const contradictions = carries ? [] : recording.contradictions(comparable?.tree.segments ?? {});
-  return { ...stored, startedAt, finishedAt: clock.now(), isExact, contradictions };
+  return { ...stored, startedAt, finishedAt: clock.now(), method, isExact, isUnchanged: false, contradictions };
 }
 
 /** Qdrant refuses a manifest of 2 MiB (fixed, 1.16.3); without one it sends everything, which is right as well. */
@@ -146,8 +173,15 @@ class Recording {
       const segment = parseSegment(Buffer.concat(parts).toString("utf8"));
       this.segments[segment.segment_id] = segment;
     } else if (isOfSegment(entry.path) || isOfLog(entry.path) || shardFiles.has(entry.path)) {
-      const hasChanged = await this.#content.addFile(entry.path, entry.size, entry.content);
+      const hasChanged = await this.#content.addFile(entry.path, entry.size, this.#told(entry.content));
       this.#came.set(entry.path, { hasChanged });
+    }
+  }
+
+  async *#told(contents: TarEntry["content"]): TarEntry["content"] {
+    for await (const extent of contents) {
+      this.#request.onRead?.(extent.bytes.length);
+      yield extent;
     }
   }
 

@@ -4,10 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { atOnce } from "../domain/at-once.ts";
-import { objectsOf } from "../domain/catalog.ts";
-import type { RecoveryPoint } from "../domain/recovery-point.ts";
-import type { ShardTree } from "../domain/shard-tree.ts";
+import { objectsOf, type TreePacks } from "../domain/catalog.ts";
+import { capturesOf, keysOf, type RecoveryPoint } from "../domain/recovery-point.ts";
 import { controlLayout, storeLayout } from "../domain/store-layout.ts";
+import { treePacksSchema } from "../domain/stored-content.ts";
 import { DrError } from "../errors.ts";
 import type { KeyWrap, Progress } from "../ports.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
@@ -43,7 +43,7 @@ export async function copyPoints(
     progress({ step: "copy", detail: id });
     const present = (await destination.catalog()).inventory;
     await copyKeys(from, destination, point);
-    const missing = [...objectsOf(point, await treesOf(from, point))].filter(
+    const missing = [...objectsOf(point, await packsOf(from, point))].filter(
       ([key, size]) => present.get(key) !== size,
     );
     // Packs come before trees, as their keys do.
@@ -72,7 +72,7 @@ async function openTwin(from: OpenRepository, to: { stores: RegionStores; wrap: 
 }
 
 async function copyKeys(from: OpenRepository, to: OpenRepository, point: RecoveryPoint): Promise<void> {
-  for (const { key } of point.collections) {
+  for (const key of keysOf(point)) {
     await copyKey(from, to.stores, key);
     await to.keys.key(key);
   }
@@ -83,12 +83,12 @@ async function copyKey(from: OpenRepository, to: RegionStores, id: string): Prom
   await to.control.create(key, await from.stores.control.get(key));
 }
 
-async function treesOf(repository: OpenRepository, point: RecoveryPoint): Promise<Map<string, ShardTree>> {
-  const trees = new Map<string, ShardTree>();
-  for (const { tree } of point.collections.flatMap(({ shards }) => shards)) {
-    trees.set(tree.id, await repository.readTree(tree.id));
+async function packsOf(repository: OpenRepository, point: RecoveryPoint): Promise<TreePacks> {
+  const packs = new Map();
+  for (const { tree } of capturesOf(point)) {
+    packs.set(tree.id, (await repository.readTree(tree.id, treePacksSchema)).packs);
   }
-  return trees;
+  return packs;
 }
 
 async function copyObjects(from: OpenRepository, to: OpenRepository, keys: readonly string[]): Promise<number> {

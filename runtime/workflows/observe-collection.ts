@@ -8,40 +8,50 @@ const sampledPoints = 64;
 const canaryQueries = 5;
 const canaryAnswers = 10;
 
-export type Observation = Pick<CapturedCollection, "pointsBefore" | "pointsAfter" | "samples" | "canaries">;
+/** What can be asked again: facts of the source, that hold of what was captured when they hold before and after. */
+export type Facts = Pick<CapturedCollection, "pointsBefore" | "samples" | "canaries">;
+export type Observation = Facts & Pick<CapturedCollection, "pointsAfter">;
 
-/**
- * Observes before, and when the capture is done again; what did not change in between is a fact about the captured
- * state, whatever was written meanwhile.
- */
-export async function observeCollection(
-  database: VectorDatabase,
-  collection: string,
-  key: DataKey,
-): Promise<{ confirm(): Promise<Observation> }> {
+export async function observeCollection(database: VectorDatabase, collection: string, key: DataKey): Promise<Facts> {
   const pointsBefore = await database.count(collection);
   const sampled = pointsBefore === 0 ? [] : await database.sample(collection, sampledPoints);
   const samples = sampled.map((point) => ({ id: point.id, digest: digestPoint(key, point) }));
   const canaries = await askAll(database, collection, sampled.flatMap(queriesFor).slice(0, canaryQueries));
+  return { pointsBefore, samples, canaries };
+}
+
+/**
+ * The facts that a base has handed down serve the next capture as well, unless too few of them are left: what held then
+ * and holds afterwards held in between.
+ */
+export function inheritedFacts(base: CapturedCollection): Facts | undefined {
+  const { canaries, pointsAfter, samples } = base;
+  const isWorn = samples.length < Math.min(pointsAfter, sampledPoints / 2);
+  return isWorn ? undefined : { pointsBefore: pointsAfter, samples, canaries };
+}
+
+/** Which of the facts still hold; the others say nothing about what was captured. */
+export async function confirmFacts(
+  database: VectorDatabase,
+  collection: string,
+  key: DataKey,
+  { canaries, pointsBefore, samples }: Facts,
+): Promise<Observation> {
+  const again = await database.points(
+    collection,
+    samples.map(({ id }) => id),
+  );
+  const digests = new Map(again.map((point) => [point.id, digestPoint(key, point)]));
+  const answers = await askAll(
+    database,
+    collection,
+    canaries.map(({ query }) => query as unknown as NearestQuery),
+  );
   return {
-    async confirm() {
-      const again = await database.points(
-        collection,
-        samples.map(({ id }) => id),
-      );
-      const digests = new Map(again.map((point) => [point.id, digestPoint(key, point)]));
-      const answers = await askAll(
-        database,
-        collection,
-        canaries.map(({ query }) => query as unknown as NearestQuery),
-      );
-      return {
-        pointsBefore,
-        pointsAfter: await database.count(collection),
-        samples: samples.filter(({ id, digest }) => digests.get(id) === digest),
-        canaries: canaries.filter(({ answer }, rank) => isSameAnswer(answer, answers[rank]?.answer ?? [])),
-      };
-    },
+    pointsBefore,
+    pointsAfter: await database.count(collection),
+    samples: samples.filter(({ id, digest }) => digests.get(id) === digest),
+    canaries: canaries.filter(({ answer }, rank) => isSameAnswer(answer, answers[rank]?.answer ?? [])),
   };
 }
 

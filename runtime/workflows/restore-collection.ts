@@ -7,7 +7,7 @@ import { chooseReplicas } from "../domain/choose-replicas.ts";
 import { canonicalJson } from "../domain/point-digest.ts";
 import type { CapturedCollection, CapturedShard } from "../domain/recovery-point.ts";
 import { planShardKeys } from "../domain/shard-key-plan.ts";
-import type { ShardTree } from "../domain/shard-tree.ts";
+import { type ShardTree, shardTreeSchema } from "../domain/shard-tree.ts";
 import { type OutgoingEntry, writeSparseTar } from "../domain/sparse-tar.ts";
 import { isOfLog } from "../domain/write-ahead-log.ts";
 import { DrError } from "../errors.ts";
@@ -107,7 +107,7 @@ async function* archiveOf(
   collection: CapturedCollection,
   shard: CapturedShard,
 ): AsyncGenerator<Uint8Array> {
-  const tree = await repository.readTree(shard.tree.id);
+  const tree = await repository.readTree(shard.tree.id, shardTreeSchema);
   if (tree.collection !== collection.name || tree.shard !== shard.id) {
     throw new DrError("OBJECT_CORRUPT", `${shard.tree.id} is of ${tree.collection} shard ${tree.shard}`);
   }

@@ -48,6 +48,11 @@ export interface RestorePlan {
 /** What a restore would do. Throws when it must not be done: nothing has been touched then. */
 export async function planRestore(request: RestoreRequest): Promise<RestorePlan> {
   const { discardUnfinished = false, epoch, only, point, repository, target } = request;
+  if (point.qdrantVersion === undefined) {
+    throw new DrError("POINT_NOT_FOUND", `${point.id} holds ${point.kinds.join(", ")}, and nothing of Qdrant`, {
+      hint: "`qdrant-dr points` shows what each point holds",
+    });
+  }
   checkRestorable(point.qdrantVersion, await target.version());
   const unknown = (only ?? []).filter((name) => !point.collections.some((collection) => collection.name === name));
   if (unknown.length > 0) {

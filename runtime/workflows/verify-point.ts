@@ -1,9 +1,9 @@
 /** Proves that a recovery point can be read from this region's own bucket: every chunk fetched, opened and compared with its name. */
-import { newId } from "../domain/identifier.ts";
 import type { Attestation, RecoveryPoint } from "../domain/recovery-point.ts";
-import { storeLayout } from "../domain/store-layout.ts";
+import { shardTreeSchema } from "../domain/shard-tree.ts";
 import { hasCode } from "../errors.ts";
 import type { Clock, Progress } from "../ports.ts";
+import { attest } from "../repository/attest.ts";
 import { readFiles } from "../repository/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
@@ -24,18 +24,14 @@ export async function verifyPoint(
   { clock, progress, region }: { readonly clock: Clock; readonly progress: Progress; readonly region: string },
 ): Promise<VerifyReport> {
   const begun = clock.now();
-  const attest = async (kind: Attestation["kind"], detail: string) => {
-    const at = clock.now();
-    const attestation: Attestation = { point: point.id, kind, at: at.toISOString(), region, detail };
-    const key = storeLayout.attestation(point.id, kind, newId(at));
-    await repository.stores.repository.create(key, Buffer.from(JSON.stringify(attestation)));
-  };
+  const found = (kind: Attestation["kind"], detail: string) =>
+    attest(repository, kind, point, { at: clock.now(), region, detail });
   try {
     const { bytes, files } = await readWhole(repository, point, progress);
-    await attest("verified", `${files} files, ${bytes} bytes read and opened`);
+    await found("verified", `${files} files, ${bytes} bytes read and opened`);
     return { point: point.id, files, bytes, seconds: (clock.now().getTime() - begun.getTime()) / 1000 };
   } catch (error) {
-    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND")) await attest("quarantined", error.message);
+    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND")) await found("quarantined", error.message);
     throw error;
   }
 }
@@ -46,7 +42,10 @@ async function readWhole(repository: OpenRepository, point: RecoveryPoint, progr
   for (const { name, shards } of point.collections) {
     progress({ step: "verify", detail: name });
     for (const { tree } of shards) {
-      for await (const { content } of readFiles(repository, (await repository.readTree(tree.id)).files)) {
+      for await (const { content } of readFiles(
+        repository,
+        (await repository.readTree(tree.id, shardTreeSchema)).files,
+      )) {
         files += 1;
         for await (const chunk of content) bytes += chunk.length;
       }

@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { type CatalogEntry, judgePoint, objectsOf, resolveLatestRestorable } from "../../runtime/domain/catalog.ts";
 import type { EpochRecord } from "../../runtime/domain/epoch.ts";
 import type { Attestation, CapturedShard, RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
-import type { ShardTree } from "../../runtime/domain/shard-tree.ts";
 import { storeLayout } from "../../runtime/domain/store-layout.ts";
 
 const treeId = "t".repeat(64);
@@ -22,8 +21,10 @@ const point: RecoveryPoint = {
   format: 1,
   id: "point-1",
   type: "full",
+  kinds: ["qdrant"],
   region: "east",
   epoch: 1,
+  startedAt: at,
   time: at,
   finishedAt: at,
   qdrantVersion: "1.16.3",
@@ -42,19 +43,12 @@ const point: RecoveryPoint = {
     },
   ],
   aliases: [],
+  folders: [],
 };
-const tree: ShardTree = {
-  format: 1,
-  collection: "notes",
-  shard: 0,
-  lineage: "east/1/1/none",
-  segments: {},
-  files: [],
-  packs: [
-    { id: packA, size: 10 },
-    { id: packB, size: 20 },
-  ],
-};
+const tree = [
+  { id: packA, size: 10 },
+  { id: packB, size: 20 },
+];
 const first: EpochRecord = {
   epoch: 1,
   active: "east",
@@ -68,7 +62,7 @@ const whole = new Map([
   [storeLayout.pack(packA), 10],
   [storeLayout.pack(packB), 20],
 ]);
-const trees = new Map([[treeId, tree]]);
+const packs = new Map([[treeId, tree]]);
 const attestation = (kind: Attestation["kind"]): Attestation => ({
   point: point.id,
   kind,
@@ -76,12 +70,12 @@ const attestation = (kind: Attestation["kind"]): Attestation => ({
   region: "east",
   detail: `it was ${kind}`,
 });
-const evidence = { inventory: whole, trees, epochs: [first], attestations: [] as Attestation[] };
+const evidence = { inventory: whole, packs, epochs: [first], attestations: [] as Attestation[] };
 const without = (key: string) => new Map([...whole].filter(([name]) => name !== key));
 
 describe("judgement of a recovery point", () => {
   it("names the tree and every pack with their sizes as what a point needs", () => {
-    expect(objectsOf(point, trees)).to.deep.equal(whole);
+    expect(objectsOf(point, packs)).to.deep.equal(whole);
   });
 
   const cases: [what: string, evidence: Partial<typeof evidence>, state: string, reason: RegExp | undefined][] = [
@@ -108,7 +102,7 @@ describe("judgement of a recovery point", () => {
     ],
     [
       "the tree is missing",
-      { inventory: without(storeLayout.tree(treeId)), trees: new Map() },
+      { inventory: without(storeLayout.tree(treeId)), packs: new Map() },
       "incomplete",
       /trees\/tt\/t+ is missing/,
     ],
@@ -118,8 +112,8 @@ describe("judgement of a recovery point", () => {
       "incomplete",
       /99 bytes instead of 100/,
     ],
-    ["the tree does not open", { trees: new Map() }, "incomplete", /trees\/tt\/t+ cannot be read/],
-    ["the bucket is empty", { inventory: new Map(), trees: new Map() }, "incomplete", /is missing/],
+    ["the tree does not open", { packs: new Map() }, "incomplete", /trees\/tt\/t+ cannot be read/],
+    ["the bucket is empty", { inventory: new Map(), packs: new Map() }, "incomplete", /is missing/],
     [
       "it is quarantined",
       { attestations: [attestation("verified"), attestation("quarantined")] },
@@ -190,7 +184,7 @@ describe("newest restorable point", () => {
 
   it("is at or before the wanted time", () => {
     const entries = ["10", "11", "12"].map((hour) => entryOf(hour, `2026-03-01T${hour}:00:00.000Z`));
-    const until = (time: string) => resolveLatestRestorable(entries, new Date(time))?.id;
+    const until = (time: string) => resolveLatestRestorable(entries, { until: new Date(time) })?.id;
 
     expect(until("2026-03-01T11:00:00.000Z")).to.equal("11");
     expect(until("2026-03-01T10:59:59.999Z")).to.equal("10");

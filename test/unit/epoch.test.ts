@@ -66,22 +66,22 @@ describe("epochs", () => {
   });
 
   const records = [record(1, "east"), record(2, "west", { previous: "east" }), record(3, "east", { previous: "west" })];
-  const pointCases: [what: string, point: { region: string; epoch: number; time: string }, isOf: boolean][] = [
-    ["made in its epoch", { region: "east", epoch: 1, time: "2026-01-01T12:00:00Z" }, true],
-    ["made at the next epoch's very moment", { region: "east", epoch: 1, time: "2026-01-02T00:00:00.000Z" }, true],
+  const pointCases: [what: string, point: { region: string; epoch: number; startedAt: string }, isOf: boolean][] = [
+    ["made in its epoch", { region: "east", epoch: 1, startedAt: "2026-01-01T12:00:00Z" }, true],
+    ["made at the next epoch's very moment", { region: "east", epoch: 1, startedAt: "2026-01-02T00:00:00.000Z" }, true],
     [
       "made by a deposed writer that does not know",
-      { region: "east", epoch: 1, time: "2026-01-02T00:00:00.001Z" },
+      { region: "east", epoch: 1, startedAt: "2026-01-02T00:00:00.001Z" },
       false,
     ],
     [
       "made by a deposed writer when it is active again",
-      { region: "east", epoch: 1, time: "2026-01-04T00:00:00Z" },
+      { region: "east", epoch: 1, startedAt: "2026-01-04T00:00:00Z" },
       false,
     ],
-    ["made by the region that stood by", { region: "west", epoch: 1, time: "2026-01-01T12:00:00Z" }, false],
-    ["made in an epoch that nobody claimed", { region: "east", epoch: 4, time: "2026-01-05T00:00:00Z" }, false],
-    ["made in the newest epoch, at any time", { region: "east", epoch: 3, time: "2030-01-01T00:00:00Z" }, true],
+    ["made by the region that stood by", { region: "west", epoch: 1, startedAt: "2026-01-01T12:00:00Z" }, false],
+    ["made in an epoch that nobody claimed", { region: "east", epoch: 4, startedAt: "2026-01-05T00:00:00Z" }, false],
+    ["made in the newest epoch, at any time", { region: "east", epoch: 3, startedAt: "2030-01-01T00:00:00Z" }, true],
   ];
   for (const [what, point, isOf] of pointCases) {
     it(`a point ${what} ${isOf ? "counts" : "is ignored"}`, () => {

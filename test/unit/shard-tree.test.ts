@@ -32,17 +32,18 @@ describe("shard tree", () => {
 });
 
 describe("lineage", () => {
-  const parts = { region: "east", epoch: 1, peer: 7, restore: undefined };
+  const parts = { region: "east", epoch: 1, peer: 7, history: "started", restore: undefined };
 
   it("is the same for the same server and another after any restore, epoch, peer or region", () => {
     const others = [
       { ...parts, region: "west" },
       { ...parts, epoch: 2 },
       { ...parts, peer: 8 },
+      { ...parts, history: "started again" },
       { ...parts, restore: "20260101T000000000Z-00000000" },
     ].map(lineageOf);
 
     expect(lineageOf({ ...parts })).to.equal(lineageOf(parts));
-    expect(new Set([lineageOf(parts), ...others]).size).to.equal(5);
+    expect(new Set([lineageOf(parts), ...others]).size).to.equal(6);
   });
 });

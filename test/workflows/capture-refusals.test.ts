@@ -55,14 +55,17 @@ describe("what must not become the newest recovery point", () => {
       format: 1,
       id: "before",
       type: "full",
+      kinds: ["qdrant"],
       region: "west",
       epoch: 1,
+      startedAt: "2026-01-01T12:00:00.000Z",
       time: "2026-01-01T12:00:00.000Z",
       finishedAt: "2026-01-01T12:00:01.000Z",
       qdrantVersion: "1.16.3",
       toolVersion: "0",
       collections: [{ ...collection, pointsBefore: 5, pointsAfter: 5, samples: [], canaries: [] }],
       aliases: [],
+      folders: [],
     };
     await repository.createPoint(full);
 

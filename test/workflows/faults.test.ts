@@ -7,8 +7,8 @@ import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant.ts";
 import { objectsOf } from "../../runtime/domain/catalog.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
-import type { ShardTree } from "../../runtime/domain/shard-tree.ts";
 import { controlLayout, storeLayout } from "../../runtime/domain/store-layout.ts";
+import { type Pack, treePacksSchema } from "../../runtime/domain/stored-content.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
 import { readEffectiveRole } from "../../runtime/repository/effective-role.ts";
@@ -510,11 +510,11 @@ describe("workflows under faults", function () {
 
   async function neededKeys(point: RecoveryPoint, prefix: string): Promise<string[]> {
     const repository = await OpenRepository.open(west, wrap);
-    const trees = new Map<string, ShardTree>();
+    const packs = new Map<string, readonly Pack[]>();
     for (const { tree } of point.collections.flatMap(({ shards }) => shards)) {
-      trees.set(tree.id, await repository.readTree(tree.id));
+      packs.set(tree.id, (await repository.readTree(tree.id, treePacksSchema)).packs);
     }
-    return [...objectsOf(point, trees).keys()].filter((key) => key.startsWith(prefix));
+    return [...objectsOf(point, packs).keys()].filter((key) => key.startsWith(prefix));
   }
 
   function copiesOf(stores: MemoryStores): MemoryStores {

@@ -1,0 +1,59 @@
+/**
+ * A capture that several workers share: what one of them planned, and what each of them did. They share nothing but the
+ * bucket; the records are sealed like a manifest.
+ */
+import { z } from "zod";
+import {
+  capturedFolderSchema,
+  capturedShardSchema,
+  captureTypes,
+  collectionFactsSchema,
+  dataKinds,
+} from "./recovery-point.ts";
+
+const count = z.number().int().nonnegative();
+
+const plannedShardSchema = z.object({ id: count, key: z.union([z.string(), z.number()]).optional() });
+
+export const capturePlanSchema = z.object({
+  format: z.literal(1),
+  /** Id of the point that it will be. */
+  point: z.string(),
+  type: z.enum(captureTypes),
+  kinds: z.array(z.enum(dataKinds)).min(1),
+  workers: z.number().int().positive(),
+  /** Before anything was asked or read. */
+  at: z.iso.datetime(),
+  base: z.string().optional(),
+  region: z.string(),
+  epoch: count,
+  /** The newest restore into the region; another one meanwhile breaks the capture off. */
+  restore: z.string().optional(),
+  qdrantVersion: z.string().optional(),
+  collections: z.array(collectionFactsSchema.extend({ shards: z.array(plannedShardSchema) })),
+  folders: z.array(z.object({ kind: z.enum(dataKinds).exclude(["qdrant"]), name: z.string() })),
+});
+export type CapturePlan = z.infer<typeof capturePlanSchema>;
+
+export const capturePartSchema = z.object({
+  format: z.literal(1),
+  worker: z.number().int().positive(),
+  shards: z.array(
+    capturedShardSchema.extend({
+      collection: z.string(),
+      /** Nothing changed since the base. */
+      isUnchanged: z.boolean(),
+      /** Files that have the base's version and other bytes. */
+      contradictions: z.array(z.string()),
+    }),
+  ),
+  folders: z.array(capturedFolderSchema),
+  readBytes: count,
+  storedBytes: count,
+});
+export type CapturePart = z.infer<typeof capturePartSchema>;
+
+/** What of a plan is one worker's: every n-th piece of work, so that all of them together are the whole. */
+export function shareOf<Work>(work: readonly Work[], worker: number, workers: number): Work[] {
+  return work.filter((_, position) => position % workers === worker - 1);
+}
