@@ -310,11 +310,15 @@ export class Qdrant implements VectorDatabase {
     );
   }
 
-  /** Asks the peers in turn until one answers. */
+  /** Asks the peers in turn until one answers; once more where a connection that was kept open had been closed. */
   async #ask<T>(call: (peer: Peer) => Promise<T>): Promise<T> {
     const first = this.#preferred;
     let unreachable: unknown;
-    for (let tried = 0; tried < this.#peers.length; tried += 1) {
+    for (
+      let tried = 0;
+      tried < this.#peers.length || (tried === this.#peers.length && wasClosed(unreachable));
+      tried += 1
+    ) {
       const rank = (first + tried) % this.#peers.length;
       try {
         const answer = await this.#call(() => call(this.#peers[rank] ?? this.#peers[0]));
@@ -449,6 +453,10 @@ export class Qdrant implements VectorDatabase {
       throw this.#translate(error);
     }
   }
+}
+
+function wasClosed(error: unknown): boolean {
+  return error instanceof DrError && /UND_ERR_SOCKET|ECONNRESET/.test(error.message);
 }
 
 /** Passes a stream on; when it breaks off, the error says what was under way. */

@@ -76,12 +76,14 @@ export async function compareWithObservation(
     const found = digests.get(id);
     if (found !== digest) differences.push(`${name}: point ${id} ${found === undefined ? "is missing" : "differs"}`);
   }
+  // Deletes that came back answer queries too.
+  const asked = isExact(collection) ? canaries : [];
   const answers = await askAll(
     database,
     name,
-    canaries.map(({ query }) => query as unknown as NearestQuery),
+    asked.map(({ query }) => query as unknown as NearestQuery),
   );
-  for (const [rank, { answer }] of canaries.entries()) {
+  for (const [rank, { answer }] of asked.entries()) {
     if (!isSameAnswer(answer, answers[rank]?.answer ?? []))
       differences.push(`${name}: canary query ${rank + 1} answers otherwise`);
   }
@@ -92,12 +94,17 @@ export async function compareWithObservation(
  * How many points a restore may yield. Points that came and went during the capture are in neither count, so this finds
  * what is grossly wrong; what is finer, the samples find, and they are all points of a small collection.
  */
-function boundsOf({ pointsAfter, pointsBefore, shards }: CapturedCollection): readonly [least: number, most: number] {
+function boundsOf(collection: CapturedCollection): readonly [least: number, most: number] {
+  const { pointsAfter, pointsBefore } = collection;
   const most = Math.max(pointsBefore, pointsAfter);
   const tolerance = Math.abs(pointsAfter - pointsBefore) + Math.max(sampledPoints, most / 10);
   // Any number of deletes may be undone in a capture that is not known to be exact.
-  const isExact = shards.every((shard) => shard.isExact);
-  return [Math.min(pointsBefore, pointsAfter) - tolerance, isExact ? most + tolerance : Number.POSITIVE_INFINITY];
+  const mostFound = isExact(collection) ? most + tolerance : Number.POSITIVE_INFINITY;
+  return [Math.min(pointsBefore, pointsAfter) - tolerance, mostFound];
+}
+
+function isExact({ shards }: CapturedCollection): boolean {
+  return shards.every((shard) => shard.isExact);
 }
 
 /** Every dense vector of a point is a question; other kinds are compared by the samples. */
