@@ -72,7 +72,8 @@ async function assembleCollections(
       });
     }
     const base = basePoint?.collections.find(({ name }) => name === facts.name);
-    const isUnchanged = base !== undefined && captured.every((shard) => shard.isUnchanged);
+    const isUnchanged =
+      captured.length > 0 && captured.length === base?.shards.length && captured.every((shard) => shard.isUnchanged);
     const observed = isUnchanged ? base : await confirm(request, facts, planned);
     const shards = captured.map(
       ({ collection: _collection, contradictions: _contradictions, isUnchanged: _isUnchanged, ...shard }) => shard,
