@@ -2,6 +2,7 @@ import { chmod, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { arrange, hashFile, requireSame, unpackTar } from "./archives.mjs";
 import { fetchFile, fetchText } from "./download.mjs";
+import { runTool } from "./run-tool.mjs";
 
 const SHA256 = /^[0-9a-f]{64}$/;
 
@@ -51,7 +52,8 @@ export async function installOfficial(part, context, { work, entry }) {
   await fetchFile(address, fetched);
   requireSame(file, expected, await hashFile(fetched));
   if (layout === "program") {
-    await rename(fetched, join(entry, "bin", part.command));
+    if (fetched.endsWith(".bz2")) await runTool("bzip2", ["-d", fetched], { env: context.env });
+    await rename(fetched.replace(/\.bz2$/, ""), join(entry, "bin", part.command));
     await chmod(join(entry, "bin", part.command), 0o755);
     return;
   }

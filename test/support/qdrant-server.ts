@@ -12,7 +12,7 @@ const longestStartMs = 20_000;
 export class QdrantServer {
   readonly url: string;
   readonly apiKey = "test-key-of-a-qdrant-server";
-  readonly #folder = mkdtempSync(join(tmpdir(), "qdrant-dr-server-"));
+  readonly folder = mkdtempSync(join(tmpdir(), "qdrant-dr-server-"));
   readonly #ports: readonly [http: number, grpc: number, p2p: number];
   readonly #mode: "alone" | "first" | QdrantServer;
   #process: ChildProcess | undefined;
@@ -23,10 +23,17 @@ export class QdrantServer {
     this.url = `http://127.0.0.1:${ports[0]}`;
   }
 
-  /** `alone` without cluster mode, `first` of a cluster, or one that joins the cluster of a running server. */
-  static async start(mode: "alone" | "first" | QdrantServer = "alone"): Promise<QdrantServer> {
+  /**
+   * `alone` without cluster mode, `first` of a cluster, or one that joins the cluster of a running server.
+   * @param prepare fills the folder before the server starts in it; its data are in `storage`.
+   */
+  static async start(
+    mode: "alone" | "first" | QdrantServer = "alone",
+    prepare?: (folder: string) => Promise<void>,
+  ): Promise<QdrantServer> {
     const server = new QdrantServer(await freePorts(), mode);
     try {
+      await prepare?.(server.folder);
       await server.restart();
       return server;
     } catch (error) {
@@ -39,7 +46,7 @@ export class QdrantServer {
   async restart(): Promise<void> {
     const [http, grpc, p2p] = this.#ports;
     const child = spawn("qdrant", this.#clusterArguments(), {
-      cwd: this.#folder,
+      cwd: this.folder,
       stdio: "ignore",
       env: {
         PATH: process.env["PATH"],
@@ -48,8 +55,8 @@ export class QdrantServer {
         QDRANT__SERVICE__HTTP_PORT: String(http),
         QDRANT__SERVICE__GRPC_PORT: String(grpc),
         QDRANT__SERVICE__API_KEY: this.apiKey,
-        QDRANT__STORAGE__STORAGE_PATH: join(this.#folder, "storage"),
-        QDRANT__STORAGE__SNAPSHOTS_PATH: join(this.#folder, "snapshots"),
+        QDRANT__STORAGE__STORAGE_PATH: join(this.folder, "storage"),
+        QDRANT__STORAGE__SNAPSHOTS_PATH: join(this.folder, "snapshots"),
         QDRANT__TELEMETRY_DISABLED: "true",
         QDRANT__CLUSTER__ENABLED: String(this.#mode !== "alone"),
         QDRANT__CLUSTER__P2P__PORT: String(p2p),
@@ -65,13 +72,13 @@ export class QdrantServer {
     }
   }
 
-  /** SIGKILL; returns when the process is dead. */
-  async kill(): Promise<void> {
+  /** SIGKILL, or another signal; returns when the process is dead. */
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, "exit");
-    child.kill("SIGKILL");
+    child.kill(signal);
     await exit;
   }
 
@@ -86,7 +93,7 @@ export class QdrantServer {
 
   async stop(): Promise<void> {
     await this.kill();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   get #peerUri(): string {

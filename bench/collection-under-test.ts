@@ -1,0 +1,131 @@
+/** The collection that is measured: how it is made, filled, indexed, changed and asked for its state. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { QdrantServer } from "../test/support/qdrant-server.ts";
+import { dimensions, PointGenerator, randomFrom } from "./generated-points.ts";
+
+export const collection = "documents";
+export const shards = [0, 1] as const;
+/** Of a shard's archive, measured; decides how many points make the wanted size. */
+const bytesPerPoint = 2_300;
+const batchSize = 1_000;
+const batchesUnderWay = 4;
+const indexFromKb = 10_000;
+
+export const collectionSettings = {
+  vectors: { size: dimensions, distance: "Cosine" },
+  shard_number: shards.length,
+  hnsw_config: { ef_construct: 64 },
+};
+
+export function pointsFor(megabytes: number): number {
+  return Math.ceil((megabytes * 1_000_000) / bytesPerPoint);
+}
+
+/** Makes and fills it; returns when every segment that is to be indexed is. */
+export async function fillCollection(server: QdrantServer, points: number, onProgress: (text: string) => void) {
+  await call(server, "PUT", `/collections/${collection}`, {
+    ...collectionSettings,
+    // Nothing is indexed while points come: building the graphs once at the end is faster.
+    optimizers_config: { indexing_threshold: 0 },
+  });
+  await call(server, "PUT", `/collections/${collection}/index?wait=true`, {
+    field_name: "source",
+    field_schema: "keyword",
+  });
+  const generator = new PointGenerator();
+  await upsert(
+    server,
+    generator,
+    Array.from({ length: points }, (_, id) => id),
+    0,
+    onProgress,
+  );
+  onProgress("indexing");
+  await call(server, "PATCH", `/collections/${collection}`, { optimizers_config: { indexing_threshold: indexFromKb } });
+  await waitUntilIndexed(server);
+}
+
+export interface Change {
+  readonly upserted: number;
+  readonly deleted: number;
+}
+
+/** Overwrites and deletes points that are scattered over the whole collection; returns when it is green again. */
+export async function changeCollection(
+  server: QdrantServer,
+  { points, version, change }: { points: number; version: number; change: Change },
+): Promise<void> {
+  const random = randomFrom(version);
+  const ids = new Set<number>();
+  while (ids.size < change.upserted + change.deleted) ids.add(Math.floor(random() * points));
+  const chosen = [...ids];
+  await upsert(server, new PointGenerator(), chosen.slice(0, change.upserted), version, () => undefined);
+  if (change.deleted > 0) {
+    await call(server, "POST", `/collections/${collection}/points/delete?wait=true`, {
+      points: chosen.slice(change.upserted),
+    });
+  }
+  await waitUntilGreen(server);
+}
+
+async function upsert(
+  server: QdrantServer,
+  generator: PointGenerator,
+  ids: readonly number[],
+  version: number,
+  onProgress: (text: string) => void,
+): Promise<void> {
+  const underWay = new Set<Promise<unknown>>();
+  for (let from = 0; from < ids.length; from += batchSize) {
+    const batch = ids.slice(from, from + batchSize).map((id) => generator.point(id, version));
+    while (underWay.size >= batchesUnderWay) await Promise.race(underWay);
+    const sending: Promise<unknown> = call(
+      server,
+      "PUT",
+      `/collections/${collection}/points?wait=true`,
+      `{"points":[${batch.join(",")}]}`,
+    ).finally(() => underWay.delete(sending));
+    underWay.add(sending);
+    if (from % (20 * batchSize) === 0) onProgress(`loading ${from} of ${ids.length} points`);
+  }
+  await Promise.all(underWay);
+}
+
+/** Green, and still so after the optimizer had time to look again. */
+async function waitUntilIndexed(server: QdrantServer): Promise<void> {
+  for (let quiet = 0; quiet < 4; ) {
+    quiet = (await state(server)).status === "green" ? quiet + 1 : 0;
+    await sleep(500);
+  }
+}
+
+export async function waitUntilGreen(server: QdrantServer, name = collection): Promise<void> {
+  while ((await state(server, name)).status !== "green") await sleep(20);
+}
+
+async function state(server: QdrantServer, name = collection) {
+  return (await call(server, "GET", `/collections/${name}`)) as { status: string; points_count: number };
+}
+
+/** A request to Qdrant outside of what is measured. A connection that the server closed just then is no failure. */
+export async function call(server: QdrantServer, method: string, path: string, body?: unknown): Promise<unknown> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await callOnce(server, method, path, body);
+    } catch (error) {
+      if (!(error instanceof TypeError) || attempt === 5) throw error;
+      await sleep(200);
+    }
+  }
+}
+
+async function callOnce(server: QdrantServer, method: string, path: string, body?: unknown): Promise<unknown> {
+  const answer = await fetch(`${server.url}${path}`, {
+    method,
+    headers: { "api-key": server.apiKey, "content-type": "application/json" },
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`Qdrant answered ${answer.status} to ${method} ${path}: ${text.slice(0, 300)}`);
+  return (JSON.parse(text) as { result: unknown }).result;
+}

@@ -1,0 +1,100 @@
+/**
+ * A process of its own that does one thing as the product does it, and says what it cost. Reads its order as JSON from
+ * standard input; run by `product.ts`.
+ */
+import { subscribe } from "node:diagnostics_channel";
+import { readFileSync } from "node:fs";
+import type { ClientRequest } from "node:http";
+import { json } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { RegionAccess } from "../runtime/adapters/access.ts";
+import { Qdrant, type QdrantAddress } from "../runtime/adapters/qdrant.ts";
+import { resolveLatestRestorable } from "../runtime/domain/catalog.ts";
+import type { CaptureType } from "../runtime/domain/recovery-point.ts";
+import type { Region } from "../runtime/domain/region.ts";
+import { type CaptureReport, capturePoint } from "../runtime/workflows/capture-point.ts";
+import { restorePoint } from "../runtime/workflows/restore-point.ts";
+
+export type Order =
+  | { readonly action: "capture"; readonly region: Region; readonly type: CaptureType }
+  | { readonly action: "restore"; readonly region: Region; readonly target: QdrantAddress };
+
+export interface ProcessResult {
+  /** Of the workflow alone. */
+  readonly seconds: number;
+  readonly peakRssMiB: number;
+  readonly requests: { readonly qdrant: number; readonly store: number };
+  readonly capture?: CaptureReport;
+  /** Until every collection of the target was green. */
+  readonly greenSeconds?: number;
+}
+
+const clock = { now: () => new Date() };
+const progress = () => undefined;
+const order = (await json(process.stdin)) as Order;
+const requests = countRequests(order.region);
+const access = new RegionAccess(order.region);
+const begun = performance.now();
+const since = () => (performance.now() - begun) / 1000;
+const done = order.action === "capture" ? await capture(order) : await restore(order);
+const peakRssMiB = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) / 1024;
+process.stdout.write(JSON.stringify({ ...done, peakRssMiB, requests } satisfies ProcessResult));
+
+async function capture({ region, type }: Extract<Order, { action: "capture" }>) {
+  const report = await capturePoint({
+    region: region.region,
+    type,
+    database: access.database,
+    repository: await access.repositoryForWriting(),
+    clock,
+    progress,
+    toolVersion: "bench",
+  });
+  return { seconds: since(), capture: report };
+}
+
+async function restore({ target: address }: Extract<Order, { action: "restore" }>) {
+  const repository = await access.repository();
+  const point = resolveLatestRestorable((await repository.catalog()).entries)?.point;
+  if (point === undefined) throw new Error("no recovery point to restore");
+  const target = new Qdrant(address);
+  const green = greenSeconds(target);
+  await restorePoint({ repository, point, target, clock, progress });
+  const seconds = since();
+  return { seconds, greenSeconds: await green };
+}
+
+/** When all that was uploaded is green: the last collection's archives are in, and its optimizer has nothing to do. */
+async function greenSeconds(target: Qdrant): Promise<number> {
+  let restoring = 0;
+  let restored = 0;
+  const { restoreShard } = target;
+  target.restoreShard = async (...args) => {
+    restoring += 1;
+    await restoreShard.apply(target, args);
+    restored += 1;
+  };
+  for (;;) {
+    await sleep(10);
+    if (restored === 0 || restored < restoring) continue;
+    const names = await target.collections();
+    const states = await Promise.all(names.map((name) => target.health(name)));
+    if (restored === restoring && states.every((state) => state === "green")) return since();
+  }
+}
+
+/** Every HTTP request of this process, by whom it is sent to; the two clients have a channel each. */
+function countRequests({ qdrant }: Region): { qdrant: number; store: number } {
+  const counts = { qdrant: 0, store: 0 };
+  const peers = new Set(qdrant.peers.map((url) => new URL(url).host));
+  const count = (host: string | undefined) => {
+    counts[peers.has(host ?? "") ? "qdrant" : "store"] += 1;
+  };
+  subscribe("undici:request:create", (message) => {
+    count(new URL(String((message as { request: { origin: string } }).request.origin)).host);
+  });
+  subscribe("http.client.request.start", (message) => {
+    count(String((message as { request: ClientRequest }).request.getHeader("host")));
+  });
+  return counts;
+}
