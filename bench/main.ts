@@ -20,7 +20,7 @@ program
   .command("recovery-points")
   .description("captures and restores of one collection in 2 shards, beside restic and the limits of the machine")
   .option("--json", "one JSON object instead of the table")
-  .option("--size <MB>", "megabytes of archives, as Qdrant sends them", megabytes, 1_050)
+  .option("--size <MB>", "megabytes of archives, as Qdrant sends them", megabytes, 1_060)
   .option("--keep-data", "keep the filled data for the next run, or use what an earlier run kept")
   .option("--without-peers", "only ours and the limits")
   .option("--profile <folder>", "write a CPU profile of each of our processes into this folder")

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { S3Store } from "../runtime/adapters/s3-store.ts";
 import type { EpochRecord } from "../runtime/domain/epoch.ts";
-import type { Region } from "../runtime/domain/region.ts";
+import { type Region, regionSchema } from "../runtime/domain/region.ts";
 import { controlLayout } from "../runtime/domain/store-layout.ts";
 import type { QdrantServer } from "../test/support/qdrant-server.ts";
 import type { SeaweedServer } from "../test/support/seaweedfs-server.ts";
@@ -22,7 +22,7 @@ export interface ProductRun extends ProcessResult {
 export async function newRegion(qdrant: QdrantServer, store: SeaweedServer, name: string): Promise<Region> {
   const identity = await generateX25519Identity();
   const recovery = await generateX25519Identity();
-  const region: Region = {
+  const region = regionSchema.parse({
     contract: 1,
     region: "bench",
     peer: "elsewhere",
@@ -33,7 +33,7 @@ export async function newRegion(qdrant: QdrantServer, store: SeaweedServer, name
     repository: await store.bucket(`${name}-repository`),
     control: await store.bucket(`${name}-control`),
     keys: { recipients: [await identityToRecipient(identity), await identityToRecipient(recovery)], identity },
-  };
+  });
   const epoch: EpochRecord = {
     epoch: 1,
     active: "bench",
