@@ -40,6 +40,8 @@ const codes = {
   OBJECT_CORRUPT: { exitCode: exitCodes.verificationFailed, retryable: false },
   STORE_REFUSED: { exitCode: exitCodes.unreachable, retryable: true },
   QDRANT_REFUSED: { exitCode: exitCodes.internal, retryable: false },
+  KUBERNETES_REFUSED: { exitCode: exitCodes.unreachable, retryable: false },
+  APPLY_CONFLICT: { exitCode: exitCodes.fenced, retryable: false },
   VERSION_UNSUPPORTED: { exitCode: exitCodes.usage, retryable: false },
   CAPTURE_INCOMPLETE: { exitCode: exitCodes.partial, retryable: true },
   LINEAGE_BROKEN: { exitCode: exitCodes.partial, retryable: true },

@@ -1,5 +1,7 @@
 /** What workflows need from the world. Adapters implement these; `test/contract` says what each must keep. */
 import type { Readable } from "node:stream";
+import type { ObjectKind } from "./domain/infrastructure.ts";
+import type { KubernetesObject } from "./domain/kubernetes-object.ts";
 import type { Region } from "./domain/region.ts";
 import type { SegmentManifest } from "./domain/segment-manifest.ts";
 
@@ -139,6 +141,12 @@ export interface StackEvent {
   readonly text: string;
 }
 
+/** Throws STACK_NOT_FOUND or PULUMI_FAILED. */
+export interface StackExports {
+  /** The stack's state as `pulumi stack import` takes it; its secrets stay encrypted by the stack's own provider. */
+  exportState(stack: string): Promise<string>;
+}
+
 /** The stacks of this project, driven through the Automation API. Throws STACK_NOT_FOUND or PULUMI_FAILED. */
 export interface Stacks {
   region(stack: string): Promise<Region>;
@@ -223,6 +231,48 @@ export interface FolderTarget {
   look(path: string): Promise<"missing" | "empty" | "occupied">;
   /** A draft for this place. What earlier drafts left that were cut off is removed. */
   draft(path: string): Promise<FolderDraft>;
+
+export interface InfrastructureDocument {
+  /** Its place in the captured folder. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The infrastructure around a region's Qdrant, as documents. Throws rather than leave one out. */
+export interface InfrastructureSource {
+  documents(): AsyncIterable<InfrastructureDocument>;
+}
+
+export interface FieldConflict {
+  readonly field: string;
+  /** Who set it to another value. */
+  readonly owner: string;
+}
+
+export type ApplyOutcome =
+  | { readonly outcome: "applied"; readonly object: KubernetesObject }
+  | { readonly outcome: "conflict"; readonly conflicts: readonly FieldConflict[] }
+  /** The cluster does not take it as it is. */
+  | { readonly outcome: "refused"; readonly reason: string };
+
+/** A Kubernetes cluster. Throws UNREACHABLE or ACCESS_DENIED, and KUBERNETES_REFUSED for what is no object's fault. */
+export interface Cluster {
+  /** For people: which cluster this is. */
+  readonly name: string;
+  serves(kind: ObjectKind): Promise<boolean>;
+  hasNamespace(name: string): Promise<boolean>;
+  /**
+   * Every object of a kind, as it was at one instant for each namespace. Objects that belong to no namespace are
+   * given whatever the namespaces. Throws CAPTURE_INCOMPLETE when a list ends short.
+   */
+  objects(kind: ObjectKind, namespaces: readonly string[], selector?: string): AsyncIterable<KubernetesObject>;
+  /** The live object with the name of this one. */
+  object(like: KubernetesObject): Promise<KubernetesObject | undefined>;
+  /** Server-side apply; `force` takes fields over from others. A rehearsal changes nothing. */
+  apply(
+    object: KubernetesObject,
+    mode: { readonly force: boolean; readonly isRehearsal: boolean },
+  ): Promise<ApplyOutcome>;
 }
 
 export interface Clock {

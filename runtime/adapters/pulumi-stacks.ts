@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { type Region, regionSchema } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
-import type { StackEvent, Stacks } from "../ports.ts";
+import type { StackEvent, StackExports, Stacks } from "../ports.ts";
 import { restoreCutCheckpoint } from "./cut-checkpoint.ts";
 import { removeDeadLocks } from "./update-lock.ts";
 
@@ -23,7 +23,7 @@ export interface PulumiProject {
 const projectName = "qdrant-dr";
 const alwaysSet = { PULUMI_SKIP_UPDATE_CHECK: "true" };
 
-export class PulumiStacks implements Stacks {
+export class PulumiStacks implements Stacks, StackExports {
   readonly #project: PulumiProject;
 
   constructor(project: PulumiProject) {
@@ -39,6 +39,13 @@ export class PulumiStacks implements Stacks {
       hint: `run \`pulumi up --stack ${stack}\` with this version`,
       cause: result.error,
     });
+  }
+
+  /** By the CLI: the Automation API exports secrets in the clear. */
+  async exportState(stack: string): Promise<string> {
+    const text = await this.#run(stack, ["stack", "export", "--stack", stack]);
+    if (isState(text)) return text;
+    throw new DrError("PULUMI_FAILED", `the export of stack ${stack} is not whole`, { hint: "run it again" });
   }
 
   async up(stack: string, onEvent: (event: StackEvent) => void) {
@@ -105,7 +112,7 @@ export class PulumiStacks implements Stacks {
   #run(stack: string, args: readonly string[]): Promise<string> {
     const run = () => runPulumi(args, { cwd: this.#project.folder, env: this.#project.env });
     return this.#mended(stack, run).catch((error: unknown) => {
-      throw this.#translate(stack, "output", error, []);
+      throw this.#translate(stack, args[1] ?? "", error, []);
     });
   }
 
@@ -181,6 +188,11 @@ function parsedOutput(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+function isState(text: string): boolean {
+  const { deployment, version } = (parsedOutput(text) ?? {}) as { deployment?: unknown; version?: unknown };
+  return typeof version === "number" && deployment !== null && typeof deployment === "object";
 }
 
 async function findCommand(): Promise<PulumiCommand> {
