@@ -12,9 +12,7 @@ type Reviver = (name: string, value: unknown, context: { readonly source?: strin
 
 export function parseExactly(text: string): unknown {
   const keep: Reviver = (_name, value, { source }) =>
-    typeof value === "number" && source !== undefined && /^-?\d+$/.test(source) && !Number.isSafeInteger(value)
-      ? json.rawJSON(source)
-      : value;
+    typeof value === "number" && source !== undefined && !isHeld(value, source) ? json.rawJSON(source) : value;
   return JSON.parse(text, keep as (name: string, value: unknown) => unknown);
 }
 
@@ -30,6 +28,10 @@ export function lineOf(value: unknown): string {
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return value !== null && typeof value === "object" && !Array.isArray(value) && !json.isRawJSON(value);
+}
+
+function isHeld(value: number, source: string): boolean {
+  return Number.isFinite(value) && (Number.isSafeInteger(value) || !/^-?\d+$/.test(source));
 }
 
 function sorted(value: unknown): unknown {

@@ -1,0 +1,407 @@
+/** Infrastructure captured from one cluster and applied to another, on real API servers. */
+import { expect } from "chai";
+import { KubernetesCluster } from "../../runtime/adapters/kubernetes-cluster.ts";
+import { parseExactly } from "../../runtime/domain/exact-json.ts";
+import { infrastructureSchema } from "../../runtime/domain/infrastructure.ts";
+import type { KubernetesObject } from "../../runtime/domain/kubernetes-object.ts";
+import { DrError } from "../../runtime/errors.ts";
+import type { Cluster } from "../../runtime/ports.ts";
+import { applyInfrastructure, planApplication } from "../../runtime/workflows/apply-infrastructure.ts";
+import { infrastructureSource } from "../../runtime/workflows/infrastructure-documents.ts";
+import { allOf } from "../support/all-of.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
+import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
+
+const digest = `sha256:${"5".repeat(64)}`;
+const kinds = [
+  { apiVersion: "v1", kind: "Namespace" },
+  { apiVersion: "v1", kind: "ConfigMap" },
+  { apiVersion: "v1", kind: "Secret" },
+  { apiVersion: "v1", kind: "Service" },
+  { apiVersion: "v1", kind: "ServiceAccount" },
+  { apiVersion: "v1", kind: "PersistentVolumeClaim" },
+  { apiVersion: "apps/v1", kind: "Deployment" },
+  { apiVersion: "apps/v1", kind: "ReplicaSet" },
+  { apiVersion: "batch/v1", kind: "CronJob" },
+  { apiVersion: "rbac.authorization.k8s.io/v1", kind: "ClusterRole" },
+  { apiVersion: "rbac.authorization.k8s.io/v1", kind: "RoleBinding" },
+  { apiVersion: "apiextensions.k8s.io/v1", kind: "CustomResourceDefinition" },
+  { apiVersion: "example.org/v1", kind: "Kiosk" },
+];
+const podOf = (image: string) => ({
+  metadata: { labels: { app: "web" } },
+  spec: { containers: [{ name: "web", image }] },
+});
+
+describe("infrastructure, captured and applied again", function () {
+  this.timeout(120_000);
+  let etcd: EtcdServer;
+  let source: KubernetesServer;
+  let captured: Map<string, string>;
+
+  const capture = async (server: KubernetesServer, wanted: object = {}) => {
+    const settings = infrastructureSchema.parse({
+      kubernetes: { kubeconfig: server.kubeconfig, namespaces: ["shop"], kinds, ...wanted },
+    });
+    const parts = {
+      settings,
+      cluster: () => KubernetesCluster.open(settings.kubernetes ?? {}),
+      stacks: () => Promise.reject(new Error("no stacks were asked for")),
+    };
+    const documents = await allOf(infrastructureSource(parts).documents());
+    return new Map(documents.map(({ bytes, path }) => [path, String(bytes)]));
+  };
+  const objectsIn = (documents: ReadonlyMap<string, string>) =>
+    [...documents].flatMap(([path, text]) =>
+      path.startsWith("kubernetes/") ? [parseExactly(text) as KubernetesObject] : [],
+    );
+  const objectsAt = (...paths: string[]) => objectsIn(new Map(paths.map((path) => [path, captured.get(path) ?? ""])));
+  const requestFor = async (server: KubernetesServer, objects: KubernetesObject[], forceConflicts = false) => ({
+    cluster: await KubernetesCluster.open({ kubeconfig: server.kubeconfig }),
+    objects,
+    forceConflicts,
+    clock: { now: () => new Date() },
+    progress: () => {},
+  });
+
+  before(async () => {
+    etcd = await EtcdServer.start();
+    source = await KubernetesServer.start(etcd, "source");
+    await furnish(source);
+    captured = await capture(source);
+  });
+  after(async () => {
+    await source?.stop();
+    await etcd?.stop();
+  });
+
+  it("captures what was declared, one document an object, and not what the cluster makes by itself", () => {
+    expect([...captured.keys()].sort()).to.deep.equal([
+      "images.json",
+      "kubernetes/_cluster/ClusterRole.rbac.authorization.k8s.io/all-roles.json",
+      "kubernetes/_cluster/ClusterRole.rbac.authorization.k8s.io/shop:reader.json",
+      "kubernetes/_cluster/CustomResourceDefinition.apiextensions.k8s.io/kiosks.example.org.json",
+      "kubernetes/_cluster/Namespace/shop.json",
+      "kubernetes/shop/ConfigMap/prices.json",
+      "kubernetes/shop/CronJob.batch/nightly.json",
+      "kubernetes/shop/Deployment.apps/web.json",
+      "kubernetes/shop/Kiosk.example.org/corner.json",
+      "kubernetes/shop/PersistentVolumeClaim/data.json",
+      "kubernetes/shop/RoleBinding.rbac.authorization.k8s.io/reader.json",
+      "kubernetes/shop/Secret/password.json",
+      "kubernetes/shop/Service/headless.json",
+      "kubernetes/shop/Service/web.json",
+      "kubernetes/shop/ServiceAccount/web.json",
+    ]);
+  });
+
+  it("leaves out of each document what the server owns", () => {
+    for (const text of captured.values()) {
+      expect(text).to.not.match(/managedFields|resourceVersion|"uid"|creationTimestamp|"status"|last-applied/);
+    }
+    const [web, headless, prices, claim, roles] = objectsAt(
+      "kubernetes/shop/Service/web.json",
+      "kubernetes/shop/Service/headless.json",
+      "kubernetes/shop/ConfigMap/prices.json",
+      "kubernetes/shop/PersistentVolumeClaim/data.json",
+      "kubernetes/_cluster/ClusterRole.rbac.authorization.k8s.io/all-roles.json",
+    );
+    expect(web?.["spec"]).to.not.have.any.keys("clusterIP", "clusterIPs");
+    expect(headless?.["spec"]).to.include({ clusterIP: "None" });
+    expect(prices?.metadata).to.deep.equal({ name: "prices", namespace: "shop", annotations: { note: "kept" } });
+    expect(claim?.["spec"]).to.not.have.property("volumeName");
+    expect(claim?.metadata).to.not.have.property("annotations");
+    expect(roles).to.not.have.property("rules");
+  });
+
+  it("is the same, byte for byte, when nothing changed", async () => {
+    expect([...(await capture(source))]).to.deep.equal([...captured]);
+  });
+
+  it("lists the images with their digests and for whom they run", () => {
+    expect(parseExactly(captured.get("images.json") ?? "")).to.deep.equal([
+      { image: "example.org/job:1", digests: [], usedBy: ["CronJob shop/nightly"] },
+      { image: "example.org/web:1", digests: [digest], usedBy: ["Deployment shop/web"] },
+    ]);
+  });
+
+  it("captures what a selector selects, and Secrets only when they are asked for", async () => {
+    const selected = await capture(source, { selector: "tier=front" });
+    expect([...selected.keys()].filter((path) => path.startsWith("kubernetes/shop"))).to.deep.equal([
+      "kubernetes/shop/Deployment.apps/web.json",
+    ]);
+    const few = await capture(source, { kinds: kinds.filter(({ kind }) => kind !== "Secret") });
+    expect([...few.keys()].filter((path) => path.includes("Secret"))).to.deep.equal([]);
+    expect([...few.values()].join()).to.not.contain("c2VjcmV0");
+  });
+
+  it("takes a slip in a namespace or a kind for no empty list", async () => {
+    const namespace = await errorOf(capture(source, { namespaces: ["shop", "shopp"] }));
+    expect(namespace?.message).to.match(/^infrastructure\.kubernetes\.namespaces: test \(.*\) has no shopp$/);
+    const kind = await errorOf(capture(source, { kinds: [{ apiVersion: "apps/v1", kind: "Deploiment" }] }));
+    expect(kind?.message).to.match(/^infrastructure\.kubernetes\.kinds: .* has no apps\/v1 Deploiment$/);
+  });
+
+  describe("to an empty cluster", () => {
+    let target: KubernetesServer;
+    before(async () => {
+      target = await KubernetesServer.start(etcd, "target");
+    });
+    after(() => target?.stop());
+
+    it("plans to create everything, and changes nothing by planning", async () => {
+      const request = await requestFor(target, objectsIn(captured));
+      const plans = await planApplication(request);
+      expect(plans.filter(({ change, refusal }) => change !== "created" || refusal !== undefined)).to.deep.equal([]);
+      expect(plans[0]?.title).to.equal("Namespace shop");
+      expect(await request.cluster.hasNamespace("shop")).to.equal(false);
+    });
+
+    it("goes on where an application was cut off, and the documents captured there are the same", async () => {
+      const objects = objectsIn(captured);
+      for (const cut of [0, 1, 4, 5]) {
+        const request = await requestFor(target, objects);
+        const broken = { ...request, cluster: brokenAfter(request.cluster, cut) };
+        expect(await codeOf(applyInfrastructure(broken)), `cut after ${cut}`).to.equal("UNREACHABLE");
+      }
+      const report = await applyInfrastructure(await requestFor(target, objects));
+      expect(report.created + report.unchanged).to.equal(objects.length);
+      const withoutPods = ([path]: readonly [string, string]) => path !== "images.json";
+      expect([...(await capture(target))].filter(withoutPods)).to.deep.equal([...captured].filter(withoutPods));
+    });
+
+    it("has nothing to do the second time, and takes no fields", async () => {
+      const report = await applyInfrastructure(await requestFor(target, objectsIn(captured)));
+      expect(report).to.include({ created: 0, changed: 0, unchanged: objectsIn(captured).length });
+    });
+  });
+
+  describe("to a cluster that went on", () => {
+    let target: KubernetesServer;
+    const path = "kubernetes/shop/Deployment.apps/web.json";
+    const patch = (object: object, manager: string, query = "") =>
+      target.call(
+        "PATCH",
+        `/apis/apps/v1/namespaces/shop/deployments/web?fieldManager=${manager}${query}`,
+        { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "web" }, ...object },
+        "application/apply-patch+yaml",
+      );
+    const replicas = async () =>
+      (await target.call("GET", "/apis/apps/v1/namespaces/shop/deployments/web")).body.spec.replicas;
+
+    before(async () => {
+      target = await KubernetesServer.start(etcd, "went-on");
+      await applyInfrastructure(await requestFor(target, objectsIn(captured)));
+      await patch({ spec: { replicas: 9 } }, "somebody", "&force=true");
+      await patch({ metadata: { name: "web", labels: { later: "kept" } } }, "another");
+    });
+    after(() => target?.stop());
+
+    it("shows each field that would change, from what to what, and whose it is", async () => {
+      const [plan] = await planApplication(await requestFor(target, objectsAt(path)));
+      expect(plan?.change).to.equal("changed");
+      expect(plan?.fields).to.deep.equal([{ field: ".spec.replicas", before: 9, after: 2 }]);
+      expect(plan?.conflicts).to.deep.equal([{ field: ".spec.replicas", owner: "somebody" }]);
+    });
+
+    it("refuses, with field and owner, before it touches anything", async () => {
+      const gone = "kubernetes/shop/ConfigMap/prices.json";
+      await target.call("DELETE", "/api/v1/namespaces/shop/configmaps/prices");
+      const error = await errorOf(applyInfrastructure(await requestFor(target, objectsAt(path, gone))));
+      expect(error?.code).to.equal("APPLY_CONFLICT");
+      expect(error?.message).to.equal("Deployment shop/web: .spec.replicas is set by somebody; nothing was changed");
+      expect((await target.call("GET", "/api/v1/namespaces/shop/configmaps/prices")).status).to.equal(404);
+      expect(await replicas()).to.equal(9);
+    });
+
+    it("takes contested fields over when it is forced, and keeps what came later", async () => {
+      const report = await applyInfrastructure(await requestFor(target, objectsAt(path), true));
+      expect(report).to.include({ created: 0, changed: 1 });
+      const { body } = await target.call("GET", "/apis/apps/v1/namespaces/shop/deployments/web");
+      expect([body.spec.replicas, body.metadata.labels.later]).to.deep.equal([2, "kept"]);
+    });
+
+    it("does not show the values of Secrets", async () => {
+      const secret = "/api/v1/namespaces/shop/secrets/password";
+      await target.call(
+        "PATCH",
+        `${secret}?fieldManager=qdrant-dr`,
+        { data: { word: "b3RoZXI=" } },
+        "application/merge-patch+json",
+      );
+      const [plan] = await planApplication(await requestFor(target, objectsAt("kubernetes/shop/Secret/password.json")));
+      expect(plan?.fields).to.deep.equal([{ field: ".data.word" }]);
+    });
+
+    it("refuses what the cluster does not take: an immutable field, a missing namespace, a missing kind", async () => {
+      const [web] = objectsAt(path);
+      const other = structuredClone(web) as unknown as { spec: Record<string, unknown> };
+      other.spec["selector"] = { matchLabels: { app: "other" } };
+      other.spec["template"] = { ...podOf("x"), metadata: { labels: { app: "other" } } };
+      const inNowhere = { ...web, metadata: { name: "web", namespace: "nowhere" } };
+      const unknown = { apiVersion: "example.org/v9", kind: "Nothing", metadata: { name: "x" } };
+      const objects = [other, inNowhere, unknown] as unknown as KubernetesObject[];
+      const error = await errorOf(applyInfrastructure(await requestFor(target, objects)));
+      expect(error?.code).to.equal("KUBERNETES_REFUSED");
+      expect(error?.message).to.contain("field is immutable");
+      expect(error?.message).to.contain("there is no namespace nowhere, and the point holds none");
+      expect(error?.message).to.contain("has no example.org/v9 Nothing");
+      expect(error?.message).to.match(/nothing was changed$/);
+    });
+
+    it("finds out when what was applied is not what is there", async () => {
+      const request = await requestFor(target, objectsAt(path), true);
+      await patch({ spec: { replicas: 5 } }, "somebody", "&force=true");
+      const stubborn = withApply(request.cluster, async (object, mode) => {
+        const outcome = await request.cluster.apply(object, mode);
+        if (!mode.isRehearsal) await patch({ spec: { replicas: 5 } }, "somebody", "&force=true");
+        return outcome;
+      });
+      const error = await errorOf(applyInfrastructure({ ...request, cluster: stubborn }));
+      expect(error?.code).to.equal("VERIFICATION_FAILED");
+      expect(error?.message).to.contain("Deployment shop/web: .spec.replicas is not as captured");
+    });
+  });
+});
+
+/** A cluster that is gone after so many applications. */
+function brokenAfter(cluster: Cluster, applications: number): Cluster {
+  let left = applications;
+  return withApply(cluster, async (object, mode) => {
+    if (!mode.isRehearsal && left === 0) throw new DrError("UNREACHABLE", "injected: the cluster is gone");
+    if (!mode.isRehearsal) left -= 1;
+    return cluster.apply(object, mode);
+  });
+}
+
+function withApply(cluster: Cluster, apply: Cluster["apply"]): Cluster {
+  return {
+    name: cluster.name,
+    serves: (kind) => cluster.serves(kind),
+    hasNamespace: (name) => cluster.hasNamespace(name),
+    objects: (kind, namespaces, selector) => cluster.objects(kind, namespaces, selector),
+    object: (like) => cluster.object(like),
+    apply,
+  };
+}
+
+async function furnish(server: KubernetesServer): Promise<void> {
+  const inShop = (plural: string) => `/api/v1/namespaces/shop/${plural}`;
+  const group = (name: string, plural: string) => `/apis/${name}/namespaces/shop/${plural}`;
+  await server.create("/api/v1/namespaces", { metadata: { name: "shop", labels: { team: "shop" } } });
+  await server.create("/api/v1/namespaces", { metadata: { name: "elsewhere" } });
+  await server.create("/api/v1/namespaces/elsewhere/configmaps", { metadata: { name: "not-ours" } });
+  await server.create(inShop("configmaps"), {
+    metadata: {
+      name: "prices",
+      annotations: { note: "kept", "kubectl.kubernetes.io/last-applied-configuration": "{}" },
+    },
+    data: { apple: "1" },
+  });
+  await server.create(inShop("configmaps"), {
+    metadata: { name: "kube-root-ca.crt" },
+    data: { "ca.crt": "of this cluster" },
+  });
+  await server.create(inShop("configmaps"), { metadata: { name: "leaving", finalizers: ["example.org/wait"] } });
+  await server.call("DELETE", inShop("configmaps/leaving"));
+  await server.create(inShop("secrets"), { metadata: { name: "password" }, data: { word: "c2VjcmV0" } });
+  await server.create(inShop("serviceaccounts"), { metadata: { name: "web" } });
+  await server.create(inShop("services"), {
+    metadata: { name: "web" },
+    spec: { selector: { app: "web" }, ports: [{ port: 80 }] },
+  });
+  await server.create(inShop("services"), {
+    metadata: { name: "headless" },
+    spec: { clusterIP: "None", selector: { app: "web" }, ports: [{ port: 6333 }] },
+  });
+  await server.create(inShop("persistentvolumeclaims"), {
+    metadata: {
+      name: "data",
+      annotations: { "pv.kubernetes.io/bind-completed": "yes", "pv.kubernetes.io/bound-by-controller": "yes" },
+    },
+    spec: {
+      accessModes: ["ReadWriteOnce"],
+      resources: { requests: { storage: "1Gi" } },
+      volumeName: "pvc-made-up",
+    },
+  });
+  await server.create(group("apps/v1", "deployments"), {
+    metadata: { name: "web", labels: { tier: "front" } },
+    spec: { replicas: 2, selector: { matchLabels: { app: "web" } }, template: podOf("example.org/web:1") },
+  });
+  const { body: deployment } = await server.call("GET", group("apps/v1", "deployments/web"));
+  const owner = (apiVersion: string, kind: string, { name, uid }: { name: string; uid: string }) => ({
+    ownerReferences: [{ apiVersion, kind, name, uid, controller: true }],
+  });
+  await server.create(group("apps/v1", "replicasets"), {
+    metadata: { name: "web-5f7d", ...owner("apps/v1", "Deployment", deployment.metadata) },
+    spec: { replicas: 2, selector: { matchLabels: { app: "web" } }, template: podOf("example.org/web:1") },
+  });
+  const { body: replicaSet } = await server.call("GET", group("apps/v1", "replicasets/web-5f7d"));
+  await server.create(inShop("pods"), {
+    metadata: {
+      name: "web-5f7d-abcde",
+      labels: { app: "web", "pod-template-hash": "5f7d" },
+      ...owner("apps/v1", "ReplicaSet", replicaSet.metadata),
+    },
+    spec: podOf("example.org/web:1").spec,
+  });
+  const { body: pod } = await server.call("GET", inShop("pods/web-5f7d-abcde"));
+  pod.status.containerStatuses = [
+    { name: "web", image: "docker.io/other:1", imageID: `example.org/web@${digest}`, ready: true, restartCount: 0 },
+  ];
+  await server.call("PUT", inShop("pods/web-5f7d-abcde/status"), pod);
+  await server.create(group("batch/v1", "cronjobs"), {
+    metadata: { name: "nightly" },
+    spec: {
+      schedule: "0 3 * * *",
+      jobTemplate: {
+        spec: {
+          template: { spec: { restartPolicy: "Never", containers: [{ name: "job", image: "example.org/job:1" }] } },
+        },
+      },
+    },
+  });
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  const rules = [{ apiGroups: [""], resources: ["configmaps"], verbs: ["get"] }];
+  await server.create(`${rbac}/clusterroles`, { metadata: { name: "shop:reader" }, rules });
+  await server.create(`${rbac}/clusterroles`, {
+    metadata: { name: "all-roles" },
+    aggregationRule: { clusterRoleSelectors: [{ matchLabels: { part: "of-all" } }] },
+    rules,
+  });
+  await server.create(`${rbac}/namespaces/shop/rolebindings`, {
+    metadata: { name: "reader" },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "shop:reader" },
+    subjects: [{ kind: "ServiceAccount", name: "web", namespace: "shop" }],
+  });
+  await server.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+    metadata: { name: "kiosks.example.org" },
+    spec: {
+      group: "example.org",
+      scope: "Namespaced",
+      names: { kind: "Kiosk", plural: "kiosks" },
+      versions: [
+        {
+          name: "v1",
+          served: true,
+          storage: true,
+          schema: {
+            openAPIV3Schema: {
+              type: "object",
+              properties: { spec: { type: "object", "x-kubernetes-preserve-unknown-fields": true } },
+            },
+          },
+        },
+      ],
+    },
+  });
+  const kiosks = group("example.org/v1", "kiosks");
+  while ((await server.call("GET", kiosks)).status !== 200);
+  await server.create(kiosks, {
+    apiVersion: "example.org/v1",
+    kind: "Kiosk",
+    metadata: { name: "corner" },
+    spec: { open: true, wares: ["news", { kind: "sweets" }] },
+  });
+}
