@@ -109,6 +109,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
       keys: { recipients: settings.processes.recipients, identity: secrets.identity },
       configuration: settings.configuration,
       userData: settings.userData,
+      infrastructure: settings.infrastructure,
       endpoint: { url: endpointUrl, clientKey: secrets.clientKey, ...control },
     });
     this.registerOutputs({ outputs: this.outputs });

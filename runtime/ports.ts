@@ -231,6 +231,7 @@ export interface FolderTarget {
   look(path: string): Promise<"missing" | "empty" | "occupied">;
   /** A draft for this place. What earlier drafts left that were cut off is removed. */
   draft(path: string): Promise<FolderDraft>;
+}
 
 export interface InfrastructureDocument {
   /** Its place in the captured folder. */

@@ -43,6 +43,7 @@ export async function newEstateSettings(
     objectives: { rtoMinutes: 30, rpoMinutes: 15 },
     configuration: [],
     userData: [],
+    infrastructure: { stacks: [] },
     platform: "processes",
     store: "s3",
     processes: {

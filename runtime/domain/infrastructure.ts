@@ -30,17 +30,19 @@ const clusterSchema = z.strictObject({
 });
 export type ClusterSettings = z.infer<typeof clusterSchema>;
 
-export const infrastructureSchema = z
-  .strictObject({
-    kubernetes: clusterSchema.optional(),
-    /** Pulumi stacks of this project whose state is exported. */
-    stacks: z
-      .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*){0,2}$/, "the name of a stack"))
-      .refine(isDistinct, "each stack once")
-      .default([]),
-  })
-  .refine(({ kubernetes, stacks }) => kubernetes !== undefined || stacks.length > 0, "kubernetes, stacks or both");
+export const infrastructureSchema = z.strictObject({
+  kubernetes: clusterSchema.optional(),
+  /** Pulumi stacks of this project whose state is exported. */
+  stacks: z
+    .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*){0,2}$/, "the name of a stack"))
+    .refine(isDistinct, "each stack once")
+    .default([]),
+});
 export type InfrastructureSettings = z.infer<typeof infrastructureSchema>;
+
+export function hasInfrastructure({ kubernetes, stacks }: InfrastructureSettings): boolean {
+  return kubernetes !== undefined || stacks.length > 0;
+}
 
 /** "Deployment.apps"; the group of the core has no name. */
 export function qualifiedKind({ apiVersion, kind }: ObjectKind): string {

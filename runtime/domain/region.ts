@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { roles } from "./epoch.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
+import { infrastructureSchema } from "./infrastructure.ts";
 
 const storeAddressSchema = z.discriminatedUnion("kind", [
   z.object({
@@ -46,6 +47,8 @@ export const regionSchema = z.object({
   /** Folders of configuration and of user data, on the machine that captures. */
   configuration: z.array(folderSelectionSchema).default([]),
   userData: z.array(folderSelectionSchema).default([]),
+  /** Objects of a cluster and states of stacks, as seen by what captures. */
+  infrastructure: infrastructureSchema.default({ stacks: [] }),
   /** The public name that follows the active region. */
   endpoint: z
     .object({

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { DrError } from "../errors.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
+import { infrastructureSchema } from "./infrastructure.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
 const port = z.number().int().min(1024).max(65_528);
@@ -32,6 +33,8 @@ const commonSchema = z.strictObject({
   /** Folders that recovery points hold beside Qdrant's data: as seen by what captures. */
   configuration: z.array(folderSelectionSchema).default([]),
   userData: z.array(folderSelectionSchema).default([]),
+  /** Objects of a cluster and states of stacks that recovery points hold. */
+  infrastructure: infrastructureSchema.default({ stacks: [] }),
 });
 
 const processesSchema = commonSchema.extend({

@@ -51,6 +51,7 @@ function settingsOf(region: string, runsHere: boolean): ProcessesSettings {
     objectives: { rtoMinutes: 30, rpoMinutes: 15 },
     configuration: [],
     userData: [],
+    infrastructure: { stacks: [] },
     platform: "processes",
     store: "s3",
     processes: {

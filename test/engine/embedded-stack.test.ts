@@ -89,6 +89,27 @@ describe("stack of an embedded estate", function () {
     }
   });
 
+  it("the export of its state holds no secret in the clear, and an import of it changes nothing", async () => {
+    const state = await shared.stacks.exportState("standby");
+    expect(await shared.stacks.exportState("standby")).to.equal(state);
+    const { deployment } = JSON.parse(state);
+    expect(deployment.resources.map(({ urn }: { urn: string }) => urn.split("::").at(-1))).to.include.members(
+      everything,
+    );
+    const { "store.accessKeyId": _name, ...keys } = flat(JSON.parse(await config(shared, ["get", "secrets"])));
+    for (const secret of Object.values(keys)) expect(state).not.to.contain(secret);
+
+    const file = join(root, "state-of-standby.json");
+    writeFileSync(file, state);
+    await pulumi(shared, ["stack", "import", "--file", file]);
+    expect((await up(shared)).changes).to.deep.equal({ same: 6 });
+  });
+
+  it("there is no export of a stack that is not there", async () => {
+    const error = await shared.stacks.exportState("elsewhere").catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(DrError).with.property("code", "STACK_NOT_FOUND");
+  });
+
   it("a Qdrant that died by SIGKILL: `refresh` notices, `up` starts just it again, on its port and with its data", async () => {
     const region = await shared.stacks.region("standby");
     await send(region, "PUT", "/collections/kept", { vectors: { size: 2, distance: "Dot" } });
@@ -275,8 +296,12 @@ async function pidsOf(estate: EmbeddedEstate): Promise<Record<(typeof processes)
 }
 
 /** `pulumi config` as an operator would run it beside the estate's settings. */
-function config({ folder }: EmbeddedEstate, args: readonly string[]): Promise<string> {
-  return runPulumi(["config", ...args, "--stack", "standby"], {
+function config(estate: EmbeddedEstate, args: readonly string[]): Promise<string> {
+  return pulumi(estate, ["config", ...args]);
+}
+
+function pulumi({ folder }: EmbeddedEstate, args: readonly string[]): Promise<string> {
+  return runPulumi([...args, "--stack", "standby"], {
     cwd: join(folder, "settings"),
     env: {
       PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,

@@ -57,6 +57,7 @@ export function regionNamed(region: string): Region {
     objectives: { rtoMinutes: 30, rpoMinutes: 15 },
     configuration: [],
     userData: [],
+    infrastructure: { stacks: [] },
     qdrant: { peers: ["http://127.0.0.1:1"], apiKey: "not used" },
     repository: { kind: "file", folder: "/not-used" },
     control: { kind: "file", folder: "/not-used" },

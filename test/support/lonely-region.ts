@@ -26,6 +26,7 @@ export async function lonelyRegion(region: string, folder: string): Promise<{ ou
       objectives: { rtoMinutes: 30, rpoMinutes: 15 },
       configuration: [],
       userData: [],
+      infrastructure: { stacks: [] },
       qdrant: { peers: [`http://127.0.0.1:${qdrant}`], apiKey },
       repository: {
         kind: "s3",

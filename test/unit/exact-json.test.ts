@@ -21,7 +21,7 @@ describe("exact JSON", () => {
   });
 
   it("keeps a number that is too large for any", () => {
-    expect(documentText(parseExactly('[1e400]')).replaceAll(/\s/g, "")).to.equal("[1e400]");
+    expect(documentText(parseExactly("[1e400]")).replaceAll(/\s/g, "")).to.equal("[1e400]");
   });
 
   it("writes equal values the same, whatever the order of their members", () => {

@@ -8,7 +8,6 @@ const digest = (of: string) => `sha256:${of.repeat(64)}`;
 
 describe("infrastructure: settings and documents", () => {
   const refused: readonly [string, object][] = [
-    ["nothing to capture", {}],
     ["no kinds", { kubernetes: { ...valid, kinds: [] } }],
     ["no namespaces", { kubernetes: { ...valid, namespaces: [] } }],
     ["a namespace twice", { kubernetes: { ...valid, namespaces: ["shop", "shop"] } }],

@@ -28,8 +28,13 @@ const kubernetes = {
 };
 
 describe("settings of a stack", () => {
-  it("accepts both platforms, and fills in the objectives and no folders only", () => {
-    const filledIn = { objectives: { rtoMinutes: 30, rpoMinutes: 15 }, configuration: [], userData: [] };
+  it("accepts both platforms, and fills in the objectives, no folders and no infrastructure only", () => {
+    const filledIn = {
+      objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+      configuration: [],
+      userData: [],
+      infrastructure: { stacks: [] },
+    };
     expect(parseStackSettings("primary", processes)).to.deep.equal({ ...processes, region: "primary", ...filledIn });
     expect(parseStackSettings("prod", kubernetes)).to.deep.equal({ ...kubernetes, region: "prod", ...filledIn });
   });
@@ -40,6 +45,11 @@ describe("settings of a stack", () => {
       userData: [{ name: "uploads", path: "/srv/uploads" }],
     };
     expect(parseStackSettings("prod", { ...kubernetes, ...folders })).to.deep.include(folders);
+  });
+
+  it("accepts infrastructure: a cluster's kinds, and stacks", () => {
+    const given = { infrastructure: infrastructure() };
+    expect(parseStackSettings("prod", { ...kubernetes, ...given })).to.deep.include(given);
   });
 
   it("refuses a name that two folders have, of whatever kind", () => {
@@ -81,6 +91,12 @@ describe("settings of a stack", () => {
     ["configuration.0.exclude.0", "/etc/app/*", "a pattern of paths below the folder"],
     ["configuration.0.exclude.0", "../*", "a pattern of paths below the folder"],
     ["userData.0.exclude", "*.log", "expected array"],
+    ["infrastructure", "everything", "expected object"],
+    ["infrastructure.stacks.0", "../other", "the name of a stack"],
+    ["infrastructure.kubernetes.namespaces", [], "expected array to have >=1 items"],
+    ["infrastructure.kubernetes.kinds.0.kind", "deployments", "a kind as it is written in objects"],
+    ["infrastructure.kubernetes.kinds.0.apiVersion", "apps", "a group and version"],
+    ["infrastructure.kubernetes.kubeconfig", "kubeconfig", "an absolute path"],
     ["processes", undefined, "expected object"],
     ["processes", "here", "expected object"],
     ["processes.estate", "E 1", name],
@@ -106,7 +122,11 @@ describe("settings of a stack", () => {
     it(`refuses ${setting} when ${JSON.stringify(value) ?? "nothing"} is given, and says what is allowed`, () => {
       const { message } = refusal(
         "primary",
-        changed({ ...processes, objectives: objectives(), ...folders() }, setting, value),
+        changed(
+          { ...processes, objectives: objectives(), ...folders(), infrastructure: infrastructure() },
+          setting,
+          value,
+        ),
       );
       const given = value === undefined ? "nothing" : JSON.stringify(value);
       expect(message).to.match(/^stack primary: [^;]*$/, "names this setting only");
@@ -173,6 +193,13 @@ function folders() {
   return {
     configuration: [{ name: "app", path: "/etc/app", include: ["*.yaml"], exclude: ["*.bak"] }],
     userData: [{ name: "uploads", path: "/srv/uploads" }],
+  };
+}
+
+function infrastructure() {
+  return {
+    kubernetes: { namespaces: ["qdrant"], kinds: [{ apiVersion: "apps/v1", kind: "StatefulSet" }], selector: "a=b" },
+    stacks: ["prod"],
   };
 }
 
