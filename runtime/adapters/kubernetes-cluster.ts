@@ -8,7 +8,7 @@ import type { ApplyOutcome, Cluster, FieldConflict } from "../ports.ts";
 import { type KubernetesAnswer, KubernetesRequests } from "./kubernetes-request.ts";
 
 /** Whose the fields are that a restore applies. */
-export const fieldManager = "qdrant-dr";
+const fieldManager = "qdrant-dr";
 
 /** An object may have over a megabyte, and a page is held whole. */
 const pageSize = 100;
