@@ -103,8 +103,15 @@ export interface VectorDatabase {
   points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]>;
   sample(collection: string, count: number): Promise<StoredPoint[]>;
   nearest(collection: string, query: NearestQuery): Promise<{ id: PointId; score: number }[]>;
-  /** The shard's optimizations as its server remembers them; undefined when it cannot tell. */
-  optimizations(collection: string, shard: ShardPlacement): Promise<Optimizations | undefined>;
+  /**
+   * The shard's optimizations as its server remembers them; undefined when it cannot tell. Asked for after the call, or up
+   * to `ageMs` milliseconds before it.
+   */
+  optimizations(
+    collection: string,
+    shard: ShardPlacement,
+    options?: { readonly ageMs?: number },
+  ): Promise<Optimizations | undefined>;
   /**
    * Another string whenever the shard's server may have become one whose versions do not compare with earlier ones: it was
    * started again, or something was restored into it, by whomever. To be asked before and after what it shall hold for.

@@ -25,6 +25,7 @@ import type {
 } from "../ports.ts";
 import { activeReplicas, type ClusterView, clusterViewSchema, movementsIn, unrestIn } from "./qdrant-cluster.ts";
 import { historyIn } from "./qdrant-history.ts";
+import { SharedAnswer } from "./shared-answer.ts";
 
 /** A stream that brings nothing for so long is given up. */
 const captureIdleMs = 60_000;
@@ -78,6 +79,7 @@ interface Peer {
 
 export class Qdrant implements VectorDatabase {
   readonly #address: QdrantAddress;
+  readonly #telemetry = new Map<string, SharedAnswer<z.infer<typeof telemetrySchema>>>();
   readonly #peers: readonly [Peer, ...Peer[]];
   /** The one that answered last is asked first: a dead host costs its time-out once. */
   #preferred = 0;
@@ -201,10 +203,13 @@ export class Qdrant implements VectorDatabase {
     return points.map(({ id, score }) => ({ id, score }));
   }
 
-  async optimizations(collection: string, shard: ShardPlacement): Promise<Optimizations | undefined> {
-    const telemetry = telemetrySchema.parse(
-      await this.#getResult(shard.peerUrl, "/telemetry?details_level=10", requestTimeoutMs),
-    );
+  async optimizations(
+    collection: string,
+    shard: ShardPlacement,
+    { ageMs }: { readonly ageMs?: number } = {},
+  ): Promise<Optimizations | undefined> {
+    const shared = this.#telemetryOf(shard.peerUrl);
+    const telemetry = await (ageMs === undefined ? shared.fresh() : shared.recent(ageMs));
     const log = telemetry.collections.collections
       .find(({ id }) => id === collection)
       ?.shards?.find(({ id }) => id === shard.id)?.local?.optimizations.log;
@@ -308,6 +313,17 @@ export class Qdrant implements VectorDatabase {
         actions: [{ create_alias: { alias_name: alias, collection_name: collection } }],
       }),
     );
+  }
+
+  /** What one shard's answer takes is the same for all shards of the peer: with many collections, that is a lot. */
+  #telemetryOf(peerUrl: string): SharedAnswer<z.infer<typeof telemetrySchema>> {
+    const known = this.#telemetry.get(peerUrl);
+    if (known !== undefined) return known;
+    const ask = async () =>
+      telemetrySchema.parse(await this.#getResult(peerUrl, "/telemetry?details_level=10", requestTimeoutMs));
+    const shared = new SharedAnswer(ask);
+    this.#telemetry.set(peerUrl, shared);
+    return shared;
   }
 
   /** Asks the peers in turn until one answers; once more where a connection that was kept open had been closed. */

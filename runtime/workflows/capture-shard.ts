@@ -70,7 +70,7 @@ export interface ShardCaptureRequest {
 export async function captureShard(request: ShardCaptureRequest): Promise<ShardCapture> {
   let next = request;
   for (let attempt = 1; ; attempt += 1) {
-    const capture = await captureOnce(next, await waitForQuiet(next));
+    const capture = await captureOnce(next, await waitForQuiet(next, attempt === 1 ? recentMs : undefined));
     if (capture.isExact || attempt >= request.patience.attempts) return capture;
     // Unchanged since a capture that was not exact: only what is read anew can be.
     if (capture.isUnchanged) next = { ...request, isFull: true };
@@ -87,10 +87,14 @@ function wasQuiet(before: Optimizations | undefined, atFirstByte: Optimizations 
   return atFirstByte.begun.every((mark) => begun.has(mark));
 }
 
-async function waitForQuiet(request: ShardCaptureRequest): Promise<Optimizations | undefined> {
+/** What was quiet so long ago is looked at once: what began since is seen after the first byte. */
+const recentMs = 2_000;
+
+async function waitForQuiet(request: ShardCaptureRequest, ageMs?: number): Promise<Optimizations | undefined> {
+  const { collection, database, shard } = request;
   const deadline = request.clock.now().getTime() + request.patience.quietMs;
-  for (;;) {
-    const optimizations = await request.database.optimizations(request.collection, request.shard);
+  for (let age = ageMs; ; age = undefined) {
+    const optimizations = await database.optimizations(collection, shard, age === undefined ? {} : { ageMs: age });
     if (optimizations === undefined || optimizations.running === 0) return optimizations;
     if (request.clock.now().getTime() >= deadline) return optimizations;
     await sleep(100);

@@ -9,7 +9,7 @@ import { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant.ts";
 import { isExact, type RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
-import type { Optimizations, ShardPlacement, VectorDatabase } from "../../runtime/ports.ts";
+import type { Optimizations, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture-point.ts";
 import { captureShard } from "../../runtime/workflows/capture-shard.ts";
@@ -177,8 +177,8 @@ class WatchedQdrant extends Qdrant {
     return (this.#atEnd?.begun ?? []).filter((mark) => !atFirstByte.has(mark)).length;
   }
 
-  override async optimizations(name: string, shard: ShardPlacement): Promise<Optimizations | undefined> {
-    const answer = await super.optimizations(name, shard);
+  override async optimizations(...request: Parameters<Qdrant["optimizations"]>): Promise<Optimizations | undefined> {
+    const answer = await super.optimizations(...request);
     this.#answers.push(answer);
     return answer;
   }
