@@ -203,15 +203,8 @@ export interface FolderSource {
   open(path: string): Promise<OpenFile | undefined>;
 }
 
-/** What is written of an entry once its content stands. */
-export interface EntryAttributes {
-  readonly path: string;
-  readonly type: "file" | "directory" | "symlink";
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly modifiedAt: Date;
-}
+/** What is set of an entry once its content stands. */
+export type EntryAttributes = Pick<FoundEntry, "path" | "type" | "mode" | "uid" | "gid" | "modifiedAt">;
 
 /** A folder that is made beside its place, so that nothing half-made ever stands there. */
 export interface FolderDraft {
@@ -225,18 +218,26 @@ export interface FolderDraft {
   ): Promise<void>;
   /** The file as it stands on disk. */
   read(path: string): AsyncIterable<Uint8Array>;
-  /** Of the last entry first. Answers the paths whose owner could not be set: others' files need root. */
-  setAttributes(entries: readonly EntryAttributes[]): Promise<string[]>;
-  /** Moves the draft to its place. What stands there is kept as `keepAs`, or, without that, refused. */
-  place(keepAs?: string): Promise<{ readonly keptAs?: string }>;
+  /**
+   * Sets the attributes and moves the draft to its place. What stands there is kept as `keepAs`, or another free name;
+   * without that it is refused with TARGET_NOT_EMPTY.
+   */
+  place(entries: readonly EntryAttributes[], keepAs?: string): Promise<PlacedFolder>;
   discard(): Promise<void>;
+}
+
+export interface PlacedFolder {
+  /** Where what stood there is now. */
+  readonly keptAs?: string;
+  /** Entries whose owner could not be set: that needs root. */
+  readonly notOwned: readonly string[];
 }
 
 /** Folders of this machine to write. */
 export interface FolderTarget {
-  /** Throws TARGET_NOT_EMPTY when something stands at `path` that may not be moved away. */
-  look(path: string): Promise<"missing" | "empty" | "occupied">;
-  /** A draft for this place. What earlier drafts left that were cut off is removed. */
+  /** What stands at the path; of a volume, what is in it cannot be kept under another name. */
+  look(path: string): Promise<{ readonly state: "missing" | "empty" | "occupied"; readonly isVolume: boolean }>;
+  /** A draft for this place. What earlier drafts for it left that were cut off is removed. */
   draft(path: string): Promise<FolderDraft>;
 }
 

@@ -9,11 +9,9 @@ import { hasErrno } from "../errno.ts";
 import { DrError } from "../errors.ts";
 import type { FolderSource, FoundEntry, OpenFile } from "../ports.ts";
 import { companionSuffixes, copyDatabase, type DatabaseHeader, readDatabaseHeader, tickMs } from "./sqlite-copy.ts";
+import { draftInVolume, lostAndFound, moving } from "./volume-names.ts";
 
 const readSize = 1024 * 1024;
-
-/** Made by the file system itself, in the topmost folder of a volume. */
-const lostAndFound = "lost+found";
 
 type Stats = BigIntStats;
 
@@ -92,7 +90,8 @@ export class LocalFolder implements FolderSource {
     }
     for (const name of names) {
       const path = pathOf(folder, name);
-      if (this.#selector.isExcluded(path) || path === lostAndFound) continue;
+      if (path === moving) throw unreadable(this.path, "a restore into it was cut off; run it again");
+      if (this.#selector.isExcluded(path) || path === lostAndFound || path.startsWith(draftInVolume)) continue;
       const database = databaseOf(name);
       if (database !== undefined && databases.get(database) !== undefined && this.#isWanted(pathOf(folder, database))) {
         continue;
@@ -289,7 +288,7 @@ function textOf(bytes: Buffer, place: string): string {
 
 function unreadable(path: string, why: string): DrError {
   return new DrError("CAPTURE_INCOMPLETE", `${path} cannot be captured: ${why}; nothing was committed`, {
-    hint: "correct the folder's path in the stack's settings, or bring the folder back",
+    hint: "bring the folder back, or correct its path in the stack's settings",
   });
 }
 

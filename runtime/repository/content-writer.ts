@@ -68,7 +68,7 @@ export class ContentWriter {
   readonly #knownLists: ChunkLists;
   readonly #chunkPacks: PackWriter;
   readonly #listPacks: PackWriter;
-  readonly #files: OpenFile[] = [];
+  readonly #files = new Map<string, OpenFile>();
   #settled: Stretch[] = [];
   #readBytes = 0;
 
@@ -87,12 +87,15 @@ export class ContentWriter {
     this.#listPacks = new PackWriter(repository.stores.repository, key);
   }
 
-  /** Answers whether the content differs from that of the known file of this path; true when there is none. */
+  /**
+   * Answers whether the content differs from that of the known file of this path; true when there is none. A file that is
+   * added again takes the place of the first.
+   */
   async addFile(path: string, size: number, contents: Contents): Promise<boolean> {
     const before = this.#known.get(path);
     const hasChanged = before?.size !== size;
     const file: OpenFile = { path, size, before, lists: [], packs: new Set(), hasChanged };
-    this.#files.push(file);
+    this.#take(file);
     const chunks = Math.ceil(size / chunkSize);
     let stretch: Stretch | undefined;
     let next = 0;
@@ -124,7 +127,7 @@ export class ContentWriter {
     if (before === undefined) return false;
     const packs = before.packs.map((position) => this.#knownPacks[position]?.id ?? "");
     const { lists, size } = before;
-    this.#files.push({ path, size, before, lists, packs: new Set(packs), hasChanged: false });
+    this.#take({ path, size, before, lists, packs: new Set(packs), hasChanged: false });
     return true;
   }
 
@@ -138,10 +141,10 @@ export class ContentWriter {
     );
     const packsOf = (file: OpenFile) =>
       new Set([...file.packs, ...file.lists.flatMap((list) => (list === null ? [] : [list.pack]))]);
-    const used = [...new Set(this.#files.flatMap((file) => [...packsOf(file)]))].sort();
+    const used = [...new Set([...this.#files.values()].flatMap((file) => [...packsOf(file)]))].sort();
     const positions = new Map(used.map((id, position) => [id, position]));
     return {
-      files: this.#files.map((file) => ({
+      files: [...this.#files.values()].map((file) => ({
         path: file.path,
         size: file.size,
         lists: file.lists,
@@ -151,6 +154,11 @@ export class ContentWriter {
       readBytes: this.#readBytes,
       storedBytes: stored.reduce((sum, { size }) => sum + size, 0),
     };
+  }
+
+  #take(file: OpenFile): void {
+    this.#files.delete(file.path);
+    this.#files.set(file.path, file);
   }
 
   async #openStretch(file: OpenFile): Promise<Stretch> {
@@ -220,7 +228,8 @@ export class ContentWriter {
       return;
     }
     const sealed = seal(this.#key, name, plain);
-    const piece = { name, key: this.#key.id, pack: "", offset: 0, length: sealed.length };
+    // In the order in which a tree is read back: a tree is named by its text.
+    const piece = { name, pack: "", offset: 0, length: sealed.length, key: this.#key.id };
     file.lists[position] = piece;
     await this.#listPacks.add(name, sealed, (pack, offset) => Object.assign(piece, { pack, offset }));
   }

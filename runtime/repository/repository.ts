@@ -94,13 +94,23 @@ export class OpenRepository {
     return parseRecord(schema, place, await this.#unseal(this.#recordName(place), bytes));
   }
 
-  /** Stores a tree under the keyed name of its content; the same content is stored once. */
+  /**
+   * Stores a tree under the keyed name of its content; the same content is stored once, and costs nothing when it is that
+   * of `before`.
+   */
   async createTree<Tree extends { readonly packs: readonly Pack[] }>(
     key: DataKey,
     tree: Tree,
+    before?: { readonly id: string; readonly size: number },
   ): Promise<{ id: string; size: number }> {
     const plain = Buffer.from(JSON.stringify(tree));
+    if (plain.length > largestTree) {
+      throw new DrError("NOT_SUPPORTED", `a folder or shard has too many files for one tree (${plain.length} bytes)`, {
+        hint: "capture a folder in several parts, each with a name of its own",
+      });
+    }
     const id = nameOf(key, plain);
+    if (id === before?.id) return { ...before };
     const bytes = Buffer.concat([Buffer.from(key.id), seal(key, treeName(id), plain)]);
     const answer = await this.stores.repository.create(storeLayout.tree(id), bytes);
     if (answer === "created") return { id, size: bytes.length };

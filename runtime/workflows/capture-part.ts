@@ -1,6 +1,7 @@
 /** What one worker of a capture reads and stores: its share of the shards and folders of a plan. */
 import { atOnce } from "../domain/at-once.ts";
 import { type CapturePart, type CapturePlan, shareOf } from "../domain/capture-plan.ts";
+import type { Inventory } from "../domain/catalog.ts";
 import { chooseReplicas } from "../domain/choose-replicas.ts";
 import type { DataKey } from "../domain/key.ts";
 import type { CapturedFolder, CapturedShard, RecoveryPoint } from "../domain/recovery-point.ts";
@@ -37,6 +38,8 @@ export interface FolderContext {
   readonly epoch: { readonly active: string; readonly epoch: number };
   /** The folder as it was captured last. */
   readonly before: CapturedFolder | undefined;
+  /** What is in the repository. */
+  readonly inventory: Inventory;
   /** Read everything, whatever looks unchanged. */
   readonly isFull: boolean;
   readonly allowEmpty: boolean;
@@ -187,6 +190,7 @@ function folderContext(request: CaptureRequest, context: PartContext, source: Fo
     repository: request.repository,
     epoch: { active: plan.region, epoch: plan.epoch },
     before,
+    inventory: base.inventory,
     isFull: plan.type === "full",
     allowEmpty: request.allowEmpty ?? false,
     unclaimed,

@@ -133,7 +133,7 @@ async function planCollection(
     const shards = new Map(replicas.map(({ id, key }) => [id, { id, ...(key === undefined ? {} : { key }) }]));
     // What no target could be given again is not called a recovery point.
     if (replicas.some(({ key }) => key !== undefined)) planShardKeys(name, [...shards.values()]);
-    const key = await keyFor(repository, epoch, name, baseCollection);
+    const key = await keyFor(repository, epoch, { collection: name }, baseCollection);
     const inherited = type === "full" || baseCollection === undefined ? undefined : inheritedFacts(baseCollection);
     return {
       name,
@@ -183,15 +183,15 @@ export async function stillReplicas(
  */
 export async function keyFor(
   repository: OpenRepository,
-  { active, epoch }: EpochRecord,
-  collection: string,
-  base: CapturedCollection | undefined,
+  { active, epoch }: Pick<EpochRecord, "active" | "epoch">,
+  purpose: Exclude<DataKey["purpose"], "repository">,
+  base: { readonly key: string } | undefined,
 ): Promise<DataKey> {
   if (base !== undefined) return repository.keys.key(base.key);
   const { naming } = await repository.keys.key(repository.description.key);
-  const purpose = JSON.stringify(["key of collection", active, epoch, collection]);
-  const id = createHmac("sha256", naming).update(purpose).digest("hex").slice(0, 32);
-  return repository.keys.obtain(id, { collection });
+  const name = JSON.stringify(["key", active, epoch, purpose]);
+  const id = createHmac("sha256", naming).update(name).digest("hex").slice(0, 32);
+  return repository.keys.obtain(id, purpose);
 }
 
 /** What is half-restored, or restored and not yet compared, must not become the newest point. */

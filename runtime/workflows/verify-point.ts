@@ -1,6 +1,8 @@
 /** Proves that a recovery point can be read from this region's own bucket: every chunk fetched, opened and compared with its name. */
+import { filesOf, folderTreeSchema } from "../domain/folder-tree.ts";
 import type { Attestation, RecoveryPoint } from "../domain/recovery-point.ts";
 import { shardTreeSchema } from "../domain/shard-tree.ts";
+import type { StoredContent } from "../domain/stored-content.ts";
 import { hasCode } from "../errors.ts";
 import type { Clock, Progress } from "../ports.ts";
 import { attest } from "../repository/attest.ts";
@@ -39,17 +41,19 @@ export async function verifyPoint(
 async function readWhole(repository: OpenRepository, point: RecoveryPoint, progress: Progress) {
   let files = 0;
   let bytes = 0;
+  const read = async (contents: readonly StoredContent[]) => {
+    for await (const { content } of readFiles(repository, contents)) {
+      files += 1;
+      for await (const chunk of content) bytes += chunk.length;
+    }
+  };
   for (const { name, shards } of point.collections) {
     progress({ step: "verify", detail: name });
-    for (const { tree } of shards) {
-      for await (const { content } of readFiles(
-        repository,
-        (await repository.readTree(tree.id, shardTreeSchema)).files,
-      )) {
-        files += 1;
-        for await (const chunk of content) bytes += chunk.length;
-      }
-    }
+    for (const { tree } of shards) await read((await repository.readTree(tree.id, shardTreeSchema)).files);
+  }
+  for (const { kind, name, tree } of point.folders) {
+    progress({ step: "verify", detail: `${kind} ${name}` });
+    await read(filesOf(await repository.readTree(tree.id, folderTreeSchema)));
   }
   return { bytes, files };
 }
