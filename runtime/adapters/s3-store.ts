@@ -1,6 +1,8 @@
 /** An `ObjectStore` in an S3 bucket: AWS, or any server that honours conditional writes. */
+import { crc32 } from "node:zlib";
 import {
   GetObjectCommand,
+  HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
@@ -13,26 +15,42 @@ import { objectNotFound, wholeRange } from "./memory-store.ts";
 
 type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 
+/** As often as the client library tries by itself. */
+const attempts = 3;
+
+interface StoreLimits {
+  /** A connection that brings and takes nothing for so long is given up. */
+  readonly idleMs?: number;
+}
+
 export class S3Store implements ObjectStore {
   readonly #client: S3Client;
   readonly #address: S3Address;
 
-  constructor(address: S3Address) {
+  constructor(address: S3Address, limits: StoreLimits = {}) {
     this.#address = address;
-    this.#client = new S3Client(s3ClientSettings(address));
+    this.#client = new S3Client(s3ClientSettings(address, limits));
   }
 
   async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
     const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
+    // The checksum that `create` left is of the whole object.
+    const whole = range === undefined ? ({ ChecksumMode: "ENABLED" } as const) : {};
+    const command = { Bucket: this.#address.bucket, Key: key, Range, ...whole };
     return this.#translate(key, async () => {
-      const answer = await this.#client.send(new GetObjectCommand({ Bucket: this.#address.bucket, Key: key, Range }));
-      const bytes = Buffer.from((await answer.Body?.transformToByteArray()) ?? []);
-      if (bytes.length !== answer.ContentLength) {
-        throw new DrError("STORE_REFUSED", `${key}: ${bytes.length} of ${answer.ContentLength} bytes came`, {
-          hint: "the connection broke off; run it again",
-        });
+      for (let attempt = 1; ; attempt += 1) {
+        const answer = await this.#client.send(new GetObjectCommand(command));
+        try {
+          const bytes = Buffer.from((await answer.Body?.transformToByteArray()) ?? []);
+          if (bytes.length !== answer.ContentLength)
+            throw new Error(`${bytes.length} of ${answer.ContentLength} bytes`);
+          return range === undefined ? bytes : wholeRange(key, bytes, range);
+        } catch (cause) {
+          // The client tries again what fails before the body only.
+          if (cause instanceof DrError) throw cause;
+          if (attempt >= attempts) throw brokenOff(key, cause);
+        }
       }
-      return range === undefined ? bytes : wholeRange(key, bytes, range);
     });
   }
 
@@ -43,6 +61,10 @@ export class S3Store implements ObjectStore {
           new ListObjectsV2Command({ Bucket: this.#address.bucket, Prefix: prefix, ContinuationToken: token }),
         ),
       );
+      // Any answer without entries would be an empty listing: this one has to say that it is one.
+      if (page.IsTruncated === undefined || (page.Prefix ?? "") !== prefix) {
+        throw new DrError("STORE_REFUSED", `the answer is no listing of ${prefix}`, { hint: "run it again" });
+      }
       for (const { Key, Size } of page.Contents ?? []) {
         if (Key === undefined || Size === undefined) {
           throw new DrError("STORE_REFUSED", `the listing of ${prefix} has an entry without key or size`);
@@ -58,16 +80,51 @@ export class S3Store implements ObjectStore {
 
   async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
     return this.#translate(key, async () => {
+      const answer = await this.#put(key, bytes);
+      await this.#confirm(key, answer, bytes.length);
+      return answer;
+    });
+  }
+
+  async #put(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+    const command = {
+      Bucket: this.#address.bucket,
+      Key: key,
+      Body: bytes,
+      IfNoneMatch: "*",
+      // Not every server compares the body with the signature; this they do.
+      ChecksumCRC32: checksum(bytes),
+    };
+    for (let attempt = 1; ; attempt += 1) {
       try {
-        await this.#client.send(
-          new PutObjectCommand({ Bucket: this.#address.bucket, Key: key, Body: bytes, IfNoneMatch: "*" }),
-        );
+        await this.#client.send(new PutObjectCommand(command));
         return "created";
       } catch (error) {
-        if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 412) return "exists";
-        throw error;
+        const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+        if (status === 412) return "exists";
+        // Two creators met; S3 asks both to try again.
+        if (status !== 409 || attempt >= attempts) throw error;
       }
-    });
+    }
+  }
+
+  /** Servers, and what stands before them, have been seen to acknowledge what they did not keep. */
+  async #confirm(key: string, answer: "created" | "exists", size: number): Promise<void> {
+    const found = await this.#client
+      .send(new HeadObjectCommand({ Bucket: this.#address.bucket, Key: key }))
+      .catch((error: unknown) => {
+        if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return undefined;
+        throw error;
+      });
+    if (found !== undefined && (answer === "exists" || found.ContentLength === size)) return;
+    const what = found === undefined ? "it is not there" : `it has ${found.ContentLength} of ${size} bytes`;
+    throw new DrError(
+      "STORE_REFUSED",
+      `the store said that ${key} ${answer === "exists" ? "exists" : "is stored"}, and ${what}`,
+      {
+        hint: "run it again; if it stays, look at what stands between here and the store",
+      },
+    );
   }
 
   async #translate<T>(key: string, call: () => Promise<T>): Promise<T> {
@@ -79,15 +136,29 @@ export class S3Store implements ObjectStore {
   }
 }
 
-export function s3ClientSettings(address: S3Address) {
+function brokenOff(key: string, cause: unknown): DrError {
+  return new DrError("STORE_REFUSED", `${key} did not come whole ${attempts} times (${(cause as Error).message})`, {
+    hint: "the connection breaks off or changes what it carries; run it again",
+    cause,
+  });
+}
+
+/** CRC-32 as S3 writes it. */
+function checksum(bytes: Uint8Array): string {
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32BE(crc32(bytes));
+  return sum.toString("base64");
+}
+
+export function s3ClientSettings(address: S3Address, { idleMs = 30_000 }: StoreLimits = {}) {
   return {
     region: address.region,
     ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint, forcePathStyle: true }),
     ...(address.credentials === undefined ? {} : { credentials: address.credentials }),
     // A store that accepts and then is silent must not hold up a failover for ever.
-    requestHandler: { connectionTimeout: 5_000, requestTimeout: 60_000, throwOnRequestTimeout: true },
-    // Servers other than AWS may refuse the trailing checksums that the SDK adds by default (aws-sdk-js-v3#6810);
-    // what is stored is authenticated anyway.
+    // Silence counts, not the time of the whole: a pack may take minutes on a slow line.
+    requestHandler: { connectionTimeout: 5_000, socketTimeout: idleMs },
+    // Servers other than AWS may refuse the trailing checksums that the SDK adds by default (aws-sdk-js-v3#6810).
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
   } as const;
