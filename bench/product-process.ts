@@ -32,7 +32,7 @@ export interface ProcessResult {
 const clock = { now: () => new Date() };
 const progress = () => undefined;
 const order = (await json(process.stdin)) as Order;
-const requests = countRequests(order.region);
+const requests = countRequests(order.action === "restore" ? order.target : order.region.qdrant);
 const access = new RegionAccess(order.region);
 const begun = performance.now();
 const since = () => (performance.now() - begun) / 1000;
@@ -84,9 +84,9 @@ async function greenSeconds(target: Qdrant): Promise<number> {
 }
 
 /** Every HTTP request of this process, by whom it is sent to; the two clients have a channel each. */
-function countRequests({ qdrant }: Region): { qdrant: number; store: number } {
+function countRequests(database: QdrantAddress): { qdrant: number; store: number } {
   const counts = { qdrant: 0, store: 0 };
-  const peers = new Set(qdrant.peers.map((url) => new URL(url).host));
+  const peers = new Set(database.peers.map((url) => new URL(url).host));
   const count = (host: string | undefined) => {
     counts[peers.has(host ?? "") ? "qdrant" : "store"] += 1;
   };

@@ -115,7 +115,9 @@ describe("setup: where a part comes from", () => {
   it("refuses a part that it does not know as wrong usage", async () => {
     const error = await bench.refusal("quadrant" as "qdrant");
     expect(error).to.include({ code: "UNKNOWN_PART", exitCode: 2 });
-    expect(error.hint).to.equal("the parts are node, packages, pulumi, qdrant, seaweedfs, etcd, kube-apiserver, restic");
+    expect(error.hint).to.equal(
+      "the parts are node, packages, pulumi, qdrant, seaweedfs, etcd, kube-apiserver, restic",
+    );
   });
 
   it("does not take a file for a program that may not be run", async () => {
