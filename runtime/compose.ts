@@ -5,9 +5,10 @@ import { RegionAccess } from "./adapters/access.ts";
 import { EmbeddedEstate } from "./adapters/embedded-estate.ts";
 import { readyParts } from "./adapters/parts.ts";
 import { PulumiStacks } from "./adapters/pulumi-stacks.ts";
+import { Qdrant } from "./adapters/qdrant.ts";
 import { regionSchema } from "./domain/region.ts";
 import { DrError } from "./errors.ts";
-import type { Clock, Progress } from "./ports.ts";
+import type { Clock, Progress, VectorDatabase } from "./ports.ts";
 
 export const projectFolder = fileURLToPath(new URL("..", import.meta.url));
 
@@ -29,6 +30,8 @@ export interface Deps {
   onInterrupt(clean: () => Promise<void>): () => void;
   stacks(options: RegionOptions): Promise<PulumiStacks>;
   access(stack: string, options: RegionOptions): Promise<RegionAccess>;
+  /** A Qdrant that is in no stack. */
+  database(peers: readonly string[], apiKey: string): VectorDatabase;
 }
 
 export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt">): Promise<Deps> {
@@ -49,6 +52,7 @@ export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt
     ...surroundings,
     toolVersion: version,
     stacks,
+    database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
     async access(stack, options) {
       const region =
         options.outputs === undefined

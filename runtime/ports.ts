@@ -86,6 +86,8 @@ export interface Optimizations {
 export interface VectorDatabase {
   /** The newest of its peers. */
   version(): Promise<string>;
+  /** Marks of the running processes of those peers that answer: the same Qdrant has the same, by whatever URL. */
+  processes(): Promise<string[]>;
   /** Whether it runs in cluster mode, without which there are no custom shard keys. */
   isClustered(): Promise<boolean>;
   collections(): Promise<string[]>;
@@ -133,6 +135,7 @@ export interface VectorDatabase {
   /** A state that is not Active while there is one; then "green", "yellow" (optimizing), "grey" (waiting) or "red". */
   health(collection: string): Promise<string>;
   deleteCollection(collection: string): Promise<void>;
+  /** In one step, wherever the alias led before. */
   createAlias(alias: Alias): Promise<void>;
 }
 

@@ -108,6 +108,13 @@ export class Qdrant implements VectorDatabase {
     return newestVersion(versions.answers);
   }
 
+  async processes(): Promise<string[]> {
+    const { answers } = await this.#askEvery(async ({ url }) => {
+      return z.object({ id: z.string() }).parse(await this.#getResult(url, "/telemetry?details_level=0")).id;
+    });
+    return [...new Set(answers)];
+  }
+
   async isClustered(): Promise<boolean> {
     const cluster = await this.#ask(({ url }) => this.#getResult(url, "/cluster"));
     return z.object({ status: z.string() }).parse(cluster).status === "enabled";

@@ -3,8 +3,25 @@ import type { RecoveryPoint } from "../domain/recovery-point.ts";
 import { DrError } from "../errors.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
-/** The point with this id, or the newest complete one for `latest`; refused unless it can be restored from here. */
+const looksLikeTime = /^\d{4}-/;
+const timeWithZone = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
+
+/** When `wanted` is a time: that time. Without a zone it would mean another time elsewhere. */
+function parsePointTime(wanted: string): Date | undefined {
+  if (!looksLikeTime.test(wanted)) return undefined;
+  const time = new Date(wanted);
+  if (timeWithZone.test(wanted) && !Number.isNaN(time.getTime())) return time;
+  throw new DrError("USAGE", `${wanted} is not a time with its zone`, {
+    hint: "write it like 2026-05-31T14:30:00Z or 2026-05-31T16:30:00+02:00",
+  });
+}
+
+/**
+ * The point with this id, the newest complete one for `latest`, or for a time the newest complete one that stands for that
+ * time or an earlier one; refused unless it can be restored from here.
+ */
 export async function findPoint(repository: OpenRepository, wanted: string): Promise<RecoveryPoint> {
+  const until = parsePointTime(wanted);
   const { entries } = await repository.catalog();
   if (wanted === "latest") {
     const latest = resolveLatestRestorable(entries);
@@ -12,6 +29,17 @@ export async function findPoint(repository: OpenRepository, wanted: string): Pro
     throw new DrError("POINT_NOT_FOUND", "no complete recovery point is in this bucket", {
       hint: "`qdrant-dr points` shows what is there, and what each point lacks",
     });
+  }
+  if (until !== undefined) {
+    const then = resolveLatestRestorable(entries, { until });
+    if (then !== undefined) return then.point;
+    throw new DrError(
+      "POINT_NOT_FOUND",
+      `no complete recovery point of ${until.toISOString()} or before is in this bucket`,
+      {
+        hint: "`qdrant-dr points` shows what is there, and what each point lacks",
+      },
+    );
   }
   const entry = entries.find(({ id }) => id === wanted);
   if (entry === undefined) {

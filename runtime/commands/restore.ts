@@ -1,67 +1,139 @@
 import type { RegionOptions } from "../compose.ts";
-import { formatCount, formatSeconds } from "../domain/format.ts";
-import { planRestore, restorePoint, verifyRestored } from "../workflows/restore-point.ts";
-import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
+import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
+import type { RecoveryPoint } from "../domain/recovery-point.ts";
+import { restoreRates } from "../domain/restore-estimate.ts";
+import { estimateRestore, type RestoreEstimate } from "../workflows/estimate-restore.ts";
+import { planRestore, type RestorePlan, restorePoint } from "../workflows/restore-point.ts";
+import { type Answer, type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
 import { findPoint } from "./find-point.ts";
+import { openTarget, type TargetOptions } from "./restore-target.ts";
 
-interface Options extends RegionOptions {
+interface Options extends RegionOptions, TargetOptions {
   readonly stack: string;
   readonly point: string;
   readonly collections?: string;
+  readonly as?: string;
+  readonly swapAlias?: string;
   readonly discardUnfinished?: boolean;
   readonly dryRun?: boolean;
 }
 
+const help = `
+A restore never replaces a collection that exists: it may be the only copy.
+  A deleted collection          restore --stack prod --collections notes
+  A corrupted one               restore --stack prod --collections notes --as notes_2 --swap-alias current-notes
+    (clients that use the alias are on the restored one from the moment it is compared; without an alias, delete the
+    collection yourself, then restore it)
+  As it was in the past         restore --stack prod --point 2026-05-31T14:30:00Z --collections notes --as notes_may
+  Into another Qdrant           QDRANT_API_KEY=… restore --stack prod --to http://10.0.0.5:6333,http://10.0.0.6:6333
+Number of nodes and placement of shards may differ. Keep clients away from what is being restored: what they write before
+its shards have come is gone.`;
+
 export const restore: CommandDefinition<Options> = {
   name: "restore",
-  summary: "restore a recovery point from a region's bucket into its Qdrant, which must not hold the collections",
+  summary: "restore a recovery point from a region's bucket into a Qdrant, which must not hold the collections",
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack whose bucket is read and whose Qdrant is filled")
-      .option("--point <id>", "a recovery point, or latest", "latest")
+      .requiredOption("--stack <name>", "stack whose bucket is read, and whose Qdrant is filled unless --to is given")
+      .option("--point <id>", "a recovery point, latest, or a time: the newest point of that time or before", "latest")
+      .option("--to <urls>", "another Qdrant: the URLs of its peers, separated by commas; its key is in QDRANT_API_KEY")
+      .option("--api-key-file <file>", "read the key of that Qdrant from this file")
       .option("--collections <names>", "only these, separated by commas")
+      .option("--as <name>", "restore the one collection under this name, beside a live one")
+      .option("--swap-alias <alias>", "then, when it is compared, let this alias lead to it")
       .option("--discard-unfinished", "throw away what an earlier restore that was cut off left half-made")
       .option("--dry-run", "say what would be done, and change nothing")
       .addHelpText(
         "after",
-        exitCodesHelp(
-          [2, "wrong option, or versions that do not fit"],
-          [5, "a server does not answer, or refuses access"],
-          [10, "no such point, or it is not complete"],
-          [11, "the target holds such a collection; nothing was changed"],
-          [12, "what was restored is not what was captured"],
-        ),
+        help +
+          "\n" +
+          exitCodesHelp(
+            [2, "wrong option, or versions that do not fit"],
+            [5, "a server does not answer, or refuses access"],
+            [10, "no such point, or it is not complete"],
+            [11, "the target holds such a collection; nothing was changed"],
+            [12, "what was restored is not what was captured"],
+          ),
       ),
   async run(deps, options) {
     const access = await deps.access(options.stack, options);
     const repository = await access.repository();
     const point = await findPoint(repository, options.point);
-    const only = options.collections?.split(",").map((name) => name.trim());
+    const { target, targetName } = await openTarget(deps, access, options);
     const request = {
       ...deps,
       repository,
       point,
-      target: access.database,
-      ...(only === undefined ? {} : { only }),
+      target,
+      ...(targetName === undefined ? {} : { targetName }),
+      ...(options.collections === undefined ? {} : { only: namesIn(options.collections) }),
+      ...(options.as === undefined ? {} : { as: options.as }),
+      ...(options.swapAlias === undefined ? {} : { swapAlias: options.swapAlias }),
       discardUnfinished: options.discardUnfinished ?? false,
     };
-    if (options.dryRun) {
-      const plan = await planRestore(request);
-      const names = plan.collections.map(({ name }) => name);
-      const discarded =
-        plan.discard.length === 0
-          ? ""
-          : `\n  first removed, half-made by an earlier restore: ${plan.discard.join(", ")}`;
-      const text = `Would restore ${names.join(", ")} as of ${point.time} from ${point.id}${discarded}`;
-      return { json: { point: point.id, time: point.time, collections: names, discard: plan.discard }, text };
-    }
+    const plan = await planRestore(request);
+    const where = targetName ?? options.stack;
+    const planned = describePlan(point, where, plan, await estimateRestore(repository, plan));
+    if (options.dryRun) return planned;
+    deps.progress({ step: "plan", detail: planned.text });
     const report = await restorePoint(request);
-    const proof = await verifyRestored(request);
     const text = [
-      `${report.point} of ${report.time} restored into ${options.stack} in ${formatSeconds(report.seconds)}`,
+      `${report.point} of ${report.time} restored into ${where} in ${formatSeconds(report.seconds)}`,
       `  ${formatCount(report.points)} points in ${formatCount(report.collections)} collections`,
-      `  counts, ${formatCount(proof.samples)} sampled points and ${formatCount(proof.canaries)} canary queries are as captured`,
+      `  counts, ${formatCount(report.samples)} sampled points and ${formatCount(report.canaries)} canary queries are as captured`,
+      ...(report.swapped === undefined ? [] : [`  ${swapInWords(report.swapped, "leads", "led")}`]),
     ].join("\n");
-    return { json: { ...report, ...proof, verified: true }, text };
+    return { json: { ...report, verified: true, plan: planned.json }, text };
   },
 };
+
+function namesIn(list: string): string[] {
+  return list.split(",").map((name) => name.trim());
+}
+
+function describePlan(point: RecoveryPoint, where: string, plan: RestorePlan, estimate: RestoreEstimate): Answer {
+  const { aliases, discard, swap } = plan;
+  const { bytes, collections, predictedSeconds } = estimate;
+  const rows = collections.map(({ captured, ...collection }) => [
+    captured === collection.name ? captured : `${captured} as ${collection.name}`,
+    `${formatCount(collection.points)} points`,
+    `${formatCount(collection.shards)} shards`,
+    formatBytes(collection.bytes),
+    collection.isExact ? "" : "not known to be exact",
+  ]);
+  const text = [
+    `${point.id} of ${point.time} into ${where}:`,
+    ...aligned(rows),
+    ...(discard.length === 0 ? [] : [`first removed, half-made by an earlier restore: ${discard.join(", ")}`]),
+    ...(aliases.length === 0 ? [] : [`aliases: ${aliases.map(({ alias }) => alias).join(", ")}`]),
+    ...(swap === undefined ? [] : [swapInWords(swap, "will lead", "leads")]),
+    `about ${formatSeconds(predictedSeconds)}: ${formatBytes(bytes)} at ${formatBytes(restoreRates.bytesPerSecond)}/s, and ${formatSeconds(restoreRates.secondsPerCollection)} a collection, ${formatSeconds(restoreRates.secondsPerShard)} a shard`,
+  ].join("\n  ");
+  const json = {
+    point: point.id,
+    time: point.time,
+    target: where,
+    collections,
+    discard,
+    aliases,
+    ...(swap === undefined ? {} : { swap }),
+    bytes,
+    predictedSeconds,
+    rates: restoreRates,
+  };
+  return { json, text };
+}
+
+function swapInWords({ alias, from, to }: NonNullable<RestorePlan["swap"]>, now: string, before: string): string {
+  return `the alias ${alias} ${now} to ${to}; ${from === undefined ? "it did not exist" : `it ${before} to ${from}`}`;
+}
+
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows.reduce<number[]>((most, row) => row.map((cell, n) => Math.max(most[n] ?? 0, cell.length)), []);
+  return rows.map((row) =>
+    row
+      .map((cell, n) => cell.padEnd(widths[n] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}

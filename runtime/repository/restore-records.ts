@@ -1,6 +1,6 @@
 /**
- * Every restore into a region leaves a record in its control store before it changes anything, and another when it is
- * done. The records break lineages (a restore makes Qdrant's version counters another server's), and tell which
+ * Every restore of a region's points leaves a record in its control store before it changes anything, and another when it
+ * is done. Those into the region's own Qdrant are meant below, unless another target is named. The records break lineages (a restore makes Qdrant's version counters another server's), and tell which
  * collections are half-made.
  */
 import { z } from "zod";
@@ -11,7 +11,10 @@ import { parseRecord } from "./parse-record.ts";
 const restoreRecordSchema = z.object({
   id: z.string(),
   point: z.string(),
+  /** By their names on the target. */
   collections: z.array(z.string()),
+  /** Where it went when that is not the region's own Qdrant. */
+  target: z.string().optional(),
   /** The failover that it was a step of. */
   epoch: z.number().int().positive().optional(),
   at: z.iso.datetime(),
@@ -29,13 +32,19 @@ export async function recordRestoreEnd(control: ObjectStore, record: RestoreReco
 
 /** Id of the newest restore into this region that was begun. */
 export async function newestRestore(control: ObjectStoreReader): Promise<string | undefined> {
-  const { begun } = await readRecords(control);
+  const { begun } = await readRecords(control, undefined);
   return begun.sort((a, b) => Date.parse(b.at) - Date.parse(a.at))[0]?.id;
 }
 
-/** Collections whose newest restore was begun and not finished; with an epoch, only by the failover of that epoch. */
-export async function unfinishedCollections(control: ObjectStoreReader, epoch?: number): Promise<Set<string>> {
-  const { begun, done } = await readRecords(control);
+/**
+ * Collections of the region's Qdrant, or of another target, whose newest restore was begun and not finished; with an epoch,
+ * only by the failover of that epoch.
+ */
+export async function unfinishedCollections(
+  control: ObjectStoreReader,
+  { epoch, target }: { readonly epoch?: number | undefined; readonly target?: string | undefined } = {},
+): Promise<Set<string>> {
+  const { begun, done } = await readRecords(control, target);
   const newest = new Map<string, RestoreRecord>();
   for (const record of begun.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))) {
     for (const collection of record.collections) newest.set(collection, record);
@@ -44,23 +53,28 @@ export async function unfinishedCollections(control: ObjectStoreReader, epoch?: 
   return new Set([...newest].filter(([, record]) => isMeant(record)).map(([collection]) => collection));
 }
 
-/** Restores that began after `since` and have not ended. */
+/** Restores into this region that began after `since` and have not ended. */
 export async function restoresUnderWay(control: ObjectStoreReader, since: Date): Promise<string[]> {
-  const { begun, done } = await readRecords(control);
+  const { begun, done } = await readRecords(control, undefined);
   return begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime()).map(({ id }) => id);
 }
 
 /** Whether the failover of this epoch has restored its point whole already. */
 export async function isRestoredBy(control: ObjectStoreReader, epoch: number): Promise<boolean> {
-  const { begun, done } = await readRecords(control);
+  const { begun, done } = await readRecords(control, undefined);
   return begun.some((record) => record.epoch === epoch && done.has(record.id));
 }
 
-async function readRecords(control: ObjectStoreReader): Promise<{ begun: RestoreRecord[]; done: Set<string> }> {
+/** @param target undefined: the region's own Qdrant. */
+async function readRecords(
+  control: ObjectStoreReader,
+  target: string | undefined,
+): Promise<{ begun: RestoreRecord[]; done: Set<string> }> {
   const begun: RestoreRecord[] = [];
   const done = new Set<string>();
   for await (const { key } of control.list(controlLayout.restores)) {
     const record = parseRecord(restoreRecordSchema, key, await control.get(key));
+    if (record.target !== target) continue;
     if (key === controlLayout.restoreDone(record.id)) done.add(record.id);
     else begun.push(record);
   }

@@ -296,7 +296,9 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
 
     const restore = ["restore", "--estate", estate, "--stack", "standby", "--collections", lost];
     const identity = ["--identity-file", join(folder, "recovery-identity.txt")];
-    expect(await run(0, ...restore, ...identity, "--dry-run")).to.deep.include({ collections: [lost], discard: [] });
+    const plan = (await run(0, ...restore, ...identity, "--dry-run")) as { collections: { name: string }[] };
+    expect(plan).to.deep.include({ target: "standby", discard: [] });
+    expect(plan.collections.map(({ name }) => name)).to.deep.equal([lost]);
     expect(await names()).to.not.include(lost);
     const report = await run(0, ...restore);
     expect(report).to.include({ points: before.size, collections: 1, verified: true });

@@ -154,6 +154,9 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     toolVersion: "0.0.0-test",
     onInterrupt: () => () => {},
     stacks: () => neverAsked(),
+    database: () => {
+      throw new Error("no database is asked");
+    },
     access(stack, options) {
       asked.push(stack);
       return access(stack, options);

@@ -1,0 +1,192 @@
+/** The restore command on real Qdrants: elsewhere, beside the live collection, in the past; what it plans and records. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { QdrantClient } from "@qdrant/js-client-rest";
+import { expect } from "chai";
+import { openStore } from "../../runtime/adapters/open-store.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import { runCli } from "../../runtime/cli.ts";
+import { compose } from "../../runtime/compose.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { recordRestoreStart } from "../../runtime/repository/restore-records.ts";
+import { lonelyRegion } from "../support/lonely-region.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { clientOf, contentOf, databaseOf, emptied } from "../support/recovery-practice.ts";
+
+const collection = "notes";
+
+describe("qdrant-dr restore", function () {
+  this.timeout(60_000);
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-restore-"));
+  const outputsFile = join(folder, "outputs.json");
+  const keyFile = join(folder, "api-key");
+  let ownServer: QdrantServer;
+  let otherServer: QdrantServer;
+  let own: Qdrant;
+  let other: Qdrant;
+  let client: QdrantClient;
+  let outputs: Region;
+  /** A moment between the two captures. */
+  let between: string;
+
+  before(async () => {
+    [ownServer, otherServer] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
+    [own, other] = [databaseOf(ownServer), databaseOf(otherServer)];
+    client = clientOf(ownServer);
+    const lonely = await lonelyRegion("prod", folder);
+    outputs = {
+      ...lonely.outputs,
+      qdrant: { peers: [ownServer.url], apiKey: ownServer.apiKey },
+      repository: { kind: "file", folder: join(folder, "repository") },
+    };
+    mkdirSync(join(folder, "repository"));
+    writeFileSync(outputsFile, JSON.stringify(outputs));
+    writeFileSync(keyFile, `${otherServer.apiKey}\n`);
+    const epoch = { epoch: 1, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" } as const;
+    await claimEpoch(openStore(outputs.control), epoch);
+    await client.createCollection(collection, {
+      vectors: { size: 4, distance: "Dot" },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    await own.createAlias({ alias: "current", collection });
+    await write(1, 100, "first");
+    await run(0, "backup");
+    await sleep(5);
+    between = new Date().toISOString();
+    await write(1, 50, "second");
+    await run(0, "backup");
+  });
+
+  after(async () => {
+    await Promise.all([ownServer?.stop(), otherServer?.stop()]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  afterEach("nothing but the live collection", async () => {
+    await own.createAlias({ alias: "current", collection });
+    for (const name of await own.collections()) if (name !== collection) await own.deleteCollection(name);
+    await emptied(other);
+  });
+
+  async function write(from: number, to: number, tag: string): Promise<void> {
+    const ids = Array.from({ length: to - from + 1 }, (_, n) => from + n);
+    const points = ids.map((id) => ({ id, payload: { tag }, vector: [id, 1, id % 7, 0.5] }));
+    await client.upsert(collection, { wait: true, points });
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: answers of commands are compared field by field
+  async function run(exitCode: number, command: string, ...args: string[]): Promise<any> {
+    const said = { out: "", err: "" };
+    const deps = await compose({
+      progress: ({ detail, step }) => (said.err += `${step}: ${detail}\n`),
+      onInterrupt: () => () => undefined,
+    });
+    const all = [command, "--stack", "prod", "--outputs", outputsFile, ...args, "--json"];
+    const ended = await runCli(all, deps, {
+      out: (text) => (said.out += text),
+      err: (text) => (said.err += text),
+    });
+    expect(ended, `${said.out}\n${said.err}`).to.equal(exitCode);
+    for (const secret of [ownServer.apiKey, outputs.keys.identity]) expect(said.out + said.err).not.to.contain(secret);
+    return { ...JSON.parse(said.out), said: said.err };
+  }
+
+  const toOther = () => ["--to", otherServer.url, "--api-key-file", keyFile];
+  const tagsIn = async (database: Qdrant, name: string) =>
+    (await contentOf(database, name)).filter(({ payload }) => (payload as { tag: string }).tag === "second").length;
+
+  it("says first what it would do: collections, bytes, the predicted time and its rates; a dry run ends there", async () => {
+    const plan = await run(0, "restore", "--dry-run", ...toOther());
+
+    expect(plan).to.deep.include({ target: otherServer.url, discard: [], aliases: [{ alias: "current", collection }] });
+    expect(plan.collections).to.have.lengthOf(1);
+    expect(plan.collections[0]).to.include({ name: collection, shards: 1, points: 100, isExact: true });
+    expect(plan.bytes).to.equal(plan.collections[0].bytes).and.be.greaterThan(1_000);
+    expect(plan.predictedSeconds).to.be.within(plan.bytes / plan.rates.bytesPerSecond, 60);
+    expect(await other.collections()).to.deep.equal([]);
+  });
+
+  it("into another Qdrant leaves this region's captures as they are: its lineage goes on", async () => {
+    const restored = await run(0, "restore", ...toOther());
+    const again = await run(11, "restore", ...toOther());
+
+    expect(restored.said).to.match(/plan: .*notes +100 points/s);
+    expect(restored).to.include({ points: 100, collections: 1, verified: true });
+    expect(await contentOf(other, collection)).to.deep.equal(await contentOf(own, collection));
+    expect(await other.aliases()).to.deep.equal([{ alias: "current", collection }]);
+    expect(again.error.code).to.equal("TARGET_NOT_EMPTY");
+    expect((await run(0, "backup")).readBytes, "nothing is read again").to.equal(0);
+  });
+
+  it("takes the key from the environment, never from the URL, and says a wrong one as what it is", async () => {
+    const before = process.env["QDRANT_API_KEY"];
+    const { host } = new URL(otherServer.url);
+    process.env["QDRANT_API_KEY"] = "another key";
+    try {
+      expect((await run(5, "restore", "--to", otherServer.url)).error.code).to.equal("ACCESS_DENIED");
+    } finally {
+      if (before === undefined) delete process.env["QDRANT_API_KEY"];
+      else process.env["QDRANT_API_KEY"] = before;
+    }
+    expect((await run(2, "restore", "--to", `http://key@${host}`)).error.message).to.contain("no key in the URL");
+    expect((await run(2, "restore", "--to", host)).error.message).to.contain("not a URL");
+    expect((await run(2, "restore", "--api-key-file", keyFile)).error.message).to.contain("--to");
+  });
+
+  it("restores the state of a time in the past, beside the live collection, and touches no alias", async () => {
+    const report = await run(0, "restore", "--point", between, "--collections", collection, "--as", "notes_before");
+
+    expect(report).to.include({ points: 100, verified: true });
+    expect(await tagsIn(own, "notes_before")).to.equal(0);
+    expect(await tagsIn(own, collection)).to.equal(50);
+    expect(await own.aliases()).to.deep.equal([{ alias: "current", collection }]);
+    expect((await run(10, "restore", "--point", "2020-01-01T00:00:00Z")).error.code).to.equal("POINT_NOT_FOUND");
+    expect((await run(2, "restore", "--point", "2020-01-01")).error.message).to.contain("zone");
+  });
+
+  it("replaces a corrupted collection for its clients by moving their alias, and says where that led before", async () => {
+    const swap = ["--collections", collection, "--as", "notes_2", "--swap-alias", "current"];
+    const plan = await run(0, "restore", ...swap, "--dry-run");
+    const report = await run(0, "restore", ...swap);
+
+    expect(plan.swap).to.deep.equal({ alias: "current", from: collection, to: "notes_2" });
+    expect(report.swapped).to.deep.equal(plan.swap);
+    expect(await own.aliases()).to.deep.equal([{ alias: "current", collection: "notes_2" }]);
+    expect(await contentOf(own, "current")).to.deep.equal(await contentOf(own, collection));
+    const records = readdirSync(join(folder, "control", "restores")).map((name) =>
+      JSON.parse(readFileSync(join(folder, "control", "restores", name), "utf8")),
+    );
+    expect(records.filter(({ collections }) => collections.includes("notes_2"))).to.have.lengthOf(2);
+  });
+
+  it("refuses names that cannot be: a live one, an alias's, several collections under one, an alias that is a collection", async () => {
+    const as = (...args: string[]) => ["--collections", collection, "--as", ...args];
+    expect((await run(11, "restore", ...as(collection))).error.code).to.equal("TARGET_NOT_EMPTY");
+    expect((await run(11, "restore", ...as("current"))).error.message).to.contain("alias current");
+    expect((await run(2, "restore", ...as("notes_2", "--swap-alias", collection))).error.code).to.equal("USAGE");
+    expect((await run(2, "restore", "--swap-alias", "current")).error.code).to.equal("USAGE");
+    expect((await run(2, "restore", "--collections", "nothing", "--as", "x")).error.code).to.equal("USAGE");
+    expect(await own.collections()).to.deep.equal([collection]);
+  });
+
+  it("never throws a live collection away because a restore elsewhere was cut off", async () => {
+    const cutOff = { id: "cut", point: "p", collections: [collection], target: otherServer.url };
+    await recordRestoreStart(openStore(outputs.control), { ...cutOff, at: new Date().toISOString() });
+
+    expect((await run(11, "restore", "--discard-unfinished")).error.code).to.equal("TARGET_NOT_EMPTY");
+    expect(await own.count(collection)).to.equal(100);
+    await run(0, "restore", ...toOther(), "--discard-unfinished");
+  });
+
+  it("knows its own Qdrant by any URL: what is restored there breaks the lineage", async () => {
+    writeFileSync(keyFile, ownServer.apiKey);
+    const url = ownServer.url.replace("127.0.0.1", "localhost");
+    await run(0, "restore", "--to", url, "--api-key-file", keyFile, "--collections", collection, "--as", "notes_3");
+    writeFileSync(keyFile, otherServer.apiKey);
+
+    expect((await run(0, "backup")).readBytes, "everything is read again").to.be.greaterThan(0);
+  });
+});
