@@ -192,9 +192,10 @@ export interface OpenFile {
   close(): Promise<{ readonly isConsistent: boolean }>;
 }
 
-/** A folder of this machine to read. Throws CAPTURE_INCOMPLETE naming what cannot be read. */
+/** A folder to read. Throws CAPTURE_INCOMPLETE naming what cannot be read. */
 export interface FolderSource {
-  readonly path: string;
+  /** Absent when it stands for something that is no folder. */
+  readonly path?: string;
   /** False when there is nothing at the path. */
   exists(): Promise<boolean>;
   /**

@@ -30,7 +30,7 @@ const attempts = 4;
 const coarsestTickMs = 2_500;
 
 export interface FolderToCapture {
-  readonly kind: "config" | "user-data";
+  readonly kind: CapturedFolder["kind"];
   readonly name: string;
   readonly source: FolderSource;
 }
@@ -48,14 +48,20 @@ export async function captureFolder(
 ): Promise<{ readonly folder: CapturedFolder; readonly readBytes: number; readonly storedBytes: number }> {
   const { before, clock, repository } = context;
   const startedAt = clock.now();
+  const what = `${kind} ${name}`;
+  const place = source.path ?? "it";
   const key = await keyFor(repository, context.epoch, { folder: `${kind}/${name}` }, before);
   const base = before === undefined ? undefined : await readBase(context, before);
   const recording = new Recording(context, key, base, progress);
-  if (await source.exists()) await recording.take(source, `${kind} ${name}`);
-  else refuseMissing(`${kind} ${name}`, source.path, context);
-  refuseEmptied(`${kind} ${name}`, source.path, recording.count, base, context);
+  if (await source.exists()) await recording.take(source, what);
+  else refuseMissing(what, place, context);
+  refuseEmptied(what, place, recording.count, base, context);
   const { entries, packs, readBytes, storedBytes } = await recording.finish();
-  const tree: FolderTree = { format: 1, kind, name, path: source.path, entries, packs };
+  const tree: FolderTree = {
+    ...{ format: 1, kind, name },
+    ...(source.path === undefined ? {} : { path: source.path }),
+    ...{ entries, packs },
+  };
   const stored = await repository.createTree(key, tree, before?.tree);
   return {
     folder: {
