@@ -32,7 +32,9 @@ client.middlewareStack.add(
 const begun = performance.now();
 const sizes = await Promise.all(sources.map(copyShard));
 const seconds = (performance.now() - begun) / 1000;
-process.stdout.write(JSON.stringify({ seconds, bytes: sizes.reduce((sum, size) => sum + size, 0) }));
+const { user, system } = process.cpuUsage();
+const bytes = sizes.reduce((sum, size) => sum + size, 0);
+process.stdout.write(JSON.stringify({ seconds, cpuSeconds: (user + system) / 1e6, bytes }));
 
 async function copyShard(source: string, shard: number): Promise<number> {
   const underWay = new Set<Promise<unknown>>();

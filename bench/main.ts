@@ -1,7 +1,7 @@
 /** Entry of the benchmarks: `npm run bench -- <what> [options]`. */
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { resultsOf, tableOf } from "./recovery-point-results.ts";
-import { measureRecoveryPoints } from "./recovery-points.ts";
+import { measureRecoveryPoints, type Phase, phases } from "./recovery-points.ts";
 import { Scratch } from "./scratch.ts";
 
 const scratch = new Scratch();
@@ -15,6 +15,16 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 const say = (text: string) => process.stderr.write(`${text}\n`);
 const show = (text: string) => process.stdout.write(`${text}\n`);
 
+interface Options {
+  readonly json?: true;
+  readonly size: number;
+  readonly keepData?: true;
+  readonly withoutPeers?: true;
+  readonly until: Phase;
+  readonly rounds?: number;
+  readonly profile?: string;
+}
+
 const program = new Command("bench").description("measures the product beside other tools, on real servers");
 program
   .command("recovery-points")
@@ -23,14 +33,18 @@ program
   .option("--size <MB>", "megabytes of archives, as Qdrant sends them", megabytes, 1_060)
   .option("--keep-data", "keep the filled data for the next run, or use what an earlier run kept")
   .option("--without-peers", "only ours and the limits")
+  .addOption(new Option("--until <phase>", "end after this one").choices(phases).default("snapshot"))
+  .option("--rounds <count>", "how often each thing is measured (2; 1 from 2 GB on)", Number)
   .option("--profile <folder>", "write a CPU profile of each of our processes into this folder")
-  .action(async (options: { json?: true; size: number; keepData?: true; withoutPeers?: true; profile?: string }) => {
+  .action(async (options: Options) => {
     const measurements = await measureRecoveryPoints(
       scratch,
       {
         size: options.size,
         keepData: options.keepData ?? false,
         withoutPeers: options.withoutPeers ?? false,
+        until: options.until,
+        rounds: options.rounds ?? (options.size > 2_000 ? 1 : 2),
         ...(options.profile === undefined ? {} : { profiles: options.profile }),
       },
       say,

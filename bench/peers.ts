@@ -12,6 +12,8 @@ import type { Scratch } from "./scratch.ts";
 
 export interface PeerRun {
   readonly seconds: number;
+  /** Of all processes that were started for it; those of the servers are not counted. */
+  readonly cpuSeconds?: number;
   readonly storedBytes?: number;
   /** Which of several ways was the fastest. */
   readonly way?: string;
@@ -55,15 +57,17 @@ export async function limitByNode({ qdrant, scratch }: Servers, bucket: S3Addres
   const order: LimitOrder = { sources, apiKey: qdrant.apiKey, bucket };
   const program = fileURLToPath(new URL("limit-process.ts", import.meta.url));
   const { output } = await scratch.run(process.execPath, [program], { input: JSON.stringify(order) });
-  const { seconds } = JSON.parse(output) as { seconds: number };
-  return { seconds, way: "Node, 16 MiB objects" };
+  const { cpuSeconds, seconds } = JSON.parse(output) as { seconds: number; cpuSeconds: number };
+  return { seconds, cpuSeconds, way: "Node, 16 MiB objects" };
 }
 
 export async function limitByCurl({ qdrant, scratch, store }: Servers, bucket: S3Address): Promise<PeerRun> {
   const put = (shard: number) =>
     `curl -sS --fail -T - ${curlCredentials(store)} ${store.endpoint}/${bucket.bucket}/curl/${randomUUID()}-${shard}`;
-  const { seconds } = await scratch.bash(forShards((shard) => `${curlCapture(qdrant, shard)} | ${put(shard)}`, true));
-  return { seconds, way: "curl to curl, an object a shard" };
+  const { cpuSeconds, seconds } = await scratch.bash(
+    forShards((shard) => `${curlCapture(qdrant, shard)} | ${put(shard)}`, true),
+  );
+  return { seconds, cpuSeconds, way: "curl to curl, an object a shard" };
 }
 
 /** A restic repository of its own in a bucket. */
@@ -96,9 +100,9 @@ export class Restic {
     const before = await bytesIn(this.#bucket, this.#name);
     const line = (shard: number) =>
       `${curlCapture(this.#servers.qdrant, shard)} | restic backup --quiet --stdin --stdin-filename shard-${shard}.tar --tag shard-${shard}`;
-    const { seconds } = await this.#servers.scratch.bash(forShards(line, atOnce), this.#env);
+    const { cpuSeconds, seconds } = await this.#servers.scratch.bash(forShards(line, atOnce), this.#env);
     const storedBytes = (await bytesIn(this.#bucket, this.#name)) - before;
-    return { seconds, storedBytes, way: atOnce ? "both shards at once" : "one shard after the other" };
+    return { seconds, cpuSeconds, storedBytes, way: atOnce ? "both shards at once" : "one shard after the other" };
   }
 
   /** What a restore with restic is: dump, drop what Qdrant refuses, upload; a pipe a shard, all at once, until green. */
@@ -121,7 +125,7 @@ export async function byCollectionSnapshot({ qdrant, scratch, store }: Servers, 
   mkdirSync(folder, { recursive: true });
   const key = `-H 'api-key: ${qdrant.apiKey}'`;
   const url = `${qdrant.url}/collections/${collection}/snapshots`;
-  const { seconds } = await scratch.bash(`cd ${folder}
+  const { cpuSeconds, seconds } = await scratch.bash(`cd ${folder}
     name=$(curl -sS --fail -X POST ${key} '${url}?wait=true' | sed 's/.*"name":"\\([^"]*\\)".*/\\1/')
     curl -sS --fail ${key} -o "$name" "${url}/$name"
     sha256sum "$name" > "$name.sha256"
@@ -130,7 +134,7 @@ export async function byCollectionSnapshot({ qdrant, scratch, store }: Servers, 
     curl -sS --fail -X DELETE ${key} "${url}/$name"`);
   const storedBytes = statSync(join(folder, "snapshot.tar.gz")).size;
   rmSync(folder, { recursive: true });
-  return { seconds, storedBytes };
+  return { seconds, cpuSeconds, storedBytes };
 }
 
 /** The archives that `uploadLimit` uploads, as Qdrant takes them. */
@@ -168,7 +172,7 @@ async function loadShards(
     field_name: "source",
     field_schema: "keyword",
   });
-  await scratch.bash(
+  const { cpuSeconds } = await scratch.bash(
     forShards(
       (shard) =>
         line(shard, (file) => {
@@ -180,5 +184,5 @@ async function loadShards(
     env,
   );
   await waitUntilGreen(target);
-  return { seconds: (performance.now() - begun) / 1000 };
+  return { seconds: (performance.now() - begun) / 1000, cpuSeconds };
 }

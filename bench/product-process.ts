@@ -23,6 +23,8 @@ export interface ProcessResult {
   /** Of the workflow alone. */
   readonly seconds: number;
   readonly peakRssMiB: number;
+  /** Of the whole process. */
+  readonly cpuSeconds: number;
   readonly requests: { readonly qdrant: number; readonly store: number };
   readonly capture?: CaptureReport;
   /** Until every collection of the target was green. */
@@ -38,7 +40,9 @@ const begun = performance.now();
 const since = () => (performance.now() - begun) / 1000;
 const done = order.action === "capture" ? await capture(order) : await restore(order);
 const peakRssMiB = Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) / 1024;
-process.stdout.write(JSON.stringify({ ...done, peakRssMiB, requests } satisfies ProcessResult));
+const { user, system } = process.cpuUsage();
+const cpuSeconds = (user + system) / 1e6;
+process.stdout.write(JSON.stringify({ ...done, peakRssMiB, cpuSeconds, requests } satisfies ProcessResult));
 
 async function capture({ region, type }: Extract<Order, { action: "capture" }>) {
   const report = await capturePoint({

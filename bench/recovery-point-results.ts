@@ -26,7 +26,7 @@ export interface Measurements {
     readonly restore: { readonly ours: ProductRun[]; readonly restic: PeerRun[]; readonly limit: PeerRun[] };
     readonly snapshot: PeerRun[];
   };
-  readonly onePoint: { readonly ours: ProductRun; readonly restic?: PeerRun };
+  readonly onePoint?: { readonly ours: ProductRun; readonly restic?: PeerRun };
 }
 
 /** Above 1 ours is the faster one; `storedVsRestic` is ours by restic's. Absent without the peer. */
@@ -53,14 +53,14 @@ export interface Results extends Measurements {
   /** The same by the seconds of our whole process, Node's start included, as a peer's are. */
   readonly ratiosOfProcess: Ratios;
   readonly peakRssMiB: number;
-  readonly oneChangedPointStoredBytes: number;
+  readonly oneChangedPointStoredBytes: number | undefined;
   readonly changedStoredVsRestic: number | undefined;
   readonly bars: readonly Bar[];
 }
 
 export function resultsOf(measurements: Measurements): Results {
   const { runs, onePoint } = measurements;
-  const ours = [...runs.full.ours, ...runs.unchanged.ours, ...runs.changed.ours, ...runs.restore.ours, onePoint.ours];
+  const ours = [runs.full, runs.unchanged, runs.changed, runs.restore].flatMap((phase) => phase.ours);
   const ratiosBy = (seconds: (run: ProductRun) => number): Ratios => ({
     fullVsRestic: divide(fastest(runs.full.restic), median(runs.full.ours.map(seconds))),
     fullVsLimit: divide(bestWay(runs.full.limit), median(runs.full.ours.map(seconds))),
@@ -75,8 +75,8 @@ export function resultsOf(measurements: Measurements): Results {
     storedVsRestic: divide(median(runs.full.ours.map(storedOf)), median(runs.full.restic.map(storedOf))),
   });
   const ratios = ratiosBy(secondsOf);
-  const peakRssMiB = Math.max(...ours.map((run) => run.peakRssMiB));
-  const oneChangedPointStoredBytes = onePoint.ours.storedBytes;
+  const peakRssMiB = Math.max(...ours.map((run) => run.peakRssMiB), onePoint?.ours.peakRssMiB ?? 0);
+  const oneChangedPointStoredBytes = onePoint?.ours.storedBytes;
   const changedStoredVsRestic = divide(
     median(runs.changed.ours.map(storedOf)),
     median(runs.changed.restic.map(storedOf)),
@@ -118,15 +118,15 @@ export function tableOf(results: Results): string {
   const { data, machine, onePoint, ratiosOfProcess, runs } = results;
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   const rows: (string | undefined)[][] = [
-    ["", "seconds", "whole process", "stored", "requests (Qdrant + S3)", "peak RSS"],
+    ["", "seconds", "whole process", "of CPU", "stored", "requests (Qdrant + S3)", "peak RSS"],
     ...oursRow("full, ours", runs.full.ours),
     ...peerRow("full, restic", runs.full.restic),
     ...peerRow("full, limit (read and put, nothing else)", runs.full.limit),
     ...peerRow("full, collection snapshot + tar.gz", runs.snapshot),
     ...oursRow("unchanged, ours", runs.unchanged.ours),
     ...peerRow("unchanged, restic", runs.unchanged.restic),
-    ...oursRow("one point, ours", [onePoint.ours]),
-    ...peerRow("one point, restic", onePoint.restic === undefined ? [] : [onePoint.restic]),
+    ...oursRow("one point, ours", onePoint === undefined ? [] : [onePoint.ours]),
+    ...peerRow("one point, restic", onePoint?.restic === undefined ? [] : [onePoint.restic]),
     ...oursRow("1 % + 0.1 % changed, ours", runs.changed.ours),
     ...peerRow("1 % + 0.1 % changed, restic", runs.changed.restic),
     ...oursRow("restore, ours (green at)", runs.restore.ours),
@@ -158,6 +158,7 @@ function oursRow(what: string, runs: readonly ProductRun[]): string[][] {
       what,
       seconds,
       each(runs.map(({ processSeconds }) => processSeconds)),
+      each(runs.map((run) => run.cpuSeconds)),
       runs.map(({ storedBytes }) => formatBytes(storedBytes)).join(" · "),
       `${last?.requests.qdrant} + ${last?.requests.store}`,
       `${Math.max(...runs.map(({ peakRssMiB }) => peakRssMiB)).toFixed(0)} MiB`,
@@ -169,7 +170,10 @@ function peerRow(what: string, runs: readonly PeerRun[]): string[][] {
   if (runs.length === 0) return [];
   const best = runs.toSorted((a, b) => a.seconds - b.seconds)[0]?.way;
   const stored = runs.flatMap(({ storedBytes }) => (storedBytes === undefined ? [] : formatBytes(storedBytes)));
-  return [[what, "", each(runs.map(secondsOf)), stored.join(" · "), best === undefined ? "" : `best: ${best}`, ""]];
+  const cpu = runs.flatMap(({ cpuSeconds }) => cpuSeconds ?? []);
+  return [
+    [what, "", each(runs.map(secondsOf)), each(cpu), stored.join(" · "), best === undefined ? "" : `best: ${best}`, ""],
+  ];
 }
 
 const each = (seconds: readonly number[]) => seconds.map((value) => formatSeconds(value, 2)).join(" · ");

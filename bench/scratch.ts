@@ -46,10 +46,21 @@ export class Scratch {
     return { seconds, output: Buffer.concat(output).toString("utf8") };
   }
 
-  /** Lines of bash; a pipe fails with its first command. */
-  async bash(lines: string, env: NodeJS.ProcessEnv = process.env): Promise<{ seconds: number; output: string }> {
-    return this.run("bash", ["-euo", "pipefail", "-c", lines], { env });
+  /** Lines of bash; a pipe fails with its first command. `cpuSeconds` are those of all that they started. */
+  async bash(
+    lines: string,
+    env: NodeJS.ProcessEnv = process.env,
+  ): Promise<{ seconds: number; output: string; cpuSeconds: number }> {
+    const { output, seconds } = await this.run("bash", ["-euo", "pipefail", "-c", `${lines}\ntimes`], { env });
+    const printed = output.trimEnd().split("\n");
+    return { seconds, output: printed.slice(0, -2).join("\n"), cpuSeconds: cpuSeconds(printed.at(-1) ?? "") };
   }
+}
+
+/** Of what `times` says of the children: `0m1.234s 0m0.567s`. */
+function cpuSeconds(line: string): number {
+  const parts = [...line.matchAll(/(\d+)m([\d.]+)s/g)];
+  return parts.reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0);
 }
 
 async function endGroup(child: ChildProcess): Promise<void> {
