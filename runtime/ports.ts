@@ -80,6 +80,14 @@ export interface Optimizations {
   readonly running: number;
   /** One mark for each optimization that was ever begun and is still remembered. */
   readonly begun: readonly string[];
+  /** The marks of those that run. */
+  readonly underWay: readonly string[];
+}
+
+/** A snapshot of all of a collection's shards on one peer, which keeps it until it is deleted. The peer gives the name. */
+export interface CollectionSnapshot {
+  readonly name: string;
+  readonly sha256?: string;
 }
 
 /** A Qdrant region: all its peers, of which some may be down. Throws UNREACHABLE (none that could answer does), ACCESS_DENIED or QDRANT_REFUSED. */
@@ -126,6 +134,14 @@ export interface VectorDatabase {
     base: SegmentManifest,
     signal?: AbortSignal,
   ): Promise<Readable | undefined>;
+  /** Names of the collection's snapshots that the shard's peer keeps, whoever made them. */
+  snapshots(collection: string, shard: ShardPlacement): Promise<string[]>;
+  /** Makes a snapshot on the shard's peer. After an error it is unknown whether there is one, or will be. */
+  createSnapshot(collection: string, shard: ShardPlacement): Promise<CollectionSnapshot>;
+  /** The snapshot's tar, whole: ends in an error when bytes are missing or not those that were made. */
+  readSnapshot(collection: string, shard: ShardPlacement, snapshot: CollectionSnapshot): Promise<Readable>;
+  /** Does nothing when there is none of this name. */
+  deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void>;
   createCollection(collection: CollectionDescription): Promise<void>;
   createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void>;
   createShardKey(collection: string, request: ShardKeyRequest): Promise<void>;

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { z } from "zod";
@@ -15,6 +16,7 @@ import { DrError, hasCode } from "../errors.ts";
 import type {
   Alias,
   CollectionDescription,
+  CollectionSnapshot,
   NearestQuery,
   Optimizations,
   PointId,
@@ -61,6 +63,9 @@ const telemetrySchema = z.object({
     ),
   }),
 });
+
+const snapshotSchema = z.object({ name: z.string(), checksum: z.string().nullish() });
+const snapshotsPath = (collection: string) => `/collections/${encodeURIComponent(collection)}/snapshots`;
 
 export interface QdrantAddress {
   readonly peers: readonly string[];
@@ -221,10 +226,9 @@ export class Qdrant implements VectorDatabase {
       .find(({ id }) => id === collection)
       ?.shards?.find(({ id }) => id === shard.id)?.local?.optimizations.log;
     if (log === undefined) return undefined;
-    return {
-      running: log.filter(({ status }) => status === "optimizing").length,
-      begun: log.map(({ name, start_at }) => `${name}@${start_at}`),
-    };
+    const marksOf = (entries: typeof log) => entries.map(({ name, start_at }) => `${name}@${start_at}`);
+    const underWay = marksOf(log.filter(({ status }) => status === "optimizing"));
+    return { running: underWay.length, begun: marksOf(log), underWay };
   }
 
   async history(shard: ShardPlacement): Promise<string> {
@@ -251,6 +255,44 @@ export class Qdrant implements VectorDatabase {
     const what = `capture of ${collection} shard ${shard.id}`;
     await refuseUnlessOk(answer, what);
     return Readable.from(unbroken(answer, what), { objectMode: false });
+  }
+
+  async snapshots(collection: string, shard: ShardPlacement): Promise<string[]> {
+    const list = await this.#getResult(shard.peerUrl, snapshotsPath(collection));
+    return z
+      .array(snapshotSchema)
+      .parse(list)
+      .map(({ name }) => name);
+  }
+
+  async createSnapshot(collection: string, shard: ShardPlacement): Promise<CollectionSnapshot> {
+    const path = `${snapshotsPath(collection)}?wait=true`;
+    // Silent until the last segment is written.
+    const answer = await this.#stream(shard.peerUrl, path, { idleMs: restoreIdleMs });
+    await refuseUnlessOk(answer, `a snapshot of ${collection}`);
+    const { checksum, name } = z
+      .object({ result: snapshotSchema })
+      .parse(JSON.parse(await this.#call(() => text(answer)))).result;
+    return { name, ...(typeof checksum === "string" ? { sha256: checksum } : {}) };
+  }
+
+  async readSnapshot(
+    collection: string,
+    shard: ShardPlacement,
+    { name, sha256 }: CollectionSnapshot,
+  ): Promise<Readable> {
+    const path = `${snapshotsPath(collection)}/${encodeURIComponent(name)}`;
+    const answer = await this.#stream(shard.peerUrl, path, { method: "GET", idleMs: captureIdleMs });
+    const what = `download of the snapshot ${name}`;
+    await refuseUnlessOk(answer, what);
+    return Readable.from(hashedAs(sha256, unbroken(answer, what), what), { objectMode: false });
+  }
+
+  async deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void> {
+    const path = `${snapshotsPath(collection)}/${encodeURIComponent(name)}?wait=true`;
+    const answer = await this.#stream(shard.peerUrl, path, { method: "DELETE", idleMs: requestTimeoutMs });
+    if (answer.statusCode !== 404) await refuseUnlessOk(answer, `deletion of the snapshot ${name}`);
+    answer.resume();
   }
 
   async createCollection(collection: CollectionDescription): Promise<void> {
@@ -412,9 +454,9 @@ export class Qdrant implements VectorDatabase {
     const answer = await this.#call(() =>
       fetch(new URL(path, peerUrl), { headers: this.#headers(), signal: AbortSignal.timeout(timeoutMs) }),
     );
-    const text = await this.#call(() => answer.text());
-    if (!answer.ok) throw refused(answer.status, text, path);
-    return JSON.parse(text);
+    const body = await this.#call(() => answer.text());
+    if (!answer.ok) throw refused(answer.status, body, path);
+    return JSON.parse(body);
   }
 
   #headers(): Record<string, string> {
@@ -446,15 +488,22 @@ export class Qdrant implements VectorDatabase {
     peerUrl: string,
     path: string,
     {
-      body,
-      contentType,
+      body = Readable.from([]),
+      contentType = "application/json",
       idleMs,
+      method = "POST",
       signal,
-    }: { contentType: string; body: Readable; idleMs: number; signal?: AbortSignal | undefined },
+    }: {
+      contentType?: string;
+      body?: Readable;
+      idleMs: number;
+      method?: "DELETE" | "GET" | "POST";
+      signal?: AbortSignal | undefined;
+    },
   ): Promise<IncomingMessage> {
     const url = new URL(path, peerUrl);
     const options: RequestOptions = {
-      method: "POST",
+      method,
       // Qdrant compresses the stream otherwise, at the price of a core.
       headers: { ...this.#headers(), "content-type": contentType, "accept-encoding": "identity" },
       timeout: idleMs,
@@ -494,6 +543,24 @@ async function* unbroken(stream: IncomingMessage, what: string): AsyncGenerator<
   }
 }
 
+/** Passes a stream on; ends in an error when it is not what was made. */
+async function* hashedAs(
+  sha256: string | undefined,
+  stream: AsyncIterable<Uint8Array>,
+  what: string,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  for await (const bytes of stream) {
+    hash.update(bytes);
+    yield bytes;
+  }
+  if (sha256 !== undefined && hash.digest("hex") !== sha256) {
+    throw new DrError("CAPTURE_INCOMPLETE", `${what}: it is not what Qdrant made`, {
+      hint: "capture again; if it stays, check the disk of the snapshots' folder",
+    });
+  }
+}
+
 /** A server that answers early closes its side; its answer says more than the broken pipe. */
 async function answerOr(answered: Promise<IncomingMessage>, error: unknown): Promise<void> {
   const answer = await Promise.race([
@@ -514,9 +581,7 @@ async function* multipart(boundary: string, archive: AsyncIterable<Uint8Array>):
 async function refuseUnlessOk(answer: IncomingMessage, what: string): Promise<void> {
   const status = answer.statusCode ?? 0;
   if (status >= 200 && status < 300) return;
-  let text = "";
-  for await (const piece of answer) text += String(piece);
-  throw refused(status, text, what);
+  throw refused(status, await text(answer), what);
 }
 
 function refused(status: number, text: string, what: string, cause?: unknown): DrError {

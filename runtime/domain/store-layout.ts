@@ -31,6 +31,8 @@ export const controlLayout = {
   restores: "restores/",
   restore: (id: string) => `restores/${id}.started.json`,
   restoreDone: (id: string) => `restores/${id}.done.json`,
+  snapshots: "snapshots/",
+  snapshot: (id: string, phase: "making" | "made" | "gone") => `snapshots/${id}.${phase}.json`,
 } as const;
 
 /** The point a key under `points/` belongs to, and what it is. */

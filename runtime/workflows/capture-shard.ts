@@ -16,10 +16,11 @@ import {
 import type { ShardTree } from "../domain/shard-tree.ts";
 import { readSparseTar, type TarEntry } from "../domain/sparse-tar.ts";
 import { countsEveryOperation, isOfLog } from "../domain/write-ahead-log.ts";
-import { DrError } from "../errors.ts";
+import { DrError, hasCode } from "../errors.ts";
 import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../ports.ts";
 import { ContentWriter, type UnclaimedPieces } from "../repository/content-writer.ts";
 import type { OpenRepository } from "../repository/repository.ts";
+import { type BorrowedSnapshot, borrowSnapshot } from "./borrow-snapshot.ts";
 
 const segmentManifestFile = /^segments\/[^/]+\/files\/segment_manifest\.json$/;
 const isOfSegment = (path: string) => path.startsWith("segments/");
@@ -66,14 +67,22 @@ export interface ShardCaptureRequest {
   readonly patience: { readonly quietMs: number; readonly attempts: number };
 }
 
-/** Captures until it is known to be exact, or patience ends; the last capture then says that it is not. */
+/**
+ * Captures until it is known to be exact, or patience ends; the last capture then says that it is not. What cannot be had
+ * exactly because an optimization does not end, or one begins each time, is taken from a collection snapshot.
+ */
 export async function captureShard(request: ShardCaptureRequest): Promise<ShardCapture> {
   let next = request;
+  let hasOneBegun = false;
   for (let attempt = 1; ; attempt += 1) {
-    const capture = await captureOnce(next, await waitForQuiet(next, attempt === 1 ? recentMs : undefined));
-    if (capture.isExact || attempt >= request.patience.attempts) return capture;
+    const before = await waitForQuiet(next, attempt === 1 ? recentMs : undefined);
+    const isLast = attempt >= request.patience.attempts;
+    const isOutlasted = before !== undefined && (before.running > 0 || (hasOneBegun && isLast));
+    const capture = (isOutlasted ? await captureFromSnapshot(next) : undefined) ?? (await captureOnce(next, before));
+    if (capture.isExact || isLast) return capture;
     // Unchanged since a capture that was not exact: only what is read anew can be.
     if (capture.isUnchanged) next = { ...request, isFull: true };
+    else hasOneBegun = true;
   }
 }
 
@@ -99,6 +108,41 @@ async function waitForQuiet(request: ShardCaptureRequest, ageMs?: number): Promi
     if (request.clock.now().getTime() >= deadline) return optimizations;
     await sleep(100);
   }
+}
+
+/** Undefined when the server refuses to make a snapshot: it may lack the space. */
+async function captureFromSnapshot(request: ShardCaptureRequest): Promise<ShardCapture | undefined> {
+  const { clock, collection, database, repository, shard } = request;
+  await request.beginStoring?.();
+  const startedAt = clock.now();
+  const before = await database.optimizations(collection, shard);
+  let snapshot: BorrowedSnapshot;
+  try {
+    snapshot = await borrowSnapshot({ clock, collection, control: repository.stores.control, database, shard });
+  } catch (error) {
+    if (!hasCode(error, "QDRANT_REFUSED")) throw error;
+    return undefined;
+  }
+  const recording = new Recording(request);
+  let isExact = false;
+  try {
+    isExact = noneEnded(before, await database.optimizations(collection, shard));
+    for await (const entry of snapshot.read()) await recording.take(entry);
+  } finally {
+    await snapshot.giveBack();
+  }
+  // No segment manifest comes with it: the next capture has none to begin from, and reads everything.
+  const stored = await recording.finish(false);
+  const rest = { isUnchanged: false, contradictions: [] };
+  return { ...stored, startedAt, finishedAt: clock.now(), method: "collection-snapshot", isExact, ...rest };
+}
+
+/**
+ * Whether what ran before still runs. The deletes that running optimizations hold back are in the snapshot's copy of the
+ * log, which is made after the copies of the segments: one that ends between the two may take its deletes out of both.
+ */
+function noneEnded(before: Optimizations | undefined, after: Optimizations | undefined): boolean {
+  return before !== undefined && after !== undefined && before.underWay.every((mark) => after.underWay.includes(mark));
 }
 
 const method = "partial-snapshot";

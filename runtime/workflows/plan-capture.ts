@@ -15,6 +15,7 @@ import { isStepDone } from "../repository/failover-records.ts";
 import type { CaptureBase } from "../repository/read-catalog.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { newestRestore, restoresUnderWay } from "../repository/restore-records.ts";
+import { removeLeftSnapshots } from "./borrow-snapshot.ts";
 import type { FolderCapture } from "./capture-part.ts";
 import { inheritedFacts, observeCollection } from "./observe-collection.ts";
 
@@ -64,6 +65,7 @@ export async function planCapture(
     });
   }
   await refuseWhileRestoring(request, epoch);
+  if (qdrantVersion !== undefined) await tidySnapshots(request);
   const restore = await newestRestore(repository.stores.control);
   const qdrantBase = base.points.get("qdrant");
   return {
@@ -81,6 +83,18 @@ export async function planCapture(
     collections: kinds.includes("qdrant") ? await planCollections(request, epoch, qdrantBase, placements) : [],
     folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
   };
+}
+
+async function tidySnapshots({ clock, database, progress, repository }: CaptureRequest): Promise<void> {
+  const { removed, unsure } = await removeLeftSnapshots({ clock, control: repository.stores.control, database });
+  for (const name of removed)
+    progress({ step: "tidy", detail: `removed ${name}, which a capture that was cut off left` });
+  for (const name of unsure) {
+    progress({
+      step: "tidy",
+      detail: `${name} may be left from a capture that was cut off: delete it if it is not yours`,
+    });
+  }
 }
 
 async function planCollections(

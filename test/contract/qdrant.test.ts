@@ -131,7 +131,7 @@ describe("Qdrant", function () {
       expect(shard.peer).to.be.greaterThan(0);
       expect(shard.peerUrl).to.equal(server.url);
       expect(shard.key).to.equal(undefined);
-      expect(await qdrant.optimizations("first", shard)).to.deep.equal({ running: 0, begun: [] });
+      expect(await qdrant.optimizations("first", shard)).to.deep.equal({ running: 0, begun: [], underWay: [] });
     }
     expect(await qdrant.optimizations("first", { ...(shards[0] as ShardPlacement), id: 77 })).to.equal(undefined);
     expect(await qdrant.optimizations("no such collection", shards[0] as ShardPlacement)).to.equal(undefined);

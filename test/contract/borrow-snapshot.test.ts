@@ -1,0 +1,137 @@
+/** A collection snapshot that a capture borrows from a real server is gone afterwards, and nobody else's ever is. */
+import { QdrantClient } from "@qdrant/js-client-rest";
+import { expect } from "chai";
+import { MemoryStore } from "../../runtime/adapters/memory-store.ts";
+import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import type { CollectionSnapshot, ShardPlacement } from "../../runtime/ports.ts";
+import { recordSnapshot } from "../../runtime/repository/snapshot-records.ts";
+import { borrowSnapshot, removeLeftSnapshots } from "../../runtime/workflows/borrow-snapshot.ts";
+import { allOf } from "../support/all-of.ts";
+import { codeOf } from "../support/expect-code.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { systemClock } from "../support/recovery-estate.ts";
+
+const collection = "notes";
+
+describe("a borrowed snapshot", function () {
+  this.timeout(60_000);
+  let server: QdrantServer;
+  let qdrant: Qdrant;
+  let client: QdrantClient;
+  let shard: ShardPlacement;
+  let users: string;
+
+  before(async () => {
+    server = await QdrantServer.start();
+    qdrant = new Qdrant({ peers: [server.url], apiKey: server.apiKey });
+    client = new QdrantClient({ url: server.url, headers: { "api-key": server.apiKey }, checkCompatibility: false });
+    const vectors = { size: 2, distance: "Dot" } as const;
+    await client.createCollection(collection, { vectors, shard_number: 2, wal_config: { wal_capacity_mb: 1 } });
+    await client.upsert(collection, { wait: true, points: [{ id: 1, vector: [1, 2] }] });
+    shard = (await qdrant.shards(collection))[1] as ShardPlacement;
+    users = ((await client.createSnapshot(collection)) as { name: string }).name;
+    // Two of one second would share a name.
+    while (!(await isAnotherSecond(users)));
+  });
+
+  after(async () => {
+    await server?.stop();
+  });
+
+  const isAnotherSecond = async (name: string) => {
+    const date = new Date((await fetch(server.url)).headers.get("date") ?? Date.now());
+    return !name.includes(date.toISOString().slice(0, 19).replaceAll(/[T:]/g, "-"));
+  };
+
+  function requestOf(control = new MemoryStore(), database = qdrant) {
+    return { database, control, collection, shard, clock: systemClock };
+  }
+
+  const daysLater = (days: number) => ({ now: () => new Date(Date.now() + days * 86_400_000) });
+
+  it("brings the shard with its log, and is deleted when it is given back", async () => {
+    const request = requestOf();
+    const snapshot = await borrowSnapshot(request);
+    expect(await qdrant.snapshots(collection, shard)).to.have.lengthOf(2);
+
+    const paths = (await allOf(snapshot.read())).map(({ path }) => path);
+    await snapshot.giveBack();
+
+    expect(paths).to.include.members(["replica_state.json", "shard_config.json", "wal/open-1"]);
+    expect(paths.some((path) => /^segments\/[^/]+\/files\/segment\.json$/.test(path))).to.equal(true);
+    expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
+    expect(await removeLeftSnapshots({ ...request, clock: daysLater(9) })).to.deep.equal({ removed: [], unsure: [] });
+  });
+
+  it("ends in an error when its bytes are not those that were made, and is deleted all the same", async () => {
+    class Damaging extends Qdrant {
+      override async createSnapshot(...request: Parameters<Qdrant["createSnapshot"]>): Promise<CollectionSnapshot> {
+        return { ...(await super.createSnapshot(...request)), sha256: "0".repeat(64) };
+      }
+    }
+    const damaging = new Damaging({ peers: [server.url], apiKey: server.apiKey });
+    const snapshot = await borrowSnapshot(requestOf(new MemoryStore(), damaging));
+
+    expect(await codeOf(allOf(snapshot.read()))).to.equal("CAPTURE_INCOMPLETE");
+    await snapshot.giveBack();
+
+    expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
+  });
+
+  it("is removed by a later run when its own was killed, and no earlier than a living one reads it", async () => {
+    const request = requestOf();
+    await borrowSnapshot(request);
+    const left = (await qdrant.snapshots(collection, shard)).filter((name) => name !== users);
+    expect(left).to.have.lengthOf(1);
+
+    expect(await removeLeftSnapshots(request)).to.deep.equal({ removed: [], unsure: [] });
+    expect(await removeLeftSnapshots({ ...request, clock: daysLater(1) })).to.deep.equal({ removed: left, unsure: [] });
+
+    expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
+    expect(await removeLeftSnapshots({ ...request, clock: daysLater(1) })).to.deep.equal({ removed: [], unsure: [] });
+  });
+
+  it("is told and kept when its run was killed before the name was known: it may be anybody's", async () => {
+    const request = requestOf();
+    const at = new Date().toISOString();
+    const record = { id: "killed", collection, shard: shard.id, peer: shard.peer, at, before: [users] };
+    await recordSnapshot(request.control, record, "making");
+    const { name } = await qdrant.createSnapshot(collection, shard);
+
+    const later = { ...request, clock: daysLater(2) };
+    expect(await removeLeftSnapshots(later)).to.deep.equal({ removed: [], unsure: [name] });
+    expect(await qdrant.snapshots(collection, shard)).to.have.members([users, name]);
+    await client.deleteSnapshot(collection, name);
+
+    expect(await removeLeftSnapshots(later)).to.deep.equal({ removed: [], unsure: [] });
+  });
+
+  it("leaves alone what had its name before: two of one second share it", async () => {
+    class SameSecond extends Qdrant {
+      override async createSnapshot(): Promise<CollectionSnapshot> {
+        return { name: users };
+      }
+    }
+    const request = requestOf(new MemoryStore(), new SameSecond({ peers: [server.url], apiKey: server.apiKey }));
+
+    const snapshot = await borrowSnapshot(request);
+    await snapshot.giveBack();
+    await borrowSnapshot(request);
+    await removeLeftSnapshots({ ...request, clock: daysLater(2) });
+
+    expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
+  });
+
+  it("stays on record when its server is gone before it can be deleted", async () => {
+    const request = requestOf();
+    const snapshot = await borrowSnapshot(request);
+    await server.kill();
+    await snapshot.giveBack();
+    await server.restart();
+
+    const { removed } = await removeLeftSnapshots({ ...request, clock: daysLater(2) });
+
+    expect(removed).to.have.lengthOf(1);
+    expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
+  });
+});
