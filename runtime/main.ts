@@ -2,12 +2,13 @@
 import { runCli } from "./cli.ts";
 import { compose } from "./compose.ts";
 import { exitCodes } from "./errors.ts";
+import { progressTo } from "./progress.ts";
 
 const cleaning = new Set<() => Promise<void>>();
 let isInterrupted = false;
 
 const deps = await compose({
-  progress: ({ detail, step }) => process.stderr.write(`${detail === undefined ? step : `${step}: ${detail}`}\n`),
+  progress: progressTo(process.stderr),
   onInterrupt(clean) {
     cleaning.add(clean);
     return () => cleaning.delete(clean);

@@ -1,14 +1,20 @@
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { RegionOptions } from "../compose.ts";
 import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
-import { type CaptureType, captureTypes } from "../domain/recovery-point.ts";
-import { capturePoint } from "../workflows/capture-point.ts";
-import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
+import { type CaptureType, captureTypes, type DataKind, dataKinds } from "../domain/recovery-point.ts";
+import { type CaptureReport, capturePoint } from "../workflows/capture-point.ts";
+import { type CapturePreview, previewCapture } from "../workflows/preview-capture.ts";
+import { type CommandDefinition, exitCodesHelp, parseNames, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {
   readonly stack: string;
   readonly type: CaptureType;
+  readonly only?: readonly DataKind[];
+  readonly collections?: readonly string[];
+  readonly worker?: { readonly index: number; readonly count: number };
+  readonly session?: string;
   readonly allowEmpty?: boolean;
+  readonly dryRun?: boolean;
 }
 
 export const backup: CommandDefinition<Options> = {
@@ -18,11 +24,19 @@ export const backup: CommandDefinition<Options> = {
     regionOptions(command)
       .requiredOption("--stack <name>", "stack of the active region")
       .addOption(
-        new Option("--type <type>", "full reads everything; incremental reads what changed since the last point")
+        new Option(
+          "--type <type>",
+          "full reads everything and compares; incremental reads what changed since the last point",
+        )
           .choices(captureTypes)
           .default("incremental"),
       )
-      .option("--allow-empty", "commit a point of an empty Qdrant, though the last point is not empty")
+      .option("--only <kinds>", `only these kinds of data, separated by commas: ${dataKinds.join(", ")}`, parseKinds)
+      .option("--collections <names>", "read only these collections; the others stay as in the last point", parseNames)
+      .option("--worker <i/n>", "do the i-th of n parts, from 0/n on; the last worker to end commits", parseWorker)
+      .option("--session <name>", "what the workers of one capture have in common, a name of its own for every capture")
+      .option("--allow-empty", "commit a point of an empty Qdrant or folder, though the last point is not empty")
+      .option("--dry-run", "say what would be read, and store nothing")
       .addHelpText(
         "after",
         exitCodesHelp(
@@ -33,25 +47,72 @@ export const backup: CommandDefinition<Options> = {
         ),
       ),
   async run(deps, options) {
+    const { session, worker } = options;
+    if ((worker === undefined) !== (session === undefined)) {
+      throw new InvalidArgumentError("--worker and --session belong together.");
+    }
     const access = await deps.access(options.stack, options);
-    const report = await capturePoint({
+    const { collections, only: kinds } = options;
+    const request = {
       region: access.region.region,
       type: options.type,
       database: access.database,
-      repository: await access.repositoryForWriting(),
+      repository: options.dryRun ? await access.repository() : await access.repositoryForWriting(),
       clock: deps.clock,
       progress: deps.progress,
       toolVersion: deps.toolVersion,
+      ...(kinds === undefined ? {} : { kinds }),
+      ...(collections === undefined ? {} : { collections }),
+      ...(worker === undefined || session === undefined ? {} : { worker: { ...worker, session } }),
       allowEmpty: options.allowEmpty ?? false,
-    });
-    const exactness = report.isExact
-      ? "exact"
-      : "not known to be exact: an optimization ran meanwhile, deletes since it began may be undone";
-    const text = [
-      `Recovery point ${report.point} (${report.type}) of ${report.time}`,
-      `  ${formatCount(report.points)} points in ${formatCount(report.collections)} collections, ${exactness}`,
-      `  ${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored in ${formatSeconds(report.seconds)}`,
-    ].join("\n");
-    return { json: report, text };
+    };
+    if (options.dryRun) {
+      const preview = await previewCapture(request);
+      return { json: preview, text: previewInWords(preview) };
+    }
+    const report = await capturePoint(request);
+    return { json: report, text: reportInWords(report) };
   },
 };
+
+function reportInWords(report: CaptureReport): string {
+  const work = `${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored in ${formatSeconds(report.seconds)}`;
+  if (!report.isCommitted) return `This worker's part of ${report.point} is done; others are not\n  ${work}`;
+  const exactness = report.isExact
+    ? "exact"
+    : "not known to be exact: an optimization ran meanwhile, deletes since it began may be undone";
+  const folders = report.folders === 0 ? "" : ` and ${formatCount(report.folders)} folders`;
+  return [
+    `Recovery point ${report.point} (${report.type}) of ${report.time}`,
+    `  ${formatCount(report.points)} points in ${formatCount(report.collections)} collections${folders}, ${exactness}`,
+    `  ${work}`,
+  ].join("\n");
+}
+
+function previewInWords({ base, folders, shards }: CapturePreview): string {
+  const rows = shards.map(({ because, collection, lastStoredBytes, peer, reads, shard }) => {
+    const size = lastStoredBytes === undefined ? "" : `, last stored as ${formatBytes(lastStoredBytes)}`;
+    return `  ${collection} shard ${shard} (peer ${peer}): ${reads}${because === undefined ? "" : `, ${because}`}${size}`;
+  });
+  return [
+    base === undefined ? "Would read, there being no point yet:" : `Would read, building on ${base}:`,
+    ...rows,
+    ...folders.map(({ kind, name }) => `  ${kind} ${name}`),
+    "Nothing was stored.",
+  ].join("\n");
+}
+
+function parseKinds(text: string): DataKind[] {
+  return parseNames(text).map((name) => {
+    const kind = dataKinds.find((known) => known === name);
+    if (kind === undefined) throw new InvalidArgumentError(`It must be of ${dataKinds.join(", ")}.`);
+    return kind;
+  });
+}
+
+function parseWorker(text: string): { index: number; count: number } {
+  const match = /^(\d+)\/(\d+)$/.exec(text);
+  const [index, count] = [Number(match?.[1]), Number(match?.[2])];
+  if (match !== null && count >= 1 && index < count) return { index, count };
+  throw new InvalidArgumentError("It must be i/n, i from 0 to n-1: 0/3, 1/3, 2/3.");
+}

@@ -35,6 +35,13 @@ export function parseNumber(text: string): number {
   throw new InvalidArgumentError("It must be a number, 0 or more.");
 }
 
+/** Names separated by commas, none of them empty. */
+export function parseNames(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.every((name) => name !== "")) return names;
+  throw new InvalidArgumentError("It must be names separated by commas.");
+}
+
 export function parsePort(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1024 && value <= 65_535) return value;

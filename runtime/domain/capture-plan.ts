@@ -37,7 +37,8 @@ export type CapturePlan = z.infer<typeof capturePlanSchema>;
 
 export const capturePartSchema = z.object({
   format: z.literal(1),
-  worker: z.number().int().positive(),
+  /** From 0 on. */
+  worker: count,
   shards: z.array(
     capturedShardSchema.extend({
       collection: z.string(),
@@ -55,5 +56,5 @@ export type CapturePart = z.infer<typeof capturePartSchema>;
 
 /** What of a plan is one worker's: every n-th piece of work, so that all of them together are the whole. */
 export function shareOf<Work>(work: readonly Work[], worker: number, workers: number): Work[] {
-  return work.filter((_, position) => position % workers === worker - 1);
+  return work.filter((_, position) => position % workers === worker);
 }

@@ -61,7 +61,7 @@ export interface PartContext {
 
 export async function capturePart(request: CaptureRequest, context: PartContext): Promise<CapturePart> {
   const { plan } = context;
-  const worker = request.worker?.index ?? 1;
+  const worker = request.worker?.index ?? 0;
   const shards = plan.collections.flatMap((collection) => collection.shards.map(({ id }) => ({ collection, id })));
   const share = shareOf(shards, worker, plan.workers);
   const histories = new Histories(request);

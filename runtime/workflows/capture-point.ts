@@ -35,7 +35,7 @@ export async function capturePoint(request: CaptureRequest): Promise<CaptureRepo
   const propose = () => planCapture(request, base, placements);
   const plan = session === undefined ? await propose() : await agreedPlan(request, session, propose);
   const basePoint = plan.base === undefined ? undefined : await basePointOf(request, base, plan.base);
-  const done = await session?.part(worker?.index ?? 1);
+  const done = await session?.part(worker?.index ?? 0);
   const part = done ?? (await doPart(request, { base, basePoint, placements, plan }));
   if (done === undefined) await session?.keepPart(part);
   const parts = session === undefined ? [part] : await allParts(session, plan);
@@ -99,7 +99,7 @@ async function basePointOf({ repository }: CaptureRequest, base: CaptureBase, id
 
 async function allParts(session: CaptureSession, plan: CapturePlan): Promise<CapturePart[] | undefined> {
   const parts: CapturePart[] = [];
-  for (let worker = 1; worker <= plan.workers; worker += 1) {
+  for (let worker = 0; worker < plan.workers; worker += 1) {
     const part = await session.part(worker);
     if (part === undefined) return undefined;
     parts.push(part);

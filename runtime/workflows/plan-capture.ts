@@ -42,7 +42,7 @@ export interface CaptureRequest {
   readonly folders?: readonly FolderCapture[];
   /** Commit a point without points, though the last one has some. */
   readonly allowEmpty?: boolean;
-  /** This is one of several workers that capture one point; `session` is the same for all of them. */
+  /** This is one of `count` workers that capture one point, `index` from 0 on; `session` is the same for all of them. */
   readonly worker?: { readonly index: number; readonly count: number; readonly session: string };
 }
 

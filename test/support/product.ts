@@ -16,7 +16,9 @@ export class Product {
   readonly #lineSeconds: number[] = [];
   readonly #startedAt = performance.now();
   #endedAt: number | undefined;
+  #unended = "";
   stdout = "";
+  /** Whole lines; progress in words. */
   stderr = "";
 
   /** @param isDirect without the launcher, so that the process is the command itself. */
@@ -28,7 +30,10 @@ export class Product {
     });
     this.#child.stdout.on("data", (piece) => (this.stdout += String(piece)));
     this.#child.stderr.on("data", (piece) => {
-      this.stderr += String(piece);
+      this.#unended += String(piece);
+      const lines = this.#unended.split("\n");
+      this.#unended = lines.pop() ?? "";
+      for (const line of lines) this.stderr += `${inWords(line)}\n`;
       const whole = this.stderr.split("\n").length - 1;
       while (this.#lineSeconds.length < whole) this.#lineSeconds.push(this.seconds);
       for (const listener of [...this.#listeners]) listener();
@@ -128,4 +133,11 @@ export function watchCommandLines(): () => readonly string[] {
     clearInterval(timer);
     return [...seen];
   };
+}
+
+/** Progress as `step: detail`; every other line as it is. */
+function inWords(line: string): string {
+  if (!line.startsWith('{"event":"progress"')) return line;
+  const { detail, step } = JSON.parse(line) as { step: string; detail?: string };
+  return detail === undefined ? step : `${step}: ${detail}`;
 }
