@@ -3,12 +3,14 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { RegionAccess } from "./adapters/access.ts";
 import { EmbeddedEstate } from "./adapters/embedded-estate.ts";
+import { KubernetesCluster } from "./adapters/kubernetes-cluster.ts";
 import { readyParts } from "./adapters/parts.ts";
 import { PulumiStacks } from "./adapters/pulumi-stacks.ts";
 import { Qdrant } from "./adapters/qdrant.ts";
+import type { ClusterSettings } from "./domain/infrastructure.ts";
 import { regionSchema } from "./domain/region.ts";
 import { DrError } from "./errors.ts";
-import type { Clock, Progress, VectorDatabase } from "./ports.ts";
+import type { Clock, Cluster, Progress, VectorDatabase } from "./ports.ts";
 
 export const projectFolder = fileURLToPath(new URL("..", import.meta.url));
 
@@ -30,6 +32,7 @@ export interface Deps {
   onInterrupt(clean: () => Promise<void>): () => void;
   stacks(options: RegionOptions): Promise<PulumiStacks>;
   access(stack: string, options: RegionOptions): Promise<RegionAccess>;
+  cluster(settings: Pick<ClusterSettings, "context" | "kubeconfig">): Promise<Cluster>;
   /** A Qdrant that is in no stack. */
   database(peers: readonly string[], apiKey: string): VectorDatabase;
 }
@@ -52,6 +55,7 @@ export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt
     ...surroundings,
     toolVersion: version,
     stacks,
+    cluster: (settings) => KubernetesCluster.open(settings),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
     async access(stack, options) {
       const region =

@@ -170,7 +170,7 @@ export interface StackEvent {
 /** Throws STACK_NOT_FOUND or PULUMI_FAILED. */
 export interface StackExports {
   /** The stack's state as `pulumi stack import` takes it; its secrets stay encrypted by the stack's own provider. */
-  exportState(stack: string): Promise<string>;
+  exportState(stack: string): Promise<{ readonly state: string; readonly changedAt: Date }>;
 }
 
 /** The stacks of this project, driven through the Automation API. Throws STACK_NOT_FOUND or PULUMI_FAILED. */
@@ -265,6 +265,8 @@ export interface InfrastructureDocument {
   /** Its place in the captured folder. */
   readonly path: string;
   readonly bytes: Uint8Array;
+  /** When somebody last changed what it tells. */
+  readonly changedAt: Date;
 }
 
 /** The infrastructure around a region's Qdrant, as documents. Throws rather than leave one out. */

@@ -42,9 +42,10 @@ export class PulumiStacks implements Stacks, StackExports {
   }
 
   /** By the CLI: the Automation API exports secrets in the clear. */
-  async exportState(stack: string): Promise<string> {
-    const text = await this.#run(stack, ["stack", "export", "--stack", stack]);
-    if (isState(text)) return text;
+  async exportState(stack: string): Promise<{ state: string; changedAt: Date }> {
+    const state = await this.#run(stack, ["stack", "export", "--stack", stack]);
+    const changedAt = timeOfState(state);
+    if (changedAt !== undefined) return { state, changedAt };
     throw new DrError("PULUMI_FAILED", `the export of stack ${stack} is not whole`, { hint: "run it again" });
   }
 
@@ -190,9 +191,15 @@ function parsedOutput(text: string): unknown {
   }
 }
 
-function isState(text: string): boolean {
-  const { deployment, version } = (parsedOutput(text) ?? {}) as { deployment?: unknown; version?: unknown };
-  return typeof version === "number" && deployment !== null && typeof deployment === "object";
+/** When the state was written; undefined when the text is no whole state. */
+function timeOfState(text: string): Date | undefined {
+  const { deployment, version } = (parsedOutput(text) ?? {}) as {
+    deployment?: { manifest?: { time?: string } } | null;
+    version?: unknown;
+  };
+  if (typeof version !== "number" || typeof deployment !== "object" || deployment === null) return undefined;
+  const time = Date.parse(deployment.manifest?.time ?? "");
+  return new Date(Number.isNaN(time) ? 0 : time);
 }
 
 async function findCommand(): Promise<PulumiCommand> {

@@ -56,6 +56,11 @@ export function stackPath(stack: string): string {
   return `pulumi/${stack}.json`;
 }
 
+/** The stack whose state is at the path. */
+export function stackOf(path: string): string | undefined {
+  return /^pulumi\/(.+)\.json$/.exec(path)?.[1];
+}
+
 const clusterFolder = "kubernetes";
 /** No namespace can have this name. */
 const withoutNamespace = "_cluster";

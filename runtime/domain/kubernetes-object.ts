@@ -97,6 +97,16 @@ export function declaredPart(object: KubernetesObject): KubernetesObject {
   return paths.reduce<unknown>((left, path) => without(left, path), object) as KubernetesObject;
 }
 
+/** When somebody last changed the object; what only its status tells does not count. */
+export function declaredAt({ metadata }: KubernetesObject): Date {
+  const { creationTimestamp, managedFields } = metadata;
+  const changes = Array.isArray(managedFields)
+    ? managedFields.filter((change) => member(change, ["subresource"]) === undefined)
+    : [];
+  const times = [creationTimestamp, ...changes.map((change) => member(change, ["time"]))];
+  return new Date(Math.max(0, ...times.map((time) => Date.parse(String(time))).filter((time) => !Number.isNaN(time))));
+}
+
 /** "Deployment shop/web" */
 export function titleOf({ kind, metadata }: KubernetesObject): string {
   return `${kind} ${metadata.namespace === undefined ? "" : `${metadata.namespace}/`}${metadata.name}`;

@@ -35,7 +35,6 @@ export interface ApplyReport {
 
 export interface ApplyRequest {
   readonly cluster: Cluster;
-  readonly objects: readonly KubernetesObject[];
   /** Take over fields that others set. */
   readonly forceConflicts: boolean;
   readonly clock: Clock;
@@ -43,15 +42,14 @@ export interface ApplyRequest {
 }
 
 /** What an application would do, by asking the cluster for a rehearsal of each object. */
-export async function planApplication({ cluster, objects }: ApplyRequest): Promise<ObjectPlan[]> {
+export async function planApplication(cluster: Cluster, objects: readonly KubernetesObject[]): Promise<ObjectPlan[]> {
   const ordered = [...objects].sort((a, b) => applyStep(a) - applyStep(b));
   const plans: ObjectPlan[] = [];
   for (const object of ordered) plans.push(await planObject(cluster, object, ordered));
   return plans;
 }
 
-/** Throws APPLY_CONFLICT or KUBERNETES_REFUSED when the plan cannot be carried out: nothing has been touched then. */
-export function refuseImpossible(plans: readonly ObjectPlan[], forceConflicts: boolean): void {
+function refuseImpossible(plans: readonly ObjectPlan[], forceConflicts: boolean): void {
   const refused = plans.filter(({ refusal }) => refusal !== undefined);
   if (refused.length > 0) {
     const told = refused.map(({ refusal, title }) => `${title}: ${refusal}`);
@@ -66,10 +64,10 @@ export function refuseImpossible(plans: readonly ObjectPlan[], forceConflicts: b
   });
 }
 
-export async function applyInfrastructure(request: ApplyRequest): Promise<ApplyReport> {
+/** Throws APPLY_CONFLICT or KUBERNETES_REFUSED before anything is touched when the plans cannot be carried out. */
+export async function applyInfrastructure(request: ApplyRequest, plans: readonly ObjectPlan[]): Promise<ApplyReport> {
   const { clock, cluster, forceConflicts, progress } = request;
   const begun = clock.now();
-  const plans = await planApplication(request);
   refuseImpossible(plans, forceConflicts);
   for (const { change, object, title } of plans) {
     if (change === "unchanged") continue;

@@ -9,7 +9,7 @@ import {
   qualifiedKind,
   stackPath,
 } from "../domain/infrastructure.ts";
-import { declaredPart, isDeclared } from "../domain/kubernetes-object.ts";
+import { declaredAt, declaredPart, isDeclared } from "../domain/kubernetes-object.ts";
 import { DrError } from "../errors.ts";
 import type { Cluster, InfrastructureDocument, InfrastructureSource, StackExports } from "../ports.ts";
 
@@ -31,8 +31,8 @@ async function* documentsOf({
 }: InfrastructureParts): AsyncGenerator<InfrastructureDocument, void> {
   if (settings.kubernetes !== undefined) yield* clusterDocuments(await cluster(), settings.kubernetes);
   for (const stack of settings.stacks) {
-    const state = await (await stacks()).exportState(stack);
-    yield { path: stackPath(stack), bytes: Buffer.from(state) };
+    const { changedAt, state } = await (await stacks()).exportState(stack);
+    yield { path: stackPath(stack), bytes: Buffer.from(state), changedAt };
   }
 }
 
@@ -42,17 +42,24 @@ async function* clusterDocuments(
 ): AsyncGenerator<InfrastructureDocument, void> {
   await refuseUnknown(cluster, settings);
   const images = new ImageCollector();
+  let newest = new Date(0);
   for (const kind of settings.kinds) {
     const wanted = qualifiedKind(kind) === "Namespace" ? new Set(settings.namespaces) : undefined;
     for await (const object of cluster.objects(kind, settings.namespaces, settings.selector)) {
       if (!isDeclared(object) || wanted?.has(object.metadata.name) === false) continue;
       images.addWorkload(object);
-      yield { path: objectPath(object), bytes: Buffer.from(documentText(declaredPart(object))) };
+      const changedAt = declaredAt(object);
+      if (changedAt > newest) newest = changedAt;
+      yield { path: objectPath(object), bytes: Buffer.from(documentText(declaredPart(object))), changedAt };
     }
   }
   // Without the selector: labels of a workload need not be on its pods.
-  for await (const pod of cluster.objects({ apiVersion: "v1", kind: "Pod" }, settings.namespaces)) images.addPod(pod);
-  yield { path: imagesPath, bytes: Buffer.from(documentText(images.references())) };
+  for await (const pod of cluster.objects({ apiVersion: "v1", kind: "Pod" }, settings.namespaces)) {
+    images.addPod(pod);
+    const startedAt = declaredAt(pod);
+    if (startedAt > newest) newest = startedAt;
+  }
+  yield { path: imagesPath, bytes: Buffer.from(documentText(images.references())), changedAt: newest };
 }
 
 /** A slip in a name must not look like an empty list: a namespace that is not there lists nothing, and no error. */

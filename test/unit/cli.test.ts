@@ -154,6 +154,7 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     toolVersion: "0.0.0-test",
     onInterrupt: () => () => {},
     stacks: () => neverAsked(),
+    cluster: () => neverAsked(),
     database: () => {
       throw new Error("no database is asked");
     },

@@ -1,16 +1,32 @@
 /** Infrastructure captured from one cluster and applied to another, on real API servers. */
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
+import { LocalFolders } from "../../runtime/adapters/folder-target.ts";
 import { KubernetesCluster } from "../../runtime/adapters/kubernetes-cluster.ts";
 import { parseExactly } from "../../runtime/domain/exact-json.ts";
 import { infrastructureSchema } from "../../runtime/domain/infrastructure.ts";
 import type { KubernetesObject } from "../../runtime/domain/kubernetes-object.ts";
 import { DrError } from "../../runtime/errors.ts";
-import type { Cluster } from "../../runtime/ports.ts";
-import { applyInfrastructure, planApplication } from "../../runtime/workflows/apply-infrastructure.ts";
+import type { Cluster, InfrastructureSource, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import {
+  type ApplyRequest,
+  applyInfrastructure,
+  planApplication,
+} from "../../runtime/workflows/apply-infrastructure.ts";
+import { infrastructureCapture } from "../../runtime/workflows/capture-infrastructure.ts";
+import { capturePoint } from "../../runtime/workflows/capture-point.ts";
+import { copyPoints } from "../../runtime/workflows/copy-points.ts";
 import { infrastructureSource } from "../../runtime/workflows/infrastructure-documents.ts";
+import { readInfrastructure } from "../../runtime/workflows/read-infrastructure.ts";
+import { planFolderRestore, restoreFolders } from "../../runtime/workflows/restore-folder.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
+import { asItIs, type KubernetesProxy, kubernetesProxy } from "../support/kubernetes-proxy.ts";
 import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
+import { ageKeys, type MemoryStores, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
 
 const digest = `sha256:${"5".repeat(64)}`;
 const kinds = [
@@ -39,16 +55,17 @@ describe("infrastructure, captured and applied again", function () {
   let source: KubernetesServer;
   let captured: Map<string, string>;
 
-  const capture = async (server: KubernetesServer, wanted: object = {}) => {
-    const settings = infrastructureSchema.parse({
-      kubernetes: { kubeconfig: server.kubeconfig, namespaces: ["shop"], kinds, ...wanted },
-    });
-    const parts = {
+  const sourceOf = (kubernetes: object) => {
+    const settings = infrastructureSchema.parse({ kubernetes });
+    return infrastructureSource({
       settings,
       cluster: () => KubernetesCluster.open(settings.kubernetes ?? {}),
       stacks: () => Promise.reject(new Error("no stacks were asked for")),
-    };
-    const documents = await allOf(infrastructureSource(parts).documents());
+    });
+  };
+  const capture = async (server: KubernetesServer, wanted: object = {}) => {
+    const settings = { kubeconfig: server.kubeconfig, namespaces: ["shop"], kinds, ...wanted };
+    const documents = await allOf(sourceOf(settings).documents());
     return new Map(documents.map(({ bytes, path }) => [path, String(bytes)]));
   };
   const objectsIn = (documents: ReadonlyMap<string, string>) =>
@@ -142,6 +159,111 @@ describe("infrastructure, captured and applied again", function () {
     expect(kind?.message).to.match(/^infrastructure\.kubernetes\.kinds: .* has no apps\/v1 Deploiment$/);
   });
 
+  describe("in recovery points", () => {
+    let wrap: KeyWrap;
+    let proxy: KubernetesProxy;
+    let stores: MemoryStores;
+    let repository: OpenRepository;
+    before(async () => {
+      ({ wrap } = await ageKeys());
+      proxy = await kubernetesProxy(source);
+    });
+    after(() => proxy?.stop());
+    beforeEach(async () => {
+      proxy.change = asItIs;
+      stores = storesWithEpoch();
+      repository = await OpenRepository.openOrCreate(stores, wrap);
+    });
+
+    const capturedInto = async (documents: InfrastructureSource, allowEmpty = false) =>
+      capturePoint({
+        region: "east",
+        type: "incremental",
+        kinds: ["infrastructure"],
+        folders: [infrastructureCapture(documents, silently)],
+        database: noDatabase,
+        repository,
+        clock: systemClock,
+        progress: silently,
+        toolVersion: "test",
+        allowEmpty,
+      });
+    const onTheWay = () => sourceOf({ kubeconfig: proxy.kubeconfig, namespaces: ["shop"], kinds });
+
+    it("comes back object by object from another region's bucket", async () => {
+      const { point } = await capturedInto(onTheWay());
+      const westStores = storesWithEpoch();
+      await copyPoints(repository, { stores: westStores, wrap }, silently);
+      const west = await OpenRepository.open(westStores, wrap);
+      const { objects, stacks } = await readInfrastructure(west, await west.readPoint(point));
+      expect(objects).to.deep.equal(objectsIn(captured));
+      expect(stacks).to.deep.equal([]);
+    });
+
+    it("costs nothing when nothing changed, and what changed when something did", async () => {
+      const first = await capturedInto(onTheWay());
+      expect(first.storedBytes).to.be.greaterThan(0);
+      expect((await capturedInto(onTheWay())).storedBytes).to.equal(0);
+      const cut: InfrastructureSource = {
+        async *documents() {
+          for await (const document of onTheWay().documents()) {
+            if (document.path !== "images.json") yield document;
+            else yield { ...document, bytes: Buffer.from("[]\n") };
+          }
+        },
+      };
+      expect((await capturedInto(cut)).storedBytes).to.be.within(1, first.storedBytes / 2);
+    });
+
+    it("is readable for nobody but the owner when it is restored to files", async () => {
+      const { point } = await capturedInto(onTheWay());
+      const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-infrastructure-"));
+      try {
+        const request = {
+          ...{ repository, point: await repository.readPoint(point), target: new LocalFolders() },
+          ...{ kinds: ["infrastructure" as const], homes: new Map(), into: folder, progress: silently },
+        };
+        await restoreFolders(request, await planFolderRestore(request));
+        for (const [path, text] of captured) {
+          const file = join(folder, "infrastructure", path);
+          expect(readFileSync(file, "utf8")).to.equal(text);
+          expect(statSync(file).mode & 0o777).to.equal(0o600);
+        }
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    });
+
+    it("is no point when a list ends short, access is refused or the cluster is gone", async () => {
+      const faults: [string, KubernetesProxy["change"]][] = [
+        [
+          "CAPTURE_INCOMPLETE",
+          (url, answer) =>
+            isList(url, "services") ? { ...answer, body: '{"kind":"ServiceList","metadata":{}}' } : answer,
+        ],
+        ["UNREACHABLE", (url, answer) => (isList(url, "secrets") ? { ...answer, cutAt: 100 } : answer)],
+        ["ACCESS_DENIED", (url, answer) => (isList(url, "cronjobs") ? { status: 403, body: "{}" } : answer)],
+        ["KUBERNETES_REFUSED", (url, answer) => (isList(url, "kiosks") ? { status: 500, body: "{}" } : answer)],
+      ];
+      for (const [code, change] of faults) {
+        proxy.change = change;
+        expect(await codeOf(capturedInto(onTheWay()))).to.equal(code);
+        expect((await repository.catalog()).entries).to.deep.equal([]);
+      }
+    });
+
+    it("is no point when the cluster lists nothing any more, unless that is meant", async () => {
+      await capturedInto(onTheWay());
+      const emptied: InfrastructureSource = {
+        async *documents() {
+          for await (const document of onTheWay().documents()) if (document.path === "images.json") yield document;
+        },
+      };
+      expect(await codeOf(capturedInto(emptied))).to.equal("LINEAGE_BROKEN");
+      expect((await capturedInto(emptied, true)).isCommitted).to.equal(true);
+    });
+  });
+
   describe("to an empty cluster", () => {
     let target: KubernetesServer;
     before(async () => {
@@ -151,7 +273,7 @@ describe("infrastructure, captured and applied again", function () {
 
     it("plans to create everything, and changes nothing by planning", async () => {
       const request = await requestFor(target, objectsIn(captured));
-      const plans = await planApplication(request);
+      const plans = await planOf(request);
       expect(plans.filter(({ change, refusal }) => change !== "created" || refusal !== undefined)).to.deep.equal([]);
       expect(plans[0]?.title).to.equal("Namespace shop");
       expect(await request.cluster.hasNamespace("shop")).to.equal(false);
@@ -162,16 +284,16 @@ describe("infrastructure, captured and applied again", function () {
       for (const cut of [0, 1, 4, 5]) {
         const request = await requestFor(target, objects);
         const broken = { ...request, cluster: brokenAfter(request.cluster, cut) };
-        expect(await codeOf(applyInfrastructure(broken)), `cut after ${cut}`).to.equal("UNREACHABLE");
+        expect(await codeOf(applied(broken)), `cut after ${cut}`).to.equal("UNREACHABLE");
       }
-      const report = await applyInfrastructure(await requestFor(target, objects));
+      const report = await applied(await requestFor(target, objects));
       expect(report.created + report.unchanged).to.equal(objects.length);
       const withoutPods = ([path]: readonly [string, string]) => path !== "images.json";
       expect([...(await capture(target))].filter(withoutPods)).to.deep.equal([...captured].filter(withoutPods));
     });
 
     it("has nothing to do the second time, and takes no fields", async () => {
-      const report = await applyInfrastructure(await requestFor(target, objectsIn(captured)));
+      const report = await applied(await requestFor(target, objectsIn(captured)));
       expect(report).to.include({ created: 0, changed: 0, unchanged: objectsIn(captured).length });
     });
   });
@@ -191,14 +313,14 @@ describe("infrastructure, captured and applied again", function () {
 
     before(async () => {
       target = await KubernetesServer.start(etcd, "went-on");
-      await applyInfrastructure(await requestFor(target, objectsIn(captured)));
+      await applied(await requestFor(target, objectsIn(captured)));
       await patch({ spec: { replicas: 9 } }, "somebody", "&force=true");
       await patch({ metadata: { name: "web", labels: { later: "kept" } } }, "another");
     });
     after(() => target?.stop());
 
     it("shows each field that would change, from what to what, and whose it is", async () => {
-      const [plan] = await planApplication(await requestFor(target, objectsAt(path)));
+      const [plan] = await planOf(await requestFor(target, objectsAt(path)));
       expect(plan?.change).to.equal("changed");
       expect(plan?.fields).to.deep.equal([{ field: ".spec.replicas", before: 9, after: 2 }]);
       expect(plan?.conflicts).to.deep.equal([{ field: ".spec.replicas", owner: "somebody" }]);
@@ -207,7 +329,7 @@ describe("infrastructure, captured and applied again", function () {
     it("refuses, with field and owner, before it touches anything", async () => {
       const gone = "kubernetes/shop/ConfigMap/prices.json";
       await target.call("DELETE", "/api/v1/namespaces/shop/configmaps/prices");
-      const error = await errorOf(applyInfrastructure(await requestFor(target, objectsAt(path, gone))));
+      const error = await errorOf(applied(await requestFor(target, objectsAt(path, gone))));
       expect(error?.code).to.equal("APPLY_CONFLICT");
       expect(error?.message).to.equal("Deployment shop/web: .spec.replicas is set by somebody; nothing was changed");
       expect((await target.call("GET", "/api/v1/namespaces/shop/configmaps/prices")).status).to.equal(404);
@@ -215,7 +337,7 @@ describe("infrastructure, captured and applied again", function () {
     });
 
     it("takes contested fields over when it is forced, and keeps what came later", async () => {
-      const report = await applyInfrastructure(await requestFor(target, objectsAt(path), true));
+      const report = await applied(await requestFor(target, objectsAt(path), true));
       expect(report).to.include({ created: 0, changed: 1 });
       const { body } = await target.call("GET", "/apis/apps/v1/namespaces/shop/deployments/web");
       expect([body.spec.replicas, body.metadata.labels.later]).to.deep.equal([2, "kept"]);
@@ -229,7 +351,7 @@ describe("infrastructure, captured and applied again", function () {
         { data: { word: "b3RoZXI=" } },
         "application/merge-patch+json",
       );
-      const [plan] = await planApplication(await requestFor(target, objectsAt("kubernetes/shop/Secret/password.json")));
+      const [plan] = await planOf(await requestFor(target, objectsAt("kubernetes/shop/Secret/password.json")));
       expect(plan?.fields).to.deep.equal([{ field: ".data.word" }]);
     });
 
@@ -241,7 +363,7 @@ describe("infrastructure, captured and applied again", function () {
       const inNowhere = { ...web, metadata: { name: "web", namespace: "nowhere" } };
       const unknown = { apiVersion: "example.org/v9", kind: "Nothing", metadata: { name: "x" } };
       const objects = [other, inNowhere, unknown] as unknown as KubernetesObject[];
-      const error = await errorOf(applyInfrastructure(await requestFor(target, objects)));
+      const error = await errorOf(applied(await requestFor(target, objects)));
       expect(error?.code).to.equal("KUBERNETES_REFUSED");
       expect(error?.message).to.contain("field is immutable");
       expect(error?.message).to.contain("there is no namespace nowhere, and the point holds none");
@@ -257,12 +379,34 @@ describe("infrastructure, captured and applied again", function () {
         if (!mode.isRehearsal) await patch({ spec: { replicas: 5 } }, "somebody", "&force=true");
         return outcome;
       });
-      const error = await errorOf(applyInfrastructure({ ...request, cluster: stubborn }));
+      const error = await errorOf(applied({ ...request, cluster: stubborn }));
       expect(error?.code).to.equal("VERIFICATION_FAILED");
       expect(error?.message).to.contain("Deployment shop/web: .spec.replicas is not as captured");
     });
   });
 });
+
+const noDatabase = new Proxy({} as VectorDatabase, {
+  get: (_, method) => {
+    throw new Error(`Qdrant was asked for ${String(method)}`);
+  },
+});
+
+function isList(url: string, plural: string): boolean {
+  return new RegExp(`/${plural}\\?limit=`).test(url);
+}
+
+interface Wanted extends ApplyRequest {
+  readonly objects: readonly KubernetesObject[];
+}
+
+function planOf({ cluster, objects }: Wanted) {
+  return planApplication(cluster, objects);
+}
+
+async function applied(request: Wanted) {
+  return applyInfrastructure(request, await planOf(request));
+}
 
 /** A cluster that is gone after so many applications. */
 function brokenAfter(cluster: Cluster, applications: number): Cluster {

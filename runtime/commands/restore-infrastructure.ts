@@ -1,0 +1,104 @@
+/** The part of `restore` that applies captured objects to a Kubernetes cluster. */
+import type { Deps } from "../compose.ts";
+import { lineOf } from "../domain/exact-json.ts";
+import type { FieldChange } from "../domain/field-changes.ts";
+import { formatCount, formatSeconds } from "../domain/format.ts";
+import type { RecoveryPoint } from "../domain/recovery-point.ts";
+import type { Region } from "../domain/region.ts";
+import { DrError } from "../errors.ts";
+import type { Cluster, FieldConflict } from "../ports.ts";
+import type { OpenRepository } from "../repository/repository.ts";
+import { applyInfrastructure, type ObjectPlan, planApplication } from "../workflows/apply-infrastructure.ts";
+import { readInfrastructure } from "../workflows/read-infrastructure.ts";
+import type { Answer } from "./command.ts";
+
+export interface ClusterOptions {
+  readonly context?: string;
+  readonly kubeconfig?: string;
+  readonly forceConflicts?: boolean;
+  readonly dryRun?: boolean;
+}
+
+interface Sources {
+  readonly region: Region;
+  readonly repository: OpenRepository;
+  readonly point: RecoveryPoint;
+}
+
+const longestValue = 60;
+
+/** Shows what would change before anything does; a dry run ends there. */
+export async function restoreInfrastructure(deps: Deps, sources: Sources, options: ClusterOptions): Promise<Answer> {
+  const { point, region, repository } = sources;
+  const { objects, stacks } = await readInfrastructure(repository, point);
+  const forceConflicts = options.forceConflicts ?? false;
+  const cluster = objects.length === 0 ? undefined : await openCluster(deps, region, options);
+  if (cluster === undefined) return { json: { point: point.id, stacks }, text: stacksInWords(stacks).join("\n") };
+  const plans = await planApplication(cluster, objects);
+  const planned = describe(point, cluster, plans, stacks);
+  if (options.dryRun) return planned;
+  deps.progress({ step: "plan", detail: planned.text });
+  const report = await applyInfrastructure({ ...deps, cluster, forceConflicts }, plans);
+  const text = [
+    `infrastructure of ${point.id} applied to ${report.cluster} in ${formatSeconds(report.seconds)}`,
+    `  ${formatCount(report.created)} objects created, ${formatCount(report.changed)} changed, ${formatCount(report.unchanged)} as they were; all are as captured`,
+    ...stacksInWords(stacks).map((line) => `  ${line}`),
+  ].join("\n");
+  return { json: { point: point.id, time: point.time, ...report, stacks, verified: true, plan: planned.json }, text };
+}
+
+/** A cluster is named, never guessed: the kubeconfig's current context may be anybody's. */
+function openCluster(deps: Deps, region: Region, { context, kubeconfig }: ClusterOptions): Promise<Cluster> {
+  const own = region.infrastructure.kubernetes;
+  if (own === undefined && context === undefined) {
+    throw new DrError("USAGE", `region ${region.region} has no cluster in its settings, and none was named`, {
+      hint: "name one with --context (and --kubeconfig), or restore to files with --into",
+    });
+  }
+  // Another kubeconfig has other contexts.
+  const settings = kubeconfig === undefined ? { ...own } : { kubeconfig };
+  return deps.cluster({ ...settings, ...(context === undefined ? {} : { context }) });
+}
+
+function describe(
+  point: RecoveryPoint,
+  cluster: Cluster,
+  plans: readonly ObjectPlan[],
+  stacks: readonly string[],
+): Answer {
+  const text = [
+    `infrastructure of ${point.id} of ${point.time} to ${cluster.name}:`,
+    ...plans.filter(({ change, refusal }) => change !== "unchanged" || refusal !== undefined).flatMap(planInWords),
+    `unchanged: ${formatCount(plans.filter(({ change }) => change === "unchanged").length)} of ${formatCount(plans.length)} objects`,
+    "what the cluster has besides stays as it is",
+    ...stacksInWords(stacks),
+  ].join("\n  ");
+  const objects = plans.map(({ change, conflicts, fields, refusal, title }) => {
+    return { title, change, fields, conflicts, ...(refusal === undefined ? {} : { refusal }) };
+  });
+  return { json: { point: point.id, time: point.time, cluster: cluster.name, objects, stacks }, text };
+}
+
+function planInWords({ change, conflicts, fields, refusal, title }: ObjectPlan): string[] {
+  const head = refusal === undefined ? `${change}: ${title}` : `refused: ${title}: ${refusal}`;
+  return [head, ...fields.map((field) => `  ${fieldInWords(field, conflicts)}`)];
+}
+
+function fieldInWords({ after, before, field }: FieldChange, conflicts: readonly FieldConflict[]): string {
+  const owner = conflicts.find((conflict) => conflict.field === field)?.owner;
+  const values = before === undefined && after === undefined ? "another value" : `${shown(before)} → ${shown(after)}`;
+  return `${field}: ${values}${owner === undefined ? "" : ` (set by ${owner})`}`;
+}
+
+function shown(value: unknown): string {
+  const text = value === undefined ? "nothing" : lineOf(value);
+  return text.length > longestValue ? `${text.slice(0, longestValue)}…` : text;
+}
+
+function stacksInWords(stacks: readonly string[]): string[] {
+  if (stacks.length === 0) return [];
+  return [
+    `not imported: the state of ${stacks.join(", ")}. Its resources may be another region's by now: write it with --into <folder>,`,
+    "  look at it, and give it to `pulumi stack import --file` yourself",
+  ];
+}
