@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { QdrantServer } from "../test/support/qdrant-server.ts";
 import { dimensions, PointGenerator, randomFrom } from "./generated-points.ts";
+import { call } from "./qdrant-call.ts";
 
 export const collection = "documents";
 export const shards = [0, 1] as const;
@@ -105,27 +106,4 @@ export async function waitUntilGreen(server: QdrantServer, name = collection): P
 
 async function state(server: QdrantServer, name = collection) {
   return (await call(server, "GET", `/collections/${name}`)) as { status: string; points_count: number };
-}
-
-/** A request to Qdrant outside of what is measured. A connection that the server closed just then is no failure. */
-export async function call(server: QdrantServer, method: string, path: string, body?: unknown): Promise<unknown> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await callOnce(server, method, path, body);
-    } catch (error) {
-      if (!(error instanceof TypeError) || attempt === 5) throw error;
-      await sleep(200);
-    }
-  }
-}
-
-async function callOnce(server: QdrantServer, method: string, path: string, body?: unknown): Promise<unknown> {
-  const answer = await fetch(`${server.url}${path}`, {
-    method,
-    headers: { "api-key": server.apiKey, "content-type": "application/json" },
-    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-  });
-  const text = await answer.text();
-  if (!answer.ok) throw new Error(`Qdrant answered ${answer.status} to ${method} ${path}: ${text.slice(0, 300)}`);
-  return (JSON.parse(text) as { result: unknown }).result;
 }

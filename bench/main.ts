@@ -1,5 +1,7 @@
 /** Entry of the benchmarks: `npm run bench -- <what> [options]`. */
 import { Command, InvalidArgumentError, Option } from "commander";
+import { layOut } from "./lay-out.ts";
+import { measureManyCollections, tableOfCollections } from "./many-collections.ts";
 import { resultsOf, tableOf } from "./recovery-point-results.ts";
 import { measureRecoveryPoints, type Phase, phases } from "./recovery-points.ts";
 import { Scratch } from "./scratch.ts";
@@ -53,6 +55,17 @@ program
     show(options.json ? JSON.stringify(results, null, 2) : tableOf(results));
   });
 
+program
+  .command("many-collections")
+  .description("captures of many small collections: whether time and requests grow with their number only")
+  .option("--json", "JSON instead of the table")
+  .option("--counts <numbers>", "separated by commas", wholeNumbers, [100, 300, 1_000])
+  .option("--profile <folder>", "write a CPU profile of each of our processes into this folder")
+  .action(async (options: { json?: true; counts: number[]; profile?: string }) => {
+    const rows = await measureManyCollections(scratch, { counts: options.counts, profiles: options.profile }, say);
+    show(options.json ? JSON.stringify({ collections: rows }, null, 2) : layOut(tableOfCollections(rows)));
+  });
+
 try {
   await program.parseAsync();
 } catch (error) {
@@ -70,4 +83,10 @@ function megabytes(text: string): number {
   const size = Number(text);
   if (Number.isFinite(size) && size >= 10) return size;
   throw new InvalidArgumentError("a number of megabytes, 10 or more");
+}
+
+function wholeNumbers(text: string): number[] {
+  const numbers = text.split(",").map(Number);
+  if (numbers.every((number) => Number.isInteger(number) && number > 0)) return numbers;
+  throw new InvalidArgumentError("whole numbers, separated by commas");
 }

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { QdrantServer } from "../test/support/qdrant-server.ts";
 import type { SeaweedServer } from "../test/support/seaweedfs-server.ts";
-import { call, collection, collectionSettings, shards, waitUntilGreen } from "./collection-under-test.ts";
+import { collection, collectionSettings, shards, waitUntilGreen } from "./collection-under-test.ts";
 import type { LimitOrder } from "./limit-process.ts";
+import { call } from "./qdrant-call.ts";
 import { bytesIn, curlCredentials, type S3Address } from "./s3-bucket.ts";
 import type { Scratch } from "./scratch.ts";
 

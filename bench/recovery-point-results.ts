@@ -1,5 +1,6 @@
 /** What the measurements come to: ratios, bars, and a table for people. Pure. */
 import { formatBytes, formatCount, formatSeconds } from "../runtime/domain/format.ts";
+import { layOut } from "./lay-out.ts";
 import type { PeerRun } from "./peers.ts";
 import type { ProductRun } from "./product.ts";
 
@@ -177,18 +178,6 @@ function peerRow(what: string, runs: readonly PeerRun[]): string[][] {
 }
 
 const each = (seconds: readonly number[]) => seconds.map((value) => formatSeconds(value, 2)).join(" · ");
-
-function layOut(rows: readonly (readonly (string | undefined)[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
-  return rows
-    .map((row) =>
-      widths
-        .map((width, at) => (row[at] ?? "").padEnd(width))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-}
 
 function number(value: number | undefined): string {
   if (value === undefined) return "–";
