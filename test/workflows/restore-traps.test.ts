@@ -1,0 +1,256 @@
+/** What Qdrant takes without a word and what is wrong all the same. Each trap was seen on real servers, as here. */
+import { basename } from "node:path";
+import { Readable } from "node:stream";
+import type { QdrantClient } from "@qdrant/js-client-rest";
+import { expect } from "chai";
+import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
+import type { SegmentManifest } from "../../runtime/domain/segment-manifest.ts";
+import { type ShardTree, shardTreeSchema } from "../../runtime/domain/shard-tree.ts";
+import { type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime/domain/sparse-tar.ts";
+import type { CollectionDescription, ShardPlacement } from "../../runtime/ports.ts";
+import { readFiles } from "../../runtime/repository/file-reader.ts";
+import type { OpenRepository } from "../../runtime/repository/repository.ts";
+import { errorOf } from "../support/expect-code.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { asSeenElsewhere } from "../support/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+
+const collection = "notes";
+const textIndex = {
+  type: "text",
+  tokenizer: "word",
+  lowercase: true,
+  phrase_matching: true,
+  stemmer: { type: "snowball", language: "english" },
+} as const;
+
+describe("traps of capture and restore", function () {
+  this.timeout(60_000);
+  let sourceServer: QdrantServer;
+  let targetServer: QdrantServer;
+  let source: Qdrant;
+  let target: Qdrant;
+  let client: QdrantClient;
+  let practice: RecoveryPractice;
+  let point: RecoveryPoint;
+
+  before(async () => {
+    [sourceServer, targetServer] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
+    [source, target] = [databaseOf(sourceServer), databaseOf(targetServer)];
+    client = clientOf(sourceServer);
+    await make(collection);
+    await client.createPayloadIndex(collection, { field_name: "body", field_schema: textIndex, wait: true });
+    await write(1, 200);
+    practice = await RecoveryPractice.start();
+    point = await practice.capture(source);
+  });
+
+  after(async () => {
+    await Promise.all([sourceServer?.stop(), targetServer?.stop()]);
+  });
+
+  afterEach("an empty target", async () => emptied(target));
+
+  async function make(name: string): Promise<void> {
+    await client.createCollection(name, {
+      vectors: { size: 4, distance: "Dot" },
+      sparse_vectors: { words: {} },
+      shard_number: 2,
+      optimizers_config: { default_segment_number: 1 },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+  }
+
+  function pointsOf(from: number, to: number, body = "running dogs") {
+    const ids = Array.from({ length: to - from + 1 }, (_, n) => from + n);
+    const sparse = (id: number) => ({ words: { indices: [id % 9, 10], values: [1, 0.5] } });
+    return ids.map((id) => ({ id, payload: { body }, vector: { "": [id, 1, id % 7, 0.5], ...sparse(id) } }));
+  }
+
+  async function write(from: number, to: number): Promise<void> {
+    await client.upsert(collection, { wait: true, points: pointsOf(from, to) });
+  }
+
+  /** A Qdrant at which something is done otherwise. */
+  const altered = (server: QdrantServer, changes: Partial<Qdrant>): Qdrant =>
+    Object.assign(new Qdrant({ peers: [server.url], apiKey: server.apiKey }), changes);
+
+  const refuseShards = async () => {
+    throw new Error("a shard was sent");
+  };
+
+  it("index definitions: the target's would win silently, so that other ones are refused before a shard is sent", async () => {
+    const changed = altered(targetServer, {
+      createPayloadIndex: (name, field) => target.createPayloadIndex(name, field, { type: "text", tokenizer: "word" }),
+      restoreShard: refuseShards,
+    });
+    expect((await errorOf(practice.restore(point, changed)))?.message).to.match(/other payload indexes/);
+    await emptied(target);
+
+    await practice.restore(point, target);
+    const restored = clientOf(targetServer);
+    const filter = { must: [{ key: "body", match: { phrase: "run dog" } }] };
+    const [there, here] = [restored, client].map((asked) => asked.count(collection, { exact: true, filter }));
+    expect((await here)?.count).to.equal(200);
+    expect((await there)?.count).to.equal(200);
+  });
+
+  const wrong: readonly (readonly [what: string, params: object])[] = [
+    ["vectors of another size", { vectors: { size: 3, distance: "Dot" } }],
+    ["a missing sparse vector", { sparse_vectors: null }],
+    ["another datatype", { vectors: { size: 4, distance: "Dot", datatype: "uint8" } }],
+    ["another number of shards", { shard_number: 3 }],
+  ];
+  for (const [what, params] of wrong) {
+    it(`configuration: a target that makes the collection with ${what} gets no shard`, async () => {
+      const changed = altered(targetServer, {
+        createCollection: (description: CollectionDescription) => {
+          const captured = description.config["params"] as object;
+          const config = { ...description.config, params: { ...captured, ...params } };
+          return target.createCollection({ ...description, config });
+        },
+        restoreShard: refuseShards,
+      });
+
+      expect((await errorOf(practice.restore(point, changed)))?.message).to.match(/another params/);
+    });
+  }
+
+  it("the archive of another shard or collection: Qdrant takes it, so that a tree's own names are compared", async () => {
+    await make("other");
+    const both = await practice.capture(source);
+    await source.deleteCollection("other");
+    const shardsOf = (name: string) => both.collections.find((captured) => captured.name === name)?.shards ?? [];
+    const treesOf = (name: string) => shardsOf(name).map(({ tree }) => tree);
+    const withTrees = (trees: ReturnType<typeof treesOf>): RecoveryPoint => ({
+      ...both,
+      collections: both.collections
+        .filter(({ name }) => name === collection)
+        .map((captured) => ({
+          ...captured,
+          shards: captured.shards.map((shard, rank) => ({ ...shard, tree: trees[rank] ?? shard.tree })),
+        })),
+    });
+
+    for (const trees of [treesOf(collection).reverse(), treesOf("other")]) {
+      expect((await errorOf(practice.restore(withTrees(trees), target)))?.code).to.equal("OBJECT_CORRUPT");
+      await emptied(target);
+    }
+    await practice.restore(withTrees(treesOf(collection)), target);
+  });
+
+  it("missing files: an archive that lacks one that its manifest names is no capture, whichever it is", async () => {
+    const paths = new Set<string>();
+    const lacking = (isLost: (path: string) => boolean) =>
+      altered(sourceServer, {
+        captureShard: async (...request) => {
+          const stream = await source.captureShard(...request);
+          if (stream === undefined) return undefined;
+          return Readable.from(writeSparseTar(entriesWithout(isLost, stream)), { objectMode: false });
+        },
+      });
+    async function* entriesWithout(isLost: (path: string) => boolean, stream: Readable): AsyncGenerator<OutgoingEntry> {
+      for await (const { content, path, size, type } of readSparseTar(stream)) {
+        const bytes = Buffer.alloc(size);
+        for await (const piece of content) bytes.set(piece.bytes, piece.offset);
+        if (type === "file") paths.add(path);
+        const regions = size === 0 ? [] : [{ offset: 0, length: size }];
+        if (!isLost(path)) yield { path, type, size, regions, content: piecesOf(size === 0 ? [] : [bytes]) };
+      }
+    }
+    await practice.capture(lacking(() => false));
+    const optional = /segment_manifest\.json$|^newest_clocks\.json$|^shard_config\.json$/;
+    const names = new Set([...paths].filter((path) => !optional.test(path)).map((path) => basename(path)));
+
+    expect([...names]).to.include.members(["segment.json", "replica_state.json", "mutable_id_tracker.mappings"]);
+    for (const name of names) {
+      const error = await errorOf(practice.capture(lacking((path) => basename(path) === name)));
+      expect(error?.code, name).to.equal("CAPTURE_INCOMPLETE");
+    }
+  });
+
+  it("a manifest over 2 MiB: Qdrant refuses it, so that everything is asked for", async () => {
+    const [shard] = await source.shards(collection);
+    const tree = point.collections[0]?.shards[0]?.tree;
+    const repository = await asSeenElsewhere(practice.stores, practice.wrap);
+    const { segments } = await repository.readTree(tree?.id ?? "", shardTreeSchema);
+    const [segment] = Object.values(segments);
+    const many = Object.fromEntries(
+      Array.from({ length: 40_000 }, (_, n) => [`file-${n}-${"x".repeat(40)}`, n] as const),
+    );
+    const large: SegmentManifest = {
+      [segment?.segment_id ?? ""]: { segment_id: segment?.segment_id ?? "", segment_version: 0, file_versions: many },
+    };
+
+    const error = await errorOf(source.captureShard(collection, shard as ShardPlacement, large));
+
+    expect(JSON.stringify(large).length).to.be.greaterThan(2 ** 21);
+    expect(error?.message).to.contain("413");
+  });
+
+  it("traffic: what clients write before a shard comes is gone, and what they change afterwards is found", async () => {
+    const restored = clientOf(targetServer);
+    const during = (act: (shard: number, restore: () => Promise<void>) => Promise<void>) =>
+      altered(targetServer, {
+        restoreShard: (name, shard, archive) => act(shard.id, () => target.restoreShard(name, shard, archive)),
+      });
+    const before = during(async (shard, restore) => {
+      const early = { wait: true, points: pointsOf(1_001, 1_050, "early") };
+      if (shard === 0) expect((await restored.upsert(collection, early)).status).to.equal("completed");
+      await restore();
+    });
+    const after = during(async (_shard, restore) => {
+      await restore();
+      await restored.upsert(collection, { wait: true, points: pointsOf(1, 50, "late") });
+    });
+
+    await practice.restore(point, before);
+    expect(await target.count(collection), "acknowledged, and gone with the shard").to.equal(200);
+    await emptied(target);
+    const error = await errorOf(practice.restore(point, after));
+    expect(error?.code).to.equal("VERIFICATION_FAILED");
+  });
+
+  it("grey: a collection whose parameters changed after its last optimization is restored, and whole", async () => {
+    await client.updateCollection(collection, { hnsw_config: { m: 24 } });
+    const changed = await practice.capture(source);
+
+    await practice.restore(changed, target);
+
+    expect(["green", "grey", "yellow"]).to.include(await target.health(collection));
+    expect(await contentOf(target, collection)).to.deep.equal(await contentOf(source, collection));
+  });
+
+  it("an empty write-ahead log: Qdrant restores it, acknowledges overwrites and deletes, and does nothing", async () => {
+    for (let n = 0; n < 20; n += 1) await write(1, 3);
+    const written = await practice.capture(source);
+    const repository = await asSeenElsewhere(practice.stores, practice.wrap);
+    await practice.restore(written, target);
+    const restored = clientOf(targetServer);
+    for (const owner of await target.shards(collection)) {
+      const id = written.collections[0]?.shards.find((shard) => shard.id === owner.id)?.tree.id ?? "";
+      const { files } = await repository.readTree(id, shardTreeSchema);
+      await target.restoreShard(collection, owner, writeSparseTar(emptyLog(repository, files)));
+    }
+
+    await restored.delete(collection, { wait: true, points: [1, 2, 3] });
+    expect(await target.count(collection), "acknowledged, and still there").to.equal(200);
+    await target.deleteCollection(collection);
+    await practice.restore(written, target);
+    await restored.delete(collection, { wait: true, points: [1, 2, 3] });
+    expect(await target.count(collection), "as this tool restores it").to.equal(197);
+  });
+
+  async function* emptyLog(repository: OpenRepository, files: ShardTree["files"]): AsyncGenerator<OutgoingEntry> {
+    yield { path: "wal", type: "directory", size: 0, regions: [], content: piecesOf([]) };
+    for await (const { content, file, regions } of readFiles(repository, files)) {
+      const { path, size } = file;
+      if (!path.startsWith("wal/")) yield { path, type: "file", size, regions, content };
+    }
+  }
+
+  async function* piecesOf(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+    yield* pieces;
+  }
+});
