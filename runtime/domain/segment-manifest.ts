@@ -29,6 +29,11 @@ export function filesOfSegment(segment: Segment): string[] {
 /** Qdrant writes a deleted point's length of text into it in place and leaves its version as it is (tried on 1.16.3). */
 const changesWithoutVersion = /\/point_to_tokens_count\.dat$/;
 
+/** Files of a segment that every archive brings and no manifest names; without them its points are gone or unreadable. */
+export function unnamedFilesOf(segment: Segment): string[] {
+  return ["segment.json", "version.info"].map((file) => `segments/${segment.segment_id}/files/${file}`);
+}
+
 /** The version of a file by its path in the shard's archive; undefined when its segment gives none that tells its bytes. */
 export function versionOf(segments: SegmentManifest, path: string): number | undefined {
   if (changesWithoutVersion.test(path)) return undefined;

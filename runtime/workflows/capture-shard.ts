@@ -11,6 +11,7 @@ import {
   parseSegment,
   type SegmentManifest,
   segmentsThatWentBack,
+  unnamedFilesOf,
   versionOf,
 } from "../domain/segment-manifest.ts";
 import type { ShardTree } from "../domain/shard-tree.ts";
@@ -237,6 +238,9 @@ class Recording {
   async finish(carries: boolean): Promise<Pick<ShardCapture, "tree" | "readBytes" | "storedBytes">> {
     const { collection, key, lineage, repository, shard } = this.#request;
     if (!this.#came.has("replica_state.json")) throw this.#incomplete("replica_state.json");
+    for (const path of Object.values(this.segments).flatMap(unnamedFilesOf)) {
+      if (!this.#came.has(path)) throw this.#incomplete(path);
+    }
     for (const path of Object.values(this.segments).flatMap(filesOfSegment)) {
       if (this.#came.has(path)) continue;
       if (!carries || !this.#content.carry(path)) throw this.#incomplete(path);

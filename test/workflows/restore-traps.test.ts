@@ -152,11 +152,16 @@ describe("traps of capture and restore", function () {
       });
     async function* entriesWithout(isLost: (path: string) => boolean, stream: Readable): AsyncGenerator<OutgoingEntry> {
       for await (const { content, path, size, type } of readSparseTar(stream)) {
-        const bytes = Buffer.alloc(size);
-        for await (const piece of content) bytes.set(piece.bytes, piece.offset);
         if (type === "file") paths.add(path);
-        const regions = size === 0 ? [] : [{ offset: 0, length: size }];
-        if (!isLost(path)) yield { path, type, size, regions, content: piecesOf(size === 0 ? [] : [bytes]) };
+        const pieces: Buffer[] = [];
+        const regions: { offset: number; length: number }[] = [];
+        for await (const { bytes, offset } of content) {
+          pieces.push(Buffer.from(bytes));
+          const last = regions.at(-1);
+          if (last !== undefined && last.offset + last.length === offset) last.length += bytes.length;
+          else regions.push({ offset, length: bytes.length });
+        }
+        if (!isLost(path)) yield { path, type, size, regions, content: piecesOf(pieces) };
       }
     }
     await practice.capture(lacking(() => false));
