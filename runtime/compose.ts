@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { RegionAccess } from "./adapters/access.ts";
 import { EmbeddedEstate } from "./adapters/embedded-estate.ts";
+import { LocalFolders } from "./adapters/folder-target.ts";
 import { KubernetesCluster } from "./adapters/kubernetes-cluster.ts";
 import { readyParts } from "./adapters/parts.ts";
 import { PulumiStacks } from "./adapters/pulumi-stacks.ts";
@@ -10,7 +11,7 @@ import { Qdrant } from "./adapters/qdrant.ts";
 import type { ClusterSettings } from "./domain/infrastructure.ts";
 import { regionSchema } from "./domain/region.ts";
 import { DrError } from "./errors.ts";
-import type { Clock, Cluster, Progress, VectorDatabase } from "./ports.ts";
+import type { Clock, Cluster, FolderTarget, Progress, VectorDatabase } from "./ports.ts";
 
 export const projectFolder = fileURLToPath(new URL("..", import.meta.url));
 
@@ -33,6 +34,8 @@ export interface Deps {
   stacks(options: RegionOptions): Promise<PulumiStacks>;
   access(stack: string, options: RegionOptions): Promise<RegionAccess>;
   cluster(settings: Pick<ClusterSettings, "context" | "kubeconfig">): Promise<Cluster>;
+  /** Folders of this machine to restore into. */
+  readonly folderTarget: FolderTarget;
   /** A Qdrant that is in no stack. */
   database(peers: readonly string[], apiKey: string): VectorDatabase;
 }
@@ -56,6 +59,7 @@ export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt
     toolVersion: version,
     stacks,
     cluster: (settings) => KubernetesCluster.open(settings),
+    folderTarget: new LocalFolders(),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
     async access(stack, options) {
       const region =

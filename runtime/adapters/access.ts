@@ -1,10 +1,13 @@
-/** Opens what a region's outputs name: its stores, its repository, its Qdrant, its traffic control. */
+/** Opens what a region's outputs name: its stores, its repository, its Qdrant, its folders, its traffic control. */
+import { resolve } from "node:path";
+import { selectorOf } from "../domain/folder-selection.ts";
 import type { Region } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
-import type { TrafficControl } from "../ports.ts";
+import type { FolderSource, TrafficControl } from "../ports.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 import { AgeKeyWrap } from "./age-key-wrap.ts";
 import { EndpointControl } from "./endpoint-control.ts";
+import { LocalFolder } from "./local-folder.ts";
 import { openStore } from "./open-store.ts";
 import { Qdrant } from "./qdrant.ts";
 
@@ -28,6 +31,29 @@ export class RegionAccess {
 
   repositoryForWriting(): Promise<OpenRepository> {
     return OpenRepository.openOrCreate(this.stores, this.wrap);
+  }
+
+  /** What of this machine belongs into recovery points. */
+  folders(): { kind: "config" | "user-data"; name: string; path: string; source: FolderSource }[] {
+    const { configuration, userData } = this.region;
+    const foldersOf = (kind: "config" | "user-data", selections: Region["userData"]) =>
+      selections.map((selection) => {
+        this.#refuseStoreWithin(selection);
+        return { kind, name: selection.name, path: selection.path, source: new LocalFolder(selection) };
+      });
+    return [...foldersOf("config", configuration), ...foldersOf("user-data", userData)];
+  }
+
+  /** What is stored would be captured, and stored again, without an end. */
+  #refuseStoreWithin({ exclude, include, name, path }: Region["userData"][number]): void {
+    for (const store of [this.region.repository, this.region.control]) {
+      if (store.kind !== "file" || !`${resolve(store.folder)}/`.startsWith(`${resolve(path)}/`)) continue;
+      const below = resolve(store.folder).slice(resolve(path).length + 1);
+      if (below !== "" && selectorOf({ exclude, include }).isExcluded(below)) continue;
+      throw new DrError("SETTING_INVALID", `the folder ${name} holds the store ${store.folder} of recovery points`, {
+        hint: below === "" ? "capture another folder" : `leave it out: exclude ${JSON.stringify(below)}`,
+      });
+    }
   }
 
   traffic(): TrafficControl {

@@ -1,10 +1,15 @@
 import { InvalidArgumentError, Option } from "commander";
+import type { RegionAccess } from "../adapters/access.ts";
 import type { RegionOptions } from "../compose.ts";
 import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
 import { type CaptureType, captureTypes, type DataKind, dataKinds } from "../domain/recovery-point.ts";
+import { DrError } from "../errors.ts";
+import type { Progress } from "../ports.ts";
+import { folderCapture } from "../workflows/capture-folder.ts";
+import type { FolderCapture } from "../workflows/capture-part.ts";
 import { type CaptureReport, capturePoint } from "../workflows/capture-point.ts";
 import { type CapturePreview, previewCapture } from "../workflows/preview-capture.ts";
-import { type CommandDefinition, exitCodesHelp, parseNames, regionOptions } from "./command.ts";
+import { type CommandDefinition, exitCodesHelp, parseKinds, parseNames, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {
   readonly stack: string;
@@ -52,7 +57,9 @@ export const backup: CommandDefinition<Options> = {
       throw new InvalidArgumentError("--worker and --session belong together.");
     }
     const access = await deps.access(options.stack, options);
-    const { collections, only: kinds } = options;
+    const { collections } = options;
+    const folders = foldersOf(access, deps.progress);
+    const kinds = kindsOf(access.region.region, options.only, folders);
     const request = {
       region: access.region.region,
       type: options.type,
@@ -61,7 +68,8 @@ export const backup: CommandDefinition<Options> = {
       clock: deps.clock,
       progress: deps.progress,
       toolVersion: deps.toolVersion,
-      ...(kinds === undefined ? {} : { kinds }),
+      kinds,
+      folders,
       ...(collections === undefined ? {} : { collections }),
       ...(worker === undefined || session === undefined ? {} : { worker: { ...worker, session } }),
       allowEmpty: options.allowEmpty ?? false,
@@ -75,12 +83,30 @@ export const backup: CommandDefinition<Options> = {
   },
 };
 
+function foldersOf(access: RegionAccess, progress: Progress): FolderCapture[] {
+  return access.folders().map((folder) => folderCapture(folder, progress));
+}
+
+/** Everything that the region has, unless some of it is asked for. */
+function kindsOf(
+  region: string,
+  asked: readonly DataKind[] | undefined,
+  folders: readonly FolderCapture[],
+): DataKind[] {
+  const present = dataKinds.filter((kind) => kind === "qdrant" || folders.some((folder) => folder.kind === kind));
+  const missing = (asked ?? []).filter((kind) => !present.includes(kind));
+  if (missing.length === 0) return present.filter((kind) => asked?.includes(kind) ?? true);
+  throw new DrError("USAGE", `region ${region} has no ${missing.join(", ")} in its settings`, {
+    hint: "name the folders in the stack's settings (configuration, userData)",
+  });
+}
+
 function reportInWords(report: CaptureReport): string {
   const work = `${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored in ${formatSeconds(report.seconds)}`;
   if (!report.isCommitted) return `This worker's part of ${report.point} is done; others are not\n  ${work}`;
   const exactness = report.isExact
     ? "exact"
-    : "not known to be exact: an optimization ran meanwhile, deletes since it began may be undone";
+    : "not known to be exact: an optimization ran meanwhile, deletes since it began may be undone, or a file changed";
   const folders = report.folders === 0 ? "" : ` and ${formatCount(report.folders)} folders`;
   return [
     `Recovery point ${report.point} (${report.type}) of ${report.time}`,
@@ -100,14 +126,6 @@ function previewInWords({ base, folders, shards }: CapturePreview): string {
     ...folders.map(({ kind, name }) => `  ${kind} ${name}`),
     "Nothing was stored.",
   ].join("\n");
-}
-
-function parseKinds(text: string): DataKind[] {
-  return parseNames(text).map((name) => {
-    const kind = dataKinds.find((known) => known === name);
-    if (kind === undefined) throw new InvalidArgumentError(`It must be of ${dataKinds.join(", ")}.`);
-    return kind;
-  });
 }
 
 function parseWorker(text: string): { index: number; count: number } {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import type { Deps } from "../compose.ts";
+import { type DataKind, dataKinds } from "../domain/recovery-point.ts";
 
 /** What a command answers: an object for programs and the same for people. */
 export interface Answer {
@@ -40,6 +41,14 @@ export function parseNames(text: string): string[] {
   const names = text.split(",").map((name) => name.trim());
   if (names.every((name) => name !== "")) return names;
   throw new InvalidArgumentError("It must be names separated by commas.");
+}
+
+export function parseKinds(text: string): DataKind[] {
+  return parseNames(text).map((name) => {
+    const kind = dataKinds.find((known) => known === name);
+    if (kind === undefined) throw new InvalidArgumentError(`It must be of ${dataKinds.join(", ")}.`);
+    return kind;
+  });
 }
 
 export function parsePort(text: string): number {

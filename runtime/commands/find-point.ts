@@ -1,5 +1,5 @@
-import { resolveLatestRestorable } from "../domain/catalog.ts";
-import type { RecoveryPoint } from "../domain/recovery-point.ts";
+import { holds, resolveLatestRestorable } from "../domain/catalog.ts";
+import type { DataKind, RecoveryPoint } from "../domain/recovery-point.ts";
 import { DrError } from "../errors.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
@@ -18,24 +18,29 @@ function parsePointTime(wanted: string): Date | undefined {
 
 /**
  * The point with this id, the newest complete one for `latest`, or for a time the newest complete one that stands for that
- * time or an earlier one; refused unless it can be restored from here.
+ * time or an earlier one; refused unless it can be restored from here and holds `kinds`.
  */
-export async function findPoint(repository: OpenRepository, wanted: string): Promise<RecoveryPoint> {
+export async function findPoint(
+  repository: OpenRepository,
+  wanted: string,
+  kinds: readonly DataKind[] = ["qdrant"],
+): Promise<RecoveryPoint> {
   const until = parsePointTime(wanted);
+  const wantedKinds = kinds.length === 0 ? "" : ` with ${kinds.join(", ")}`;
   const { entries } = await repository.catalog();
   if (wanted === "latest") {
-    const latest = resolveLatestRestorable(entries);
+    const latest = resolveLatestRestorable(entries, { kinds });
     if (latest !== undefined) return latest.point;
-    throw new DrError("POINT_NOT_FOUND", "no complete recovery point is in this bucket", {
+    throw new DrError("POINT_NOT_FOUND", `no complete recovery point${wantedKinds} is in this bucket`, {
       hint: "`qdrant-dr points` shows what is there, and what each point lacks",
     });
   }
   if (until !== undefined) {
-    const then = resolveLatestRestorable(entries, { until });
+    const then = resolveLatestRestorable(entries, { kinds, until });
     if (then !== undefined) return then.point;
     throw new DrError(
       "POINT_NOT_FOUND",
-      `no complete recovery point of ${until.toISOString()} or before is in this bucket`,
+      `no complete recovery point${wantedKinds} of ${until.toISOString()} or before is in this bucket`,
       {
         hint: "`qdrant-dr points` shows what is there, and what each point lacks",
       },
@@ -47,7 +52,16 @@ export async function findPoint(repository: OpenRepository, wanted: string): Pro
       hint: "`qdrant-dr points` lists them",
     });
   }
-  if (entry.state === "complete" && entry.point !== undefined) return entry.point;
+  if (entry.state === "complete" && entry.point !== undefined) {
+    if (holds(entry.point, kinds)) return entry.point;
+    throw new DrError(
+      "USAGE",
+      `${wanted} holds ${entry.point.kinds.join(", ")}, and ${kinds.join(", ")} was asked for`,
+      {
+        hint: "`qdrant-dr points` shows what each point holds; --only names what is wanted",
+      },
+    );
+  }
   throw new DrError("POINT_INCOMPLETE", `${wanted} is ${entry.state}: ${entry.reasons.slice(0, 3).join("; ")}`, {
     hint: "copy it again from the other region, or use another point",
   });

@@ -23,14 +23,17 @@ export const points: CommandDefinition<Options> = {
     const { entries } = await (await access.repository()).catalog();
     const listed = entries.map((entry) => describe(entry, access.region.region));
     const rows = listed.map(
-      ({ collections, id, isExact: exact, points: count, reasons, state, time, type, verifiedAt }) =>
+      ({ collections, folders, id, isExact: exact, kinds, points: count, reasons, state, time, type, verifiedAt }) =>
         [
           id,
           (type ?? "?").padEnd(11),
           time ?? "?",
           state.padEnd(11),
           exact ? "exact  " : "inexact",
-          `${formatCount(count)} points in ${formatCount(collections)} collections`,
+          kinds.includes("qdrant")
+            ? `${formatCount(count)} points in ${formatCount(collections)} collections`
+            : "no Qdrant",
+          ...folders.map(({ kind, name }) => `${kind} ${name}`),
           verifiedAt === undefined ? "not verified here" : `verified ${verifiedAt}`,
           ...reasons.slice(0, 1),
         ].join("  "),
@@ -52,7 +55,9 @@ function describe({ attestations, id, point, reasons, state }: CatalogEntry, reg
     region: point?.region,
     epoch: point?.epoch,
     isExact: point !== undefined && isExact(point),
+    kinds: point?.kinds ?? [],
     collections: point?.collections.length ?? 0,
+    folders: (point?.folders ?? []).map(({ isExact: exact, kind, name }) => ({ kind, name, isExact: exact })),
     points: point?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0) ?? 0,
     verifiedAt: verified.sort().at(-1),
   };

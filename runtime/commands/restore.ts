@@ -1,16 +1,21 @@
-import type { RegionOptions } from "../compose.ts";
+import type { RegionAccess } from "../adapters/access.ts";
+import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
-import type { RecoveryPoint } from "../domain/recovery-point.ts";
+import { type DataKind, dataKinds, type RecoveryPoint } from "../domain/recovery-point.ts";
 import { restoreRates } from "../domain/restore-estimate.ts";
+import { DrError } from "../errors.ts";
+import type { OpenRepository } from "../repository/repository.ts";
 import { estimateRestore, type RestoreEstimate } from "../workflows/estimate-restore.ts";
 import { planRestore, type RestorePlan, restorePoint } from "../workflows/restore-point.ts";
-import { type Answer, type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
+import { type Answer, type CommandDefinition, exitCodesHelp, parseKinds, regionOptions } from "./command.ts";
 import { findPoint } from "./find-point.ts";
+import { type FolderOptions, parseFolder, parsePath, planFolders } from "./restore-folders.ts";
 import { openTarget, type TargetOptions } from "./restore-target.ts";
 
-interface Options extends RegionOptions, TargetOptions {
+interface Options extends RegionOptions, TargetOptions, FolderOptions {
   readonly stack: string;
   readonly point: string;
+  readonly only?: readonly DataKind[];
   readonly collections?: string;
   readonly as?: string;
   readonly swapAlias?: string;
@@ -26,6 +31,8 @@ A restore never replaces a collection that exists: it may be the only copy.
     collection yourself, then restore it)
   As it was in the past         restore --stack prod --point 2026-05-31T14:30:00Z --collections notes --as notes_may
   Into another Qdrant           QDRANT_API_KEY=… restore --stack prod --to http://10.0.0.5:6333,http://10.0.0.6:6333
+  Configuration and user data   restore --stack prod --only config,user-data --into /tmp/restored
+  The same, where they belong   restore --stack prod --only config,user-data --in-place
 Number of nodes and placement of shards may differ. Keep clients away from what is being restored: what they write before
 its shards have come is gone.`;
 
@@ -38,9 +45,21 @@ export const restore: CommandDefinition<Options> = {
       .option("--point <id>", "a recovery point, latest, or a time: the newest point of that time or before", "latest")
       .option("--to <urls>", "another Qdrant: the URLs of its peers, separated by commas; its key is in QDRANT_API_KEY")
       .option("--api-key-file <file>", "read the key of that Qdrant from this file")
+      .option(
+        "--only <kinds>",
+        `what to restore, separated by commas: ${dataKinds.join(", ")}; qdrant alone when left out`,
+        parseKinds,
+      )
       .option("--collections <names>", "only these, separated by commas")
       .option("--as <name>", "restore the one collection under this name, beside a live one")
       .option("--swap-alias <alias>", "then, when it is compared, let this alias lead to it")
+      .option(
+        "--folder <name=path>",
+        "restore this folder of config or user-data there; can be given again",
+        parseFolder,
+      )
+      .option("--into <path>", "restore folders below this one, each under its name", parsePath)
+      .option("--in-place", "restore folders where they belong, and keep what is there as <path>.before-<point>")
       .option("--discard-unfinished", "throw away what an earlier restore that was cut off left half-made")
       .option("--dry-run", "say what would be done, and change nothing")
       .addHelpText(
@@ -56,36 +75,80 @@ export const restore: CommandDefinition<Options> = {
           ),
       ),
   async run(deps, options) {
+    const kinds = options.only ?? ["qdrant"];
+    refuseFolderOptions(kinds, options);
     const access = await deps.access(options.stack, options);
     const repository = await access.repository();
-    const point = await findPoint(repository, options.point);
-    const { target, targetName } = await openTarget(deps, access, options);
-    const request = {
-      ...deps,
-      repository,
+    const point = await findPoint(repository, options.point, kinds);
+    const sources = { access, repository, point };
+    const folderKinds = kinds.filter((kind) => kind !== "qdrant");
+    // Everything is planned before anything is touched.
+    const parts = [
+      ...(kinds.includes("qdrant") ? [await planQdrant(deps, sources, options)] : []),
+      ...(folderKinds.length > 0 ? [await planFolders(deps, sources, folderKinds, options)] : []),
+    ];
+    const planned = joined(
       point,
-      target,
-      ...(targetName === undefined ? {} : { targetName }),
-      ...(options.collections === undefined ? {} : { only: namesIn(options.collections) }),
-      ...(options.as === undefined ? {} : { as: options.as }),
-      ...(options.swapAlias === undefined ? {} : { swapAlias: options.swapAlias }),
-      discardUnfinished: options.discardUnfinished ?? false,
-    };
-    const plan = await planRestore(request);
-    const where = targetName ?? options.stack;
-    const planned = describePlan(point, where, plan, await estimateRestore(repository, plan));
+      parts.map((part) => part.planned),
+    );
     if (options.dryRun) return planned;
     deps.progress({ step: "plan", detail: planned.text });
-    const report = await restorePoint(request);
-    const text = [
-      `${report.point} of ${report.time} restored into ${where} in ${formatSeconds(report.seconds)}`,
-      `  ${formatCount(report.points)} points in ${formatCount(report.collections)} collections`,
-      `  counts, ${formatCount(report.samples)} sampled points and ${formatCount(report.canaries)} canary queries are as captured`,
-      ...(report.swapped === undefined ? [] : [`  ${swapInWords(report.swapped, "leads", "led")}`]),
-    ].join("\n");
-    return { json: { ...report, verified: true, plan: planned.json }, text };
+    const answers: Answer[] = [];
+    for (const part of parts) answers.push(await part.run());
+    const { json, text } = joined(point, answers);
+    return { json: { ...json, verified: true, plan: planned.json }, text };
   },
 };
+
+async function planQdrant(
+  deps: Deps,
+  { access, point, repository }: { access: RegionAccess; point: RecoveryPoint; repository: OpenRepository },
+  options: Options,
+): Promise<{ readonly planned: Answer; run(): Promise<Answer> }> {
+  const { target, targetName } = await openTarget(deps, access, options);
+  const request = {
+    ...deps,
+    repository,
+    point,
+    target,
+    ...(targetName === undefined ? {} : { targetName }),
+    ...(options.collections === undefined ? {} : { only: namesIn(options.collections) }),
+    ...(options.as === undefined ? {} : { as: options.as }),
+    ...(options.swapAlias === undefined ? {} : { swapAlias: options.swapAlias }),
+    discardUnfinished: options.discardUnfinished ?? false,
+  };
+  const plan = await planRestore(request);
+  const where = targetName ?? options.stack;
+  return {
+    planned: describePlan(point, where, plan, await estimateRestore(repository, plan)),
+    run: async () => {
+      const report = await restorePoint(request);
+      const text = [
+        `${report.point} of ${report.time} restored into ${where} in ${formatSeconds(report.seconds)}`,
+        `  ${formatCount(report.points)} points in ${formatCount(report.collections)} collections`,
+        `  counts, ${formatCount(report.samples)} sampled points and ${formatCount(report.canaries)} canary queries are as captured`,
+        ...(report.swapped === undefined ? [] : [`  ${swapInWords(report.swapped, "leads", "led")}`]),
+      ].join("\n");
+      return { json: report, text };
+    },
+  };
+}
+
+function joined(point: RecoveryPoint, answers: readonly Answer[]): Answer {
+  const json = Object.assign({ point: point.id, time: point.time }, ...answers.map((answer) => answer.json));
+  return { json, text: answers.map(({ text }) => text).join("\n") };
+}
+
+function refuseFolderOptions(kinds: readonly DataKind[], { folder, inPlace, into }: FolderOptions): void {
+  if (folder === undefined && into === undefined && inPlace === undefined) return;
+  if (into !== undefined && inPlace === true) {
+    throw new DrError("USAGE", "--into and --in-place exclude each other", { hint: "give one of them" });
+  }
+  if (kinds.some((kind) => kind !== "qdrant")) return;
+  throw new DrError("USAGE", "--folder, --into and --in-place are for folders, and only qdrant is restored", {
+    hint: "add --only config,user-data",
+  });
+}
 
 function namesIn(list: string): string[] {
   return list.split(",").map((name) => name.trim());

@@ -27,7 +27,7 @@ export const verify: CommandDefinition<Options> = {
   async run(deps, options) {
     const access = await deps.access(options.stack, options);
     const repository = await access.repository();
-    const point = await findPoint(repository, options.point);
+    const point = await findPoint(repository, options.point, []);
     const report = await verifyPoint(repository, point, { ...deps, region: access.region.region });
     const text = `${report.point} is whole in ${options.stack}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`;
     return { json: report, text };

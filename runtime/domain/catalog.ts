@@ -69,16 +69,16 @@ export function judgePoint(
 }
 
 /**
- * The newest complete point that holds `kind`, by the time it stands for, at or before `until`. The only function that may
+ * The newest complete point that holds `kinds`, by the time it stands for, at or before `until`. The only function that may
  * answer this.
  */
 export function resolveLatestRestorable(
   entries: readonly CatalogEntry[],
-  { kind = "qdrant", until }: { readonly kind?: DataKind; readonly until?: Date } = {},
+  { kinds = ["qdrant"], until }: { readonly kinds?: readonly DataKind[]; readonly until?: Date } = {},
 ): (CatalogEntry & { readonly point: RecoveryPoint }) | undefined {
   let latest: (CatalogEntry & { readonly point: RecoveryPoint }) | undefined;
   for (const entry of entries) {
-    if (entry.state !== "complete" || entry.point === undefined || !entry.point.kinds.includes(kind)) continue;
+    if (entry.state !== "complete" || entry.point === undefined || !holds(entry.point, kinds)) continue;
     const time = Date.parse(entry.point.time);
     if (until !== undefined && time > until.getTime()) continue;
     if (latest === undefined || isNewer(entry.point, latest.point)) latest = { ...entry, point: entry.point };
@@ -90,4 +90,8 @@ export function resolveLatestRestorable(
 function isNewer(a: RecoveryPoint, b: RecoveryPoint): boolean {
   const [timeA, timeB] = [Date.parse(a.time), Date.parse(b.time)];
   return timeA === timeB ? Date.parse(a.finishedAt) > Date.parse(b.finishedAt) : timeA > timeB;
+}
+
+export function holds(point: RecoveryPoint, kinds: readonly DataKind[]): boolean {
+  return kinds.every((kind) => point.kinds.includes(kind));
 }
