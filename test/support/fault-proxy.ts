@@ -73,6 +73,8 @@ export class FaultProxy {
   readonly log: SeenRequest[] = [];
   /** Seen of every request before it is passed on. */
   plan: FaultPlan = () => undefined;
+  /** A body that is answered with 200 in place of the server's answer. */
+  instead: (request: SeenRequest) => Buffer | undefined = () => undefined;
   /** Called when the server's answer is there and before it is passed back. */
   onAnswer: (request: SeenRequest) => void | Promise<void> = () => undefined;
   readonly #target: URL;
@@ -99,6 +101,7 @@ export class FaultProxy {
   reset(): void {
     this.plan = () => undefined;
     this.onAnswer = () => undefined;
+    this.instead = () => undefined;
     this.log.length = 0;
   }
 
@@ -130,7 +133,8 @@ export class FaultProxy {
       incoming.socket.destroy();
       return;
     }
-    const instead = fault === undefined ? undefined : answerInstead(fault);
+    const made = this.instead(seen);
+    const instead = made === undefined ? answerInstead(fault) : { status: 200, headers: {}, body: made };
     if (instead !== undefined) {
       seen.status = instead.status;
       give(outgoing, instead);
@@ -203,7 +207,8 @@ export class FaultProxy {
 }
 
 /** What the fault answers without asking the server; undefined when the server is asked. */
-function answerInstead(fault: FaultKind): Answer | undefined {
+function answerInstead(fault: FaultKind | undefined): Answer | undefined {
+  if (fault === undefined) return undefined;
   if (fault === "an empty answer") return { status: 200, headers: {}, body: Buffer.alloc(0) };
   return /^\d+$/.test(fault) ? errorAnswer(Number(fault)) : undefined;
 }
