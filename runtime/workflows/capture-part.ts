@@ -15,6 +15,7 @@ import type { CaptureBase } from "../repository/read-catalog.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { captureShard } from "./capture-shard.ts";
 import { type CaptureRequest, type Placements, placementsOf } from "./plan-capture.ts";
+import { wasDropped } from "./was-dropped.ts";
 
 /** How long an optimization is waited for, and how often a capture is tried before it is kept as not exact. */
 const patience = { quietMs: 60_000, attempts: 3 };
@@ -95,7 +96,7 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
       part.shards.push(captured.shard);
     } catch (error) {
       // Dropped while it was captured: the commit leaves it out. A list that comes back short does not drop anything.
-      if (await isThere(request, name)) throw error;
+      if (!(await wasDropped(request.database, name, error))) throw error;
     }
     told.done(`${name} shard ${id}`);
   });
@@ -197,10 +198,6 @@ function folderContext(request: CaptureRequest, context: PartContext, source: Fo
     clock: request.clock,
     beginStoring,
   };
-}
-
-async function isThere({ database }: CaptureRequest, collection: string): Promise<boolean> {
-  return (await database.collections()).includes(collection);
 }
 
 /** What each peer says of its past, asked once before its first shard is read and once after the last. */

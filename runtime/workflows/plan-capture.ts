@@ -18,6 +18,7 @@ import { newestRestore, restoresUnderWay } from "../repository/restore-records.t
 import { removeLeftSnapshots } from "./borrow-snapshot.ts";
 import type { FolderCapture } from "./capture-part.ts";
 import { inheritedFacts, observeCollection } from "./observe-collection.ts";
+import { wasDropped } from "./was-dropped.ts";
 
 /** A restore that began longer ago and did not end was cut off. */
 const restoreEndsWithinMs = 60 * 60_000;
@@ -158,7 +159,7 @@ async function planCollection(
       shards: [...shards.values()].sort((a, b) => a.id - b.id),
     };
   } catch (error) {
-    if ((await database.collections()).includes(name)) throw error;
+    if (!(await wasDropped(database, name, error))) throw error;
     return undefined;
   }
 }

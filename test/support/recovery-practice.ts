@@ -2,7 +2,7 @@
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { Qdrant } from "../../runtime/adapters/qdrant.ts";
 import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
-import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
+import type { Clock, KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture-point.ts";
 import { type RestoreReport, type RestoreRequest, restorePoint } from "../../runtime/workflows/restore-point.ts";
@@ -29,9 +29,13 @@ export class RecoveryPractice {
     return new RecoveryPractice(storesWithEpoch(), (await ageKeys()).wrap);
   }
 
-  async capture(database: VectorDatabase, type: CaptureType = "full"): Promise<RecoveryPoint> {
+  async capture(
+    database: VectorDatabase,
+    type: CaptureType = "full",
+    clock: Clock = systemClock,
+  ): Promise<RecoveryPoint> {
     const repository = await OpenRepository.openOrCreate(this.stores, this.wrap);
-    const told = { clock: systemClock, progress: silently, toolVersion: "test" };
+    const told = { clock, progress: silently, toolVersion: "test" };
     const report = await capturePoint({ region: "east", type, database, repository, allowEmpty: true, ...told });
     return repository.readPoint(report.point);
   }

@@ -185,28 +185,61 @@ describe("a cluster of three nodes", function () {
     expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
   });
 
-  it("tells a transfer under way, and that it is over", async () => {
+  it("is not captured while a transfer is under way, which is told in words, and is when it is over", async () => {
     await make(client, 1, 1);
+    const before = await contentOf(source, collection);
     const [shard] = await source.shards(collection);
     // Not the one that is asked to move it.
     const to = cluster.peers.slice(1).find((peer) => peer !== shard?.peer) ?? 0;
     const peers = cluster.servers.filter((server) => server !== cluster.server(to)).map(({ url }) => url);
     const others = new Qdrant({ peers, apiKey: cluster.apiKey });
+    const words = `shard 0 is transferred from peer ${shard?.peer} to peer ${to}`;
+    let moving: Promise<void> | undefined;
+    let told = "";
 
     cluster.server(to).pause();
-    let movements: string[] = [];
     try {
-      void move(shard as ShardPlacement, to).catch(() => undefined);
-      await until(async () => {
-        movements = await others.movements(collection);
-        return movements.length > 0;
-      });
+      moving = move(shard as ShardPlacement, to);
+      await until(async () => (await others.movements(collection)).length > 0);
+      // Waits for the shard to come to rest until its clock says that it has waited long enough.
+      let minutes = 0;
+      const hasty = { now: () => new Date(Date.now() + 60_000 * minutes++) };
+      told = String((await errorOf(practice.capture(others, "full", hasty)))?.message);
     } finally {
       await cluster.resume(cluster.server(to));
     }
-    await until(async () => (await source.movements(collection)).length === 0);
+    await moving;
 
-    expect(movements).to.deep.equal([`shard 0 is transferred from peer ${shard?.peer} to peer ${to}`]);
+    expect(told).to.contain(words).and.contain("nothing was committed");
+    expect(await source.movements(collection)).to.deep.equal([]);
+    await practice.restore(await practice.capture(source), databaseOf(alone));
+    expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
+  });
+
+  it("is captured without holes while collections are made and dropped", async () => {
+    await make(client, 2, 2);
+    const before = await contentOf(source, collection);
+    const another = { vectors: { size: 2, distance: "Dot" as const }, wal_config: { wal_capacity_mb: 1 } };
+    await client.createCollection("dropped", another);
+    const busy = databaseOf(cluster);
+    let isChanged = false;
+    busy.captureShard = async (...request) => {
+      if (!isChanged) {
+        isChanged = true;
+        await client.deleteCollection("dropped");
+        await client.createCollection("made", another);
+      }
+      return source.captureShard(...request);
+    };
+
+    const point = await practice.capture(busy);
+
+    expect(isChanged).to.equal(true);
+    expect(point.collections.map(({ name }) => name)).to.deep.equal([collection]);
+    await practice.restore(point, databaseOf(alone));
+    expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
+    const next = await practice.capture(source, "incremental");
+    expect(next.collections.map(({ name }) => name)).to.deep.equal(["made", collection]);
   });
 
   async function move({ id, peer }: ShardPlacement, to: number): Promise<void> {
