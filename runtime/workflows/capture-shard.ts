@@ -79,7 +79,9 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
     const before = await waitForQuiet(next, attempt === 1 ? recentMs : undefined);
     const isLast = attempt >= request.patience.attempts;
     const isOutlasted = before !== undefined && (before.running > 0 || (hasOneBegun && isLast));
-    const capture = (isOutlasted ? await captureFromSnapshot(next) : undefined) ?? (await captureOnce(next, before));
+    const taken = isOutlasted ? await captureFromSnapshot(next, isLast) : "refused";
+    if (taken === "ended") continue;
+    const capture = taken === "refused" ? await captureOnce(next, before) : taken;
     if (capture.isExact || isLast) return capture;
     // Unchanged since a capture that was not exact: only what is read anew can be.
     if (capture.isUnchanged) next = { ...request, isFull: true };
@@ -111,8 +113,14 @@ async function waitForQuiet(request: ShardCaptureRequest, ageMs?: number): Promi
   }
 }
 
-/** Undefined when the server refuses to make a snapshot: it may lack the space. */
-async function captureFromSnapshot(request: ShardCaptureRequest): Promise<ShardCapture | undefined> {
+/**
+ * "refused" when the server makes no snapshot: it may lack the space. "ended" when the snapshot is not known to be exact: it
+ * is not read then, unless there is no other chance.
+ */
+async function captureFromSnapshot(
+  request: ShardCaptureRequest,
+  isLast: boolean,
+): Promise<ShardCapture | "refused" | "ended"> {
   const { clock, collection, database, repository, shard } = request;
   await request.beginStoring?.();
   const startedAt = clock.now();
@@ -122,12 +130,13 @@ async function captureFromSnapshot(request: ShardCaptureRequest): Promise<ShardC
     snapshot = await borrowSnapshot({ clock, collection, control: repository.stores.control, database, shard });
   } catch (error) {
     if (!hasCode(error, "QDRANT_REFUSED")) throw error;
-    return undefined;
+    return "refused";
   }
   const recording = new Recording(request);
   let isExact = false;
   try {
     isExact = noneEnded(before, await database.optimizations(collection, shard));
+    if (!isExact && !isLast) return "ended";
     for await (const entry of snapshot.read()) await recording.take(entry);
   } finally {
     await snapshot.giveBack();
