@@ -504,6 +504,8 @@ export class Qdrant implements VectorDatabase {
     const url = new URL(path, peerUrl);
     const options: RequestOptions = {
       method,
+      // A kept connection may be closed by the server at the very moment it is used; a stream cannot be sent twice.
+      agent: false,
       // Qdrant compresses the stream otherwise, at the price of a core.
       headers: { ...this.#headers(), "content-type": contentType, "accept-encoding": "identity" },
       timeout: idleMs,

@@ -1,0 +1,171 @@
+/** Collections that come, go and change while a capture runs, and captures of some collections; on a real Qdrant. */
+import type { QdrantClient } from "@qdrant/js-client-rest";
+import { expect } from "chai";
+import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { capturePoint } from "../../runtime/workflows/capture-point.ts";
+import { previewCapture } from "../../runtime/workflows/preview-capture.ts";
+import { errorOf } from "../support/expect-code.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { silently, systemClock } from "../support/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+
+/** Does something once, in the middle: when the first shard of a collection has begun to come. */
+class InterferedQdrant extends Qdrant {
+  interfere: { readonly collection: string; act(): Promise<unknown> } | undefined;
+
+  override async captureShard(...request: Parameters<Qdrant["captureShard"]>) {
+    const stream = await super.captureShard(...request);
+    const { interfere } = this;
+    if (interfere?.collection === request[0]) {
+      this.interfere = undefined;
+      await interfere.act();
+    }
+    return stream;
+  }
+}
+
+describe("a capture", () => {
+  let server: QdrantServer;
+  let elsewhere: QdrantServer;
+  let client: QdrantClient;
+  let source: InterferedQdrant;
+  let target: Qdrant;
+  let practice: RecoveryPractice;
+
+  before(async () => {
+    [server, elsewhere] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
+    client = clientOf(server);
+    source = new InterferedQdrant({ peers: [server.url], apiKey: server.apiKey });
+    target = databaseOf(elsewhere);
+  });
+
+  beforeEach(async () => {
+    practice = await RecoveryPractice.start();
+    await Promise.all([emptied(source), emptied(target)]);
+    for (const name of ["notes", "pages"]) await make(name, 50);
+  });
+
+  after(async () => {
+    await Promise.all([server?.stop(), elsewhere?.stop()]);
+  });
+
+  async function make(name: string, count: number): Promise<void> {
+    await client.createCollection(name, {
+      vectors: { size: 4, distance: "Dot" },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    await write(name, 0, count);
+  }
+
+  async function write(name: string, from: number, to: number): Promise<void> {
+    const points = Array.from({ length: to - from }, (_, n) => ({
+      id: from + n,
+      payload: { id: from + n },
+      vector: [n, 1, 2, 3],
+    }));
+    await client.upsert(name, { wait: true, points });
+  }
+
+  async function request(collections?: string[]) {
+    const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
+    const told = { clock: systemClock, progress: silently, toolVersion: "test" };
+    const some = collections === undefined ? {} : { collections };
+    return { region: "east", type: "incremental", database: source, repository, ...some, ...told } as const;
+  }
+
+  it("leaves out a collection that is dropped meanwhile, and one that is made meanwhile", async () => {
+    for (const moment of ["notes", "pages"]) {
+      source.interfere = {
+        collection: moment,
+        act: async () => {
+          await client.deleteCollection("pages");
+          await make("later", 5);
+        },
+      };
+      const point = await practice.capture(source);
+      expect(point.collections.map(({ name }) => name)).to.deep.equal(["notes"]);
+      await practice.restore(point, target);
+      expect(await target.collections()).to.deep.equal(["notes"]);
+      await emptied(target);
+      await client.deleteCollection("later");
+      await make("pages", 50);
+    }
+    const next = await practice.capture(source, "incremental");
+    expect(next.collections.map(({ name }) => name)).to.deep.equal(["notes", "pages"]);
+  });
+
+  it("is refused, and commits nothing, when a collection is configured otherwise meanwhile", async () => {
+    const changes = [
+      () => client.updateCollection("notes", { hnsw_config: { m: 24 } }),
+      () => client.createPayloadIndex("notes", { field_name: "id", field_schema: "integer", wait: true }),
+    ];
+    for (const act of changes) {
+      source.interfere = { collection: "notes", act };
+      const refusal = await errorOf(practice.capture(source));
+      expect(refusal?.code).to.equal("CAPTURE_INCOMPLETE");
+      expect(refusal?.message).to.contain("notes").and.contain("nothing was committed");
+    }
+    const repository = await OpenRepository.open(practice.stores, practice.wrap);
+    expect((await repository.catalog()).entries).to.deep.equal([]);
+    expect((await practice.capture(source)).collections).to.have.lengthOf(2);
+  });
+
+  it("of some collections keeps the others as they were, and stands for the oldest of them", async () => {
+    const whole = await practice.capture(source);
+    await write("notes", 50, 80);
+    await write("pages", 50, 80);
+
+    const report = await capturePoint(await request(["pages"]));
+
+    const point = await (await request()).repository.readPoint(report.point);
+    expect(point.collections.map(({ name, pointsAfter }) => [name, pointsAfter])).to.deep.equal([
+      ["pages", 80],
+      ["notes", 50],
+    ]);
+    const oldest = whole.collections.flatMap(({ shards }) => shards).map(({ startedAt }) => Date.parse(startedAt));
+    expect(Date.parse(point.time)).to.be.at.most(Math.min(...oldest));
+    expect(Date.parse(point.startedAt)).to.be.greaterThan(Date.parse(whole.finishedAt));
+    await practice.restore(point, target);
+    expect(await contentOf(target, "pages")).to.deep.equal(await contentOf(source, "pages"));
+    expect(await target.count("notes")).to.equal(50);
+  });
+
+  it("of some collections is refused for one that is not there, and where there is no point to put them beside", async () => {
+    expect((await errorOf(capturePoint(await request(["pages"]))))?.hint).to.contain("--type full");
+    await practice.capture(source);
+    expect((await errorOf(capturePoint(await request(["pegas"]))))?.hint).to.contain("notes, pages");
+  });
+
+  it("says in a dry run what it would read, and stores nothing", async () => {
+    const first = await previewCapture(await request());
+    expect(first.shards.map(({ because, reads }) => [reads, because])).to.deep.equal([
+      ["everything", "it was never captured"],
+      ["everything", "it was never captured"],
+    ]);
+    const { id } = await practice.capture(source);
+    await write("pages", 50, 51);
+    const objects = [...practice.stores.repository.objects.keys(), ...practice.stores.control.objects.keys()];
+
+    const preview = await previewCapture(await request());
+
+    expect(preview.base).to.equal(id);
+    expect(preview.shards.map(({ collection, reads }) => [collection, reads])).to.deep.equal([
+      ["notes", "nothing"],
+      ["pages", "what changed"],
+    ]);
+    const now = [...practice.stores.repository.objects.keys(), ...practice.stores.control.objects.keys()];
+    expect(now).to.deep.equal(objects);
+  });
+
+  it("asks an unchanged shard once, stores nothing but the manifest, and stays exact", async () => {
+    await practice.capture(source);
+    const objects = new Set(practice.stores.repository.objects.keys());
+
+    const point = await practice.capture(source, "incremental");
+
+    const added = [...practice.stores.repository.objects.keys()].filter((key) => !objects.has(key));
+    expect(added).to.deep.equal([`points/${point.id}/manifest`]);
+    expect(point.collections.flatMap(({ shards }) => shards).every(({ isExact }) => isExact)).to.equal(true);
+  });
+});
