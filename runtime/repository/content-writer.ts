@@ -26,7 +26,7 @@ export interface KnownFiles {
   readonly packs: readonly Pack[];
 }
 
-/** Pieces that no tree names. */
+/** Pieces that no point needs. */
 export interface UnclaimedPieces {
   readonly packs: readonly Pack[];
   find(name: string): Piece | undefined;

@@ -1,21 +1,22 @@
-/** What captures that were cut off have stored: pieces of packs that no tree names. */
-import type { Inventory } from "../domain/catalog.ts";
+/** What captures that were cut off have stored: pieces of packs that no point needs. */
+import { capturesOf } from "../domain/recovery-point.ts";
 import { storeLayout } from "../domain/store-layout.ts";
 import { type Pack, type Piece, treePacksSchema } from "../domain/stored-content.ts";
 import { hasCode } from "../errors.ts";
 import type { UnclaimedPieces } from "./content-writer.ts";
 import { readDirectory } from "./pack-directory.ts";
+import type { CaptureBase } from "./read-catalog.ts";
 import type { OpenRepository } from "./repository.ts";
 
 /** Some 40 MB in memory; what lies beyond is stored again. */
 const mostPieces = 150_000;
 
-/** Reads every tree, and the directory of every pack that none of them names: to be asked only after a capture was cut off. */
-export async function findUnclaimedPieces(repository: OpenRepository, inventory: Inventory): Promise<UnclaimedPieces> {
-  const claimed = await claimedPacks(repository, inventory);
+/** Reads every point and its trees, and the directory of every other pack: to be asked only after a capture was cut off. */
+export async function findUnclaimedPieces(repository: OpenRepository, base: CaptureBase): Promise<UnclaimedPieces> {
+  const claimed = await claimedPacks(repository, base);
   const packs: Pack[] = [];
   const pieces = new Map<string, Piece>();
-  for (const [key, size] of inventory) {
+  for (const [key, size] of base.inventory) {
     const id = key.startsWith(storeLayout.packs) ? (key.split("/").at(-1) ?? "") : "";
     if (id === "" || claimed.has(id) || pieces.size >= mostPieces) continue;
     packs.push({ id, size });
@@ -24,17 +25,27 @@ export async function findUnclaimedPieces(repository: OpenRepository, inventory:
   return { packs, find: (name) => pieces.get(name) };
 }
 
-async function claimedPacks(repository: OpenRepository, inventory: Inventory): Promise<Set<string>> {
+/** The packs of every point. What only the tree of a capture that was cut off names is as unclaimed as the tree. */
+async function claimedPacks(repository: OpenRepository, base: CaptureBase): Promise<Set<string>> {
+  const trees = new Set<string>();
+  for (const id of base.listed) {
+    const point = await orNothing(repository.readPoint(id));
+    for (const { tree } of point === undefined ? [] : capturesOf(point)) trees.add(tree.id);
+  }
   const claimed = new Set<string>();
-  for (const key of inventory.keys()) {
-    const id = key.startsWith(storeLayout.trees) ? (key.split("/").at(-1) ?? "") : "";
-    if (id === "") continue;
-    try {
-      for (const pack of (await repository.readTree(id, treePacksSchema)).packs) claimed.add(pack.id);
-    } catch (error) {
-      // What a damaged tree named counts as unclaimed: it is looked at, not trusted.
-      if (!hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) throw error;
-    }
+  for (const id of trees) {
+    const tree = await orNothing(repository.readTree(id, treePacksSchema));
+    for (const pack of tree?.packs ?? []) claimed.add(pack.id);
   }
   return claimed;
+}
+
+/** What a damaged object named counts as unclaimed: it is looked at, and opens or does not. */
+async function orNothing<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) return undefined;
+    throw error;
+  }
 }

@@ -74,7 +74,7 @@ async function unclaimedPieces(
   const since = newest.length === 0 ? undefined : new Date(Math.max(...newest));
   const unfinished = await unfinishedCaptures(repository, base.listed, since);
   const wasCutOff = unfinished.some(({ point }) => point !== plan.point || plan.workers > 1);
-  return wasCutOff ? findUnclaimedPieces(repository, base.inventory) : undefined;
+  return wasCutOff ? findUnclaimedPieces(repository, base) : undefined;
 }
 
 async function agreedPlan(
