@@ -119,7 +119,7 @@ export function tableOf(results: Results): string {
   const { data, machine, onePoint, ratiosOfProcess, runs } = results;
   const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
   const rows: (string | undefined)[][] = [
-    ["", "seconds", "whole process", "of CPU", "stored", "requests (Qdrant + S3)", "peak RSS"],
+    ["", "seconds", "whole process", "of CPU", "read", "stored", "requests (Qdrant + S3)", "peak RSS"],
     ...oursRow("full, ours", runs.full.ours),
     ...peerRow("full, restic", runs.full.restic),
     ...peerRow("full, limit (read and put, nothing else)", runs.full.limit),
@@ -160,6 +160,7 @@ function oursRow(what: string, runs: readonly ProductRun[]): string[][] {
       seconds,
       each(runs.map(({ processSeconds }) => processSeconds)),
       each(runs.map((run) => run.cpuSeconds)),
+      runs.flatMap(({ capture }) => (capture === undefined ? [] : formatBytes(capture.readBytes))).join(" · "),
       runs.map(({ storedBytes }) => formatBytes(storedBytes)).join(" · "),
       `${last?.requests.qdrant} + ${last?.requests.store}`,
       `${Math.max(...runs.map(({ peakRssMiB }) => peakRssMiB)).toFixed(0)} MiB`,
@@ -173,7 +174,16 @@ function peerRow(what: string, runs: readonly PeerRun[]): string[][] {
   const stored = runs.flatMap(({ storedBytes }) => (storedBytes === undefined ? [] : formatBytes(storedBytes)));
   const cpu = runs.flatMap(({ cpuSeconds }) => cpuSeconds ?? []);
   return [
-    [what, "", each(runs.map(secondsOf)), each(cpu), stored.join(" · "), best === undefined ? "" : `best: ${best}`, ""],
+    [
+      what,
+      "",
+      each(runs.map(secondsOf)),
+      each(cpu),
+      "",
+      stored.join(" · "),
+      best === undefined ? "" : `best: ${best}`,
+      "",
+    ],
   ];
 }
 
