@@ -1,4 +1,5 @@
 /** The part of `restore` that applies captured objects to a Kubernetes cluster. */
+import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
 import { lineOf } from "../domain/exact-json.ts";
 import type { FieldChange } from "../domain/field-changes.ts";
@@ -19,32 +20,36 @@ export interface ClusterOptions {
   readonly dryRun?: boolean;
 }
 
-interface Sources {
-  readonly region: Region;
-  readonly repository: OpenRepository;
-  readonly point: RecoveryPoint;
-}
-
 const longestValue = 60;
 
-/** Shows what would change before anything does; a dry run ends there. */
-export async function restoreInfrastructure(deps: Deps, sources: Sources, options: ClusterOptions): Promise<Answer> {
-  const { point, region, repository } = sources;
+/** Rehearsed before anything is touched, and refused then unless it is a dry run; `run` does it. */
+export async function planInfrastructure(
+  deps: Deps,
+  { access, point, repository }: { access: RegionAccess; point: RecoveryPoint; repository: OpenRepository },
+  options: ClusterOptions,
+): Promise<{ readonly planned: Answer; run(): Promise<Answer> }> {
   const { objects, stacks } = await readInfrastructure(repository, point);
   const forceConflicts = options.forceConflicts ?? false;
-  const cluster = objects.length === 0 ? undefined : await openCluster(deps, region, options);
-  if (cluster === undefined) return { json: { point: point.id, stacks }, text: stacksInWords(stacks).join("\n") };
+  if (objects.length === 0) {
+    const nothing = { json: { infrastructure: { stacks } }, text: stacksInWords(stacks).join("\n") };
+    return { planned: nothing, run: async () => nothing };
+  }
+  const cluster = await openCluster(deps, access.region, options);
   const plans = await planApplication(cluster, objects);
-  const planned = describe(point, cluster, plans, stacks);
-  if (options.dryRun) return planned;
-  deps.progress({ step: "plan", detail: planned.text });
-  const report = await applyInfrastructure({ ...deps, cluster, forceConflicts }, plans);
-  const text = [
-    `infrastructure of ${point.id} applied to ${report.cluster} in ${formatSeconds(report.seconds)}`,
-    `  ${formatCount(report.created)} objects created, ${formatCount(report.changed)} changed, ${formatCount(report.unchanged)} as they were; all are as captured`,
-    ...stacksInWords(stacks).map((line) => `  ${line}`),
-  ].join("\n");
-  return { json: { point: point.id, time: point.time, ...report, stacks, verified: true, plan: planned.json }, text };
+  if (!options.dryRun) refuseImpossible(plans, forceConflicts);
+  return {
+    planned: describe(point, cluster, plans, stacks),
+    run: async () => {
+      const report = await applyInfrastructure({ ...deps, cluster, forceConflicts }, plans);
+      const { changed, created, unchanged } = report;
+      const text = [
+        `infrastructure of ${point.id} applied to ${report.cluster} in ${formatSeconds(report.seconds)}`,
+        `  ${formatCount(created)} objects created, ${formatCount(changed)} changed, ${formatCount(unchanged)} as they were; all read back as captured`,
+        ...stacksInWords(stacks).map((line) => `  ${line}`),
+      ].join("\n");
+      return { json: { infrastructure: { ...report, stacks } }, text };
+    },
+  };
 }
 
 /** A cluster is named, never guessed: the kubeconfig's current context may be anybody's. */
@@ -76,7 +81,7 @@ function describe(
   const objects = plans.map(({ change, conflicts, fields, refusal, title }) => {
     return { title, change, fields, conflicts, ...(refusal === undefined ? {} : { refusal }) };
   });
-  return { json: { point: point.id, time: point.time, cluster: cluster.name, objects, stacks }, text };
+  return { json: { infrastructure: { cluster: cluster.name, objects, stacks } }, text };
 }
 
 function planInWords({ change, conflicts, fields, refusal, title }: ObjectPlan): string[] {

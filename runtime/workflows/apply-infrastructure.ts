@@ -49,7 +49,8 @@ export async function planApplication(cluster: Cluster, objects: readonly Kubern
   return plans;
 }
 
-function refuseImpossible(plans: readonly ObjectPlan[], forceConflicts: boolean): void {
+/** Throws APPLY_CONFLICT or KUBERNETES_REFUSED when the plans cannot be carried out. */
+export function refuseImpossible(plans: readonly ObjectPlan[], forceConflicts: boolean): void {
   const refused = plans.filter(({ refusal }) => refusal !== undefined);
   if (refused.length > 0) {
     const told = refused.map(({ refusal, title }) => `${title}: ${refusal}`);
@@ -64,7 +65,7 @@ function refuseImpossible(plans: readonly ObjectPlan[], forceConflicts: boolean)
   });
 }
 
-/** Throws APPLY_CONFLICT or KUBERNETES_REFUSED before anything is touched when the plans cannot be carried out. */
+/** Refuses what cannot be carried out before anything is touched. */
 export async function applyInfrastructure(request: ApplyRequest, plans: readonly ObjectPlan[]): Promise<ApplyReport> {
   const { clock, cluster, forceConflicts, progress } = request;
   const begun = clock.now();
