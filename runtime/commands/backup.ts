@@ -1,13 +1,15 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { RegionAccess } from "../adapters/access.ts";
-import type { RegionOptions } from "../compose.ts";
+import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
+import { hasInfrastructure } from "../domain/infrastructure.ts";
 import { type CaptureType, captureTypes, type DataKind, dataKinds } from "../domain/recovery-point.ts";
 import { DrError } from "../errors.ts";
-import type { Progress } from "../ports.ts";
 import { folderCapture } from "../workflows/capture-folder.ts";
+import { infrastructureCapture } from "../workflows/capture-infrastructure.ts";
 import type { FolderCapture } from "../workflows/capture-part.ts";
 import { type CaptureReport, capturePoint } from "../workflows/capture-point.ts";
+import { infrastructureSource } from "../workflows/infrastructure-documents.ts";
 import { type CapturePreview, previewCapture } from "../workflows/preview-capture.ts";
 import { type CommandDefinition, exitCodesHelp, parseKinds, parseNames, regionOptions } from "./command.ts";
 
@@ -58,7 +60,7 @@ export const backup: CommandDefinition<Options> = {
     }
     const access = await deps.access(options.stack, options);
     const { collections } = options;
-    const folders = foldersOf(access, deps.progress);
+    const folders = foldersOf(deps, access, options);
     const kinds = kindsOf(access.region.region, options.only, folders);
     const request = {
       region: access.region.region,
@@ -83,8 +85,17 @@ export const backup: CommandDefinition<Options> = {
   },
 };
 
-function foldersOf(access: RegionAccess, progress: Progress): FolderCapture[] {
-  return access.folders().map((folder) => folderCapture(folder, progress));
+function foldersOf(deps: Deps, access: RegionAccess, options: RegionOptions): FolderCapture[] {
+  const { infrastructure: settings } = access.region;
+  const parts = {
+    settings,
+    cluster: () => deps.cluster(settings.kubernetes ?? {}),
+    stacks: () => deps.stacks(options),
+  };
+  return [
+    ...access.folders().map((folder) => folderCapture(folder, deps.progress)),
+    ...(hasInfrastructure(settings) ? [infrastructureCapture(infrastructureSource(parts), deps.progress)] : []),
+  ];
 }
 
 /** Everything that the region has, unless some of it is asked for. */
@@ -97,7 +108,7 @@ function kindsOf(
   const missing = (asked ?? []).filter((kind) => !present.includes(kind));
   if (missing.length === 0) return present.filter((kind) => asked?.includes(kind) ?? true);
   throw new DrError("USAGE", `region ${region} has no ${missing.join(", ")} in its settings`, {
-    hint: "name the folders in the stack's settings (configuration, userData)",
+    hint: "name what it has in the stack's settings (configuration, userData, infrastructure)",
   });
 }
 

@@ -4,14 +4,20 @@ import type { Deps } from "../compose.ts";
 import { lineOf } from "../domain/exact-json.ts";
 import type { FieldChange } from "../domain/field-changes.ts";
 import { formatCount, formatSeconds } from "../domain/format.ts";
-import type { RecoveryPoint } from "../domain/recovery-point.ts";
+import type { DataKind, RecoveryPoint } from "../domain/recovery-point.ts";
 import type { Region } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
 import type { Cluster, FieldConflict } from "../ports.ts";
 import type { OpenRepository } from "../repository/repository.ts";
-import { applyInfrastructure, type ObjectPlan, planApplication } from "../workflows/apply-infrastructure.ts";
+import {
+  applyInfrastructure,
+  type ObjectPlan,
+  planApplication,
+  refuseImpossible,
+} from "../workflows/apply-infrastructure.ts";
 import { readInfrastructure } from "../workflows/read-infrastructure.ts";
 import type { Answer } from "./command.ts";
+import type { FolderOptions } from "./restore-folders.ts";
 
 export interface ClusterOptions {
   readonly context?: string;
@@ -21,6 +27,29 @@ export interface ClusterOptions {
 }
 
 const longestValue = 60;
+
+/** Without a folder to write it to, infrastructure is applied. */
+export function isForCluster(kinds: readonly DataKind[], { folder, into }: FolderOptions): boolean {
+  return kinds.includes("infrastructure") && into === undefined && folder?.has("infrastructure") !== true;
+}
+
+export function refuseClusterOptions(kinds: readonly DataKind[], options: ClusterOptions & FolderOptions): void {
+  const { context, forceConflicts, kubeconfig } = options;
+  if (context === undefined && forceConflicts === undefined && kubeconfig === undefined) return;
+  if (!isForCluster(kinds, options)) {
+    throw new DrError(
+      "USAGE",
+      "--context, --kubeconfig and --force-conflicts are for a cluster, and none is restored to",
+      {
+        hint: "add --only infrastructure, and leave --into out",
+      },
+    );
+  }
+  if (kubeconfig === undefined || context !== undefined) return;
+  throw new DrError("USAGE", "--kubeconfig needs --context: its current context may be any cluster", {
+    hint: "`kubectl config get-contexts` lists them",
+  });
+}
 
 /** Rehearsed before anything is touched, and refused then unless it is a dry run; `run` does it. */
 export async function planInfrastructure(

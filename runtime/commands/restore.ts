@@ -10,9 +10,15 @@ import { planRestore, type RestorePlan, restorePoint } from "../workflows/restor
 import { type Answer, type CommandDefinition, exitCodesHelp, parseKinds, regionOptions } from "./command.ts";
 import { findPoint } from "./find-point.ts";
 import { type FolderOptions, parseFolder, parsePath, planFolders } from "./restore-folders.ts";
+import {
+  type ClusterOptions,
+  isForCluster,
+  planInfrastructure,
+  refuseClusterOptions,
+} from "./restore-infrastructure.ts";
 import { openTarget, type TargetOptions } from "./restore-target.ts";
 
-interface Options extends RegionOptions, TargetOptions, FolderOptions {
+interface Options extends RegionOptions, TargetOptions, FolderOptions, ClusterOptions {
   readonly stack: string;
   readonly point: string;
   readonly only?: readonly DataKind[];
@@ -33,6 +39,10 @@ A restore never replaces a collection that exists: it may be the only copy.
   Into another Qdrant           QDRANT_API_KEY=… restore --stack prod --to http://10.0.0.5:6333,http://10.0.0.6:6333
   Configuration and user data   restore --stack prod --only config,user-data --into /tmp/restored
   The same, where they belong   restore --stack prod --only config,user-data --in-place
+  Infrastructure, as files      restore --stack prod --only infrastructure --into /tmp/restored
+  The same, to a cluster        restore --stack prod --only infrastructure --context dr --dry-run
+    (what would change is shown first; fields that others set are taken over only with --force-conflicts; nothing is
+    deleted, and states of Pulumi stacks are never imported: that is done by hand, from the files)
 Number of nodes and placement of shards may differ. Keep clients away from what is being restored: what they write before
 its shards have come is gone.`;
 
@@ -59,6 +69,12 @@ export const restore: CommandDefinition<Options> = {
         parseFolder,
       )
       .option("--into <path>", "restore folders below this one, each under its name", parsePath)
+      .option(
+        "--context <name>",
+        "apply infrastructure to the cluster of this kubeconfig context, not to the region's own",
+      )
+      .option("--kubeconfig <file>", "with --context: the kubeconfig that has it", parsePath)
+      .option("--force-conflicts", "apply infrastructure also over fields that others set to other values")
       .option("--in-place", "restore folders where they belong, and keep what is there as <path>.before-<point>")
       .option("--discard-unfinished", "throw away what an earlier restore that was cut off left half-made")
       .option("--dry-run", "say what would be done, and change nothing")
@@ -77,15 +93,21 @@ export const restore: CommandDefinition<Options> = {
   async run(deps, options) {
     const kinds = options.only ?? ["qdrant"];
     refuseFolderOptions(kinds, options);
+    refuseClusterOptions(kinds, options);
     const access = await deps.access(options.stack, options);
     const repository = await access.repository();
     const point = await findPoint(repository, options.point, kinds);
     const sources = { access, repository, point };
-    const folderKinds = kinds.filter((kind) => kind !== "qdrant");
+    const isApplied = isForCluster(kinds, options);
+    const folderKinds = kinds
+      .filter((kind) => kind !== "qdrant")
+      .filter((kind) => !isApplied || kind !== "infrastructure");
     // Everything is planned before anything is touched.
     const parts = [
       ...(kinds.includes("qdrant") ? [await planQdrant(deps, sources, options)] : []),
       ...(folderKinds.length > 0 ? [await planFolders(deps, sources, folderKinds, options)] : []),
+      // Last: workloads that are started find their data.
+      ...(isApplied ? [await planInfrastructure(deps, sources, options)] : []),
     ];
     const planned = joined(
       point,
