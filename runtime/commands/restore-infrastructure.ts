@@ -73,7 +73,7 @@ export async function planInfrastructure(
       const { changed, created, unchanged } = report;
       const text = [
         `infrastructure of ${point.id} applied to ${report.cluster} in ${formatSeconds(report.seconds)}`,
-        `  ${formatCount(created)} objects created, ${formatCount(changed)} changed, ${formatCount(unchanged)} as they were; all read back as captured`,
+        `  objects: ${formatCount(created)} created, ${formatCount(changed)} changed, ${formatCount(unchanged)} as they were; all read back as captured`,
         ...stacksInWords(stacks).map((line) => `  ${line}`),
       ].join("\n");
       return { json: { infrastructure: { ...report, stacks } }, text };

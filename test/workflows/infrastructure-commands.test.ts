@@ -90,9 +90,13 @@ describe("backup and restore of infrastructure", function () {
       expect(plan).to.contain(line);
     }
     expect((await pricesAt(target)).code).to.equal(404);
-    expect(await run(0, "restore", ...only, ...elsewhere())).to.contain("3 objects created, 0 changed, 0 as they were");
+    expect(await run(0, "restore", ...only, ...elsewhere())).to.contain(
+      "objects: 3 created, 0 changed, 0 as they were",
+    );
     expect((await pricesAt(target)).data).to.deep.equal({ apple: "1", pear: "2" });
-    expect(await run(0, "restore", ...only, ...elsewhere())).to.contain("0 objects created, 0 changed, 3 as they were");
+    expect(await run(0, "restore", ...only, ...elsewhere())).to.contain(
+      "objects: 0 created, 0 changed, 3 as they were",
+    );
   });
 
   it("tells what somebody else changed since, and takes it over only when it is told to", async () => {
@@ -112,7 +116,7 @@ describe("backup and restore of infrastructure", function () {
 
   it("goes back to the region's own cluster when no other is named", async () => {
     await source.call("DELETE", `${configMaps}/prices`);
-    expect(await run(0, "restore", ...only)).to.contain("1 objects created");
+    expect(await run(0, "restore", ...only)).to.contain("objects: 1 created");
     expect((await pricesAt(source)).data).to.deep.equal({ apple: "1", pear: "2" });
   });
 

@@ -6,6 +6,7 @@ import { expect } from "chai";
 import { LocalFolders } from "../../runtime/adapters/folder-target.ts";
 import { KubernetesCluster } from "../../runtime/adapters/kubernetes-cluster.ts";
 import { parseExactly } from "../../runtime/domain/exact-json.ts";
+import { folderTreeSchema } from "../../runtime/domain/folder-tree.ts";
 import { infrastructureSchema } from "../../runtime/domain/infrastructure.ts";
 import type { KubernetesObject } from "../../runtime/domain/kubernetes-object.ts";
 import { DrError } from "../../runtime/errors.ts";
@@ -198,6 +199,25 @@ describe("infrastructure, captured and applied again", function () {
       const { objects, stacks } = await readInfrastructure(west, await west.readPoint(point));
       expect(objects).to.deep.equal(objectsIn(captured));
       expect(stacks).to.deep.equal([]);
+    });
+
+    it("holds the states of stacks beside it, as they were exported", async () => {
+      const state = '{"version":3,"deployment":{}}';
+      const changedAt = new Date("2026-01-01T00:00:00.000Z");
+      const documents = infrastructureSource({
+        settings: { stacks: ["prod", "org/shop/dr"] },
+        cluster: () => Promise.reject(new Error("no cluster was asked for")),
+        stacks: async () => ({ exportState: async () => ({ state, changedAt }) }),
+      });
+      const { point } = await capturedInto(documents);
+      const read = await readInfrastructure(repository, await repository.readPoint(point));
+      expect(read).to.deep.equal({ objects: [], stacks: ["prod", "org/shop/dr"] });
+      const tree = (await repository.readPoint(point)).folders[0]?.tree.id ?? "";
+      const { entries } = await repository.readTree(tree, folderTreeSchema);
+      expect(entries.map(({ modifiedAt, path }) => [path, modifiedAt])).to.deep.equal([
+        ["pulumi/prod.json", changedAt.toISOString()],
+        ["pulumi/org/shop/dr.json", changedAt.toISOString()],
+      ]);
     });
 
     it("costs nothing when nothing changed, and what changed when something did", async () => {
