@@ -197,15 +197,17 @@ async function setAttributes(folder: string, entries: readonly EntryAttributes[]
   const notOwned: string[] = [];
   for (const { gid, mode, modifiedAt, path, type, uid } of entries.toReversed()) {
     const absolute = within(folder, path);
+    // Seconds, with half a microsecond more: what cannot be told exactly is cut off, and would be a millisecond less.
+    const time = (modifiedAt.getTime() + 0.000_5) / 1000;
     const isOwned = await setOwner(absolute, uid, gid);
     if (!isOwned) notOwned.push(path);
     if (type === "symlink") {
-      await lutimes(absolute, modifiedAt, modifiedAt);
+      await lutimes(absolute, time, time);
       continue;
     }
     // A set-user-id bit is meant for its owner, not for whoever restores.
     await chmod(absolute, isOwned ? mode : mode & 0o777);
-    await utimes(absolute, modifiedAt, modifiedAt);
+    await utimes(absolute, time, time);
   }
   return notOwned.reverse();
 }

@@ -35,6 +35,7 @@ export async function planFolders(
     ...(into === undefined ? {} : { into }),
     homes: new Map(access.folders().map(({ name, path }) => [name, path])),
     progress: deps.progress,
+    onInterrupt: deps.onInterrupt,
   };
   const plans = await planFolderRestore(request);
   return {

@@ -25,6 +25,8 @@ export interface FolderRestoreRequest {
   /** Move away what stands at a folder's home. */
   readonly inPlace?: boolean;
   readonly progress: Progress;
+  /** Has a draft removed when the run is interrupted; the answer takes it back. */
+  onInterrupt?(clean: () => Promise<void>): () => void;
 }
 
 export interface PlannedFolder {
@@ -87,10 +89,11 @@ export async function restoreFolders(
 }
 
 async function restoreFolder(
-  { repository, target }: FolderRestoreRequest,
+  { onInterrupt, repository, target }: FolderRestoreRequest,
   { keepAs, path, tree }: PlannedFolder,
 ): Promise<PlacedFolder> {
   const draft = await target.draft(path);
+  const release = onInterrupt?.(() => draft.discard());
   try {
     for (const entry of tree.entries) {
       if (entry.type === "directory") await draft.directory(entry.path);
@@ -108,6 +111,8 @@ async function restoreFolder(
   } catch (error) {
     await draft.discard();
     throw error;
+  } finally {
+    release?.();
   }
 }
 
