@@ -90,13 +90,14 @@ export function runTool(command, args, { env, cwd, timeoutMs }) {
  */
 export function runInstead(command, args, env) {
   return new Promise((done, failed) => {
-    const child = spawn(command, args, { env, stdio: "inherit" });
     const forward = (/** @type {NodeJS.Signals} */ signal) => {
       // A terminal sends Ctrl-C to the command as well; a second one would make it break off instead of stopping.
       if (signal === "SIGINT" && isatty(0)) return;
       child.kill(signal);
     };
+    // Before the command is there: a signal that comes right after its start must reach it.
     for (const signal of STOP_SIGNALS) process.on(signal, forward);
+    const child = spawn(command, args, { env, stdio: "inherit" });
     const release = () => {
       for (const signal of STOP_SIGNALS) process.removeListener(signal, forward);
     };
