@@ -4,6 +4,7 @@
  * say nothing across lineages.
  */
 import { z } from "zod";
+import { DrError } from "../errors.ts";
 
 const segmentSchema = z.object({
   segment_id: z.string(),
@@ -16,7 +17,14 @@ export type SegmentManifest = z.infer<typeof segmentManifestSchema>;
 export type Segment = z.infer<typeof segmentSchema>;
 
 export function parseSegment(json: string): Segment {
-  return segmentSchema.parse(JSON.parse(json));
+  try {
+    return segmentSchema.parse(JSON.parse(json));
+  } catch (cause) {
+    throw new DrError("CAPTURE_INCOMPLETE", "a segment's manifest in the archive cannot be read", {
+      hint: "capture again; if it stays, this Qdrant version writes a manifest this version does not know",
+      cause,
+    });
+  }
 }
 
 /** Files of a segment by their path in the shard's archive. Entries named `::…` are markers of 1.16, not files. */
@@ -34,11 +42,16 @@ export function unnamedFilesOf(segment: Segment): string[] {
   return ["segment.json", "version.info"].map((file) => `segments/${segment.segment_id}/files/${file}`);
 }
 
-/** The version of a file by its path in the shard's archive; undefined when its segment gives none that tells its bytes. */
+/**
+ * The version of a file by its path in the shard's archive; undefined when its segment gives none that tells its bytes.
+ * A file without one of its own is as old as its segment: those that Qdrant changes in place, points among them.
+ */
 export function versionOf(segments: SegmentManifest, path: string): number | undefined {
   if (changesWithoutVersion.test(path)) return undefined;
   const match = /^segments\/([^/]+)\/files\/(.+)$/.exec(path);
-  return segments[match?.[1] ?? ""]?.file_versions[match?.[2] ?? ""] ?? undefined;
+  const segment = segments[match?.[1] ?? ""];
+  const version = segment?.file_versions[match?.[2] ?? ""];
+  return version === null ? segment?.segment_version : version;
 }
 
 /** Segments whose versions went down since `base`: proof that the server's history is another one. */

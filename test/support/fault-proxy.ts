@@ -188,6 +188,8 @@ export class FaultProxy {
   /** Passes a request on, with the client's own headers: its signature covers the host that it believes to talk to. */
   async #pass(incoming: IncomingMessage, body: Buffer): Promise<Answer> {
     const request = httpRequest({ ...this.#addressOf(incoming), agent: false });
+    // What comes after an answer is nobody's error: Qdrant sends a body with its 304.
+    request.on("error", () => undefined);
     request.end(body);
     const [answer] = (await once(request, "response")) as [IncomingMessage];
     return { status: answer.statusCode ?? 502, headers: answer.headers, body: await bytesOf(answer) };

@@ -60,12 +60,13 @@ describe("segment manifest", () => {
     }
   });
 
-  it("gives no version for what Qdrant changes without one", () => {
+  it("gives a file without a version its segment's, and none to what Qdrant changes without one", () => {
     const text = "payload_index/t-text/point_to_tokens_count.dat";
     const segments = manifestOf(segment(10, { a: 10, c: null, [text]: 7 }));
 
     expect(versionOf(segments, "segments/one/files/a")).to.equal(10);
-    for (const path of ["segments/one/files/c", "segments/two/files/a", "a", `segments/one/files/${text}`]) {
+    expect(versionOf(segments, "segments/one/files/c")).to.equal(10);
+    for (const path of ["segments/one/files/d", "segments/two/files/a", "a", `segments/one/files/${text}`]) {
       expect(versionOf(segments, path), path).to.equal(undefined);
     }
   });

@@ -338,6 +338,7 @@ describe("a recovery point after any history", function () {
       for (const { model, point: id } of this.taken) {
         const entry = entries.find((candidate) => candidate.id === id);
         expect(entry?.state, `${id}: ${entry?.reasons.join("; ")}`).to.be.oneOf(["complete", "quarantined"]);
+        if (entry?.state === "quarantined") tally.quarantined += 1;
         if (entry?.state !== "complete" || entry.point === undefined) continue;
         await target.deleteCollection(collection);
         await restorePoint({
@@ -357,7 +358,7 @@ describe("a recovery point after any history", function () {
     }
   }
 
-  const tally = { sequences: 0, steps: 0, points: 0 };
+  const tally = { sequences: 0, steps: 0, points: 0, quarantined: 0 };
 
   it(`is the source as it was, in up to ${runs} sequences`, async () => {
     const deadline = performance.now() + budgetMs;
