@@ -2,7 +2,7 @@
 import type { CapturePart, CapturePlan } from "../domain/capture-plan.ts";
 import { canonicalJson } from "../domain/point-digest.ts";
 import type { CapturedCollection, RecoveryPoint } from "../domain/recovery-point.ts";
-import { DrError } from "../errors.ts";
+import { DrError, hasCode } from "../errors.ts";
 import { attest } from "../repository/attest.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { newestRestore } from "../repository/restore-records.ts";
@@ -63,8 +63,7 @@ async function assembleCollections(
   const shardsOf = (name: string) => parts.flatMap((part) => part.shards).filter((shard) => shard.collection === name);
   const collections: CapturedCollection[] = [];
   for (const { shards: planned, ...facts } of plan.collections) {
-    // Dropped since the capture began. What is listed and lacks a shard is refused below.
-    if (!present.includes(facts.name)) continue;
+    if (!present.includes(facts.name) && (await isGone(request, facts.name))) continue;
     const captured = shardsOf(facts.name).sort((a, b) => a.id - b.id);
     if (canonicalJson(captured.map(({ id, key }) => ({ id, key }))) !== canonicalJson(planned)) {
       throw new DrError("CAPTURE_INCOMPLETE", `${facts.name}: not every shard was captured; nothing was committed`, {
@@ -84,6 +83,17 @@ async function assembleCollections(
   const isPlanned = (name: string) => plan.collections.some((collection) => collection.name === name);
   const carried = request.collections === undefined ? [] : (basePoint?.collections ?? []);
   return [...collections, ...carried.filter(({ name }) => !isPlanned(name) && present.includes(name))];
+}
+
+/** A list that comes back short does not drop anything: the collection itself has to be gone. */
+async function isGone({ database }: CaptureRequest, name: string): Promise<boolean> {
+  try {
+    await database.describe(name);
+    return false;
+  } catch (error) {
+    if (hasCode(error, "QDRANT_REFUSED")) return true;
+    throw error;
+  }
 }
 
 async function confirm(

@@ -1,6 +1,6 @@
 /**
  * Makes one collection of a recovery point on a target that does not have it: its configuration, its shard keys with the
- * captured shard ids and its payload indexes first, all compared with what was captured, then every shard to an owner.
+ * captured shard ids and its payload indexes, all compared with what was captured; then each shard can go to an owner.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { chooseReplicas } from "../domain/choose-replicas.ts";
@@ -18,12 +18,20 @@ import type { OpenRepository } from "../repository/repository.ts";
 /** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
 const wholeWithinMs = 10 * 60_000;
 
-export async function restoreCollection(
-  { repository, target }: { readonly repository: OpenRepository; readonly target: VectorDatabase },
+/** A shard of a collection that was made, and who takes it. */
+export interface ShardToRestore {
+  readonly name: string;
+  readonly collection: CapturedCollection;
+  readonly shard: CapturedShard;
+  readonly owner: ShardPlacement;
+}
+
+/** @param name its name on the target. */
+export async function makeCollection(
+  target: VectorDatabase,
   collection: CapturedCollection,
-  /** Its name on the target. */
   name: string,
-): Promise<void> {
+): Promise<ShardToRestore[]> {
   const captured = {
     config: collection.config as Record<string, unknown>,
     payloadIndexes: collection.payloadIndexes,
@@ -44,9 +52,15 @@ export async function restoreCollection(
     throw new DrError("QDRANT_REFUSED", `${name}: the target made other payload indexes than captured`);
   }
   const owners = await ownersOf(target, name, collection.shards);
-  for (const { owner, shard } of owners) {
-    await target.restoreShard(name, owner, archiveOf(repository, collection, shard));
-  }
+  return owners.map(({ owner, shard }) => ({ name, collection, shard, owner }));
+}
+
+export async function restoreShard(
+  repository: OpenRepository,
+  target: VectorDatabase,
+  { collection, name, owner, shard }: ShardToRestore,
+): Promise<void> {
+  await target.restoreShard(name, owner, archiveOf(repository, collection, shard));
 }
 
 /** Custom sharding, of which a target outside cluster mode knows nothing. */
