@@ -10,18 +10,24 @@ import { QdrantServer } from "../support/qdrant-server.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
 
-/** Does something once, in the middle: when the first shard of a collection has begun to come. */
+/** Something happens once, while the first shard of a collection comes, and has happened when it is looked at again. */
 class InterferedQdrant extends Qdrant {
   interfere: { readonly collection: string; act(): Promise<unknown> } | undefined;
+  #happening: Promise<unknown> | undefined;
 
   override async captureShard(...request: Parameters<Qdrant["captureShard"]>) {
     const stream = await super.captureShard(...request);
-    const { interfere } = this;
-    if (interfere?.collection === request[0]) {
+    if (this.interfere?.collection === request[0]) {
+      // Qdrant lets it wait for the capture; so it is not awaited here.
+      this.#happening = this.interfere.act();
       this.interfere = undefined;
-      await interfere.act();
     }
     return stream;
+  }
+
+  override async collections(): Promise<string[]> {
+    await this.#happening;
+    return super.collections();
   }
 }
 
