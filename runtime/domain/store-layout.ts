@@ -41,3 +41,8 @@ export function parsePointKey(key: string): { pointId: string; kind: "manifest" 
   if (match?.[1] === undefined) return undefined;
   return { pointId: match[1], kind: match[2] === "manifest" ? "manifest" : "attestation" };
 }
+
+/** The id of the tree that a key is of. */
+export function parseTreeKey(key: string): string | undefined {
+  return /^trees\/[^/]+\/([^/]+)$/.exec(key)?.[1];
+}

@@ -1,7 +1,7 @@
 /** The data keys of a repository: wrapped in the control store, unwrapped in memory once each. */
 import { type DataKey, newKey, parseKey, serialiseKey } from "../domain/key.ts";
 import { controlLayout } from "../domain/store-layout.ts";
-import { hasCode } from "../errors.ts";
+import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap, ObjectStore } from "../ports.ts";
 
 export class KeyRing {
@@ -18,13 +18,19 @@ export class KeyRing {
   key(id: string): Promise<DataKey> {
     const known = this.#keys.get(id);
     if (known !== undefined) return known;
-    const opened = this.#control
-      .get(controlLayout.key(id))
-      .then((wrapped) => this.#wrap.unwrap(wrapped))
-      .then(parseKey);
+    const opened = this.#control.get(controlLayout.key(id)).then((wrapped) => this.open(id, wrapped));
     this.#keys.set(id, opened);
     opened.catch(() => this.#keys.delete(id));
     return opened;
+  }
+
+  /** The key that is wrapped here; throws OBJECT_CORRUPT when it is another one than `id`. */
+  async open(id: string, wrapped: Uint8Array): Promise<DataKey> {
+    const key = parseKey(await this.#wrap.unwrap(wrapped));
+    if (key.id === id) return key;
+    throw new DrError("OBJECT_CORRUPT", `${controlLayout.key(id)} holds another key (${key.id})`, {
+      hint: "run it again",
+    });
   }
 
   /** The key with this id, made when there is none; of two makers at once, both get the first one's. */

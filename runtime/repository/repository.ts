@@ -14,7 +14,7 @@ import {
 } from "../domain/recovery-point.ts";
 import { nameOf, seal, unseal } from "../domain/sealing.ts";
 import { largestTree } from "../domain/shard-tree.ts";
-import { storeLayout } from "../domain/store-layout.ts";
+import { parseTreeKey, storeLayout } from "../domain/store-layout.ts";
 import type { Pack } from "../domain/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap, ObjectStore } from "../ports.ts";
@@ -120,6 +120,12 @@ export class OpenRepository {
   async readTree<Tree>(id: string, schema: z.ZodType<Tree>): Promise<Tree> {
     const key = storeLayout.tree(id);
     return parseRecord(schema, key, await this.#unseal(treeName(id), await this.stores.repository.get(key)));
+  }
+
+  /** Throws OBJECT_CORRUPT unless these bytes are what is sealed for this place: a tree or a record. */
+  async checkSealed(place: string, bytes: Buffer): Promise<void> {
+    const tree = parseTreeKey(place);
+    await this.#unseal(tree === undefined ? this.#recordName(place) : treeName(tree), bytes);
   }
 
   catalog(): Promise<Catalog> {

@@ -10,6 +10,7 @@ import { controlLayout, storeLayout } from "../domain/store-layout.ts";
 import { treePacksSchema } from "../domain/stored-content.ts";
 import { DrError } from "../errors.ts";
 import type { KeyWrap, Progress } from "../ports.ts";
+import { KeyRing } from "../repository/key-ring.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 
 const objectsAtOnce = 4;
@@ -52,8 +53,7 @@ export async function copyPoints(
       bytes += await copyObjects(from, destination, keys);
       objects += keys.length;
     }
-    const manifest = storeLayout.manifest(id);
-    await destination.stores.repository.create(manifest, await from.stores.repository.get(manifest));
+    await copyObjects(from, destination, [storeLayout.manifest(id)]);
     copied.push(id);
   }
   await confirm(destination, copied);
@@ -62,7 +62,7 @@ export async function copyPoints(
 
 /** The destination holds the same repository: same id, same keys. */
 async function openTwin(from: OpenRepository, to: { stores: RegionStores; wrap: KeyWrap }): Promise<OpenRepository> {
-  await copyKey(from, to.stores, from.description.key);
+  await copyKey(from, to.stores, new KeyRing(to.stores.control, to.wrap), from.description.key);
   await to.stores.repository.create(storeLayout.repository, Buffer.from(JSON.stringify(from.description)));
   const twin = await OpenRepository.open(to.stores, to.wrap);
   if (twin.description.id === from.description.id) return twin;
@@ -73,14 +73,17 @@ async function openTwin(from: OpenRepository, to: { stores: RegionStores; wrap: 
 
 async function copyKeys(from: OpenRepository, to: OpenRepository, point: RecoveryPoint): Promise<void> {
   for (const key of keysOf(point)) {
-    await copyKey(from, to.stores, key);
+    await copyKey(from, to.stores, to.keys, key);
     await to.keys.key(key);
   }
 }
 
-async function copyKey(from: OpenRepository, to: RegionStores, id: string): Promise<void> {
+/** What does not open in the destination must not take the key's place there: it could never be replaced. */
+async function copyKey(from: OpenRepository, to: RegionStores, ring: KeyRing, id: string): Promise<void> {
   const key = controlLayout.key(id);
-  await to.control.create(key, await from.stores.control.get(key));
+  const wrapped = await from.stores.control.get(key);
+  await ring.open(id, wrapped);
+  await to.control.create(key, wrapped);
 }
 
 async function packsOf(repository: OpenRepository, point: RecoveryPoint): Promise<TreePacks> {
@@ -95,7 +98,9 @@ async function copyObjects(from: OpenRepository, to: OpenRepository, keys: reado
   let bytes = 0;
   await atOnce(objectsAtOnce, keys, async (key) => {
     const object = await from.stores.repository.get(key);
-    checkPack(key, object);
+    // Nothing that is created can be replaced: what came is looked at first.
+    if (key.startsWith(storeLayout.packs)) checkPack(key, object);
+    else await from.checkSealed(key, object);
     await to.stores.repository.create(key, object);
     bytes += object.length;
   });
@@ -103,7 +108,6 @@ async function copyObjects(from: OpenRepository, to: OpenRepository, keys: reado
 }
 
 function checkPack(key: string, bytes: Buffer): void {
-  if (!key.startsWith(storeLayout.packs)) return;
   if (key === storeLayout.pack(createHash("sha256").update(bytes).digest("hex"))) return;
   throw new DrError("OBJECT_CORRUPT", `${key} does not hold what its name says; it was not copied`, {
     hint: "verify the point in both regions, and take a full capture",

@@ -24,7 +24,7 @@ import {
   systemClock,
 } from "../support/recovery-estate.ts";
 
-const runs = Number(process.env["QDRANT_DR_RUNS"] ?? 20);
+const runs = Number(process.env["QDRANT_DR_RUNS"] ?? 12);
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 20_261_122);
 /** A slow machine tries fewer, rather than for longer. */
 const budgetMs = Math.max(60_000, runs * 3_000);
