@@ -26,7 +26,7 @@ export function progressTo(output: ProgressOutput): Progress {
 }
 
 /** `capture: notes shard 0 · 1.2 GB · 240.0 MB/s · 3 of 8 shards · about 12.0 s left` */
-export function inWords({ amount, detail, step }: ProgressEvent): string {
+function inWords({ amount, detail, step }: ProgressEvent): string {
   const what = detail === undefined ? step : `${step}: ${detail}`;
   if (amount === undefined) return what;
   const { bytes, done, seconds, total, unit } = amount;

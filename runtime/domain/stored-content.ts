@@ -9,7 +9,7 @@ import { z } from "zod";
 export const chunkSize = 64 * 1024;
 
 /** Chunks that one list covers. */
-export const chunksPerList = 1024;
+const chunksPerList = 1024;
 
 /** The most bytes a chunk list may open to: every entry a piece of a pack and key of its own. */
 export const largestChunkList = 512 * 1024;
