@@ -21,8 +21,9 @@ export interface ObjectStore extends ObjectStoreReader {
   /**
    * Writes the object unless the key exists; then nothing changes and the answer is "exists". Safe to repeat: after an
    * error it is unknown whether the object was written, and a second call tells.
+   * @param sha256 of the bytes in hex, where the caller knows it: then nobody computes it again.
    */
-  create(key: string, bytes: Uint8Array): Promise<"created" | "exists">;
+  create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists">;
 }
 
 /** Makes a secret readable for holders of certain keys only. */

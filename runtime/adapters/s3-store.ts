@@ -78,16 +78,16 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+  async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
     return this.#translate(key, async () => {
-      const answer = await this.#put(key, bytes);
+      const answer = await this.#put(key, bytes, sha256);
       await this.#confirm(key, answer, bytes.length);
       return answer;
     });
   }
 
-  async #put(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
-    const command = {
+  async #put(key: string, bytes: Uint8Array, sha256: string | undefined): Promise<"created" | "exists"> {
+    const input = {
       Bucket: this.#address.bucket,
       Key: key,
       Body: bytes,
@@ -97,7 +97,9 @@ export class S3Store implements ObjectStore {
     };
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await this.#client.send(new PutObjectCommand(command));
+        const command = new PutObjectCommand(input);
+        if (sha256 !== undefined) signWith(command, sha256);
+        await this.#client.send(command);
         return "created";
       } catch (error) {
         const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
@@ -148,6 +150,17 @@ function checksum(bytes: Uint8Array): string {
   const sum = Buffer.alloc(4);
   sum.writeUInt32BE(crc32(bytes));
   return sum.toString("base64");
+}
+
+/** The signature covers this hash of the body instead of one that is computed again (Signature Version 4, `x-amz-content-sha256`). */
+function signWith(command: PutObjectCommand, sha256: string): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers["x-amz-content-sha256"] = sha256;
+      return next(args);
+    },
+    { step: "build", name: "knownBodyHash" },
+  );
 }
 
 export function s3ClientSettings(address: S3Address, { idleMs = 30_000 }: StoreLimits = {}) {

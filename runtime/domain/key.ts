@@ -1,5 +1,5 @@
 /** Keys that make stored objects unreadable and their names meaningless to whoever lacks them. */
-import { randomBytes } from "node:crypto";
+import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { z } from "zod";
 
 const keySchema = z.object({
@@ -15,19 +15,26 @@ const keySchema = z.object({
 export interface DataKey {
   readonly id: string;
   readonly purpose: { readonly collection: string } | { readonly folder: string } | "repository";
-  readonly data: Buffer;
-  readonly naming: Buffer;
+  /** As key objects, which are made once: a key in bytes is copied for every chunk. */
+  readonly data: KeyObject;
+  readonly naming: KeyObject;
 }
 
+/** What sealing takes of a key; it can be handed to another thread. */
+export type SecretKey = Pick<DataKey, "id" | "data" | "naming">;
+
 export function newKey(purpose: DataKey["purpose"]): DataKey {
-  return { id: randomBytes(16).toString("hex"), purpose, data: randomBytes(32), naming: randomBytes(32) };
+  const secret = () => createSecretKey(randomBytes(32));
+  return { id: randomBytes(16).toString("hex"), purpose, data: secret(), naming: secret() };
 }
 
 export function serialiseKey(key: DataKey): string {
-  return JSON.stringify({ ...key, data: key.data.toString("base64"), naming: key.naming.toString("base64") });
+  const inBase64 = (secret: KeyObject) => secret.export().toString("base64");
+  return JSON.stringify({ ...key, data: inBase64(key.data), naming: inBase64(key.naming) });
 }
 
 export function parseKey(text: string): DataKey {
   const { id, purpose, data, naming } = keySchema.parse(JSON.parse(text));
-  return { id, purpose, data: Buffer.from(data, "base64"), naming: Buffer.from(naming, "base64") };
+  const secret = (base64: string) => createSecretKey(Buffer.from(base64, "base64"));
+  return { id, purpose, data: secret(data), naming: secret(naming) };
 }

@@ -6,7 +6,7 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { DrError } from "../errors.ts";
-import type { DataKey } from "./key.ts";
+import type { SecretKey } from "./key.ts";
 
 const nonceLength = 12;
 const tagLength = 16;
@@ -16,11 +16,16 @@ const headLength = 1 + nonceLength;
 const compression = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** The keyed name of a content: equal for equal bytes under one key, and tells nothing without it. */
-export function nameOf(key: DataKey, bytes: Uint8Array): string {
+export function nameOf(key: SecretKey, bytes: Uint8Array): string {
   return createHmac("sha256", key.naming).update(bytes).digest("hex");
 }
 
-export function seal(key: DataKey, name: string, plain: Uint8Array): Buffer {
+/** The most bytes that sealing `size` bytes yields. */
+export function sealedAtMost(size: number): number {
+  return headLength + size + tagLength;
+}
+
+export function seal(key: SecretKey, name: string, plain: Uint8Array): Buffer {
   const packed = zstdCompressSync(plain, compression);
   const isSmaller = packed.length < plain.length;
   const head = Buffer.alloc(headLength);
@@ -36,7 +41,7 @@ export function seal(key: DataKey, name: string, plain: Uint8Array): Buffer {
  * @param plainSize upper bound of the opened bytes, so that forged input cannot exhaust memory.
  * @throws OBJECT_CORRUPT when the bytes are not what was sealed under this key and name.
  */
-export function unseal(key: DataKey, name: string, sealed: Uint8Array, plainSize: number): Buffer {
+export function unseal(key: SecretKey, name: string, sealed: Uint8Array, plainSize: number): Buffer {
   const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
   try {
     const head = bytes.subarray(0, headLength);

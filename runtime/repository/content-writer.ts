@@ -1,7 +1,7 @@
 /**
  * Stores the contents of files: cut into chunks, named, sealed, packed. What is stored already, of the same file in an
- * earlier tree or by a capture that was cut off, is not stored again. Memory: the packs being filled and stored, and the
- * chunk lists of what is in them.
+ * earlier tree or by a capture that was cut off, is not stored again. Reading goes on while threads seal, and while packs
+ * are stored. Memory: the slots of the threads, the packs being filled and stored, and the chunk lists of what is in them.
  */
 import type { DataKey } from "../domain/key.ts";
 import { nameOf, seal } from "../domain/sealing.ts";
@@ -17,6 +17,8 @@ import {
 import { ChunkLists, checkLength } from "./chunk-lists.ts";
 import { PackWriter } from "./pack-writer.ts";
 import type { OpenRepository } from "./repository.ts";
+import type { SealAnswer } from "./sealing-thread.ts";
+import { chunksInSlot, type SealingSlot, sealingThreads } from "./sealing-threads.ts";
 
 /** Data of a file, in ascending order; what lies between is zero. */
 export type Contents = AsyncIterable<{ readonly offset: number; readonly bytes: Uint8Array }>;
@@ -33,10 +35,19 @@ export interface UnclaimedPieces {
 }
 
 export interface WrittenFiles extends KnownFiles {
+  /** Paths of the files that were added and are not as the known ones of their paths were. */
+  readonly changed: ReadonlySet<string>;
   /** Bytes that were not zero. */
   readonly readBytes: number;
   readonly storedBytes: number;
 }
+
+/** Bytes of pieces in a pack: of chunks, and of chunk lists, of which there are few. */
+const chunkPackSize = 8 * 1024 * 1024;
+const listPackSize = 2 * 1024 * 1024;
+
+/** What is on its way through the threads, for one writer. */
+const batchesUnderWay = 3;
 
 interface OpenFile {
   readonly path: string;
@@ -55,9 +66,31 @@ interface Stretch {
   /** What the earlier tree has at each chunk; undefined is zeros. */
   readonly expected: readonly (Piece | undefined)[];
   readonly known: Map<string, Piece>;
+  /** Chunks that have been read. */
+  read: number;
+  /** Chunks that are in the list. */
   filled: number;
   /** Chunks whose pack has no name yet. */
   unsettled: number;
+}
+
+/** How far a file has been read. */
+interface Reading {
+  readonly file: OpenFile;
+  stretch: Stretch | undefined;
+  /** The chunk that comes next. */
+  next: number;
+}
+
+/** What was read, in order: chunks in a slot, and zeros between them. */
+interface Batch {
+  readonly slot: SealingSlot;
+  readonly items: (
+    | { readonly stretch: Stretch; readonly zeros: number }
+    | { readonly stretch: Stretch; readonly chunk: number }
+  )[];
+  readonly lengths: number[];
+  readonly expected: (string | undefined)[];
 }
 
 export class ContentWriter {
@@ -69,6 +102,9 @@ export class ContentWriter {
   readonly #chunkPacks: PackWriter;
   readonly #listPacks: PackWriter;
   readonly #files = new Map<string, OpenFile>();
+  readonly #underWay: Promise<void>[] = [];
+  #batch: Batch | undefined;
+  #lastBatch: Promise<void> = Promise.resolve();
   #settled: Stretch[] = [];
   #readBytes = 0;
 
@@ -83,42 +119,36 @@ export class ContentWriter {
     this.#knownPacks = known.packs;
     this.#unclaimed = unclaimed;
     this.#knownLists = new ChunkLists(repository, known.files);
-    this.#chunkPacks = new PackWriter(repository.stores.repository, key);
-    this.#listPacks = new PackWriter(repository.stores.repository, key);
+    this.#chunkPacks = new PackWriter(repository.stores.repository, key, chunkPackSize);
+    this.#listPacks = new PackWriter(repository.stores.repository, key, listPackSize);
   }
 
-  /**
-   * Answers whether the content differs from that of the known file of this path; true when there is none. A file that is
-   * added again takes the place of the first.
-   */
-  async addFile(path: string, size: number, contents: Contents): Promise<boolean> {
+  /** A file that is added again takes the place of the first. */
+  async addFile(path: string, size: number, contents: Contents): Promise<void> {
     const before = this.#known.get(path);
-    const hasChanged = before?.size !== size;
-    const file: OpenFile = { path, size, before, lists: [], packs: new Set(), hasChanged };
+    const file: OpenFile = { path, size, before, lists: [], packs: new Set(), hasChanged: before?.size !== size };
     this.#take(file);
-    const chunks = Math.ceil(size / chunkSize);
-    let stretch: Stretch | undefined;
-    let next = 0;
-    const upTo = async (index: number) => {
-      while (next < index) {
-        stretch ??= await this.#openStretch(file);
-        const count = Math.min(index - next, chunksInList(size, stretch.position) - stretch.filled);
-        addZeros(stretch, count);
-        next += count;
-        stretch = this.#closeWhenFull(stretch);
+    const reading: Reading = { file, stretch: undefined, next: 0 };
+    let index = -1;
+    let chunk: Buffer | undefined;
+    for await (const { bytes, offset } of contents) {
+      for (let done = 0; done < bytes.length; ) {
+        const at = offset + done;
+        if (Math.floor(at / chunkSize) !== index) {
+          if (chunk !== undefined) await this.#endChunk(reading, index, chunk);
+          index = Math.floor(at / chunkSize);
+          chunk = await this.#beginChunk(Math.min(chunkSize, size - index * chunkSize));
+        }
+        const within = at - index * chunkSize;
+        const length = Math.min(bytes.length - done, (chunk?.length ?? 0) - within);
+        if (chunk === undefined || length <= 0)
+          throw new RangeError(`content at ${at} is beyond ${path}'s ${size} bytes`);
+        chunk.set(bytes.subarray(done, done + length), within);
+        done += length;
       }
-    };
-    for await (const { chunk, index } of chunksOf(size, contents)) {
-      await upTo(index);
-      stretch ??= await this.#openStretch(file);
-      if (isZero(chunk)) addZeros(stretch, 1);
-      else await this.#addChunk(stretch, chunk);
-      next = index + 1;
-      stretch = this.#closeWhenFull(stretch);
-      await this.#storeSettled();
     }
-    await upTo(chunks);
-    return file.hasChanged;
+    if (chunk !== undefined) await this.#endChunk(reading, index, chunk);
+    await this.#readZeros(reading, Math.ceil(size / chunkSize));
   }
 
   /** Takes the file as the known tree has it, unread. Answers false when the tree does not have it. */
@@ -133,6 +163,8 @@ export class ContentWriter {
 
   /** Everything is stored when this returns. Files are in the order in which they were added or carried. */
   async finish(): Promise<WrittenFiles> {
+    await this.#submit();
+    await this.#lastBatch;
     const chunkPacks = await this.#chunkPacks.finish();
     await this.#storeSettled();
     const stored = [...chunkPacks, ...(await this.#listPacks.finish())];
@@ -151,9 +183,16 @@ export class ContentWriter {
         packs: [...packsOf(file)].map((id) => positions.get(id) ?? -1).sort((a, b) => a - b),
       })),
       packs: used.map((id) => ({ id, size: sizes.get(id) ?? 0 })),
+      changed: new Set([...this.#files.values()].filter(({ hasChanged }) => hasChanged).map(({ path }) => path)),
       readBytes: this.#readBytes,
       storedBytes: stored.reduce((sum, { size }) => sum + size, 0),
     };
+  }
+
+  /** Gives back what is held for reading on; to be called in the end, however it ends. */
+  close(): void {
+    if (this.#batch !== undefined) sealingThreads.release(this.#batch.slot);
+    this.#batch = undefined;
   }
 
   #take(file: OpenFile): void {
@@ -176,21 +215,112 @@ export class ContentWriter {
       }
     }
     const known = new Map(expected.flatMap((piece) => (piece === undefined ? [] : [[piece.name, piece]])));
-    return { file, position, list: [], expected, known, filled: 0, unsettled: 0 };
+    return { file, position, list: [], expected, known, read: 0, filled: 0, unsettled: 0 };
   }
 
-  async #addChunk(stretch: Stretch, bytes: Uint8Array): Promise<void> {
-    this.#readBytes += bytes.length;
-    const name = nameOf(this.#key, bytes);
-    if (stretch.expected[stretch.filled]?.name !== name) stretch.file.hasChanged = true;
+  /** Room for the next chunk in the slot that is being filled, all zeros. */
+  async #beginChunk(length: number): Promise<Buffer> {
+    if (this.#batch?.lengths.length === chunksInSlot) await this.#submit();
+    const { lengths, slot } = await this.#openBatch();
+    const start = lengths.length * chunkSize;
+    return slot.chunks.subarray(start, start + length).fill(0);
+  }
+
+  async #endChunk(reading: Reading, index: number, chunk: Buffer): Promise<void> {
+    await this.#readZeros(reading, index);
+    if (isZero(chunk)) return this.#readZeros(reading, index + 1);
+    this.#readBytes += chunk.length;
+    const stretch = await this.#stretchOf(reading);
+    const { expected, items, lengths } = await this.#openBatch();
+    items.push({ stretch, chunk: lengths.length });
+    lengths.push(chunk.length);
+    expected.push(stretch.expected[stretch.read]?.name);
+    stretch.read += 1;
+    reading.next += 1;
+  }
+
+  /** What lies before the chunk at `index` and was not read is zero. */
+  async #readZeros(reading: Reading, index: number): Promise<void> {
+    while (reading.next < index) {
+      const stretch = await this.#stretchOf(reading);
+      const zeros = Math.min(index - reading.next, chunksInList(reading.file.size, stretch.position) - stretch.read);
+      (await this.#openBatch()).items.push({ stretch, zeros });
+      stretch.read += zeros;
+      reading.next += zeros;
+    }
+  }
+
+  async #stretchOf(reading: Reading): Promise<Stretch> {
+    const { file, stretch } = reading;
+    if (stretch !== undefined && stretch.read < chunksInList(file.size, stretch.position)) return stretch;
+    const next = await this.#openStretch(file);
+    reading.stretch = next;
+    return next;
+  }
+
+  async #openBatch(): Promise<Batch> {
+    this.#batch ??= { slot: await sealingThreads.slot(), items: [], lengths: [], expected: [] };
+    return this.#batch;
+  }
+
+  /** Hands the batch to a thread; what comes back is taken in the order in which it was read. */
+  async #submit(): Promise<void> {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    this.#batch = undefined;
+    const { expected, lengths, slot } = batch;
+    const { data, id, naming } = this.#key;
+    const sealing =
+      lengths.length === 0
+        ? Promise.resolve({ names: [], sealedLengths: [] })
+        : sealingThreads.seal({
+            ...{ do: "seal", key: { data, id, naming }, lengths, expected },
+            ...{ input: slot.input, output: slot.output },
+          });
+    const before = this.#lastBatch;
+    const taken = (async () => {
+      try {
+        const sealed = await sealing;
+        await before;
+        await this.#takeBatch(batch, sealed);
+      } finally {
+        sealingThreads.release(slot);
+      }
+    })();
+    // Awaited later, by the next batch or at the end.
+    taken.catch(() => undefined);
+    this.#lastBatch = taken;
+    this.#underWay.push(taken);
+    if (this.#underWay.length >= batchesUnderWay) await this.#underWay.shift();
+  }
+
+  async #takeBatch({ items, slot }: Batch, { names, sealedLengths }: SealAnswer): Promise<void> {
+    let at = 0;
+    for (const item of items) {
+      const { stretch } = item;
+      if ("zeros" in item) {
+        addZeros(stretch, item.zeros);
+      } else {
+        const [name = "", length = 0] = [names[item.chunk], sealedLengths[item.chunk]];
+        await this.#addChunk(stretch, name, slot.sealed.subarray(at, at + length));
+        at += length;
+      }
+      if (isFull(stretch) && stretch.unsettled === 0 && !this.#settled.includes(stretch)) this.#settled.push(stretch);
+    }
+    await this.#storeSettled();
+  }
+
+  /** @param sealed empty when the chunk is the expected one. */
+  async #addChunk(stretch: Stretch, name: string, sealed: Uint8Array): Promise<void> {
+    const expected = stretch.expected[stretch.filled];
+    if (expected?.name !== name) stretch.file.hasChanged = true;
     stretch.filled += 1;
     const stored = stretch.known.get(name) ?? this.#unclaimed?.find(name);
     if (stored !== undefined) {
       stretch.list.push(stored);
       return;
     }
-    const sealed = seal(this.#key, name, bytes);
-    const piece = { name, key: this.#key.id, pack: "", offset: 0, length: sealed.length };
+    const piece = { name, pack: "", offset: 0, length: sealed.length, key: this.#key.id };
     stretch.known.set(name, piece);
     stretch.list.push(piece);
     stretch.unsettled += 1;
@@ -200,12 +330,6 @@ export class ContentWriter {
       stretch.unsettled -= 1;
       if (stretch.unsettled === 0 && isFull(stretch)) this.#settled.push(stretch);
     });
-  }
-
-  #closeWhenFull(stretch: Stretch): Stretch | undefined {
-    if (!isFull(stretch)) return stretch;
-    if (stretch.unsettled === 0 && !this.#settled.includes(stretch)) this.#settled.push(stretch);
-    return undefined;
   }
 
   async #storeSettled(): Promise<void> {
@@ -246,29 +370,6 @@ function addZeros(stretch: Stretch, count: number): void {
   if (typeof last === "number") list[list.length - 1] = last + count;
   else list.push(count);
   stretch.filled += count;
-}
-
-/** The chunks of a file that any data touches; between them is nothing but zeros. */
-async function* chunksOf(size: number, contents: Contents): AsyncGenerator<{ index: number; chunk: Uint8Array }> {
-  let index = -1;
-  let chunk: Buffer = Buffer.alloc(0);
-  for await (const { offset, bytes } of contents) {
-    for (let done = 0; done < bytes.length; ) {
-      const at = offset + done;
-      const touched = Math.floor(at / chunkSize);
-      if (touched !== index) {
-        if (index >= 0) yield { index, chunk };
-        index = touched;
-        chunk = Buffer.alloc(Math.min(chunkSize, size - index * chunkSize));
-      }
-      const within = at - index * chunkSize;
-      const length = Math.min(bytes.length - done, chunk.length - within);
-      if (length <= 0) throw new RangeError(`content at ${at} reaches beyond the file's ${size} bytes`);
-      chunk.set(bytes.subarray(done, done + length), within);
-      done += length;
-    }
-  }
-  if (index >= 0) yield { index, chunk };
 }
 
 const zeros = Buffer.alloc(chunkSize);

@@ -1,5 +1,5 @@
 /** Reads captured files back: fetches, opens and checks their chunks, neighbouring ones with one request. */
-import { nameOf, unseal } from "../domain/sealing.ts";
+import type { DataKey } from "../domain/key.ts";
 import type { TreeFile } from "../domain/shard-tree.ts";
 import type { Extent } from "../domain/sparse-tar.ts";
 import { storeLayout } from "../domain/store-layout.ts";
@@ -14,6 +14,8 @@ import {
 import { DrError, hasCode } from "../errors.ts";
 import { checkLength, openChunkList } from "./chunk-lists.ts";
 import type { OpenRepository } from "./repository.ts";
+import type { OpenAnswer } from "./sealing-thread.ts";
+import { sealingThreads } from "./sealing-threads.ts";
 
 const largestRequest = 4 * 1024 * 1024;
 const widestGap = 256 * 1024;
@@ -213,22 +215,26 @@ async function* runsOf(pieces: AsyncIterable<Piece>): AsyncGenerator<Run> {
 async function openRun(repository: OpenRepository, run: Run, plainSize: number): Promise<Buffer[]> {
   const range = { offset: run.start, length: run.end - run.start };
   const bytes = await repository.stores.repository.get(storeLayout.pack(run.pack), range);
-  return Promise.all(
-    run.pieces.map(async (piece) => {
-      const key = await repository.keys.key(piece.key);
-      const at = piece.offset - run.start;
-      const sealed = bytes.subarray(at, at + piece.length);
-      const plain = fromPack(run.pack, () => unseal(key, piece.name, sealed, plainSize));
-      if (nameOf(key, plain) === piece.name) return plain;
-      throw new DrError("OBJECT_CORRUPT", `a chunk in pack ${piece.pack} is not the one its name says`);
-    }),
+  const ids = [...new Set(run.pieces.map(({ key }) => key))];
+  const keys = await Promise.all(ids.map((id) => repository.keys.key(id)));
+  const pieces = run.pieces.map(({ key, length, name, offset }) => ({
+    ...{ offset: offset - run.start, length, name },
+    key: ids.indexOf(key),
+  }));
+  return fromPack(run.pack, () =>
+    sealingThreads.open({ do: "open", keys: keys.map(secretOf), bytes, pieces, plainSize }),
   );
 }
 
+function secretOf({ data, id, naming }: DataKey) {
+  return { data, id, naming };
+}
+
 /** Says in which object the damage is: that is what can be brought again from the other region's bucket. */
-function fromPack(pack: string, open: () => Buffer): Buffer {
+async function fromPack(pack: string, open: () => Promise<OpenAnswer>): Promise<Buffer[]> {
   try {
-    return open();
+    const { plain } = await open();
+    return plain.map(({ buffer, byteLength, byteOffset }) => Buffer.from(buffer, byteOffset, byteLength));
   } catch (error) {
     if (!hasCode(error, "OBJECT_CORRUPT")) throw error;
     throw new DrError("OBJECT_CORRUPT", `pack ${pack} is damaged: ${error.message}`, {

@@ -23,9 +23,8 @@ const entrySize = 40;
 const nameSize = 32;
 const keyIdSize = 32;
 const tailSize = keyIdSize + 4;
-/** Directories are smaller than this: a pack holds some thousand pieces at most. */
-const firstRead = 256 * 1024;
-const largestDirectory = 1024 * 1024;
+/** What the directory of some thousand pieces takes at most, sealed and with its tail. */
+export const largestDirectory = 256 * 1024;
 
 export function directoryOf(key: DataKey, pieces: readonly PackedPiece[]): Buffer {
   const plain = Buffer.alloc(pieces.length * entrySize);
@@ -44,7 +43,7 @@ export function directoryOf(key: DataKey, pieces: readonly PackedPiece[]): Buffe
 
 /** The pieces of a pack; none when its directory does not open: then nothing of it can be used. */
 export async function readDirectory(repository: OpenRepository, pack: Pack): Promise<Piece[]> {
-  const readSize = Math.min(pack.size, firstRead);
+  const readSize = Math.min(pack.size, largestDirectory);
   const place = storeLayout.pack(pack.id);
   const end = await repository.stores.repository.get(place, { offset: pack.size - readSize, length: readSize });
   try {

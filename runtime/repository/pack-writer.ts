@@ -1,43 +1,52 @@
 /**
  * Collects sealed pieces into packs and stores the packs while the next one fills. Memory: one pack being filled and
- * `packsUnderWay` being stored.
+ * `packsUnderWay` being stored, whose buffers are used again.
  */
 import { createHash } from "node:crypto";
 import type { DataKey } from "../domain/key.ts";
 import { storeLayout } from "../domain/store-layout.ts";
 import type { Pack } from "../domain/stored-content.ts";
 import type { ObjectStore } from "../ports.ts";
-import { directoryOf, type PackedPiece } from "./pack-directory.ts";
+import { directoryOf, largestDirectory, type PackedPiece } from "./pack-directory.ts";
 
-const packSize = 16 * 1024 * 1024;
 /** Bounds what small pieces cost in memory, and the directory. */
 const piecesInPack = 4096;
 const packsUnderWay = 2;
 
+type Settle = (pack: string, offset: number) => void;
+
 export class PackWriter {
   readonly #store: ObjectStore;
   readonly #key: DataKey;
+  readonly #packSize: number;
   readonly #underWay = new Set<Promise<void>>();
   readonly #stored: Pack[] = [];
-  #pieces: (PackedPiece & { readonly bytes: Uint8Array; readonly settle: (pack: string, offset: number) => void })[] =
-    [];
+  readonly #buffers: Buffer[] = [];
+  #pieces: (PackedPiece & { readonly settle: Settle })[] = [];
+  #filling: Buffer | undefined;
   #size = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  /** @param key what the pieces are sealed with. */
-  constructor(store: ObjectStore, key: DataKey) {
+  /**
+   * @param key what the pieces are sealed with.
+   * @param packSize bytes of pieces in a pack; no piece may be larger.
+   */
+  constructor(store: ObjectStore, key: DataKey, packSize: number) {
     this.#store = store;
     this.#key = key;
+    this.#packSize = packSize;
   }
 
   /**
-   * Takes a piece; `settle` is called with its place once its pack has a name, at the latest in `finish`. Await the answer:
-   * it is what bounds memory.
+   * Takes a copy of a piece; `settle` is called with its place once its pack has a name, at the latest in `finish`. Await
+   * the answer: it is what bounds memory.
    */
-  async add(name: string, bytes: Uint8Array, settle: (pack: string, offset: number) => void): Promise<void> {
-    this.#pieces.push({ name, bytes, offset: this.#size, length: bytes.length, settle });
+  async add(name: string, bytes: Uint8Array, settle: Settle): Promise<void> {
+    if (this.#size + bytes.length > this.#packSize || this.#pieces.length >= piecesInPack) await this.#flush();
+    this.#filling ??= this.#buffers.pop() ?? Buffer.allocUnsafeSlow(this.#packSize + largestDirectory);
+    this.#filling.set(bytes, this.#size);
+    this.#pieces.push({ name, offset: this.#size, length: bytes.length, settle });
     this.#size += bytes.length;
-    if (this.#size >= packSize || this.#pieces.length >= piecesInPack) await this.#flush();
   }
 
   /** Every piece is stored when this returns. */
@@ -50,17 +59,23 @@ export class PackWriter {
 
   async #flush(): Promise<void> {
     this.#throwFailure();
-    if (this.#pieces.length === 0) return;
-    const pieces = this.#pieces;
-    const pack = Buffer.concat([...pieces.map(({ bytes }) => bytes), directoryOf(this.#key, pieces)]);
+    const [buffer, pieces] = [this.#filling, this.#pieces];
+    if (buffer === undefined) return;
+    const directory = directoryOf(this.#key, pieces);
+    buffer.set(directory, this.#size);
+    const pack = buffer.subarray(0, this.#size + directory.length);
     const id = createHash("sha256").update(pack).digest("hex");
+    this.#filling = undefined;
     this.#pieces = [];
     this.#size = 0;
     this.#stored.push({ id, size: pack.length });
     for (const { offset, settle } of pieces) settle(id, offset);
     while (this.#underWay.size >= packsUnderWay) await Promise.race(this.#underWay);
-    const storing: Promise<void> = this.#store.create(storeLayout.pack(id), pack).then(
-      () => void this.#underWay.delete(storing),
+    const storing: Promise<void> = this.#store.create(storeLayout.pack(id), pack, id).then(
+      () => {
+        this.#underWay.delete(storing);
+        this.#buffers.push(buffer);
+      },
       (error: unknown) => {
         this.#underWay.delete(storing);
         this.#failure ??= { error };

@@ -52,11 +52,19 @@ export async function captureFolder(
   const place = source.path ?? "it";
   const key = await keyFor(repository, context.epoch, { folder: `${kind}/${name}` }, before);
   const base = before === undefined ? undefined : await readBase(context, before);
-  const recording = new Recording(context, key, base, progress);
-  if (await source.exists()) await recording.take(source, what);
-  else refuseMissing(what, place, context);
-  refuseEmptied(what, place, recording.count, base, context);
-  const { entries, packs, readBytes, storedBytes } = await recording.finish();
+  const recording = new Recording(context, key, base, (detail) =>
+    progress({ step: "capture", detail: `${what}: ${detail}` }),
+  );
+  const { entries, packs, readBytes, storedBytes } = await (async () => {
+    try {
+      if (await source.exists()) await recording.take(source);
+      else refuseMissing(what, place, context);
+      refuseEmptied(what, place, recording.count, base, context);
+      return await recording.finish();
+    } finally {
+      recording.close();
+    }
+  })();
   const tree: FolderTree = {
     ...{ format: 1, kind, name },
     ...(source.path === undefined ? {} : { path: source.path }),
@@ -103,16 +111,16 @@ class Recording {
   readonly #content: ContentWriter;
   readonly #base: ReadonlyMap<string, FolderFile>;
   readonly #baseAt: Date;
-  readonly #progress: Progress;
+  readonly #tell: (detail: string) => void;
   readonly #entries: FoundEntry[] = [];
   readonly #inconsistent = new Set<string>();
 
-  constructor(context: FolderContext, key: DataKey, base: Base | undefined, progress: Progress) {
+  constructor(context: FolderContext, key: DataKey, base: Base | undefined, tell: (detail: string) => void) {
     this.#context = context;
     this.#content = new ContentWriter(context.repository, key, base, context.unclaimed);
     this.#base = new Map(base?.files.map((file) => [file.path, file]));
     this.#baseAt = base?.at ?? new Date(0);
-    this.#progress = progress;
+    this.#tell = tell;
   }
 
   /** What there is beside directories. */
@@ -120,12 +128,11 @@ class Recording {
     return this.#entries.filter(({ type }) => type !== "directory").length;
   }
 
-  async take(source: FolderSource, what: string): Promise<void> {
-    const tell = (detail: string) => this.#progress({ step: "capture", detail: `${what}: ${detail}` });
-    for await (const entry of source.entries(({ path, type }) => tell(`${path} is a ${type}: left out`))) {
+  async take(source: FolderSource): Promise<void> {
+    for await (const entry of source.entries(({ path, type }) => this.#tell(`${path} is a ${type}: left out`))) {
       if (entry.type !== "file") this.#entries.push(entry);
       else if (this.#isUnchanged(entry) && this.#content.carry(entry.path)) this.#entries.push(entry);
-      else await this.#takeFile(source, entry, tell);
+      else await this.#takeFile(source, entry);
     }
   }
 
@@ -136,27 +143,22 @@ class Recording {
     return hadSettled && known.seen === seen && known.isConsistent === undefined;
   }
 
-  async #takeFile(source: FolderSource, found: FoundEntry, tell: (detail: string) => void): Promise<void> {
+  async #takeFile(source: FolderSource, found: FoundEntry): Promise<void> {
     await this.#context.beginStoring();
     for (let attempt = 1; ; attempt += 1) {
       const file = await source.open(found.path);
       // Deleted since it was found.
       if (file === undefined) return;
       let isConsistent = false;
-      let hasChanged = true;
       try {
-        hasChanged = await this.#content.addFile(found.path, file.entry.size, file.content);
+        await this.#content.addFile(found.path, file.entry.size, file.content);
       } finally {
         ({ isConsistent } = await file.close());
       }
       if (!isConsistent && attempt < attempts) continue;
       if (!isConsistent) {
         this.#inconsistent.add(found.path);
-        tell(`${found.path} changed each time it was read`);
-      }
-      const known = this.#base.get(found.path);
-      if (hasChanged && isConsistent && known?.seen !== undefined && known.seen === file.entry.seen) {
-        tell(`${found.path} has other content than before and the same times: look whether its disk is sound`);
+        this.#tell(`${found.path} changed each time it was read`);
       }
       this.#entries.push(file.entry);
       return;
@@ -164,10 +166,20 @@ class Recording {
   }
 
   async finish() {
-    const { files, packs, readBytes, storedBytes } = await this.#content.finish();
+    const { changed, files, packs, readBytes, storedBytes } = await this.#content.finish();
+    for (const { path, seen } of this.#entries) {
+      const known = this.#base.get(path);
+      if (!changed.has(path) || this.#inconsistent.has(path) || known?.seen === undefined || known.seen !== seen)
+        continue;
+      this.#tell(`${path} has other content than before and the same times: look whether its disk is sound`);
+    }
     const contents = new Map(files.map((file) => [file.path, file]));
     const entries = this.#entries.map((entry) => this.#entryOf(entry, contents));
     return { entries, packs: [...packs], readBytes, storedBytes };
+  }
+
+  close(): void {
+    this.#content.close();
   }
 
   #entryOf(found: FoundEntry, contents: ReadonlyMap<string, TreeFile>): FolderEntry {

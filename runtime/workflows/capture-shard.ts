@@ -133,18 +133,18 @@ async function captureFromSnapshot(
     return "refused";
   }
   const recording = new Recording(request);
-  let isExact = false;
   try {
-    isExact = noneEnded(before, await database.optimizations(collection, shard));
+    const isExact = noneEnded(before, await database.optimizations(collection, shard));
     if (!isExact && !isLast) return "ended";
     for await (const entry of snapshot.read()) await recording.take(entry);
+    // No segment manifest comes with it: the next capture has none to begin from, and reads everything.
+    const stored = await recording.finish(false);
+    const rest = { isUnchanged: false, contradictions: [] };
+    return { ...stored, startedAt, finishedAt: clock.now(), method: "collection-snapshot", isExact, ...rest };
   } finally {
+    recording.close();
     await snapshot.giveBack();
   }
-  // No segment manifest comes with it: the next capture has none to begin from, and reads everything.
-  const stored = await recording.finish(false);
-  const rest = { isUnchanged: false, contradictions: [] };
-  return { ...stored, startedAt, finishedAt: clock.now(), method: "collection-snapshot", isExact, ...rest };
 }
 
 /**
@@ -186,23 +186,23 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
   }
   await request.beginStoring?.();
   const recording = new Recording(request);
-  let isExact = false;
   try {
     await once(stream, "readable");
-    isExact = wasQuiet(before, await database.optimizations(collection, shard));
+    const isExact = wasQuiet(before, await database.optimizations(collection, shard));
     for await (const entry of readSparseTar(stream)) await recording.take(entry);
+    const wentBack = segmentsThatWentBack(comparable?.tree.segments ?? {}, recording.segments);
+    if (wentBack.length === 0 || request.isFull) {
+      const carries = !request.isFull && comparable !== undefined;
+      const stored = await recording.finish(carries);
+      const contradictions = carries ? [] : recording.contradictions(comparable?.tree.segments ?? {});
+      return { ...stored, startedAt, finishedAt: clock.now(), method, isExact, isUnchanged: false, contradictions };
+    }
   } finally {
     stream.destroy();
+    recording.close();
   }
-  const wentBack = segmentsThatWentBack(comparable?.tree.segments ?? {}, recording.segments);
-  if (wentBack.length > 0 && !request.isFull) {
-    // The server's history is another one: what it left out would be taken from a past that is not its own.
-    return captureOnce({ ...request, isFull: true }, await waitForQuiet(request));
-  }
-  const carries = !request.isFull && comparable !== undefined;
-  const stored = await recording.finish(carries);
-  const contradictions = carries ? [] : recording.contradictions(comparable?.tree.segments ?? {});
-  return { ...stored, startedAt, finishedAt: clock.now(), method, isExact, isUnchanged: false, contradictions };
+  // The server's history is another one: what it left out would be taken from a past that is not its own.
+  return captureOnce({ ...request, isFull: true }, await waitForQuiet(request));
 }
 
 /** Qdrant refuses a manifest of 2 MiB (fixed, 1.16.3); without one it sends everything, which is right as well. */
@@ -215,7 +215,8 @@ class Recording {
   readonly segments: SegmentManifest = {};
   readonly #request: ShardCaptureRequest;
   readonly #content: ContentWriter;
-  readonly #came = new Map<string, { readonly hasChanged: boolean }>();
+  readonly #came = new Set<string>();
+  #changed: ReadonlySet<string> = new Set();
 
   constructor(request: ShardCaptureRequest) {
     const { base, key, repository, unclaimed } = request;
@@ -231,8 +232,8 @@ class Recording {
       const segment = parseSegment(Buffer.concat(parts).toString("utf8"));
       this.segments[segment.segment_id] = segment;
     } else if (isOfSegment(entry.path) || isOfLog(entry.path) || shardFiles.has(entry.path)) {
-      const hasChanged = await this.#content.addFile(entry.path, entry.size, this.#told(entry.content));
-      this.#came.set(entry.path, { hasChanged });
+      await this.#content.addFile(entry.path, entry.size, this.#told(entry.content));
+      this.#came.add(entry.path);
     }
   }
 
@@ -254,8 +255,9 @@ class Recording {
       if (this.#came.has(path)) continue;
       if (!carries || !this.#content.carry(path)) throw this.#incomplete(path);
     }
-    if (!countsEveryOperation([...this.#came.keys()], this.segments)) throw this.#incomplete("a write-ahead log");
-    const { files, packs, readBytes, storedBytes } = await this.#content.finish();
+    if (!countsEveryOperation([...this.#came], this.segments)) throw this.#incomplete("a write-ahead log");
+    const { changed, files, packs, readBytes, storedBytes } = await this.#content.finish();
+    this.#changed = changed;
     const tree = await repository.createTree(key, {
       format: 1,
       collection,
@@ -268,14 +270,17 @@ class Recording {
     return { tree, readBytes, storedBytes: storedBytes + tree.size };
   }
 
-  /** Files whose version is that of the base's segments, and whose bytes are not. */
+  /** Files whose version is that of the base's segments, and whose bytes are not; known when everything is stored. */
   contradictions(base: SegmentManifest): string[] {
-    return [...this.#came]
-      .filter(([path, { hasChanged }]) => {
-        const version = versionOf(this.segments, path);
-        return hasChanged && version !== undefined && version === versionOf(base, path);
-      })
-      .map(([path]) => path);
+    return [...this.#changed].filter((path) => {
+      const version = versionOf(this.segments, path);
+      return version !== undefined && version === versionOf(base, path);
+    });
+  }
+
+  /** To be called in the end, however it ends. */
+  close(): void {
+    this.#content.close();
   }
 
   #incomplete(path: string): DrError {

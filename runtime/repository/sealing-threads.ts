@@ -1,0 +1,107 @@
+/**
+ * Sealing and opening in threads beside the one that reads and sends: compression and encryption cost more than all the
+ * rest. Memory: a fixed number of slots, whoever uses them.
+ */
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { sealedAtMost } from "../domain/sealing.ts";
+import { chunkSize } from "../domain/stored-content.ts";
+import { DrError, type ErrorCode } from "../errors.ts";
+import type { OpenAnswer, OpenTask, SealAnswer, SealTask, Task } from "./sealing-thread.ts";
+
+export const chunksInSlot = 16;
+
+/** Room for chunks on their way to a thread, and for what it makes of them. */
+export class SealingSlot {
+  readonly input = new SharedArrayBuffer(chunksInSlot * chunkSize);
+  readonly output = new SharedArrayBuffer(chunksInSlot * sealedAtMost(chunkSize));
+  readonly chunks = Buffer.from(this.input);
+  readonly sealed = Buffer.from(this.output);
+}
+
+interface Reply {
+  readonly id: number;
+  readonly answer?: SealAnswer | OpenAnswer;
+  readonly problem?: { readonly code: ErrorCode; readonly message: string; readonly hint?: string };
+  readonly failure?: unknown;
+}
+
+class SealingThreads {
+  readonly #threads: Worker[] = [];
+  readonly #waiting = new Map<
+    number,
+    { resolve(answer: SealAnswer | OpenAnswer): void; reject(error: unknown): void }
+  >();
+  readonly #freeSlots: SealingSlot[] = [];
+  readonly #slotSeekers: ((slot: SealingSlot) => void)[] = [];
+  #slots = 0;
+  #tasks = 0;
+
+  /** One core stays for what reads and sends. */
+  get #size(): number {
+    return Math.min(4, Math.max(1, availableParallelism() - 1));
+  }
+
+  async slot(): Promise<SealingSlot> {
+    const free = this.#freeSlots.pop();
+    if (free !== undefined) return free;
+    if (this.#slots < 2 * this.#size + 4) {
+      this.#slots += 1;
+      return new SealingSlot();
+    }
+    return new Promise((resolve) => this.#slotSeekers.push(resolve));
+  }
+
+  release(slot: SealingSlot): void {
+    const seeker = this.#slotSeekers.shift();
+    if (seeker === undefined) this.#freeSlots.push(slot);
+    else seeker(slot);
+  }
+
+  seal(task: SealTask): Promise<SealAnswer> {
+    return this.#run(task) as Promise<SealAnswer>;
+  }
+
+  open(task: OpenTask): Promise<OpenAnswer> {
+    return this.#run(task) as Promise<OpenAnswer>;
+  }
+
+  #run(task: Task): Promise<SealAnswer | OpenAnswer> {
+    this.#tasks += 1;
+    const id = this.#tasks;
+    const thread = this.#threads[id % this.#size] ?? this.#start();
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      // A process must not end while it waits for a thread, and need not live because it has one.
+      for (const each of this.#threads) each.ref();
+      thread.postMessage({ id, task });
+    });
+  }
+
+  #start(): Worker {
+    const thread = new Worker(new URL("./sealing-thread.ts", import.meta.url));
+    this.#threads.push(thread);
+    thread.on("message", (reply: Reply) => this.#settle(reply));
+    thread.on("error", (error) => {
+      for (const { reject } of this.#waiting.values()) reject(error);
+      this.#waiting.clear();
+      this.#threads.splice(this.#threads.indexOf(thread), 1);
+    });
+    return thread;
+  }
+
+  #settle({ answer, failure, id, problem }: Reply): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0) for (const thread of this.#threads) thread.unref();
+    if (answer !== undefined) waiting?.resolve(answer);
+    else if (problem === undefined) waiting?.reject(failure);
+    else {
+      const hint = problem.hint === undefined ? {} : { hint: problem.hint };
+      waiting?.reject(new DrError(problem.code, problem.message, hint));
+    }
+  }
+}
+
+/** One set for the process: cores are no more than they are. */
+export const sealingThreads = new SealingThreads();
