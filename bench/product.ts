@@ -5,6 +5,7 @@ import { S3Store } from "../runtime/adapters/s3-store.ts";
 import type { EpochRecord } from "../runtime/domain/epoch.ts";
 import { type Region, regionSchema } from "../runtime/domain/region.ts";
 import { controlLayout } from "../runtime/domain/store-layout.ts";
+import { NODE_FLAGS } from "../setup/node-flags.mjs";
 import type { QdrantServer } from "../test/support/qdrant-server.ts";
 import type { SeaweedServer } from "../test/support/seaweedfs-server.ts";
 import type { Order, ProcessResult } from "./product-process.ts";
@@ -52,7 +53,7 @@ export async function runProduct(scratch: Scratch, order: Order, profiles?: stri
   const before = await stored();
   const program = fileURLToPath(new URL("product-process.ts", import.meta.url));
   const profiling = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
-  const { output, seconds } = await scratch.run(process.execPath, [...profiling, program], {
+  const { output, seconds } = await scratch.run(process.execPath, [...NODE_FLAGS, ...profiling, program], {
     input: JSON.stringify(order),
   });
   const result = JSON.parse(output) as ProcessResult;

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { createContext, withPath } from "./context.mjs";
 import { makeReady } from "./make-ready.mjs";
+import { NODE_FLAGS } from "./node-flags.mjs";
 import { BASE_PARTS } from "./parts.mjs";
 import { runInstead } from "./run-tool.mjs";
 import { reportError } from "./setup-error.mjs";
@@ -31,8 +32,7 @@ async function main() {
     await import(pathToFileURL(program).href);
     return;
   }
-  const flags = ["--disable-warning=ExperimentalWarning", program];
-  process.exitCode = await runInstead(node, [...flags, ...args], process.env);
+  process.exitCode = await runInstead(node, [...NODE_FLAGS, program, ...args], process.env);
 }
 
 try {

@@ -459,8 +459,9 @@ export class Qdrant implements VectorDatabase {
     return JSON.parse(body);
   }
 
+  /** Uncompressed: a stream costs Qdrant a core otherwise, and a small answer comes in pieces that wait for each other. */
   #headers(): Record<string, string> {
-    return { "api-key": this.#address.apiKey };
+    return { "api-key": this.#address.apiKey, "accept-encoding": "identity" };
   }
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
@@ -506,8 +507,7 @@ export class Qdrant implements VectorDatabase {
       method,
       // A kept connection may be closed by the server at the very moment it is used; a stream cannot be sent twice.
       agent: false,
-      // Qdrant compresses the stream otherwise, at the price of a core.
-      headers: { ...this.#headers(), "content-type": contentType, "accept-encoding": "identity" },
+      headers: { ...this.#headers(), "content-type": contentType },
       timeout: idleMs,
       ...(signal === undefined ? {} : { signal }),
     };

@@ -3,7 +3,7 @@
  * Layout: 1 byte codec (0 plain, 1 zstd) · 12 bytes nonce · ciphertext · 16 bytes tag. The codec byte and the name under
  * which the bytes are stored are authenticated too, so that no object can stand in for another.
  */
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, randomFillSync } from "node:crypto";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { DrError } from "../errors.ts";
 import type { SecretKey } from "./key.ts";
@@ -13,7 +13,7 @@ const tagLength = 16;
 const headLength = 1 + nonceLength;
 
 /** Level 1: measured on shard files, level 3 is as fast and no smaller; level 1 costs less memory. */
-const compression = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+const level = { [constants.ZSTD_c_compressionLevel]: 1 };
 
 /** The keyed name of a content: equal for equal bytes under one key, and tells nothing without it. */
 export function nameOf(key: SecretKey, bytes: Uint8Array): string {
@@ -26,15 +26,25 @@ export function sealedAtMost(size: number): number {
 }
 
 export function seal(key: SecretKey, name: string, plain: Uint8Array): Buffer {
-  const packed = zstdCompressSync(plain, compression);
+  const place = Buffer.allocUnsafe(sealedAtMost(plain.length));
+  return place.subarray(0, sealInto(place, key, name, plain));
+}
+
+/** Seals into `place`, which has room for `sealedAtMost` bytes; answers how many it took. */
+export function sealInto(place: Buffer, key: SecretKey, name: string, plain: Uint8Array): number {
+  // In one piece: by default its output comes in small ones that are put together.
+  const packed = zstdCompressSync(plain, { params: level, chunkSize: Math.max(plain.length, 64) });
   const isSmaller = packed.length < plain.length;
-  const head = Buffer.alloc(headLength);
+  const head = place.subarray(0, headLength);
   head[0] = isSmaller ? 1 : 0;
-  randomBytes(nonceLength).copy(head, 1);
+  randomFillSync(head, 1);
   const cipher = createCipheriv("aes-256-gcm", key.data, head.subarray(1));
   cipher.setAAD(authenticated(head, name));
   const body = cipher.update(isSmaller ? packed : plain);
-  return Buffer.concat([head, body, cipher.final(), cipher.getAuthTag()]);
+  cipher.final();
+  place.set(body, headLength);
+  place.set(cipher.getAuthTag(), headLength + body.length);
+  return headLength + body.length + tagLength;
 }
 
 /**

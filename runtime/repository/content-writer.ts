@@ -131,23 +131,30 @@ export class ContentWriter {
     const reading: Reading = { file, stretch: undefined, next: 0 };
     let index = -1;
     let chunk: Buffer | undefined;
+    let covered = 0;
+    const end = async () => {
+      if (chunk !== undefined) await this.#endChunk(reading, index, chunk.fill(0, covered));
+    };
     for await (const { bytes, offset } of contents) {
       for (let done = 0; done < bytes.length; ) {
         const at = offset + done;
         if (Math.floor(at / chunkSize) !== index) {
-          if (chunk !== undefined) await this.#endChunk(reading, index, chunk);
+          await end();
           index = Math.floor(at / chunkSize);
           chunk = await this.#beginChunk(Math.min(chunkSize, size - index * chunkSize));
+          covered = 0;
         }
         const within = at - index * chunkSize;
         const length = Math.min(bytes.length - done, (chunk?.length ?? 0) - within);
         if (chunk === undefined || length <= 0)
           throw new RangeError(`content at ${at} is beyond ${path}'s ${size} bytes`);
+        if (within > covered) chunk.fill(0, covered, within);
         chunk.set(bytes.subarray(done, done + length), within);
+        covered = within + length;
         done += length;
       }
     }
-    if (chunk !== undefined) await this.#endChunk(reading, index, chunk);
+    await end();
     await this.#readZeros(reading, Math.ceil(size / chunkSize));
   }
 
@@ -218,12 +225,12 @@ export class ContentWriter {
     return { file, position, list: [], expected, known, read: 0, filled: 0, unsettled: 0 };
   }
 
-  /** Room for the next chunk in the slot that is being filled, all zeros. */
+  /** Room for the next chunk in the slot that is being filled. */
   async #beginChunk(length: number): Promise<Buffer> {
     if (this.#batch?.lengths.length === chunksInSlot) await this.#submit();
     const { lengths, slot } = await this.#openBatch();
     const start = lengths.length * chunkSize;
-    return slot.chunks.subarray(start, start + length).fill(0);
+    return slot.chunks.subarray(start, start + length);
   }
 
   async #endChunk(reading: Reading, index: number, chunk: Buffer): Promise<void> {
@@ -269,14 +276,10 @@ export class ContentWriter {
     if (batch === undefined) return;
     this.#batch = undefined;
     const { expected, lengths, slot } = batch;
-    const { data, id, naming } = this.#key;
     const sealing =
       lengths.length === 0
         ? Promise.resolve({ names: [], sealedLengths: [] })
-        : sealingThreads.seal({
-            ...{ do: "seal", key: { data, id, naming }, lengths, expected },
-            ...{ input: slot.input, output: slot.output },
-          });
+        : sealingThreads.seal(this.#key, { lengths, expected, input: slot.input, output: slot.output });
     const before = this.#lastBatch;
     const taken = (async () => {
       try {

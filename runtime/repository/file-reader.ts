@@ -1,5 +1,4 @@
 /** Reads captured files back: fetches, opens and checks their chunks, neighbouring ones with one request. */
-import type { DataKey } from "../domain/key.ts";
 import type { TreeFile } from "../domain/shard-tree.ts";
 import type { Extent } from "../domain/sparse-tar.ts";
 import { storeLayout } from "../domain/store-layout.ts";
@@ -217,17 +216,8 @@ async function openRun(repository: OpenRepository, run: Run, plainSize: number):
   const bytes = await repository.stores.repository.get(storeLayout.pack(run.pack), range);
   const ids = [...new Set(run.pieces.map(({ key }) => key))];
   const keys = await Promise.all(ids.map((id) => repository.keys.key(id)));
-  const pieces = run.pieces.map(({ key, length, name, offset }) => ({
-    ...{ offset: offset - run.start, length, name },
-    key: ids.indexOf(key),
-  }));
-  return fromPack(run.pack, () =>
-    sealingThreads.open({ do: "open", keys: keys.map(secretOf), bytes, pieces, plainSize }),
-  );
-}
-
-function secretOf({ data, id, naming }: DataKey) {
-  return { data, id, naming };
+  const pieces = run.pieces.map(({ key, length, name, offset }) => ({ key, length, name, offset: offset - run.start }));
+  return fromPack(run.pack, () => sealingThreads.open(keys, { bytes, pieces, plainSize }));
 }
 
 /** Says in which object the damage is: that is what can be brought again from the other region's bucket. */

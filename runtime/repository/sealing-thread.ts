@@ -1,13 +1,14 @@
 /** Entry of a sealing thread: names and seals chunks, or opens and checks them. */
 import { parentPort } from "node:worker_threads";
 import type { SecretKey } from "../domain/key.ts";
-import { nameOf, seal, unseal } from "../domain/sealing.ts";
+import { nameOf, sealInto, unseal } from "../domain/sealing.ts";
 import { chunkSize } from "../domain/stored-content.ts";
 import { DrError } from "../errors.ts";
 
 export interface SealTask {
   readonly do: "seal";
-  readonly key: SecretKey;
+  /** Id of a key that the thread was given. */
+  readonly key: string;
   /** Chunks, one every `chunkSize` bytes. */
   readonly input: SharedArrayBuffer;
   readonly lengths: readonly number[];
@@ -24,13 +25,12 @@ export interface SealAnswer {
 
 export interface OpenTask {
   readonly do: "open";
-  readonly keys: readonly SecretKey[];
   readonly bytes: Uint8Array;
   readonly pieces: readonly {
     readonly offset: number;
     readonly length: number;
     readonly name: string;
-    readonly key: number;
+    readonly key: string;
   }[];
   /** The most bytes a piece may open to. */
   readonly plainSize: number;
@@ -42,8 +42,19 @@ export interface OpenAnswer {
 
 export type Task = SealTask | OpenTask;
 
-parentPort?.on("message", ({ id, task }: { readonly id: number; readonly task: Task }) => {
+/** A key is sent once: to send one costs as much as to seal a chunk. */
+const keys = new Map<string, SecretKey>();
+
+export interface Order {
+  readonly id: number;
+  /** Keys that the thread does not have yet. */
+  readonly newKeys: readonly SecretKey[];
+  readonly task: Task;
+}
+
+parentPort?.on("message", ({ id, newKeys, task }: Order) => {
   try {
+    for (const key of newKeys) keys.set(key.id, key);
     if (task.do === "seal") {
       parentPort?.postMessage({ id, answer: sealAll(task) });
       return;
@@ -58,31 +69,36 @@ parentPort?.on("message", ({ id, task }: { readonly id: number; readonly task: T
   }
 });
 
-function sealAll({ expected, input, key, lengths, output }: SealTask): SealAnswer {
+function keyOf(id: string): SecretKey {
+  const key = keys.get(id);
+  if (key === undefined) throw new Error(`the thread was not given key ${id}`);
+  return key;
+}
+
+function sealAll({ expected, input, key: keyId, lengths, output }: SealTask): SealAnswer {
+  const key = keyOf(keyId);
   const place = Buffer.from(output);
   const names: string[] = [];
   const sealedLengths: number[] = [];
   let end = 0;
-  for (const [position, length] of lengths.entries()) {
-    const chunk = Buffer.from(input, position * chunkSize, length);
+  for (const [position, plainLength] of lengths.entries()) {
+    const chunk = Buffer.from(input, position * chunkSize, plainLength);
     const name = nameOf(key, chunk);
     names.push(name);
     if (expected[position] === name) {
       sealedLengths.push(0);
       continue;
     }
-    const sealed = seal(key, name, chunk);
-    place.set(sealed, end);
-    end += sealed.length;
-    sealedLengths.push(sealed.length);
+    const length = sealInto(place.subarray(end), key, name, chunk);
+    end += length;
+    sealedLengths.push(length);
   }
   return { names, sealedLengths };
 }
 
-function openAll({ bytes, keys, pieces, plainSize }: OpenTask): OpenAnswer {
-  const plain = pieces.map(({ key: position, length, name, offset }) => {
-    const key = keys[position];
-    if (key === undefined) throw new Error("a piece names no key");
+function openAll({ bytes, pieces, plainSize }: OpenTask): OpenAnswer {
+  const plain = pieces.map(({ key: keyId, length, name, offset }) => {
+    const key = keyOf(keyId);
     const opened = unseal(key, name, bytes.subarray(offset, offset + length), plainSize);
     if (nameOf(key, opened) === name) return opened;
     throw new DrError("OBJECT_CORRUPT", `the content of chunk ${name} is not the one its name says`);

@@ -4,10 +4,11 @@
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import type { SecretKey } from "../domain/key.ts";
 import { sealedAtMost } from "../domain/sealing.ts";
 import { chunkSize } from "../domain/stored-content.ts";
 import { DrError, type ErrorCode } from "../errors.ts";
-import type { OpenAnswer, OpenTask, SealAnswer, SealTask, Task } from "./sealing-thread.ts";
+import type { OpenAnswer, OpenTask, Order, SealAnswer, SealTask, Task } from "./sealing-thread.ts";
 
 export const chunksInSlot = 16;
 
@@ -32,6 +33,8 @@ class SealingThreads {
     number,
     { resolve(answer: SealAnswer | OpenAnswer): void; reject(error: unknown): void }
   >();
+  /** Ids of the keys that a thread has. */
+  readonly #given = new WeakMap<Worker, Set<string>>();
   readonly #freeSlots: SealingSlot[] = [];
   readonly #slotSeekers: ((slot: SealingSlot) => void)[] = [];
   #slots = 0;
@@ -58,15 +61,16 @@ class SealingThreads {
     else seeker(slot);
   }
 
-  seal(task: SealTask): Promise<SealAnswer> {
-    return this.#run(task) as Promise<SealAnswer>;
+  seal(key: SecretKey, task: Omit<SealTask, "do" | "key">): Promise<SealAnswer> {
+    return this.#run([key], { ...task, do: "seal", key: key.id }) as Promise<SealAnswer>;
   }
 
-  open(task: OpenTask): Promise<OpenAnswer> {
-    return this.#run(task) as Promise<OpenAnswer>;
+  /** @param keys all that the pieces name. */
+  open(keys: readonly SecretKey[], task: Omit<OpenTask, "do">): Promise<OpenAnswer> {
+    return this.#run(keys, { ...task, do: "open" }) as Promise<OpenAnswer>;
   }
 
-  #run(task: Task): Promise<SealAnswer | OpenAnswer> {
+  #run(keys: readonly SecretKey[], task: Task): Promise<SealAnswer | OpenAnswer> {
     this.#tasks += 1;
     const id = this.#tasks;
     const thread = this.#threads[id % this.#size] ?? this.#start();
@@ -74,12 +78,20 @@ class SealingThreads {
       this.#waiting.set(id, { resolve, reject });
       // A process must not end while it waits for a thread, and need not live because it has one.
       for (const each of this.#threads) each.ref();
-      thread.postMessage({ id, task });
+      const given = this.#given.get(thread) ?? new Set();
+      const newKeys = keys
+        .filter((key) => !given.has(key.id))
+        .map(({ data, id: keyId, naming }) => ({ data, id: keyId, naming }));
+      for (const key of newKeys) given.add(key.id);
+      this.#given.set(thread, given);
+      thread.postMessage({ id, newKeys, task } satisfies Order);
     });
   }
 
   #start(): Worker {
-    const thread = new Worker(new URL("./sealing-thread.ts", import.meta.url));
+    const thread = new Worker(new URL("./sealing-thread.ts", import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
+    });
     this.#threads.push(thread);
     thread.on("message", (reply: Reply) => this.#settle(reply));
     thread.on("error", (error) => {
