@@ -15,6 +15,9 @@ const headLength = 1 + nonceLength;
 /** Level 1: measured on shard files, level 3 is as fast and no smaller; level 1 costs less memory. */
 const level = { [constants.ZSTD_c_compressionLevel]: 1 };
 
+/** Room for what most sealed bytes open to, so that it comes in one piece. */
+const outputAtOnce = 64 * 1024;
+
 /** The keyed name of a content: equal for equal bytes under one key, and tells nothing without it. */
 export function nameOf(key: SecretKey, bytes: Uint8Array): string {
   return createHmac("sha256", key.naming).update(bytes).digest("hex");
@@ -58,8 +61,13 @@ export function unseal(key: SecretKey, name: string, sealed: Uint8Array, plainSi
     const decipher = createDecipheriv("aes-256-gcm", key.data, head.subarray(1), { authTagLength: tagLength });
     decipher.setAAD(authenticated(head, name));
     decipher.setAuthTag(bytes.subarray(-tagLength));
-    const body = Buffer.concat([decipher.update(bytes.subarray(headLength, -tagLength)), decipher.final()]);
-    return head[0] === 1 ? zstdDecompressSync(body, { maxOutputLength: plainSize }) : body;
+    const body = decipher.update(bytes.subarray(headLength, -tagLength));
+    decipher.final();
+    if (head[0] !== 1) return body;
+    return zstdDecompressSync(body, {
+      maxOutputLength: plainSize,
+      chunkSize: Math.max(64, Math.min(plainSize, outputAtOnce)),
+    });
   } catch (cause) {
     throw new DrError("OBJECT_CORRUPT", `${name} does not open with key ${key.id}: changed, cut or of another key`, {
       hint: "verify the recovery point in the other region's bucket, and capture a full one",

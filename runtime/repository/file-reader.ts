@@ -17,6 +17,8 @@ import type { OpenAnswer } from "./sealing-thread.ts";
 import { sealingThreads } from "./sealing-threads.ts";
 
 const largestRequest = 4 * 1024 * 1024;
+/** The most bytes that the pieces of one request open to. */
+const largestAnswer = 8 * 1024 * 1024;
 const widestGap = 256 * 1024;
 
 export interface CapturedFile<File> {
@@ -164,7 +166,7 @@ async function* openInOrder(
   pieces: AsyncIterable<Piece>,
   plainSize: number,
 ): AsyncGenerator<Buffer, void> {
-  const runs = runsOf(pieces);
+  const runs = runsOf(pieces, Math.floor(largestAnswer / plainSize));
   const open = async () => {
     const run = await runs.next();
     return run.done ? undefined : openRun(repository, run.value, plainSize);
@@ -192,11 +194,11 @@ interface Run {
 }
 
 /** Takes pieces in order into runs. What lies between two near pieces is fetched too: it is cheaper than a request. */
-async function* runsOf(pieces: AsyncIterable<Piece>): AsyncGenerator<Run> {
+async function* runsOf(pieces: AsyncIterable<Piece>, most: number): AsyncGenerator<Run> {
   let run: Run | undefined;
   for await (const piece of pieces) {
     const [start, end] = [piece.offset, piece.offset + piece.length];
-    if (run !== undefined && run.pack === piece.pack) {
+    if (run !== undefined && run.pack === piece.pack && run.pieces.length < most) {
       const isNear = start <= run.end + widestGap && end >= run.start - widestGap;
       const [first, last] = [Math.min(run.start, start), Math.max(run.end, end)];
       if (isNear && last - first <= largestRequest) {

@@ -97,14 +97,19 @@ function sealAll({ expected, input, key: keyId, lengths, output }: SealTask): Se
 }
 
 function openAll({ bytes, pieces, plainSize }: OpenTask): OpenAnswer {
-  const plain = pieces.map(({ key: keyId, length, name, offset }) => {
+  const opened = pieces.map(({ key: keyId, length, name, offset }) => {
     const key = keyOf(keyId);
-    const opened = unseal(key, name, bytes.subarray(offset, offset + length), plainSize);
-    if (nameOf(key, opened) === name) return opened;
+    const plain = unseal(key, name, bytes.subarray(offset, offset + length), plainSize);
+    if (nameOf(key, plain) === name) return plain;
     throw new DrError("OBJECT_CORRUPT", `the content of chunk ${name} is not the one its name says`);
   });
-  // Small buffers share memory with each other, which must not be handed over.
-  return {
-    plain: plain.map((opened) => (opened.length === opened.buffer.byteLength ? opened : new Uint8Array(opened))),
-  };
+  // In one piece of memory that can be handed over: small buffers share theirs with others.
+  const whole = new Uint8Array(opened.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  const plain = opened.map((each) => {
+    whole.set(each, end);
+    end += each.length;
+    return whole.subarray(end - each.length, end);
+  });
+  return { plain };
 }

@@ -90,7 +90,7 @@ class SealingThreads {
 
   #start(): Worker {
     const thread = new Worker(new URL("./sealing-thread.ts", import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
+      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 32 },
     });
     this.#threads.push(thread);
     thread.on("message", (reply: Reply) => this.#settle(reply));
