@@ -16,9 +16,9 @@ import type { OpenRepository } from "./repository.ts";
 import type { OpenAnswer } from "./sealing-thread.ts";
 import { sealingThreads } from "./sealing-threads.ts";
 
-const largestRequest = 4 * 1024 * 1024;
+const largestRequest = 2 * 1024 * 1024;
 /** The most bytes that the pieces of one request open to. */
-const largestAnswer = 8 * 1024 * 1024;
+const largestAnswer = 4 * 1024 * 1024;
 const widestGap = 256 * 1024;
 
 export interface CapturedFile<File> {

@@ -90,7 +90,8 @@ class SealingThreads {
 
   #start(): Worker {
     const thread = new Worker(new URL("./sealing-thread.ts", import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 32 },
+      // Buffers on their way through are garbage at once; V8 collects it late when it is given room.
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
     });
     this.#threads.push(thread);
     thread.on("message", (reply: Reply) => this.#settle(reply));
