@@ -135,9 +135,13 @@ async function readAttestations(
       try {
         return [parseRecord(attestationSchema, key, bytes)];
       } catch (error) {
-        // One that this version does not understand must not hide every point of the bucket.
-        if (hasCode(error, "OBJECT_CORRUPT")) return [];
-        throw error;
+        if (!hasCode(error, "OBJECT_CORRUPT")) throw error;
+        // One that cannot be read must not hide every point of the bucket; but its key says that it is a quarantine.
+        if (!key.startsWith(storeLayout.attestation(pointId, "quarantined", ""))) return [];
+        const detail = `${key} says so, and cannot be read`;
+        return [
+          { point: pointId, kind: "quarantined" as const, at: new Date(0).toISOString(), region: "unknown", detail },
+        ];
       }
     }),
   );

@@ -3,7 +3,7 @@ import { filesOf, folderTreeSchema } from "../domain/folder-tree.ts";
 import type { Attestation, RecoveryPoint } from "../domain/recovery-point.ts";
 import { shardTreeSchema } from "../domain/shard-tree.ts";
 import type { StoredContent } from "../domain/stored-content.ts";
-import { hasCode } from "../errors.ts";
+import { type DrError, hasCode } from "../errors.ts";
 import type { Clock, Progress } from "../ports.ts";
 import { attest } from "../repository/attest.ts";
 import { readFiles } from "../repository/file-reader.ts";
@@ -17,8 +17,8 @@ export interface VerifyReport {
 }
 
 /**
- * Leaves an attestation of what it found. Throws OBJECT_CORRUPT or OBJECT_NOT_FOUND at the first piece that is not right;
- * the point is then quarantined in this bucket, and no longer restored from it.
+ * Leaves an attestation of what it found. Throws OBJECT_CORRUPT or OBJECT_NOT_FOUND at the first piece that is not right,
+ * also when it is read a second time; the point is then quarantined in this bucket, and no longer restored from it.
  */
 export async function verifyPoint(
   repository: OpenRepository,
@@ -29,13 +29,22 @@ export async function verifyPoint(
   const found = (kind: Attestation["kind"], detail: string) =>
     attest(repository, kind, point, { at: clock.now(), region, detail });
   try {
-    const { bytes, files } = await readWhole(repository, point, progress);
+    const { bytes, files } = await readWhole(repository, point, progress).catch((error: unknown) => {
+      if (!isDamage(error)) throw error;
+      // What was damaged on its way only must not cost the point: a quarantine is for good.
+      progress({ step: "verify", detail: `again, because ${error.message}` });
+      return readWhole(repository, point, progress);
+    });
     await found("verified", `${files} files, ${bytes} bytes read and opened`);
     return { point: point.id, files, bytes, seconds: (clock.now().getTime() - begun.getTime()) / 1000 };
   } catch (error) {
-    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND")) await found("quarantined", error.message);
+    if (isDamage(error)) await found("quarantined", error.message);
     throw error;
   }
+}
+
+function isDamage(error: unknown): error is DrError {
+  return hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND");
 }
 
 async function readWhole(repository: OpenRepository, point: RecoveryPoint, progress: Progress) {

@@ -1,0 +1,82 @@
+/** Damage that is there, and damage that was only on its way; points of a real Qdrant in a store in memory. */
+import { expect } from "chai";
+import { storeLayout } from "../../runtime/domain/store-layout.ts";
+import type { ObjectStore } from "../../runtime/ports.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
+import { codeOf } from "../support/expect-code.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { silently, systemClock } from "../support/recovery-estate.ts";
+import { clientOf, databaseOf, RecoveryPractice } from "../support/recovery-practice.ts";
+
+/** Flips a byte of so many answers with bytes of packs. */
+function flipping(store: ObjectStore, answers: number): ObjectStore {
+  let left = answers;
+  return {
+    create: (...request) => store.create(...request),
+    list: (prefix) => store.list(prefix),
+    async get(key, range) {
+      const bytes = Buffer.from(await store.get(key, range));
+      if (key.startsWith(storeLayout.packs) && left > 0) {
+        left -= 1;
+        bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+      }
+      return bytes;
+    },
+  };
+}
+
+describe("verify", () => {
+  let server: QdrantServer;
+  let practice: RecoveryPractice;
+
+  before(async () => {
+    server = await QdrantServer.start();
+    const client = clientOf(server);
+    await client.createCollection("notes", {
+      vectors: { size: 4, distance: "Dot" },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    const points = Array.from({ length: 50 }, (_, id) => ({ id, payload: { id }, vector: [id, 1, 2, 3] }));
+    await client.upsert("notes", { wait: true, points });
+  });
+
+  beforeEach(async () => {
+    practice = await RecoveryPractice.start();
+  });
+
+  after(async () => {
+    await server?.stop();
+  });
+
+  async function verified(answers: number) {
+    const point = await practice.capture(databaseOf(server));
+    const stores = { repository: flipping(practice.stores.repository, answers), control: practice.stores.control };
+    const repository = await OpenRepository.open(stores, practice.wrap);
+    const told = { clock: systemClock, progress: silently, region: "east" };
+    return codeOf(verifyPoint(repository, point, told));
+  }
+
+  async function states() {
+    const repository = await OpenRepository.open(practice.stores, practice.wrap);
+    return (await repository.catalog()).entries.map(({ state }) => state);
+  }
+
+  it("reads again what came damaged, and keeps the point when it is whole then", async () => {
+    expect(await verified(1)).to.equal(undefined);
+    expect(await states()).to.deep.equal(["complete"]);
+  });
+
+  it("quarantines what is damaged each time it is read", async () => {
+    expect(await verified(1_000)).to.equal("OBJECT_CORRUPT");
+    expect(await states()).to.deep.equal(["quarantined"]);
+  });
+
+  it("a quarantine that cannot be read is one all the same; another finding that cannot be read is none", async () => {
+    const { id } = await practice.capture(databaseOf(server));
+    practice.stores.repository.objects.set(storeLayout.attestation(id, "verified", "x"), Buffer.from("?"));
+    expect(await states()).to.deep.equal(["complete"]);
+    practice.stores.repository.objects.set(storeLayout.attestation(id, "quarantined", "x"), Buffer.from("?"));
+    expect(await states()).to.deep.equal(["quarantined"]);
+  });
+});
