@@ -1,6 +1,6 @@
 /**
  * Collects sealed pieces into packs and stores the packs while the next one fills. Memory: one pack being filled and
- * `packsUnderWay` being stored, whose buffers are used again.
+ * `packsUnderWay` being stored, in buffers that are used again.
  */
 import { createHash } from "node:crypto";
 import type { DataKey } from "../domain/key.ts";
@@ -13,6 +13,10 @@ import { directoryOf, largestDirectory, type PackedPiece } from "./pack-director
 const piecesInPack = 4096;
 const packsUnderWay = 2;
 
+/** Buffers of packs that were stored, for whoever fills the next one of the size. */
+const spareBuffers = new Map<number, Buffer[]>();
+const sparesKept = 4;
+
 type Settle = (pack: string, offset: number) => void;
 
 export class PackWriter {
@@ -21,7 +25,6 @@ export class PackWriter {
   readonly #packSize: number;
   readonly #underWay = new Set<Promise<void>>();
   readonly #stored: Pack[] = [];
-  readonly #buffers: Buffer[] = [];
   #pieces: (PackedPiece & { readonly settle: Settle })[] = [];
   #filling: Buffer | undefined;
   #size = 0;
@@ -43,7 +46,7 @@ export class PackWriter {
    */
   async add(name: string, bytes: Uint8Array, settle: Settle): Promise<void> {
     if (this.#size + bytes.length > this.#packSize || this.#pieces.length >= piecesInPack) await this.#flush();
-    this.#filling ??= this.#buffers.pop() ?? Buffer.allocUnsafeSlow(this.#packSize + largestDirectory);
+    this.#filling ??= bufferOf(this.#packSize + largestDirectory);
     this.#filling.set(bytes, this.#size);
     this.#pieces.push({ name, offset: this.#size, length: bytes.length, settle });
     this.#size += bytes.length;
@@ -74,7 +77,7 @@ export class PackWriter {
     const storing: Promise<void> = this.#store.create(storeLayout.pack(id), pack, id).then(
       () => {
         this.#underWay.delete(storing);
-        this.#buffers.push(buffer);
+        spare(buffer);
       },
       (error: unknown) => {
         this.#underWay.delete(storing);
@@ -87,4 +90,14 @@ export class PackWriter {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
+}
+
+function bufferOf(size: number): Buffer {
+  return spareBuffers.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
+}
+
+function spare(buffer: Buffer): void {
+  const spares = spareBuffers.get(buffer.length) ?? [];
+  spareBuffers.set(buffer.length, spares);
+  if (spares.length < sparesKept) spares.push(buffer);
 }
