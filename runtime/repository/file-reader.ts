@@ -216,10 +216,13 @@ async function* runsOf(pieces: AsyncIterable<Piece>, most: number): AsyncGenerat
 async function openRun(repository: OpenRepository, run: Run, plainSize: number): Promise<Buffer[]> {
   const range = { offset: run.start, length: run.end - run.start };
   const bytes = await repository.stores.repository.get(storeLayout.pack(run.pack), range);
-  const ids = [...new Set(run.pieces.map(({ key }) => key))];
-  const keys = await Promise.all(ids.map((id) => repository.keys.key(id)));
-  const pieces = run.pieces.map(({ key, length, name, offset }) => ({ key, length, name, offset: offset - run.start }));
-  return fromPack(run.pack, () => sealingThreads.open(keys, { bytes, pieces, plainSize }));
+  const pieces = await Promise.all(
+    run.pieces.map(async ({ key, length, name, offset }) => ({
+      ...{ length, name, offset: offset - run.start },
+      key: await repository.keys.key(key),
+    })),
+  );
+  return fromPack(run.pack, () => sealingThreads.open(pieces, { bytes, plainSize }));
 }
 
 /** Says in which object the damage is: that is what can be brought again from the other region's bucket. */

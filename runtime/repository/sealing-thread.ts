@@ -7,8 +7,8 @@ import { DrError } from "../errors.ts";
 
 export interface SealTask {
   readonly do: "seal";
-  /** Id of a key that the thread was given. */
-  readonly key: string;
+  /** Number of a key that the thread was given. */
+  readonly key: number;
   /** Chunks, one every `chunkSize` bytes. */
   readonly input: SharedArrayBuffer;
   readonly lengths: readonly number[];
@@ -30,7 +30,7 @@ export interface OpenTask {
     readonly offset: number;
     readonly length: number;
     readonly name: string;
-    readonly key: string;
+    readonly key: number;
   }[];
   /** The most bytes a piece may open to. */
   readonly plainSize: number;
@@ -43,18 +43,18 @@ export interface OpenAnswer {
 export type Task = SealTask | OpenTask;
 
 /** A key is sent once: to send one costs as much as to seal a chunk. */
-const keys = new Map<string, SecretKey>();
+const keys = new Map<number, SecretKey>();
 
 export interface Order {
   readonly id: number;
   /** Keys that the thread does not have yet. */
-  readonly newKeys: readonly SecretKey[];
+  readonly newKeys: readonly { readonly number: number; readonly key: SecretKey }[];
   readonly task: Task;
 }
 
 parentPort?.on("message", ({ id, newKeys, task }: Order) => {
   try {
-    for (const key of newKeys) keys.set(key.id, key);
+    for (const { key, number } of newKeys) keys.set(number, key);
     if (task.do === "seal") {
       parentPort?.postMessage({ id, answer: sealAll(task) });
       return;
@@ -69,14 +69,14 @@ parentPort?.on("message", ({ id, newKeys, task }: Order) => {
   }
 });
 
-function keyOf(id: string): SecretKey {
-  const key = keys.get(id);
-  if (key === undefined) throw new Error(`the thread was not given key ${id}`);
+function keyOf(number: number): SecretKey {
+  const key = keys.get(number);
+  if (key === undefined) throw new Error("the thread was not given the key");
   return key;
 }
 
-function sealAll({ expected, input, key: keyId, lengths, output }: SealTask): SealAnswer {
-  const key = keyOf(keyId);
+function sealAll({ expected, input, key: keyNumber, lengths, output }: SealTask): SealAnswer {
+  const key = keyOf(keyNumber);
   const place = Buffer.from(output);
   const names: string[] = [];
   const sealedLengths: number[] = [];
@@ -97,8 +97,8 @@ function sealAll({ expected, input, key: keyId, lengths, output }: SealTask): Se
 }
 
 function openAll({ bytes, pieces, plainSize }: OpenTask): OpenAnswer {
-  const opened = pieces.map(({ key: keyId, length, name, offset }) => {
-    const key = keyOf(keyId);
+  const opened = pieces.map(({ key: keyNumber, length, name, offset }) => {
+    const key = keyOf(keyNumber);
     const plain = unseal(key, name, bytes.subarray(offset, offset + length), plainSize);
     if (nameOf(key, plain) === name) return plain;
     throw new DrError("OBJECT_CORRUPT", `the content of chunk ${name} is not the one its name says`);

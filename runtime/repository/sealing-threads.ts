@@ -2,6 +2,7 @@
  * Sealing and opening in threads beside the one that reads and sends: compression and encryption cost more than all the
  * rest. Memory: a fixed number of slots, whoever uses them.
  */
+import type { KeyObject } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { SecretKey } from "../domain/key.ts";
@@ -33,8 +34,11 @@ class SealingThreads {
     number,
     { resolve(answer: SealAnswer | OpenAnswer): void; reject(error: unknown): void }
   >();
-  /** Ids of the keys that a thread has. */
-  readonly #given = new WeakMap<Worker, Set<string>>();
+  /** Numbers of the keys that a thread has. */
+  readonly #given = new WeakMap<Worker, Set<number>>();
+  /** Keys by themselves, not by their ids: two stores may hold different keys under one id. */
+  readonly #numbers = new WeakMap<KeyObject, number>();
+  #keys = 0;
   readonly #freeSlots: SealingSlot[] = [];
   readonly #slotSeekers: ((slot: SealingSlot) => void)[] = [];
   #slots = 0;
@@ -62,12 +66,25 @@ class SealingThreads {
   }
 
   seal(key: SecretKey, task: Omit<SealTask, "do" | "key">): Promise<SealAnswer> {
-    return this.#run([key], { ...task, do: "seal", key: key.id }) as Promise<SealAnswer>;
+    return this.#run([key], { ...task, do: "seal", key: this.#numberOf(key) }) as Promise<SealAnswer>;
   }
 
-  /** @param keys all that the pieces name. */
-  open(keys: readonly SecretKey[], task: Omit<OpenTask, "do">): Promise<OpenAnswer> {
-    return this.#run(keys, { ...task, do: "open" }) as Promise<OpenAnswer>;
+  /** @param pieces each with its key. */
+  open(
+    pieces: readonly (Omit<OpenTask["pieces"][number], "key"> & { readonly key: SecretKey })[],
+    task: Omit<OpenTask, "do" | "pieces">,
+  ): Promise<OpenAnswer> {
+    const keys = [...new Set(pieces.map(({ key }) => key))];
+    const numbered = pieces.map((piece) => ({ ...piece, key: this.#numberOf(piece.key) }));
+    return this.#run(keys, { ...task, do: "open", pieces: numbered }) as Promise<OpenAnswer>;
+  }
+
+  #numberOf({ data }: SecretKey): number {
+    const known = this.#numbers.get(data);
+    if (known !== undefined) return known;
+    this.#keys += 1;
+    this.#numbers.set(data, this.#keys);
+    return this.#keys;
   }
 
   #run(keys: readonly SecretKey[], task: Task): Promise<SealAnswer | OpenAnswer> {
@@ -80,9 +97,9 @@ class SealingThreads {
       for (const each of this.#threads) each.ref();
       const given = this.#given.get(thread) ?? new Set();
       const newKeys = keys
-        .filter((key) => !given.has(key.id))
-        .map(({ data, id: keyId, naming }) => ({ data, id: keyId, naming }));
-      for (const key of newKeys) given.add(key.id);
+        .map((key) => ({ number: this.#numberOf(key), key: { data: key.data, id: key.id, naming: key.naming } }))
+        .filter(({ number }) => !given.has(number));
+      for (const { number } of newKeys) given.add(number);
       this.#given.set(thread, given);
       thread.postMessage({ id, newKeys, task } satisfies Order);
     });
