@@ -1,6 +1,6 @@
 /**
  * Makes one collection of a recovery point on a target that does not have it: its configuration, its shard keys with the
- * captured shard ids and its payload indexes, all compared with what was captured; then each shard can go to an owner.
+ * captured shard ids and its payload indexes first, all compared with what was captured, then every shard to an owner.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { chooseReplicas } from "../domain/choose-replicas.ts";
@@ -18,20 +18,12 @@ import type { OpenRepository } from "../repository/repository.ts";
 /** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
 const wholeWithinMs = 10 * 60_000;
 
-/** A shard of a collection that was made, and who takes it. */
-export interface ShardToRestore {
-  readonly name: string;
-  readonly collection: CapturedCollection;
-  readonly shard: CapturedShard;
-  readonly owner: ShardPlacement;
-}
-
-/** @param name its name on the target. */
-export async function makeCollection(
-  target: VectorDatabase,
+export async function restoreCollection(
+  { repository, target }: { readonly repository: OpenRepository; readonly target: VectorDatabase },
   collection: CapturedCollection,
+  /** Its name on the target. */
   name: string,
-): Promise<ShardToRestore[]> {
+): Promise<void> {
   const captured = {
     config: collection.config as Record<string, unknown>,
     payloadIndexes: collection.payloadIndexes,
@@ -52,15 +44,10 @@ export async function makeCollection(
     throw new DrError("QDRANT_REFUSED", `${name}: the target made other payload indexes than captured`);
   }
   const owners = await ownersOf(target, name, collection.shards);
-  return owners.map(({ owner, shard }) => ({ name, collection, shard, owner }));
-}
-
-export async function restoreShard(
-  repository: OpenRepository,
-  target: VectorDatabase,
-  { collection, name, owner, shard }: ShardToRestore,
-): Promise<void> {
-  await target.restoreShard(name, owner, archiveOf(repository, collection, shard));
+  // One after another: of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
+  for (const { owner, shard } of owners) {
+    await target.restoreShard(name, owner, archiveOf(repository, collection, shard));
+  }
 }
 
 /** Custom sharding, of which a target outside cluster mode knows nothing. */

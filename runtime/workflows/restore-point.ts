@@ -12,17 +12,10 @@ import type { Alias, Clock, Progress, VectorDatabase } from "../ports.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { recordRestoreEnd, recordRestoreStart, unfinishedCollections } from "../repository/restore-records.ts";
 import { compareWithObservation } from "./observe-collection.ts";
-import {
-  hasShardKeys,
-  makeCollection,
-  restoreShard,
-  type ShardToRestore,
-  waitUntilWhole,
-} from "./restore-collection.ts";
+import { hasShardKeys, restoreCollection, waitUntilWhole } from "./restore-collection.ts";
 
-const collectionsAtOnce = 3;
 /** Each holds a few megabytes here, and the unpacked shard twice on the target's disk. */
-const shardsAtOnce = 3;
+const collectionsAtOnce = 3;
 
 export interface RestoreReport {
   readonly point: string;
@@ -123,12 +116,10 @@ export async function restorePoint(request: RestoreRequest): Promise<RestoreRepo
   };
   await recordRestoreStart(repository.stores.control, record);
   for (const name of discard) await target.deleteCollection(name);
-  const shards: ShardToRestore[] = [];
   await atOnce(collectionsAtOnce, collections, async ({ captured, name }) => {
     progress({ step: "restore", detail: name });
-    shards.push(...(await makeCollection(target, captured, name)));
+    await restoreCollection(request, captured, name);
   });
-  await atOnce(shardsAtOnce, shards, (shard) => restoreShard(repository, target, shard));
   for (const { name } of collections) await waitUntilWhole(request, name);
   // Compared before a name leads to it: from its aliases on, it can be in use.
   const proof = await verifyRestored(request);
