@@ -82,18 +82,25 @@ async function makeShardKeys(target: VectorDatabase, name: string, shards: reado
   }
 }
 
+/** The peers of a cluster learn of shards that are made and deleted one after another. */
+const placedWithin = { looks: 50, everyMs: 200 };
+
 /** An owner of every captured shard. Throws when the target's shards are not the captured ones, by id and by key. */
 async function ownersOf(
   target: VectorDatabase,
   name: string,
   captured: readonly CapturedShard[],
 ): Promise<{ readonly shard: CapturedShard; readonly owner: ShardPlacement }[]> {
-  const owners = new Map(chooseReplicas(await target.shards(name)).map((shard) => [shard.id, shard]));
-  const pairs = captured.flatMap((shard) => {
-    const owner = owners.get(shard.id);
-    return owner !== undefined && owner.key === shard.key ? [{ shard, owner }] : [];
-  });
-  if (pairs.length === captured.length && owners.size === captured.length) return pairs;
+  let owners = new Map<number, ShardPlacement>();
+  for (let look = 1; look <= placedWithin.looks; look += 1) {
+    if (look > 1) await sleep(placedWithin.everyMs);
+    owners = new Map(chooseReplicas(await target.shards(name)).map((shard) => [shard.id, shard]));
+    const pairs = captured.flatMap((shard) => {
+      const owner = owners.get(shard.id);
+      return owner !== undefined && owner.key === shard.key ? [{ shard, owner }] : [];
+    });
+    if (pairs.length === captured.length && owners.size === captured.length) return pairs;
+  }
   const told = (shards: Iterable<{ readonly id: number; readonly key?: string | number | undefined }>) =>
     [...shards].map(({ id, key }) => (key === undefined ? `${id}` : `${id} (${JSON.stringify(key)})`)).join(", ");
   throw new DrError(

@@ -54,12 +54,16 @@ export function footprintOf(root: string, folderName: string): Footprint {
 
 /** What is left of it, in words; nothing when it is gone. */
 export function remainsOf({ estate, folder, ports, storePorts }: Footprint): string[] {
-  const processes = runningProcesses().filter(({ mark }) => mark?.startsWith(`${estate}/`));
-  const listening = listeningPorts(undefined);
+  const running = runningProcesses();
+  const processes = running.filter(({ mark }) => mark?.startsWith(`${estate}/`));
+  // What was given back may be another estate's by now.
+  const others = running.filter(({ mark }) => mark !== undefined && !mark.startsWith(`${estate}/`));
+  const taken = listeningPorts(new Set(others.map(({ pid }) => pid)));
+  const listening = listeningPorts(undefined).filter((port) => !taken.includes(port));
   return [
     ...processes.map(({ commandLine, mark, pid }) => `process ${pid} ${mark}: ${commandLine.slice(0, 80)}`),
     ...(existsSync(folder) ? [`folder ${folder}`] : []),
-    ...socketsOf(storePorts),
+    ...socketsOf(storePorts.filter((port) => !taken.includes(port))),
     ...ports.filter((port) => listening.includes(port)).map((port) => `port ${port}`),
   ];
 }
