@@ -41,7 +41,8 @@ export class ChunkLists {
     const range = this.#ranges.find((known) => holds(known, list)) ?? (await this.#fetch(list));
     const at = list.offset - range.start;
     const key = await this.#repository.keys.key(list.key);
-    return openChunkList(unseal(key, list.name, range.bytes.subarray(at, at + list.length), largestChunkList));
+    const plain = unseal(key, list.name, range.bytes.subarray(at, at + list.length), largestChunkList);
+    return parseChunkList(plain.toString("utf8"));
   }
 
   async #fetch({ length, offset, pack }: Piece): Promise<Range> {
@@ -52,10 +53,6 @@ export class ChunkLists {
     this.#ranges = [range, ...this.#ranges].slice(0, rangesKept);
     return range;
   }
-}
-
-export function openChunkList(plain: Buffer): ChunkList {
-  return parseChunkList(plain.toString("utf8"));
 }
 
 /** Throws OBJECT_CORRUPT when the list is not as long as the stretch of the file it stands for. */

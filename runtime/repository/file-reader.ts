@@ -9,9 +9,10 @@ import {
   largestChunkList,
   listsOf,
   type Piece,
+  parseChunkList,
 } from "../domain/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
-import { checkLength, openChunkList } from "./chunk-lists.ts";
+import { checkLength } from "./chunk-lists.ts";
 import type { OpenRepository } from "./repository.ts";
 import type { OpenAnswer } from "./sealing-thread.ts";
 import { sealingThreads } from "./sealing-threads.ts";
@@ -135,7 +136,7 @@ function* listsIn({ size }: Content, lists: readonly (Buffer | null)[]): Generat
   }
   for (const [position, stored] of lists.entries()) {
     const expected = chunksInList(size, position);
-    const list = stored === null ? [expected] : openChunkList(stored);
+    const list = stored === null ? [expected] : parseChunkList(stored.toString("utf8"));
     checkLength(list, expected);
     yield list;
   }

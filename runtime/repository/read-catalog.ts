@@ -14,6 +14,7 @@ import { hasCode, toDrError } from "../errors.ts";
 import { readEpochs } from "./epochs.ts";
 import { parseRecord } from "./parse-record.ts";
 import type { OpenRepository } from "./repository.ts";
+import { whenReadable } from "./when-readable.ts";
 
 export interface Catalog {
   readonly entries: readonly CatalogEntry[];
@@ -69,21 +70,11 @@ export async function readCaptureBase(repository: OpenRepository, kinds: readonl
     if (kinds.every((kind) => points.has(kind))) break;
     if ([...pointKeys.keys()].some((key) => key.startsWith(storeLayout.attestation(pointId, "quarantined", ""))))
       continue;
-    const point = await readPointOrNothing(repository, pointId);
+    const point = await whenReadable(repository.readPoint(pointId));
     if (point === undefined || !isOfActiveRegion(point, epochs)) continue;
     for (const kind of point.kinds) if (!points.has(kind)) points.set(kind, point);
   }
   return { points, listed: new Set(listed), inventory, epochs };
-}
-
-/** A manifest that cannot be read is passed over; a store that does not answer is not. */
-async function readPointOrNothing(repository: OpenRepository, pointId: string): Promise<RecoveryPoint | undefined> {
-  try {
-    return await repository.readPoint(pointId);
-  } catch (error) {
-    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) return undefined;
-    throw error;
-  }
 }
 
 function pointsIn(pointKeys: Inventory): string[] {
@@ -114,12 +105,9 @@ async function readPacks(
 ): Promise<void> {
   for (const { tree } of capturesOf(point)) {
     if (packs.has(tree.id) || !inventory.has(storeLayout.tree(tree.id))) continue;
-    try {
-      packs.set(tree.id, (await repository.readTree(tree.id, treePacksSchema)).packs);
-    } catch (error) {
-      // Judged as "cannot be read"; other points may be whole.
-      if (!hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) throw error;
-    }
+    const read = await whenReadable(repository.readTree(tree.id, treePacksSchema));
+    // Judged as "cannot be read" otherwise; other points may be whole.
+    if (read !== undefined) packs.set(tree.id, read.packs);
   }
 }
 

@@ -32,7 +32,7 @@ class SealingThreads {
   readonly #threads: Worker[] = [];
   readonly #waiting = new Map<
     number,
-    { resolve(answer: SealAnswer | OpenAnswer): void; reject(error: unknown): void }
+    { readonly thread: Worker; resolve(answer: SealAnswer | OpenAnswer): void; reject(error: unknown): void }
   >();
   /** Numbers of the keys that a thread has. */
   readonly #given = new WeakMap<Worker, Set<number>>();
@@ -92,7 +92,7 @@ class SealingThreads {
     const id = this.#tasks;
     const thread = this.#threads[id % this.#size] ?? this.#start();
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      this.#waiting.set(id, { thread, resolve, reject });
       // A process must not end while it waits for a thread, and need not live because it has one.
       for (const each of this.#threads) each.ref();
       const given = this.#given.get(thread) ?? new Set();
@@ -113,8 +113,12 @@ class SealingThreads {
     this.#threads.push(thread);
     thread.on("message", (reply: Reply) => this.#settle(reply));
     thread.on("error", (error) => {
-      for (const { reject } of this.#waiting.values()) reject(error);
-      this.#waiting.clear();
+      // Not what the others are at: they still write into the slots of their tasks.
+      for (const [id, waiting] of this.#waiting) {
+        if (waiting.thread !== thread) continue;
+        this.#waiting.delete(id);
+        waiting.reject(error);
+      }
       this.#threads.splice(this.#threads.indexOf(thread), 1);
     });
     return thread;

@@ -2,11 +2,11 @@
 import { capturesOf } from "../domain/recovery-point.ts";
 import { storeLayout } from "../domain/store-layout.ts";
 import { type Pack, type Piece, treePacksSchema } from "../domain/stored-content.ts";
-import { hasCode } from "../errors.ts";
 import type { UnclaimedPieces } from "./content-writer.ts";
 import { readDirectory } from "./pack-directory.ts";
 import type { CaptureBase } from "./read-catalog.ts";
 import type { OpenRepository } from "./repository.ts";
+import { whenReadable } from "./when-readable.ts";
 
 /** Some 40 MB in memory; what lies beyond is stored again. */
 const mostPieces = 150_000;
@@ -25,27 +25,20 @@ export async function findUnclaimedPieces(repository: OpenRepository, base: Capt
   return { packs, find: (name) => pieces.get(name) };
 }
 
-/** The packs of every point. What only the tree of a capture that was cut off names is as unclaimed as the tree. */
+/**
+ * The packs of every point. What only the tree of a capture that was cut off names is as unclaimed as the tree, and so is
+ * what a damaged object named: it is looked at, and opens or does not.
+ */
 async function claimedPacks(repository: OpenRepository, base: CaptureBase): Promise<Set<string>> {
   const trees = new Set<string>();
   for (const id of base.listed) {
-    const point = await orNothing(repository.readPoint(id));
+    const point = await whenReadable(repository.readPoint(id));
     for (const { tree } of point === undefined ? [] : capturesOf(point)) trees.add(tree.id);
   }
   const claimed = new Set<string>();
   for (const id of trees) {
-    const tree = await orNothing(repository.readTree(id, treePacksSchema));
+    const tree = await whenReadable(repository.readTree(id, treePacksSchema));
     for (const pack of tree?.packs ?? []) claimed.add(pack.id);
   }
   return claimed;
-}
-
-/** What a damaged object named counts as unclaimed: it is looked at, and opens or does not. */
-async function orNothing<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) return undefined;
-    throw error;
-  }
 }

@@ -2,7 +2,6 @@
  * Captures a folder of configuration or user data: reads what changed since its last capture, stores what is not stored
  * yet, and names a tree from which the whole folder can be made again.
  */
-
 import {
   type FolderEntry,
   type FolderFile,
@@ -13,10 +12,10 @@ import {
 import type { DataKey } from "../domain/key.ts";
 import type { CapturedFolder } from "../domain/recovery-point.ts";
 import type { TreeFile } from "../domain/shard-tree.ts";
-import { storeLayout } from "../domain/store-layout.ts";
-import { DrError, hasCode } from "../errors.ts";
+import { DrError } from "../errors.ts";
 import type { FolderSource, FoundEntry, Progress } from "../ports.ts";
 import { ContentWriter } from "../repository/content-writer.ts";
+import { readWholeTree } from "../repository/read-whole-tree.ts";
 import type { FolderCapture, FolderContext } from "./capture-part.ts";
 import { keyFor } from "./plan-capture.ts";
 
@@ -55,35 +54,33 @@ export async function captureFolder(
   const recording = new Recording(context, key, base, (detail) =>
     progress({ step: "capture", detail: `${what}: ${detail}` }),
   );
-  const { entries, packs, readBytes, storedBytes } = await (async () => {
-    try {
-      if (await source.exists()) await recording.take(source);
-      else refuseMissing(what, place, context);
-      refuseEmptied(what, place, recording.count, base, context);
-      return await recording.finish();
-    } finally {
-      recording.close();
-    }
-  })();
-  const tree: FolderTree = {
-    ...{ format: 1, kind, name },
-    ...(source.path === undefined ? {} : { path: source.path }),
-    ...{ entries, packs },
-  };
-  const stored = await repository.createTree(key, tree, before?.tree);
-  return {
-    folder: {
-      kind,
-      name,
-      key: key.id,
-      tree: stored,
-      startedAt: startedAt.toISOString(),
-      finishedAt: clock.now().toISOString(),
-      isExact: entries.every((entry) => entry.type !== "file" || entry.isConsistent === undefined),
-    },
-    readBytes,
-    storedBytes: storedBytes + (stored.id === before?.tree.id ? 0 : stored.size),
-  };
+  try {
+    if (await source.exists()) await recording.take(source);
+    else refuseMissing(what, place, context);
+    refuseEmptied(what, place, recording.count, base, context);
+    const { entries, packs, readBytes, storedBytes } = await recording.finish();
+    const tree: FolderTree = {
+      ...{ format: 1, kind, name },
+      ...(source.path === undefined ? {} : { path: source.path }),
+      ...{ entries, packs },
+    };
+    const stored = await repository.createTree(key, tree, before?.tree);
+    return {
+      folder: {
+        kind,
+        name,
+        key: key.id,
+        tree: stored,
+        startedAt: startedAt.toISOString(),
+        finishedAt: clock.now().toISOString(),
+        isExact: entries.every((entry) => entry.type !== "file" || entry.isConsistent === undefined),
+      },
+      readBytes,
+      storedBytes: storedBytes + (stored.id === before?.tree.id ? 0 : stored.size),
+    };
+  } finally {
+    recording.close();
+  }
 }
 
 interface Base {
@@ -93,16 +90,9 @@ interface Base {
   readonly at: Date;
 }
 
-/** The last tree, unless any of it is missing: then nothing is built on it. */
 async function readBase({ inventory, repository }: FolderContext, before: CapturedFolder): Promise<Base | undefined> {
-  try {
-    const tree = await repository.readTree(before.tree.id, folderTreeSchema);
-    if (tree.packs.some(({ id, size }) => inventory.get(storeLayout.pack(id)) !== size)) return undefined;
-    return { files: filesOf(tree), packs: tree.packs, at: new Date(before.startedAt) };
-  } catch (error) {
-    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) return undefined;
-    throw error;
-  }
+  const tree = await readWholeTree(repository, before.tree.id, folderTreeSchema, inventory);
+  return tree && { files: filesOf(tree), packs: tree.packs, at: new Date(before.startedAt) };
 }
 
 /** One walk over a folder, entry by entry into the repository. */

@@ -5,13 +5,12 @@ import type { Inventory } from "../domain/catalog.ts";
 import { chooseReplicas } from "../domain/choose-replicas.ts";
 import type { DataKey } from "../domain/key.ts";
 import type { CapturedFolder, CapturedShard, RecoveryPoint } from "../domain/recovery-point.ts";
-import { lineageOf, type ShardTree, shardTreeSchema } from "../domain/shard-tree.ts";
-import { storeLayout } from "../domain/store-layout.ts";
-import type { Pack } from "../domain/stored-content.ts";
-import { DrError, hasCode } from "../errors.ts";
+import { lineageOf, shardTreeSchema } from "../domain/shard-tree.ts";
+import { DrError } from "../errors.ts";
 import type { Clock, ShardPlacement } from "../ports.ts";
 import type { UnclaimedPieces } from "../repository/content-writer.ts";
 import type { CaptureBase } from "../repository/read-catalog.ts";
+import { readWholeTree } from "../repository/read-whole-tree.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { captureShard } from "./capture-shard.ts";
 import { type CaptureRequest, type Placements, placementsOf } from "./plan-capture.ts";
@@ -128,7 +127,7 @@ async function captureOneShard(
 ) {
   const { clock, database, repository } = request;
   const { baseShard, collection, history, key, onRead, shard } = work;
-  const baseTree = baseShard === undefined ? undefined : await readWholeTree(repository, baseShard, base.inventory);
+  const baseTree = baseShard && (await readWholeTree(repository, baseShard.tree.id, shardTreeSchema, base.inventory));
   const capture = await captureShard({
     database,
     repository,
@@ -138,7 +137,7 @@ async function captureOneShard(
     lineage: lineageOf({ region: plan.region, epoch: plan.epoch, peer: shard.peer, history, restore: plan.restore }),
     ...(baseShard === undefined || baseTree === undefined
       ? {}
-      : { base: { isExact: baseShard.isExact, tree: baseTree } }),
+      : { base: { isExact: baseShard.isExact, tree: { ...baseTree, ...baseShard.tree } } }),
     ...(unclaimed === undefined ? {} : { unclaimed }),
     isFull: plan.type === "full",
     clock,
@@ -164,22 +163,6 @@ async function captureOneShard(
       contradictions: [...capture.contradictions],
     },
   };
-}
-
-/** The tree of the last capture, unless any of it is missing: then nothing is built on it. */
-async function readWholeTree(
-  repository: OpenRepository,
-  { tree }: CapturedShard,
-  inventory: CaptureBase["inventory"],
-): Promise<(ShardTree & { readonly id: string; readonly size: number }) | undefined> {
-  try {
-    const read = await repository.readTree(tree.id, shardTreeSchema);
-    const isThere = ({ id, size }: Pack) => inventory.get(storeLayout.pack(id)) === size;
-    return read.packs.every(isThere) ? { ...read, ...tree } : undefined;
-  } catch (error) {
-    if (hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) return undefined;
-    throw error;
-  }
 }
 
 function folderContext(request: CaptureRequest, context: PartContext, source: FolderCapture): FolderContext {

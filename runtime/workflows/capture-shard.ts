@@ -155,8 +155,6 @@ function noneEnded(before: Optimizations | undefined, after: Optimizations | und
   return before !== undefined && after !== undefined && before.underWay.every((mark) => after.underWay.includes(mark));
 }
 
-const method = "partial-snapshot";
-
 async function captureOnce(request: ShardCaptureRequest, before: Optimizations | undefined): Promise<ShardCapture> {
   const { base, clock, collection, database, lineage, shard } = request;
   const comparable = base !== undefined && base.tree.lineage === lineage ? base : undefined;
@@ -175,7 +173,7 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
       tree: { id, size },
       startedAt,
       finishedAt: clock.now(),
-      method,
+      method: "partial-snapshot",
       // The same state as then: what was exact is, and what was not is not.
       isExact: comparable.isExact,
       isUnchanged: true,
@@ -195,7 +193,8 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
       const carries = !request.isFull && comparable !== undefined;
       const stored = await recording.finish(carries);
       const contradictions = carries ? [] : recording.contradictions(comparable?.tree.segments ?? {});
-      return { ...stored, startedAt, finishedAt: clock.now(), method, isExact, isUnchanged: false, contradictions };
+      const rest = { isUnchanged: false, contradictions };
+      return { ...stored, startedAt, finishedAt: clock.now(), method: "partial-snapshot", isExact, ...rest };
     }
   } finally {
     stream.destroy();

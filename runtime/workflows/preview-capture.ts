@@ -3,10 +3,10 @@ import { chooseReplicas } from "../domain/choose-replicas.ts";
 import { newestEpoch } from "../domain/epoch.ts";
 import type { CapturedShard } from "../domain/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../domain/shard-tree.ts";
-import { hasCode } from "../errors.ts";
 import type { ShardPlacement } from "../ports.ts";
 import { readCaptureBase } from "../repository/read-catalog.ts";
 import { newestRestore } from "../repository/restore-records.ts";
+import { whenReadable } from "../repository/when-readable.ts";
 import type { CaptureRequest } from "./plan-capture.ts";
 
 export interface ShardPreview {
@@ -63,19 +63,15 @@ async function previewShard(
   lineage: string,
 ): Promise<Pick<ShardPreview, "reads" | "because" | "lastStoredBytes">> {
   if (last === undefined) return { reads: "everything", because: "it was never captured" };
-  try {
-    const tree = await repository.readTree(last.tree.id, shardTreeSchema);
-    const lastStoredBytes = tree.packs.reduce((sum, { size }) => sum + size, 0);
-    if (type === "full") return { reads: "everything", because: "a full capture compares contents", lastStoredBytes };
-    if (tree.lineage !== lineage) {
-      const because = "its versions cannot be compared: another peer, a restart, a restore or a failover";
-      return { reads: "everything", because, lastStoredBytes };
-    }
-    const stream = await database.captureShard(collection, shard, tree.segments);
-    stream?.destroy();
-    return { reads: stream === undefined ? "nothing" : "what changed", lastStoredBytes };
-  } catch (error) {
-    if (!hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND", "KEY_UNAVAILABLE")) throw error;
-    return { reads: "everything", because: "its last capture cannot be read" };
+  const tree = await whenReadable(repository.readTree(last.tree.id, shardTreeSchema));
+  if (tree === undefined) return { reads: "everything", because: "its last capture cannot be read" };
+  const lastStoredBytes = tree.packs.reduce((sum, { size }) => sum + size, 0);
+  if (type === "full") return { reads: "everything", because: "a full capture compares contents", lastStoredBytes };
+  if (tree.lineage !== lineage) {
+    const because = "its versions cannot be compared: another peer, a restart, a restore or a failover";
+    return { reads: "everything", because, lastStoredBytes };
   }
+  const stream = await database.captureShard(collection, shard, tree.segments);
+  stream?.destroy();
+  return { reads: stream === undefined ? "nothing" : "what changed", lastStoredBytes };
 }

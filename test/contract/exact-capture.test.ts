@@ -18,6 +18,7 @@ import { captureShard } from "../../runtime/workflows/capture-shard.ts";
 import { restorePoint } from "../../runtime/workflows/restore-point.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { ageKeys, asSeenElsewhere, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
+import { seeded } from "../support/seeded.ts";
 
 const rounds = Number(process.env["QDRANT_DR_ROUNDS"] ?? 8);
 const builds = Number(process.env["QDRANT_DR_BUILDS"] ?? 2);
@@ -28,17 +29,6 @@ const dimensions = 24;
 const writers = 3;
 const idsPerWriter = 1_000;
 const longestPauseMs = Number(process.env["QDRANT_DR_PAUSE"] ?? 100);
-
-/** A small seeded generator (mulberry32). */
-function seeded(start: number): () => number {
-  let state = start >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** What one write made of one point; `version` 0 is a delete. One writer owns an id, so its writes are in order. */
 interface Write {

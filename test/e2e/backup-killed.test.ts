@@ -6,11 +6,11 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { QdrantClient } from "@qdrant/js-client-rest";
+import type { QdrantClient } from "@qdrant/js-client-rest";
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { expect } from "chai";
 import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
-import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { controlLayout } from "../../runtime/domain/store-layout.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
@@ -25,6 +25,7 @@ import { FaultProxy, type SeenRequest } from "../support/fault-proxy.ts";
 import { Product } from "../support/product.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
+import { clientOf, databaseOf } from "../support/recovery-practice.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
 import { seeded } from "../support/seeded.ts";
 
@@ -69,13 +70,9 @@ describe("backup and restore, killed and run again", function () {
     storeProxy = await FaultProxy.start(store.endpoint);
     targetProxy = await FaultProxy.start(targetServer.url);
     east = await BucketRegion.make(store, "east");
-    source = new Qdrant({ peers: [sourceServer.url], apiKey: sourceServer.apiKey });
-    target = new Qdrant({ peers: [targetServer.url], apiKey: targetServer.apiKey });
-    client = new QdrantClient({
-      url: sourceServer.url,
-      headers: { "api-key": sourceServer.apiKey },
-      checkCompatibility: false,
-    });
+    source = databaseOf(sourceServer);
+    target = databaseOf(targetServer);
+    client = clientOf(sourceServer);
     await writeOutputs();
     await client.createCollection(collection, {
       vectors: { size: 4, distance: "Euclid" },

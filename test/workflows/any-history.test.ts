@@ -4,10 +4,10 @@
  */
 import { cp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { QdrantClient } from "@qdrant/js-client-rest";
+import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import fc from "fast-check";
-import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
 import type { CaptureType } from "../../runtime/domain/recovery-point.ts";
 import type { KeyWrap } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
@@ -23,6 +23,7 @@ import {
   storesWithEpoch,
   systemClock,
 } from "../support/recovery-estate.ts";
+import { clientOf, databaseOf } from "../support/recovery-practice.ts";
 
 const runs = Number(process.env["QDRANT_DR_RUNS"] ?? 12);
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 20_261_122);
@@ -119,13 +120,9 @@ describe("a recovery point after any history", function () {
   before(async () => {
     ({ wrap } = await ageKeys());
     [sourceServer, targetServer] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
-    source = new Qdrant({ peers: [sourceServer.url], apiKey: sourceServer.apiKey });
-    target = new Qdrant({ peers: [targetServer.url], apiKey: targetServer.apiKey });
-    client = new QdrantClient({
-      url: sourceServer.url,
-      headers: { "api-key": sourceServer.apiKey },
-      checkCompatibility: false,
-    });
+    source = databaseOf(sourceServer);
+    target = databaseOf(targetServer);
+    client = clientOf(sourceServer);
   });
 
   after(async () => {

@@ -2,9 +2,9 @@
  * Every workflow killed at every call it makes to a store, then run again: nothing half-made looks whole, and the
  * second run completes. Stores are in memory, both Qdrants are real.
  */
-import { QdrantClient } from "@qdrant/js-client-rest";
+import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
-import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
 import { objectsOf } from "../../runtime/domain/catalog.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
 import { controlLayout, storeLayout } from "../../runtime/domain/store-layout.ts";
@@ -33,6 +33,7 @@ import {
   storesWithEpoch,
   systemClock,
 } from "../support/recovery-estate.ts";
+import { clientOf, databaseOf } from "../support/recovery-practice.ts";
 
 /** A clean run's calls are all tried when this is set, otherwise a sample: the first, the last, and some between. */
 const triesEvery = process.env["QDRANT_DR_EVERY_CALL"] !== undefined;
@@ -61,13 +62,9 @@ describe("workflows under faults", function () {
   before(async () => {
     ({ wrap, recovery, stranger } = await ageKeys());
     [sourceServer, targetServer] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
-    source = new Qdrant({ peers: [sourceServer.url], apiKey: sourceServer.apiKey });
-    target = new Qdrant({ peers: [targetServer.url], apiKey: targetServer.apiKey });
-    client = new QdrantClient({
-      url: sourceServer.url,
-      headers: { "api-key": sourceServer.apiKey },
-      checkCompatibility: false,
-    });
+    source = databaseOf(sourceServer);
+    target = databaseOf(targetServer);
+    client = clientOf(sourceServer);
     await client.createCollection(collection, {
       vectors: { size: 4, distance: "Dot" },
       optimizers_config: { default_segment_number: 1 },
@@ -427,11 +424,7 @@ describe("workflows under faults", function () {
       expect(await codeOf(restorePoint({ repository: killed, point, target, ...told }))).to.equal("UNREACHABLE");
       expect(await codeOf(restorePoint({ repository, point, target, ...told }))).to.equal("TARGET_NOT_EMPTY");
       await restorePoint({ repository, point, target, discardUnfinished: true, ...told });
-      const live = new QdrantClient({
-        url: targetServer.url,
-        headers: { "api-key": targetServer.apiKey },
-        checkCompatibility: false,
-      });
+      const live = clientOf(targetServer);
       const points = [{ id: 999, payload: { tag: "written since" }, vector: [1, 2, 3, 4] }];
       await live.upsert(collection, { wait: true, points });
       const before = await contentOf(target);

@@ -3,7 +3,7 @@
  * middle of them. No capture is reported that does not restore exactly; what Qdrant sends no checksum of is found when
  * the point is restored and compared.
  */
-import { QdrantClient } from "@qdrant/js-client-rest";
+import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant.ts";
 import { canonicalJson } from "../../runtime/domain/point-digest.ts";
@@ -27,6 +27,7 @@ import {
   storesWithEpoch,
   systemClock,
 } from "../support/recovery-estate.ts";
+import { clientOf, databaseOf } from "../support/recovery-practice.ts";
 
 const collection = "notes";
 const told = { clock: systemClock, progress: silently };
@@ -68,12 +69,8 @@ describe("workflows over a Qdrant that fails", function () {
     targetProxy = await FaultProxy.start(targetServer.url);
     source = new Qdrant({ peers: [sourceProxy.url], apiKey: sourceServer.apiKey });
     target = new Qdrant({ peers: [targetProxy.url], apiKey: targetServer.apiKey });
-    direct = new Qdrant({ peers: [targetServer.url], apiKey: targetServer.apiKey });
-    client = new QdrantClient({
-      url: sourceServer.url,
-      headers: { "api-key": sourceServer.apiKey },
-      checkCompatibility: false,
-    });
+    direct = databaseOf(targetServer);
+    client = clientOf(sourceServer);
     await client.createCollection(collection, {
       vectors: { size: 4, distance: "Euclid" },
       optimizers_config: { default_segment_number: 1 },

@@ -3,9 +3,9 @@
  * succeeds or ends with one clear error, and everything that any run ever called complete verifies and restores exactly.
  * QDRANT_DR_FAULTS=all tries every fault at every kind of request; QDRANT_DR_SEED chooses another sample.
  */
-import { QdrantClient } from "@qdrant/js-client-rest";
+import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
-import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
 import { toDrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
@@ -19,6 +19,7 @@ import { BucketRegion, type BucketState } from "../support/bucket-region.ts";
 import { type FaultKind, FaultProxy, faultKinds, type SeenRequest } from "../support/fault-proxy.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { ageKeys, silently, systemClock } from "../support/recovery-estate.ts";
+import { clientOf, databaseOf } from "../support/recovery-practice.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
 import { seeded } from "../support/seeded.ts";
 
@@ -78,13 +79,9 @@ describe("workflows over a store that fails", function () {
     proxy = await FaultProxy.start(store.endpoint);
     east = await BucketRegion.make(store, "east");
     west = await BucketRegion.make(store, "west");
-    source = new Qdrant({ peers: [sourceServer.url], apiKey: sourceServer.apiKey });
-    target = new Qdrant({ peers: [targetServer.url], apiKey: targetServer.apiKey });
-    client = new QdrantClient({
-      url: sourceServer.url,
-      headers: { "api-key": sourceServer.apiKey },
-      checkCompatibility: false,
-    });
+    source = databaseOf(sourceServer);
+    target = databaseOf(targetServer);
+    client = clientOf(sourceServer);
     await client.createCollection(collection, {
       vectors: { size: 4, distance: "Euclid" },
       shard_number: 2,
