@@ -186,8 +186,12 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
   const recording = new Recording(request);
   try {
     await once(stream, "readable");
-    const isExact = wasQuiet(before, await database.optimizations(collection, shard));
+    // Not awaited before the stream is read: while a collection waits to be dropped until its capture ends, Qdrant answers
+    // nothing at all (1.16.3).
+    const atFirstByte = database.optimizations(collection, shard);
+    atFirstByte.catch(() => undefined);
     for await (const entry of readSparseTar(stream)) await recording.take(entry);
+    const isExact = wasQuiet(before, await atFirstByte);
     const wentBack = segmentsThatWentBack(comparable?.tree.segments ?? {}, recording.segments);
     if (wentBack.length === 0 || request.isFull) {
       const carries = !request.isFull && comparable !== undefined;

@@ -101,6 +101,18 @@ describe("a capture", () => {
     expect(next.collections.map(({ name }) => name)).to.deep.equal(["notes", "pages"]);
   });
 
+  it("goes on while Qdrant answers nothing else, because the collection is to be dropped once its capture ends", async () => {
+    const size = 1024;
+    await client.createCollection("large", { vectors: { size, distance: "Dot" }, wal_config: { wal_capacity_mb: 1 } });
+    for (let from = 0; from < 10_000; from += 500) {
+      const points = Array.from({ length: 500 }, (_, n) => ({ id: from + n, vector: Array(size).fill(from + n) }));
+      await client.upsert("large", { wait: true, points });
+    }
+    source.interfere = { collection: "large", act: () => client.deleteCollection("large") };
+    const point = await practice.capture(source);
+    expect(point.collections.map(({ name }) => name)).to.deep.equal(["notes", "pages"]);
+  });
+
   it("is refused, and commits nothing, when a collection is configured otherwise meanwhile", async () => {
     const changes = [
       () => client.updateCollection("notes", { hnsw_config: { m: 24 } }),
