@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ProcessesRegion } from "./components/processes-region.ts";
 import { readSecrets, readSettings } from "./components/read-settings.ts";
-import { openStore } from "./runtime/adapters/open-store.ts";
+import { openStore } from "./runtime/adapters/stores/open-store.ts";
 import { DrError } from "./runtime/errors.ts";
 import { readEffectiveRole } from "./runtime/repository/effective-role.ts";
 
@@ -21,7 +21,7 @@ async function declareRegion(): Promise<ProcessesRegion> {
   return new ProcessesRegion(settings.region, { settings, secrets: readSecrets(), role, epoch });
 }
 
-/** What the runtime reads of this stack, whatever it declares: see runtime/domain/region.ts. */
+/** What the runtime reads of this stack, whatever it declares: see runtime/domain/estate/region.ts. */
 export const region = await declareRegion().then(
   ({ outputs }) => outputs,
   (error: unknown) => {

@@ -5,8 +5,8 @@
 import { request } from "node:http";
 import { json } from "node:stream/consumers";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { s3ClientSettings } from "../runtime/adapters/s3-store.ts";
-import type { StoreAddress } from "../runtime/domain/region.ts";
+import { s3ClientSettings } from "../runtime/adapters/stores/s3-store.ts";
+import type { StoreAddress } from "../runtime/domain/estate/region.ts";
 
 export interface LimitOrder {
   /** Where each shard is read from. */

@@ -8,12 +8,12 @@ import type { ClientRequest } from "node:http";
 import { json } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RegionAccess } from "../runtime/adapters/access.ts";
-import { Qdrant, type QdrantAddress } from "../runtime/adapters/qdrant.ts";
-import { resolveLatestRestorable } from "../runtime/domain/catalog.ts";
-import type { CaptureType } from "../runtime/domain/recovery-point.ts";
-import type { Region } from "../runtime/domain/region.ts";
-import { type CaptureReport, capturePoint } from "../runtime/workflows/capture-point.ts";
-import { restorePoint } from "../runtime/workflows/restore-point.ts";
+import { Qdrant, type QdrantAddress } from "../runtime/adapters/qdrant/qdrant.ts";
+import type { Region } from "../runtime/domain/estate/region.ts";
+import { resolveLatestRestorable } from "../runtime/domain/points/catalog.ts";
+import type { CaptureType } from "../runtime/domain/points/recovery-point.ts";
+import { type CaptureReport, capturePoint } from "../runtime/workflows/capture/capture-point.ts";
+import { restorePoint } from "../runtime/workflows/restore/restore-point.ts";
 
 export type Order =
   | { readonly action: "capture"; readonly region: Region; readonly type: CaptureType }

@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
-import type { EpochRecord, Role } from "../runtime/domain/epoch.ts";
-import type { Region } from "../runtime/domain/region.ts";
-import { storeArguments, storePorts, storeSockets } from "../runtime/domain/seaweedfs.ts";
-import type { ProcessesSecrets, ProcessesSettings } from "../runtime/domain/stack-settings.ts";
+import type { EpochRecord, Role } from "../runtime/domain/estate/epoch.ts";
+import type { Region } from "../runtime/domain/estate/region.ts";
+import { storeArguments, storePorts, storeSockets } from "../runtime/domain/estate/seaweedfs.ts";
+import type { ProcessesSecrets, ProcessesSettings } from "../runtime/domain/estate/stack-settings.ts";
 import { Bucket } from "./embedded/bucket.ts";
 import { Process } from "./embedded/process.ts";
 import { Route } from "./embedded/route.ts";

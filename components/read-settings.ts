@@ -5,7 +5,7 @@ import {
   parseProcessesSecrets,
   parseStackSettings,
   type StackSettings,
-} from "../runtime/domain/stack-settings.ts";
+} from "../runtime/domain/estate/stack-settings.ts";
 
 const secretsName = "secrets";
 

@@ -11,7 +11,7 @@ import {
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { z } from "zod";
-import { s3ClientSettings, translateS3Error } from "../runtime/adapters/s3-store.ts";
+import { s3ClientSettings, translateS3Error } from "../runtime/adapters/stores/s3-store.ts";
 import { checkInputs } from "./checked-inputs.ts";
 import type { ResourceKind } from "./resource-kind.ts";
 

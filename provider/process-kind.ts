@@ -2,7 +2,7 @@
 import { rm } from "node:fs/promises";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
-import { findProcess, startServer, stopProcess } from "../runtime/adapters/local-process.ts";
+import { findProcess, startServer, stopProcess } from "../runtime/adapters/embedded/local-process.ts";
 import { checkInputs } from "./checked-inputs.ts";
 import type { ResourceKind } from "./resource-kind.ts";
 

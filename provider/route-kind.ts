@@ -1,6 +1,6 @@
 /** `embedded:index:Route`: the public endpoint points to this region. Declared by the active region's stack alone. */
 import { z } from "zod";
-import { EndpointControl } from "../runtime/adapters/endpoint-control.ts";
+import { EndpointControl } from "../runtime/adapters/embedded/endpoint-control.ts";
 import { hasCode } from "../runtime/errors.ts";
 import { checkInputs } from "./checked-inputs.ts";
 import type { ResourceKind } from "./resource-kind.ts";

@@ -2,14 +2,14 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { RegionAccess } from "./adapters/access.ts";
-import { EmbeddedEstate } from "./adapters/embedded-estate.ts";
-import { LocalFolders } from "./adapters/folder-target.ts";
-import { KubernetesCluster } from "./adapters/kubernetes-cluster.ts";
+import { EmbeddedEstate } from "./adapters/embedded/embedded-estate.ts";
+import { LocalFolders } from "./adapters/folders/folder-target.ts";
+import { KubernetesCluster } from "./adapters/kubernetes/kubernetes-cluster.ts";
 import { readyParts } from "./adapters/parts.ts";
-import { PulumiStacks } from "./adapters/pulumi-stacks.ts";
-import { Qdrant } from "./adapters/qdrant.ts";
-import type { ClusterSettings } from "./domain/infrastructure.ts";
-import { regionSchema } from "./domain/region.ts";
+import { PulumiStacks } from "./adapters/pulumi/pulumi-stacks.ts";
+import { Qdrant } from "./adapters/qdrant/qdrant.ts";
+import { regionSchema } from "./domain/estate/region.ts";
+import type { ClusterSettings } from "./domain/infrastructure/infrastructure.ts";
 import { DrError } from "./errors.ts";
 import type { Clock, Cluster, FolderTarget, Progress, VectorDatabase } from "./ports.ts";
 

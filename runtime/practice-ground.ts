@@ -2,16 +2,16 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { RegionAccess } from "./adapters/access.ts";
-import type { EmbeddedEstate } from "./adapters/embedded-estate.ts";
-import { readWorkspace } from "./adapters/workspace-documents.ts";
-import { QdrantWorkspaceLoader } from "./adapters/workspace-loader.ts";
-import { startWritingClient } from "./adapters/writing-client-process.ts";
+import type { EmbeddedEstate } from "./adapters/embedded/embedded-estate.ts";
+import { readWorkspace } from "./adapters/embedded/workspace-documents.ts";
+import { QdrantWorkspaceLoader } from "./adapters/embedded/workspace-loader.ts";
+import { startWritingClient } from "./adapters/embedded/writing-client-process.ts";
 import type { Clock } from "./ports.ts";
-import { capturePoint } from "./workflows/capture-point.ts";
+import { capturePoint } from "./workflows/capture/capture-point.ts";
 import { copyPoints } from "./workflows/copy-points.ts";
-import { failOver } from "./workflows/fail-over.ts";
-import { loadWorkspace } from "./workflows/load-workspace.ts";
-import type { PracticeEstate } from "./workflows/practise-disaster.ts";
+import { failOver } from "./workflows/failover/fail-over.ts";
+import { loadWorkspace } from "./workflows/practice/load-workspace.ts";
+import type { PracticeEstate } from "./workflows/practice/practise-disaster.ts";
 import { verifyPoint } from "./workflows/verify-point.ts";
 
 export interface PracticeGroundRequest {

@@ -1,15 +1,15 @@
 /** Opens what a region's outputs name: its stores, its repository, its Qdrant, its folders, its traffic control. */
 import { resolve } from "node:path";
-import { selectorOf } from "../domain/folder-selection.ts";
-import type { Region } from "../domain/region.ts";
+import { selectorOf } from "../domain/estate/folder-selection.ts";
+import type { Region } from "../domain/estate/region.ts";
 import { DrError } from "../errors.ts";
 import type { FolderSource, TrafficControl } from "../ports.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 import { AgeKeyWrap } from "./age-key-wrap.ts";
-import { EndpointControl } from "./endpoint-control.ts";
-import { LocalFolder } from "./local-folder.ts";
-import { openStore } from "./open-store.ts";
-import { Qdrant } from "./qdrant.ts";
+import { EndpointControl } from "./embedded/endpoint-control.ts";
+import { LocalFolder } from "./folders/local-folder.ts";
+import { Qdrant } from "./qdrant/qdrant.ts";
+import { openStore } from "./stores/open-store.ts";
 
 export class RegionAccess {
   readonly region: Region;

@@ -2,15 +2,15 @@ import { InvalidArgumentError, Option } from "commander";
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
-import { hasInfrastructure } from "../domain/infrastructure.ts";
-import { type CaptureType, captureTypes, type DataKind, dataKinds } from "../domain/recovery-point.ts";
+import { hasInfrastructure } from "../domain/infrastructure/infrastructure.ts";
+import { type CaptureType, captureTypes, type DataKind, dataKinds } from "../domain/points/recovery-point.ts";
 import { DrError } from "../errors.ts";
-import { folderCapture } from "../workflows/capture-folder.ts";
-import { infrastructureCapture } from "../workflows/capture-infrastructure.ts";
-import type { FolderCapture } from "../workflows/capture-part.ts";
-import { type CaptureReport, capturePoint } from "../workflows/capture-point.ts";
-import { infrastructureSource } from "../workflows/infrastructure-documents.ts";
-import { type CapturePreview, previewCapture } from "../workflows/preview-capture.ts";
+import type { FolderCapture } from "../workflows/capture/capture-part.ts";
+import { type CaptureReport, capturePoint } from "../workflows/capture/capture-point.ts";
+import { type CapturePreview, previewCapture } from "../workflows/capture/preview-capture.ts";
+import { folderCapture } from "../workflows/folders/capture-folder.ts";
+import { infrastructureCapture } from "../workflows/infrastructure/capture-infrastructure.ts";
+import { infrastructureSource } from "../workflows/infrastructure/infrastructure-documents.ts";
 import { type CommandDefinition, exitCodesHelp, parseKinds, parseNames, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {

@@ -4,7 +4,7 @@ import type { Deps, RegionOptions } from "../compose.ts";
 import { formatSeconds } from "../domain/format.ts";
 import { DrError, toDrError } from "../errors.ts";
 import type { ObjectStore } from "../ports.ts";
-import { failOver, planFailover } from "../workflows/fail-over.ts";
+import { failOver, planFailover } from "../workflows/failover/fail-over.ts";
 import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {

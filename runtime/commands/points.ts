@@ -1,7 +1,7 @@
 import type { RegionOptions } from "../compose.ts";
-import type { CatalogEntry } from "../domain/catalog.ts";
 import { formatCount } from "../domain/format.ts";
-import { isExact } from "../domain/recovery-point.ts";
+import type { CatalogEntry } from "../domain/points/catalog.ts";
+import { isExact } from "../domain/points/recovery-point.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {

@@ -1,15 +1,15 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { EmbeddedEstate, removeKeptEstates, sweepEstates } from "../adapters/embedded-estate.ts";
+import { EmbeddedEstate, removeKeptEstates, sweepEstates } from "../adapters/embedded/embedded-estate.ts";
 import { readyParts } from "../adapters/parts.ts";
 import { type Deps, projectFolder } from "../compose.ts";
 import { formatSeconds } from "../domain/format.ts";
-import type { PracticeResult } from "../domain/practice-result.ts";
-import { reportPage } from "../domain/report-page.ts";
-import { resultTable } from "../domain/result-table.ts";
+import type { PracticeResult } from "../domain/practice/practice-result.ts";
+import { reportPage } from "../domain/report/report-page.ts";
+import { resultTable } from "../domain/report/result-table.ts";
 import { DrError } from "../errors.ts";
 import { practiceGround } from "../practice-ground.ts";
-import { practiseDisaster } from "../workflows/practise-disaster.ts";
+import { practiseDisaster } from "../workflows/practice/practise-disaster.ts";
 import { type Answer, type CommandDefinition, exitCodesHelp, parseNumber, parsePort } from "./command.ts";
 
 interface Options {

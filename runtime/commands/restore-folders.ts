@@ -4,14 +4,14 @@ import { InvalidArgumentError } from "commander";
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
 import { formatBytes, formatCount } from "../domain/format.ts";
-import type { CapturedFolder, RecoveryPoint } from "../domain/recovery-point.ts";
+import type { CapturedFolder, RecoveryPoint } from "../domain/points/recovery-point.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import {
   type PlannedFolder,
   planFolderRestore,
   type RestoredFolder,
   restoreFolders,
-} from "../workflows/restore-folder.ts";
+} from "../workflows/folders/restore-folder.ts";
 import type { Answer } from "./command.ts";
 
 export interface FolderOptions {

@@ -1,11 +1,11 @@
 /** The part of `restore` that applies captured objects to a Kubernetes cluster. */
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
-import { lineOf } from "../domain/exact-json.ts";
-import type { FieldChange } from "../domain/field-changes.ts";
+import type { Region } from "../domain/estate/region.ts";
 import { formatCount, formatSeconds } from "../domain/format.ts";
-import type { DataKind, RecoveryPoint } from "../domain/recovery-point.ts";
-import type { Region } from "../domain/region.ts";
+import { lineOf } from "../domain/infrastructure/exact-json.ts";
+import type { FieldChange } from "../domain/infrastructure/field-changes.ts";
+import type { DataKind, RecoveryPoint } from "../domain/points/recovery-point.ts";
 import { DrError } from "../errors.ts";
 import type { Cluster, FieldConflict } from "../ports.ts";
 import type { OpenRepository } from "../repository/repository.ts";
@@ -14,8 +14,8 @@ import {
   type ObjectPlan,
   planApplication,
   refuseImpossible,
-} from "../workflows/apply-infrastructure.ts";
-import { readInfrastructure } from "../workflows/read-infrastructure.ts";
+} from "../workflows/infrastructure/apply-infrastructure.ts";
+import { readInfrastructure } from "../workflows/infrastructure/read-infrastructure.ts";
 import type { Answer } from "./command.ts";
 import type { FolderOptions } from "./restore-folders.ts";
 

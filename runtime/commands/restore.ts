@@ -1,12 +1,12 @@
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
-import { type DataKind, dataKinds, type RecoveryPoint } from "../domain/recovery-point.ts";
-import { restoreRates } from "../domain/restore-estimate.ts";
+import { type DataKind, dataKinds, type RecoveryPoint } from "../domain/points/recovery-point.ts";
+import { restoreRates } from "../domain/points/restore-estimate.ts";
 import { DrError } from "../errors.ts";
 import type { OpenRepository } from "../repository/repository.ts";
-import { estimateRestore, type RestoreEstimate } from "../workflows/estimate-restore.ts";
-import { planRestore, type RestorePlan, restorePoint } from "../workflows/restore-point.ts";
+import { estimateRestore, type RestoreEstimate } from "../workflows/restore/estimate-restore.ts";
+import { planRestore, type RestorePlan, restorePoint } from "../workflows/restore/restore-point.ts";
 import { type Answer, type CommandDefinition, exitCodesHelp, parseKinds, regionOptions } from "./command.ts";
 import { findPoint } from "./find-point.ts";
 import { type FolderOptions, parseFolder, parsePath, planFolders } from "./restore-folders.ts";

@@ -1,6 +1,6 @@
 import type { RegionOptions } from "../compose.ts";
 import { formatSeconds } from "../domain/format.ts";
-import { observeRegion, observeTraffic, type RegionStatus } from "../workflows/observe-regions.ts";
+import { observeRegion, observeTraffic, type RegionStatus } from "../workflows/failover/observe-regions.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {

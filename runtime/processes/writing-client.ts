@@ -5,8 +5,8 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { embeddingDimensions } from "../domain/text-embedding.ts";
-import type { WriteLogEntry } from "../domain/write-log.ts";
+import { embeddingDimensions } from "../domain/practice/text-embedding.ts";
+import type { WriteLogEntry } from "../domain/practice/write-log.ts";
 import { DrError, exitCodes, toDrError } from "../errors.ts";
 
 /** Far above the ids of the workspace's own points. */

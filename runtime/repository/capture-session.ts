@@ -2,9 +2,14 @@
  * What a capture leaves in the bucket before it stores anything: its plan. Workers of one capture agree on it, and a
  * capture that was cut off is recognised by a plan without a point.
  */
-import { type CapturePart, type CapturePlan, capturePartSchema, capturePlanSchema } from "../domain/capture-plan.ts";
-import type { RecoveryPoint } from "../domain/recovery-point.ts";
-import { storeLayout } from "../domain/store-layout.ts";
+import {
+  type CapturePart,
+  type CapturePlan,
+  capturePartSchema,
+  capturePlanSchema,
+} from "../domain/points/capture-plan.ts";
+import type { RecoveryPoint } from "../domain/points/recovery-point.ts";
+import { storeLayout } from "../domain/points/store-layout.ts";
 import { hasCode } from "../errors.ts";
 import type { OpenRepository } from "./repository.ts";
 

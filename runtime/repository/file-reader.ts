@@ -1,7 +1,6 @@
 /** Reads captured files back: fetches, opens and checks their chunks, neighbouring ones with one request. */
-import type { TreeFile } from "../domain/shard-tree.ts";
-import type { Extent } from "../domain/sparse-tar.ts";
-import { storeLayout } from "../domain/store-layout.ts";
+import type { TreeFile } from "../domain/points/shard-tree.ts";
+import { storeLayout } from "../domain/points/store-layout.ts";
 import {
   type ChunkList,
   chunkSize,
@@ -10,7 +9,8 @@ import {
   listsOf,
   type Piece,
   parseChunkList,
-} from "../domain/stored-content.ts";
+} from "../domain/points/stored-content.ts";
+import type { Extent } from "../domain/qdrant/sparse-tar.ts";
 import { DrError, hasCode } from "../errors.ts";
 import { checkLength } from "./chunk-lists.ts";
 import type { OpenRepository } from "./repository.ts";

@@ -3,9 +3,9 @@
  * `packsUnderWay` being stored, in buffers that are used again.
  */
 import { createHash } from "node:crypto";
-import type { DataKey } from "../domain/key.ts";
-import { storeLayout } from "../domain/store-layout.ts";
-import type { Pack } from "../domain/stored-content.ts";
+import type { DataKey } from "../domain/points/key.ts";
+import { storeLayout } from "../domain/points/store-layout.ts";
+import type { Pack } from "../domain/points/stored-content.ts";
 import type { ObjectStore } from "../ports.ts";
 import { directoryOf, largestDirectory, type PackedPiece } from "./pack-directory.ts";
 

@@ -1,15 +1,16 @@
 /** Reads one inventory of a region's bucket and judges every recovery point in it. */
-import { type CatalogEntry, type Inventory, judgePoint } from "../domain/catalog.ts";
-import { type EpochRecord, isOfActiveRegion } from "../domain/epoch.ts";
+
+import { type EpochRecord, isOfActiveRegion } from "../domain/estate/epoch.ts";
+import { type CatalogEntry, type Inventory, judgePoint } from "../domain/points/catalog.ts";
 import {
   type Attestation,
   attestationSchema,
   capturesOf,
   type DataKind,
   type RecoveryPoint,
-} from "../domain/recovery-point.ts";
-import { parsePointKey, storeLayout } from "../domain/store-layout.ts";
-import { type Pack, treePacksSchema } from "../domain/stored-content.ts";
+} from "../domain/points/recovery-point.ts";
+import { parsePointKey, storeLayout } from "../domain/points/store-layout.ts";
+import { type Pack, treePacksSchema } from "../domain/points/stored-content.ts";
 import { hasCode, toDrError } from "../errors.ts";
 import { readEpochs } from "./epochs.ts";
 import { parseRecord } from "./parse-record.ts";

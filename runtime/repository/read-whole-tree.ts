@@ -1,7 +1,7 @@
 import type { z } from "zod";
-import type { Inventory } from "../domain/catalog.ts";
-import { storeLayout } from "../domain/store-layout.ts";
-import type { Pack } from "../domain/stored-content.ts";
+import type { Inventory } from "../domain/points/catalog.ts";
+import { storeLayout } from "../domain/points/store-layout.ts";
+import type { Pack } from "../domain/points/stored-content.ts";
 import type { OpenRepository } from "./repository.ts";
 import { whenReadable } from "./when-readable.ts";
 

@@ -1,7 +1,7 @@
 /** What captures that were cut off have stored: pieces of packs that no point needs. */
-import { capturesOf } from "../domain/recovery-point.ts";
-import { storeLayout } from "../domain/store-layout.ts";
-import { type Pack, type Piece, treePacksSchema } from "../domain/stored-content.ts";
+import { capturesOf } from "../domain/points/recovery-point.ts";
+import { storeLayout } from "../domain/points/store-layout.ts";
+import { type Pack, type Piece, treePacksSchema } from "../domain/points/stored-content.ts";
 import type { UnclaimedPieces } from "./content-writer.ts";
 import { readDirectory } from "./pack-directory.ts";
 import type { CaptureBase } from "./read-catalog.ts";

@@ -4,9 +4,9 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
-import type { EpochRecord, Role } from "../../runtime/domain/epoch.ts";
-import { type Region, regionSchema } from "../../runtime/domain/region.ts";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/stack-settings.ts";
+import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
+import { type Region, regionSchema } from "../../runtime/domain/estate/region.ts";
+import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/estate/stack-settings.ts";
 
 interface Registration {
   readonly type: string;

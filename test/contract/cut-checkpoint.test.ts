@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { restoreCutCheckpoint } from "../../runtime/adapters/cut-checkpoint.ts";
+import { restoreCutCheckpoint } from "../../runtime/adapters/pulumi/cut-checkpoint.ts";
 
 describe("a checkpoint that an update was killed in writing", () => {
   const backend = mkdtempSync(join(tmpdir(), "qdrant-dr-backend-"));

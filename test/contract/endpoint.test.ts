@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { EndpointControl } from "../../runtime/adapters/endpoint-control.ts";
+import { EndpointControl } from "../../runtime/adapters/embedded/endpoint-control.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { closedPorts } from "../support/lonely-region.ts";
 

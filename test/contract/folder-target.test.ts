@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { LocalFolders } from "../../runtime/adapters/folder-target.ts";
-import { LocalFolder } from "../../runtime/adapters/local-folder.ts";
+import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
+import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 

@@ -1,9 +1,9 @@
 /** What the adapter of Kubernetes promises, on a real API server. */
 import { join } from "node:path";
 import { expect } from "chai";
-import { KubernetesCluster } from "../../runtime/adapters/kubernetes-cluster.ts";
-import { documentText } from "../../runtime/domain/exact-json.ts";
-import type { KubernetesObject } from "../../runtime/domain/kubernetes-object.ts";
+import { KubernetesCluster } from "../../runtime/adapters/kubernetes/kubernetes-cluster.ts";
+import { documentText } from "../../runtime/domain/infrastructure/exact-json.ts";
+import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { asItIs, type KubernetesProxy, kubernetesProxy } from "../support/kubernetes-proxy.ts";

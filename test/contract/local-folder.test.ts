@@ -21,8 +21,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect } from "chai";
-import { LocalFolder } from "../../runtime/adapters/local-folder.ts";
-import type { FolderSelection } from "../../runtime/domain/folder-selection.ts";
+import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
+import type { FolderSelection } from "../../runtime/domain/estate/folder-selection.ts";
 import type { FoundEntry, OpenFile } from "../../runtime/ports.ts";
 import { allOf } from "../support/all-of.ts";
 import { errorOf } from "../support/expect-code.ts";
@@ -260,7 +260,7 @@ function listen(path: string): Promise<Server> {
 }
 
 function asNobody(folder: string): string {
-  const module = new URL("../../runtime/adapters/local-folder.ts", import.meta.url).href;
+  const module = new URL("../../runtime/adapters/folders/local-folder.ts", import.meta.url).href;
   return `
     const { LocalFolder } = await import(${JSON.stringify(module)});
     process.setgid(65534);

@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { FileStore } from "../../runtime/adapters/file-store.ts";
-import { MemoryStore } from "../../runtime/adapters/memory-store.ts";
-import { S3Store } from "../../runtime/adapters/s3-store.ts";
-import type { StoreAddress } from "../../runtime/domain/region.ts";
+import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
+import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
+import { S3Store } from "../../runtime/adapters/stores/s3-store.ts";
+import type { StoreAddress } from "../../runtime/domain/estate/region.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
 import { describeObjectStore, keysOf } from "./object-store.contract.ts";
@@ -82,7 +82,7 @@ describe("object store in a folder", () => {
 });
 
 function startWriter(folder: string, key: string, size: number): ChildProcess {
-  const module = fileURLToPath(new URL("../../runtime/adapters/file-store.ts", import.meta.url));
+  const module = fileURLToPath(new URL("../../runtime/adapters/stores/file-store.ts", import.meta.url));
   const program = `
     import { FileStore } from ${JSON.stringify(module)};
     const bytes = Buffer.alloc(${size}, 7);

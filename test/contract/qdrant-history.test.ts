@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
-import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { ShardPlacement } from "../../runtime/ports.ts";
 import { allOf } from "../support/all-of.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";

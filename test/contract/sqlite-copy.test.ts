@@ -6,7 +6,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
-import { LocalFolder } from "../../runtime/adapters/local-folder.ts";
+import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import type { OpenFile } from "../../runtime/ports.ts";
 import { allOf } from "../support/all-of.ts";
 import { errorOf } from "../support/expect-code.ts";

@@ -3,7 +3,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect } from "chai";
-import { removeDeadLocks } from "../../runtime/adapters/update-lock.ts";
+import { removeDeadLocks } from "../../runtime/adapters/pulumi/update-lock.ts";
 
 /** Above the largest PID that a kernel gives (proc(5): pid_max). */
 const nobody = 4_194_305;

@@ -5,15 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { Qdrant } from "../../runtime/adapters/qdrant.ts";
-import { embeddingDimensions } from "../../runtime/domain/text-embedding.ts";
+import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import { embeddingDimensions } from "../../runtime/domain/practice/text-embedding.ts";
 import {
   acknowledgedBefore,
   lostWrites,
   measureOutage,
   parseWriteLog,
   type WriteLogEntry,
-} from "../../runtime/domain/write-log.ts";
+} from "../../runtime/domain/practice/write-log.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 
 const program = fileURLToPath(new URL("../../runtime/processes/writing-client.ts", import.meta.url));

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { acknowledgedBefore, measureOutage, type WriteLogEntry } from "../../runtime/domain/write-log.ts";
+import { acknowledgedBefore, measureOutage, type WriteLogEntry } from "../../runtime/domain/practice/write-log.ts";
 import { footprintOf, remainsOf } from "../support/estate-remains.ts";
 import { type LostPrimary, loseThePrimary } from "../support/lost-primary.ts";
 import { Product } from "../support/product.ts";

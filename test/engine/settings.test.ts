@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { FileStore } from "../../runtime/adapters/file-store.ts";
+import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));

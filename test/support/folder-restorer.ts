@@ -2,7 +2,7 @@
  * Restores a folder into the place that is its first argument, and kills itself at the n-th step on the disk, when there
  * is a second argument. The content is the same each time.
  */
-import { LocalFolders } from "../../runtime/adapters/folder-target.ts";
+import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
 import type { EntryAttributes, FolderDraft } from "../../runtime/ports.ts";
 
 const [place = "", killAt, keepAs] = process.argv.slice(2);

@@ -1,5 +1,9 @@
 /** A practised disaster as it goes on a laptop, for the tests of what shows it. */
-import type { PracticeCollection, PracticeResult, PracticeStep } from "../../runtime/domain/practice-result.ts";
+import type {
+  PracticeCollection,
+  PracticeResult,
+  PracticeStep,
+} from "../../runtime/domain/practice/practice-result.ts";
 
 const begun = Date.parse("2026-10-14T12:03:11.123Z");
 

@@ -1,11 +1,15 @@
 /** Captures a Qdrant into a repository in memory, and restores it elsewhere, as the commands do. */
 import { QdrantClient } from "@qdrant/js-client-rest";
-import { Qdrant } from "../../runtime/adapters/qdrant.ts";
-import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
+import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import type { CaptureType, RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
 import type { Clock, KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture-point.ts";
-import { type RestoreReport, type RestoreRequest, restorePoint } from "../../runtime/workflows/restore-point.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import {
+  type RestoreReport,
+  type RestoreRequest,
+  restorePoint,
+} from "../../runtime/workflows/restore/restore-point.ts";
 import { allOf } from "./all-of.ts";
 import {
   ageKeys,

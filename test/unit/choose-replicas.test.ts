@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { chooseReplicas } from "../../runtime/domain/choose-replicas.ts";
+import { chooseReplicas } from "../../runtime/domain/qdrant/choose-replicas.ts";
 
 const replica = (id: number, peer: number) => ({ id, peer });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { RegionAccess } from "../../runtime/adapters/access.ts";
-import { LocalFolders } from "../../runtime/adapters/folder-target.ts";
+import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
 import { runCli } from "../../runtime/cli.ts";
 import type { Deps } from "../../runtime/compose.ts";
 import { DrError, exitCodes } from "../../runtime/errors.ts";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { shardInSnapshot } from "../../runtime/domain/collection-snapshot.ts";
-import { type OutgoingEntry, writeSparseTar } from "../../runtime/domain/sparse-tar.ts";
+import { shardInSnapshot } from "../../runtime/domain/qdrant/collection-snapshot.ts";
+import { type OutgoingEntry, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 async function* each<T>(items: Iterable<T>) {

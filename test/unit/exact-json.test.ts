@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { documentText, parseExactly } from "../../runtime/domain/exact-json.ts";
+import { documentText, parseExactly } from "../../runtime/domain/infrastructure/exact-json.ts";
 
 describe("exact JSON", () => {
   it("gives back every value that JSON can hold, but for integers that a number cannot", () => {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { fieldChanges, fieldsLacking } from "../../runtime/domain/field-changes.ts";
+import { fieldChanges, fieldsLacking } from "../../runtime/domain/infrastructure/field-changes.ts";
 
 describe("changes of fields", () => {
   it("names each field that differs, with what was and what is", () => {

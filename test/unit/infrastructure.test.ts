@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { ImageCollector } from "../../runtime/domain/image-references.ts";
-import { infrastructureSchema, objectPath, stackPath } from "../../runtime/domain/infrastructure.ts";
-import type { KubernetesObject } from "../../runtime/domain/kubernetes-object.ts";
+import { ImageCollector } from "../../runtime/domain/infrastructure/image-references.ts";
+import { infrastructureSchema, objectPath, stackPath } from "../../runtime/domain/infrastructure/infrastructure.ts";
+import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
 
 const valid = { namespaces: ["shop"], kinds: [{ apiVersion: "apps/v1", kind: "Deployment" }] };
 const digest = (of: string) => `sha256:${of.repeat(64)}`;

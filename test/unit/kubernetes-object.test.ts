@@ -1,6 +1,10 @@
 import { expect } from "chai";
-import { applyStep } from "../../runtime/domain/apply-order.ts";
-import { declaredPart, isDeclared, type KubernetesObject } from "../../runtime/domain/kubernetes-object.ts";
+import { applyStep } from "../../runtime/domain/infrastructure/apply-order.ts";
+import {
+  declaredPart,
+  isDeclared,
+  type KubernetesObject,
+} from "../../runtime/domain/infrastructure/kubernetes-object.ts";
 
 const object = (apiVersion: string, kind: string, rest: object = {}, metadata: object = {}) =>
   ({ apiVersion, kind, metadata: { name: "it", namespace: "shop", ...metadata }, ...rest }) as KubernetesObject;

@@ -1,5 +1,10 @@
 import { expect } from "chai";
-import { activeReplicas, type ClusterView, movementsIn, unrestIn } from "../../runtime/adapters/qdrant-cluster.ts";
+import {
+  activeReplicas,
+  type ClusterView,
+  movementsIn,
+  unrestIn,
+} from "../../runtime/adapters/qdrant/qdrant-cluster.ts";
 
 type State = "Active" | "Dead" | "Partial" | "Resharding";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { historyIn } from "../../runtime/adapters/qdrant-history.ts";
+import { historyIn } from "../../runtime/adapters/qdrant/qdrant-history.ts";
 
 function telemetry(responses: { rest?: object; grpc?: object } = {}, recovering = 0) {
   return {

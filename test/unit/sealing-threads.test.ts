@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { newKey } from "../../runtime/domain/key.ts";
-import { nameOf } from "../../runtime/domain/sealing.ts";
-import { chunkSize } from "../../runtime/domain/stored-content.ts";
+import { newKey } from "../../runtime/domain/points/key.ts";
+import { nameOf } from "../../runtime/domain/points/sealing.ts";
+import { chunkSize } from "../../runtime/domain/points/stored-content.ts";
 import { sealingThreads } from "../../runtime/repository/sealing-threads.ts";
 import { codeOf } from "../support/expect-code.ts";
 

@@ -7,7 +7,7 @@ import {
   type SegmentManifest,
   segmentsThatWentBack,
   versionOf,
-} from "../../runtime/domain/segment-manifest.ts";
+} from "../../runtime/domain/qdrant/segment-manifest.ts";
 
 const segment = (version: number, files: Record<string, number | null> = {}, id = "one"): Segment => ({
   segment_id: id,

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { planShardKeys, type ShardKeyStep } from "../../runtime/domain/shard-key-plan.ts";
+import { planShardKeys, type ShardKeyStep } from "../../runtime/domain/qdrant/shard-key-plan.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 type Key = string | number;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { SharedAnswer } from "../../runtime/adapters/shared-answer.ts";
+import { SharedAnswer } from "../../runtime/adapters/qdrant/shared-answer.ts";
 
 describe("an answer that is shared", () => {
   it("is asked for after whoever wants a fresh one, and once for all who wait", async () => {

@@ -14,7 +14,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
-import { type Extent, type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime/domain/sparse-tar.ts";
+import {
+  type Extent,
+  type OutgoingEntry,
+  readSparseTar,
+  writeSparseTar,
+} from "../../runtime/domain/qdrant/sparse-tar.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 const block = 512;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { parseProcessesSecrets, parseStackSettings } from "../../runtime/domain/stack-settings.ts";
+import { parseProcessesSecrets, parseStackSettings } from "../../runtime/domain/estate/stack-settings.ts";
 import { DrError } from "../../runtime/errors.ts";
 
 type Members = Record<string, unknown>;

@@ -1,6 +1,11 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { type ChunkList, type Piece, parseChunkList, serialiseChunkList } from "../../runtime/domain/stored-content.ts";
+import {
+  type ChunkList,
+  type Piece,
+  parseChunkList,
+  serialiseChunkList,
+} from "../../runtime/domain/points/stored-content.ts";
 
 const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
 const pack = fc.constantFrom("a".repeat(64), "b".repeat(64), "c".repeat(64));

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { countsEveryOperation } from "../../runtime/domain/write-ahead-log.ts";
+import { countsEveryOperation } from "../../runtime/domain/qdrant/write-ahead-log.ts";
 
 const segments = (...versions: number[]) =>
   Object.fromEntries(

@@ -7,12 +7,12 @@ import { join } from "node:path";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import fc from "fast-check";
-import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
-import type { CaptureType } from "../../runtime/domain/recovery-point.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import type { CaptureType } from "../../runtime/domain/points/recovery-point.ts";
 import type { KeyWrap } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture-point.ts";
-import { restorePoint } from "../../runtime/workflows/restore-point.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import {

@@ -1,12 +1,12 @@
 import { expect } from "chai";
-import { MemoryStore } from "../../runtime/adapters/memory-store.ts";
-import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
+import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
+import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
 import type { KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { FailoverRecords } from "../../runtime/repository/failover-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/restore-records.ts";
-import { capturePoint } from "../../runtime/workflows/capture-point.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 
 const now = new Date("2026-01-02T00:00:00.000Z");
 const clock = { now: () => now };

@@ -1,10 +1,10 @@
 /** Workers of one capture that share nothing but the bucket, on a real Qdrant with shards in three collections. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
-import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
-import type { CaptureType } from "../../runtime/domain/recovery-point.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import type { CaptureType } from "../../runtime/domain/points/recovery-point.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { type CaptureReport, capturePoint } from "../../runtime/workflows/capture-point.ts";
+import { type CaptureReport, capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { Faults } from "../support/faulty-store.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";

@@ -1,10 +1,10 @@
 /** Collections that come, go and change while a capture runs, and captures of some collections; on a real Qdrant. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
-import { Qdrant } from "../../runtime/adapters/qdrant.ts";
+import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture-point.ts";
-import { previewCapture } from "../../runtime/workflows/preview-capture.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { previewCapture } from "../../runtime/workflows/capture/preview-capture.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";

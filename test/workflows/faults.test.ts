@@ -4,20 +4,20 @@
  */
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
-import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
-import { objectsOf } from "../../runtime/domain/catalog.ts";
-import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
-import { controlLayout, storeLayout } from "../../runtime/domain/store-layout.ts";
-import { type Pack, treePacksSchema } from "../../runtime/domain/stored-content.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import { objectsOf } from "../../runtime/domain/points/catalog.ts";
+import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/points/store-layout.ts";
+import { type Pack, treePacksSchema } from "../../runtime/domain/points/stored-content.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
 import { readEffectiveRole } from "../../runtime/repository/effective-role.ts";
 import { readEpochs } from "../../runtime/repository/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture-point.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
-import { type FailoverRequest, failOver } from "../../runtime/workflows/fail-over.ts";
-import { restorePoint, verifyRestored } from "../../runtime/workflows/restore-point.ts";
+import { type FailoverRequest, failOver } from "../../runtime/workflows/failover/fail-over.ts";
+import { restorePoint, verifyRestored } from "../../runtime/workflows/restore/restore-point.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";

@@ -3,10 +3,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, unlink, writeFile } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/open-store.ts";
+import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import type { Region } from "../../runtime/domain/region.ts";
+import type { Region } from "../../runtime/domain/estate/region.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 

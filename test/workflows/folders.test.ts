@@ -24,21 +24,21 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { LocalFolders } from "../../runtime/adapters/folder-target.ts";
-import { LocalFolder } from "../../runtime/adapters/local-folder.ts";
-import { type FolderTree, filesOf, folderTreeSchema } from "../../runtime/domain/folder-tree.ts";
-import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
-import { storeLayout } from "../../runtime/domain/store-layout.ts";
+import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
+import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
+import { type FolderTree, filesOf, folderTreeSchema } from "../../runtime/domain/points/folder-tree.ts";
+import type { CaptureType, RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import { storeLayout } from "../../runtime/domain/points/store-layout.ts";
 import type { Clock, FolderSource, FolderTarget, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { folderCapture } from "../../runtime/workflows/capture-folder.ts";
-import { capturePoint } from "../../runtime/workflows/capture-point.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
+import { folderCapture } from "../../runtime/workflows/folders/capture-folder.ts";
 import {
   type FolderRestoreRequest,
   planFolderRestore,
   restoreFolders,
-} from "../../runtime/workflows/restore-folder.ts";
+} from "../../runtime/workflows/folders/restore-folder.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { Faults } from "../support/faulty-store.ts";

@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/open-store.ts";
+import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import { infrastructureSchema } from "../../runtime/domain/infrastructure.ts";
-import type { Region } from "../../runtime/domain/region.ts";
+import type { Region } from "../../runtime/domain/estate/region.ts";
+import { infrastructureSchema } from "../../runtime/domain/infrastructure/infrastructure.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";

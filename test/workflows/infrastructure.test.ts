@@ -3,26 +3,26 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { LocalFolders } from "../../runtime/adapters/folder-target.ts";
-import { KubernetesCluster } from "../../runtime/adapters/kubernetes-cluster.ts";
-import { parseExactly } from "../../runtime/domain/exact-json.ts";
-import { folderTreeSchema } from "../../runtime/domain/folder-tree.ts";
-import { infrastructureSchema } from "../../runtime/domain/infrastructure.ts";
-import type { KubernetesObject } from "../../runtime/domain/kubernetes-object.ts";
+import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
+import { KubernetesCluster } from "../../runtime/adapters/kubernetes/kubernetes-cluster.ts";
+import { parseExactly } from "../../runtime/domain/infrastructure/exact-json.ts";
+import { infrastructureSchema } from "../../runtime/domain/infrastructure/infrastructure.ts";
+import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
+import { folderTreeSchema } from "../../runtime/domain/points/folder-tree.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { Cluster, InfrastructureSource, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { copyPoints } from "../../runtime/workflows/copy-points.ts";
+import { planFolderRestore, restoreFolders } from "../../runtime/workflows/folders/restore-folder.ts";
 import {
   type ApplyRequest,
   applyInfrastructure,
   planApplication,
-} from "../../runtime/workflows/apply-infrastructure.ts";
-import { infrastructureCapture } from "../../runtime/workflows/capture-infrastructure.ts";
-import { capturePoint } from "../../runtime/workflows/capture-point.ts";
-import { copyPoints } from "../../runtime/workflows/copy-points.ts";
-import { infrastructureSource } from "../../runtime/workflows/infrastructure-documents.ts";
-import { readInfrastructure } from "../../runtime/workflows/read-infrastructure.ts";
-import { planFolderRestore, restoreFolders } from "../../runtime/workflows/restore-folder.ts";
+} from "../../runtime/workflows/infrastructure/apply-infrastructure.ts";
+import { infrastructureCapture } from "../../runtime/workflows/infrastructure/capture-infrastructure.ts";
+import { infrastructureSource } from "../../runtime/workflows/infrastructure/infrastructure-documents.ts";
+import { readInfrastructure } from "../../runtime/workflows/infrastructure/read-infrastructure.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { asItIs, type KubernetesProxy, kubernetesProxy } from "../support/kubernetes-proxy.ts";

@@ -5,14 +5,14 @@
  */
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
-import { Qdrant } from "../../runtime/adapters/qdrant.ts";
-import { canonicalJson } from "../../runtime/domain/point-digest.ts";
-import { readSparseTar } from "../../runtime/domain/sparse-tar.ts";
+import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import { canonicalJson } from "../../runtime/domain/qdrant/point-digest.ts";
+import { readSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import { toDrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture-point.ts";
-import { restorePoint } from "../../runtime/workflows/restore-point.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf } from "../support/expect-code.ts";

@@ -1,9 +1,9 @@
 /** Custom shard keys, whose shards must get their captured ids again. Real Qdrants in cluster mode, a node each. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
-import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
-import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
-import { planRestore } from "../../runtime/workflows/restore-point.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import { planRestore } from "../../runtime/workflows/restore/restore-point.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { QdrantCluster } from "../support/qdrant-cluster.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";

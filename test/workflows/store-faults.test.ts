@@ -5,14 +5,14 @@
  */
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
-import type { Qdrant } from "../../runtime/adapters/qdrant.ts";
-import type { RecoveryPoint } from "../../runtime/domain/recovery-point.ts";
+import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
 import { toDrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture-point.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
-import { restorePoint } from "../../runtime/workflows/restore-point.ts";
+import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { BucketRegion, type BucketState } from "../support/bucket-region.ts";

@@ -1,6 +1,6 @@
 /** What a result amounts to, in words: the page and the terminal must say the same. */
 import { formatCount, formatSeconds } from "../format.ts";
-import type { PracticeResult } from "../practice-result.ts";
+import type { PracticeResult } from "../practice/practice-result.ts";
 
 export interface ObjectiveVerdict {
   readonly name: "RTO" | "RPO";

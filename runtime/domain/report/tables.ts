@@ -1,6 +1,6 @@
 /** The numbers of the report, one table for each kind. */
 import { formatBytes, formatCount, formatIdRanges, formatSeconds, formatTime } from "../format.ts";
-import type { PracticeCollection, PracticePoint, PracticeResult, PracticeStep } from "../practice-result.ts";
+import type { PracticeCollection, PracticePoint, PracticeResult, PracticeStep } from "../practice/practice-result.ts";
 import { type Html, html } from "./html.ts";
 
 /** The first column names the row. The frame scrolls when a phone is too narrow, hence reachable by keyboard. */

@@ -3,7 +3,7 @@
  * their tracks align; its text keeps its size at every width, unlike the text of a drawing that is scaled.
  */
 import { formatSeconds, formatShare } from "../format.ts";
-import type { PracticeResult, PracticeStep } from "../practice-result.ts";
+import type { PracticeResult, PracticeStep } from "../practice/practice-result.ts";
 import { type Html, html } from "./html.ts";
 
 /** A stretch of the run, in milliseconds since 1970. */

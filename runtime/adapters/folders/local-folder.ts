@@ -1,0 +1,306 @@
+/** A folder on this machine, as a source of what is captured. */
+import { type BigIntStats, constants } from "node:fs";
+import { type FileHandle, lstat, open, readdir, readlink, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type FolderSelection, type Selector, selectorOf } from "../../domain/estate/folder-selection.ts";
+import { rootPath } from "../../domain/points/folder-tree.ts";
+import { hasErrno } from "../../errno.ts";
+import { DrError } from "../../errors.ts";
+import type { FolderSource, FoundEntry, OpenFile } from "../../ports.ts";
+import { companionSuffixes, copyDatabase, type DatabaseHeader, readDatabaseHeader, tickMs } from "./sqlite-copy.ts";
+import { draftInVolume, lostAndFound, moving } from "./volume-names.ts";
+
+const readSize = 1024 * 1024;
+
+type Stats = BigIntStats;
+
+export class LocalFolder implements FolderSource {
+  readonly path: string;
+  readonly #selector: Selector;
+
+  constructor(selection: Pick<FolderSelection, "exclude" | "include" | "path">) {
+    this.path = selection.path;
+    this.#selector = selectorOf(selection);
+  }
+
+  async exists(): Promise<boolean> {
+    return (await this.#rootStats()) !== undefined;
+  }
+
+  async *entries(
+    tell: (skipped: { readonly path: string; readonly type: string }) => void,
+  ): AsyncGenerator<FoundEntry> {
+    const root = await this.#rootStats();
+    if (root === undefined) throw unreadable(this.path, "there is nothing");
+    if (!root.isDirectory()) throw unreadable(this.path, "it is not a folder");
+    yield describe(rootPath, "directory", root);
+    yield* this.#below("", tell);
+    const after = await this.#rootStats();
+    if (after?.ino === root.ino && after.dev === root.dev) return;
+    throw unreadable(this.path, "another folder took its place, or its disk went away");
+  }
+
+  async open(path: string): Promise<OpenFile | undefined> {
+    try {
+      return await this.#open(path);
+    } catch (error) {
+      if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
+      throw named(join(this.path, path), error);
+    }
+  }
+
+  async #open(path: string): Promise<OpenFile | undefined> {
+    const absolute = join(this.path, path);
+    const found = await lstat(absolute, { bigint: true });
+    if (!found.isFile()) return undefined;
+    await passTick(found);
+    const header = await readDatabaseHeader(absolute);
+    const parts = header === undefined ? [absolute] : databaseParts(absolute);
+    const before = await statsOf(parts);
+    const [main, ...companions] = before;
+    if (main === undefined || !main.isFile()) return undefined;
+    const entry = describeFile(path, before);
+    // In WAL mode and with nothing beside it, nobody has it open.
+    const isAtRest = header === undefined || (header.usesWal && companions.every((stats) => stats === undefined));
+    if (!isAtRest) {
+      const copy = await copyDatabase(absolute);
+      if (copy !== undefined) return openCopy(entry, copy);
+    }
+    const file = await open(absolute, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return {
+      entry,
+      content: contentOf(file, entry.size),
+      close: async () => {
+        await file.close();
+        const isUnchanged = describeFile(path, await statsOf(parts)).seen === entry.seen;
+        // What is beside a damaged database, and may belong to it, is not in the copy.
+        return { isConsistent: isUnchanged && companions.every((stats) => stats === undefined) };
+      },
+    };
+  }
+
+  async *#below(folder: string, tell: (skipped: { path: string; type: string }) => void): AsyncGenerator<FoundEntry> {
+    const names = await this.#namesIn(folder);
+    const databases = new Map<string, DatabaseHeader | undefined>();
+    for (const name of names) {
+      const database = databaseOf(name);
+      if (database === undefined || databases.has(database) || !names.includes(database)) continue;
+      databases.set(database, await this.#headerOf(pathOf(folder, database)));
+    }
+    for (const name of names) {
+      const path = pathOf(folder, name);
+      if (path === moving) throw unreadable(this.path, "a restore into it was cut off; run it again");
+      if (this.#selector.isExcluded(path) || path === lostAndFound || path.startsWith(draftInVolume)) continue;
+      const database = databaseOf(name);
+      if (database !== undefined && databases.get(database) !== undefined && this.#isWanted(pathOf(folder, database))) {
+        continue;
+      }
+      yield* this.#entry(path, databases.get(name) !== undefined, tell);
+    }
+  }
+
+  async *#entry(
+    path: string,
+    isDatabase: boolean,
+    tell: (skipped: { path: string; type: string }) => void,
+  ): AsyncGenerator<FoundEntry> {
+    const absolute = join(this.path, path);
+    const [stats, ...companions] = await statsOf(isDatabase ? databaseParts(absolute) : [absolute]);
+    if (stats === undefined) return;
+    if (stats.isDirectory()) {
+      yield* this.#directory(path, stats, tell);
+    } else if (!this.#selector.isIncluded(path)) {
+      return;
+    } else if (stats.isSymbolicLink()) {
+      const target = await this.#targetOf(path);
+      if (target !== undefined) yield { ...describe(path, "symlink", stats), target };
+    } else if (stats.isFile()) {
+      yield describeFile(path, [stats, ...companions]);
+    } else {
+      tell({ path, type: stats.isSocket() ? "socket" : stats.isFIFO() ? "fifo" : "device" });
+    }
+  }
+
+  /** With `include`, a directory that holds nothing of it is left out. */
+  async *#directory(
+    path: string,
+    stats: Stats,
+    tell: (skipped: { path: string; type: string }) => void,
+  ): AsyncGenerator<FoundEntry> {
+    let isTold = this.#selector.isIncluded(path);
+    const directory = describe(path, "directory", stats);
+    if (isTold) yield directory;
+    for await (const entry of this.#below(path, tell)) {
+      if (!isTold) yield directory;
+      isTold = true;
+      yield entry;
+    }
+  }
+
+  #isWanted(path: string): boolean {
+    return this.#selector.isIncluded(path) && !this.#selector.isExcluded(path);
+  }
+
+  async #namesIn(folder: string): Promise<string[]> {
+    const absolute = join(this.path, folder);
+    let names: Buffer[];
+    try {
+      names = await readdir(absolute, { encoding: "buffer" });
+    } catch (error) {
+      if (folder !== "" && hasErrno(error, "ENOENT", "ENOTDIR")) return [];
+      throw named(absolute, error);
+    }
+    return names.map((name) => textOf(name, absolute)).sort();
+  }
+
+  async #headerOf(path: string): Promise<DatabaseHeader | undefined> {
+    try {
+      return this.#isWanted(path) ? await readDatabaseHeader(join(this.path, path)) : undefined;
+    } catch (error) {
+      if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EISDIR", "ENXIO")) return undefined;
+      throw named(join(this.path, path), error);
+    }
+  }
+
+  async #targetOf(path: string): Promise<string | undefined> {
+    const absolute = join(this.path, path);
+    try {
+      return textOf(await readlink(absolute, { encoding: "buffer" }), absolute);
+    } catch (error) {
+      if (hasErrno(error, "ENOENT", "ENOTDIR", "EINVAL")) return undefined;
+      throw named(absolute, error);
+    }
+  }
+
+  /** Of what the path leads to: a link to a folder may be configured. */
+  async #rootStats(): Promise<Stats | undefined> {
+    try {
+      return await stat(this.path, { bigint: true });
+    } catch (error) {
+      if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+      throw named(this.path, error);
+    }
+  }
+}
+
+function pathOf(folder: string, name: string): string {
+  return folder === "" ? name : `${folder}/${name}`;
+}
+
+/** The database that a file of this name would stand beside. */
+function databaseOf(name: string): string | undefined {
+  const suffix = companionSuffixes.find((candidate) => name.endsWith(candidate) && name !== candidate);
+  return suffix === undefined ? undefined : name.slice(0, -suffix.length);
+}
+
+/** The files that hold a database's content; its shared memory holds none. */
+function databaseParts(path: string): string[] {
+  return [path, `${path}-wal`, `${path}-journal`];
+}
+
+async function statsOf(paths: readonly string[]): Promise<(Stats | undefined)[]> {
+  return Promise.all(
+    paths.map(async (path) => {
+      try {
+        return await lstat(path, { bigint: true });
+      } catch (error) {
+        if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+        throw named(path, error);
+      }
+    }),
+  );
+}
+
+function describe(path: string, type: FoundEntry["type"], stats: Stats): FoundEntry {
+  const { gid, mode, mtimeMs, size, uid } = stats;
+  return {
+    path,
+    type,
+    mode: Number(mode) & 0o7777,
+    uid: Number(uid),
+    gid: Number(gid),
+    modifiedAt: new Date(Number(mtimeMs)),
+    size: type === "file" ? Number(size) : 0,
+  };
+}
+
+/** Of a file and what belongs to it. */
+function describeFile(path: string, parts: readonly (Stats | undefined)[]): FoundEntry {
+  const [main] = parts;
+  if (main === undefined) return { ...emptyFile, path };
+  const present = parts.filter((stats) => stats !== undefined);
+  const seen = parts.map((stats) =>
+    stats === undefined ? "" : `${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`,
+  );
+  const changedAt = new Date(Math.max(...present.map(({ ctimeMs }) => Number(ctimeMs))));
+  return { ...describe(path, "file", main), seen: seen.join(";").replace(/;+$/, ""), changedAt };
+}
+
+const emptyFile = { type: "file", mode: 0, uid: 0, gid: 0, modifiedAt: new Date(0), size: 0 } as const;
+
+/** A change within the tick in which the file was looked at would not show afterwards. */
+async function passTick({ ctimeMs }: Stats): Promise<void> {
+  const age = Date.now() - Number(ctimeMs);
+  if (age >= 0 && age < tickMs) await sleep(tickMs - age);
+}
+
+async function* contentOf(file: FileHandle, size: number): AsyncGenerator<{ offset: number; bytes: Uint8Array }> {
+  for (let offset = 0; offset < size; ) {
+    const wanted = Math.min(readSize, size - offset);
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, offset);
+    if (bytesRead === 0) return;
+    yield { offset, bytes: buffer.subarray(0, bytesRead) };
+    offset += bytesRead;
+  }
+}
+
+async function openCopy(entry: FoundEntry, copy: { path: string; remove(): Promise<void> }): Promise<OpenFile> {
+  try {
+    const file = await open(copy.path);
+    const size = (await file.stat()).size;
+    return {
+      entry: { ...entry, size },
+      content: contentOf(file, size),
+      close: async () => {
+        await file.close();
+        await copy.remove();
+        return { isConsistent: true };
+      },
+    };
+  } catch (error) {
+    await copy.remove();
+    throw error;
+  }
+}
+
+function textOf(bytes: Buffer, place: string): string {
+  const text = bytes.toString("utf8");
+  if (Buffer.from(text).equals(bytes)) return text;
+  throw new DrError(
+    "CAPTURE_INCOMPLETE",
+    `${place} holds a name that is not UTF-8: ${JSON.stringify(text)}; nothing was committed`,
+    {
+      hint: "rename it (for example with convmv), or leave its folder out with `exclude`",
+    },
+  );
+}
+
+function unreadable(path: string, why: string): DrError {
+  return new DrError("CAPTURE_INCOMPLETE", `${path} cannot be captured: ${why}; nothing was committed`, {
+    hint: "bring the folder back, or correct its path in the stack's settings",
+  });
+}
+
+/** The system's refusal, with the file it is about. */
+function named(path: string, error: unknown): unknown {
+  if (error instanceof DrError || !(error instanceof Error) || !("errno" in error)) return error;
+  return new DrError(
+    "CAPTURE_INCOMPLETE",
+    `${path} cannot be read (${(error as NodeJS.ErrnoException).code}); nothing was committed`,
+    {
+      hint: "let the account that captures read it, or leave it out with `exclude`",
+      cause: error,
+    },
+  );
+}

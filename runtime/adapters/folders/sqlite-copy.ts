@@ -1,0 +1,160 @@
+/**
+ * A consistent copy of a SQLite database that its application may be writing to. Node's `node:sqlite` gives the online
+ * backup; it is loaded when a database is met.
+ */
+import { constants } from "node:fs";
+import { copyFile, lstat, mkdir, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { hasErrno } from "../../errno.ts";
+import { DrError } from "../../errors.ts";
+import { scratchName, sweepScratch } from "../scratch.ts";
+
+/** What SQLite keeps beside a database. A copy that was taken with the database holds what they hold. */
+export const companionSuffixes = ["-wal", "-shm", "-journal"] as const;
+
+const header = Buffer.from("SQLite format 3\0");
+const headerSize = 100;
+
+/** All pages in one step: one read transaction, which no writer can make begin again. */
+const allPages = 2 ** 31 - 1;
+const lockTimeoutMs = 1_000;
+const attempts = 5;
+
+/** Kernels stamp files with a clock that ticks every few milliseconds. */
+export const tickMs = 20;
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB. */
+const noDatabase: readonly number[] = [11, 26];
+
+const prefix = "qdrant-dr-database-";
+
+export interface DatabaseHeader {
+  readonly usesWal: boolean;
+}
+
+/** Undefined when the file is no SQLite database (file format: header string, write and read version). */
+export async function readDatabaseHeader(path: string): Promise<DatabaseHeader | undefined> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(headerSize), 0, headerSize, 0);
+    if (bytesRead < headerSize || !buffer.subarray(0, header.length).equals(header)) return undefined;
+    return { usesWal: buffer[18] === 2 || buffer[19] === 2 };
+  } finally {
+    await file.close();
+  }
+}
+
+export interface DatabaseCopy {
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+/**
+ * Undefined when the file only begins like a database. Leaves nothing beside the database; while it is copied, a writer
+ * waits when it does not use WAL.
+ *
+ * @throws CAPTURE_INCOMPLETE when its application keeps it locked and goes on writing.
+ */
+export async function copyDatabase(path: string): Promise<DatabaseCopy | undefined> {
+  await sweepScratch(tmpdir(), prefix);
+  const folder = join(tmpdir(), await scratchName(prefix));
+  await mkdir(folder, { mode: 0o700 });
+  const remove = () => rm(folder, { recursive: true, force: true });
+  try {
+    const copy = join(folder, "copy");
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      // Opened without shared memory beside it, SQLite would make some: nobody has such a database open in the usual way.
+      const mayBeOpened = !(await isThere(`${path}-wal`)) || (await isThere(`${path}-shm`));
+      const isDone = (mayBeOpened && (await isBackedUp(path, copy))) || (await isRecovered(path, folder, copy));
+      if (isDone) return { path: copy, remove };
+    }
+    throw new DrError("CAPTURE_INCOMPLETE", `${path} is a database that its application locks and goes on writing to`, {
+      hint: "let the application release its lock (locking_mode=NORMAL), stop it, or leave the file out with `exclude`",
+    });
+  } catch (error) {
+    await remove();
+    if (noDatabase.includes(sqliteCode(error) ?? 0)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * False when its application holds it, or it was left in the middle of a transaction, which only a writer may undo. A
+ * transaction that begins looks like that for a moment.
+ */
+async function isBackedUp(path: string, copy: string): Promise<boolean> {
+  try {
+    await backUp(path, copy);
+    return true;
+  } catch (error) {
+    if (sqliteCode(error) === undefined) throw error;
+    for (const suffix of ["", ...companionSuffixes]) await rm(`${copy}${suffix}`, { force: true });
+    return false;
+  }
+}
+
+async function backUp(path: string, copy: string): Promise<void> {
+  const { DatabaseSync, backup } = await import("node:sqlite");
+  const source = new DatabaseSync(path, { readOnly: true, timeout: lockTimeoutMs });
+  try {
+    await backup(source, copy, { rate: allPages });
+  } finally {
+    source.close();
+  }
+}
+
+/**
+ * Copies the database and what is beside it, as a crash would leave them, and lets SQLite recover the copy. False when
+ * any of them changed meanwhile.
+ */
+async function isRecovered(path: string, folder: string, copy: string): Promise<boolean> {
+  const recovered = join(folder, "recovered");
+  const parts = ["", "-wal", "-journal"];
+  const originals = parts.map((part) => `${path}${part}`);
+  const before = await stateOf(originals);
+  // A change within the tick of the last one would not show in the times; one after the tick does.
+  await sleep(tickMs);
+  for (const part of parts) {
+    await rm(`${recovered}${part}`, { force: true });
+    await copyFile(`${path}${part}`, `${recovered}${part}`).catch((error: unknown) => {
+      if (part === "" || !hasErrno(error, "ENOENT")) throw error;
+    });
+  }
+  if ((await stateOf(originals)) !== before) return false;
+  const { DatabaseSync } = await import("node:sqlite");
+  const database = new DatabaseSync(recovered);
+  try {
+    database.prepare("SELECT count(*) FROM sqlite_master").get();
+  } finally {
+    database.close();
+  }
+  await backUp(recovered, copy);
+  return true;
+}
+
+async function stateOf(paths: readonly string[]): Promise<string> {
+  const states = await Promise.all(
+    paths.map(async (path) => {
+      try {
+        const { ctimeNs, ino, mtimeNs, size } = await lstat(path, { bigint: true });
+        return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
+      } catch (error) {
+        if (hasErrno(error, "ENOENT")) return "-";
+        throw error;
+      }
+    }),
+  );
+  return states.join("; ");
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await stateOf([path])) !== "-";
+}
+
+/** SQLite's primary result code; undefined for any other error. */
+function sqliteCode(error: unknown): number | undefined {
+  if (!(error instanceof Error && "code" in error && error.code === "ERR_SQLITE_ERROR")) return undefined;
+  return "errcode" in error && typeof error.errcode === "number" ? error.errcode & 0xff : 0;
+}

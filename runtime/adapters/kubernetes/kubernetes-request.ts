@@ -1,0 +1,130 @@
+/**
+ * Requests to a Kubernetes API. Who asks and where comes from a kubeconfig, read by the official client; objects go as
+ * the JSON that they are, because that client's models drop the fields that they do not know.
+ */
+import { once } from "node:events";
+import { request as requestHttp } from "node:http";
+import type { RequestOptions } from "node:https";
+import { request as requestHttps } from "node:https";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { parseExactly } from "../../domain/infrastructure/exact-json.ts";
+import type { ClusterSettings } from "../../domain/infrastructure/infrastructure.ts";
+import { DrError } from "../../errors.ts";
+
+/** A server that says nothing for this long will not say any more. */
+const silenceMs = 60_000;
+/** How often a server that is busy is asked again. */
+const attempts = 6;
+const longestWaitMs = 20_000;
+
+export interface KubernetesAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+interface Call {
+  readonly query?: Readonly<Record<string, string>>;
+  /** The configuration to apply; makes the request a server-side apply. */
+  readonly apply?: Uint8Array;
+}
+
+export class KubernetesRequests {
+  /** For people: which cluster this is. */
+  readonly cluster: string;
+  readonly #config: KubeConfig;
+  readonly #server: string;
+
+  private constructor(config: KubeConfig, server: string) {
+    this.#config = config;
+    this.#server = server.replace(/\/+$/, "");
+    this.cluster = `${config.getCurrentContext()} (${this.#server})`;
+  }
+
+  static async open({ context, kubeconfig }: Pick<ClusterSettings, "context" | "kubeconfig">) {
+    // Loaded when it is needed: it takes a third of a second, and most commands speak to no cluster.
+    const { KubeConfig } = await import("@kubernetes/client-node");
+    const config = new KubeConfig();
+    try {
+      if (kubeconfig === undefined) config.loadFromDefault();
+      else config.loadFromFile(kubeconfig);
+      if (context !== undefined) config.setCurrentContext(context);
+    } catch (cause) {
+      // What a parser says may repeat the text, which holds secrets.
+      const reason = (cause as NodeJS.ErrnoException).code ?? "it is not a kubeconfig";
+      throw new DrError("SETTING_INVALID", `${kubeconfig ?? "the kubeconfig"} cannot be read: ${reason}`, {
+        hint: "check infrastructure.kubernetes.kubeconfig, or KUBECONFIG",
+      });
+    }
+    const server = config.getCurrentCluster()?.server;
+    if (server !== undefined) return new KubernetesRequests(config, server);
+    const known = config.getContexts().map(({ name }) => name);
+    throw new DrError(
+      "SETTING_INVALID",
+      `infrastructure.kubernetes.context: there is no ${context ?? "current context"}`,
+      {
+        hint: known.length === 0 ? "the kubeconfig has no contexts" : `the kubeconfig has ${known.join(", ")}`,
+      },
+    );
+  }
+
+  /** Every request may be repeated: it reads, or applies what is there already. Throws UNREACHABLE or ACCESS_DENIED. */
+  async send(path: string, call: Call = {}): Promise<KubernetesAnswer> {
+    for (let attempt = 1; ; attempt += 1) {
+      const { headers, ...answer } = await this.#once(path, call);
+      const isBusy = answer.status === 429 || (answer.status >= 500 && headers["retry-after"] !== undefined);
+      if (!isBusy || attempt === attempts) {
+        if (answer.status === 401) {
+          throw new DrError("ACCESS_DENIED", `${this.cluster} does not accept the credentials`, {
+            hint: "renew them, or name another context",
+          });
+        }
+        return answer;
+      }
+      await sleep(Math.min(longestWaitMs, 1_000 * Number(headers["retry-after"] ?? 1) || 1_000));
+    }
+  }
+
+  async #once(path: string, { apply, query = {} }: Call) {
+    const options: RequestOptions = { headers: { accept: "application/json", "user-agent": "qdrant-dr" } };
+    try {
+      await this.#config.applyToHTTPSOptions(options);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message.slice(0, 200) : "unknown reason";
+      throw new DrError("ACCESS_DENIED", `there are no credentials for ${this.cluster}: ${reason}`, {
+        hint: "check the user of this context in the kubeconfig",
+        cause,
+      });
+    }
+    const url = new URL(this.#server + path);
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    try {
+      const send = url.protocol === "http:" ? requestHttp : requestHttps;
+      const request = send(url, { ...options, method: apply === undefined ? "GET" : "PATCH" });
+      request.setTimeout(silenceMs, () => request.destroy(new Error(`silent for ${silenceMs / 1000} s`)));
+      // JSON is YAML.
+      if (apply !== undefined) request.setHeader("content-type", "application/apply-patch+yaml");
+      request.end(apply);
+      const [response] = await once(request, "response");
+      // Throws when the answer ends before it is whole.
+      const said = await text(response);
+      return { status: response.statusCode as number, headers: response.headers, body: bodyOf(said, response) };
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      throw new DrError("UNREACHABLE", `${this.cluster} gave no whole answer (${code ?? message})`, {
+        hint: "check that the cluster is up, and the network to it; then run it again",
+        cause,
+      });
+    }
+  }
+}
+
+function bodyOf(said: string, response: { readonly headers: { readonly "content-type"?: string } }): unknown {
+  if (!response.headers["content-type"]?.startsWith("application/json")) return said;
+  try {
+    return parseExactly(said);
+  } catch {
+    throw new Error("its JSON is cut or damaged");
+  }
+}

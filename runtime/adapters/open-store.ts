@@ -1,8 +1,0 @@
-import type { StoreAddress } from "../domain/region.ts";
-import type { ObjectStore } from "../ports.ts";
-import { FileStore } from "./file-store.ts";
-import { S3Store } from "./s3-store.ts";
-
-export function openStore(address: StoreAddress): ObjectStore {
-  return address.kind === "s3" ? new S3Store(address) : new FileStore(address.folder);
-}

@@ -1,0 +1,49 @@
+/**
+ * A stack's checkpoint in a backend of files. An update that is killed while it writes it leaves it cut; what stood there
+ * before is beside it, and resources made since are adopted by the next update.
+ */
+import { copyFile, readdir, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { hasErrno } from "../../errno.ts";
+import { isAlive } from "../pulumi/update-lock.ts";
+
+/** Puts the checkpoint before the last one back when the last one is cut and nobody writes it; answers whether it did. */
+export async function restoreCutCheckpoint(
+  backend: string | undefined,
+  project: string,
+  stack: string,
+): Promise<boolean> {
+  if (!backend?.startsWith("file://")) return false;
+  const folder = join(fileURLToPath(new URL(backend)), ".pulumi");
+  const checkpoint = join(folder, "stacks", project, `${stack}.json`);
+  if (await isLocked(join(folder, "locks"), stack)) return false;
+  if ((await isJson(checkpoint)) || !(await isJson(`${checkpoint}.bak`))) return false;
+  await copyFile(`${checkpoint}.bak`, `${checkpoint}.mended`);
+  await rename(`${checkpoint}.mended`, checkpoint);
+  return true;
+}
+
+/** Whether an update that lives holds a lock on the stack. */
+async function isLocked(locks: string, stack: string): Promise<boolean> {
+  const files = await readdir(locks, { recursive: true }).catch((error: unknown) => {
+    if (hasErrno(error, "ENOENT")) return [];
+    throw error;
+  });
+  const pids = await Promise.all(
+    files
+      .filter((file) => file.endsWith(".json") && file.includes(`/${stack}/`))
+      .map(async (file) => /"pid":\s*(\d+)/.exec(await readFile(join(locks, file), "utf8"))?.[1]),
+  );
+  return pids.some((pid) => pid !== undefined && isAlive(Number(pid)));
+}
+
+async function isJson(path: string): Promise<boolean> {
+  try {
+    JSON.parse(await readFile(path, "utf8"));
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError || hasErrno(error, "ENOENT")) return false;
+    throw error;
+  }
+}

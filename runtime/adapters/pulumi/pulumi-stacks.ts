@@ -1,0 +1,247 @@
+/**
+ * The stacks of this project, through Pulumi's Automation API: the same program that an operator runs with `pulumi up`.
+ * Stacks are selected, never created: a slip in a name must not make a fresh region.
+ */
+import { spawn } from "node:child_process";
+import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
+import { type Region, regionSchema } from "../../domain/estate/region.ts";
+import { DrError } from "../../errors.ts";
+import type { StackEvent, StackExports, Stacks } from "../../ports.ts";
+import { restoreCutCheckpoint } from "./cut-checkpoint.ts";
+import { removeDeadLocks } from "./update-lock.ts";
+
+export interface PulumiProject {
+  /** Folder of Pulumi.yaml. */
+  readonly folder: string;
+  /** Beside the caller's environment: backend, passphrase file. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The stack's settings file, where it is not Pulumi.<stack>.yaml in the project's folder. */
+  readonly settingsFile?: (stack: string) => string;
+}
+
+/** As in Pulumi.yaml. */
+const projectName = "qdrant-dr";
+const alwaysSet = { PULUMI_SKIP_UPDATE_CHECK: "true" };
+
+export class PulumiStacks implements Stacks, StackExports {
+  readonly #project: PulumiProject;
+
+  constructor(project: PulumiProject) {
+    this.#project = project;
+  }
+
+  async region(stack: string): Promise<Region> {
+    const args = ["stack", "output", "region", "--json", "--show-secrets", "--stack", stack];
+    const text = await this.#run(stack, args);
+    const result = regionSchema.safeParse(parsedOutput(text));
+    if (result.success) return result.data;
+    throw new DrError("PULUMI_FAILED", `the outputs of stack ${stack} are not those of a region`, {
+      hint: `run \`pulumi up --stack ${stack}\` with this version`,
+      cause: result.error,
+    });
+  }
+
+  /** By the CLI: the Automation API exports secrets in the clear. */
+  async exportState(stack: string): Promise<{ state: string; changedAt: Date }> {
+    const state = await this.#run(stack, ["stack", "export", "--stack", stack]);
+    const changedAt = timeOfState(state);
+    if (changedAt !== undefined) return { state, changedAt };
+    throw new DrError("PULUMI_FAILED", `the export of stack ${stack} is not whole`, { hint: "run it again" });
+  }
+
+  async up(stack: string, onEvent: (event: StackEvent) => void) {
+    const selected = await this.#select(stack);
+    const failures: string[] = [];
+    try {
+      const settings = { ...this.#settings(stack), onEvent: (event: EngineEvent) => tell(event, onEvent, failures) };
+      const { summary } = await this.#mended(stack, () => unlocked(onEvent, () => selected.up(settings)));
+      if (summary.result !== "succeeded") throw new Error(`the update ${summary.result}`);
+      return { changes: { ...summary.resourceChanges } };
+    } catch (error) {
+      throw this.#translate(stack, "up", error, failures);
+    }
+  }
+
+  async refresh(stack: string): Promise<void> {
+    const selected = await this.#select(stack);
+    try {
+      await this.#mended(stack, () =>
+        unlocked(
+          () => {},
+          () => selected.refresh({ ...this.#settings(stack) }),
+        ),
+      );
+    } catch (error) {
+      throw this.#translate(stack, "refresh", error, []);
+    }
+  }
+
+  async destroy(stack: string): Promise<void> {
+    const selected = await this.#select(stack);
+    try {
+      await this.#mended(stack, () =>
+        unlocked(
+          () => {},
+          () => selected.destroy({ ...this.#settings(stack) }),
+        ),
+      );
+    } catch (error) {
+      throw this.#translate(stack, "destroy", error, []);
+    }
+  }
+
+  #settings(stack: string) {
+    const file = this.#project.settingsFile?.(stack);
+    // Without secrets: the history that the Automation API reads afterwards is decrypted by the settings in the
+    // project's folder, which are not this stack's when it has a file of its own.
+    const quiet = { showSecrets: false } as const;
+    return file === undefined ? quiet : { ...quiet, configFile: file };
+  }
+
+  async #select(stack: string): Promise<Stack> {
+    // Loaded when it is needed: commands that only read outputs start in half the time without it.
+    const { LocalWorkspace } = await import("@pulumi/pulumi/automation/index.js");
+    try {
+      const options = { envVars: { ...alwaysSet, ...this.#project.env }, pulumiCommand: await findCommand() };
+      const wanted = { stackName: stack, workDir: this.#project.folder };
+      return await this.#mended(stack, () => LocalWorkspace.selectStack(wanted, options));
+    } catch (error) {
+      throw this.#translate(stack, "select", error, []);
+    }
+  }
+
+  #run(stack: string, args: readonly string[]): Promise<string> {
+    const run = () => runPulumi(args, { cwd: this.#project.folder, env: this.#project.env });
+    return this.#mended(stack, run).catch((error: unknown) => {
+      throw this.#translate(stack, args[1] ?? "", error, []);
+    });
+  }
+
+  /** Acts once more when the first try met a checkpoint that an update was killed in writing. */
+  async #mended<T>(stack: string, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.includes("failed to load checkpoint")) throw error;
+      const backend = this.#project.env["PULUMI_BACKEND_URL"] ?? process.env["PULUMI_BACKEND_URL"];
+      if (!(await restoreCutCheckpoint(backend, projectName, stack))) throw error;
+      return act();
+    }
+  }
+
+  #translate(stack: string, what: string, error: unknown, failures: readonly string[]): DrError {
+    if (error instanceof DrError) return error;
+    const text = error instanceof Error ? error.message : String(error);
+    if (/no stack named/.test(text)) {
+      return new DrError("STACK_NOT_FOUND", `there is no stack ${stack} in this backend`, {
+        hint: "check the name with `pulumi stack ls`, and PULUMI_BACKEND_URL",
+      });
+    }
+    if (/currently locked by/.test(text)) {
+      return new DrError("PULUMI_FAILED", `stack ${stack} is locked by another update`, {
+        hint: `wait for it; if it was killed, \`pulumi cancel --stack ${stack}\` and run it again`,
+      });
+    }
+    const reasons = failures.length > 0 ? failures : errorLines(text);
+    return new DrError(
+      "PULUMI_FAILED",
+      `pulumi ${what} of stack ${stack} failed: ${reasons.join(" | ").slice(0, 600)}`,
+      {
+        hint: `run it again; \`pulumi ${what === "up" ? "up" : "stack"} --stack ${stack}\` shows all of it`,
+      },
+    );
+  }
+}
+
+/** Runs the CLI for what the Automation API lacks: secrets by standard input, one output by one call. */
+export async function runPulumi(
+  args: readonly string[],
+  {
+    cwd,
+    env,
+    input,
+  }: { readonly cwd: string; readonly env: Readonly<Record<string, string>>; readonly input?: string },
+): Promise<string> {
+  const child = spawn("pulumi", [...args, "--non-interactive"], {
+    cwd,
+    env: { ...process.env, ...alwaysSet, ...env },
+    stdio: "pipe",
+  });
+  child.stdin.end(input ?? "");
+  let output = "";
+  let errors = "";
+  child.stdout.on("data", (piece) => (output += String(piece)));
+  child.stderr.on("data", (piece) => (errors += String(piece)));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", (cause: NodeJS.ErrnoException) =>
+      reject(cause.code === "ENOENT" ? pulumiMissing(cause) : cause),
+    );
+    child.once("close", resolve);
+  });
+  if (code !== 0) throw new Error(errors.trim() || `pulumi ended with ${code}`);
+  return output;
+}
+
+/** What is not JSON is no region; a parser's message would repeat the text, secrets included. */
+function parsedOutput(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** When the state was written; undefined when the text is no whole state. */
+function timeOfState(text: string): Date | undefined {
+  const { deployment, version } = (parsedOutput(text) ?? {}) as {
+    deployment?: { manifest?: { time?: string } } | null;
+    version?: unknown;
+  };
+  if (typeof version !== "number" || typeof deployment !== "object" || deployment === null) return undefined;
+  const time = Date.parse(deployment.manifest?.time ?? "");
+  return new Date(Number.isNaN(time) ? 0 : time);
+}
+
+async function findCommand(): Promise<PulumiCommand> {
+  const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
+  try {
+    return await PulumiCommand.get({ skipVersionCheck: true });
+  } catch (cause) {
+    throw pulumiMissing(cause);
+  }
+}
+
+/** Acts once more when the first try met nothing but the lock of an update that was killed. */
+async function unlocked<T>(onEvent: (event: StackEvent) => void, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof Error) || !(await removeDeadLocks(error.message))) throw error;
+    onEvent({ kind: "message", text: "removed the lock of an update that was killed" });
+    return act();
+  }
+}
+
+function pulumiMissing(cause: unknown): DrError {
+  return new DrError("PART_MISSING", "the pulumi CLI is not on PATH", {
+    hint: "`qdrant-dr doctor` shows what is missing and how to get it",
+    cause,
+  });
+}
+
+function tell(event: EngineEvent, onEvent: (event: StackEvent) => void, failures: string[]): void {
+  const { diagnosticEvent, resOutputsEvent } = event;
+  if (diagnosticEvent?.severity === "error") failures.push(...errorLines(diagnosticEvent.message));
+  if (resOutputsEvent === undefined || resOutputsEvent.metadata.op === "same") return;
+  const { op, urn } = resOutputsEvent.metadata;
+  onEvent({ kind: "resource", text: `${op} ${urn.split("::").at(-1) ?? urn}` });
+}
+
+/** What a person needs of pulumi's output: its error lines, without the noise around them. */
+function errorLines(text: string): string[] {
+  // The Automation API puts all that a command said into its errors, stderr last.
+  const said = text.slice(Math.max(0, text.indexOf("\n stderr: "))).replace(/^\n stderr: /, "");
+  const lines = said.split("\n").map((line) => line.replace(/^error: /, "").trim());
+  const telling = lines.filter((line) => line !== "" && !/^(update failed|resource .* failed|\s*at )/.test(line));
+  return telling.slice(0, 4);
+}

@@ -1,0 +1,216 @@
+/** An `ObjectStore` in an S3 bucket: AWS, or any server that honours conditional writes. */
+import { crc32 } from "node:zlib";
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from "@aws-sdk/client-s3";
+import type { StoreAddress } from "../../domain/estate/region.ts";
+import { DrError } from "../../errors.ts";
+import type { ObjectStore, StoredObject } from "../../ports.ts";
+import { objectNotFound, wholeRange } from "./memory-store.ts";
+
+type S3Address = Extract<StoreAddress, { kind: "s3" }>;
+
+/** As often as the client library tries by itself. */
+const attempts = 3;
+
+interface StoreLimits {
+  /** A connection that brings and takes nothing for so long is given up. */
+  readonly idleMs?: number;
+}
+
+export class S3Store implements ObjectStore {
+  readonly #client: S3Client;
+  readonly #address: S3Address;
+
+  constructor(address: S3Address, limits: StoreLimits = {}) {
+    this.#address = address;
+    this.#client = new S3Client(s3ClientSettings(address, limits));
+  }
+
+  async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
+    const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
+    // The checksum that `create` left is of the whole object.
+    const whole = range === undefined ? ({ ChecksumMode: "ENABLED" } as const) : {};
+    const command = { Bucket: this.#address.bucket, Key: key, Range, ...whole };
+    return this.#translate(key, async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        const answer = await this.#client.send(new GetObjectCommand(command));
+        try {
+          const bytes = Buffer.from((await answer.Body?.transformToByteArray()) ?? []);
+          if (bytes.length !== answer.ContentLength)
+            throw new Error(`${bytes.length} of ${answer.ContentLength} bytes`);
+          return range === undefined ? bytes : wholeRange(key, bytes, range);
+        } catch (cause) {
+          // The client tries again what fails before the body only.
+          if (cause instanceof DrError) throw cause;
+          if (attempt >= attempts) throw brokenOff(key, cause);
+        }
+      }
+    });
+  }
+
+  async *list(prefix: string): AsyncGenerator<StoredObject> {
+    for (let token: string | undefined, isFirst = true; isFirst || token !== undefined; isFirst = false) {
+      const page = await this.#translate(prefix, () =>
+        this.#client.send(
+          new ListObjectsV2Command({ Bucket: this.#address.bucket, Prefix: prefix, ContinuationToken: token }),
+        ),
+      );
+      // Any answer without entries would be an empty listing: this one has to say that it is one.
+      if (page.IsTruncated === undefined || (page.Prefix ?? "") !== prefix) {
+        throw new DrError("STORE_REFUSED", `the answer is no listing of ${prefix}`, { hint: "run it again" });
+      }
+      for (const { Key, Size } of page.Contents ?? []) {
+        if (Key === undefined || Size === undefined) {
+          throw new DrError("STORE_REFUSED", `the listing of ${prefix} has an entry without key or size`);
+        }
+        yield { key: Key, size: Size };
+      }
+      if (page.IsTruncated && page.NextContinuationToken === undefined) {
+        throw new DrError("STORE_REFUSED", `the listing of ${prefix} was cut short`, { hint: "run it again" });
+      }
+      token = page.NextContinuationToken;
+    }
+  }
+
+  async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
+    return this.#translate(key, async () => {
+      const answer = await this.#put(key, bytes, sha256);
+      await this.#confirm(key, answer, bytes.length);
+      return answer;
+    });
+  }
+
+  async #put(key: string, bytes: Uint8Array, sha256: string | undefined): Promise<"created" | "exists"> {
+    const input = {
+      Bucket: this.#address.bucket,
+      Key: key,
+      Body: bytes,
+      IfNoneMatch: "*",
+      // Not every server compares the body with the signature; this they do.
+      ChecksumCRC32: checksum(bytes),
+    };
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const command = new PutObjectCommand(input);
+        if (sha256 !== undefined) signWith(command, sha256);
+        await this.#client.send(command);
+        return "created";
+      } catch (error) {
+        const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+        if (status === 412) return "exists";
+        // Two creators met; S3 asks both to try again.
+        if (status !== 409 || attempt >= attempts) throw error;
+      }
+    }
+  }
+
+  /** Servers, and what stands before them, have been seen to acknowledge what they did not keep. */
+  async #confirm(key: string, answer: "created" | "exists", size: number): Promise<void> {
+    const found = await this.#client
+      .send(new HeadObjectCommand({ Bucket: this.#address.bucket, Key: key }))
+      .catch((error: unknown) => {
+        if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return undefined;
+        throw error;
+      });
+    if (found !== undefined && (answer === "exists" || found.ContentLength === size)) return;
+    const what = found === undefined ? "it is not there" : `it has ${found.ContentLength} of ${size} bytes`;
+    throw new DrError(
+      "STORE_REFUSED",
+      `the store said that ${key} ${answer === "exists" ? "exists" : "is stored"}, and ${what}`,
+      {
+        hint: "run it again; if it stays, look at what stands between here and the store",
+      },
+    );
+  }
+
+  async #translate<T>(key: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw translateS3Error(error, key, this.#address);
+    }
+  }
+}
+
+function brokenOff(key: string, cause: unknown): DrError {
+  return new DrError("STORE_REFUSED", `${key} did not come whole ${attempts} times (${(cause as Error).message})`, {
+    hint: "the connection breaks off or changes what it carries; run it again",
+    cause,
+  });
+}
+
+/** CRC-32 as S3 writes it. */
+function checksum(bytes: Uint8Array): string {
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32BE(crc32(bytes));
+  return sum.toString("base64");
+}
+
+/** The signature covers this hash of the body instead of one that is computed again (Signature Version 4, `x-amz-content-sha256`). */
+function signWith(command: PutObjectCommand, sha256: string): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { headers: Record<string, string> }).headers["x-amz-content-sha256"] = sha256;
+      return next(args);
+    },
+    { step: "build", name: "knownBodyHash" },
+  );
+}
+
+export function s3ClientSettings(address: S3Address, { idleMs = 30_000 }: StoreLimits = {}) {
+  return {
+    region: address.region,
+    ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint, forcePathStyle: true }),
+    ...(address.credentials === undefined ? {} : { credentials: address.credentials }),
+    // A store that accepts and then is silent must not hold up a failover for ever.
+    // Silence counts, not the time of the whole: a pack may take minutes on a slow line.
+    requestHandler: { connectionTimeout: 5_000, socketTimeout: idleMs },
+    // Servers other than AWS may refuse the trailing checksums that the SDK adds by default (aws-sdk-js-v3#6810).
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+  } as const;
+}
+
+export function translateS3Error(error: unknown, key: string, address: S3Address): unknown {
+  if (error instanceof DrError || !(error instanceof Error)) return error;
+  const where = `bucket ${address.bucket}${address.endpoint === undefined ? "" : ` at ${address.endpoint}`}`;
+  if (!(error instanceof S3ServiceException)) {
+    const reason = (error as NodeJS.ErrnoException).code ?? error.message;
+    return new DrError("UNREACHABLE", `${where} does not answer (${reason})`, {
+      hint: "check that the store runs and can be reached from here; `qdrant-dr status` shows every region",
+      cause: error,
+    });
+  }
+  switch (error.$metadata.httpStatusCode) {
+    case 401:
+    case 403:
+      return new DrError("ACCESS_DENIED", `${where} refuses access to ${key} (${error.name})`, {
+        hint: "check the credentials and the bucket's policy",
+        cause: error,
+      });
+    case 404:
+      return error.name === "NoSuchBucket"
+        ? new DrError("UNREACHABLE", `there is no ${where}`, {
+            hint: "check the name, or run `pulumi up`",
+            cause: error,
+          })
+        : objectNotFound(key, error);
+    case 416:
+      return new DrError("OBJECT_CORRUPT", `${key} is shorter than the range that is asked of it`, { cause: error });
+    default:
+      return new DrError(
+        "STORE_REFUSED",
+        `${where} answered ${error.name} (${error.$metadata.httpStatusCode ?? "no status"}) for ${key}`,
+        {
+          hint: "run it again; what was stored stays",
+          cause: error,
+        },
+      );
+  }
+}

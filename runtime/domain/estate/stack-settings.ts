@@ -1,0 +1,144 @@
+/**
+ * The settings of a stack: one schema, parsed once, refused before any resource with the setting's name, what was given
+ * and what is allowed. `Pulumi.yaml` describes the same settings to people.
+ */
+import { z } from "zod";
+import { DrError } from "../../errors.ts";
+import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
+import { folderSelectionSchema } from "./folder-selection.ts";
+
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
+const port = z.number().int().min(1024).max(65_528);
+const folder = z.string().startsWith("/", "an absolute path");
+
+const commonSchema = z.strictObject({
+  /** Name of this region: the stack's. */
+  region: name,
+  /** Name of the other region, and of its stack. */
+  peer: name,
+  /** The role before any failover; afterwards the epoch records decide. */
+  initialRole: z.enum(["active", "standby"]),
+  objectives: z
+    .strictObject({
+      rtoMinutes: z
+        .number()
+        .positive()
+        .max(7 * 24 * 60),
+      rpoMinutes: z
+        .number()
+        .positive()
+        .max(7 * 24 * 60),
+    })
+    .default({ rtoMinutes: 30, rpoMinutes: 15 }),
+  /** Folders that recovery points hold beside Qdrant's data: as seen by what captures. */
+  configuration: z.array(folderSelectionSchema).default([]),
+  userData: z.array(folderSelectionSchema).default([]),
+  /** Objects of a cluster and states of stacks that recovery points hold. */
+  infrastructure: infrastructureSchema.default({ stacks: [] }),
+});
+
+const processesSchema = commonSchema.extend({
+  platform: z.literal("processes"),
+  store: z.literal("s3"),
+  processes: z.strictObject({
+    /** The estate the processes belong to. */
+    estate: name,
+    /** The region's disk. */
+    folder,
+    /** Where epoch records and wrapped keys are; must exist before the first `up`. */
+    control: folder,
+    ports: z.strictObject({
+      qdrant: port,
+      qdrantGrpc: port,
+      /** The first of eight that the store uses. */
+      store: port,
+    }),
+    endpoint: z.strictObject({
+      port,
+      /** The stack that runs the endpoint's process: never the one that is expected to fail. */
+      runsHere: z.boolean(),
+      upstreams: z.record(name, z.url()),
+    }),
+    recipients: z
+      .array(z.string().startsWith("age1"))
+      .min(2, "the operational and the offline recovery recipient")
+      .refine((recipients) => new Set(recipients).size === recipients.length, "two different recipients"),
+  }),
+});
+
+const kubernetesSchema = commonSchema.extend({
+  platform: z.literal("kubernetes"),
+  store: z.enum(["aws", "s3"]),
+  kubernetes: z.strictObject({
+    namespace: name,
+    /** kubeconfig context; the current one when left out. */
+    context: z.string().optional(),
+  }),
+});
+
+const stackSettingsSchema = z
+  .discriminatedUnion("platform", [processesSchema, kubernetesSchema])
+  .refine(({ peer, region }) => peer !== region, { path: ["peer"], message: "another region than this one" })
+  .superRefine(({ configuration, userData }, { addIssue }) => {
+    const names = new Set<string>();
+    for (const [setting, folders] of Object.entries({ configuration, userData })) {
+      for (const [index, { name }] of folders.entries()) {
+        if (names.has(name)) {
+          addIssue({ code: "custom", path: [setting, index, "name"], message: "a name that no other folder has" });
+        }
+        names.add(name);
+      }
+    }
+  });
+
+export type StackSettings = z.infer<typeof stackSettingsSchema>;
+export type ProcessesSettings = z.infer<typeof processesSchema>;
+
+/** Secrets of a region of processes: one secret setting of the stack. */
+const processesSecretsSchema = z.strictObject({
+  /** Every region's Qdrant has a key of its own. */
+  qdrantApiKeys: z.record(name, z.string().min(16)),
+  store: z.strictObject({ accessKeyId: z.string().min(8), secretAccessKey: z.string().min(16) }),
+  clientKey: z.string().min(16),
+  controlToken: z.string().min(16),
+  identity: z.string().startsWith("AGE-SECRET-KEY-"),
+});
+export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
+
+/** @throws SETTING_INVALID naming every setting that is wrong. */
+export function parseStackSettings(stack: string, given: Readonly<Record<string, unknown>>): StackSettings {
+  const settings = { ...given, region: stack };
+  const result = stackSettingsSchema.safeParse(settings);
+  const isNamedTwice = "region" in given;
+  if (result.success && !isNamedTwice) return result.data;
+  const problems = (result.error?.issues ?? []).map((issue) => {
+    const path = issue.path.join(".");
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => `${path === "" ? key : `${path}.${key}`}: there is no such setting`).join("; ");
+    }
+    const allowed = issue.code === "invalid_key" ? issue.issues[0]?.message : issue.message;
+    return `${path}: ${shown(valueAt(settings, issue.path))} is not allowed (${allowed})`;
+  });
+  if (isNamedTwice) problems.push("region: there is no such setting");
+  throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
+    hint: `correct it in Pulumi.${stack}.yaml; Pulumi.yaml describes every setting`,
+  });
+}
+
+/** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
+export function parseProcessesSecrets(stack: string, given: unknown): ProcessesSecrets {
+  const result = processesSecretsSchema.safeParse(given);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ message, path }) => `${["secrets", ...path].join(".")}: ${message}`);
+  throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
+    hint: `correct it with \`pulumi config set --secret secrets --stack ${stack}\`, the JSON on its standard input`,
+  });
+}
+
+function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], given);
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? "nothing" : JSON.stringify(value);
+}

@@ -1,0 +1,45 @@
+/** Which Qdrant versions this tool works with, and where a recovery point may be restored. */
+import { DrError } from "../../errors.ts";
+
+const oldestSupported = { major: 1, minor: 16 };
+const newestSupported = { major: 1, minor: 19 };
+
+function parseVersion(version: string): { major: number; minor: number } {
+  const match = /^v?(\d+)\.(\d+)\./.exec(version);
+  if (match === null) throw new DrError("VERSION_UNSUPPORTED", `${JSON.stringify(version)} is not a Qdrant version`);
+  return { major: Number(match[1]), minor: Number(match[2]) };
+}
+
+/** Of the versions of a cluster's peers. */
+export function newestVersion(versions: readonly string[]): string {
+  const ordinal = (version: string) => {
+    const { major, minor } = parseVersion(version);
+    return [major, minor, Number(/^v?\d+\.\d+\.(\d+)/.exec(version)?.[1] ?? 0)] as const;
+  };
+  const newer = (a: string, b: string) => {
+    const [left, right] = [ordinal(a), ordinal(b)];
+    return left[0] - right[0] || left[1] - right[1] || left[2] - right[2];
+  };
+  const newest = [...versions].sort(newer).at(-1);
+  if (newest === undefined) throw new Error("a cluster has at least one peer");
+  return newest;
+}
+
+export function checkSupported(version: string): void {
+  const { major, minor } = parseVersion(version);
+  if (major === 1 && minor >= oldestSupported.minor && minor <= newestSupported.minor) return;
+  throw new DrError("VERSION_UNSUPPORTED", `Qdrant ${version} is not supported: 1.16 to 1.19 are`, {
+    hint: "use a release of qdrant-dr that knows this version of Qdrant",
+  });
+}
+
+/** Qdrant restores a snapshot in the same or the next minor version (documentation "Snapshots", 2026-08). */
+export function checkRestorable(from: string, to: string): void {
+  const source = parseVersion(from);
+  const target = parseVersion(to);
+  const step = target.minor - source.minor;
+  if (source.major === target.major && (step === 0 || step === 1)) return;
+  throw new DrError("VERSION_UNSUPPORTED", `a recovery point of Qdrant ${from} cannot be restored on ${to}`, {
+    hint: `restore it on Qdrant ${source.major}.${source.minor} or ${source.major}.${source.minor + 1}`,
+  });
+}

@@ -1,0 +1,36 @@
+/** Whether what Qdrant answers about points is the same in two places. */
+import type { DataKey } from "../points/key.ts";
+import { nameOf } from "../points/sealing.ts";
+
+export interface Answer {
+  readonly id: number | string;
+  readonly score: number;
+}
+
+/** Scores of an exact search may differ in the last digits from one layout of segments to another. */
+const scoreTolerance = 1e-4;
+
+/** A keyed digest of a point's payload and vectors, whatever the order of their keys. */
+export function digestPoint(key: DataKey, point: { readonly payload: unknown; readonly vector: unknown }): string {
+  return nameOf(key, Buffer.from(canonicalJson({ payload: point.payload, vector: point.vector })));
+}
+
+/** Equal answers, but for the order of equals and for which of several equals made the cut. */
+export function isSameAnswer(before: readonly Answer[], now: readonly Answer[]): boolean {
+  if (before.length !== now.length) return false;
+  const isNear = (a: number, b: number) => Math.abs(a - b) <= scoreTolerance;
+  if (!before.every((answer, rank) => isNear(answer.score, now[rank]?.score ?? Number.NaN))) return false;
+  const cut = before.at(-1)?.score ?? 0;
+  const idsNow = new Set(now.map(({ id }) => id));
+  return before.every(({ id, score }) => idsNow.has(id) || isNear(score, cut));
+}
+
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`);
+  return `{${members.join(",")}}`;
+}

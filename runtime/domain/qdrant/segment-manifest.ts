@@ -1,0 +1,70 @@
+/**
+ * Qdrant's own manifest of a shard: which files each segment has, in which version (lib/shard/src/snapshots/
+ * snapshot_manifest.rs, v1.16.3). The versions are counters of one server: they compare captures of one lineage and
+ * say nothing across lineages.
+ */
+import { z } from "zod";
+import { DrError } from "../../errors.ts";
+
+const segmentSchema = z.object({
+  segment_id: z.string(),
+  segment_version: z.number().int().nonnegative(),
+  file_versions: z.record(z.string(), z.number().int().nonnegative().nullable()),
+});
+
+export const segmentManifestSchema = z.record(z.string(), segmentSchema);
+export type SegmentManifest = z.infer<typeof segmentManifestSchema>;
+export type Segment = z.infer<typeof segmentSchema>;
+
+export function parseSegment(json: string): Segment {
+  try {
+    return segmentSchema.parse(JSON.parse(json));
+  } catch (cause) {
+    throw new DrError("CAPTURE_INCOMPLETE", "a segment's manifest in the archive cannot be read", {
+      hint: "capture again; if it stays, this Qdrant version writes a manifest this version does not know",
+      cause,
+    });
+  }
+}
+
+/** Files of a segment by their path in the shard's archive. Entries named `::…` are markers of 1.16, not files. */
+export function filesOfSegment(segment: Segment): string[] {
+  return Object.keys(segment.file_versions)
+    .filter((file) => !file.startsWith("::"))
+    .map((file) => `segments/${segment.segment_id}/files/${file}`);
+}
+
+/** Qdrant writes a deleted point's length of text into it in place and leaves its version as it is (tried on 1.16.3). */
+const changesWithoutVersion = /\/point_to_tokens_count\.dat$/;
+
+/** Files of a segment that every archive brings and no manifest names; without them its points are gone or unreadable. */
+export function unnamedFilesOf(segment: Segment): string[] {
+  return ["segment.json", "version.info"].map((file) => `segments/${segment.segment_id}/files/${file}`);
+}
+
+/**
+ * The version of a file by its path in the shard's archive; undefined when its segment gives none that tells its bytes.
+ * A file without one of its own is as old as its segment: those that Qdrant changes in place, points among them.
+ */
+export function versionOf(segments: SegmentManifest, path: string): number | undefined {
+  if (changesWithoutVersion.test(path)) return undefined;
+  const match = /^segments\/([^/]+)\/files\/(.+)$/.exec(path);
+  const segment = segments[match?.[1] ?? ""];
+  const version = segment?.file_versions[match?.[2] ?? ""];
+  return version === null ? segment?.segment_version : version;
+}
+
+/** Segments whose versions went down since `base`: proof that the server's history is another one. */
+export function segmentsThatWentBack(base: SegmentManifest, now: SegmentManifest): string[] {
+  return Object.entries(now)
+    .filter(([id, segment]) => {
+      const before = base[id];
+      if (before === undefined) return false;
+      if (segment.segment_version < before.segment_version) return true;
+      return Object.entries(segment.file_versions).some(([file, version]) => {
+        const versionBefore = before.file_versions[file];
+        return typeof version === "number" && typeof versionBefore === "number" && version < versionBefore;
+      });
+    })
+    .map(([id]) => id);
+}

@@ -1,0 +1,116 @@
+/**
+ * Reads a shard from a collection snapshot that exists only as long as it is needed. What a killed run left is removed by
+ * a later one when its name is recorded; a snapshot that may be left over and may be somebody's is told, and stays.
+ */
+
+import { newId } from "../../domain/identifier.ts";
+import { shardInSnapshot } from "../../domain/qdrant/collection-snapshot.ts";
+import type { TarEntry } from "../../domain/qdrant/sparse-tar.ts";
+import type { Clock, ObjectStore, ShardPlacement, VectorDatabase } from "../../ports.ts";
+import { leftSnapshots, recordSnapshot, type SnapshotRecord } from "../../repository/snapshot-records.ts";
+
+/** A run that made a snapshot has begun to read it long before, and reads on when the name is gone. */
+const readBeginsWithinMs = 10 * 60_000;
+/** Qdrant goes on making a snapshot after whoever asked for it is gone. */
+const madeWithinMs = 24 * 60 * 60_000;
+/** Qdrant puts the second in which it began into the name; its clock and ours may differ by this much. */
+const clocksDifferMs = 5 * 60_000;
+
+export interface BorrowRequest {
+  readonly database: VectorDatabase;
+  readonly control: ObjectStore;
+  readonly collection: string;
+  readonly shard: ShardPlacement;
+  readonly clock: Clock;
+}
+
+/** A snapshot that is there now, and its entries in the layout of the shard's archive. */
+export interface BorrowedSnapshot {
+  read(): AsyncGenerator<TarEntry>;
+  /** To be called whatever became of it. Keeps errors to itself: what could not be deleted is recorded for a later run. */
+  giveBack(): Promise<void>;
+}
+
+export async function borrowSnapshot(request: BorrowRequest): Promise<BorrowedSnapshot> {
+  const { clock, collection, control, database, shard } = request;
+  const before = await database.snapshots(collection, shard);
+  const at = clock.now();
+  const record = { id: newId(at), collection, shard: shard.id, peer: shard.peer, at: at.toISOString(), before };
+  await recordSnapshot(control, record, "making");
+  // After an error there may be one all the same, or will be: the record stays open.
+  const snapshot = await database.createSnapshot(collection, shard);
+  const made = { ...record, at: clock.now().toISOString(), name: snapshot.name };
+  await recordSnapshot(control, made, "made");
+  return {
+    async *read() {
+      const archive = await database.readSnapshot(collection, shard, snapshot);
+      try {
+        yield* shardInSnapshot(archive, shard.id);
+      } finally {
+        archive.destroy();
+      }
+    },
+    async giveBack() {
+      try {
+        await remove(request, made, shard);
+      } catch {
+        // The record of its name stands; the next run removes it.
+      }
+    },
+  };
+}
+
+async function remove(
+  { control, database }: Pick<BorrowRequest, "control" | "database">,
+  record: SnapshotRecord,
+  shard: ShardPlacement,
+) {
+  // Snapshots that were begun in one second share a name: what was there before stays.
+  if (record.name !== undefined && !record.before.includes(record.name)) {
+    await database.deleteSnapshot(record.collection, shard, record.name);
+  }
+  await recordSnapshot(control, record, "gone");
+}
+
+export interface LeftSnapshots {
+  readonly removed: readonly string[];
+  /** May be left over from a run that was killed before it knew the name, and may be somebody's. */
+  readonly unsure: readonly string[];
+}
+
+/** Removes what earlier runs left, as far as its collection and its peer are there. */
+export async function removeLeftSnapshots({
+  clock,
+  control,
+  database,
+}: Pick<BorrowRequest, "clock" | "control" | "database">): Promise<LeftSnapshots> {
+  const removed: string[] = [];
+  const unsure: string[] = [];
+  const left = await leftSnapshots(control);
+  const collections = left.length === 0 ? [] : await database.collections();
+  for (const record of left) {
+    const age = clock.now().getTime() - Date.parse(record.at);
+    if (age < readBeginsWithinMs || !collections.includes(record.collection)) continue;
+    const shard = (await database.shards(record.collection)).find(({ peer }) => peer === record.peer);
+    if (shard === undefined) continue;
+    const present = await database.snapshots(record.collection, shard);
+    if (record.name !== undefined) {
+      await remove({ control, database }, record, shard);
+      if (present.includes(record.name)) removed.push(record.name);
+      continue;
+    }
+    const candidates = present.filter((name) => !record.before.includes(name) && isOfTime(name, record.at));
+    unsure.push(...candidates);
+    if (candidates.length === 0 && age > madeWithinMs) await recordSnapshot(control, record, "gone");
+  }
+  return { removed, unsure };
+}
+
+/** Whether a name like `notes-123-2026-01-31-23-59-59.snapshot` says that it was begun about then. */
+function isOfTime(name: string, at: string): boolean {
+  const time = /-(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)\.snapshot$/.exec(name);
+  if (time === null) return false;
+  const [, day, hours, minutes, seconds] = time;
+  const begun = Date.parse(`${day}T${hours}:${minutes}:${seconds}Z`);
+  return Math.abs(begun - Date.parse(at)) <= clocksDifferMs;
+}

@@ -1,0 +1,249 @@
+/** What one worker of a capture reads and stores: its share of the shards and folders of a plan. */
+import { atOnce } from "../../domain/at-once.ts";
+import { type CapturePart, type CapturePlan, shareOf } from "../../domain/points/capture-plan.ts";
+import type { Inventory } from "../../domain/points/catalog.ts";
+import type { DataKey } from "../../domain/points/key.ts";
+import type { CapturedFolder, CapturedShard, RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { lineageOf, shardTreeSchema } from "../../domain/points/shard-tree.ts";
+import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock, ShardPlacement } from "../../ports.ts";
+import type { UnclaimedPieces } from "../../repository/content-writer.ts";
+import type { CaptureBase } from "../../repository/read-catalog.ts";
+import { readWholeTree } from "../../repository/read-whole-tree.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { captureShard } from "./capture-shard.ts";
+import { type CaptureRequest, type Placements, placementsOf } from "./plan-capture.ts";
+import { wasDropped } from "./was-dropped.ts";
+
+/** How long an optimization is waited for, and how often a capture is tried before it is kept as not exact. */
+const patience = { quietMs: 60_000, attempts: 3 };
+
+/** Each holds the packs that it fills and stores. */
+const shardsAtOnce = 2;
+
+/** Something beside Qdrant that can be captured: one folder, or documents that stand for one. */
+export interface FolderCapture {
+  readonly kind: CapturedFolder["kind"];
+  readonly name: string;
+  capture(context: FolderContext): Promise<{
+    readonly folder: CapturedFolder;
+    readonly readBytes: number;
+    readonly storedBytes: number;
+  }>;
+}
+
+export interface FolderContext {
+  readonly repository: OpenRepository;
+  readonly epoch: { readonly active: string; readonly epoch: number };
+  /** The folder as it was captured last. */
+  readonly before: CapturedFolder | undefined;
+  /** What is in the repository. */
+  readonly inventory: Inventory;
+  /** Read everything, whatever looks unchanged. */
+  readonly isFull: boolean;
+  readonly allowEmpty: boolean;
+  readonly unclaimed: UnclaimedPieces | undefined;
+  readonly clock: Clock;
+  /** To be awaited before anything is stored. */
+  beginStoring(): Promise<void>;
+}
+
+export interface PartContext {
+  readonly plan: CapturePlan;
+  readonly base: CaptureBase;
+  /** The point that the plan builds on. */
+  readonly basePoint: RecoveryPoint | undefined;
+  readonly placements: Placements;
+  readonly unclaimed: UnclaimedPieces | undefined;
+  beginStoring(): Promise<void>;
+}
+
+export async function capturePart(request: CaptureRequest, context: PartContext): Promise<CapturePart> {
+  const { plan } = context;
+  const worker = request.worker?.index ?? 0;
+  const shards = plan.collections.flatMap((collection) => collection.shards.map(({ id }) => ({ collection, id })));
+  const share = shareOf(shards, worker, plan.workers);
+  const histories = new Histories(request);
+  const told = new Telling(request, share.length);
+  const part: CapturePart = { format: 1, worker, shards: [], folders: [], readBytes: 0, storedBytes: 0 };
+  const counted = (stored: { readonly readBytes: number; readonly storedBytes: number }) => {
+    part.readBytes += stored.readBytes;
+    part.storedBytes += stored.storedBytes;
+  };
+  await atOnce(shardsAtOnce, share, async ({ collection: { key, name }, id }) => {
+    const base = context.basePoint?.collections.find((collection) => collection.name === name);
+    const baseShard = base?.shards.find((shard) => shard.id === id);
+    try {
+      const shard = chooseReplicas(await placementsOf(request, name, context.placements), base?.shards).find(
+        (replica) => replica.id === id,
+      );
+      if (shard === undefined) {
+        throw new DrError("CAPTURE_INCOMPLETE", `${name}: shard ${id} is gone; nothing was committed`, {
+          hint: "capture again",
+        });
+      }
+      const captured = await captureOneShard(request, context, {
+        collection: name,
+        key: await request.repository.keys.key(key),
+        shard,
+        baseShard,
+        history: await histories.of(shard),
+        onRead: (bytes) => told.read(`${name} shard ${id}`, bytes),
+      });
+      counted(captured);
+      part.shards.push(captured.shard);
+    } catch (error) {
+      // Dropped while it was captured: the commit leaves it out. A list that comes back short does not drop anything.
+      if (!(await wasDropped(request.database, name, error))) throw error;
+    }
+    told.done(`${name} shard ${id}`);
+  });
+  await histories.refuseChanged();
+  const folders = (request.folders ?? []).filter(({ kind, name }) =>
+    plan.folders.some((planned) => planned.kind === kind && planned.name === name),
+  );
+  for (const source of shareOf(folders, worker, plan.workers)) {
+    request.progress({ step: "capture", detail: `${source.kind} ${source.name}` });
+    const captured = await source.capture(folderContext(request, context, source));
+    counted(captured);
+    part.folders.push(captured.folder);
+  }
+  part.shards.sort((a, b) => (a.collection === b.collection ? a.id - b.id : a.collection < b.collection ? -1 : 1));
+  return part;
+}
+
+async function captureOneShard(
+  request: CaptureRequest,
+  { base, beginStoring, plan, unclaimed }: PartContext,
+  work: {
+    readonly collection: string;
+    readonly key: DataKey;
+    readonly shard: ShardPlacement;
+    readonly baseShard: CapturedShard | undefined;
+    readonly history: string;
+    onRead(bytes: number): void;
+  },
+) {
+  const { clock, database, repository } = request;
+  const { baseShard, collection, history, key, onRead, shard } = work;
+  const baseTree = baseShard && (await readWholeTree(repository, baseShard.tree.id, shardTreeSchema, base.inventory));
+  const capture = await captureShard({
+    database,
+    repository,
+    key,
+    collection,
+    shard,
+    lineage: lineageOf({ region: plan.region, epoch: plan.epoch, peer: shard.peer, history, restore: plan.restore }),
+    ...(baseShard === undefined || baseTree === undefined
+      ? {}
+      : { base: { isExact: baseShard.isExact, tree: { ...baseTree, ...baseShard.tree } } }),
+    ...(unclaimed === undefined ? {} : { unclaimed }),
+    isFull: plan.type === "full",
+    clock,
+    patience,
+    beginStoring,
+    onRead,
+  });
+  const { finishedAt, isExact, startedAt, tree } = capture;
+  return {
+    readBytes: capture.readBytes,
+    storedBytes: capture.storedBytes,
+    shard: {
+      collection,
+      id: shard.id,
+      ...(shard.key === undefined ? {} : { key: shard.key }),
+      peer: shard.peer,
+      tree,
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt.toISOString(),
+      method: capture.method,
+      isExact,
+      isUnchanged: capture.isUnchanged,
+      contradictions: [...capture.contradictions],
+    },
+  };
+}
+
+function folderContext(request: CaptureRequest, context: PartContext, source: FolderCapture): FolderContext {
+  const { base, beginStoring, plan, unclaimed } = context;
+  const before = base.points
+    .get(source.kind)
+    ?.folders.find(({ kind, name }) => kind === source.kind && name === source.name);
+  return {
+    repository: request.repository,
+    epoch: { active: plan.region, epoch: plan.epoch },
+    before,
+    inventory: base.inventory,
+    isFull: plan.type === "full",
+    allowEmpty: request.allowEmpty ?? false,
+    unclaimed,
+    clock: request.clock,
+    beginStoring,
+  };
+}
+
+/** What each peer says of its past, asked once before its first shard is read and once after the last. */
+class Histories {
+  readonly #request: CaptureRequest;
+  readonly #asked = new Map<number, { readonly shard: ShardPlacement; readonly history: Promise<string> }>();
+
+  constructor(request: CaptureRequest) {
+    this.#request = request;
+  }
+
+  of(shard: ShardPlacement): Promise<string> {
+    const known = this.#asked.get(shard.peer);
+    if (known !== undefined) return known.history;
+    const history = this.#request.database.history(shard);
+    this.#asked.set(shard.peer, { shard, history });
+    return history;
+  }
+
+  async refuseChanged(): Promise<void> {
+    for (const [peer, { history, shard }] of this.#asked) {
+      if ((await this.#request.database.history(shard)) === (await history)) continue;
+      throw new DrError("LINEAGE_BROKEN", `peer ${peer} was restarted or restored into during the capture`, {
+        hint: "nothing was committed; capture again",
+      });
+    }
+  }
+}
+
+/** Says how far the work is, twice a second at most. */
+class Telling {
+  readonly #request: CaptureRequest;
+  readonly #total: number;
+  readonly #begun: number;
+  #bytes = 0;
+  #done = 0;
+  #toldAt = 0;
+
+  constructor(request: CaptureRequest, total: number) {
+    this.#request = request;
+    this.#total = total;
+    this.#begun = request.clock.now().getTime();
+  }
+
+  read(detail: string, bytes: number): void {
+    this.#bytes += bytes;
+    this.#tell(detail, false);
+  }
+
+  done(detail: string): void {
+    this.#done += 1;
+    this.#tell(detail, this.#done === this.#total);
+  }
+
+  #tell(detail: string, isLast: boolean): void {
+    const now = this.#request.clock.now().getTime();
+    if (!isLast && now - this.#toldAt < 500) return;
+    this.#toldAt = now;
+    const seconds = (now - this.#begun) / 1000;
+    this.#request.progress({
+      step: "capture",
+      detail,
+      amount: { bytes: this.#bytes, done: this.#done, total: this.#total, unit: "shards", seconds },
+    });
+  }
+}

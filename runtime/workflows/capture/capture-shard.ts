@@ -1,0 +1,295 @@
+/**
+ * Captures one shard into the repository: reads what changed since its last capture, stores what is not stored yet, and
+ * names a tree from which the whole shard can be put together without Qdrant's help.
+ */
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DataKey } from "../../domain/points/key.ts";
+import type { CapturedShard } from "../../domain/points/recovery-point.ts";
+import type { ShardTree } from "../../domain/points/shard-tree.ts";
+import {
+  filesOfSegment,
+  parseSegment,
+  type SegmentManifest,
+  segmentsThatWentBack,
+  unnamedFilesOf,
+  versionOf,
+} from "../../domain/qdrant/segment-manifest.ts";
+import { readSparseTar, type TarEntry } from "../../domain/qdrant/sparse-tar.ts";
+import { countsEveryOperation, isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../../ports.ts";
+import { ContentWriter, type UnclaimedPieces } from "../../repository/content-writer.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { type BorrowedSnapshot, borrowSnapshot } from "./borrow-snapshot.ts";
+
+const segmentManifestFile = /^segments\/[^/]+\/files\/segment_manifest\.json$/;
+const isOfSegment = (path: string) => path.startsWith("segments/");
+/** Files beside the segments that a restore needs. */
+const shardFiles = new Set(["replica_state.json", "shard_config.json", "newest_clocks.json"]);
+
+export interface ShardCapture {
+  readonly tree: { readonly id: string; readonly size: number };
+  readonly startedAt: Date;
+  readonly finishedAt: Date;
+  readonly method: CapturedShard["method"];
+  readonly isExact: boolean;
+  /** The server said that nothing changed since the base. */
+  readonly isUnchanged: boolean;
+  /** Files that a full capture found with the base's version and other bytes: what was built on versions is wrong. */
+  readonly contradictions: readonly string[];
+  /** Bytes of expanded files that Qdrant sent, and bytes that were stored for them. */
+  readonly readBytes: number;
+  readonly storedBytes: number;
+}
+
+export interface ShardCaptureRequest {
+  readonly database: VectorDatabase;
+  readonly repository: OpenRepository;
+  readonly key: DataKey;
+  readonly collection: string;
+  readonly shard: ShardPlacement;
+  readonly lineage: string;
+  /** The last capture of this shard, if there is one, and all of its tree is there. */
+  readonly base?: {
+    readonly isExact: boolean;
+    readonly tree: ShardTree & { readonly id: string; readonly size: number };
+  };
+  /** What a capture that was cut off has stored already. */
+  readonly unclaimed?: UnclaimedPieces;
+  /** Read everything, whatever the base says. */
+  readonly isFull: boolean;
+  readonly clock: Clock;
+  /** To be awaited before anything is stored. */
+  beginStoring?(): Promise<void>;
+  /** Told how many bytes came since the last call. */
+  onRead?(bytes: number): void;
+  /** How long to wait for an optimization to end, in milliseconds, and how often to try for an exact capture. */
+  readonly patience: { readonly quietMs: number; readonly attempts: number };
+}
+
+/**
+ * Captures until it is known to be exact, or patience ends; the last capture then says that it is not. What cannot be had
+ * exactly because an optimization does not end, or one begins each time, is taken from a collection snapshot.
+ */
+export async function captureShard(request: ShardCaptureRequest): Promise<ShardCapture> {
+  let next = request;
+  let hasOneBegun = false;
+  for (let attempt = 1; ; attempt += 1) {
+    const before = await waitForQuiet(next, attempt === 1 ? recentMs : undefined);
+    const isLast = attempt >= request.patience.attempts;
+    const isOutlasted = before !== undefined && (before.running > 0 || (hasOneBegun && isLast));
+    const taken = isOutlasted ? await captureFromSnapshot(next, isLast) : "refused";
+    if (taken === "ended") continue;
+    const capture = taken === "refused" ? await captureOnce(next, before) : taken;
+    if (capture.isExact || isLast) return capture;
+    // Unchanged since a capture that was not exact: only what is read anew can be.
+    if (capture.isUnchanged) next = { ...request, isFull: true };
+    else hasOneBegun = true;
+  }
+}
+
+/**
+ * Whether no optimization ran at the moment the capture froze the shard's segments: none ran before the request, and
+ * until its first byte, which is sent after the freeze, none began. What begins later works on other copies.
+ */
+function wasQuiet(before: Optimizations | undefined, atFirstByte: Optimizations | undefined): boolean {
+  if (before === undefined || atFirstByte === undefined || before.running > 0) return false;
+  const begun = new Set(before.begun);
+  return atFirstByte.begun.every((mark) => begun.has(mark));
+}
+
+/** What was quiet so long ago is looked at once: what began since is seen after the first byte. */
+const recentMs = 2_000;
+
+async function waitForQuiet(request: ShardCaptureRequest, ageMs?: number): Promise<Optimizations | undefined> {
+  const { collection, database, shard } = request;
+  const deadline = request.clock.now().getTime() + request.patience.quietMs;
+  for (let age = ageMs; ; age = undefined) {
+    const optimizations = await database.optimizations(collection, shard, age === undefined ? {} : { ageMs: age });
+    if (optimizations === undefined || optimizations.running === 0) return optimizations;
+    if (request.clock.now().getTime() >= deadline) return optimizations;
+    await sleep(100);
+  }
+}
+
+/**
+ * "refused" when the server makes no snapshot: it may lack the space. "ended" when the snapshot is not known to be exact: it
+ * is not read then, unless there is no other chance.
+ */
+async function captureFromSnapshot(
+  request: ShardCaptureRequest,
+  isLast: boolean,
+): Promise<ShardCapture | "refused" | "ended"> {
+  const { clock, collection, database, repository, shard } = request;
+  await request.beginStoring?.();
+  const startedAt = clock.now();
+  const before = await database.optimizations(collection, shard);
+  let snapshot: BorrowedSnapshot;
+  try {
+    snapshot = await borrowSnapshot({ clock, collection, control: repository.stores.control, database, shard });
+  } catch (error) {
+    if (!hasCode(error, "QDRANT_REFUSED")) throw error;
+    return "refused";
+  }
+  const recording = new Recording(request);
+  try {
+    const isExact = noneEnded(before, await database.optimizations(collection, shard));
+    if (!isExact && !isLast) return "ended";
+    for await (const entry of snapshot.read()) await recording.take(entry);
+    // No segment manifest comes with it: the next capture has none to begin from, and reads everything.
+    const stored = await recording.finish(false);
+    const rest = { isUnchanged: false, contradictions: [] };
+    return { ...stored, startedAt, finishedAt: clock.now(), method: "collection-snapshot", isExact, ...rest };
+  } finally {
+    recording.close();
+    await snapshot.giveBack();
+  }
+}
+
+/**
+ * Whether what ran before still runs. The deletes that running optimizations hold back are in the snapshot's copy of the
+ * log, which is made after the copies of the segments: one that ends between the two may take its deletes out of both.
+ */
+function noneEnded(before: Optimizations | undefined, after: Optimizations | undefined): boolean {
+  return before !== undefined && after !== undefined && before.underWay.every((mark) => after.underWay.includes(mark));
+}
+
+async function captureOnce(request: ShardCaptureRequest, before: Optimizations | undefined): Promise<ShardCapture> {
+  const { base, clock, collection, database, lineage, shard } = request;
+  const comparable = base !== undefined && base.tree.lineage === lineage ? base : undefined;
+  const startedAt = clock.now();
+  const manifest = request.isFull || comparable === undefined ? {} : whatQdrantTakes(comparable.tree.segments);
+  const stream = await database.captureShard(collection, shard, manifest);
+  if (stream === undefined) {
+    if (comparable === undefined) {
+      throw new DrError(
+        "CAPTURE_INCOMPLETE",
+        `${collection} shard ${shard.id}: Qdrant sent nothing for a first capture`,
+      );
+    }
+    const { id, size } = comparable.tree;
+    return {
+      tree: { id, size },
+      startedAt,
+      finishedAt: clock.now(),
+      method: "partial-snapshot",
+      // The same state as then: what was exact is, and what was not is not.
+      isExact: comparable.isExact,
+      isUnchanged: true,
+      contradictions: [],
+      readBytes: 0,
+      storedBytes: 0,
+    };
+  }
+  await request.beginStoring?.();
+  const recording = new Recording(request);
+  try {
+    await once(stream, "readable");
+    // Not awaited before the stream is read: while a collection waits to be dropped until its capture ends, Qdrant answers
+    // nothing at all (1.16.3).
+    const atFirstByte = database.optimizations(collection, shard);
+    atFirstByte.catch(() => undefined);
+    for await (const entry of readSparseTar(stream)) await recording.take(entry);
+    const isExact = wasQuiet(before, await atFirstByte);
+    const wentBack = segmentsThatWentBack(comparable?.tree.segments ?? {}, recording.segments);
+    if (wentBack.length === 0 || request.isFull) {
+      const carries = !request.isFull && comparable !== undefined;
+      const stored = await recording.finish(carries);
+      const contradictions = carries ? [] : recording.contradictions(comparable?.tree.segments ?? {});
+      const rest = { isUnchanged: false, contradictions };
+      return { ...stored, startedAt, finishedAt: clock.now(), method: "partial-snapshot", isExact, ...rest };
+    }
+  } finally {
+    stream.destroy();
+    recording.close();
+  }
+  // The server's history is another one: what it left out would be taken from a past that is not its own.
+  return captureOnce({ ...request, isFull: true }, await waitForQuiet(request));
+}
+
+/** Qdrant refuses a manifest of 2 MiB (fixed, 1.16.3); without one it sends everything, which is right as well. */
+function whatQdrantTakes(segments: SegmentManifest): SegmentManifest {
+  return Buffer.byteLength(JSON.stringify(segments)) < 2_000_000 ? segments : {};
+}
+
+/** One pass over an archive, file by file into the repository. */
+class Recording {
+  readonly segments: SegmentManifest = {};
+  readonly #request: ShardCaptureRequest;
+  readonly #content: ContentWriter;
+  readonly #came = new Set<string>();
+  #changed: ReadonlySet<string> = new Set();
+
+  constructor(request: ShardCaptureRequest) {
+    const { base, key, repository, unclaimed } = request;
+    this.#request = request;
+    this.#content = new ContentWriter(repository, key, base?.tree, unclaimed);
+  }
+
+  async take(entry: TarEntry): Promise<void> {
+    if (entry.type === "directory") return;
+    if (segmentManifestFile.test(entry.path)) {
+      const parts: Uint8Array[] = [];
+      for await (const { bytes } of entry.content) parts.push(bytes);
+      const segment = parseSegment(Buffer.concat(parts).toString("utf8"));
+      this.segments[segment.segment_id] = segment;
+    } else if (isOfSegment(entry.path) || isOfLog(entry.path) || shardFiles.has(entry.path)) {
+      await this.#content.addFile(entry.path, entry.size, this.#told(entry.content));
+      this.#came.add(entry.path);
+    }
+  }
+
+  async *#told(contents: TarEntry["content"]): TarEntry["content"] {
+    for await (const extent of contents) {
+      this.#request.onRead?.(extent.bytes.length);
+      yield extent;
+    }
+  }
+
+  /** Writes the tree; what the archive left out is carried over from the base, and must be there. */
+  async finish(carries: boolean): Promise<Pick<ShardCapture, "tree" | "readBytes" | "storedBytes">> {
+    const { collection, key, lineage, repository, shard } = this.#request;
+    if (!this.#came.has("replica_state.json")) throw this.#incomplete("replica_state.json");
+    for (const path of Object.values(this.segments).flatMap(unnamedFilesOf)) {
+      if (!this.#came.has(path)) throw this.#incomplete(path);
+    }
+    for (const path of Object.values(this.segments).flatMap(filesOfSegment)) {
+      if (this.#came.has(path)) continue;
+      if (!carries || !this.#content.carry(path)) throw this.#incomplete(path);
+    }
+    if (!countsEveryOperation([...this.#came], this.segments)) throw this.#incomplete("a write-ahead log");
+    const { changed, files, packs, readBytes, storedBytes } = await this.#content.finish();
+    this.#changed = changed;
+    const tree = await repository.createTree(key, {
+      format: 1,
+      collection,
+      shard: shard.id,
+      lineage,
+      segments: this.segments,
+      files: [...files],
+      packs: [...packs],
+    });
+    return { tree, readBytes, storedBytes: storedBytes + tree.size };
+  }
+
+  /** Files whose version is that of the base's segments, and whose bytes are not; known when everything is stored. */
+  contradictions(base: SegmentManifest): string[] {
+    return [...this.#changed].filter((path) => {
+      const version = versionOf(this.segments, path);
+      return version !== undefined && version === versionOf(base, path);
+    });
+  }
+
+  /** To be called in the end, however it ends. */
+  close(): void {
+    this.#content.close();
+  }
+
+  #incomplete(path: string): DrError {
+    const { collection, shard } = this.#request;
+    return new DrError("CAPTURE_INCOMPLETE", `${collection} shard ${shard.id}: ${path} is named and did not come`, {
+      hint: "take a full capture: `qdrant-dr backup --type full`",
+    });
+  }
+}

@@ -1,0 +1,167 @@
+/** Puts the parts of a capture together, asks again what was asked before, and commits with one create-only write. */
+import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
+import type { CapturedCollection, RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import { attest } from "../../repository/attest.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { newestRestore } from "../../repository/restore-records.ts";
+import { confirmFacts } from "../observe-collection.ts";
+import { type CaptureRequest, stillReplicas } from "./plan-capture.ts";
+
+export async function commitCapture(
+  request: CaptureRequest,
+  plan: CapturePlan,
+  parts: readonly CapturePart[],
+  basePoint: RecoveryPoint | undefined,
+): Promise<RecoveryPoint> {
+  const { allowEmpty = false, clock, database, repository, toolVersion } = request;
+  const hasQdrant = plan.kinds.includes("qdrant");
+  const collections = hasQdrant ? await assembleCollections(request, plan, parts, basePoint) : [];
+  const folders = parts.flatMap((part) => part.folders);
+  for (const { kind, name } of plan.folders) {
+    if (folders.some((folder) => folder.kind === kind && folder.name === name)) continue;
+    throw new DrError("CAPTURE_INCOMPLETE", `${kind} ${name} was not captured; nothing was committed`);
+  }
+  const point: RecoveryPoint = {
+    format: 1,
+    id: plan.point,
+    type: plan.type,
+    kinds: plan.kinds,
+    ...(basePoint === undefined ? {} : { base: basePoint.id }),
+    region: plan.region,
+    epoch: plan.epoch,
+    startedAt: plan.at,
+    time: timeOf(plan, collections),
+    finishedAt: clock.now().toISOString(),
+    ...(plan.qdrantVersion === undefined ? {} : { qdrantVersion: plan.qdrantVersion }),
+    toolVersion,
+    collections,
+    aliases: hasQdrant ? await database.aliases() : [],
+    folders,
+  };
+  await refuseAfterRestore(repository, plan.restore);
+  if (hasQdrant) refuseEmptied(point, basePoint, allowEmpty);
+  await quarantineContradicted(request, plan, parts);
+  await repository.createPoint(point);
+  return point;
+}
+
+/** What was not read again stands for the time at which it was read. */
+function timeOf(plan: CapturePlan, collections: readonly CapturedCollection[]): string {
+  const starts = collections.flatMap(({ shards }) => shards).map(({ startedAt }) => startedAt);
+  return [plan.at, ...starts].reduce((oldest, start) => (Date.parse(start) < Date.parse(oldest) ? start : oldest));
+}
+
+async function assembleCollections(
+  request: CaptureRequest,
+  plan: CapturePlan,
+  parts: readonly CapturePart[],
+  basePoint: RecoveryPoint | undefined,
+): Promise<CapturedCollection[]> {
+  const present = await request.database.collections();
+  const shardsOf = (name: string) => parts.flatMap((part) => part.shards).filter((shard) => shard.collection === name);
+  const collections: CapturedCollection[] = [];
+  for (const { shards: planned, ...facts } of plan.collections) {
+    if (!present.includes(facts.name) && (await isGone(request, facts.name))) continue;
+    const captured = shardsOf(facts.name).sort((a, b) => a.id - b.id);
+    if (canonicalJson(captured.map(({ id, key }) => ({ id, key }))) !== canonicalJson(planned)) {
+      throw new DrError("CAPTURE_INCOMPLETE", `${facts.name}: not every shard was captured; nothing was committed`, {
+        hint: "capture again",
+      });
+    }
+    const base = basePoint?.collections.find(({ name }) => name === facts.name);
+    const isUnchanged =
+      captured.length > 0 && captured.length === base?.shards.length && captured.every((shard) => shard.isUnchanged);
+    const observed = isUnchanged ? base : await confirm(request, facts, planned);
+    const shards = captured.map(
+      ({ collection: _collection, contradictions: _contradictions, isUnchanged: _isUnchanged, ...shard }) => shard,
+    );
+    const { canaries, pointsAfter, pointsBefore, samples } = observed;
+    collections.push({ ...facts, shards, pointsBefore, pointsAfter, samples, canaries });
+  }
+  const isPlanned = (name: string) => plan.collections.some((collection) => collection.name === name);
+  const carried = request.collections === undefined ? [] : (basePoint?.collections ?? []);
+  return [...collections, ...carried.filter(({ name }) => !isPlanned(name) && present.includes(name))];
+}
+
+/** A list that comes back short does not drop anything: the collection itself has to be gone. */
+async function isGone({ database }: CaptureRequest, name: string): Promise<boolean> {
+  try {
+    await database.describe(name);
+    return false;
+  } catch (error) {
+    if (hasCode(error, "QDRANT_REFUSED")) return true;
+    throw error;
+  }
+}
+
+async function confirm(
+  request: CaptureRequest,
+  { config, key, name, payloadIndexes, ...facts }: Omit<CapturePlan["collections"][number], "shards">,
+  planned: CapturePlan["collections"][number]["shards"],
+) {
+  const { database, repository } = request;
+  const observed = await confirmFacts(database, name, await repository.keys.key(key), facts);
+  const now = await database.describe(name);
+  const replicas = await stillReplicas(request, name);
+  const shards = new Map(replicas.map((shard) => [shard.id, { id: shard.id, key: shard.key }]));
+  const isSame =
+    canonicalJson({ config: now.config, payloadIndexes: now.payloadIndexes }) ===
+      canonicalJson({ config, payloadIndexes }) &&
+    canonicalJson([...shards.values()].sort((a, b) => a.id - b.id)) === canonicalJson(planned);
+  if (isSame) return observed;
+  // A configuration that changed meanwhile belongs to other data than that which was read.
+  throw new DrError("CAPTURE_INCOMPLETE", `${name} was changed while it was captured; nothing was committed`, {
+    hint: "capture again",
+  });
+}
+
+/**
+ * A full capture that finds a file with its base's version and other bytes proves that versions did not tell the truth:
+ * whatever was assembled by them since the last full capture is not to be trusted.
+ */
+async function quarantineContradicted(
+  request: CaptureRequest,
+  plan: CapturePlan,
+  parts: readonly CapturePart[],
+): Promise<void> {
+  const contradicted = parts.flatMap((part) => part.shards).filter(({ contradictions }) => contradictions.length > 0);
+  const [first] = contradicted;
+  if (first === undefined) return;
+  const { entries } = await request.repository.catalog();
+  const points = entries.flatMap(({ point }) => (point === undefined ? [] : [point]));
+  const isOfQdrant = ({ kinds }: RecoveryPoint) => kinds.includes("qdrant");
+  const lastFull = points.filter((point) => isOfQdrant(point) && point.type === "full").at(-1);
+  const names = [...new Set(contradicted.map(({ collection }) => collection))].join(", ");
+  const detail =
+    `the full capture ${plan.point} found ${first.collection} shard ${first.id}: ${first.contradictions[0]} with the same ` +
+    `version and other bytes; the history of ${names} is not what its versions say`;
+  for (const point of points) {
+    const isSince = lastFull === undefined || Date.parse(point.startedAt) > Date.parse(lastFull.startedAt);
+    if (point.type !== "incremental" || !isOfQdrant(point) || !isSince) continue;
+    await attest(request.repository, "quarantined", point, { at: request.clock.now(), region: plan.region, detail });
+    request.progress({ step: "quarantine", detail: point.id });
+  }
+}
+
+/** A Qdrant that lost its disk answers like an empty one. */
+function refuseEmptied(point: RecoveryPoint, base: RecoveryPoint | undefined, allowEmpty: boolean): void {
+  const count = ({ collections }: RecoveryPoint) => collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0);
+  if (allowEmpty || base === undefined || count(base) === 0 || count(point) > 0) return;
+  throw new DrError(
+    "LINEAGE_BROKEN",
+    `Qdrant holds no points, and the last recovery point holds ${count(base)}; nothing was committed`,
+    {
+      hint: "see whether it lost its disk; if it was emptied on purpose, repeat with --allow-empty",
+    },
+  );
+}
+
+/** A restore into this region while it was captured mixes two histories in one point. */
+async function refuseAfterRestore(repository: OpenRepository, restore: string | undefined): Promise<void> {
+  if ((await newestRestore(repository.stores.control)) === restore) return;
+  throw new DrError("LINEAGE_BROKEN", "something was restored into this region during the capture", {
+    hint: "capture again when the restore is done",
+  });
+}

@@ -1,0 +1,222 @@
+/** What a capture will read: asked of the region before anything is read, and fixed for all of its workers. */
+import { createHmac } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { atOnce } from "../../domain/at-once.ts";
+import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
+import { newId } from "../../domain/identifier.ts";
+import type { CapturePlan } from "../../domain/points/capture-plan.ts";
+import type { DataKey } from "../../domain/points/key.ts";
+import type { CapturedCollection, CaptureType, DataKind, RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { checkSupported } from "../../domain/points/version-rule.ts";
+import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock, Progress, ShardPlacement, VectorDatabase } from "../../ports.ts";
+import { isStepDone } from "../../repository/failover-records.ts";
+import type { CaptureBase } from "../../repository/read-catalog.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { newestRestore, restoresUnderWay } from "../../repository/restore-records.ts";
+import { inheritedFacts, observeCollection } from "../observe-collection.ts";
+import { removeLeftSnapshots } from "./borrow-snapshot.ts";
+import type { FolderCapture } from "./capture-part.ts";
+import { wasDropped } from "./was-dropped.ts";
+
+/** A restore that began longer ago and did not end was cut off. */
+const restoreEndsWithinMs = 60 * 60_000;
+
+/** How long shards may move before a capture is refused. */
+const movementsEndWithinMs = 10 * 60_000;
+
+const collectionsAtOnce = 4;
+
+export interface CaptureRequest {
+  readonly region: string;
+  readonly type: CaptureType;
+  readonly database: VectorDatabase;
+  readonly repository: OpenRepository;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly toolVersion: string;
+  /** What to capture; Qdrant alone when left out. */
+  readonly kinds?: readonly DataKind[];
+  /** Read only these collections; the others are as in the base. */
+  readonly collections?: readonly string[];
+  readonly folders?: readonly FolderCapture[];
+  /** Commit a point without points, though the last one has some. */
+  readonly allowEmpty?: boolean;
+  /** This is one of `count` workers that capture one point, `index` from 0 on; `session` is the same for all of them. */
+  readonly worker?: { readonly index: number; readonly count: number; readonly session: string };
+}
+
+/** Where the shards of each collection are, as they were asked for once. */
+export type Placements = Map<string, Promise<ShardPlacement[]>>;
+
+export async function planCapture(
+  request: CaptureRequest,
+  base: CaptureBase,
+  placements: Placements,
+): Promise<CapturePlan> {
+  const { clock, database, folders = [], kinds = ["qdrant"], region, repository, type, worker } = request;
+  const at = clock.now();
+  const qdrantVersion = kinds.includes("qdrant") ? await database.version() : undefined;
+  if (qdrantVersion !== undefined) checkSupported(qdrantVersion);
+  const epoch = newestEpoch(base.epochs);
+  if (epoch?.active !== region) {
+    throw new DrError("ROLE_REFUSES", `${region} is not the active region: ${epoch?.active ?? "none"} is`, {
+      hint: "capture in the active region; points of another one would be ignored",
+    });
+  }
+  await refuseWhileRestoring(request, epoch);
+  if (qdrantVersion !== undefined) await tidySnapshots(request);
+  const restore = await newestRestore(repository.stores.control);
+  const qdrantBase = base.points.get("qdrant");
+  return {
+    format: 1,
+    point: newId(at),
+    type,
+    kinds: [...kinds],
+    workers: worker?.count ?? 1,
+    at: at.toISOString(),
+    ...(qdrantBase === undefined ? {} : { base: qdrantBase.id }),
+    region,
+    epoch: epoch.epoch,
+    ...(restore === undefined ? {} : { restore }),
+    ...(qdrantVersion === undefined ? {} : { qdrantVersion }),
+    collections: kinds.includes("qdrant") ? await planCollections(request, epoch, qdrantBase, placements) : [],
+    folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
+  };
+}
+
+async function tidySnapshots({ clock, database, progress, repository }: CaptureRequest): Promise<void> {
+  const { removed, unsure } = await removeLeftSnapshots({ clock, control: repository.stores.control, database });
+  for (const name of removed)
+    progress({ step: "tidy", detail: `removed ${name}, which a capture that was cut off left` });
+  for (const name of unsure) {
+    progress({
+      step: "tidy",
+      detail: `${name} may be left from a capture that was cut off: delete it if it is not yours`,
+    });
+  }
+}
+
+async function planCollections(
+  request: CaptureRequest,
+  epoch: EpochRecord,
+  base: RecoveryPoint | undefined,
+  placements: Placements,
+): Promise<CapturePlan["collections"]> {
+  const present = await request.database.collections();
+  const wanted = wantedCollections(request, present, base);
+  const planned: CapturePlan["collections"] = [];
+  await atOnce(collectionsAtOnce, wanted, async (name) => {
+    const collection = await planCollection(request, epoch, name, base, placements);
+    if (collection !== undefined) planned.push(collection);
+  });
+  return planned.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function wantedCollections(
+  { collections }: CaptureRequest,
+  present: readonly string[],
+  base: RecoveryPoint | undefined,
+): readonly string[] {
+  if (collections === undefined) return present;
+  const unknown = collections.filter((name) => !present.includes(name));
+  if (unknown.length > 0) {
+    throw new DrError("USAGE", `there is no collection ${unknown.join(", ")}`, {
+      hint: `there are ${present.join(", ") || "none"}`,
+    });
+  }
+  if (base !== undefined) return collections;
+  throw new DrError("USAGE", "some collections can be captured only beside an earlier recovery point of all of them", {
+    hint: "take one with `qdrant-dr backup --type full`",
+  });
+}
+
+/** Undefined when the collection was dropped meanwhile. */
+async function planCollection(
+  request: CaptureRequest,
+  epoch: EpochRecord,
+  name: string,
+  base: RecoveryPoint | undefined,
+  placements: Placements,
+): Promise<CapturePlan["collections"][number] | undefined> {
+  const { database, repository, type } = request;
+  try {
+    const baseCollection = base?.collections.find((collection) => collection.name === name);
+    const { config, payloadIndexes } = await database.describe(name);
+    const replicas = await placementsOf(request, name, placements);
+    const shards = new Map(replicas.map(({ id, key }) => [id, { id, ...(key === undefined ? {} : { key }) }]));
+    // What no target could be given again is not called a recovery point.
+    if (replicas.some(({ key }) => key !== undefined)) planShardKeys(name, [...shards.values()]);
+    const key = await keyFor(repository, epoch, { collection: name }, baseCollection);
+    const inherited = type === "full" || baseCollection === undefined ? undefined : inheritedFacts(baseCollection);
+    return {
+      name,
+      key: key.id,
+      config: config as CapturedCollection["config"],
+      payloadIndexes: payloadIndexes as CapturedCollection["payloadIndexes"],
+      ...(inherited ?? (await observeCollection(database, name, key))),
+      shards: [...shards.values()].sort((a, b) => a.id - b.id),
+    };
+  } catch (error) {
+    if (!(await wasDropped(database, name, error))) throw error;
+    return undefined;
+  }
+}
+
+export function placementsOf(request: CaptureRequest, name: string, placements: Placements): Promise<ShardPlacement[]> {
+  const known = placements.get(name);
+  if (known !== undefined) return known;
+  const asked = stillReplicas(request, name);
+  placements.set(name, asked);
+  return asked;
+}
+
+/** The replicas of a collection whose shards do not move; waits for that, and refuses when it takes too long. */
+export async function stillReplicas(
+  { clock, database, progress }: Pick<CaptureRequest, "clock" | "database" | "progress">,
+  collection: string,
+): Promise<ShardPlacement[]> {
+  const deadline = clock.now().getTime() + movementsEndWithinMs;
+  for (;;) {
+    const replicas = await database.shards(collection);
+    const movements = await database.movements(collection);
+    if (movements.length === 0) return replicas;
+    if (clock.now().getTime() >= deadline) {
+      throw new DrError("CAPTURE_INCOMPLETE", `${collection}: ${movements.join("; ")}; nothing was committed`, {
+        hint: "capture again when shards no longer move",
+      });
+    }
+    progress({ step: "wait", detail: `${collection}: ${movements[0]}` });
+    await sleep(500);
+  }
+}
+
+/**
+ * The same for every attempt at a first capture, so that what one of them stored serves the next; another one for each
+ * epoch, because two regions must never make different keys of one id.
+ */
+export async function keyFor(
+  repository: OpenRepository,
+  { active, epoch }: Pick<EpochRecord, "active" | "epoch">,
+  purpose: Exclude<DataKey["purpose"], "repository">,
+  base: { readonly key: string } | undefined,
+): Promise<DataKey> {
+  if (base !== undefined) return repository.keys.key(base.key);
+  const { naming } = await repository.keys.key(repository.description.key);
+  const name = JSON.stringify(["key", active, epoch, purpose]);
+  const id = createHmac("sha256", naming).update(name).digest("hex").slice(0, 32);
+  return repository.keys.obtain(id, purpose);
+}
+
+/** What is half-restored, or restored and not yet compared, must not become the newest point. */
+async function refuseWhileRestoring({ clock, repository }: CaptureRequest, epoch: EpochRecord): Promise<void> {
+  const { control } = repository.stores;
+  const [restore] = await restoresUnderWay(control, new Date(clock.now().getTime() - restoreEndsWithinMs));
+  const isPromoted = epoch.point === undefined || (await isStepDone(control, epoch.epoch, "verify"));
+  if (restore === undefined && isPromoted) return;
+  const what = isPromoted ? `restore ${restore} has not ended` : `the failover of epoch ${epoch.epoch} has not ended`;
+  throw new DrError("ROLE_REFUSES", `${what}: a capture of ${epoch.active} would look like its newest state`, {
+    hint: "let it end, or run it again; then capture. A restore that was cut off counts for an hour",
+  });
+}

@@ -1,0 +1,18 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { hasCode } from "../../errors.ts";
+import type { VectorDatabase } from "../../ports.ts";
+
+const looks = 25;
+const lookEveryMs = 200;
+
+/**
+ * Whether `error` came because the collection was dropped: no peer names it any more. The peers of a cluster learn of a
+ * drop one after another, so that a refusal is looked into for a while.
+ */
+export async function wasDropped(database: VectorDatabase, collection: string, error: unknown): Promise<boolean> {
+  for (let look = 1; ; look += 1) {
+    if (!(await database.collections()).includes(collection)) return true;
+    if (!hasCode(error, "QDRANT_REFUSED") || look === looks) return false;
+    await sleep(lookEveryMs);
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Captures a folder of configuration or user data: reads what changed since its last capture, stores what is not stored
+ * yet, and names a tree from which the whole folder can be made again.
+ */
+import {
+  type FolderEntry,
+  type FolderFile,
+  type FolderTree,
+  filesOf,
+  folderTreeSchema,
+} from "../../domain/points/folder-tree.ts";
+import type { DataKey } from "../../domain/points/key.ts";
+import type { CapturedFolder } from "../../domain/points/recovery-point.ts";
+import type { TreeFile } from "../../domain/points/shard-tree.ts";
+import { DrError } from "../../errors.ts";
+import type { FolderSource, FoundEntry, Progress } from "../../ports.ts";
+import { ContentWriter } from "../../repository/content-writer.ts";
+import { readWholeTree } from "../../repository/read-whole-tree.ts";
+import type { FolderCapture, FolderContext } from "../capture/capture-part.ts";
+import { keyFor } from "../capture/plan-capture.ts";
+
+/** How often a file that changes while it is read is read, before it is kept as it came. */
+const attempts = 4;
+
+/**
+ * What changed so shortly before it was read that the clock of the file system may not tell a later change from it is
+ * read again. Some file systems count in steps of two seconds.
+ */
+const coarsestTickMs = 2_500;
+
+export interface FolderToCapture {
+  readonly kind: CapturedFolder["kind"];
+  readonly name: string;
+  readonly source: FolderSource;
+}
+
+export function folderCapture(folder: FolderToCapture, progress: Progress): FolderCapture {
+  const { kind, name } = folder;
+  return { kind, name, capture: (context) => captureFolder(folder, context, progress) };
+}
+
+/** @throws LINEAGE_BROKEN when the folder is gone or empty and was not before, unless that is said to be meant. */
+export async function captureFolder(
+  { kind, name, source }: FolderToCapture,
+  context: FolderContext,
+  progress: Progress,
+): Promise<{ readonly folder: CapturedFolder; readonly readBytes: number; readonly storedBytes: number }> {
+  const { before, clock, repository } = context;
+  const startedAt = clock.now();
+  const what = `${kind} ${name}`;
+  const place = source.path ?? "it";
+  const key = await keyFor(repository, context.epoch, { folder: `${kind}/${name}` }, before);
+  const base = before === undefined ? undefined : await readBase(context, before);
+  const recording = new Recording(context, key, base, (detail) =>
+    progress({ step: "capture", detail: `${what}: ${detail}` }),
+  );
+  try {
+    if (await source.exists()) await recording.take(source);
+    else refuseMissing(what, place, context);
+    refuseEmptied(what, place, recording.count, base, context);
+    const { entries, packs, readBytes, storedBytes } = await recording.finish();
+    const tree: FolderTree = {
+      ...{ format: 1, kind, name },
+      ...(source.path === undefined ? {} : { path: source.path }),
+      ...{ entries, packs },
+    };
+    const stored = await repository.createTree(key, tree, before?.tree);
+    return {
+      folder: {
+        kind,
+        name,
+        key: key.id,
+        tree: stored,
+        startedAt: startedAt.toISOString(),
+        finishedAt: clock.now().toISOString(),
+        isExact: entries.every((entry) => entry.type !== "file" || entry.isConsistent === undefined),
+      },
+      readBytes,
+      storedBytes: storedBytes + (stored.id === before?.tree.id ? 0 : stored.size),
+    };
+  } finally {
+    recording.close();
+  }
+}
+
+interface Base {
+  readonly files: readonly FolderFile[];
+  readonly packs: FolderTree["packs"];
+  /** When its capture began. */
+  readonly at: Date;
+}
+
+async function readBase({ inventory, repository }: FolderContext, before: CapturedFolder): Promise<Base | undefined> {
+  const tree = await readWholeTree(repository, before.tree.id, folderTreeSchema, inventory);
+  return tree && { files: filesOf(tree), packs: tree.packs, at: new Date(before.startedAt) };
+}
+
+/** One walk over a folder, entry by entry into the repository. */
+class Recording {
+  readonly #context: FolderContext;
+  readonly #content: ContentWriter;
+  readonly #base: ReadonlyMap<string, FolderFile>;
+  readonly #baseAt: Date;
+  readonly #tell: (detail: string) => void;
+  readonly #entries: FoundEntry[] = [];
+  readonly #inconsistent = new Set<string>();
+
+  constructor(context: FolderContext, key: DataKey, base: Base | undefined, tell: (detail: string) => void) {
+    this.#context = context;
+    this.#content = new ContentWriter(context.repository, key, base, context.unclaimed);
+    this.#base = new Map(base?.files.map((file) => [file.path, file]));
+    this.#baseAt = base?.at ?? new Date(0);
+    this.#tell = tell;
+  }
+
+  /** What there is beside directories. */
+  get count(): number {
+    return this.#entries.filter(({ type }) => type !== "directory").length;
+  }
+
+  async take(source: FolderSource): Promise<void> {
+    for await (const entry of source.entries(({ path, type }) => this.#tell(`${path} is a ${type}: left out`))) {
+      if (entry.type !== "file") this.#entries.push(entry);
+      else if (this.#isUnchanged(entry) && this.#content.carry(entry.path)) this.#entries.push(entry);
+      else await this.#takeFile(source, entry);
+    }
+  }
+
+  #isUnchanged({ path, seen }: FoundEntry): boolean {
+    const known = this.#base.get(path);
+    if (this.#context.isFull || known?.seen === undefined || known.changedAt === undefined) return false;
+    const hadSettled = Date.parse(known.changedAt) + coarsestTickMs < this.#baseAt.getTime();
+    return hadSettled && known.seen === seen && known.isConsistent === undefined;
+  }
+
+  async #takeFile(source: FolderSource, found: FoundEntry): Promise<void> {
+    await this.#context.beginStoring();
+    for (let attempt = 1; ; attempt += 1) {
+      const file = await source.open(found.path);
+      // Deleted since it was found.
+      if (file === undefined) return;
+      let isConsistent = false;
+      try {
+        await this.#content.addFile(found.path, file.entry.size, file.content);
+      } finally {
+        ({ isConsistent } = await file.close());
+      }
+      if (!isConsistent && attempt < attempts) continue;
+      if (!isConsistent) {
+        this.#inconsistent.add(found.path);
+        this.#tell(`${found.path} changed each time it was read`);
+      }
+      this.#entries.push(file.entry);
+      return;
+    }
+  }
+
+  async finish() {
+    const { changed, files, packs, readBytes, storedBytes } = await this.#content.finish();
+    for (const { path, seen } of this.#entries) {
+      const known = this.#base.get(path);
+      if (!changed.has(path) || this.#inconsistent.has(path) || known?.seen === undefined || known.seen !== seen)
+        continue;
+      this.#tell(`${path} has other content than before and the same times: look whether its disk is sound`);
+    }
+    const contents = new Map(files.map((file) => [file.path, file]));
+    const entries = this.#entries.map((entry) => this.#entryOf(entry, contents));
+    return { entries, packs: [...packs], readBytes, storedBytes };
+  }
+
+  close(): void {
+    this.#content.close();
+  }
+
+  #entryOf(found: FoundEntry, contents: ReadonlyMap<string, TreeFile>): FolderEntry {
+    const { changedAt, gid, mode, modifiedAt, path, seen, target, type, uid } = found;
+    const attributes = { path, mode, uid, gid, modifiedAt: modifiedAt.toISOString() };
+    if (type === "directory") return { ...attributes, type };
+    if (type === "symlink") return { ...attributes, type, target: target ?? "" };
+    const content = contents.get(path);
+    if (content === undefined) throw new Error(`${path} was not stored`);
+    const { lists, packs, size } = content;
+    return {
+      ...{ ...attributes, type, size, lists, packs },
+      ...(this.#inconsistent.has(path) ? { isConsistent: false as const } : {}),
+      ...(seen === undefined || changedAt === undefined ? {} : { seen, changedAt: changedAt.toISOString() }),
+    };
+  }
+}
+
+function refuseMissing(what: string, path: string, { allowEmpty, before }: FolderContext): void {
+  if (allowEmpty) return;
+  if (before === undefined) {
+    throw new DrError("SETTING_INVALID", `${what}: there is no folder ${path}; nothing was committed`, {
+      hint: "correct its path in the stack's settings, or make the folder",
+    });
+  }
+  throw new DrError("LINEAGE_BROKEN", `${what}: the folder ${path} is gone; nothing was committed`, {
+    hint: "see whether its disk is mounted; if it was removed on purpose, repeat with --allow-empty",
+  });
+}
+
+/** A disk that is not mounted looks like an empty folder. */
+function refuseEmptied(
+  what: string,
+  path: string,
+  count: number,
+  base: Base | undefined,
+  context: FolderContext,
+): void {
+  if (context.allowEmpty || count > 0 || base === undefined || base.files.length === 0) return;
+  throw new DrError(
+    "LINEAGE_BROKEN",
+    `${what}: ${path} holds no files, and the last recovery point holds ${base.files.length}; nothing was committed`,
+    { hint: "see whether its disk is mounted; if it was emptied on purpose, repeat with --allow-empty" },
+  );
+}

@@ -1,0 +1,54 @@
+/** What a planned restore reads and how long it takes, told before it is begun. */
+import { atOnce } from "../../domain/at-once.ts";
+import { predictedSeconds } from "../../domain/points/restore-estimate.ts";
+import { shardTreeSchema } from "../../domain/points/shard-tree.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import type { RestorePlan } from "./restore-point.ts";
+
+const treesAtOnce = 8;
+
+export interface RestoreEstimate {
+  readonly collections: readonly {
+    readonly name: string;
+    /** Its name in the recovery point. */
+    readonly captured: string;
+    readonly shards: number;
+    readonly points: number;
+    readonly bytes: number;
+    readonly isExact: boolean;
+  }[];
+  /** The packs that hold what is restored, whole: at least what is read. */
+  readonly bytes: number;
+  readonly predictedSeconds: number;
+}
+
+export async function estimateRestore(repository: OpenRepository, plan: RestorePlan): Promise<RestoreEstimate> {
+  const collections: RestoreEstimate["collections"][number][] = [];
+  const all = new Map<string, number>();
+  await atOnce(treesAtOnce, plan.collections, async ({ captured, name }) => {
+    const packs = new Map<string, number>();
+    for (const { tree } of captured.shards) {
+      for (const { id, size } of (await repository.readTree(tree.id, shardTreeSchema)).packs) packs.set(id, size);
+    }
+    for (const [id, size] of packs) all.set(id, size);
+    collections.push({
+      name,
+      captured: captured.name,
+      shards: captured.shards.length,
+      points: captured.pointsAfter,
+      bytes: sumOf(packs),
+      isExact: captured.shards.every(({ isExact }) => isExact),
+    });
+  });
+  const bytes = sumOf(all);
+  const shards = collections.reduce((sum, collection) => sum + collection.shards, 0);
+  return {
+    collections: collections.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    bytes,
+    predictedSeconds: predictedSeconds({ bytes, collections: collections.length, shards }),
+  };
+}
+
+function sumOf(sizes: ReadonlyMap<string, number>): number {
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+}

@@ -1,0 +1,134 @@
+/**
+ * Makes one collection of a recovery point on a target that does not have it: its configuration, its shard keys with the
+ * captured shard ids and its payload indexes first, all compared with what was captured, then every shard to an owner.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { CapturedCollection, CapturedShard } from "../../domain/points/recovery-point.ts";
+import { type ShardTree, shardTreeSchema } from "../../domain/points/shard-tree.ts";
+import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
+import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import { type OutgoingEntry, writeSparseTar } from "../../domain/qdrant/sparse-tar.ts";
+import { isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock, ShardPlacement, VectorDatabase } from "../../ports.ts";
+import { readFiles } from "../../repository/file-reader.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+
+/** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
+const wholeWithinMs = 10 * 60_000;
+
+export async function restoreCollection(
+  { repository, target }: { readonly repository: OpenRepository; readonly target: VectorDatabase },
+  collection: CapturedCollection,
+  /** Its name on the target. */
+  name: string,
+): Promise<void> {
+  const captured = {
+    config: collection.config as Record<string, unknown>,
+    payloadIndexes: collection.payloadIndexes,
+  };
+  await target.createCollection({ name, ...captured });
+  if (hasShardKeys(collection)) await makeShardKeys(target, name, collection.shards);
+  for (const [field, definition] of Object.entries(captured.payloadIndexes)) {
+    await target.createPayloadIndex(name, field, definition);
+  }
+  const made = await target.describe(name);
+  // The target's own definitions would win silently over the captured ones.
+  for (const part of ["params", "quantization_config"]) {
+    if (canonicalJson(made.config[part] ?? null) !== canonicalJson(captured.config[part] ?? null)) {
+      throw new DrError("QDRANT_REFUSED", `${name}: the target made it with another ${part} than captured`);
+    }
+  }
+  if (canonicalJson(made.payloadIndexes) !== canonicalJson(captured.payloadIndexes)) {
+    throw new DrError("QDRANT_REFUSED", `${name}: the target made other payload indexes than captured`);
+  }
+  const owners = await ownersOf(target, name, collection.shards);
+  // One after another: of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
+  for (const { owner, shard } of owners) {
+    await target.restoreShard(name, owner, archiveOf(repository, collection, shard));
+  }
+}
+
+/** Custom sharding, of which a target outside cluster mode knows nothing. */
+export function hasShardKeys(collection: CapturedCollection): boolean {
+  const { params } = collection.config as { params?: { sharding_method?: string | null } };
+  return params?.sharding_method === "custom";
+}
+
+/** Waits until every replica is Active and every shard is loaded. */
+export async function waitUntilWhole(
+  { clock, target }: { readonly clock: Clock; readonly target: VectorDatabase },
+  collection: string,
+): Promise<void> {
+  const deadline = clock.now().getTime() + wholeWithinMs;
+  for (;;) {
+    const health = await target.health(collection);
+    // Grey: whole, and optimizations wait for the next write. Yellow: whole, and one runs.
+    if (["green", "grey", "yellow"].includes(health)) return;
+    if (clock.now().getTime() > deadline) {
+      throw new DrError("VERIFICATION_FAILED", `${collection} is still ${health}`, {
+        hint: "look at Qdrant's log, then run the restore again",
+      });
+    }
+    await sleep(50);
+  }
+}
+
+async function makeShardKeys(target: VectorDatabase, name: string, shards: readonly CapturedShard[]): Promise<void> {
+  for (const step of planShardKeys(name, shards)) {
+    if (step.do === "create") await target.createShardKey(name, step);
+    else await target.deleteShardKey(name, step.key);
+  }
+}
+
+/** The peers of a cluster learn of shards that are made and deleted one after another. */
+const placedWithin = { looks: 50, everyMs: 200 };
+
+/** An owner of every captured shard. Throws when the target's shards are not the captured ones, by id and by key. */
+async function ownersOf(
+  target: VectorDatabase,
+  name: string,
+  captured: readonly CapturedShard[],
+): Promise<{ readonly shard: CapturedShard; readonly owner: ShardPlacement }[]> {
+  let owners = new Map<number, ShardPlacement>();
+  for (let look = 1; look <= placedWithin.looks; look += 1) {
+    if (look > 1) await sleep(placedWithin.everyMs);
+    owners = new Map(chooseReplicas(await target.shards(name)).map((shard) => [shard.id, shard]));
+    const pairs = captured.flatMap((shard) => {
+      const owner = owners.get(shard.id);
+      return owner !== undefined && owner.key === shard.key ? [{ shard, owner }] : [];
+    });
+    if (pairs.length === captured.length && owners.size === captured.length) return pairs;
+  }
+  const told = (shards: Iterable<{ readonly id: number; readonly key?: string | number | undefined }>) =>
+    [...shards].map(({ id, key }) => (key === undefined ? `${id}` : `${id} (${JSON.stringify(key)})`)).join(", ");
+  throw new DrError(
+    "QDRANT_REFUSED",
+    `${name}: the target has shards ${told(owners.values())} where ${told(captured)} were captured; no data was sent`,
+    { hint: "delete the collection on the target and restore again, while nobody changes its shards" },
+  );
+}
+
+async function* archiveOf(
+  repository: OpenRepository,
+  collection: CapturedCollection,
+  shard: CapturedShard,
+): AsyncGenerator<Uint8Array> {
+  const tree = await repository.readTree(shard.tree.id, shardTreeSchema);
+  if (tree.collection !== collection.name || tree.shard !== shard.id) {
+    throw new DrError("OBJECT_CORRUPT", `${shard.tree.id} is of ${tree.collection} shard ${tree.shard}`);
+  }
+  if (!tree.files.some(({ path }) => isOfLog(path))) {
+    throw new DrError("OBJECT_CORRUPT", `${shard.tree.id} has no write-ahead log`, {
+      hint: "use another recovery point: on this one Qdrant would ignore later writes",
+    });
+  }
+  yield* writeSparseTar(entriesOf(repository, tree));
+}
+
+async function* entriesOf(repository: OpenRepository, tree: ShardTree): AsyncGenerator<OutgoingEntry> {
+  for await (const { content, file, regions } of readFiles(repository, tree.files)) {
+    yield { path: file.path, type: "file", size: file.size, regions, content };
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Restores a recovery point into a Qdrant that does not hold its collections: newest configuration and payload indexes
+ * first, then every shard to its owner, then waits until all is whole, compares, and sets the aliases last.
+ */
+import { atOnce } from "../../domain/at-once.ts";
+import { newId } from "../../domain/identifier.ts";
+import type { CapturedCollection, RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { checkRestorable } from "../../domain/points/version-rule.ts";
+import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import { DrError } from "../../errors.ts";
+import type { Alias, Clock, Progress, VectorDatabase } from "../../ports.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { recordRestoreEnd, recordRestoreStart, unfinishedCollections } from "../../repository/restore-records.ts";
+import { compareWithObservation } from "../observe-collection.ts";
+import { hasShardKeys, restoreCollection, waitUntilWhole } from "./restore-collection.ts";
+
+/** Each holds a few megabytes here, and the unpacked shard twice on the target's disk. */
+const collectionsAtOnce = 3;
+
+export interface RestoreReport {
+  readonly point: string;
+  readonly time: string;
+  readonly collections: number;
+  readonly points: number;
+  /** What was compared with the source's own answers. */
+  readonly samples: number;
+  readonly canaries: number;
+  /** The alias that was moved, and where it led before. */
+  readonly swapped?: AliasSwap;
+  readonly seconds: number;
+}
+
+export interface RestoreRequest {
+  readonly repository: OpenRepository;
+  readonly point: RecoveryPoint;
+  readonly target: VectorDatabase;
+  /** What the restore records call the target; left out for the region's own Qdrant. */
+  readonly targetName?: string;
+  /** Names of the collections wanted; all of the point's when left out. */
+  readonly only?: readonly string[];
+  /** Another name for the one collection that is wanted: it is made beside the live one. */
+  readonly as?: string;
+  /** Made to lead to the restored collection when that is compared; for `as`. */
+  readonly swapAlias?: string;
+  /** The failover that this is a step of: what its earlier runs left half-made is thrown away first. */
+  readonly epoch?: number;
+  /** Throw away what any earlier restore left half-made, as its records say; whoever asks knows that it is not in use. */
+  readonly discardUnfinished?: boolean;
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+export interface WantedCollection {
+  readonly captured: CapturedCollection;
+  /** Its name on the target. */
+  readonly name: string;
+}
+
+export interface AliasSwap {
+  readonly alias: string;
+  /** The collection it leads to before; absent when it does not exist. */
+  readonly from?: string;
+  readonly to: string;
+}
+
+export interface RestorePlan {
+  readonly collections: readonly WantedCollection[];
+  /** Half-made by an earlier restore that did not end: thrown away first. */
+  readonly discard: readonly string[];
+  /** Set when all else is done and compared. */
+  readonly aliases: readonly Alias[];
+  readonly swap?: AliasSwap;
+}
+
+/** What a restore would do. Throws when it must not be done: nothing has been touched then. */
+export async function planRestore(request: RestoreRequest): Promise<RestorePlan> {
+  const { as, discardUnfinished = false, epoch, point, repository, target, targetName } = request;
+  if (point.qdrantVersion === undefined) {
+    throw new DrError("POINT_NOT_FOUND", `${point.id} holds ${point.kinds.join(", ")}, and nothing of Qdrant`, {
+      hint: "`qdrant-dr points` shows what each point holds",
+    });
+  }
+  checkRestorable(point.qdrantVersion, await target.version());
+  const collections = wantedCollections(request);
+  const existing = new Set(await target.collections());
+  const taken = collections.map(({ name }) => name).filter((name) => existing.has(name));
+  const halfMade = await unfinishedCollections(repository.stores.control, { epoch, target: targetName });
+  const mayDiscard = epoch !== undefined || discardUnfinished;
+  const live = taken.filter((name) => !(mayDiscard && halfMade.has(name)));
+  if (live.length > 0) {
+    throw new DrError("TARGET_NOT_EMPTY", `the target has ${live.join(", ")} already; nothing was changed`, {
+      hint: live.some((name) => halfMade.has(name))
+        ? "an earlier restore was cut off: if nobody uses what it left, repeat with --discard-unfinished"
+        : "a restore never replaces what may be the only copy: restore beside it (--as), into an empty Qdrant, or delete the collection yourself",
+    });
+  }
+  await refuseLostShardKeys(target, collections);
+  const aliasesNow = await target.aliases();
+  const swap = planSwap(request, existing, aliasesNow);
+  const aliases = as === undefined ? aliasesOf(point, collections) : [];
+  refuseTakenNames(collections, aliases, aliasesNow);
+  return { collections, discard: taken, aliases, ...(swap === undefined ? {} : { swap }) };
+}
+
+export async function restorePoint(request: RestoreRequest): Promise<RestoreReport> {
+  const { clock, epoch, point, progress, repository, target, targetName } = request;
+  const begun = clock.now();
+  const { aliases, collections, discard, swap } = await planRestore(request);
+  const record = {
+    id: newId(begun),
+    point: point.id,
+    collections: collections.map(({ name }) => name),
+    ...(targetName === undefined ? {} : { target: targetName }),
+    ...(epoch === undefined ? {} : { epoch }),
+    at: begun.toISOString(),
+  };
+  await recordRestoreStart(repository.stores.control, record);
+  for (const name of discard) await target.deleteCollection(name);
+  await atOnce(collectionsAtOnce, collections, async ({ captured, name }) => {
+    progress({ step: "restore", detail: name });
+    await restoreCollection(request, captured, name);
+  });
+  for (const { name } of collections) await waitUntilWhole(request, name);
+  // Compared before a name leads to it: from its aliases on, it can be in use.
+  const proof = await verifyRestored(request);
+  const present = new Set((await target.aliases()).map(({ alias }) => alias));
+  for (const alias of aliases) if (!present.has(alias.alias)) await target.createAlias(alias);
+  await recordRestoreEnd(repository.stores.control, record, clock.now());
+  // From here on the collection is in use: it must not count as half-made then, whatever is killed.
+  if (swap !== undefined) await target.createAlias({ alias: swap.alias, collection: swap.to });
+  const counts = await Promise.all(collections.map(({ name }) => target.count(name)));
+  return {
+    point: point.id,
+    time: point.time,
+    collections: collections.length,
+    points: counts.reduce((sum, count) => sum + count, 0),
+    ...proof,
+    ...(swap === undefined ? {} : { swapped: swap }),
+    seconds: (clock.now().getTime() - begun.getTime()) / 1000,
+  };
+}
+
+/** Compares a restored target with what the source answered at the capture. Throws VERIFICATION_FAILED. */
+export async function verifyRestored(request: RestoreRequest): Promise<{ samples: number; canaries: number }> {
+  const { point, repository, target } = request;
+  const differences: string[] = [];
+  let samples = 0;
+  let canaries = 0;
+  for (const { captured, name } of wantedCollections(request)) {
+    const key = await repository.keys.key(captured.key);
+    differences.push(...(await compareWithObservation(target, { ...captured, name }, key)));
+    samples += captured.samples.length;
+    canaries += captured.canaries.length;
+  }
+  if (differences.length === 0) return { samples, canaries };
+  const shown = differences.slice(0, 3).join("; ");
+  throw new DrError("VERIFICATION_FAILED", `${differences.length} things differ from ${point.id}: ${shown}`, {
+    hint: "do not serve from it: restore an earlier point (`qdrant-dr points`, then `restore --point`)",
+  });
+}
+
+function wantedCollections({ as, only, point, swapAlias }: RestoreRequest): WantedCollection[] {
+  if (swapAlias !== undefined && as === undefined) {
+    throw new DrError("USAGE", "an alias is swapped to a collection that is restored under another name", {
+      hint: "name it with --as; without, the aliases of the recovery point are set",
+    });
+  }
+  const unknown = (only ?? []).filter((name) => !point.collections.some((collection) => collection.name === name));
+  if (unknown.length > 0) {
+    const known = point.collections.map(({ name }) => name).join(", ");
+    throw new DrError("USAGE", `${unknown.join(", ")} is not in ${point.id}`, { hint: `it holds ${known}` });
+  }
+  const wanted = point.collections.filter(({ name }) => only === undefined || only.includes(name));
+  if (as !== undefined && wanted.length !== 1) {
+    throw new DrError("USAGE", `--as names one collection, and ${wanted.length} would be restored`, {
+      hint: "choose it with --collections",
+    });
+  }
+  return wanted.map((captured) => ({ captured, name: as ?? captured.name }));
+}
+
+function aliasesOf(point: RecoveryPoint, collections: readonly WantedCollection[]): Alias[] {
+  return point.aliases.filter(({ collection }) => collections.some(({ name }) => name === collection));
+}
+
+function planSwap(
+  { as, swapAlias }: RestoreRequest,
+  existing: ReadonlySet<string>,
+  aliases: readonly Alias[],
+): AliasSwap | undefined {
+  if (swapAlias === undefined || as === undefined) return undefined;
+  if (existing.has(swapAlias) || swapAlias === as) {
+    throw new DrError("USAGE", `${swapAlias} is the name of a collection: no alias can have it`, {
+      hint: "let clients use an alias, or delete the collection yourself and restore it under its own name",
+    });
+  }
+  const from = aliases.find(({ alias }) => alias === swapAlias)?.collection;
+  return { alias: swapAlias, ...(from === undefined ? {} : { from }), to: as };
+}
+
+/** An alias of the target that has the name of what is restored, or that leads elsewhere than it was captured. */
+function refuseTakenNames(
+  collections: readonly WantedCollection[],
+  wanted: readonly Alias[],
+  present: readonly Alias[],
+): void {
+  const taken = present.filter(
+    ({ alias, collection }) =>
+      collections.some(({ name }) => name === alias) ||
+      wanted.some((other) => other.alias === alias && other.collection !== collection),
+  );
+  if (taken.length === 0) return;
+  const told = taken.map(({ alias, collection }) => `${alias} (leads to ${collection})`).join(", ");
+  throw new DrError("TARGET_NOT_EMPTY", `the target has the alias ${told}; nothing was changed`, {
+    hint: "delete the alias, or restore without its collection",
+  });
+}
+
+/** Shard keys that cannot be made again on the target as they were. */
+async function refuseLostShardKeys(target: VectorDatabase, collections: readonly WantedCollection[]): Promise<void> {
+  const withKeys = collections.filter(({ captured }) => hasShardKeys(captured));
+  for (const { captured, name } of withKeys) planShardKeys(name, captured.shards);
+  if (withKeys.length === 0 || (await target.isClustered())) return;
+  const names = withKeys.map(({ name }) => name).join(", ");
+  throw new DrError("NOT_SUPPORTED", `${names} has custom shard keys, and the target does not run in cluster mode`, {
+    hint: "start the target's Qdrant with QDRANT__CLUSTER__ENABLED=true and --uri: one node is enough",
+  });
+}
