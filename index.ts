@@ -2,30 +2,31 @@ import * as pulumi from "@pulumi/pulumi";
 import { ProcessesRegion } from "./components/processes-region.ts";
 import { readSecrets, readSettings } from "./components/read-settings.ts";
 import { openStore } from "./runtime/adapters/stores/open-store.ts";
+import type { Region } from "./runtime/domain/estate/region.ts";
+import { parseKubernetesSecrets, parseProcessesSecrets } from "./runtime/domain/estate/stack-settings.ts";
 import { DrError } from "./runtime/errors.ts";
 import { readEffectiveRole } from "./runtime/repository/effective-role.ts";
 
-async function declareRegion(): Promise<ProcessesRegion> {
+async function declareRegion(): Promise<pulumi.Output<Region>> {
   const settings = readSettings();
-  if (settings.platform === "kubernetes") {
-    throw new DrError(
-      "NOT_SUPPORTED",
-      "platform kubernetes: this version checks its settings and declares nothing yet",
-      {
-        hint: "set platform to processes for an estate on one machine",
-      },
-    );
+  if (settings.platform === "processes") {
+    const control = openStore({ kind: "file", folder: settings.processes.control });
+    const role = await readEffectiveRole(settings.region, control);
+    const secrets = pulumi.secret(parseProcessesSecrets(settings.region, readSecrets()));
+    return new ProcessesRegion(settings.region, { settings, secrets, ...role }).outputs;
   }
-  const control = openStore({ kind: "file", folder: settings.processes.control });
-  const { epoch, role } = await readEffectiveRole(settings.region, control);
-  return new ProcessesRegion(settings.region, { settings, secrets: readSecrets(), role, epoch });
+  const secrets = parseKubernetesSecrets(settings, readSecrets());
+  const control = openStore({ kind: "s3", ...settings.stores.control, credentials: secrets.store });
+  const role = await readEffectiveRole(settings.region, control);
+  // Only here: loading the SDK of Kubernetes takes its time.
+  const { clusterProvider } = await import("./components/kubernetes/cluster-provider.ts");
+  const { KubernetesRegion } = await import("./components/kubernetes/kubernetes-region.ts");
+  const args = { settings, secrets: pulumi.secret(secrets), peer: secrets.peer, ...role };
+  return new KubernetesRegion(settings.region, args, { provider: clusterProvider(settings.kubernetes) }).outputs;
 }
 
 /** What the runtime reads of this stack, whatever it declares: see runtime/domain/estate/region.ts. */
-export const region = await declareRegion().then(
-  ({ outputs }) => outputs,
-  (error: unknown) => {
-    if (!(error instanceof DrError)) throw error;
-    throw new pulumi.RunError(`${error.code}: ${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`);
-  },
-);
+export const region = await declareRegion().catch((error: unknown) => {
+  if (!(error instanceof DrError)) throw error;
+  throw new pulumi.RunError(`${error.code}: ${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`);
+});

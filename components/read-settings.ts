@@ -1,11 +1,6 @@
 /** The only reader of `pulumi.Config`. */
 import * as pulumi from "@pulumi/pulumi";
-import {
-  type ProcessesSecrets,
-  parseProcessesSecrets,
-  parseStackSettings,
-  type StackSettings,
-} from "../runtime/domain/estate/stack-settings.ts";
+import { parseStackSettings, type StackSettings } from "../runtime/domain/estate/stack-settings.ts";
 
 const secretsName = "secrets";
 
@@ -21,9 +16,9 @@ export function readSettings(): StackSettings {
   );
 }
 
-export function readSecrets(): pulumi.Output<ProcessesSecrets> {
-  const given = pulumi.runtime.allConfig()[`${pulumi.getProject()}:${secretsName}`];
-  return pulumi.secret(parseProcessesSecrets(pulumi.getStack(), plainOrJson(given ?? "")));
+/** The stack's secret setting as it stands: whoever parses it shows none of it. */
+export function readSecrets(): unknown {
+  return plainOrJson(pulumi.runtime.allConfig()[`${pulumi.getProject()}:${secretsName}`] ?? "");
 }
 
 /** Objects and lists reach a program as JSON, plain values as they are. */

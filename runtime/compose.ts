@@ -1,5 +1,6 @@
 /** The composition root: from options to adapters. */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RegionAccess } from "./adapters/access.ts";
 import { EmbeddedEstate } from "./adapters/embedded/embedded-estate.ts";
@@ -19,7 +20,7 @@ export const projectFolder = fileURLToPath(new URL("..", import.meta.url));
 export interface RegionOptions {
   /** An embedded estate that was kept. */
   readonly estate?: string | undefined;
-  /** A file with the stack's `region` output, for jobs that have no Pulumi. */
+  /** A file with the stack's `region` output, for jobs that have no Pulumi; or a folder with one of each stack, `<stack>.json`. */
   readonly outputs?: string | undefined;
   /** A file with the offline recovery identity. */
   readonly identityFile?: string | undefined;
@@ -65,7 +66,7 @@ export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt
       const region =
         options.outputs === undefined
           ? await (await stacks(options)).region(stack)
-          : await readOutputs(options.outputs);
+          : await readOutputs(await outputsFile(options.outputs, stack));
       if (region.region !== stack) {
         throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${stack} was asked for`, {
           hint: "name the region whose outputs these are, or give the outputs of the other one",
@@ -77,6 +78,15 @@ export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt
 }
 
 const outputsHint = "write it with `pulumi stack output region --json --show-secrets`, readable for its owner only";
+
+async function outputsFile(path: string, stack: string): Promise<string> {
+  // What is not there is told when it is read.
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  return isFolder ? join(path, `${stack}.json`) : path;
+}
 
 async function readOutputs(path: string) {
   const result = regionSchema.safeParse(await readJson(path));

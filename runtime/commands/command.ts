@@ -21,7 +21,10 @@ export interface CommandDefinition<Options> {
 export function regionOptions(command: Command): Command {
   return command
     .option("--estate <id>", "an embedded estate that was kept (`quickstart --keep`)")
-    .option("--outputs <file>", "read the region from this file (`pulumi stack output region --json --show-secrets`)")
+    .option(
+      "--outputs <path>",
+      "read the region from this file (`pulumi stack output region --json --show-secrets`), or <stack>.json in this folder",
+    )
     .option("--identity-file <file>", "open the keys with the offline recovery identity in this file");
 }
 

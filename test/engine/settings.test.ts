@@ -61,15 +61,20 @@ describe("settings files by the engine", function () {
   }
 
   for (const stack of ["prod", "dr"]) {
-    it(`Pulumi.${stack}.yaml passes the schema, and says in clear words that its platform declares nothing yet`, async () => {
+    it(`Pulumi.${stack}.yaml asks for exactly what only its operator knows`, async () => {
       const { exitCode, output } = await preview(stack, (settings) => settings);
       expect(exitCode).not.to.equal(0);
-      expect(output).to.contain(
-        "error: NOT_SUPPORTED: platform kubernetes: this version checks its settings and declares nothing yet " +
-          "(set platform to processes for an estate on one machine)",
-      );
+      // The engine tells it twice: as the program says it, and in the summary.
+      const asked = [...output.matchAll(/([\w.]+): nothing is not allowed/g)].map(([, setting]) => setting);
+      expect([...new Set(asked)]).to.deep.equal([
+        "stores",
+        "kubernetes.image",
+        "kubernetes.qdrant.image",
+        "kubernetes.recipients",
+      ]);
       expect(output)
-        .not.to.contain("SETTING_INVALID")
+        .to.contain(`error: SETTING_INVALID: stack ${stack}: `)
+        .and.contain("an image with its digest")
         .and.not.match(/^\s+at /m);
     });
   }

@@ -19,12 +19,23 @@ const processes = {
   },
 };
 
+const digest = `sha256:${"a".repeat(64)}`;
 const kubernetes = {
   peer: "dr",
   initialRole: "standby",
   platform: "kubernetes",
-  store: "aws",
-  kubernetes: { namespace: "qdrant" },
+  store: "s3",
+  stores: {
+    repository: { bucket: "prod-points", region: "eu-central-1" },
+    control: { bucket: "prod-control", region: "eu-central-1" },
+  },
+  kubernetes: {
+    namespace: "qdrant",
+    image: `registry.example/qdrant-dr@${digest}`,
+    qdrant: { image: `qdrant/qdrant@${digest}`, storageGib: 10 },
+    replicate: { everySeconds: 10 },
+    recipients: ["age1operational", "age1recovery"],
+  },
 };
 
 describe("settings of a stack", () => {
@@ -36,7 +47,29 @@ describe("settings of a stack", () => {
       infrastructure: { stacks: [] },
     };
     expect(parseStackSettings("primary", processes)).to.deep.equal({ ...processes, region: "primary", ...filledIn });
-    expect(parseStackSettings("prod", kubernetes)).to.deep.equal({ ...kubernetes, region: "prod", ...filledIn });
+    expect(parseStackSettings("prod", kubernetes)).to.deep.equal({
+      ...{ ...kubernetes, region: "prod", ...filledIn },
+      kubernetes: {
+        ...kubernetes.kubernetes,
+        createNamespace: true,
+        qdrant: {
+          ...kubernetes.kubernetes.qdrant,
+          replicas: 3,
+          resources: { cpu: "2", memory: "8Gi" },
+          keyGeneration: 1,
+        },
+        clientNamespaces: [],
+        egressCidrs: ["0.0.0.0/0"],
+        schedules: {
+          full: "0 2 * * *",
+          incremental: "0 */4 * * *",
+          copy: "30 */4 * * *",
+          verify: "0 4 * * *",
+          testRestore: "0 5 * * 0",
+          workers: 1,
+        },
+      },
+    });
   });
 
   it("accepts folders of configuration and user data, with globs", () => {

@@ -6,6 +6,9 @@ import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
+import { kubernetesSchema } from "./kubernetes-settings.ts";
+import { reachableRpoMinutes } from "./objectives.ts";
+import { regionSchema } from "./region.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
 const port = z.number().int().min(1024).max(65_528);
@@ -66,18 +69,28 @@ const processesSchema = commonSchema.extend({
   }),
 });
 
-const kubernetesSchema = commonSchema.extend({
+const bucketSchema = z.strictObject({
+  bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of a bucket"),
+  region: z.string().min(1),
+  /** AWS's own when left out. */
+  endpoint: z.url({ protocol: /^https?$/ }).optional(),
+});
+
+const kubernetesStackSchema = commonSchema.extend({
   platform: z.literal("kubernetes"),
   store: z.enum(["aws", "s3"]),
-  kubernetes: z.strictObject({
-    namespace: name,
-    /** kubeconfig context; the current one when left out. */
-    context: z.string().optional(),
-  }),
+  /** Both exist before the first `up`. */
+  stores: z
+    .strictObject({ repository: bucketSchema, control: bucketSchema })
+    .refine(({ control, repository }) => control.bucket !== repository.bucket, {
+      path: ["control", "bucket"],
+      message: "another bucket than the repository's",
+    }),
+  kubernetes: kubernetesSchema,
 });
 
 const stackSettingsSchema = z
-  .discriminatedUnion("platform", [processesSchema, kubernetesSchema])
+  .discriminatedUnion("platform", [processesSchema, kubernetesStackSchema])
   .refine(({ peer, region }) => peer !== region, { path: ["peer"], message: "another region than this one" })
   .superRefine(({ configuration, userData }, { addIssue }) => {
     const names = new Set<string>();
@@ -89,21 +102,46 @@ const stackSettingsSchema = z
         names.add(name);
       }
     }
+  })
+  .superRefine((settings, { addIssue }) => {
+    if (settings.platform !== "kubernetes") return;
+    const { kubernetes, objectives } = settings;
+    const minutes = reachableRpoMinutes(kubernetes);
+    if (minutes <= objectives.rpoMinutes) return;
+    const message = `the schedules of captures and copies reach ${minutes} minutes: let kubernetes.replicate follow, or run them more often`;
+    addIssue({ code: "custom", path: ["objectives", "rpoMinutes"], message });
   });
 
 export type StackSettings = z.infer<typeof stackSettingsSchema>;
 export type ProcessesSettings = z.infer<typeof processesSchema>;
+export type KubernetesSettings = z.infer<typeof kubernetesStackSchema>;
+
+const storeCredentialsSchema = z.strictObject({
+  accessKeyId: z.string().min(8),
+  secretAccessKey: z.string().min(16),
+});
+const identitySchema = z.string().startsWith("AGE-SECRET-KEY-");
 
 /** Secrets of a region of processes: one secret setting of the stack. */
 const processesSecretsSchema = z.strictObject({
   /** Every region's Qdrant has a key of its own. */
   qdrantApiKeys: z.record(name, z.string().min(16)),
-  store: z.strictObject({ accessKeyId: z.string().min(8), secretAccessKey: z.string().min(16) }),
+  store: storeCredentialsSchema,
   clientKey: z.string().min(16),
   controlToken: z.string().min(16),
-  identity: z.string().startsWith("AGE-SECRET-KEY-"),
+  identity: identitySchema,
 });
 export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
+
+/** Secrets of a region in a cluster. */
+const kubernetesSecretsSchema = z.strictObject({
+  identity: identitySchema,
+  /** Of stores that are not AWS's; there a role gives access. */
+  store: storeCredentialsSchema.optional(),
+  /** The `region` output of the other stack. Left out until that stack is up: nothing leads from one to the other then. */
+  peer: regionSchema.optional(),
+});
+export type KubernetesSecrets = z.infer<typeof kubernetesSecretsSchema>;
 
 /** @throws SETTING_INVALID naming every setting that is wrong. */
 export function parseStackSettings(stack: string, given: Readonly<Record<string, unknown>>): StackSettings {
@@ -127,7 +165,37 @@ export function parseStackSettings(stack: string, given: Readonly<Record<string,
 
 /** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
 export function parseProcessesSecrets(stack: string, given: unknown): ProcessesSecrets {
-  const result = processesSecretsSchema.safeParse(given);
+  return parseSecrets(stack, processesSecretsSchema, given);
+}
+
+/** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
+export function parseKubernetesSecrets(settings: KubernetesSettings, given: unknown): KubernetesSecrets {
+  return parseSecrets(settings.region, kubernetesSecretsSchema.superRefine(agreesWith(settings)), given);
+}
+
+function agreesWith(settings: KubernetesSettings) {
+  return ({ peer, store }: KubernetesSecrets, { addIssue }: z.RefinementCtx) => {
+    const refuse = (path: string[], message: string) => addIssue({ code: "custom", path, message });
+    if (settings.store === "s3" && store === undefined) refuse(["store"], "credentials of the store are wanted");
+    if (settings.store === "aws" && store !== undefined) refuse(["store"], "a role gives access to AWS, and no key");
+    if (peer === undefined) return;
+    if (peer.region !== settings.peer)
+      refuse(["peer", "region"], `the outputs of the stack ${settings.peer} are wanted`);
+    if (settings.kubernetes.replicate !== undefined && peer.qdrant.peers.some(isInsideOnly)) {
+      refuse(
+        ["peer", "qdrant", "peers"],
+        `only its own cluster reaches the Qdrant of ${settings.peer}: let kubernetes.qdrant.outside of that stack say how this region does, or leave kubernetes.replicate out`,
+      );
+    }
+  };
+}
+
+function isInsideOnly(url: string): boolean {
+  return new URL(url).hostname.endsWith(".svc");
+}
+
+function parseSecrets<S extends z.ZodType>(stack: string, schema: S, given: unknown): z.infer<S> {
+  const result = schema.safeParse(given);
   if (result.success) return result.data;
   const problems = result.error.issues.map(({ message, path }) => `${["secrets", ...path].join(".")}: ${message}`);
   throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {

@@ -1,0 +1,19 @@
+/** Labels that all of a region's objects have, and those that say what a pod may reach. */
+
+export const ofProduct = { "app.kubernetes.io/part-of": "qdrant-dr" };
+
+/** By these the objects that belong together find each other; they never change. */
+export function selectorOf(what: string) {
+  return { ...ofProduct, "app.kubernetes.io/name": what };
+}
+
+export function labelsOf(what: string) {
+  return { ...selectorOf(what), "app.kubernetes.io/managed-by": "pulumi" };
+}
+
+/** A pod without one of these reaches nothing but the cluster's names. */
+export const reaches = {
+  qdrant: { "qdrant-dr/reaches-qdrant": "true" },
+  stores: { "qdrant-dr/reaches-stores": "true" },
+  kubernetes: { "qdrant-dr/reaches-kubernetes": "true" },
+};

@@ -1,0 +1,97 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Role } from "../../runtime/domain/estate/epoch.ts";
+import { labelsOf, ofProduct, reaches, selectorOf } from "./labels.ts";
+import { qdrantName, qdrantPorts } from "./qdrant-names.ts";
+
+export interface NetworkArgs {
+  readonly namespace: pulumi.Input<string>;
+  readonly role: Role;
+  /** Namespaces whose pods are clients. */
+  readonly clientNamespaces: readonly string[];
+  /** Who reaches the peers from outside the cluster. */
+  readonly outsideCidrs: readonly string[];
+  /** Where stores and the other region are. */
+  readonly egressCidrs: readonly string[];
+  /** Ports of stores and of the other region's Qdrant. */
+  readonly egressPorts: readonly number[];
+}
+
+interface Rules {
+  readonly pods: Readonly<Record<string, string>>;
+  readonly ingress?: k8s.types.input.networking.v1.NetworkPolicyIngressRule[];
+  readonly egress?: k8s.types.input.networking.v1.NetworkPolicyEgressRule[];
+}
+
+/** Nothing reaches a pod of the region, and none reaches anything, but what is named here. */
+export class Network extends pulumi.ComponentResource {
+  constructor(name: string, args: NetworkArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qdrant-dr:index:Network", name, args, opts);
+    for (const [what, { pods, ...rules }] of Object.entries(policies(args))) {
+      const directions = what === "default-deny" ? ["Ingress", "Egress"] : directionsOf(rules);
+      new k8s.networking.v1.NetworkPolicy(
+        `${name}-${what}`,
+        {
+          metadata: { name: `qdrant-dr-${what}`, namespace: args.namespace, labels: labelsOf("qdrant-dr") },
+          spec: { podSelector: { matchLabels: pods }, policyTypes: directions, ...rules },
+        },
+        { parent: this },
+      );
+    }
+    this.registerOutputs();
+  }
+}
+
+function policies(args: NetworkArgs): Record<string, Rules> {
+  const { clientNamespaces, egressCidrs, egressPorts, outsideCidrs, role } = args;
+  const qdrant = selectorOf(qdrantName);
+  const serves = tcp(qdrantPorts.http, qdrantPorts.grpc);
+  const among = tcp(qdrantPorts.peers);
+  // A standby takes no client's traffic.
+  const clients = role === "active" ? clientNamespaces.map(inNamespace) : [];
+  return {
+    "default-deny": { pods: ofProduct },
+    names: {
+      pods: ofProduct,
+      egress: [{ to: [inNamespace("kube-system")], ports: [{ protocol: "UDP", port: 53 }, ...tcp(53)] }],
+    },
+    qdrant: {
+      pods: qdrant,
+      ingress: [
+        { from: [{ podSelector: { matchLabels: qdrant } }], ports: among },
+        { from: [{ podSelector: { matchLabels: reaches.qdrant } }, ...clients], ports: serves },
+        ...(outsideCidrs.length === 0 ? [] : [{ from: outsideCidrs.map(inBlock), ports: tcp(qdrantPorts.http) }]),
+      ],
+      egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: among }],
+    },
+    "reaches-qdrant": {
+      pods: reaches.qdrant,
+      egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: serves }],
+    },
+    "reaches-stores": {
+      pods: reaches.stores,
+      egress: [{ to: egressCidrs.map(inBlock), ports: tcp(...egressPorts) }],
+    },
+    "reaches-kubernetes": {
+      pods: reaches.kubernetes,
+      // Its address is the cluster's affair: before or after translation, on one of these ports.
+      egress: [{ ports: tcp(443, 6443) }],
+    },
+  };
+}
+
+function directionsOf({ egress, ingress }: Omit<Rules, "pods">): string[] {
+  return [...(ingress === undefined ? [] : ["Ingress"]), ...(egress === undefined ? [] : ["Egress"])];
+}
+
+function tcp(...ports: readonly number[]) {
+  return ports.map((port) => ({ protocol: "TCP", port }));
+}
+
+function inNamespace(name: string) {
+  return { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": name } } };
+}
+
+function inBlock(cidr: string) {
+  return { ipBlock: { cidr } };
+}

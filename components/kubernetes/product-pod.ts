@@ -1,0 +1,77 @@
+/** Pods that run the product. */
+import type * as k8s from "@pulumi/kubernetes";
+import type * as pulumi from "@pulumi/pulumi";
+import { type Job, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
+import type { Resources } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import { labelsOf } from "./labels.ts";
+import { type RestrictedPodSpec, restrictedPod } from "./restricted-pod.ts";
+
+type PodTemplate = k8s.types.input.core.v1.PodTemplateSpec;
+
+/** The user of the product's image. */
+const productUser = 65_532;
+const program = "/app/qdrant-dr.mjs";
+/** Here a pod finds the outputs of each region, as `<region>.json`. */
+const regionsFolder = "/etc/qdrant-dr/regions";
+
+/** What every pod of the product shares. */
+export interface ProductPodBase {
+  readonly image: string;
+  /** Secret with the outputs of the regions. */
+  readonly regionsSecret: pulumi.Input<string>;
+  /** A Secret whose ca.crt the product trusts too. */
+  readonly tlsSecret?: string | undefined;
+}
+
+export interface ProductPodArgs extends ProductPodBase {
+  readonly job: Job;
+  /** Of the command line, without what says where the regions' outputs are. */
+  readonly command: readonly string[];
+  readonly resources: Resources;
+  /** What the pod may reach: labels. */
+  readonly reaches: readonly Readonly<Record<string, string>>[];
+  /** @default none */
+  readonly env?: k8s.types.input.core.v1.EnvVar[];
+  /** Whether it asks the cluster's API with its account. */
+  readonly usesKubernetes?: boolean;
+  readonly container?: Partial<k8s.types.input.core.v1.Container>;
+  readonly pod?: Partial<RestrictedPodSpec>;
+}
+
+export function productPod(args: ProductPodArgs): PodTemplate {
+  const { command, env = [], image, job, regionsSecret, resources, tlsSecret } = args;
+  const name = objectNameOf(job);
+  const trusted = tlsSecret === undefined ? [] : [{ name: "NODE_EXTRA_CA_CERTS", value: "/etc/qdrant-dr/tls/ca.crt" }];
+  const { volumeMounts = [], ...container } = args.container ?? {};
+  const { volumes = [], ...pod } = args.pod ?? {};
+  const spec = restrictedPod(productUser, {
+    serviceAccountName: name,
+    automountServiceAccountToken: args.usesKubernetes ?? false,
+    ...pod,
+    containers: [
+      {
+        name: "qdrant-dr",
+        image,
+        args: [program, ...command, "--outputs", regionsFolder],
+        env: [{ name: "HOME", value: "/tmp" }, ...trusted, ...env],
+        resources: { requests: { ...resources }, limits: { memory: resources.memory } },
+        ...container,
+        volumeMounts: [
+          { name: "regions", mountPath: regionsFolder, readOnly: true },
+          { name: "scratch", mountPath: "/tmp" },
+          ...(tlsSecret === undefined ? [] : [{ name: "tls", mountPath: "/etc/qdrant-dr/tls", readOnly: true }]),
+          ...(volumeMounts as k8s.types.input.core.v1.VolumeMount[]),
+        ],
+      },
+    ],
+    volumes: [
+      { name: "regions", secret: { secretName: regionsSecret, defaultMode: 0o440 } },
+      { name: "scratch", emptyDir: {} },
+      ...(tlsSecret === undefined
+        ? []
+        : [{ name: "tls", secret: { secretName: tlsSecret, items: [{ key: "ca.crt", path: "ca.crt" }] } }]),
+      ...(volumes as k8s.types.input.core.v1.Volume[]),
+    ],
+  });
+  return { metadata: { labels: Object.assign({}, labelsOf(name), ...args.reaches) }, spec };
+}

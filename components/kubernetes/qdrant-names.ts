@@ -1,0 +1,3 @@
+/** What a region's Qdrant is called and listens on. */
+export const qdrantName = "qdrant";
+export const qdrantPorts = { http: 6333, grpc: 6334, peers: 6335 } as const;

@@ -1,0 +1,96 @@
+/** Settings of a region whose workloads run in a Kubernetes cluster. */
+import { z } from "zod";
+import { cronSchema } from "./schedule.ts";
+
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
+const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "the name of a namespace");
+const cidr = z.union([z.cidrv4(), z.cidrv6()]);
+const annotations = z.record(z.string(), z.string());
+
+/** Which bytes run is decided here, never by a tag that moves. */
+const image = z
+  .string()
+  .regex(/^[a-z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}$/, "an image with its digest, such as registry/name@sha256:…");
+
+const quantity = z.string().regex(/^\d+(\.\d+)?(m|[kMGT]i?)?$/, 'a quantity, such as "2", "500m" or "8Gi"');
+
+const resourcesSchema = z.strictObject({ cpu: quantity, memory: quantity });
+export type Resources = z.infer<typeof resourcesSchema>;
+
+const qdrantSchema = z
+  .strictObject({
+    /** qdrant/qdrant in its unprivileged variant. */
+    image,
+    replicas: z.number().int().min(1).max(100).default(3),
+    /** The cluster's default one when left out. */
+    storageClass: name.optional(),
+    /** Of each replica's data, and as much again for snapshots. */
+    storageGib: z
+      .number()
+      .int()
+      .min(1)
+      .max(64 * 1024),
+    resources: resourcesSchema.default({ cpu: "2", memory: "8Gi" }),
+    /** Raised by one for a new API key; the one before stays valid until the next time. */
+    keyGeneration: z.number().int().positive().default(1),
+    /** A Secret with tls.crt, tls.key and ca.crt, which are valid for the pods' names: Qdrant then speaks TLS only. */
+    tlsSecret: name.optional(),
+    /** How the other region, and operators, reach each peer: private load balancers, or routed names. */
+    outside: z
+      .strictObject({
+        /** One URL a replica, in their order. */
+        urls: z.array(z.url({ protocol: /^https?$/ })).min(1),
+        /** Who may come by them. */
+        cidrs: z.array(cidr).min(1),
+        /** Makes a LoadBalancer Service of each peer, with these annotations. Left out: the names lead to the pods already. */
+        loadBalancers: z.strictObject({ annotations }).optional(),
+      })
+      .optional(),
+  })
+  .refine(({ outside, replicas }) => outside === undefined || outside.urls.length === replicas, {
+    path: ["outside", "urls"],
+    message: "one URL for each replica",
+  });
+export type QdrantSettings = z.infer<typeof qdrantSchema>;
+
+const schedulesSchema = z.strictObject({
+  full: cronSchema.default("0 2 * * *"),
+  incremental: cronSchema.default("0 */4 * * *"),
+  /** From the active region's bucket into the standby's. */
+  copy: cronSchema.default("30 */4 * * *"),
+  verify: cronSchema.default("0 4 * * *"),
+  /** Of the newest point, into a Qdrant that lives in the job alone. */
+  testRestore: cronSchema.default("0 5 * * 0"),
+  /** Pods that share a capture. */
+  workers: z.number().int().min(1).max(32).default(1),
+});
+export type Schedules = z.infer<typeof schedulesSchema>;
+
+export const kubernetesSchema = z.strictObject({
+  /** A kubeconfig file; otherwise KUBECONFIG, or the home folder's. */
+  kubeconfig: z.string().startsWith("/", "an absolute path").optional(),
+  /** Context of the kubeconfig; the current one when left out. */
+  context: z.string().min(1).optional(),
+  /** What the cluster is known by: a kubeconfig that changed otherwise replaces nothing. */
+  clusterIdentifier: z.string().min(1).optional(),
+  namespace,
+  /** Whether the namespace is this stack's to make. */
+  createNamespace: z.boolean().default(true),
+  /** The product. */
+  image,
+  qdrant: qdrantSchema,
+  /** Namespaces whose pods are Qdrant's clients. */
+  clientNamespaces: z.array(namespace).default([]),
+  /** The namespace of the Prometheus that scrapes this region. */
+  monitoringNamespace: namespace.optional(),
+  /** Where stores, and the other region, may be reached. */
+  egressCidrs: z.array(cidr).min(1).default(["0.0.0.0/0"]),
+  schedules: schedulesSchema.prefault({}),
+  /** While this region is the standby it follows the active one this often; left out: by copied points alone. */
+  replicate: z.strictObject({ everySeconds: z.number().int().min(1).max(3600) }).optional(),
+  recipients: z
+    .array(z.string().startsWith("age1"))
+    .min(2, "the operational and the offline recovery recipient")
+    .refine((recipients) => new Set(recipients).size === recipients.length, "two different recipients"),
+});
+export type KubernetesPart = z.infer<typeof kubernetesSchema>;
