@@ -74,7 +74,6 @@ describe("settings files by the engine", function () {
       ]);
       expect(output)
         .to.contain(`error: SETTING_INVALID: stack ${stack}: `)
-        .and.contain("an image with its digest")
         .and.not.match(/^\s+at /m);
     });
   }
