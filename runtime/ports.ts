@@ -97,6 +97,8 @@ export interface VectorDatabase {
   version(): Promise<string>;
   /** Marks of the running processes of those peers that answer: the same Qdrant has the same, by whatever URL. */
   processes(): Promise<string[]>;
+  /** What the machines of those peers have in all, used or not. */
+  machine(): Promise<{ readonly memoryBytes: number; readonly diskBytes: number }>;
   /** Whether it runs in cluster mode, without which there are no custom shard keys. */
   isClustered(): Promise<boolean>;
   collections(): Promise<string[]>;
@@ -181,6 +183,8 @@ export interface Stacks {
     stack: string,
     onEvent: (event: StackEvent) => void,
   ): Promise<{ readonly changes: Readonly<Record<string, number>> }>;
+  /** What `up` would change now, by operation, compared with what is really there. Changes nothing. */
+  preview(stack: string): Promise<{ readonly changes: Readonly<Record<string, number>> }>;
 }
 
 /** What stands in a folder, as it was seen last. */

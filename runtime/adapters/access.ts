@@ -16,13 +16,26 @@ export class RegionAccess {
   readonly stores: RegionStores;
   readonly wrap: AgeKeyWrap;
   readonly database: Qdrant;
+  readonly #identity: string | undefined;
+  readonly #patience: { readonly patienceMs?: number };
 
-  /** @param identity opens the keys instead of the region's own: the offline recovery identity. */
-  constructor(region: Region, identity?: string) {
+  /**
+   * @param identity opens the keys instead of the region's own: the offline recovery identity.
+   * @param patienceMs so long its servers may be silent before they count as down; for who asks what may be lost.
+   */
+  constructor(region: Region, identity?: string, patienceMs?: number) {
     this.region = region;
-    this.stores = { repository: openStore(region.repository), control: openStore(region.control) };
+    const limits = patienceMs === undefined ? undefined : { idleMs: patienceMs, attempts: 1 };
+    this.stores = { repository: openStore(region.repository, limits), control: openStore(region.control, limits) };
     this.wrap = new AgeKeyWrap({ ...region.keys, ...(identity === undefined ? {} : { identity }) });
-    this.database = new Qdrant(region.qdrant);
+    this.#identity = identity;
+    this.#patience = patienceMs === undefined ? {} : { patienceMs };
+    this.database = new Qdrant({ ...region.qdrant, ...this.#patience });
+  }
+
+  /** The same region, whose servers are given up when they are silent for so long. */
+  withPatience(patienceMs: number): RegionAccess {
+    return new RegionAccess(this.region, this.#identity, patienceMs);
   }
 
   repository(): Promise<OpenRepository> {
@@ -54,6 +67,13 @@ export class RegionAccess {
         hint: below === "" ? "capture another folder" : `leave it out: exclude ${JSON.stringify(below)}`,
       });
     }
+  }
+
+  /** Qdrant as clients come to it: by the public name. */
+  publicDatabase(): Qdrant | undefined {
+    const { endpoint } = this.region;
+    if (endpoint === undefined) return undefined;
+    return new Qdrant({ peers: [endpoint.url], apiKey: endpoint.clientKey, ...this.#patience });
   }
 
   traffic(): TrafficControl {

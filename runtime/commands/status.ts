@@ -1,50 +1,94 @@
-import type { RegionOptions } from "../compose.ts";
-import { formatSeconds } from "../domain/format.ts";
-import { observeRegion, observeTraffic, type RegionStatus } from "../workflows/failover/observe-regions.ts";
-import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
+import type { RegionAccess } from "../adapters/access.ts";
+import type { Deps, RegionOptions } from "../compose.ts";
+import { DrError, toDrError } from "../errors.ts";
+import { observePair, type PairMember, type PairStatus } from "../workflows/status/observe-pair.ts";
+import { type ObservedRegion, patience } from "../workflows/status/observed-region.ts";
+import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
+import { describeStatus } from "./status-text.ts";
 
 interface Options extends RegionOptions {
   readonly stack: string;
+  readonly for: number;
+  readonly drift?: boolean;
+  readonly atLeast?: number;
 }
 
 export const status: CommandDefinition<Options> = {
   name: "status",
-  summary: "what is true of both regions now: roles, servers, newest restorable point, where clients are led",
+  summary: "what is true of both regions now, whether the active one serves, and how ready the other is to take over",
   configure: (command) =>
     regionOptions(command)
       .requiredOption("--stack <name>", "one of the two stacks; the other is its peer")
-      .addHelpText("after", exitCodesHelp([2, "wrong option or stack"])),
-  async run(deps, options) {
-    const access = await deps.access(options.stack, options);
-    const peer = options.outputs === undefined ? await deps.access(access.region.peer, options) : undefined;
-    const observed = [access, ...(peer === undefined ? [] : [peer])];
-    const regions = await Promise.all(
-      observed.map((one) =>
-        observeRegion(
-          { region: one.region.region, stores: one.stores, database: one.database, repository: () => one.repository() },
-          deps.clock,
-        ),
+      .option("--for <seconds>", "look at the active region for so long before judging it", parseNumber, 0)
+      .option("--drift", "also ask Pulumi what `up` of the standby's stack would change")
+      .option("--at-least <score>", "fail when the readiness is lower", parseNumber)
+      .addHelpText(
+        "after",
+        `${exitCodesHelp([2, "wrong option or stack"], [13, "the readiness is lower than --at-least"])}
+
+The active region is serving, impaired (its Qdrant answers, and clients do not reach it), down (its Qdrant and a second
+signal are gone, and the other region answers) or unclear. A verdict is given and taken back only when all looks of 15
+seconds agree: \`--for 30\` gives them time. Readiness is 0 while something is wrong without which a failover cannot be
+done. Nothing fails over by itself.`,
       ),
-    );
-    const epochs = new Set(regions.flatMap(({ epoch }) => epoch ?? []));
-    const disagreement = epochs.size > 1 ? ["the regions know different epochs: the newer one decides"] : [];
-    const traffic = access.region.endpoint === undefined ? undefined : await observeTraffic(access.traffic());
-    const led =
-      traffic === undefined ? "no endpoint" : (traffic.problem ?? `clients are led to ${traffic.region ?? "nowhere"}`);
-    return {
-      json: { regions, traffic, problems: disagreement },
-      text: [...regions.map(describe), `endpoint  ${led}`, ...disagreement].join("\n"),
-    };
+  async run(deps, options) {
+    const here = await deps.access(options.stack, options);
+    const there = await knowPeer(here.region.peer, deps, options);
+    const found = await observePair({
+      members: [memberOf(here, options), there],
+      seconds: options.for,
+      clock: deps.clock,
+      progress: deps.progress,
+      ...(options.drift ? { preview: async (stack) => (await deps.stacks(options)).preview(stack) } : {}),
+    });
+    const text = describeStatus(found);
+    const score = found.readiness?.score ?? 0;
+    if (options.atLeast !== undefined && score < options.atLeast) {
+      throw new DrError("OBJECTIVE_MISSED", `readiness is ${score}, and ${options.atLeast} is wanted\n${text}`, {
+        hint: "mend what is listed above, dearest first",
+      });
+    }
+    return { json: asJson(found), text };
   },
 };
 
-function describe({ completePoints, epoch, newestPoint, problems, qdrant, region, role }: RegionStatus): string {
-  const server = qdrant.isReachable
-    ? `Qdrant ${qdrant.version}, ${qdrant.collections} collections`
-    : `Qdrant unreachable: ${qdrant.problem}`;
-  const point =
-    newestPoint === undefined
-      ? "no complete recovery point"
-      : `newest of ${completePoints} complete points is ${formatSeconds(newestPoint.ageSeconds)} old: ${newestPoint.id}`;
-  return [`${region}  ${role}, epoch ${epoch ?? "unknown"}`, server, point, ...problems].join("\n  ");
+/** Its outputs may be lost with it. */
+async function knowPeer(name: string, deps: Deps, options: Options): Promise<PairMember> {
+  try {
+    return memberOf(await deps.access(name, options), options);
+  } catch (error) {
+    const { message } = toDrError(error);
+    return {
+      name,
+      observed: undefined,
+      problem: `its outputs are not known here: ${message}`,
+      backend: { problem: message },
+    };
+  }
+}
+
+function memberOf(access: RegionAccess, { outputs }: Options): PairMember & { readonly observed: ObservedRegion } {
+  const { region } = access;
+  const asked = access.withPatience(patience.answerMs);
+  return {
+    name: region.region,
+    objectives: region.objectives,
+    // The outputs were read from it just now.
+    backend: outputs === undefined ? { value: true } : { notAsked: "the outputs came from a file" },
+    observed: {
+      region: region.region,
+      stores: asked.stores,
+      database: asked.database,
+      publicDatabase: asked.publicDatabase(),
+      repository: () => asked.repository(),
+      traffic: () => asked.traffic(),
+    },
+  };
+}
+
+function asJson({ primary, ...found }: PairStatus): object {
+  if (primary?.watched === undefined) return { ...found, primary };
+  const { judgement, look, looks } = primary.watched;
+  const { leaning, since, verdict } = judgement;
+  return { ...found, primary: { region: primary.region, verdict, since, leaning, looks, signals: look.signals } };
 }

@@ -36,6 +36,17 @@ export async function newestRestore(control: ObjectStoreReader): Promise<string 
   return begun.sort((a, b) => Date.parse(b.at) - Date.parse(a.at))[0]?.id;
 }
 
+/** The restore that ended last, into whatever target; its `at` is when it ended. */
+export async function newestFinishedRestore(control: ObjectStoreReader): Promise<RestoreRecord | undefined> {
+  let newest: RestoreRecord | undefined;
+  for await (const { key } of control.list(controlLayout.restores)) {
+    if (!key.endsWith(".done.json")) continue;
+    const record = parseRecord(restoreRecordSchema, key, await control.get(key));
+    if (newest === undefined || Date.parse(record.at) > Date.parse(newest.at)) newest = record;
+  }
+  return newest;
+}
+
 /**
  * Collections of the region's Qdrant, or of another target, whose newest restore was begun and not finished; with an epoch,
  * only by the failover of that epoch.

@@ -35,6 +35,10 @@ export class FakeStacks implements Stacks {
     return this.#region;
   }
 
+  async preview(): Promise<{ changes: Readonly<Record<string, number>> }> {
+    return { changes: {} };
+  }
+
   async up(): Promise<{ changes: Readonly<Record<string, number>> }> {
     this.ups += 1;
     if (this.failures > 0) {

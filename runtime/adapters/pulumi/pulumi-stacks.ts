@@ -62,6 +62,18 @@ export class PulumiStacks implements Stacks, StackExports {
     }
   }
 
+  async preview(stack: string) {
+    const selected = await this.#select(stack);
+    try {
+      const preview = () => selected.preview({ ...this.#settings(stack), refresh: true });
+      const { changeSummary } = await this.#mended(stack, () => unlocked(() => {}, preview));
+      const { same: _unchanged, ...changes } = changeSummary;
+      return { changes: { ...changes } as Record<string, number> };
+    } catch (error) {
+      throw this.#translate(stack, "preview", error, []);
+    }
+  }
+
   async refresh(stack: string): Promise<void> {
     const selected = await this.#select(stack);
     try {

@@ -64,12 +64,18 @@ const telemetrySchema = z.object({
   }),
 });
 
+const machineSchema = z.object({
+  app: z.object({ system: z.object({ ram_size: z.number(), disk_size: z.number() }) }),
+});
+
 const snapshotSchema = z.object({ name: z.string(), checksum: z.string().nullish() });
 const snapshotsPath = (collection: string) => `/collections/${encodeURIComponent(collection)}/snapshots`;
 
 export interface QdrantAddress {
   readonly peers: readonly string[];
   readonly apiKey: string;
+  /** So long an answer is waited for, where the question takes no work; else as long as it may take. */
+  readonly patienceMs?: number;
 }
 
 /** So long a peer that hung is not asked what the others are asked. */
@@ -98,7 +104,7 @@ export class Qdrant implements VectorDatabase {
         url,
         // Not as `apiKey`: the client would print a warning for every address without TLS.
         headers: { "api-key": address.apiKey },
-        timeout: requestTimeoutMs,
+        timeout: address.patienceMs ?? requestTimeoutMs,
         checkCompatibility: false,
       }),
     }));
@@ -118,6 +124,15 @@ export class Qdrant implements VectorDatabase {
       return z.object({ id: z.string() }).parse(await this.#getResult(url, "/telemetry?details_level=0")).id;
     });
     return [...new Set(answers)];
+  }
+
+  async machine(): Promise<{ memoryBytes: number; diskBytes: number }> {
+    const { answers } = await this.#askEvery(async ({ url }) => {
+      return machineSchema.parse(await this.#getResult(url, "/telemetry?details_level=1")).app.system;
+    });
+    // Told in units of 1024 bytes.
+    const sumOf = (field: "ram_size" | "disk_size") => answers.reduce((sum, system) => sum + system[field] * 1024, 0);
+    return { memoryBytes: sumOf("ram_size"), diskBytes: sumOf("disk_size") };
   }
 
   async isClustered(): Promise<boolean> {
@@ -449,7 +464,7 @@ export class Qdrant implements VectorDatabase {
   async #getJson(
     peerUrl: string,
     path: string,
-    timeoutMs = this.#peers.length > 1 ? signTimeoutMs : requestTimeoutMs,
+    timeoutMs = this.#address.patienceMs ?? (this.#peers.length > 1 ? signTimeoutMs : requestTimeoutMs),
   ): Promise<unknown> {
     const answer = await this.#call(() =>
       fetch(new URL(path, peerUrl), { headers: this.#headers(), signal: AbortSignal.timeout(timeoutMs) }),

@@ -1,8 +1,8 @@
 import type { StoreAddress } from "../../domain/estate/region.ts";
 import type { ObjectStore } from "../../ports.ts";
 import { FileStore } from "./file-store.ts";
-import { S3Store } from "./s3-store.ts";
+import { S3Store, type StoreLimits } from "./s3-store.ts";
 
-export function openStore(address: StoreAddress): ObjectStore {
-  return address.kind === "s3" ? new S3Store(address) : new FileStore(address.folder);
+export function openStore(address: StoreAddress, limits?: StoreLimits): ObjectStore {
+  return address.kind === "s3" ? new S3Store(address, limits) : new FileStore(address.folder);
 }

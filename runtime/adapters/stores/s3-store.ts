@@ -18,9 +18,11 @@ type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 /** As often as the client library tries by itself. */
 const attempts = 3;
 
-interface StoreLimits {
+export interface StoreLimits {
   /** A connection that brings and takes nothing for so long is given up. */
   readonly idleMs?: number;
+  /** A request that met no answer is sent so often in all. */
+  readonly attempts?: number;
 }
 
 export class S3Store implements ObjectStore {
@@ -163,14 +165,18 @@ function signWith(command: PutObjectCommand, sha256: string): void {
   );
 }
 
-export function s3ClientSettings(address: S3Address, { idleMs = 30_000 }: StoreLimits = {}) {
+export function s3ClientSettings(
+  address: S3Address,
+  { attempts: maxAttempts = attempts, idleMs = 30_000 }: StoreLimits = {},
+) {
   return {
     region: address.region,
     ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint, forcePathStyle: true }),
     ...(address.credentials === undefined ? {} : { credentials: address.credentials }),
     // A store that accepts and then is silent must not hold up a failover for ever.
     // Silence counts, not the time of the whole: a pack may take minutes on a slow line.
-    requestHandler: { connectionTimeout: 5_000, socketTimeout: idleMs },
+    maxAttempts,
+    requestHandler: { connectionTimeout: Math.min(5_000, idleMs), socketTimeout: idleMs },
     // Servers other than AWS may refuse the trailing checksums that the SDK adds by default (aws-sdk-js-v3#6810).
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",

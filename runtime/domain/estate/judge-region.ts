@@ -1,0 +1,89 @@
+/**
+ * Whether a region serves, judged from outside. A look asks for several signals at once, because each of them alone lies
+ * now and then; and one look proves nothing: a verdict stands until looks have said otherwise for a while, without a break.
+ */
+
+export type SignalState = "good" | "bad" | "unknown";
+
+export interface Signal {
+  readonly state: SignalState;
+  /** What was answered, or why nothing is known. */
+  readonly detail: string;
+}
+
+export const signalNames = ["qdrant", "endpoint", "store", "control", "witness"] as const;
+export type SignalName = (typeof signalNames)[number];
+
+export interface Look {
+  readonly at: Date;
+  readonly signals: Readonly<Record<SignalName, Signal>>;
+}
+
+/**
+ * - serving: clients are served.
+ * - impaired: its Qdrant answers from here, and clients do not reach it.
+ * - down: its Qdrant does not answer, and a second signal agrees.
+ * - unclear: what is known does not say.
+ */
+export type Verdict = "serving" | "impaired" | "down" | "unclear";
+
+export interface JudgeRules {
+  /** So long all looks must agree before a verdict changes, and so long a verdict may go without a look that agrees. */
+  readonly settleSeconds: number;
+  /** Looks further apart are no evidence for the time between them. */
+  readonly longestGapSeconds: number;
+}
+
+export const judgeRules: JudgeRules = { settleSeconds: 15, longestGapSeconds: 5 };
+
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly since: Date;
+  /** What the latest looks say, all alike since then. */
+  readonly leaning: { readonly verdict: Verdict; readonly since: Date; readonly looks: number };
+  /** The last look that agreed with the verdict. */
+  readonly agreedAt: Date;
+  readonly seenAt: Date;
+}
+
+/** What one look says by itself. */
+export function assess({ signals }: Look): Verdict {
+  const { control, endpoint, qdrant, store, witness } = signals;
+  // Whoever comes by the public name is served, whatever is between the region and here.
+  if (endpoint.state === "good") return "serving";
+  if (qdrant.state === "good") return endpoint.state === "bad" ? "impaired" : "serving";
+  const others = [endpoint, store, control].filter(({ state }) => state === "bad");
+  // Where nothing at all answers, it may be the one who looks that is cut off.
+  return qdrant.state === "bad" && others.length > 0 && witness.state === "good" ? "down" : "unclear";
+}
+
+/** The judgement after one more look. */
+export function judge(before: Judgement | undefined, look: Look, rules: JudgeRules = judgeRules): Judgement {
+  const said = assess(look);
+  const { at } = look;
+  const start = { verdict: said, since: at, looks: 1 };
+  if (before === undefined) {
+    return { verdict: "unclear", since: at, leaning: start, agreedAt: at, seenAt: at };
+  }
+  const isBroken = !isWithin(before.seenAt, at, rules.longestGapSeconds);
+  const goesOn = !isBroken && before.leaning.verdict === said;
+  const leaning = goesOn ? { ...before.leaning, looks: before.leaning.looks + 1 } : start;
+  const agreedAt = isBroken || said === before.verdict ? at : before.agreedAt;
+  const seen = { ...before, leaning, agreedAt, seenAt: at };
+  if (said === before.verdict) return seen;
+  if (secondsBetween(leaning.since, at) >= rules.settleSeconds) {
+    return { ...seen, verdict: said, since: at, agreedAt: at };
+  }
+  // Looks that agree with each other as little as with the verdict leave none that could be relied on.
+  if (before.verdict === "unclear" || secondsBetween(agreedAt, at) < rules.settleSeconds) return seen;
+  return { ...seen, verdict: "unclear", since: at, agreedAt: at };
+}
+
+function isWithin(from: Date, to: Date, seconds: number): boolean {
+  const between = secondsBetween(from, to);
+  return between >= 0 && between <= seconds;
+}
+
+function secondsBetween(from: Date, to: Date): number {
+  return (to.getTime() - from.getTime()) / 1000;
+}

@@ -1,0 +1,78 @@
+/** One look at the region that is to serve: several signals at once, none of which is waited for long. */
+import type { Look, Signal } from "../../domain/estate/judge-region.ts";
+import { repositorySchema } from "../../domain/points/recovery-point.ts";
+import { storeLayout } from "../../domain/points/store-layout.ts";
+import { hasCode } from "../../errors.ts";
+import type { Clock, ObjectStoreReader, VectorDatabase } from "../../ports.ts";
+import { readEpochs } from "../../repository/epochs.ts";
+import { parseRecord } from "../../repository/parse-record.ts";
+import { ask, type ObservedRegion } from "./observed-region.ts";
+
+/** @param witness the other region, where it is known: it answers unless the one who looks is cut off. */
+export async function lookAtRegion(
+  observed: ObservedRegion,
+  witness: ObservedRegion | undefined,
+  clock: Clock,
+  answerMs: number,
+): Promise<Look> {
+  const at = clock.now();
+  const { database, stores } = observed;
+  const [qdrant, endpoint, store, control, other] = await Promise.all([
+    signal(answerMs, "Qdrant", () => collectionsIn(database)),
+    publicSignal(observed, answerMs),
+    signal(answerMs, "the repository", () => repositoryIn(stores.repository)),
+    signal(answerMs, "the control store", () => epochIn(stores.control)),
+    witnessSignal(witness, answerMs),
+  ]);
+  return { at, signals: { qdrant, endpoint, store, control, witness: other } };
+}
+
+async function publicSignal(observed: ObservedRegion, answerMs: number): Promise<Signal> {
+  const { publicDatabase, region } = observed;
+  if (publicDatabase === undefined) return { state: "unknown", detail: "the region has no public name" };
+  const led = await ask(answerMs, "the traffic control", () => observed.traffic().current());
+  // Then it says nothing of the region: whoever stands between may be what is dead.
+  if ("problem" in led) return { state: "unknown", detail: led.problem };
+  if (led.value?.region !== region) {
+    return { state: "unknown", detail: `clients are led to ${led.value?.region ?? "no region"}` };
+  }
+  return signal(answerMs, "the public name", () => collectionsIn(publicDatabase));
+}
+
+async function witnessSignal(witness: ObservedRegion | undefined, answerMs: number): Promise<Signal> {
+  if (witness === undefined) return { state: "unknown", detail: "the other region is not known here" };
+  const answers = await Promise.all([
+    signal(answerMs, "Qdrant", () => collectionsIn(witness.database)),
+    signal(answerMs, "the repository", () => repositoryIn(witness.stores.repository)),
+  ]);
+  const seen = answers.some(({ state }) => state === "good");
+  return seen
+    ? { state: "good", detail: `${witness.region} answers` }
+    : { state: "bad", detail: `${witness.region} does not answer either` };
+}
+
+/** Who refuses our key lives; whether it serves others is not known. */
+async function signal(answerMs: number, what: string, question: () => Promise<string>): Promise<Signal> {
+  const answer = await ask(answerMs, what, question);
+  if ("value" in answer) return { state: "good", detail: answer.value };
+  return { state: hasCode(answer.error, "ACCESS_DENIED") ? "unknown" : "bad", detail: answer.problem };
+}
+
+async function collectionsIn(database: VectorDatabase): Promise<string> {
+  return `${(await database.collections()).length} collections`;
+}
+
+async function repositoryIn(store: ObjectStoreReader): Promise<string> {
+  try {
+    parseRecord(repositorySchema, storeLayout.repository, await store.get(storeLayout.repository));
+    return "answers";
+  } catch (error) {
+    if (hasCode(error, "OBJECT_NOT_FOUND")) return "answers; holds no recovery points";
+    throw error;
+  }
+}
+
+async function epochIn(control: ObjectStoreReader): Promise<string> {
+  const epochs = (await readEpochs(control)).map(({ epoch }) => epoch);
+  return epochs.length === 0 ? "answers; holds no epoch" : `epoch ${Math.max(...epochs)}`;
+}

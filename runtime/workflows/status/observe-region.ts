@@ -1,0 +1,78 @@
+/** What is true of a region now, asked from outside; what cannot be asked is said, not guessed. */
+
+import { effectiveRole, newestEpoch, type Role } from "../../domain/estate/epoch.ts";
+import { resolveLatestRestorable } from "../../domain/points/catalog.ts";
+import type { Clock, TrafficControl } from "../../ports.ts";
+import { readEpochs } from "../../repository/epochs.ts";
+import { ask, type ObservedRegion, type Patience } from "./observed-region.ts";
+
+export interface RegionStatus {
+  readonly region: string;
+  readonly role: Role | "unknown";
+  readonly epoch: number | undefined;
+  readonly qdrant: {
+    readonly isReachable: boolean;
+    readonly version?: string;
+    readonly collections?: number;
+    readonly problem?: string;
+  };
+  /** The newest point that this region's own bucket can restore, and its age: the RPO if this region had to take over now. */
+  readonly newestPoint?: { readonly id: string; readonly time: string; readonly ageSeconds: number };
+  readonly completePoints: number;
+  readonly problems: readonly string[];
+}
+
+export async function observeRegion(
+  observed: ObservedRegion,
+  clock: Clock,
+  { answerMs, readingMs }: Patience,
+): Promise<RegionStatus> {
+  const { database, region, stores } = observed;
+  const [epochs, qdrant, catalog] = await Promise.all([
+    ask(answerMs, "the control store", () => readEpochs(stores.control)),
+    ask(answerMs, "Qdrant", async () => ({
+      version: await database.version(),
+      collections: (await database.collections()).length,
+    })),
+    ask(readingMs, "the repository", async () => (await observed.repository()).catalog()),
+  ]);
+  const epoch = newestEpoch("value" in epochs ? epochs.value : []);
+  const entries = "value" in catalog ? catalog.value.entries : [];
+  const newest = resolveLatestRestorable(entries);
+  const ageSeconds = newest && (clock.now().getTime() - Date.parse(newest.point.time)) / 1000;
+  return {
+    region,
+    role: epoch === undefined ? "unknown" : effectiveRole(region, epoch),
+    epoch: epoch?.epoch,
+    qdrant:
+      "value" in qdrant ? { isReachable: true, ...qdrant.value } : { isReachable: false, problem: qdrant.problem },
+    ...(newest === undefined || ageSeconds === undefined
+      ? {}
+      : { newestPoint: { id: newest.id, time: newest.point.time, ageSeconds } }),
+    completePoints: entries.filter(({ state }) => state === "complete").length,
+    problems: [
+      ...("problem" in epochs ? [`epochs: ${epochs.problem}`] : []),
+      ...("problem" in catalog ? [`recovery points: ${catalog.problem}`] : []),
+    ],
+  };
+}
+
+/** Of a region that cannot even be asked: where its servers are is not known here. */
+export function unknownRegion(region: string, problem: string): RegionStatus {
+  return {
+    region,
+    role: "unknown",
+    epoch: undefined,
+    qdrant: { isReachable: false, problem: "where it is, is not known here" },
+    completePoints: 0,
+    problems: [problem],
+  };
+}
+
+export async function observeTraffic(
+  traffic: TrafficControl,
+  { answerMs }: Patience,
+): Promise<{ region?: string; epoch?: number; problem?: string }> {
+  const answer = await ask(answerMs, "the traffic control", () => traffic.current());
+  return "value" in answer ? (answer.value ?? {}) : { problem: answer.problem };
+}
