@@ -35,12 +35,20 @@ function wanted(ids) {
  * @returns {{ name: import("./tool-cache.mjs").CacheSource, doing: string, install: Parameters<typeof installInCache>[3] }[]}
  */
 function sourcesOf(part, context) {
+  const { official } = part;
+  /** @type {ReturnType<typeof sourcesOf>} */
+  const downloads =
+    official === undefined
+      ? []
+      : [
+          {
+            name: "official download",
+            doing: "fetching the official download",
+            install: (staging) => installOfficial(part, official, context, staging),
+          },
+        ];
   return [
-    {
-      name: "official download",
-      doing: "fetching the official download",
-      install: (staging) => installOfficial(part, context, staging),
-    },
+    ...downloads,
     {
       name: "registry",
       doing: part.registry.doing,

@@ -36,16 +36,17 @@ export function checksumInRelease(release, file) {
  * Fetches a tool from its makers. The checksum comes first: without one the file is not even asked for.
  *
  * @param {import("./parts.mjs").ToolPart} part
+ * @param {import("./parts.mjs").OfficialDownload} official
  * @param {import("./context.mjs").Context} context
  * @param {{ work: string, entry: string }} staging
  */
-export async function installOfficial(part, context, { work, entry }) {
-  const { folder, files, layout } = part.official;
+export async function installOfficial(part, official, context, { work, entry }) {
+  const { folder, files, layout } = official;
   const file = files[/** @type {import("./parts.mjs").Platform} */ (context.platform)];
   if (file === undefined) throw new Error(`there is none for ${context.platform}`);
 
   const address = `${context.bases[folder.base]}${folder.path}/${file}`;
-  const expected = await publishedChecksum(part.official, context, { file, address });
+  const expected = await publishedChecksum(official, context, { file, address });
   if (expected === undefined) throw new Error(`${file} has no published checksum, so it was not fetched`);
 
   const fetched = join(work, basename(file));

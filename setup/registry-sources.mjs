@@ -78,6 +78,26 @@ export function pythonWheel({ name, version, sha256, layout }) {
 }
 
 /**
+ * @param {{ name: string, folder: string }} source folder is the one under setup/ that pins every package in a
+ * requirements.txt, and holds the script of the folder's name that starts the program with them
+ * @returns {RegistrySource}
+ */
+export function pythonProgram({ name, folder }) {
+  return {
+    doing: `installing the Python package ${name} and what it imports`,
+    platforms: ["linux-x64", "linux-arm64"],
+    async install({ env, root }, { work, entry }) {
+      const pins = join(root, "setup", folder);
+      const install = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps"];
+      const from = ["--only-binary", ":all:", "--require-hashes", "-r", join(pins, "requirements.txt")];
+      const into = ["--no-warn-script-location", "--root-user-action", "ignore", "--target", join(entry, "lib")];
+      await runTool("python3", [...install, ...from, ...into], { env, cwd: work });
+      await copyFile(join(pins, folder), join(entry, "bin", folder));
+    },
+  };
+}
+
+/**
  * @typedef {{ folder: string, package: string, output: string, linkFlags: string }} GoBuild
  * folder is the one under setup/ whose go.mod and go.sum pin every module that goes into the program
  */

@@ -1,0 +1,95 @@
+/**
+ * An emulator of AWS for a test: MiniStack on a free port, all state in its memory. It takes the calls and checks some of them;
+ * what it accepts proves nothing about AWS.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const longestStartMs = 60_000;
+
+export class AwsEmulator {
+  /** For a process that uses an AWS SDK. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly #url: string;
+  readonly #folder = mkdtempSync(join(tmpdir(), "qdrant-dr-aws-"));
+  #process: ChildProcess | undefined;
+
+  private constructor(port: number) {
+    this.#url = `http://127.0.0.1:${port}`;
+    this.env = {
+      AWS_ENDPOINT_URL: this.#url,
+      AWS_ACCESS_KEY_ID: "test",
+      AWS_SECRET_ACCESS_KEY: "test",
+      AWS_EC2_METADATA_DISABLED: "true",
+    };
+  }
+
+  static async start(): Promise<AwsEmulator> {
+    const holder = createServer();
+    await once(holder.listen(0, "127.0.0.1"), "listening");
+    const { port } = holder.address() as AddressInfo;
+    await once(holder.close(), "close");
+    const emulator = new AwsEmulator(port);
+    try {
+      await emulator.#start(port);
+      return emulator;
+    } catch (error) {
+      await emulator.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const exit = once(child, "exit");
+      child.kill("SIGKILL");
+      await exit;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #start(port: number): Promise<void> {
+    const child = spawn("aws-emulator", {
+      cwd: this.#folder,
+      stdio: ["ignore", "ignore", "pipe"],
+      env: {
+        PATH: process.env["PATH"],
+        HOME: this.#folder,
+        TMPDIR: this.#folder,
+        BIND_HOST: "127.0.0.1",
+        GATEWAY_PORT: String(port),
+        IOT_MTLS_ENABLED: "0",
+        SFTP_ENABLED: "0",
+        LOG_LEVEL: "ERROR",
+      },
+    });
+    this.#process = child;
+    let said = "";
+    child.stderr.on("data", (piece) => {
+      said = `${said}${piece}`.slice(-2_000);
+    });
+    await once(child, "spawn");
+    const deadline = performance.now() + longestStartMs;
+    while (!(await this.#isReady())) {
+      if (child.exitCode !== null || performance.now() > deadline) {
+        throw new Error(`the emulator of AWS at ${this.#url} did not start: ${said}`);
+      }
+      await sleep(100);
+    }
+  }
+
+  async #isReady(): Promise<boolean> {
+    try {
+      return (await fetch(`${this.#url}/_ministack/health`)).ok;
+    } catch {
+      return false;
+    }
+  }
+}
