@@ -93,6 +93,7 @@ export function pythonProgram({ name, folder }) {
       const into = ["--no-warn-script-location", "--root-user-action", "ignore", "--target", join(entry, "lib")];
       await runTool("python3", [...install, ...from, ...into], { env, cwd: work });
       await copyFile(join(pins, folder), join(entry, "bin", folder));
+      await chmod(join(entry, "bin", folder), 0o755);
     },
   };
 }

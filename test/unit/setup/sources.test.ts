@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { explainDisk, type SetupError } from "../../../setup/setup-error.mjs";
@@ -86,6 +86,15 @@ describe("setup: where a part comes from", () => {
     expect((await bench.refusal("seaweedfs")).message).to.contain("No module named pip");
   });
 
+  it("installs a Python program with all that it imports, every file by its checksum", async () => {
+    bench.file("setup/aws-emulator/aws-emulator", "#!/bin/sh\necho ministack 1.5.33");
+    bench.tool("python3", `echo "$*" > ${join(bench.dir, "asked")}`);
+    const { parts } = await bench.makeReady("aws-emulator");
+    expect(parts[0]).to.include({ source: "registry", version: "1.5.33" });
+    const pins = join(bench.root, "setup", "aws-emulator", "requirements.txt");
+    expect(readFileSync(join(bench.dir, "asked"), "utf8")).to.contain(`--require-hashes -r ${pins} `);
+  });
+
   it("refuses an npm package that is not the pinned one", async () => {
     bench.tool("npm", 'echo something else > "$4/just-memory.tgz"');
     const error = await bench.refusal("qdrant");
@@ -116,7 +125,7 @@ describe("setup: where a part comes from", () => {
     const error = await bench.refusal("quadrant" as "qdrant");
     expect(error).to.include({ code: "UNKNOWN_PART", exitCode: 2 });
     expect(error.hint).to.equal(
-      "the parts are node, packages, pulumi, qdrant, seaweedfs, etcd, kube-apiserver, restic",
+      "the parts are node, packages, pulumi, qdrant, seaweedfs, etcd, kube-apiserver, aws-emulator, restic",
     );
   });
 
