@@ -5,29 +5,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
 import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
-import { type Region, regionSchema } from "../../runtime/domain/estate/region.ts";
+import { regionSchema } from "../../runtime/domain/estate/region.ts";
 import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/estate/stack-settings.ts";
-
-interface Registration {
-  readonly type: string;
-  readonly name: string;
-  readonly parent: string;
-  readonly inputs: Readonly<Record<string, unknown>>;
-  readonly secretInputs: readonly string[];
-  readonly dependencies: readonly string[];
-  readonly retainOnDelete: boolean;
-  readonly urn: string;
-}
-
-/** Of the monitor's request, what is looked at here (pulumi sdk/proto/pulumi/resource.proto). */
-interface RegisterRequest {
-  getParent(): string;
-  getDependenciesList(): string[];
-  getRetainondelete(): boolean;
-}
-
-const requests: RegisterRequest[] = [];
-const registered: pulumi.runtime.MockResourceArgs[] = [];
+import { known, RecordedResources, type Registration } from "../support/recorded-resources.ts";
 
 const secrets: ProcessesSecrets = {
   qdrantApiKeys: { primary: "secret-qdrant-key-of-primary", standby: "secret-qdrant-key-of-standby" },
@@ -70,27 +50,17 @@ function settingsOf(region: string, runsHere: boolean): ProcessesSettings {
 }
 
 describe("ProcessesRegion", () => {
+  let resources: RecordedResources;
   let ProcessesRegion: typeof import("../../components/processes-region.ts").ProcessesRegion;
 
   before(async () => {
-    pulumi.runtime.setMocks(
-      {
-        newResource(args) {
-          registered.push(args);
-          return { id: `${args.name}-id`, state: args.inputs };
-        },
-        call: ({ inputs }) => inputs,
-      },
-      "qdrant-dr",
-      "primary",
-    );
-    recordRequests();
+    resources = new RecordedResources("primary");
     ({ ProcessesRegion } = await import("../../components/processes-region.ts"));
   });
 
   /** Declares a region, waits until each of its resources is registered, and answers them with its outputs. */
   async function declare(region: string, { role, runsHere }: { role: Role; runsHere: boolean }) {
-    const from = registered.length;
+    const from = resources.count;
     const name = `${region}-${from}`;
     const component = new ProcessesRegion(name, {
       settings: settingsOf(region, runsHere),
@@ -98,10 +68,10 @@ describe("ProcessesRegion", () => {
       role,
       epoch,
     });
-    await pulumi.runtime.disconnect();
+    const declared = await resources.since(from);
     const outputs = await known(component.outputs);
     const isSecret = await pulumi.isSecret(component.outputs);
-    return { name, outputs, isSecret, resources: registrations().slice(from) };
+    return { name, outputs, isSecret, resources: declared };
   }
 
   /** Type and name of each child, without the name of the parent, which each must begin with. */
@@ -242,43 +212,8 @@ describe("ProcessesRegion", () => {
   });
 });
 
-/** The monitor of the mocks does not hand on parents and options: its requests are looked at on their way. */
-function recordRequests(): void {
-  const monitor = pulumi.runtime.getMonitor() as unknown as {
-    registerResource(request: RegisterRequest, callback: unknown): Promise<void>;
-  };
-  const register = monitor.registerResource.bind(monitor);
-  monitor.registerResource = (request, callback) => {
-    requests.push(request);
-    return register(request, callback);
-  };
-}
-
-function registrations(): Registration[] {
-  return requests.map((request, index): Registration => {
-    const { inputs, name, type } = registered[index] as pulumi.runtime.MockResourceArgs;
-    const parent = request.getParent();
-    const parentType = parent === "" ? "" : `${parent.split("::")[2]}$`;
-    const given = Object.entries(inputs as Record<string, unknown>);
-    return {
-      type,
-      name,
-      parent,
-      urn: `urn:pulumi:primary::qdrant-dr::${parentType}${type}::${name}`,
-      inputs: Object.fromEntries(given.map(([property, value]) => [property, pulumi.runtime.unwrapRpcSecret(value)])),
-      secretInputs: given.filter(([, value]) => pulumi.runtime.isRpcSecret(value)).map(([property]) => property),
-      dependencies: request.getDependenciesList(),
-      retainOnDelete: request.getRetainondelete(),
-    };
-  });
-}
-
 function one({ name, resources }: { name: string; resources: readonly Registration[] }, child: string): Registration {
   const [found, ...more] = resources.filter((resource) => resource.name === `${name}-${child}`);
   if (found === undefined || more.length > 0) throw new Error(`not one ${child}`);
   return found;
-}
-
-function known(outputs: pulumi.Output<Region>): Promise<Region> {
-  return new Promise((resolve) => outputs.apply(resolve));
 }
