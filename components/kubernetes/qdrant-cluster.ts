@@ -67,7 +67,8 @@ export class QdrantCluster extends pulumi.ComponentResource {
           volumeClaimTemplates: ["storage", "snapshots"].map((volume) => claim(volume, settings)),
         },
       },
-      { ...child, dependsOn: [keys, peers] },
+      // Kubernetes changes no claim's template: Qdrant would be removed and made again, on volumes of the size they have.
+      { ...child, dependsOn: [keys, peers], ignoreChanges: ["spec.volumeClaimTemplates"] },
     );
     new k8s.policy.v1.PodDisruptionBudget(
       `${name}-disruptions`,

@@ -19,6 +19,8 @@ interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: what a test asks for, a test knows the shape of
   readonly body: any;
+  /** What the server says beside its answer. */
+  readonly warnings: readonly string[];
 }
 
 /** etcd, for as many clusters as a test needs: each keeps its objects under a prefix of its own. */
@@ -119,7 +121,8 @@ export class KubernetesServer {
     sent.end(body === undefined ? undefined : JSON.stringify(body));
     const [response] = await once(sent, "response");
     const said = await text(response);
-    return { status: response.statusCode, body: /^\s*\{/.test(said) ? JSON.parse(said) : said };
+    const warnings = [response.headers.warning ?? []].flat();
+    return { status: response.statusCode, body: /^\s*\{/.test(said) ? JSON.parse(said) : said, warnings };
   }
 
   /** Creates an object; the path is that of its list. */

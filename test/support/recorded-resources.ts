@@ -16,6 +16,7 @@ export interface Registration {
   readonly dependencies: readonly string[];
   readonly retainOnDelete: boolean;
   readonly protect: boolean;
+  readonly ignoreChanges: readonly string[];
   /** URN and id of the provider; empty for the default one. */
   readonly provider: string;
 }
@@ -26,6 +27,7 @@ interface RegisterRequest {
   getDependenciesList(): string[];
   getRetainondelete(): boolean;
   getProtect(): boolean;
+  getIgnorechangesList(): string[];
   getProvider(): string;
 }
 
@@ -91,6 +93,7 @@ export class RecordedResources {
         dependencies: request.getDependenciesList(),
         retainOnDelete: request.getRetainondelete(),
         protect: request.getProtect(),
+        ignoreChanges: request.getIgnorechangesList(),
         provider: request.getProvider(),
       };
     });

@@ -24,7 +24,7 @@ const qdrantSchema = z
     replicas: z.number().int().min(1).max(100).default(3),
     /** The cluster's default one when left out. */
     storageClass: name.optional(),
-    /** Of each replica's data, and as much again for snapshots. */
+    /** Of each replica's data, and as much again for snapshots: as of the first `up`. Later, the claims are what grows. */
     storageGib: z
       .number()
       .int()

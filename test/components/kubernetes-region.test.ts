@@ -1,0 +1,398 @@
+/**
+ * Proves which objects a region in a cluster declares, with which inputs, parents and secrets. That a Kubernetes API takes them is
+ * proven in test/contract/declared-objects.test.ts, and their life in test/engine.
+ */
+import { expect } from "chai";
+import { runCli } from "../../runtime/cli.ts";
+import { compose } from "../../runtime/compose.ts";
+import { roles } from "../../runtime/domain/estate/epoch.ts";
+import { jobs } from "../../runtime/domain/estate/jobs.ts";
+import { regionSchema } from "../../runtime/domain/estate/region.ts";
+import {
+  apiKeyOf,
+  type DeclaredRegion,
+  identity,
+  productImage,
+  qdrantImage,
+  RegionDeclarer,
+  storeSecret,
+} from "../support/kubernetes-region.ts";
+import type { Registration } from "../support/recorded-resources.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: objects of a dozen kinds, looked into by path
+type Loose = any;
+
+const restrictedNow = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"] },
+};
+
+describe("KubernetesRegion", () => {
+  let declarer: RegionDeclarer;
+  before(() => {
+    declarer = new RegionDeclarer();
+  });
+
+  it("shows few children, each named after its parent, and nothing without a parent", async () => {
+    const { name, resources } = await declarer.declare();
+    const [region, ...others] = resources;
+    expect(region).to.include({ type: "qdrant-dr:index:KubernetesRegion", name, parent: "" });
+    const children = others.filter(({ parent }) => parent === region?.urn);
+    expect(children.map((child) => child.name.slice(name.length + 1)).sort()).to.deep.equal(
+      ["accounts", "namespace", "network", "qdrant", "regions", "replicator", "schedules"],
+      "what `pulumi up` shows",
+    );
+    for (const { name: child, parent } of others) {
+      expect(parent, child).not.to.equal("");
+      const parentName = parent.split("::").at(-1) ?? "";
+      expect(child.startsWith(`${parentName}-`), `${child} below ${parentName}`).to.equal(true);
+    }
+  });
+
+  it("makes its namespace for restricted pods alone, and keeps it with Qdrant's volumes; or takes one that is there", async () => {
+    const made = object(await declarer.declare(), "Namespace", "search");
+    expect(made.retainOnDelete).to.equal(true);
+    expect((made.inputs["metadata"] as Loose).labels).to.include({
+      "pod-security.kubernetes.io/enforce": "restricted",
+    });
+    const adopted = await declarer.declare({ kubernetes: { createNamespace: false } });
+    expect(adopted.resources.some(({ inputs }) => inputs["kind"] === "Namespace")).to.equal(false);
+    for (const { inputs } of objects(adopted)) expect((inputs["metadata"] as Loose).namespace).to.equal("search");
+  });
+
+  it("every object has a name and a namespace of its own choice", async () => {
+    const titles = objects(await declarer.declare({ role: "standby" })).map(titleOf);
+    expect(new Set(titles).size).to.equal(titles.length);
+    expect(titles.filter((title) => title.includes("undefined"))).to.deep.equal([]);
+  });
+
+  it("every pod is restricted: no root, no capability, nothing to write to but volumes, no account's token that is not used", async () => {
+    const declared = await declarer.declare({ role: "standby", settings: { infrastructure: capturedObjects } });
+    const pods = objects(declared).flatMap(podOf);
+    expect(pods.length).to.equal(7);
+    for (const [title, { automountServiceAccountToken, containers, initContainers = [], securityContext }] of pods) {
+      expect(securityContext, title).to.deep.include({
+        runAsNonRoot: true,
+        seccompProfile: { type: "RuntimeDefault" },
+      });
+      for (const container of [...containers, ...initContainers]) {
+        expect(container.securityContext, title).to.deep.equal(restrictedNow);
+        expect(container.image).to.be.oneOf([productImage, qdrantImage]);
+        expect(container.resources, title).to.have.nested.property("limits.memory");
+        expect(container.resources, title).to.have.nested.property("requests.cpu");
+      }
+      expect(automountServiceAccountToken, title).to.equal(/(full|incremental)$/.test(title));
+    }
+  });
+
+  describe("Qdrant", () => {
+    it("a cluster of peers that join the first by its name, with keys from a Secret and no probe that restarts a restoring peer", async () => {
+      const declared = await declarer.declare();
+      const { ignoreChanges, inputs } = object(declared, "StatefulSet", "qdrant") as Loose;
+      const { replicas, template, volumeClaimTemplates, ...spec } = inputs.spec;
+      expect(ignoreChanges).to.deep.equal(["spec.volumeClaimTemplates"]);
+      expect(replicas).to.equal(3);
+      expect(spec).to.deep.include({
+        serviceName: "qdrant-peers",
+        podManagementPolicy: "Parallel",
+        persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Retain" },
+      });
+      expect(volumeClaimTemplates.map((claim: Loose) => [claim.metadata.name, claim.spec])).to.deep.equal(
+        ["storage", "snapshots"].map((volume) => [
+          volume,
+          { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "10Gi" } } },
+        ]),
+      );
+      const [container] = template.spec.containers;
+      expect(container.args).to.deep.equal([
+        ...["--uri", "http://$(POD_NAME).qdrant-peers:6335"],
+        ...["--bootstrap", "http://qdrant-0.qdrant-peers:6335"],
+      ]);
+      expect(container).to.not.have.any.keys("livenessProbe", "startupProbe");
+      const key = container.env.find(({ name }: Loose) => name === "QDRANT__SERVICE__API_KEY");
+      expect(key.valueFrom.secretKeyRef).to.deep.equal({ name: "qdrant-keys", key: "current" });
+      const { inputs: peers } = object(declared, "Service", "qdrant-peers") as Loose;
+      expect(peers.spec).to.include({ clusterIP: "None", publishNotReadyAddresses: true });
+      const { inputs: budget } = object(declared, "PodDisruptionBudget", "qdrant") as Loose;
+      expect(budget.spec.maxUnavailable).to.equal(1);
+    });
+
+    it("a raised key generation keeps the key before it valid, and restarts the pods", async () => {
+      const declared = await declarer.declare({ qdrant: { keyGeneration: 3 } });
+      const { inputs, secretInputs } = object(declared, "Secret", "qdrant-keys") as Loose;
+      expect(inputs.stringData).to.deep.equal({
+        current: apiKeyOf(`${declared.name}-qdrant-key-3`),
+        previous: apiKeyOf(`${declared.name}-qdrant-key-2`),
+      });
+      expect(secretInputs).to.deep.equal(["stringData"]);
+      const { template } = (object(declared, "StatefulSet", "qdrant") as Loose).inputs.spec;
+      expect(template.metadata.annotations).to.deep.equal({ "qdrant-dr/key-generation": "3" });
+      expect(template.spec.containers[0].env.map(({ name }: Loose) => name)).to.include("QDRANT__SERVICE__ALT_API_KEY");
+    });
+
+    it("TLS: from a Secret that is there, between peers too; the product trusts its authority", async () => {
+      const declared = await declarer.declare({ qdrant: { tlsSecret: "qdrant-tls" } });
+      const { template } = (object(declared, "StatefulSet", "qdrant") as Loose).inputs.spec;
+      const [container] = template.spec.containers;
+      expect(container.args[1]).to.equal("https://$(POD_NAME).qdrant-peers:6335");
+      expect(container.readinessProbe.httpGet.scheme).to.equal("HTTPS");
+      expect(declared.outputs.qdrant.peers[0]).to.equal("https://qdrant-0.qdrant-peers.search.svc:6333");
+      const [, spec] = podOf(object(declared, "CronJob", "qdrant-dr-full"))[0] as Loose;
+      expect(spec.containers[0].env).to.deep.include({
+        name: "NODE_EXTRA_CA_CERTS",
+        value: "/etc/qdrant-dr/tls/ca.crt",
+      });
+    });
+
+    it("seen from outside: a private load balancer for each peer, and its URLs in the outputs but not in this cluster's pods", async () => {
+      const urls = ["http://a.example:6333", "http://b.example:6333"];
+      const declared = await declarer.declare({
+        qdrant: { replicas: 2, outside: { urls, cidrs: ["10.8.0.0/16"], loadBalancers: { annotations: { a: "b" } } } },
+      });
+      expect(declared.outputs.qdrant.peers).to.deep.equal(urls);
+      for (const index of [0, 1]) {
+        const { inputs } = object(declared, "Service", `qdrant-${index}-outside`) as Loose;
+        expect(inputs.metadata.annotations).to.deep.equal({ a: "b" });
+        expect(inputs.spec).to.deep.include({ type: "LoadBalancer", loadBalancerSourceRanges: ["10.8.0.0/16"] });
+        expect(inputs.spec.selector).to.include({ "statefulset.kubernetes.io/pod-name": `qdrant-${index}` });
+      }
+      const inside = JSON.parse(
+        (object(declared, "Secret", "qdrant-dr-regions") as Loose).inputs.stringData["prod.json"],
+      );
+      expect(inside.qdrant.peers).to.deep.equal([
+        "http://qdrant-0.qdrant-peers.search.svc:6333",
+        "http://qdrant-1.qdrant-peers.search.svc:6333",
+      ]);
+    });
+  });
+
+  describe("schedules", () => {
+    it("captures run in the active region, copies and the replicator in the others, checks in all", async () => {
+      for (const role of roles) {
+        const declared = await declarer.declare({ role });
+        const suspended = objects(declared, "CronJob").map((job: Loose) => [
+          job.inputs.metadata.name,
+          job.inputs.spec.suspend,
+        ]);
+        const isActive = role === "active";
+        expect(Object.fromEntries(suspended)).to.deep.equal({
+          "qdrant-dr-full": !isActive,
+          "qdrant-dr-incremental": !isActive,
+          "qdrant-dr-copy": isActive,
+          "qdrant-dr-verify": false,
+          "qdrant-dr-test-restore": false,
+        });
+        const { inputs } = object(declared, "Deployment", "qdrant-dr-replicate") as Loose;
+        expect(inputs.spec.replicas).to.equal(isActive ? 0 : 1);
+      }
+    });
+
+    it("a changed role changes these fields, who reaches Qdrant, and what the region's outputs say: nothing else", async () => {
+      const [active, standby] = [
+        await declarer.declare({ role: "active" }),
+        await declarer.declare({ role: "standby" }),
+      ];
+      const before = new Map(objects(active).map((object) => [titleOf(object), object]));
+      const changed = objects(standby)
+        .filter((object) => JSON.stringify(object.inputs) !== JSON.stringify(before.get(titleOf(object))?.inputs))
+        .map(titleOf)
+        // Their keys carry the name of the region, which differs in this test.
+        .filter((title) => title !== "Secret search/qdrant-keys");
+      expect(changed.sort()).to.deep.equal([
+        "CronJob search/qdrant-dr-copy",
+        "CronJob search/qdrant-dr-full",
+        "CronJob search/qdrant-dr-incremental",
+        "Deployment search/qdrant-dr-replicate",
+        "Secret search/qdrant-dr-regions",
+      ]);
+    });
+
+    it("a capture is an Indexed Job of as many workers as are set, one session for each run", async () => {
+      const declared = await declarer.declare({ kubernetes: { schedules: { workers: 3 } } });
+      const { spec } = (object(declared, "CronJob", "qdrant-dr-incremental") as Loose).inputs;
+      expect(spec).to.include({ schedule: "0 */4 * * *", timeZone: "Etc/UTC", concurrencyPolicy: "Forbid" });
+      const { template, ...job } = spec.jobTemplate.spec;
+      expect(job).to.deep.equal({
+        ...{ completionMode: "Indexed", completions: 3, parallelism: 3 },
+        ...{ backoffLimit: 6, activeDeadlineSeconds: 3600 },
+      });
+      const [container] = template.spec.containers;
+      expect(container.args).to.deep.equal([
+        ...["/app/qdrant-dr.mjs", "backup", "--stack", "prod", "--type", "incremental"],
+        ...["--worker", "$(JOB_COMPLETION_INDEX)/3", "--session", "$(SESSION)"],
+        ...["--outputs", "/etc/qdrant-dr/regions"],
+      ]);
+      const session = container.env.find(({ name }: Loose) => name === "SESSION");
+      expect(session.valueFrom.fieldRef.fieldPath).to.equal("metadata.labels['batch.kubernetes.io/job-name']");
+    });
+
+    it("a test restore goes into a Qdrant of its own pod, which listens to that pod alone and goes with it", async () => {
+      const { spec } = (object(await declarer.declare(), "CronJob", "qdrant-dr-test-restore") as Loose).inputs;
+      const pod = spec.jobTemplate.spec.template.spec;
+      expect(pod.containers[0].args.join(" ")).to.contain(
+        "restore --stack prod --to http://127.0.0.1:6333 --discard-unfinished",
+      );
+      const [sidecar] = pod.initContainers;
+      expect(sidecar).to.include({ image: qdrantImage, restartPolicy: "Always" });
+      expect(sidecar.env).to.deep.include({ name: "QDRANT__SERVICE__HOST", value: "127.0.0.1" });
+      expect(pod.volumes.find(({ name }: Loose) => name === "throwaway")).to.have.property("ephemeral");
+    });
+
+    it("without the other region's outputs nothing is copied or followed", async () => {
+      const declared = await declarer.declare({ role: "standby", hasPeer: false });
+      const working = [...objects(declared, "CronJob"), ...objects(declared, "Deployment")];
+      const names = working.map(({ inputs }) => (inputs["metadata"] as Loose).name);
+      expect(names)
+        .to.include("qdrant-dr-full")
+        .and.not.include("qdrant-dr-copy")
+        .and.not.include("qdrant-dr-replicate");
+      const { inputs } = object(declared, "Secret", "qdrant-dr-regions") as Loose;
+      expect(Object.keys(inputs.stringData)).to.deep.equal(["prod.json"]);
+    });
+
+    it("the commands that pods run are the product's, with its options", async () => {
+      const declared = await declarer.declare({ role: "standby" });
+      const commands = objects(declared)
+        .flatMap(podOf)
+        .flatMap(([, spec]: Loose) => spec.containers)
+        .filter(({ name }: Loose) => name === "qdrant-dr")
+        .map(({ args }: Loose) => args.slice(1))
+        .filter(([command]: string[]) => command !== "replicate");
+      expect(commands).to.have.length(5);
+      for (const [command, ...options] of commands) await refusedForItsRegionOnly(command, options);
+    });
+  });
+
+  describe("accounts and network", () => {
+    it("one account a job; only captures read in the cluster, only what recovery points hold", async () => {
+      const declared = await declarer.declare({ settings: { infrastructure: capturedObjects } });
+      const accounts = objects(declared, "ServiceAccount").map(({ inputs }) => (inputs["metadata"] as Loose).name);
+      expect(accounts).to.deep.equal(jobs.map((job) => `qdrant-dr-${job}`));
+      const { inputs } = object(declared, "ClusterRole", "qdrant-dr-capture-search-objects") as Loose;
+      expect(inputs.rules).to.deep.equal([
+        { apiGroups: ["apps"], resources: ["statefulsets"], verbs: ["get", "list"] },
+        { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: ["get", "list"] },
+        { apiGroups: [""], resources: ["endpoints"], verbs: ["get", "list"] },
+      ]);
+      const bindings = objects(declared, "RoleBinding") as Loose[];
+      expect(bindings.map((binding) => binding.inputs.metadata.namespace)).to.deep.equal(["search", "apps"]);
+      for (const binding of bindings) {
+        expect(binding.inputs.subjects).to.deep.equal([
+          { kind: "ServiceAccount", name: "qdrant-dr-capture", namespace: "search" },
+        ]);
+      }
+      const { inputs: cluster } = object(declared, "ClusterRole", "qdrant-dr-capture-search-cluster") as Loose;
+      expect(cluster.rules).to.deep.equal([{ apiGroups: [""], resources: ["namespaces"], verbs: ["get", "list"] }]);
+      const without = await declarer.declare();
+      expect(objects(without, "ClusterRole")).to.deep.equal([]);
+    });
+
+    it("everything is denied but: names, peers among themselves, jobs to Qdrant, stores and the other region", async () => {
+      const declared = await declarer.declare({
+        kubernetes: { clientNamespaces: ["apps"], egressCidrs: ["10.0.0.0/8"] },
+        qdrant: { replicas: 1, outside: { urls: ["http://a.example:6333"], cidrs: ["10.8.0.0/16"] } },
+      });
+      const specOf = (name: string) => (object(declared, "NetworkPolicy", `qdrant-dr-${name}`) as Loose).inputs.spec;
+      expect(specOf("default-deny")).to.deep.equal({
+        podSelector: { matchLabels: { "app.kubernetes.io/part-of": "qdrant-dr" } },
+        policyTypes: ["Ingress", "Egress"],
+      });
+      const [peers, jobsAndClients, outside] = specOf("qdrant").ingress;
+      expect(peers.ports).to.deep.equal([{ protocol: "TCP", port: 6335 }]);
+      expect(jobsAndClients.from[0]).to.deep.equal({
+        podSelector: { matchLabels: { "qdrant-dr/reaches-qdrant": "true" } },
+      });
+      expect(jobsAndClients.from[1]).to.have.nested.property("namespaceSelector.matchLabels");
+      expect(outside).to.deep.equal({
+        from: [{ ipBlock: { cidr: "10.8.0.0/16" } }],
+        ports: [{ protocol: "TCP", port: 6333 }],
+      });
+      // The store's own port, AWS's for the other region's bucket, and the other region's Qdrant.
+      expect(specOf("reaches-stores").egress).to.deep.equal([
+        {
+          to: [{ ipBlock: { cidr: "10.0.0.0/8" } }],
+          ports: [443, 9000, 16_333].map((port) => ({ protocol: "TCP", port })),
+        },
+      ]);
+    });
+
+    it("a standby takes no client's traffic", async () => {
+      const clients = { kubernetes: { clientNamespaces: ["apps"] } };
+      for (const role of roles) {
+        const declared = await declarer.declare({ ...clients, role });
+        const policies = JSON.stringify(objects(declared, "NetworkPolicy").map(({ inputs }) => inputs));
+        expect(policies.includes('"apps"'), role).to.equal(role === "active");
+      }
+    });
+  });
+
+  it("no object has a secret in an input that is not secret", async () => {
+    const { resources } = await declarer.declare({ role: "standby", qdrant: { keyGeneration: 2 } });
+    const withSecrets = resources.filter(({ secretInputs }) => secretInputs.length > 0);
+    expect(withSecrets.map(({ inputs }) => inputs["kind"])).to.deep.equal(["Secret", "Secret"]);
+    for (const { inputs, name, secretInputs } of resources) {
+      const plain = JSON.stringify(Object.entries(inputs).filter(([property]) => !secretInputs.includes(property)));
+      for (const secret of ["secret-api-key", identity, storeSecret]) expect(plain, name).not.to.contain(secret);
+    }
+  });
+
+  it("the outputs are secret as a whole and keep the contract; pods get them, and the other region's, as files", async () => {
+    const declared = await declarer.declare();
+    const { isSecret, outputs } = declared;
+    expect(isSecret).to.equal(true);
+    expect(regionSchema.parse(outputs)).to.deep.equal(outputs);
+    expect(outputs).to.include({ region: "prod", peer: "dr", role: "active", epoch: 3 });
+    const { inputs } = object(declared, "Secret", "qdrant-dr-regions") as Loose;
+    expect(regionSchema.parse(JSON.parse(inputs.stringData["prod.json"]))).to.deep.equal(outputs);
+    expect(regionSchema.parse(JSON.parse(inputs.stringData["dr.json"]))).to.include({ region: "dr" });
+  });
+});
+
+const capturedObjects = {
+  kubernetes: {
+    namespaces: ["search", "apps"],
+    kinds: [
+      { apiVersion: "apps/v1", kind: "StatefulSet" },
+      { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" },
+      { apiVersion: "v1", kind: "Endpoints" },
+      { apiVersion: "v1", kind: "Namespace" },
+    ],
+  },
+};
+
+function objects({ resources }: DeclaredRegion, kind?: string): Registration[] {
+  return resources.filter(
+    ({ inputs, type }) => type.startsWith("kubernetes:") && (kind === undefined || inputs["kind"] === kind),
+  );
+}
+
+function object(declared: DeclaredRegion, kind: string, name: string): Registration {
+  const [found, ...more] = objects(declared, kind).filter(({ inputs }) => (inputs["metadata"] as Loose).name === name);
+  if (found === undefined || more.length > 0) throw new Error(`not one ${kind} ${name}`);
+  return found;
+}
+
+function titleOf({ inputs }: Registration): string {
+  const { name, namespace } = inputs["metadata"] as Loose;
+  return `${inputs["kind"]} ${namespace ?? "-"}/${name}`;
+}
+
+/** The title of the object and the spec of the pod that it leads to, if any. */
+function podOf(registration: Registration): [string, Loose][] {
+  const spec = registration.inputs["spec"] as Loose;
+  const template = spec?.jobTemplate?.spec.template ?? spec?.template;
+  return template === undefined ? [] : [[titleOf(registration), template.spec]];
+}
+
+/** What is wrong with the command is that the pod's folder is not here: everything before that is right. */
+async function refusedForItsRegionOnly(command: string, options: readonly string[]): Promise<void> {
+  const deps = await compose({ progress: () => {}, onInterrupt: () => () => {} });
+  const errors: string[] = [];
+  const args = [command, ...options].map((arg) =>
+    arg.replace("$(JOB_COMPLETION_INDEX)", "0").replace("$(SESSION)", "qdrant-dr-full-29400000"),
+  );
+  const exitCode = await runCli(args, deps, { out: () => {}, err: (text) => errors.push(text) });
+  expect(errors.join(), args.join(" ")).to.contain("error: /etc/qdrant-dr/regions cannot be read: ENOENT");
+  expect(exitCode).to.equal(2);
+}

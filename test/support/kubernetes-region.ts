@@ -1,0 +1,105 @@
+/** A region in a cluster, declared under Pulumi's mocks. */
+import * as pulumi from "@pulumi/pulumi";
+import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
+import type { Region } from "../../runtime/domain/estate/region.ts";
+import {
+  type KubernetesSettings,
+  parseKubernetesSecrets,
+  parseStackSettings,
+} from "../../runtime/domain/estate/stack-settings.ts";
+import { known, RecordedResources, type Registration } from "./recorded-resources.ts";
+
+const digest = `sha256:${"0".repeat(63)}1`;
+export const productImage = `registry.example/qdrant-dr@${digest}`;
+export const qdrantImage = `docker.io/qdrant/qdrant@${digest}`;
+export const apiKeyOf = (name: string) => `secret-api-key-${name}`;
+export const identity = "AGE-SECRET-KEY-1SECRET";
+export const storeSecret = "secret-secret-access-key";
+const epoch: EpochRecord = { epoch: 3, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
+
+export interface DeclareOptions {
+  readonly role?: Role;
+  /** Settings besides the least that there can be, and those of `kubernetes`. */
+  readonly settings?: Record<string, unknown>;
+  readonly kubernetes?: Record<string, unknown>;
+  readonly qdrant?: Record<string, unknown>;
+  readonly hasPeer?: boolean;
+}
+
+export interface DeclaredRegion {
+  readonly name: string;
+  readonly outputs: Region;
+  readonly isSecret: boolean;
+  readonly resources: readonly Registration[];
+}
+
+export class RegionDeclarer {
+  readonly #resources = new RecordedResources("prod", {
+    outputsOf: ({ name, type }) =>
+      type === "random:index/randomPassword:RandomPassword" ? { result: pulumi.secret(apiKeyOf(name)) } : {},
+  });
+
+  /** Declares a region, and waits until each of its resources is registered. */
+  async declare(options: DeclareOptions = {}): Promise<DeclaredRegion> {
+    // Not before the mocks are there.
+    const { KubernetesRegion } = await import("../../components/kubernetes/kubernetes-region.ts");
+    const settings = settingsOf(options);
+    const from = this.#resources.count;
+    const name = `prod-${from}`;
+    const secrets = parseKubernetesSecrets(settings, {
+      identity,
+      store: { accessKeyId: "secret-access-key-id", secretAccessKey: storeSecret },
+      ...((options.hasPeer ?? true) ? { peer: peerOutputs } : {}),
+    });
+    const component = new KubernetesRegion(name, {
+      settings,
+      secrets: pulumi.secret(secrets),
+      peer: secrets.peer,
+      role: options.role ?? "active",
+      epoch,
+    });
+    const resources = await this.#resources.since(from);
+    const outputs = await known(component.outputs);
+    return { name, outputs, isSecret: await pulumi.isSecret(component.outputs), resources };
+  }
+}
+
+export function settingsOf({ kubernetes, qdrant, settings }: DeclareOptions): KubernetesSettings {
+  const parsed = parseStackSettings("prod", {
+    peer: "dr",
+    initialRole: "active",
+    platform: "kubernetes",
+    store: "s3",
+    stores: {
+      repository: { bucket: "prod-points", region: "eu-1", endpoint: "https://s3.example:9000" },
+      control: { bucket: "prod-control", region: "eu-1", endpoint: "https://s3.example:9000" },
+    },
+    kubernetes: {
+      namespace: "search",
+      image: productImage,
+      qdrant: { image: qdrantImage, storageGib: 10, ...qdrant },
+      replicate: { everySeconds: 10 },
+      recipients: ["age1operational", "age1recovery"],
+      ...kubernetes,
+    },
+    ...settings,
+  });
+  if (parsed.platform !== "kubernetes") throw new Error("not of a cluster");
+  return parsed;
+}
+
+const peerOutputs: Region = {
+  contract: 1,
+  region: "dr",
+  peer: "prod",
+  role: "standby",
+  epoch: 3,
+  objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+  qdrant: { peers: ["https://qdrant-0.dr.example:16333"], apiKey: "secret-api-key-of-dr" },
+  repository: { kind: "s3", bucket: "dr-points", region: "eu-2" },
+  control: { kind: "s3", bucket: "dr-control", region: "eu-2" },
+  keys: { recipients: ["age1operational", "age1recovery"], identity },
+  configuration: [],
+  userData: [],
+  infrastructure: { stacks: [] },
+};
