@@ -64,7 +64,7 @@ export class RegionDeclarer {
   }
 }
 
-export function settingsOf({ kubernetes, qdrant, settings }: DeclareOptions): KubernetesSettings {
+function settingsOf({ kubernetes, qdrant, settings }: DeclareOptions): KubernetesSettings {
   const parsed = parseStackSettings("prod", {
     peer: "dr",
     initialRole: "active",

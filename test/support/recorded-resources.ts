@@ -81,7 +81,7 @@ export class RecordedResources {
     return this.#requests.map((request, index): Registration => {
       const { inputs, name, type } = this.#registered[index] as pulumi.runtime.MockResourceArgs;
       const parent = request.getParent();
-      const parentType = parent === "" ? "" : `${parent.split("::")[2]}$`;
+      const parentType = parent === "" ? "" : `${parent.split("::")[2]?.split("$").at(-1)}$`;
       const given = Object.entries(inputs as Record<string, unknown>);
       return {
         type,
