@@ -1,0 +1,95 @@
+/** What buckets refuse, whatever roles are allowed. */
+import { bucketArn, type Statement } from "./policy-document.ts";
+
+export interface BucketRules {
+  readonly bucket: string;
+  readonly keyArn: string;
+  /** Refuses whatever could replace an object. */
+  readonly createOnly: boolean;
+  /** Refuses deletes, and locks that are shorter or longer than the bucket's own. */
+  readonly lockDays?: number;
+}
+
+export function bucketStatements({ bucket, createOnly, keyArn, lockDays }: BucketRules): Statement[] {
+  return [
+    ...encryptedTransport(bucket),
+    ...encryptedWithKey(bucket, keyArn),
+    ...(createOnly ? [conditionalWrites(bucket)] : []),
+    ...(lockDays === undefined ? [] : locked(bucket, lockDays)),
+  ];
+}
+
+function encryptedTransport(bucket: string): Statement[] {
+  const everything = { Action: "s3:*", Resource: [bucketArn(bucket), `${bucketArn(bucket)}/*`] };
+  return [
+    {
+      Sid: "RefusePlainHttp",
+      Effect: "Deny",
+      Principal: "*",
+      ...everything,
+      Condition: { Bool: { "aws:SecureTransport": "false" } },
+    },
+    {
+      Sid: "RefuseOldTls",
+      Effect: "Deny",
+      Principal: "*",
+      ...everything,
+      Condition: { NumericLessThan: { "s3:TlsVersion": "1.2" } },
+    },
+  ];
+}
+
+/** A write that says nothing of encryption gets the bucket's own; one that names another way or key is refused. */
+function encryptedWithKey(bucket: string, keyArn: string): Statement[] {
+  const write = { Effect: "Deny", Principal: "*", Action: "s3:PutObject", Resource: `${bucketArn(bucket)}/*` } as const;
+  const way = "s3:x-amz-server-side-encryption";
+  const key = "s3:x-amz-server-side-encryption-aws-kms-key-id";
+  const customer = "s3:x-amz-server-side-encryption-customer-algorithm";
+  return [
+    {
+      Sid: "RefuseOtherEncryption",
+      ...write,
+      Condition: { Null: { [way]: "false" }, StringNotEquals: { [way]: "aws:kms" } },
+    },
+    { Sid: "RefuseOtherKeys", ...write, Condition: { Null: { [key]: "false" }, StringNotEquals: { [key]: keyArn } } },
+    { Sid: "RefuseKeysOfClients", ...write, Condition: { Null: { [customer]: "false" } } },
+  ];
+}
+
+/** Parts of a multipart upload carry no condition; the request that makes the object of them does. */
+function conditionalWrites(bucket: string): Statement {
+  return {
+    Sid: "RefuseWritesThatCouldReplace",
+    Effect: "Deny",
+    Principal: "*",
+    Action: "s3:PutObject",
+    Resource: `${bucketArn(bucket)}/*`,
+    Condition: { Null: { "s3:if-none-match": "true" }, Bool: { "s3:ObjectCreationOperation": "true" } },
+  };
+}
+
+function locked(bucket: string, lockDays: number): Statement[] {
+  const remaining = "s3:object-lock-remaining-retention-days";
+  const objects = { Effect: "Deny", Principal: "*", Resource: `${bucketArn(bucket)}/*` } as const;
+  return [
+    // A delete marker would let a conditional write put another object in an old one's place.
+    {
+      Sid: "RefuseDeletes",
+      ...objects,
+      Action: ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectLegalHold"],
+    },
+    {
+      Sid: "RefuseLongerLocks",
+      ...objects,
+      Action: ["s3:PutObject", "s3:PutObjectRetention"],
+      Condition: { NumericGreaterThan: { [remaining]: String(lockDays) } },
+    },
+    // The day that has begun may count as over.
+    {
+      Sid: "RefuseShorterLocks",
+      ...objects,
+      Action: ["s3:PutObject", "s3:PutObjectRetention"],
+      Condition: { NumericLessThan: { [remaining]: String(lockDays - 1) } },
+    },
+  ];
+}

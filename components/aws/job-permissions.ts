@@ -1,0 +1,100 @@
+/** What each job may do in S3: read what it needs, create under the prefixes it writes, and never delete. */
+import type { AwsSettings } from "../../runtime/domain/estate/aws-settings.ts";
+import type { Job } from "../../runtime/domain/estate/jobs.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/points/store-layout.ts";
+import { bucketArn, type Statement } from "./policy-document.ts";
+
+interface Needs {
+  /** Prefixes of this region's repository that it creates objects under; absent: it cannot read it either. */
+  readonly repository?: readonly string[];
+  /** Likewise of the control store, which every job reads. */
+  readonly control: readonly string[];
+  readonly peer: readonly ("repository" | "control")[];
+  /** Whether wrapped keys are none of its business. */
+  readonly withoutKeys?: true;
+}
+
+const capturedParts = [storeLayout.repository, storeLayout.packs, storeLayout.trees, storeLayout.points];
+const attestations = [`${storeLayout.points}*/attestations/`];
+
+const needsOf: Readonly<Record<Job, Needs>> = {
+  capture: {
+    repository: [...capturedParts, storeLayout.sessions],
+    control: [controlLayout.keys, controlLayout.snapshots],
+    peer: [],
+  },
+  copy: { repository: capturedParts, control: [controlLayout.keys], peer: ["repository", "control"] },
+  verify: { repository: attestations, control: [], peer: [] },
+  "test-restore": { repository: attestations, control: [controlLayout.restores], peer: [] },
+  replicate: {
+    repository: [...capturedParts, storeLayout.sessions],
+    control: [controlLayout.keys, controlLayout.snapshots, controlLayout.restores],
+    peer: ["control"],
+  },
+  gate: { control: [], peer: ["control"], withoutKeys: true },
+  exporter: { repository: [], control: [], peer: ["control"], withoutKeys: true },
+};
+
+export interface JobStores {
+  readonly repository: string;
+  readonly control: string;
+  readonly keyArn: string;
+  readonly peer: AwsSettings["peer"];
+}
+
+export function jobStatements(job: Job, stores: JobStores): Statement[] {
+  const { control, peer, repository, withoutKeys } = needsOf[job];
+  const read = [...(repository === undefined ? [] : [stores.repository]), stores.control];
+  const created = [
+    ...(repository ?? []).map((prefix) => objectsUnder(stores.repository, prefix)),
+    ...control.map((prefix) => objectsUnder(stores.control, prefix)),
+  ];
+  const readOfPeer = peer.map((kind) => stores.peer[kind]);
+  return [
+    ...reading("Own", read, stores.keyArn),
+    ...(created.length === 0 ? [] : creating(created, stores)),
+    ...(readOfPeer.length === 0 ? [] : reading("Peer", readOfPeer, stores.peer.keyArn)),
+    ...(withoutKeys ? [leavingKeys([...read, ...readOfPeer])] : []),
+  ];
+}
+
+function objectsUnder(bucket: string, prefix: string): string {
+  return `${bucketArn(bucket)}/${prefix}${prefix.endsWith("/") ? "*" : ""}`;
+}
+
+/** Without the right to list a bucket, an object that is not there is answered with a refusal instead. */
+function reading(whose: "Own" | "Peer", buckets: readonly string[], keyArn: string): Statement[] {
+  return [
+    { Sid: `List${whose}`, Effect: "Allow", Action: "s3:ListBucket", Resource: buckets.map(bucketArn) },
+    {
+      Sid: `Read${whose}`,
+      Effect: "Allow",
+      Action: "s3:GetObject",
+      Resource: buckets.map((bucket) => `${bucketArn(bucket)}/*`),
+    },
+    { Sid: `Open${whose}`, Effect: "Allow", Action: "kms:Decrypt", ...throughS3(keyArn) },
+  ];
+}
+
+function creating(resources: readonly string[], { keyArn }: JobStores): Statement[] {
+  return [
+    {
+      Sid: "Create",
+      Effect: "Allow",
+      Action: "s3:PutObject",
+      Resource: resources,
+      Condition: { Null: { "s3:if-none-match": "false" } },
+    },
+    { Sid: "Seal", Effect: "Allow", Action: "kms:GenerateDataKey", ...throughS3(keyArn) },
+  ];
+}
+
+function leavingKeys(buckets: readonly string[]): Statement {
+  const resources = buckets.map((bucket) => objectsUnder(bucket, controlLayout.keys));
+  return { Sid: "LeaveKeys", Effect: "Deny", Action: "s3:GetObject", Resource: resources };
+}
+
+function throughS3(keyArn: string): Pick<Statement, "Resource" | "Condition"> {
+  const region = keyArn.split(":")[3];
+  return { Resource: keyArn, Condition: { StringEquals: { "kms:ViaService": `s3.${region}.amazonaws.com` } } };
+}

@@ -1,0 +1,131 @@
+/** Settings of what a region uses of AWS, and of the program that makes, once, what both regions keep there. */
+import { z } from "zod";
+import { DrError } from "../../errors.ts";
+
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
+const account = z.string().regex(/^\d{12}$/, "the twelve digits of an account, in quotes");
+const awsRegion = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, "an AWS region, such as eu-central-1");
+const bucket = z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of a bucket");
+const keyArn = z.string().regex(/^arn:aws:kms:[a-z0-9-]+:\d{12}:key\/[0-9a-z-]+$/, "the ARN of a KMS key");
+/** Plain settings reach a program as text. */
+const wholeNumber = (schema: z.ZodNumber) => z.preprocess((given) => (isDigits(given) ? Number(given) : given), schema);
+const yesOrNo = z.preprocess((given) => ({ true: true, false: false })[String(given)] ?? given, z.boolean());
+const tags = z.record(z.string().min(1), z.string()).default({});
+
+/** How pods come by their roles. */
+const clusterSchema = z.union([
+  z.strictObject({ podIdentity: z.strictObject({ name: z.string().min(1) }) }),
+  /** The cluster's OIDC issuer without `https://`, for which the account has a provider. */
+  z.strictObject({ irsa: z.strictObject({ issuer: z.string().regex(/^[a-z0-9.-]+(\/[A-Za-z0-9./_-]+)?$/) }) }),
+]);
+
+export const awsSettingsSchema = z.strictObject({
+  /** The account and the AWS region this region's resources are made in: others are refused. */
+  account,
+  region: awsRegion,
+  /** The key that this region's buckets are encrypted with. */
+  keyArn,
+  /** What this region reads of the other one. */
+  peer: z.strictObject({ repository: bucket, control: bucket, keyArn }),
+  cluster: clusterSchema,
+  /** A policy that bounds what any role can be given. */
+  permissionsBoundaryArn: z.string().startsWith("arn:aws:iam::").optional(),
+  tags,
+});
+export type AwsSettings = z.infer<typeof awsSettingsSchema>;
+
+interface GivenStores {
+  readonly repository: { readonly bucket: string; readonly region: string; readonly endpoint?: string | undefined };
+  readonly control: { readonly bucket: string; readonly region: string; readonly endpoint?: string | undefined };
+}
+
+/** What does not fit together, by the setting that is to be corrected. */
+export function awsSettingsProblems(aws: AwsSettings, stores: GivenStores): { path: string[]; message: string }[] {
+  const problems: { path: string[]; message: string }[] = [];
+  for (const kind of ["repository", "control"] as const) {
+    const store = stores[kind];
+    if (store.region !== aws.region) {
+      problems.push({ path: ["stores", kind, "region"], message: `${aws.region}, as aws.region says` });
+    }
+    if (store.endpoint !== undefined) {
+      problems.push({ path: ["stores", kind, "endpoint"], message: "left out: the store is AWS's own" });
+    }
+    if (Object.values(stores).some((own) => own.bucket === aws.peer[kind])) {
+      problems.push({ path: ["aws", "peer", kind], message: "a bucket of the other region" });
+    }
+  }
+  if (regionOf(aws.keyArn) !== aws.region) {
+    problems.push({ path: ["aws", "keyArn"], message: `a key in ${aws.region}: this region works without the other` });
+  }
+  if (regionOf(aws.peer.keyArn) === aws.region) {
+    problems.push({ path: ["aws", "peer", "keyArn"], message: "a key in the other region" });
+  }
+  return problems;
+}
+
+function regionOf(arn: string): string | undefined {
+  return arn.split(":")[3];
+}
+
+const lockDays = z
+  .number()
+  .int()
+  .min(1)
+  .max(10 * 365);
+
+const bootstrapRegionSchema = z.strictObject({
+  region: awsRegion,
+  /** Days for which nothing in the repository can be deleted or replaced. */
+  repositoryLockDays: lockDays,
+});
+
+export const bootstrapSettingsSchema = z
+  .strictObject({
+    account,
+    /** What the names of buckets, keys and roles begin with. */
+    prefix: z.string().regex(/^[a-z][a-z0-9-]{1,17}[a-z0-9]$/, "3 to 19 lower-case letters, digits and hyphens"),
+    /** The two regions by the names of their stacks. */
+    regions: z
+      .record(name, bootstrapRegionSchema)
+      .refine((regions) => Object.keys(regions).length === 2, "two regions"),
+    /** The one that serves first; the first epoch record says so. */
+    initialActive: name,
+    /** `compliance`: nobody can delete what is locked, the account's root included. */
+    lockMode: z.enum(["compliance", "governance"]).default("compliance"),
+    auditLockDays: wholeNumber(lockDays).default(730),
+    /** Days for which replaced and deleted versions are kept where no lock keeps them. */
+    noncurrentDays: wholeNumber(z.number().int().min(1).max(3650)).default(30),
+    /** S3 replicates points both ways, beside `qdrant-dr copy`. */
+    replication: yesOrNo.default(false),
+    tags,
+  })
+  .superRefine(({ initialActive, regions, replication }, { addIssue }) => {
+    const [first, second] = Object.values(regions);
+    if (!(initialActive in regions)) {
+      addIssue({ code: "custom", path: ["initialActive"], message: `one of ${Object.keys(regions).join(", ")}` });
+    }
+    if (first === undefined || second === undefined) return;
+    if (first.region === second.region) {
+      addIssue({ code: "custom", path: ["regions"], message: "two AWS regions: one may be lost whole" });
+    }
+    if (replication && first.repositoryLockDays !== second.repositoryLockDays) {
+      const message =
+        "equal repositoryLockDays in both regions: a replica is locked as long as its source, not as long as its bucket says";
+      addIssue({ code: "custom", path: ["replication"], message });
+    }
+  });
+export type BootstrapSettings = z.infer<typeof bootstrapSettingsSchema>;
+
+function isDigits(given: unknown): boolean {
+  return typeof given === "string" && /^\d+$/.test(given);
+}
+
+/** @throws SETTING_INVALID naming every setting that is wrong. */
+export function parseBootstrapSettings(stack: string, given: unknown): BootstrapSettings {
+  const result = bootstrapSettingsSchema.safeParse(given);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ message, path }) => `${path.join(".")}: ${message}`);
+  throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
+    hint: `correct it in bootstrap/Pulumi.${stack}.yaml; bootstrap/Pulumi.yaml describes every setting`,
+  });
+}

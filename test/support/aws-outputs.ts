@@ -1,0 +1,26 @@
+/** What AWS would add to a resource's inputs, under Pulumi's mocks: names and ARNs as AWS forms them. */
+import type { runtime } from "@pulumi/pulumi";
+
+const account = "111122223333";
+/** AWS regions by the names of the providers. */
+const regions: Readonly<Record<string, string>> = { "aws-prod": "eu-central-1", "aws-dr": "eu-west-1" };
+
+export function awsOutputs({ inputs, name, provider, type }: runtime.MockResourceArgs): Record<string, unknown> {
+  switch (type) {
+    case "aws:kms/key:Key":
+      return keyOf(`mrk-${name.replace(/-key$/, "")}`, provider);
+    case "aws:kms/replicaKey:ReplicaKey":
+      return keyOf(String(inputs["primaryKeyArn"]).split("/")[1] as string, provider);
+    case "aws:s3/bucket:Bucket":
+      return { arn: `arn:aws:s3:::${inputs["bucket"]}` };
+    case "aws:iam/role:Role":
+      return { arn: `arn:aws:iam::${account}:role/${inputs["name"]}` };
+    default:
+      return {};
+  }
+}
+
+function keyOf(keyId: string, provider: string | undefined): Record<string, unknown> {
+  const region = regions[provider?.split("::")[3] ?? ""] ?? "eu-central-1";
+  return { keyId, arn: `arn:aws:kms:${region}:${account}:key/${keyId}` };
+}
