@@ -4,16 +4,17 @@ import { parseStackSettings, type StackSettings } from "../runtime/domain/estate
 
 const secretsName = "secrets";
 
-/** Every setting of the project that the stack gives, so that a slip in a name is refused too. */
 export function readSettings(): StackSettings {
+  return parseStackSettings(pulumi.getStack(), readGivenSettings());
+}
+
+/** Every setting of the project that the stack gives, so that a slip in a name is refused too. */
+export function readGivenSettings(): Readonly<Record<string, unknown>> {
   const prefix = `${pulumi.getProject()}:`;
   const given = Object.entries(pulumi.runtime.allConfig()).filter(
     ([key]) => key.startsWith(prefix) && key !== `${prefix}${secretsName}`,
   );
-  return parseStackSettings(
-    pulumi.getStack(),
-    Object.fromEntries(given.map(([key, text]) => [key.slice(prefix.length), plainOrJson(text)])),
-  );
+  return Object.fromEntries(given.map(([key, text]) => [key.slice(prefix.length), plainOrJson(text)]));
 }
 
 /** The stack's secret setting as it stands: whoever parses it shows none of it. */

@@ -54,7 +54,7 @@ export function jobStatements(job: Job, stores: JobStores): Statement[] {
     ...reading("Own", read, stores.keyArn),
     ...(created.length === 0 ? [] : creating(created, stores)),
     ...(readOfPeer.length === 0 ? [] : reading("Peer", readOfPeer, stores.peer.keyArn)),
-    ...(withoutKeys ? [leavingKeys([...read, ...readOfPeer])] : []),
+    ...(withoutKeys ? [leavingKeys([stores.control, stores.peer.control])] : []),
   ];
 }
 
@@ -89,8 +89,8 @@ function creating(resources: readonly string[], { keyArn }: JobStores): Statemen
   ];
 }
 
-function leavingKeys(buckets: readonly string[]): Statement {
-  const resources = buckets.map((bucket) => objectsUnder(bucket, controlLayout.keys));
+function leavingKeys(controls: readonly string[]): Statement {
+  const resources = controls.map((bucket) => objectsUnder(bucket, controlLayout.keys));
   return { Sid: "LeaveKeys", Effect: "Deny", Action: "s3:GetObject", Resource: resources };
 }
 

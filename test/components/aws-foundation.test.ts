@@ -6,7 +6,7 @@ import * as aws from "@pulumi/aws";
 import { expect } from "chai";
 import { type BootstrapSettings, parseBootstrapSettings } from "../../runtime/domain/estate/aws-settings.ts";
 import { awsOutputs } from "../support/aws-outputs.ts";
-import { known, RecordedResources, type Registration } from "../support/recorded-resources.ts";
+import { known, one, RecordedResources } from "../support/recorded-resources.ts";
 
 const dataKeyArns = {
   prod: "arn:aws:kms:eu-central-1:111122223333:key/mrk-qdrant-dr-data-key",
@@ -402,10 +402,4 @@ interface Statement {
 
 function statementsOf(inputs: Readonly<Record<string, unknown>>): Statement[] {
   return JSON.parse(inputs["policy"] as string).Statement;
-}
-
-function one(resources: readonly Registration[], name: string): Registration {
-  const [found, ...more] = resources.filter((resource) => resource.name === name);
-  if (found === undefined || more.length > 0) throw new Error(`not one ${name}`);
-  return found;
 }

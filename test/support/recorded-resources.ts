@@ -105,6 +105,12 @@ interface RecordingOptions {
   readonly project?: string;
 }
 
+export function one(resources: readonly Registration[], name: string): Registration {
+  const [found, ...more] = resources.filter((resource) => resource.name === name);
+  if (found === undefined || more.length > 0) throw new Error(`not one ${name}`);
+  return found;
+}
+
 export function known<T>(output: pulumi.Output<T>): Promise<T> {
   return new Promise((resolve) => output.apply(resolve));
 }

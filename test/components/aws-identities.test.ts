@@ -1,0 +1,239 @@
+/** Proves which role each job gets, who can take it, and word for word what it may do. That AWS judges it so is not proven. */
+import { expect } from "chai";
+import { type AwsSettings, awsSettingsSchema } from "../../runtime/domain/estate/aws-settings.ts";
+import { jobs } from "../../runtime/domain/estate/jobs.ts";
+import { awsOutputs } from "../support/aws-outputs.ts";
+import { known, one, RecordedResources } from "../support/recorded-resources.ts";
+
+const keyArn = "arn:aws:kms:eu-west-1:111122223333:key/mrk-1";
+const peerKeyArn = "arn:aws:kms:eu-central-1:111122223333:key/mrk-1";
+const settings: AwsSettings = awsSettingsSchema.parse({
+  account: "111122223333",
+  region: "eu-west-1",
+  keyArn,
+  peer: { repository: "prod-points", control: "prod-control", keyArn: peerKeyArn },
+  cluster: { podIdentity: { name: "search" } },
+  tags: { team: "search" },
+});
+const stores = { repository: { bucket: "dr-points" }, control: { bucket: "dr-control" } };
+
+describe("AwsIdentities", () => {
+  let AwsIdentities: typeof import("../../components/aws/aws-identities.ts").AwsIdentities;
+  let recorded: RecordedResources;
+
+  before(async () => {
+    recorded = new RecordedResources("dr", { outputsOf: awsOutputs });
+    ({ AwsIdentities } = await import("../../components/aws/aws-identities.ts"));
+  });
+
+  async function declare(changes: Partial<AwsSettings> = {}) {
+    const from = recorded.count;
+    const name = `dr-${from}`;
+    const args = { region: "dr", namespace: "qdrant", settings: { ...settings, ...changes }, stores };
+    const identities = new AwsIdentities(name, args);
+    const resources = await recorded.since(from);
+    return { name, resources, annotations: await known(identities.annotations) };
+  }
+
+  it("Pod Identity: for each job a role, its permissions and the association with its account; nothing on the account", async () => {
+    const { annotations, name, resources } = await declare();
+    const [component, ...children] = resources;
+    const wanted = jobs.flatMap((job) => [
+      `Role ${name}-${job}`,
+      `RolePolicy ${name}-${job}-permissions`,
+      `PodIdentityAssociation ${name}-${job}-association`,
+    ]);
+    expect(children.map(({ name, type }) => `${type.split(":").at(-1)} ${name}`)).to.have.members(wanted);
+    for (const child of children) expect(child.parent, child.name).to.equal(component?.urn);
+    expect(annotations).to.deep.equal(Object.fromEntries(jobs.map((job) => [job, {}])));
+    const { dependencies, inputs } = one(resources, `${name}-verify-association`);
+    expect(inputs).to.deep.equal({
+      clusterName: "search",
+      namespace: "qdrant",
+      serviceAccount: "qdrant-dr-verify",
+      roleArn: "arn:aws:iam::111122223333:role/qdrant-dr-dr-verify",
+      tags: { team: "search" },
+    });
+    expect(dependencies).to.include(one(resources, `${name}-verify-permissions`).urn);
+    const role = one(resources, `${name}-verify`).inputs;
+    expect(role).to.deep.include({ name: "qdrant-dr-dr-verify", tags: { team: "search" } });
+    expect(role).not.to.have.property("permissionsBoundary");
+    expect(JSON.parse(role["assumeRolePolicy"] as string).Statement).to.deep.equal([
+      {
+        Sid: "PodsOfTheServiceAccount",
+        Effect: "Allow",
+        Principal: { Service: "pods.eks.amazonaws.com" },
+        Action: ["sts:AssumeRole", "sts:TagSession"],
+        Condition: {
+          StringEquals: {
+            "aws:RequestTag/eks-cluster-arn": "arn:aws:eks:eu-west-1:111122223333:cluster/search",
+            "aws:RequestTag/kubernetes-namespace": "qdrant",
+            "aws:RequestTag/kubernetes-service-account": "qdrant-dr-verify",
+          },
+        },
+      },
+    ]);
+  });
+
+  it("IRSA: the account's own token alone takes the role, whose ARN is written on the account", async () => {
+    const issuer = "oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE";
+    const { annotations, name, resources } = await declare({ cluster: { irsa: { issuer } } });
+    expect(resources).to.have.length(1 + 2 * jobs.length);
+    expect(annotations.capture).to.deep.equal({
+      "eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/qdrant-dr-dr-capture",
+    });
+    const { assumeRolePolicy } = one(resources, `${name}-capture`).inputs;
+    expect(JSON.parse(assumeRolePolicy as string).Statement).to.deep.equal([
+      {
+        Sid: "PodsOfTheServiceAccount",
+        Effect: "Allow",
+        Principal: { Federated: `arn:aws:iam::111122223333:oidc-provider/${issuer}` },
+        Action: "sts:AssumeRoleWithWebIdentity",
+        Condition: {
+          StringEquals: {
+            [`${issuer}:aud`]: "sts.amazonaws.com",
+            [`${issuer}:sub`]: "system:serviceaccount:qdrant:qdrant-dr-capture",
+          },
+        },
+      },
+    ]);
+  });
+
+  it("a permissions boundary bounds every role", async () => {
+    const permissionsBoundaryArn = "arn:aws:iam::111122223333:policy/boundary";
+    const { resources } = await declare({ permissionsBoundaryArn });
+    const roles = resources.filter(({ type }) => type === "aws:iam/role:Role");
+    expect(roles.map(({ inputs }) => inputs["permissionsBoundary"])).to.deep.equal(
+      jobs.map(() => permissionsBoundaryArn),
+    );
+  });
+
+  it("a copy reads both regions, and creates points here: word for word", async () => {
+    const { name, resources } = await declare();
+    const { policy, ...rest } = one(resources, `${name}-copy-permissions`).inputs;
+    expect(rest).to.deep.equal({ role: "qdrant-dr-dr-copy", name: "copy" });
+    const throughS3 = (region: string) => ({ StringEquals: { "kms:ViaService": `s3.${region}.amazonaws.com` } });
+    expect(JSON.parse(policy as string)).to.deep.equal({
+      Version: "2012-10-17",
+      Statement: [
+        {
+          Sid: "ListOwn",
+          Effect: "Allow",
+          Action: "s3:ListBucket",
+          Resource: ["arn:aws:s3:::dr-points", "arn:aws:s3:::dr-control"],
+        },
+        {
+          Sid: "ReadOwn",
+          Effect: "Allow",
+          Action: "s3:GetObject",
+          Resource: ["arn:aws:s3:::dr-points/*", "arn:aws:s3:::dr-control/*"],
+        },
+        { Sid: "OpenOwn", Effect: "Allow", Action: "kms:Decrypt", Resource: keyArn, Condition: throughS3("eu-west-1") },
+        {
+          Sid: "Create",
+          Effect: "Allow",
+          Action: "s3:PutObject",
+          Resource: [
+            "arn:aws:s3:::dr-points/repository.json",
+            "arn:aws:s3:::dr-points/packs/*",
+            "arn:aws:s3:::dr-points/trees/*",
+            "arn:aws:s3:::dr-points/points/*",
+            "arn:aws:s3:::dr-control/keys/*",
+          ],
+          Condition: { Null: { "s3:if-none-match": "false" } },
+        },
+        {
+          Sid: "Seal",
+          Effect: "Allow",
+          Action: "kms:GenerateDataKey",
+          Resource: keyArn,
+          Condition: throughS3("eu-west-1"),
+        },
+        {
+          Sid: "ListPeer",
+          Effect: "Allow",
+          Action: "s3:ListBucket",
+          Resource: ["arn:aws:s3:::prod-points", "arn:aws:s3:::prod-control"],
+        },
+        {
+          Sid: "ReadPeer",
+          Effect: "Allow",
+          Action: "s3:GetObject",
+          Resource: ["arn:aws:s3:::prod-points/*", "arn:aws:s3:::prod-control/*"],
+        },
+        {
+          Sid: "OpenPeer",
+          Effect: "Allow",
+          Action: "kms:Decrypt",
+          Resource: peerKeyArn,
+          Condition: throughS3("eu-central-1"),
+        },
+      ],
+    });
+  });
+
+  it("what each job may create, whose it may read, and who may not read wrapped keys", async () => {
+    const { name, resources } = await declare();
+    const allowed = Object.fromEntries(
+      jobs.map((job) => {
+        const { policy } = one(resources, `${name}-${job}-permissions`).inputs;
+        const statements: { Sid: string; Effect: string; Action: string; Resource: string[] }[] = JSON.parse(
+          policy as string,
+        ).Statement;
+        const of = (sid: string) =>
+          (statements.find(({ Sid }) => Sid === sid)?.Resource ?? []).map((arn) => arn.slice("arn:aws:s3:::".length));
+        return [
+          job,
+          { reads: [...of("ListOwn"), ...of("ListPeer")], creates: of("Create"), never: of("LeaveKeys") },
+        ] as const;
+      }),
+    );
+    const points = ["repository.json", "packs/*", "trees/*", "points/*"].map((key) => `dr-points/${key}`);
+    const own = ["dr-points", "dr-control"];
+    const noKeys = ["dr-control/keys/*", "prod-control/keys/*"];
+    expect(allowed).to.deep.equal({
+      capture: {
+        reads: own,
+        creates: [...points, "dr-points/sessions/*", "dr-control/keys/*", "dr-control/snapshots/*"],
+        never: [],
+      },
+      copy: { reads: [...own, "prod-points", "prod-control"], creates: [...points, "dr-control/keys/*"], never: [] },
+      verify: { reads: own, creates: ["dr-points/points/*/attestations/*"], never: [] },
+      "test-restore": {
+        reads: own,
+        creates: ["dr-points/points/*/attestations/*", "dr-control/restores/*"],
+        never: [],
+      },
+      replicate: {
+        reads: [...own, "prod-control"],
+        creates: [
+          ...points,
+          "dr-points/sessions/*",
+          "dr-control/keys/*",
+          "dr-control/snapshots/*",
+          "dr-control/restores/*",
+        ],
+        never: [],
+      },
+      gate: { reads: ["dr-control", "prod-control"], creates: [], never: noKeys },
+      exporter: { reads: [...own, "prod-control"], creates: [], never: noKeys },
+    });
+  });
+
+  it("no job may delete, replace, change a bucket, a lock or a key, or use a key but through S3", async () => {
+    const { name, resources } = await declare();
+    for (const job of jobs) {
+      const { policy } = one(resources, `${name}-${job}-permissions`).inputs;
+      const statements: { Effect: string; Action: string; Condition?: unknown }[] = JSON.parse(
+        policy as string,
+      ).Statement;
+      const allowed = new Set(statements.filter(({ Effect }) => Effect === "Allow").map(({ Action }) => Action));
+      const actions = ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey"];
+      expect(actions, job).to.include.members([...allowed]);
+      for (const { Action, Condition } of statements) {
+        if (!["s3:ListBucket", "s3:GetObject"].includes(Action))
+          expect(Condition, `${job} ${Action}`).not.to.equal(undefined);
+      }
+    }
+  });
+});
