@@ -5,10 +5,11 @@ import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
 import { parseRecord } from "./parse-record.ts";
 
 export async function readEpochs(control: ObjectStoreReader): Promise<EpochRecord[]> {
-  const records: EpochRecord[] = [];
-  for await (const { key } of control.list(controlLayout.epochs)) {
-    records.push(parseRecord(epochRecordSchema, key, await control.get(key)));
-  }
+  const keys: string[] = [];
+  for await (const { key } of control.list(controlLayout.epochs)) keys.push(key);
+  const records = await Promise.all(
+    keys.map(async (key) => parseRecord(epochRecordSchema, key, await control.get(key))),
+  );
   // A listing that came back short must not bring a deposed region back: what follows the newest is asked for by name.
   for (let newest = newestEpoch(records); newest !== undefined; ) {
     newest = await readEpoch(control, newest.epoch + 1);

@@ -24,11 +24,10 @@ export interface Catalog {
 }
 
 export async function readCatalog(repository: OpenRepository): Promise<Catalog> {
-  const { stores } = repository;
-  // Manifests before packs and trees: what is written after the first listing can only be more.
-  const pointKeys = await inventoryOf(repository, storeLayout.points);
-  const inventory = await storedObjects(repository);
-  const epochs = await readEpochs(stores.control);
+  const [{ inventory, pointKeys }, epochs] = await Promise.all([
+    listRepository(repository),
+    readEpochs(repository.stores.control),
+  ]);
   const packs = new Map<string, readonly Pack[]>();
   const entries: CatalogEntry[] = [];
   for (const pointId of pointsIn(pointKeys)) {
@@ -61,11 +60,14 @@ export interface CaptureBase {
 
 /** Reads as many manifests as it takes to find a base for each kind: usually one. */
 export async function readCaptureBase(repository: OpenRepository, kinds: readonly DataKind[]): Promise<CaptureBase> {
-  const pointKeys = await inventoryOf(repository, storeLayout.points);
-  const inventory = await storedObjects(repository);
-  const epochs = await readEpochs(repository.stores.control);
-  const points = new Map<DataKind, RecoveryPoint>();
+  const [{ inventory, pointKeys }, epochs] = await Promise.all([
+    listRepository(repository),
+    readEpochs(repository.stores.control),
+    // Asked for meanwhile: every manifest and tree needs it.
+    repository.keys.key(repository.description.key),
+  ]);
   const listed = pointsIn(pointKeys);
+  const points = new Map<DataKind, RecoveryPoint>();
   // Ids begin with the time; should a clock have been wrong, an older base is as right as the newest, only dearer.
   for (const pointId of [...listed].sort().reverse()) {
     if (kinds.every((kind) => points.has(kind))) break;
@@ -85,11 +87,14 @@ function pointsIn(pointKeys: Inventory): string[] {
   });
 }
 
-async function storedObjects(repository: OpenRepository): Promise<Inventory> {
-  return new Map([
-    ...(await inventoryOf(repository, storeLayout.packs)),
-    ...(await inventoryOf(repository, storeLayout.trees)),
+async function listRepository(repository: OpenRepository): Promise<{ pointKeys: Inventory; inventory: Inventory }> {
+  // Manifests before packs and trees: what is written after the first listing can only be more.
+  const pointKeys = await inventoryOf(repository, storeLayout.points);
+  const [packs, trees] = await Promise.all([
+    inventoryOf(repository, storeLayout.packs),
+    inventoryOf(repository, storeLayout.trees),
   ]);
+  return { pointKeys, inventory: new Map([...packs, ...trees]) };
 }
 
 async function inventoryOf(repository: OpenRepository, prefix: string): Promise<Map<string, number>> {

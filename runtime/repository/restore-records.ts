@@ -1,7 +1,7 @@
 /**
  * Every restore of a region's points leaves a record in its control store before it changes anything, and another when it
- * is done. Those into the region's own Qdrant are meant below, unless another target is named. The records break lineages (a restore makes Qdrant's version counters another server's), and tell which
- * collections are half-made.
+ * is done. The records break lineages (a restore makes Qdrant's version counters another server's), and tell which collections
+ * are half-made.
  */
 import { z } from "zod";
 import { controlLayout } from "../domain/points/store-layout.ts";
@@ -30,10 +30,11 @@ export async function recordRestoreEnd(control: ObjectStore, record: RestoreReco
   await control.create(controlLayout.restoreDone(record.id), bytes);
 }
 
-/** Id of the newest restore into this region that was begun. */
-export async function newestRestore(control: ObjectStoreReader): Promise<string | undefined> {
-  const { begun } = await readRecords(control, undefined);
-  return begun.sort((a, b) => Date.parse(b.at) - Date.parse(a.at))[0]?.id;
+/** The records of restores into one target. */
+export interface RestoreRecords {
+  readonly begun: readonly RestoreRecord[];
+  /** Ids of those that have ended. */
+  readonly done: ReadonlySet<string>;
 }
 
 /** The restore that ended last, into whatever target; its `at` is when it ended. */
@@ -47,47 +48,43 @@ export async function newestFinishedRestore(control: ObjectStoreReader): Promise
   return newest;
 }
 
-/**
- * Collections of the region's Qdrant, or of another target, whose newest restore was begun and not finished; with an epoch,
- * only by the failover of that epoch.
- */
-export async function unfinishedCollections(
-  control: ObjectStoreReader,
-  { epoch, target }: { readonly epoch?: number | undefined; readonly target?: string | undefined } = {},
-): Promise<Set<string>> {
-  const { begun, done } = await readRecords(control, target);
+/** @param target undefined: the region's own Qdrant. */
+export async function readRestores(control: ObjectStoreReader, target?: string): Promise<RestoreRecords> {
+  const keys: string[] = [];
+  for await (const { key } of control.list(controlLayout.restores)) keys.push(key);
+  const records = await Promise.all(
+    keys.map(async (key) => ({ key, record: parseRecord(restoreRecordSchema, key, await control.get(key)) })),
+  );
+  const ofTarget = records.filter(({ record }) => record.target === target);
+  const isEnd = ({ key, record }: (typeof records)[number]) => key === controlLayout.restoreDone(record.id);
+  return {
+    begun: ofTarget
+      .filter((one) => !isEnd(one))
+      .map(({ record }) => record)
+      .sort((a, b) => Date.parse(a.at) - Date.parse(b.at)),
+    done: new Set(ofTarget.filter(isEnd).map(({ record }) => record.id)),
+  };
+}
+
+/** Id of the newest restore that was begun. */
+export function newestRestore({ begun }: RestoreRecords): string | undefined {
+  return begun.at(-1)?.id;
+}
+
+/** Collections whose newest restore was begun and not finished; with an epoch, only by the failover of that epoch. */
+export function unfinishedCollections({ begun, done }: RestoreRecords, epoch?: number): Set<string> {
   const newest = new Map<string, RestoreRecord>();
-  for (const record of begun.sort((a, b) => Date.parse(a.at) - Date.parse(b.at))) {
-    for (const collection of record.collections) newest.set(collection, record);
-  }
+  for (const record of begun) for (const collection of record.collections) newest.set(collection, record);
   const isMeant = (record: RestoreRecord) => !done.has(record.id) && (epoch === undefined || record.epoch === epoch);
   return new Set([...newest].filter(([, record]) => isMeant(record)).map(([collection]) => collection));
 }
 
-/** Restores into this region that began after `since` and have not ended. */
-export async function restoresUnderWay(control: ObjectStoreReader, since: Date): Promise<string[]> {
-  const { begun, done } = await readRecords(control, undefined);
+/** Restores that began after `since` and have not ended. */
+export function restoresUnderWay({ begun, done }: RestoreRecords, since: Date): string[] {
   return begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime()).map(({ id }) => id);
 }
 
 /** Whether the failover of this epoch has restored its point whole already. */
-export async function isRestoredBy(control: ObjectStoreReader, epoch: number): Promise<boolean> {
-  const { begun, done } = await readRecords(control, undefined);
+export function isRestoredBy({ begun, done }: RestoreRecords, epoch: number): boolean {
   return begun.some((record) => record.epoch === epoch && done.has(record.id));
-}
-
-/** @param target undefined: the region's own Qdrant. */
-async function readRecords(
-  control: ObjectStoreReader,
-  target: string | undefined,
-): Promise<{ begun: RestoreRecord[]; done: Set<string> }> {
-  const begun: RestoreRecord[] = [];
-  const done = new Set<string>();
-  for await (const { key } of control.list(controlLayout.restores)) {
-    const record = parseRecord(restoreRecordSchema, key, await control.get(key));
-    if (record.target !== target) continue;
-    if (key === controlLayout.restoreDone(record.id)) done.add(record.id);
-    else begun.push(record);
-  }
-  return { begun, done };
 }

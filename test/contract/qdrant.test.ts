@@ -167,6 +167,24 @@ describe("Qdrant", function () {
     expect(changed?.manifest).not.to.deep.equal(full?.manifest);
   });
 
+  it("captures a collection that is dropped at the same moment or is told that it is gone, and leaves a Qdrant that answers", async () => {
+    const description = { name: "first", config, payloadIndexes: {} };
+    for (let round = 0; round < 12; round += 1) {
+      await make(description);
+      const [shard] = (await qdrant.shards("first")) as [ShardPlacement];
+      const drop = sleep(round % 4).then(() => client.deleteCollection("first"));
+      const captures = Array.from({ length: 4 }, async (_, rank) => {
+        await sleep(rank);
+        return codeOf(qdrant.captureShard("first", shard, {}).then((stream) => stream && allOf(stream)));
+      });
+      for (const code of await Promise.all(captures)) {
+        expect(code).to.be.oneOf([undefined, "QDRANT_REFUSED", "CAPTURE_INCOMPLETE"]);
+      }
+      await drop;
+      expect(await qdrant.collections()).to.deep.equal([]);
+    }
+  });
+
   it("restores a captured shard whole into another collection", async () => {
     const full = await captured("first", await makeSimple("first", 100));
     const target = await makeSimple("second", 0);

@@ -31,6 +31,13 @@ import { SharedAnswer } from "./shared-answer.ts";
 
 /** A stream that brings nothing for so long is given up. */
 const captureIdleMs = 60_000;
+/**
+ * How long the answer to a capture may take to begin, each time that it is asked for. Qdrant before 1.17 takes one lock
+ * twice there (`stream_shard_snapshot`, src/common/snapshots.rs, v1.16.3): where a collection is made or dropped in between,
+ * each waits for the other, and with them every request. A connection that is reset ends the wait; one that is closed
+ * does not.
+ */
+const captureBeginsWithinMs = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
 /** After the last byte of an archive, Qdrant is silent while it unpacks and loads it. */
 const restoreIdleMs = 30 * 60_000;
 const requestTimeoutMs = 120_000;
@@ -257,12 +264,14 @@ export class Qdrant implements VectorDatabase {
     signal?: AbortSignal,
   ): Promise<Readable | undefined> {
     const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshot/partial/create`;
-    const answer = await this.#stream(shard.peerUrl, path, {
-      contentType: "application/json",
-      body: Readable.from([JSON.stringify(base)]),
-      idleMs: captureIdleMs,
-      signal,
-    });
+    const answer = await this.#insist(captureBeginsWithinMs, (answerWithinMs) =>
+      this.#stream(shard.peerUrl, path, {
+        body: Readable.from([JSON.stringify(base)]),
+        idleMs: captureIdleMs,
+        answerWithinMs,
+        signal,
+      }),
+    );
     if (answer.statusCode === 304) {
       answer.resume();
       return undefined;
@@ -499,11 +508,24 @@ export class Qdrant implements VectorDatabase {
     });
   }
 
+  /** Asks again each time that the answer is overdue. */
+  async #insist<T>(limitsMs: readonly number[], ask: (answerWithinMs: number) => Promise<T>): Promise<T> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await ask(limitsMs[attempt] ?? 0);
+      } catch (error) {
+        const isOverdue = error instanceof DrError && error.cause instanceof AnswerOverdue;
+        if (!isOverdue || attempt === limitsMs.length - 1) throw error;
+      }
+    }
+  }
+
   /** Requests that stream for as long as they bring bytes: the client library would buffer them. */
   async #stream(
     peerUrl: string,
     path: string,
     {
+      answerWithinMs,
       body = Readable.from([]),
       contentType = "application/json",
       idleMs,
@@ -513,6 +535,8 @@ export class Qdrant implements VectorDatabase {
       contentType?: string;
       body?: Readable;
       idleMs: number;
+      /** The connection is reset when no answer has begun by then. */
+      answerWithinMs?: number;
       method?: "DELETE" | "GET" | "POST";
       signal?: AbortSignal | undefined;
     },
@@ -532,6 +556,13 @@ export class Qdrant implements VectorDatabase {
       request.once("response", resolve);
       request.once("error", reject);
     });
+    let overdue: AnswerOverdue | undefined;
+    const giveUp = () => {
+      overdue = new AnswerOverdue("no answer in time");
+      request.socket?.resetAndDestroy();
+      request.destroy(overdue);
+    };
+    const timer = answerWithinMs === undefined ? undefined : setTimeout(giveUp, answerWithinMs);
     try {
       const [answer] = await Promise.all([
         answered,
@@ -539,10 +570,14 @@ export class Qdrant implements VectorDatabase {
       ]);
       return answer;
     } catch (error) {
-      throw this.#translate(error);
+      throw this.#translate(overdue ?? error);
+    } finally {
+      clearTimeout(timer);
     }
   }
 }
+
+class AnswerOverdue extends Error {}
 
 function wasClosed(error: unknown): boolean {
   return error instanceof DrError && /UND_ERR_SOCKET|ECONNRESET/.test(error.message);

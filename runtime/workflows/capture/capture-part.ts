@@ -43,8 +43,9 @@ export interface FolderContext {
   /** Read everything, whatever looks unchanged. */
   readonly isFull: boolean;
   readonly allowEmpty: boolean;
-  readonly unclaimed: UnclaimedPieces | undefined;
   readonly clock: Clock;
+  /** Looked for once, when something is to be stored. */
+  unclaimed(): Promise<UnclaimedPieces | undefined>;
   /** To be awaited before anything is stored. */
   beginStoring(): Promise<void>;
 }
@@ -55,7 +56,7 @@ export interface PartContext {
   /** The point that the plan builds on. */
   readonly basePoint: RecoveryPoint | undefined;
   readonly placements: Placements;
-  readonly unclaimed: UnclaimedPieces | undefined;
+  unclaimed(): Promise<UnclaimedPieces | undefined>;
   beginStoring(): Promise<void>;
 }
 
@@ -88,7 +89,7 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
         key: await request.repository.keys.key(key),
         shard,
         baseShard,
-        history: await histories.of(shard),
+        history: histories.of(shard),
         onRead: (bytes) => told.read(`${name} shard ${id}`, bytes),
       });
       counted(captured);
@@ -121,13 +122,16 @@ async function captureOneShard(
     readonly key: DataKey;
     readonly shard: ShardPlacement;
     readonly baseShard: CapturedShard | undefined;
-    readonly history: string;
+    readonly history: Promise<string>;
     onRead(bytes: number): void;
   },
 ) {
   const { clock, database, repository } = request;
-  const { baseShard, collection, history, key, onRead, shard } = work;
-  const baseTree = baseShard && (await readWholeTree(repository, baseShard.tree.id, shardTreeSchema, base.inventory));
+  const { baseShard, collection, key, onRead, shard } = work;
+  const [history, baseTree] = await Promise.all([
+    work.history,
+    baseShard && readWholeTree(repository, baseShard.tree.id, shardTreeSchema, base.inventory),
+  ]);
   const capture = await captureShard({
     database,
     repository,
@@ -138,7 +142,7 @@ async function captureOneShard(
     ...(baseShard === undefined || baseTree === undefined
       ? {}
       : { base: { isExact: baseShard.isExact, tree: { ...baseTree, ...baseShard.tree } } }),
-    ...(unclaimed === undefined ? {} : { unclaimed }),
+    unclaimed,
     isFull: plan.type === "full",
     clock,
     patience,

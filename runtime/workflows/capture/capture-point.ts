@@ -53,9 +53,13 @@ async function doPart(
   const { base, plan } = context;
   const { repository, worker } = request;
   let begun: Promise<unknown> | undefined;
+  let unclaimed: Promise<UnclaimedPieces | undefined> | undefined;
   return capturePart(request, {
     ...context,
-    unclaimed: await unclaimedPieces(request, base, plan),
+    unclaimed: () => {
+      unclaimed ??= unclaimedPieces(request, base, plan);
+      return unclaimed;
+    },
     // Workers have agreed on the plan; a single one writes it when there is something to store.
     beginStoring: async () => {
       if (worker === undefined) begun ??= new CaptureSession(repository, plan.point).agree(plan);

@@ -55,11 +55,11 @@ export interface ShardCaptureRequest {
     readonly isExact: boolean;
     readonly tree: ShardTree & { readonly id: string; readonly size: number };
   };
-  /** What a capture that was cut off has stored already. */
-  readonly unclaimed?: UnclaimedPieces;
   /** Read everything, whatever the base says. */
   readonly isFull: boolean;
   readonly clock: Clock;
+  /** What a capture that was cut off has stored already. */
+  unclaimed?(): Promise<UnclaimedPieces | undefined>;
   /** To be awaited before anything is stored. */
   beginStoring?(): Promise<void>;
   /** Told how many bytes came since the last call. */
@@ -132,7 +132,7 @@ async function captureFromSnapshot(
     if (!hasCode(error, "QDRANT_REFUSED")) throw error;
     return "refused";
   }
-  const recording = new Recording(request);
+  const recording = new Recording(request, await request.unclaimed?.());
   try {
     const isExact = noneEnded(before, await database.optimizations(collection, shard));
     if (!isExact && !isLast) return "ended";
@@ -183,7 +183,7 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
     };
   }
   await request.beginStoring?.();
-  const recording = new Recording(request);
+  const recording = new Recording(request, await request.unclaimed?.());
   try {
     await once(stream, "readable");
     // Not awaited before the stream is read: while a collection waits to be dropped until its capture ends, Qdrant answers
@@ -221,8 +221,8 @@ class Recording {
   readonly #came = new Set<string>();
   #changed: ReadonlySet<string> = new Set();
 
-  constructor(request: ShardCaptureRequest) {
-    const { base, key, repository, unclaimed } = request;
+  constructor(request: ShardCaptureRequest, unclaimed: UnclaimedPieces | undefined) {
+    const { base, key, repository } = request;
     this.#request = request;
     this.#content = new ContentWriter(repository, key, base?.tree, unclaimed);
   }

@@ -5,7 +5,7 @@ import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import { attest } from "../../repository/attest.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { newestRestore } from "../../repository/restore-records.ts";
+import { newestRestore, readRestores } from "../../repository/restore-records.ts";
 import { confirmFacts } from "../observe-collection.ts";
 import { type CaptureRequest, stillReplicas } from "./plan-capture.ts";
 
@@ -17,7 +17,9 @@ export async function commitCapture(
 ): Promise<RecoveryPoint> {
   const { allowEmpty = false, clock, database, repository, toolVersion } = request;
   const hasQdrant = plan.kinds.includes("qdrant");
-  const collections = hasQdrant ? await assembleCollections(request, plan, parts, basePoint) : [];
+  const [collections, aliases] = hasQdrant
+    ? await Promise.all([assembleCollections(request, plan, parts, basePoint), database.aliases()])
+    : [[], []];
   const folders = parts.flatMap((part) => part.folders);
   for (const { kind, name } of plan.folders) {
     if (folders.some((folder) => folder.kind === kind && folder.name === name)) continue;
@@ -37,7 +39,7 @@ export async function commitCapture(
     ...(plan.qdrantVersion === undefined ? {} : { qdrantVersion: plan.qdrantVersion }),
     toolVersion,
     collections,
-    aliases: hasQdrant ? await database.aliases() : [],
+    aliases,
     folders,
   };
   await refuseAfterRestore(repository, plan.restore);
@@ -160,7 +162,7 @@ function refuseEmptied(point: RecoveryPoint, base: RecoveryPoint | undefined, al
 
 /** A restore into this region while it was captured mixes two histories in one point. */
 async function refuseAfterRestore(repository: OpenRepository, restore: string | undefined): Promise<void> {
-  if ((await newestRestore(repository.stores.control)) === restore) return;
+  if (newestRestore(await readRestores(repository.stores.control)) === restore) return;
   throw new DrError("LINEAGE_BROKEN", "something was restored into this region during the capture", {
     hint: "capture again when the restore is done",
   });

@@ -14,7 +14,12 @@ import type { Clock, Progress, ShardPlacement, VectorDatabase } from "../../port
 import { isStepDone } from "../../repository/failover-records.ts";
 import type { CaptureBase } from "../../repository/read-catalog.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { newestRestore, restoresUnderWay } from "../../repository/restore-records.ts";
+import {
+  newestRestore,
+  type RestoreRecords,
+  readRestores,
+  restoresUnderWay,
+} from "../../repository/restore-records.ts";
 import { inheritedFacts, observeCollection } from "../observe-collection.ts";
 import { removeLeftSnapshots } from "./borrow-snapshot.ts";
 import type { FolderCapture } from "./capture-part.ts";
@@ -57,18 +62,25 @@ export async function planCapture(
 ): Promise<CapturePlan> {
   const { clock, database, folders = [], kinds = ["qdrant"], region, repository, type, worker } = request;
   const at = clock.now();
-  const qdrantVersion = kinds.includes("qdrant") ? await database.version() : undefined;
-  if (qdrantVersion !== undefined) checkSupported(qdrantVersion);
+  const { control } = repository.stores;
+  const holdsQdrant = kinds.includes("qdrant");
   const epoch = newestEpoch(base.epochs);
   if (epoch?.active !== region) {
     throw new DrError("ROLE_REFUSES", `${region} is not the active region: ${epoch?.active ?? "none"} is`, {
       hint: "capture in the active region; points of another one would be ignored",
     });
   }
-  await refuseWhileRestoring(request, epoch);
-  if (qdrantVersion !== undefined) await tidySnapshots(request);
-  const restore = await newestRestore(repository.stores.control);
+  const [qdrantVersion, restores] = await Promise.all([
+    holdsQdrant ? database.version() : undefined,
+    readRestores(control),
+  ]);
+  if (qdrantVersion !== undefined) checkSupported(qdrantVersion);
+  await refuseWhileRestoring(request, epoch, restores);
+  const restore = newestRestore(restores);
   const qdrantBase = base.points.get("qdrant");
+  const [collections] = holdsQdrant
+    ? await Promise.all([planCollections(request, epoch, qdrantBase, placements), tidySnapshots(request)])
+    : [[]];
   return {
     format: 1,
     point: newId(at),
@@ -81,7 +93,7 @@ export async function planCapture(
     epoch: epoch.epoch,
     ...(restore === undefined ? {} : { restore }),
     ...(qdrantVersion === undefined ? {} : { qdrantVersion }),
-    collections: kinds.includes("qdrant") ? await planCollections(request, epoch, qdrantBase, placements) : [],
+    collections,
     folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
   };
 }
@@ -143,8 +155,12 @@ async function planCollection(
   const { database, repository, type } = request;
   try {
     const baseCollection = base?.collections.find((collection) => collection.name === name);
-    const { config, payloadIndexes } = await database.describe(name);
-    const replicas = await placementsOf(request, name, placements);
+    const [{ config, payloadIndexes }, replicas] = await Promise.all([
+      database.describe(name),
+      placementsOf(request, name, placements),
+      // Asked for meanwhile: it is needed below.
+      baseCollection && repository.keys.key(baseCollection.key),
+    ]);
     const shards = new Map(replicas.map(({ id, key }) => [id, { id, ...(key === undefined ? {} : { key }) }]));
     // What no target could be given again is not called a recovery point.
     if (replicas.some(({ key }) => key !== undefined)) planShardKeys(name, [...shards.values()]);
@@ -179,8 +195,7 @@ export async function stillReplicas(
 ): Promise<ShardPlacement[]> {
   const deadline = clock.now().getTime() + movementsEndWithinMs;
   for (;;) {
-    const replicas = await database.shards(collection);
-    const movements = await database.movements(collection);
+    const [replicas, movements] = await Promise.all([database.shards(collection), database.movements(collection)]);
     if (movements.length === 0) return replicas;
     if (clock.now().getTime() >= deadline) {
       throw new DrError("CAPTURE_INCOMPLETE", `${collection}: ${movements.join("; ")}; nothing was committed`, {
@@ -210,10 +225,13 @@ export async function keyFor(
 }
 
 /** What is half-restored, or restored and not yet compared, must not become the newest point. */
-async function refuseWhileRestoring({ clock, repository }: CaptureRequest, epoch: EpochRecord): Promise<void> {
-  const { control } = repository.stores;
-  const [restore] = await restoresUnderWay(control, new Date(clock.now().getTime() - restoreEndsWithinMs));
-  const isPromoted = epoch.point === undefined || (await isStepDone(control, epoch.epoch, "verify"));
+async function refuseWhileRestoring(
+  { clock, repository }: CaptureRequest,
+  epoch: EpochRecord,
+  restores: RestoreRecords,
+): Promise<void> {
+  const [restore] = restoresUnderWay(restores, new Date(clock.now().getTime() - restoreEndsWithinMs));
+  const isPromoted = epoch.point === undefined || (await isStepDone(repository.stores.control, epoch.epoch, "verify"));
   if (restore === undefined && isPromoted) return;
   const what = isPromoted ? `restore ${restore} has not ended` : `the failover of epoch ${epoch.epoch} has not ended`;
   throw new DrError("ROLE_REFUSES", `${what}: a capture of ${epoch.active} would look like its newest state`, {

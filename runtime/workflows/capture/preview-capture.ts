@@ -6,7 +6,7 @@ import { lineageOf, shardTreeSchema } from "../../domain/points/shard-tree.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import type { ShardPlacement } from "../../ports.ts";
 import { readCaptureBase } from "../../repository/read-catalog.ts";
-import { newestRestore } from "../../repository/restore-records.ts";
+import { newestRestore, readRestores } from "../../repository/restore-records.ts";
 import { whenReadable } from "../../repository/when-readable.ts";
 import type { CaptureRequest } from "./plan-capture.ts";
 
@@ -31,7 +31,7 @@ export async function previewCapture(request: CaptureRequest): Promise<CapturePr
   const { database, folders = [], kinds = ["qdrant"], repository } = request;
   const base = await readCaptureBase(repository, kinds);
   const point = base.points.get("qdrant");
-  const restore = await newestRestore(repository.stores.control);
+  const restore = newestRestore(await readRestores(repository.stores.control));
   const epoch = newestEpoch(base.epochs)?.epoch ?? 0;
   const shards: ShardPreview[] = [];
   const present = kinds.includes("qdrant") ? await database.collections() : [];

@@ -14,7 +14,7 @@ import type { Clock, ObjectStore, Progress, Stacks, TrafficControl, VectorDataba
 import { claimEpoch } from "../../repository/epochs.ts";
 import { FailoverRecords } from "../../repository/failover-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { isRestoredBy } from "../../repository/restore-records.ts";
+import { isRestoredBy, readRestores } from "../../repository/restore-records.ts";
 import { planRestore, restorePoint, verifyRestored } from "../restore/restore-point.ts";
 
 export const failoverSteps = ["assess", "epoch", "restore", "verify", "traffic", "promote"] as const;
@@ -167,7 +167,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
   try {
     await recorded("restore", async () => {
       // A run that ended between the restore and its own record of it.
-      if (await isRestoredBy(control, epoch)) return "restored by an earlier run";
+      if (isRestoredBy(await readRestores(control), epoch)) return "restored by an earlier run";
       const { collections, points, seconds } = await restorePoint(restore);
       return `${formatCount(points)} points in ${collections} collections in ${formatSeconds(seconds)}`;
     });

@@ -9,7 +9,6 @@ import {
   filesOf,
   folderTreeSchema,
 } from "../../domain/points/folder-tree.ts";
-import type { DataKey } from "../../domain/points/key.ts";
 import type { CapturedFolder } from "../../domain/points/recovery-point.ts";
 import type { TreeFile } from "../../domain/points/shard-tree.ts";
 import { DrError } from "../../errors.ts";
@@ -51,7 +50,8 @@ export async function captureFolder(
   const place = source.path ?? "it";
   const key = await keyFor(repository, context.epoch, { folder: `${kind}/${name}` }, before);
   const base = before === undefined ? undefined : await readBase(context, before);
-  const recording = new Recording(context, key, base, (detail) =>
+  const content = new ContentWriter(repository, key, base, await context.unclaimed());
+  const recording = new Recording(context, content, base, (detail) =>
     progress({ step: "capture", detail: `${what}: ${detail}` }),
   );
   try {
@@ -105,9 +105,9 @@ class Recording {
   readonly #entries: FoundEntry[] = [];
   readonly #inconsistent = new Set<string>();
 
-  constructor(context: FolderContext, key: DataKey, base: Base | undefined, tell: (detail: string) => void) {
+  constructor(context: FolderContext, content: ContentWriter, base: Base | undefined, tell: (detail: string) => void) {
     this.#context = context;
-    this.#content = new ContentWriter(context.repository, key, base, context.unclaimed);
+    this.#content = content;
     this.#base = new Map(base?.files.map((file) => [file.path, file]));
     this.#baseAt = base?.at ?? new Date(0);
     this.#tell = tell;

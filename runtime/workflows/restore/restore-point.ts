@@ -10,7 +10,12 @@ import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
 import { DrError } from "../../errors.ts";
 import type { Alias, Clock, Progress, VectorDatabase } from "../../ports.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { recordRestoreEnd, recordRestoreStart, unfinishedCollections } from "../../repository/restore-records.ts";
+import {
+  readRestores,
+  recordRestoreEnd,
+  recordRestoreStart,
+  unfinishedCollections,
+} from "../../repository/restore-records.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import { hasShardKeys, restoreCollection, waitUntilWhole } from "./restore-collection.ts";
 
@@ -84,7 +89,7 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
   const collections = wantedCollections(request);
   const existing = new Set(await target.collections());
   const taken = collections.map(({ name }) => name).filter((name) => existing.has(name));
-  const halfMade = await unfinishedCollections(repository.stores.control, { epoch, target: targetName });
+  const halfMade = unfinishedCollections(await readRestores(repository.stores.control, targetName), epoch);
   const mayDiscard = epoch !== undefined || discardUnfinished;
   const live = taken.filter((name) => !(mayDiscard && halfMade.has(name)));
   if (live.length > 0) {
