@@ -70,6 +70,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
         schedules: kubernetes.schedules,
         qdrant: kubernetes.qdrant,
         capturesObjects: settings.infrastructure.kubernetes !== undefined,
+        claims: kubernetes.claims,
       },
       child,
     );

@@ -21,6 +21,8 @@ export interface SchedulesArgs extends ProductPodBase {
   readonly qdrant: QdrantSettings;
   /** Whether captures read objects of the cluster. */
   readonly capturesObjects: boolean;
+  /** Volumes with folders that captures read, and where they see them. */
+  readonly claims: readonly { readonly claim: string; readonly path: string }[];
 }
 
 interface Scheduled {
@@ -94,7 +96,7 @@ function capture(
   type: "full" | "incremental",
   schedule: string,
   deadlineMinutes: number,
-  { capturesObjects, region, role, schedules }: SchedulesArgs,
+  { capturesObjects, claims, region, role, schedules }: SchedulesArgs,
 ): Scheduled {
   const shared = ["--worker", `$(JOB_COMPLETION_INDEX)/${schedules.workers}`, "--session", "$(SESSION)"];
   const jobName = "metadata.labels['batch.kubernetes.io/job-name']";
@@ -110,6 +112,13 @@ function capture(
       env: [{ name: "SESSION", valueFrom: { fieldRef: { fieldPath: jobName } } }],
       reaches: [reaches.qdrant, reaches.stores, ...(capturesObjects ? [reaches.kubernetes] : [])],
       usesKubernetes: capturesObjects,
+      container: { volumeMounts: claims.map(({ claim, path }) => ({ name: claim, mountPath: path, readOnly: true })) },
+      pod: {
+        volumes: claims.map(({ claim }) => ({
+          name: claim,
+          persistentVolumeClaim: { claimName: claim, readOnly: true },
+        })),
+      },
     },
   };
 }

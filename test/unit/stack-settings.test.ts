@@ -1,5 +1,9 @@
 import { expect } from "chai";
-import { parseProcessesSecrets, parseStackSettings } from "../../runtime/domain/estate/stack-settings.ts";
+import {
+  parseKubernetesSecrets,
+  parseProcessesSecrets,
+  parseStackSettings,
+} from "../../runtime/domain/estate/stack-settings.ts";
 import { DrError } from "../../runtime/errors.ts";
 
 type Members = Record<string, unknown>;
@@ -58,6 +62,7 @@ describe("settings of a stack", () => {
           resources: { cpu: "2", memory: "8Gi" },
           keyGeneration: 1,
         },
+        claims: [],
         clientNamespaces: [],
         egressCidrs: ["0.0.0.0/0"],
         schedules: {
@@ -77,12 +82,12 @@ describe("settings of a stack", () => {
       configuration: [{ name: "app", path: "/etc/app", include: ["*.yaml", "conf.d/**"], exclude: ["**/*.bak"] }],
       userData: [{ name: "uploads", path: "/srv/uploads" }],
     };
-    expect(parseStackSettings("prod", { ...kubernetes, ...folders })).to.deep.include(folders);
+    expect(parseStackSettings("primary", { ...processes, ...folders })).to.deep.include(folders);
   });
 
   it("accepts infrastructure: a cluster's kinds, and stacks", () => {
     const given = { infrastructure: infrastructure() };
-    expect(parseStackSettings("prod", { ...kubernetes, ...given })).to.deep.include(given);
+    expect(parseStackSettings("primary", { ...processes, ...given })).to.deep.include(given);
   });
 
   it("refuses a name that two folders have, of whatever kind", () => {
@@ -90,8 +95,8 @@ describe("settings of a stack", () => {
       configuration: [{ name: "app", path: "/etc/app" }],
       userData: [{ name: "app", path: "/srv/app" }],
     };
-    expect(refusal("prod", { ...kubernetes, ...folders }).message).to.equal(
-      'stack prod: userData.0.name: "app" is not allowed (a name that no other folder has)',
+    expect(refusal("primary", { ...processes, ...folders }).message).to.equal(
+      'stack primary: userData.0.name: "app" is not allowed (a name that no other folder has)',
     );
   });
 
@@ -167,6 +172,82 @@ describe("settings of a stack", () => {
     });
   }
 
+  const image = "an image with its digest";
+  const cron = "a cron expression of five fields";
+  const ofCluster: [setting: string, value: unknown, allowed: string][] = [
+    ["store", "file", '"aws"|"s3"'],
+    ["stores", undefined, "expected object"],
+    ["stores.repository.bucket", "Points", "the name of a bucket"],
+    ["stores.repository.endpoint", "s3.example", "Invalid URL"],
+    ["stores.control.bucket", "prod-points", "another bucket than the repository's"],
+    ["kubernetes.namespace", "Search", "the name of a namespace"],
+    ["kubernetes.image", "qdrant-dr:latest", image],
+    ["kubernetes.qdrant.image", "qdrant/qdrant:v1.19.0-unprivileged", image],
+    ["kubernetes.qdrant.replicas", 0, ">=1"],
+    ["kubernetes.qdrant.storageGib", "10Gi", "expected number"],
+    ["kubernetes.qdrant.resources", { cpu: "two", memory: "8Gi" }, "a quantity"],
+    ["kubernetes.qdrant.outside", { urls: ["http://a"], cidrs: ["10.0.0.0/8"] }, "one URL for each replica"],
+    ["kubernetes.egressCidrs.0", "everywhere", "Invalid"],
+    ["kubernetes.schedules.full", "0 2 * *", cron],
+    ["kubernetes.schedules.copy", "@hourly", cron],
+    ["kubernetes.schedules.verify", "0 0 31 2 *", cron],
+    ["kubernetes.schedules.testRestore", "0 5 * * 8", cron],
+    ["kubernetes.schedules.workers", 0, ">=1"],
+    ["kubernetes.replicate.everySeconds", 0, ">=1"],
+    ["kubernetes.recipients", ["age1same", "age1same"], "two different recipients"],
+    ["kubernetes.replicate", undefined, "reach 480 minutes: let kubernetes.replicate follow, or run them more often"],
+    ["configuration.0.path", "/srv/else", "a path within one of kubernetes.claims"],
+    ["infrastructure.stacks", ["prod"], "none: a pod has no Pulumi"],
+    ["infrastructure.kubernetes.context", "prod", "captures read their own cluster"],
+  ];
+  for (const [setting, value, allowed] of ofCluster) {
+    it(`refuses ${setting} of a cluster when ${JSON.stringify(value) ?? "nothing"} is given, and says what is allowed`, () => {
+      const { message } = refusal("prod", changed(cluster(), setting, value));
+      // Of what a member of it is judged by, the member is named; of what follows from others, the objective.
+      const named = setting === "kubernetes.replicate" ? "objectives.rpoMinutes" : setting;
+      expect(message)
+        .to.match(/^stack prod: [^;]*$/)
+        .and.contain(`stack prod: ${named}`)
+        .and.contain(allowed);
+    });
+  }
+
+  it("accepts schedules that reach the objective without a standby that follows", () => {
+    const schedules = { incremental: "*/5 * * * *", copy: "1-59/5 * * * *" };
+    expect(() =>
+      parseStackSettings(
+        "prod",
+        changed(changed(cluster(), "kubernetes.replicate", undefined), "kubernetes.schedules", schedules),
+      ),
+    ).not.to.throw();
+  });
+
+  it("secrets of a cluster: a store's credentials unless it is AWS's, and outputs of the peer that this region can reach", () => {
+    const settings = parseStackSettings("prod", kubernetes);
+    const aws = { ...settings, store: "aws" };
+    if (settings.platform !== "kubernetes") throw new Error("it is");
+    const identity = "AGE-SECRET-KEY-1HIDDEN";
+    const store = { accessKeyId: "hidden-id", secretAccessKey: "hidden-secret-key" };
+    const problemOf = (of: object, given: unknown) =>
+      refused(() => parseKubernetesSecrets(of as typeof settings, given)).message;
+    expect(parseKubernetesSecrets(settings, { identity, store })).to.deep.equal({ identity, store });
+    expect(problemOf(settings, { identity })).to.contain("secrets.store: credentials of the store are wanted");
+    expect(problemOf(aws, { identity, store })).to.contain("secrets.store: a role gives access to AWS, and no key");
+    const region = { contract: 1, region: "dr", peer: "prod", role: "standby", epoch: 1 };
+    const outputs = (url: string, name = "dr") => ({
+      ...{ ...region, region: name, objectives: objectives(), qdrant: { peers: [url], apiKey: "hidden-api-key" } },
+      ...{ repository: { kind: "file", folder: "/a" }, control: { kind: "file", folder: "/b" } },
+      keys: { recipients: ["age1a", "age1b"], identity },
+    });
+    const peer = outputs("http://qdrant-0.dr.example:6333");
+    expect(parseKubernetesSecrets(settings, { identity, store, peer }).peer).to.include({ region: "dr" });
+    const inside = { identity, store, peer: outputs("http://qdrant-0.qdrant-peers.search.svc:6333") };
+    expect(problemOf(settings, inside)).to.contain("secrets.peer.qdrant.peers: only its own cluster reaches");
+    const other = { identity, store, peer: outputs("http://qdrant-0.dr.example:6333", "elsewhere") };
+    expect(problemOf(settings, other)).to.contain("secrets.peer.region: the outputs of the stack dr are wanted");
+    for (const given of [inside, other]) expect(problemOf(settings, given)).not.to.match(/hidden|HIDDEN/);
+  });
+
   const unknown: [setting: string, settings: Members][] = [
     ["pear", { ...processes, pear: 1 }],
     ["region", { ...processes, region: "elsewhere" }],
@@ -226,6 +307,23 @@ function folders() {
   return {
     configuration: [{ name: "app", path: "/etc/app", include: ["*.yaml"], exclude: ["*.bak"] }],
     userData: [{ name: "uploads", path: "/srv/uploads" }],
+  };
+}
+
+/** Settings of a cluster, with everything in them that a table changes. */
+function cluster(): Members {
+  const { kubernetes: ofCluster, ...settings } = structuredClone(kubernetes);
+  return {
+    ...settings,
+    ...{ objectives: objectives(), configuration: [{ name: "app", path: "/srv/app" }] },
+    infrastructure: {
+      kubernetes: { namespaces: ["search"], kinds: [{ apiVersion: "v1", kind: "ConfigMap" }] },
+      stacks: [],
+    },
+    kubernetes: {
+      ...ofCluster,
+      ...{ claims: [{ claim: "files", path: "/srv/app/" }], egressCidrs: ["10.0.0.0/8"], schedules: {} },
+    },
   };
 }
 

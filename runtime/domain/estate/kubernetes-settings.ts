@@ -79,6 +79,11 @@ export const kubernetesSchema = z.strictObject({
   /** The product. */
   image,
   qdrant: qdrantSchema,
+  /** Volumes that hold the folders of `configuration` and `userData`: claims of the namespace, and where captures see them. */
+  claims: z
+    .array(z.strictObject({ claim: name, path: z.string().startsWith("/", "an absolute path") }))
+    .refine((claims) => isDistinct(claims.map(({ claim }) => claim)), "each claim once")
+    .default([]),
   /** Namespaces whose pods are Qdrant's clients. */
   clientNamespaces: z.array(namespace).default([]),
   /** The namespace of the Prometheus that scrapes this region. */
@@ -91,6 +96,10 @@ export const kubernetesSchema = z.strictObject({
   recipients: z
     .array(z.string().startsWith("age1"))
     .min(2, "the operational and the offline recovery recipient")
-    .refine((recipients) => new Set(recipients).size === recipients.length, "two different recipients"),
+    .refine(isDistinct, "two different recipients"),
 });
 export type KubernetesPart = z.infer<typeof kubernetesSchema>;
+
+function isDistinct(values: readonly string[]): boolean {
+  return new Set(values).size === values.length;
+}

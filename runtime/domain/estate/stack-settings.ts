@@ -105,11 +105,7 @@ const stackSettingsSchema = z
   })
   .superRefine((settings, { addIssue }) => {
     if (settings.platform !== "kubernetes") return;
-    const { kubernetes, objectives } = settings;
-    const minutes = reachableRpoMinutes(kubernetes);
-    if (minutes <= objectives.rpoMinutes) return;
-    const message = `the schedules of captures and copies reach ${minutes} minutes: let kubernetes.replicate follow, or run them more often`;
-    addIssue({ code: "custom", path: ["objectives", "rpoMinutes"], message });
+    for (const { message, path } of clusterProblems(settings)) addIssue({ code: "custom", path: [...path], message });
   });
 
 export type StackSettings = z.infer<typeof stackSettingsSchema>;
@@ -121,6 +117,42 @@ const storeCredentialsSchema = z.strictObject({
   secretAccessKey: z.string().min(16),
 });
 const identitySchema = z.string().startsWith("AGE-SECRET-KEY-");
+
+interface Problem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** What each setting allows by itself, and the others do not. */
+function clusterProblems(settings: KubernetesSettings): Problem[] {
+  const { infrastructure, kubernetes, objectives } = settings;
+  const problems: Problem[] = [];
+  const refuse = (path: Problem["path"], message: string) => problems.push({ path, message });
+  const minutes = reachableRpoMinutes(kubernetes);
+  if (minutes > objectives.rpoMinutes) {
+    refuse(
+      ["objectives", "rpoMinutes"],
+      `the schedules of captures and copies reach ${minutes} minutes: let kubernetes.replicate follow, or run them more often`,
+    );
+  }
+  for (const setting of ["configuration", "userData"] as const) {
+    for (const [index, { path }] of settings[setting].entries()) {
+      if (kubernetes.claims.some((claim) => isWithin(path, claim.path))) continue;
+      refuse([setting, index, "path"], "a path within one of kubernetes.claims: a pod sees nothing else");
+    }
+  }
+  if (infrastructure.stacks.length > 0)
+    refuse(["infrastructure", "stacks"], "none: a pod has no Pulumi to export them");
+  for (const setting of ["kubeconfig", "context"] as const) {
+    if (infrastructure.kubernetes?.[setting] === undefined) continue;
+    refuse(["infrastructure", "kubernetes", setting], "nothing: captures read their own cluster, with their account");
+  }
+  return problems;
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return `${path}/`.startsWith(`${folder.replace(/\/$/, "")}/`);
+}
 
 /** Secrets of a region of processes: one secret setting of the stack. */
 const processesSecretsSchema = z.strictObject({
