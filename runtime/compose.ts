@@ -2,6 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import manifest from "../package.json" with { type: "json" };
 import { RegionAccess } from "./adapters/access.ts";
 import { EmbeddedEstate } from "./adapters/embedded/embedded-estate.ts";
 import { LocalFolders } from "./adapters/folders/folder-target.ts";
@@ -42,9 +43,6 @@ export interface Deps {
 }
 
 export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt">): Promise<Deps> {
-  const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
   const stacks = async ({ estate }: RegionOptions) => {
     if (estate === undefined) {
       await readyParts(["pulumi"]);
@@ -57,7 +55,7 @@ export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt
   return {
     clock: { now: () => new Date() },
     ...surroundings,
-    toolVersion: version,
+    toolVersion: manifest.version,
     stacks,
     cluster: (settings) => KubernetesCluster.open(settings),
     folderTarget: new LocalFolders(),

@@ -44,7 +44,7 @@ export class KubernetesRequests {
 
   static async open({ context, kubeconfig }: Pick<ClusterSettings, "context" | "kubeconfig">) {
     // Loaded when it is needed: it takes a third of a second, and most commands speak to no cluster.
-    const { KubeConfig } = await import("@kubernetes/client-node");
+    const { KubeConfig } = await import("./kubeconfig.ts");
     const config = new KubeConfig();
     try {
       if (kubeconfig === undefined) config.loadFromDefault();

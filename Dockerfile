@@ -1,0 +1,27 @@
+# The programs that the jobs of a region run. Pin both bases by their digests where you build it, and name the image by its own
+# digest in the stacks' settings: `docker build --build-arg BUILD=node@sha256:… --build-arg BASE=… --build-arg VERSION=… .`
+ARG BUILD=node:24-trixie-slim
+ARG BASE=gcr.io/distroless/nodejs24-debian13:nonroot
+
+FROM ${BUILD} AS build
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY image image
+COPY runtime runtime
+COPY setup setup
+RUN node image/bundle.ts /app
+
+FROM ${BASE}
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title="qdrant-dr" \
+      org.opencontainers.image.description="Disaster recovery for Qdrant, as code" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build /app /app
+# As setup/node-flags.mjs says.
+ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=2"
+USER 65532:65532
+WORKDIR /tmp
+# The base's entry point is Node.
+CMD ["/app/qdrant-dr.mjs", "--help"]

@@ -1,0 +1,61 @@
+/** Bundles the image's programs, each into one file that needs Node and nothing else: `node image/bundle.ts <folder>`. */
+
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Plugin } from "esbuild";
+
+const checkout = fileURLToPath(new URL("..", import.meta.url));
+
+/** By the name of the file in the image. */
+const programs = {
+  "qdrant-dr": "runtime/main.ts",
+  "sealing-thread": "runtime/repository/sealing-thread.ts",
+};
+
+/** A program starts another by its place beside the source; in the image all are in one folder. */
+const besideEachOther: Plugin = {
+  name: "beside-each-other",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]runtime[\\/].*\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      const contents = source.replace(/new URL\("([^"]+)\.ts", import\.meta\.url\)/g, (whole, target: string) => {
+        const name = basename(target);
+        return name in programs ? `new URL("./${name}.mjs", import.meta.url)` : whole;
+      });
+      return { contents, loader: "ts" };
+    });
+  },
+};
+
+/** Its models, nine tenths of all, are left out: only what reads kubeconfigs is used. */
+const kubeconfigsOnly: Plugin = {
+  name: "kubeconfigs-only",
+  setup({ onResolve, resolve }) {
+    onResolve({ filter: /^(@kubernetes\/client-node$|\.)/ }, async ({ path, pluginData, ...from }) => {
+      const isClient = !path.startsWith(".") || from.importer.includes("/node_modules/@kubernetes/client-node/");
+      if (!isClient || pluginData === "resolved") return undefined;
+      return { ...(await resolve(path, { ...from, pluginData: "resolved" })), sideEffects: false };
+    });
+  },
+};
+
+const [, , folder] = process.argv;
+if (folder === undefined) throw new Error("usage: node image/bundle.ts <folder>");
+await build({
+  absWorkingDir: checkout,
+  entryPoints: Object.entries(programs).map(([out, source]) => ({ in: source, out })),
+  outdir: folder,
+  outExtension: { ".js": ".mjs" },
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  // The engine is not in the image: jobs there are told their regions by files.
+  external: ["@pulumi/*"],
+  // Libraries that are CommonJS ask for Node's own modules with it.
+  banner: { js: 'import { createRequire } from "node:module";const require = createRequire(import.meta.url);' },
+  legalComments: "linked",
+  logLevel: "error",
+  plugins: [besideEachOther, kubeconfigsOnly],
+});

@@ -1,0 +1,2 @@
+/** The one thing that is used of the official client. */
+export { KubeConfig } from "@kubernetes/client-node";

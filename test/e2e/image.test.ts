@@ -1,0 +1,154 @@
+/**
+ * The image's programs as the Dockerfile makes them, run with nothing beside them. What the base images hold, and that the
+ * image builds, is not proven here: there is no container runtime.
+ */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { openStore } from "../../runtime/adapters/stores/open-store.ts";
+import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { NODE_FLAGS } from "../../setup/node-flags.mjs";
+import { lonelyRegion } from "../support/lonely-region.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { clientOf } from "../support/recovery-practice.ts";
+
+const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const dockerfile = readFileSync(join(checkout, "Dockerfile"), "utf8");
+
+describe("image", function () {
+  this.timeout(60_000);
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-image-"));
+  /** Holds /app as the image does. */
+  const root = join(folder, "root");
+  const app = join(root, "app");
+
+  before("the build stage: what it copies, and what it runs", () => {
+    const source = join(folder, "src");
+    const stage = dockerfile.slice(dockerfile.indexOf("AS build"), dockerfile.lastIndexOf("\nFROM "));
+    for (const [, paths = ""] of stage.matchAll(/^COPY (.*) \S+$/gm)) {
+      for (const path of paths.split(" ")) cpSync(join(checkout, path), join(source, path), { recursive: true });
+    }
+    // In the place of `npm ci`.
+    symlinkSync(join(checkout, "node_modules"), join(source, "node_modules"));
+    const [, line = ""] = /^RUN node (.*)$/m.exec(stage) ?? [];
+    execFileSync(process.execPath, line.replace("/app", app).split(" "), { cwd: source });
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** As a pod runs it: the base's Node, the image's environment, an empty /tmp, nothing on PATH. */
+  async function run(...args: string[]) {
+    const home = mkdtempSync(join(folder, "tmp-"));
+    const [, options = ""] = /NODE_OPTIONS="(.*)"/.exec(dockerfile) ?? [];
+    const child = spawn(process.execPath, [join(app, "qdrant-dr.mjs"), ...args], {
+      cwd: home,
+      env: { HOME: home, PATH: "", NODE_OPTIONS: options },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let [out, err] = ["", ""];
+    child.stdout.on("data", (piece) => (out += String(piece)));
+    child.stderr.on("data", (piece) => (err += String(piece)));
+    await once(child, "close");
+    expect(readdirSync(home)).to.deep.equal([]);
+    return { exitCode: child.exitCode, out, err };
+  }
+
+  it("is a file a program and small, and holds nothing of Pulumi", async () => {
+    expect(readdirSync(app).filter((name) => !name.endsWith(".LEGAL.txt"))).to.deep.equal([
+      "qdrant-dr.mjs",
+      "sealing-thread.mjs",
+    ]);
+    expect(statSync(join(app, "qdrant-dr.mjs")).size).to.be.below(12_000_000);
+    const text = readFileSync(join(app, "qdrant-dr.mjs"), "utf8");
+    // What went in is named in comments.
+    const packages = new Set(
+      [...text.matchAll(/^ *\/\/ \S*node_modules\/((?:@[\w.-]+\/)?[\w.-]+)\//gm)].map(([, name]) => name),
+    );
+    expect([...packages])
+      .to.include("commander")
+      .and.include("@aws-sdk/client-s3");
+    expect([...packages].filter((name) => name?.startsWith("@pulumi/"))).to.deep.equal([]);
+  });
+
+  it("runs Node as the product does, as a user that is nobody", () => {
+    for (const flag of NODE_FLAGS) expect(dockerfile).to.contain(flag);
+    expect(dockerfile).to.match(/^USER 65532:65532$/m);
+  });
+
+  it("shows its help and its version", async () => {
+    const { version } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"));
+    expect(await run("--version")).to.deep.equal({ exitCode: 0, out: `${version}\n`, err: "" });
+    expect((await run("--help")).out).to.contain("Commands:");
+  });
+
+  it("says what it lacks when it is asked for what needs Pulumi", async () => {
+    for (const command of [["status", "--stack", "prod"], ["quickstart"]]) {
+      const { err, exitCode } = await run(...command);
+      expect(err).to.match(/^error: pulumi.*: this image runs jobs/);
+      expect(err).to.contain("--outputs");
+      expect(exitCode).to.equal(4);
+    }
+  });
+
+  it("captures and verifies, with its threads, by the outputs of a region in a file", async () => {
+    const server = await QdrantServer.start();
+    try {
+      const { outputs } = await lonelyRegion("prod", folder);
+      const repository = { kind: "file" as const, folder: join(folder, "repository") };
+      mkdirSync(repository.folder);
+      const regions = join(folder, "regions");
+      mkdirSync(regions);
+      const region = { ...outputs, qdrant: { peers: [server.url], apiKey: server.apiKey }, repository };
+      writeFileSync(join(regions, "prod.json"), JSON.stringify(region));
+      const at = new Date().toISOString();
+      await claimEpoch(openStore(region.control), { epoch: 1, active: "prod", reason: "initial", run: "r", at });
+      await clientOf(server).createCollection("notes", { vectors: { size: 2, distance: "Dot" } });
+      const points = Array.from({ length: 100 }, (_, id) => ({ id, vector: [id, 1] }));
+      await clientOf(server).upsert("notes", { wait: true, points });
+
+      const backup = await run("backup", "--stack", "prod", "--outputs", regions);
+      expect(backup.exitCode, backup.err).to.equal(0);
+      const verify = await run("verify", "--stack", "prod", "--point", "latest", "--outputs", regions);
+      expect(verify.exitCode, verify.err).to.equal(0);
+
+      const kubernetes = {
+        kubeconfig: join(regions, "kubeconfig"),
+        namespaces: ["qdrant"],
+        kinds: [{ apiVersion: "v1", kind: "Service" }],
+      };
+      const nobody = new URL(outputs.qdrant.peers[0] ?? "").host;
+      writeFileSync(kubernetes.kubeconfig, kubeconfigOf(`https://${nobody}`));
+      writeFileSync(
+        join(regions, "prod.json"),
+        JSON.stringify({ ...region, infrastructure: { kubernetes, stacks: [] } }),
+      );
+      const objects = await run("backup", "--stack", "prod", "--only", "infrastructure", "--outputs", regions);
+      expect(objects.exitCode).to.equal(5);
+      expect(objects.err).to.contain(`in-a-pod (https://${nobody}) gave no whole answer (ECONNREFUSED)`);
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
+function kubeconfigOf(server: string): string {
+  return JSON.stringify({
+    "current-context": "in-a-pod",
+    clusters: [{ name: "a", cluster: { server } }],
+    users: [{ name: "b", user: { token: "c" } }],
+    contexts: [{ name: "in-a-pod", context: { cluster: "a", user: "b" } }],
+  });
+}
