@@ -19,14 +19,14 @@ export function describeStatus({ primary, problems, readiness, regions, traffic 
   ].join("\n");
 }
 
-function describeRegion({ completePoints, epoch, newestPoint, problems, qdrant, region, role }: RegionStatus): string {
+function describeRegion({ epoch, newestPoint, points, problems, qdrant, region, role }: RegionStatus): string {
   const server = qdrant.isReachable
     ? `Qdrant ${qdrant.version}, ${qdrant.collections} collections`
     : `Qdrant unreachable: ${qdrant.problem}`;
   const point =
     newestPoint === undefined
       ? "no complete recovery point"
-      : `newest of ${completePoints} complete points is ${formatSeconds(newestPoint.ageSeconds)} old: ${newestPoint.id}`;
+      : `newest complete one of ${points} points is ${formatSeconds(newestPoint.ageSeconds)} old: ${newestPoint.id}`;
   return [`${region}  ${role}, epoch ${epoch ?? "unknown"}`, server, point, ...problems].join("\n  ");
 }
 

@@ -19,7 +19,12 @@ export const status: CommandDefinition<Options> = {
   configure: (command) =>
     regionOptions(command)
       .requiredOption("--stack <name>", "one of the two stacks; the other is its peer")
-      .option("--for <seconds>", "look at the active region for so long before judging it", parseNumber, 0)
+      .option(
+        "--for <seconds>",
+        "look at the active region until a verdict stands, at most for so long",
+        parseNumber,
+        0,
+      )
       .option("--drift", "also ask Pulumi what `up` of the standby's stack would change")
       .option("--at-least <score>", "fail when the readiness is lower", parseNumber)
       .addHelpText(
@@ -27,8 +32,8 @@ export const status: CommandDefinition<Options> = {
         `${exitCodesHelp([2, "wrong option or stack"], [13, "the readiness is lower than --at-least"])}
 
 The active region is serving, impaired (its Qdrant answers, and clients do not reach it), down (its Qdrant and a second
-signal are gone, and the other region answers) or unclear. A verdict is given and taken back only when all looks of 15
-seconds agree: \`--for 30\` gives them time. Readiness is 0 while something is wrong without which a failover cannot be
+signal are gone, and the other region answers) or unclear. A verdict stands only when all looks of 15 seconds agree:
+\`--for 60\` gives them time. Readiness is 0 while something is wrong without which a failover cannot be
 done. Nothing fails over by itself.`,
       ),
   async run(deps, options) {

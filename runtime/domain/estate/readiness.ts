@@ -17,8 +17,8 @@ export interface ReadinessFacts {
   /** Qdrant here. */
   readonly server: Fact<{ readonly version: string }>;
   /** The newest point that is complete in the bucket here. */
-  readonly point: Fact<NewestPoint | undefined>;
-  /** How many of that point's keys open here. */
+  readonly point: Fact<NewestPoint | { readonly none: string }>;
+  /** How many keys open here: all that the repository and this point need. */
   readonly keys: Fact<number>;
   /** A write to the control store was accepted. */
   readonly writable: Fact<true>;
@@ -110,7 +110,7 @@ const rules = {
     isNeeded: true,
     find: ({ objectives, point }) =>
       from(point, "make the repository here readable; `qdrant-dr points` shows it", (newest) => {
-        if (newest === undefined) return bad("none is complete in this bucket", "bring one with `qdrant-dr copy`");
+        if ("none" in newest) return bad(newest.none, "bring one with `qdrant-dr copy`, or `qdrant-dr replicate`");
         const age = `${newest.id}, ${formatSeconds(newest.ageSeconds)} old`;
         if (newest.ageSeconds <= objectives.rpoMinutes * 60) return good(age);
         return poor(`${age}; ${objectives.rpoMinutes} min are wanted`, "capture and copy more often");
@@ -151,7 +151,7 @@ const rules = {
     isNeeded: true,
     find: ({ keys }) =>
       from(keys, "bring them with `qdrant-dr copy`, or open them with --identity-file", (count) =>
-        good(`all ${count} of the point open here`),
+        good(`all ${count} open here`),
       ),
   },
   writable: {
@@ -274,7 +274,7 @@ function from<T>(fact: Fact<T>, hint: string, find: (value: T) => Finding): Find
 
 /** What can be asked of a point only when there is one; that there is none, `point` says. */
 function ofPoint(point: ReadinessFacts["point"], find: (newest: NewestPoint) => Finding): Finding {
-  if ("value" in point && point.value !== undefined) return find(point.value);
+  if ("value" in point && !("none" in point.value)) return find(point.value);
   return { state: "not asked", detail: "there is no point to look at" };
 }
 

@@ -1,7 +1,7 @@
 /** Asks a region all that its readiness to take over is judged by. */
 import { effectiveRole, newestEpoch } from "../../domain/estate/epoch.ts";
 import type { Fact, NewestPoint, ReadinessFacts } from "../../domain/estate/readiness.ts";
-import { type CatalogEntry, resolveLatestRestorable } from "../../domain/points/catalog.ts";
+import type { CatalogEntry } from "../../domain/points/catalog.ts";
 import { isExact, keysOf, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { controlLayout } from "../../domain/points/store-layout.ts";
 import { DrError } from "../../errors.ts";
@@ -10,11 +10,12 @@ import { readEpochs } from "../../repository/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { newestFinishedRestore } from "../../repository/restore-records.ts";
 import { estimateRestore } from "../restore/estimate-restore.ts";
-import { ask, type ObservedRegion, type Patience } from "./observed-region.ts";
+import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
 
 export interface ReadinessRequest {
   readonly region: ObservedRegion;
   readonly objectives: ReadinessFacts["objectives"];
+  readonly found: Outcome<FoundPoint>;
   /** The newest epoch that the other region knows, as far as it answered. */
   readonly otherEpoch: number | undefined;
   readonly backend: ReadinessFacts["backend"];
@@ -61,22 +62,16 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
   return { objectives, role, server, machine, writable, traffic, practice, backend, drift, standby, ...points };
 }
 
-async function gatherPoint({ clock, patience, region }: ReadinessRequest) {
+async function gatherPoint({ clock, found, patience, region }: ReadinessRequest) {
   const { readingMs } = patience;
-  const catalog = await factOf(readingMs, "the repository", async () => {
-    const repository = await region.repository();
-    return { repository, newest: resolveLatestRestorable((await repository.catalog()).entries) };
-  });
-  if (!("value" in catalog)) return { point: catalog, keys: catalog, restore: catalog };
-  const { newest, repository } = catalog.value;
+  if (!("value" in found)) return { point: found, keys: found, restore: found };
+  const { listed, newest, repository, wanting } = found.value;
+  const keys = await factOf(readingMs, "the control store", () => openKeys(repository, newest?.point));
   if (newest === undefined) {
-    const none = { notAsked: "there is no point to look at" };
-    return { point: { value: undefined }, keys: none, restore: none };
+    const none = { none: wanting === undefined ? "the bucket is empty" : `none of ${listed} is complete; ${wanting}` };
+    return { point: { value: none }, keys, restore: { notAsked: "there is no point to look at" } };
   }
-  const [keys, restore] = await Promise.all([
-    factOf(readingMs, "the control store", () => openKeys(repository, newest.point)),
-    factOf(readingMs, "the repository", () => estimate(repository, newest.point)),
-  ]);
+  const restore = await factOf(readingMs, "the repository", () => estimate(repository, newest.point));
   return { point: { value: described(newest, region.region, clock) }, keys, restore };
 }
 
@@ -94,9 +89,9 @@ function described(
   };
 }
 
-/** How many keys the point needs; throws when one of them does not open here. */
-async function openKeys(repository: OpenRepository, point: RecoveryPoint): Promise<number> {
-  const ids = keysOf(point);
+/** How many keys the repository and the point need; throws when one of them does not open here. */
+async function openKeys(repository: OpenRepository, point: RecoveryPoint | undefined): Promise<number> {
+  const ids = [repository.description.key, ...(point === undefined ? [] : keysOf(point))];
   for (const id of ids) await repository.keys.key(id);
   return ids.length;
 }

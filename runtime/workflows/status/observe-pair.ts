@@ -3,7 +3,14 @@ import { assessReadiness, type Readiness, type ReadinessFacts } from "../../doma
 import type { Clock, Progress } from "../../ports.ts";
 import { gatherReadiness } from "./gather-readiness.ts";
 import { observeRegion, observeTraffic, type RegionStatus, unknownRegion } from "./observe-region.ts";
-import { type ObservedRegion, type Patience, patience as usualPatience } from "./observed-region.ts";
+import {
+  type FoundPoint,
+  findNewestPoint,
+  type ObservedRegion,
+  type Outcome,
+  type Patience,
+  patience as usualPatience,
+} from "./observed-region.ts";
 import { type Watched, watchRegion } from "./watch-region.ts";
 
 /** One of the two, as far as it is known where it is. */
@@ -41,14 +48,16 @@ export interface PairStatus {
 export async function observePair(request: PairRequest): Promise<PairStatus> {
   const { clock, members, patience = usualPatience } = request;
   const [here, there] = members;
-  const observe = ({ name, observed, problem }: PairMember) =>
-    observed === undefined
-      ? unknownRegion(name, problem ?? "it is not known here")
-      : observeRegion(observed, clock, patience);
+  const points = members.map(({ observed }) => observed && findNewestPoint(observed, patience));
+  const observe = ({ name, observed, problem }: PairMember, index: number) => {
+    const reading = points[index];
+    if (observed === undefined || reading === undefined) return unknownRegion(name, problem ?? "it is not known here");
+    return observeRegion(observed, reading, clock, patience);
+  };
   const hasPublicName = here.observed.publicDatabase !== undefined;
   const [first, second, traffic] = await Promise.all([
-    observe(here),
-    observe(there),
+    observe(here, 0),
+    observe(there, 1),
     hasPublicName ? observeTraffic(here.observed.traffic(), patience) : undefined,
   ]);
   const regions = [first, second] as const;
@@ -59,7 +68,7 @@ export async function observePair(request: PairRequest): Promise<PairStatus> {
   const epochOfActive = regions.find(({ region }) => region === active.name)?.epoch;
   const [watched, readiness] = await Promise.all([
     watch(request, active, standby),
-    readinessOf(request, standby, epochOfActive),
+    readinessOf(request, standby, await points[members.indexOf(standby)], epochOfActive),
   ]);
   return {
     ...base,
@@ -87,12 +96,14 @@ async function watch(request: PairRequest, active: PairMember, standby: PairMemb
 async function readinessOf(
   { clock, patience = usualPatience, preview }: PairRequest,
   standby: PairMember,
+  found: Outcome<FoundPoint> | undefined,
   otherEpoch: number | undefined,
 ): Promise<Readiness> {
   const { backend, name, objectives, observed, problem = "it is not known here" } = standby;
-  if (observed === undefined || objectives === undefined) return assessReadiness(nothingKnown(problem));
+  if (observed === undefined || objectives === undefined || found === undefined)
+    return assessReadiness(nothingKnown(problem));
   const asked = preview === undefined ? {} : { preview: () => preview(name) };
-  const request = { region: observed, objectives, otherEpoch, backend, clock, patience, ...asked };
+  const request = { region: observed, found, objectives, otherEpoch, backend, clock, patience, ...asked };
   return assessReadiness(await gatherReadiness(request));
 }
 

@@ -1,10 +1,9 @@
 /** What is true of a region now, asked from outside; what cannot be asked is said, not guessed. */
 
 import { effectiveRole, newestEpoch, type Role } from "../../domain/estate/epoch.ts";
-import { resolveLatestRestorable } from "../../domain/points/catalog.ts";
 import type { Clock, TrafficControl } from "../../ports.ts";
 import { readEpochs } from "../../repository/epochs.ts";
-import { ask, type ObservedRegion, type Patience } from "./observed-region.ts";
+import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
 
 export interface RegionStatus {
   readonly region: string;
@@ -18,27 +17,28 @@ export interface RegionStatus {
   };
   /** The newest point that this region's own bucket can restore, and its age: the RPO if this region had to take over now. */
   readonly newestPoint?: { readonly id: string; readonly time: string; readonly ageSeconds: number };
-  readonly completePoints: number;
+  /** Points that are listed in its bucket, complete or not. */
+  readonly points?: number;
   readonly problems: readonly string[];
 }
 
 export async function observeRegion(
   observed: ObservedRegion,
+  reading: Promise<Outcome<FoundPoint>>,
   clock: Clock,
-  { answerMs, readingMs }: Patience,
+  { answerMs }: Patience,
 ): Promise<RegionStatus> {
   const { database, region, stores } = observed;
-  const [epochs, qdrant, catalog] = await Promise.all([
+  const [epochs, qdrant, found] = await Promise.all([
     ask(answerMs, "the control store", () => readEpochs(stores.control)),
     ask(answerMs, "Qdrant", async () => ({
       version: await database.version(),
       collections: (await database.collections()).length,
     })),
-    ask(readingMs, "the repository", async () => (await observed.repository()).catalog()),
+    reading,
   ]);
   const epoch = newestEpoch("value" in epochs ? epochs.value : []);
-  const entries = "value" in catalog ? catalog.value.entries : [];
-  const newest = resolveLatestRestorable(entries);
+  const { listed, newest } = "value" in found ? found.value : {};
   const ageSeconds = newest && (clock.now().getTime() - Date.parse(newest.point.time)) / 1000;
   return {
     region,
@@ -49,10 +49,10 @@ export async function observeRegion(
     ...(newest === undefined || ageSeconds === undefined
       ? {}
       : { newestPoint: { id: newest.id, time: newest.point.time, ageSeconds } }),
-    completePoints: entries.filter(({ state }) => state === "complete").length,
+    ...(listed === undefined ? {} : { points: listed }),
     problems: [
       ...("problem" in epochs ? [`epochs: ${epochs.problem}`] : []),
-      ...("problem" in catalog ? [`recovery points: ${catalog.problem}`] : []),
+      ...("problem" in found ? [`recovery points: ${found.problem}`] : []),
     ],
   };
 }
@@ -64,7 +64,6 @@ export function unknownRegion(region: string, problem: string): RegionStatus {
     role: "unknown",
     epoch: undefined,
     qdrant: { isReachable: false, problem: "where it is, is not known here" },
-    completePoints: 0,
     problems: [problem],
   };
 }

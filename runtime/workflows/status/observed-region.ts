@@ -2,6 +2,7 @@
 import { within } from "../../domain/within.ts";
 import { DrError } from "../../errors.ts";
 import type { TrafficControl, VectorDatabase } from "../../ports.ts";
+import { readNewestPoint } from "../../repository/read-catalog.ts";
 import type { OpenRepository, RegionStores } from "../../repository/repository.ts";
 
 export interface ObservedRegion {
@@ -15,11 +16,21 @@ export interface ObservedRegion {
   traffic(): TrafficControl;
 }
 
+/** What `readNewestPoint` found, and where. */
+export type FoundPoint = Awaited<ReturnType<typeof readNewestPoint>> & { readonly repository: OpenRepository };
+
+export function findNewestPoint(observed: ObservedRegion, { readingMs }: Patience): Promise<Outcome<FoundPoint>> {
+  return ask(readingMs, "the repository", async () => {
+    const repository = await observed.repository();
+    return { repository, ...(await readNewestPoint(repository)) };
+  });
+}
+
 /** How long silence is borne. */
 export interface Patience {
   /** For an answer that takes no work. */
   readonly answerMs: number;
-  /** For a reading of all recovery points. */
+  /** For listings of all that a repository holds. */
   readonly readingMs: number;
 }
 

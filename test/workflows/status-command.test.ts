@@ -1,0 +1,335 @@
+/** `status` on real Qdrants, a real S3 server and the real endpoint, while the active region is well, dead, silent or talks nonsense. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { RegionAccess } from "../../runtime/adapters/access.ts";
+import { EndpointControl } from "../../runtime/adapters/embedded/endpoint-control.ts";
+import { runCli } from "../../runtime/cli.ts";
+import { compose } from "../../runtime/compose.ts";
+import type { JudgeRules } from "../../runtime/domain/estate/judge-region.ts";
+import type { CheckName } from "../../runtime/domain/estate/readiness.ts";
+import type { Region } from "../../runtime/domain/estate/region.ts";
+import { DrError } from "../../runtime/errors.ts";
+import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import type { PairStatus } from "../../runtime/workflows/status/observe-pair.ts";
+import { type Watched, watchRegion } from "../../runtime/workflows/status/watch-region.ts";
+import { EndpointProcess } from "../support/endpoint-process.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
+import { lonelyRegion } from "../support/lonely-region.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { firstEpoch, silently, systemClock } from "../support/recovery-estate.ts";
+import { clientOf } from "../support/recovery-practice.ts";
+import { SeaweedServer } from "../support/seaweedfs-server.ts";
+
+interface Said extends Omit<PairStatus, "primary"> {
+  readonly primary: { region: string; verdict: string; leaning: { verdict: string }; looks: number } & Pick<
+    Watched["look"],
+    "signals"
+  >;
+}
+
+/** Far below what a client of a silent server waits for; far above what a busy machine needs. */
+const longestMs = 30_000;
+const rules: JudgeRules = { settleSeconds: 0.6, longestGapSeconds: 10 };
+
+describe("qdrant-dr status", function () {
+  this.timeout(120_000);
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-status-"));
+  const stops: (() => Promise<void>)[] = [];
+  let eastServer: QdrantServer;
+  /** Everything of the active region is reached by way of these. */
+  let proxies: { qdrant: FaultProxy; store: FaultProxy };
+  let east: Region;
+  let west: Region;
+
+  before(async () => {
+    const westServer = await startedWith(QdrantServer.start());
+    eastServer = await startedWith(QdrantServer.start());
+    const store = await startedWith(SeaweedServer.start());
+    proxies = {
+      qdrant: await startedWith(FaultProxy.start(eastServer.url)),
+      store: await startedWith(FaultProxy.start(store.endpoint)),
+    };
+    const endpoint = await startedWith(
+      EndpointProcess.start(join(folder, "endpoint"), {
+        east: { url: proxies.qdrant.url, apiKey: eastServer.apiKey },
+        west: { url: westServer.url, apiKey: westServer.apiKey },
+      }),
+    );
+    await new EndpointControl(endpoint.address).pointTo({ region: "east", epoch: 1 });
+    const { keys } = (await lonelyRegion("west", join(folder, "west"))).outputs;
+    const regionOf = async (region: string, peer: string, server: { url: string; apiKey: string }, url: string) => ({
+      ...(await lonelyRegion(region, join(folder, region))).outputs,
+      peer,
+      keys,
+      qdrant: { peers: [server.url], apiKey: server.apiKey },
+      repository: { ...(await store.bucket(`${region}-repository`)), endpoint: url },
+      control: { ...(await store.bucket(`${region}-control`)), endpoint: url },
+      endpoint: endpoint.address,
+    });
+    east = await regionOf("east", "west", { ...eastServer, url: proxies.qdrant.url }, proxies.store.url);
+    west = await regionOf("west", "east", westServer, store.endpoint);
+    const [active, standby] = [new RegionAccess(east), new RegionAccess(west)];
+    for (const { stores } of [active, standby]) await claimEpoch(stores.control, firstEpoch);
+    const client = clientOf(eastServer);
+    await client.createCollection("notes", {
+      vectors: { size: 4, distance: "Dot" },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    const points = Array.from({ length: 50 }, (_, id) => ({ id, vector: [id, 1, 2, 3] }));
+    await client.upsert("notes", { wait: true, points });
+    const { database } = active;
+    const told = { clock: systemClock, progress: silently, toolVersion: "test" };
+    const repository = await standby.repositoryForWriting();
+    await capturePoint({ ...told, region: "east", type: "full", database, repository, allowEmpty: false });
+  });
+
+  after(async () => {
+    for (const stop of stops.reverse()) await stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  afterEach(async () => {
+    eastServer.resume();
+    for (const proxy of Object.values(proxies)) proxy.reset();
+  });
+
+  async function startedWith<T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> {
+    const started = await starting;
+    stops.push(() => started.stop());
+    return started;
+  }
+
+  async function run(args: readonly string[] = [], given: { east?: Region; west?: Region } = {}) {
+    const regions: Readonly<Record<string, Region | undefined>> = { east, west, ...given };
+    const deps = await compose({ progress: () => undefined, onInterrupt: () => () => undefined });
+    const said = { out: "", err: "" };
+    const begun = performance.now();
+    const exitCode = await runCli(
+      ["status", "--stack", "west", ...args],
+      {
+        ...deps,
+        async access(stack) {
+          const region = regions[stack];
+          if (region === undefined) throw new DrError("PULUMI_FAILED", "the state backend does not answer");
+          return new RegionAccess(region);
+        },
+      },
+      { out: (text) => (said.out += `${text}\n`), err: (text) => (said.err += `${text}\n`) },
+    );
+    return { ...said, exitCode, ms: performance.now() - begun };
+  }
+
+  async function statusOf(given: Parameters<typeof run>[1] = {}): Promise<Said> {
+    const { err, exitCode, ms, out } = await run(["--json"], given);
+    expect(exitCode, err).to.equal(0);
+    expect(ms).to.be.lessThan(longestMs);
+    return JSON.parse(out) as Said;
+  }
+
+  const statesOf = ({ primary }: Said) =>
+    Object.fromEntries(Object.entries(primary.signals).map(([name, { state }]) => [name, state]));
+  const checkOf = ({ readiness }: Said, name: CheckName) => readiness?.checks.find((check) => check.name === name);
+
+  it("says of two regions that are well: who serves, and what the other one lacks", async () => {
+    const said = await statusOf();
+    expect(said.regions.map(({ epoch, region, role }) => [region, role, epoch])).to.deep.equal([
+      ["west", "standby", 1],
+      ["east", "active", 1],
+    ]);
+    expect(said.traffic).to.include({ region: "east", epoch: 1 });
+    expect(said.primary).to.deep.include({ region: "east", looks: 1, verdict: "unclear" });
+    expect(said.primary.leaning.verdict).to.equal("serving");
+    expect(new Set(Object.values(statesOf(said)))).to.deep.equal(new Set(["good"]));
+    expect(said.readiness).to.include({ region: "west" });
+    expect(said.readiness?.score).to.be.within(50, 99);
+    const wanting = said.readiness?.checks
+      .filter(({ state }) => state !== "good")
+      .map(({ name, state }) => [name, state]);
+    expect(wanting).to.deep.equal([
+      ["verified", "poor"],
+      ["standby", "not asked"],
+      ["drift", "not asked"],
+      ["practice", "poor"],
+    ]);
+    expect(checkOf(said, "capacity")?.detail).to.match(/ GB of disk, .* GB of memory; a restore takes up to /);
+  });
+
+  it("says the same in words, and asks no more of a person than to read", async () => {
+    const { exitCode, out } = await run();
+    expect(exitCode).to.equal(0);
+    expect(out).to.contain("east: one look says serving").and.contain("clients are led to east");
+    expect(out).to.match(/west is ready to take over: \d\d of 100/);
+    expect(out).to.contain("! Verified point").and.contain("`qdrant-dr verify` reads all of it");
+  });
+
+  it("--at-least ends with 13 and the reasons when the readiness is lower, and with 0 when it is not", async () => {
+    const { err, exitCode } = await run(["--at-least", "100"]);
+    expect(exitCode).to.equal(13);
+    expect(err).to.contain("and 100 is wanted").and.contain("Last practice");
+    expect((await run(["--at-least", "50"])).exitCode).to.equal(0);
+  });
+
+  const faults: [what: string, harm: () => void, qdrant: RegExp][] = [
+    [
+      "is dead",
+      () => {
+        for (const proxy of Object.values(proxies)) proxy.plan = () => "cut before the answer";
+      },
+      /does not answer/,
+    ],
+    [
+      "takes connections and never answers",
+      () => {
+        eastServer.pause();
+        proxies.store.plan = () => "an answer that never comes";
+      },
+      /does not answer/,
+    ],
+    [
+      "begins answers and never ends them",
+      () => {
+        for (const proxy of Object.values(proxies)) proxy.plan = () => "an answer that stops";
+      },
+      /does not answer/,
+    ],
+    [
+      "answers nonsense",
+      () => {
+        for (const proxy of Object.values(proxies)) proxy.instead = () => Buffer.from("<html>It works!</html>");
+      },
+      /cannot be understood/,
+    ],
+    [
+      "answers other people's JSON",
+      () => {
+        for (const proxy of Object.values(proxies)) proxy.instead = () => Buffer.from('{"result":{"status":"ok"}}');
+      },
+      /cannot be understood/,
+    ],
+    [
+      "answers nothing but errors",
+      () => {
+        for (const proxy of Object.values(proxies)) proxy.plan = () => "500";
+      },
+      /Qdrant answered 500/,
+    ],
+  ];
+  for (const [what, harm, qdrant] of faults) {
+    it(`when the active region ${what}: seems down, by every signal, soon, and the other is as ready as before`, async () => {
+      const before = await statusOf();
+      harm();
+      const said = await statusOf();
+      expect(said.primary.leaning.verdict).to.equal("down");
+      expect(statesOf(said)).to.deep.equal({
+        qdrant: "bad",
+        endpoint: "bad",
+        store: "bad",
+        control: "bad",
+        witness: "good",
+      });
+      expect(said.primary.signals.qdrant.detail).to.match(qdrant);
+      const [here, there] = said.regions;
+      expect(here.qdrant.isReachable).to.equal(true);
+      expect(there.qdrant.isReachable).to.equal(false);
+      expect(there.problems).to.have.length(2);
+      expect(said.readiness?.score).to.equal(before.readiness?.score);
+    });
+  }
+
+  it("when only the other region's Qdrant hangs: down by Qdrant and by the public name, and its store answers", async () => {
+    eastServer.pause();
+    const said = await statusOf();
+    expect(statesOf(said)).to.include({ qdrant: "bad", endpoint: "bad", store: "good", control: "good" });
+    expect(said.primary.leaning.verdict).to.equal("down");
+  });
+
+  it("when nothing of the active region is known here, not even where it is: says so, and how ready the other is", async () => {
+    const before = await statusOf();
+    const said = await statusOf({ east: undefined as unknown as Region });
+    const [, there] = said.regions;
+    expect(there).to.include({ region: "east", role: "unknown" });
+    expect(there.problems[0]).to.contain("the state backend does not answer");
+    expect(said.primary).to.deep.equal({ region: "east" });
+    expect(said.readiness?.score).to.equal(before.readiness?.score);
+  });
+
+  const wanting: [name: CheckName, what: string, west: () => Promise<Partial<Region>>][] = [
+    [
+      "keys",
+      "the keys open for somebody else only",
+      async () => ({ keys: (await lonelyRegion("west", join(folder, "stranger"))).outputs.keys }),
+    ],
+    ["server", "its Qdrant refuses the key", async () => ({ qdrant: { ...west.qdrant, apiKey: "another-key" } })],
+    [
+      "point",
+      "its bucket is gone",
+      async () => ({ repository: { ...west.repository, bucket: "no-such-bucket" } as Region["repository"] }),
+    ],
+    ["role", "its control store is gone", async () => ({ control: { kind: "file", folder: join(folder, "nowhere") } })],
+    [
+      "traffic",
+      "the endpoint's control is gone",
+      async () => ({ endpoint: { ...east.endpoint, controlUrl: east.qdrant.peers[0] } as Region["endpoint"] }),
+    ],
+  ];
+  for (const [name, what, changed] of wanting) {
+    it(`is not ready at all when ${what}, and says what to do`, async () => {
+      const said = await statusOf({ west: { ...west, ...(await changed()) } });
+      expect(said.readiness?.score).to.equal(0);
+      const check = checkOf(said, name);
+      expect(check?.state).to.equal("unknown");
+      expect(check?.hint).to.be.a("string").and.not.equal("");
+    });
+  }
+
+  it("leaves nothing behind in the stores, neither in the one it may write to", async () => {
+    const { stores } = new RegionAccess(west);
+    const keysIn = async () => {
+      const keys: string[] = [];
+      for (const store of [stores.control, stores.repository]) {
+        for await (const { key } of store.list("")) keys.push(key);
+      }
+      return keys;
+    };
+    const before = await keysIn();
+    await statusOf();
+    expect(await keysIn()).to.deep.equal(before);
+  });
+
+  describe("looking on", () => {
+    const observed = (region: Region) => {
+      const access = new RegionAccess(region).withPatience(2_000);
+      return {
+        region: region.region,
+        stores: access.stores,
+        database: access.database,
+        publicDatabase: access.publicDatabase(),
+        repository: () => access.repository(),
+        traffic: () => access.traffic(),
+      };
+    };
+    const watch = (seconds: number) => {
+      const watched = { region: observed(east), witness: observed(west), answerMs: 2_000, everyMs: 50 };
+      return watchRegion({ ...watched, seconds, rules, clock: systemClock, progress: silently });
+    };
+
+    it("ends with a verdict as soon as one stands", async () => {
+      expect((await watch(60)).judgement.verdict).to.equal("serving");
+      proxies.qdrant.plan = () => "cut before the answer";
+      proxies.store.plan = () => "cut before the answer";
+      expect((await watch(60)).judgement.verdict).to.equal("down");
+    });
+
+    it("ends without one when the region comes and goes all the time", async () => {
+      const last = performance.now() + 2_000;
+      let count = 0;
+      proxies.qdrant.plan = () => (Math.floor(count++ / 4) % 2 === 0 ? "500" : undefined);
+      const { judgement, looks } = await watch((last - performance.now()) / 1000);
+      expect(judgement.verdict).to.equal("unclear");
+      expect(looks).to.be.greaterThan(3);
+    });
+  });
+});
