@@ -38,18 +38,18 @@ export async function readCatalog(repository: OpenRepository): Promise<Catalog> 
 }
 
 /**
- * The newest complete point with something of Qdrant, and how many points are listed; where there is none, what is wanting
- * of the newest: what `resolveLatestRestorable` answers
- * of the whole catalog, for as few readings as it takes. Ids begin with the time of the same clock as the points' own.
+ * What `resolveLatestRestorable` answers of the whole catalog, for as few readings as it takes: ids begin with the time, of
+ * the same clock as the points' own. With it, how many points are listed, and where none is complete, what the newest lacks.
  */
 export async function readNewestPoint(repository: OpenRepository): Promise<{
   readonly newest: ReturnType<typeof resolveLatestRestorable>;
   readonly listed: number;
   readonly wanting?: string;
 }> {
-  const pointKeys = await inventoryOf(repository, storeLayout.points);
-  const inventory = await storedObjects(repository);
-  const epochs = await readEpochs(repository.stores.control);
+  const [{ inventory, pointKeys }, epochs] = await Promise.all([
+    listRepository(repository),
+    readEpochs(repository.stores.control),
+  ]);
   const packs = new Map<string, readonly Pack[]>();
   const ids = pointsIn(pointKeys).sort().reverse();
   let wanting: string | undefined;

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
+import { totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
@@ -237,6 +238,9 @@ describe("Qdrant", function () {
     ]);
     expect(await qdrant.aliases()).to.deep.equal([{ alias: "current", collection: "first" }]);
     expect(await qdrant.version()).to.match(/^1\.\d+\.\d+$/);
+    const { diskBytes, memoryBytes } = await qdrant.machine();
+    expect(memoryBytes / totalmem()).to.be.closeTo(1, 0.01);
+    expect(diskBytes).to.be.greaterThan(1e9);
   });
 
   it("calls a wrong key ACCESS_DENIED, whatever is asked", async () => {

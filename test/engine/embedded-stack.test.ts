@@ -111,12 +111,14 @@ describe("stack of an embedded estate", function () {
     expect(error).to.be.instanceOf(DrError).with.property("code", "STACK_NOT_FOUND");
   });
 
-  it("a Qdrant that died by SIGKILL: `refresh` notices, `up` starts just it again, on its port and with its data", async () => {
+  it("a Qdrant that died by SIGKILL: `preview` and `refresh` notice, `up` starts just it again, on its port and with its data", async () => {
     const region = await shared.stacks.region("standby");
     await send(region, "PUT", "/collections/kept", { vectors: { size: 2, distance: "Dot" } });
     await send(region, "PUT", "/collections/kept/points?wait=true", { points: [{ id: 7, vector: [1, 2] }] });
     const before = await pidsOf(shared);
+    expect((await shared.stacks.preview("standby")).changes).to.deep.equal({});
     await killEstate(shared.id, ["standby-qdrant"]);
+    expect((await shared.stacks.preview("standby")).changes).to.deep.equal({ update: 1 });
     await shared.stacks.refresh("standby");
     const { changes, events } = await up(shared);
     expect([changes, events]).to.deep.equal([{ same: 5, update: 1 }, ["update standby-qdrant"]]);
