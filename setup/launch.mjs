@@ -28,6 +28,7 @@ async function main() {
   if (running && parts.some(({ id, version }) => id === "node" && version === running.version)) {
     // The Node that runs this is as good as the one that was found: no need to start a second.
     silenceExperimentalWarnings();
+    await import("./compile-cache.mjs");
     process.argv = [process.execPath, program, ...args];
     await import(pathToFileURL(program).href);
     return;
