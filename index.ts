@@ -18,11 +18,11 @@ async function declareRegion(): Promise<pulumi.Output<Region>> {
   const secrets = parseKubernetesSecrets(settings, readSecrets());
   const control = openStore({ kind: "s3", ...settings.stores.control, credentials: secrets.store });
   const role = await readEffectiveRole(settings.region, control);
-  // Only here: loading the SDK of Kubernetes takes its time.
-  const { clusterProvider } = await import("./components/kubernetes/cluster-provider.ts");
+  // Only here: loading the SDKs of clouds takes its time.
+  const { cloudProviders } = await import("./components/cloud-providers.ts");
   const { KubernetesRegion } = await import("./components/kubernetes/kubernetes-region.ts");
   const args = { settings, secrets: pulumi.secret(secrets), peer: secrets.peer, ...role };
-  return new KubernetesRegion(settings.region, args, { provider: clusterProvider(settings.kubernetes) }).outputs;
+  return new KubernetesRegion(settings.region, args, { providers: cloudProviders(settings) }).outputs;
 }
 
 /** What the runtime reads of this stack, whatever it declares: see runtime/domain/estate/region.ts. */

@@ -11,7 +11,7 @@ export interface AccountsArgs {
    * What gives each job's account its rights in the cloud.
    * @default none
    */
-  readonly annotations?: pulumi.Input<Partial<Record<Job, Readonly<Record<string, string>>>>>;
+  readonly annotations?: pulumi.Input<Readonly<Record<Job, Readonly<Record<string, string>>>>> | undefined;
   /**
    * Objects that captures read.
    * @default none

@@ -4,6 +4,7 @@ import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
 import { bucketRpoMinutes } from "../../runtime/domain/estate/objectives.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
 import type { KubernetesSecrets, KubernetesSettings } from "../../runtime/domain/estate/stack-settings.ts";
+import { AwsIdentities } from "../aws/aws-identities.ts";
 import { Accounts } from "./accounts.ts";
 import { labelsOf } from "./labels.ts";
 import { Network } from "./network.ts";
@@ -40,7 +41,16 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     const namespace = this.#namespace(name, settings);
 
     new Network(`${name}-network`, { namespace, role, ...reachOf(settings, peer) }, child);
-    new Accounts(`${name}-accounts`, { namespace, captured: settings.infrastructure.kubernetes }, child);
+    const identities =
+      settings.store === "aws"
+        ? new AwsIdentities(
+            `${name}-identities`,
+            { region, namespace: kubernetes.namespace, settings: settings.aws, stores: settings.stores },
+            child,
+          )
+        : undefined;
+    const captured = settings.infrastructure.kubernetes;
+    new Accounts(`${name}-accounts`, { namespace, captured, annotations: identities?.annotations }, child);
     const qdrant = new QdrantCluster(`${name}-qdrant`, { namespace, settings: kubernetes.qdrant }, child);
     const inside = this.#region(args, qdrant.urls, qdrant.apiKey);
     const regions = new k8s.core.v1.Secret(
@@ -69,7 +79,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
         peer: peer === undefined ? undefined : settings.peer,
         schedules: kubernetes.schedules,
         qdrant: kubernetes.qdrant,
-        capturesObjects: settings.infrastructure.kubernetes !== undefined,
+        capturesObjects: captured !== undefined,
         claims: kubernetes.claims,
       },
       child,
@@ -142,7 +152,8 @@ export class KubernetesRegion extends pulumi.ComponentResource {
   }
 }
 
-function reachOf({ kubernetes, stores }: KubernetesSettings, peer: KubernetesRegionArgs["peer"]) {
+function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"]) {
+  const { kubernetes, stores } = settings;
   const addresses = [stores.repository, stores.control, ...(peer === undefined ? [] : [peer.repository])];
   const endpoints = addresses.map((address) => ("endpoint" in address ? address.endpoint : undefined));
   const urls = [...endpoints.map((endpoint) => endpoint ?? "https://aws"), ...(peer?.qdrant.peers ?? [])];
@@ -150,6 +161,7 @@ function reachOf({ kubernetes, stores }: KubernetesSettings, peer: KubernetesReg
     clientNamespaces: kubernetes.clientNamespaces,
     outsideCidrs: kubernetes.qdrant.outside?.cidrs ?? [],
     egressCidrs: kubernetes.egressCidrs,
+    usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
     egressPorts: [...new Set(urls.map(portOf))].sort((a, b) => a - b),
   };
 }

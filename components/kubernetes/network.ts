@@ -15,6 +15,8 @@ export interface NetworkArgs {
   readonly egressCidrs: readonly string[];
   /** Ports of stores and of the other region's Qdrant. */
   readonly egressPorts: readonly number[];
+  /** Whether an agent on each node gives pods their credentials. */
+  readonly usesPodIdentity: boolean;
 }
 
 interface Rules {
@@ -42,8 +44,11 @@ export class Network extends pulumi.ComponentResource {
   }
 }
 
+/** Of EKS, on every node. */
+const podIdentityAgents = ["169.254.170.23/32", "fd00:ec2::23/128"];
+
 function policies(args: NetworkArgs): Record<string, Rules> {
-  const { clientNamespaces, egressCidrs, egressPorts, outsideCidrs, role } = args;
+  const { clientNamespaces, egressCidrs, egressPorts, outsideCidrs, role, usesPodIdentity } = args;
   const qdrant = selectorOf(qdrantName);
   const serves = tcp(qdrantPorts.http, qdrantPorts.grpc);
   const among = tcp(qdrantPorts.peers);
@@ -70,7 +75,10 @@ function policies(args: NetworkArgs): Record<string, Rules> {
     },
     "reaches-stores": {
       pods: reaches.stores,
-      egress: [{ to: egressCidrs.map(inBlock), ports: tcp(...egressPorts) }],
+      egress: [
+        { to: egressCidrs.map(inBlock), ports: tcp(...egressPorts) },
+        ...(usesPodIdentity ? [{ to: podIdentityAgents.map(inBlock), ports: tcp(80) }] : []),
+      ],
     },
     "reaches-kubernetes": {
       pods: reaches.kubernetes,

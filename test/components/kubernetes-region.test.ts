@@ -10,6 +10,7 @@ import { jobs } from "../../runtime/domain/estate/jobs.ts";
 import { regionSchema } from "../../runtime/domain/estate/region.ts";
 import {
   apiKeyOf,
+  awsSettings,
   type DeclaredRegion,
   identity,
   productImage,
@@ -286,6 +287,22 @@ describe("KubernetesRegion", () => {
       expect(cluster.rules).to.deep.equal([{ apiGroups: [""], resources: ["namespaces"], verbs: ["get", "list"] }]);
       const without = await declarer.declare();
       expect(objects(without, "ClusterRole")).to.deep.equal([]);
+    });
+
+    it("with AWS each job's account has a role, and no pod has credentials", async () => {
+      const irsa = await declarer.declare({ settings: awsSettings({ irsa: { issuer: "oidc.example/id/1" } }) });
+      for (const { inputs } of objects(irsa, "ServiceAccount")) {
+        const { annotations, name } = inputs["metadata"] as Loose;
+        const role = `arn:aws:iam::111122223333:role/qdrant-dr-prod-${name.slice("qdrant-dr-".length)}`;
+        expect(annotations).to.deep.equal({ "eks.amazonaws.com/role-arn": role });
+      }
+      expect(irsa.outputs.repository).to.deep.equal({ kind: "s3", bucket: "prod-points", region: "eu-central-1" });
+      const podIdentity = await declarer.declare({ settings: awsSettings({ podIdentity: { name: "prod" } }) });
+      const { inputs } = object(podIdentity, "NetworkPolicy", "qdrant-dr-reaches-stores") as Loose;
+      expect(inputs.spec.egress[1].to[0]).to.deep.equal({ ipBlock: { cidr: "169.254.170.23/32" } });
+      expect(podIdentity.resources.filter(({ type }) => type.startsWith("aws:eks"))).to.have.length(jobs.length);
+      const children = podIdentity.resources.filter(({ parent }) => parent === podIdentity.resources[0]?.urn);
+      expect(children.length, "what `pulumi up` shows").to.be.lessThan(12);
     });
 
     it("everything is denied but: names, peers among themselves, jobs to Qdrant, stores and the other region", async () => {

@@ -71,6 +71,7 @@ describe("settings files by the engine", function () {
         "kubernetes.image",
         "kubernetes.qdrant.image",
         "kubernetes.recipients",
+        "aws",
       ]);
       expect(output)
         .to.contain(`error: SETTING_INVALID: stack ${stack}: `)

@@ -7,6 +7,7 @@ import {
   parseKubernetesSecrets,
   parseStackSettings,
 } from "../../runtime/domain/estate/stack-settings.ts";
+import { awsOutputs } from "./aws-outputs.ts";
 import { known, RecordedResources, type Registration } from "./recorded-resources.ts";
 
 const digest = `sha256:${"0".repeat(63)}1`;
@@ -35,8 +36,10 @@ export interface DeclaredRegion {
 
 export class RegionDeclarer {
   readonly #resources = new RecordedResources("prod", {
-    outputsOf: ({ name, type }) =>
-      type === "random:index/randomPassword:RandomPassword" ? { result: pulumi.secret(apiKeyOf(name)) } : {},
+    outputsOf: (args) =>
+      args.type === "random:index/randomPassword:RandomPassword"
+        ? { result: pulumi.secret(apiKeyOf(args.name)) }
+        : awsOutputs(args),
   });
 
   /** Declares a region, and waits until each of its resources is registered. */
@@ -48,7 +51,9 @@ export class RegionDeclarer {
     const name = `prod-${from}`;
     const secrets = parseKubernetesSecrets(settings, {
       identity,
-      store: { accessKeyId: "secret-access-key-id", secretAccessKey: storeSecret },
+      ...(settings.store === "aws"
+        ? {}
+        : { store: { accessKeyId: "secret-access-key-id", secretAccessKey: storeSecret } }),
       ...((options.hasPeer ?? true) ? { peer: peerOutputs } : {}),
     });
     const component = new KubernetesRegion(name, {
@@ -86,6 +91,22 @@ function settingsOf({ kubernetes, qdrant, settings }: DeclareOptions): Kubernete
   });
   if (parsed.platform !== "kubernetes") throw new Error("not of a cluster");
   return parsed;
+}
+
+/** Settings of a region whose store is AWS's. */
+export function awsSettings(cluster: Record<string, unknown>): Record<string, unknown> {
+  const keyIn = (region: string) => `arn:aws:kms:${region}:111122223333:key/mrk-1`;
+  return {
+    store: "aws",
+    stores: {
+      repository: { bucket: "prod-points", region: "eu-central-1" },
+      control: { bucket: "prod-control", region: "eu-central-1" },
+    },
+    aws: {
+      ...{ account: "111122223333", region: "eu-central-1", keyArn: keyIn("eu-central-1"), cluster },
+      peer: { repository: "dr-points", control: "dr-control", keyArn: keyIn("eu-west-1") },
+    },
+  };
 }
 
 const peerOutputs: Region = {

@@ -175,7 +175,7 @@ describe("settings of a stack", () => {
   const image = "an image with its digest";
   const cron = "a cron expression of five fields";
   const ofCluster: [setting: string, value: unknown, allowed: string][] = [
-    ["store", "file", '"aws"|"s3"'],
+    ["store", "file", "'s3' | 'aws'"],
     ["stores", undefined, "expected object"],
     ["stores.repository.bucket", "Points", "the name of a bucket"],
     ["stores.repository.endpoint", "s3.example", "Invalid URL"],
@@ -222,9 +222,18 @@ describe("settings of a stack", () => {
     ).not.to.throw();
   });
 
+  it("the store aws wants its settings, in the region of its buckets; another store has none", () => {
+    expect(parseStackSettings("prod", ofAws())).to.deep.include({ aws: { ...(ofAws()["aws"] as Members), tags: {} } });
+    expect(refusal("prod", { ...kubernetes, store: "aws" }).message).to.contain("aws: nothing is not allowed");
+    expect(refusal("prod", changed(ofAws(), "store", "s3")).message).to.contain("aws: there is no such setting");
+    expect(refusal("prod", changed(ofAws(), "stores.repository.region", "eu-west-1")).message).to.contain(
+      'stores.repository.region: "eu-west-1" is not allowed (eu-central-1, as aws.region says)',
+    );
+  });
+
   it("secrets of a cluster: a store's credentials unless it is AWS's, and outputs of the peer that this region can reach", () => {
     const settings = parseStackSettings("prod", kubernetes);
-    const aws = { ...settings, store: "aws" };
+    const aws = parseStackSettings("prod", ofAws());
     if (settings.platform !== "kubernetes") throw new Error("it is");
     const identity = "AGE-SECRET-KEY-1HIDDEN";
     const store = { accessKeyId: "hidden-id", secretAccessKey: "hidden-secret-key" };
@@ -271,8 +280,8 @@ describe("settings of a stack", () => {
   });
 
   it("names every wrong setting at once, and the file to correct", () => {
-    const { hint, message } = refusal("prod", { ...kubernetes, store: "file", kubernetes: { namespace: "Q" } });
-    expect(message).to.contain('store: "file" is not allowed').and.contain('kubernetes.namespace: "Q" is not allowed');
+    const { hint, message } = refusal("prod", { ...kubernetes, peer: "D R", kubernetes: { namespace: "Q" } });
+    expect(message).to.contain('peer: "D R" is not allowed').and.contain('kubernetes.namespace: "Q" is not allowed');
     expect(hint).to.contain("Pulumi.prod.yaml");
   });
 
@@ -323,6 +332,19 @@ function cluster(): Members {
     kubernetes: {
       ...ofCluster,
       ...{ claims: [{ claim: "files", path: "/srv/app/" }], egressCidrs: ["10.0.0.0/8"], schedules: {} },
+    },
+  };
+}
+
+function ofAws(): Members {
+  const keyIn = (region: string) => `arn:aws:kms:${region}:111122223333:key/mrk-1`;
+  return {
+    ...structuredClone(kubernetes),
+    store: "aws",
+    aws: {
+      ...{ account: "111122223333", region: "eu-central-1", keyArn: keyIn("eu-central-1") },
+      peer: { repository: "dr-points", control: "dr-control", keyArn: keyIn("eu-west-1") },
+      cluster: { podIdentity: { name: "prod" } },
     },
   };
 }

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
+import { awsSettingsProblems, awsSettingsSchema } from "./aws-settings.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { kubernetesSchema } from "./kubernetes-settings.ts";
 import { reachableRpoMinutes } from "./objectives.ts";
@@ -76,9 +77,8 @@ const bucketSchema = z.strictObject({
   endpoint: z.url({ protocol: /^https?$/ }).optional(),
 });
 
-const kubernetesStackSchema = commonSchema.extend({
+const clusterSchema = commonSchema.extend({
   platform: z.literal("kubernetes"),
-  store: z.enum(["aws", "s3"]),
   /** Both exist before the first `up`. */
   stores: z
     .strictObject({ repository: bucketSchema, control: bucketSchema })
@@ -88,6 +88,12 @@ const kubernetesStackSchema = commonSchema.extend({
     }),
   kubernetes: kubernetesSchema,
 });
+
+const kubernetesStackSchema = z.discriminatedUnion("store", [
+  clusterSchema.extend({ store: z.literal("s3") }),
+  // Here pods have roles, and no credentials.
+  clusterSchema.extend({ store: z.literal("aws"), aws: awsSettingsSchema }),
+]);
 
 const stackSettingsSchema = z
   .discriminatedUnion("platform", [processesSchema, kubernetesStackSchema])
@@ -128,6 +134,7 @@ function clusterProblems(settings: KubernetesSettings): Problem[] {
   const { infrastructure, kubernetes, objectives } = settings;
   const problems: Problem[] = [];
   const refuse = (path: Problem["path"], message: string) => problems.push({ path, message });
+  if (settings.store === "aws") problems.push(...awsSettingsProblems(settings.aws, settings.stores));
   const minutes = reachableRpoMinutes(kubernetes);
   if (minutes > objectives.rpoMinutes) {
     refuse(
