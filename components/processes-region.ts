@@ -18,10 +18,12 @@ export interface ProcessesRegionArgs {
 
 const storeRegion = "us-east-1";
 const endpointProgram = fileURLToPath(new URL("../runtime/processes/endpoint.ts", import.meta.url));
+const gateProgram = fileURLToPath(new URL("../runtime/processes/gate.ts", import.meta.url));
+const runNode = ["--disable-warning=ExperimentalWarning"];
 
 /**
- * A region on this machine: a Qdrant with a key of its own, an S3 store with the repository's bucket, in one of the
- * regions the public endpoint, and its route while this region is active.
+ * A region on this machine: a Qdrant with a key of its own and the gate in front of it, an S3 store with the repository's
+ * bucket, in one of the regions the public endpoint, and its route while this region is active.
  */
 export class ProcessesRegion extends pulumi.ComponentResource {
   /** What the runtime needs to know of the region. */
@@ -34,6 +36,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
     const child = { parent: this };
     const processOf = (what: string) => ({ estate, name: `${settings.region}-${what}`, folder: `${folder}/${what}` });
     const qdrantUrl = `http://127.0.0.1:${ports.qdrant}`;
+    const gateUrl = `http://127.0.0.1:${ports.gate}`;
     const endpointUrl = `http://127.0.0.1:${endpoint.port}`;
     const repository = {
       kind: "s3" as const,
@@ -69,13 +72,25 @@ export class ProcessesRegion extends pulumi.ComponentResource {
       child,
     );
     new Bucket(`${name}-repository`, repository, { parent: this, dependsOn: [store] });
+    new Process(
+      `${name}-gate`,
+      {
+        ...processOf("gate"),
+        command: "node",
+        args: [...runNode, gateProgram],
+        env: gateEnvironment(settings, secrets, qdrantUrl),
+        ports: [ports.gate],
+        readyUrl: `${gateUrl}/.qdrant-dr/health`,
+      },
+      child,
+    );
     const endpointProcess = endpoint.runsHere
       ? new Process(
           `${name}-endpoint`,
           {
             ...processOf("endpoint"),
             command: "node",
-            args: ["--disable-warning=ExperimentalWarning", endpointProgram],
+            args: [...runNode, endpointProgram],
             env: endpointEnvironment(settings, secrets),
             ports: [endpoint.port],
             readyUrl: `${endpointUrl}/.qdrant-dr/health`,
@@ -110,6 +125,13 @@ export class ProcessesRegion extends pulumi.ComponentResource {
       configuration: settings.configuration,
       userData: settings.userData,
       infrastructure: settings.infrastructure,
+      gate: {
+        url: gateUrl,
+        controlUrl: `${gateUrl}/.qdrant-dr/gate`,
+        controlToken: secrets.controlToken,
+        mode: settings.processes.gate.mode,
+        ...leaseOf(settings),
+      },
       endpoint: { url: endpointUrl, clientKey: secrets.clientKey, ...control },
     });
     this.registerOutputs({ outputs: this.outputs });
@@ -129,6 +151,33 @@ function qdrantEnvironment({ processes, region }: ProcessesSettings, secrets: pu
   };
 }
 
+function gateEnvironment(settings: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>, qdrantUrl: string) {
+  const { control, folder, gate, peerControl, ports } = settings.processes;
+  const storeAt = (place: string) => JSON.stringify({ kind: "file", folder: place });
+  return {
+    QDRANT_DR_GATE_PORT: String(ports.gate),
+    QDRANT_DR_GATE_REGION: settings.region,
+    QDRANT_DR_GATE_CLIENT_KEY: secrets.clientKey,
+    QDRANT_DR_GATE_CONTROL_TOKEN: secrets.controlToken,
+    QDRANT_DR_GATE_UPSTREAM: secrets.qdrantApiKeys.apply((keys) =>
+      JSON.stringify({ url: qdrantUrl, apiKey: keys[settings.region] ?? "" }),
+    ),
+    QDRANT_DR_GATE_CONTROL: storeAt(control),
+    ...(peerControl === undefined ? {} : { QDRANT_DR_GATE_PEER_CONTROL: storeAt(peerControl) }),
+    QDRANT_DR_GATE_MODE: gate.mode,
+    ...(gate.witness === undefined ? {} : { QDRANT_DR_GATE_WITNESS: storeAt(gate.witness) }),
+    QDRANT_DR_GATE_LEASE_SECONDS: String(gate.leaseSeconds),
+    QDRANT_DR_GATE_STATE: `${folder}/gate/seen.json`,
+  };
+}
+
+function leaseOf({ processes }: ProcessesSettings) {
+  const { leaseSeconds, witness } = processes.gate;
+  return witness === undefined
+    ? {}
+    : { lease: { witness: { kind: "file" as const, folder: witness }, seconds: leaseSeconds } };
+}
+
 function endpointEnvironment({ processes }: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>) {
   const { endpoint, folder } = processes;
   return {
@@ -136,11 +185,10 @@ function endpointEnvironment({ processes }: ProcessesSettings, secrets: pulumi.O
     QDRANT_DR_ENDPOINT_CLIENT_KEY: secrets.clientKey,
     QDRANT_DR_ENDPOINT_CONTROL_TOKEN: secrets.controlToken,
     QDRANT_DR_ENDPOINT_STATE: `${folder}/endpoint/route.json`,
-    QDRANT_DR_ENDPOINT_UPSTREAMS: secrets.qdrantApiKeys.apply((keys) =>
+    // The gates' key is the clients' own: the endpoint has no key to any Qdrant.
+    QDRANT_DR_ENDPOINT_UPSTREAMS: secrets.clientKey.apply((apiKey) =>
       JSON.stringify(
-        Object.fromEntries(
-          Object.entries(endpoint.upstreams).map(([region, url]) => [region, { url, apiKey: keys[region] ?? "" }]),
-        ),
+        Object.fromEntries(Object.entries(endpoint.upstreams).map(([region, url]) => [region, { url, apiKey }])),
       ),
     ),
   };

@@ -1,5 +1,6 @@
 /** What workflows need from the world. Adapters implement these; `test/contract` says what each must keep. */
 import type { Readable } from "node:stream";
+import type { GateMode } from "./domain/estate/gate.ts";
 import type { Region } from "./domain/estate/region.ts";
 import type { ObjectKind } from "./domain/infrastructure/infrastructure.ts";
 import type { KubernetesObject } from "./domain/infrastructure/kubernetes-object.ts";
@@ -163,6 +164,25 @@ export interface TrafficControl {
   current(): Promise<{ readonly region: string; readonly epoch: number } | undefined>;
   /** Refused with EPOCH_CONFLICT when the control has seen a newer epoch. */
   pointTo(target: { readonly region: string; readonly epoch: number }): Promise<void>;
+}
+
+export interface GateState {
+  readonly isOpen: boolean;
+  readonly mode: GateMode;
+  /** For people: why it is open or closed. */
+  readonly reason: string;
+  /** The newest epoch that its guard has seen. */
+  readonly epoch?: number | undefined;
+  /** Requests that it let through and that have no answer yet. */
+  readonly inFlight: number;
+  /** Requests that were cut off since it started because they took too long when it closed. */
+  readonly cut: number;
+}
+
+/** The gate in front of a region's Qdrant: where writes stop. Throws UNREACHABLE or ACCESS_DENIED. */
+export interface Gate {
+  /** Has its guard look at the records at once; answers what came of it. */
+  look(): Promise<GateState>;
 }
 
 export interface StackEvent {

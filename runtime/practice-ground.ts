@@ -76,7 +76,7 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
       return reports;
     },
     database: async (region) => (await access(region)).database,
-    destroyPrimary: () => estate.destroyRegion("primary", ["qdrant", "store"]),
+    destroyPrimary: () => estate.destroyRegion("primary", ["qdrant", "gate", "store"]),
     async failOver(progress) {
       // As an operator's command would: nothing is known but the name of the stack.
       const standby = new RegionAccess(await estate.stacks.region("standby"));

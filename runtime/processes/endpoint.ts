@@ -3,15 +3,14 @@
  * stands for what a DNS name with a prepared control is in the cloud. Every upstream is known beforehand; switching is a
  * name and an epoch, and an older epoch never takes the traffic back.
  */
-import { timingSafeEqual } from "node:crypto";
 import { renameSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { Agent, createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { z } from "zod";
+import { answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
 
 const controlPath = "/.qdrant-dr/route";
 const healthPath = "/.qdrant-dr/health";
-const upstreamIdleMs = 30_000;
 
 const settingsSchema = z.object({
   QDRANT_DR_ENDPOINT_PORT: z.coerce.number().int().min(1).max(65_535),
@@ -38,7 +37,7 @@ const server = createServer((incoming, outgoing) => {
   const path = incoming.url ?? "/";
   if (path === healthPath) answer(outgoing, 200, { route: route ?? null });
   else if (path === controlPath) void control(incoming, outgoing);
-  else forward(incoming, outgoing);
+  else lead(incoming, outgoing);
 });
 server.listen(settings.QDRANT_DR_ENDPOINT_PORT, "127.0.0.1");
 process.once("SIGTERM", () => {
@@ -48,8 +47,7 @@ process.once("SIGTERM", () => {
 });
 
 async function control(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-  const token = incoming.headers.authorization?.replace(/^Bearer /, "");
-  if (!isSecret(token, settings.QDRANT_DR_ENDPOINT_CONTROL_TOKEN))
+  if (!hasToken(incoming, settings.QDRANT_DR_ENDPOINT_CONTROL_TOKEN))
     return answer(outgoing, 401, { error: "not allowed" });
   if (incoming.method === "GET") return answer(outgoing, 200, { route: route ?? null });
   if (incoming.method !== "PUT") return answer(outgoing, 405, { error: "GET or PUT" });
@@ -82,61 +80,14 @@ function parsed(text: string): unknown {
   }
 }
 
-function forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
-  const key = incoming.headers["api-key"] ?? incoming.headers.authorization?.replace(/^Bearer /, "");
-  if (!isSecret(typeof key === "string" ? key : undefined, settings.QDRANT_DR_ENDPOINT_CLIENT_KEY)) {
+function lead(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  if (!hasKey(incoming, settings.QDRANT_DR_ENDPOINT_CLIENT_KEY)) {
     refuse(outgoing, 401, "the endpoint does not know this API key");
     return;
   }
   const upstream = route && upstreams[route.region];
-  if (upstream === undefined) {
-    refuse(outgoing, 503, "no region is active yet");
-    return;
-  }
-  const { authorization: _authorization, host: _host, connection: _connection, ...headers } = incoming.headers;
-  const outbound = request(
-    upstream.url,
-    {
-      method: incoming.method,
-      // As it came, never resolved: a path may look like an address, and the key goes to the region alone.
-      path: incoming.url ?? "/",
-      headers: { ...headers, "api-key": upstream.apiKey },
-      agent,
-      timeout: upstreamIdleMs,
-    },
-    (answered) => {
-      outgoing.writeHead(answered.statusCode ?? 502, answered.headers);
-      answered.pipe(outgoing);
-      answered.once("error", () => outgoing.destroy());
-    },
-  );
-  outbound.once("timeout", () => outbound.destroy(new Error("the region does not answer")));
-  outbound.once("error", (error) => {
-    if (outgoing.headersSent) outgoing.destroy();
-    else
-      refuse(
-        outgoing,
-        503,
-        `the active region does not answer (${(error as NodeJS.ErrnoException).code ?? error.message})`,
-      );
-  });
-  outgoing.once("close", () => outbound.destroy());
-  incoming.pipe(outbound);
-}
-
-/** In the form of Qdrant's own errors, so that its clients show the text. */
-function refuse(outgoing: ServerResponse, status: number, error: string): void {
-  answer(outgoing, status, { status: { error }, time: 0 });
-}
-
-function answer(outgoing: ServerResponse, status: number, body: unknown): void {
-  outgoing.writeHead(status, { "content-type": "application/json", ...(status === 503 ? { "retry-after": "1" } : {}) });
-  outgoing.end(JSON.stringify(body));
-}
-
-function isSecret(given: string | undefined, secret: string): boolean {
-  const [a, b] = [Buffer.from(given ?? ""), Buffer.from(secret)];
-  return a.length === b.length && timingSafeEqual(a, b);
+  if (upstream === undefined) refuse(outgoing, 503, "no region is active yet");
+  else forward(incoming, outgoing, upstream, { agent, name: "the active region" });
 }
 
 async function readRoute(): Promise<Route | undefined> {

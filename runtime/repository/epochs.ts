@@ -11,9 +11,16 @@ export async function readEpochs(control: ObjectStoreReader): Promise<EpochRecor
     keys.map(async (key) => parseRecord(epochRecordSchema, key, await control.get(key))),
   );
   // A listing that came back short must not bring a deposed region back: what follows the newest is asked for by name.
-  for (let newest = newestEpoch(records); newest !== undefined; ) {
-    newest = await readEpoch(control, newest.epoch + 1);
-    if (newest !== undefined) records.push(newest);
+  const newest = newestEpoch(records);
+  return newest === undefined ? records : [...records, ...(await epochsAfter(control, newest.epoch))];
+}
+
+/** What follows this epoch, asked for by name. */
+export async function epochsAfter(control: ObjectStoreReader, epoch: number): Promise<EpochRecord[]> {
+  const records: EpochRecord[] = [];
+  for (let next = await readEpoch(control, epoch + 1); next !== undefined; ) {
+    records.push(next);
+    next = await readEpoch(control, next.epoch + 1);
   }
   return records;
 }

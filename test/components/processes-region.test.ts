@@ -38,11 +38,13 @@ function settingsOf(region: string, runsHere: boolean): ProcessesSettings {
       estate: "e1",
       folder: `/estates/e1/${region}`,
       control: `/estates/e1/${region}/control`,
-      ports: { qdrant: 20_000, qdrantGrpc: 20_001, store: 20_010 },
+      peerControl: `/estates/e1/${region === "primary" ? "standby" : "primary"}/control`,
+      gate: { mode: "availability", leaseSeconds: 15 },
+      ports: { gate: 20_021, qdrant: 20_000, qdrantGrpc: 20_001, store: 20_010 },
       endpoint: {
         port: 20_020,
         runsHere,
-        upstreams: { primary: "http://127.0.0.1:20000", standby: "http://127.0.0.1:20030" },
+        upstreams: { primary: "http://127.0.0.1:20021", standby: "http://127.0.0.1:20051" },
       },
       recipients: ["age1operational", "age1recovery"],
     },
@@ -85,15 +87,16 @@ describe("ProcessesRegion", () => {
     return children.map((child) => `${child.type.split(":").at(-1)} ${child.name.slice(name.length + 1)}`).sort();
   }
 
-  it("an active region without the endpoint: Qdrant, store, bucket and route, each a child named after it", async () => {
+  it("an active region without the endpoint: Qdrant, gate, store, bucket, route, each a child named after it", async () => {
     const declared = await declare("primary", { role: "active", runsHere: false });
-    expect(childrenOf(declared)).to.deep.equal(["Bucket repository", "Process qdrant", "Process store", "Route route"]);
+    const children = ["Bucket repository", "Process gate", "Process qdrant", "Process store", "Route route"];
+    expect(childrenOf(declared)).to.deep.equal(children);
   });
 
   for (const role of ["standby", "fenced"] as const) {
     it(`a ${role} region with the endpoint: the endpoint's process, and no route`, async () => {
       const declared = await declare("standby", { role, runsHere: true });
-      const children = ["Bucket repository", "Process endpoint", "Process qdrant", "Process store"];
+      const children = ["Bucket repository", "Process endpoint", "Process gate", "Process qdrant", "Process store"];
       expect(childrenOf(declared)).to.deep.equal(children);
       expect(declared.outputs).to.include({ role });
     });
@@ -101,8 +104,8 @@ describe("ProcessesRegion", () => {
 
   it("an active region with the endpoint: the route waits for the endpoint's process", async () => {
     const declared = await declare("standby", { role: "active", runsHere: true });
-    const children = ["Bucket repository", "Process endpoint", "Process qdrant", "Process store", "Route route"];
-    expect(childrenOf(declared)).to.deep.equal(children);
+    const processes = ["endpoint", "gate", "qdrant", "store"].map((process) => `Process ${process}`);
+    expect(childrenOf(declared)).to.deep.equal(["Bucket repository", ...processes, "Route route"]);
     expect(one(declared, "route").dependencies).to.deep.equal([one(declared, "endpoint").urn]);
   });
 
@@ -161,7 +164,28 @@ describe("ProcessesRegion", () => {
     expect(retainOnDelete).to.equal(true);
   });
 
-  it("the endpoint: knows each region's URL and key, keeps its route on this region's disk, all secrets in its environment", async () => {
+  it("the gate: alone with the key of its region's Qdrant, sees both control stores, keeps what it saw on this region's disk", async () => {
+    const { inputs, secretInputs } = one(await declare("primary", { role: "active", runsHere: false }), "gate");
+    expect(inputs["env"]).to.deep.equal({
+      QDRANT_DR_GATE_PORT: "20021",
+      QDRANT_DR_GATE_REGION: "primary",
+      QDRANT_DR_GATE_CLIENT_KEY: secrets.clientKey,
+      QDRANT_DR_GATE_CONTROL_TOKEN: secrets.controlToken,
+      QDRANT_DR_GATE_UPSTREAM: JSON.stringify({
+        url: "http://127.0.0.1:20000",
+        apiKey: secrets.qdrantApiKeys["primary"],
+      }),
+      QDRANT_DR_GATE_CONTROL: '{"kind":"file","folder":"/estates/e1/primary/control"}',
+      QDRANT_DR_GATE_PEER_CONTROL: '{"kind":"file","folder":"/estates/e1/standby/control"}',
+      QDRANT_DR_GATE_MODE: "availability",
+      QDRANT_DR_GATE_LEASE_SECONDS: "15",
+      QDRANT_DR_GATE_STATE: "/estates/e1/primary/gate/seen.json",
+    });
+    expect(inputs).to.deep.include({ ports: [20_021], readyUrl: "http://127.0.0.1:20021/.qdrant-dr/health" });
+    expect(secretInputs).to.deep.equal(["env"]);
+  });
+
+  it("the endpoint: knows each region's gate, has no key to any Qdrant, keeps its route on this region's disk, all secrets in its environment", async () => {
     const { inputs, secretInputs } = one(await declare("standby", { role: "standby", runsHere: true }), "endpoint");
     const { QDRANT_DR_ENDPOINT_UPSTREAMS: upstreams = "", ...env } = inputs["env"] as Record<string, string>;
     expect(env).to.deep.equal({
@@ -171,8 +195,8 @@ describe("ProcessesRegion", () => {
       QDRANT_DR_ENDPOINT_STATE: "/estates/e1/standby/endpoint/route.json",
     });
     expect(JSON.parse(upstreams)).to.deep.equal({
-      primary: { url: "http://127.0.0.1:20000", apiKey: secrets.qdrantApiKeys["primary"] },
-      standby: { url: "http://127.0.0.1:20030", apiKey: secrets.qdrantApiKeys["standby"] },
+      primary: { url: "http://127.0.0.1:20021", apiKey: secrets.clientKey },
+      standby: { url: "http://127.0.0.1:20051", apiKey: secrets.clientKey },
     });
     expect(inputs).to.deep.include({ ports: [20_020], readyUrl: "http://127.0.0.1:20020/.qdrant-dr/health" });
     expect(secretInputs).to.deep.equal(["env"]);
@@ -191,7 +215,7 @@ describe("ProcessesRegion", () => {
 
   it("no resource has a secret in an input that is not secret", async () => {
     const { resources } = await declare("standby", { role: "active", runsHere: true });
-    expect(resources.filter(({ secretInputs }) => secretInputs.length > 0)).to.have.length(5);
+    expect(resources.filter(({ secretInputs }) => secretInputs.length > 0)).to.have.length(6);
     for (const { inputs, name, secretInputs } of resources) {
       const plain = Object.entries(inputs).filter(([property]) => !secretInputs.includes(property));
       for (const secret of secretTexts) expect(JSON.stringify(plain), name).not.to.contain(secret);

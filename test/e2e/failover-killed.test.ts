@@ -111,7 +111,7 @@ describe("failover, killed, and run again on the same estate", function () {
   it("leaves nothing that runs but the region's own servers, and nothing at all when it is stopped", async () => {
     const footprint = footprintOf(estates, lost.estate.id);
     const names = footprint.processes.map(({ mark }) => mark?.split("/")[1]).sort();
-    expect(names).to.deep.equal(["standby-endpoint", "standby-qdrant", "standby-store"]);
+    expect(names).to.deep.equal(["standby-endpoint", "standby-gate", "standby-qdrant", "standby-store"]);
     const stop = Product.start(["quickstart", "--stop", "--json"], estates);
     expect(await stop.end()).to.equal(0);
     expect(stop.json).to.deep.equal({ stopped: [lost.estate.id] });

@@ -221,7 +221,7 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
     expect(standby.repository).to.not.deep.equal(primary.repository);
     expect(existsSync(join(folder, "primary"))).to.equal(false);
     const names = footprint.processes.map(({ mark }) => mark).sort();
-    const kept = ["standby-endpoint", "standby-qdrant", "standby-store"];
+    const kept = ["standby-endpoint", "standby-gate", "standby-qdrant", "standby-store"];
     expect(names).to.deep.equal(kept.map((name) => `${estate}/${name}`));
   });
 

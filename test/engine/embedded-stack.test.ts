@@ -28,8 +28,8 @@ import { closedPorts } from "../support/lonely-region.ts";
 import { watchCommandLines } from "../support/product.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
-const processes = ["endpoint", "qdrant", "store"] as const;
-const everything = ["standby", "standby-qdrant", "standby-store", "standby-repository", "standby-endpoint"];
+const processes = ["endpoint", "gate", "qdrant", "store"] as const;
+const everything = ["standby", "standby-repository", ...processes.map((name) => `standby-${name}`)];
 
 describe("stack of an embedded estate", function () {
   this.timeout(120_000);
@@ -69,7 +69,7 @@ describe("stack of an embedded estate", function () {
     );
     const pids = await pidsOf(estate);
     const again = await up(estate);
-    expect([again.changes, again.events]).to.deep.equal([{ same: 6 }, []]);
+    expect([again.changes, again.events]).to.deep.equal([{ same: 7 }, []]);
     expect(await pidsOf(estate)).to.deep.equal(pids);
 
     const region = await estate.stacks.region("standby");
@@ -103,7 +103,7 @@ describe("stack of an embedded estate", function () {
     const file = join(root, "state-of-standby.json");
     writeFileSync(file, state);
     await pulumi(shared, ["stack", "import", "--file", file]);
-    expect((await up(shared)).changes).to.deep.equal({ same: 6 });
+    expect((await up(shared)).changes).to.deep.equal({ same: 7 });
   });
 
   it("there is no export of a stack that is not there", async () => {
@@ -121,23 +121,24 @@ describe("stack of an embedded estate", function () {
     expect((await shared.stacks.preview("standby")).changes).to.deep.equal({ update: 1 });
     await shared.stacks.refresh("standby");
     const { changes, events } = await up(shared);
-    expect([changes, events]).to.deep.equal([{ same: 5, update: 1 }, ["update standby-qdrant"]]);
+    expect([changes, events]).to.deep.equal([{ same: 6, update: 1 }, ["update standby-qdrant"]]);
     const after = await pidsOf(shared);
-    expect([after.endpoint, after.store]).to.deep.equal([before.endpoint, before.store]);
+    expect(after).to.deep.equal({ ...before, qdrant: after.qdrant });
     expect(after.qdrant).not.to.equal(before.qdrant);
     const { result } = await send(region, "GET", "/collections/kept/points/7");
     expect(result).to.include({ id: 7 });
     await send(region, "DELETE", "/collections/kept");
   });
 
-  it("another port for Qdrant changes its process alone: the old port is free, the data is there", async () => {
+  it("another port for Qdrant changes its process and the gate in front of it: the old port is free, the data is there", async () => {
     const before = await pidsOf(shared);
     const old = await shared.stacks.region("standby");
     await send(old, "PUT", "/collections/moved", { vectors: { size: 2, distance: "Dot" } });
     const [port] = await closedPorts(1);
     await config(shared, ["set", "--path", "processes.ports.qdrant", String(port)]);
     const { changes, events } = await up(shared);
-    expect([changes, events]).to.deep.equal([{ same: 5, update: 1 }, ["update standby-qdrant"]]);
+    expect(changes).to.deep.equal({ same: 5, update: 2 });
+    expect(events.sort()).to.deep.equal(["update standby-gate", "update standby-qdrant"]);
     const after = await pidsOf(shared);
     expect([after.endpoint, after.store]).to.deep.equal([before.endpoint, before.store]);
     const region = await shared.stacks.region("standby");
@@ -198,7 +199,7 @@ describe("stack of an embedded estate", function () {
     expect(await traffic.current()).to.deep.equal({ region: "standby", epoch: 2 });
     expect(await pidsOf(estate)).to.deep.equal(before);
 
-    expect((await up(estate)).changes).to.deep.equal({ same: 7 });
+    expect((await up(estate)).changes).to.deep.equal({ same: 8 });
     expect(await estate.stacks.region("standby")).to.include({ role: "active", epoch: 2 });
     expect(await config(estate, ["get", "initialRole"])).to.equal("standby\n");
     expect(await traffic.current()).to.deep.equal({ region: "standby", epoch: 2 });
@@ -266,7 +267,12 @@ describe("stack of an embedded estate", function () {
     const region = await estate.stacks.region("standby");
     await send(region, "PUT", "/collections/kept", { vectors: { size: 2, distance: "Dot" } });
     await estate.stacks.destroy("standby");
-    expect(await pidsOf(estate)).to.deep.equal({ endpoint: undefined, qdrant: undefined, store: undefined });
+    expect(await pidsOf(estate)).to.deep.equal({
+      endpoint: undefined,
+      gate: undefined,
+      qdrant: undefined,
+      store: undefined,
+    });
     expect(runningProcesses().filter(({ mark }) => mark?.startsWith(`${estate.id}/`))).to.deep.equal([]);
     expect(readdirSync(join(estate.disk("standby"), "qdrant", "storage", "collections"))).to.include("kept");
     expect(readdirSync(join(estate.disk("standby"), "store")).length).to.be.greaterThan(0);
@@ -295,7 +301,8 @@ async function refusal(estate: EmbeddedEstate, onText: (text: string) => void = 
 
 async function pidsOf(estate: EmbeddedEstate): Promise<Record<(typeof processes)[number], number | undefined>> {
   const pid = async (name: string) => (await findProcess({ estate: estate.id, name: `standby-${name}` }))?.pid;
-  return { endpoint: await pid("endpoint"), qdrant: await pid("qdrant"), store: await pid("store") };
+  const [endpoint, gate, qdrant, store] = await Promise.all(processes.map(pid));
+  return { endpoint, gate, qdrant, store };
 }
 
 /** `pulumi config` as an operator would run it beside the estate's settings. */

@@ -17,7 +17,7 @@ const processes = {
     estate: "e1",
     folder: "/estates/e1/primary",
     control: "/estates/e1/primary/control",
-    ports: { qdrant: 20_000, qdrantGrpc: 20_001, store: 20_002 },
+    ports: { gate: 20_011, qdrant: 20_000, qdrantGrpc: 20_001, store: 20_002 },
     endpoint: { port: 20_010, runsHere: false, upstreams: { primary: "http://127.0.0.1:20000" } },
     recipients: ["age1operational", "age1recovery"],
   },
@@ -50,7 +50,10 @@ describe("settings of a stack", () => {
       userData: [],
       infrastructure: { stacks: [] },
     };
-    expect(parseStackSettings("primary", processes)).to.deep.equal({ ...processes, region: "primary", ...filledIn });
+    expect(parseStackSettings("primary", processes)).to.deep.equal({
+      ...{ ...processes, region: "primary", ...filledIn },
+      processes: { ...processes.processes, gate: { mode: "availability", leaseSeconds: 15 } },
+    });
     expect(parseStackSettings("prod", kubernetes)).to.deep.equal({
       ...{ ...kubernetes, region: "prod", ...filledIn },
       kubernetes: {

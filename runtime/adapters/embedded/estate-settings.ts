@@ -30,15 +30,16 @@ export async function newEstateSettings(
   const recoveryIdentity = await generateX25519Identity();
   const recipients = [await identityToRecipient(identity), await identityToRecipient(recoveryIdentity)];
   const first = await claimBlock(endpointPort);
-  const portsFrom = (port: number) => ({ qdrant: port, qdrantGrpc: port + 1, store: port + 2 });
-  const ports = { primary: portsFrom(first + 2), standby: portsFrom(first + 4 + storePorts) };
+  const portsFrom = (port: number) => ({ gate: port, qdrant: port + 1, qdrantGrpc: port + 2, store: port + 3 });
+  const ports = { primary: portsFrom(first + 2), standby: portsFrom(first + 5 + storePorts) };
   const port = endpointPort ?? first + 1;
   const upstreams = Object.fromEntries(
-    estateRegions.map((region) => [region, `http://127.0.0.1:${ports[region].qdrant}`]),
+    estateRegions.map((region) => [region, `http://127.0.0.1:${ports[region].gate}`]),
   );
+  const peerOf = (region: EstateRegion) => (region === "primary" ? "standby" : "primary");
   const settingsOf = (region: EstateRegion): ProcessesSettings => ({
     region,
-    peer: region === "primary" ? "standby" : "primary",
+    peer: peerOf(region),
     initialRole: region === "primary" ? "active" : "standby",
     objectives: { rtoMinutes: 30, rpoMinutes: 15 },
     configuration: [],
@@ -50,6 +51,8 @@ export async function newEstateSettings(
       estate,
       folder: folders[region],
       control: `${folders[region]}/control`,
+      peerControl: `${folders[peerOf(region)]}/control`,
+      gate: { mode: "availability", leaseSeconds: 15 },
       ports: ports[region],
       endpoint: { port, runsHere: region === "standby", upstreams },
       recipients,

@@ -12,7 +12,8 @@ export const epochRecordSchema = z.object({
   /** The region that is active from this epoch on. */
   active: z.string(),
   previous: z.string().optional(),
-  reason: z.enum(["initial", "planned", "unplanned"]),
+  /** `aborted`: a planned failover that was given up; the region that was active stays it. */
+  reason: z.enum(["initial", "planned", "unplanned", "aborted"]),
   /** The run that made it: only this run, or a continuation of it, may act in its name. */
   run: z.string(),
   /** The recovery point that the active region starts from. */

@@ -6,8 +6,9 @@ import { z } from "zod";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { roles } from "./epoch.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
+import { gateModes } from "./gate.ts";
 
-const storeAddressSchema = z.discriminatedUnion("kind", [
+export const storeAddressSchema = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("s3"),
     bucket: z.string().min(3),
@@ -49,6 +50,17 @@ export const regionSchema = z.object({
   userData: z.array(folderSelectionSchema).default([]),
   /** Objects of a cluster and states of stacks, as seen by what captures. */
   infrastructure: infrastructureSchema.default({ stacks: [] }),
+  /** Stands in front of Qdrant; clients reach the region through it. */
+  gate: z
+    .object({
+      url: z.url(),
+      controlUrl: z.url(),
+      controlToken: z.string(),
+      mode: z.enum(gateModes),
+      /** The third place and the length of the lease, for the mode `consistency`. */
+      lease: z.object({ witness: storeAddressSchema, seconds: z.number().positive() }).optional(),
+    })
+    .optional(),
   /** The public name that follows the active region. */
   endpoint: z
     .object({

@@ -7,6 +7,7 @@ import { DrError } from "../../errors.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { awsSettingsProblems, awsSettingsSchema } from "./aws-settings.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
+import { gateModes } from "./gate.ts";
 import { kubernetesSchema } from "./kubernetes-settings.ts";
 import { reachableRpoMinutes } from "./objectives.ts";
 import { regionSchema } from "./region.ts";
@@ -41,6 +42,19 @@ const commonSchema = z.strictObject({
   infrastructure: infrastructureSchema.default({ stacks: [] }),
 });
 
+/** What a region does that cannot see the other one; see docs/adr/0011-gates.md for the price of each. */
+const gateSchema = z
+  .strictObject({
+    mode: z.enum(gateModes).default("availability"),
+    /** A folder that neither region is lost with, for the lease of the mode `consistency`. */
+    witness: folder.optional(),
+    leaseSeconds: z.number().min(1).max(300).default(15),
+  })
+  .refine(({ mode, witness }) => mode === "availability" || witness !== undefined, {
+    path: ["witness"],
+    message: "a third place, which the mode consistency needs",
+  });
+
 const processesSchema = commonSchema.extend({
   platform: z.literal("processes"),
   store: z.literal("s3"),
@@ -51,12 +65,16 @@ const processesSchema = commonSchema.extend({
     folder,
     /** Where epoch records and wrapped keys are; must exist before the first `up`. */
     control: folder,
+    /** The other region's, as far as this one can read it: its gate learns of a failover there. */
+    peerControl: folder.optional(),
     ports: z.strictObject({
+      gate: port,
       qdrant: port,
       qdrantGrpc: port,
       /** The first of eight that the store uses. */
       store: port,
     }),
+    gate: gateSchema.prefault({}),
     endpoint: z.strictObject({
       port,
       /** The stack that runs the endpoint's process: never the one that is expected to fail. */

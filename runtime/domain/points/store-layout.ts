@@ -21,6 +21,12 @@ export const controlLayout = {
   keys: "keys/",
   epoch: (epoch: number) => `epochs/${String(epoch).padStart(10, "0")}.json`,
   key: (keyId: string) => `keys/${keyId}.age`,
+  /** Closes the gate of the region that is active before this epoch. */
+  fence: (epoch: number) => `fences/${String(epoch).padStart(10, "0")}.json`,
+  /** The region that this epoch makes active holds its data and may serve. */
+  opening: (epoch: number) => `openings/${String(epoch).padStart(10, "0")}.json`,
+  leaseLink: (epoch: number, link: number) =>
+    `leases/${String(epoch).padStart(10, "0")}/${String(link).padStart(10, "0")}.json`,
   failover: (epoch: number) => `failovers/${String(epoch).padStart(10, "0")}/`,
   failoverStep: (epoch: number, step: string, phase: "started" | "done", run: string) =>
     `failovers/${String(epoch).padStart(10, "0")}/${step}.${phase}.${run}.json`,

@@ -1,0 +1,168 @@
+/**
+ * The gate of a region: stands in front of its Qdrant and lets clients through only while its guard finds the region
+ * active. It alone has the Qdrant's key; clients have the gate's. Requests that are under way when it closes are let
+ * finish, for a bounded time, and counted.
+ */
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { Agent, createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { z } from "zod";
+import { answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
+import { openStore } from "../adapters/stores/open-store.ts";
+import { type GateKnowledge, gateKnowledgeSchema, gateModes } from "../domain/estate/gate.ts";
+import { storeAddressSchema } from "../domain/estate/region.ts";
+import { hasErrno } from "../errno.ts";
+import { Lease } from "../repository/lease.ts";
+import { Guard } from "../workflows/failover/guard.ts";
+
+const controlPath = "/.qdrant-dr/gate";
+/** 200 when the process runs. */
+const healthPath = "/.qdrant-dr/health";
+/** 200 when clients are let through: for load balancers and health checks of a public name. */
+const openPath = "/.qdrant-dr/open";
+const lookEveryMs = 1_000;
+/** A request that takes longer is cut off when the gate closes; its client was told nothing. */
+const drainMs = 10_000;
+
+const json = <Schema extends z.ZodType>(schema: Schema) =>
+  z
+    .string()
+    .transform((text): unknown => JSON.parse(text))
+    .pipe(schema);
+
+const settings = z
+  .object({
+    QDRANT_DR_GATE_HOST: z.string().default("127.0.0.1"),
+    QDRANT_DR_GATE_PORT: z.coerce.number().int().min(1).max(65_535),
+    QDRANT_DR_GATE_REGION: z.string().min(1),
+    QDRANT_DR_GATE_CLIENT_KEY: z.string().min(16),
+    QDRANT_DR_GATE_CONTROL_TOKEN: z.string().min(16),
+    /** JSON: the region's Qdrant. */
+    QDRANT_DR_GATE_UPSTREAM: json(z.object({ url: z.url(), apiKey: z.string() })),
+    /** JSON: the region's control store, and the other region's as far as this one may read it. */
+    QDRANT_DR_GATE_CONTROL: json(storeAddressSchema),
+    QDRANT_DR_GATE_PEER_CONTROL: json(storeAddressSchema).optional(),
+    QDRANT_DR_GATE_MODE: z.enum(gateModes).default("availability"),
+    /** JSON: the third place, for the mode `consistency`. */
+    QDRANT_DR_GATE_WITNESS: json(storeAddressSchema).optional(),
+    QDRANT_DR_GATE_LEASE_SECONDS: z.coerce.number().min(1).default(15),
+    /** What was seen of epochs and fences outlives a restart here. */
+    QDRANT_DR_GATE_STATE: z.string(),
+  })
+  .refine((given) => given.QDRANT_DR_GATE_MODE === "availability" || given.QDRANT_DR_GATE_WITNESS !== undefined, {
+    path: ["QDRANT_DR_GATE_WITNESS"],
+    message: "the mode consistency wants a third place for its lease",
+  })
+  .parse(process.env);
+
+const region = settings.QDRANT_DR_GATE_REGION;
+const witness = settings.QDRANT_DR_GATE_WITNESS;
+const peer = settings.QDRANT_DR_GATE_PEER_CONTROL;
+const guard = new Guard({
+  region,
+  mode: settings.QDRANT_DR_GATE_MODE,
+  control: openStore(settings.QDRANT_DR_GATE_CONTROL),
+  peerControl: peer && openStore(peer),
+  lease:
+    witness &&
+    new Lease(openStore(witness), {
+      region,
+      seconds: settings.QDRANT_DR_GATE_LEASE_SECONDS,
+      monotonic: () => performance.now(),
+    }),
+  seen: readSeen(),
+  remember: writeSeen,
+});
+
+const agent = new Agent({ keepAlive: true });
+const underWay = new Set<() => void>();
+let cut = 0;
+let drain: NodeJS.Timeout | undefined;
+let looking: Promise<unknown> | undefined;
+let lookTimer: NodeJS.Timeout | undefined;
+
+const server = createServer((incoming, outgoing) => {
+  const path = incoming.url ?? "/";
+  if (path === healthPath) answer(outgoing, 200, { region });
+  else if (path === openPath) answer(outgoing, guard.view.isOpen ? 200 : 503, { isOpen: guard.view.isOpen });
+  else if (path === controlPath) void control(incoming, outgoing);
+  else pass(incoming, outgoing);
+});
+await look();
+server.listen(settings.QDRANT_DR_GATE_PORT, settings.QDRANT_DR_GATE_HOST);
+watch();
+process.once("SIGTERM", () => {
+  clearTimeout(lookTimer);
+  clearTimeout(drain);
+  server.close();
+  server.closeAllConnections();
+  agent.destroy();
+});
+
+function watch(): void {
+  lookTimer = setTimeout(() => void look().finally(watch), lookEveryMs);
+}
+
+/** One at a time; who asks for another gets one that begins after the question. */
+async function look(): Promise<void> {
+  const before = looking;
+  const mine = (async () => {
+    await before;
+    await guard.look();
+    if (guard.view.isOpen) {
+      clearTimeout(drain);
+      drain = undefined;
+    } else if (underWay.size > 0) drain ??= setTimeout(cutOff, drainMs);
+  })();
+  looking = mine.catch(() => undefined);
+  await mine;
+}
+
+function cutOff(): void {
+  drain = undefined;
+  cut += underWay.size;
+  for (const end of underWay) end();
+}
+
+async function control(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  if (!hasToken(incoming, settings.QDRANT_DR_GATE_CONTROL_TOKEN)) return refuse(outgoing, 401, "not allowed");
+  try {
+    if (incoming.method === "POST") await look();
+    else if (incoming.method !== "GET") return refuse(outgoing, 405, "GET, or POST to look at once");
+    const { active, blind, epoch, isOpen, reason } = guard.view;
+    const { QDRANT_DR_GATE_MODE: mode } = settings;
+    answer(outgoing, 200, { region, mode, isOpen, reason, epoch, active, blind, inFlight: underWay.size, cut });
+  } catch (error) {
+    refuse(outgoing, 500, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function pass(incoming: IncomingMessage, outgoing: ServerResponse): void {
+  if (!hasKey(incoming, settings.QDRANT_DR_GATE_CLIENT_KEY)) {
+    refuse(outgoing, 401, "the gate does not know this API key");
+    return;
+  }
+  const { isOpen, reason } = guard.view;
+  if (!isOpen) {
+    refuse(outgoing, 503, `region ${region} does not serve: ${reason}`);
+    return;
+  }
+  const end = forward(incoming, outgoing, settings.QDRANT_DR_GATE_UPSTREAM, { agent, name: `region ${region}` });
+  underWay.add(end);
+  outgoing.once("close", () => underWay.delete(end));
+}
+
+function readSeen(): GateKnowledge | undefined {
+  try {
+    return gateKnowledgeSchema.parse(JSON.parse(readFileSync(settings.QDRANT_DR_GATE_STATE, "utf8")));
+  } catch (error) {
+    // Any other reason not to read it would be to forget what was seen: the gate does not start then.
+    if (hasErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+function writeSeen(seen: GateKnowledge): void {
+  const beside = `${settings.QDRANT_DR_GATE_STATE}.new`;
+  writeFileSync(beside, JSON.stringify(seen), { mode: 0o600, flush: true });
+  renameSync(beside, settings.QDRANT_DR_GATE_STATE);
+}

@@ -1,0 +1,151 @@
+/**
+ * Decides again and again whether a region's gate is open. What it has seen of epochs and fences it never forgets, also
+ * over a restart: a region that learnt that it was given up does not serve again because it cannot see that any more.
+ */
+import {
+  decideGate,
+  type GateDecision,
+  type GateKnowledge,
+  type GateMode,
+  mergeKnowledge,
+} from "../../domain/estate/gate.ts";
+import { DrError, toDrError } from "../../errors.ts";
+import type { ObjectStore } from "../../ports.ts";
+import { claimEpoch } from "../../repository/epochs.ts";
+import { readGateKnowledge } from "../../repository/gate-records.ts";
+import type { Lease } from "../../repository/lease.ts";
+
+/** A store that takes longer counts as one that cannot be seen. */
+const lookWithinMs = 2_000;
+
+export interface GuardRequest {
+  readonly region: string;
+  readonly mode: GateMode;
+  readonly control: ObjectStore;
+  /** The other region's. */
+  readonly peerControl: ObjectStore | undefined;
+  /** For `consistency`. */
+  readonly lease: Lease | undefined;
+  /** What was seen until now, from before a restart. */
+  readonly seen: GateKnowledge | undefined;
+  /** Keeps what was seen; done before it is acted on. */
+  readonly remember: (seen: GateKnowledge) => void;
+}
+
+export interface GuardView extends GateDecision {
+  readonly epoch: number | undefined;
+  readonly active: string | undefined;
+  /** What could not be seen. */
+  readonly blind: readonly string[];
+}
+
+export class Guard {
+  readonly #request: GuardRequest;
+  #seen: GateKnowledge | undefined;
+  /** The newest epoch that is known to stand in the own control store. */
+  #told = 0;
+  #view: GuardView;
+
+  constructor(request: GuardRequest) {
+    this.#request = request;
+    this.#seen = request.seen;
+    this.#view = { ...this.#decide([]), ...this.#epoch(), blind: ["nothing was looked at yet"] };
+  }
+
+  /** As of the last look; a lease runs out by itself. */
+  get view(): GuardView {
+    const { isOpen } = this.#view;
+    if (!isOpen || this.#isLeaseHeld()) return this.#view;
+    return { ...this.#view, isOpen: false, reason: "its lease ran out" };
+  }
+
+  async look(): Promise<GuardView> {
+    const { control, lease, peerControl } = this.#request;
+    const blind: string[] = [];
+    const read = async (name: string, store: ObjectStore | undefined) => {
+      if (store === undefined) return undefined;
+      try {
+        return await inTime(() => readGateKnowledge(store, this.#seen?.newest));
+      } catch (error) {
+        blind.push(`${name}: ${toDrError(error).message}`);
+        return undefined;
+      }
+    };
+    const [own, peer] = await Promise.all([
+      read("own control store", control),
+      read("the other region's control store", peerControl),
+    ]);
+    const known = [own, peer].filter((one) => one !== undefined);
+    if (this.#isWorthALease(known)) {
+      try {
+        await inTime(async () => lease?.renew(mergeKnowledge([this.#seen, ...known])?.newest.epoch ?? 0));
+      } catch (error) {
+        blind.push(`lease: ${toDrError(error).message}`);
+      }
+    }
+    const decision = this.#decide(known);
+    this.#remember(mergeKnowledge([this.#seen, ...known]), blind);
+    this.#view = { ...decision, ...this.#epoch(), blind };
+    await this.#tellOwnStore(own);
+    return this.#view;
+  }
+
+  #decide(known: readonly GateKnowledge[]): GateDecision {
+    const { mode, region } = this.#request;
+    const all = this.#seen === undefined ? known : [this.#seen, ...known];
+    const epoch = mergeKnowledge(all)?.newest.epoch ?? 0;
+    const isLeaseHeld = mode === "availability" || (this.#request.lease?.isHeld(epoch) ?? false);
+    return decideGate({ region, mode, known: all, isLeaseHeld });
+  }
+
+  /** A region that would be closed anyway takes no lease. */
+  #isWorthALease(known: readonly GateKnowledge[]): boolean {
+    const { mode, region } = this.#request;
+    const all = this.#seen === undefined ? known : [this.#seen, ...known];
+    return mode === "consistency" && decideGate({ region, mode, known: all, isLeaseHeld: true }).isOpen;
+  }
+
+  #isLeaseHeld(): boolean {
+    const { lease, mode } = this.#request;
+    return mode === "availability" || (lease?.isHeld(this.#seen?.newest.epoch ?? 0) ?? false);
+  }
+
+  #epoch(): { epoch: number | undefined; active: string | undefined } {
+    return { epoch: this.#seen?.newest.epoch, active: this.#seen?.newest.active };
+  }
+
+  #remember(seen: GateKnowledge | undefined, blind: string[]): void {
+    if (seen === undefined || JSON.stringify(seen) === JSON.stringify(this.#seen)) return;
+    try {
+      this.#request.remember(seen);
+    } catch (error) {
+      // What was seen holds all the same; only a restart would have to see it again.
+      blind.push(`own memory: ${toDrError(error).message}`);
+    }
+    this.#seen = seen;
+  }
+
+  /** A failover tells the region that it gives up as well as it can; what it could not is carried here. */
+  async #tellOwnStore(own: GateKnowledge | undefined): Promise<void> {
+    const newest = this.#seen?.newest;
+    if (own === undefined || newest === undefined || newest.epoch === this.#told) return;
+    try {
+      await claimEpoch(this.#request.control, newest);
+      this.#told = newest.epoch;
+    } catch {
+      // Tried again at the next look; the guard itself has seen it.
+    }
+  }
+}
+
+async function inTime<T>(act: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new DrError("UNREACHABLE", `no answer in ${lookWithinMs / 1000} s`)), lookWithinMs);
+  });
+  try {
+    return await Promise.race([act(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
