@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { EndpointControl } from "../../runtime/adapters/embedded/endpoint-control.ts";
+import type { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
 import type { JudgeRules } from "../../runtime/domain/estate/judge-region.ts";
@@ -111,6 +112,8 @@ describe("qdrant-dr status", function () {
       ["status", "--stack", "west", ...args],
       {
         ...deps,
+        stacks: async () =>
+          ({ preview: async (stack: string) => ({ changes: { update: 2, [stack]: 0 } }) }) as unknown as PulumiStacks,
         async access(stack) {
           const region = regions[stack];
           if (region === undefined) throw new DrError("PULUMI_FAILED", "the state backend does not answer");
@@ -170,6 +173,12 @@ describe("qdrant-dr status", function () {
     expect(exitCode).to.equal(13);
     expect(err).to.contain("and 100 is wanted").and.contain("Last practice");
     expect((await run(["--at-least", "50"])).exitCode).to.equal(0);
+  });
+
+  it("--drift says what `up` of the standby's stack would change", async () => {
+    const { out } = await run(["--drift", "--json"]);
+    const drift = checkOf(JSON.parse(out) as Said, "drift");
+    expect(drift).to.include({ state: "poor", detail: "`pulumi up` would update 2" });
   });
 
   const faults: [what: string, harm: () => void, qdrant: RegExp][] = [
