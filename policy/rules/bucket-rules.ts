@@ -1,0 +1,175 @@
+/** Buckets: who comes in, by which way, and what can never be undone. */
+import { type DeclaredResource, eachOf, type Props, type Rule, unless } from "../rule.ts";
+import { refusesAll, type Statement, statementsOf } from "../statements.ts";
+
+const bucketType = "aws:s3/bucket:Bucket";
+
+/** The part of a bucket that is a resource of its own. */
+function partOf(bucket: DeclaredResource, type: string, all: readonly DeclaredResource[]): Props | undefined {
+  return all.find((part) => part.type === `aws:s3/${type}` && part.props["bucket"] === bucket.props["bucket"])?.props;
+}
+
+function policyOf(bucket: DeclaredResource, all: readonly DeclaredResource[]): Statement[] {
+  return statementsOf(partOf(bucket, "bucketPolicy:BucketPolicy", all)?.["policy"]);
+}
+
+function holds(bucket: DeclaredResource): string | undefined {
+  return bucket.props["tags"]?.["qdrant-dr:holds"];
+}
+
+function objectsOf({ props }: DeclaredResource): string {
+  return `arn:aws:s3:::${props["bucket"]}/*`;
+}
+
+const bucketsArePrivate: Rule = {
+  name: "buckets-are-private",
+  description: "No bucket lets anybody in whom no role names: public access blocked, ownership enforced.",
+  violations: eachOf([bucketType], (bucket, all) => {
+    const block = partOf(bucket, "bucketPublicAccessBlock:BucketPublicAccessBlock", all) ?? {};
+    const ways = ["blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"];
+    const ownership = partOf(bucket, "bucketOwnershipControls:BucketOwnershipControls", all)?.["rule"];
+    const letsIn = policyOf(bucket, all).filter(
+      ({ effect, principals }) => effect === "Allow" && principals.includes("*"),
+    );
+    return [
+      ...ways.filter((way) => block[way] !== true).map((way) => `public access: ${way} is not on`),
+      ...unless(ownership?.objectOwnership === "BucketOwnerEnforced", "objects can belong to other accounts"),
+      ...unless(letsIn.length === 0, "its policy lets everybody in"),
+    ];
+  }),
+};
+
+const bucketsSpeakTls: Rule = {
+  name: "buckets-speak-tls",
+  description: "Every bucket refuses plain HTTP.",
+  violations: eachOf([bucketType], (bucket, all) =>
+    unless(
+      policyOf(bucket, all).some((statement) =>
+        refusesAll(statement, {
+          action: "s3:*",
+          resources: [`arn:aws:s3:::${bucket.props["bucket"]}`, objectsOf(bucket)],
+          conditions: { "bool aws:securetransport": "false" },
+        }),
+      ),
+      "its policy does not refuse plain HTTP",
+    ),
+  ),
+};
+
+const bucketsAreEncrypted: Rule = {
+  name: "buckets-are-encrypted",
+  description: "Every bucket encrypts with a KMS key of its own choice.",
+  violations: eachOf([bucketType], (bucket, all) => {
+    const encryption = partOf(
+      bucket,
+      "bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+      all,
+    );
+    const { kmsMasterKeyId, sseAlgorithm } = encryption?.["rules"]?.[0]?.applyServerSideEncryptionByDefault ?? {};
+    return unless(sseAlgorithm === "aws:kms" && Boolean(kmsMasterKeyId), "it is not encrypted with a KMS key");
+  }),
+};
+
+const nothingExpires: Rule = {
+  name: "nothing-expires",
+  description: "Versions are kept, and no lifecycle touches a current one: only the product knows what a point needs.",
+  violations: eachOf([bucketType], (bucket, all) => {
+    const versioning = partOf(bucket, "bucketVersioning:BucketVersioning", all)?.["versioningConfiguration"];
+    const rules: Props[] =
+      partOf(bucket, "bucketLifecycleConfiguration:BucketLifecycleConfiguration", all)?.["rules"] ?? [];
+    return [
+      ...unless(versioning?.status === "Enabled", "it keeps no versions"),
+      ...rules
+        .filter(({ expiration, transitions }) => expiration !== undefined || (transitions ?? []).length > 0)
+        .map(({ id }) => `its lifecycle rule ${id} touches current versions`),
+    ];
+  }),
+};
+
+const nothingIsReplaced: Rule = {
+  name: "nothing-is-replaced",
+  description: "Repositories, control and audit stores refuse every write that could replace an object.",
+  violations: eachOf([bucketType], (bucket, all) => {
+    if (!["repository", "control", "audit"].includes(holds(bucket) ?? "")) return [];
+    return unless(
+      policyOf(bucket, all).some((statement) =>
+        refusesAll(statement, {
+          action: "s3:PutObject",
+          resources: [objectsOf(bucket)],
+          conditions: { "null s3:if-none-match": "true", "bool s3:objectcreationoperation": "true" },
+        }),
+      ),
+      "its policy does not demand conditional writes",
+    );
+  }),
+};
+
+/** The shortest lock of what a bucket holds, in days: what is kept is locked for as long as it is kept. */
+const leastLockDays: Readonly<Record<string, number>> = { repository: 30, audit: 730 };
+
+const lockedAsLongAsKept: Rule = {
+  name: "locked-as-long-as-kept",
+  description: "Points are locked for 30 days at least, evidence for two years; deletes are refused to everybody.",
+  violations: eachOf([bucketType], (bucket, all) => {
+    const least = leastLockDays[holds(bucket) ?? ""];
+    if (least === undefined) return [];
+    const days = lockDaysOf(bucket, all);
+    const deletes = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"];
+    const open = deletes.filter(
+      (action) =>
+        !policyOf(bucket, all).some((statement) =>
+          refusesAll(statement, { action, resources: [objectsOf(bucket)], conditions: {} }),
+        ),
+    );
+    return [
+      ...unless(bucket.props["objectLockEnabled"] === true, "Object Lock is not on"),
+      ...unless(days >= least, `it locks for ${days} days, not for ${least}`),
+      ...open.map((action) => `its policy does not refuse ${action}`),
+    ];
+  }),
+};
+
+function lockDaysOf(bucket: DeclaredResource, all: readonly DeclaredResource[]): number {
+  const lock = partOf(bucket, "bucketObjectLockConfiguration:BucketObjectLockConfiguration", all);
+  const { days, mode, years } = lock?.["rule"]?.defaultRetention ?? {};
+  return mode === undefined ? 0 : Number(days ?? 365 * (years ?? 0));
+}
+
+const replicationType = "aws:s3/bucketReplicationConfig:BucketReplicationConfig";
+
+const replicasAreAsGood: Rule = {
+  name: "replicas-are-as-good",
+  description:
+    "Replication tells when it is late, seals with a key of the other region, deletes no point, and is not into a longer lock than its own.",
+  violations: eachOf([replicationType], ({ props }, all) => {
+    const bucketNamed = (name: string) =>
+      all.find((other) => other.type === bucketType && other.props["bucket"] === name);
+    const source = bucketNamed(props["bucket"]);
+    const isOfPoints = source !== undefined && holds(source) === "repository";
+    return (props["rules"] as Props[]).flatMap(({ deleteMarkerReplication, destination, id, status }) => {
+      const target = bucketNamed(String(destination.bucket).slice("arn:aws:s3:::".length));
+      const locks = [source, target].map((bucket) => (bucket === undefined ? 0 : lockDaysOf(bucket, all)));
+      return [
+        ...unless(status === "Enabled", "it is off"),
+        ...unless(destination.replicationTime?.status === "Enabled", "no replication time control"),
+        ...unless(destination.metrics?.status === "Enabled", "no metrics"),
+        ...unless(Boolean(destination.encryptionConfiguration?.replicaKmsKeyId), "no key for its replicas"),
+        ...unless(!isOfPoints || deleteMarkerReplication?.status === "Disabled", "it replicates deletes of points"),
+        ...unless(
+          !isOfPoints || (locks[0] as number) >= (locks[1] as number),
+          `replicas are locked for ${locks[0]} days, their bucket promises ${locks[1]}`,
+        ),
+      ].map((problem) => `rule ${id}: ${problem}`);
+    });
+  }),
+};
+
+export const bucketRules = [
+  bucketsArePrivate,
+  bucketsSpeakTls,
+  bucketsAreEncrypted,
+  nothingExpires,
+  nothingIsReplaced,
+  lockedAsLongAsKept,
+  replicasAreAsGood,
+];

@@ -1,0 +1,107 @@
+/** Roles: each can do its job and nothing else, at home. */
+import { type DeclaredResource, eachOf, ofType, type Rule, unless } from "../rule.ts";
+import { type Statement, statementsOf } from "../statements.ts";
+
+const roleType = "aws:iam/role:Role";
+const permissionsType = "aws:iam/rolePolicy:RolePolicy";
+
+/** What no role of the product needs: it never deletes, and guards are changed by people. */
+const forbidden = [
+  /^s3:(Delete|Bypass|PutBucket|PutLifecycle|PutReplication|PutEncryption|PutObjectLegalHold|PutObjectAcl)/i,
+  /^kms:(ScheduleKeyDeletion|DisableKey|PutKeyPolicy|CreateGrant|ReEncrypt)/i,
+  /^(iam|sts|organizations):/i,
+];
+
+const rolesDoTheirJob: Rule = {
+  name: "roles-do-their-job",
+  description: "No role may do everything, delete, replace, or use a key but through S3.",
+  violations(resources) {
+    return [
+      ...eachOf([permissionsType], ({ props }) => statementsOf(props["policy"]).filter(allows).flatMap(tooMuch))(
+        resources,
+      ),
+      ...eachOf([roleType], ({ props }) => [
+        ...unless((props["managedPolicyArns"] ?? []).length === 0, "it has policies that are managed elsewhere"),
+        ...unless((props["inlinePolicies"] ?? []).length === 0, "its policies are part of the role and not looked at"),
+      ])(resources),
+      ...eachOf(["aws:iam/rolePolicyAttachment:RolePolicyAttachment"], () => [
+        "it gives a role what is managed elsewhere",
+      ])(resources),
+    ];
+  },
+};
+
+function allows({ effect }: Statement): boolean {
+  return effect === "Allow";
+}
+
+function tooMuch({ actions, conditions, resources }: Statement): string[] {
+  return actions.flatMap((action) => [
+    ...unless(!action.includes("*"), `${action} allows more than one thing`),
+    ...unless(!forbidden.some((pattern) => pattern.test(action)), `no job needs ${action}`),
+    ...unless(
+      resources.length > 0 && resources.every((resource) => /^arn:aws:[a-z0-9-]+:[^*]*:[^*]/.test(resource)),
+      `${action} on ${resources.join(", ") || "anything"}`,
+    ),
+    ...unless(
+      !action.startsWith("kms:") || "stringequals kms:viaservice" in conditions,
+      `${action} is not through S3 alone`,
+    ),
+    ...unless(
+      action !== "s3:PutObject" || conditions["null s3:if-none-match"]?.join() === "false",
+      "s3:PutObject could replace objects",
+    ),
+  ]);
+}
+
+const rolesAreTakenByTheirOwn: Rule = {
+  name: "roles-are-taken-by-their-own",
+  description: "A role is taken by one service for one bucket, or by the pods of one ServiceAccount.",
+  violations: eachOf([roleType], ({ props }) =>
+    statementsOf(props["assumeRolePolicy"])
+      .filter(allows)
+      .flatMap(({ conditions, principals }) => {
+        const narrow = Object.keys(conditions).some((condition) =>
+          /^(arnequals aws:sourcearn|stringequals (.*:sub|aws:requesttag\/kubernetes-service-account))$/.test(
+            condition,
+          ),
+        );
+        return [
+          ...unless(principals.length > 0 && !principals.includes("*"), "anybody can take it"),
+          ...unless(narrow, "who takes it is not narrowed to one bucket or one ServiceAccount"),
+        ];
+      }),
+  ),
+};
+
+const regionType = "qdrant-dr:index:KubernetesRegion";
+
+const aRegionStandsAlone: Rule = {
+  name: "a-region-stands-alone",
+  description:
+    "A region's stack has nothing in the other region, and writes with keys at home: it works when the other one is lost.",
+  violations(resources) {
+    if (ofType(resources, regionType).length === 0) return [];
+    const inAws = resources.filter(({ region, type }) => type.startsWith("aws:") && region !== undefined);
+    const home = inAws[0]?.region;
+    return [
+      ...inAws
+        .filter(({ region }) => region !== home)
+        .map((resource) => ({ resource, message: `it is in ${resource.region}, others are in ${home}` })),
+      ...eachOf([permissionsType], (resource) => keysAbroad(resource, home))(resources),
+    ];
+  },
+};
+
+function keysAbroad({ props }: DeclaredResource, home: string | undefined): string[] {
+  return statementsOf(props["policy"])
+    .filter(
+      ({ actions, effect }) =>
+        effect === "Allow" && actions.some((action) => /^kms:(GenerateDataKey|Encrypt)/.test(action)),
+    )
+    .flatMap(({ resources }) => resources)
+    .filter((key) => home !== undefined && key.split(":")[3] !== home)
+    .map((key) => `it writes with ${key}, which is lost with the other region`);
+}
+
+export const identityRules = [rolesDoTheirJob, rolesAreTakenByTheirOwn, aRegionStandsAlone];
