@@ -40,7 +40,7 @@ function tooMuch({ actions, conditions, resources }: Statement): string[] {
     ...unless(!action.includes("*"), `${action} allows more than one thing`),
     ...unless(!forbidden.some((pattern) => pattern.test(action)), `no job needs ${action}`),
     ...unless(
-      resources.length > 0 && resources.every((resource) => /^arn:aws:[a-z0-9-]+:[^*]*:[^*]/.test(resource)),
+      resources.length > 0 && resources.every((resource) => /^arn:aws:[a-z0-9-]+:[^:*]*:[^:*]*:[^*]/.test(resource)),
       `${action} on ${resources.join(", ") || "anything"}`,
     ),
     ...unless(

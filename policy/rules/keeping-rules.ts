@@ -1,5 +1,5 @@
 /** What holds data outlives its stack, and its region. */
-import { eachOf, type Rule, unless } from "../rule.ts";
+import { eachOf, ofType, type Rule, unless } from "../rule.ts";
 
 const keyType = "aws:kms/key:Key";
 const replicaKeyType = "aws:kms/replicaKey:ReplicaKey";
@@ -37,12 +37,11 @@ const keysOutliveARegion: Rule = {
   name: "keys-outlive-a-region",
   description: "Every key is turned over, is in two regions, and is not deleted within a week.",
   violations(resources) {
-    const replicated = new Set(
-      resources.filter(({ type }) => type === replicaKeyType).map(({ props }) => props["primaryKeyArn"]),
-    );
+    const keys = ofType(resources, keyType).filter(({ props }) => props["multiRegion"] === true);
+    const replicated = new Set(ofType(resources, replicaKeyType).map(({ props }) => props["primaryKeyArn"]));
     return eachOf([keyType], ({ props }) => [
       ...unless(props["enableKeyRotation"] === true, "it is never turned over"),
-      ...unless(props["multiRegion"] === true && replicated.size > 0, "it is lost with its region"),
+      ...unless(props["multiRegion"] === true && replicated.size >= keys.length, "it is lost with its region"),
       ...unless((props["deletionWindowInDays"] ?? 30) > 7, "it can be gone within a week"),
     ])(resources);
   },
