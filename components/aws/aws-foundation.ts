@@ -44,7 +44,8 @@ export class AwsFoundation extends pulumi.ComponentResource {
   readonly regions: pulumi.Output<Record<string, FoundationOfRegion>>;
 
   constructor(name: string, args: AwsFoundationArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("qdrant-dr:aws:AwsFoundation", name, {}, opts);
+    // A `destroy` is refused before it has begun to take something away.
+    super("qdrant-dr:aws:AwsFoundation", name, {}, pulumi.mergeOptions({ protect: true }, opts));
     const { settings } = args;
     const { account, prefix, tags } = settings;
     const [here, there] = Object.keys(settings.regions) as [string, string];

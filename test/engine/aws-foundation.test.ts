@@ -1,0 +1,136 @@
+/**
+ * Proves the life of the foundation in AWS under the real engine, with a stand-in for the provider and an emulator of AWS. That
+ * AWS takes it, and keeps what it promises, is not proven.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { GetBucketPolicyCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { expect } from "chai";
+import { AwsEmulator } from "../support/aws-emulator.ts";
+import { executablePolicyPack } from "../support/policy-pack.ts";
+import { installStandIns } from "../support/providers/plugins.ts";
+
+const program = fileURLToPath(new URL("../../bootstrap", import.meta.url));
+const buckets = ["prod", "dr"].flatMap((region) =>
+  ["repository", "control", "audit", "state"].map((kind) => `example-qdr-${region}-${kind}`),
+);
+
+describe("the foundation in AWS", function () {
+  this.timeout(120_000);
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-foundation-"));
+  const settings = join(folder, "project", "Pulumi.estate.yaml");
+  let emulator: AwsEmulator;
+  let pack: string;
+
+  before(async () => {
+    for (const name of ["state", "project"]) mkdirSync(join(folder, name));
+    for (const name of ["Pulumi.yaml", "Pulumi.estate.yaml"])
+      cpSync(join(program, name), join(folder, "project", name));
+    installStandIns(join(folder, "home"), ["aws"]);
+    pack = executablePolicyPack(folder);
+    emulator = await AwsEmulator.start();
+    const made = await pulumi(["stack", "init", "estate", "--no-select"], join(folder, "project"));
+    expect(made.exitCode, made.output).to.equal(0);
+  });
+  after(async () => {
+    await emulator?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function pulumi(args: readonly string[], cwd = program) {
+    const child = spawn("pulumi", [...args, "--non-interactive", "--color", "never"], {
+      cwd,
+      env: {
+        ...process.env,
+        ...emulator.env,
+        PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
+        PULUMI_HOME: join(folder, "home"),
+        PULUMI_CONFIG_PASSPHRASE: "of-a-test",
+        PULUMI_SKIP_UPDATE_CHECK: "true",
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece) => (output += String(piece)));
+    await once(child, "close");
+    return { exitCode: child.exitCode, output };
+  }
+
+  const ofStack = ["--stack", "estate", "--config-file", settings];
+  const up = (...more: string[]) =>
+    pulumi(["up", "--yes", "--skip-preview", ...ofStack, "--policy-pack", pack, ...more]);
+
+  function s3(): S3Client {
+    const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+    const endpoint = emulator.env["AWS_ENDPOINT_URL"] as string;
+    return new S3Client({
+      region: "eu-central-1",
+      endpoint,
+      credentials,
+      forcePathStyle: true,
+      followRegionRedirects: true,
+    });
+  }
+
+  it("comes up with every rule kept, from the settings that are committed as an example; again, nothing changes", async () => {
+    const first = await up();
+    expect(first.exitCode, first.output).to.equal(0);
+    const client = s3();
+    for (const Bucket of buckets) {
+      const { Policy } = await client.send(new GetBucketPolicyCommand({ Bucket }));
+      expect(JSON.parse(Policy ?? "").Statement.length, Bucket).to.be.greaterThan(4);
+    }
+    const second = await up("--expect-no-changes");
+    expect(second.exitCode, second.output).to.equal(0);
+    expect(second.output).not.to.contain("can't run policy");
+  });
+
+  it("settings that break a rule of the policy pack are told before anything changes, by the rule's name", async () => {
+    const committed = readFileSync(settings, "utf8");
+    writeFileSync(settings, committed.replace("repositoryLockDays: 30", "repositoryLockDays: 7"));
+    try {
+      const { exitCode, output } = await pulumi(["preview", ...ofStack, "--policy-pack", pack]);
+      expect(exitCode, output).not.to.equal(0);
+      expect(output).to.match(/\[mandatory\] +locked-as-long-as-kept/);
+      expect(output).to.contain("it locks for 7 days, not for 30");
+      expect(output.match(/\[mandatory\]/g)).to.have.length(1);
+    } finally {
+      writeFileSync(settings, committed);
+    }
+  });
+
+  it("settings that do not fit are refused before any resource, with what is allowed", async () => {
+    const committed = readFileSync(settings, "utf8");
+    const name = "qdrant-dr-bootstrap:initialActive: prod";
+    writeFileSync(settings, committed.replace(name, `${name}\n  qdrant-dr-bootstrap:replication: true`));
+    try {
+      const { exitCode, output } = await pulumi(["preview", ...ofStack]);
+      expect(exitCode).not.to.equal(0);
+      expect(output).to.contain("replication: equal repositoryLockDays in both regions");
+      expect(output).not.to.contain("StoreBucket");
+    } finally {
+      writeFileSync(settings, committed);
+    }
+  });
+
+  it("destroy is refused and takes nothing away; unprotected and destroyed nevertheless, every bucket stays with its guards", async () => {
+    const refused = await pulumi(["destroy", "--yes", "--skip-preview", ...ofStack]);
+    expect(refused.exitCode).not.to.equal(0);
+    expect(refused.output).to.contain("cannot be deleted");
+    expect(refused.output).not.to.match(/- \d+ deleted/);
+    const unprotected = await pulumi(["state", "unprotect", "--all", "--yes", "--stack", "estate"]);
+    expect(unprotected.exitCode, unprotected.output).to.equal(0);
+    const destroyed = await pulumi(["destroy", "--yes", "--skip-preview", ...ofStack]);
+    expect(destroyed.exitCode, destroyed.output).to.equal(0);
+    const client = s3();
+    for (const Bucket of buckets) {
+      await client.send(new HeadBucketCommand({ Bucket }));
+      const { Policy } = await client.send(new GetBucketPolicyCommand({ Bucket }));
+      expect(Policy, Bucket).to.contain("RefusePlainHttp");
+    }
+  });
+});
