@@ -15,6 +15,8 @@ export interface PulumiProject {
   readonly folder: string;
   /** Beside the caller's environment: backend, passphrase file. */
   readonly env: Readonly<Record<string, string>>;
+  /** So long the backend may take to give what it holds. */
+  readonly answerMs?: number;
   /** The stack's settings file, where it is not Pulumi.<stack>.yaml in the project's folder. */
   readonly settingsFile?: (stack: string) => string;
 }
@@ -123,7 +125,9 @@ export class PulumiStacks implements Stacks, StackExports {
   }
 
   #run(stack: string, args: readonly string[]): Promise<string> {
-    const run = () => runPulumi(args, { cwd: this.#project.folder, env: this.#project.env });
+    const { answerMs = 60_000, env, folder: cwd } = this.#project;
+    // Only what reads comes here: a backend that hangs may be what was lost.
+    const run = () => runPulumi(args, { cwd, env, answerMs });
     return this.#mended(stack, run).catch((error: unknown) => {
       throw this.#translate(stack, args[1] ?? "", error, []);
     });
@@ -169,15 +173,23 @@ export class PulumiStacks implements Stacks, StackExports {
 export async function runPulumi(
   args: readonly string[],
   {
+    answerMs,
     cwd,
     env,
     input,
-  }: { readonly cwd: string; readonly env: Readonly<Record<string, string>>; readonly input?: string },
+  }: {
+    readonly cwd: string;
+    readonly env: Readonly<Record<string, string>>;
+    readonly input?: string;
+    /** It is killed when it takes longer; left out where that could cut a change off. */
+    readonly answerMs?: number;
+  },
 ): Promise<string> {
   const child = spawn("pulumi", [...args, "--non-interactive"], {
     cwd,
     env: { ...process.env, ...alwaysSet, ...env },
     stdio: "pipe",
+    ...(answerMs === undefined ? {} : { timeout: answerMs, killSignal: "SIGKILL" }),
   });
   child.stdin.end(input ?? "");
   let output = "";
@@ -190,6 +202,7 @@ export async function runPulumi(
     );
     child.once("close", resolve);
   });
+  if (child.killed) throw new Error(`the state backend does not answer within ${(answerMs ?? 0) / 1000} s`);
   if (code !== 0) throw new Error(errors.trim() || `pulumi ended with ${code}`);
   return output;
 }
