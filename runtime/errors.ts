@@ -20,6 +20,7 @@ export const exitCodes = {
   fenced: 11,
   verificationFailed: 12,
   objectiveMissed: 13,
+  hookFailed: 14,
   pulumiFailed: 20,
   interrupted: 130,
 } as const;
@@ -55,6 +56,7 @@ const codes = {
   OBJECTIVE_MISSED: { exitCode: exitCodes.objectiveMissed, retryable: false },
   DATA_LOSS_NOT_ACCEPTED: { exitCode: exitCodes.objectiveMissed, retryable: false },
   VERIFICATION_FAILED: { exitCode: exitCodes.verificationFailed, retryable: false },
+  HOOK_FAILED: { exitCode: exitCodes.hookFailed, retryable: true },
   PULUMI_FAILED: { exitCode: exitCodes.pulumiFailed, retryable: true },
   INTERRUPTED: { exitCode: exitCodes.interrupted, retryable: true },
 } as const;

@@ -185,6 +185,18 @@ export interface Gate {
   look(): Promise<GateState>;
 }
 
+export interface FailoverHookEvent {
+  readonly when: "before" | "after";
+  readonly step: string;
+  readonly epoch: number;
+  /** The region that is promoted. */
+  readonly region: string;
+  readonly run: string;
+}
+
+/** What an operator wants done around a failover's steps. Throws HOOK_FAILED when the failover must not go on. */
+export type FailoverHooks = (event: FailoverHookEvent) => Promise<void>;
+
 export interface StackEvent {
   readonly kind: "resource" | "message";
   readonly text: string;

@@ -85,6 +85,7 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
         region: standby.region,
         repository: await standby.repository(),
         database: standby.database,
+        gate: standby.gate(),
         traffic: standby.traffic(),
         stacks: estate.stacks,
         otherControl: undefined,

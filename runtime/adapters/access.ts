@@ -3,11 +3,12 @@ import { resolve } from "node:path";
 import { selectorOf } from "../domain/estate/folder-selection.ts";
 import type { Region } from "../domain/estate/region.ts";
 import { DrError } from "../errors.ts";
-import type { FolderSource, TrafficControl } from "../ports.ts";
+import type { FolderSource, Gate, ObjectStore, TrafficControl } from "../ports.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 import { AgeKeyWrap } from "./age-key-wrap.ts";
 import { EndpointControl } from "./embedded/endpoint-control.ts";
 import { LocalFolder } from "./folders/local-folder.ts";
+import { GateControl } from "./gate-control.ts";
 import { Qdrant } from "./qdrant/qdrant.ts";
 import { openStore } from "./stores/open-store.ts";
 
@@ -74,6 +75,19 @@ export class RegionAccess {
     const { endpoint } = this.region;
     if (endpoint === undefined) return undefined;
     return new Qdrant({ peers: [endpoint.url], apiKey: endpoint.clientKey, ...this.#patience });
+  }
+
+  /** Undefined when the region declares none. */
+  gate(): Gate | undefined {
+    const { gate } = this.region;
+    return gate === undefined ? undefined : new GateControl(gate);
+  }
+
+  /** The third place where the leases of the regions' gates are; undefined when they work without. */
+  witness(): ObjectStore | undefined {
+    const { gate } = this.region;
+    if (gate?.mode !== "consistency" || gate.lease === undefined) return undefined;
+    return openStore(gate.lease.witness);
   }
 
   traffic(): TrafficControl {

@@ -1,17 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
+import type { GateMode } from "../domain/estate/gate.ts";
 import { formatSeconds } from "../domain/format.ts";
 import { DrError, toDrError } from "../errors.ts";
 import type { ObjectStore } from "../ports.ts";
-import { failOver, planFailover } from "../workflows/failover/fail-over.ts";
-import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
+import { failOver } from "../workflows/failover/fail-over.ts";
+import { type FailoverPlan, planFailover } from "../workflows/failover/plan-failover.ts";
+import { type Answer, type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {
   readonly to: string;
   readonly plan?: boolean;
   readonly unplanned?: boolean;
   readonly acceptDataLoss?: number;
+  readonly point?: string;
 }
 
 export const failover: CommandDefinition<Options> = {
@@ -23,6 +26,7 @@ export const failover: CommandDefinition<Options> = {
       .option("--plan", "say what would happen and what would be lost, and change nothing")
       .option("--unplanned", "the active region is lost: do not ask it anything")
       .option("--accept-data-loss <seconds>", "the most seconds of acknowledged writes that may be lost", parseNumber)
+      .option("--point <id>", "another recovery point than the newest: what was acknowledged after it is lost")
       .addHelpText(
         "after",
         `${exitCodesHelp(
@@ -39,14 +43,8 @@ export const failover: CommandDefinition<Options> = {
     const access = await deps.access(options.to, options);
     const repository = await access.repository();
     if (options.plan) {
-      const plan = await planFailover({ region: access.region, repository, clock: deps.clock });
-      const { collections, id, time } = plan.point;
-      const text = [
-        `${plan.continues ? "Would go on with" : "Would begin"} epoch ${plan.epoch}: ${plan.region} becomes active`,
-        `  restores ${id} of ${time}: ${collections.map(({ name }) => name).join(", ")}`,
-        `  writes acknowledged in the last ${formatSeconds(plan.dataLossSeconds)} would be lost`,
-      ].join("\n");
-      return { json: { ...plan, point: { id, time, collections: collections.map(({ name }) => name) } }, text };
+      const request = { region: access.region, repository, isPlanned: false, point: options.point, clock: deps.clock };
+      return describePlan(await planFailover(request));
     }
     if (!options.unplanned || options.acceptDataLoss === undefined) {
       throw new DrError("USAGE", "say that the active region is lost, and what may be lost with it", {
@@ -60,6 +58,9 @@ export const failover: CommandDefinition<Options> = {
       database: access.database,
       traffic: access.traffic(),
       stacks: await deps.stacks(options),
+      gate: access.gate(),
+      witness: access.witness(),
+      point: options.point,
       otherControl: await reachOther(deps, access.region.peer, options),
       run: randomUUID(),
       acceptedDataLossSeconds: options.acceptDataLoss,
@@ -72,6 +73,28 @@ export const failover: CommandDefinition<Options> = {
     return { json: report, text: [`${report.region} is active in epoch ${report.epoch}`, ...steps].join("\n") };
   },
 };
+
+function describePlan(plan: FailoverPlan): Answer {
+  const { continues, dataLossSeconds, epoch, from, gateMode, held, region } = plan;
+  const names = held?.point.collections.map(({ name }) => name) ?? [];
+  const point = held && { id: held.point.id, time: held.point.time, collections: names };
+  const text = [
+    `${continues ? "Would go on with" : "Would begin"} epoch ${epoch}: ${region} becomes active`,
+    ...(point === undefined ? [] : [`  restores ${point.id} of ${point.time}: ${names.join(", ")}`]),
+    `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost`,
+    `  ${priceOf(from, gateMode)}`,
+  ];
+  return { json: { ...plan, held: undefined, point }, text: text.join("\n") };
+}
+
+/** What the guard's setting costs when the region that is given up lives and cannot be seen. */
+function priceOf(from: string, gateMode: GateMode | undefined): string {
+  if (gateMode === undefined) return `${from} has no gate: if it lives, clients that reach it go on writing there`;
+  if (gateMode === "consistency") {
+    return `${from} serves until its lease runs out, and this region not before: both never take writes at once`;
+  }
+  return `if ${from} lives and cannot see this region, its clients go on writing there until it does; that is reported id by id`;
+}
 
 /** The lost region's outputs may be in a backend that still answers; its store most likely does not. */
 async function reachOther(deps: Deps, peer: string, options: Options): Promise<ObjectStore | undefined> {

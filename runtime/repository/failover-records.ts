@@ -40,15 +40,32 @@ export class FailoverRecords {
     await this.#write(controlLayout.failoverStep(this.#epoch, step, "started", this.#run), at);
   }
 
-  async end(step: string, at: Date): Promise<void> {
-    await this.#write(controlLayout.failoverStep(this.#epoch, step, "done", this.#run), at);
+  /** The receipt of a step. */
+  async end(
+    step: string,
+    at: Date,
+    receipt: { readonly detail?: string; readonly seconds?: number } = {},
+  ): Promise<void> {
+    await this.#write(controlLayout.failoverStep(this.#epoch, step, "done", this.#run), at, receipt);
   }
 
-  /** Becomes the one run that may act: one create-only write decides between several that found the last one dead. */
-  async takeOver(): Promise<void> {
+  /**
+   * Becomes the one run that may act, and gives signs of life until the answer is called. Throws EPOCH_CONFLICT when
+   * another run lives, or was faster: one create-only write decides between several.
+   */
+  async takeOver(): Promise<() => void> {
+    // Counted before it is looked who lives: whoever comes between has taken this turn.
     const turn = (await this.#turns()).length + 1;
-    await this.#write(controlLayout.failoverOwner(this.#epoch, turn), new Date());
-    await this.refuseUnlessOwner();
+    await this.#refuseWhileAnotherRuns();
+    const stopBeating = await this.#beat();
+    try {
+      await this.#write(controlLayout.failoverOwner(this.#epoch, turn), new Date());
+      await this.refuseUnlessOwner();
+      return stopBeating;
+    } catch (error) {
+      stopBeating();
+      throw error;
+    }
   }
 
   /** Throws EPOCH_CONFLICT when another run took over meanwhile: this one was thought to be dead. */
@@ -62,23 +79,21 @@ export class FailoverRecords {
     });
   }
 
-  /** Gives signs of life until the answer is called. A store that fails here fails in the steps, which say so. */
-  beat(): () => void {
+  /** Gives a sign of life, and more of them until the answer is called. A store that fails later fails in the steps. */
+  async #beat(): Promise<() => void> {
     let beat = 0;
     const tick = () => {
       beat += 1;
-      this.#write(controlLayout.heartbeat(this.#epoch, this.#run, Date.now() + beat), new Date()).catch(
-        () => undefined,
-      );
+      return this.#write(controlLayout.heartbeat(this.#epoch, this.#run, Date.now() + beat), new Date());
     };
-    tick();
-    const timer = setInterval(tick, beatMs);
+    await tick();
+    const timer = setInterval(() => tick().catch(() => undefined), beatMs);
     timer.unref();
     return () => clearInterval(timer);
   }
 
   /** Throws EPOCH_CONFLICT when another run still gives signs of life; a dead one's work may be gone on with. */
-  async refuseWhileAnotherRuns(): Promise<void> {
+  async #refuseWhileAnotherRuns(): Promise<void> {
     const before = await this.#beatsOfOthers();
     if (before.length === 0) return;
     await sleep(silenceMs);
@@ -106,7 +121,7 @@ export class FailoverRecords {
     return names;
   }
 
-  async #write(key: string, at: Date): Promise<void> {
-    await this.#control.create(key, Buffer.from(JSON.stringify({ run: this.#run, at: at.toISOString() })));
+  async #write(key: string, at: Date, more: object = {}): Promise<void> {
+    await this.#control.create(key, Buffer.from(JSON.stringify({ run: this.#run, at: at.toISOString(), ...more })));
   }
 }

@@ -18,6 +18,8 @@ export const epochRecordSchema = z.object({
   run: z.string(),
   /** The recovery point that the active region starts from. */
   point: z.string().optional(),
+  /** Everything acknowledged before this is in it; the point's own time when left out. */
+  asOf: z.iso.datetime().optional(),
   at: z.iso.datetime(),
 });
 export type EpochRecord = z.infer<typeof epochRecordSchema>;

@@ -1,52 +1,56 @@
 /**
- * Makes the standby region the active one after the loss of the other: epoch, data, traffic, and then the stack, which
- * converges to what is already true. Every step is probed before it is done, recorded before and after, and can be gone
- * on with by a later run.
+ * Makes a region the active one: epoch, data, gate, traffic, and then the stack, which converges to what is already
+ * true. Unplanned after the loss of the other region, planned while both live. Every step is recorded before and after
+ * it, can be killed, and is gone on with by a later run.
  */
-
-import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Region } from "../../domain/estate/region.ts";
 import { formatCount, formatSeconds } from "../../domain/format.ts";
-import { type CatalogEntry, resolveLatestRestorable } from "../../domain/points/catalog.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { DrError, toDrError } from "../../errors.ts";
-import type { Clock, ObjectStore, Progress, Stacks, TrafficControl, VectorDatabase } from "../../ports.ts";
-import { claimEpoch } from "../../repository/epochs.ts";
-import { FailoverRecords } from "../../repository/failover-records.ts";
+import { isExact } from "../../domain/points/recovery-point.ts";
+import { DrError } from "../../errors.ts";
+import type {
+  Clock,
+  FailoverHooks,
+  Gate,
+  ObjectStore,
+  Progress,
+  Stacks,
+  TrafficControl,
+  VectorDatabase,
+} from "../../ports.ts";
+import { writeOpening } from "../../repository/gate-records.ts";
+import { endLease } from "../../repository/lease.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { isRestoredBy, readRestores } from "../../repository/restore-records.ts";
 import { planRestore, restorePoint, verifyRestored } from "../restore/restore-point.ts";
+import { FailoverRun, type FailoverStep } from "./failover-run.ts";
+import { type HandOver, handOver } from "./hand-over.ts";
+import { type FailoverPlan, type Held, planFailover } from "./plan-failover.ts";
+import { claimAndTell } from "./tell-regions.ts";
 
-export const failoverSteps = ["assess", "epoch", "restore", "verify", "traffic", "promote"] as const;
-export type FailoverStepName = (typeof failoverSteps)[number];
-
-const titles: Readonly<Record<FailoverStepName, string>> = {
-  assess: "Find the newest complete recovery point",
-  epoch: "Claim the epoch",
-  restore: "Restore from this region's bucket",
-  verify: "Compare with what the source answered",
-  traffic: "Lead clients here",
-  promote: "Promote the stack (pulumi up)",
-};
-
-export interface FailoverStep {
-  readonly name: FailoverStepName;
-  readonly title: string;
-  readonly startedAt: string;
-  readonly seconds: number;
-  readonly detail: string;
-}
+/** How long a gate may take to see what the records say; it looks when it is asked. */
+const gateOpensWithinMs = 30_000;
+const pollMs = 100;
+/** Clocks that drift, and the way of a request: a lease counts as ended so much later than it says. */
+const leaseMargin = { factor: 1.1, seconds: 1 };
 
 export interface FailoverReport {
   readonly region: string;
   readonly epoch: number;
+  readonly mode: "planned" | "unplanned";
+  readonly run: string;
   readonly point: string;
   readonly pointTime: string;
-  /** Seconds from the time of the point to the begin of the failover: the writes that may be lost. */
+  /** Seconds whose acknowledged writes may be lost. */
   readonly dataLossSeconds: number;
+  readonly isExact: boolean;
+  readonly isWarm: boolean;
   readonly points: number;
   readonly isVerified: boolean;
+  /** Planned: seconds from the fence until the gate of this region was open. */
+  readonly pauseSeconds?: number;
   readonly steps: readonly FailoverStep[];
+  readonly startedAt: string;
   readonly seconds: number;
 }
 
@@ -56,190 +60,163 @@ export interface FailoverRequest {
   readonly region: Region;
   readonly repository: OpenRepository;
   readonly database: VectorDatabase;
+  /** Absent when the region declares none: then nothing but the public name's control keeps clients away. */
+  readonly gate?: Gate | undefined;
   readonly traffic: TrafficControl;
   readonly stacks: Stacks;
   /** Control store of the region that is given up, as far as it can be reached. */
   readonly otherControl: ObjectStore | undefined;
+  /** The third place, when the gates work with leases. */
+  readonly witness?: ObjectStore | undefined;
+  /** Set for a planned failover: the region that hands over. */
+  readonly handOver?: HandOver | undefined;
+  readonly hooks?: FailoverHooks | undefined;
   readonly run: string;
+  /** Another recovery point than the newest. */
+  readonly point?: string | undefined;
   /** The most seconds of acknowledged writes that may be lost. */
   readonly acceptedDataLossSeconds: number;
   readonly clock: Clock;
   readonly progress: Progress;
 }
 
-export interface FailoverPlan {
-  readonly region: string;
-  readonly epoch: number;
-  readonly point: RecoveryPoint;
-  readonly dataLossSeconds: number;
-  /** An earlier run made the epoch and did not end. */
-  readonly continues: boolean;
-}
-
-/** What a failover would do; throws when it cannot be done. Changes nothing. */
-export async function planFailover(
-  request: Pick<FailoverRequest, "region" | "repository" | "clock">,
-): Promise<FailoverPlan> {
-  const { clock, region, repository } = request;
-  const catalog = await repository.catalog();
-  const newest = newestEpoch(catalog.epochs);
-  if (newest === undefined) {
-    throw new DrError("ROLE_UNKNOWN", `the control store of ${region.region} holds no epoch`, {
-      hint: "it is not the store of this estate, or it was emptied",
-    });
-  }
-  const continues = newest.active === region.region;
-  if (continues && newest.point === undefined) {
-    throw new DrError("ROLE_REFUSES", `${region.region} is the active region already (epoch ${newest.epoch})`, {
-      hint: "fail over to the other region, or look at `qdrant-dr status`",
-    });
-  }
-  const entry = continues ? findPoint(catalog.entries, newest.point) : resolveLatestRestorable(catalog.entries);
-  if (entry?.point === undefined) {
-    throw new DrError("POINT_NOT_FOUND", `no complete recovery point is in the bucket of ${region.region}`, {
-      hint: "`qdrant-dr points` shows what is there, and what each point lacks",
-    });
-  }
-  const begun = continues ? Date.parse(newest.at) : clock.now().getTime();
-  return {
-    region: region.region,
-    epoch: continues ? newest.epoch : newest.epoch + 1,
-    point: entry.point,
-    dataLossSeconds: Math.max(0, (begun - Date.parse(entry.point.time)) / 1000),
-    continues,
-  };
-}
-
 export async function failOver(request: FailoverRequest): Promise<FailoverReport> {
-  const { clock, database, progress, region, repository, run, stack, stacks, traffic } = request;
+  const { clock, database, progress, region, repository, stack, stacks, traffic } = request;
   const { control } = repository.stores;
   const begun = clock.now();
-  const steps: FailoverStep[] = [];
-  const timed = async (name: FailoverStepName, act: () => Promise<string>) => {
-    progress({ step: name, detail: titles[name] });
-    const startedAt = clock.now();
-    const detail = await act();
-    const seconds = (clock.now().getTime() - startedAt.getTime()) / 1000;
-    steps.push({ name, title: titles[name], startedAt: startedAt.toISOString(), seconds, detail });
-  };
-
-  progress({ step: "assess", detail: titles.assess });
-  const plan = await planFailover(request);
-  const { dataLossSeconds, epoch, point } = plan;
-  const loss = `${formatSeconds(dataLossSeconds)} of writes may be lost`;
-  if (!plan.continues && dataLossSeconds > request.acceptedDataLossSeconds) {
+  progress({ step: "assess", detail: "Find what this region can serve from" });
+  const isPlanned = request.handOver !== undefined;
+  const plan = await planFailover({ ...request, isPlanned });
+  const loss = `${formatSeconds(plan.dataLossSeconds)} of writes may be lost`;
+  if (!isPlanned && !plan.continues && plan.dataLossSeconds > request.acceptedDataLossSeconds) {
     throw new DrError("DATA_LOSS_NOT_ACCEPTED", `${loss}, and ${request.acceptedDataLossSeconds} s are accepted`, {
-      hint: `repeat with --accept-data-loss ${Math.ceil(dataLossSeconds)} if that is better than waiting`,
+      hint: `repeat with --accept-data-loss ${Math.ceil(plan.dataLossSeconds)} if that is better than waiting`,
     });
   }
-  const assessed = (clock.now().getTime() - begun.getTime()) / 1000;
-  const assess = { name: "assess", title: titles.assess, startedAt: begun.toISOString() } as const;
-  steps.push({ ...assess, seconds: assessed, detail: `${point.id}: ${loss}` });
+  if (!plan.continues) await refuseWhatWouldStopItLater(request, plan);
 
-  // Whatever would stop it later must stop it before the epoch is claimed and the other region is told.
-  const restore = { repository, point, target: database, epoch, clock, progress };
-  if (!plan.continues) {
-    await planRestore(restore);
-    await traffic.current();
-    for (const { key } of point.collections) await repository.keys.key(key);
-  }
-  const records = new FailoverRecords(control, epoch, run);
-  if (plan.continues) await records.refuseWhileAnotherRuns();
-  const recorded = async (name: FailoverStepName, act: () => Promise<string>) => {
-    await records.refuseUnlessOwner();
-    if ((await records.done()).has(name)) {
-      return timed(name, async () => "done by an earlier run");
-    }
-    return timed(name, async () => {
-      await records.begin(name, clock.now());
-      const detail = await act();
-      await records.end(name, clock.now());
-      return detail;
-    });
-  };
-
-  await timed("epoch", async () => {
-    const claimed = await claim(request, plan);
-    await records.takeOver();
-    return claimed;
-  });
-  const stopBeating = records.beat();
+  const run = new FailoverRun({ ...request, control, region: region.region, epoch: plan.epoch }, begun);
+  run.assessed(plan.held === undefined ? `from ${plan.from}, with nothing lost` : `${plan.held.point.id}: ${loss}`);
+  const stopBeating = await run.records.takeOver();
   try {
-    await recorded("restore", async () => {
-      // A run that ended between the restore and its own record of it.
-      if (isRestoredBy(await readRestores(control), epoch)) return "restored by an earlier run";
-      const { collections, points, seconds } = await restorePoint(restore);
-      return `${formatCount(points)} points in ${collections} collections in ${formatSeconds(seconds)}`;
-    });
-    await recorded("verify", async () => {
+    const handed = plan.held === undefined ? await handOver(request, plan, run) : undefined;
+    const held = handed ?? (plan.held as Held);
+    if (handed === undefined) await run.step("epoch", () => claim(request, plan, held));
+    let leaseEndsAt = 0;
+    if (request.witness !== undefined && handed === undefined) {
+      const { witness } = request;
+      await run.step("lease", async () => {
+        const seconds = await endLease(witness, plan.epoch - 1, region.region);
+        if (seconds === 0) return "it held none";
+        leaseEndsAt = performance.now() + 1000 * (seconds * leaseMargin.factor + leaseMargin.seconds);
+        return `ended; what it held runs out in ${formatSeconds(seconds)} at the latest`;
+      });
+    }
+    const restore = { repository, point: held.point, target: database, epoch: plan.epoch, clock, progress };
+    if (handed === undefined) {
+      await run.once("restore", async () => {
+        // A run that ended between the restore and its own record of it.
+        if (isRestoredBy(await readRestores(control), plan.epoch)) return "restored by an earlier run";
+        const { collections, points, seconds } = await restorePoint(restore);
+        return `${formatCount(points)} points in ${collections} collections in ${formatSeconds(seconds)}`;
+      });
+    }
+    await run.once("verify", async () => {
+      // Before the epoch was claimed, with the other region's gate closed.
+      if (handed !== undefined) return "compared with the other region before it gave up";
       const { canaries, samples } = await verifyRestored(restore);
       return `counts, ${samples} sampled points and ${canaries} canary queries are as captured`;
     });
-    await recorded("traffic", async () => {
-      await traffic.pointTo({ region: region.region, epoch });
-      const current = await traffic.current();
-      if (current?.region !== region.region)
-        throw new DrError("EPOCH_CONFLICT", `the endpoint leads to ${current?.region}`);
-      return `the endpoint leads to ${region.region}`;
+    await run.step("open", async () => {
+      await sleep(Math.max(0, leaseEndsAt - performance.now()));
+      return open(request, plan.epoch, held.point.id);
     });
-    // Clients are served from here on; the stack follows, however long it takes.
-    await recorded("promote", async () => {
+    const pauseSeconds = handed && (clock.now().getTime() - handed.fencedAt.getTime()) / 1000;
+    await run.step("traffic", async () => {
+      await traffic.pointTo({ region: region.region, epoch: plan.epoch });
+      const current = await traffic.current();
+      if (current?.region === region.region) return `the endpoint leads to ${region.region}`;
+      throw new DrError("EPOCH_CONFLICT", `the endpoint leads to ${current?.region}`);
+    });
+    // Clients are served from here on; the stacks follow, however long it takes.
+    await run.once("promote", async () => {
       const { changes } = await stacks.up(stack, ({ text }) => progress({ step: "promote", detail: text }));
       const now = await stacks.region(stack);
-      if (now.role !== "active" || now.epoch !== epoch) {
+      if (now.role !== "active" || now.epoch !== plan.epoch) {
         throw new DrError("PULUMI_FAILED", `after the update stack ${stack} is ${now.role} in epoch ${now.epoch}`);
       }
       return summarise(changes);
     });
+    if (isPlanned) {
+      await run.attempt("step-down", async () => {
+        const { changes } = await stacks.up(plan.from, ({ text }) => progress({ step: "step-down", detail: text }));
+        return summarise(changes);
+      });
+    }
+    const counts = await Promise.all(held.point.collections.map(({ name }) => database.count(name)));
+    return {
+      region: region.region,
+      epoch: plan.epoch,
+      mode: isPlanned ? "planned" : "unplanned",
+      run: request.run,
+      point: held.point.id,
+      pointTime: held.point.time,
+      dataLossSeconds: plan.dataLossSeconds,
+      isExact: isExact(held.point),
+      isWarm: held.isWarm,
+      points: counts.reduce((sum, count) => sum + count, 0),
+      isVerified: true,
+      ...(pauseSeconds === undefined ? {} : { pauseSeconds }),
+      steps: run.steps,
+      startedAt: begun.toISOString(),
+      seconds: run.seconds,
+    };
   } finally {
     stopBeating();
   }
-  const counts = await Promise.all(point.collections.map(({ name }) => database.count(name)));
-  return {
-    region: region.region,
-    epoch,
-    point: point.id,
-    pointTime: point.time,
-    dataLossSeconds,
-    points: counts.reduce((sum, count) => sum + count, 0),
-    isVerified: true,
-    steps,
-    seconds: (clock.now().getTime() - begun.getTime()) / 1000,
-  };
 }
 
-function findPoint(entries: readonly CatalogEntry[], id: string | undefined): CatalogEntry | undefined {
-  return entries.find((entry) => entry.id === id && entry.state === "complete");
-}
-
-/** One create-only write decides who promotes; the region that is given up is told as well as possible. */
-async function claim(
-  { clock, otherControl, region, repository, run }: FailoverRequest,
-  plan: FailoverPlan,
-): Promise<string> {
-  if (plan.continues) return `epoch ${plan.epoch} was claimed by an earlier run`;
-  const wanted: EpochRecord = {
-    epoch: plan.epoch,
-    active: region.region,
-    previous: plan.point.region,
-    reason: "unplanned",
-    run,
-    point: plan.point.id,
-    at: clock.now().toISOString(),
-  };
-  const record = await claimEpoch(repository.stores.control, wanted);
-  if (record.run !== run) {
-    throw new DrError("EPOCH_CONFLICT", `another run (${record.run}) claimed epoch ${record.epoch} first`, {
-      hint: "let it end; `qdrant-dr status` shows the roles",
-    });
+/** Whatever would stop it later must stop it before the epoch is claimed and the other region is told. */
+async function refuseWhatWouldStopItLater(request: FailoverRequest, { epoch, held }: FailoverPlan): Promise<void> {
+  const { clock, database, gate, progress, repository, traffic } = request;
+  if (held !== undefined) {
+    const { point } = held;
+    await planRestore({ repository, point, target: database, epoch, clock, progress });
+    for (const { key } of point.collections) await repository.keys.key(key);
   }
-  if (otherControl === undefined) return `epoch ${record.epoch}; the other region could not be told`;
-  try {
-    const told = await claimEpoch(otherControl, wanted);
-    if (told.run === run) return `epoch ${record.epoch}, told to the other region`;
-    return `epoch ${record.epoch}; the other region holds another epoch ${told.epoch}, by run ${told.run}`;
-  } catch (error) {
-    return `epoch ${record.epoch}; the other region could not be told: ${toDrError(error).message}`;
+  await traffic.current();
+  await gate?.look();
+}
+
+async function claim(request: FailoverRequest, { continues, epoch, from }: FailoverPlan, held: Held): Promise<string> {
+  if (continues) return `epoch ${epoch} was claimed by an earlier run`;
+  const { clock, otherControl, region, repository, run } = request;
+  const { asOf, point } = held;
+  const times = { asOf: asOf.toISOString(), at: clock.now().toISOString() };
+  return claimAndTell(
+    { epoch, active: region.region, previous: from, reason: "unplanned", run, point: point.id, ...times },
+    { control: repository.stores.control, otherControl },
+  );
+}
+
+async function open(
+  { clock, gate, region, repository, run }: FailoverRequest,
+  epoch: number,
+  point: string,
+): Promise<string> {
+  const at = clock.now().toISOString();
+  await writeOpening(repository.stores.control, { epoch, region: region.region, run, point, at });
+  if (gate === undefined) return "this region has no gate";
+  const begun = performance.now();
+  for (;;) {
+    const { epoch: seen, isOpen, reason } = await gate.look();
+    if (isOpen && seen === epoch) return `open in epoch ${epoch}`;
+    if (performance.now() - begun > gateOpensWithinMs) {
+      throw new DrError("UNREACHABLE", `the gate of ${region.region} stays closed: ${reason}`, {
+        hint: "make its control store readable for it, then run this again",
+      });
+    }
+    await sleep(pollMs);
   }
 }
 

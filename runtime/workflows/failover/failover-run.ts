@@ -1,0 +1,106 @@
+/**
+ * One run of a failover: its steps in order, each recorded before it is begun and when it is done, told to people, to
+ * hooks and to the report. Only the run that owns the failover acts; a later one goes on with a dead one's work.
+ */
+import { toDrError } from "../../errors.ts";
+import type { Clock, FailoverHooks, ObjectStore, Progress } from "../../ports.ts";
+import { FailoverRecords } from "../../repository/failover-records.ts";
+
+const titles = {
+  assess: "Find what this region can serve from",
+  follow: "Bring this region up to date while clients are served",
+  fence: "Fence the active region",
+  drain: "Wait until its gate is closed and empty",
+  "last-writes": "Bring the last writes here",
+  compare: "Compare both regions",
+  epoch: "Claim the epoch",
+  lease: "End the lease of the region that is given up",
+  restore: "Make this region hold the recovery point",
+  verify: "Compare with what the source answered",
+  open: "Open the gate",
+  traffic: "Lead clients here",
+  promote: "Promote the stack (pulumi up)",
+  "step-down": "Let the other stack step down (pulumi up)",
+} as const;
+export type FailoverStepName = keyof typeof titles;
+
+export interface FailoverStep {
+  readonly name: FailoverStepName;
+  readonly title: string;
+  readonly startedAt: string;
+  readonly seconds: number;
+  readonly detail: string;
+}
+
+export interface FailoverRunRequest {
+  /** Control store of the region that is promoted. */
+  readonly control: ObjectStore;
+  readonly region: string;
+  readonly epoch: number;
+  readonly run: string;
+  readonly hooks?: FailoverHooks | undefined;
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+export class FailoverRun {
+  readonly steps: FailoverStep[] = [];
+  readonly records: FailoverRecords;
+  readonly #request: FailoverRunRequest;
+  readonly #begunAt: Date;
+
+  constructor(request: FailoverRunRequest, begunAt: Date) {
+    this.#request = request;
+    this.#begunAt = begunAt;
+    this.records = new FailoverRecords(request.control, request.epoch, request.run);
+  }
+
+  get seconds(): number {
+    return this.#secondsSince(this.#begunAt);
+  }
+
+  /** What was found before this run owned anything. */
+  assessed(detail: string): void {
+    const startedAt = this.#begunAt.toISOString();
+    this.steps.push({ name: "assess", title: titles.assess, startedAt, seconds: this.seconds, detail });
+  }
+
+  /**
+   * Does a step, whoever may have done it before: it must find out by itself what is left of it.
+   * @param act answers what it did, for people.
+   */
+  async step(name: FailoverStepName, act: () => Promise<string>): Promise<void> {
+    const { clock, epoch, hooks, progress, region, run } = this.#request;
+    await this.records.refuseUnlessOwner();
+    progress({ step: name, detail: titles[name] });
+    const startedAt = clock.now();
+    await this.records.begin(name, startedAt);
+    await hooks?.({ when: "before", step: name, epoch, region, run });
+    const detail = await act();
+    const seconds = this.#secondsSince(startedAt);
+    await this.records.end(name, clock.now(), { detail, seconds });
+    this.steps.push({ name, title: titles[name], startedAt: startedAt.toISOString(), seconds, detail });
+    await hooks?.({ when: "after", step: name, epoch, region, run });
+  }
+
+  /** The same for a step that is not to be done again when some run has done it. */
+  async once(name: FailoverStepName, act: () => Promise<string>): Promise<void> {
+    const isDone = (await this.records.done()).has(name);
+    await this.step(name, isDone ? async () => "done by an earlier run" : act);
+  }
+
+  /** A step that may fail without the failover having failed. */
+  async attempt(name: FailoverStepName, act: () => Promise<string>): Promise<void> {
+    await this.step(name, async () => {
+      try {
+        return await act();
+      } catch (error) {
+        return `not done: ${toDrError(error).message}`;
+      }
+    });
+  }
+
+  #secondsSince(begun: Date): number {
+    return (this.#request.clock.now().getTime() - begun.getTime()) / 1000;
+  }
+}

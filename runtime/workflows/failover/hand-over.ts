@@ -1,0 +1,189 @@
+/**
+ * The first half of a planned failover, while the active region lives: it is fenced, its gate closes and empties, its
+ * last writes are brought over and compared. Only then is the epoch claimed. Until that moment it can be given up, and
+ * the region that was active serves again.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EpochRecord } from "../../domain/estate/epoch.ts";
+import { formatCount, formatSeconds } from "../../domain/format.ts";
+import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { DrError, hasCode, toDrError } from "../../errors.ts";
+import type { Clock, Gate, ObjectStore, VectorDatabase } from "../../ports.ts";
+import { claimEpoch } from "../../repository/epochs.ts";
+import { writeFence } from "../../repository/gate-records.ts";
+import { verifyRestored } from "../restore/restore-point.ts";
+import type { FailoverRequest } from "./fail-over.ts";
+import type { FailoverRun } from "./failover-run.ts";
+import type { FailoverPlan, Held } from "./plan-failover.ts";
+import { claimAndTell } from "./tell-regions.ts";
+
+const pollMs = 50;
+const gateClosesWithinMs = 30_000;
+/** A cycle that takes no longer leaves little for the pause; and no more cycles than these are waited for. */
+const shortCycle = { seconds: 3, attempts: 6 };
+/** With the gate closed nothing changes but by optimizations that end. */
+const lastCycles = 8;
+
+/** What a cycle of replication did: see runtime/workflows/replicate. */
+export interface FollowCycle {
+  readonly point: string;
+  readonly asOf: string;
+  readonly isExact: boolean;
+  readonly isChanged: boolean;
+  readonly seconds: number;
+}
+
+/** The active region of a planned failover. */
+export interface HandOver {
+  readonly region: string;
+  readonly database: VectorDatabase;
+  readonly control: ObjectStore;
+  readonly gate: Gate | undefined;
+  /** From the active region to the one that is promoted. */
+  cycle(options: { readonly patience: "provisional" | "exact" }): Promise<FollowCycle>;
+}
+
+export interface HandedOver extends Held {
+  readonly fencedAt: Date;
+}
+
+export async function handOver(request: FailoverRequest, plan: FailoverPlan, run: FailoverRun): Promise<HandedOver> {
+  const { clock, database, handOver: active, progress, region, repository } = request;
+  if (active === undefined) throw new Error("a planned failover has a region that hands over");
+  await run.step("follow", async () => {
+    for (let attempt = 1; ; attempt += 1) {
+      const { seconds } = await active.cycle({ patience: "provisional" });
+      if (seconds <= shortCycle.seconds) return `a cycle takes ${formatSeconds(seconds)}`;
+      if (attempt >= shortCycle.attempts) return `a cycle still takes ${formatSeconds(seconds)}: so long is the pause`;
+    }
+  });
+  const fencedAt = clock.now();
+  try {
+    await run.step("fence", () => fence(request, active, plan));
+    await run.step("drain", () => drain(active));
+    let last: FollowCycle | undefined;
+    await run.step("last-writes", async () => {
+      for (let cycle = 1; cycle <= lastCycles; cycle += 1) {
+        last = await active.cycle({ patience: "exact" });
+        if (!last.isChanged && last.isExact) return `${last.point} holds everything, after ${cycle} cycles`;
+      }
+      throw new DrError(
+        "CAPTURE_INCOMPLETE",
+        `after ${lastCycles} cycles ${region.region} is not level with ${plan.from}`,
+        {
+          hint: "something still writes around the gate, or optimizations do not end; see `qdrant-dr status`",
+        },
+      );
+    });
+    const asOf = new Date(last?.asOf ?? fencedAt);
+    const point = await repository.readPoint(last?.point ?? "");
+    await run.step("compare", async () => {
+      const points = await compareCounts(active.database, database, point);
+      const proof = await verifyRestored({ repository, point, target: database, clock, progress });
+      return `${formatCount(points)} points, ${proof.samples} samples and ${proof.canaries} canary queries are equal`;
+    });
+    await run.step("epoch", () => {
+      const names = { active: region.region, previous: plan.from, run: request.run, point: point.id };
+      const times = { asOf: asOf.toISOString(), at: clock.now().toISOString() };
+      return claimAndTell(
+        { epoch: plan.epoch, reason: "planned", ...names, ...times },
+        { control: repository.stores.control, otherControl: active.control },
+      );
+    });
+    return { point, asOf, isWarm: true, fencedAt };
+  } catch (error) {
+    // Whoever owns it now decides; and once the epoch is claimed there is no way back but another failover.
+    if (hasCode(error, "EPOCH_CONFLICT")) throw error;
+    const outcome = await giveUp(request, active, plan).catch((thrown: unknown) => toDrError(thrown));
+    if (outcome instanceof DrError) throw fenceRemains(toDrError(error), plan, outcome);
+    if (outcome === "claimed") throw error;
+    const { code, hint, message } = toDrError(error);
+    throw new DrError(code, `${message}; the failover was given up and ${plan.from} serves again`, {
+      ...(hint === undefined ? {} : { hint }),
+      cause: error,
+    });
+  }
+}
+
+async function fence(
+  { clock, repository, run }: FailoverRequest,
+  { control, region }: HandOver,
+  { epoch }: FailoverPlan,
+): Promise<string> {
+  const record = { epoch, region, run, at: clock.now().toISOString() };
+  // Here first: replication into this region stops by it, and the other region's gate may see it here, too.
+  await writeFence(repository.stores.control, record);
+  await writeFence(control, record);
+  return `${region} is fenced for epoch ${epoch}`;
+}
+
+async function drain({ gate, region }: HandOver): Promise<string> {
+  if (gate === undefined) {
+    throw new DrError("NOT_SUPPORTED", `${region} has no gate: nothing could stop its writes`, {
+      hint: "declare a gate for it, or stop its clients and fail over unplanned",
+    });
+  }
+  const begun = performance.now();
+  for (;;) {
+    const { cut, inFlight, isOpen, reason } = await gate.look();
+    if (!isOpen && inFlight === 0) return `closed and empty${cut === 0 ? "" : `; ${cut} requests took too long`}`;
+    if (performance.now() - begun > gateClosesWithinMs) {
+      throw new DrError(
+        "UNREACHABLE",
+        `the gate of ${region} is ${isOpen ? `open: ${reason}` : `not empty: ${inFlight} requests are under way`}`,
+        { hint: "see that its control store can be read by it" },
+      );
+    }
+    await sleep(pollMs);
+  }
+}
+
+/** By the servers' own counts; throws VERIFICATION_FAILED. */
+async function compareCounts(from: VectorDatabase, to: VectorDatabase, point: RecoveryPoint): Promise<number> {
+  let points = 0;
+  for (const { name } of point.collections) {
+    const [there, here] = await Promise.all([from.count(name), to.count(name)]);
+    if (there !== here) {
+      throw new DrError("VERIFICATION_FAILED", `${name} has ${there} points there and ${here} here`);
+    }
+    points += here;
+  }
+  return points;
+}
+
+/**
+ * Gives a planned failover up: the epoch that it was going to make names the region that is active already. The same
+ * create-only write decides between this and a run that is about to claim it.
+ */
+async function giveUp(
+  {
+    clock,
+    region,
+    repository,
+    run,
+  }: Pick<FailoverRequest, "repository" | "region" | "run"> & { readonly clock: Clock },
+  active: Pick<HandOver, "control" | "gate" | "region">,
+  { epoch }: Pick<FailoverPlan, "epoch">,
+): Promise<"given up" | "claimed"> {
+  const record: EpochRecord = {
+    epoch,
+    active: active.region,
+    previous: active.region,
+    reason: "aborted",
+    run,
+    at: clock.now().toISOString(),
+  };
+  const claimed = await claimEpoch(repository.stores.control, record);
+  if (claimed.active === region.region) return "claimed";
+  await claimEpoch(active.control, claimed);
+  // It looks by itself, too; asked, it serves sooner.
+  await active.gate?.look().catch(() => undefined);
+  return "given up";
+}
+
+function fenceRemains(error: DrError, { epoch, from }: FailoverPlan, cause: DrError): DrError {
+  return new DrError(error.code, `${error.message}; and the fence of ${from} could not be lifted: ${cause.message}`, {
+    hint: `${from} does not serve: run the failover again, or give epoch ${epoch} up with --abort`,
+    cause: error,
+  });
+}

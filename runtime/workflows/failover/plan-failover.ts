@@ -1,0 +1,95 @@
+/** What a failover would do, from what, at which loss, and what stands in its way. Changes nothing. */
+import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
+import type { GateMode } from "../../domain/estate/gate.ts";
+import type { Region } from "../../domain/estate/region.ts";
+import { type CatalogEntry, resolveLatestRestorable } from "../../domain/points/catalog.ts";
+import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports.ts";
+import { readEpochs } from "../../repository/epochs.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+
+export interface FailoverPlan {
+  /** The region that is promoted, and the one that is active until then. */
+  readonly region: string;
+  readonly from: string;
+  readonly epoch: number;
+  /** What this region serves from; undefined when a planned failover is going to bring it here. */
+  readonly held: Held | undefined;
+  /** Writes acknowledged in so many seconds may be lost. */
+  readonly dataLossSeconds: number;
+  /** An earlier run made the epoch and did not end. */
+  readonly continues: boolean;
+  readonly gateMode: GateMode | undefined;
+}
+
+export interface Held {
+  readonly point: RecoveryPoint;
+  /** Everything acknowledged before this is in it. */
+  readonly asOf: Date;
+  /** This region's Qdrant holds the point already, as its replication recorded. */
+  readonly isWarm: boolean;
+}
+
+export interface PlanRequest {
+  readonly region: Region;
+  readonly repository: OpenRepository;
+  readonly isPlanned: boolean;
+  /** Another point than the newest: everything acknowledged after it is lost. */
+  readonly point?: string | undefined;
+  readonly clock: Clock;
+}
+
+/** Throws ROLE_UNKNOWN, ROLE_REFUSES or POINT_NOT_FOUND when there is nothing to be planned. */
+export async function planFailover(request: PlanRequest): Promise<FailoverPlan> {
+  const { clock, isPlanned, region, repository } = request;
+  const newest = await readNewestEpoch(region.region, repository);
+  const continues = newest.active === region.region;
+  if (continues && newest.point === undefined) {
+    throw new DrError("ROLE_REFUSES", `${region.region} is the active region already (epoch ${newest.epoch})`, {
+      hint: "fail over to the other region, or look at `qdrant-dr status`",
+    });
+  }
+  const plan = {
+    region: region.region,
+    from: continues ? (newest.previous ?? region.peer) : newest.active,
+    epoch: continues ? newest.epoch : newest.epoch + 1,
+    continues,
+    gateMode: region.gate?.mode,
+  };
+  if (isPlanned && !continues) return { ...plan, held: undefined, dataLossSeconds: 0 };
+  const held = continues ? await heldBy(repository, newest) : await chooseState(request);
+  if (newest.reason === "planned" && continues) return { ...plan, held, dataLossSeconds: 0 };
+  const begun = continues ? Date.parse(newest.at) : clock.now().getTime();
+  return { ...plan, held, dataLossSeconds: Math.max(0, (begun - held.asOf.getTime()) / 1000) };
+}
+
+async function readNewestEpoch(region: string, repository: OpenRepository): Promise<EpochRecord> {
+  const newest = newestEpoch(await readEpochs(repository.stores.control));
+  if (newest !== undefined) return newest;
+  throw new DrError("ROLE_UNKNOWN", `the control store of ${region} holds no epoch`, {
+    hint: "it is not the store of this estate, or it was emptied",
+  });
+}
+
+/** What an earlier run has chosen, and may have begun to restore. */
+async function heldBy(repository: OpenRepository, epoch: EpochRecord): Promise<Held> {
+  const point = await repository.readPoint(epoch.point ?? "");
+  return { point, asOf: new Date(epoch.asOf ?? point.time), isWarm: false };
+}
+
+async function chooseState({ point: wanted, region, repository }: PlanRequest): Promise<Held> {
+  const { entries } = await repository.catalog();
+  const entry = wanted === undefined ? resolveLatestRestorable(entries) : findPoint(entries, wanted);
+  if (entry?.point === undefined) {
+    const what = wanted === undefined ? "no complete recovery point is" : `no complete recovery point ${wanted} is`;
+    throw new DrError("POINT_NOT_FOUND", `${what} in the bucket of ${region.region}`, {
+      hint: "`qdrant-dr points` shows what is there, and what each point lacks",
+    });
+  }
+  return { point: entry.point, asOf: new Date(entry.point.time), isWarm: false };
+}
+
+function findPoint(entries: readonly CatalogEntry[], id: string): CatalogEntry | undefined {
+  return entries.find((entry) => entry.id === id && entry.state === "complete");
+}
