@@ -2,11 +2,12 @@
 import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
 import type { GateMode } from "../../domain/estate/gate.ts";
 import type { Region } from "../../domain/estate/region.ts";
-import { type CatalogEntry, resolveLatestRestorable } from "../../domain/points/catalog.ts";
+import type { CatalogEntry } from "../../domain/points/catalog.ts";
 import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { readEpochs } from "../../repository/epochs.ts";
+import { readNewestPoint } from "../../repository/read-catalog.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 
 export interface FailoverPlan {
@@ -79,8 +80,10 @@ async function heldBy(repository: OpenRepository, epoch: EpochRecord): Promise<H
 }
 
 async function chooseState({ point: wanted, region, repository }: PlanRequest): Promise<Held> {
-  const { entries } = await repository.catalog();
-  const entry = wanted === undefined ? resolveLatestRestorable(entries) : findPoint(entries, wanted);
+  const entry =
+    wanted === undefined
+      ? (await readNewestPoint(repository)).newest
+      : findPoint((await repository.catalog()).entries, wanted);
   if (entry?.point === undefined) {
     const what = wanted === undefined ? "no complete recovery point is" : `no complete recovery point ${wanted} is`;
     throw new DrError("POINT_NOT_FOUND", `${what} in the bucket of ${region.region}`, {
