@@ -7,6 +7,7 @@ import { doctor } from "./commands/doctor.ts";
 import { failover } from "./commands/failover.ts";
 import { points } from "./commands/points.ts";
 import { quickstart } from "./commands/quickstart.ts";
+import { replicate } from "./commands/replicate.ts";
 import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { verify } from "./commands/verify.ts";
@@ -22,6 +23,7 @@ const definitions = [
   copy,
   verify,
   restore,
+  replicate,
   failover,
   status,
 ] as readonly CommandDefinition<object>[];

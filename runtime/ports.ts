@@ -138,6 +138,8 @@ export interface VectorDatabase {
     base: SegmentManifest,
     signal?: AbortSignal,
   ): Promise<Readable | undefined>;
+  /** The segments that the shard is made of now; undefined when it is not whole: a restore into it was cut off. */
+  segments(collection: string, shard: ShardPlacement): Promise<SegmentManifest | undefined>;
   /** Names of the collection's snapshots that the shard's peer keeps, whoever made them. */
   snapshots(collection: string, shard: ShardPlacement): Promise<string[]>;
   /** Makes a snapshot on the shard's peer. After an error it is unknown whether there is one, or will be. */
@@ -152,11 +154,19 @@ export interface VectorDatabase {
   deleteShardKey(collection: string, key: string | number): Promise<void>;
   /** Replaces the shard's content by the archive's. */
   restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
+  /**
+   * Makes the shard that which the archive's segment manifests name: files in the archive replace those that are there, files
+   * and segments that are not named are removed, and named ones that did not come are taken for equal. Nothing is compared.
+   */
+  applyDifference(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
+  /** How many optimizations may run at once; "auto" is Qdrant's own choice. Never to be asked of a collection that optimizes. */
+  setOptimizationThreads(collection: string, threads: number | "auto"): Promise<void>;
   /** A state that is not Active while there is one; then "green", "yellow" (optimizing), "grey" (waiting) or "red". */
   health(collection: string): Promise<string>;
   deleteCollection(collection: string): Promise<void>;
   /** In one step, wherever the alias led before. */
   createAlias(alias: Alias): Promise<void>;
+  deleteAlias(alias: string): Promise<void>;
 }
 
 /** The prepared control that moves the public name; it needs no `up`. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { controlLayout } from "../domain/points/store-layout.ts";
 import { DrError } from "../errors.ts";
-import type { ObjectStore } from "../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
 import { parseRecord } from "./parse-record.ts";
 
 const beatMs = 2_000;
@@ -14,8 +14,19 @@ const beatMs = 2_000;
 const silenceMs = 2.5 * beatMs;
 
 /** Whether some run of this epoch's failover has finished a step. */
-export async function isStepDone(control: ObjectStore, epoch: number, step: string): Promise<boolean> {
-  return (await new FailoverRecords(control, epoch, "reader").done()).has(step);
+export async function isStepDone(control: ObjectStoreReader, epoch: number, step: string): Promise<boolean> {
+  return (await stepsDone(control, epoch)).has(step);
+}
+
+async function stepsDone(control: ObjectStoreReader, epoch: number): Promise<Set<string>> {
+  return new Set((await namesOf(control, epoch)).flatMap((name) => /^(.+)\.done\./.exec(name)?.[1] ?? []));
+}
+
+async function namesOf(control: ObjectStoreReader, epoch: number): Promise<string[]> {
+  const prefix = controlLayout.failover(epoch);
+  const names: string[] = [];
+  for await (const { key } of control.list(prefix)) names.push(key.slice(prefix.length));
+  return names;
 }
 
 const signedSchema = z.object({ run: z.string(), at: z.string() });
@@ -33,7 +44,7 @@ export class FailoverRecords {
 
   /** Steps that some run finished. */
   async done(): Promise<Set<string>> {
-    return new Set((await this.#names()).flatMap((name) => /^(.+)\.done\./.exec(name)?.[1] ?? []));
+    return stepsDone(this.#control, this.#epoch);
   }
 
   async begin(step: string, at: Date): Promise<void> {
@@ -114,11 +125,8 @@ export class FailoverRecords {
     return (await this.#names()).filter((name) => name.startsWith("owner."));
   }
 
-  async #names(): Promise<string[]> {
-    const prefix = controlLayout.failover(this.#epoch);
-    const names: string[] = [];
-    for await (const { key } of this.#control.list(prefix)) names.push(key.slice(prefix.length));
-    return names;
+  #names(): Promise<string[]> {
+    return namesOf(this.#control, this.#epoch);
   }
 
   async #write(key: string, at: Date, more: object = {}): Promise<void> {

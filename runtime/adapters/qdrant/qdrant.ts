@@ -11,7 +11,7 @@ import { pipeline } from "node:stream/promises";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { z } from "zod";
 import { newestVersion } from "../../domain/points/version-rule.ts";
-import type { SegmentManifest } from "../../domain/qdrant/segment-manifest.ts";
+import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant/segment-manifest.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type {
   Alias,
@@ -281,6 +281,17 @@ export class Qdrant implements VectorDatabase {
     return Readable.from(unbroken(answer, what), { objectMode: false });
   }
 
+  async segments(collection: string, shard: ShardPlacement): Promise<SegmentManifest | undefined> {
+    const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshot/partial/manifest`;
+    try {
+      return segmentManifestSchema.parse(await this.#getResult(shard.peerUrl, path, requestTimeoutMs));
+    } catch (error) {
+      // Of a shard that a kill left half-made Qdrant says so with 500.
+      if (hasCode(error, "QDRANT_REFUSED")) return undefined;
+      throw error;
+    }
+  }
+
   async snapshots(collection: string, shard: ShardPlacement): Promise<string[]> {
     const list = await this.#getResult(shard.peerUrl, snapshotsPath(collection));
     return z
@@ -359,7 +370,20 @@ export class Qdrant implements VectorDatabase {
   }
 
   async restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
-    const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshots/upload?priority=snapshot&wait=true`;
+    await this.#upload(collection, shard, "snapshots/upload", archive);
+  }
+
+  async applyDifference(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#upload(collection, shard, "snapshot/partial/recover", archive);
+  }
+
+  async #upload(
+    collection: string,
+    shard: ShardPlacement,
+    what: "snapshots/upload" | "snapshot/partial/recover",
+    archive: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/${what}?priority=snapshot&wait=true`;
     const boundary = `qdrant-dr-${createHash("sha256").update(`${collection}/${shard.id}`).digest("hex").slice(0, 32)}`;
     const answer = await this.#stream(shard.peerUrl, path, {
       contentType: `multipart/form-data; boundary=${boundary}`,
@@ -368,6 +392,12 @@ export class Qdrant implements VectorDatabase {
     });
     await refuseUnlessOk(answer, `restore of ${collection} shard ${shard.id}`);
     answer.resume();
+  }
+
+  async setOptimizationThreads(collection: string, threads: number | "auto"): Promise<void> {
+    await this.#change((client) =>
+      client.updateCollection(collection, { optimizers_config: { max_optimization_threads: threads } }),
+    );
   }
 
   async health(collection: string): Promise<string> {
@@ -385,6 +415,12 @@ export class Qdrant implements VectorDatabase {
       client.updateCollectionAliases({
         actions: [{ create_alias: { alias_name: alias, collection_name: collection } }],
       }),
+    );
+  }
+
+  async deleteAlias(alias: string): Promise<void> {
+    await this.#change((client) =>
+      client.updateCollectionAliases({ actions: [{ delete_alias: { alias_name: alias } }] }),
     );
   }
 

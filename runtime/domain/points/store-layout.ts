@@ -38,8 +38,18 @@ export const controlLayout = {
   restore: (id: string) => `restores/${id}.started.json`,
   restoreDone: (id: string) => `restores/${id}.done.json`,
   snapshots: "snapshots/",
+  standbyTurns: "standby/turns/",
+  standbyTurn: (turn: number) => `standby/turns/${String(turn).padStart(10, "0")}.json`,
+  /** A folder for every hour, so that the newest is found without a list of all. */
+  standbyStates: (hour: string) => `standby/states/${hour}/`,
+  standbyState: (at: Date, phase: "begun" | "held", id: string) => `standby/states/${hourOf(at)}/${id}.${phase}.json`,
   snapshot: (id: string, phase: "making" | "made" | "gone") => `snapshots/${id}.${phase}.json`,
 } as const;
+
+/** The hour in UTC, as in `2026-01-31T23`. */
+export function hourOf(at: Date): string {
+  return at.toISOString().slice(0, 13);
+}
 
 /** The point a key under `points/` belongs to, and what it is. */
 export function parsePointKey(key: string): { pointId: string; kind: "manifest" | "attestation" } | undefined {

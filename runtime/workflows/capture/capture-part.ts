@@ -12,12 +12,12 @@ import type { UnclaimedPieces } from "../../repository/content-writer.ts";
 import type { CaptureBase } from "../../repository/read-catalog.ts";
 import { readWholeTree } from "../../repository/read-whole-tree.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { captureShard } from "./capture-shard.ts";
+import { type CapturePatience, captureShard } from "./capture-shard.ts";
 import { type CaptureRequest, type Placements, placementsOf } from "./plan-capture.ts";
 import { wasDropped } from "./was-dropped.ts";
 
-/** How long an optimization is waited for, and how often a capture is tried before it is kept as not exact. */
-const patience = { quietMs: 60_000, attempts: 3 };
+/** A point is worth a minute and a snapshot, if that makes it exact. */
+const mostPatience: CapturePatience = { quietMs: 60_000, attempts: 3, borrows: true };
 
 /** Each holds the packs that it fills and stores. */
 const shardsAtOnce = 2;
@@ -128,9 +128,11 @@ async function captureOneShard(
 ) {
   const { clock, database, repository } = request;
   const { baseShard, collection, key, onRead, shard } = work;
+  const trees = request.memory?.trees;
   const [history, baseTree] = await Promise.all([
     work.history,
-    baseShard && readWholeTree(repository, baseShard.tree.id, shardTreeSchema, base.inventory),
+    baseShard &&
+      (trees?.get(baseShard.tree.id) ?? readWholeTree(repository, baseShard.tree.id, shardTreeSchema, base.inventory)),
   ]);
   const capture = await captureShard({
     database,
@@ -145,11 +147,12 @@ async function captureOneShard(
     unclaimed,
     isFull: plan.type === "full",
     clock,
-    patience,
+    patience: request.patience ?? mostPatience,
     beginStoring,
     onRead,
   });
   const { finishedAt, isExact, startedAt, tree } = capture;
+  trees?.set(tree.id, capture.content);
   return {
     readBytes: capture.readBytes,
     storedBytes: capture.storedBytes,

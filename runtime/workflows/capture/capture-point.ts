@@ -1,11 +1,15 @@
 /** Captures a recovery point of a region: plan, parts, commit. One worker does all of it, or several share the parts. */
 import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
-import { type CaptureType, isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { type CaptureType, type DataKind, isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { DrError } from "../../errors.ts";
 import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/capture-session.ts";
 import type { UnclaimedPieces } from "../../repository/content-writer.ts";
+import { readEpochs } from "../../repository/epochs.ts";
 import { type CaptureBase, readCaptureBase } from "../../repository/read-catalog.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
 import { findUnclaimedPieces } from "../../repository/unclaimed-pieces.ts";
+import type { CaptureMemory } from "./capture-memory.ts";
 import { capturePart, type PartContext } from "./capture-part.ts";
 import { commitCapture } from "./commit-capture.ts";
 import { type CaptureRequest, type Placements, planCapture } from "./plan-capture.ts";
@@ -22,14 +26,16 @@ export interface CaptureReport {
   readonly readBytes: number;
   readonly storedBytes: number;
   readonly seconds: number;
-  /** False when other workers have not done their parts: the last of them commits. */
+  /** False when other workers have not done their parts: the last of them commits; and when nothing changed, and nothing was asked to be committed then. */
   readonly isCommitted: boolean;
+  /** Nothing changed since the last point: `point` is that one, and it was still true at `time`. */
+  readonly isUnchanged?: true;
 }
 
 export async function capturePoint(request: CaptureRequest): Promise<CaptureReport> {
-  const { clock, kinds = ["qdrant"], repository, worker } = request;
+  const { clock, kinds = ["qdrant"], memory, repository, worker } = request;
   const begun = clock.now();
-  const base = await readCaptureBase(repository, kinds);
+  const base = await baseOf(repository, kinds, memory);
   const session = worker === undefined ? undefined : new CaptureSession(repository, worker.session);
   const placements: Placements = new Map();
   const propose = () => planCapture(request, base, placements);
@@ -41,9 +47,52 @@ export async function capturePoint(request: CaptureRequest): Promise<CaptureRepo
   const parts = session === undefined ? [part] : await allParts(session, plan);
   const seconds = () => (clock.now().getTime() - begun.getTime()) / 1000;
   if (parts === undefined) return reportOf(plan, part, undefined, seconds());
+  if (request.onlyChanges && basePoint !== undefined && (await isUnchanged(request, plan, part, basePoint))) {
+    memory?.remember(base, basePoint);
+    const report = reportOf(plan, part, basePoint, seconds());
+    return { ...report, point: basePoint.id, time: plan.at, isCommitted: false, isUnchanged: true };
+  }
   const point = await commitOnce(request, plan, parts, basePoint);
   await session?.end(plan);
+  memory?.remember(base, point);
   return reportOf(plan, part, point, seconds());
+}
+
+async function baseOf(
+  repository: OpenRepository,
+  kinds: readonly DataKind[],
+  memory: CaptureMemory | undefined,
+): Promise<CaptureBase> {
+  const remembered = memory?.base;
+  if (remembered === undefined) return readCaptureBase(repository, kinds);
+  return { ...remembered, epochs: await readEpochs(repository.stores.control) };
+}
+
+/** Whether the base says all that a new point would say. */
+async function isUnchanged(
+  { database }: CaptureRequest,
+  plan: CapturePlan,
+  part: CapturePart,
+  base: RecoveryPoint,
+): Promise<boolean> {
+  if (plan.type === "full" || plan.epoch !== base.epoch || plan.qdrantVersion !== base.qdrantVersion) return false;
+  const settingsOf = ({ collections }: Pick<RecoveryPoint | CapturePlan, "collections">) =>
+    collections
+      .map(({ config, name, payloadIndexes }) => ({ name, config, payloadIndexes }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (canonicalJson(settingsOf(plan)) !== canonicalJson(settingsOf(base))) return false;
+  const shards = base.collections.flatMap((collection) => collection.shards.map((shard) => ({ collection, shard })));
+  const isSameShard = ({ collection, shard }: (typeof shards)[number]) =>
+    part.shards.some(
+      (captured) =>
+        captured.collection === collection.name &&
+        captured.id === shard.id &&
+        captured.tree.id === shard.tree.id &&
+        captured.isExact === shard.isExact,
+    );
+  if (part.folders.length > 0 || part.shards.length !== shards.length || !shards.every(isSameShard)) return false;
+  const sorted = (aliases: RecoveryPoint["aliases"]) => [...aliases].sort((a, b) => (a.alias < b.alias ? -1 : 1));
+  return canonicalJson(sorted(await database.aliases())) === canonicalJson(sorted(base.aliases));
 }
 
 async function doPart(
@@ -62,6 +111,7 @@ async function doPart(
     },
     // Workers have agreed on the plan; a single one writes it when there is something to store.
     beginStoring: async () => {
+      request.memory?.forget();
       if (worker === undefined) begun ??= new CaptureSession(repository, plan.point).agree(plan);
       await begun;
     },
@@ -70,10 +120,12 @@ async function doPart(
 
 /** Looked for only when an earlier capture was cut off since the last point was made: it costs a look at every tree. */
 async function unclaimedPieces(
-  { repository }: CaptureRequest,
+  { memory, repository }: CaptureRequest,
   base: CaptureBase,
   plan: CapturePlan,
 ): Promise<UnclaimedPieces | undefined> {
+  // This run was not cut off since the last point, and remembers that.
+  if (memory?.base !== undefined) return undefined;
   const newest = [...base.points.values()].map(({ startedAt }) => Date.parse(startedAt));
   const since = newest.length === 0 ? undefined : new Date(Math.max(...newest));
   const unfinished = await unfinishedCaptures(repository, base.listed, since);

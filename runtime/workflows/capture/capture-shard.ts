@@ -30,6 +30,7 @@ const shardFiles = new Set(["replica_state.json", "shard_config.json", "newest_c
 
 export interface ShardCapture {
   readonly tree: { readonly id: string; readonly size: number };
+  readonly content: ShardTree;
   readonly startedAt: Date;
   readonly finishedAt: Date;
   readonly method: CapturedShard["method"];
@@ -64,8 +65,16 @@ export interface ShardCaptureRequest {
   beginStoring?(): Promise<void>;
   /** Told how many bytes came since the last call. */
   onRead?(bytes: number): void;
-  /** How long to wait for an optimization to end, in milliseconds, and how often to try for an exact capture. */
-  readonly patience: { readonly quietMs: number; readonly attempts: number };
+  readonly patience: CapturePatience;
+}
+
+export interface CapturePatience {
+  /** How long an optimization is waited for. */
+  readonly quietMs: number;
+  /** How often a capture is tried before it is kept as not exact. */
+  readonly attempts: number;
+  /** Take a collection snapshot when an optimization outlasts that. */
+  readonly borrows: boolean;
 }
 
 /**
@@ -79,11 +88,13 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
     const before = await waitForQuiet(next, attempt === 1 ? recentMs : undefined);
     const isLast = attempt >= request.patience.attempts;
     const isOutlasted = before !== undefined && (before.running > 0 || (hasOneBegun && isLast));
-    const taken = isOutlasted ? await captureFromSnapshot(next, isLast) : "refused";
+    const taken = isOutlasted && request.patience.borrows ? await captureFromSnapshot(next, isLast) : "refused";
     if (taken === "ended") continue;
     const capture = taken === "refused" ? await captureOnce(next, before) : taken;
-    if (capture.isExact || isLast) return capture;
+    if (capture.isExact) return capture;
     // Unchanged since a capture that was not exact: only what is read anew can be.
+    const isWorthReading = capture.isUnchanged && !next.isFull && before?.running === 0;
+    if (isLast && !isWorthReading) return capture;
     if (capture.isUnchanged) next = { ...request, isFull: true };
     else hasOneBegun = true;
   }
@@ -168,9 +179,10 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
         `${collection} shard ${shard.id}: Qdrant sent nothing for a first capture`,
       );
     }
-    const { id, size } = comparable.tree;
+    const { id, size, ...content } = comparable.tree;
     return {
       tree: { id, size },
+      content,
       startedAt,
       finishedAt: clock.now(),
       method: "partial-snapshot",
@@ -248,7 +260,7 @@ class Recording {
   }
 
   /** Writes the tree; what the archive left out is carried over from the base, and must be there. */
-  async finish(carries: boolean): Promise<Pick<ShardCapture, "tree" | "readBytes" | "storedBytes">> {
+  async finish(carries: boolean): Promise<Pick<ShardCapture, "tree" | "content" | "readBytes" | "storedBytes">> {
     const { collection, key, lineage, repository, shard } = this.#request;
     if (!this.#came.has("replica_state.json")) throw this.#incomplete("replica_state.json");
     for (const path of Object.values(this.segments).flatMap(unnamedFilesOf)) {
@@ -261,7 +273,7 @@ class Recording {
     if (!countsEveryOperation([...this.#came], this.segments)) throw this.#incomplete("a write-ahead log");
     const { changed, files, packs, readBytes, storedBytes } = await this.#content.finish();
     this.#changed = changed;
-    const tree = await repository.createTree(key, {
+    const content: ShardTree = {
       format: 1,
       collection,
       shard: shard.id,
@@ -269,8 +281,9 @@ class Recording {
       segments: this.segments,
       files: [...files],
       packs: [...packs],
-    });
-    return { tree, readBytes, storedBytes: storedBytes + tree.size };
+    };
+    const tree = await repository.createTree(key, content);
+    return { tree, content, readBytes, storedBytes: storedBytes + tree.size };
   }
 
   /** Files whose version is that of the base's segments, and whose bytes are not; known when everything is stored. */

@@ -4,10 +4,9 @@ import type { CapturedCollection, RecoveryPoint } from "../../domain/points/reco
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import { attest } from "../../repository/attest.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
 import { newestRestore, readRestores } from "../../repository/restore-records.ts";
 import { confirmFacts } from "../observe-collection.ts";
-import { type CaptureRequest, stillReplicas } from "./plan-capture.ts";
+import { type CaptureRequest, controlOf, stillReplicas } from "./plan-capture.ts";
 
 export async function commitCapture(
   request: CaptureRequest,
@@ -42,7 +41,7 @@ export async function commitCapture(
     aliases,
     folders,
   };
-  await refuseAfterRestore(repository, plan.restore);
+  await refuseAfterRestore(request, plan.restore);
   if (hasQdrant) refuseEmptied(point, basePoint, allowEmpty);
   await quarantineContradicted(request, plan, parts);
   await repository.createPoint(point);
@@ -161,8 +160,8 @@ function refuseEmptied(point: RecoveryPoint, base: RecoveryPoint | undefined, al
 }
 
 /** A restore into this region while it was captured mixes two histories in one point. */
-async function refuseAfterRestore(repository: OpenRepository, restore: string | undefined): Promise<void> {
-  if (newestRestore(await readRestores(repository.stores.control)) === restore) return;
+async function refuseAfterRestore(request: CaptureRequest, restore: string | undefined): Promise<void> {
+  if (newestRestore(await readRestores(controlOf(request))) === restore) return;
   throw new DrError("LINEAGE_BROKEN", "something was restored into this region during the capture", {
     hint: "capture again when the restore is done",
   });

@@ -8,9 +8,10 @@ import type { CapturePlan } from "../../domain/points/capture-plan.ts";
 import type { DataKey } from "../../domain/points/key.ts";
 import type { CapturedCollection, CaptureType, DataKind, RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { checkSupported } from "../../domain/points/version-rule.ts";
+import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock, Progress, ShardPlacement, VectorDatabase } from "../../ports.ts";
+import type { Clock, ObjectStoreReader, Progress, ShardPlacement, VectorDatabase } from "../../ports.ts";
 import { isStepDone } from "../../repository/failover-records.ts";
 import type { CaptureBase } from "../../repository/read-catalog.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
@@ -22,7 +23,9 @@ import {
 } from "../../repository/restore-records.ts";
 import { inheritedFacts, observeCollection } from "../observe-collection.ts";
 import { removeLeftSnapshots } from "./borrow-snapshot.ts";
+import type { CaptureMemory } from "./capture-memory.ts";
 import type { FolderCapture } from "./capture-part.ts";
+import type { CapturePatience } from "./capture-shard.ts";
 import { wasDropped } from "./was-dropped.ts";
 
 /** A restore that began longer ago and did not end was cut off. */
@@ -48,6 +51,13 @@ export interface CaptureRequest {
   readonly folders?: readonly FolderCapture[];
   /** Commit a point without points, though the last one has some. */
   readonly allowEmpty?: boolean;
+  /** Control store of the region that is captured, when the point goes into another region's bucket. */
+  readonly control?: ObjectStoreReader;
+  readonly patience?: CapturePatience;
+  /** Commit nothing when all is as in the last point. */
+  readonly onlyChanges?: boolean;
+  /** What the run knows from its last capture; kept up by this one. */
+  readonly memory?: CaptureMemory;
   /** This is one of `count` workers that capture one point, `index` from 0 on; `session` is the same for all of them. */
   readonly worker?: { readonly index: number; readonly count: number; readonly session: string };
 }
@@ -60,9 +70,8 @@ export async function planCapture(
   base: CaptureBase,
   placements: Placements,
 ): Promise<CapturePlan> {
-  const { clock, database, folders = [], kinds = ["qdrant"], region, repository, type, worker } = request;
+  const { clock, database, folders = [], kinds = ["qdrant"], region, type, worker } = request;
   const at = clock.now();
-  const { control } = repository.stores;
   const holdsQdrant = kinds.includes("qdrant");
   const epoch = newestEpoch(base.epochs);
   if (epoch?.active !== region) {
@@ -72,7 +81,7 @@ export async function planCapture(
   }
   const [qdrantVersion, restores] = await Promise.all([
     holdsQdrant ? database.version() : undefined,
-    readRestores(control),
+    readRestores(controlOf(request)),
   ]);
   if (qdrantVersion !== undefined) checkSupported(qdrantVersion);
   await refuseWhileRestoring(request, epoch, restores);
@@ -96,6 +105,11 @@ export async function planCapture(
     collections,
     folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
   };
+}
+
+/** Where the restores and failovers of the captured region are recorded. */
+export function controlOf({ control, repository }: Pick<CaptureRequest, "control" | "repository">): ObjectStoreReader {
+  return control ?? repository.stores.control;
 }
 
 async function tidySnapshots({ clock, database, progress, repository }: CaptureRequest): Promise<void> {
@@ -165,7 +179,9 @@ async function planCollection(
     // What no target could be given again is not called a recovery point.
     if (replicas.some(({ key }) => key !== undefined)) planShardKeys(name, [...shards.values()]);
     const key = await keyFor(repository, epoch, { collection: name }, baseCollection);
-    const inherited = type === "full" || baseCollection === undefined ? undefined : inheritedFacts(baseCollection);
+    // Made again under the same name it may be another collection, of which old questions cannot be asked.
+    const isOfBase = baseCollection !== undefined && hasSameParams(baseCollection.config, config);
+    const inherited = type === "full" || !isOfBase ? undefined : inheritedFacts(baseCollection);
     return {
       name,
       key: key.id,
@@ -178,6 +194,11 @@ async function planCollection(
     if (!(await wasDropped(database, name, error))) throw error;
     return undefined;
   }
+}
+
+function hasSameParams(before: unknown, now: unknown): boolean {
+  const paramsOf = (config: unknown) => canonicalJson((config as { params?: unknown }).params ?? null);
+  return paramsOf(before) === paramsOf(now);
 }
 
 export function placementsOf(request: CaptureRequest, name: string, placements: Placements): Promise<ShardPlacement[]> {
@@ -226,12 +247,12 @@ export async function keyFor(
 
 /** What is half-restored, or restored and not yet compared, must not become the newest point. */
 async function refuseWhileRestoring(
-  { clock, repository }: CaptureRequest,
+  request: CaptureRequest,
   epoch: EpochRecord,
   restores: RestoreRecords,
 ): Promise<void> {
-  const [restore] = restoresUnderWay(restores, new Date(clock.now().getTime() - restoreEndsWithinMs));
-  const isPromoted = epoch.point === undefined || (await isStepDone(repository.stores.control, epoch.epoch, "verify"));
+  const [restore] = restoresUnderWay(restores, new Date(request.clock.now().getTime() - restoreEndsWithinMs));
+  const isPromoted = epoch.point === undefined || (await isStepDone(controlOf(request), epoch.epoch, "verify"));
   if (restore === undefined && isPromoted) return;
   const what = isPromoted ? `restore ${restore} has not ended` : `the failover of epoch ${epoch.epoch} has not ended`;
   throw new DrError("ROLE_REFUSES", `${what}: a capture of ${epoch.active} would look like its newest state`, {

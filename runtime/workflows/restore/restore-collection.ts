@@ -4,22 +4,28 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CapturedCollection, CapturedShard } from "../../domain/points/recovery-point.ts";
-import { type ShardTree, shardTreeSchema } from "../../domain/points/shard-tree.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
-import { type OutgoingEntry, writeSparseTar } from "../../domain/qdrant/sparse-tar.ts";
-import { isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ShardPlacement, VectorDatabase } from "../../ports.ts";
-import { readFiles } from "../../repository/file-reader.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { readShardTree, wholeArchive } from "./shard-archive.ts";
 
 /** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
 const wholeWithinMs = 10 * 60_000;
 
+export interface CollectionTarget {
+  readonly repository: OpenRepository;
+  readonly target: VectorDatabase;
+  /** For a copy that is to stay as it came: nothing is merged or indexed until somebody says so. */
+  readonly optimizes?: boolean;
+  /** Passes each archive on that is sent. */
+  readonly sending?: (archive: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+}
+
 export async function restoreCollection(
-  { repository, target }: { readonly repository: OpenRepository; readonly target: VectorDatabase },
+  { optimizes = true, repository, sending = (archive) => archive, target }: CollectionTarget,
   collection: CapturedCollection,
   /** Its name on the target. */
   name: string,
@@ -28,7 +34,8 @@ export async function restoreCollection(
     config: collection.config as Record<string, unknown>,
     payloadIndexes: collection.payloadIndexes,
   };
-  await target.createCollection({ name, ...captured });
+  const config = optimizes ? captured.config : withoutOptimizations(captured.config);
+  await target.createCollection({ name, config, payloadIndexes: captured.payloadIndexes });
   if (hasShardKeys(collection)) await makeShardKeys(target, name, collection.shards);
   for (const [field, definition] of Object.entries(captured.payloadIndexes)) {
     await target.createPayloadIndex(name, field, definition);
@@ -46,8 +53,14 @@ export async function restoreCollection(
   const owners = await ownersOf(target, name, collection.shards);
   // One after another: of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
   for (const { owner, shard } of owners) {
-    await target.restoreShard(name, owner, archiveOf(repository, collection, shard));
+    const tree = await readShardTree(repository, collection, shard);
+    await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
   }
+}
+
+function withoutOptimizations(config: Record<string, unknown>): Record<string, unknown> {
+  const optimizers = config["optimizer_config"] as object | undefined;
+  return { ...config, optimizer_config: { ...optimizers, max_optimization_threads: 0 } };
 }
 
 /** Custom sharding, of which a target outside cluster mode knows nothing. */
@@ -108,27 +121,4 @@ async function ownersOf(
     `${name}: the target has shards ${told(owners.values())} where ${told(captured)} were captured; no data was sent`,
     { hint: "delete the collection on the target and restore again, while nobody changes its shards" },
   );
-}
-
-async function* archiveOf(
-  repository: OpenRepository,
-  collection: CapturedCollection,
-  shard: CapturedShard,
-): AsyncGenerator<Uint8Array> {
-  const tree = await repository.readTree(shard.tree.id, shardTreeSchema);
-  if (tree.collection !== collection.name || tree.shard !== shard.id) {
-    throw new DrError("OBJECT_CORRUPT", `${shard.tree.id} is of ${tree.collection} shard ${tree.shard}`);
-  }
-  if (!tree.files.some(({ path }) => isOfLog(path))) {
-    throw new DrError("OBJECT_CORRUPT", `${shard.tree.id} has no write-ahead log`, {
-      hint: "use another recovery point: on this one Qdrant would ignore later writes",
-    });
-  }
-  yield* writeSparseTar(entriesOf(repository, tree));
-}
-
-async function* entriesOf(repository: OpenRepository, tree: ShardTree): AsyncGenerator<OutgoingEntry> {
-  for await (const { content, file, regions } of readFiles(repository, tree.files)) {
-    yield { path: file.path, type: "file", size: file.size, regions, content };
-  }
 }

@@ -222,7 +222,10 @@ function refuseTakenNames(
 }
 
 /** Shard keys that cannot be made again on the target as they were. */
-async function refuseLostShardKeys(target: VectorDatabase, collections: readonly WantedCollection[]): Promise<void> {
+export async function refuseLostShardKeys(
+  target: VectorDatabase,
+  collections: readonly WantedCollection[],
+): Promise<void> {
   const withKeys = collections.filter(({ captured }) => hasShardKeys(captured));
   for (const { captured, name } of withKeys) planShardKeys(name, captured.shards);
   if (withKeys.length === 0 || (await target.isClustered())) return;

@@ -1,0 +1,27 @@
+/**
+ * By what it is recognised that nothing but replication changed a standby: a shard by its segments with their versions
+ * (every write makes a version grow, every merge makes a new segment), a collection by its settings.
+ */
+import { createHash } from "node:crypto";
+import { canonicalJson } from "./point-digest.ts";
+import type { SegmentManifest } from "./segment-manifest.ts";
+
+export function markOfSegments(segments: SegmentManifest): string {
+  const versions = Object.values(segments).map(({ segment_id, segment_version }) => [segment_id, segment_version]);
+  return hashOf(versions.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)));
+}
+
+/** Everything but the threads, which are off on a standby. */
+export function markOfSettings(
+  { config, payloadIndexes }: { readonly config: unknown; readonly payloadIndexes: unknown },
+  shards: readonly { readonly id: number; readonly key?: string | number | undefined }[],
+): string {
+  const { optimizer_config, ...rest } = config as { optimizer_config?: { max_optimization_threads?: unknown } };
+  const { max_optimization_threads: _threads, ...optimizers } = optimizer_config ?? {};
+  const placed = shards.map(({ id, key }) => ({ id, key: key ?? null })).sort((a, b) => a.id - b.id);
+  return hashOf({ ...rest, optimizers, payloadIndexes, placed });
+}
+
+function hashOf(value: unknown): string {
+  return createHash("sha256").update(canonicalJson(value)).digest("hex").slice(0, 32);
+}

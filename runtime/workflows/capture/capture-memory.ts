@@ -1,0 +1,29 @@
+/** What a run that captures again and again need not read from the bucket each time: it wrote it itself, or has looked. */
+import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { ShardTree } from "../../domain/points/shard-tree.ts";
+import type { CaptureBase } from "../../repository/read-catalog.ts";
+
+export class CaptureMemory {
+  /** Shards' trees that are whole in the bucket. */
+  readonly trees = new Map<string, ShardTree>();
+  #base: CaptureBase | undefined;
+
+  /** What the next capture builds on; undefined when it has to look. */
+  get base(): CaptureBase | undefined {
+    return this.#base;
+  }
+
+  /** From here on something is stored that only a point makes known. */
+  forget(): void {
+    this.#base = undefined;
+  }
+
+  /** The point that was made, or found to be still true. */
+  remember(base: CaptureBase, point: RecoveryPoint): void {
+    const points = new Map(base.points);
+    for (const kind of point.kinds) points.set(kind, point);
+    this.#base = { ...base, points, listed: new Set([...base.listed, point.id]) };
+    const current = new Set(point.collections.flatMap(({ shards }) => shards.map(({ tree }) => tree.id)));
+    for (const id of this.trees.keys()) if (!current.has(id)) this.trees.delete(id);
+  }
+}

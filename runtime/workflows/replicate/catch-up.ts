@@ -1,0 +1,361 @@
+/**
+ * Makes a region's Qdrant hold exactly one recovery point of its own bucket, whatever it holds: nothing yet, an earlier
+ * point, one that replication was cut off in, or something that somebody else changed. What stands is recognised and left
+ * alone, what changed is sent as a difference, all else is restored whole; then it is compared, and recorded.
+ */
+import { randomUUID } from "node:crypto";
+import { atOnce } from "../../domain/at-once.ts";
+import { type CapturedCollection, isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { filesToSend } from "../../domain/points/shard-difference.ts";
+import { storeLayout } from "../../domain/points/store-layout.ts";
+import type { Pack } from "../../domain/points/stored-content.ts";
+import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock, Progress, VectorDatabase } from "../../ports.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import {
+  type HeldCollection,
+  readStandbyNews,
+  type StandbyNews,
+  StandbyRecords,
+  type StandbyState,
+} from "../../repository/standby-records.ts";
+import { compareWithObservation } from "../observe-collection.ts";
+import { restoreCollection, waitUntilWhole } from "../restore/restore-collection.ts";
+import { differenceArchive, readShardTree, wholeArchive } from "../restore/shard-archive.ts";
+import { Pasts } from "./pasts.ts";
+import {
+  type CatchUpPlan,
+  type CollectionWork,
+  describe,
+  planCatchUp as planFor,
+  type ShardWork,
+} from "./plan-catch-up.ts";
+
+const collectionsAtOnce = 2;
+/** A drop on the source may have been a mistake: the standby's copy is kept for a while. */
+const dropsFollowMs = 24 * 60 * 60_000;
+/** While nothing changes, it is recorded so often that the standby still holds everything. */
+const recordEveryMs = 15_000;
+/** What another run was sending when it was overtaken has been taken in, or refused, by then. */
+const overtakenEndsWithinMs = 3_000;
+const packsLookedAtOnce = 16;
+
+export interface CatchUpRequest {
+  /** The bucket and the control store of the target's region. */
+  readonly repository: OpenRepository;
+  readonly point: RecoveryPoint;
+  /** The region's own Qdrant. */
+  readonly target: VectorDatabase;
+  /** Collections of the point's names that replication did not make: refused with TARGET_NOT_EMPTY, or replaced. */
+  readonly existing: "refuse" | "replace";
+  /** When the newest capture began that found nothing newer than the point; the point's own time when left out. */
+  readonly asOf?: Date;
+  /** Compare all collections, or only those that were touched. */
+  readonly compare: "changed" | "all";
+  /** Of a run that brings the target up to date again and again; without it, this is a run of its own. */
+  readonly turn?: StandbyTurn;
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+export interface CatchUpReport {
+  readonly point: string;
+  readonly time: string;
+  readonly isExact: boolean;
+  readonly collections: number;
+  readonly shards: { readonly kept: number; readonly difference: number; readonly whole: number };
+  /** Collections that were dropped and made again. */
+  readonly replaced: readonly string[];
+  /** On the target and not in the point: dropped on the source since less than a day, or not replication's. */
+  readonly extra: readonly string[];
+  readonly dropped: readonly string[];
+  /** Bytes of archives that Qdrant was sent. */
+  readonly sentBytes: number;
+  readonly samples: number;
+  readonly canaries: number;
+  readonly seconds: number;
+}
+
+/** The right to change a standby, and what is known of it; kept by a run from one point to the next. */
+export class StandbyTurn {
+  readonly records: StandbyRecords;
+  news: StandbyNews;
+
+  private constructor(records: StandbyRecords, news: StandbyNews) {
+    this.records = records;
+    this.news = news;
+  }
+
+  /** Whoever replicated before stops; what it was sending is waited for. */
+  static async take(repository: OpenRepository, clock: Clock): Promise<StandbyTurn> {
+    const { control } = repository.stores;
+    const records = new StandbyRecords(control, randomUUID());
+    await records.takeTurn(clock.now());
+    const deadline = clock.now().getTime() + overtakenEndsWithinMs;
+    for (;;) {
+      const news = await readStandbyNews(control, clock.now());
+      const isRecent = news.begunAt !== undefined && isWithin(news.begunAt, clock.now(), 10 * 60_000);
+      if (!isRecent || clock.now().getTime() >= deadline) return new StandbyTurn(records, news);
+      await new Promise((done) => setTimeout(done, 200));
+    }
+  }
+}
+
+function isWithin(begunAt: Date | string, now: Date, ms: number): boolean {
+  return now.getTime() - new Date(begunAt).getTime() < ms;
+}
+
+/** What `catchUp` would do. Throws what it would throw before it changes anything. */
+export async function planCatchUp(request: CatchUpRequest): Promise<CatchUpPlan> {
+  const { clock, repository, target } = request;
+  const news = request.turn?.news ?? (await readStandbyNews(repository.stores.control, clock.now()));
+  return planFor(request, news, new Pasts(target, news));
+}
+
+export async function catchUp(request: CatchUpRequest): Promise<CatchUpReport> {
+  const { clock, point, progress, repository, target } = request;
+  const begun = clock.now();
+  const turn = request.turn ?? (await StandbyTurn.take(repository, clock));
+  const plan = await planCatchUp({ ...request, turn });
+  const work = new Work(request, turn);
+  const isTouched = plan.collections.some(isChanging);
+  if (isTouched) {
+    for (const { captured } of plan.collections.filter((each) => each.do === "replace")) {
+      await refuseUnlessStored(repository, captured);
+    }
+    await turn.records.begin(clock.now());
+    turn.news = { ...turn.news, begunAt: clock.now().toISOString() };
+    await freeNames(target, plan);
+    await atOnce(collectionsAtOnce, plan.collections.filter(isChanging), async (each) => {
+      progress({ step: "apply", detail: each.captured.name });
+      await work.apply(each);
+    });
+  }
+  let samples = 0;
+  let canaries = 0;
+  for (const each of plan.collections) {
+    if (request.compare === "changed" && !isChanging(each)) continue;
+    await work.confirm(each);
+    samples += each.captured.samples.length;
+    canaries += each.captured.canaries.length;
+  }
+  await setAliases(target, point);
+  const dropped = await dropGone(request, plan, begun);
+  await work.record(plan, dropped);
+  return {
+    point: point.id,
+    time: point.time,
+    isExact: isExact(point),
+    collections: point.collections.length,
+    shards: { kept: kept(plan), ...work.shards },
+    replaced: plan.collections.filter((each) => each.do === "replace").map(({ captured }) => captured.name),
+    extra: [...plan.gone.map(({ name }) => name).filter((name) => !dropped.includes(name)), ...plan.foreign],
+    dropped,
+    sentBytes: work.sentBytes,
+    samples,
+    canaries,
+    seconds: (clock.now().getTime() - begun.getTime()) / 1000,
+  };
+}
+
+function kept({ collections }: CatchUpPlan): number {
+  return collections.flatMap(({ shards }) => shards).filter((shard) => shard.do === "keep").length;
+}
+
+function isChanging(work: CollectionWork): boolean {
+  return work.do !== "update" || work.shards.some((shard) => shard.do !== "keep");
+}
+
+class Work {
+  readonly shards = { difference: 0, whole: 0 };
+  sentBytes = 0;
+  readonly #request: CatchUpRequest;
+  readonly #turn: StandbyTurn;
+  readonly #touched = new Set<string>();
+
+  constructor(request: CatchUpRequest, turn: StandbyTurn) {
+    this.#request = request;
+    this.#turn = turn;
+  }
+
+  async apply({ captured, do: what, shards }: CollectionWork): Promise<void> {
+    const { repository, target } = this.#request;
+    const { name } = captured;
+    this.#touched.add(name);
+    if (what === "replace") await target.deleteCollection(name);
+    if (what !== "update") {
+      await restoreCollection({ repository, target, optimizes: false, sending: this.#sending }, captured, name);
+      this.shards.whole += captured.shards.length;
+    }
+    // One after another: of shards that a collection in cluster mode is given at once, some stay empty.
+    for (const shard of shards) await this.#applyShard(captured, shard);
+    await waitUntilWhole(this.#request, name);
+  }
+
+  async #applyShard(captured: CapturedCollection, { do: what, owner, shard }: ShardWork): Promise<void> {
+    const { repository, target } = this.#request;
+    if (what === "keep") return;
+    const tree = await readShardTree(repository, captured, shard);
+    if (what !== "whole") {
+      const before = await readShardTree(repository, captured, {
+        id: shard.id,
+        tree: { id: what.differenceFrom, size: 0 },
+      });
+      const present = await target.segments(captured.name, owner);
+      // A tree of a collection snapshot names no segments: its log was replayed, and made the shard another one.
+      const canDiffer =
+        present !== undefined && [before, tree].every(({ segments }) => Object.keys(segments).length > 0);
+      if (canDiffer) {
+        const files = filesToSend(before, tree, present);
+        await target.applyDifference(captured.name, owner, this.#sending(differenceArchive(repository, tree, files)));
+        this.shards.difference += 1;
+        return;
+      }
+    }
+    await target.restoreShard(captured.name, owner, this.#sending(wholeArchive(repository, tree)));
+    this.shards.whole += 1;
+  }
+
+  /** Throws VERIFICATION_FAILED when it is not what the source held, also after it was restored whole. */
+  async confirm(work: CollectionWork): Promise<void> {
+    const { progress } = this.#request;
+    const { captured } = work;
+    let differences = await this.#differences(captured);
+    if (differences.length > 0 && work.do === "update") {
+      progress({ step: "apply", detail: `${captured.name} again, whole: ${differences[0]}` });
+      if (this.#touched.size === 0) await this.#turn.records.begin(this.#request.clock.now());
+      await this.apply({ ...work, shards: work.shards.map((shard) => ({ ...shard, do: "whole" as const })) });
+      differences = await this.#differences(captured);
+    }
+    if (differences.length === 0) return;
+    throw new DrError(
+      "VERIFICATION_FAILED",
+      `${captured.name} on the standby is not what was captured: ${differences.slice(0, 3).join("; ")}`,
+      { hint: "do not serve from it; look at the log of its Qdrant, then replicate again" },
+    );
+  }
+
+  async #differences(captured: CapturedCollection): Promise<string[]> {
+    const { repository, target } = this.#request;
+    return compareWithObservation(target, captured, await repository.keys.key(captured.key));
+  }
+
+  /** Counts, and does not end an archive when another run has taken over: Qdrant ignores one that does not end. */
+  readonly #sending = (archive: AsyncIterable<Uint8Array>) => this.#guarded(archive);
+
+  async *#guarded(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const bytes of archive) {
+      this.sentBytes += bytes.length;
+      yield bytes;
+    }
+    await this.#turn.records.refuseUnlessMine();
+  }
+
+  async record(plan: CatchUpPlan, dropped: readonly string[]): Promise<void> {
+    const { clock, point, target } = this.#request;
+    const at = clock.now();
+    const before = this.#turn.news.held;
+    const asOf = this.#request.asOf?.toISOString() ?? point.time;
+    const isSame = this.#touched.size === 0 && before?.point === point.id && dropped.length === 0;
+    const exactAsOf = isExact(point) ? asOf : before?.exactAsOf;
+    const collections: HeldCollection[] = [];
+    const histories: Record<string, string> = {};
+    const owners = new Map<number, Parameters<VectorDatabase["history"]>[0]>();
+    for (const { captured } of plan.collections) {
+      const { name } = captured;
+      const known = before?.collections.find((collection) => collection.name === name);
+      const described = await describe(target, name);
+      if (described === undefined) throw new DrError("VERIFICATION_FAILED", `${name} cannot be read on the standby`);
+      for (const owner of described.owners) owners.set(owner.peer, owner);
+      if (!this.#touched.has(name) && known !== undefined) {
+        const { goneSince: _back, ...rest } = known;
+        collections.push(rest);
+        continue;
+      }
+      const shards: HeldCollection["shards"] = [];
+      for (const shard of captured.shards) {
+        const owner = described.owners.find(({ id }) => id === shard.id);
+        const segments = owner && (await target.segments(name, owner));
+        if (segments === undefined) {
+          throw new DrError("VERIFICATION_FAILED", `${name} shard ${shard.id} is not whole on the standby`);
+        }
+        shards.push({ id: shard.id, tree: shard.tree.id, segments: markOfSegments(segments) });
+      }
+      collections.push({ name, made: markOfSettings(captured, captured.shards), described: described.mark, shards });
+    }
+    for (const { goneSince, ...rest } of plan.gone) {
+      if (!dropped.includes(rest.name)) collections.push({ ...rest, goneSince: goneSince ?? at.toISOString() });
+    }
+    for (const [peer, owner] of owners) histories[String(peer)] = await target.history(owner);
+    const state: StandbyState = {
+      format: 1,
+      at: at.toISOString(),
+      point: point.id,
+      region: point.region,
+      epoch: point.epoch,
+      asOf,
+      isExact: isExact(point),
+      ...(exactAsOf === undefined ? {} : { exactAsOf }),
+      processes: await target.processes(),
+      histories,
+      collections,
+    };
+    await this.#turn.records.refuseUnlessMine();
+    if (!isSame || before === undefined || !isWithin(before.at, at, recordEveryMs)) {
+      await this.#turn.records.hold(state);
+      this.#turn.news = { held: state };
+    } else {
+      // `at` stays that of the record, which decides when the next one is due.
+      this.#turn.news = { held: { ...state, at: before.at } };
+    }
+  }
+}
+
+/** An alias may have the name of a collection that is to be made. */
+async function freeNames(target: VectorDatabase, { collections }: CatchUpPlan): Promise<void> {
+  const made = new Set(collections.filter((each) => each.do === "make").map(({ captured }) => captured.name));
+  for (const { alias } of await target.aliases()) if (made.has(alias)) await target.deleteAlias(alias);
+}
+
+/** Last: from its aliases on, it can be in use. */
+async function setAliases(target: VectorDatabase, point: RecoveryPoint): Promise<void> {
+  const present = await target.aliases();
+  const isOfPoint = (collection: string) => point.collections.some(({ name }) => name === collection);
+  for (const wanted of point.aliases) {
+    const standing = present.find(({ alias }) => alias === wanted.alias);
+    if (standing?.collection !== wanted.collection) await target.createAlias(wanted);
+  }
+  for (const { alias, collection } of present) {
+    const isWanted = point.aliases.some((wanted) => wanted.alias === alias);
+    if (!isWanted && isOfPoint(collection)) await target.deleteAlias(alias);
+  }
+}
+
+async function dropGone({ progress, target }: CatchUpRequest, { gone }: CatchUpPlan, now: Date): Promise<string[]> {
+  const dropped: string[] = [];
+  for (const { goneSince, name } of gone) {
+    if (goneSince === undefined || isWithin(goneSince, now, dropsFollowMs)) continue;
+    progress({ step: "drop", detail: `${name}, which the source dropped at ${goneSince}` });
+    await target.deleteCollection(name);
+    dropped.push(name);
+  }
+  return dropped;
+}
+
+/** What is dropped must be in the bucket whole. */
+async function refuseUnlessStored(repository: OpenRepository, captured: CapturedCollection): Promise<void> {
+  const packs = new Map<string, Pack>();
+  for (const shard of captured.shards) {
+    for (const pack of (await readShardTree(repository, captured, shard)).packs) packs.set(pack.id, pack);
+  }
+  await atOnce(packsLookedAtOnce, packs.values(), async ({ id, size }) => {
+    const key = storeLayout.pack(id);
+    for await (const found of repository.stores.repository.list(key)) {
+      if (found.key === key && found.size === size) return;
+    }
+    throw new DrError("POINT_INCOMPLETE", `${captured.name}: ${key} is not in the bucket as it should be`, {
+      hint: "the standby's copy was left as it is; capture or copy the point again",
+    });
+  });
+}

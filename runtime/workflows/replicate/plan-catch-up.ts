@@ -1,0 +1,131 @@
+/** What a target lacks to hold a recovery point: collection by collection, shard by shard. */
+import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { checkRestorable } from "../../domain/points/version-rule.ts";
+import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
+import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import type { ShardPlacement, VectorDatabase } from "../../ports.ts";
+import type { HeldCollection, StandbyNews } from "../../repository/standby-records.ts";
+import { refuseLostShardKeys } from "../restore/restore-point.ts";
+import type { Pasts } from "./pasts.ts";
+
+export interface ShardWork {
+  readonly shard: CapturedShard;
+  readonly owner: ShardPlacement;
+  /** "difference" from the tree that it holds. */
+  readonly do: "keep" | "whole" | { readonly differenceFrom: string };
+}
+
+export interface CollectionWork {
+  readonly captured: CapturedCollection;
+  /** "replace" drops the target's copy first. */
+  readonly do: "make" | "replace" | "update";
+  /** Of an update. */
+  readonly shards: readonly ShardWork[];
+}
+
+export interface CatchUpPlan {
+  readonly collections: readonly CollectionWork[];
+  /** Collections that replication made and the point does not hold. */
+  readonly gone: readonly HeldCollection[];
+  /** Collections of the target that nobody here knows. */
+  readonly foreign: readonly string[];
+}
+
+export interface CatchUpTarget {
+  readonly point: RecoveryPoint;
+  readonly target: VectorDatabase;
+  /** Collections of the point's names that replication did not make. */
+  readonly existing: "refuse" | "replace";
+}
+
+/** Throws when the point must not or cannot be put there; changes nothing. */
+export async function planCatchUp(
+  { existing, point, target }: CatchUpTarget,
+  news: StandbyNews,
+  pasts: Pasts,
+): Promise<CatchUpPlan> {
+  if (point.qdrantVersion === undefined) {
+    throw new DrError("POINT_NOT_FOUND", `${point.id} holds ${point.kinds.join(", ")}, and nothing of Qdrant`);
+  }
+  checkRestorable(point.qdrantVersion, await target.version());
+  await refuseLostShardKeys(
+    target,
+    point.collections.map((captured) => ({ captured, name: captured.name })),
+  );
+  const present = new Set(await target.collections());
+  const held = new Map((news.held?.collections ?? []).map((collection) => [collection.name, collection]));
+  const taken = point.collections.map(({ name }) => name).filter((name) => present.has(name) && !held.has(name));
+  if (existing === "refuse" && taken.length > 0) {
+    throw new DrError("TARGET_NOT_EMPTY", `${taken.join(", ")} is there already, and replication did not make it`, {
+      hint: "nothing was changed; if it may be lost, repeat with --replace-existing, or delete it yourself",
+    });
+  }
+  const collections: CollectionWork[] = [];
+  for (const captured of point.collections) {
+    const known = held.get(captured.name);
+    if (!present.has(captured.name)) collections.push({ captured, do: "make", shards: [] });
+    else if (known === undefined) collections.push({ captured, do: "replace", shards: [] });
+    else collections.push(await planUpdate(target, captured, known, pasts));
+  }
+  const isInPoint = (name: string) => point.collections.some((collection) => collection.name === name);
+  return {
+    collections,
+    gone: [...held.values()].filter(({ name }) => !isInPoint(name) && present.has(name)),
+    foreign: [...present].filter((name) => !isInPoint(name) && !held.has(name)),
+  };
+}
+
+async function planUpdate(
+  target: VectorDatabase,
+  captured: CapturedCollection,
+  held: HeldCollection,
+  pasts: Pasts,
+): Promise<CollectionWork> {
+  const { name } = captured;
+  const replace = { captured, do: "replace", shards: [] } as const;
+  if (held.made !== markOfSettings(captured, captured.shards)) return replace;
+  const described = await describe(target, name);
+  if (described?.mark !== held.described || described.optimizes) return replace;
+  const work: ShardWork[] = [];
+  for (const shard of captured.shards) {
+    const owner = described.owners.find(({ id }) => id === shard.id);
+    if (owner === undefined) return replace;
+    const before = held.shards.find(({ id }) => id === shard.id);
+    const segments = (await pasts.isAsRecorded(owner)) ? await target.segments(name, owner) : undefined;
+    const isStanding = segments !== undefined && before?.segments === markOfSegments(segments);
+    if (!isStanding || before === undefined) work.push({ shard, owner, do: "whole" });
+    else if (before.tree === shard.tree.id) work.push({ shard, owner, do: "keep" });
+    // Of several replicas a difference would reach one only.
+    else if (described.replicas > captured.shards.length) work.push({ shard, owner, do: "whole" });
+    else work.push({ shard, owner, do: { differenceFrom: before.tree } });
+  }
+  return { captured, do: "update", shards: work };
+}
+
+export interface DescribedCollection {
+  /** Of its settings, as the target describes them. */
+  readonly mark: string;
+  readonly optimizes: boolean;
+  readonly owners: readonly ShardPlacement[];
+  readonly replicas: number;
+}
+
+/** Undefined when Qdrant cannot tell: a shard of it is half-made. */
+export async function describe(target: VectorDatabase, name: string): Promise<DescribedCollection | undefined> {
+  try {
+    const { config, payloadIndexes } = await target.describe(name);
+    const replicas = await target.shards(name);
+    const owners = chooseReplicas(replicas);
+    const { max_optimization_threads } = (config["optimizer_config"] ?? {}) as { max_optimization_threads?: unknown };
+    return {
+      mark: markOfSettings({ config, payloadIndexes }, owners),
+      optimizes: max_optimization_threads !== 0,
+      owners,
+      replicas: replicas.length,
+    };
+  } catch (error) {
+    if (hasCode(error, "QDRANT_REFUSED")) return undefined;
+    throw error;
+  }
+}

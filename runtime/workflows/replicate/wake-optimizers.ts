@@ -1,0 +1,18 @@
+/** Ends a standby's rest: Qdrant may merge and index again, as the point's configuration says. */
+import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { VectorDatabase } from "../../ports.ts";
+
+/** Can be repeated. What a standby held is not recognised afterwards: nothing may be caught up from then on. */
+export async function wakeOptimizers({
+  point,
+  target,
+}: {
+  readonly point: RecoveryPoint;
+  readonly target: VectorDatabase;
+}): Promise<void> {
+  for (const { config, name } of point.collections) {
+    const { optimizer_config } = config as { optimizer_config?: { max_optimization_threads?: number | null } };
+    // Null would leave 0 as it is (1.16.3).
+    await target.setOptimizationThreads(name, optimizer_config?.max_optimization_threads ?? "auto");
+  }
+}

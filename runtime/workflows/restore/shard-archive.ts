@@ -1,0 +1,68 @@
+/** The archives that a captured shard is sent in: whole, or as the difference to another tree of the same shard. */
+import type { CapturedCollection, CapturedShard } from "../../domain/points/recovery-point.ts";
+import { type ShardTree, shardTreeSchema, type TreeFile } from "../../domain/points/shard-tree.ts";
+import type { SegmentManifest } from "../../domain/qdrant/segment-manifest.ts";
+import { type OutgoingEntry, writeSparseTar } from "../../domain/qdrant/sparse-tar.ts";
+import { isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
+import { DrError } from "../../errors.ts";
+import { readFiles } from "../../repository/file-reader.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+
+/** Throws OBJECT_CORRUPT when it is another shard's, or cannot be restored. */
+export async function readShardTree(
+  repository: OpenRepository,
+  collection: Pick<CapturedCollection, "name">,
+  shard: Pick<CapturedShard, "id" | "tree">,
+): Promise<ShardTree> {
+  const tree = await repository.readTree(shard.tree.id, shardTreeSchema);
+  if (tree.collection !== collection.name || tree.shard !== shard.id) {
+    throw new DrError("OBJECT_CORRUPT", `${shard.tree.id} is of ${tree.collection} shard ${tree.shard}`);
+  }
+  if (!tree.files.some(({ path }) => isOfLog(path))) {
+    throw new DrError("OBJECT_CORRUPT", `${shard.tree.id} has no write-ahead log`, {
+      hint: "use another recovery point: on this one Qdrant would ignore later writes",
+    });
+  }
+  return tree;
+}
+
+/** What an upload of a whole shard takes. */
+export function wholeArchive(repository: OpenRepository, tree: ShardTree): AsyncGenerator<Uint8Array> {
+  return writeSparseTar(entriesOf(repository, tree.files));
+}
+
+/** What a shard takes that holds all but `files` of the tree. */
+export function differenceArchive(
+  repository: OpenRepository,
+  tree: ShardTree,
+  files: readonly TreeFile[],
+): AsyncGenerator<Uint8Array> {
+  return writeSparseTar(withManifests(tree.segments, entriesOf(repository, files)));
+}
+
+async function* withManifests(
+  segments: SegmentManifest,
+  entries: AsyncIterable<OutgoingEntry>,
+): AsyncGenerator<OutgoingEntry> {
+  for (const segment of Object.values(segments)) {
+    const bytes = Buffer.from(JSON.stringify(segment));
+    yield {
+      path: `segments/${segment.segment_id}/files/segment_manifest.json`,
+      type: "file",
+      size: bytes.length,
+      regions: [{ offset: 0, length: bytes.length }],
+      content: only(bytes),
+    };
+  }
+  yield* entries;
+}
+
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+async function* entriesOf(repository: OpenRepository, files: readonly TreeFile[]): AsyncGenerator<OutgoingEntry> {
+  for await (const { content, file, regions } of readFiles(repository, files)) {
+    yield { path: file.path, type: "file", size: file.size, regions, content };
+  }
+}

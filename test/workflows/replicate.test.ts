@@ -1,0 +1,346 @@
+/** The standby is the source, cycle by cycle, whatever is done to either. Two real Qdrants. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect } from "chai";
+import type { ShardPlacement, VectorDatabase } from "../../runtime/ports.ts";
+import { readStandbyState } from "../../runtime/repository/standby-records.ts";
+import { catchUp, planCatchUp } from "../../runtime/workflows/replicate/catch-up.ts";
+import { wakeOptimizers } from "../../runtime/workflows/replicate/wake-optimizers.ts";
+import { codeOf } from "../support/expect-code.ts";
+import { silently, systemClock } from "../support/recovery-estate.ts";
+import { clientOf, contentOf } from "../support/recovery-practice.ts";
+import { seeded } from "../support/seeded.ts";
+import { StandbyPair } from "../support/standby-pair.ts";
+
+const notes = "notes";
+const slow = "slow";
+const settings = {
+  vectors: { size: 4, distance: "Euclid" },
+  shard_number: 2,
+  wal_config: { wal_capacity_mb: 1 },
+  optimizers_config: { flush_interval_sec: 1, default_segment_number: 1 },
+} as const;
+
+function points(from: number, count: number, tag: string) {
+  return Array.from({ length: count }, (_, n) => ({
+    id: from + n,
+    payload: { tag, group: n % 5 },
+    vector: [from + n, n, tag.length, 1],
+  }));
+}
+
+describe("replication to a standby", function () {
+  this.timeout(120_000);
+  let pair: StandbyPair;
+
+  before(async () => {
+    pair = await StandbyPair.start();
+  });
+
+  after(async () => pair?.stop());
+
+  beforeEach("a source with one collection", async () => {
+    await pair.empty();
+    await pair.client.createCollection(notes, settings);
+    await pair.client.upsert(notes, { wait: true, points: points(1, 400, "first") });
+    await pair.untilQuiet(notes);
+  });
+
+  const upsert = (from: number, count: number, tag: string) =>
+    pair.client.upsert(notes, { wait: true, points: points(from, count, tag) });
+  const remove = (from: number, count: number) =>
+    pair.client.delete(notes, { wait: true, points: points(from, count, "").map(({ id }) => id) });
+
+  it("carries writes, deletes, indexes and aliases, as differences where it can, and commits nothing when nothing changed", async () => {
+    const replication = await pair.replication();
+    const first = await replication.cycle();
+    expect(first).to.include({ isExact: true, isChanged: true });
+    expect(first.shards).to.deep.equal({ kept: 0, difference: 0, whole: 2 });
+    expect(await pair.differences(notes)).to.deep.equal([]);
+
+    const objects = pair.west.repository.objects.size;
+    const idle = await replication.cycle();
+    expect(idle).to.include({ isChanged: false, point: first.point, sentBytes: 0 });
+    expect(Date.parse(idle.asOf)).to.be.greaterThan(Date.parse(first.asOf));
+    expect(pair.west.repository.objects.size, "objects in the bucket").to.equal(objects);
+
+    const changes: [string, () => Promise<unknown>][] = [
+      ["added", () => upsert(1_000, 50, "added")],
+      ["overwritten", () => upsert(100, 50, "overwritten")],
+      ["deleted", () => remove(120, 60)],
+      ["payload", () => pair.client.setPayload(notes, { wait: true, points: [1, 2, 3], payload: { seen: true } })],
+      ["deleted and written again", () => remove(1, 20).then(() => upsert(1, 20, "again"))],
+    ];
+    for (const [what, change] of changes) {
+      await change();
+      await pair.untilQuiet(notes);
+      const cycle = await replication.cycle();
+      expect(cycle, what).to.include({ isChanged: true, isExact: true });
+      expect(cycle.shards.whole, `${what}: shards restored whole`).to.equal(0);
+      expect(await pair.differences(notes), what).to.deep.equal([]);
+    }
+
+    await pair.client.createPayloadIndex(notes, { field_name: "group", field_schema: "integer", wait: true });
+    await pair.client.updateCollectionAliases({
+      actions: [{ create_alias: { alias_name: "current", collection_name: notes } }],
+    });
+    await pair.untilQuiet(notes);
+    await replication.cycle();
+    expect(await pair.differences(notes)).to.deep.equal([]);
+    expect(await pair.standby.aliases()).to.deep.equal([{ alias: "current", collection: notes }]);
+    await pair.client.updateCollectionAliases({ actions: [{ delete_alias: { alias_name: "current" } }] });
+    await pair.client.deletePayloadIndex(notes, "group", { wait: true });
+    await replication.cycle();
+    expect(await pair.differences(notes)).to.deep.equal([]);
+    expect(await pair.standby.aliases()).to.deep.equal([]);
+  });
+
+  it("holds a standby still that takes writes as its source did once it is awake", async () => {
+    const replication = await pair.replication();
+    await replication.cycle();
+    await upsert(200, 50, "changed");
+    const { point: id } = await replication.cycle();
+    const repository = await pair.repository();
+    const point = await repository.readPoint(id);
+    const request = { repository, point, target: pair.standby, existing: "refuse", compare: "all" } as const;
+    const plan = await planCatchUp({ ...request, clock: systemClock, progress: silently });
+    expect(plan.collections.flatMap(({ shards }) => shards.map((shard) => shard.do))).to.deep.equal(["keep", "keep"]);
+    const report = await catchUp({ ...request, clock: systemClock, progress: silently });
+    expect(report.shards).to.deep.equal({ kept: 2, difference: 0, whole: 0 });
+    expect(report.samples).to.be.greaterThan(0);
+
+    await pair.standbyServer.kill();
+    await pair.standbyServer.restart();
+    await wakeOptimizers({ point, target: pair.standby });
+    const client = clientOf(pair.standbyServer);
+    await client.upsert(notes, { wait: true, points: points(1, 100, "promoted") });
+    await client.delete(notes, { wait: true, points: [150, 151, 152] });
+    const written = await contentOf(pair.standby, notes);
+    await pair.standbyServer.kill();
+    await pair.standbyServer.restart();
+    expect(await contentOf(pair.standby, notes)).to.deep.equal(written);
+    expect(written).to.have.lengthOf(397);
+    expect(written.filter(({ payload }) => (payload as { tag: string }).tag === "promoted")).to.have.lengthOf(100);
+  });
+
+  it("makes and replaces collections, and drops them a day late", async () => {
+    let ahead = 0;
+    const clock = { now: () => new Date(Date.now() + ahead) };
+    const replication = await pair.replication({ clock });
+    await replication.cycle();
+
+    await pair.client.createCollection("other", { ...settings, shard_number: 1 });
+    await pair.client.upsert("other", { wait: true, points: points(1, 30, "other") });
+    await replication.cycle();
+    expect(await pair.differences("other")).to.deep.equal([]);
+
+    // Another size under the same name: a difference of it would destroy the standby's copy.
+    await pair.client.deleteCollection("other");
+    await pair.client.createCollection("other", {
+      ...settings,
+      shard_number: 1,
+      vectors: { size: 2, distance: "Dot" },
+    });
+    await pair.client.upsert("other", { wait: true, points: [{ id: 7, payload: {}, vector: [1, 2] }] });
+    await replication.cycle();
+    expect(await pair.differences("other")).to.deep.equal([]);
+
+    await pair.client.deleteCollection("other");
+    await replication.cycle();
+    expect(await pair.standby.collections()).to.deep.equal([notes, "other"]);
+    ahead = 25 * 60 * 60_000;
+    await replication.cycle();
+    expect(await pair.standby.collections()).to.deep.equal([notes]);
+  });
+
+  it("brings the source's own past: recreated with the same settings, restored, rolled back", async () => {
+    const replication = await pair.replication();
+    await replication.cycle();
+    const snapshot = await pair.client.createSnapshot(notes, { wait: true });
+    await upsert(100, 30, "later");
+    await replication.cycle();
+    await pair.client.recoverSnapshot(notes, {
+      location: `file://${pair.sourceServer.folder}/snapshots/${notes}/${snapshot?.name}`,
+      priority: "snapshot",
+    });
+    await upsert(200, 30, "another future");
+    await pair.untilQuiet(notes);
+    await replication.cycle("exact");
+    expect(await pair.differences(notes)).to.deep.equal([]);
+
+    await pair.client.deleteCollection(notes);
+    await pair.client.createCollection(notes, settings);
+    await upsert(1, 40, "recreated");
+    await pair.untilQuiet(notes);
+    await replication.cycle("exact");
+    expect(await pair.differences(notes)).to.deep.equal([]);
+  });
+
+  it("heals a standby that was written to, restored into, lost a collection, or began to optimize", async () => {
+    const replication = await pair.replication();
+    await replication.cycle();
+    const client = clientOf(pair.standbyServer);
+    const snapshot = await client.createSnapshot(notes, { wait: true });
+    const location = `file://${pair.standbyServer.folder}/snapshots/${notes}/${snapshot?.name}`;
+    const strange: [string, () => Promise<unknown>][] = [
+      ["a write", () => client.upsert(notes, { wait: true, points: points(1, 30, "strange") })],
+      ["a delete", () => client.delete(notes, { wait: true, points: [1, 2, 3] })],
+      ["its own snapshot", () => client.recoverSnapshot(notes, { location, priority: "snapshot" })],
+      ["a collection dropped", () => client.deleteCollection(notes)],
+      ["an index", () => client.createPayloadIndex(notes, { field_name: "tag", field_schema: "keyword", wait: true })],
+      ["optimizers", () => pair.standby.setOptimizationThreads(notes, "auto")],
+    ];
+    for (const [what, act] of strange) {
+      await act();
+      // The very batch on both sides: versions grow alike, and contents do not.
+      await upsert(300, 30, what);
+      await pair.untilQuiet(notes);
+      await replication.cycle("exact");
+      expect(await pair.differences(notes), what).to.deep.equal([]);
+    }
+  });
+
+  it("goes on when the standby is killed in an apply or between cycles, and when it is killed itself", async () => {
+    await (await pair.replication()).cycle();
+    for (const moment of ["before", "after"] as const) {
+      await upsert(100, 40, `killed ${moment}`);
+      await pair.untilQuiet(notes);
+      const dying = await pair.replication({ standby: killedIn(pair, moment) });
+      expect(await codeOf(dying.cycle("exact")), moment).to.equal("UNREACHABLE");
+      await pair.standbyServer.restart();
+      // Neither this replication nor the record of it is there any more.
+      await (await pair.replication()).cycle("exact");
+      expect(await pair.differences(notes), moment).to.deep.equal([]);
+    }
+    await pair.standbyServer.kill();
+    await pair.standbyServer.restart();
+    const { shards } = await (await pair.replication()).cycle("exact");
+    expect(shards, "a restart alone").to.deep.equal({ kept: 2, difference: 0, whole: 0 });
+  });
+
+  it("leaves the standby as it is when the source is down, and goes on afterwards", async () => {
+    const replication = await pair.replication();
+    await replication.cycle();
+    const before = await contentOf(pair.standby, notes);
+    await pair.sourceServer.kill();
+    expect(await codeOf(replication.cycle())).to.equal("UNREACHABLE");
+    expect(await contentOf(pair.standby, notes)).to.deep.equal(before);
+    await pair.sourceServer.restart();
+    await upsert(50, 20, "back");
+    await replication.cycle("exact");
+    expect(await pair.differences(notes)).to.deep.equal([]);
+  });
+
+  it("stops when another run takes over, also in the middle of an apply, and when the source is not the active region", async () => {
+    const first = await pair.replication();
+    await first.cycle();
+    const second = await pair.replication();
+    await second.cycle();
+    await upsert(1, 10, "whose");
+    expect(await codeOf(first.cycle())).to.equal("EPOCH_CONFLICT");
+
+    let overtaken: Promise<unknown> | undefined;
+    const racing = withApply(pair.standby, async (apply, archive) => {
+      const third = await pair.replication();
+      overtaken = third.cycle("exact");
+      await overtaken;
+      return apply(archive);
+    });
+    await upsert(20, 10, "race");
+    const code = await codeOf((await pair.replication({ standby: racing })).cycle("exact"));
+    expect(code).to.equal("EPOCH_CONFLICT");
+    await overtaken;
+    expect(await pair.differences(notes)).to.deep.equal([]);
+
+    const deposed = {
+      epoch: 2,
+      active: "west",
+      previous: "east",
+      reason: "unplanned",
+      run: "r",
+      at: new Date().toISOString(),
+    };
+    pair.west.control.objects.set("epochs/0000000002.json", Buffer.from(JSON.stringify(deposed)));
+    expect(await codeOf((await pair.replication()).cycle())).to.equal("ROLE_REFUSES");
+  });
+
+  it("never replaces what it did not make, unless it is told to", async () => {
+    const client = clientOf(pair.standbyServer);
+    await client.createCollection(notes, settings);
+    await client.upsert(notes, { wait: true, points: points(9_000, 5, "somebody's") });
+    expect(await codeOf((await pair.replication()).cycle())).to.equal("TARGET_NOT_EMPTY");
+    expect(await pair.standby.count(notes)).to.equal(5);
+    await (await pair.replication({ existing: "replace" })).cycle();
+    expect(await pair.differences(notes)).to.deep.equal([]);
+  });
+
+  it("tells what the standby holds to whoever reads its control store", async () => {
+    expect(await readStandbyState(pair.west.control, new Date())).to.equal(undefined);
+    const replication = await pair.replication();
+    const { asOf, point } = await replication.cycle();
+    const state = await readStandbyState(pair.west.control, new Date());
+    expect(state).to.include({ point, asOf, exactAsOf: asOf, isExact: true, region: "east", epoch: 1 });
+    const later = new Date(Date.now() + 72 * 60 * 60_000);
+    expect((await readStandbyState(pair.west.control, later))?.point).to.equal(point);
+  });
+
+  it("calls a state provisional while an optimization runs, and the next one exact after it", async () => {
+    const replication = await pair.replication();
+    const { ended } = await indexedSlowly(pair);
+    const during = await replication.cycle();
+    expect(during.isExact).to.equal(false);
+    expect((await readStandbyState(pair.west.control, new Date()))?.isExact).to.equal(false);
+    await ended;
+    const after = await replication.cycle();
+    expect(after).to.include({ isExact: true, isChanged: true });
+    expect(await pair.differences(slow)).to.deep.equal([]);
+  });
+});
+
+type Apply = (archive: AsyncIterable<Uint8Array>) => Promise<void>;
+
+/** The standby's Qdrant, with something done around each apply. */
+function withApply(
+  database: VectorDatabase,
+  around: (apply: Apply, archive: AsyncIterable<Uint8Array>) => Promise<void>,
+): VectorDatabase {
+  return new Proxy(database, {
+    get(target, name) {
+      const member = Reflect.get(target, name);
+      if (name !== "applyDifference" && name !== "restoreShard") {
+        return typeof member === "function" ? member.bind(target) : member;
+      }
+      return (collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>) =>
+        around((passed) => member.call(target, collection, shard, passed), archive);
+    },
+  });
+}
+
+function killedIn(pair: StandbyPair, moment: "before" | "after"): VectorDatabase {
+  return withApply(pair.standby, async (apply, archive) => {
+    if (moment === "after") await apply(archive);
+    await pair.standbyServer.kill();
+    await apply(archive);
+  });
+}
+
+/** Begins a build of an index that takes a while, and deletes while it runs; answers when it has ended. */
+async function indexedSlowly(pair: StandbyPair): Promise<{ readonly ended: Promise<void> }> {
+  const { client, source } = pair;
+  await client.createCollection(slow, {
+    vectors: { size: 64, distance: "Euclid" },
+    wal_config: { wal_capacity_mb: 1 },
+    hnsw_config: { m: 32, ef_construct: 2_000, max_indexing_threads: 1 },
+    optimizers_config: { default_segment_number: 1, indexing_threshold: 0, flush_interval_sec: 1 },
+  });
+  const random = seeded(7);
+  const many = Array.from({ length: 6_000 }, (_, id) => ({ id, vector: Array.from({ length: 64 }, random) }));
+  for (let from = 0; from < many.length; from += 1_000) {
+    await client.upsert(slow, { wait: true, points: many.slice(from, from + 1_000) });
+  }
+  await client.updateCollection(slow, { optimizers_config: { indexing_threshold: 1 } });
+  const [shard] = await source.shards(slow);
+  if (shard === undefined) throw new Error("no shard");
+  while (((await source.optimizations(slow, shard))?.running ?? 0) === 0) await sleep(5);
+  await client.delete(slow, { wait: true, points: many.slice(0, 100).map(({ id }) => id) });
+  return { ended: pair.untilQuiet(slow) };
+}
