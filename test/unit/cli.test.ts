@@ -19,6 +19,7 @@ const required: Record<string, string[]> = {
   copy: ["--from", "prod", "--to", "dr"],
   verify: ["--stack", "prod"],
   restore: ["--stack", "prod"],
+  replicate: ["--from", "prod", "--to", "dr"],
   failover: ["--to", "dr"],
   status: ["--stack", "prod"],
 };
