@@ -6,6 +6,7 @@ import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts
 import type { KubernetesSecrets, KubernetesSettings } from "../../runtime/domain/estate/stack-settings.ts";
 import { AwsIdentities } from "../aws/aws-identities.ts";
 import { Accounts } from "./accounts.ts";
+import { Gate } from "./gate.ts";
 import { labelsOf } from "./labels.ts";
 import { Network } from "./network.ts";
 import { QdrantCluster } from "./qdrant-cluster.ts";
@@ -17,7 +18,7 @@ export interface KubernetesRegionArgs {
   readonly settings: KubernetesSettings;
   readonly secrets: pulumi.Output<KubernetesSecrets>;
   /** Whether the other stack's outputs are among the secrets. */
-  readonly peer: Pick<Region, "qdrant" | "repository"> | undefined;
+  readonly peer: Pick<Region, "qdrant" | "repository" | "control"> | undefined;
   /** The role by the epoch records, and the newest of them. */
   readonly role: Role;
   readonly epoch: EpochRecord;
@@ -40,7 +41,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     const child = { parent: this };
     const namespace = this.#namespace(name, settings);
 
-    new Network(`${name}-network`, { namespace, role, ...reachOf(settings, peer) }, child);
+    new Network(`${name}-network`, { namespace, ...reachOf(settings, peer) }, child);
     const identities =
       settings.store === "aws"
         ? new AwsIdentities(
@@ -52,7 +53,27 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     const captured = settings.infrastructure.kubernetes;
     new Accounts(`${name}-accounts`, { namespace, captured, annotations: identities?.annotations }, child);
     const qdrant = new QdrantCluster(`${name}-qdrant`, { namespace, settings: kubernetes.qdrant }, child);
-    const inside = this.#region(args, qdrant.urls, qdrant.apiKey);
+    const gate = new Gate(
+      `${name}-gate`,
+      {
+        namespace,
+        region,
+        image: kubernetes.image,
+        tlsSecret: kubernetes.qdrant.tlsSecret,
+        keyGeneration: kubernetes.qdrant.keyGeneration,
+        settings: kubernetes.gate,
+        upstream: pulumi.output({ url: qdrant.serviceUrl, apiKey: qdrant.apiKey }),
+        clientKey: args.secrets.clientKey,
+        control: storeAt(settings.stores.control, args.secrets),
+        peerControl: args.secrets.apply((secrets) => secrets.peer?.control),
+        witness: kubernetes.gate.witness === undefined ? undefined : storeAt(kubernetes.gate.witness, args.secrets),
+        peer: peer === undefined ? undefined : settings.peer,
+      },
+      child,
+    );
+    const regionWith = (peers: pulumi.Input<string[]>) =>
+      regionOf(args, { peers, apiKey: qdrant.apiKey }, gate.outputs);
+    const inside = regionWith(qdrant.urls);
     const regions = new k8s.core.v1.Secret(
       `${name}-regions`,
       {
@@ -90,7 +111,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     this.#tell(args);
 
     const { outside } = kubernetes.qdrant;
-    this.outputs = this.#region(args, outside?.urls ?? qdrant.urls, qdrant.apiKey);
+    this.outputs = regionWith(outside?.urls ?? qdrant.urls);
     this.registerOutputs({ outputs: this.outputs });
   }
 
@@ -102,37 +123,6 @@ export class KubernetesRegion extends pulumi.ComponentResource {
       { metadata: { name: kubernetes.namespace, labels: { ...labelsOf("qdrant-dr"), ...restrictedNamespace } } },
       { parent: this, retainOnDelete: true },
     ).metadata.name;
-  }
-
-  #region(
-    { epoch, role, secrets, settings }: KubernetesRegionArgs,
-    peers: pulumi.Input<string[]>,
-    apiKey: pulumi.Output<string>,
-  ): pulumi.Output<Region> {
-    const { configuration, infrastructure, kubernetes, objectives, stores, userData } = settings;
-    const storeAt = (address: typeof stores.repository): pulumi.Output<StoreAddress> =>
-      secrets.apply(({ store: credentials }) => ({
-        kind: "s3" as const,
-        ...address,
-        ...(credentials === undefined ? {} : { credentials }),
-      }));
-    return pulumi.secret(
-      pulumi.output({
-        contract: 1 as const,
-        region: settings.region,
-        peer: settings.peer,
-        objectives,
-        role,
-        epoch: epoch.epoch,
-        qdrant: { peers, apiKey },
-        repository: storeAt(stores.repository),
-        control: storeAt(stores.control),
-        keys: { recipients: kubernetes.recipients, identity: secrets.identity },
-        configuration,
-        userData,
-        infrastructure,
-      }),
-    ) as pulumi.Output<Region>;
   }
 
   /** What follows from the settings and is not seen in them. */
@@ -152,13 +142,48 @@ export class KubernetesRegion extends pulumi.ComponentResource {
   }
 }
 
+function regionOf(
+  { epoch, role, secrets, settings }: KubernetesRegionArgs,
+  qdrant: { readonly peers: pulumi.Input<string[]>; readonly apiKey: pulumi.Output<string> },
+  gate: Gate["outputs"],
+): pulumi.Output<Region> {
+  const { configuration, infrastructure, kubernetes, objectives, peer, region, stores, userData } = settings;
+  return pulumi.secret(
+    pulumi.output({
+      ...{ contract: 1 as const, region, peer, objectives, role, epoch: epoch.epoch },
+      qdrant,
+      repository: storeAt(stores.repository, secrets),
+      control: storeAt(stores.control, secrets),
+      keys: { recipients: kubernetes.recipients, identity: secrets.identity },
+      ...{ configuration, userData, infrastructure, gate },
+    }),
+  ) as pulumi.Output<Region>;
+}
+
+function storeAt(
+  address: KubernetesSettings["stores"]["repository"],
+  secrets: pulumi.Output<KubernetesSecrets>,
+): pulumi.Output<StoreAddress> {
+  return secrets.apply(({ store: credentials }) => ({
+    kind: "s3" as const,
+    ...address,
+    ...(credentials === undefined ? {} : { credentials }),
+  }));
+}
+
 function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"]) {
   const { kubernetes, stores } = settings;
-  const addresses = [stores.repository, stores.control, ...(peer === undefined ? [] : [peer.repository])];
+  const { witness } = kubernetes.gate;
+  const addresses = [
+    ...[stores.repository, stores.control],
+    ...(witness === undefined ? [] : [witness]),
+    ...(peer === undefined ? [] : [peer.repository, peer.control]),
+  ];
   const endpoints = addresses.map((address) => ("endpoint" in address ? address.endpoint : undefined));
   const urls = [...endpoints.map((endpoint) => endpoint ?? "https://aws"), ...(peer?.qdrant.peers ?? [])];
   return {
     clientNamespaces: kubernetes.clientNamespaces,
+    clientCidrs: kubernetes.clientCidrs,
     outsideCidrs: kubernetes.qdrant.outside?.cidrs ?? [],
     egressCidrs: kubernetes.egressCidrs,
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,

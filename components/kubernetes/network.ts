@@ -1,14 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { Role } from "../../runtime/domain/estate/epoch.ts";
+import { objectNameOf } from "../../runtime/domain/estate/jobs.ts";
 import { labelsOf, ofProduct, reaches, selectorOf } from "./labels.ts";
-import { qdrantName, qdrantPorts } from "./qdrant-names.ts";
+import { gatePort, qdrantName, qdrantPorts } from "./qdrant-names.ts";
 
 export interface NetworkArgs {
   readonly namespace: pulumi.Input<string>;
-  readonly role: Role;
-  /** Namespaces whose pods are clients. */
+  /** Namespaces whose pods are clients, and where those outside the cluster are. */
   readonly clientNamespaces: readonly string[];
+  readonly clientCidrs: readonly string[];
   /** Who reaches the peers from outside the cluster. */
   readonly outsideCidrs: readonly string[];
   /** Where stores and the other region are. */
@@ -48,12 +48,11 @@ export class Network extends pulumi.ComponentResource {
 const podIdentityAgents = ["169.254.170.23/32", "fd00:ec2::23/128"];
 
 function policies(args: NetworkArgs): Record<string, Rules> {
-  const { clientNamespaces, egressCidrs, egressPorts, outsideCidrs, role, usesPodIdentity } = args;
+  const { clientCidrs, clientNamespaces, egressCidrs, egressPorts, outsideCidrs, usesPodIdentity } = args;
   const qdrant = selectorOf(qdrantName);
-  const serves = tcp(qdrantPorts.http, qdrantPorts.grpc);
+  const serves = tcp(qdrantPorts.http);
   const among = tcp(qdrantPorts.peers);
-  // A standby takes no client's traffic.
-  const clients = role === "active" ? clientNamespaces.map(inNamespace) : [];
+  const clients = [...clientNamespaces.map(inNamespace), ...clientCidrs.map(inBlock)];
   return {
     "default-deny": { pods: ofProduct },
     names: {
@@ -64,11 +63,15 @@ function policies(args: NetworkArgs): Record<string, Rules> {
       pods: qdrant,
       ingress: [
         { from: [{ podSelector: { matchLabels: qdrant } }], ports: among },
-        { from: [{ podSelector: { matchLabels: reaches.qdrant } }, ...clients], ports: serves },
+        { from: [{ podSelector: { matchLabels: reaches.qdrant } }], ports: serves },
         ...(outsideCidrs.length === 0 ? [] : [{ from: outsideCidrs.map(inBlock), ports: tcp(qdrantPorts.http) }]),
       ],
       egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: among }],
     },
+    // Clients come by the gate alone, which lets them through while this region is active.
+    ...(clients.length === 0
+      ? {}
+      : { gate: { pods: selectorOf(objectNameOf("gate")), ingress: [{ from: clients, ports: tcp(gatePort) }] } }),
     "reaches-qdrant": {
       pods: reaches.qdrant,
       egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: serves }],

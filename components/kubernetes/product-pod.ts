@@ -10,23 +10,26 @@ type PodTemplate = k8s.types.input.core.v1.PodTemplateSpec;
 
 /** The user of the product's image. */
 const productUser = 65_532;
-const program = "/app/qdrant-dr.mjs";
+const commandLine = "/app/qdrant-dr.mjs";
 /** Here a pod finds the outputs of each region, as `<region>.json`. */
 const regionsFolder = "/etc/qdrant-dr/regions";
 
 /** What every pod of the product shares. */
 export interface ProductPodBase {
   readonly image: string;
-  /** Secret with the outputs of the regions. */
-  readonly regionsSecret: pulumi.Input<string>;
+  /**
+   * Secret with the outputs of the regions.
+   * @default none
+   */
+  readonly regionsSecret?: pulumi.Input<string> | undefined;
   /** A Secret whose ca.crt the product trusts too. */
   readonly tlsSecret?: string | undefined;
 }
 
 export interface ProductPodArgs extends ProductPodBase {
   readonly job: Job;
-  /** Of the command line, without what says where the regions' outputs are. */
-  readonly command: readonly string[];
+  /** Of the command line, without what says where the regions' outputs are; or another program of the image, which is given nothing. */
+  readonly command: readonly string[] | { readonly program: string };
   readonly resources: Resources;
   /** What the pod may reach: labels. */
   readonly reaches: readonly Readonly<Record<string, string>>[];
@@ -52,12 +55,12 @@ export function productPod(args: ProductPodArgs): PodTemplate {
       {
         name: "qdrant-dr",
         image,
-        args: [program, ...command, "--outputs", regionsFolder],
+        args: "program" in command ? [command.program] : [commandLine, ...command, "--outputs", regionsFolder],
         env: [{ name: "HOME", value: "/tmp" }, ...trusted, ...env],
         resources: { requests: { ...resources }, limits: { memory: resources.memory } },
         ...container,
         volumeMounts: [
-          { name: "regions", mountPath: regionsFolder, readOnly: true },
+          ...(regionsSecret === undefined ? [] : [{ name: "regions", mountPath: regionsFolder, readOnly: true }]),
           { name: "scratch", mountPath: "/tmp" },
           ...(tlsSecret === undefined ? [] : [{ name: "tls", mountPath: "/etc/qdrant-dr/tls", readOnly: true }]),
           ...(volumeMounts as k8s.types.input.core.v1.VolumeMount[]),
@@ -65,7 +68,9 @@ export function productPod(args: ProductPodArgs): PodTemplate {
       },
     ],
     volumes: [
-      { name: "regions", secret: { secretName: regionsSecret, defaultMode: 0o440 } },
+      ...(regionsSecret === undefined
+        ? []
+        : [{ name: "regions", secret: { secretName: regionsSecret, defaultMode: 0o440 } }]),
       { name: "scratch", emptyDir: {} },
       ...(tlsSecret === undefined
         ? []

@@ -23,6 +23,8 @@ export class QdrantCluster extends pulumi.ComponentResource {
   /** One URL per peer, by which pods of this cluster reach it. */
   readonly urls: pulumi.Output<string[]>;
   readonly apiKey: pulumi.Output<string>;
+  /** Of any peer that is ready. */
+  readonly serviceUrl: pulumi.Output<string>;
 
   constructor(name: string, args: QdrantClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:QdrantCluster", name, args, opts);
@@ -50,6 +52,14 @@ export class QdrantCluster extends pulumi.ComponentResource {
           selector: selectorOf(qdrantName),
           ports: servicePorts(["http", "grpc", "peers"]),
         },
+      },
+      child,
+    );
+    new k8s.core.v1.Service(
+      `${name}-service`,
+      {
+        metadata: { ...metadata, name: qdrantName },
+        spec: { selector: selectorOf(qdrantName), ports: servicePorts(["http"]) },
       },
       child,
     );
@@ -88,8 +98,9 @@ export class QdrantCluster extends pulumi.ComponentResource {
           (index) => `${scheme}://${qdrantName}-${index}.${headlessName}.${within}.svc:${qdrantPorts.http}`,
         ),
       );
+    this.serviceUrl = pulumi.interpolate`${scheme}://${qdrantName}.${namespace}.svc:${qdrantPorts.http}`;
     this.apiKey = apiKey;
-    this.registerOutputs({ urls: this.urls, apiKey: this.apiKey });
+    this.registerOutputs({ urls: this.urls, serviceUrl: this.serviceUrl, apiKey: this.apiKey });
   }
 
   /** The key, and the one before it: whoever still has that one is served until the next change. */

@@ -11,6 +11,7 @@ import { regionSchema } from "../../runtime/domain/estate/region.ts";
 import {
   apiKeyOf,
   awsSettings,
+  clientKey,
   type DeclaredRegion,
   identity,
   productImage,
@@ -41,7 +42,7 @@ describe("KubernetesRegion", () => {
     expect(region).to.include({ type: "qdrant-dr:index:KubernetesRegion", name, parent: "" });
     const children = others.filter(({ parent }) => parent === region?.urn);
     expect(children.map((child) => child.name.slice(name.length + 1)).sort()).to.deep.equal(
-      ["accounts", "namespace", "network", "qdrant", "regions", "replicator", "schedules"],
+      ["accounts", "gate", "namespace", "network", "qdrant", "regions", "replicator", "schedules"],
       "what `pulumi up` shows",
     );
     for (const { name: child, parent } of others) {
@@ -71,7 +72,7 @@ describe("KubernetesRegion", () => {
   it("every pod is restricted: no root, no capability, nothing to write to but volumes, no account's token that is not used", async () => {
     const declared = await declarer.declare({ role: "standby", settings: { infrastructure: capturedObjects } });
     const pods = objects(declared).flatMap(podOf);
-    expect(pods.length).to.equal(7);
+    expect(pods.length).to.equal(8);
     for (const [title, { automountServiceAccountToken, containers, initContainers = [], securityContext }] of pods) {
       expect(securityContext, title).to.deep.include({
         runAsNonRoot: true,
@@ -189,7 +190,7 @@ describe("KubernetesRegion", () => {
       }
     });
 
-    it("a changed role changes these fields, who reaches Qdrant, and what the region's outputs say: nothing else", async () => {
+    it("a changed role changes these fields, and what the region's outputs say: nothing else", async () => {
       const [active, standby] = [
         await declarer.declare({ role: "active" }),
         await declarer.declare({ role: "standby" }),
@@ -199,7 +200,7 @@ describe("KubernetesRegion", () => {
         .filter((object) => JSON.stringify(object.inputs) !== JSON.stringify(before.get(titleOf(object))?.inputs))
         .map(titleOf)
         // Their keys carry the name of the region, which differs in this test.
-        .filter((title) => title !== "Secret search/qdrant-keys");
+        .filter((title) => !["Secret search/qdrant-keys", "Secret search/qdrant-dr-gate"].includes(title));
       expect(changed.sort()).to.deep.equal([
         "CronJob search/qdrant-dr-copy",
         "CronJob search/qdrant-dr-full",
@@ -259,6 +260,7 @@ describe("KubernetesRegion", () => {
         .flatMap(([, spec]: Loose) => spec.containers)
         .filter(({ name }: Loose) => name === "qdrant-dr")
         .map(({ args }: Loose) => args.slice(1))
+        .filter((args: string[]) => args.length > 0)
         .filter(([command]: string[]) => command !== "replicate");
       expect(commands).to.have.length(5);
       for (const [command, ...options] of commands) await refusedForItsRegionOnly(command, options);
@@ -315,12 +317,12 @@ describe("KubernetesRegion", () => {
         podSelector: { matchLabels: { "app.kubernetes.io/part-of": "qdrant-dr" } },
         policyTypes: ["Ingress", "Egress"],
       });
-      const [peers, jobsAndClients, outside] = specOf("qdrant").ingress;
+      const [peers, ownPods, outside] = specOf("qdrant").ingress;
       expect(peers.ports).to.deep.equal([{ protocol: "TCP", port: 6335 }]);
-      expect(jobsAndClients.from[0]).to.deep.equal({
-        podSelector: { matchLabels: { "qdrant-dr/reaches-qdrant": "true" } },
+      expect(ownPods).to.deep.equal({
+        from: [{ podSelector: { matchLabels: { "qdrant-dr/reaches-qdrant": "true" } } }],
+        ports: [{ protocol: "TCP", port: 6333 }],
       });
-      expect(jobsAndClients.from[1]).to.have.nested.property("namespaceSelector.matchLabels");
       expect(outside).to.deep.equal({
         from: [{ ipBlock: { cidr: "10.8.0.0/16" } }],
         ports: [{ protocol: "TCP", port: 6333 }],
@@ -334,23 +336,100 @@ describe("KubernetesRegion", () => {
       ]);
     });
 
-    it("a standby takes no client's traffic", async () => {
-      const clients = { kubernetes: { clientNamespaces: ["apps"] } };
+    it("clients come by the gate alone, whatever the role", async () => {
       for (const role of roles) {
-        const declared = await declarer.declare({ ...clients, role });
-        const policies = JSON.stringify(objects(declared, "NetworkPolicy").map(({ inputs }) => inputs));
-        expect(policies.includes('"apps"'), role).to.equal(role === "active");
+        const clients = { clientNamespaces: ["apps"], clientCidrs: ["10.1.0.0/16"] };
+        const declared = await declarer.declare({ kubernetes: clients, role });
+        const policies = objects(declared, "NetworkPolicy").filter(({ inputs }) =>
+          /apps|10\.1\./.test(JSON.stringify(inputs)),
+        );
+        expect(policies.map(titleOf)).to.deep.equal(["NetworkPolicy search/qdrant-dr-gate"]);
+        const [
+          {
+            inputs: { spec },
+          },
+        ] = policies as Loose;
+        expect(spec.podSelector.matchLabels["app.kubernetes.io/name"]).to.equal("qdrant-dr-gate");
+        expect(spec.ingress[0].from).to.have.length(2);
       }
+    });
+  });
+
+  describe("gate", () => {
+    const environmentOf = (declared: DeclaredRegion) => {
+      const { inputs } = object(declared, "StatefulSet", "qdrant-dr-gate") as Loose;
+      const [container] = inputs.spec.template.spec.containers;
+      const plain = container.env.map(({ name, value }: Loose) => [name, value]);
+      const { inputs: secret } = object(declared, "Secret", "qdrant-dr-gate") as Loose;
+      expect(container.envFrom).to.deep.equal([{ secretRef: { name: "qdrant-dr-gate" } }]);
+      expect(container.args).to.deep.equal(["/app/gate.mjs"]);
+      return { ...Object.fromEntries(plain), ...secret.stringData };
+    };
+
+    it("one pod that keeps what it has seen, between clients and any ready peer; it has no key to recovery points", async () => {
+      const declared = await declarer.declare();
+      const environment = environmentOf(declared);
+      expect(environment).to.deep.include({
+        QDRANT_DR_GATE_HOST: "0.0.0.0",
+        QDRANT_DR_GATE_PORT: "6333",
+        QDRANT_DR_GATE_REGION: "prod",
+        QDRANT_DR_GATE_CLIENT_KEY: clientKey,
+        QDRANT_DR_GATE_MODE: "availability",
+        QDRANT_DR_GATE_STATE: "/var/lib/qdrant-dr/seen.json",
+      });
+      const key = apiKeyOf(`${declared.name}-qdrant-key-1`);
+      expect(JSON.parse(environment.QDRANT_DR_GATE_UPSTREAM)).to.deep.equal({
+        url: "http://qdrant.search.svc:6333",
+        apiKey: key,
+      });
+      expect(JSON.parse(environment.QDRANT_DR_GATE_CONTROL)).to.deep.equal(declared.outputs.control);
+      expect(JSON.parse(environment.QDRANT_DR_GATE_PEER_CONTROL)).to.include({ bucket: "dr-control" });
+      expect(environment).not.to.have.property("QDRANT_DR_GATE_WITNESS");
+      const { inputs } = object(declared, "StatefulSet", "qdrant-dr-gate") as Loose;
+      expect(inputs.spec.replicas).to.equal(1);
+      expect(JSON.stringify(inputs)).not.to.contain("qdrant-dr-regions");
+      expect(declared.outputs.gate).to.deep.equal({
+        url: "http://qdrant-dr-gate.search.svc:6333",
+        controlUrl: "http://qdrant-dr-gate.search.svc:6333/.qdrant-dr/gate",
+        controlToken: environment.QDRANT_DR_GATE_CONTROL_TOKEN,
+        mode: "availability",
+      });
+    });
+
+    it("consistency: its lease is at a third place, which the outputs name too", async () => {
+      const witness = { bucket: "witness", region: "eu-3" };
+      const gate = { mode: "consistency", witness, leaseSeconds: 20, url: "https://search.example/" };
+      const declared = await declarer.declare({ kubernetes: { gate } });
+      const environment = environmentOf(declared);
+      expect(environment).to.include({ QDRANT_DR_GATE_MODE: "consistency", QDRANT_DR_GATE_LEASE_SECONDS: "20" });
+      expect(JSON.parse(environment.QDRANT_DR_GATE_WITNESS)).to.include({ kind: "s3", ...witness });
+      expect(declared.outputs.gate?.lease?.seconds).to.equal(20);
+      expect(declared.outputs.gate?.controlUrl).to.equal("https://search.example/.qdrant-dr/gate");
+    });
+
+    it("its Service is as the settings say, for a load balancer or external-dns", async () => {
+      const service = {
+        type: "LoadBalancer",
+        annotations: { "external-dns.alpha.kubernetes.io/hostname": "a.example" },
+      };
+      const { inputs } = object(
+        await declarer.declare({ kubernetes: { gate: { service } } }),
+        "Service",
+        "qdrant-dr-gate",
+      ) as Loose;
+      expect(inputs.spec.type).to.equal("LoadBalancer");
+      expect(inputs.metadata.annotations).to.deep.equal(service.annotations);
     });
   });
 
   it("no object has a secret in an input that is not secret", async () => {
     const { resources } = await declarer.declare({ role: "standby", qdrant: { keyGeneration: 2 } });
     const withSecrets = resources.filter(({ secretInputs }) => secretInputs.length > 0);
-    expect(withSecrets.map(({ inputs }) => inputs["kind"])).to.deep.equal(["Secret", "Secret"]);
+    expect(withSecrets.map(({ inputs }) => inputs["kind"])).to.deep.equal(["Secret", "Secret", "Secret"]);
     for (const { inputs, name, secretInputs } of resources) {
       const plain = JSON.stringify(Object.entries(inputs).filter(([property]) => !secretInputs.includes(property)));
-      for (const secret of ["secret-api-key", identity, storeSecret]) expect(plain, name).not.to.contain(secret);
+      for (const secret of ["secret-api-key", identity, storeSecret, clientKey])
+        expect(plain, name).not.to.contain(secret);
     }
   });
 

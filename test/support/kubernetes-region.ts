@@ -15,6 +15,7 @@ export const productImage = `registry.example/qdrant-dr@${digest}`;
 export const qdrantImage = `docker.io/qdrant/qdrant@${digest}`;
 export const apiKeyOf = (name: string) => `secret-api-key-${name}`;
 export const identity = "AGE-SECRET-KEY-1SECRET";
+export const clientKey = "secret-key-of-all-clients";
 export const storeSecret = "secret-secret-access-key";
 const epoch: EpochRecord = { epoch: 3, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
 
@@ -50,7 +51,7 @@ export class RegionDeclarer {
     const from = this.#resources.count;
     const name = `prod-${from}`;
     const secrets = parseKubernetesSecrets(settings, {
-      identity,
+      ...{ identity, clientKey },
       ...(settings.store === "aws"
         ? {}
         : { store: { accessKeyId: "secret-access-key-id", secretAccessKey: storeSecret } }),

@@ -67,6 +67,8 @@ describe("settings of a stack", () => {
         },
         claims: [],
         clientNamespaces: [],
+        clientCidrs: [],
+        gate: { mode: "availability", leaseSeconds: 15, service: { type: "ClusterIP", annotations: {} } },
         egressCidrs: ["0.0.0.0/0"],
         schedules: {
           full: "0 2 * * *",
@@ -197,6 +199,8 @@ describe("settings of a stack", () => {
     ["kubernetes.schedules.testRestore", "0 5 * * 8", cron],
     ["kubernetes.schedules.workers", 0, ">=1"],
     ["kubernetes.replicate.everySeconds", 0, ">=1"],
+    ["kubernetes.gate", { mode: "both" }, '"availability"|"consistency"'],
+    ["kubernetes.gate", { mode: "consistency" }, "a third place, which the mode consistency needs"],
     ["kubernetes.recipients", ["age1same", "age1same"], "two different recipients"],
     ["kubernetes.replicate", undefined, "reach 480 minutes: let kubernetes.replicate follow, or run them more often"],
     ["configuration.0.path", "/srv/else", "a path within one of kubernetes.claims"],
@@ -242,9 +246,11 @@ describe("settings of a stack", () => {
     const store = { accessKeyId: "hidden-id", secretAccessKey: "hidden-secret-key" };
     const problemOf = (of: object, given: unknown) =>
       refused(() => parseKubernetesSecrets(of as typeof settings, given)).message;
-    expect(parseKubernetesSecrets(settings, { identity, store })).to.deep.equal({ identity, store });
-    expect(problemOf(settings, { identity })).to.contain("secrets.store: credentials of the store are wanted");
-    expect(problemOf(aws, { identity, store })).to.contain("secrets.store: a role gives access to AWS, and no key");
+    const own = { identity, clientKey: "hidden-key-of-clients" };
+    expect(parseKubernetesSecrets(settings, { ...own, store })).to.deep.equal({ ...own, store });
+    expect(problemOf(settings, own)).to.contain("secrets.store: credentials of the store are wanted");
+    expect(problemOf(settings, { identity, store })).to.contain("secrets.clientKey");
+    expect(problemOf(aws, { ...own, store })).to.contain("secrets.store: a role gives access to AWS, and no key");
     const region = { contract: 1, region: "dr", peer: "prod", role: "standby", epoch: 1 };
     const outputs = (url: string, name = "dr") => ({
       ...{ ...region, region: name, objectives: objectives(), qdrant: { peers: [url], apiKey: "hidden-api-key" } },
@@ -252,10 +258,10 @@ describe("settings of a stack", () => {
       keys: { recipients: ["age1a", "age1b"], identity },
     });
     const peer = outputs("http://qdrant-0.dr.example:6333");
-    expect(parseKubernetesSecrets(settings, { identity, store, peer }).peer).to.include({ region: "dr" });
-    const inside = { identity, store, peer: outputs("http://qdrant-0.qdrant-peers.search.svc:6333") };
+    expect(parseKubernetesSecrets(settings, { ...own, store, peer }).peer).to.include({ region: "dr" });
+    const inside = { ...own, store, peer: outputs("http://qdrant-0.qdrant-peers.search.svc:6333") };
     expect(problemOf(settings, inside)).to.contain("secrets.peer.qdrant.peers: only its own cluster reaches");
-    const other = { identity, store, peer: outputs("http://qdrant-0.dr.example:6333", "elsewhere") };
+    const other = { ...own, store, peer: outputs("http://qdrant-0.dr.example:6333", "elsewhere") };
     expect(problemOf(settings, other)).to.contain("secrets.peer.region: the outputs of the stack dr are wanted");
     for (const given of [inside, other]) expect(problemOf(settings, given)).not.to.match(/hidden|HIDDEN/);
   });

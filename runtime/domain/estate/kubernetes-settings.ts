@@ -1,5 +1,6 @@
 /** Settings of a region whose workloads run in a Kubernetes cluster. */
 import { z } from "zod";
+import { gateModes } from "./gate.ts";
 import { cronSchema } from "./schedule.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
@@ -53,6 +54,36 @@ const qdrantSchema = z
   });
 export type QdrantSettings = z.infer<typeof qdrantSchema>;
 
+export const bucketSchema = z.strictObject({
+  bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of a bucket"),
+  region: z.string().min(1),
+  /** AWS's own when left out. */
+  endpoint: z.url({ protocol: /^https?$/ }).optional(),
+});
+
+const gateSchema = z
+  .strictObject({
+    /** What the gate does that cannot see the other region: docs/adr/0011 says the price of each. */
+    mode: z.enum(gateModes).default("availability"),
+    /** A bucket that is lost with neither region, for the lease of the mode `consistency`. */
+    witness: bucketSchema.optional(),
+    leaseSeconds: z.number().min(1).max(300).default(15),
+    /** How clients outside the cluster, and operators, reach it; by its name in the cluster when left out. */
+    url: z.url({ protocol: /^https?$/ }).optional(),
+    /** Its Service, such as one that external-dns gives a name. `/.qdrant-dr/open` answers 200 while it lets clients through. */
+    service: z
+      .strictObject({
+        type: z.enum(["ClusterIP", "LoadBalancer"]).default("ClusterIP"),
+        annotations: annotations.default({}),
+      })
+      .prefault({}),
+  })
+  .refine(({ mode, witness }) => mode === "availability" || witness !== undefined, {
+    path: ["witness"],
+    message: "a third place, which the mode consistency needs",
+  });
+export type GateSettings = z.infer<typeof gateSchema>;
+
 const schedulesSchema = z.strictObject({
   full: cronSchema.default("0 2 * * *"),
   incremental: cronSchema.default("0 */4 * * *"),
@@ -86,6 +117,9 @@ export const kubernetesSchema = z.strictObject({
     .default([]),
   /** Namespaces whose pods are Qdrant's clients. */
   clientNamespaces: z.array(namespace).default([]),
+  /** Where its clients outside the cluster are. */
+  clientCidrs: z.array(cidr).default([]),
+  gate: gateSchema.prefault({}),
   /** The namespace of the Prometheus that scrapes this region. */
   monitoringNamespace: namespace.optional(),
   /** Where stores, and the other region, may be reached. */

@@ -8,7 +8,7 @@ import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { awsSettingsProblems, awsSettingsSchema } from "./aws-settings.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { gateModes } from "./gate.ts";
-import { kubernetesSchema } from "./kubernetes-settings.ts";
+import { bucketSchema, kubernetesSchema } from "./kubernetes-settings.ts";
 import { reachableRpoMinutes } from "./objectives.ts";
 import { regionSchema } from "./region.ts";
 
@@ -86,13 +86,6 @@ const processesSchema = commonSchema.extend({
       .min(2, "the operational and the offline recovery recipient")
       .refine((recipients) => new Set(recipients).size === recipients.length, "two different recipients"),
   }),
-});
-
-const bucketSchema = z.strictObject({
-  bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of a bucket"),
-  region: z.string().min(1),
-  /** AWS's own when left out. */
-  endpoint: z.url({ protocol: /^https?$/ }).optional(),
 });
 
 const clusterSchema = commonSchema.extend({
@@ -193,6 +186,8 @@ export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
 /** Secrets of a region in a cluster. */
 const kubernetesSecretsSchema = z.strictObject({
   identity: identitySchema,
+  /** What clients show to the gate: the same in both regions. */
+  clientKey: z.string().min(16),
   /** Of stores that are not AWS's; there a role gives access. */
   store: storeCredentialsSchema.optional(),
   /** The `region` output of the other stack. Left out until that stack is up: nothing leads from one to the other then. */

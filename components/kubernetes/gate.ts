@@ -1,0 +1,136 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import { objectNameOf } from "../../runtime/domain/estate/jobs.ts";
+import type { GateSettings } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
+import { labelsOf, reaches, selectorOf } from "./labels.ts";
+import { type ProductPodBase, productPod } from "./product-pod.ts";
+import { gatePort } from "./qdrant-names.ts";
+
+export interface GateArgs extends Omit<ProductPodBase, "regionsSecret"> {
+  readonly namespace: pulumi.Input<string>;
+  readonly region: string;
+  /** The other region, once its outputs are known here. */
+  readonly peer: string | undefined;
+  readonly settings: GateSettings;
+  readonly upstream: pulumi.Output<{ readonly url: string; readonly apiKey: string }>;
+  /** Generation of the upstream's key: with another one the gate starts anew. */
+  readonly keyGeneration: number;
+  readonly clientKey: pulumi.Output<string>;
+  readonly control: pulumi.Output<StoreAddress>;
+  readonly peerControl: pulumi.Output<StoreAddress | undefined>;
+  readonly witness: pulumi.Output<StoreAddress> | undefined;
+}
+
+const name = objectNameOf("gate");
+const stateFolder = "/var/lib/qdrant-dr";
+
+/**
+ * What clients reach instead of Qdrant: it lets them through while its guard finds the region active. One pod, because a planned
+ * failover waits for the requests that are under way in it; what it has seen of epochs is on a volume.
+ */
+export class Gate extends pulumi.ComponentResource {
+  /** What the runtime needs to know of it. */
+  readonly outputs: pulumi.Output<NonNullable<Region["gate"]>>;
+
+  constructor(component: string, args: GateArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qdrant-dr:index:Gate", component, {}, opts);
+    const { namespace, settings, witness } = args;
+    const child = { parent: this };
+    const metadata = { name, namespace, labels: labelsOf(name) };
+    const token = new random.RandomPassword(`${component}-token`, { length: 48, special: false }, child).result;
+
+    const environment = new k8s.core.v1.Secret(
+      `${component}-environment`,
+      { metadata, stringData: secretEnvironment(args, token) },
+      child,
+    );
+    new k8s.apps.v1.StatefulSet(
+      `${component}-process`,
+      {
+        metadata,
+        spec: {
+          serviceName: name,
+          replicas: 1,
+          persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Retain" },
+          selector: { matchLabels: selectorOf(name) },
+          template: gatePod(args),
+          volumeClaimTemplates: [
+            {
+              metadata: { name: "seen" },
+              spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+            },
+          ],
+        },
+      },
+      { ...child, dependsOn: [environment] },
+    );
+    new k8s.core.v1.Service(
+      `${component}-service`,
+      {
+        metadata: { ...metadata, annotations: settings.service.annotations },
+        spec: {
+          type: settings.service.type,
+          selector: selectorOf(name),
+          ports: [{ name: "http", port: gatePort, targetPort: "http" }],
+        },
+      },
+      child,
+    );
+
+    const url = pulumi.output(settings.url ?? pulumi.interpolate`http://${name}.${namespace}.svc:${gatePort}`);
+    this.outputs = pulumi.output({
+      url,
+      controlUrl: url.apply((base) => `${base.replace(/\/$/, "")}/.qdrant-dr/gate`),
+      controlToken: token,
+      mode: settings.mode,
+      ...(witness === undefined ? {} : { lease: { witness, seconds: settings.leaseSeconds } }),
+    });
+    this.registerOutputs({ outputs: this.outputs });
+  }
+}
+
+function gatePod({ image, keyGeneration, peer, region, settings, tlsSecret }: GateArgs) {
+  const plain = {
+    QDRANT_DR_GATE_HOST: "0.0.0.0",
+    QDRANT_DR_GATE_PORT: String(gatePort),
+    QDRANT_DR_GATE_REGION: region,
+    QDRANT_DR_GATE_MODE: settings.mode,
+    QDRANT_DR_GATE_LEASE_SECONDS: String(settings.leaseSeconds),
+    QDRANT_DR_GATE_STATE: `${stateFolder}/seen.json`,
+  };
+  const { metadata, spec } = productPod({
+    image,
+    tlsSecret,
+    job: "gate",
+    command: { program: "/app/gate.mjs" },
+    resources: { cpu: "500m", memory: "512Mi" },
+    reaches: [reaches.qdrant, reaches.stores],
+    env: Object.entries(plain).map(([variable, value]) => ({ name: variable, value })),
+    container: {
+      envFrom: [{ secretRef: { name } }],
+      ports: [{ name: "http", containerPort: gatePort }],
+      // Ready also when it is closed: it tells clients why, and operators what it sees.
+      readinessProbe: { httpGet: { path: "/.qdrant-dr/health", port: "http" }, periodSeconds: 5 },
+      volumeMounts: [{ name: "seen", mountPath: stateFolder }],
+    },
+  });
+  // What it reads from its Secret when it starts.
+  const annotations = { "qdrant-dr/key-generation": String(keyGeneration), "qdrant-dr/peer": peer ?? "" };
+  return { metadata: { ...metadata, annotations }, spec };
+}
+
+function secretEnvironment(args: GateArgs, token: pulumi.Output<string>) {
+  const { clientKey, control, peerControl, upstream, witness } = args;
+  return pulumi
+    .all([upstream, clientKey, token, control, peerControl, pulumi.output(witness)])
+    .apply(([toQdrant, key, controlToken, own, peers, third]) => ({
+      QDRANT_DR_GATE_UPSTREAM: JSON.stringify(toQdrant),
+      QDRANT_DR_GATE_CLIENT_KEY: key,
+      QDRANT_DR_GATE_CONTROL_TOKEN: controlToken,
+      QDRANT_DR_GATE_CONTROL: JSON.stringify(own),
+      ...(peers === undefined ? {} : { QDRANT_DR_GATE_PEER_CONTROL: JSON.stringify(peers) }),
+      ...(third === undefined ? {} : { QDRANT_DR_GATE_WITNESS: JSON.stringify(third) }),
+    }));
+}
