@@ -34,7 +34,8 @@ export class Replicator extends pulumi.ComponentResource {
             command: ["replicate", "--from", peer, "--to", region, "--every", String(everySeconds)],
             resources: { cpu: "1", memory: "1Gi" },
             reaches: [reaches.qdrant, reaches.stores],
-            pod: { terminationGracePeriodSeconds: 60 },
+            // It ends the cycle that it is in.
+            pod: { terminationGracePeriodSeconds: 120 },
           }),
         },
       },
