@@ -5,6 +5,7 @@ import type { CommandDefinition } from "./commands/command.ts";
 import { copy } from "./commands/copy.ts";
 import { doctor } from "./commands/doctor.ts";
 import { failover } from "./commands/failover.ts";
+import { init } from "./commands/init.ts";
 import { points } from "./commands/points.ts";
 import { quickstart } from "./commands/quickstart.ts";
 import { replicate } from "./commands/replicate.ts";
@@ -18,6 +19,7 @@ import { DrError, exitCodes, toDrError } from "./errors.ts";
 const definitions = [
   quickstart,
   doctor,
+  init,
   backup,
   points,
   copy,

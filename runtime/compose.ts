@@ -10,10 +10,11 @@ import { KubernetesCluster } from "./adapters/kubernetes/kubernetes-cluster.ts";
 import { readyParts } from "./adapters/parts.ts";
 import { PulumiStacks } from "./adapters/pulumi/pulumi-stacks.ts";
 import { Qdrant } from "./adapters/qdrant/qdrant.ts";
-import { regionSchema } from "./domain/estate/region.ts";
+import { openStore } from "./adapters/stores/open-store.ts";
+import { regionSchema, type StoreAddress } from "./domain/estate/region.ts";
 import type { ClusterSettings } from "./domain/infrastructure/infrastructure.ts";
 import { DrError } from "./errors.ts";
-import type { Clock, Cluster, FolderTarget, Progress, VectorDatabase } from "./ports.ts";
+import type { Clock, Cluster, FolderTarget, ObjectStore, Progress, VectorDatabase } from "./ports.ts";
 
 export const projectFolder = fileURLToPath(new URL("..", import.meta.url));
 
@@ -36,6 +37,8 @@ export interface Deps {
   stacks(options: RegionOptions): Promise<PulumiStacks>;
   access(stack: string, options: RegionOptions): Promise<RegionAccess>;
   cluster(settings: Pick<ClusterSettings, "context" | "kubeconfig">): Promise<Cluster>;
+  /** A store that is in no stack; of AWS with the credentials of the environment. */
+  store(address: StoreAddress): ObjectStore;
   /** Folders of this machine to restore into. */
   readonly folderTarget: FolderTarget;
   /** A Qdrant that is in no stack. */
@@ -58,6 +61,7 @@ export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt
     toolVersion: manifest.version,
     stacks,
     cluster: (settings) => KubernetesCluster.open(settings),
+    store: openStore,
     folderTarget: new LocalFolders(),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
     async access(stack, options) {

@@ -31,7 +31,8 @@ const needsOf: Readonly<Record<Job, Needs>> = {
     control: [controlLayout.keys, controlLayout.snapshots, controlLayout.restores],
     peer: ["control"],
   },
-  gate: { control: [], peer: ["control"], withoutKeys: true },
+  // A guard carries an epoch home that only the other region was told of.
+  gate: { control: [controlLayout.epochs], peer: ["control"], withoutKeys: true },
   exporter: { repository: [], control: [], peer: ["control"], withoutKeys: true },
 };
 

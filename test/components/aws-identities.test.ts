@@ -215,7 +215,7 @@ describe("AwsIdentities", () => {
         ],
         never: [],
       },
-      gate: { reads: ["dr-control", "prod-control"], creates: [], never: noKeys },
+      gate: { reads: ["dr-control", "prod-control"], creates: ["dr-control/epochs/*"], never: noKeys },
       exporter: { reads: [...own, "prod-control"], creates: [], never: noKeys },
     });
   });

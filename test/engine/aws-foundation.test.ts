@@ -8,13 +8,14 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { GetBucketPolicyCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { GetBucketPolicyCommand, GetObjectCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
 import { AwsEmulator } from "../support/aws-emulator.ts";
 import { executablePolicyPack } from "../support/policy-pack.ts";
 import { installStandIns } from "../support/providers/plugins.ts";
 
 const program = fileURLToPath(new URL("../../bootstrap", import.meta.url));
+const product = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url));
 const buckets = ["prod", "dr"].flatMap((region) =>
   ["repository", "control", "audit", "state"].map((kind) => `example-qdr-${region}-${kind}`),
 );
@@ -41,8 +42,16 @@ describe("the foundation in AWS", function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function pulumi(args: readonly string[], cwd = program) {
-    const child = spawn("pulumi", [...args, "--non-interactive", "--color", "never"], {
+  function pulumi(args: readonly string[], cwd = program) {
+    return run("pulumi", [...args, "--non-interactive", "--color", "never"], cwd);
+  }
+
+  function qdrantDr(args: readonly string[]) {
+    return run(process.execPath, ["--disable-warning=ExperimentalWarning", product, ...args], folder);
+  }
+
+  async function run(command: string, args: readonly string[], cwd: string) {
+    const child = spawn(command, args, {
       cwd,
       env: {
         ...process.env,
@@ -87,6 +96,33 @@ describe("the foundation in AWS", function () {
     const second = await up("--expect-no-changes");
     expect(second.exitCode, second.output).to.equal(0);
     expect(second.output).not.to.contain("can't run policy");
+  });
+
+  it("init writes the first epoch into both control stores, once, and shows the settings of both stacks", async () => {
+    const outputs = await pulumi(["stack", "output", "--json", "--stack", "estate"]);
+    const file = join(folder, "foundation.json");
+    writeFileSync(file, outputs.output);
+    const first = await qdrantDr(["init", "--foundation", file, "--json"]);
+    expect(first.exitCode, first.output).to.equal(0);
+    const { first: epoch, settings: lines } = JSON.parse(first.output.trim().split("\n").at(-1) ?? "");
+    expect(epoch).to.include({ epoch: 1, active: "prod", reason: "initial" });
+    const { keyArn } = JSON.parse(outputs.output).regions.dr.aws;
+    expect(lines.dr).to.contain(
+      'qdrant-dr:stores: {"repository":{"bucket":"example-qdr-dr-repository","region":"eu-west-1"}',
+    );
+    expect(lines.dr).to.contain(`"keyArn":"${keyArn}"`);
+    const again = await qdrantDr(["init", "--foundation", file]);
+    expect(again.output).to.contain("Epoch 1 stands in both control stores: prod serves first.");
+    for (const region of ["prod", "dr"]) {
+      const command = new GetObjectCommand({ Bucket: `example-qdr-${region}-control`, Key: "epochs/0000000001.json" });
+      const { Body } = await s3().send(command);
+      expect(JSON.parse((await Body?.transformToString()) ?? "")).to.deep.equal(epoch);
+    }
+    const other = JSON.stringify({ ...JSON.parse(outputs.output), initialActive: "dr" });
+    writeFileSync(file, other);
+    const refused = await qdrantDr(["init", "--foundation", file]);
+    expect(refused.exitCode).to.equal(11);
+    expect(refused.output).to.contain("begins with prod as active");
   });
 
   it("settings that break a rule of the policy pack are told before anything changes, by the rule's name", async () => {

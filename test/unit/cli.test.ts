@@ -157,6 +157,9 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     onInterrupt: () => () => {},
     stacks: () => neverAsked(),
     cluster: () => neverAsked(),
+    store: () => {
+      throw new Error("no store is asked");
+    },
     folderTarget: new LocalFolders(),
     database: () => {
       throw new Error("no database is asked");

@@ -1,0 +1,56 @@
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { Deps } from "../compose.ts";
+import { type Foundation, parseFoundation } from "../domain/estate/foundation.ts";
+import { initEstate } from "../workflows/init-estate.ts";
+import { type CommandDefinition, exitCodesHelp } from "./command.ts";
+
+interface Options {
+  readonly foundation: string;
+}
+
+export const init: CommandDefinition<Options> = {
+  name: "init",
+  summary:
+    "write the first epoch, which names the region that serves first, and show what the stacks are configured with",
+  configure: (command) =>
+    command
+      .requiredOption("--foundation <file>", "outputs of the foundation: `pulumi stack output --json --cwd bootstrap`")
+      .addHelpText(
+        "after",
+        exitCodesHelp([5, "a control store does not answer"], [11, "the control stores belong to another estate"]),
+      ),
+  async run(deps, { foundation: file }) {
+    const foundation = parseFoundation(await readFile(file, "utf8"));
+    const { first, newest } = await initEstate({
+      initialActive: foundation.initialActive,
+      controls: controlsOf(foundation, deps),
+      run: randomUUID(),
+      now: deps.clock.now(),
+    });
+    const settings = settingsOf(foundation);
+    const since = newest.epoch === 1 ? "" : `; since then ${newest.active} became active, in epoch ${newest.epoch}`;
+    const lines = Object.entries(settings).map(([region, text]) => `\nInto Pulumi.${region}.yaml:\n${text}`);
+    return {
+      json: { first, newest, settings },
+      text: [`Epoch 1 stands in both control stores: ${first.active} serves first${since}.`, ...lines].join("\n"),
+    };
+  },
+};
+
+function controlsOf({ regions }: Foundation, deps: Deps) {
+  return new Map(
+    Object.entries(regions).map(([region, { stores }]) => [region, deps.store({ kind: "s3", ...stores.control })]),
+  );
+}
+
+/** As lines of a settings file, in which JSON is YAML too. */
+function settingsOf({ regions }: Foundation): Record<string, string> {
+  const lineOf = (name: string, value: unknown) => `  qdrant-dr:${name}: ${JSON.stringify(value)}`;
+  return Object.fromEntries(
+    Object.entries(regions).map(([region, { aws, stores }]) => [
+      region,
+      [lineOf("stores", stores), ...(aws === undefined ? [] : [lineOf("aws", aws)])].join("\n"),
+    ]),
+  );
+}

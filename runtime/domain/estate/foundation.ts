@@ -1,0 +1,35 @@
+/** What the foundation of an estate says of itself: where each region's records are, and who serves first. */
+import { z } from "zod";
+import { DrError } from "../../errors.ts";
+
+const bucketSchema = z.object({ bucket: z.string().min(3), region: z.string(), endpoint: z.url().optional() });
+
+const foundationSchema = z
+  .object({
+    initialActive: z.string(),
+    regions: z.record(
+      z.string(),
+      z.looseObject({ stores: z.object({ repository: bucketSchema, control: bucketSchema }) }),
+    ),
+  })
+  .refine(({ regions }) => Object.keys(regions).length === 2, { path: ["regions"], message: "two regions" })
+  .refine(({ initialActive, regions }) => initialActive in regions, {
+    path: ["initialActive"],
+    message: "one of the regions",
+  });
+export type Foundation = z.infer<typeof foundationSchema>;
+
+/** @throws USAGE naming what is not as it should be. */
+export function parseFoundation(text: string): Foundation {
+  try {
+    const result = foundationSchema.safeParse(JSON.parse(text));
+    if (result.success) return result.data;
+    const problems = result.error.issues.map(({ message, path }) => `${path.join(".")}: ${message}`);
+    throw new Error(problems.join("; "));
+  } catch (cause) {
+    throw new DrError("USAGE", `these are not the outputs of a foundation: ${(cause as Error).message}`, {
+      hint: "write them with `pulumi stack output --json --cwd bootstrap --stack <name>`",
+      cause,
+    });
+  }
+}
