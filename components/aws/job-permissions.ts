@@ -28,7 +28,7 @@ const needsOf: Readonly<Record<Job, Needs>> = {
   "test-restore": { repository: attestations, control: [controlLayout.restores], peer: [] },
   replicate: {
     repository: [...capturedParts, storeLayout.sessions],
-    control: [controlLayout.keys, controlLayout.snapshots, controlLayout.restores],
+    control: [controlLayout.keys, controlLayout.snapshots, controlLayout.standby],
     peer: ["control"],
   },
   // A guard carries an epoch home that only the other region was told of.

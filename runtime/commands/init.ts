@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Deps } from "../compose.ts";
-import { type Foundation, parseFoundation } from "../domain/estate/foundation.ts";
+import { type Foundation, foundationHint, parseFoundation } from "../domain/estate/foundation.ts";
+import { DrError } from "../errors.ts";
 import { initEstate } from "../workflows/init-estate.ts";
 import { type CommandDefinition, exitCodesHelp } from "./command.ts";
 
@@ -15,13 +16,16 @@ export const init: CommandDefinition<Options> = {
     "write the first epoch, which names the region that serves first, and show what the stacks are configured with",
   configure: (command) =>
     command
-      .requiredOption("--foundation <file>", "outputs of the foundation: `pulumi stack output --json --cwd bootstrap`")
+      .requiredOption(
+        "--foundation <file>",
+        "outputs of the foundation, as `pulumi stack output --json --cwd bootstrap` writes them",
+      )
       .addHelpText(
         "after",
         exitCodesHelp([5, "a control store does not answer"], [11, "the control stores belong to another estate"]),
       ),
   async run(deps, { foundation: file }) {
-    const foundation = parseFoundation(await readFile(file, "utf8"));
+    const foundation = await readFoundation(file);
     const { first, newest } = await initEstate({
       initialActive: foundation.initialActive,
       controls: controlsOf(foundation, deps),
@@ -37,6 +41,19 @@ export const init: CommandDefinition<Options> = {
     };
   },
 };
+
+async function readFoundation(file: string): Promise<Foundation> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    throw new DrError("USAGE", `the foundation's outputs cannot be read: ${(cause as Error).message}`, {
+      hint: foundationHint,
+      cause,
+    });
+  }
+  return parseFoundation(text);
+}
 
 function controlsOf({ regions }: Foundation, deps: Deps) {
   return new Map(

@@ -211,7 +211,7 @@ describe("AwsIdentities", () => {
           "dr-points/sessions/*",
           "dr-control/keys/*",
           "dr-control/snapshots/*",
-          "dr-control/restores/*",
+          "dr-control/standby/*",
         ],
         never: [],
       },

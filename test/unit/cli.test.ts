@@ -14,6 +14,7 @@ import { lonelyRegion } from "../support/lonely-region.ts";
 const required: Record<string, string[]> = {
   quickstart: [],
   doctor: [],
+  init: ["--foundation", "foundation.json"],
   backup: ["--stack", "prod"],
   points: ["--stack", "prod"],
   copy: ["--from", "prod", "--to", "dr"],
@@ -62,6 +63,7 @@ describe("command line", () => {
     [["backup", "--stack"], "argument missing"],
     [["backup", "--stack", "prod", "--type", "partial"], "Allowed choices are full, incremental"],
     [["backup", "--stack", "prod", "extra"], "too many arguments"],
+    [["init"], "required option '--foundation <file>'"],
     [["copy", "--from", "prod"], "required option '--to <stack>'"],
     [["failover", "--to", "dr", "--unplanned", "--accept-data-loss", "-1"], "It must be a number, 0 or more."],
     [["failover", "--to", "dr", "--unplanned", "--accept-data-loss", "soon"], "It must be a number, 0 or more."],

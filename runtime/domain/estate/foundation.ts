@@ -19,6 +19,8 @@ const foundationSchema = z
   });
 export type Foundation = z.infer<typeof foundationSchema>;
 
+export const foundationHint = "write them with `pulumi stack output --json --cwd bootstrap --stack <name>`";
+
 /** @throws USAGE naming what is not as it should be. */
 export function parseFoundation(text: string): Foundation {
   try {
@@ -28,7 +30,7 @@ export function parseFoundation(text: string): Foundation {
     throw new Error(problems.join("; "));
   } catch (cause) {
     throw new DrError("USAGE", `these are not the outputs of a foundation: ${(cause as Error).message}`, {
-      hint: "write them with `pulumi stack output --json --cwd bootstrap --stack <name>`",
+      hint: foundationHint,
       cause,
     });
   }

@@ -38,6 +38,7 @@ export const controlLayout = {
   restore: (id: string) => `restores/${id}.started.json`,
   restoreDone: (id: string) => `restores/${id}.done.json`,
   snapshots: "snapshots/",
+  standby: "standby/",
   standbyTurns: "standby/turns/",
   standbyTurn: (turn: number) => `standby/turns/${String(turn).padStart(10, "0")}.json`,
   /** A folder for every hour, so that the newest is found without a list of all. */
