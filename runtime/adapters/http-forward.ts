@@ -1,12 +1,22 @@
 /** What stands in front of a Qdrant and passes requests on, as they came but for the key: the endpoint and the gates. */
 import { timingSafeEqual } from "node:crypto";
-import { type Agent, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { Agent, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 
 const upstreamIdleMs = 30_000;
 
 export interface Upstream {
   readonly url: string;
   readonly apiKey: string;
+}
+
+/** Keeps connections to an upstream, in whichever way it is spoken to. */
+export function agentFor({ url }: Pick<Upstream, "url">): Agent {
+  return isTls(url) ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
+}
+
+function isTls(url: string): boolean {
+  return new URL(url).protocol === "https:";
 }
 
 /** @param name what a client is told does not answer. The answer ends a request that is under way. */
@@ -17,7 +27,7 @@ export function forward(
   { agent, name }: { readonly agent: Agent; readonly name: string },
 ): () => void {
   const { authorization: _authorization, host: _host, connection: _connection, ...headers } = incoming.headers;
-  const outbound = request(
+  const outbound = (isTls(upstream.url) ? tlsRequest : request)(
     upstream.url,
     {
       method: incoming.method,

@@ -4,9 +4,9 @@
  * finish, for a bounded time, and counted.
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { Agent, createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { z } from "zod";
-import { answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
+import { agentFor, answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
 import { type GateKnowledge, gateKnowledgeSchema, gateModes } from "../domain/estate/gate.ts";
 import { storeAddressSchema } from "../domain/estate/region.ts";
@@ -73,7 +73,7 @@ const guard = new Guard({
   remember: writeSeen,
 });
 
-const agent = new Agent({ keepAlive: true });
+const agent = agentFor(settings.QDRANT_DR_GATE_UPSTREAM);
 const underWay = new Set<() => void>();
 let cut = 0;
 let drain: NodeJS.Timeout | undefined;
