@@ -371,7 +371,7 @@ describe("an exact capture", () => {
       lineage: "east/1/test",
       isFull: true,
       clock: systemClock,
-      patience: { quietMs: 0, borrows: true, attempts: 1 },
+      patience: { quietMs: 0, attempts: 1, borrows: true },
     });
     const report = await capturePoint({
       region: "east",

@@ -2,13 +2,16 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import type { ShardPlacement } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
 import { previewCapture } from "../../runtime/workflows/capture/preview-capture.ts";
-import { errorOf } from "../support/expect-code.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+import { seeded } from "../support/seeded.ts";
 
 /** Something happens once, while the first shard of a collection comes, and has happened when it is looked at again. */
 class InterferedQdrant extends Qdrant {
@@ -73,6 +76,18 @@ describe("a capture", () => {
     await client.upsert(name, { wait: true, points });
   }
 
+  /** 20 MB that do not compress to nothing. */
+  async function makeLarge(): Promise<void> {
+    const size = 1024;
+    const random = seeded(1);
+    await client.createCollection("large", { vectors: { size, distance: "Dot" }, wal_config: { wal_capacity_mb: 1 } });
+    for (let from = 0; from < 5_000; from += 500) {
+      const vectorOf = () => Array.from({ length: size }, () => Math.floor(random() * 65_536));
+      const points = Array.from({ length: 500 }, (_, n) => ({ id: from + n, vector: vectorOf() }));
+      await client.upsert("large", { wait: true, points });
+    }
+  }
+
   async function request(collections?: string[]) {
     const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
     const told = { clock: systemClock, progress: silently, toolVersion: "test" };
@@ -102,15 +117,37 @@ describe("a capture", () => {
   });
 
   it("goes on while Qdrant answers nothing else, because the collection is to be dropped once its capture ends", async () => {
-    const size = 1024;
-    await client.createCollection("large", { vectors: { size, distance: "Dot" }, wal_config: { wal_capacity_mb: 1 } });
-    for (let from = 0; from < 10_000; from += 500) {
-      const points = Array.from({ length: 500 }, (_, n) => ({ id: from + n, vector: Array(size).fill(from + n) }));
-      await client.upsert("large", { wait: true, points });
-    }
+    await makeLarge();
     source.interfere = { collection: "large", act: () => client.deleteCollection("large") };
     const point = await practice.capture(source);
     expect(point.collections.map(({ name }) => name)).to.deep.equal(["notes", "pages"]);
+  });
+
+  it("gives way to who waits for its end, when it cannot go on", async () => {
+    await makeLarge();
+    const { repository } = await request();
+    const [shard] = (await source.shards("large")) as [ShardPlacement];
+    let drop: Promise<unknown> | undefined;
+    const capture = captureShard({
+      database: source,
+      repository,
+      key: await repository.keys.make({ collection: "large" }),
+      collection: "large",
+      shard,
+      lineage: "",
+      isFull: true,
+      // Called when the capture has begun, and nothing of it is read.
+      unclaimed: async () => {
+        drop ??= client.deleteCollection("large");
+        await drop;
+        return undefined;
+      },
+      clock: systemClock,
+      patience: { quietMs: 1_000, attempts: 1, borrows: false },
+      heldUpMs: 2_000,
+    });
+    expect(await codeOf(capture)).to.equal("QDRANT_REFUSED");
+    expect(await drop).to.equal(true);
   });
 
   it("is refused, and commits nothing, when a collection is configured otherwise meanwhile", async () => {

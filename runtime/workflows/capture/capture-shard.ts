@@ -22,6 +22,7 @@ import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../..
 import { ContentWriter, type UnclaimedPieces } from "../../repository/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type BorrowedSnapshot, borrowSnapshot } from "./borrow-snapshot.ts";
+import { GaveWay, giveWay } from "./give-way.ts";
 
 const segmentManifestFile = /^segments\/[^/]+\/files\/segment_manifest\.json$/;
 const isOfSegment = (path: string) => path.startsWith("segments/");
@@ -66,6 +67,8 @@ export interface ShardCaptureRequest {
   /** Told how many bytes came since the last call. */
   onRead?(bytes: number): void;
   readonly patience: CapturePatience;
+  /** How long it goes on while its server answers nothing else; 5 s when left out. */
+  readonly heldUpMs?: number;
 }
 
 export interface CapturePatience {
@@ -90,7 +93,7 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
     const isOutlasted = before !== undefined && (before.running > 0 || (hasOneBegun && isLast));
     const taken = isOutlasted && request.patience.borrows ? await captureFromSnapshot(next, isLast) : "refused";
     if (taken === "ended") continue;
-    const capture = taken === "refused" ? await captureOnce(next, before) : taken;
+    const capture = taken === "refused" ? await captureGivingWay(next, before) : taken;
     if (capture.isExact) return capture;
     // Unchanged since a capture that was not exact: only what is read anew can be.
     const isWorthReading = capture.isUnchanged && !next.isFull && before?.running === 0;
@@ -166,41 +169,45 @@ function noneEnded(before: Optimizations | undefined, after: Optimizations | und
   return before !== undefined && after !== undefined && before.underWay.every((mark) => after.underWay.includes(mark));
 }
 
-async function captureOnce(request: ShardCaptureRequest, before: Optimizations | undefined): Promise<ShardCapture> {
+/** Longer than a busy server takes for an answer. */
+const usuallyHeldUpMs = 5_000;
+
+/** Gives way once; a server that is only slow would never be captured otherwise. */
+async function captureGivingWay(
+  request: ShardCaptureRequest,
+  before: Optimizations | undefined,
+): Promise<ShardCapture> {
+  try {
+    return await captureOnce(request, before, request.heldUpMs ?? usuallyHeldUpMs);
+  } catch (error) {
+    if (!(error instanceof GaveWay)) throw error;
+    // Answered when whoever waited has been served.
+    return captureOnce(request, await waitForQuiet(request));
+  }
+}
+
+async function captureOnce(
+  request: ShardCaptureRequest,
+  before: Optimizations | undefined,
+  heldUpMs?: number,
+): Promise<ShardCapture> {
   const { base, clock, collection, database, lineage, shard } = request;
   const comparable = base !== undefined && base.tree.lineage === lineage ? base : undefined;
   const startedAt = clock.now();
   const manifest = request.isFull || comparable === undefined ? {} : whatQdrantTakes(comparable.tree.segments);
   const stream = await database.captureShard(collection, shard, manifest);
-  if (stream === undefined) {
-    if (comparable === undefined) {
-      throw new DrError(
-        "CAPTURE_INCOMPLETE",
-        `${collection} shard ${shard.id}: Qdrant sent nothing for a first capture`,
-      );
-    }
-    const { id, size, ...content } = comparable.tree;
-    return {
-      tree: { id, size },
-      content,
-      startedAt,
-      finishedAt: clock.now(),
-      method: "partial-snapshot",
-      // The same state as then: what was exact is, and what was not is not.
-      isExact: comparable.isExact,
-      isUnchanged: true,
-      contradictions: [],
-      readBytes: 0,
-      storedBytes: 0,
-    };
-  }
-  await request.beginStoring?.();
-  const recording = new Recording(request, await request.unclaimed?.());
+  if (stream === undefined) return asInBase(request, comparable, startedAt);
+  const look = () => database.optimizations(collection, shard);
+  const endWatch = heldUpMs === undefined ? undefined : giveWay(stream, look, heldUpMs);
+  let recording: Recording | undefined;
   try {
+    await request.beginStoring?.();
+    recording = new Recording(request, await request.unclaimed?.());
+    if (stream.errored) throw stream.errored;
     await once(stream, "readable");
     // Not awaited before the stream is read: while a collection waits to be dropped until its capture ends, Qdrant answers
     // nothing at all (1.16.3).
-    const atFirstByte = database.optimizations(collection, shard);
+    const atFirstByte = look();
     atFirstByte.catch(() => undefined);
     for await (const entry of readSparseTar(stream)) await recording.take(entry);
     const isExact = wasQuiet(before, await atFirstByte);
@@ -213,11 +220,36 @@ async function captureOnce(request: ShardCaptureRequest, before: Optimizations |
       return { ...stored, startedAt, finishedAt: clock.now(), method: "partial-snapshot", isExact, ...rest };
     }
   } finally {
+    endWatch?.();
     stream.destroy();
-    recording.close();
+    recording?.close();
   }
   // The server's history is another one: what it left out would be taken from a past that is not its own.
   return captureOnce({ ...request, isFull: true }, await waitForQuiet(request));
+}
+
+/** The same state as then: what was exact is, and what was not is not. */
+function asInBase(
+  { clock, collection, shard }: ShardCaptureRequest,
+  base: ShardCaptureRequest["base"],
+  startedAt: Date,
+): ShardCapture {
+  if (base === undefined) {
+    throw new DrError("CAPTURE_INCOMPLETE", `${collection} shard ${shard.id}: Qdrant sent nothing for a first capture`);
+  }
+  const { id, size, ...content } = base.tree;
+  return {
+    tree: { id, size },
+    content,
+    startedAt,
+    finishedAt: clock.now(),
+    method: "partial-snapshot",
+    isExact: base.isExact,
+    isUnchanged: true,
+    contradictions: [],
+    readBytes: 0,
+    storedBytes: 0,
+  };
 }
 
 /** Qdrant refuses a manifest of 2 MiB (fixed, 1.16.3); without one it sends everything, which is right as well. */

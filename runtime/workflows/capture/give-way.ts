@@ -1,0 +1,37 @@
+/**
+ * Qdrant drops a collection when the captures of its shards have ended, and answers no other request until it is dropped
+ * (1.16.3). So a capture that takes long looks whether the server still answers, and ends when it does not.
+ */
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Thrown to whoever reads the stream. */
+export class GaveWay extends Error {}
+
+/**
+ * @param ask something that the server answers at once when nobody waits.
+ * @param patienceMs how long reading goes on between two looks, and how long an answer may take.
+ * @returns ends the watch.
+ */
+export function giveWay(stream: Readable, ask: () => Promise<unknown>, patienceMs: number): () => void {
+  const ended = new AbortController();
+  const pause = () => sleep(patienceMs, true, { signal: ended.signal, ref: false });
+  const watch = async () => {
+    for (;;) {
+      await pause();
+      // What the server says is of no interest here, nor that it refuses: it answers.
+      const isHeldUp = await Promise.race([pause(), ask().then(isAnswer, isAnswer)]);
+      if (!isHeldUp) continue;
+      // Nobody may be reading right now.
+      stream.on("error", () => undefined);
+      stream.destroy(new GaveWay("the server answers nothing else"));
+      return;
+    }
+  };
+  watch().catch(() => undefined);
+  return () => ended.abort();
+}
+
+function isAnswer(): boolean {
+  return false;
+}
