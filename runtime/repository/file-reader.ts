@@ -15,12 +15,14 @@ import { DrError, hasCode } from "../errors.ts";
 import { checkLength } from "./chunk-lists.ts";
 import type { OpenRepository } from "./repository.ts";
 import type { OpenAnswer } from "./sealing-thread.ts";
-import { sealingThreads } from "./sealing-threads.ts";
+import { openingThreads } from "./sealing-threads.ts";
 
 const largestRequest = 2 * 1024 * 1024;
 /** The most bytes that the pieces of one request open to. */
 const largestAnswer = 4 * 1024 * 1024;
 const widestGap = 256 * 1024;
+/** One comes while one is opened and one is used. */
+const requestsAtOnce = 3;
 
 export interface CapturedFile<File> {
   readonly file: File;
@@ -161,7 +163,7 @@ async function* take(chunks: AsyncIterator<Buffer>, count: number): AsyncGenerat
   }
 }
 
-/** Opens pieces in order; the next request is under way while a piece is used. */
+/** Opens pieces in order; the next requests are under way while a piece is used. */
 async function* openInOrder(
   repository: OpenRepository,
   pieces: AsyncIterable<Piece>,
@@ -172,16 +174,16 @@ async function* openInOrder(
     const run = await runs.next();
     return run.done ? undefined : openRun(repository, run.value, plainSize);
   };
-  const start = () => {
-    const opening = open();
-    // Awaited in the next turn; a failure before that must not count as unhandled.
-    opening.catch(() => undefined);
-    return opening;
-  };
-  for (let next = start(); ; ) {
-    const opened = await next;
+  const underWay: ReturnType<typeof open>[] = [];
+  for (;;) {
+    while (underWay.length < requestsAtOnce) {
+      const opening = open();
+      // Awaited in a later turn; a failure before that must not count as unhandled.
+      opening.catch(() => undefined);
+      underWay.push(opening);
+    }
+    const opened = await underWay.shift();
     if (opened === undefined) return;
-    next = start();
     yield* opened;
   }
 }
@@ -223,7 +225,7 @@ async function openRun(repository: OpenRepository, run: Run, plainSize: number):
       key: await repository.keys.key(key),
     })),
   );
-  return fromPack(run.pack, () => sealingThreads.open(pieces, { bytes, plainSize }));
+  return fromPack(run.pack, () => openingThreads.open(pieces, { bytes, plainSize }));
 }
 
 /** Says in which object the damage is: that is what can be brought again from the other region's bucket. */
