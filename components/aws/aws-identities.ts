@@ -14,6 +14,11 @@ export interface AwsIdentitiesArgs {
   readonly stores: {
     readonly repository: { readonly bucket: string };
     readonly control: { readonly bucket: string };
+    /**
+     * Where the gate's leases are.
+     * @default none
+     */
+    readonly witness?: { readonly bucket: string } | undefined;
   };
 }
 
@@ -52,6 +57,7 @@ export class AwsIdentities extends pulumi.ComponentResource {
               control: stores.control.bucket,
               keyArn,
               peer,
+              witness: stores.witness?.bucket,
             }),
           ),
         },

@@ -10,8 +10,8 @@ interface Needs {
   /** Likewise of the control store, which every job reads. */
   readonly control: readonly string[];
   readonly peer: readonly ("repository" | "control")[];
-  /** Whether wrapped keys are none of its business. */
-  readonly withoutKeys?: true;
+  /** Whose wrapped keys are none of its business. */
+  readonly withoutKeysOf?: readonly ("own" | "peer")[];
 }
 
 const capturedParts = [storeLayout.repository, storeLayout.packs, storeLayout.trees, storeLayout.points];
@@ -30,10 +30,11 @@ const needsOf: Readonly<Record<Job, Needs>> = {
     repository: [...capturedParts, storeLayout.sessions],
     control: [controlLayout.keys, controlLayout.snapshots, controlLayout.standby],
     peer: ["control"],
+    withoutKeysOf: ["peer"],
   },
   // A guard carries an epoch home that only the other region was told of.
-  gate: { control: [controlLayout.epochs], peer: ["control"], withoutKeys: true },
-  exporter: { repository: [], control: [], peer: ["control"], withoutKeys: true },
+  gate: { control: [controlLayout.epochs], peer: ["control"], withoutKeysOf: ["own", "peer"] },
+  exporter: { repository: [], control: [], peer: ["control"], withoutKeysOf: ["own", "peer"] },
 };
 
 export interface JobStores {
@@ -41,21 +42,25 @@ export interface JobStores {
   readonly control: string;
   readonly keyArn: string;
   readonly peer: AwsSettings["peer"];
+  /** The bucket of the gate's leases, encrypted with S3's own key: what it holds is no secret. */
+  readonly witness?: string | undefined;
 }
 
 export function jobStatements(job: Job, stores: JobStores): Statement[] {
-  const { control, peer, repository, withoutKeys } = needsOf[job];
+  const { control, peer, repository, withoutKeysOf = [] } = needsOf[job];
   const read = [...(repository === undefined ? [] : [stores.repository]), stores.control];
   const created = [
     ...(repository ?? []).map((prefix) => objectsUnder(stores.repository, prefix)),
     ...control.map((prefix) => objectsUnder(stores.control, prefix)),
   ];
+  const controls = { own: stores.control, peer: stores.peer.control };
   const readOfPeer = peer.map((kind) => stores.peer[kind]);
   return [
     ...reading("Own", read, stores.keyArn),
     ...(created.length === 0 ? [] : creating(created, stores)),
     ...(readOfPeer.length === 0 ? [] : reading("Peer", readOfPeer, stores.peer.keyArn)),
-    ...(withoutKeys ? [leavingKeys([stores.control, stores.peer.control])] : []),
+    ...(withoutKeysOf.length === 0 ? [] : [leavingKeys(withoutKeysOf.map((whose) => controls[whose]))]),
+    ...(job === "gate" && stores.witness !== undefined ? holdingLeases(stores.witness) : []),
   ];
 }
 
@@ -77,6 +82,8 @@ function reading(whose: "Own" | "Peer", buckets: readonly string[], keyArn: stri
   ];
 }
 
+const createOnly = { Null: { "s3:if-none-match": "false" } };
+
 function creating(resources: readonly string[], { keyArn }: JobStores): Statement[] {
   return [
     {
@@ -84,9 +91,18 @@ function creating(resources: readonly string[], { keyArn }: JobStores): Statemen
       Effect: "Allow",
       Action: "s3:PutObject",
       Resource: resources,
-      Condition: { Null: { "s3:if-none-match": "false" } },
+      Condition: createOnly,
     },
     { Sid: "Seal", Effect: "Allow", Action: "kms:GenerateDataKey", ...throughS3(keyArn) },
+  ];
+}
+
+function holdingLeases(witness: string): Statement[] {
+  const objects = objectsUnder(witness, controlLayout.leases);
+  return [
+    { Sid: "ListLeases", Effect: "Allow", Action: "s3:ListBucket", Resource: bucketArn(witness) },
+    { Sid: "ReadLeases", Effect: "Allow", Action: "s3:GetObject", Resource: objects },
+    { Sid: "CreateLeases", Effect: "Allow", Action: "s3:PutObject", Resource: objects, Condition: createOnly },
   ];
 }
 

@@ -46,7 +46,10 @@ export class KubernetesRegion extends pulumi.ComponentResource {
       settings.store === "aws"
         ? new AwsIdentities(
             `${name}-identities`,
-            { region, namespace: kubernetes.namespace, settings: settings.aws, stores: settings.stores },
+            {
+              ...{ region, namespace: kubernetes.namespace, settings: settings.aws },
+              stores: { ...settings.stores, witness: kubernetes.gate.witness },
+            },
             child,
           )
         : undefined;

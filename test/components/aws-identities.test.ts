@@ -1,5 +1,6 @@
 /** Proves which role each job gets, who can take it, and word for word what it may do. That AWS judges it so is not proven. */
 import { expect } from "chai";
+import type { AwsIdentitiesArgs } from "../../components/aws/aws-identities.ts";
 import { type AwsSettings, awsSettingsSchema } from "../../runtime/domain/estate/aws-settings.ts";
 import { jobs } from "../../runtime/domain/estate/jobs.ts";
 import { awsOutputs } from "../support/aws-outputs.ts";
@@ -26,10 +27,10 @@ describe("AwsIdentities", () => {
     ({ AwsIdentities } = await import("../../components/aws/aws-identities.ts"));
   });
 
-  async function declare(changes: Partial<AwsSettings> = {}) {
+  async function declare(changes: Partial<AwsSettings> = {}, given: AwsIdentitiesArgs["stores"] = stores) {
     const from = recorded.count;
     const name = `dr-${from}`;
-    const args = { region: "dr", namespace: "qdrant", settings: { ...settings, ...changes }, stores };
+    const args = { region: "dr", namespace: "qdrant", settings: { ...settings, ...changes }, stores: given };
     const identities = new AwsIdentities(name, args);
     const resources = await recorded.since(from);
     return { name, resources, annotations: await known(identities.annotations) };
@@ -213,11 +214,30 @@ describe("AwsIdentities", () => {
           "dr-control/snapshots/*",
           "dr-control/standby/*",
         ],
-        never: [],
+        never: ["prod-control/keys/*"],
       },
       gate: { reads: ["dr-control", "prod-control"], creates: ["dr-control/epochs/*"], never: noKeys },
       exporter: { reads: [...own, "prod-control"], creates: [], never: noKeys },
     });
+  });
+
+  it("a gate that needs a lease may make its links at the witness, and nothing else there", async () => {
+    const { name, resources } = await declare({}, { ...stores, witness: { bucket: "witness" } });
+    const { policy } = one(resources, `${name}-gate-permissions`).inputs;
+    const leases = "arn:aws:s3:::witness/leases/*";
+    expect(JSON.parse(policy as string).Statement.slice(-3)).to.deep.equal([
+      { Sid: "ListLeases", Effect: "Allow", Action: "s3:ListBucket", Resource: "arn:aws:s3:::witness" },
+      { Sid: "ReadLeases", Effect: "Allow", Action: "s3:GetObject", Resource: leases },
+      {
+        Sid: "CreateLeases",
+        Effect: "Allow",
+        Action: "s3:PutObject",
+        Resource: leases,
+        Condition: { Null: { "s3:if-none-match": "false" } },
+      },
+    ]);
+    const others = resources.filter(({ inputs }) => String(inputs["policy"]).includes("witness"));
+    expect(others).to.have.length(1);
   });
 
   it("no job may delete, replace, change a bucket, a lock or a key, or use a key but through S3", async () => {

@@ -25,6 +25,7 @@ export const controlLayout = {
   fence: (epoch: number) => `fences/${String(epoch).padStart(10, "0")}.json`,
   /** The region that this epoch makes active holds its data and may serve. */
   opening: (epoch: number) => `openings/${String(epoch).padStart(10, "0")}.json`,
+  leases: "leases/",
   leaseLink: (epoch: number, link: number) =>
     `leases/${String(epoch).padStart(10, "0")}/${String(link).padStart(10, "0")}.json`,
   failover: (epoch: number) => `failovers/${String(epoch).padStart(10, "0")}/`,
