@@ -193,6 +193,8 @@ export interface GateState {
 export interface Gate {
   /** Has its guard look at the records at once; answers what came of it. */
   look(): Promise<GateState>;
+  /** As it is, without a look. */
+  state(): Promise<GateState>;
 }
 
 export interface FailoverHookEvent {

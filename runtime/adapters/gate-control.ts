@@ -25,12 +25,20 @@ export class GateControl implements Gate {
     this.#token = controlToken;
   }
 
-  async look(): Promise<GateState> {
+  look(): Promise<GateState> {
+    return this.#send("POST");
+  }
+
+  state(): Promise<GateState> {
+    return this.#send("GET");
+  }
+
+  async #send(method: "GET" | "POST"): Promise<GateState> {
     let answer: Response;
     let text: string;
     try {
       answer = await fetch(this.#url, {
-        method: "POST",
+        method,
         headers: { authorization: `Bearer ${this.#token}` },
         signal: AbortSignal.timeout(timeoutMs),
       });
@@ -42,6 +50,8 @@ export class GateControl implements Gate {
       });
     }
     if (answer.ok) return stateSchema.parse(JSON.parse(text));
-    throw new DrError("ACCESS_DENIED", `the gate answered ${answer.status}: ${text.slice(0, 200)}`);
+    const isRefused = answer.status === 401 || answer.status === 403;
+    const said = `the gate answered ${answer.status}: ${text.slice(0, 200)}`;
+    throw new DrError(isRefused ? "ACCESS_DENIED" : "UNREACHABLE", said);
   }
 }

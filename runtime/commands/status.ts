@@ -85,6 +85,7 @@ function memberOf(access: RegionAccess, { outputs }: Options): PairMember & { re
       stores: asked.stores,
       database: asked.database,
       publicDatabase: asked.publicDatabase(),
+      gate: asked.gate(),
       repository: () => asked.repository(),
       traffic: () => asked.traffic(),
     },

@@ -50,7 +50,7 @@ function readFence(control: ObjectStoreReader, epoch: number): Promise<FenceReco
   return unlessMissing(async () => parseRecord(fenceRecordSchema, key, await control.get(key)));
 }
 
-function readOpening(control: ObjectStoreReader, epoch: number): Promise<OpeningRecord | undefined> {
+export function readOpening(control: ObjectStoreReader, epoch: number): Promise<OpeningRecord | undefined> {
   const key = controlLayout.opening(epoch);
   return unlessMissing(async () => parseRecord(openingRecordSchema, key, await control.get(key)));
 }

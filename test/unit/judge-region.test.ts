@@ -15,8 +15,15 @@ import {
 type States = Readonly<Record<SignalName, SignalState>>;
 
 const rules: JudgeRules = { settleSeconds: 10, longestGapSeconds: 4 };
-const allGood: States = { qdrant: "good", endpoint: "good", store: "good", control: "good", witness: "good" };
-const gone: States = { qdrant: "bad", endpoint: "bad", store: "bad", control: "bad", witness: "good" };
+const allGood: States = {
+  qdrant: "good",
+  gate: "good",
+  endpoint: "good",
+  store: "good",
+  control: "good",
+  witness: "good",
+};
+const gone: States = { qdrant: "bad", gate: "bad", endpoint: "bad", store: "bad", control: "bad", witness: "good" };
 const noEndpoint = { ...allGood, endpoint: "unknown" } as const;
 
 function lookAt(seconds: number, states: States): Look {
@@ -39,6 +46,7 @@ function seen(first: number, last: number, states: States): [number, States][] {
 const states = fc.constantFrom<SignalState>("good", "bad", "unknown");
 const anyStates = fc.record<States>({
   qdrant: states,
+  gate: states,
   endpoint: states,
   store: states,
   control: states,
@@ -78,6 +86,7 @@ describe("one look at a region", () => {
     ],
     ["serving", "only the stores are gone", { store: "bad", control: "bad" }],
     ["impaired", "clients do not reach what answers here", { endpoint: "bad" }],
+    ["impaired", "its gate is closed, and there is no public name", { ...noEndpoint, gate: "bad" }],
     ["down", "all of it is gone", gone],
     ["down", "its Qdrant is gone for clients too, though the store answers", { qdrant: "bad", endpoint: "bad" }],
     ["down", "Qdrant and store are gone, without a public name", { ...noEndpoint, qdrant: "bad", store: "bad" }],
@@ -105,10 +114,15 @@ describe("one look at a region", () => {
     const rank = { good: 0, unknown: 1, bad: 2 } as const;
     const isServed = (found: States) => assess(lookAt(0, found)) === "serving";
     fc.assert(
-      fc.property(anyStates, fc.constantFrom<SignalName>("qdrant", "endpoint"), states, (found, name, worse) => {
-        fc.pre(rank[worse] >= rank[found[name]]);
-        if (isServed({ ...found, [name]: worse })) expect(isServed(found)).to.equal(true);
-      }),
+      fc.property(
+        anyStates,
+        fc.constantFrom<SignalName>("qdrant", "gate", "endpoint"),
+        states,
+        (found, name, worse) => {
+          fc.pre(rank[worse] >= rank[found[name]]);
+          if (isServed({ ...found, [name]: worse })) expect(isServed(found)).to.equal(true);
+        },
+      ),
     );
   });
 });

@@ -3,22 +3,26 @@ import fc from "fast-check";
 import { assessReadiness, type CheckName, type ReadinessFacts } from "../../runtime/domain/estate/readiness.ts";
 
 const point = { id: "p", ageSeconds: 60, isExact: true, isVerified: true, qdrantVersion: "1.16.3" };
+const warm = { lagSeconds: 2, exactLagSeconds: 5, begunSeconds: undefined };
+const cold = { value: undefined };
+const slow = { value: { bytes: 5e9, seconds: 1801 } };
 const ready: ReadinessFacts = {
   objectives: { rtoMinutes: 30, rpoMinutes: 15 },
   role: { value: { role: "standby", epoch: 3, otherEpoch: 3 } },
   server: { value: { version: "1.17.0" } },
+  gate: { value: { isOpen: false, reason: "east is the active region" } },
   point: { value: point },
   keys: { value: 4 },
   writable: { value: true },
   traffic: { value: { leadsTo: "east" } },
   machine: { value: { memoryBytes: 16e9, diskBytes: 100e9 } },
-  standby: { value: { lagSeconds: 2, exactLagSeconds: 5 } },
+  standby: { value: { lagSeconds: 2, exactLagSeconds: 5, begunSeconds: 1 } },
   restore: { value: { bytes: 5e9, seconds: 120 } },
   backend: { value: true },
   drift: { value: [] },
   practice: { value: { what: "restore of p", ageSeconds: 3600 } },
 };
-const needed: readonly CheckName[] = ["role", "server", "point", "versions", "keys", "writable", "traffic"];
+const needed: readonly CheckName[] = ["role", "server", "gate", "point", "versions", "keys", "writable", "traffic"];
 const factNames = Object.keys(ready).filter((name) => name !== "objectives") as Exclude<
   keyof ReadinessFacts,
   "objectives"
@@ -46,6 +50,9 @@ describe("readiness", () => {
     ["role", "good", "fenced in epoch 3", { role: { value: { role: "fenced", epoch: 3 } } }],
     ["role", "unknown", "does not answer", { role: problem }],
     ["server", "unknown", "does not answer", { server: problem }],
+    ["gate", "unknown", "does not answer", { gate: problem }],
+    ["gate", "poor", "lets clients through", { gate: { value: { isOpen: true, reason: "active in epoch 1" } } }],
+    ["gate", "not asked", "nothing stands", { gate: { value: undefined } }],
     ["point", "bad", "the bucket is empty", { point: { value: { none: "the bucket is empty" } } }],
     ["point", "poor", "16 min old; 15 min are wanted", { point: { value: { ...point, ageSeconds: 960 } } }],
     ["point", "good", "15 min old", { point: { value: { ...point, ageSeconds: 900 } } }],
@@ -68,11 +75,14 @@ describe("readiness", () => {
     ["traffic", "good", "nobody is led anywhere", { traffic: { value: { leadsTo: undefined } } }],
     ["traffic", "unknown", "does not answer", { traffic: problem }],
     ["standby", "not asked", "nothing is kept applied", { standby: { value: undefined } }],
-    ["standby", "poor", "20 min behind", { standby: { value: { lagSeconds: 1200, exactLagSeconds: 1200 } } }],
-    ["standby", "good", "never exact", { standby: { value: { lagSeconds: 2, exactLagSeconds: undefined } } }],
+    ["standby", "poor", "20 min behind", { standby: { value: { ...warm, lagSeconds: 1200 } } }],
+    ["standby", "good", "never exact", { standby: { value: { ...warm, exactLagSeconds: undefined } } }],
+    ["standby", "poor", "began 20 min ago did not end", { standby: { value: { ...warm, begunSeconds: 1200 } } }],
+    ["rto", "good", "the standby holds it", { restore: slow }],
+    ["rto", "poor", "30 min are wanted", { restore: slow, standby: { value: { ...warm, lagSeconds: 1e4 } } }],
     ["capacity", "poor", "up to 15.0 GB", { machine: { value: { memoryBytes: 1e9, diskBytes: 14e9 } } }],
     ["capacity", "unknown", "does not answer", { machine: problem }],
-    ["rto", "poor", "30 min are wanted", { restore: { value: { bytes: 5e9, seconds: 1801 } } }],
+    ["rto", "poor", "30 min are wanted", { restore: slow, standby: cold }],
     ["backend", "not asked", "from a file", { backend: { notAsked: "the outputs came from a file" } }],
     ["drift", "poor", "update 2", { drift: { value: ["update 2"] } }],
     ["drift", "not asked", "--drift", { drift: { notAsked: "ask with --drift" } }],
@@ -108,11 +118,12 @@ describe("readiness", () => {
       { value: { none: "the bucket is empty" } },
       problem,
     ],
+    gate: [ready.gate, { value: { isOpen: true, reason: "active in epoch 1" } }, problem],
     keys: [ready.keys, problem],
     writable: [ready.writable, problem],
     traffic: [ready.traffic, problem],
     machine: [ready.machine, { value: { memoryBytes: 1e9, diskBytes: 1e9 } }, problem],
-    standby: [ready.standby, { value: { lagSeconds: 1e4, exactLagSeconds: 1e4 } }, problem],
+    standby: [ready.standby, { value: { ...warm, lagSeconds: 1e4 } }, problem],
     restore: [ready.restore, { value: { bytes: 5e9, seconds: 1e5 } }, problem],
     backend: [ready.backend, problem],
     drift: [ready.drift, { value: ["update 1"] }, problem],

@@ -6,6 +6,7 @@ import { expect } from "chai";
 import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { EndpointControl } from "../../runtime/adapters/embedded/endpoint-control.ts";
 import type { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
+import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
 import type { JudgeRules } from "../../runtime/domain/estate/judge-region.ts";
@@ -13,11 +14,13 @@ import type { CheckName } from "../../runtime/domain/estate/readiness.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { writeFence } from "../../runtime/repository/gate-records.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import type { PairStatus } from "../../runtime/workflows/status/observe-pair.ts";
 import { type Watched, watchRegion } from "../../runtime/workflows/status/watch-region.ts";
-import { EndpointProcess } from "../support/endpoint-process.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
+import { FrontProcess } from "../support/front-process.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch, silently, systemClock } from "../support/recovery-estate.ts";
@@ -39,9 +42,11 @@ describe("qdrant-dr status", function () {
   this.timeout(120_000);
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-status-"));
   const stops: (() => Promise<void>)[] = [];
+  let aheadMs = 0;
+  const clock = { now: () => new Date(Date.now() + aheadMs) };
   let eastServer: QdrantServer;
   /** Everything of the active region is reached by way of these. */
-  let proxies: { qdrant: FaultProxy; store: FaultProxy };
+  let proxies: { qdrant: FaultProxy; gate: FaultProxy; store: FaultProxy };
   let east: Region;
   let west: Region;
 
@@ -49,17 +54,8 @@ describe("qdrant-dr status", function () {
     const westServer = await startedWith(QdrantServer.start());
     eastServer = await startedWith(QdrantServer.start());
     const store = await startedWith(SeaweedServer.start());
-    proxies = {
-      qdrant: await startedWith(FaultProxy.start(eastServer.url)),
-      store: await startedWith(FaultProxy.start(store.endpoint)),
-    };
-    const endpoint = await startedWith(
-      EndpointProcess.start(join(folder, "endpoint"), {
-        east: { url: proxies.qdrant.url, apiKey: eastServer.apiKey },
-        west: { url: westServer.url, apiKey: westServer.apiKey },
-      }),
-    );
-    await new EndpointControl(endpoint.address).pointTo({ region: "east", epoch: 1 });
+    const toStore = await startedWith(FaultProxy.start(store.endpoint));
+    const toQdrant = await startedWith(FaultProxy.start(eastServer.url));
     const { keys } = (await lonelyRegion("west", join(folder, "west"))).outputs;
     const regionOf = async (region: string, peer: string, server: { url: string; apiKey: string }, url: string) => ({
       ...(await lonelyRegion(region, join(folder, region))).outputs,
@@ -68,12 +64,26 @@ describe("qdrant-dr status", function () {
       qdrant: { peers: [server.url], apiKey: server.apiKey },
       repository: { ...(await store.bucket(`${region}-repository`)), endpoint: url },
       control: { ...(await store.bucket(`${region}-control`)), endpoint: url },
-      endpoint: endpoint.address,
     });
-    east = await regionOf("east", "west", { ...eastServer, url: proxies.qdrant.url }, proxies.store.url);
+    const eastAtProxies = { url: toQdrant.url, apiKey: eastServer.apiKey };
+    east = await regionOf("east", "west", eastAtProxies, toStore.url);
     west = await regionOf("west", "east", westServer, store.endpoint);
+    for (const { control } of [east, west]) await claimEpoch(openStore(control), firstEpoch);
+    const gateOf = (region: Region, server: { url: string; apiKey: string }) => {
+      return startedWith(
+        FrontProcess.gate(join(folder, `${region.region}-gate`), region.region, server, region.control),
+      );
+    };
+    const [eastGate, westGate] = [await gateOf(east, eastAtProxies), await gateOf(west, westServer)];
+    const toGate = await startedWith(FaultProxy.start(eastGate.url));
+    proxies = { qdrant: toQdrant, gate: toGate, store: toStore };
+    const upstreams = { east: { ...eastGate.asUpstream, url: toGate.url }, west: westGate.asUpstream };
+    const endpoint = await startedWith(FrontProcess.endpoint(join(folder, "endpoint"), upstreams));
+    await new EndpointControl(endpoint.asEndpoint).pointTo({ region: "east", epoch: 1 });
+    const gate = { ...eastGate.asGate, controlUrl: `${toGate.url}/.qdrant-dr/gate` };
+    east = { ...east, gate, endpoint: endpoint.asEndpoint };
+    west = { ...west, gate: westGate.asGate, endpoint: endpoint.asEndpoint };
     const [active, standby] = [new RegionAccess(east), new RegionAccess(west)];
-    for (const { stores } of [active, standby]) await claimEpoch(stores.control, firstEpoch);
     const client = clientOf(eastServer);
     await client.createCollection("notes", {
       vectors: { size: 4, distance: "Dot" },
@@ -93,6 +103,7 @@ describe("qdrant-dr status", function () {
   });
 
   afterEach(async () => {
+    aheadMs = 0;
     eastServer.resume();
     for (const proxy of Object.values(proxies)) proxy.reset();
   });
@@ -112,6 +123,7 @@ describe("qdrant-dr status", function () {
       ["status", "--stack", "west", ...args],
       {
         ...deps,
+        clock,
         stacks: async () =>
           ({ preview: async (stack: string) => ({ changes: { update: 2, [stack]: 0 } }) }) as unknown as PulumiStacks,
         async access(stack) {
@@ -193,7 +205,7 @@ describe("qdrant-dr status", function () {
       "takes connections and never answers",
       () => {
         eastServer.pause();
-        proxies.store.plan = () => "an answer that never comes";
+        for (const proxy of Object.values(proxies)) proxy.plan = () => "an answer that never comes";
       },
       /does not answer/,
     ],
@@ -234,6 +246,7 @@ describe("qdrant-dr status", function () {
       expect(said.primary.leaning.verdict).to.equal("down");
       expect(statesOf(said)).to.deep.equal({
         qdrant: "bad",
+        gate: "bad",
         endpoint: "bad",
         store: "bad",
         control: "bad",
@@ -251,7 +264,7 @@ describe("qdrant-dr status", function () {
   it("when only the other region's Qdrant hangs: down by Qdrant and by the public name, and its store answers", async () => {
     eastServer.pause();
     const said = await statusOf();
-    expect(statesOf(said)).to.include({ qdrant: "bad", endpoint: "bad", store: "good", control: "good" });
+    expect(statesOf(said)).to.include({ qdrant: "bad", gate: "good", endpoint: "bad", store: "good", control: "good" });
     expect(said.primary.leaning.verdict).to.equal("down");
   });
 
@@ -308,6 +321,33 @@ describe("qdrant-dr status", function () {
     expect(await keysIn()).to.deep.equal(before);
   });
 
+  it("of a standby that is kept up to date: how far it is behind, and the age of its point by what was looked at last", async () => {
+    const [active, standby] = [new RegionAccess(east), new RegionAccess(west)];
+    const replication = new Replication({
+      source: { region: "east", database: active.database, control: active.stores.control },
+      standby: { region: "west", database: standby.database, repository: await standby.repository() },
+      existing: "refuse",
+      toolVersion: "test",
+      clock,
+      progress: silently,
+    });
+    await replication.cycle("exact");
+    aheadMs = 60_000;
+    const begun = clock.now().getTime();
+    const { isChanged, point } = await replication.cycle("exact");
+    expect(isChanged).to.equal(false);
+
+    const said = await statusOf();
+
+    const [here] = said.regions;
+    expect(here.newestPoint?.id).to.equal(point);
+    expect(Date.parse(here.newestPoint?.time ?? "")).to.be.lessThan(begun);
+    expect(here.newestPoint?.ageSeconds).to.be.within(0, (clock.now().getTime() - begun) / 1000);
+    expect(checkOf(said, "standby")).to.include({ state: "good" });
+    expect(checkOf(said, "standby")?.detail).to.match(/behind \(exact: /);
+    expect(checkOf(said, "rto")?.detail).to.contain("the standby holds it");
+  });
+
   describe("looking on", () => {
     const observed = (region: Region) => {
       const access = new RegionAccess(region).withPatience(2_000);
@@ -316,6 +356,7 @@ describe("qdrant-dr status", function () {
         stores: access.stores,
         database: access.database,
         publicDatabase: access.publicDatabase(),
+        gate: access.gate(),
         repository: () => access.repository(),
         traffic: () => access.traffic(),
       };
@@ -339,6 +380,19 @@ describe("qdrant-dr status", function () {
       const { judgement, looks } = await watch((last - performance.now()) / 1000);
       expect(judgement.verdict).to.equal("unclear");
       expect(looks).to.be.greaterThan(3);
+    });
+
+    it("finds a region impaired whose gate is closed, though all of it lives", async () => {
+      const fence = { epoch: 2, region: "east", run: "of-a-test", at: new Date().toISOString() };
+      await writeFence(openStore(east.control), fence);
+      await new RegionAccess(east).gate()?.look();
+      const { judgement, look } = await watch(60);
+      expect(judgement.verdict).to.equal("impaired");
+      expect(look.signals.gate).to.deep.equal({
+        state: "bad",
+        detail: "closed: fenced for a planned failover to epoch 2",
+      });
+      expect(look.signals.qdrant.state).to.equal("good");
     });
   });
 });

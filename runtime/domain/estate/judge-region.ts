@@ -11,7 +11,7 @@ export interface Signal {
   readonly detail: string;
 }
 
-export const signalNames = ["qdrant", "endpoint", "store", "control", "witness"] as const;
+export const signalNames = ["qdrant", "gate", "endpoint", "store", "control", "witness"] as const;
 export type SignalName = (typeof signalNames)[number];
 
 export interface Look {
@@ -48,11 +48,12 @@ export interface Judgement {
 
 /** What one look says by itself. */
 export function assess({ signals }: Look): Verdict {
-  const { control, endpoint, qdrant, store, witness } = signals;
+  const { control, endpoint, gate, qdrant, store, witness } = signals;
   // Whoever comes by the public name is served, whatever is between the region and here.
   if (endpoint.state === "good") return "serving";
-  if (qdrant.state === "good") return endpoint.state === "bad" ? "impaired" : "serving";
-  const others = [endpoint, store, control].filter(({ state }) => state === "bad");
+  const stops = [gate, endpoint].filter(({ state }) => state === "bad");
+  if (qdrant.state === "good") return stops.length > 0 ? "impaired" : "serving";
+  const others = [...stops, store, control].filter(({ state }) => state === "bad");
   // Where nothing at all answers, it may be the one who looks that is cut off.
   return qdrant.state === "bad" && others.length > 0 && witness.state === "good" ? "down" : "unclear";
 }

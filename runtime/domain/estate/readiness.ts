@@ -16,6 +16,8 @@ export interface ReadinessFacts {
   readonly role: Fact<{ readonly role: Role; readonly epoch: number; readonly otherEpoch?: number }>;
   /** Qdrant here. */
   readonly server: Fact<{ readonly version: string }>;
+  /** What stands in front of Qdrant; undefined where nothing does. */
+  readonly gate: Fact<{ readonly isOpen: boolean; readonly reason: string } | undefined>;
   /** The newest point that is complete in the bucket here. */
   readonly point: Fact<NewestPoint | { readonly none: string }>;
   /** How many keys open here: all that the repository and this point need. */
@@ -47,6 +49,8 @@ export interface StandbyState {
   readonly lagSeconds: number;
   /** Of the newest state that is known to be exact. */
   readonly exactLagSeconds: number | undefined;
+  /** Something was begun to be done to it so long ago, and has not ended. */
+  readonly begunSeconds: number | undefined;
 }
 
 export type CheckState = "good" | "poor" | "bad" | "unknown" | "not asked";
@@ -73,6 +77,8 @@ export interface Readiness {
 
 /** A full disk stops a restore: Qdrant keeps the archive of a shard beside the shard until it is unpacked. */
 const diskPerStoredByte = 3;
+/** An apply that takes longer was cut off, most likely. */
+const longestApplySeconds = 15 * 60;
 const longestWithoutPractice = 90 * 24 * 3600;
 
 interface CheckRule {
@@ -103,6 +109,20 @@ const rules = {
     weight: 15,
     isNeeded: true,
     find: ({ server }) => from(server, "start it: `pulumi up` of this region's stack", ({ version }) => good(version)),
+  },
+  gate: {
+    title: "Gate",
+    weight: 6,
+    isNeeded: true,
+    find: ({ gate }) =>
+      from(gate, "start it: `pulumi up` of this region's stack", (state) => {
+        if (state === undefined) return { state: "not asked", detail: "nothing stands in front of Qdrant" };
+        if (!state.isOpen) return good(`closed: ${state.reason}`);
+        return poor(
+          `lets clients through although the region is not active: ${state.reason}`,
+          "let it reach the control store of the other region: then it closes",
+        );
+      }),
   },
   point: {
     title: "Recovery point here",
@@ -178,6 +198,10 @@ const rules = {
         if (state === undefined) return { state: "not asked", detail: "nothing is kept applied here" };
         const exact = state.exactLagSeconds === undefined ? "never exact" : formatSeconds(state.exactLagSeconds);
         const lag = `${formatSeconds(state.lagSeconds)} behind (exact: ${exact})`;
+        if ((state.begunSeconds ?? 0) > longestApplySeconds) {
+          const begun = `an apply that began ${formatSeconds(state.begunSeconds ?? 0)} ago did not end`;
+          return poor(`${lag}; ${begun}`, "run `qdrant-dr replicate`: it mends what was cut off");
+        }
         if (state.lagSeconds <= objectives.rpoMinutes * 60) return good(lag);
         return poor(`${lag}; ${objectives.rpoMinutes} min are wanted`, "look at what `qdrant-dr replicate` says");
       }),
@@ -200,9 +224,12 @@ const rules = {
     title: "Predicted restore",
     weight: 8,
     isNeeded: false,
-    find: ({ objectives, restore }) =>
+    find: ({ objectives, restore, standby }) =>
       from(restore, "make the repository here readable", ({ bytes, seconds }) => {
         const told = `${formatSeconds(seconds)} for ${formatBytes(bytes)}`;
+        const isWarm =
+          "value" in standby && (standby.value?.lagSeconds ?? Number.POSITIVE_INFINITY) <= objectives.rpoMinutes * 60;
+        if (isWarm) return good(`the standby holds it; from the bucket ${told}`);
         if (seconds <= objectives.rtoMinutes * 60) return good(told);
         return poor(`${told}; ${objectives.rtoMinutes} min are wanted`, "keep a warm standby: `qdrant-dr replicate`");
       }),

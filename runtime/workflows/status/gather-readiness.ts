@@ -1,14 +1,15 @@
 /** Asks a region all that its readiness to take over is judged by. */
 import { effectiveRole, newestEpoch } from "../../domain/estate/epoch.ts";
-import type { Fact, NewestPoint, ReadinessFacts } from "../../domain/estate/readiness.ts";
-import type { CatalogEntry } from "../../domain/points/catalog.ts";
+import type { Fact, NewestPoint, ReadinessFacts, StandbyState } from "../../domain/estate/readiness.ts";
 import { isExact, keysOf, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { controlLayout } from "../../domain/points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStore } from "../../ports.ts";
 import { readEpochs } from "../../repository/epochs.ts";
+import { readOpening } from "../../repository/gate-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { newestFinishedRestore } from "../../repository/restore-records.ts";
+import { readStandbyNews } from "../../repository/standby-records.ts";
 import { estimateRestore } from "../restore/estimate-restore.ts";
 import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
 
@@ -32,8 +33,9 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
   const { backend, clock, objectives, otherEpoch, patience, preview, region } = request;
   const { answerMs } = patience;
   const { control } = region.stores;
+  const { gate: front } = region;
   const quick = <T>(what: string, question: () => Promise<T>) => factOf(answerMs, what, question);
-  const [role, server, machine, writable, traffic, practice, points, drift] = await Promise.all([
+  const [role, server, gate, machine, writable, traffic, practice, standby, points, drift] = await Promise.all([
     quick("the control store", async () => {
       const epoch = newestEpoch(await readEpochs(control));
       if (epoch === undefined) throw new DrError("ROLE_UNKNOWN", "the control store holds no epoch");
@@ -45,21 +47,21 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
       await region.database.collections();
       return { version: await region.database.version() };
     }),
+    front === undefined ? { value: undefined } : quick("the gate", () => front.state()),
     quick("Qdrant", () => region.database.machine()),
     quick("the control store", () => writeAgain(control)),
     quick("the traffic control", async () => ({ leadsTo: (await region.traffic().current())?.region })),
     quick("the control store", async () => {
-      const last = await newestFinishedRestore(control);
-      if (last === undefined) return undefined;
-      return { what: `restore of ${last.point}`, ageSeconds: secondsSince(last.at, clock) };
+      const last = await newestPractice(region);
+      return last && { what: last.what, ageSeconds: secondsSince(last.at, clock) };
     }),
+    quick("the control store", () => standbyState(control, clock)),
     gatherPoint(request),
     preview === undefined
       ? { notAsked: "ask with --drift" }
       : factOf(previewMs, "`pulumi preview`", async () => changesIn((await preview()).changes)),
   ]);
-  const standby: ReadinessFacts["standby"] = { value: undefined };
-  return { objectives, role, server, machine, writable, traffic, practice, backend, drift, standby, ...points };
+  return { objectives, role, server, gate, machine, writable, traffic, practice, backend, drift, standby, ...points };
 }
 
 async function gatherPoint({ clock, found, patience, region }: ReadinessRequest) {
@@ -75,14 +77,41 @@ async function gatherPoint({ clock, found, patience, region }: ReadinessRequest)
   return { point: { value: described(newest, region.region, clock) }, keys, restore };
 }
 
+/** What replication says of this region in the epoch that is; what it did before another failover holds no more. */
+async function standbyState(control: ObjectStore, clock: Clock): Promise<StandbyState | undefined> {
+  const { begunAt, held } = await readStandbyNews(control, clock.now());
+  const epoch = newestEpoch(await readEpochs(control))?.epoch;
+  if (held === undefined || held.epoch !== epoch) return undefined;
+  return {
+    lagSeconds: secondsSince(held.asOf, clock),
+    exactLagSeconds: held.exactAsOf === undefined ? undefined : secondsSince(held.exactAsOf, clock),
+    begunSeconds: begunAt === undefined ? undefined : secondsSince(begunAt, clock),
+  };
+}
+
+/** A failover to here, or a restore, whichever was done last. */
+async function newestPractice({ region, stores }: ObservedRegion): Promise<{ what: string; at: string } | undefined> {
+  const restore = await newestFinishedRestore(stores.control);
+  const promotions = (await readEpochs(stores.control)).filter(({ active }) => active === region);
+  const newest = newestEpoch(promotions.filter(({ reason }) => reason === "planned" || reason === "unplanned"));
+  const opening = newest && (await readOpening(stores.control, newest.epoch));
+  const done = [
+    ...(restore === undefined ? [] : [{ what: `restore of ${restore.point}`, at: restore.at }]),
+    ...(opening === undefined
+      ? []
+      : [{ what: `${newest?.reason} failover to epoch ${opening.epoch}`, at: opening.at }]),
+  ];
+  return done.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)).at(-1);
+}
+
 function described(
-  { attestations, point }: CatalogEntry & { readonly point: RecoveryPoint },
+  { asOf, entry: { attestations }, point }: NonNullable<FoundPoint["newest"]>,
   region: string,
   clock: Clock,
 ): NewestPoint {
   return {
     id: point.id,
-    ageSeconds: secondsSince(point.time, clock),
+    ageSeconds: secondsSince(asOf, clock),
     isExact: isExact(point),
     isVerified: attestations.some((finding) => finding.kind === "verified" && finding.region === region),
     qdrantVersion: point.qdrantVersion ?? "",

@@ -3,7 +3,7 @@ import type { Look, Signal } from "../../domain/estate/judge-region.ts";
 import { repositorySchema } from "../../domain/points/recovery-point.ts";
 import { storeLayout } from "../../domain/points/store-layout.ts";
 import { hasCode } from "../../errors.ts";
-import type { Clock, ObjectStoreReader, VectorDatabase } from "../../ports.ts";
+import type { Clock, Gate, ObjectStoreReader, VectorDatabase } from "../../ports.ts";
 import { readEpochs } from "../../repository/epochs.ts";
 import { parseRecord } from "../../repository/parse-record.ts";
 import { ask, type ObservedRegion } from "./observed-region.ts";
@@ -17,14 +17,23 @@ export async function lookAtRegion(
 ): Promise<Look> {
   const at = clock.now();
   const { database, stores } = observed;
-  const [qdrant, endpoint, store, control, other] = await Promise.all([
+  const [qdrant, gate, endpoint, store, control, other] = await Promise.all([
     signal(answerMs, "Qdrant", () => collectionsIn(database)),
+    gateSignal(observed.gate, answerMs),
     publicSignal(observed, answerMs),
     signal(answerMs, "the repository", () => repositoryIn(stores.repository)),
     signal(answerMs, "the control store", () => epochIn(stores.control)),
     witnessSignal(witness, answerMs),
   ]);
-  return { at, signals: { qdrant, endpoint, store, control, witness: other } };
+  return { at, signals: { qdrant, gate, endpoint, store, control, witness: other } };
+}
+
+async function gateSignal(gate: Gate | undefined, answerMs: number): Promise<Signal> {
+  if (gate === undefined) return { state: "unknown", detail: "nothing stands in front of Qdrant" };
+  const asked = await ask(answerMs, "the gate", () => gate.state());
+  if ("problem" in asked) return asState(asked);
+  const { isOpen, reason } = asked.value;
+  return isOpen ? { state: "good", detail: `open: ${reason}` } : { state: "bad", detail: `closed: ${reason}` };
 }
 
 async function publicSignal(observed: ObservedRegion, answerMs: number): Promise<Signal> {
@@ -51,11 +60,14 @@ async function witnessSignal(witness: ObservedRegion | undefined, answerMs: numb
     : { state: "bad", detail: `${witness.region} does not answer either` };
 }
 
-/** Who refuses our key lives; whether it serves others is not known. */
 async function signal(answerMs: number, what: string, question: () => Promise<string>): Promise<Signal> {
   const answer = await ask(answerMs, what, question);
-  if ("value" in answer) return { state: "good", detail: answer.value };
-  return { state: hasCode(answer.error, "ACCESS_DENIED") ? "unknown" : "bad", detail: answer.problem };
+  return "value" in answer ? { state: "good", detail: answer.value } : asState(answer);
+}
+
+/** Who refuses our key lives; whether it serves others is not known. */
+function asState({ error, problem }: { readonly error: unknown; readonly problem: string }): Signal {
+  return { state: hasCode(error, "ACCESS_DENIED") ? "unknown" : "bad", detail: problem };
 }
 
 async function collectionsIn(database: VectorDatabase): Promise<string> {

@@ -48,7 +48,7 @@ export interface PairStatus {
 export async function observePair(request: PairRequest): Promise<PairStatus> {
   const { clock, members, patience = usualPatience } = request;
   const [here, there] = members;
-  const points = members.map(({ observed }) => observed && findNewestPoint(observed, patience));
+  const points = members.map(({ observed }) => observed && findNewestPoint(observed, clock, patience));
   const observe = ({ name, observed, problem }: PairMember, index: number) => {
     const reading = points[index];
     if (observed === undefined || reading === undefined) return unknownRegion(name, problem ?? "it is not known here");
@@ -109,7 +109,18 @@ async function readinessOf(
 
 function nothingKnown(problem: string): ReadinessFacts {
   const unknown = { problem };
-  const facts = ["role", "server", "point", "keys", "writable", "traffic", "machine", "standby", "restore"] as const;
+  const facts = [
+    "role",
+    "server",
+    "gate",
+    "point",
+    "keys",
+    "writable",
+    "traffic",
+    "machine",
+    "standby",
+    "restore",
+  ] as const;
   const rest = ["backend", "drift", "practice"] as const;
   const all = Object.fromEntries([...facts, ...rest].map((name) => [name, unknown]));
   return { ...(all as Omit<ReadinessFacts, "objectives">), objectives: { rtoMinutes: 0, rpoMinutes: 0 } };

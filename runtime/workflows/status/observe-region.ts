@@ -15,7 +15,10 @@ export interface RegionStatus {
     readonly collections?: number;
     readonly problem?: string;
   };
-  /** The newest point that this region's own bucket can restore, and its age: the RPO if this region had to take over now. */
+  /**
+   * The newest point that this region's own bucket can restore, and for how long nothing later is in it: the RPO if this
+   * region had to take over now.
+   */
   readonly newestPoint?: { readonly id: string; readonly time: string; readonly ageSeconds: number };
   /** Points that are listed in its bucket, complete or not. */
   readonly points?: number;
@@ -39,7 +42,7 @@ export async function observeRegion(
   ]);
   const epoch = newestEpoch("value" in epochs ? epochs.value : []);
   const { listed, newest } = "value" in found ? found.value : {};
-  const ageSeconds = newest && (clock.now().getTime() - Date.parse(newest.point.time)) / 1000;
+  const ageSeconds = newest && Math.max(0, (clock.now().getTime() - Date.parse(newest.asOf)) / 1000);
   return {
     region,
     role: epoch === undefined ? "unknown" : effectiveRole(region, epoch),
@@ -48,7 +51,7 @@ export async function observeRegion(
       "value" in qdrant ? { isReachable: true, ...qdrant.value } : { isReachable: false, problem: qdrant.problem },
     ...(newest === undefined || ageSeconds === undefined
       ? {}
-      : { newestPoint: { id: newest.id, time: newest.point.time, ageSeconds } }),
+      : { newestPoint: { id: newest.point.id, time: newest.point.time, ageSeconds } }),
     ...(listed === undefined ? {} : { points: listed }),
     problems: [
       ...("problem" in epochs ? [`epochs: ${epochs.problem}`] : []),

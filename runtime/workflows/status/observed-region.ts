@@ -1,9 +1,12 @@
 /** A region as it is asked from outside, where anything may be gone, hang or answer nonsense. */
+import type { CatalogEntry } from "../../domain/points/catalog.ts";
+import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { within } from "../../domain/within.ts";
 import { DrError } from "../../errors.ts";
-import type { TrafficControl, VectorDatabase } from "../../ports.ts";
+import type { Clock, Gate, TrafficControl, VectorDatabase } from "../../ports.ts";
 import { readNewestPoint } from "../../repository/read-catalog.ts";
 import type { OpenRepository, RegionStores } from "../../repository/repository.ts";
+import { readStandbyState } from "../../repository/standby-records.ts";
 
 export interface ObservedRegion {
   readonly region: string;
@@ -11,18 +14,44 @@ export interface ObservedRegion {
   readonly database: VectorDatabase;
   /** Qdrant as clients come to it; absent where there is no public name. */
   readonly publicDatabase: VectorDatabase | undefined;
+  /** What stands in front of its Qdrant; absent where nothing does. */
+  readonly gate: Gate | undefined;
   repository(): Promise<OpenRepository>;
   /** Throws where there is no public name. */
   traffic(): TrafficControl;
 }
 
-/** What `readNewestPoint` found, and where. */
-export type FoundPoint = Awaited<ReturnType<typeof readNewestPoint>> & { readonly repository: OpenRepository };
+/** What a region could be made to hold from its own bucket, and where that is read. */
+export interface FoundPoint {
+  readonly repository: OpenRepository;
+  readonly newest?: {
+    readonly entry: CatalogEntry;
+    readonly point: RecoveryPoint;
+    /** Everything acknowledged before this is in it. */
+    readonly asOf: string;
+  };
+  /** Points that are listed, complete or not. */
+  readonly listed: number;
+  /** Where none is complete, what the newest lacks. */
+  readonly wanting?: string;
+}
 
-export function findNewestPoint(observed: ObservedRegion, { readingMs }: Patience): Promise<Outcome<FoundPoint>> {
+export function findNewestPoint(
+  observed: ObservedRegion,
+  clock: Clock,
+  { readingMs }: Patience,
+): Promise<Outcome<FoundPoint>> {
   return ask(readingMs, "the repository", async () => {
     const repository = await observed.repository();
-    return { repository, ...(await readNewestPoint(repository)) };
+    const [{ newest, ...found }, held] = await Promise.all([
+      readNewestPoint(repository),
+      readStandbyState(observed.stores.control, clock.now()),
+    ]);
+    if (newest === undefined) return { repository, ...found };
+    // Replication makes no point while nothing changes, and says that it looked.
+    const isHeld = held?.point === newest.id && Date.parse(held.asOf) > Date.parse(newest.point.time);
+    const asOf = isHeld ? held.asOf : newest.point.time;
+    return { repository, ...found, newest: { entry: newest, point: newest.point, asOf } };
   });
 }
 
