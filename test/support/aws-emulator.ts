@@ -11,6 +11,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const longestStartMs = 60_000;
+/** Whose everything is. */
+export const awsAccount = "111122223333";
 
 export class AwsEmulator {
   /** For a process that uses an AWS SDK. */
@@ -65,6 +67,7 @@ export class AwsEmulator {
         TMPDIR: this.#folder,
         BIND_HOST: "127.0.0.1",
         GATEWAY_PORT: String(port),
+        MINISTACK_ACCOUNT_ID: awsAccount,
         IOT_MTLS_ENABLED: "0",
         SFTP_ENABLED: "0",
         LOG_LEVEL: "ERROR",
