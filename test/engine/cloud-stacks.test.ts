@@ -3,11 +3,13 @@
  * emulator and the clusters have no controllers: what is proven is what the programs ask for and when, and nothing of AWS,
  * of the real providers, or of what runs afterwards.
  */
+import { CreateClusterCommand, EKSClient } from "@aws-sdk/client-eks";
 import { HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
-import { S3Store, s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
+import { S3Store } from "../../runtime/adapters/stores/s3-store.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { awsAccount } from "../support/aws-emulator.ts";
 import { CloudEstate, type RegionName, regionNames, up } from "../support/cloud-estate.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of a dozen kinds and outputs of stacks, looked into by path
@@ -23,19 +25,26 @@ describe("stacks in the cloud", function () {
     estate = await CloudEstate.start();
     await up(estate.bootstrap, "estate");
     foundation = (await estate.bootstrapOutput("regions")) as typeof foundation;
-    await activate("prod", 1);
-    for (const region of regionNames) await estate.init(region, { stores: foundation[region].stores });
+    await claim(1, "prod");
+    const client = new EKSClient(atEmulator("eu-central-1"));
+    const roleArn = `arn:aws:iam::${awsAccount}:role/cluster`;
+    await client.send(new CreateClusterCommand({ name: "search", roleArn, resourcesVpcConfig: {} }));
+    client.destroy();
+    const ways = { prod: { podIdentity: { name: "search" } }, dr: { irsa: { issuer: "oidc.example.org/id/ONE" } } };
+    for (const region of regionNames) {
+      const { aws, stores } = foundation[region];
+      await estate.init(region, { stores, aws: { ...aws, cluster: ways[region] } });
+    }
   });
   after(() => estate?.stop());
 
   it("bootstrap once more changes nothing", async () => {
-    const { changes, events } = await up(estate.bootstrap, "estate");
-    expect(Object.keys(changes)).to.deep.equal(["same"]);
-    expect(events).to.deep.equal([]);
+    expect(await up(estate.bootstrap, "estate")).to.deep.include({ events: [] });
   });
 
   it("an `up` that may not make everything, then one that is killed: the next one completes what they began", async () => {
-    const made = await grantAllBut("cronjobs");
+    await grantAllBut("batch");
+    estate.actAs("guest");
     const refused = await failure(up(estate.stacks, "dr"));
     expect(refused).to.include({ code: "PULUMI_FAILED", exitCode: 20 });
     expect(refused.message).to.match(/cronjobs.* is forbidden/);
@@ -49,12 +58,218 @@ describe("stacks in the cloud", function () {
     );
     expect(killed).to.be.instanceOf(Promise);
     await killed;
-    const before = await objectsOf("dr");
+    const before = await objectsIn("dr");
 
-    const completed = await up(estate.stacks, "dr");
-    expect(Object.keys(completed.changes).sort()).to.deep.equal(["create", "same"]);
-    const after = await objectsOf("dr");
+    await up(estate.stacks, "dr");
+    const after = await objectsIn("dr");
+    expect(namesOf(after, "cronjobs")).to.deep.equal(["full", "incremental", "test-restore", "verify"]);
     for (const [title, { uid }] of before) expect(after.get(title)?.uid, title).to.equal(uid);
-    expect((await up(estate.stacks, "dr")).events).to.deep.equal([]);
   });
+
+  it("told of each other, both regions have copies and a replicator, of which one runs; once more nothing changes", async () => {
+    await up(estate.stacks, "prod");
+    for (const region of regionNames) {
+      await estate.setSecrets(region, { peer: await estate.stacks.region(region === "prod" ? "dr" : "prod") });
+    }
+    await inBoth(async (region) => {
+      const before = await objectsIn(region);
+      await up(estate.stacks, region);
+      expect(changed(before, await objectsIn(region))).to.deep.equal([
+        "cronjobs/qdrant-dr-copy",
+        "deployments/qdrant-dr-replicate",
+        "networkpolicies/qdrant-dr-reaches-stores",
+        "secrets/qdrant-dr-regions",
+      ]);
+      expect(await up(estate.stacks, region)).to.deep.include({ events: [] });
+    });
+    expect(await whatRuns()).to.deep.equal(whatRunsWhen("prod"));
+  });
+
+  it("shows few things at the top of a stack, and no secret in its state", async () => {
+    for (const region of regionNames) {
+      const { state } = await estate.stacks.exportState(region);
+      const { resources } = JSON.parse(state).deployment;
+      const component = resources.find(({ type }: Loose) => type === "qdrant-dr:index:KubernetesRegion");
+      const children = resources.filter(({ parent }: Loose) => parent === component.urn);
+      expect(children.length).to.be.within(5, 11);
+
+      const { keys, qdrant } = await estate.stacks.region(region);
+      for (const secret of [keys.identity, qdrant.apiKey]) {
+        for (const written of [secret, Buffer.from(secret).toString("base64")]) {
+          expect(state.includes(written), region).to.equal(false);
+        }
+      }
+    }
+  });
+
+  it("a changed setting touches just what it is about", async () => {
+    const before = await objectsIn("prod");
+    estate.edit("prod", (text) => text.replace(/( +)replicate:/, '$1schedules: { full: "0 3 * * *" }\n$&'));
+    const { events } = await up(estate.stacks, "prod");
+    expect(events).to.deep.equal(["update prod-schedules-full"]);
+    const after = await objectsIn("prod");
+    expect(changed(before, after)).to.deep.equal(["cronjobs/qdrant-dr-full"]);
+    expect(after.get("cronjobs/qdrant-dr-full")?.spec.schedule).to.equal("0 3 * * *");
+  });
+
+  it("roles follow the epoch records, there and back, and nothing that serves is touched", async () => {
+    for (const [epoch, active] of [
+      [2, "dr"],
+      [3, "prod"],
+    ] as const) {
+      await claim(epoch, active);
+      await inBoth(async (region) => {
+        const before = await objectsIn(region);
+        await up(estate.stacks, region);
+        expect(changed(before, await objectsIn(region))).to.deep.equal([
+          "cronjobs/qdrant-dr-copy",
+          "cronjobs/qdrant-dr-full",
+          "cronjobs/qdrant-dr-incremental",
+          "deployments/qdrant-dr-replicate",
+          "secrets/qdrant-dr-regions",
+        ]);
+        const role = region === active ? "active" : "fenced";
+        expect(await estate.stacks.region(region)).to.include({ role, epoch });
+      });
+      expect(await whatRuns()).to.deep.equal(whatRunsWhen(active));
+    }
+  });
+
+  it("`destroy` of a region keeps the namespace with its volumes, and every bucket", async () => {
+    // As the StatefulSet's controller makes them.
+    await estate.clusters.dr.create("/api/v1/namespaces/qdrant/persistentvolumeclaims", {
+      metadata: { name: "storage-qdrant-0" },
+      spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
+    });
+    await estate.stacks.destroy("dr");
+    expect([...(await objectsIn("dr")).keys()]).to.deep.equal([
+      "namespaces/qdrant",
+      "persistentvolumeclaims/storage-qdrant-0",
+    ]);
+    for (const bucket of bucketsOf("dr")) expect(await isThere(bucket), bucket).to.equal(true);
+  });
+
+  it("`destroy` of what both regions keep is refused; unprotected, it is forgotten and stays", async () => {
+    const error = await failure(estate.bootstrap.destroy("estate"));
+    expect(error.message).to.match(/protect/);
+    await estate.unprotect("estate");
+    await estate.bootstrap.destroy("estate");
+    for (const bucket of regionNames.flatMap(bucketsOf)) expect(await isThere(bucket), bucket).to.equal(true);
+  });
+
+  /** By region, what runs by itself. */
+  async function whatRuns(): Promise<Record<RegionName, string[]>> {
+    const running = async (region: RegionName) => {
+      const objects = [...(await objectsIn(region))];
+      const runs = objects.filter(([, { spec }]) => spec?.suspend === false || spec?.replicas > 0);
+      return runs.map(([title]) => title.replace("qdrant-dr-", ""));
+    };
+    return { prod: await running("prod"), dr: await running("dr") };
+  }
+
+  function whatRunsWhen(active: RegionName): Record<RegionName, string[]> {
+    const always = ["statefulsets/qdrant", "cronjobs/test-restore", "cronjobs/verify"];
+    const serves = ["statefulsets/qdrant", "cronjobs/full", "cronjobs/incremental", ...always.slice(1)];
+    const follows = ["deployments/replicate", "statefulsets/qdrant", "cronjobs/copy", ...always.slice(1)];
+    return active === "prod" ? { prod: serves, dr: follows } : { prod: follows, dr: serves };
+  }
+
+  function bucketsOf(region: RegionName): string[] {
+    return ["repository", "control", "audit", "state"].map((holds) => `example-qdr-${region}-${holds}`);
+  }
+
+  async function isThere(Bucket: string): Promise<boolean> {
+    const client = new S3Client({ ...atEmulator("eu-central-1"), forcePathStyle: true, followRegionRedirects: true });
+    try {
+      return (await client.send(new HeadBucketCommand({ Bucket }))).$metadata.httpStatusCode === 200;
+    } finally {
+      client.destroy();
+    }
+  }
+
+  /** Told to both regions, as a failover does. */
+  async function claim(epoch: number, active: RegionName): Promise<void> {
+    const previous = epoch === 1 ? {} : { previous: active === "prod" ? "dr" : "prod" };
+    const reason = epoch === 1 ? ("initial" as const) : ("planned" as const);
+    const at = new Date().toISOString();
+    for (const region of regionNames) {
+      const { credentials, endpoint } = atEmulator("");
+      const store = new S3Store({ kind: "s3", ...foundation[region].stores.control, credentials, endpoint });
+      await claimEpoch(store, { epoch, active, ...previous, reason, run: "r", at });
+    }
+  }
+
+  function atEmulator(region: string) {
+    const endpoint = estate.emulator.env["AWS_ENDPOINT_URL"] ?? "";
+    return { region, endpoint, credentials: { accessKeyId: "test", secretAccessKey: "test" } };
+  }
+
+  /** The guest may do everything in dr's cluster but what is in one group. */
+  async function grantAllBut(group: string): Promise<void> {
+    const groups = ["", "apps", "batch", "networking.k8s.io", "policy"].filter((each) => each !== group);
+    const rbac = "/apis/rbac.authorization.k8s.io/v1";
+    await estate.clusters.dr.create(`${rbac}/clusterroles`, {
+      metadata: { name: "of-the-guest" },
+      rules: [{ apiGroups: groups, resources: ["*"], verbs: ["*"] }],
+    });
+    await estate.clusters.dr.create(`${rbac}/clusterrolebindings`, {
+      metadata: { name: "of-the-guest" },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "of-the-guest" },
+      subjects: [{ kind: "User", name: "guest" }],
+    });
+  }
+
+  /** Every object in the region's namespace, and the namespace, by "<kind>/<name>". */
+  async function objectsIn(region: RegionName): Promise<Map<string, KubernetesObject>> {
+    const namespaced = [
+      ["/api/v1", "persistentvolumeclaims", "secrets", "serviceaccounts", "services"],
+      ["/apis/apps/v1", "deployments", "statefulsets"],
+      ["/apis/batch/v1", "cronjobs"],
+      ["/apis/networking.k8s.io/v1", "networkpolicies"],
+      ["/apis/policy/v1", "poddisruptionbudgets"],
+    ] as const;
+    const paths = namespaced.flatMap(([root, ...kinds]) =>
+      kinds.map((kind) => [kind, `${root}/namespaces/qdrant/${kind}`] as const),
+    );
+    const found = new Map<string, KubernetesObject>();
+    for (const [kind, path] of [["namespaces", "/api/v1/namespaces"] as const, ...paths]) {
+      const { body } = await estate.clusters[region].call("GET", path);
+      for (const { metadata, spec } of body.items) {
+        const { name, resourceVersion, uid } = metadata;
+        if (kind !== "namespaces" || name === "qdrant") found.set(`${kind}/${name}`, { resourceVersion, spec, uid });
+      }
+    }
+    return found;
+  }
 });
+
+interface KubernetesObject {
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly spec: Loose;
+}
+
+/** Titles of what is not as it was. */
+function changed(
+  before: ReadonlyMap<string, KubernetesObject>,
+  after: ReadonlyMap<string, KubernetesObject>,
+): string[] {
+  const titles = [...new Set([...before.keys(), ...after.keys()])].sort();
+  return titles.filter((title) => before.get(title)?.resourceVersion !== after.get(title)?.resourceVersion);
+}
+
+function inBoth(act: (region: RegionName) => Promise<void>): Promise<unknown> {
+  return Promise.all(regionNames.map(act));
+}
+
+function namesOf(objects: ReadonlyMap<string, KubernetesObject>, kind: string): string[] {
+  const prefix = `${kind}/qdrant-dr-`;
+  return [...objects.keys()].filter((title) => title.startsWith(prefix)).map((title) => title.slice(prefix.length));
+}
+
+function failure(act: Promise<unknown>): Promise<DrError> {
+  return act.then(
+    () => expect.fail("it did not fail"),
+    (error: DrError) => error,
+  );
+}

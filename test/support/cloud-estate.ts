@@ -107,9 +107,17 @@ export class CloudEstate {
   async init(region: RegionName, known: Readonly<Record<string, unknown>>): Promise<void> {
     await this.#init(region);
     const lines = Object.entries(known).map(([name, value]) => `  qdrant-dr:${name}: ${JSON.stringify(value)}\n`);
+    const outside = {
+      urls: [0, 1, 2].map((index) => `http://qdrant-${index}.${region}.example:6333`),
+      cidrs: ["10.0.0.0/8"],
+      loadBalancers: { annotations: { "example.org/internal": "true" } },
+    };
     this.edit(region, (text) =>
       text
-        .replace(/( +)qdrant:\n/, `$&$1  image: docker.io/qdrant/qdrant@${digest}\n`)
+        .replace(
+          /( +)qdrant:\n/,
+          `$&$1  image: docker.io/qdrant/qdrant@${digest}\n$1  outside: ${JSON.stringify(outside)}\n`,
+        )
         .replace(
           /( +)namespace: .*\n/,
           `$&$1image: registry.example/qdrant-dr@${digest}\n$1recipients: ${JSON.stringify(this.recipients)}\n`,
