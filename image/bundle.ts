@@ -10,6 +10,7 @@ const checkout = fileURLToPath(new URL("..", import.meta.url));
 /** By the name of the file in the image. */
 const programs = {
   "qdrant-dr": "runtime/main.ts",
+  gate: "runtime/processes/gate.ts",
   "sealing-thread": "runtime/repository/sealing-thread.ts",
 };
 

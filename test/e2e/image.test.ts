@@ -17,12 +17,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { NODE_FLAGS } from "../../setup/node-flags.mjs";
-import { lonelyRegion } from "../support/lonely-region.ts";
+import { closedPorts, lonelyRegion } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { clientOf } from "../support/recovery-practice.ts";
 
@@ -50,14 +51,19 @@ describe("image", function () {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   /** As a pod runs it: the base's Node, the image's environment, an empty /tmp, nothing on PATH. */
-  async function run(...args: string[]) {
+  function start(program: string, args: readonly string[], more: Readonly<Record<string, string>> = {}) {
     const home = mkdtempSync(join(folder, "tmp-"));
     const [, options = ""] = /NODE_OPTIONS="(.*)"/.exec(dockerfile) ?? [];
-    const child = spawn(process.execPath, [join(app, "qdrant-dr.mjs"), ...args], {
-      cwd: home,
-      env: { HOME: home, PATH: "", NODE_OPTIONS: options },
+    const env = { HOME: home, PATH: "", NODE_OPTIONS: options, ...more };
+    const child = spawn(process.execPath, [join(app, program), ...args], {
+      ...{ cwd: home, env },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    return { child, home };
+  }
+
+  async function run(...args: string[]) {
+    const { child, home } = start("qdrant-dr.mjs", args);
     let [out, err] = ["", ""];
     child.stdout.on("data", (piece) => (out += String(piece)));
     child.stderr.on("data", (piece) => (err += String(piece)));
@@ -68,6 +74,7 @@ describe("image", function () {
 
   it("is a file a program and small, and holds nothing of Pulumi", async () => {
     expect(readdirSync(app).filter((name) => !name.endsWith(".LEGAL.txt"))).to.deep.equal([
+      "gate.mjs",
       "qdrant-dr.mjs",
       "sealing-thread.mjs",
     ]);
@@ -84,7 +91,8 @@ describe("image", function () {
   });
 
   it("runs Node as the product does, as a user that is nobody", () => {
-    for (const flag of NODE_FLAGS) expect(dockerfile).to.contain(flag);
+    // Modules that the checkout starts Node with are not in the image.
+    for (const flag of NODE_FLAGS.filter((each) => !each.startsWith("--import"))) expect(dockerfile).to.contain(flag);
     expect(dockerfile).to.match(/^USER 65532:65532$/m);
   });
 
@@ -142,7 +150,41 @@ describe("image", function () {
       await server.stop();
     }
   });
+
+  it("runs the gate, which is closed as long as it knows no epoch", async () => {
+    const { outputs } = await lonelyRegion("prod", join(folder, "gate"));
+    const [port = 0] = await closedPorts(1);
+    const { child } = start("gate.mjs", [], {
+      QDRANT_DR_GATE_PORT: String(port),
+      QDRANT_DR_GATE_REGION: "prod",
+      QDRANT_DR_GATE_CLIENT_KEY: "the-key-of-the-clients",
+      QDRANT_DR_GATE_CONTROL_TOKEN: "the-token-of-operators",
+      QDRANT_DR_GATE_UPSTREAM: JSON.stringify({ url: outputs.qdrant.peers[0], apiKey: outputs.qdrant.apiKey }),
+      QDRANT_DR_GATE_CONTROL: JSON.stringify(outputs.control),
+      QDRANT_DR_GATE_STATE: join(folder, "gate", "state.json"),
+    });
+    try {
+      const url = `http://127.0.0.1:${port}/.qdrant-dr`;
+      expect((await answerOf(`${url}/health`)).status).to.equal(200);
+      expect((await answerOf(`${url}/open`)).status).to.equal(503);
+    } finally {
+      const exit = once(child, "exit");
+      child.kill("SIGKILL");
+      await exit;
+    }
+  });
 });
+
+async function answerOf(url: string): Promise<Response> {
+  for (;;) {
+    try {
+      return await fetch(url);
+    } catch {
+      // It does not listen yet; mocha ends what never does.
+      await sleep(50);
+    }
+  }
+}
 
 function kubeconfigOf(server: string): string {
   return JSON.stringify({

@@ -4,13 +4,13 @@
  * of the real providers, or of what runs afterwards.
  */
 import { CreateClusterCommand, EKSClient } from "@aws-sdk/client-eks";
-import { HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
 import { S3Store } from "../../runtime/adapters/stores/s3-store.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { awsAccount } from "../support/aws-emulator.ts";
 import { CloudEstate, type RegionName, regionNames, up } from "../support/cloud-estate.ts";
+import { executablePolicyPack } from "../support/policy-pack.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of a dozen kinds and outputs of stacks, looked into by path
 type Loose = any;
@@ -37,10 +37,6 @@ describe("stacks in the cloud", function () {
     }
   });
   after(() => estate?.stop());
-
-  it("bootstrap once more changes nothing", async () => {
-    expect(await up(estate.bootstrap, "estate")).to.deep.include({ events: [] });
-  });
 
   it("an `up` that may not make everything, then one that is killed: the next one completes what they began", async () => {
     await grantAllBut("batch");
@@ -78,7 +74,9 @@ describe("stacks in the cloud", function () {
         "cronjobs/qdrant-dr-copy",
         "deployments/qdrant-dr-replicate",
         "networkpolicies/qdrant-dr-reaches-stores",
+        "secrets/qdrant-dr-gate",
         "secrets/qdrant-dr-regions",
+        "statefulsets/qdrant-dr-gate",
       ]);
       expect(await up(estate.stacks, region)).to.deep.include({ events: [] });
     });
@@ -100,6 +98,14 @@ describe("stacks in the cloud", function () {
         }
       }
     }
+  });
+
+  it("keeps every rule of the policy pack", async () => {
+    const pack = executablePolicyPack(estate.folder);
+    await inBoth(async (region) => {
+      const said = await estate.preview(region, pack);
+      expect(said).to.match(/Policies:\n.*✅/);
+    });
   });
 
   it("a changed setting touches just what it is about", async () => {
@@ -135,7 +141,7 @@ describe("stacks in the cloud", function () {
     }
   });
 
-  it("`destroy` of a region keeps the namespace with its volumes, and every bucket", async () => {
+  it("`destroy` of a region keeps the namespace with its volumes", async () => {
     // As the StatefulSet's controller makes them.
     await estate.clusters.dr.create("/api/v1/namespaces/qdrant/persistentvolumeclaims", {
       metadata: { name: "storage-qdrant-0" },
@@ -146,15 +152,6 @@ describe("stacks in the cloud", function () {
       "namespaces/qdrant",
       "persistentvolumeclaims/storage-qdrant-0",
     ]);
-    for (const bucket of bucketsOf("dr")) expect(await isThere(bucket), bucket).to.equal(true);
-  });
-
-  it("`destroy` of what both regions keep is refused; unprotected, it is forgotten and stays", async () => {
-    const error = await failure(estate.bootstrap.destroy("estate"));
-    expect(error.message).to.match(/protect/);
-    await estate.unprotect("estate");
-    await estate.bootstrap.destroy("estate");
-    for (const bucket of regionNames.flatMap(bucketsOf)) expect(await isThere(bucket), bucket).to.equal(true);
   });
 
   /** By region, what runs by itself. */
@@ -168,23 +165,11 @@ describe("stacks in the cloud", function () {
   }
 
   function whatRunsWhen(active: RegionName): Record<RegionName, string[]> {
-    const always = ["statefulsets/qdrant", "cronjobs/test-restore", "cronjobs/verify"];
-    const serves = ["statefulsets/qdrant", "cronjobs/full", "cronjobs/incremental", ...always.slice(1)];
-    const follows = ["deployments/replicate", "statefulsets/qdrant", "cronjobs/copy", ...always.slice(1)];
+    const servers = ["statefulsets/qdrant", "statefulsets/gate"];
+    const checks = ["cronjobs/test-restore", "cronjobs/verify"];
+    const serves = [...servers, "cronjobs/full", "cronjobs/incremental", ...checks];
+    const follows = ["deployments/replicate", ...servers, "cronjobs/copy", ...checks];
     return active === "prod" ? { prod: serves, dr: follows } : { prod: follows, dr: serves };
-  }
-
-  function bucketsOf(region: RegionName): string[] {
-    return ["repository", "control", "audit", "state"].map((holds) => `example-qdr-${region}-${holds}`);
-  }
-
-  async function isThere(Bucket: string): Promise<boolean> {
-    const client = new S3Client({ ...atEmulator("eu-central-1"), forcePathStyle: true, followRegionRedirects: true });
-    try {
-      return (await client.send(new HeadBucketCommand({ Bucket }))).$metadata.httpStatusCode === 200;
-    } finally {
-      client.destroy();
-    }
   }
 
   /** Told to both regions, as a failover does. */

@@ -30,7 +30,7 @@ export class CloudEstate {
   readonly stacks: PulumiStacks;
   readonly bootstrap: PulumiStacks;
   readonly recipients: readonly string[];
-  readonly #folder: string;
+  readonly folder: string;
   readonly #etcd: EtcdServer;
   readonly #identity: string;
   readonly #env: Readonly<Record<string, string>>;
@@ -40,7 +40,7 @@ export class CloudEstate {
     servers: { etcd: EtcdServer; emulator: AwsEmulator; clusters: Record<RegionName, KubernetesServer> },
     keys: { identity: string; recipients: string[] },
   ) {
-    this.#folder = folder;
+    this.folder = folder;
     this.#etcd = servers.etcd;
     this.emulator = servers.emulator;
     this.clusters = servers.clusters;
@@ -81,7 +81,7 @@ export class CloudEstate {
     await this.killUpdates();
     await Promise.all([this.emulator, ...Object.values(this.clusters)].map((server) => server.stop()));
     await this.#etcd.stop();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** Who the engine is in the clusters from now on. */
@@ -100,7 +100,7 @@ export class CloudEstate {
 
   /** SIGKILL for the engine, the program and the providers of every update that runs. */
   killUpdates(): Promise<void> {
-    return killEstate(basename(this.#folder), ["pulumi"]);
+    return killEstate(basename(this.folder), ["pulumi"]);
   }
 
   /** Makes a region's stack: the committed settings, and what only its operator knows. */
@@ -128,7 +128,7 @@ export class CloudEstate {
   }
 
   async setSecrets(region: RegionName, more: Readonly<Record<string, unknown>>): Promise<void> {
-    const input = JSON.stringify({ identity: this.#identity, ...more });
+    const input = JSON.stringify({ identity: this.#identity, clientKey: "the-key-of-the-clients", ...more });
     await this.#pulumi(["config", "set", "--secret", "secrets", "--stack", region], region, input);
   }
 
@@ -142,12 +142,15 @@ export class CloudEstate {
     return JSON.parse(await this.#pulumi(["stack", "output", name, "--json", "--stack", "estate"], "estate"));
   }
 
-  unprotect(stack: string): Promise<string> {
-    return this.#pulumi(["state", "unprotect", "--all", "--yes", "--stack", stack], stack);
+  /** @throws what the pack finds wrong in the region's stack. */
+  preview(region: RegionName, policyPack: string): Promise<string> {
+    const file = join(this.#settings(region), `Pulumi.${region}.yaml`);
+    const args = ["preview", "--policy-pack", policyPack, "--config-file", file, "--stack", region];
+    return runPulumi(args, { cwd: checkout, env: this.#env });
   }
 
   #settings(stack: string): string {
-    return join(this.#folder, `settings-${stack}`);
+    return join(this.folder, `settings-${stack}`);
   }
 
   #pulumi(args: readonly string[], stack: string, input = ""): Promise<string> {
