@@ -53,6 +53,8 @@ export class CloudEstate {
       PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
       PULUMI_HOME: join(folder, "home"),
       PULUMI_CONFIG_PASSPHRASE: "of-a-test",
+      // Every update loads the same large libraries.
+      NODE_COMPILE_CACHE: join(folder, "compiled"),
     };
     const settingsFile = (stack: string) => join(this.#settings(stack), `Pulumi.${stack}.yaml`);
     this.stacks = new PulumiStacks({ folder: checkout, env: this.#env, settingsFile });
