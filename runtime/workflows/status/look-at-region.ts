@@ -39,13 +39,16 @@ async function gateSignal(gate: Gate | undefined, answerMs: number): Promise<Sig
 async function publicSignal(observed: ObservedRegion, answerMs: number): Promise<Signal> {
   const { publicDatabase, region } = observed;
   if (publicDatabase === undefined) return { state: "unknown", detail: "the region has no public name" };
-  const led = await ask(answerMs, "the traffic control", () => observed.traffic().current());
+  const [led, answer] = await Promise.all([
+    ask(answerMs, "the traffic control", async () => observed.traffic().current()),
+    signal(answerMs, "the public name", () => collectionsIn(publicDatabase)),
+  ]);
   // Then it says nothing of the region: whoever stands between may be what is dead.
   if ("problem" in led) return { state: "unknown", detail: led.problem };
   if (led.value?.region !== region) {
     return { state: "unknown", detail: `clients are led to ${led.value?.region ?? "no region"}` };
   }
-  return signal(answerMs, "the public name", () => collectionsIn(publicDatabase));
+  return answer;
 }
 
 async function witnessSignal(witness: ObservedRegion | undefined, answerMs: number): Promise<Signal> {
