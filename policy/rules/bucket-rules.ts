@@ -80,11 +80,16 @@ const nothingExpires: Rule = {
     return [
       ...unless(versioning?.status === "Enabled", "it keeps no versions"),
       ...rules
-        .filter(({ expiration, transitions }) => expiration !== undefined || (transitions ?? []).length > 0)
+        .filter(({ expiration, transitions }) => expires(expiration) || (transitions ?? []).length > 0)
         .map(({ id }) => `its lifecycle rule ${id} touches current versions`),
     ];
   }),
 };
+
+/** A rule may tidy away delete markers of which nothing is left. */
+function expires(expiration: Props | undefined): boolean {
+  return (expiration?.["days"] ?? 0) > 0 || Boolean(expiration?.["date"]);
+}
 
 const nothingIsReplaced: Rule = {
   name: "nothing-is-replaced",

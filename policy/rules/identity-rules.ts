@@ -1,5 +1,5 @@
 /** Roles: each can do its job and nothing else, at home. */
-import { type DeclaredResource, eachOf, ofType, type Rule, unless } from "../rule.ts";
+import { type DeclaredResource, eachOf, ofType, type Props, type Rule, unless } from "../rule.ts";
 import { type Statement, statementsOf } from "../statements.ts";
 
 const roleType = "aws:iam/role:Role";
@@ -22,7 +22,9 @@ const rolesDoTheirJob: Rule = {
       ),
       ...eachOf([roleType], ({ props }) => [
         ...unless((props["managedPolicyArns"] ?? []).length === 0, "it has policies that are managed elsewhere"),
-        ...unless((props["inlinePolicies"] ?? []).length === 0, "its policies are part of the role and not looked at"),
+        ...((props["inlinePolicies"] ?? []) as Props[]).flatMap(({ policy }) =>
+          statementsOf(policy).filter(allows).flatMap(tooMuch),
+        ),
       ])(resources),
       ...eachOf(["aws:iam/rolePolicyAttachment:RolePolicyAttachment"], () => [
         "it gives a role what is managed elsewhere",

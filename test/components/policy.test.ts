@@ -262,6 +262,22 @@ describe("policy pack", () => {
     ],
     [
       "roles-do-their-job",
+      "a policy in the role itself",
+      "region",
+      "dr-identities-verify",
+      set("inlinePolicies", [
+        { policy: JSON.stringify({ Statement: { Effect: "Allow", Action: "*", Resource: "*" } }) },
+      ]),
+    ],
+    [
+      "nothing-expires",
+      "a lifecycle deletes on a day",
+      "foundation",
+      `${repository}-lifecycle`,
+      set("rules.0.expiration", { date: "2030-01-01T00:00:00Z" }),
+    ],
+    [
+      "roles-do-their-job",
       "a managed policy",
       "region",
       "dr-identities-verify",
