@@ -1,10 +1,12 @@
 /** Entry of the benchmarks: `npm run bench -- <what> [options]`. */
 import { Command, InvalidArgumentError, Option } from "commander";
+import { measureExactRounds } from "./exact-rounds.ts";
 import { layOut } from "./lay-out.ts";
 import { measureManyCollections, tableOfCollections } from "./many-collections.ts";
 import { resultsOf, tableOf } from "./recovery-point-results.ts";
 import { measureRecoveryPoints, type Phase, phases } from "./recovery-points.ts";
 import { Scratch } from "./scratch.ts";
+import { measureStandbyLag } from "./standby-lag.ts";
 
 const scratch = new Scratch();
 let ending: Promise<void> | undefined;
@@ -16,6 +18,15 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 const show = (text: string) => process.stdout.write(`${text}\n`);
+
+interface LagCommandOptions {
+  readonly json?: true;
+  readonly points: number;
+  readonly rate: number;
+  readonly seconds: number;
+  readonly pause: number;
+  readonly withoutCost?: true;
+}
 
 interface Options {
   readonly json?: true;
@@ -64,6 +75,51 @@ program
   .action(async (options: { json?: true; counts: number[]; profile?: string }) => {
     const rows = await measureManyCollections(scratch, { counts: options.counts, profiles: options.profile }, say);
     show(options.json ? JSON.stringify({ collections: rows }, null, 2) : layOut(tableOfCollections(rows)));
+  });
+
+program
+  .command("replication")
+  .description("how far a standby is behind under writes, and what that costs the writer")
+  .option("--json", "JSON instead of the table")
+  .option("--points <count>", "in 4 collections of 128 dimensions", Number, 200_000)
+  .option("--rate <points>", "written a second, in batches of 50", Number, 1_000)
+  .option("--seconds <count>", "how long", Number, 120)
+  .option("--pause <ms>", "between two cycles", Number, 0)
+  .option("--without-cost", "do not measure what it costs a writer that writes as fast as it can")
+  .action(async (options: LagCommandOptions) => {
+    const result = await measureStandbyLag(
+      scratch,
+      {
+        collections: 4,
+        points: options.points,
+        dimensions: 128,
+        pointsPerSecond: options.rate,
+        seconds: options.seconds,
+        pauseMs: options.pause,
+        withCost: options.withoutCost !== true,
+      },
+      say,
+    );
+    show(
+      options.json
+        ? JSON.stringify(result, null, 2)
+        : layOut(Object.entries(result).map(([key, value]) => [key, String(value)])),
+    );
+  });
+
+program
+  .command("exact-rounds")
+  .description("whether a standby that calls itself exact is, under writers, deleters, merges and index builds")
+  .option("--json", "JSON instead of the table")
+  .option("--rounds <count>", "cycles", Number, 100)
+  .option("--seed <number>", "of the writers", Number, 1)
+  .action(async (options: { json?: true; rounds: number; seed: number }) => {
+    const result = await measureExactRounds(scratch, options, say);
+    show(
+      options.json
+        ? JSON.stringify(result, null, 2)
+        : layOut(Object.entries(result).map(([key, value]) => [key, String(value)])),
+    );
   });
 
 try {

@@ -17,11 +17,11 @@ import { type CatchUpReport, catchUp, StandbyTurn } from "./catch-up.ts";
 const fullEveryMs = 24 * 60 * 60_000;
 
 /**
- * "provisional" takes what can be had now: deletes that were acknowledged while an optimization ran may be undone until it
+ * "provisional" waits for merges, which are short, and then takes what can be had: deletes that were acknowledged while an optimization ran may be undone until it
  * ends. "exact" waits for that, and takes a collection snapshot when it takes long.
  */
 const patienceFor = {
-  provisional: { quietMs: 0, attempts: 1, borrows: false },
+  provisional: { quietMs: 500, attempts: 1, borrows: false },
   exact: { quietMs: 60_000, attempts: 3, borrows: true },
 } as const satisfies Record<string, CapturePatience>;
 

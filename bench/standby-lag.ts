@@ -1,0 +1,287 @@
+/**
+ * How far a standby is behind under writes, and what replication costs the writer: two Qdrants, the standby's store, and
+ * replication and the writer in processes of their own. Where two cores are to be had, primary and writer share one, and
+ * all else the other.
+ */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
+import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
+import { type Region, regionSchema } from "../runtime/domain/estate/region.ts";
+import { controlLayout } from "../runtime/domain/points/store-layout.ts";
+import { NODE_FLAGS } from "../setup/node-flags.mjs";
+import { QdrantServer } from "../test/support/qdrant-server.ts";
+import { SeaweedServer } from "../test/support/seaweedfs-server.ts";
+import { call } from "./qdrant-call.ts";
+import type { CycleLine, ReplicationOrder } from "./replication-process.ts";
+import { bytesIn, type S3Address } from "./s3-bucket.ts";
+import type { Scratch } from "./scratch.ts";
+import type { WritingOrder, WritingResult } from "./writing-process.ts";
+
+export interface LagOptions {
+  readonly collections: number;
+  readonly points: number;
+  readonly dimensions: number;
+  readonly pointsPerSecond: number;
+  readonly seconds: number;
+  readonly pauseMs: number;
+  /** Measure what replication costs a writer that writes as fast as it can. */
+  readonly withCost: boolean;
+}
+
+export interface LagMeasurements {
+  readonly lagP50Seconds: number;
+  readonly lagP99Seconds: number;
+  /** The same of states that are known to be exact. */
+  readonly exactLagP50Seconds: number;
+  readonly exactLagP99Seconds: number;
+  readonly cycles: number;
+  readonly provisionalCycles: number;
+  readonly wholeShards: number;
+  readonly writtenPerSecond: number;
+  /** What Qdrant sent for it, as a pull of the same states would send, and what went into the standby's bucket. */
+  readonly readBytes: number;
+  readonly storedBytes: number;
+  readonly bucketBytes: number;
+  readonly sentBytes: number;
+  readonly replicationCpuSeconds: number;
+  /** Points that are not equal in the end, of all. */
+  readonly wrong: number;
+  readonly compared: number;
+  /** Points a second with replication, by those without. */
+  readonly writeCostRatio?: number;
+  readonly rawCost?: { readonly without: readonly number[]; readonly with: readonly number[] };
+}
+
+/** So often the lag is looked at, whatever the cycles do. */
+const lookEveryMs = 100;
+const costSeconds = 15;
+const costRounds = 3;
+
+export async function measureStandbyLag(
+  scratch: Scratch,
+  options: LagOptions,
+  say: (text: string) => void,
+): Promise<LagMeasurements> {
+  const names = Array.from({ length: options.collections }, (_, n) => `documents-${n + 1}`);
+  onCore(0);
+  const primary = await QdrantServer.start();
+  scratch.defer(() => primary.stop());
+  onCore(1);
+  const standby = await QdrantServer.start();
+  scratch.defer(() => standby.stop());
+  const store = await SeaweedServer.start();
+  scratch.defer(() => store.stop());
+  const regions = await pairOfRegions(primary, standby, store);
+
+  say(`filling ${options.points} points into ${names.length} collections`);
+  const perCollection = Math.ceil(options.points / names.length);
+  for (const name of names) await fill(primary, name, perCollection, options.dimensions);
+
+  let firstId = perCollection + 1;
+  const writing = async (seconds: number, pointsPerSecond?: number): Promise<WritingResult> => {
+    const order: WritingOrder = {
+      ...{ url: primary.url, apiKey: primary.apiKey, collections: names, dimensions: options.dimensions },
+      ...{ firstId, seconds, ...(pointsPerSecond === undefined ? {} : { pointsPerSecond }) },
+    };
+    onCore(0);
+    const program = fileURLToPath(new URL("writing-process.ts", import.meta.url));
+    const running = scratch.run(process.execPath, [...NODE_FLAGS, program], { input: JSON.stringify(order) });
+    onCore(1);
+    const result = JSON.parse((await running).output) as WritingResult;
+    firstId += Math.ceil(result.points / names.length) + 1_000;
+    return result;
+  };
+
+  say("bringing the standby up to date");
+  const replication = new ReplicationRun({ ...regions, pauseMs: options.pauseMs }, scratch);
+  await replication.next();
+  say(`writing ${options.pointsPerSecond} points a second for ${options.seconds} s`);
+  const from = Date.now();
+  const bucketBefore = await bytesIn(regions.standby.repository as S3Address);
+  const written = await writing(options.seconds, options.pointsPerSecond);
+  const until = Date.now();
+  await replication.next();
+  const lines = replication.lines.filter(({ seenAt }) => seenAt >= from);
+  const lags = lagsBetween(replication.lines, from, until, () => true);
+  const exactLags = lagsBetween(replication.lines, from, until, ({ isExact }) => isExact);
+  const bucketBytes = (await bytesIn(regions.standby.repository as S3Address)) - bucketBefore;
+  await replication.end();
+  say("comparing every point");
+  let wrong = 0;
+  let compared = 0;
+  for (const name of names) {
+    const [source, copy] = [await contentOf(primary, name), await contentOf(standby, name)];
+    compared += source.size;
+    for (const [id, content] of source) if (copy.get(id) !== content) wrong += 1;
+    for (const id of copy.keys()) if (!source.has(id)) wrong += 1;
+  }
+  const cost = options.withCost ? await measureCost() : undefined;
+  const sum = (of: (line: CycleLine) => number) => lines.reduce((total, line) => total + of(line), 0);
+  return {
+    lagP50Seconds: quantile(lags, 0.5),
+    lagP99Seconds: quantile(lags, 0.99),
+    exactLagP50Seconds: quantile(exactLags, 0.5),
+    exactLagP99Seconds: quantile(exactLags, 0.99),
+    cycles: lines.length,
+    provisionalCycles: lines.filter(({ isExact }) => !isExact).length,
+    wholeShards: sum(({ shards }) => shards.whole),
+    writtenPerSecond: written.points / written.seconds,
+    readBytes: sum(({ readBytes }) => readBytes),
+    storedBytes: sum(({ storedBytes }) => storedBytes),
+    bucketBytes,
+    sentBytes: sum(({ sentBytes }) => sentBytes),
+    replicationCpuSeconds: (lines.at(-1)?.cpuSeconds ?? 0) - (lines[0]?.cpuSeconds ?? 0),
+    wrong,
+    compared,
+    ...(cost === undefined ? {} : { writeCostRatio: median(cost.with) / median(cost.without), rawCost: cost }),
+  };
+
+  async function measureCost() {
+    const rates = { without: [] as number[], with: [] as number[] };
+    for (let round = 0; round < costRounds; round += 1) {
+      say(`round ${round + 1} of ${costRounds}: writing as fast as it goes, without and with replication`);
+      const rate = async () => {
+        const { points, seconds } = await writing(costSeconds);
+        return points / seconds;
+      };
+      rates.without.push(await rate());
+      const run = new ReplicationRun({ ...regions, pauseMs: options.pauseMs }, scratch);
+      await run.next();
+      rates.with.push(await rate());
+      await run.end();
+    }
+    return rates;
+  }
+}
+
+type SeenLine = CycleLine & { readonly seenAt: number };
+
+class ReplicationRun {
+  readonly lines: SeenLine[] = [];
+  readonly #child;
+  readonly #closed: Promise<unknown>;
+  #errors = "";
+
+  constructor(order: ReplicationOrder, scratch: Scratch) {
+    const program = fileURLToPath(new URL("replication-process.ts", import.meta.url));
+    const child = spawn(process.execPath, [...NODE_FLAGS, program], { stdio: ["pipe", "pipe", "pipe"] });
+    this.#child = child;
+    this.#closed = once(child, "close");
+    scratch.defer(async () => {
+      child.kill("SIGKILL");
+    });
+    child.stderr.on("data", (bytes) => {
+      this.#errors += String(bytes);
+    });
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      this.lines.push({ ...(JSON.parse(line) as CycleLine), seenAt: Date.now() });
+      child.emit("cycle");
+    });
+    child.stdin.write(`${JSON.stringify(order)}\n`);
+  }
+
+  /** When the cycle has ended that began after this was asked. */
+  async next(): Promise<void> {
+    const asked = Date.now();
+    while (!this.lines.some(({ asOf }) => Date.parse(asOf) >= asked)) {
+      await Promise.race([once(this.#child, "cycle"), this.#closed]);
+      if (this.#child.exitCode !== null) throw new Error(`replication ended: ${this.#errors}`);
+    }
+  }
+
+  /** With a cycle that is exact and found nothing new. */
+  async end(): Promise<void> {
+    this.#child.stdin.end();
+    await this.#closed;
+    if (this.#child.exitCode !== 0) throw new Error(`replication ended with ${this.#child.exitCode}: ${this.#errors}`);
+  }
+}
+
+/** Now less what the newest ended cycle stands for, at every look. */
+function lagsBetween(
+  lines: readonly SeenLine[],
+  from: number,
+  until: number,
+  counts: (line: SeenLine) => boolean,
+): number[] {
+  const lags: number[] = [];
+  for (let at = from; at <= until; at += lookEveryMs) {
+    const newest = lines.filter((line) => line.seenAt <= at && counts(line)).at(-1);
+    if (newest !== undefined) lags.push((at - Date.parse(newest.asOf)) / 1000);
+  }
+  return lags.sort((a, b) => a - b);
+}
+
+function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+function median(values: readonly number[]): number {
+  return quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
+}
+
+/** What this process starts from now on runs there; it stays where it is when the machine has no such means. */
+function onCore(core: number): void {
+  try {
+    execFileSync("taskset", ["-p", "-c", String(core), String(process.pid)], { stdio: "ignore" });
+  } catch {
+    // Told by the load that is printed beside the numbers.
+  }
+}
+
+async function pairOfRegions(primary: QdrantServer, standby: QdrantServer, store: SeaweedServer) {
+  const [identity, recovery] = [await generateX25519Identity(), await generateX25519Identity()];
+  const recipients = [await identityToRecipient(identity), await identityToRecipient(recovery)];
+  const regionOf = async (name: string, peer: string, server: QdrantServer): Promise<Region> => {
+    const region = regionSchema.parse({
+      ...{ contract: 1, region: name, peer, role: name === "east" ? "active" : "standby", epoch: 1 },
+      objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+      qdrant: { peers: [server.url], apiKey: server.apiKey },
+      repository: await store.bucket(`${name}-repository`),
+      control: await store.bucket(`${name}-control`),
+      keys: { recipients, identity },
+    });
+    const epoch = { epoch: 1, active: "east", reason: "initial", run: "bench", at: new Date().toISOString() };
+    await new S3Store(region.control as S3Address).create(controlLayout.epoch(1), Buffer.from(JSON.stringify(epoch)));
+    return region;
+  };
+  return { source: await regionOf("east", "west", primary), standby: await regionOf("west", "east", standby) };
+}
+
+async function fill(server: QdrantServer, name: string, points: number, dimensions: number): Promise<void> {
+  await call(server, "PUT", `/collections/${name}`, {
+    vectors: { size: dimensions, distance: "Cosine" },
+    wal_config: { wal_capacity_mb: 8 },
+  });
+  for (let from = 1; from <= points; from += 1_000) {
+    const many = Array.from({ length: Math.min(1_000, points - from + 1) }, (_, n) => ({
+      id: from + n,
+      payload: { id: from + n, text: `document ${from + n}` },
+      vector: Array.from({ length: dimensions }, () => Math.round(Math.random() * 20_000 - 10_000) / 10_000),
+    }));
+    await call(server, "PUT", `/collections/${name}/points?wait=true`, { points: many });
+  }
+  for (;;) {
+    const { status } = (await call(server, "GET", `/collections/${name}`)) as { status: string };
+    if (status === "green") return;
+    await new Promise((done) => setTimeout(done, 200));
+  }
+}
+
+async function contentOf(server: QdrantServer, name: string): Promise<Map<number, string>> {
+  const content = new Map<number, string>();
+  for (let offset: number | null = 0; offset !== null; ) {
+    const page = (await call(server, "POST", `/collections/${name}/points/scroll`, {
+      ...{ offset, limit: 5_000, with_payload: true, with_vector: true },
+    })) as { points: { id: number }[]; next_page_offset: number | null };
+    for (const point of page.points) content.set(point.id, JSON.stringify(point));
+    offset = page.next_page_offset;
+  }
+  return content;
+}
