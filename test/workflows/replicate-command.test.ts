@@ -1,0 +1,149 @@
+/** The replicate command on two real Qdrants: once, again and again, interrupted, and told that it is not to be done. */
+
+import { EventEmitter, once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { openStore } from "../../runtime/adapters/stores/open-store.ts";
+import { runCli } from "../../runtime/cli.ts";
+import { compose } from "../../runtime/compose.ts";
+import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { ProgressEvent } from "../../runtime/ports.ts";
+import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { readStandbyState } from "../../runtime/repository/standby-records.ts";
+import { lonelyRegion } from "../support/lonely-region.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { firstEpoch } from "../support/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf } from "../support/recovery-practice.ts";
+
+const collection = "notes";
+
+describe("qdrant-dr replicate", function () {
+  this.timeout(60_000);
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-replicate-"));
+  const servers: QdrantServer[] = [];
+  const regions = new Map<string, Region>();
+
+  before(async () => {
+    const { outputs } = await lonelyRegion("east", folder);
+    for (const [name, peer] of [
+      ["east", "west"],
+      ["west", "east"],
+    ] as const) {
+      const server = await QdrantServer.start();
+      servers.push(server);
+      const [repository, control] = [join(folder, `${name}-repository`), join(folder, `${name}-control`)];
+      for (const made of [repository, control]) mkdirSync(made);
+      const region: Region = {
+        ...outputs,
+        ...{ region: name, peer, qdrant: { peers: [server.url], apiKey: server.apiKey } },
+        ...{ repository: { kind: "file", folder: repository }, control: { kind: "file", folder: control } },
+      };
+      regions.set(name, region);
+      mkdirSync(join(folder, "regions"), { recursive: true });
+      writeFileSync(join(folder, "regions", `${name}.json`), JSON.stringify(region));
+      await claimEpoch(openStore(region.control), firstEpoch);
+    }
+    const [source] = servers;
+    if (source === undefined) throw new Error("no server");
+    await clientOf(source).createCollection(collection, {
+      vectors: { size: 4, distance: "Dot" },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    await write(1, 100, "first");
+  });
+
+  after(async () => {
+    for (const server of servers) await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function write(from: number, to: number, tag: string): Promise<void> {
+    const points = Array.from({ length: to - from + 1 }, (_, n) => ({
+      id: from + n,
+      payload: { tag },
+      vector: [n, 1, 2, 3],
+    }));
+    if (servers[0] !== undefined) await clientOf(servers[0]).upsert(collection, { wait: true, points });
+  }
+
+  async function expectEqual(): Promise<void> {
+    const [source, standby] = servers.map((server) => databaseOf(server));
+    if (source === undefined || standby === undefined) throw new Error("no servers");
+    expect(await contentOf(standby, collection)).to.deep.equal(await contentOf(source, collection));
+  }
+
+  /** Runs it; what it tells is emitted as `told`. */
+  function run(...options: string[]) {
+    const told = new EventEmitter();
+    const cleaning: (() => Promise<void>)[] = [];
+    let output = "";
+    const write = (text: string) => {
+      output += `${text}\n`;
+    };
+    const args = ["replicate", "--from", "east", "--to", "west", "--outputs", join(folder, "regions"), ...options];
+    const ended = (async () => {
+      const deps = await compose({
+        progress: (event: ProgressEvent) => void told.emit(event.step, event.detail ?? ""),
+        onInterrupt(clean) {
+          cleaning.push(clean);
+          return () => undefined;
+        },
+      });
+      const exitCode = await runCli(args, deps, { out: write, err: write });
+      return { exitCode, output };
+    })();
+    return { told, ended, interrupt: () => Promise.all(cleaning.map((clean) => clean())) };
+  }
+
+  it("brings the standby up to date once, and says what it holds", async () => {
+    const { exitCode, output } = await run("--once", "--json").ended;
+    expect(exitCode).to.equal(0);
+    expect(JSON.parse(output)).to.include({ isExact: true, isChanged: true });
+    await expectEqual();
+  });
+
+  it("goes on until it is interrupted, also when the source was down", async () => {
+    const { ended, interrupt, told } = run("--every", "0.05");
+    await once(told, "replicate");
+    await write(50, 150, "while it runs");
+    const [source] = servers;
+    await source?.kill();
+    for (let [said] = await once(told, "replicate"); !String(said).startsWith("UNREACHABLE"); ) {
+      [said] = await once(told, "replicate");
+    }
+    await source?.restart();
+    const control = openStore((regions.get("west") as Region).control);
+    const before = await readStandbyState(control, new Date());
+    await write(1, 20, "when it is back");
+    for (let asOf = before?.asOf; asOf === before?.asOf; ) {
+      await once(told, "replicate");
+      asOf = (await readStandbyState(control, new Date()))?.asOf;
+    }
+    await interrupt();
+    const { exitCode } = await ended;
+    expect(exitCode).to.equal(0);
+    await expectEqual();
+  });
+
+  it("ends when another run takes over, and when the source is not the active region any more", async () => {
+    const first = run("--every", "0.05");
+    await once(first.told, "replicate");
+    const second = run("--every", "0.05");
+    expect((await first.ended).exitCode).to.equal(11);
+    await once(second.told, "replicate");
+    const deposed = {
+      ...firstEpoch,
+      epoch: 2,
+      active: "west",
+      previous: "east",
+      reason: "unplanned",
+      run: "r",
+    } as const;
+    await claimEpoch(openStore((regions.get("west") as Region).control), deposed);
+    const { exitCode, output } = await second.ended;
+    expect(exitCode).to.equal(11);
+    expect(output).to.contain("east is not the active region");
+  });
+});
