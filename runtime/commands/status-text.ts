@@ -48,7 +48,7 @@ function describePrimary(primary: PairStatus["primary"]): string[] {
 
 function describeReadiness({ checks, region, score }: Readiness & { readonly region: string }): string[] {
   return [
-    `${region} is ready to take over: ${score} of 100`,
+    `readiness of ${region} to take over: ${score} of 100`,
     ...checks.flatMap(({ detail, hint, state, title }) => [
       `  ${marks[state]} ${title.padEnd(20)} ${detail}`,
       ...(hint === undefined ? [] : [`      ${hint}`]),

@@ -50,7 +50,7 @@ done. Nothing fails over by itself.`,
     const score = found.readiness?.score ?? 0;
     if (options.atLeast !== undefined && score < options.atLeast) {
       throw new DrError("OBJECTIVE_MISSED", `readiness is ${score}, and ${options.atLeast} is wanted\n${text}`, {
-        hint: "mend what is listed above, dearest first",
+        hint: "mend what is marked above; each line says how",
       });
     }
     return { json: asJson(found), text };

@@ -176,7 +176,7 @@ describe("qdrant-dr status", function () {
     const { exitCode, out } = await run();
     expect(exitCode).to.equal(0);
     expect(out).to.contain("east: one look says serving").and.contain("clients are led to east");
-    expect(out).to.match(/west is ready to take over: \d\d of 100/);
+    expect(out).to.match(/readiness of west to take over: \d\d of 100/);
     expect(out).to.contain("! Verified point").and.contain("`qdrant-dr verify` reads all of it");
   });
 

@@ -66,13 +66,15 @@ export class PulumiStacks implements Stacks, StackExports {
 
   async preview(stack: string) {
     const selected = await this.#select(stack);
+    const failures: string[] = [];
     try {
-      const preview = () => selected.preview({ ...this.#settings(stack), refresh: true });
+      const onEvent = (event: EngineEvent) => tell(event, () => {}, failures);
+      const preview = () => selected.preview({ ...this.#settings(stack), refresh: true, onEvent });
       const { changeSummary } = await this.#mended(stack, () => unlocked(() => {}, preview));
       const { same: _unchanged, ...changes } = changeSummary;
       return { changes: { ...changes } as Record<string, number> };
     } catch (error) {
-      throw this.#translate(stack, "preview", error, []);
+      throw this.#translate(stack, "preview", error, failures);
     }
   }
 
