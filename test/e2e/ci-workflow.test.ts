@@ -7,6 +7,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadYaml } from "@kubernetes/client-node";
 import { expect } from "chai";
+import { runCli } from "../../runtime/cli.ts";
+import type { Deps } from "../../runtime/compose.ts";
+import { DrError } from "../../runtime/errors.ts";
 import { type LostPrimary, loseThePrimary } from "../support/lost-primary.ts";
 import { Product } from "../support/product.ts";
 
@@ -81,6 +84,22 @@ describe("the workflow that fails over from CI", function () {
     const used = `${JSON.stringify(env)} ${steps.map((step) => step.if ?? "").join(" ")}`;
     for (const input of inputs) expect(used).to.contain(`inputs.${input}`);
     for (const { run: text = "" } of steps) expect(text).to.not.contain("${{");
+  });
+
+  it("calls the command line with options that it has", async () => {
+    const calls = steps.flatMap(({ run: text = "" }) => [...text.matchAll(/\.\/bin\/qdrant-dr ([^|\n]+)/g)]);
+    expect(calls).to.not.be.empty;
+    const reached = () => Promise.reject(new DrError("UNREACHABLE", "the region would be asked now"));
+    const deps = { access: reached, stacks: reached, progress: () => undefined, toolVersion: "0" } as unknown as Deps;
+    for (const [, args = ""] of calls) {
+      const given = args
+        .trim()
+        .replaceAll(/"\$[A-Z_]+"/g, "1")
+        .split(" ");
+      let said = "";
+      await runCli(given, deps, { out: () => undefined, err: (text) => (said += text) });
+      expect(said, args).to.contain("the region would be asked now");
+    }
   });
 
   it("looks first: the active region is down, by several signals, and does not stop what follows", async () => {
