@@ -51,7 +51,9 @@ export class Lease {
   async renew(epoch: number): Promise<void> {
     if (epoch !== this.#epoch) {
       this.#heldUntil = Number.NEGATIVE_INFINITY;
-      this.#next = (await newestLink(this.#witness, epoch)).number + 1;
+      const { link, number } = await newestLink(this.#witness, epoch);
+      // Nothing follows the link that ends the chain.
+      this.#next = link?.seconds === 0 ? number : number + 1;
       this.#epoch = epoch;
     }
     // A third of it is used up before it is renewed, so that two renewals may fail.
