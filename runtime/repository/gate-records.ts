@@ -45,7 +45,7 @@ export async function writeOpening(control: ObjectStore, record: OpeningRecord):
   return parseRecord(openingRecordSchema, key, await control.get(key));
 }
 
-function readFence(control: ObjectStoreReader, epoch: number): Promise<FenceRecord | undefined> {
+export function readFence(control: ObjectStoreReader, epoch: number): Promise<FenceRecord | undefined> {
   const key = controlLayout.fence(epoch);
   return unlessMissing(async () => parseRecord(fenceRecordSchema, key, await control.get(key)));
 }

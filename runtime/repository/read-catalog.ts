@@ -62,6 +62,13 @@ export async function readNewestPoint(repository: OpenRepository): Promise<{
   return { newest: undefined, listed: ids.length, ...(wanting === undefined ? {} : { wanting }) };
 }
 
+/** By the keys alone: one that cannot be read says it, too. */
+export async function isQuarantined({ stores }: OpenRepository, pointId: string): Promise<boolean> {
+  for await (const _quarantine of stores.repository.list(storeLayout.attestation(pointId, "quarantined", "")))
+    return true;
+  return false;
+}
+
 /** What a capture builds on. */
 export interface CaptureBase {
   /**

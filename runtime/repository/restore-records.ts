@@ -83,8 +83,3 @@ export function unfinishedCollections({ begun, done }: RestoreRecords, epoch?: n
 export function restoresUnderWay({ begun, done }: RestoreRecords, since: Date): string[] {
   return begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime()).map(({ id }) => id);
 }
-
-/** Whether the failover of this epoch has restored its point whole already. */
-export function isRestoredBy({ begun, done }: RestoreRecords, epoch: number): boolean {
-  return begun.some((record) => record.epoch === epoch && done.has(record.id));
-}

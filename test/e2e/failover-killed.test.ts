@@ -22,7 +22,7 @@ const moments: readonly Moment[] = [
   { name: "the search for a point is announced", line: /^assess: Find/, leadsTo: "primary" },
   { name: "the claim of the epoch is announced", line: /^epoch: /, leadsTo: "primary" },
   { name: "the restore is announced", line: /^restore: Make this region/, leadsTo: "primary" },
-  { name: "the restore is half done", line: /^restore: symbols$/, leadsTo: "primary" },
+  { name: "the restore is half done", line: /^apply: symbols$/, leadsTo: "primary" },
   { name: "the comparison is announced", line: /^verify: Compare/, leadsTo: "primary" },
   { name: "the opening of the gate is announced", line: /^open: Open the gate/, leadsTo: "primary" },
   { name: "the move of the clients is announced", line: /^traffic: Lead/, leadsTo: "primary" },

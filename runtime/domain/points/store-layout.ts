@@ -35,6 +35,7 @@ export const controlLayout = {
     `failovers/${String(epoch).padStart(10, "0")}/owner.${String(turn).padStart(6, "0")}.json`,
   heartbeat: (epoch: number, run: string, beat: number) =>
     `failovers/${String(epoch).padStart(10, "0")}/alive.${run}.${beat}.json`,
+  divergence: (epoch: number, run: string) => `failovers/${String(epoch).padStart(10, "0")}/divergence.${run}.json`,
   restores: "restores/",
   restore: (id: string) => `restores/${id}.started.json`,
   restoreDone: (id: string) => `restores/${id}.done.json`,

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Region } from "../../domain/estate/region.ts";
-import { formatCount, formatSeconds } from "../../domain/format.ts";
+import { formatSeconds } from "../../domain/format.ts";
 import { isExact } from "../../domain/points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type {
@@ -18,11 +18,12 @@ import type {
   TrafficControl,
   VectorDatabase,
 } from "../../ports.ts";
-import { writeOpening } from "../../repository/gate-records.ts";
+import { readOpening, writeOpening } from "../../repository/gate-records.ts";
 import { endLease } from "../../repository/lease.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { isRestoredBy, readRestores } from "../../repository/restore-records.ts";
-import { planRestore, restorePoint, verifyRestored } from "../restore/restore-point.ts";
+import { catchUp, planCatchUp } from "../replicate/catch-up.ts";
+import { wakeOptimizers } from "../replicate/wake-optimizers.ts";
+import { verifyRestored } from "../restore/restore-point.ts";
 import { FailoverRun, type FailoverStep } from "./failover-run.ts";
 import { type HandOver, handOver } from "./hand-over.ts";
 import { type FailoverPlan, type Held, planFailover } from "./plan-failover.ts";
@@ -36,6 +37,8 @@ const leaseMargin = { factor: 1.1, seconds: 1 };
 
 export interface FailoverReport {
   readonly region: string;
+  /** The region that was active before. */
+  readonly from: string;
   readonly epoch: number;
   readonly mode: "planned" | "unplanned";
   readonly run: string;
@@ -62,7 +65,8 @@ export interface FailoverRequest {
   readonly database: VectorDatabase;
   /** Absent when the region declares none: then nothing but the public name's control keeps clients away. */
   readonly gate?: Gate | undefined;
-  readonly traffic: TrafficControl;
+  /** Absent when there is no public name that could be moved. */
+  readonly traffic: TrafficControl | undefined;
   readonly stacks: Stacks;
   /** Control store of the region that is given up, as far as it can be reached. */
   readonly otherControl: ObjectStore | undefined;
@@ -112,27 +116,37 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
         return `ended; what it held runs out in ${formatSeconds(seconds)} at the latest`;
       });
     }
-    const restore = { repository, point: held.point, target: database, epoch: plan.epoch, clock, progress };
-    if (handed === undefined) {
-      await run.once("restore", async () => {
-        // A run that ended between the restore and its own record of it.
-        if (isRestoredBy(await readRestores(control), plan.epoch)) return "restored by an earlier run";
-        const { collections, points, seconds } = await restorePoint(restore);
-        return `${formatCount(points)} points in ${collections} collections in ${formatSeconds(seconds)}`;
+    await run.once("restore", async () => {
+      if (handed !== undefined) return `${held.point.id}, brought here while ${plan.from} was closed`;
+      // Clients may write here since: nothing may be brought over that.
+      if ((await readOpening(control, plan.epoch)) !== undefined) return "opened by an earlier run";
+      const { point } = held;
+      const done = await catchUp({
+        ...{ repository, point, target: database, clock, progress },
+        asOf: held.asOf,
+        existing: "refuse",
+        compare: "changed",
       });
-    }
+      const { difference, kept, whole } = done.shards;
+      return `${done.collections} collections: ${kept} shards held it, ${difference} were brought to it, ${whole} restored whole`;
+    });
     await run.once("verify", async () => {
       // Before the epoch was claimed, with the other region's gate closed.
       if (handed !== undefined) return "compared with the other region before it gave up";
-      const { canaries, samples } = await verifyRestored(restore);
+      const { canaries, samples } = await verifyRestored({
+        ...{ repository, point: held.point, target: database, clock, progress },
+      });
       return `counts, ${samples} sampled points and ${canaries} canary queries are as captured`;
     });
     await run.step("open", async () => {
       await sleep(Math.max(0, leaseEndsAt - performance.now()));
+      await wakeOptimizers({ point: held.point, target: database });
       return open(request, plan.epoch, held.point.id);
     });
     const pauseSeconds = handed && (clock.now().getTime() - handed.fencedAt.getTime()) / 1000;
     await run.step("traffic", async () => {
+      if (traffic === undefined)
+        return "no public name to move: clients follow what their health checks of the gates say";
       await traffic.pointTo({ region: region.region, epoch: plan.epoch });
       const current = await traffic.current();
       if (current?.region === region.region) return `the endpoint leads to ${region.region}`;
@@ -156,6 +170,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
     const counts = await Promise.all(held.point.collections.map(({ name }) => database.count(name)));
     return {
       region: region.region,
+      from: plan.from,
       epoch: plan.epoch,
       mode: isPlanned ? "planned" : "unplanned",
       run: request.run,
@@ -177,14 +192,18 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
 }
 
 /** Whatever would stop it later must stop it before the epoch is claimed and the other region is told. */
-async function refuseWhatWouldStopItLater(request: FailoverRequest, { epoch, held }: FailoverPlan): Promise<void> {
+async function refuseWhatWouldStopItLater(request: FailoverRequest, { held }: FailoverPlan): Promise<void> {
   const { clock, database, gate, progress, repository, traffic } = request;
   if (held !== undefined) {
     const { point } = held;
-    await planRestore({ repository, point, target: database, epoch, clock, progress });
+    await planCatchUp({
+      ...{ repository, point, target: database, clock, progress },
+      existing: "refuse",
+      compare: "changed",
+    });
     for (const { key } of point.collections) await repository.keys.key(key);
   }
-  await traffic.current();
+  await traffic?.current();
   await gate?.look();
 }
 

@@ -8,6 +8,7 @@ import { FailoverRecords } from "../../repository/failover-records.ts";
 
 const titles = {
   assess: "Find what this region can serve from",
+  divergence: "Keep what only the old region has",
   follow: "Bring this region up to date while clients are served",
   fence: "Fence the active region",
   drain: "Wait until its gate is closed and empty",
@@ -23,6 +24,7 @@ const titles = {
   "step-down": "Let the other stack step down (pulumi up)",
 } as const;
 export type FailoverStepName = keyof typeof titles;
+export const failoverSteps = Object.keys(titles);
 
 export interface FailoverStep {
   readonly name: FailoverStepName;

@@ -15,6 +15,7 @@ import { verifyRestored } from "../restore/restore-point.ts";
 import type { FailoverRequest } from "./fail-over.ts";
 import type { FailoverRun } from "./failover-run.ts";
 import type { FailoverPlan, Held } from "./plan-failover.ts";
+import { findDivergence, keepDivergence } from "./report-divergence.ts";
 import { claimAndTell } from "./tell-regions.ts";
 
 const pollMs = 50;
@@ -39,6 +40,8 @@ export interface HandOver {
   readonly database: VectorDatabase;
   readonly control: ObjectStore;
   readonly gate: Gate | undefined;
+  /** What the promoted region holds is its own past, from before it was given up unplanned: it is overwritten. */
+  readonly isSuperseding: boolean;
   /** From the active region to the one that is promoted. */
   cycle(options: { readonly patience: "provisional" | "exact" }): Promise<FollowCycle>;
 }
@@ -50,6 +53,15 @@ export interface HandedOver extends Held {
 export async function handOver(request: FailoverRequest, plan: FailoverPlan, run: FailoverRun): Promise<HandedOver> {
   const { clock, database, handOver: active, progress, region, repository } = request;
   if (active === undefined) throw new Error("a planned failover has a region that hands over");
+  if (active.isSuperseding) {
+    await run.once("divergence", async () => {
+      const found = await findDivergence(database, active.database);
+      const count = found.reduce((sum, { different, onlyThere }) => sum + different.length + onlyThere.length, 0);
+      if (found.length === 0) return `everything that ${region.region} holds is in ${plan.from}, too`;
+      const key = await keepDivergence(repository.stores.control, plan.epoch, request.run, found);
+      return `${formatCount(count)} points of ${found.map(({ name }) => name).join(", ")} are only or otherwise in ${region.region}: kept in its control store as ${key}`;
+    });
+  }
   await run.step("follow", async () => {
     for (let attempt = 1; ; attempt += 1) {
       const { seconds } = await active.cycle({ patience: "provisional" });
@@ -155,7 +167,7 @@ async function compareCounts(from: VectorDatabase, to: VectorDatabase, point: Re
  * Gives a planned failover up: the epoch that it was going to make names the region that is active already. The same
  * create-only write decides between this and a run that is about to claim it.
  */
-async function giveUp(
+export async function giveUp(
   {
     clock,
     region,

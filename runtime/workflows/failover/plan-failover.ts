@@ -7,8 +7,12 @@ import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { readEpochs } from "../../repository/epochs.ts";
-import { readNewestPoint } from "../../repository/read-catalog.ts";
+import { isQuarantined, readNewestPoint } from "../../repository/read-catalog.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { readStandbyState } from "../../repository/standby-records.ts";
+
+/** A standby of which nothing was heard for so long is not followed any more. */
+const followsWithinMs = 60_000;
 
 export interface FailoverPlan {
   /** The region that is promoted, and the one that is active until then. */
@@ -59,7 +63,7 @@ export async function planFailover(request: PlanRequest): Promise<FailoverPlan> 
     gateMode: region.gate?.mode,
   };
   if (isPlanned && !continues) return { ...plan, held: undefined, dataLossSeconds: 0 };
-  const held = continues ? await heldBy(repository, newest) : await chooseState(request);
+  const held = continues ? await heldBy(repository, newest) : await chooseState(request, newest);
   if (newest.reason === "planned" && continues) return { ...plan, held, dataLossSeconds: 0 };
   const begun = continues ? Date.parse(newest.at) : clock.now().getTime();
   return { ...plan, held, dataLossSeconds: Math.max(0, (begun - held.asOf.getTime()) / 1000) };
@@ -79,7 +83,27 @@ async function heldBy(repository: OpenRepository, epoch: EpochRecord): Promise<H
   return { point, asOf: new Date(epoch.asOf ?? point.time), isWarm: false };
 }
 
-async function chooseState({ point: wanted, region, repository }: PlanRequest): Promise<Held> {
+/** A standby that follows is newer than any point that came otherwise; one that stopped may not be. */
+async function chooseState(request: PlanRequest, newest: EpochRecord): Promise<Held> {
+  const { clock, point: wanted } = request;
+  if (wanted !== undefined) return choosePoint(request);
+  const warm = await warmState(request, newest);
+  if (warm === undefined) return choosePoint(request);
+  if (clock.now().getTime() - warm.asOf.getTime() < followsWithinMs) return warm;
+  const { newest: other } = await readNewestPoint(request.repository);
+  if (other === undefined || Date.parse(other.point.time) <= warm.asOf.getTime()) return warm;
+  return { point: other.point, asOf: new Date(other.point.time), isWarm: false };
+}
+
+async function warmState({ clock, repository }: PlanRequest, newest: EpochRecord): Promise<Held | undefined> {
+  const state = await readStandbyState(repository.stores.control, clock.now());
+  // What was captured in another epoch is of a past that may have ended otherwise.
+  if (state === undefined || state.epoch !== newest.epoch || state.region !== newest.active) return undefined;
+  if (await isQuarantined(repository, state.point)) return undefined;
+  return { point: await repository.readPoint(state.point), asOf: new Date(state.asOf), isWarm: true };
+}
+
+async function choosePoint({ point: wanted, region, repository }: PlanRequest): Promise<Held> {
   const entry =
     wanted === undefined
       ? (await readNewestPoint(repository)).newest

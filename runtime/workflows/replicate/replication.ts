@@ -7,6 +7,7 @@ import { isExact, type RecoveryPoint } from "../../domain/points/recovery-point.
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
 import { readEpochs } from "../../repository/epochs.ts";
+import { readFence } from "../../repository/gate-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { CaptureMemory } from "../capture/capture-memory.ts";
 import { capturePoint } from "../capture/capture-point.ts";
@@ -39,6 +40,8 @@ export interface ReplicationRequest {
   };
   /** Collections of the standby that replication did not make and the source has, too. */
   readonly existing: "refuse" | "replace";
+  /** The last writes before a planned failover: its fence is no reason to stop. */
+  readonly isHandOver?: boolean;
   readonly toolVersion: string;
   readonly clock: Clock;
   readonly progress: Progress;
@@ -129,7 +132,16 @@ export class Replication {
     const { source, standby } = this.#request;
     for (const control of [standby.repository.stores.control, source.control]) {
       const epoch = newestEpoch(await readEpochs(control));
-      if (epoch?.active === source.region) continue;
+      if (epoch?.active === source.region) {
+        if (this.#request.isHandOver || (await readFence(control, epoch.epoch + 1)) === undefined) continue;
+        throw new DrError(
+          "ROLE_REFUSES",
+          `${source.region} is fenced for a planned failover, which replicates itself`,
+          {
+            hint: "let it end; `qdrant-dr status` shows the roles",
+          },
+        );
+      }
       throw new DrError("ROLE_REFUSES", `${source.region} is not the active region: ${epoch?.active ?? "none"} is`, {
         hint: "replicate from the active region to the other one; `qdrant-dr status` shows the roles",
       });

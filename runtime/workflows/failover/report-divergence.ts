@@ -1,0 +1,64 @@
+/**
+ * What a region that was given up unplanned holds and the active one does not, id by id: writes that were acknowledged
+ * there after the last state that reached the other side, or while both served. To be kept before it is overwritten.
+ */
+import { controlLayout } from "../../domain/points/store-layout.ts";
+import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import type { ObjectStore, PointId, VectorDatabase } from "../../ports.ts";
+
+const pointsAtOnce = 500;
+
+export interface CollectionDivergence {
+  readonly name: string;
+  /** The active region has no such collection. */
+  readonly isMissing: boolean;
+  /** In the old region only: written there last, or deleted in the active one since. */
+  readonly onlyThere: readonly PointId[];
+  /** In both, with other payload or vectors. */
+  readonly different: readonly PointId[];
+}
+
+/** Holds the ids of what differs, and a few hundred points at a time. */
+export async function findDivergence(old: VectorDatabase, active: VectorDatabase): Promise<CollectionDivergence[]> {
+  const present = new Set(await active.collections());
+  const found: CollectionDivergence[] = [];
+  for (const name of await old.collections()) {
+    const isMissing = !present.has(name);
+    const onlyThere: PointId[] = [];
+    const different: PointId[] = [];
+    for await (const ids of inBatches(old.ids(name))) {
+      const [there, here] = await Promise.all([old.points(name, ids), isMissing ? [] : active.points(name, ids)]);
+      const byId = new Map(here.map((point) => [point.id, point]));
+      for (const point of there) {
+        const other = byId.get(point.id);
+        if (other === undefined) onlyThere.push(point.id);
+        else if (canonicalJson(other) !== canonicalJson(point)) different.push(point.id);
+      }
+    }
+    if (onlyThere.length + different.length > 0 || isMissing) found.push({ name, isMissing, onlyThere, different });
+  }
+  return found;
+}
+
+/** Create-only: what was found first is what was there before anything was overwritten. */
+export async function keepDivergence(
+  control: ObjectStore,
+  epoch: number,
+  run: string,
+  collections: readonly CollectionDivergence[],
+): Promise<string> {
+  const key = controlLayout.divergence(epoch, run);
+  await control.create(key, Buffer.from(JSON.stringify({ run, at: new Date().toISOString(), collections })));
+  return key;
+}
+
+async function* inBatches(ids: AsyncIterable<PointId>): AsyncGenerator<PointId[]> {
+  let batch: PointId[] = [];
+  for await (const one of ids) {
+    batch.push(one);
+    if (batch.length < pointsAtOnce) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
