@@ -20,8 +20,9 @@ import { claimAndTell } from "./tell-regions.ts";
 
 const pollMs = 50;
 const gateClosesWithinMs = 30_000;
-/** A cycle that takes no longer leaves little for the pause; and no more cycles than these are waited for. */
-const shortCycle = { seconds: 3, attempts: 6 };
+/** A cycle that takes no longer leaves little for the pause; another one is worth while as long as each is much shorter. */
+const shortCycleSeconds = 3;
+const shorterBy = 0.7;
 /** With the gate closed nothing changes but by optimizations that end. */
 const lastCycles = 8;
 
@@ -63,10 +64,11 @@ export async function handOver(request: FailoverRequest, plan: FailoverPlan, run
     });
   }
   await run.step("follow", async () => {
-    for (let attempt = 1; ; attempt += 1) {
+    for (let before = Number.POSITIVE_INFINITY; ; ) {
       const { seconds } = await active.cycle({ patience: "provisional" });
-      if (seconds <= shortCycle.seconds) return `a cycle takes ${formatSeconds(seconds)}`;
-      if (attempt >= shortCycle.attempts) return `a cycle still takes ${formatSeconds(seconds)}: so long is the pause`;
+      if (seconds <= shortCycleSeconds) return `a cycle takes ${formatSeconds(seconds)}`;
+      if (seconds > before * shorterBy) return `a cycle still takes ${formatSeconds(seconds)}: so long is the pause`;
+      before = seconds;
     }
   });
   const fencedAt = clock.now();
