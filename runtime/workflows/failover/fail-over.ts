@@ -124,7 +124,8 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
       const done = await catchUp({
         ...{ repository, point, target: database, clock, progress },
         asOf: held.asOf,
-        existing: "refuse",
+        // Nothing of another's was here when the epoch was claimed: what an earlier run left half-made is made again.
+        existing: plan.continues ? "replace" : "refuse",
         compare: "changed",
       });
       const { difference, kept, whole } = done.shards;
