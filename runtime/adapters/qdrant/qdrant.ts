@@ -278,7 +278,7 @@ export class Qdrant implements VectorDatabase {
     }
     const what = `capture of ${collection} shard ${shard.id}`;
     await refuseUnlessOk(answer, what);
-    return Readable.from(unbroken(answer, what), { objectMode: false });
+    return endingWith(answer, unbroken(answer, what));
   }
 
   async segments(collection: string, shard: ShardPlacement): Promise<SegmentManifest | undefined> {
@@ -320,7 +320,7 @@ export class Qdrant implements VectorDatabase {
     const answer = await this.#stream(shard.peerUrl, path, { method: "GET", idleMs: captureIdleMs });
     const what = `download of the snapshot ${name}`;
     await refuseUnlessOk(answer, what);
-    return Readable.from(hashedAs(sha256, unbroken(answer, what), what), { objectMode: false });
+    return endingWith(answer, hashedAs(sha256, unbroken(answer, what), what));
   }
 
   async deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void> {
@@ -617,6 +617,13 @@ class AnswerOverdue extends Error {}
 
 function wasClosed(error: unknown): boolean {
   return error instanceof DrError && /UND_ERR_SOCKET|ECONNRESET/.test(error.message);
+}
+
+/** A stream that takes its connection with it: a server may hold locks for as long as that is open, read or not. */
+function endingWith(answer: IncomingMessage, content: AsyncIterable<Uint8Array>): Readable {
+  const stream = Readable.from(content, { objectMode: false });
+  stream.once("close", () => answer.destroy());
+  return stream;
 }
 
 /** Passes a stream on; when it breaks off, the error says what was under way. */
