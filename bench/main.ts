@@ -1,6 +1,7 @@
 /** Entry of the benchmarks: `npm run bench -- <what> [options]`. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { measureExactRounds } from "./exact-rounds.ts";
+import { measureFailover } from "./failover.ts";
 import { layOut } from "./lay-out.ts";
 import { measureManyCollections, tableOfCollections } from "./many-collections.ts";
 import { resultsOf, tableOf } from "./recovery-point-results.ts";
@@ -104,6 +105,27 @@ program
       options.json
         ? JSON.stringify(result, null, 2)
         : layOut(Object.entries(result).map(([key, value]) => [key, String(value)])),
+    );
+  });
+
+program
+  .command("failover")
+  .description("planned, warm and cold failovers of an embedded estate as a writer sees them, and the standby's lag")
+  .option("--json", "JSON instead of the table")
+  .option("--points <count>", "in 4 collections of 128 dimensions", Number, 200_000)
+  .option("--rate <points>", "written a second, in batches of 50", Number, 1_000)
+  .option("--without-lag", "only the failovers")
+  .action(async (options: { json?: true; points: number; rate: number; withoutLag?: true }) => {
+    const data = { collections: 4, points: options.points, dimensions: 128, pointsPerSecond: options.rate };
+    const failovers = await measureFailover(scratch, data, say);
+    const lag = options.withoutLag
+      ? {}
+      : await measureStandbyLag(scratch, { ...data, seconds: 120, pauseMs: 0, withCost: true }, say);
+    const result = { ...failovers, ...lag };
+    show(
+      options.json
+        ? JSON.stringify(result, null, 2)
+        : layOut(Object.entries(result).map(([key, value]) => [key, JSON.stringify(value)])),
     );
   });
 

@@ -1,8 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { QdrantServer } from "../test/support/qdrant-server.ts";
+
+export interface QdrantAddress {
+  readonly url: string;
+  readonly apiKey: string;
+}
 
 /** A request to Qdrant outside of what is measured. A connection that the server closed just then is no failure. */
-export async function call(server: QdrantServer, method: string, path: string, body?: unknown): Promise<unknown> {
+export async function call(server: QdrantAddress, method: string, path: string, body?: unknown): Promise<unknown> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await callOnce(server, method, path, body);
@@ -13,7 +17,7 @@ export async function call(server: QdrantServer, method: string, path: string, b
   }
 }
 
-async function callOnce(server: QdrantServer, method: string, path: string, body?: unknown): Promise<unknown> {
+async function callOnce(server: QdrantAddress, method: string, path: string, body?: unknown): Promise<unknown> {
   const answer = await fetch(`${server.url}${path}`, {
     method,
     headers: { "api-key": server.apiKey, "content-type": "application/json" },

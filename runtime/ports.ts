@@ -159,6 +159,8 @@ export interface VectorDatabase {
    * and segments that are not named are removed, and named ones that did not come are taken for equal. Nothing is compared.
    */
   applyDifference(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Returns when all writes are applied that were acknowledged before, also those that did not wait for it. */
+  settle(collection: string): Promise<void>;
   /** How many optimizations may run at once; "auto" is Qdrant's own choice. Never to be asked of a collection that optimizes. */
   setOptimizationThreads(collection: string, threads: number | "auto"): Promise<void>;
   /** A state that is not Active while there is one; then "green", "yellow" (optimizing), "grey" (waiting) or "red". */

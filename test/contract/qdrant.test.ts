@@ -109,6 +109,16 @@ describe("Qdrant", function () {
     yield* writeSparseTar(one(wal, ...entries));
   }
 
+  it("settles: writes that were acknowledged without being waited for are applied when it returns", async () => {
+    await client.createCollection("queue", { vectors: { size: 64, distance: "Dot" }, shard_number: 2 });
+    const batches = Array.from({ length: 20 }, (_, n) =>
+      Array.from({ length: 1_000 }, (_, m) => ({ id: 1_000 * n + m, vector: Array<number>(64).fill(m) })),
+    );
+    await Promise.all(batches.map((points) => client.upsert("queue", { wait: false, points })));
+    await qdrant.settle("queue");
+    expect(await qdrant.count("queue")).to.equal(20_000);
+  });
+
   it("makes of a description a collection that it describes in the same words, payload indexes too", async () => {
     await make({ name: "first", config, payloadIndexes });
     const first = await qdrant.describe("first");

@@ -394,6 +394,11 @@ export class Qdrant implements VectorDatabase {
     answer.resume();
   }
 
+  async settle(collection: string): Promise<void> {
+    // A shard applies its writes in order: this one, of nothing, comes last in each of them.
+    await this.#change((client) => client.delete(collection, { wait: true, filter: { must: [{ has_id: [] }] } }));
+  }
+
   async setOptimizationThreads(collection: string, threads: number | "auto"): Promise<void> {
     await this.#change((client) =>
       client.updateCollection(collection, { optimizers_config: { max_optimization_threads: threads } }),

@@ -44,7 +44,7 @@ export interface HandOver {
   /** What the promoted region holds is its own past, from before it was given up unplanned: it is overwritten. */
   readonly isSuperseding: boolean;
   /** From the active region to the one that is promoted. */
-  cycle(options: { readonly patience: "provisional" | "exact" }): Promise<FollowCycle>;
+  cycle(options: { readonly patience: "provisional" | "soon" }): Promise<FollowCycle>;
 }
 
 export interface HandedOver extends Held {
@@ -77,15 +77,18 @@ export async function handOver(request: FailoverRequest, plan: FailoverPlan, run
     await run.step("drain", () => drain(active));
     let last: FollowCycle | undefined;
     await run.step("last-writes", async () => {
-      for (let cycle = 1; cycle <= lastCycles; cycle += 1) {
-        last = await active.cycle({ patience: "exact" });
-        if (!last.isChanged && last.isExact) return `${last.point} holds everything, after ${cycle} cycles`;
+      const took: string[] = [];
+      while (took.length < lastCycles) {
+        last = await active.cycle({ patience: "soon" });
+        took.push(formatSeconds(last.seconds));
+        // It began when the gate was closed and empty: what is exact then is everything.
+        if (last.isExact) return `${last.point} holds everything; cycles took ${took.join(", ")}`;
       }
       throw new DrError(
         "CAPTURE_INCOMPLETE",
-        `after ${lastCycles} cycles ${region.region} is not level with ${plan.from}`,
+        `after ${lastCycles} cycles it is not known that ${region.region} holds all of ${plan.from}`,
         {
-          hint: "something still writes around the gate, or optimizations do not end; see `qdrant-dr status`",
+          hint: "optimizations do not end, and no snapshot could be taken meanwhile; try again when it is quieter",
         },
       );
     });
@@ -131,7 +134,7 @@ async function fence(
   return `${region} is fenced for epoch ${epoch}`;
 }
 
-async function drain({ gate, region }: HandOver): Promise<string> {
+async function drain({ database, gate, region }: HandOver): Promise<string> {
   if (gate === undefined) {
     throw new DrError("NOT_SUPPORTED", `${region} has no gate: nothing could stop its writes`, {
       hint: "declare a gate for it, or stop its clients and fail over unplanned",
@@ -140,7 +143,11 @@ async function drain({ gate, region }: HandOver): Promise<string> {
   const begun = performance.now();
   for (;;) {
     const { cut, inFlight, isOpen, reason } = await gate.look();
-    if (!isOpen && inFlight === 0) return `closed and empty${cut === 0 ? "" : `; ${cut} requests took too long`}`;
+    if (!isOpen && inFlight === 0) {
+      // Clients that do not wait for their writes were told they are safe before they were applied.
+      for (const name of await database.collections()) await database.settle(name);
+      return `closed and empty${cut === 0 ? "" : `; ${cut} requests took too long`}`;
+    }
     if (performance.now() - begun > gateClosesWithinMs) {
       throw new DrError(
         "UNREACHABLE",

@@ -19,10 +19,11 @@ const fullEveryMs = 24 * 60 * 60_000;
 
 /**
  * "provisional" waits for merges, which are short, and then takes what can be had: deletes that were acknowledged while an optimization ran may be undone until it
- * ends. "exact" waits for that, and takes a collection snapshot when it takes long.
+ * ends. "exact" waits for that, and takes a collection snapshot when it takes long; "soon" takes one at once.
  */
 const patienceFor = {
   provisional: { quietMs: 500, attempts: 1, borrows: false },
+  soon: { quietMs: 1_000, attempts: 2, borrows: true },
   exact: { quietMs: 60_000, attempts: 3, borrows: true },
 } as const satisfies Record<string, CapturePatience>;
 
