@@ -100,18 +100,6 @@ export async function measureFailover(
   const plannedPauseSeconds = longestGap(writer.batches, plannedAt - 2_000) / 1000;
   const plannedLost = await lostIn(regions.standby, writer.batches, names);
 
-  if (process.env["ONLY_PLANNED"])
-    throw new Error(
-      JSON.stringify(
-        [
-          plannedPauseSeconds,
-          plannedLost.length,
-          (planned["steps"] as { name: string; detail: string }[]).map((x) => `${x.name}: ${x.detail}`),
-        ],
-        null,
-        1,
-      ),
-    );
   say("unplanned and warm, back again");
   const back = follow(scratch, estate.id, "standby", "primary");
   await back.level(levelForMs);

@@ -156,27 +156,34 @@ async function handOverBy(
 
 async function abort(deps: Deps, access: RegionAccess, options: Options): Promise<Answer> {
   const repository = await access.repository();
-  const { epoch, from, region } = await planFailover({ ...access, repository, isPlanned: true, clock: deps.clock });
-  if ((await readFence(access.stores.control, epoch)) === undefined) {
+  const { control } = access.stores;
+  const { region } = access.region;
+  const newest = newestEpoch(await readEpochs(control));
+  const next = (newest?.epoch ?? 0) + 1;
+  const isFenced = (await readFence(control, next)) !== undefined;
+  // Given up already, and the other region may not have been told.
+  const isGivenUp = newest?.reason === "aborted";
+  if (newest === undefined || (!isFenced && !isGivenUp)) {
     throw new DrError("USAGE", `no planned failover to ${region} is under way`, {
       hint: "`qdrant-dr status` shows the roles",
     });
   }
   const active = await deps.access(access.region.peer, options);
-  const request = { repository, region: access.region, run: randomUUID(), clock: deps.clock };
+  const epoch = isFenced ? next : newest.epoch;
   const outcome = await giveUp(
-    request,
-    { ...active, control: active.stores.control, gate: active.gate(), region: from },
-    {
-      epoch,
-    },
+    { repository, region: access.region, run: randomUUID(), clock: deps.clock },
+    { region: newest.active, control: active.stores.control, gate: active.gate() },
+    { epoch },
   );
   if (outcome === "claimed") {
     throw new DrError("ROLE_REFUSES", `${region} is the active region in epoch ${epoch} already`, {
-      hint: `fail over to ${from} to go back`,
+      hint: `fail over to ${newest.active} to go back`,
     });
   }
-  return { json: { epoch, active: from }, text: `${from} stays the active region, in epoch ${epoch}` };
+  return {
+    json: { epoch, active: newest.active },
+    text: `${newest.active} stays the active region, in epoch ${epoch}`,
+  };
 }
 
 async function tellDivergence(deps: Deps, access: RegionAccess, options: Options): Promise<Answer> {

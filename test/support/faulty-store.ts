@@ -20,9 +20,15 @@ export class Faults {
   calls = 0;
   readonly log: { method: Method; key: string }[] = [];
   readonly #plan: FaultPlan;
+  #isDead = false;
 
   constructor(plan: FaultPlan = {}) {
     this.#plan = plan;
+  }
+
+  /** From here on every call fails before it acts. */
+  kill(): void {
+    this.#isDead = true;
   }
 
   wrap(store: ObjectStore): ObjectStore {
@@ -34,7 +40,7 @@ export class Faults {
     const call = this.calls;
     this.log.push({ method, key });
     const { at, killAt, refuse } = this.#plan;
-    if (killAt !== undefined && call >= killAt) throw broken(method, key);
+    if (this.#isDead || (killAt !== undefined && call >= killAt)) throw broken(method, key);
     if (refuse?.method === method && key.startsWith(refuse.prefix)) throw broken(method, key);
     const fault = at?.get(call);
     if (fault === "before") throw broken(method, key);

@@ -77,7 +77,11 @@ export class FailoverRun {
     progress({ step: name, detail: titles[name] });
     const startedAt = clock.now();
     await this.records.begin(name, startedAt);
-    await hooks?.({ when: "before", step: name, epoch, region, run });
+    if (hooks !== undefined) {
+      await hooks({ when: "before", step: name, epoch, region, run });
+      // An approval may have taken hours.
+      await this.records.refuseUnlessOwner();
+    }
     const detail = await act();
     const seconds = this.#secondsSince(startedAt);
     await this.records.end(name, clock.now(), { detail, seconds });

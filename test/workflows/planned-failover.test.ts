@@ -1,0 +1,253 @@
+/**
+ * A planned failover that is killed, overtaken, cut off or repeated at each of its steps: two real Qdrants, real
+ * replication and guards, stores in memory. Whatever happens, never do both gates let writes through, the next run
+ * completes, and what a client was told is safe is there.
+ */
+import { expect } from "chai";
+import type { Gate, GateState, ObjectStore } from "../../runtime/ports.ts";
+import { readEffectiveRole } from "../../runtime/repository/effective-role.ts";
+import { readEpochs } from "../../runtime/repository/epochs.ts";
+import { type FailoverRequest, failOver } from "../../runtime/workflows/failover/fail-over.ts";
+import { Guard } from "../../runtime/workflows/failover/guard.ts";
+import { Replication } from "../../runtime/workflows/replicate/replication.ts";
+import { allOf } from "../support/all-of.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
+import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
+import { Faults } from "../support/faulty-store.ts";
+import { type MemoryStores, silently, systemClock } from "../support/recovery-estate.ts";
+import { clientOf } from "../support/recovery-practice.ts";
+import { StandbyPair } from "../support/standby-pair.ts";
+
+const notes = "notes";
+const told = { clock: systemClock, progress: silently };
+const steps = [
+  "follow",
+  "fence",
+  "drain",
+  "last-writes",
+  "compare",
+  "epoch",
+  "restore",
+  "verify",
+  "open",
+  "traffic",
+  "promote",
+  "step-down",
+] as const;
+
+/** A guard without the process around it. */
+class GuardedGate implements Gate {
+  readonly #guard: Guard;
+
+  constructor(region: string, control: ObjectStore, peerControl: ObjectStore) {
+    const mode = "availability";
+    this.#guard = new Guard({
+      region,
+      mode,
+      control,
+      peerControl,
+      lease: undefined,
+      seen: undefined,
+      remember: silently,
+    });
+  }
+
+  state(): Promise<GateState> {
+    return this.look();
+  }
+
+  async look(): Promise<GateState> {
+    const { epoch, isOpen, reason } = await this.#guard.look();
+    return { isOpen, reason, epoch, mode: "availability", inFlight: 0, cut: 0 };
+  }
+}
+
+describe("planned failover under faults", function () {
+  this.timeout(300_000);
+  let pair: StandbyPair;
+  let gates: Record<"east" | "west", GuardedGate>;
+  let traffic: FakeTraffic;
+  let stacks: FakeStacks;
+  let acknowledged: number[];
+  let nextId: number;
+
+  before(async () => {
+    pair = await StandbyPair.start();
+  });
+  after(() => pair?.stop());
+
+  async function begin(): Promise<void> {
+    await pair.empty();
+    await pair.client.createCollection(notes, {
+      vectors: { size: 4, distance: "Dot" },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    gates = {
+      east: new GuardedGate("east", pair.east.control, pair.west.control),
+      west: new GuardedGate("west", pair.west.control, pair.east.control),
+    };
+    traffic = new FakeTraffic();
+    stacks = new FakeStacks(pair.west.control);
+    [acknowledged, nextId] = [[], 1];
+    for (let n = 0; n < 20; n += 1) await write();
+  }
+
+  /** A client that knows both addresses: the write counts only where a gate let it through. */
+  async function write(): Promise<("east" | "west")[]> {
+    const open: ("east" | "west")[] = [];
+    for (const region of ["east", "west"] as const) {
+      if (!(await gates[region].look()).isOpen) continue;
+      open.push(region);
+      const id = nextId++;
+      const client = clientOf(region === "east" ? pair.sourceServer : pair.standbyServer);
+      await client.upsert(notes, { wait: true, points: [{ id, vector: [id, 1, 2, 3], payload: { id } }] });
+      acknowledged.push(id);
+    }
+    return open;
+  }
+
+  async function request(
+    run: string,
+    { faults = new Faults(), ...more }: Partial<FailoverRequest> & { readonly faults?: Faults } = {},
+  ): Promise<FailoverRequest> {
+    const faulty = ({ control, repository }: MemoryStores) => ({
+      control: faults.wrap(control),
+      repository: faults.wrap(repository),
+    });
+    const [east, repository] = [faulty(pair.east), await pair.repository(faulty(pair.west))];
+    const replication = new Replication({
+      source: { region: "east", database: pair.source, control: east.control },
+      standby: { region: "west", database: pair.standby, repository },
+      ...{ existing: "refuse", isHandOver: true, toolVersion: "test" },
+      ...told,
+    });
+    return {
+      ...{ stack: "west", region: regionNamed("west"), repository, database: pair.standby, gate: gates.west },
+      ...{ traffic, stacks, otherControl: east.control, run, acceptedDataLossSeconds: 0 },
+      handOver: {
+        ...{ region: "east", database: pair.source, control: east.control, gate: gates.east, isSuperseding: false },
+        async cycle({ patience }) {
+          const { applySeconds, captureSeconds, ...report } = await replication.cycle(patience);
+          return { ...report, seconds: captureSeconds + applySeconds };
+        },
+      },
+      ...told,
+      ...more,
+    };
+  }
+
+  function forgetSignsOfLife(): void {
+    const { objects } = pair.west.control;
+    for (const key of [...objects.keys()]) if (key.includes("/alive.")) objects.delete(key);
+  }
+
+  async function expectDone(what: string): Promise<void> {
+    expect(await write(), what).to.deep.equal(["west"]);
+    const epochs = (await readEpochs(pair.west.control)).map(({ active, epoch }) => `${epoch} ${active}`);
+    expect(epochs, what).to.deep.equal(["1 east", "2 west"]);
+    expect((await readEffectiveRole("west", pair.west.control)).role, what).to.equal("active");
+    expect((await readEffectiveRole("east", pair.east.control)).role, what).to.equal("fenced");
+    expect(traffic.target, what).to.deep.equal({ region: "west", epoch: 2 });
+    const present = await allOf(pair.standby.ids(notes));
+    expect(
+      acknowledged.filter((id) => !present.includes(id)),
+      what,
+    ).to.deep.equal([]);
+  }
+
+  for (const step of steps) {
+    for (const when of ["before", "after"] as const) {
+      it(`killed ${when} ${step}: never two gates open, and the next run completes with nothing lost`, async () => {
+        await begin();
+        const faults = new Faults();
+        const killed = failOver(
+          await request("run-1", {
+            faults,
+            async hooks(event) {
+              if (event.step !== step || event.when !== when) return;
+              faults.kill();
+              throw new Error("killed");
+            },
+          }),
+        );
+        await killed.then(
+          () => expect.fail("it was not killed"),
+          () => undefined,
+        );
+        expect((await write()).length, "gates open after the kill").to.be.lessThan(2);
+        forgetSignsOfLife();
+        const report = await failOver(await request("run-2"));
+        expect(report).to.include({ epoch: 2, mode: "planned", dataLossSeconds: 0, isVerified: true });
+        await expectDone("after the second run");
+      });
+    }
+  }
+
+  it("run again when it is done: says so, and changes nothing that clients have written since", async () => {
+    await begin();
+    await failOver(await request("run-1"));
+    await write();
+    forgetSignsOfLife();
+    await failOver(await request("run-2"));
+    await expectDone("after the second run");
+  });
+
+  for (const step of steps) {
+    it(`overtaken while it stands before ${step}: goes on into nothing, and the other run's work holds`, async () => {
+      await begin();
+      let goOn = () => {};
+      const paused = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      let isThere = () => {};
+      const there = new Promise<void>((resolve) => {
+        isThere = resolve;
+      });
+      const stale = failOver(
+        await request("run-1", {
+          async hooks(event) {
+            if (event.step !== step || event.when !== "before") return;
+            isThere();
+            await paused;
+          },
+        }),
+      );
+      await there;
+      forgetSignsOfLife();
+      // Silent for so long that another run takes over.
+      await failOver(await request("run-2"));
+      await write();
+      goOn();
+      expect(await codeOf(stale)).to.equal("EPOCH_CONFLICT");
+      await expectDone("in the end");
+    });
+  }
+
+  it("the active region's control store cannot be reached: refused or given up, and it serves on", async () => {
+    await begin();
+    const cut = new Faults();
+    cut.kill();
+    const otherControl = cut.wrap(pair.east.control);
+    const wanted = await request("run-1");
+    const { handOver } = wanted;
+    if (handOver === undefined) throw new Error("it is planned");
+    const refusal = await errorOf(failOver({ ...wanted, handOver: { ...handOver, control: otherControl } }));
+    expect(refusal?.code).to.equal("UNREACHABLE");
+    expect(await write(), "the guard sees in the other store that it was given up").to.deep.equal(["east"]);
+  });
+
+  it("what was brought over is not what is there: given up before the epoch, and the active region serves on", async () => {
+    await begin();
+    const wanted = await request("run-1", {
+      async hooks({ step, when }) {
+        if (step !== "compare" || when !== "before") return;
+        await clientOf(pair.standbyServer).delete(notes, { wait: true, points: [1] });
+      },
+    });
+    const refusal = await errorOf(failOver(wanted));
+    expect(refusal?.code).to.equal("VERIFICATION_FAILED");
+    expect(refusal?.message).to.contain("the failover was given up and east serves again");
+    expect(await write()).to.deep.equal(["east"]);
+    expect((await readEpochs(pair.west.control)).map(({ reason }) => reason)).to.deep.equal(["initial", "aborted"]);
+  });
+});
