@@ -3,6 +3,7 @@ import { z } from "zod";
 import { gateModes } from "../domain/estate/gate.ts";
 import { DrError } from "../errors.ts";
 import type { Gate, GateState } from "../ports.ts";
+import { askControl } from "./ask-control.ts";
 
 /** Longer than a guard waits for the stores that it looks at. */
 const timeoutMs = 10_000;
@@ -34,24 +35,13 @@ export class GateControl implements Gate {
   }
 
   async #send(method: "GET" | "POST"): Promise<GateState> {
-    let answer: Response;
-    let text: string;
-    try {
-      answer = await fetch(this.#url, {
-        method,
-        headers: { authorization: `Bearer ${this.#token}` },
-        signal: AbortSignal.timeout(timeoutMs),
-      });
-      text = await answer.text();
-    } catch (cause) {
-      throw new DrError("UNREACHABLE", `the gate at ${this.#url} does not answer`, {
-        hint: "run `pulumi up` of the region's stack",
-        cause,
-      });
-    }
-    if (answer.ok) return stateSchema.parse(JSON.parse(text));
-    const isRefused = answer.status === 401 || answer.status === 403;
-    const said = `the gate answered ${answer.status}: ${text.slice(0, 200)}`;
+    const { isOk, status, text } = await askControl({
+      ...{ url: this.#url, token: this.#token, method, timeoutMs },
+      ...{ what: "the gate", hint: "run `pulumi up` of the region's stack" },
+    });
+    if (isOk) return stateSchema.parse(JSON.parse(text));
+    const isRefused = status === 401 || status === 403;
+    const said = `the gate answered ${status}: ${text.slice(0, 200)}`;
     throw new DrError(isRefused ? "ACCESS_DENIED" : "UNREACHABLE", said);
   }
 }

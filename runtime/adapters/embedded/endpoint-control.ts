@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import type { TrafficControl } from "../../ports.ts";
+import { askControl } from "../ask-control.ts";
 
 const timeoutMs = 5_000;
 const answerSchema = z.object({ route: z.object({ region: z.string(), epoch: z.number() }).nullable() });
@@ -24,24 +25,12 @@ export class EndpointControl implements TrafficControl {
   }
 
   async #send(method: "GET" | "PUT", body?: string): Promise<{ region: string; epoch: number } | null> {
-    let answer: Response;
-    let text: string;
-    try {
-      answer = await fetch(this.#url, {
-        method,
-        headers: { authorization: `Bearer ${this.#token}` },
-        signal: AbortSignal.timeout(timeoutMs),
-        ...(body === undefined ? {} : { body }),
-      });
-      text = await answer.text();
-    } catch (cause) {
-      throw new DrError("UNREACHABLE", `the public endpoint's control at ${this.#url} does not answer`, {
-        hint: "run `pulumi up` of the stack that declares the endpoint",
-        cause,
-      });
-    }
-    if (answer.ok) return answerSchema.parse(JSON.parse(text)).route;
-    if (answer.status === 409) throw new DrError("EPOCH_CONFLICT", `the endpoint refuses: ${text}`);
-    throw new DrError("ACCESS_DENIED", `the endpoint's control answered ${answer.status}: ${text.slice(0, 200)}`);
+    const { isOk, status, text } = await askControl({
+      ...{ url: this.#url, token: this.#token, method, body, timeoutMs },
+      ...{ what: "the public endpoint's control", hint: "run `pulumi up` of the stack that declares the endpoint" },
+    });
+    if (isOk) return answerSchema.parse(JSON.parse(text)).route;
+    if (status === 409) throw new DrError("EPOCH_CONFLICT", `the endpoint refuses: ${text}`);
+    throw new DrError("ACCESS_DENIED", `the endpoint's control answered ${status}: ${text.slice(0, 200)}`);
   }
 }

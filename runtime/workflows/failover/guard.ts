@@ -9,7 +9,8 @@ import {
   type GateMode,
   mergeKnowledge,
 } from "../../domain/estate/gate.ts";
-import { DrError, toDrError } from "../../errors.ts";
+import { within } from "../../domain/within.ts";
+import { toDrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports.ts";
 import { claimEpoch } from "../../repository/epochs.ts";
 import { readGateKnowledge } from "../../repository/gate-records.ts";
@@ -65,7 +66,7 @@ export class Guard {
     const read = async (name: string, store: ObjectStore | undefined) => {
       if (store === undefined) return undefined;
       try {
-        return await inTime(() => readGateKnowledge(store, this.#seen?.newest));
+        return await within(lookWithinMs, "the store", () => readGateKnowledge(store, this.#seen?.newest));
       } catch (error) {
         blind.push(`${name}: ${toDrError(error).message}`);
         return undefined;
@@ -78,7 +79,9 @@ export class Guard {
     const known = [own, peer].filter((one) => one !== undefined);
     if (this.#isWorthALease(known)) {
       try {
-        await inTime(async () => lease?.renew(mergeKnowledge([this.#seen, ...known])?.newest.epoch ?? 0));
+        await within(lookWithinMs, "the witness", async () =>
+          lease?.renew(mergeKnowledge([this.#seen, ...known])?.newest.epoch ?? 0),
+        );
       } catch (error) {
         blind.push(`lease: ${toDrError(error).message}`);
       }
@@ -135,17 +138,5 @@ export class Guard {
     } catch {
       // Tried again at the next look; the guard itself has seen it.
     }
-  }
-}
-
-async function inTime<T>(act: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new DrError("UNREACHABLE", `no answer in ${lookWithinMs / 1000} s`)), lookWithinMs);
-  });
-  try {
-    return await Promise.race([act(), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
