@@ -9,6 +9,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { killed } from "./killed.ts";
 
 const longestStartMs = 60_000;
 /** Whose everything is. */
@@ -49,11 +50,7 @@ export class AwsEmulator {
   async stop(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
-    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
-      const exit = once(child, "exit");
-      child.kill("SIGKILL");
-      await exit;
-    }
+    await killed(child);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 

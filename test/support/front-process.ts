@@ -1,11 +1,11 @@
 /** What clients meet before Qdrant, as processes of their own: the public endpoint, and a region's gate. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
+import { killed } from "./killed.ts";
 import { closedPorts } from "./lonely-region.ts";
 
 interface Server {
@@ -74,9 +74,6 @@ export class FrontProcess {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exit = once(this.#child, "exit");
-    this.#child.kill("SIGKILL");
-    await exit;
+    await killed(this.#child);
   }
 }

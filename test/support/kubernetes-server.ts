@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { killed } from "./killed.ts";
 
 const longestStartMs = 60_000;
 
@@ -192,13 +193,6 @@ export class KubernetesServer {
       return false;
     }
   }
-}
-
-async function killed(child: ChildProcess | undefined): Promise<void> {
-  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, "exit");
-  child.kill("SIGKILL");
-  await exit;
 }
 
 /** All are held at once, so that they differ. */

@@ -10,6 +10,7 @@ import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
 import type { StoreAddress } from "../../runtime/domain/estate/region.ts";
 import { storeArguments, storePorts, storeSockets } from "../../runtime/domain/estate/seaweedfs.ts";
+import { killed } from "./killed.ts";
 
 const longestStartMs = 30_000;
 
@@ -54,11 +55,7 @@ export class SeaweedServer {
   async stop(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
-    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
-      const exit = once(child, "exit");
-      child.kill("SIGKILL");
-      await exit;
-    }
+    await killed(child);
     for (const left of [this.#folder, ...storeSockets(this.#first)]) rmSync(left, { recursive: true, force: true });
   }
 
