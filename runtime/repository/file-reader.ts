@@ -46,7 +46,7 @@ export async function* readFiles<File extends Content>(
   files: readonly File[],
 ): AsyncGenerator<CapturedFile<File>> {
   const listed = new Listing(listFiles(repository, files));
-  const chunks = openInOrder(repository, listed.pieces(), chunkSize);
+  const chunks = new OpenedChunks(repository, listed.pieces(), chunkSize);
   for (let next = await listed.nextFile(); next !== undefined; next = await listed.nextFile()) {
     const { file, lists } = next;
     const regions: Extent[] = [];
@@ -111,7 +111,7 @@ async function* listFiles<File extends Content>(
   files: readonly File[],
 ): AsyncGenerator<ListedFile<File>> {
   const stored = files.flatMap(({ lists }) => lists.filter((list) => list !== null));
-  const opened = openInOrder(repository, fromArray(stored), largestChunkList);
+  const opened = new OpenedChunks(repository, fromArray(stored), largestChunkList);
   for (const file of files) {
     const lists: (Buffer | null)[] = [];
     for (const list of file.lists) {
@@ -119,10 +119,10 @@ async function* listFiles<File extends Content>(
         lists.push(null);
         continue;
       }
-      const next = await opened.next();
-      if (next.done) throw new Error("fewer chunk lists were opened than are named");
+      const next = await opened.next(1);
+      if (next === undefined) throw new Error("fewer chunk lists were opened than are named");
       // Not a view into everything that came with the same request.
-      lists.push(Buffer.from(next.value));
+      lists.push(Buffer.from(next.bytes));
     }
     yield { file, lists };
   }
@@ -155,37 +155,61 @@ function extend(regions: Extent[], offset: number, length: number): number {
   return offset + length;
 }
 
-async function* take(chunks: AsyncIterator<Buffer>, count: number): AsyncGenerator<Buffer> {
-  for (let taken = 0; taken < count; taken += 1) {
-    const next = await chunks.next();
-    if (next.done) throw new Error("fewer chunks were opened than are listed");
-    yield next.value;
+/** The next `count` chunks, those that came together in one. */
+async function* take(chunks: OpenedChunks, count: number): AsyncGenerator<Buffer> {
+  for (let left = count; left > 0; ) {
+    const next = await chunks.next(left);
+    if (next === undefined) throw new Error("fewer chunks were opened than are listed");
+    left -= next.chunks;
+    yield next.bytes;
   }
 }
 
-/** Opens pieces in order; the next requests are under way while a piece is used. */
-async function* openInOrder(
-  repository: OpenRepository,
-  pieces: AsyncIterable<Piece>,
-  plainSize: number,
-): AsyncGenerator<Buffer, void> {
-  const runs = runsOf(pieces, Math.floor(largestAnswer / plainSize));
-  const open = async () => {
-    const run = await runs.next();
-    return run.done ? undefined : openRun(repository, run.value, plainSize);
-  };
-  const underWay: ReturnType<typeof open>[] = [];
-  for (;;) {
-    while (underWay.length < requestsAtOnce) {
-      const opening = open();
+/** Opens pieces in order; the next requests are under way while what one brought is used. */
+class OpenedChunks {
+  readonly #open: () => Promise<OpenedRun | undefined>;
+  readonly #underWay: Promise<OpenedRun | undefined>[] = [];
+  #run: OpenedRun = { plain: Buffer.alloc(0), lengths: [] };
+  #chunk = 0;
+  #offset = 0;
+
+  constructor(repository: OpenRepository, pieces: AsyncIterable<Piece>, plainSize: number) {
+    const runs = runsOf(pieces, Math.floor(largestAnswer / plainSize));
+    this.#open = async () => {
+      const run = await runs.next();
+      return run.done ? undefined : openRun(repository, run.value, plainSize);
+    };
+  }
+
+  /** At least one chunk and at most `most`: those that lie one behind the other in memory. */
+  async next(most: number): Promise<{ readonly bytes: Buffer; readonly chunks: number } | undefined> {
+    while (this.#chunk === this.#run.lengths.length) {
+      const run = await this.#nextRun();
+      if (run === undefined) return undefined;
+      [this.#run, this.#chunk, this.#offset] = [run, 0, 0];
+    }
+    const lengths = this.#run.lengths.slice(this.#chunk, this.#chunk + most);
+    const end = this.#offset + lengths.reduce((sum, length) => sum + length, 0);
+    const bytes = this.#run.plain.subarray(this.#offset, end);
+    this.#chunk += lengths.length;
+    this.#offset = end;
+    return { bytes, chunks: lengths.length };
+  }
+
+  async #nextRun(): Promise<OpenedRun | undefined> {
+    while (this.#underWay.length < requestsAtOnce) {
+      const opening = this.#open();
       // Awaited in a later turn; a failure before that must not count as unhandled.
       opening.catch(() => undefined);
-      underWay.push(opening);
+      this.#underWay.push(opening);
     }
-    const opened = await underWay.shift();
-    if (opened === undefined) return;
-    yield* opened;
+    return this.#underWay.shift();
   }
+}
+
+interface OpenedRun {
+  readonly plain: Buffer;
+  readonly lengths: readonly number[];
 }
 
 /** Pieces that one request brings: of one pack, and near each other. */
@@ -216,7 +240,7 @@ async function* runsOf(pieces: AsyncIterable<Piece>, most: number): AsyncGenerat
   if (run !== undefined) yield run;
 }
 
-async function openRun(repository: OpenRepository, run: Run, plainSize: number): Promise<Buffer[]> {
+async function openRun(repository: OpenRepository, run: Run, plainSize: number): Promise<OpenedRun> {
   const range = { offset: run.start, length: run.end - run.start };
   const bytes = await repository.stores.repository.get(storeLayout.pack(run.pack), range);
   const pieces = await Promise.all(
@@ -229,10 +253,10 @@ async function openRun(repository: OpenRepository, run: Run, plainSize: number):
 }
 
 /** Says in which object the damage is: that is what can be brought again from the other region's bucket. */
-async function fromPack(pack: string, open: () => Promise<OpenAnswer>): Promise<Buffer[]> {
+async function fromPack(pack: string, open: () => Promise<OpenAnswer>): Promise<OpenedRun> {
   try {
-    const { plain } = await open();
-    return plain.map(({ buffer, byteLength, byteOffset }) => Buffer.from(buffer, byteOffset, byteLength));
+    const { lengths, plain } = await open();
+    return { lengths, plain: Buffer.from(plain) };
   } catch (error) {
     if (!hasCode(error, "OBJECT_CORRUPT")) throw error;
     throw new DrError("OBJECT_CORRUPT", `pack ${pack} is damaged: ${error.message}`, {

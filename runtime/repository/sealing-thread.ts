@@ -37,7 +37,9 @@ export interface OpenTask {
 }
 
 export interface OpenAnswer {
-  readonly plain: readonly Uint8Array[];
+  /** What the pieces opened to, one behind the other. */
+  readonly plain: ArrayBuffer;
+  readonly lengths: readonly number[];
 }
 
 export type Task = SealTask | OpenTask;
@@ -60,7 +62,7 @@ parentPort?.on("message", ({ id, newKeys, task }: Order) => {
       return;
     }
     const answer = openAll(task);
-    parentPort?.postMessage({ id, answer }, [...new Set(answer.plain.map(({ buffer }) => buffer as ArrayBuffer))]);
+    parentPort?.postMessage({ id, answer }, [answer.plain]);
   } catch (error) {
     // A DrError does not survive the way between threads.
     const problem =
@@ -103,13 +105,13 @@ function openAll({ bytes, pieces, plainSize }: OpenTask): OpenAnswer {
     if (nameOf(key, plain) === name) return plain;
     throw new DrError("OBJECT_CORRUPT", `the content of chunk ${name} is not the one its name says`);
   });
+  const lengths = opened.map(({ length }) => length);
   // In one piece of memory that can be handed over: small buffers share theirs with others.
-  const whole = new Uint8Array(opened.reduce((sum, { length }) => sum + length, 0));
+  const plain = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
   let end = 0;
-  const plain = opened.map((each) => {
-    whole.set(each, end);
+  for (const each of opened) {
+    plain.set(each, end);
     end += each.length;
-    return whole.subarray(end - each.length, end);
-  });
-  return { plain };
+  }
+  return { lengths, plain: plain.buffer };
 }

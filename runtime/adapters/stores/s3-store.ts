@@ -2,6 +2,7 @@
 import { crc32 } from "node:zlib";
 import {
   GetObjectCommand,
+  type GetObjectCommandOutput,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -43,9 +44,7 @@ export class S3Store implements ObjectStore {
       for (let attempt = 1; ; attempt += 1) {
         const answer = await this.#client.send(new GetObjectCommand(command));
         try {
-          const bytes = Buffer.from((await answer.Body?.transformToByteArray()) ?? []);
-          if (bytes.length !== answer.ContentLength)
-            throw new Error(`${bytes.length} of ${answer.ContentLength} bytes`);
+          const bytes = await readBody(answer);
           return range === undefined ? bytes : wholeRange(key, bytes, range);
         } catch (cause) {
           // The client tries again what fails before the body only.
@@ -138,6 +137,18 @@ export class S3Store implements ObjectStore {
       throw translateS3Error(error, key, this.#address);
     }
   }
+}
+
+/** Into memory of its own, of the size that was announced: the client's collector copies what came once more. */
+async function readBody({ Body, ContentLength = 0 }: GetObjectCommandOutput): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(ContentLength);
+  let end = 0;
+  for await (const part of (Body ?? []) as AsyncIterable<Uint8Array>) {
+    if (end + part.length <= ContentLength) bytes.set(part, end);
+    end += part.length;
+  }
+  if (end !== ContentLength) throw new Error(`${end} of ${ContentLength} bytes`);
+  return bytes;
 }
 
 function brokenOff(key: string, cause: unknown): DrError {
