@@ -28,7 +28,7 @@ export async function copyPoints(
   to: { readonly stores: RegionStores; readonly wrap: KeyWrap },
   progress: Progress,
 ): Promise<CopyReport> {
-  const destination = await openTwin(from, to);
+  const destination = await openDestination(from, to);
   const source = await from.catalog();
   const there = new Map((await destination.catalog()).entries.map(({ id, state }) => [id, state]));
   const copied: string[] = [];
@@ -53,22 +53,27 @@ export async function copyPoints(
       bytes += await copyObjects(from, destination, keys);
       objects += keys.length;
     }
-    await copyObjects(from, destination, [storeLayout.manifest(id)]);
+    await copyManifest(from, destination, point);
     copied.push(id);
   }
   await confirm(destination, copied);
   return { copied, skipped, objects, bytes };
 }
 
-/** The destination holds the same repository: same id, same keys. */
-async function openTwin(from: OpenRepository, to: { stores: RegionStores; wrap: KeyWrap }): Promise<OpenRepository> {
+/** An empty destination becomes the same repository: same id, same key of its manifests. */
+async function openDestination(
+  from: OpenRepository,
+  to: { stores: RegionStores; wrap: KeyWrap },
+): Promise<OpenRepository> {
   await copyKey(from, to.stores, new KeyRing(to.stores.control, to.wrap), from.description.key);
   await to.stores.repository.create(storeLayout.repository, Buffer.from(JSON.stringify(from.description)));
-  const twin = await OpenRepository.open(to.stores, to.wrap);
-  if (twin.description.id === from.description.id) return twin;
-  throw new DrError("STORE_REFUSED", `the destination holds another repository (${twin.description.id})`, {
-    hint: "copy into an empty bucket, or into one that holds points of the same repository",
-  });
+  return OpenRepository.open(to.stores, to.wrap);
+}
+
+/** Of the points only the manifests are sealed for one repository: for one that was begun by itself, they are sealed anew. */
+async function copyManifest(from: OpenRepository, to: OpenRepository, point: RecoveryPoint): Promise<void> {
+  if (to.description.id === from.description.id) await copyObjects(from, to, [storeLayout.manifest(point.id)]);
+  else await to.createPoint(point);
 }
 
 async function copyKeys(from: OpenRepository, to: OpenRepository, point: RecoveryPoint): Promise<void> {

@@ -235,6 +235,23 @@ describe("workflows under faults", function () {
       }
     });
 
+    it("copy: also into a bucket that holds points of its own, where both can be restored", async () => {
+      const stores = storesWithEpoch();
+      await capture(await OpenRepository.openOrCreate(stores, wrap), "full");
+      const own = await verifyComplete(stores, "west");
+
+      const report = await copyPoints(await OpenRepository.open(east, wrap), { stores, wrap }, silently);
+
+      expect(report.copied).to.have.lengthOf(2);
+      const complete = (await verifyComplete(stores, "west")).map(({ id }) => id);
+      expect(complete).to.have.members([...own.map(({ id }) => id), ...report.copied]);
+      const again = await copyPoints(await OpenRepository.open(east, wrap), { stores, wrap }, silently);
+      expect(again).to.deep.include({ copied: [], objects: 0 });
+      const repository = await OpenRepository.open(stores, wrap);
+      await restorePoint({ repository, point: await repository.readPoint(report.copied[1] ?? ""), target, ...told });
+      expect(await contentOf(target)).to.deep.equal(written);
+    });
+
     it("capture and copy: a store that answers slowly and out of order changes nothing but the time", async () => {
       const slow = () =>
         new Faults({ at: new Map(Array.from({ length: 500 }, (_, at) => [at + 1, at % 3 === 0 ? "slow" : "fast"])) });
