@@ -2,6 +2,7 @@ import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { BootstrapSettings } from "../../runtime/domain/estate/aws-settings.ts";
 import { storeLayout } from "../../runtime/domain/points/store-layout.ts";
+import { AwsImages, type ImageUrls } from "./aws-images.ts";
 import { AwsStores } from "./aws-stores.ts";
 import { BucketReplication } from "./bucket-replication.ts";
 import { MultiRegionKey } from "./multi-region-key.ts";
@@ -25,6 +26,8 @@ export interface FoundationOfRegion {
   /** `pulumi login` with this, `pulumi stack init --secrets-provider` with that. */
   readonly backend: string;
   readonly secretsProvider: string;
+  /** Where its images are pushed to and pulled from; undefined when they are kept elsewhere. */
+  readonly images: ImageUrls | undefined;
 }
 
 interface RegionParts {
@@ -33,6 +36,7 @@ interface RegionParts {
   readonly keyArn: pulumi.Output<string>;
   readonly stateKeyArn: pulumi.Output<string>;
   readonly stores: AwsStores;
+  readonly images: AwsImages | undefined;
 }
 
 /**
@@ -69,7 +73,8 @@ export class AwsFoundation extends pulumi.ComponentResource {
         { ...buckets, auditLockDays, lockMode, noncurrentDays, repositoryLockDays },
         { parent: this, providers: [providers[index]] },
       );
-      return { name: regionName, region: awsRegion, ...keys, stores };
+      const images = this.#images(name, settings, { region: regionName, provider: providers[index] });
+      return { name: regionName, region: awsRegion, ...keys, stores, images };
     };
     const regions = [region(0), region(1)] as const;
     for (const [from, to] of [regions, regions.toReversed() as [RegionParts, RegionParts]]) {
@@ -81,6 +86,20 @@ export class AwsFoundation extends pulumi.ComponentResource {
       .all(told)
       .apply((parts) => Object.fromEntries(parts.map((part, index) => [[here, there][index] as string, part])));
     this.registerOutputs({ regions: this.regions });
+  }
+
+  #images(
+    name: string,
+    { account, images, prefix, regions, tags }: BootstrapSettings,
+    { provider, region }: { readonly region: string; readonly provider: aws.Provider },
+  ): AwsImages | undefined {
+    if (!images) return undefined;
+    const [copiedTo] = Object.entries(regions).flatMap(([other, settings]) =>
+      other === region ? [] : settings.region,
+    );
+    if (copiedTo === undefined) throw new Error(`no other region than ${region}`);
+    const args = { account, prefix, copiedTo, tags };
+    return new AwsImages(`${name}-${region}-images`, args, { parent: this, providers: [provider] });
   }
 
   /** The state always: it is what a lost region is rebuilt with. Points only when asked: `copy` is the reference way. */
@@ -132,8 +151,9 @@ function outputsOf({ account, prefix }: BootstrapSettings, own: RegionParts, pee
       own.stores.control.bucket,
       own.stores.audit.bucket,
       own.stores.state.bucket,
+      pulumi.output(own.images?.urls),
     ])
-    .apply(([keyArn, peerKeyArn, repository, control, audit, state]): FoundationOfRegion => {
+    .apply(([keyArn, peerKeyArn, repository, control, audit, state, images]): FoundationOfRegion => {
       const { region } = own;
       const ofPeer = `${prefix}-${peer.name}`;
       return {
@@ -147,6 +167,7 @@ function outputsOf({ account, prefix }: BootstrapSettings, own: RegionParts, pee
         audit,
         backend: `s3://${state}?region=${region}`,
         secretsProvider: `awskms://alias/${prefix}-state-key?region=${region}`,
+        images,
       };
     });
 }

@@ -8,7 +8,7 @@ import { labelsOf, reaches, selectorOf } from "./labels.ts";
 import { type ProductPodBase, productPod } from "./product-pod.ts";
 import { gatePort } from "./qdrant-names.ts";
 
-export interface GateArgs extends Omit<ProductPodBase, "regionsSecret"> {
+export interface GateArgs extends Omit<ProductPodBase, "regionSecrets"> {
   readonly namespace: pulumi.Input<string>;
   readonly region: string;
   /** The other region, once its outputs are known here. */

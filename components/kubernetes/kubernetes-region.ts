@@ -1,15 +1,20 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
-import { bucketRpoMinutes } from "../../runtime/domain/estate/objectives.ts";
+import { portOf } from "../../runtime/domain/estate/port-of.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
+import type { RegionJob } from "../../runtime/domain/estate/region-for-job.ts";
+import { remarksOn } from "../../runtime/domain/estate/remarks.ts";
 import type { KubernetesSecrets, KubernetesSettings } from "../../runtime/domain/estate/stack-settings.ts";
 import { AwsIdentities } from "../aws/aws-identities.ts";
+import { AwsTraffic } from "../aws/aws-traffic.ts";
 import { Accounts } from "./accounts.ts";
+import { existingQdrant } from "./existing-qdrant.ts";
 import { Gate } from "./gate.ts";
 import { labelsOf } from "./labels.ts";
 import { Network } from "./network.ts";
 import { QdrantCluster } from "./qdrant-cluster.ts";
+import { RegionSecrets } from "./region-secrets.ts";
 import { Replicator } from "./replicator.ts";
 import { restrictedNamespace } from "./restricted-pod.ts";
 import { Schedules } from "./schedules.ts";
@@ -23,8 +28,6 @@ export interface KubernetesRegionArgs {
   readonly role: Role;
   readonly epoch: EpochRecord;
 }
-
-const regionsName = "qdrant-dr-regions";
 
 /**
  * A region in a Kubernetes cluster: Qdrant, what captures, copies, verifies and follows beside it, an account for each of these, and a
@@ -55,7 +58,14 @@ export class KubernetesRegion extends pulumi.ComponentResource {
         : undefined;
     const captured = settings.infrastructure.kubernetes;
     new Accounts(`${name}-accounts`, { namespace, captured, annotations: identities?.annotations }, child);
-    const qdrant = new QdrantCluster(`${name}-qdrant`, { namespace, settings: kubernetes.qdrant }, child);
+    const { existing } = kubernetes.qdrant;
+    const qdrant =
+      existing === undefined
+        ? new QdrantCluster(`${name}-qdrant`, { namespace, settings: kubernetes.qdrant }, child)
+        : existingQdrant(
+            existing,
+            args.secrets.apply(({ qdrantApiKey = "" }) => qdrantApiKey),
+          );
     const gate = new Gate(
       `${name}-gate`,
       {
@@ -74,18 +84,13 @@ export class KubernetesRegion extends pulumi.ComponentResource {
       },
       child,
     );
+    const traffic = this.#traffic(name, args);
     const regionWith = (peers: pulumi.Input<string[]>) =>
-      regionOf(args, { peers, apiKey: qdrant.apiKey }, gate.outputs);
+      regionOf(args, { peers, apiKey: qdrant.apiKey }, { gate: gate.outputs, traffic });
     const inside = regionWith(qdrant.urls);
-    const regions = new k8s.core.v1.Secret(
+    const regions = new RegionSecrets(
       `${name}-regions`,
-      {
-        metadata: { name: regionsName, namespace, labels: labelsOf("qdrant-dr") },
-        stringData: pulumi.all([inside, args.secrets]).apply(([own, secrets]) => ({
-          [`${region}.json`]: JSON.stringify(own),
-          ...(secrets.peer === undefined ? {} : { [`${settings.peer}.json`]: JSON.stringify(secrets.peer) }),
-        })),
-      },
+      { namespace, jobs: jobsOf(args), own: inside, peer: args.secrets.apply((secrets) => secrets.peer) },
       child,
     );
     const jobs = {
@@ -93,7 +98,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
       region,
       role,
       image: kubernetes.image,
-      regionsSecret: regions.metadata.name,
+      regionSecrets: regions.names,
       tlsSecret: kubernetes.qdrant.tlsSecret,
     };
     new Schedules(
@@ -111,11 +116,20 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     if (kubernetes.replicate !== undefined && peer !== undefined) {
       new Replicator(`${name}-replicator`, { ...jobs, peer: settings.peer, ...kubernetes.replicate }, child);
     }
-    this.#tell(args);
+    for (const { severity, text } of remarksOn(settings, peer)) void pulumi.log[severity](text, this);
 
     const { outside } = kubernetes.qdrant;
     this.outputs = regionWith(outside?.urls ?? qdrant.urls);
     this.registerOutputs({ outputs: this.outputs });
+  }
+
+  #traffic(name: string, { role, settings }: KubernetesRegionArgs): AwsTraffic | undefined {
+    if (settings.store !== "aws" || settings.aws.traffic === undefined) return undefined;
+    const { tags, traffic } = settings.aws;
+    const gateUrl = settings.kubernetes.gate.url;
+    if (gateUrl === undefined) throw new pulumi.ResourceError("the public name leads to kubernetes.gate.url", this);
+    const args = { region: settings.region, isActive: role === "active", gateUrl, settings: traffic, tags };
+    return new AwsTraffic(`${name}-traffic`, args, { parent: this });
   }
 
   /** Kept when the stack is destroyed: Qdrant's volumes are in it. */
@@ -127,28 +141,19 @@ export class KubernetesRegion extends pulumi.ComponentResource {
       { parent: this, retainOnDelete: true },
     ).metadata.name;
   }
+}
 
-  /** What follows from the settings and is not seen in them. */
-  #tell({ peer, settings }: KubernetesRegionArgs): void {
-    const { replicate, schedules } = settings.kubernetes;
-    const minutes = bucketRpoMinutes(schedules);
-    const follows = replicate === undefined ? "" : `; the standby follows every ${replicate.everySeconds} s`;
-    void pulumi.log.info(
-      `RPO from copied recovery points alone: ${minutes} min and the time they take${follows}`,
-      this,
-    );
-    if (peer !== undefined) return;
-    void pulumi.log.warn(
-      `nothing is copied from or to ${settings.peer} yet: give its \`region\` output as secrets.peer once that stack is up`,
-      this,
-    );
-  }
+/** Jobs that are told of regions. */
+function jobsOf({ peer, settings }: KubernetesRegionArgs): RegionJob[] {
+  const follows = settings.kubernetes.replicate !== undefined;
+  const withPeer: RegionJob[] = follows ? ["copy", "replicate"] : ["copy"];
+  return ["capture", "verify", "test-restore", ...(peer === undefined ? [] : withPeer)];
 }
 
 function regionOf(
   { epoch, role, secrets, settings }: KubernetesRegionArgs,
   qdrant: { readonly peers: pulumi.Input<string[]>; readonly apiKey: pulumi.Output<string> },
-  gate: Gate["outputs"],
+  { gate, traffic }: { readonly gate: Gate["outputs"]; readonly traffic: AwsTraffic | undefined },
 ): pulumi.Output<Region> {
   const { configuration, infrastructure, kubernetes, objectives, peer, region, stores, userData } = settings;
   return pulumi.secret(
@@ -159,6 +164,7 @@ function regionOf(
       control: storeAt(stores.control, secrets),
       keys: { recipients: kubernetes.recipients, identity: secrets.identity },
       ...{ configuration, userData, infrastructure, gate },
+      ...(traffic === undefined ? {} : { endpoint: { ...traffic.endpoint, clientKey: secrets.clientKey } }),
     }),
   ) as pulumi.Output<Region>;
 }
@@ -185,6 +191,7 @@ function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"
   const endpoints = addresses.map((address) => ("endpoint" in address ? address.endpoint : undefined));
   const urls = [...endpoints.map((endpoint) => endpoint ?? "https://aws"), ...(peer?.qdrant.peers ?? [])];
   return {
+    existingQdrant: kubernetes.qdrant.existing,
     clientNamespaces: kubernetes.clientNamespaces,
     clientCidrs: kubernetes.clientCidrs,
     outsideCidrs: kubernetes.qdrant.outside?.cidrs ?? [],
@@ -192,10 +199,4 @@ function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
     egressPorts: [...new Set(urls.map(portOf))].sort((a, b) => a - b),
   };
-}
-
-function portOf(text: string): number {
-  const url = new URL(text);
-  if (url.port !== "") return Number(url.port);
-  return url.protocol === "https:" ? 443 : 80;
 }

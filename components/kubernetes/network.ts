@@ -1,11 +1,15 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { objectNameOf } from "../../runtime/domain/estate/jobs.ts";
+import type { ExistingQdrant } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import { portOf } from "../../runtime/domain/estate/port-of.ts";
 import { labelsOf, ofProduct, reaches, selectorOf } from "./labels.ts";
 import { gatePort, qdrantName, qdrantPorts } from "./qdrant-names.ts";
 
 export interface NetworkArgs {
   readonly namespace: pulumi.Input<string>;
+  /** A Qdrant that is not this stack's; its own one when left out. */
+  readonly existingQdrant?: ExistingQdrant | undefined;
   /** Namespaces whose pods are clients, and where those outside the cluster are. */
   readonly clientNamespaces: readonly string[];
   readonly clientCidrs: readonly string[];
@@ -48,7 +52,8 @@ export class Network extends pulumi.ComponentResource {
 const podIdentityAgents = ["169.254.170.23/32", "fd00:ec2::23/128"];
 
 function policies(args: NetworkArgs): Record<string, Rules> {
-  const { clientCidrs, clientNamespaces, egressCidrs, egressPorts, outsideCidrs, usesPodIdentity } = args;
+  const { clientCidrs, clientNamespaces, egressCidrs, egressPorts, existingQdrant, outsideCidrs, usesPodIdentity } =
+    args;
   const qdrant = selectorOf(qdrantName);
   const serves = tcp(qdrantPorts.http);
   const among = tcp(qdrantPorts.peers);
@@ -59,22 +64,30 @@ function policies(args: NetworkArgs): Record<string, Rules> {
       pods: ofProduct,
       egress: [{ to: [inNamespace("kube-system")], ports: [{ protocol: "UDP", port: 53 }, ...tcp(53)] }],
     },
-    qdrant: {
-      pods: qdrant,
-      ingress: [
-        { from: [{ podSelector: { matchLabels: qdrant } }], ports: among },
-        { from: [{ podSelector: { matchLabels: reaches.qdrant } }], ports: serves },
-        ...(outsideCidrs.length === 0 ? [] : [{ from: outsideCidrs.map(inBlock), ports: tcp(qdrantPorts.http) }]),
-      ],
-      egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: among }],
-    },
+    ...(existingQdrant === undefined
+      ? {
+          qdrant: {
+            pods: qdrant,
+            ingress: [
+              { from: [{ podSelector: { matchLabels: qdrant } }], ports: among },
+              { from: [{ podSelector: { matchLabels: reaches.qdrant } }], ports: serves },
+              ...(outsideCidrs.length === 0 ? [] : [{ from: outsideCidrs.map(inBlock), ports: serves }]),
+            ],
+            egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: among }],
+          },
+        }
+      : {}),
     // Clients come by the gate alone, which lets them through while this region is active.
     ...(clients.length === 0
       ? {}
       : { gate: { pods: selectorOf(objectNameOf("gate")), ingress: [{ from: clients, ports: tcp(gatePort) }] } }),
     "reaches-qdrant": {
       pods: reaches.qdrant,
-      egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: serves }],
+      egress: [
+        existingQdrant === undefined
+          ? { to: [{ podSelector: { matchLabels: qdrant } }], ports: serves }
+          : toExisting(existingQdrant),
+      ],
     },
     "reaches-stores": {
       pods: reaches.stores,
@@ -89,6 +102,11 @@ function policies(args: NetworkArgs): Record<string, Rules> {
       egress: [{ ports: tcp(443, 6443) }],
     },
   };
+}
+
+function toExisting({ namespace, podLabels, serviceUrl, urls }: ExistingQdrant) {
+  const ports = [...new Set([...urls, serviceUrl].map(portOf))].sort((a, b) => a - b);
+  return { to: [{ ...inNamespace(namespace), podSelector: { matchLabels: podLabels } }], ports: tcp(...ports) };
 }
 
 function directionsOf({ egress, ingress }: Omit<Rules, "pods">): string[] {

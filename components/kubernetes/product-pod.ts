@@ -18,10 +18,10 @@ const regionsFolder = "/etc/qdrant-dr/regions";
 export interface ProductPodBase {
   readonly image: string;
   /**
-   * Secret with the outputs of the regions.
+   * Secrets with what each job is told of the regions.
    * @default none
    */
-  readonly regionsSecret?: pulumi.Input<string> | undefined;
+  readonly regionSecrets?: Readonly<Partial<Record<Job, pulumi.Input<string>>>>;
   /** A Secret whose ca.crt the product trusts too. */
   readonly tlsSecret?: string | undefined;
 }
@@ -42,7 +42,8 @@ export interface ProductPodArgs extends ProductPodBase {
 }
 
 export function productPod(args: ProductPodArgs): PodTemplate {
-  const { command, env = [], image, job, regionsSecret, resources, tlsSecret } = args;
+  const { command, env = [], image, job, regionSecrets = {}, resources, tlsSecret } = args;
+  const regionsSecret = regionSecrets[job];
   const name = objectNameOf(job);
   const trusted = tlsSecret === undefined ? [] : [{ name: "NODE_EXTRA_CA_CERTS", value: "/etc/qdrant-dr/tls/ca.crt" }];
   const { volumeMounts = [], ...container } = args.container ?? {};

@@ -125,10 +125,10 @@ function capture(
 
 function cronJob(args: SchedulesArgs, scheduled: Scheduled): k8s.batch.v1.CronJobArgs {
   const { deadlineMinutes, isSuspended, pod, schedule, what, workers = 1 } = scheduled;
-  const { image, namespace, regionsSecret, tlsSecret } = args;
+  const { image, namespace, regionSecrets = {}, tlsSecret } = args;
   const template = productPod({
     image,
-    regionsSecret,
+    regionSecrets,
     tlsSecret,
     resources: resourcesOf[pod.job] ?? otherwise,
     ...pod,

@@ -1,6 +1,7 @@
 /** Roles: each can do its job and nothing else, at home. */
 import { type DeclaredResource, eachOf, ofType, type Props, type Rule, unless } from "../rule.ts";
 import { type Statement, statementsOf } from "../statements.ts";
+import { containersOf, podOf, workloads } from "../workloads.ts";
 
 const roleType = "aws:iam/role:Role";
 const permissionsType = "aws:iam/rolePolicy:RolePolicy";
@@ -81,7 +82,7 @@ const regionType = "qdrant-dr:index:KubernetesRegion";
 const aRegionStandsAlone: Rule = {
   name: "a-region-stands-alone",
   description:
-    "A region's stack has nothing in the other region, and writes with keys at home: it works when the other one is lost.",
+    "A region's stack has nothing in the other region, writes with keys and starts images at home: it works when the other one is lost.",
   violations(resources) {
     if (ofType(resources, regionType).length === 0) return [];
     const inAws = resources.filter(({ region, type }) => type.startsWith("aws:") && region !== undefined);
@@ -91,6 +92,7 @@ const aRegionStandsAlone: Rule = {
         .filter(({ region }) => region !== home)
         .map((resource) => ({ resource, message: `it is in ${resource.region}, others are in ${home}` })),
       ...eachOf([permissionsType], (resource) => keysAbroad(resource, home))(resources),
+      ...eachOf(workloads, (resource) => imagesAbroad(resource, home))(resources),
     ];
   },
 };
@@ -104,6 +106,16 @@ function keysAbroad({ props }: DeclaredResource, home: string | undefined): stri
     .flatMap(({ resources }) => resources)
     .filter((key) => home !== undefined && key.split(":")[3] !== home)
     .map((key) => `it writes with ${key}, which is lost with the other region`);
+}
+
+function imagesAbroad({ props, type }: DeclaredResource, home: string | undefined): string[] {
+  return containersOf(podOf(type, props))
+    .map(({ image }) => String(image))
+    .filter((image) => {
+      const region = /^\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com\//.exec(image)?.[1];
+      return home !== undefined && region !== undefined && region !== home;
+    })
+    .map((image) => `it starts ${image}, which is lost with the other region`);
 }
 
 export const identityRules = [rolesDoTheirJob, rolesAreTakenByTheirOwn, aRegionStandsAlone];

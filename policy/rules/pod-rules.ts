@@ -1,23 +1,6 @@
 /** Pods: no root, nothing of the node, images that do not change, secrets that are not read off a list. */
 import { eachOf, type Props, type Rule, unless } from "../rule.ts";
-
-const workloads = [
-  "kubernetes:apps/v1:Deployment",
-  "kubernetes:apps/v1:StatefulSet",
-  "kubernetes:apps/v1:DaemonSet",
-  "kubernetes:batch/v1:Job",
-  "kubernetes:batch/v1:CronJob",
-  "kubernetes:core/v1:Pod",
-];
-
-function podOf(type: string, props: Props): Props {
-  const spec = type.endsWith(":CronJob") ? props["spec"]?.jobTemplate?.spec : props["spec"];
-  return (type.endsWith(":Pod") ? spec : spec?.template?.spec) ?? {};
-}
-
-function containersOf(pod: Props): Props[] {
-  return [...(pod["containers"] ?? []), ...(pod["initContainers"] ?? [])];
-}
+import { containersOf, podOf, workloads } from "../workloads.ts";
 
 /** What Pod Security's level restricted leaves as volumes. */
 const volumes = [

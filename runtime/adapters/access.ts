@@ -10,6 +10,7 @@ import { EndpointControl } from "./embedded/endpoint-control.ts";
 import { LocalFolder } from "./folders/local-folder.ts";
 import { GateControl } from "./gate-control.ts";
 import { Qdrant } from "./qdrant/qdrant.ts";
+import { Route53Traffic } from "./route53-traffic.ts";
 import { openStore } from "./stores/open-store.ts";
 
 export class RegionAccess {
@@ -92,6 +93,7 @@ export class RegionAccess {
 
   traffic(): TrafficControl {
     const { endpoint, region } = this.region;
+    if (endpoint !== undefined && "route53" in endpoint) return new Route53Traffic({ ...endpoint.route53, region });
     if (endpoint !== undefined) return new EndpointControl(endpoint);
     throw new DrError("NOT_SUPPORTED", `region ${region} has no public endpoint that could be moved`, {
       hint: "declare an endpoint in the stack's settings",

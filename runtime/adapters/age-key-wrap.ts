@@ -23,8 +23,8 @@ export class AgeKeyWrap implements KeyWrap {
 
   async unwrap(wrapped: Uint8Array): Promise<string> {
     const decrypter = new Decrypter();
-    decrypter.addIdentity(this.#identity);
     try {
+      decrypter.addIdentity(this.#identity);
       return await decrypter.decrypt(wrapped, "text");
     } catch (cause) {
       throw new DrError("KEY_UNAVAILABLE", "this region's identity does not open a key of the repository", {

@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { z } from "zod";
 import { agentFor, answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
-import { type GateKnowledge, gateKnowledgeSchema, gateModes } from "../domain/estate/gate.ts";
+import { type GateKnowledge, gateKnowledgeSchema, gateModes, gateOpenPath } from "../domain/estate/gate.ts";
 import { storeAddressSchema } from "../domain/estate/region.ts";
 import { hasErrno } from "../errno.ts";
 import { Lease } from "../repository/lease.ts";
@@ -17,8 +17,6 @@ import { Guard } from "../workflows/failover/guard.ts";
 const controlPath = "/.qdrant-dr/gate";
 /** 200 when the process runs. */
 const healthPath = "/.qdrant-dr/health";
-/** 200 when clients are let through: for load balancers and health checks of a public name. */
-const openPath = "/.qdrant-dr/open";
 const lookEveryMs = 1_000;
 /** A request that takes longer is cut off when the gate closes; its client was told nothing. */
 const drainMs = 10_000;
@@ -83,7 +81,7 @@ let lookTimer: NodeJS.Timeout | undefined;
 const server = createServer((incoming, outgoing) => {
   const path = incoming.url ?? "/";
   if (path === healthPath) answer(outgoing, 200, { region });
-  else if (path === openPath) answer(outgoing, guard.view.isOpen ? 200 : 503, { isOpen: guard.view.isOpen });
+  else if (path === gateOpenPath) answer(outgoing, guard.view.isOpen ? 200 : 503, { isOpen: guard.view.isOpen });
   else if (path === controlPath) void control(incoming, outgoing);
   else pass(incoming, outgoing);
 });

@@ -384,6 +384,40 @@ describe("AwsFoundation", () => {
       audit: "example-qdr-dr-audit",
       backend: "s3://example-qdr-dr-state?region=eu-west-1",
       secretsProvider: "awskms://alias/example-qdr-state-key?region=eu-west-1",
+      images: undefined,
+    });
+  });
+
+  it("images, when asked for: two repositories in each region, whose tags stay what they are, copied into the other region", async () => {
+    const { regions, resources } = await declare({ images: true });
+    for (const [region, there] of [
+      ["prod", "eu-west-1"],
+      ["dr", "eu-central-1"],
+    ] as const) {
+      const of = (suffix: string) => one(resources, `qdrant-dr-${region}-images-${suffix}`);
+      for (const image of ["qdrant-dr", "qdrant"]) {
+        expect(of(image).inputs).to.deep.equal({
+          name: `example-qdr/${image}`,
+          imageTagMutability: "IMMUTABLE",
+          forceDelete: false,
+          tags: { team: "search" },
+        });
+        expect(of(image).provider).to.contain(`::aws-${region}::`);
+      }
+      expect(of("replication").inputs).to.deep.equal({
+        replicationConfiguration: {
+          rules: [
+            {
+              destinations: [{ region: there, registryId: "111122223333" }],
+              repositoryFilters: [{ filter: "example-qdr/", filterType: "PREFIX_MATCH" }],
+            },
+          ],
+        },
+      });
+    }
+    expect(regions["dr"]?.images).to.deep.equal({
+      "qdrant-dr": "111122223333.dkr.ecr.eu-west-1.amazonaws.com/example-qdr/qdrant-dr",
+      qdrant: "111122223333.dkr.ecr.eu-west-1.amazonaws.com/example-qdr/qdrant",
     });
   });
 });

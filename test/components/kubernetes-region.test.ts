@@ -5,7 +5,7 @@
 import { expect } from "chai";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import { roles } from "../../runtime/domain/estate/epoch.ts";
+import { type Role, roles } from "../../runtime/domain/estate/epoch.ts";
 import { jobs } from "../../runtime/domain/estate/jobs.ts";
 import { regionSchema } from "../../runtime/domain/estate/region.ts";
 import {
@@ -19,10 +19,13 @@ import {
   RegionDeclarer,
   storeSecret,
 } from "../support/kubernetes-region.ts";
-import type { Registration } from "../support/recorded-resources.ts";
+import { one, type Registration } from "../support/recorded-resources.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of a dozen kinds, looked into by path
 type Loose = any;
+
+/** Jobs whose pods are told of regions. */
+const toldJobs = ["capture", "copy", "replicate", "test-restore", "verify"];
 
 const restrictedNow = {
   allowPrivilegeEscalation: false,
@@ -160,7 +163,7 @@ describe("KubernetesRegion", () => {
         expect(inputs.spec.selector).to.include({ "statefulset.kubernetes.io/pod-name": `qdrant-${index}` });
       }
       const inside = JSON.parse(
-        (object(declared, "Secret", "qdrant-dr-regions") as Loose).inputs.stringData["prod.json"],
+        (object(declared, "Secret", "qdrant-dr-capture-regions") as Loose).inputs.stringData["prod.json"],
       );
       expect(inside.qdrant.peers).to.deep.equal([
         "http://qdrant-0.qdrant-peers.search.svc:6333",
@@ -206,7 +209,7 @@ describe("KubernetesRegion", () => {
         "CronJob search/qdrant-dr-full",
         "CronJob search/qdrant-dr-incremental",
         "Deployment search/qdrant-dr-replicate",
-        "Secret search/qdrant-dr-regions",
+        ...toldJobs.map((job) => `Secret search/qdrant-dr-${job}-regions`),
       ]);
     });
 
@@ -249,8 +252,12 @@ describe("KubernetesRegion", () => {
         .to.include("qdrant-dr-full")
         .and.not.include("qdrant-dr-copy")
         .and.not.include("qdrant-dr-replicate");
-      const { inputs } = object(declared, "Secret", "qdrant-dr-regions") as Loose;
-      expect(Object.keys(inputs.stringData)).to.deep.equal(["prod.json"]);
+      const secrets = objects(declared, "Secret").filter(({ name }) => name.includes("-regions-")) as Loose[];
+      expect(secrets.map(({ inputs }) => Object.keys(inputs.stringData))).to.deep.equal([
+        ["prod.json"],
+        ["prod.json"],
+        ["prod.json"],
+      ]);
     });
 
     it("the commands that pods run are the product's, with its options", async () => {
@@ -386,7 +393,7 @@ describe("KubernetesRegion", () => {
       expect(environment).not.to.have.property("QDRANT_DR_GATE_WITNESS");
       const { inputs } = object(declared, "StatefulSet", "qdrant-dr-gate") as Loose;
       expect(inputs.spec.replicas).to.equal(1);
-      expect(JSON.stringify(inputs)).not.to.contain("qdrant-dr-regions");
+      expect(JSON.stringify(inputs)).not.to.contain("-regions");
       expect(declared.outputs.gate).to.deep.equal({
         url: "http://qdrant-dr-gate.search.svc:6333",
         controlUrl: "http://qdrant-dr-gate.search.svc:6333/.qdrant-dr/gate",
@@ -424,7 +431,7 @@ describe("KubernetesRegion", () => {
   it("no object has a secret in an input that is not secret", async () => {
     const { resources } = await declarer.declare({ role: "standby", qdrant: { keyGeneration: 2 } });
     const withSecrets = resources.filter(({ secretInputs }) => secretInputs.length > 0);
-    expect(withSecrets.map(({ inputs }) => inputs["kind"])).to.deep.equal(["Secret", "Secret", "Secret"]);
+    expect(withSecrets.map(({ inputs }) => inputs["kind"])).to.deep.equal(Array(2 + toldJobs.length).fill("Secret"));
     for (const { inputs, name, secretInputs } of resources) {
       const plain = JSON.stringify(Object.entries(inputs).filter(([property]) => !secretInputs.includes(property)));
       for (const secret of ["secret-api-key", identity, storeSecret, clientKey])
@@ -432,15 +439,131 @@ describe("KubernetesRegion", () => {
     }
   });
 
-  it("the outputs are secret as a whole and keep the contract; pods get them, and the other region's, as files", async () => {
+  it("the outputs are secret as a whole and keep the contract", async () => {
     const declared = await declarer.declare();
     const { isSecret, outputs } = declared;
     expect(isSecret).to.equal(true);
     expect(regionSchema.parse(outputs)).to.deep.equal(outputs);
     expect(outputs).to.include({ region: "prod", peer: "dr", role: "active", epoch: 3 });
-    const { inputs } = object(declared, "Secret", "qdrant-dr-regions") as Loose;
-    expect(regionSchema.parse(JSON.parse(inputs.stringData["prod.json"]))).to.deep.equal(outputs);
-    expect(regionSchema.parse(JSON.parse(inputs.stringData["dr.json"]))).to.include({ region: "dr" });
+  });
+
+  it("each job's pods get a Secret of their own, with what the job needs of the regions and nothing else", async () => {
+    const declared = await declarer.declare();
+    const told = toldJobs.map((job) => {
+      const { inputs } = object(declared, "Secret", `qdrant-dr-${job}-regions`) as Loose;
+      const regions = Object.values(inputs.stringData).map((text) => regionSchema.parse(JSON.parse(text as string)));
+      const text = JSON.stringify(regions);
+      const known = {
+        "own key": text.includes(`${declared.name}-qdrant-key-1`),
+        "peer's key": text.includes("secret-api-key-of-dr"),
+        identity: text.includes(identity),
+        gate: text.includes("controlToken"),
+        clients: text.includes(clientKey),
+      };
+      const names = Object.entries(known).filter(([, isKnown]) => isKnown);
+      return [job, regions.map(({ region }) => region).sort(), names.map(([name]) => name)];
+    });
+    expect(told).to.deep.equal([
+      ["capture", ["prod"], ["own key", "identity"]],
+      ["copy", ["dr", "prod"], ["identity"]],
+      ["replicate", ["dr", "prod"], ["own key", "peer's key", "identity"]],
+      ["test-restore", ["prod"], ["own key", "identity"]],
+      ["verify", ["prod"], ["identity"]],
+    ]);
+    const mounted = objects(declared)
+      .flatMap(podOf)
+      .flatMap(([, { serviceAccountName, volumes = [] }]: Loose) =>
+        volumes.flatMap(({ secret }: Loose) => (secret ? [[serviceAccountName, secret.secretName]] : [])),
+      );
+    expect(mounted).to.have.length(6);
+    for (const [account, secret] of mounted) expect(secret).to.equal(`${account}-regions`);
+  });
+
+  describe("a Qdrant that is there already", () => {
+    const existing = {
+      urls: ["http://vectors-0.vectors-headless.data.svc:6333"],
+      serviceUrl: "http://vectors.data.svc:6333",
+      namespace: "data",
+      podLabels: { "app.kubernetes.io/instance": "vectors" },
+    };
+
+    it("is captured, followed and stood before, and nothing of it is declared", async () => {
+      const declared = await declarer.declare({
+        qdrant: { existing },
+        secrets: { qdrantApiKey: "secret-api-key-given" },
+      });
+      const titles = objects(declared).map(titleOf);
+      expect(titles.filter((title) => / search\/qdrant(-|$)(?!dr-)/.test(title))).to.deep.equal([]);
+      expect(declared.outputs.qdrant).to.deep.equal({ peers: existing.urls, apiKey: "secret-api-key-given" });
+      const { inputs: gate } = object(declared, "Secret", "qdrant-dr-gate") as Loose;
+      expect(JSON.parse(gate.stringData.QDRANT_DR_GATE_UPSTREAM)).to.deep.equal({
+        url: existing.serviceUrl,
+        apiKey: "secret-api-key-given",
+      });
+      const { inputs: policy } = object(declared, "NetworkPolicy", "qdrant-dr-reaches-qdrant") as Loose;
+      expect(policy.spec.egress).to.deep.equal([
+        {
+          to: [
+            {
+              namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "data" } },
+              podSelector: { matchLabels: existing.podLabels },
+            },
+          ],
+          ports: [{ protocol: "TCP", port: 6333 }],
+        },
+      ]);
+    });
+  });
+
+  describe("the public name", () => {
+    const traffic = { zoneId: "Z0123456789", url: "https://search.example.org" };
+    const declareNamed = (role: Role, more: Record<string, unknown> = {}) =>
+      declarer.declare({
+        role,
+        settings: awsSettings({ podIdentity: { name: "prod" } }, { traffic: { ...traffic, ...more } }),
+        kubernetes: { gate: { url: "https://gate.prod.example:8443" } },
+      });
+
+    it("has a record of this region, with all of the clients while it is active and none otherwise, and a health check of its gate", async () => {
+      const declared = await declareNamed("active");
+      const check = one(declared.resources, `${declared.name}-traffic-open`);
+      expect(check.inputs).to.deep.equal({
+        type: "HTTPS",
+        fqdn: "gate.prod.example",
+        port: 8443,
+        resourcePath: "/.qdrant-dr/open",
+        requestInterval: 10,
+        failureThreshold: 2,
+        tags: {},
+      });
+      expect(one(declared.resources, `${declared.name}-traffic-record`).inputs).to.deep.equal({
+        zoneId: traffic.zoneId,
+        name: "search.example.org",
+        type: "CNAME",
+        ttl: 30,
+        records: ["gate.prod.example"],
+        setIdentifier: "prod",
+        weightedRoutingPolicies: [{ weight: 100 }],
+        healthCheckId: `${declared.name}-traffic-open-id`,
+      });
+      expect(declared.outputs.endpoint).to.deep.equal({
+        url: traffic.url,
+        clientKey,
+        route53: { zoneId: traffic.zoneId, name: "search.example.org" },
+      });
+      for (const role of ["standby", "fenced"] as const) {
+        const other = await declareNamed(role, { healthCheck: false });
+        const { inputs } = one(other.resources, `${other.name}-traffic-record`);
+        expect(inputs["weightedRoutingPolicies"]).to.deep.equal([{ weight: 0 }]);
+        expect(inputs).not.to.have.property("healthCheckId");
+      }
+    });
+
+    it("with everything declared that there is, `pulumi up` shows fewer than twelve children", async () => {
+      const { resources } = await declareNamed("active");
+      const [region] = resources;
+      expect(resources.filter(({ parent }) => parent === region?.urn).length).to.be.lessThan(12);
+    });
   });
 });
 

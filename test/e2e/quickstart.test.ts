@@ -316,7 +316,7 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
       "primary's Qdrant key": primary.qdrant.apiKey,
       "standby's Qdrant key": standby.qdrant.apiKey,
       "client key": standby.endpoint?.clientKey,
-      "control token": standby.endpoint?.controlToken,
+      "control token": (standby.endpoint as { controlToken?: string } | undefined)?.controlToken,
       "age identity": standby.keys.identity,
       "recovery identity": readFileSync(join(folder, "recovery-identity.txt"), "utf8").trim(),
       "store's secret": standby.repository.kind === "s3" ? standby.repository.credentials?.secretAccessKey : undefined,

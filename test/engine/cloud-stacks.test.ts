@@ -4,7 +4,9 @@
  * of the real providers, or of what runs afterwards.
  */
 import { CreateClusterCommand, EKSClient } from "@aws-sdk/client-eks";
+import { CreateHostedZoneCommand, ListResourceRecordSetsCommand, Route53Client } from "@aws-sdk/client-route-53";
 import { expect } from "chai";
+import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { S3Store } from "../../runtime/adapters/stores/s3-store.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
@@ -18,6 +20,8 @@ type Loose = any;
 describe("stacks in the cloud", function () {
   this.timeout(300_000);
   let estate: CloudEstate;
+  /** Of the public name. */
+  let zone: string;
   /** By region, what the bootstrap program tells of it. */
   let foundation: Record<RegionName, Loose>;
 
@@ -30,10 +34,12 @@ describe("stacks in the cloud", function () {
     const roleArn = `arn:aws:iam::${awsAccount}:role/cluster`;
     await client.send(new CreateClusterCommand({ name: "search", roleArn, resourcesVpcConfig: {} }));
     client.destroy();
+    const zoneId = await makeZone();
+    const traffic = { zoneId, url: "https://search.example.org" };
     const ways = { prod: { podIdentity: { name: "search" } }, dr: { irsa: { issuer: "oidc.example.org/id/ONE" } } };
     for (const region of regionNames) {
       const { aws, stores } = foundation[region];
-      await estate.init(region, { stores, aws: { ...aws, cluster: ways[region] } });
+      await estate.init(region, { stores, aws: { ...aws, cluster: ways[region], traffic } });
     }
   });
   after(() => estate?.stop());
@@ -74,8 +80,9 @@ describe("stacks in the cloud", function () {
         "cronjobs/qdrant-dr-copy",
         "deployments/qdrant-dr-replicate",
         "networkpolicies/qdrant-dr-reaches-stores",
+        "secrets/qdrant-dr-copy-regions",
         "secrets/qdrant-dr-gate",
-        "secrets/qdrant-dr-regions",
+        "secrets/qdrant-dr-replicate-regions",
         "statefulsets/qdrant-dr-gate",
       ]);
     });
@@ -117,12 +124,18 @@ describe("stacks in the cloud", function () {
     expect(after.get("cronjobs/qdrant-dr-full")?.spec.schedule).to.equal("0 3 * * *");
   });
 
-  it("roles follow the epoch records, there and back, and nothing that serves is touched", async () => {
+  it("roles follow the epoch records, there and back, and nothing that serves is touched; clients are led there without an `up`", async () => {
     for (const [epoch, active] of [
       [2, "dr"],
       [3, "prod"],
     ] as const) {
       await claim(epoch, active);
+      await withAwsOfTheTest(async () => {
+        const access = new RegionAccess(await estate.stacks.region(active));
+        await access.traffic().pointTo({ region: active, epoch });
+      });
+      const weights = { [active]: 100, [active === "prod" ? "dr" : "prod"]: 0 };
+      expect(await weightsOfTheName()).to.deep.equal(weights);
       await inBoth(async (region) => {
         const before = await objectsIn(region);
         await up(estate.stacks, region);
@@ -131,12 +144,15 @@ describe("stacks in the cloud", function () {
           "cronjobs/qdrant-dr-full",
           "cronjobs/qdrant-dr-incremental",
           "deployments/qdrant-dr-replicate",
-          "secrets/qdrant-dr-regions",
+          ...["capture", "copy", "replicate", "test-restore", "verify"].map(
+            (job) => `secrets/qdrant-dr-${job}-regions`,
+          ),
         ]);
         const role = region === active ? "active" : "fenced";
         expect(await estate.stacks.region(region)).to.include({ role, epoch });
       });
       expect(await whatRuns()).to.deep.equal(whatRunsWhen(active));
+      expect(await weightsOfTheName()).to.deep.equal(weights);
     }
   });
 
@@ -180,6 +196,38 @@ describe("stacks in the cloud", function () {
       const { credentials, endpoint } = atEmulator("");
       const store = new S3Store({ kind: "s3", ...foundation[region].stores.control, credentials, endpoint });
       await claimEpoch(store, { epoch, active, ...previous, reason, run: "r", at });
+    }
+  }
+
+  async function makeZone(): Promise<string> {
+    const client = new Route53Client(atEmulator("us-east-1"));
+    const { HostedZone } = await client.send(
+      new CreateHostedZoneCommand({ Name: "example.org", CallerReference: "1" }),
+    );
+    client.destroy();
+    zone = (HostedZone?.Id ?? "").replace("/hostedzone/", "");
+    return zone;
+  }
+
+  async function weightsOfTheName(): Promise<Record<string, number | undefined>> {
+    const client = new Route53Client(atEmulator("us-east-1"));
+    const { ResourceRecordSets = [] } = await client.send(new ListResourceRecordSetsCommand({ HostedZoneId: zone }));
+    client.destroy();
+    const records = ResourceRecordSets.filter(({ Name }) => Name === "search.example.org.");
+    return Object.fromEntries(records.map(({ SetIdentifier, Weight }) => [SetIdentifier, Weight]));
+  }
+
+  /** An operator's surroundings. */
+  async function withAwsOfTheTest(act: () => Promise<void>): Promise<void> {
+    const before = { ...process.env };
+    Object.assign(process.env, estate.emulator.env);
+    try {
+      await act();
+    } finally {
+      for (const name of Object.keys(estate.emulator.env)) {
+        if (before[name] === undefined) delete process.env[name];
+        else process.env[name] = before[name];
+      }
     }
   }
 

@@ -15,8 +15,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { EmbeddedEstate } from "../../runtime/adapters/embedded/embedded-estate.ts";
-import { EndpointControl } from "../../runtime/adapters/embedded/endpoint-control.ts";
 import { findProcess, killEstate } from "../../runtime/adapters/embedded/local-process.ts";
 import { runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
@@ -185,9 +185,7 @@ describe("stack of an embedded estate", function () {
   it("the epoch records decide: promoted, `up` adds the route and nothing else; a routine `up` changes no role", async () => {
     const estate = await newEstate();
     await estate.stacks.up("standby", () => {});
-    const { endpoint } = await estate.stacks.region("standby");
-    if (endpoint === undefined) throw new Error("the standby declares the endpoint");
-    const traffic = new EndpointControl(endpoint);
+    const traffic = new RegionAccess(await estate.stacks.region("standby")).traffic();
     expect(await traffic.current()).to.equal(undefined);
     const before = await pidsOf(estate);
 

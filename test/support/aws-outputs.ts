@@ -15,12 +15,17 @@ export function awsOutputs({ inputs, name, provider, type }: runtime.MockResourc
       return { arn: `arn:aws:s3:::${inputs["bucket"]}` };
     case "aws:iam/role:Role":
       return { arn: `arn:aws:iam::${account}:role/${inputs["name"]}` };
+    case "aws:ecr/repository:Repository":
+      return { repositoryUrl: `${account}.dkr.ecr.${regionOf(provider)}.amazonaws.com/${inputs["name"]}` };
     default:
       return {};
   }
 }
 
 function keyOf(keyId: string, provider: string | undefined): Record<string, unknown> {
-  const region = regions[provider?.split("::")[3] ?? ""] ?? "eu-central-1";
-  return { keyId, arn: `arn:aws:kms:${region}:${account}:key/${keyId}` };
+  return { keyId, arn: `arn:aws:kms:${regionOf(provider)}:${account}:key/${keyId}` };
+}
+
+function regionOf(provider: string | undefined): string {
+  return regions[provider?.split("::")[3] ?? ""] ?? "eu-central-1";
 }

@@ -122,7 +122,7 @@ export class CloudEstate {
         )
         .replace(
           /( +)namespace: .*\n/,
-          `$&$1image: registry.example/qdrant-dr@${digest}\n$1recipients: ${JSON.stringify(this.recipients)}\n`,
+          `$&$1image: registry.example/qdrant-dr@${digest}\n$1recipients: ${JSON.stringify(this.recipients)}\n$1gate: { url: "https://gate.${region}.example" }\n`,
         )
         .replace(/config:\n/, `$&${lines.join("")}`),
     );

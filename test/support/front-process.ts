@@ -58,7 +58,7 @@ export class FrontProcess {
   }
 
   /** As the region's outputs name the endpoint. */
-  get asEndpoint(): NonNullable<Region["endpoint"]> {
+  get asEndpoint(): Extract<NonNullable<Region["endpoint"]>, { controlUrl: string }> {
     return { url: this.url, controlUrl: `${this.url}/.qdrant-dr/route`, ...secrets };
   }
 

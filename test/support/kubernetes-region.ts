@@ -26,6 +26,7 @@ export interface DeclareOptions {
   readonly kubernetes?: Record<string, unknown>;
   readonly qdrant?: Record<string, unknown>;
   readonly hasPeer?: boolean;
+  readonly secrets?: Record<string, unknown>;
 }
 
 export interface DeclaredRegion {
@@ -56,6 +57,7 @@ export class RegionDeclarer {
         ? {}
         : { store: { accessKeyId: "secret-access-key-id", secretAccessKey: storeSecret } }),
       ...((options.hasPeer ?? true) ? { peer: peerOutputs } : {}),
+      ...options.secrets,
     });
     const component = new KubernetesRegion(name, {
       settings,
@@ -95,7 +97,10 @@ function settingsOf({ kubernetes, qdrant, settings }: DeclareOptions): Kubernete
 }
 
 /** Settings of a region whose store is AWS's. */
-export function awsSettings(cluster: Record<string, unknown>): Record<string, unknown> {
+export function awsSettings(
+  cluster: Record<string, unknown>,
+  more: Record<string, unknown> = {},
+): Record<string, unknown> {
   const keyIn = (region: string) => `arn:aws:kms:${region}:111122223333:key/mrk-1`;
   return {
     store: "aws",
@@ -106,6 +111,7 @@ export function awsSettings(cluster: Record<string, unknown>): Record<string, un
     aws: {
       ...{ account: "111122223333", region: "eu-central-1", keyArn: keyIn("eu-central-1"), cluster },
       peer: { repository: "dr-points", control: "dr-control", keyArn: keyIn("eu-west-1") },
+      ...more,
     },
   };
 }

@@ -85,6 +85,7 @@ describe("settings of the bootstrap", () => {
       auditLockDays: 730,
       noncurrentDays: 30,
       replication: false,
+      images: false,
       tags: {},
     });
   });

@@ -192,6 +192,7 @@ describe("settings of a stack", () => {
     ["kubernetes.qdrant.storageGib", "10Gi", "expected number"],
     ["kubernetes.qdrant.resources", { cpu: "two", memory: "8Gi" }, "a quantity"],
     ["kubernetes.qdrant.outside", { urls: ["http://a"], cidrs: ["10.0.0.0/8"] }, "one URL for each replica"],
+    ["kubernetes.qdrant.existing", { ...existing(), podLabels: {} }, "a label at least"],
     ["kubernetes.egressCidrs.0", "everywhere", "Invalid"],
     ["kubernetes.schedules.full", "0 2 * *", cron],
     ["kubernetes.schedules.copy", "@hourly", cron],
@@ -238,6 +239,39 @@ describe("settings of a stack", () => {
     );
   });
 
+  it("a Qdrant that is there already: reached from outside by its peers, and given no load balancer", () => {
+    const outside = { urls: ["http://a", "http://b"], cidrs: ["10.0.0.0/8"] };
+    const given = (more: Members) =>
+      changed(cluster(), "kubernetes.qdrant", { ...kubernetes.kubernetes.qdrant, existing: existing(), ...more });
+    expect(() => parseStackSettings("prod", given({ outside }))).not.to.throw();
+    const three = { ...outside, urls: [...outside.urls, "http://c"] };
+    expect(refusal("prod", given({ outside: three })).message).to.contain("one URL for each replica");
+    const balanced = { ...outside, loadBalancers: { annotations: {} } };
+    expect(refusal("prod", given({ outside: balanced })).message).to.contain(
+      "none for a Qdrant that is not this stack's",
+    );
+  });
+
+  it("a public name leads to the gate's name, and images come from a registry at home", () => {
+    const named = (url: unknown) => {
+      const traffic = { zoneId: "Z0123456789", url: "https://search.example.org" };
+      return changed(changed(ofAws(), "aws.traffic", traffic), "kubernetes.gate", { url });
+    };
+    expect(() => parseStackSettings("prod", named("https://gate.prod.example"))).not.to.throw();
+    for (const url of [undefined, "https://10.1.2.3"]) {
+      expect(refusal("prod", named(url)).message)
+        .to.contain("kubernetes.gate.url: ")
+        .and.contain("the gate's name");
+    }
+    const imageIn = (region: string) => `111122223333.dkr.ecr.${region}.amazonaws.com/qdrant@${digest}`;
+    for (const setting of ["kubernetes.image", "kubernetes.qdrant.image"]) {
+      expect(() => parseStackSettings("prod", changed(ofAws(), setting, imageIn("eu-central-1")))).not.to.throw();
+      expect(refusal("prod", changed(ofAws(), setting, imageIn("eu-west-1"))).message).to.contain(
+        "an image in a registry of eu-central-1: this region starts without the other",
+      );
+    }
+  });
+
   it("secrets of a cluster: a store's credentials unless it is AWS's, and outputs of the peer that this region can reach", () => {
     const settings = parseStackSettings("prod", kubernetes);
     const aws = parseStackSettings("prod", ofAws());
@@ -251,6 +285,13 @@ describe("settings of a stack", () => {
     expect(problemOf(settings, own)).to.contain("secrets.store: credentials of the store are wanted");
     expect(problemOf(settings, { identity, store })).to.contain("secrets.clientKey");
     expect(problemOf(aws, { ...own, store })).to.contain("secrets.store: a role gives access to AWS, and no key");
+    expect(problemOf(settings, { ...own, store, qdrantApiKey: "hidden-api-key" })).to.contain(
+      "secrets.qdrantApiKey: this stack makes the key itself",
+    );
+    const adopting = changed(kubernetes, "kubernetes.qdrant.existing", existing());
+    expect(problemOf(parseStackSettings("prod", adopting), { ...own, store })).to.contain(
+      "secrets.qdrantApiKey: the key of kubernetes.qdrant.existing is wanted",
+    );
     const region = { contract: 1, region: "dr", peer: "prod", role: "standby", epoch: 1 };
     const outputs = (url: string, name = "dr") => ({
       ...{ ...region, region: name, objectives: objectives(), qdrant: { peers: [url], apiKey: "hidden-api-key" } },
@@ -343,6 +384,11 @@ function cluster(): Members {
       ...{ claims: [{ claim: "files", path: "/srv/app/" }], egressCidrs: ["10.0.0.0/8"], schedules: {} },
     },
   };
+}
+
+function existing() {
+  const urls = [0, 1].map((index) => `http://vectors-${index}.vectors-headless.data.svc:6333`);
+  return { urls, serviceUrl: "http://vectors.data.svc:6333", namespace: "data", podLabels: { app: "vectors" } };
 }
 
 function ofAws(): Members {

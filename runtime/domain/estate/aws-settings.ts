@@ -19,6 +19,17 @@ const clusterSchema = z.union([
   z.strictObject({ irsa: z.strictObject({ issuer: z.string().regex(/^[a-z0-9.-]+(\/[A-Za-z0-9./_-]+)?$/) }) }),
 ]);
 
+/** The public name that follows the active region, in a hosted zone that is there. The same in both stacks. */
+const trafficSchema = z.strictObject({
+  zoneId: z.string().regex(/^Z[A-Z0-9]{3,31}$/, "the id of a hosted zone"),
+  /** What clients use, such as https://search.example.org. */
+  url: z.url({ protocol: /^https?$/ }),
+  ttlSeconds: z.number().int().min(1).max(3600).default(30),
+  /** Whether Route 53 asks the gates which is open, and leads clients past one that is not. It asks from the internet. */
+  healthCheck: z.boolean().default(true),
+});
+export type TrafficSettings = z.infer<typeof trafficSchema>;
+
 export const awsSettingsSchema = z.strictObject({
   /** The account and the AWS region this region's resources are made in: others are refused. */
   account,
@@ -28,6 +39,8 @@ export const awsSettingsSchema = z.strictObject({
   /** What this region reads of the other one. */
   peer: z.strictObject({ repository: bucket, control: bucket, keyArn }),
   cluster: clusterSchema,
+  /** Clients have to find the active region otherwise when left out. */
+  traffic: trafficSchema.optional(),
   /** A policy that bounds what any role can be given. */
   permissionsBoundaryArn: z.string().startsWith("arn:aws:iam::").optional(),
   tags,
@@ -61,6 +74,11 @@ export function awsSettingsProblems(aws: AwsSettings, stores: GivenStores): { pa
     problems.push({ path: ["aws", "peer", "keyArn"], message: "a key in the other region" });
   }
   return problems;
+}
+
+/** The AWS region of a private registry that an image is in; undefined for any other registry. */
+export function registryRegionOf(image: string): string | undefined {
+  return /^\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com\//.exec(image)?.[1];
 }
 
 function regionOf(arn: string): string | undefined {
@@ -97,6 +115,8 @@ export const bootstrapSettingsSchema = z
     noncurrentDays: wholeNumber(z.number().int().min(1).max(3650)).default(30),
     /** S3 replicates points both ways, beside `qdrant-dr copy`. */
     replication: yesOrNo.default(false),
+    /** Repositories for the images in both regions, each copied into the other; these rules become the account's only ones there. */
+    images: yesOrNo.default(false),
     tags,
   })
   .superRefine(({ initialActive, regions, replication }, { addIssue }) => {

@@ -13,6 +13,9 @@ import { epochRecordSchema, newestEpoch } from "./epoch.ts";
 export const gateModes = ["availability", "consistency"] as const;
 export type GateMode = (typeof gateModes)[number];
 
+/** Answers 200 while clients are let through: for load balancers and health checks of a public name. */
+export const gateOpenPath = "/.qdrant-dr/open";
+
 export const fenceRecordSchema = z.object({
   /** The epoch that the planned failover is going to make. */
   epoch: z.number().int().positive(),

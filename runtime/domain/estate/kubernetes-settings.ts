@@ -18,10 +18,25 @@ const quantity = z.string().regex(/^\d+(\.\d+)?(m|[kMGT]i?)?$/, 'a quantity, suc
 const resourcesSchema = z.strictObject({ cpu: quantity, memory: quantity });
 export type Resources = z.infer<typeof resourcesSchema>;
 
+/** A Qdrant that is not this stack's to make. */
+const existingQdrantSchema = z.strictObject({
+  /** As pods of this cluster reach it: one URL a peer, and one of any peer that is ready. */
+  urls: z.array(z.url({ protocol: /^https?$/ })).min(1),
+  serviceUrl: z.url({ protocol: /^https?$/ }),
+  /** Where its pods are, and by what they are told from others. */
+  namespace,
+  podLabels: z
+    .record(z.string().min(1), z.string())
+    .refine((labels) => Object.keys(labels).length > 0, "a label at least, or any pod would be meant"),
+});
+export type ExistingQdrant = z.infer<typeof existingQdrantSchema>;
+
 const qdrantSchema = z
   .strictObject({
     /** qdrant/qdrant in its unprivileged variant. */
     image,
+    /** One that is here already, also Helm's: nothing of it is made or changed. Its key is `secrets.qdrantApiKey`. */
+    existing: existingQdrantSchema.optional(),
     replicas: z.number().int().min(1).max(100).default(3),
     /** The cluster's default one when left out. */
     storageClass: name.optional(),
@@ -48,9 +63,14 @@ const qdrantSchema = z
       })
       .optional(),
   })
-  .refine(({ outside, replicas }) => outside === undefined || outside.urls.length === replicas, {
-    path: ["outside", "urls"],
-    message: "one URL for each replica",
+  .refine(
+    ({ existing, outside, replicas }) =>
+      outside === undefined || outside.urls.length === (existing?.urls.length ?? replicas),
+    { path: ["outside", "urls"], message: "one URL for each replica" },
+  )
+  .refine(({ existing, outside }) => existing === undefined || outside?.loadBalancers === undefined, {
+    path: ["outside", "loadBalancers"],
+    message: "none for a Qdrant that is not this stack's",
   });
 export type QdrantSettings = z.infer<typeof qdrantSchema>;
 

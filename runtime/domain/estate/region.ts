@@ -35,6 +35,7 @@ export const regionSchema = z.object({
   qdrant: z.object({
     /** One URL per peer, never a load balancer's. */
     peers: z.array(z.url()).min(1),
+    /** Empty for a job that has no use for it. */
     apiKey: z.string(),
   }),
   repository: storeAddressSchema,
@@ -42,8 +43,8 @@ export const regionSchema = z.object({
   keys: z.object({
     /** age recipients that every data key is wrapped for: the operational one and the offline recovery one. */
     recipients: z.array(z.string().startsWith("age1")).min(2),
-    /** age identity that opens them in this region. */
-    identity: z.string().startsWith("AGE-SECRET-KEY-"),
+    /** age identity that opens them in this region; empty for a job that opens nothing. */
+    identity: z.union([z.literal(""), z.string().startsWith("AGE-SECRET-KEY-")]),
   }),
   /** Folders of configuration and of user data, on the machine that captures. */
   configuration: z.array(folderSelectionSchema).default([]),
@@ -63,12 +64,16 @@ export const regionSchema = z.object({
     .optional(),
   /** The public name that follows the active region. */
   endpoint: z
-    .object({
-      url: z.url(),
-      clientKey: z.string(),
-      controlUrl: z.url(),
-      controlToken: z.string(),
-    })
+    .union([
+      z.object({
+        url: z.url(),
+        clientKey: z.string(),
+        controlUrl: z.url(),
+        controlToken: z.string(),
+      }),
+      /** Weighted records of one name in a hosted zone, moved with the operator's credentials. */
+      z.object({ url: z.url(), clientKey: z.string(), route53: z.object({ zoneId: z.string(), name: z.string() }) }),
+    ])
     .optional(),
 });
 export type Region = z.infer<typeof regionSchema>;

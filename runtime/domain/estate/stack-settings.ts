@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
-import { awsSettingsProblems, awsSettingsSchema } from "./aws-settings.ts";
+import { awsSettingsProblems, awsSettingsSchema, registryRegionOf } from "./aws-settings.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { gateModes } from "./gate.ts";
 import { bucketSchema, kubernetesSchema } from "./kubernetes-settings.ts";
@@ -145,7 +145,9 @@ function clusterProblems(settings: KubernetesSettings): Problem[] {
   const { infrastructure, kubernetes, objectives } = settings;
   const problems: Problem[] = [];
   const refuse = (path: Problem["path"], message: string) => problems.push({ path, message });
-  if (settings.store === "aws") problems.push(...awsSettingsProblems(settings.aws, settings.stores));
+  if (settings.store === "aws") {
+    problems.push(...awsSettingsProblems(settings.aws, settings.stores), ...cloudProblems(settings));
+  }
   const minutes = reachableRpoMinutes(kubernetes);
   if (minutes > objectives.rpoMinutes) {
     refuse(
@@ -168,6 +170,31 @@ function clusterProblems(settings: KubernetesSettings): Problem[] {
   return problems;
 }
 
+/** What the cluster and AWS have to agree on. */
+function cloudProblems({ aws, kubernetes }: Extract<KubernetesSettings, { store: "aws" }>): Problem[] {
+  const problems: Problem[] = [];
+  const images = [
+    [["kubernetes", "image"], kubernetes.image],
+    [["kubernetes", "qdrant", "image"], kubernetes.qdrant.image],
+  ] as const;
+  for (const [path, image] of images) {
+    if ((registryRegionOf(image) ?? aws.region) === aws.region) continue;
+    problems.push({ path, message: `an image in a registry of ${aws.region}: this region starts without the other` });
+  }
+  const { url } = kubernetes.gate;
+  if (aws.traffic !== undefined && (url === undefined || !isName(new URL(url).hostname))) {
+    problems.push({
+      path: ["kubernetes", "gate", "url"],
+      message: "the gate's name, to which aws.traffic leads clients",
+    });
+  }
+  return problems;
+}
+
+function isName(host: string): boolean {
+  return !/^[\d.]+$|^\[/.test(host);
+}
+
 function isWithin(path: string, folder: string): boolean {
   return `${path}/`.startsWith(`${folder.replace(/\/$/, "")}/`);
 }
@@ -188,6 +215,8 @@ const kubernetesSecretsSchema = z.strictObject({
   identity: identitySchema,
   /** What clients show to the gate: the same in both regions. */
   clientKey: z.string().min(16),
+  /** Of a Qdrant that is not this stack's; its own one makes its key. */
+  qdrantApiKey: z.string().min(1).optional(),
   /** Of stores that are not AWS's; there a role gives access. */
   store: storeCredentialsSchema.optional(),
   /** The `region` output of the other stack. Left out until that stack is up: nothing leads from one to the other then. */
@@ -226,10 +255,16 @@ export function parseKubernetesSecrets(settings: KubernetesSettings, given: unkn
 }
 
 function agreesWith(settings: KubernetesSettings) {
-  return ({ peer, store }: KubernetesSecrets, { addIssue }: z.RefinementCtx) => {
+  return ({ peer, qdrantApiKey, store }: KubernetesSecrets, { addIssue }: z.RefinementCtx) => {
     const refuse = (path: string[], message: string) => addIssue({ code: "custom", path, message });
     if (settings.store === "s3" && store === undefined) refuse(["store"], "credentials of the store are wanted");
     if (settings.store === "aws" && store !== undefined) refuse(["store"], "a role gives access to AWS, and no key");
+    const { existing } = settings.kubernetes.qdrant;
+    if (existing !== undefined && qdrantApiKey === undefined) {
+      refuse(["qdrantApiKey"], "the key of kubernetes.qdrant.existing is wanted");
+    }
+    if (existing === undefined && qdrantApiKey !== undefined)
+      refuse(["qdrantApiKey"], "this stack makes the key itself");
     if (peer === undefined) return;
     if (peer.region !== settings.peer)
       refuse(["peer", "region"], `the outputs of the stack ${settings.peer} are wanted`);

@@ -1,4 +1,5 @@
 /** The types of AWS resources that have a stand-in, and the calls that each of them comes to. */
+import { randomUUID } from "node:crypto";
 import {
   CreatePodIdentityAssociationCommand,
   DeletePodIdentityAssociationCommand,
@@ -26,6 +27,16 @@ import {
   ScheduleKeyDeletionCommand,
   UpdateAliasCommand,
 } from "@aws-sdk/client-kms";
+import {
+  ChangeResourceRecordSetsCommand,
+  CreateHealthCheckCommand,
+  DeleteHealthCheckCommand,
+  GetHealthCheckCommand,
+  type HealthCheckConfig,
+  type ResourceRecordSet,
+  Route53Client,
+  UpdateHealthCheckCommand,
+} from "@aws-sdk/client-route-53";
 import {
   type BucketLocationConstraint,
   CreateBucketCommand,
@@ -55,12 +66,14 @@ export interface AwsClients {
   readonly eks: EKSClient;
   readonly iam: IAMClient;
   readonly kms: KMSClient;
+  readonly route53: Route53Client;
   readonly s3: S3Client;
 }
 
 export function awsClients(region: string): AwsClients {
   const [eks, iam, kms] = [new EKSClient({ region }), new IAMClient({ region }), new KMSClient({ region })];
-  return { region, eks, iam, kms, s3: new S3Client({ region, forcePathStyle: true }) };
+  const [route53, s3] = [new Route53Client({ region }), new S3Client({ region, forcePathStyle: true })];
+  return { region, eks, iam, kms, route53, s3 };
 }
 
 interface AwsKind {
@@ -242,6 +255,66 @@ const podIdentityAssociation: AwsKind = {
   },
 };
 
+const healthCheck: AwsKind = {
+  replacing: ["type", "requestInterval"],
+  async create({ route53 }, inputs) {
+    const command = new CreateHealthCheckCommand({
+      CallerReference: randomUUID(),
+      HealthCheckConfig: healthCheckConfig(inputs) as HealthCheckConfig,
+    });
+    return { id: String((await route53.send(command)).HealthCheck?.Id) };
+  },
+  async update({ route53 }, { id, news }) {
+    const { RequestInterval: _, Type: _type, ...config } = healthCheckConfig(news);
+    await route53.send(new UpdateHealthCheckCommand({ HealthCheckId: id, ...config }));
+  },
+  async delete({ route53 }, HealthCheckId) {
+    await route53.send(new DeleteHealthCheckCommand({ HealthCheckId }));
+  },
+  exists: ({ route53 }, HealthCheckId) => found(route53.send(new GetHealthCheckCommand({ HealthCheckId }))),
+};
+
+function healthCheckConfig({ failureThreshold, fqdn, port, requestInterval, resourcePath, type }: Properties): Shaped {
+  return {
+    Type: type,
+    FullyQualifiedDomainName: fqdn,
+    Port: port,
+    ResourcePath: resourcePath,
+    RequestInterval: requestInterval,
+    FailureThreshold: failureThreshold,
+  };
+}
+
+const record: AwsKind = {
+  replacing: ["zoneId", "name", "type", "setIdentifier"],
+  async create({ route53 }, inputs) {
+    await route53.send(changeOf("CREATE", inputs));
+    const { name, setIdentifier, type, zoneId } = inputs as Shaped;
+    return { id: [zoneId, name, type, setIdentifier].join("_"), facts: { fqdn: name } };
+  },
+  async update({ route53 }, { news }) {
+    await route53.send(changeOf("UPSERT", news));
+  },
+  async delete({ route53 }, _id, state) {
+    await route53.send(changeOf("DELETE", state));
+  },
+};
+
+function changeOf(action: "CREATE" | "UPSERT" | "DELETE", inputs: Properties): ChangeResourceRecordSetsCommand {
+  const { healthCheckId, name, records, setIdentifier, ttl, type, weightedRoutingPolicies, zoneId } = inputs as Shaped;
+  const record: ResourceRecordSet = {
+    Name: name,
+    Type: type,
+    TTL: ttl,
+    ResourceRecords: records.map((Value: string) => ({ Value })),
+    SetIdentifier: setIdentifier,
+    Weight: weightedRoutingPolicies?.[0]?.weight,
+    ...(healthCheckId === undefined ? {} : { HealthCheckId: healthCheckId }),
+  };
+  const ChangeBatch = { Changes: [{ Action: action, ResourceRecordSet: record }] };
+  return new ChangeResourceRecordSetsCommand({ HostedZoneId: zoneId, ChangeBatch });
+}
+
 export const awsKinds: Readonly<Record<string, AwsKind>> = {
   "aws:s3/bucket:Bucket": bucket,
   "aws:s3/bucketVersioning:BucketVersioning": ofBucket(
@@ -295,6 +368,8 @@ export const awsKinds: Readonly<Record<string, AwsKind>> = {
   "aws:iam/role:Role": role,
   "aws:iam/rolePolicy:RolePolicy": rolePolicy,
   "aws:eks/podIdentityAssociation:PodIdentityAssociation": podIdentityAssociation,
+  "aws:route53/healthCheck:HealthCheck": healthCheck,
+  "aws:route53/record:Record": record,
 };
 
 /** Where AWS writes a name in other letters than the provider does. */

@@ -1,0 +1,68 @@
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import type { TrafficSettings } from "../../runtime/domain/estate/aws-settings.ts";
+import { gateOpenPath } from "../../runtime/domain/estate/gate.ts";
+import { portOf } from "../../runtime/domain/estate/port-of.ts";
+
+export interface AwsTrafficArgs {
+  /** Name of the region: by it its record is told from the other region's. */
+  readonly region: string;
+  readonly isActive: boolean;
+  /** Where clients outside the cluster reach the gate. */
+  readonly gateUrl: string;
+  readonly settings: TrafficSettings;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** All of the clients, or none of them unless every other gate is found closed. */
+const weights = { active: 100, other: 0 } as const;
+
+/**
+ * This region's record of the public name. A failover moves the weights of both regions' records itself, at once, so that no `up` stands
+ * between it and the clients; an `up` writes what the epoch records say, which is the same.
+ */
+export class AwsTraffic extends pulumi.ComponentResource {
+  /** The name, and what moves it. */
+  readonly endpoint: { readonly url: string; readonly route53: { readonly zoneId: string; readonly name: string } };
+
+  constructor(name: string, args: AwsTrafficArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qdrant-dr:aws:AwsTraffic", name, args, opts);
+    const { gateUrl, isActive, region, settings, tags } = args;
+    const { hostname } = new URL(gateUrl);
+    const { url, zoneId } = settings;
+    this.endpoint = { url, route53: { zoneId, name: new URL(url).hostname } };
+    const check = settings.healthCheck ? this.#healthCheck(name, gateUrl, tags) : undefined;
+    new aws.route53.Record(
+      `${name}-record`,
+      {
+        ...this.endpoint.route53,
+        type: "CNAME",
+        ttl: settings.ttlSeconds,
+        records: [hostname],
+        setIdentifier: region,
+        weightedRoutingPolicies: [{ weight: isActive ? weights.active : weights.other }],
+        ...(check === undefined ? {} : { healthCheckId: check.id }),
+      },
+      { parent: this },
+    );
+    this.registerOutputs({ endpoint: this.endpoint });
+  }
+
+  /** At most one gate is open. While none is, Route 53 goes by the weights alone. */
+  #healthCheck(name: string, gateUrl: string, tags: Readonly<Record<string, string>>): aws.route53.HealthCheck {
+    const { hostname, protocol } = new URL(gateUrl);
+    return new aws.route53.HealthCheck(
+      `${name}-open`,
+      {
+        type: protocol === "https:" ? "HTTPS" : "HTTP",
+        fqdn: hostname,
+        port: portOf(gateUrl),
+        resourcePath: gateOpenPath,
+        requestInterval: 10,
+        failureThreshold: 2,
+        tags,
+      },
+      { parent: this },
+    );
+  }
+}

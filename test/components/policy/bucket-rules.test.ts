@@ -1,0 +1,143 @@
+/** Proves that each rule about buckets tells what breaks it. */
+import { expect } from "chai";
+import { bucketRules } from "../../../policy/rules/bucket-rules.ts";
+import {
+  changeOne,
+  changePolicy,
+  describeRules,
+  remove,
+  set,
+  told,
+  withoutStatement,
+  withStatement,
+} from "../../support/policy-changes.ts";
+import { account, policyStacks } from "../../support/policy-stacks.ts";
+
+const repository = "qdrant-dr-prod-repository";
+const control = "qdrant-dr-prod-control";
+
+describe("policy: bucket rules", () => {
+  describeRules(bucketRules, [
+    [
+      "buckets-are-private",
+      "a public policy is allowed",
+      `${repository}-public-access`,
+      set("blockPublicPolicy", false),
+    ],
+    ["buckets-are-private", "nothing blocks public access", `${control}-public-access`, remove],
+    [
+      "buckets-are-private",
+      "writers own what they write",
+      `${control}-ownership`,
+      set("rule.objectOwnership", "ObjectWriter"),
+    ],
+    [
+      "buckets-are-private",
+      "a policy lets everybody read",
+      `${repository}-policy`,
+      withStatement({ Effect: "Allow", Principal: { AWS: "*" }, Action: "s3:GetObject" }),
+    ],
+    [
+      "buckets-speak-tls",
+      "plain HTTP is not refused",
+      "qdrant-dr-dr-state-policy",
+      withoutStatement("RefusePlainHttp"),
+    ],
+    [
+      "buckets-speak-tls",
+      "plain HTTP is refused to some",
+      "qdrant-dr-dr-state-policy",
+      changePolicy((all) =>
+        all.map((one) => (one.Sid === "RefusePlainHttp" ? { ...one, Principal: { AWS: account } } : one)),
+      ),
+    ],
+    [
+      "buckets-are-encrypted",
+      "S3's own key",
+      `${repository}-encryption`,
+      set("rules.0.applyServerSideEncryptionByDefault", { sseAlgorithm: "AES256" }),
+    ],
+    [
+      "nothing-expires",
+      "versions are suspended",
+      `${repository}-versioning`,
+      set("versioningConfiguration.status", "Suspended"),
+    ],
+    ["nothing-expires", "a lifecycle deletes", `${repository}-lifecycle`, set("rules.0.expiration", { days: 90 })],
+    [
+      "nothing-expires",
+      "a lifecycle moves to an archive",
+      `${repository}-lifecycle`,
+      set("rules.1.transitions", [{ days: 1, storageClass: "GLACIER" }]),
+    ],
+    [
+      "nothing-is-replaced",
+      "the policy is gone from a control store but for TLS",
+      `${control}-policy`,
+      withoutStatement("RefuseWritesThatCouldReplace"),
+    ],
+    [
+      "nothing-is-replaced",
+      "conditional writes are demanded of some requests",
+      `${repository}-policy`,
+      changePolicy((all) =>
+        all.map((one) =>
+          one.Sid === "RefuseWritesThatCouldReplace"
+            ? { ...one, Condition: { ...one.Condition, StringEquals: { "aws:PrincipalTag/a": "b" } } }
+            : one,
+        ),
+      ),
+    ],
+    [
+      "locked-as-long-as-kept",
+      "evidence for a year",
+      "qdrant-dr-dr-audit-lock",
+      set("rule.defaultRetention.days", 365),
+    ],
+    ["locked-as-long-as-kept", "no lock at all", "qdrant-dr-dr-audit-lock", remove],
+    ["locked-as-long-as-kept", "a bucket that cannot lock", `${repository}-bucket`, set("objectLockEnabled", false)],
+    ["locked-as-long-as-kept", "deletes are allowed", `${repository}-policy`, withoutStatement("RefuseDeletes")],
+    [
+      "replicas-are-as-good",
+      "nothing tells that it is late",
+      `${repository}-replication-rules`,
+      set("rules.0.destination.metrics", undefined),
+    ],
+    [
+      "replicas-are-as-good",
+      "no time control",
+      `${repository}-replication-rules`,
+      set("rules.2.destination.replicationTime.status", "Disabled"),
+    ],
+    [
+      "replicas-are-as-good",
+      "deletes are replicated",
+      `${repository}-replication-rules`,
+      set("rules.1.deleteMarkerReplication.status", "Enabled"),
+    ],
+    [
+      "replicas-are-as-good",
+      "replicas with S3's own key",
+      `${repository}-replication-rules`,
+      set("rules.1.destination.encryptionConfiguration", undefined),
+    ],
+    [
+      "replicas-are-as-good",
+      "replicas in a longer lock",
+      "qdrant-dr-dr-repository-lock",
+      set("rule.defaultRetention.days", 400),
+    ],
+    [
+      "nothing-expires",
+      "a lifecycle deletes on a day",
+      `${repository}-lifecycle`,
+      set("rules.0.expiration", { date: "2030-01-01T00:00:00Z" }),
+    ],
+  ]);
+
+  it("locked-as-long-as-kept: a week's lock, and the replicas that it is not enough for either", async () => {
+    const { foundation } = await policyStacks();
+    const changed = changeOne(foundation, `${repository}-lock`, set("rule.defaultRetention.days", 7));
+    expect([...new Set(told(changed))]).to.deep.equal(["locked-as-long-as-kept", "replicas-are-as-good"]);
+  });
+});

@@ -1,0 +1,104 @@
+/** Proves that each rule about roles and regions tells what breaks it. */
+import { identityRules } from "../../../policy/rules/identity-rules.ts";
+import { changePolicy, changeTrust, describeRules, set, withStatement } from "../../support/policy-changes.ts";
+import { account } from "../../support/policy-stacks.ts";
+
+describe("policy: identity rules", () => {
+  describeRules(identityRules, [
+    [
+      "roles-do-their-job",
+      "all of S3",
+      "dr-identities-capture-permissions",
+      withStatement({ Effect: "Allow", Action: "s3:*", Resource: "arn:aws:s3:::a/*" }),
+    ],
+    [
+      "roles-do-their-job",
+      "any bucket",
+      "dr-identities-capture-permissions",
+      withStatement({ Effect: "Allow", Action: "s3:GetObject", Resource: "*" }),
+    ],
+    [
+      "roles-do-their-job",
+      "every bucket by its name",
+      "dr-identities-capture-permissions",
+      withStatement({ Effect: "Allow", Action: ["s3:GetObject"], Resource: ["arn:aws:s3:::*"] }),
+    ],
+    [
+      "roles-do-their-job",
+      "deletes",
+      "dr-identities-copy-permissions",
+      withStatement({ Effect: "Allow", Action: "s3:DeleteObject", Resource: "arn:aws:s3:::a/*" }),
+    ],
+    [
+      "roles-do-their-job",
+      "writes that replace",
+      "dr-identities-copy-permissions",
+      changePolicy((all) => all.map(({ Condition, ...one }) => (one.Sid === "Create" ? one : { ...one, Condition }))),
+    ],
+    [
+      "roles-do-their-job",
+      "a key for any use",
+      "dr-identities-verify-permissions",
+      changePolicy((all) => all.map(({ Condition, ...one }) => (one.Sid === "OpenOwn" ? one : { ...one, Condition }))),
+    ],
+    [
+      "roles-do-their-job",
+      "a policy in the role itself",
+      "dr-identities-verify",
+      set("inlinePolicies", [
+        { policy: JSON.stringify({ Statement: { Effect: "Allow", Action: "*", Resource: "*" } }) },
+      ]),
+    ],
+    [
+      "roles-do-their-job",
+      "a managed policy",
+      "dr-identities-verify",
+      set("managedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"]),
+    ],
+    [
+      "roles-are-taken-by-their-own",
+      "any pod",
+      "dr-identities-gate",
+      changeTrust((all) => all.map(({ Condition: _condition, ...one }) => one)),
+    ],
+    [
+      "roles-are-taken-by-their-own",
+      "anybody",
+      "dr-identities-gate",
+      changeTrust((all) => all.map((one) => ({ ...one, Principal: "*" }))),
+    ],
+    [
+      "roles-are-taken-by-their-own",
+      "S3 for any bucket",
+      "qdrant-dr-dr-state-replication-role",
+      changeTrust((all) =>
+        all.map((one) => ({ ...one, Condition: { StringEquals: { "aws:SourceAccount": account } } })),
+      ),
+    ],
+    [
+      "a-region-stands-alone",
+      "a role's association in the other region",
+      "dr-identities-copy-association",
+      (resource) => [{ ...resource, region: "eu-central-1" }],
+    ],
+    [
+      "a-region-stands-alone",
+      "points sealed with the other region's key",
+      "dr-identities-copy-permissions",
+      changePolicy((all) =>
+        all.map((one) =>
+          one.Sid === "Seal" ? { ...one, Resource: `arn:aws:kms:eu-central-1:${account}:key/mrk-1` } : one,
+        ),
+      ),
+    ],
+    [
+      "a-region-stands-alone",
+      "an image in the other region's registry",
+      "qdrant-nodes",
+      set(
+        "spec.template.spec.containers.0.image",
+        `${account}.dkr.ecr.eu-central-1.amazonaws.com/qdrant@sha256:${"0".repeat(64)}`,
+      ),
+    ],
+  ]);
+});

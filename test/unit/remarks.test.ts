@@ -1,0 +1,58 @@
+import { expect } from "chai";
+import { remarksOn } from "../../runtime/domain/estate/remarks.ts";
+import { type KubernetesSettings, parseStackSettings } from "../../runtime/domain/estate/stack-settings.ts";
+
+const digest = `sha256:${"a".repeat(64)}`;
+const peer = { qdrant: { peers: ["https://qdrant-0.dr.example:6333"], apiKey: "" } };
+
+function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, unknown> = {}): KubernetesSettings {
+  const settings = parseStackSettings("prod", {
+    ...{ peer: "dr", initialRole: "active", platform: "kubernetes", store: "s3" },
+    stores: { repository: { bucket: "points", region: "one" }, control: { bucket: "control", region: "one" } },
+    kubernetes: {
+      ...{ namespace: "qdrant", image: `a/b@${digest}`, recipients: ["age1operational", "age1recovery"] },
+      qdrant: { image: `a/c@${digest}`, storageGib: 1, ...qdrant },
+      replicate: { everySeconds: 10 },
+      ...more,
+    },
+  });
+  if (settings.platform !== "kubernetes") throw new Error("not of a cluster");
+  return settings;
+}
+
+const told = (settings: KubernetesSettings, other: Parameters<typeof remarksOn>[1]) =>
+  remarksOn(settings, other).map(({ severity, text }) => `${severity}: ${text}`);
+
+describe("remarks on a region's settings", () => {
+  it("say the RPO from copied points alone, and how often the standby follows", () => {
+    expect(told(settingsOf(), peer)[0]).to.equal(
+      "info: RPO from copied recovery points alone: 480 min and the time they take; the standby follows every 10 s",
+    );
+    const often = settingsOf({
+      schedules: { incremental: "*/5 * * * *", copy: "*/5 * * * *" },
+      replicate: undefined,
+    });
+    expect(told(often, peer)[0]).to.equal("info: RPO from copied recovery points alone: 10 min and the time they take");
+  });
+
+  it("say what a store that is not AWS's does not do, and that clients have no name to follow", () => {
+    const [, store, name, ...more] = told(settingsOf(), peer);
+    expect(store).to.match(/^info: of the buckets nothing is declared or checked/);
+    expect(name).to.match(/^info: no public name is declared/);
+    expect(more).to.deep.equal([]);
+    const annotated = {
+      gate: { service: { annotations: { "external-dns.alpha.kubernetes.io/hostname": "a.example" } } },
+    };
+    expect(told(settingsOf(annotated), peer).join()).not.to.contain("public name");
+  });
+
+  it("warn of a region that is not told of the other one, of plain HTTP between them, and of a Qdrant with other ways in", () => {
+    const existing = { urls: ["http://q"], serviceUrl: "http://q", namespace: "data", podLabels: { app: "q" } };
+    const plain = { qdrant: { ...peer.qdrant, peers: ["http://qdrant-0.dr.example:6333"] } };
+    const warnings = (lines: string[]) => lines.filter((line) => line.startsWith("warn")).join("\n");
+    expect(warnings(told(settingsOf(), undefined))).to.match(/^warn: nothing is copied from or to dr yet[^\n]*$/);
+    expect(warnings(told(settingsOf(), plain))).to.match(/^warn: the Qdrant of dr is reached over plain HTTP[^\n]*$/);
+    expect(warnings(told(settingsOf({}, { existing }), peer))).to.match(/^warn: [^\n]* gets past the gate[^\n]*$/);
+    expect(warnings(told(settingsOf(), peer))).to.equal("");
+  });
+});
