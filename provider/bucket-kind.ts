@@ -12,6 +12,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { z } from "zod";
 import { s3ClientSettings, translateS3Error } from "../runtime/adapters/stores/s3-store.ts";
+import { hasCode } from "../runtime/errors.ts";
 import { checkInputs } from "./checked-inputs.ts";
 import type { ResourceKind } from "./resource-kind.ts";
 
@@ -25,6 +26,9 @@ const bucketSchema = z.object({
   credentials: z.object({ accessKeyId: z.string(), secretAccessKey: z.string() }),
 });
 type Bucket = z.infer<typeof bucketSchema>;
+
+/** Of a store that has run for a while, or is dead. */
+const readAttempts = 3;
 
 export const bucketKind: ResourceKind = {
   check: (inputs) => checkInputs(bucketSchema, inputs),
@@ -52,15 +56,25 @@ export const bucketKind: ResourceKind = {
   },
   async read(properties) {
     const bucket = bucketSchema.parse(properties);
-    return send(bucket, async (client) => {
-      try {
-        await client.send(new HeadBucketCommand({ Bucket: bucket.bucket }));
-      } catch (error) {
-        if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return undefined;
-        throw error;
-      }
-      return { isVersioned: await isVersioned(bucket) };
-    });
+    try {
+      return await send(
+        bucket,
+        async (client) => {
+          try {
+            await client.send(new HeadBucketCommand({ Bucket: bucket.bucket }));
+          } catch (error) {
+            if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return undefined;
+            throw error;
+          }
+          return { isVersioned: await isVersioned(bucket) };
+        },
+        readAttempts,
+      );
+    } catch (error) {
+      // Of a store that is dead nothing is known but that it was declared: the next `up` starts it, and looks again.
+      if (hasCode(error, "UNREACHABLE")) return { isVersioned: false };
+      throw error;
+    }
   },
   async remove(properties) {
     const bucket = bucketSchema.parse(properties);
@@ -75,9 +89,13 @@ async function isVersioned(bucket: Bucket): Promise<boolean> {
   });
 }
 
-async function send<T>(bucket: Bucket, act: (client: S3Client) => Promise<T>): Promise<T> {
+async function send<T>(
+  bucket: Bucket,
+  act: (client: S3Client) => Promise<T>,
   // A store that has just started answers 500 for a moment.
-  const client = new S3Client({ ...s3ClientSettings(bucket), maxAttempts: 8 });
+  maxAttempts = 8,
+): Promise<T> {
+  const client = new S3Client({ ...s3ClientSettings(bucket), maxAttempts });
   try {
     return await act(client);
   } catch (error) {

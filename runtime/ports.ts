@@ -76,6 +76,8 @@ export interface NearestQuery {
   /** Name of the vector; absent for the unnamed one. */
   readonly using?: string;
   readonly limit: number;
+  /** As clients ask, by the index; without it every point is compared, which answers alike wherever it is asked. */
+  readonly isApproximate?: boolean;
 }
 
 export interface Optimizations {
@@ -359,6 +361,14 @@ export interface Cluster {
 
 export interface Clock {
   now(): Date;
+}
+
+/** What runs a workflow. */
+export interface Runner {
+  /** By which it is known afterwards; undefined where nothing tells it apart. */
+  readonly mark: string | undefined;
+  /** Whether it is certain that the one with this mark has ended; never a guess. */
+  isDead(mark: string): boolean;
 }
 
 /** What a person or a program is told while work goes on. */

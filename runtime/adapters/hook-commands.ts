@@ -1,23 +1,42 @@
-/** `FailoverHooks` that run an operator's commands: a program and its arguments, never a shell. */
+/** `FailoverHooks` that run an operator's commands (a program and its arguments, never a shell), or time searches. */
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { DrError } from "../errors.ts";
+import { formatSeconds } from "../domain/format.ts";
+import { within } from "../domain/within.ts";
+import { DrError, toDrError } from "../errors.ts";
 import type { FailoverHookEvent, FailoverHooks, Progress } from "../ports.ts";
 
-const hookSchema = z.strictObject({
-  when: z.enum(["before", "after"]),
-  step: z.string().min(1),
-  /** The program and its arguments. */
-  command: z.array(z.string().min(1)).min(1),
-  timeoutSeconds: z.number().positive().max(3_600).default(60),
-  /** What its failure does to the failover. */
-  onFailure: z.enum(["stop", "warn"]).default("warn"),
-});
+const hookSchema = z
+  .strictObject({
+    when: z.enum(["before", "after"]),
+    step: z.string().min(1),
+    /** The program and its arguments. */
+    command: z.array(z.string().min(1)).min(1).optional(),
+    /** Searches in every collection, as clients would: none may take longer. Asked again until that is so, or the time is up. */
+    queries: z.strictObject({ slowestMs: z.number().positive() }).optional(),
+    timeoutSeconds: z.number().positive().max(3_600).default(60),
+    /** What its failure does to the failover. */
+    onFailure: z.enum(["stop", "warn"]).default("warn"),
+  })
+  .refine(({ command, queries }) => (command === undefined) !== (queries === undefined), {
+    message: "a hook is a command, or a limit for queries",
+  });
 type Hook = z.infer<typeof hookSchema>;
 
+/** Asks the region that is promoted; answers how long the slowest search took. */
+export type AskQueries = () => Promise<{ readonly ms: number; readonly collection?: string }>;
+
+const askAgainMs = 500;
+
 /** Reads the hooks of a JSON file: a list. Throws SETTING_INVALID. */
-export async function readHooks(path: string, steps: readonly string[], progress: Progress): Promise<FailoverHooks> {
+export async function readHooks(
+  path: string,
+  steps: readonly string[],
+  progress: Progress,
+  askQueries: AskQueries,
+): Promise<FailoverHooks> {
   let hooks: Hook[];
   try {
     hooks = z.array(hookSchema).parse(JSON.parse(await readFile(path, "utf8")));
@@ -37,9 +56,11 @@ export async function readHooks(path: string, steps: readonly string[], progress
   return async (event) => {
     for (const hook of hooks) {
       if (hook.when !== event.when || hook.step !== event.step) continue;
-      const problem = await runHook(hook, event);
+      const { command, queries } = hook;
+      const problem = await (command === undefined ? timeQueries(hook, askQueries) : runCommand(command, hook, event));
       if (problem === undefined) continue;
-      const what = `the hook ${hook.command[0]} ${event.when} ${event.step} ${problem}`;
+      const name = queries === undefined ? `hook ${command?.[0]}` : "check of queries";
+      const what = `the ${name} ${event.when} ${event.step} ${problem}`;
       if (hook.onFailure === "stop") {
         throw new DrError("HOOK_FAILED", what, { hint: "run the failover again when what it asks for is done" });
       }
@@ -48,8 +69,30 @@ export async function readHooks(path: string, steps: readonly string[], progress
   };
 }
 
+/** Why it failed; undefined when searches are fast enough before the time is up. */
+async function timeQueries({ queries, timeoutSeconds }: Hook, ask: AskQueries): Promise<string | undefined> {
+  const most = queries?.slowestMs ?? 0;
+  const deadline = performance.now() + 1000 * timeoutSeconds;
+  for (;;) {
+    let problem: string;
+    try {
+      const { collection, ms } = await within(Math.max(1, deadline - performance.now()), "Qdrant", ask);
+      if (ms <= most) return undefined;
+      problem = `found one in ${collection} that took ${formatSeconds(ms / 1000)}, and ${formatSeconds(most / 1000)} are allowed`;
+    } catch (error) {
+      problem = `failed: ${toDrError(error).message}`;
+    }
+    if (performance.now() + askAgainMs > deadline) return problem;
+    await sleep(askAgainMs);
+  }
+}
+
 /** Why it failed; undefined when it did not. */
-function runHook({ command: [program = "", ...args], timeoutSeconds }: Hook, event: FailoverHookEvent) {
+function runCommand(
+  [program = "", ...args]: readonly string[],
+  { timeoutSeconds }: Hook,
+  event: FailoverHookEvent,
+): Promise<string | undefined> {
   return new Promise<string | undefined>((resolve) => {
     const child = spawn(program, args, {
       stdio: ["ignore", "ignore", "pipe"],

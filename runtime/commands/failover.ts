@@ -1,35 +1,25 @@
 import { randomUUID } from "node:crypto";
-import { RegionAccess } from "../adapters/access.ts";
-import { readHooks } from "../adapters/hook-commands.ts";
-import type { Deps, RegionOptions } from "../compose.ts";
+import type { RegionAccess } from "../adapters/access.ts";
+import type { Deps } from "../compose.ts";
 import { newestEpoch } from "../domain/estate/epoch.ts";
-import type { GateMode } from "../domain/estate/gate.ts";
 import { formatCount, formatSeconds } from "../domain/format.ts";
-import { isExact } from "../domain/points/recovery-point.ts";
 import { DrError, toDrError } from "../errors.ts";
 import { readEpochs } from "../repository/epochs.ts";
 import { readFence } from "../repository/gate-records.ts";
-import type { OpenRepository } from "../repository/repository.ts";
-import { type FailoverReport, type FailoverRequest, failOver } from "../workflows/failover/fail-over.ts";
-import { failoverSteps } from "../workflows/failover/failover-run.ts";
-import { giveUp, type HandOver } from "../workflows/failover/hand-over.ts";
-import { type FailoverPlan, planFailover } from "../workflows/failover/plan-failover.ts";
+import { giveUp } from "../workflows/failover/hand-over.ts";
 import { findDivergence } from "../workflows/failover/report-divergence.ts";
-import { Replication } from "../workflows/replicate/replication.ts";
-import { estimateRestore } from "../workflows/restore/estimate-restore.ts";
 import { type Answer, type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
+import { besides, failOverWithEvidence, type KeptFailover } from "./failover-evidence.ts";
+import { tellPlan } from "./failover-plan.ts";
+import { type FailoverOptions, requestFor } from "./failover-request.ts";
 
-interface Options extends RegionOptions {
-  readonly to: string;
+interface Options extends FailoverOptions {
   readonly plan?: boolean;
-  readonly planned?: boolean;
   readonly unplanned?: boolean;
-  readonly acceptDataLoss?: number;
-  readonly point?: string;
   readonly drill?: boolean;
   readonly abort?: boolean;
   readonly divergence?: boolean;
-  readonly hooks?: string;
+  readonly report?: string;
 }
 
 export const failover: CommandDefinition<Options> = {
@@ -38,7 +28,7 @@ export const failover: CommandDefinition<Options> = {
   configure: (command) =>
     regionOptions(command)
       .requiredOption("--to <stack>", "stack of the region to promote")
-      .option("--plan", "say what would happen and what would be lost, and change nothing")
+      .option("--plan", "say what would happen, what would be lost and what stands in the way, and change nothing")
       .option("--planned", "both regions live: fence the active one, bring its last writes over, lose nothing")
       .option("--unplanned", "the active region is lost: do not ask it anything")
       .option("--accept-data-loss <seconds>", "the most seconds of acknowledged writes that may be lost", parseNumber)
@@ -46,7 +36,8 @@ export const failover: CommandDefinition<Options> = {
       .option("--drill", "with --planned: fail over and back again")
       .option("--abort", "give a planned failover up that did not end: the region that was active serves again")
       .option("--divergence", "report id by id what this region holds and the active one does not, and change nothing")
-      .option("--hooks <file>", "JSON: commands to run before and after steps (approvals, notices, checks)")
+      .option("--hooks <file>", "JSON: commands to run before and after steps (approvals, notices), limits for queries")
+      .option("--report <file>", "where the page about this run is written, and its JSON beside it")
       .addHelpText(
         "after",
         `${exitCodesHelp(
@@ -66,23 +57,30 @@ export const failover: CommandDefinition<Options> = {
     const access = await deps.access(options.to, options);
     if (options.divergence) return tellDivergence(deps, access, options);
     if (options.abort) return abort(deps, access, options);
+    if (options.plan) return tellPlan(deps, access, options);
     const repository = options.planned ? await access.repositoryForWriting() : await access.repository();
-    if (options.plan) {
-      const isPlanned = options.planned ?? false;
-      const plan = await planFailover({ ...access, repository, isPlanned, point: options.point, clock: deps.clock });
-      return describePlan(plan, repository);
-    }
-    const report = await failOver(await requestFor(deps, access, repository, options));
-    if (!options.drill) return { json: report, text: inWords(report) };
-    const back = await deps.access(report.from, options);
-    const backRequest = await requestFor(deps, back, await back.repositoryForWriting(), {
-      ...options,
-      to: report.from,
-    });
-    const second = await failOver(backRequest);
-    return { json: { there: report, back: second }, text: [inWords(report), inWords(second)].join("\n") };
+    const there = await failOverWithEvidence(deps, await requestFor(deps, access, repository, options), options.report);
+    if (!options.drill) return { json: asJson(there), text: inWords(there) };
+    const back = await goBack(deps, there, options);
+    return { json: { there: asJson(there), back: asJson(back) }, text: [inWords(there), inWords(back)].join("\n") };
   },
 };
+
+/** The second half of a drill. */
+async function goBack(deps: Deps, { report: { from, region } }: KeptFailover, options: Options): Promise<KeptFailover> {
+  try {
+    const access = await deps.access(from, options);
+    const repository = await access.repositoryForWriting();
+    const request = await requestFor(deps, access, repository, { ...options, to: from });
+    return await failOverWithEvidence(deps, request, besides(options.report));
+  } catch (error) {
+    const { code, message } = toDrError(error);
+    throw new DrError(code, `${region} is active, and the way back failed: ${message}`, {
+      hint: `when that is mended, \`qdrant-dr failover --to ${from} --planned\` ends the drill`,
+      cause: error,
+    });
+  }
+}
 
 function refuseContradictions({ abort, acceptDataLoss, divergence, drill, plan, planned, unplanned }: Options): void {
   if (planned && unplanned)
@@ -95,63 +93,6 @@ function refuseContradictions({ abort, acceptDataLoss, divergence, drill, plan, 
   throw new DrError("USAGE", "say whether the active region lives, and what may be lost if it does not", {
     hint: "`--planned` loses nothing; `--plan` shows what would be lost, then `--unplanned --accept-data-loss <seconds>`",
   });
-}
-
-async function requestFor(
-  deps: Deps,
-  access: RegionAccess,
-  repository: OpenRepository,
-  options: Options,
-): Promise<FailoverRequest> {
-  const { hooks: hooksFile, planned, point, to } = options;
-  const common = {
-    ...{ stack: to, region: access.region, repository, database: access.database },
-    ...{ gate: access.gate(), traffic: access.region.endpoint && access.traffic() },
-    stacks: await deps.stacks(options),
-    hooks: hooksFile === undefined ? undefined : await readHooks(hooksFile, failoverSteps, deps.progress),
-    run: randomUUID(),
-    ...{ clock: deps.clock, progress: deps.progress },
-  };
-  if (planned) {
-    const handOver = await handOverBy(deps, access, repository, await deps.access(access.region.peer, options));
-    return { ...common, handOver, otherControl: handOver.control, acceptedDataLossSeconds: 0 };
-  }
-  return {
-    ...common,
-    point,
-    witness: access.witness(),
-    otherControl: (await reachOther(deps, access.region.peer, options))?.stores.control,
-    acceptedDataLossSeconds: options.acceptDataLoss ?? 0,
-  };
-}
-
-async function handOverBy(
-  deps: Deps,
-  access: RegionAccess,
-  repository: OpenRepository,
-  active: RegionAccess,
-): Promise<HandOver> {
-  const newest = newestEpoch(await readEpochs(repository.stores.control));
-  // Its own past: it was active until it was given up.
-  const wasActive = newest?.previous === access.region.region && newest.active !== access.region.region;
-  const replication = new Replication({
-    source: { region: active.region.region, database: active.database, control: active.stores.control },
-    standby: { region: access.region.region, database: access.database, repository },
-    existing: wasActive ? "replace" : "refuse",
-    isHandOver: true,
-    ...{ toolVersion: deps.toolVersion, clock: deps.clock, progress: deps.progress },
-  });
-  return {
-    region: active.region.region,
-    database: active.database,
-    control: active.stores.control,
-    gate: active.gate(),
-    isSuperseding: wasActive && newest?.reason === "unplanned",
-    async cycle({ patience }) {
-      const { applySeconds, captureSeconds, ...report } = await replication.cycle(patience);
-      return { ...report, seconds: captureSeconds + applySeconds };
-    },
-  };
 }
 
 async function abort(deps: Deps, access: RegionAccess, options: Options): Promise<Answer> {
@@ -198,7 +139,11 @@ async function tellDivergence(deps: Deps, access: RegionAccess, options: Options
   return { json: { region, collections }, text: [text, ...lines].join("\n") };
 }
 
-function inWords(report: FailoverReport): string {
+function asJson({ page, report }: KeptFailover): object {
+  return page === undefined ? report : { ...report, report: page };
+}
+
+function inWords({ page, report }: KeptFailover): string {
   const { dataLossSeconds, epoch, mode, pauseSeconds, region, steps } = report;
   const cost =
     mode === "planned"
@@ -207,51 +152,6 @@ function inWords(report: FailoverReport): string {
   const lines = steps.map(
     ({ detail, seconds, title }) => `  ${formatSeconds(seconds).padStart(8)}  ${title}: ${detail}`,
   );
-  return [`${region} is active in epoch ${epoch}: ${cost}`, ...lines].join("\n");
-}
-
-async function describePlan(plan: FailoverPlan, repository: OpenRepository): Promise<Answer> {
-  const { continues, dataLossSeconds, epoch, from, gateMode, held, region } = plan;
-  const verb = continues ? "Would go on with" : "Would begin";
-  const lines = [`${verb} epoch ${epoch}: ${region} becomes active`];
-  if (held === undefined) {
-    lines.push(`  ${from} is fenced, its last writes are brought over and compared: nothing is lost, and writes pause`);
-    return { json: { ...plan, isPlanned: true }, text: lines.join("\n") };
-  }
-  const { point } = held;
-  const names = point.collections.map(({ name }) => name);
-  const collections = point.collections.map((captured) => ({ captured, name: captured.name }));
-  const { bytes, predictedSeconds } = await estimateRestore(repository, { collections, discard: [], aliases: [] });
-  lines.push(
-    held.isWarm
-      ? `  serves ${point.id}, which its Qdrant held at ${held.asOf.toISOString()}: ${names.join(", ")}`
-      : `  restores ${point.id} of ${point.time}: ${names.join(", ")}; about ${formatSeconds(predictedSeconds)}`,
-    `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost`,
-  );
-  if (!isExact(point)) lines.push("  the state is provisional: acknowledged deletes may be undone in it");
-  lines.push(`  ${priceOf(from, gateMode)}`);
-  const shown = { id: point.id, time: point.time, collections: names, isExact: isExact(point) };
-  const { held: _held, ...rest } = plan;
-  const facts = { isWarm: held.isWarm, asOf: held.asOf.toISOString(), bytes, predictedSeconds };
-  return { json: { ...rest, isPlanned: false, point: shown, ...facts }, text: lines.join("\n") };
-}
-
-/** What the guard's setting costs when the region that is given up lives and cannot be seen. */
-function priceOf(from: string, gateMode: GateMode | undefined): string {
-  if (gateMode === undefined) return `${from} has no gate: if it lives, clients that reach it go on writing there`;
-  if (gateMode === "consistency") {
-    return `${from} serves until its lease runs out, and this region not before: both never take writes at once`;
-  }
-  return `if ${from} lives and cannot see this region, its clients go on writing there until it does; \`--divergence\` tells what`;
-}
-
-/** The lost region's outputs may be in a backend that still answers; its store most likely does not. */
-async function reachOther(deps: Deps, peer: string, options: Options): Promise<RegionAccess | undefined> {
-  if (options.outputs !== undefined) return undefined;
-  try {
-    return new RegionAccess(await (await deps.stacks(options)).region(peer));
-  } catch (error) {
-    deps.progress({ step: "assess", detail: `the other region cannot be told: ${toDrError(error).message}` });
-    return undefined;
-  }
+  const where = page === undefined ? [] : [`Report  ${page}`];
+  return [`${region} is active in epoch ${epoch}: ${cost}`, ...lines, ...where].join("\n");
 }

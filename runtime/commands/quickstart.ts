@@ -66,7 +66,8 @@ export const quickstart: CommandDefinition<Options> = {
         await estate.keep();
         isKept = true;
       }
-      return judged(result, options.keep ? await howToUse(estate) : "");
+      if (!options.keep) return judged(result);
+      return judged({ ...result, estate: estate.id }, await howToUse(estate));
     } finally {
       removeAtExit();
       if (!isKept) await estate.remove();
@@ -96,7 +97,7 @@ function practise(
 }
 
 /** A practice that showed a loss or a miss is not a success, whatever it restored. */
-function judged(result: PracticeResult, afterword: string): Answer {
+function judged(result: PracticeResult, afterword = ""): Answer {
   const table = resultTable(result, { width: process.stdout.columns ?? 100, colour: process.stdout.isTTY });
   if (!result.verified) {
     throw new DrError("VERIFICATION_FAILED", `what came back is not what was there\n${table}`, {

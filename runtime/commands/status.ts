@@ -1,9 +1,8 @@
-import type { RegionAccess } from "../adapters/access.ts";
-import type { Deps, RegionOptions } from "../compose.ts";
-import { DrError, toDrError } from "../errors.ts";
-import { observePair, type PairMember, type PairStatus } from "../workflows/status/observe-pair.ts";
-import { type ObservedRegion, patience } from "../workflows/status/observed-region.ts";
+import type { RegionOptions } from "../compose.ts";
+import { DrError } from "../errors.ts";
+import { observePair, type PairStatus } from "../workflows/status/observe-pair.ts";
 import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
+import { knowPeer, memberOf } from "./pair-member.ts";
 import { describeStatus } from "./status-text.ts";
 
 interface Options extends RegionOptions {
@@ -56,41 +55,6 @@ done. Nothing fails over by itself.`,
     return { json: asJson(found), text };
   },
 };
-
-/** Its outputs may be lost with it. */
-async function knowPeer(name: string, deps: Deps, options: Options): Promise<PairMember> {
-  try {
-    return memberOf(await deps.access(name, options), options);
-  } catch (error) {
-    const { message } = toDrError(error);
-    return {
-      name,
-      observed: undefined,
-      problem: `its outputs are not known here: ${message}`,
-      backend: { problem: message },
-    };
-  }
-}
-
-function memberOf(access: RegionAccess, { outputs }: Options): PairMember & { readonly observed: ObservedRegion } {
-  const { region } = access;
-  const asked = access.withPatience(patience.answerMs);
-  return {
-    name: region.region,
-    objectives: region.objectives,
-    // The outputs were read from it just now.
-    backend: outputs === undefined ? { value: true } : { notAsked: "the outputs came from a file" },
-    observed: {
-      region: region.region,
-      stores: asked.stores,
-      database: asked.database,
-      publicDatabase: asked.publicDatabase(),
-      gate: asked.gate(),
-      repository: () => asked.repository(),
-      traffic: () => asked.traffic(),
-    },
-  };
-}
 
 function asJson({ primary, ...found }: PairStatus): object {
   if (primary?.watched === undefined) return { ...found, primary };

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { controlLayout } from "../domain/points/store-layout.ts";
 import { DrError } from "../errors.ts";
-import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
+import type { ObjectStore, ObjectStoreReader, Runner } from "../ports.ts";
 import { parseRecord } from "./parse-record.ts";
 
 const beatMs = 2_000;
@@ -29,17 +29,24 @@ async function namesOf(control: ObjectStoreReader, epoch: number): Promise<strin
   return names;
 }
 
-const signedSchema = z.object({ run: z.string(), at: z.string() });
+const ownerSchema = z.object({
+  run: z.string(),
+  at: z.string(),
+  /** What ran it. */
+  runner: z.string().optional(),
+});
 
 export class FailoverRecords {
   readonly #control: ObjectStore;
   readonly #epoch: number;
   readonly #run: string;
+  readonly #runner: Runner | undefined;
 
-  constructor(control: ObjectStore, epoch: number, run: string) {
+  constructor(control: ObjectStore, epoch: number, run: string, runner?: Runner) {
     this.#control = control;
     this.#epoch = epoch;
     this.#run = run;
+    this.#runner = runner;
   }
 
   /** Steps that some run finished. */
@@ -67,10 +74,15 @@ export class FailoverRecords {
   async takeOver(): Promise<() => void> {
     // Counted before it is looked who lives: whoever comes between has taken this turn.
     const turn = (await this.#turns()).length + 1;
-    await this.#refuseWhileAnotherRuns();
+    if (!(await this.#isKnownDead(turn - 1))) await this.#refuseWhileAnotherRuns();
     const stopBeating = await this.#beat();
     try {
-      await this.#write(controlLayout.failoverOwner(this.#epoch, turn), new Date());
+      const runner = this.#runner?.mark;
+      await this.#write(
+        controlLayout.failoverOwner(this.#epoch, turn),
+        new Date(),
+        runner === undefined ? {} : { runner },
+      );
       await this.refuseUnlessOwner();
       return stopBeating;
     } catch (error) {
@@ -81,13 +93,23 @@ export class FailoverRecords {
 
   /** Throws EPOCH_CONFLICT when another run took over meanwhile: this one was thought to be dead. */
   async refuseUnlessOwner(): Promise<void> {
-    const newest = (await this.#turns()).length;
-    const owner = await this.#control.get(controlLayout.failoverOwner(this.#epoch, newest));
-    const { run } = parseRecord(signedSchema, controlLayout.failoverOwner(this.#epoch, newest), owner);
+    const { run } = await this.#owner((await this.#turns()).length);
     if (run === this.#run) return;
     throw new DrError("EPOCH_CONFLICT", `another run (${run}) took this failover over`, {
       hint: "let it end; `qdrant-dr status` shows the roles",
     });
+  }
+
+  async #owner(turn: number): Promise<z.infer<typeof ownerSchema>> {
+    const key = controlLayout.failoverOwner(this.#epoch, turn);
+    return parseRecord(ownerSchema, key, await this.#control.get(key));
+  }
+
+  /** Whether the run that owned the failover last ended on this machine: then nobody has to listen for signs of its life. */
+  async #isKnownDead(turn: number): Promise<boolean> {
+    if (turn === 0 || this.#runner === undefined) return false;
+    const { runner } = await this.#owner(turn);
+    return runner !== undefined && this.#runner.isDead(runner);
   }
 
   /** Gives a sign of life, and more of them until the answer is called. A store that fails later fails in the steps. */

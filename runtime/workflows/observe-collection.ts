@@ -108,7 +108,7 @@ function isExact({ shards }: CapturedCollection): boolean {
 }
 
 /** Every dense vector of a point is a question; other kinds are compared by the samples. */
-function queriesFor(point: StoredPoint): NearestQuery[] {
+export function queriesFor(point: StoredPoint): NearestQuery[] {
   const vectors: [string | undefined, unknown][] = Array.isArray(point.vector)
     ? [[undefined, point.vector]]
     : Object.entries(point.vector as Record<string, unknown>);

@@ -16,9 +16,13 @@ describe("hooks of a failover", () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
   beforeEach(() => told.splice(0));
 
+  /** How long the slowest search takes, look by look. */
+  let searches: number[] = [];
+
   function hooks(...given: readonly object[]) {
     writeFileSync(file, JSON.stringify(given));
-    return readHooks(file, ["open", "promote"], (progress) => told.push(progress));
+    const ask = async () => ({ ms: searches.shift() ?? 0, collection: "notes" });
+    return readHooks(file, ["open", "promote"], (progress) => told.push(progress), ask);
   }
 
   it("run a program without a shell, told by its environment which step it is, and of their own step only", async () => {
@@ -51,14 +55,40 @@ describe("hooks of a failover", () => {
     expect((await errorOf((await hooks(missing))(event)))?.message).to.contain("could not be started");
   });
 
+  it("that limit searches wait until these are fast enough, and fail when they are not in time", async () => {
+    const limit = { when: "after", step: "open", queries: { slowestMs: 50 }, onFailure: "stop" };
+    searches = [400, 20, 400];
+    await (await hooks(limit))(event);
+    expect(searches).to.deep.equal([400]);
+    searches = [400, 400];
+    const error = await errorOf((await hooks({ ...limit, timeoutSeconds: 0.2 }))(event));
+    expect(error).to.include({ code: "HOOK_FAILED", exitCode: 14 });
+    expect(error?.message).to.equal(
+      "the check of queries after open found one in notes that took 0.4 s, and 50 ms are allowed",
+    );
+  });
+
   it("in a file that is wrong are refused before anything is begun", async () => {
     for (const wrong of [
       { when: "during", step: "open", command: ["true"] },
       { when: "after", step: "open", command: "true" },
       { when: "after", step: "lunch", command: ["true"] },
+      { when: "after", step: "open" },
+      { when: "after", step: "open", command: ["true"], queries: { slowestMs: 50 } },
     ]) {
       expect((await errorOf(hooks(wrong)))?.code).to.equal("SETTING_INVALID");
     }
-    expect((await errorOf(readHooks(join(folder, "none"), [], () => undefined)))?.code).to.equal("SETTING_INVALID");
+    expect(
+      (
+        await errorOf(
+          readHooks(
+            join(folder, "none"),
+            [],
+            () => undefined,
+            async () => ({ ms: 0 }),
+          ),
+        )
+      )?.code,
+    ).to.equal("SETTING_INVALID");
   });
 });

@@ -4,6 +4,7 @@ import { processKind } from "../../provider/process-kind.ts";
 import type { Inputs, ResourceKind } from "../../provider/resource-kind.ts";
 import { routeKind } from "../../provider/route-kind.ts";
 import { plainInputs } from "../../provider/secrets.ts";
+import { closedPorts } from "../support/lonely-region.ts";
 
 const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const signature = "4dabf18193072939515e22adb298388d";
@@ -152,6 +153,16 @@ describe("provider: diff", () => {
     for (const property of Object.keys(routeInputs)) {
       expect(await routeKind.diff(made, { ...routeInputs, [property]: "other" })).to.deep.equal({ changes: true });
     }
+  });
+});
+
+describe("provider: read", () => {
+  it("Bucket: of a store that is dead it is known that it was declared, and not that it is as it should be", async () => {
+    const [port] = await closedPorts(1);
+    const endpoint = `http://127.0.0.1:${port}`;
+    expect(await bucketKind.read({ ...bucketInputs, endpoint, isVersioned: true })).to.deep.equal({
+      isVersioned: false,
+    });
   });
 });
 

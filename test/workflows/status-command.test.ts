@@ -16,6 +16,7 @@ import { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { writeFence } from "../../runtime/repository/gate-records.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import type { Obstacle } from "../../runtime/workflows/failover/find-obstacles.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import type { PairStatus } from "../../runtime/workflows/status/observe-pair.ts";
 import { type Watched, watchRegion } from "../../runtime/workflows/status/watch-region.ts";
@@ -114,13 +115,19 @@ describe("qdrant-dr status", function () {
     return started;
   }
 
-  async function run(args: readonly string[] = [], given: { east?: Region; west?: Region } = {}) {
+  type Given = { readonly east?: Region; readonly west?: Region };
+
+  function run(args: readonly string[] = [], given: Given = {}) {
+    return call(["status", "--stack", "west", ...args], given);
+  }
+
+  async function call(args: readonly string[], given: Given = {}) {
     const regions: Readonly<Record<string, Region | undefined>> = { east, west, ...given };
     const deps = await compose({ progress: () => undefined, onInterrupt: () => () => undefined });
     const said = { out: "", err: "" };
     const begun = performance.now();
     const exitCode = await runCli(
-      ["status", "--stack", "west", ...args],
+      args,
       {
         ...deps,
         clock,
@@ -137,7 +144,7 @@ describe("qdrant-dr status", function () {
     return { ...said, exitCode, ms: performance.now() - begun };
   }
 
-  async function statusOf(given: Parameters<typeof run>[1] = {}): Promise<Said> {
+  async function statusOf(given: Given = {}): Promise<Said> {
     const { err, exitCode, ms, out } = await run(["--json"], given);
     expect(exitCode, err).to.equal(0);
     expect(ms).to.be.lessThan(longestMs);
@@ -306,6 +313,50 @@ describe("qdrant-dr status", function () {
       expect(check?.hint).to.be.a("string").and.not.equal("");
     });
   }
+
+  describe("qdrant-dr failover --plan", () => {
+    const plan = (mode: "--planned" | "--unplanned", given: Given = {}) =>
+      call(["failover", "--to", "west", "--plan", mode, "--json"], given);
+    const stoppingIn = (out: string) => {
+      const { obstacles } = JSON.parse(out) as { obstacles: Obstacle[] };
+      return obstacles.filter(({ stops }) => stops).map(({ region, what }) => `${what} of ${region}`);
+    };
+
+    it("of two regions that are well: nothing stands in the way, and what could be better is told", async () => {
+      for (const mode of ["--planned", "--unplanned"] as const) {
+        const { err, exitCode, out } = await plan(mode);
+        expect(exitCode, err).to.equal(0);
+        expect(JSON.parse(out)).to.include({ epoch: 2, continues: false, hasEnded: false });
+        expect(stoppingIn(out)).to.deep.equal([]);
+      }
+      const { out } = await call(["failover", "--to", "west", "--plan", "--unplanned"]);
+      expect(out).to.contain("nothing that was looked at stands in the way");
+      expect(out).to.contain("Verified point of west: not here").and.contain("`qdrant-dr verify` reads all of it");
+    });
+
+    it("planned, when the active region hangs: all that a hand-over needs of it, soon; unplanned: it needs none of that", async () => {
+      for (const proxy of Object.values(proxies)) proxy.plan = () => "an answer that never comes";
+      const planned = await plan("--planned");
+      expect(planned.ms).to.be.lessThan(longestMs);
+      expect(stoppingIn(planned.out)).to.have.members(["Qdrant of east", "Control store of east", "Gate of east"]);
+      expect(stoppingIn((await plan("--unplanned")).out)).to.deep.equal([]);
+    });
+
+    it("planned, when the other region's outputs are lost, or it has no gate: says so", async () => {
+      const unknown = await plan("--planned", { east: undefined as unknown as Region });
+      expect(stoppingIn(unknown.out)).to.deep.equal(["Outputs of east"]);
+      const { gate: _gate, ...open } = east;
+      expect(stoppingIn((await plan("--planned", { east: open as Region })).out)).to.deep.equal(["Gate of east"]);
+    });
+
+    it("when nothing can be planned: why, and what else stands in the way", async () => {
+      const qdrant = { ...west.qdrant, apiKey: "another-key" };
+      const { keys } = (await lonelyRegion("west", join(folder, "stranger-of-the-plan"))).outputs;
+      const { err, exitCode } = await plan("--unplanned", { west: { ...west, keys, qdrant } });
+      expect(exitCode).to.equal(10);
+      expect(err).to.contain("Keys of west:").and.contain("Qdrant here of west:");
+    });
+  });
 
   it("leaves nothing behind in the stores, neither in the one it may write to", async () => {
     const { stores } = new RegionAccess(west);

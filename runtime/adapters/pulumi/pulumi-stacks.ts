@@ -3,12 +3,14 @@
  * Stacks are selected, never created: a slip in a name must not make a fresh region.
  */
 import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { type Region, regionSchema } from "../../domain/estate/region.ts";
 import { DrError } from "../../errors.ts";
 import type { StackEvent, StackExports, Stacks } from "../../ports.ts";
 import { restoreCutCheckpoint } from "./cut-checkpoint.ts";
-import { removeDeadLocks } from "./update-lock.ts";
+import { refusalIn } from "./pulumi-refusals.ts";
+import { areHeldHere, removeDeadLocks } from "./update-lock.ts";
 
 export interface PulumiProject {
   /** Folder of Pulumi.yaml. */
@@ -23,6 +25,9 @@ export interface PulumiProject {
 
 /** As in Pulumi.yaml. */
 const projectName = "qdrant-dr";
+/** A run that was killed may leave its `pulumi` alive for a while. */
+const othersEndWithinMs = 60_000;
+const askAgainMs = 1_000;
 const alwaysSet = { PULUMI_SKIP_UPDATE_CHECK: "true" };
 
 export class PulumiStacks implements Stacks, StackExports {
@@ -150,16 +155,8 @@ export class PulumiStacks implements Stacks, StackExports {
   #translate(stack: string, what: string, error: unknown, failures: readonly string[]): DrError {
     if (error instanceof DrError) return error;
     const text = error instanceof Error ? error.message : String(error);
-    if (/no stack named/.test(text)) {
-      return new DrError("STACK_NOT_FOUND", `there is no stack ${stack} in this backend`, {
-        hint: "check the name with `pulumi stack ls`, and PULUMI_BACKEND_URL",
-      });
-    }
-    if (/currently locked by/.test(text)) {
-      return new DrError("PULUMI_FAILED", `stack ${stack} is locked by another update`, {
-        hint: `wait for it; if it was killed, \`pulumi cancel --stack ${stack}\` and run it again`,
-      });
-    }
+    const known = refusalIn(stack, text);
+    if (known !== undefined) return known;
     const reasons = failures.length > 0 ? failures : errorLines(text);
     return new DrError(
       "PULUMI_FAILED",
@@ -238,14 +235,23 @@ async function findCommand(): Promise<PulumiCommand> {
   }
 }
 
-/** Acts once more when the first try met nothing but the lock of an update that was killed. */
+/** Acts again when a try met nothing but locks: of an update of this machine that ends soon, or that was killed. */
 async function unlocked<T>(onEvent: (event: StackEvent) => void, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    if (!(error instanceof Error) || !(await removeDeadLocks(error.message))) throw error;
-    onEvent({ kind: "message", text: "removed the lock of an update that was killed" });
-    return act();
+  const deadline = performance.now() + othersEndWithinMs;
+  for (let looks = 0; ; looks += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      if (areHeldHere(error.message) && performance.now() < deadline) {
+        if (looks === 0) onEvent({ kind: "message", text: "waits for another update of this machine" });
+        await sleep(askAgainMs);
+        continue;
+      }
+      // What keeps a lock from being removed is not what went wrong: the lock is.
+      if (!(await removeDeadLocks(error.message).catch(() => false)) || performance.now() > deadline) throw error;
+      onEvent({ kind: "message", text: "removed the lock of an update that was killed" });
+    }
   }
 }
 

@@ -230,7 +230,7 @@ export class Qdrant implements VectorDatabase {
       client.query(collection, {
         query: query.vector as number[],
         limit: query.limit,
-        params: { exact: true },
+        params: { exact: query.isApproximate !== true },
         ...(query.using === undefined ? {} : { using: query.using }),
       }),
     );

@@ -65,6 +65,8 @@ interface Finding {
 export interface Check extends Finding {
   readonly name: CheckName;
   readonly title: string;
+  /** Without it a failover cannot be done. */
+  readonly isNeeded: boolean;
   /** What it takes from the score. */
   readonly lost: number;
 }
@@ -282,6 +284,7 @@ export function assessReadiness(facts: ReadinessFacts): Readiness {
     checks: found.map(({ finding, name, rule }) => ({
       name,
       title: rule.title,
+      isNeeded: rule.isNeeded,
       lost: finding.state === "not asked" ? 0 : (100 * rule.weight * shareLost(finding.state)) / all,
       ...finding,
     })),

@@ -64,4 +64,6 @@ export interface PracticeResult {
   readonly versions: Readonly<Record<string, string>>;
   /** Path of the report page. */
   readonly report: string;
+  /** The estate, when it is kept. */
+  readonly estate?: string;
 }

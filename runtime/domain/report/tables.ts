@@ -4,7 +4,12 @@ import type { PracticeCollection, PracticePoint, PracticeResult, PracticeStep } 
 import { type Html, html } from "./html.ts";
 
 /** The first column names the row. The frame scrolls when a phone is too narrow, hence reachable by keyboard. */
-function table(caption: string, columns: readonly string[], body: readonly Html[], foot: readonly Html[] = []): Html {
+export function table(
+  caption: string,
+  columns: readonly string[],
+  body: readonly Html[],
+  foot: readonly Html[] = [],
+): Html {
   return html`<div class="frame" role="region" tabindex="0" aria-label="${caption}"><table>
 <caption>${caption}</caption>
 <thead><tr>${columns.map((column) => html`<th scope="col">${column}</th>`)}</tr></thead>
@@ -21,7 +26,7 @@ export function failoverTable(result: PracticeResult): Html {
   return stepTable("Steps of the failover, counted from the kill", result.failover, result.killedAt);
 }
 
-function stepTable(caption: string, steps: readonly PracticeStep[], origin: string): Html {
+export function stepTable(caption: string, steps: readonly PracticeStep[], origin: string): Html {
   const rows = steps.map(
     (step) => html`<tr><th scope="row">${step.title}<small>${step.detail}</small></th>
 <td>${formatSeconds(Math.max(0, Date.parse(step.startedAt) - Date.parse(origin)) / 1000)}</td>

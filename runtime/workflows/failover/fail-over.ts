@@ -14,6 +14,7 @@ import type {
   Gate,
   ObjectStore,
   Progress,
+  Runner,
   Stacks,
   TrafficControl,
   VectorDatabase,
@@ -75,7 +76,9 @@ export interface FailoverRequest {
   /** Set for a planned failover: the region that hands over. */
   readonly handOver?: HandOver | undefined;
   readonly hooks?: FailoverHooks | undefined;
+  readonly onStep?: ((step: FailoverStep) => void) | undefined;
   readonly run: string;
+  readonly runner?: Runner | undefined;
   /** Another recovery point than the newest. */
   readonly point?: string | undefined;
   /** The most seconds of acknowledged writes that may be lost. */

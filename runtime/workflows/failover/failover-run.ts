@@ -3,7 +3,7 @@
  * hooks and to the report. Only the run that owns the failover acts; a later one goes on with a dead one's work.
  */
 import { toDrError } from "../../errors.ts";
-import type { Clock, FailoverHooks, ObjectStore, Progress } from "../../ports.ts";
+import type { Clock, FailoverHooks, ObjectStore, Progress, Runner } from "../../ports.ts";
 import { FailoverRecords } from "../../repository/failover-records.ts";
 
 const titles = {
@@ -40,7 +40,11 @@ export interface FailoverRunRequest {
   readonly region: string;
   readonly epoch: number;
   readonly run: string;
+  /** Lets a later run of the same machine know that this one is dead. */
+  readonly runner?: Runner | undefined;
   readonly hooks?: FailoverHooks | undefined;
+  /** Told of each step when it is finished. */
+  readonly onStep?: ((step: FailoverStep) => void) | undefined;
   readonly clock: Clock;
   readonly progress: Progress;
 }
@@ -54,7 +58,7 @@ export class FailoverRun {
   constructor(request: FailoverRunRequest, begunAt: Date) {
     this.#request = request;
     this.#begunAt = begunAt;
-    this.records = new FailoverRecords(request.control, request.epoch, request.run);
+    this.records = new FailoverRecords(request.control, request.epoch, request.run, request.runner);
   }
 
   get seconds(): number {
@@ -64,7 +68,7 @@ export class FailoverRun {
   /** What was found before this run owned anything. */
   assessed(detail: string): void {
     const startedAt = this.#begunAt.toISOString();
-    this.steps.push({ name: "assess", title: titles.assess, startedAt, seconds: this.seconds, detail });
+    this.#finished({ name: "assess", title: titles.assess, startedAt, seconds: this.seconds, detail });
   }
 
   /**
@@ -85,7 +89,7 @@ export class FailoverRun {
     const detail = await act();
     const seconds = this.#secondsSince(startedAt);
     await this.records.end(name, clock.now(), { detail, seconds });
-    this.steps.push({ name, title: titles[name], startedAt: startedAt.toISOString(), seconds, detail });
+    this.#finished({ name, title: titles[name], startedAt: startedAt.toISOString(), seconds, detail });
     await hooks?.({ when: "after", step: name, epoch, region, run });
   }
 
@@ -104,6 +108,11 @@ export class FailoverRun {
         return `not done: ${toDrError(error).message}`;
       }
     });
+  }
+
+  #finished(step: FailoverStep): void {
+    this.steps.push(step);
+    this.#request.onStep?.(step);
   }
 
   #secondsSince(begun: Date): number {

@@ -7,12 +7,16 @@ import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { readEpochs } from "../../repository/epochs.ts";
+import { isStepDone } from "../../repository/failover-records.ts";
 import { isQuarantined, readNewestPoint } from "../../repository/read-catalog.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { readStandbyState } from "../../repository/standby-records.ts";
 
 /** A standby of which nothing was heard for so long is not followed any more. */
 const followsWithinMs = 60_000;
+
+/** What a failover does last, by what it was. */
+const lastSteps = { initial: "", aborted: "", planned: "step-down", unplanned: "promote" } as const;
 
 export interface FailoverPlan {
   /** The region that is promoted, and the one that is active until then. */
@@ -23,8 +27,10 @@ export interface FailoverPlan {
   readonly held: Held | undefined;
   /** Writes acknowledged in so many seconds may be lost. */
   readonly dataLossSeconds: number;
-  /** An earlier run made the epoch and did not end. */
+  /** An earlier run made the epoch, and may not have ended. */
   readonly continues: boolean;
+  /** It did all there is to do. */
+  readonly hasEnded: boolean;
   readonly gateMode: GateMode | undefined;
 }
 
@@ -48,6 +54,7 @@ export interface PlanRequest {
 /** Throws ROLE_UNKNOWN, ROLE_REFUSES or POINT_NOT_FOUND when there is nothing to be planned. */
 export async function planFailover(request: PlanRequest): Promise<FailoverPlan> {
   const { clock, isPlanned, region, repository } = request;
+  const { control } = repository.stores;
   const newest = await readNewestEpoch(region.region, repository);
   const continues = newest.active === region.region;
   if (continues && newest.point === undefined) {
@@ -60,6 +67,7 @@ export async function planFailover(request: PlanRequest): Promise<FailoverPlan> 
     from: continues ? (newest.previous ?? region.peer) : newest.active,
     epoch: continues ? newest.epoch : newest.epoch + 1,
     continues,
+    hasEnded: continues && (await isStepDone(control, newest.epoch, lastSteps[newest.reason])),
     gateMode: region.gate?.mode,
   };
   if (isPlanned && !continues) return { ...plan, held: undefined, dataLossSeconds: 0 };

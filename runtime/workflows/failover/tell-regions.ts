@@ -1,8 +1,11 @@
 /** Epoch records of a failover in both regions' control stores. */
 import type { EpochRecord } from "../../domain/estate/epoch.ts";
+import { within } from "../../domain/within.ts";
 import { DrError, toDrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports.ts";
 import { claimEpoch } from "../../repository/epochs.ts";
+
+const toldWithinMs = 5_000;
 
 /**
  * One create-only write in the store of the region that is promoted decides; the other region is told as well as
@@ -25,7 +28,8 @@ export async function claimAndTell(
 async function tell(control: ObjectStore | undefined, record: EpochRecord): Promise<string> {
   if (control === undefined) return "; the other region could not be told";
   try {
-    const told = await claimEpoch(control, record);
+    // Nobody is served meanwhile; and create-only, the record does no harm if it comes later.
+    const told = await within(toldWithinMs, "its control store", () => claimEpoch(control, record));
     if (told.run === record.run && told.active === record.active) return ", told to the other region";
     return `; the other region holds another epoch ${told.epoch}, by run ${told.run}`;
   } catch (error) {

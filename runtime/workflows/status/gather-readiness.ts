@@ -132,7 +132,7 @@ async function estimate(repository: OpenRepository, point: RecoveryPoint): Promi
 }
 
 /** Creates a record that is there already, with its own bytes: whoever may not write is refused, and nothing changes. */
-async function writeAgain(control: ObjectStore): Promise<true> {
+export async function writeAgain(control: ObjectStore): Promise<true> {
   const epoch = newestEpoch(await readEpochs(control));
   if (epoch === undefined) throw new DrError("ROLE_UNKNOWN", "the control store holds no epoch");
   const key = controlLayout.epoch(epoch.epoch);

@@ -1,0 +1,104 @@
+/** What a failover would do, cost and meet, for people and programs. */
+import type { RegionAccess } from "../adapters/access.ts";
+import type { Deps, RegionOptions } from "../compose.ts";
+import type { GateMode } from "../domain/estate/gate.ts";
+import { formatSeconds } from "../domain/format.ts";
+import { isExact } from "../domain/points/recovery-point.ts";
+import { DrError, hasCode, toDrError } from "../errors.ts";
+import type { OpenRepository } from "../repository/repository.ts";
+import { findObstacles, type Obstacle } from "../workflows/failover/find-obstacles.ts";
+import { type FailoverPlan, planFailover } from "../workflows/failover/plan-failover.ts";
+import { estimateRestore } from "../workflows/restore/estimate-restore.ts";
+import type { Answer } from "./command.ts";
+import { knowPeer, memberOf } from "./pair-member.ts";
+
+interface PlanOptions extends RegionOptions {
+  readonly planned?: boolean;
+  readonly point?: string;
+}
+
+export async function tellPlan(deps: Deps, access: RegionAccess, options: PlanOptions): Promise<Answer> {
+  const planned = await planWith(deps, access, options);
+  if (planned instanceof DrError && hasCode(planned, "ROLE_REFUSES", "ROLE_UNKNOWN")) throw planned;
+  if (!(planned instanceof DrError) && planned.plan.hasEnded) return describeEnded(planned.plan);
+  const active = options.planned ? await knowPeer(access.region.peer, deps, options) : undefined;
+  const continues = !(planned instanceof DrError) && planned.plan.continues;
+  const obstacles = await findObstacles({ target: memberOf(access, options), active, continues, clock: deps.clock });
+  const inTheWay = describeObstacles(obstacles);
+  if (planned instanceof DrError) {
+    const { code, hint, message } = planned;
+    throw new DrError(code, [message, ...inTheWay].join("\n"), hint === undefined ? {} : { hint });
+  }
+  const { json, text } = await describePlan(planned.plan, planned.repository);
+  return { json: { ...json, obstacles }, text: [text, ...inTheWay].join("\n") };
+}
+
+/** Or why nothing can be planned. */
+async function planWith(
+  { clock }: Deps,
+  access: RegionAccess,
+  { planned: isPlanned = false, point }: PlanOptions,
+): Promise<{ readonly plan: FailoverPlan; readonly repository: OpenRepository } | DrError> {
+  try {
+    const repository = await access.repository();
+    return { plan: await planFailover({ region: access.region, repository, isPlanned, point, clock }), repository };
+  } catch (error) {
+    return toDrError(error);
+  }
+}
+
+function describeEnded({ held, ...plan }: FailoverPlan): Answer {
+  const text = `The failover to epoch ${plan.epoch} has ended: ${plan.region} is the active region; nothing is left to do`;
+  return { json: { ...plan, point: held && { id: held.point.id, time: held.point.time }, obstacles: [] }, text };
+}
+
+function describeObstacles(obstacles: readonly Obstacle[]): string[] {
+  const lines = (found: readonly Obstacle[]) =>
+    found.flatMap(({ detail, hint, region, what }) => [
+      `    ${what} of ${region}: ${detail}`,
+      ...(hint === undefined ? [] : [`      ${hint}`]),
+    ]);
+  const stopping = obstacles.filter(({ stops }) => stops);
+  const others = obstacles.filter(({ stops }) => !stops);
+  return [
+    ...(stopping.length === 0
+      ? ["  nothing that was looked at stands in the way"]
+      : ["  in the way:", ...lines(stopping)]),
+    ...(others.length === 0 ? [] : ["  and not as it should be:", ...lines(others)]),
+  ];
+}
+
+async function describePlan(plan: FailoverPlan, repository: OpenRepository): Promise<Answer> {
+  const { continues, dataLossSeconds, epoch, from, gateMode, held, region } = plan;
+  const verb = continues ? "Would go on with" : "Would begin";
+  const lines = [`${verb} epoch ${epoch}: ${region} becomes active`];
+  if (held === undefined) {
+    lines.push(`  ${from} is fenced, its last writes are brought over and compared: nothing is lost, and writes pause`);
+    return { json: { ...plan, isPlanned: true }, text: lines.join("\n") };
+  }
+  const { point } = held;
+  const names = point.collections.map(({ name }) => name);
+  const collections = point.collections.map((captured) => ({ captured, name: captured.name }));
+  const { bytes, predictedSeconds } = await estimateRestore(repository, { collections, discard: [], aliases: [] });
+  lines.push(
+    held.isWarm
+      ? `  serves ${point.id}, which its Qdrant held at ${held.asOf.toISOString()}: ${names.join(", ")}`
+      : `  restores ${point.id} of ${point.time}: ${names.join(", ")}; about ${formatSeconds(predictedSeconds)}`,
+    `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost`,
+  );
+  if (!isExact(point)) lines.push("  the state is provisional: acknowledged deletes may be undone in it");
+  lines.push(`  ${priceOf(from, gateMode)}`);
+  const shown = { id: point.id, time: point.time, collections: names, isExact: isExact(point) };
+  const { held: _held, ...rest } = plan;
+  const facts = { isWarm: held.isWarm, asOf: held.asOf.toISOString(), bytes, predictedSeconds };
+  return { json: { ...rest, isPlanned: false, point: shown, ...facts }, text: lines.join("\n") };
+}
+
+/** What the guard's setting costs when the region that is given up lives and cannot be seen. */
+function priceOf(from: string, gateMode: GateMode | undefined): string {
+  if (gateMode === undefined) return `${from} has no gate: if it lives, clients that reach it go on writing there`;
+  if (gateMode === "consistency") {
+    return `${from} serves until its lease runs out, and this region not before: both never take writes at once`;
+  }
+  return `if ${from} lives and cannot see this region, its clients go on writing there until it does; \`--divergence\` tells what`;
+}

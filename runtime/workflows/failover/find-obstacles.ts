@@ -1,0 +1,74 @@
+/** What stands in the way of a failover, found before one is begun. Changes nothing, and waits for nobody for long. */
+import { assessReadiness, type CheckName } from "../../domain/estate/readiness.ts";
+import type { Clock } from "../../ports.ts";
+import { gatherReadiness, writeAgain } from "../status/gather-readiness.ts";
+import type { PairMember } from "../status/observe-pair.ts";
+import { ask, findNewestPoint, type ObservedRegion, type Patience, patience } from "../status/observed-region.ts";
+
+export interface Obstacle {
+  readonly region: string;
+  /** What was looked at. */
+  readonly what: string;
+  readonly detail: string;
+  readonly hint?: string;
+  /** A failover stops at it; otherwise it only makes one worse. */
+  readonly stops: boolean;
+}
+
+export interface ObstacleRequest {
+  /** The region to promote. */
+  readonly target: PairMember & { readonly observed: ObservedRegion };
+  /** The region that hands over: of a planned failover. */
+  readonly active?: PairMember | undefined;
+  /** An earlier run has made the target the active region: its gate may be open. */
+  readonly continues: boolean;
+  readonly clock: Clock;
+}
+
+/** Told by the plan itself, or true of a region that is not in the middle of a failover only. */
+const notAsked: readonly CheckName[] = ["role", "practice", "drift"];
+/** A planned failover brings its own point. */
+const onlyUnplanned: readonly CheckName[] = ["point", "exact", "verified", "versions", "rto", "standby"];
+
+export async function findObstacles(request: ObstacleRequest): Promise<Obstacle[]> {
+  const { active } = request;
+  const [here, there] = await Promise.all([ofTarget(request), active === undefined ? [] : ofActive(active, patience)]);
+  return [...here, ...there].sort((a, b) => Number(b.stops) - Number(a.stops));
+}
+
+async function ofTarget({ active, clock, continues, target }: ObstacleRequest): Promise<Obstacle[]> {
+  const { backend, name, objectives = { rtoMinutes: 0, rpoMinutes: 0 }, observed } = target;
+  const found = await findNewestPoint(observed, clock, patience);
+  const asked = { region: observed, found, objectives, otherEpoch: undefined, backend, clock, patience };
+  const { checks } = assessReadiness(await gatherReadiness(asked));
+  const skipped = active === undefined ? notAsked : [...notAsked, ...onlyUnplanned];
+  return checks.flatMap(({ detail, hint, isNeeded, name: check, state, title }) => {
+    if (state === "good" || state === "not asked" || skipped.includes(check)) return [];
+    if (check === "gate" && state === "poor" && continues) return [];
+    const stops = isNeeded && state !== "poor";
+    return [{ region: name, what: title, detail, stops, ...(hint === undefined ? {} : { hint }) }];
+  });
+}
+
+/** What a planned failover needs of the region that hands over. */
+async function ofActive({ name, observed, problem }: PairMember, { answerMs }: Patience): Promise<Obstacle[]> {
+  const hint = "if it cannot be mended, fail over unplanned";
+  if (observed === undefined) {
+    return [{ region: name, what: "Outputs", detail: problem ?? "they are not known here", hint, stops: true }];
+  }
+  const { database, gate, stores } = observed;
+  const questions: [string, () => Promise<unknown>][] = [
+    ["Qdrant", () => database.collections()],
+    ["Control store", () => writeAgain(stores.control)],
+    ...(gate === undefined ? [] : ([["Gate", () => gate.state()]] as [string, () => Promise<unknown>][])),
+  ];
+  const answers = await Promise.all(
+    questions.map(async ([what, question]) => ({ what, answer: await ask(answerMs, what, question) })),
+  );
+  const silent = answers.flatMap(({ answer, what }) =>
+    "problem" in answer ? [{ region: name, what, detail: answer.problem, hint, stops: true }] : [],
+  );
+  if (gate !== undefined) return silent;
+  const missing = { region: name, what: "Gate", detail: "it has none: nothing could stop its writes", stops: true };
+  return [...silent, { ...missing, hint: "declare a gate for it, or stop its clients and fail over unplanned" }];
+}

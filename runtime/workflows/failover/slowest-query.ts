@@ -1,0 +1,26 @@
+/** How long clients wait for answers now: the slowest of a few searches in each collection. */
+import type { VectorDatabase } from "../../ports.ts";
+import { queriesFor } from "../observe-collection.ts";
+
+const searchesEach = 5;
+
+export interface SlowestQuery {
+  /** 0 when there is nothing to be searched for. */
+  readonly ms: number;
+  readonly collection?: string;
+}
+
+export async function slowestQuery(database: VectorDatabase): Promise<SlowestQuery> {
+  let slowest: SlowestQuery = { ms: 0 };
+  for (const collection of await database.collections()) {
+    const points = await database.sample(collection, searchesEach);
+    // One after another: what is measured is an answer, not the load that the questions are.
+    for (const query of points.flatMap(queriesFor).slice(0, searchesEach)) {
+      const begun = performance.now();
+      await database.nearest(collection, { ...query, isApproximate: true });
+      const ms = performance.now() - begun;
+      if (ms > slowest.ms) slowest = { ms, collection };
+    }
+  }
+  return slowest;
+}
