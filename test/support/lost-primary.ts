@@ -12,14 +12,14 @@ export interface LostPrimary {
   readonly standby: Region;
   /** Writes on. */
   readonly client: WritingClient;
-  /** The only recovery point, and its exact counts. */
-  readonly point: string;
+  /** The recovery points, oldest first: as many as were asked for, in the standby's bucket. */
+  readonly points: readonly string[];
   /** When the primary's processes were gone. */
   readonly goneAt: Date;
 }
 
 /** @param estates root of the estates; the caller removes the estate. */
-export async function loseThePrimary(estates: string, totalPoints: number): Promise<LostPrimary> {
+export async function loseThePrimary(estates: string, totalPoints: number, captures = 1): Promise<LostPrimary> {
   const before = process.env["QDRANT_DR_ESTATES"];
   process.env["QDRANT_DR_ESTATES"] = estates;
   try {
@@ -37,12 +37,17 @@ export async function loseThePrimary(estates: string, totalPoints: number): Prom
     const { collections } = await ground.load(ignore);
     const client = await ground.startClient(collections.map(({ name }) => name));
     await client.until((log) => log.length > 30, 30_000);
-    const { point } = await ground.capture("full", ignore);
+    const points: string[] = [];
+    while (points.length < captures) {
+      const written = (await client.log()).length;
+      points.push((await ground.capture(points.length === 0 ? "full" : "incremental", ignore)).point);
+      await client.until((log) => log.length > written + 30, 30_000);
+    }
     await ground.copy(ignore);
     const standby = await estate.stacks.region("standby");
     const { goneAt } = await ground.destroyPrimary();
     await estate.keep();
-    return { estate, standby, client, point, goneAt };
+    return { estate, standby, client, points, goneAt };
   } finally {
     if (before === undefined) delete process.env["QDRANT_DR_ESTATES"];
     else process.env["QDRANT_DR_ESTATES"] = before;
