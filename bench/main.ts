@@ -25,7 +25,7 @@ interface LagCommandOptions {
   readonly points: number;
   readonly rate: number;
   readonly seconds: number;
-  readonly pause: number;
+  readonly every: number;
   readonly withoutCost?: true;
 }
 
@@ -85,7 +85,7 @@ program
   .option("--points <count>", "in 4 collections of 128 dimensions", Number, 200_000)
   .option("--rate <points>", "written a second, in batches of 50", Number, 1_000)
   .option("--seconds <count>", "how long", Number, 120)
-  .option("--pause <ms>", "between two cycles", Number, 0)
+  .option("--every <ms>", "from one capture to the next", Number, 2_000)
   .option("--without-cost", "do not measure what it costs a writer that writes as fast as it can")
   .action(async (options: LagCommandOptions) => {
     const result = await measureStandbyLag(
@@ -96,7 +96,7 @@ program
         dimensions: 128,
         pointsPerSecond: options.rate,
         seconds: options.seconds,
-        pauseMs: options.pause,
+        everyMs: options.every,
         withCost: options.withoutCost !== true,
       },
       say,
@@ -120,7 +120,7 @@ program
     const failovers = await measureFailover(scratch, data, say);
     const lag = options.withoutLag
       ? {}
-      : await measureStandbyLag(scratch, { ...data, seconds: 120, pauseMs: 0, withCost: true }, say);
+      : await measureStandbyLag(scratch, { ...data, seconds: 120, everyMs: 2_000, withCost: true }, say);
     const result = { ...failovers, ...lag };
     show(
       options.json

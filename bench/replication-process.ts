@@ -3,15 +3,15 @@
  * line of JSON from standard input, and ends, with a cycle that is exact, when that closes; run by `standby-lag.ts`.
  */
 import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
 import { RegionAccess } from "../runtime/adapters/access.ts";
 import type { Region } from "../runtime/domain/estate/region.ts";
+import { follow } from "../runtime/workflows/replicate/follow.ts";
 import { type CycleReport, Replication } from "../runtime/workflows/replicate/replication.ts";
 
 export interface ReplicationOrder {
   readonly source: Region;
   readonly standby: Region;
-  readonly pauseMs: number;
+  readonly everyMs: number;
 }
 
 export interface CycleLine extends CycleReport {
@@ -20,13 +20,11 @@ export interface CycleLine extends CycleReport {
 }
 
 const lines = createInterface({ input: process.stdin });
-const { pauseMs, source, standby } = await new Promise<ReplicationOrder>((resolve) =>
+const { everyMs, source, standby } = await new Promise<ReplicationOrder>((resolve) =>
   lines.once("line", (line) => resolve(JSON.parse(line) as ReplicationOrder)),
 );
-let isEnding = false;
-lines.once("close", () => {
-  isEnding = true;
-});
+const ending = new AbortController();
+lines.once("close", () => ending.abort());
 const [from, to] = [new RegionAccess(source), new RegionAccess(standby)];
 const replication = new Replication({
   source: { region: source.region, database: from.database, control: from.stores.control },
@@ -36,10 +34,22 @@ const replication = new Replication({
   clock: { now: () => new Date() },
   progress: () => undefined,
 });
-for (let isDone = false; !isDone; ) {
-  const report = await replication.cycle(isEnding ? "exact" : "provisional");
+const say = (report: CycleReport) => {
   const { system, user } = process.cpuUsage();
   process.stdout.write(`${JSON.stringify({ ...report, cpuSeconds: (user + system) / 1e6 } satisfies CycleLine)}\n`);
-  isDone = isEnding && !report.isChanged && report.isExact;
-  if (!isEnding) await sleep(pauseMs);
+};
+await follow({
+  capture: () => replication.capture(),
+  apply: (state) => replication.apply(state),
+  everyMs,
+  signal: ending.signal,
+  told(news) {
+    if ("report" in news) say(news.report);
+    else process.stderr.write(`${news.problem}\n`);
+  },
+});
+for (let isDone = false; !isDone; ) {
+  const report = await replication.cycle("exact");
+  say(report);
+  isDone = !report.isChanged && report.isExact;
 }

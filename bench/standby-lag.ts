@@ -26,7 +26,7 @@ export interface LagOptions {
   readonly dimensions: number;
   readonly pointsPerSecond: number;
   readonly seconds: number;
-  readonly pauseMs: number;
+  readonly everyMs: number;
   /** Measure what replication costs a writer that writes as fast as it can. */
   readonly withCost: boolean;
 }
@@ -96,7 +96,7 @@ export async function measureStandbyLag(
   };
 
   say("bringing the standby up to date");
-  const replication = new ReplicationRun({ ...regions, pauseMs: options.pauseMs }, scratch);
+  const replication = new ReplicationRun({ ...regions, everyMs: options.everyMs }, scratch);
   await replication.next();
   say(`writing ${options.pointsPerSecond} points a second for ${options.seconds} s`);
   const from = Date.now();
@@ -148,7 +148,7 @@ export async function measureStandbyLag(
         return points / seconds;
       };
       rates.without.push(await rate());
-      const run = new ReplicationRun({ ...regions, pauseMs: options.pauseMs }, scratch);
+      const run = new ReplicationRun({ ...regions, everyMs: options.everyMs }, scratch);
       await run.next();
       rates.with.push(await rate());
       await run.end();

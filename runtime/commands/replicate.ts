@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatSeconds } from "../domain/format.ts";
-import { hasCode, toDrError } from "../errors.ts";
+import { follow } from "../workflows/replicate/follow.ts";
 import { type CycleReport, Replication } from "../workflows/replicate/replication.ts";
 import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
 
@@ -13,8 +12,6 @@ interface Options extends RegionOptions {
   readonly replaceExisting?: boolean;
 }
 
-const longestPauseSeconds = 60;
-
 export const replicate: CommandDefinition<Options> = {
   name: "replicate",
   summary: "keep the standby region's Qdrant seconds behind the active one, by way of its own bucket",
@@ -22,7 +19,7 @@ export const replicate: CommandDefinition<Options> = {
     regionOptions(command)
       .requiredOption("--from <stack>", "stack of the active region")
       .requiredOption("--to <stack>", "stack of the standby region")
-      .option("--every <seconds>", "pause between two cycles", parseNumber, 2)
+      .option("--every <seconds>", "begin to capture so often, as long as both ends keep up", parseNumber, 2)
       .option("--once", "one cycle, and wait for optimizations so that it is exact")
       .option("--replace-existing", "replace collections of the standby that replication did not make")
       .addHelpText(
@@ -57,51 +54,28 @@ export const replicate: CommandDefinition<Options> = {
   },
 };
 
-/** Until it is interrupted, or told that this is not to be done. What fails otherwise is tried again, ever more slowly. */
+/** Until it is interrupted, or told that this is not to be done. */
 async function again(deps: Deps, replication: Replication, every: number): Promise<CycleReport | undefined> {
   const stopping = new AbortController();
-  let cycle: Promise<CycleReport> | undefined;
-  let last: CycleReport | undefined;
+  let following: Promise<unknown> | undefined;
   const settled = deps.onInterrupt(async () => {
     stopping.abort();
-    await cycle?.catch(() => undefined);
+    await following?.catch(() => undefined);
   });
   try {
-    for (let failures = 0; !stopping.signal.aborted; ) {
-      try {
-        cycle = replication.cycle();
-        last = await cycle;
-        failures = 0;
-        deps.progress({ step: "replicate", detail: inWords(last) });
-      } catch (error) {
-        if (isFinal(error)) throw error;
-        failures += 1;
-        const { code, message } = toDrError(error);
-        deps.progress({ step: "replicate", detail: `${code}: ${message}; it is tried again` });
-      }
-      const seconds = failures === 0 ? every : Math.min(longestPauseSeconds, Math.max(1, every) * 2 ** failures);
-      await sleep(seconds * 1000, undefined, { signal: stopping.signal }).catch(() => undefined);
-    }
+    const followed = follow({
+      capture: () => replication.capture(),
+      apply: (state) => replication.apply(state),
+      everyMs: every * 1000,
+      signal: stopping.signal,
+      told: (news) =>
+        deps.progress({ step: "replicate", detail: "report" in news ? inWords(news.report) : news.problem }),
+    });
+    following = followed;
+    return await followed;
   } finally {
     settled();
   }
-  return last;
-}
-
-/** What no waiting changes. */
-function isFinal(error: unknown): boolean {
-  return hasCode(
-    toDrError(error),
-    "INTERNAL",
-    "USAGE",
-    "SETTING_INVALID",
-    "NOT_SUPPORTED",
-    "VERSION_UNSUPPORTED",
-    "KEY_UNAVAILABLE",
-    "EPOCH_CONFLICT",
-    "ROLE_REFUSES",
-    "TARGET_NOT_EMPTY",
-  );
 }
 
 function inWords(report: CycleReport): string {

@@ -21,6 +21,7 @@ import type { KeyWrap, ObjectStore } from "../ports.ts";
 import { KeyRing } from "./key-ring.ts";
 import { parseRecord } from "./parse-record.ts";
 import { type Catalog, readCatalog } from "./read-catalog.ts";
+import { RecentObjects } from "./recent-objects.ts";
 
 const keyIdLength = 32;
 
@@ -69,6 +70,16 @@ export class OpenRepository {
     const description: Repository = { format: 1, id: randomUUID(), key: key.id };
     await stores.repository.create(storeLayout.repository, Buffer.from(JSON.stringify(description)));
     return OpenRepository.open(stores, wrap);
+  }
+
+  /** The same, for who reads back what it wrote a moment ago: packs and trees are kept in memory, up to `mostBytes`. */
+  remembering(mostBytes: number): OpenRepository {
+    const { control, repository } = this.stores;
+    return new OpenRepository(
+      { control, repository: new RecentObjects(repository, mostBytes) },
+      this.keys,
+      this.description,
+    );
   }
 
   async createPoint(point: RecoveryPoint): Promise<void> {

@@ -46,6 +46,8 @@ const standbyStateSchema = z.object({
   isExact: z.boolean(),
   /** The same as `asOf`, of the newest exact state. */
   exactAsOf: time.optional(),
+  /** When all of the source was read and compared with what versions had said. */
+  fullAt: time.optional(),
   /** Marks of the standby's processes, and what each peer then told of its past. */
   processes: z.array(z.string()),
   histories: z.record(z.string(), z.string()),

@@ -37,19 +37,17 @@ export async function confirmFacts(
   key: DataKey,
   { canaries, pointsBefore, samples }: Facts,
 ): Promise<Observation> {
-  const again = await database.points(
-    collection,
-    samples.map(({ id }) => id),
-  );
+  const ids = samples.map(({ id }) => id);
+  const queries = canaries.map(({ query }) => query as unknown as NearestQuery);
+  const [again, answers, pointsAfter] = await Promise.all([
+    database.points(collection, ids),
+    askAll(database, collection, queries),
+    database.count(collection),
+  ]);
   const digests = new Map(again.map((point) => [point.id, digestPoint(key, point)]));
-  const answers = await askAll(
-    database,
-    collection,
-    canaries.map(({ query }) => query as unknown as NearestQuery),
-  );
   return {
     pointsBefore,
-    pointsAfter: await database.count(collection),
+    pointsAfter,
     samples: samples.filter(({ id, digest }) => digests.get(id) === digest),
     canaries: canaries.filter(({ answer }, rank) => isSameAnswer(answer, answers[rank]?.answer ?? [])),
   };
@@ -63,26 +61,23 @@ export async function compareWithObservation(
 ): Promise<string[]> {
   const { canaries, name, pointsAfter, pointsBefore, samples } = collection;
   const differences: string[] = [];
-  const count = await database.count(name);
+  // Deletes that came back answer queries too.
+  const asked = isExact(collection) ? canaries : [];
+  const ids = samples.map(({ id }) => id);
+  const queries = asked.map(({ query }) => query as unknown as NearestQuery);
+  const [count, points, answers] = await Promise.all([
+    database.count(name),
+    database.points(name, ids),
+    askAll(database, name, queries),
+  ]);
   const [least, most] = boundsOf(collection);
   if (count < least || count > most)
     differences.push(`${name}: ${count} points where ${pointsBefore} to ${pointsAfter} were captured`);
-  const points = await database.points(
-    name,
-    samples.map(({ id }) => id),
-  );
   const digests = new Map(points.map((point) => [point.id, digestPoint(key, point)]));
   for (const { id, digest } of samples) {
     const found = digests.get(id);
     if (found !== digest) differences.push(`${name}: point ${id} ${found === undefined ? "is missing" : "differs"}`);
   }
-  // Deletes that came back answer queries too.
-  const asked = isExact(collection) ? canaries : [];
-  const answers = await askAll(
-    database,
-    name,
-    asked.map(({ query }) => query as unknown as NearestQuery),
-  );
   for (const [rank, { answer }] of asked.entries()) {
     if (!isSameAnswer(answer, answers[rank]?.answer ?? []))
       differences.push(`${name}: canary query ${rank + 1} answers otherwise`);

@@ -1,11 +1,12 @@
 /** Captures a recovery point of a region: plan, parts, commit. One worker does all of it, or several share the parts. */
+import { newestEpoch } from "../../domain/estate/epoch.ts";
 import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
 import { type CaptureType, type DataKind, isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { DrError } from "../../errors.ts";
 import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/capture-session.ts";
 import type { UnclaimedPieces } from "../../repository/content-writer.ts";
-import { readEpochs } from "../../repository/epochs.ts";
+import { epochsAfter, readEpochs } from "../../repository/epochs.ts";
 import { type CaptureBase, readCaptureBase } from "../../repository/read-catalog.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { findUnclaimedPieces } from "../../repository/unclaimed-pieces.ts";
@@ -65,7 +66,13 @@ async function baseOf(
 ): Promise<CaptureBase> {
   const remembered = memory?.base;
   if (remembered === undefined) return readCaptureBase(repository, kinds);
-  return { ...remembered, epochs: await readEpochs(repository.stores.control) };
+  const { control } = repository.stores;
+  const newest = newestEpoch(remembered.epochs);
+  const epochs =
+    newest === undefined
+      ? await readEpochs(control)
+      : [...remembered.epochs, ...(await epochsAfter(control, newest.epoch))];
+  return { ...remembered, epochs };
 }
 
 /** Whether the base says all that a new point would say. */

@@ -1,4 +1,5 @@
 /** Puts the parts of a capture together, asks again what was asked before, and commits with one create-only write. */
+import { atOnce } from "../../domain/at-once.ts";
 import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
 import type { CapturedCollection, RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
@@ -7,6 +8,8 @@ import { attest } from "../../repository/attest.ts";
 import { newestRestore, readRestores } from "../../repository/restore-records.ts";
 import { confirmFacts } from "../observe-collection.ts";
 import { type CaptureRequest, controlOf, stillReplicas } from "./plan-capture.ts";
+
+const collectionsAtOnce = 4;
 
 export async function commitCapture(
   request: CaptureRequest,
@@ -63,8 +66,8 @@ async function assembleCollections(
   const present = await request.database.collections();
   const shardsOf = (name: string) => parts.flatMap((part) => part.shards).filter((shard) => shard.collection === name);
   const collections: CapturedCollection[] = [];
-  for (const { shards: planned, ...facts } of plan.collections) {
-    if (!present.includes(facts.name) && (await isGone(request, facts.name))) continue;
+  await atOnce(collectionsAtOnce, plan.collections, async ({ shards: planned, ...facts }) => {
+    if (!present.includes(facts.name) && (await isGone(request, facts.name))) return;
     const captured = shardsOf(facts.name).sort((a, b) => a.id - b.id);
     if (canonicalJson(captured.map(({ id, key }) => ({ id, key }))) !== canonicalJson(planned)) {
       throw new DrError("CAPTURE_INCOMPLETE", `${facts.name}: not every shard was captured; nothing was committed`, {
@@ -80,7 +83,8 @@ async function assembleCollections(
     );
     const { canaries, pointsAfter, pointsBefore, samples } = observed;
     collections.push({ ...facts, shards, pointsBefore, pointsAfter, samples, canaries });
-  }
+  });
+  collections.sort((a, b) => (a.name < b.name ? -1 : 1));
   const isPlanned = (name: string) => plan.collections.some((collection) => collection.name === name);
   const carried = request.collections === undefined ? [] : (basePoint?.collections ?? []);
   return [...collections, ...carried.filter(({ name }) => !isPlanned(name) && present.includes(name))];
@@ -103,9 +107,11 @@ async function confirm(
   planned: CapturePlan["collections"][number]["shards"],
 ) {
   const { database, repository } = request;
-  const observed = await confirmFacts(database, name, await repository.keys.key(key), facts);
-  const now = await database.describe(name);
-  const replicas = await stillReplicas(request, name);
+  const [observed, now, replicas] = await Promise.all([
+    repository.keys.key(key).then((opened) => confirmFacts(database, name, opened, facts)),
+    database.describe(name),
+    stillReplicas(request, name),
+  ]);
   const shards = new Map(replicas.map((shard) => [shard.id, { id: shard.id, key: shard.key }]));
   const isSame =
     canonicalJson({ config: now.config, payloadIndexes: now.payloadIndexes }) ===

@@ -112,7 +112,9 @@ export function controlOf({ control, repository }: Pick<CaptureRequest, "control
   return control ?? repository.stores.control;
 }
 
-async function tidySnapshots({ clock, database, progress, repository }: CaptureRequest): Promise<void> {
+async function tidySnapshots({ clock, database, memory, progress, repository }: CaptureRequest): Promise<void> {
+  // This run has looked, and was not cut off since.
+  if (memory?.base !== undefined) return;
   const { removed, unsure } = await removeLeftSnapshots({ clock, control: repository.stores.control, database });
   for (const name of removed)
     progress({ step: "tidy", detail: `removed ${name}, which a capture that was cut off left` });

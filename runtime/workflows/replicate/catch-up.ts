@@ -51,6 +51,8 @@ export interface CatchUpRequest {
   readonly existing: "refuse" | "replace";
   /** When the newest capture began that found nothing newer than the point; the point's own time when left out. */
   readonly asOf?: Date;
+  /** When replication read all of the source the last time. */
+  readonly fullAt?: Date;
   /** Compare all collections, or only those that were touched. */
   readonly compare: "changed" | "all";
   /** Of a run that brings the target up to date again and again; without it, this is a run of its own. */
@@ -127,19 +129,18 @@ export async function catchUp(request: CatchUpRequest): Promise<CatchUpReport> {
     await turn.records.begin(clock.now());
     turn.news = { ...turn.news, begunAt: clock.now().toISOString() };
     await freeNames(target, plan);
-    await atOnce(collectionsAtOnce, plan.collections.filter(isChanging), async (each) => {
-      progress({ step: "apply", detail: each.captured.name });
-      await work.apply(each);
-    });
   }
   let samples = 0;
   let canaries = 0;
-  for (const each of plan.collections) {
-    if (request.compare === "changed" && !isChanging(each)) continue;
+  await atOnce(collectionsAtOnce, plan.collections, async (each) => {
+    if (isChanging(each)) {
+      progress({ step: "apply", detail: each.captured.name });
+      await work.apply(each);
+    } else if (request.compare === "changed") return;
     await work.confirm(each);
     samples += each.captured.samples.length;
     canaries += each.captured.canaries.length;
-  }
+  });
   await setAliases(target, point);
   const dropped = await dropGone(request, plan, begun);
   await work.record(plan, dropped);
@@ -259,10 +260,11 @@ class Work {
     const asOf = this.#request.asOf?.toISOString() ?? point.time;
     const isSame = this.#touched.size === 0 && before?.point === point.id && dropped.length === 0;
     const exactAsOf = isExact(point) ? asOf : before?.exactAsOf;
+    const fullAt = this.#request.fullAt?.toISOString() ?? before?.fullAt;
     const collections: HeldCollection[] = [];
     const histories: Record<string, string> = {};
     const owners = new Map<number, Parameters<VectorDatabase["history"]>[0]>();
-    for (const { captured } of plan.collections) {
+    await atOnce(collectionsAtOnce, plan.collections, async ({ captured }) => {
       const { name } = captured;
       const known = before?.collections.find((collection) => collection.name === name);
       const described = await describe(target, name);
@@ -271,7 +273,7 @@ class Work {
       if (!this.#touched.has(name) && known !== undefined) {
         const { goneSince: _back, ...rest } = known;
         collections.push(rest);
-        continue;
+        return;
       }
       const shards: HeldCollection["shards"] = [];
       for (const shard of captured.shards) {
@@ -283,7 +285,8 @@ class Work {
         shards.push({ id: shard.id, tree: shard.tree.id, segments: markOfSegments(segments) });
       }
       collections.push({ name, made: markOfSettings(captured, captured.shards), described: described.mark, shards });
-    }
+    });
+    collections.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const { goneSince, ...rest } of plan.gone) {
       if (!dropped.includes(rest.name)) collections.push({ ...rest, goneSince: goneSince ?? at.toISOString() });
     }
@@ -297,6 +300,7 @@ class Work {
       asOf,
       isExact: isExact(point),
       ...(exactAsOf === undefined ? {} : { exactAsOf }),
+      ...(fullAt === undefined ? {} : { fullAt }),
       processes: await target.processes(),
       histories,
       collections,

@@ -1,4 +1,5 @@
 /** What a target lacks to hold a recovery point: collection by collection, shard by shard. */
+import { atOnce } from "../../domain/at-once.ts";
 import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { checkRestorable } from "../../domain/points/version-rule.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
@@ -8,6 +9,8 @@ import type { ShardPlacement, VectorDatabase } from "../../ports.ts";
 import type { HeldCollection, StandbyNews } from "../../repository/standby-records.ts";
 import { refuseLostShardKeys } from "../restore/restore-point.ts";
 import type { Pasts } from "./pasts.ts";
+
+const collectionsAtOnce = 4;
 
 export interface ShardWork {
   readonly shard: CapturedShard;
@@ -61,13 +64,14 @@ export async function planCatchUp(
       hint: "nothing was changed; if it may be lost, repeat with --replace-existing, or delete it yourself",
     });
   }
-  const collections: CollectionWork[] = [];
-  for (const captured of point.collections) {
+  const works = new Map<string, CollectionWork>();
+  await atOnce(collectionsAtOnce, point.collections, async (captured) => {
     const known = held.get(captured.name);
-    if (!present.has(captured.name)) collections.push({ captured, do: "make", shards: [] });
-    else if (known === undefined) collections.push({ captured, do: "replace", shards: [] });
-    else collections.push(await planUpdate(target, captured, known, pasts));
-  }
+    if (!present.has(captured.name)) works.set(captured.name, { captured, do: "make", shards: [] });
+    else if (known === undefined) works.set(captured.name, { captured, do: "replace", shards: [] });
+    else works.set(captured.name, await planUpdate(target, captured, known, pasts));
+  });
+  const collections = point.collections.flatMap(({ name }) => works.get(name) ?? []);
   const isInPoint = (name: string) => point.collections.some((collection) => collection.name === name);
   return {
     collections,

@@ -1,0 +1,132 @@
+/** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
+import { newestEpoch } from "../../domain/estate/epoch.ts";
+import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
+import { epochsAfter, readEpochs } from "../../repository/epochs.ts";
+import { readFence } from "../../repository/gate-records.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { readStandbyState } from "../../repository/standby-records.ts";
+import { CaptureMemory } from "../capture/capture-memory.ts";
+import { capturePoint } from "../capture/capture-point.ts";
+import type { CapturePatience } from "../capture/capture-shard.ts";
+
+/** What was built on versions is compared by contents so often. */
+const fullEveryMs = 24 * 60 * 60_000;
+
+/**
+ * "provisional" waits for merges, which are short, and then takes what can be had: deletes that were acknowledged while an optimization ran may be undone until it
+ * ends. "exact" waits for that, and takes a collection snapshot when it takes long; "soon" takes one at once.
+ */
+const patienceFor = {
+  provisional: { quietMs: 500, attempts: 1, borrows: false },
+  soon: { quietMs: 1_000, attempts: 2, borrows: true },
+  exact: { quietMs: 60_000, attempts: 3, borrows: true },
+} as const satisfies Record<string, CapturePatience>;
+export type Patience = keyof typeof patienceFor;
+
+export interface CapturingRequest {
+  /** The active region. */
+  readonly source: {
+    readonly region: string;
+    readonly database: VectorDatabase;
+    readonly control: ObjectStoreReader;
+  };
+  /** The standby's. */
+  readonly repository: OpenRepository;
+  /** The last writes before a planned failover: its fence is no reason to stop. */
+  readonly isHandOver?: boolean;
+  readonly toolVersion: string;
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+/** A state of the source that is in the standby's bucket, whole. */
+export interface CapturedState {
+  readonly point: RecoveryPoint;
+  /** Everything that the source acknowledged before this is in it. */
+  readonly asOf: Date;
+  /** When everything was read and compared the last time. */
+  readonly fullAt: Date;
+  /** False when the point is one that was there already. */
+  readonly isChanged: boolean;
+  readonly readBytes: number;
+  readonly storedBytes: number;
+  readonly seconds: number;
+}
+
+export class Capturing {
+  readonly #request: CapturingRequest;
+  readonly #memory = new CaptureMemory();
+  /** The newest epoch that each control store told of. */
+  readonly #epochs = new Map<ObjectStoreReader, { readonly active: string; readonly epoch: number }>();
+  #point: RecoveryPoint | undefined;
+  #fullAt: Date | undefined;
+
+  constructor(request: CapturingRequest) {
+    this.#request = request;
+  }
+
+  /** Throws ROLE_REFUSES when the source is not the active region. */
+  async capture(patience: Patience): Promise<CapturedState> {
+    const { clock, progress, repository, source, toolVersion } = this.#request;
+    await this.refuseUnlessActive();
+    const begun = clock.now();
+    this.#fullAt ??= await lastFull(repository, begun);
+    const isFull = this.#fullAt === undefined || begun.getTime() - this.#fullAt.getTime() >= fullEveryMs;
+    const captured = await capturePoint({
+      region: source.region,
+      type: isFull ? "full" : "incremental",
+      database: source.database,
+      repository,
+      control: source.control,
+      patience: patienceFor[patience],
+      onlyChanges: true,
+      memory: this.#memory,
+      clock,
+      progress: ({ amount, ...event }) => amount ?? progress(event),
+      toolVersion,
+    });
+    const fullAt = isFull || this.#fullAt === undefined ? begun : this.#fullAt;
+    this.#fullAt = fullAt;
+    if (this.#point?.id !== captured.point) this.#point = await repository.readPoint(captured.point);
+    return {
+      point: this.#point,
+      asOf: new Date(captured.time),
+      fullAt,
+      isChanged: captured.isUnchanged !== true,
+      readBytes: captured.readBytes,
+      storedBytes: captured.storedBytes,
+      seconds: captured.seconds,
+    };
+  }
+
+  /** By the records of both regions: a failover may have told one of them only. */
+  async refuseUnlessActive(): Promise<void> {
+    const { repository, source } = this.#request;
+    await Promise.all([repository.stores.control, source.control].map((store) => this.#refuseUnlessActiveBy(store)));
+  }
+
+  async #refuseUnlessActiveBy(control: ObjectStoreReader): Promise<void> {
+    const { isHandOver, source } = this.#request;
+    const known = this.#epochs.get(control);
+    const later = known === undefined ? await readEpochs(control) : await epochsAfter(control, known.epoch);
+    const epoch = newestEpoch(later) ?? known;
+    if (epoch?.active !== source.region) {
+      throw new DrError("ROLE_REFUSES", `${source.region} is not the active region: ${epoch?.active ?? "none"} is`, {
+        hint: "replicate from the active region to the other one; `qdrant-dr status` shows the roles",
+      });
+    }
+    this.#epochs.set(control, epoch);
+    if (isHandOver || (await readFence(control, epoch.epoch + 1)) === undefined) return;
+    throw new DrError("ROLE_REFUSES", `${source.region} is fenced for a planned failover, which replicates itself`, {
+      hint: "let it end; `qdrant-dr status` shows the roles",
+    });
+  }
+}
+
+/** As the standby's records say: a run that is started anew every day would never compare. */
+async function lastFull({ stores }: OpenRepository, now: Date): Promise<Date | undefined> {
+  const state = await readStandbyState(stores.control, now);
+  return state?.fullAt === undefined ? undefined : new Date(state.fullAt);
+}
