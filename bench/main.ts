@@ -27,6 +27,7 @@ interface LagCommandOptions {
   readonly seconds: number;
   readonly every: number;
   readonly withoutCost?: true;
+  readonly withoutPull?: true;
 }
 
 interface Options {
@@ -86,6 +87,7 @@ program
   .option("--rate <points>", "written a second, in batches of 50", Number, 1_000)
   .option("--seconds <count>", "how long", Number, 120)
   .option("--every <ms>", "from one capture to the next", Number, 2_000)
+  .option("--without-pull", "do not measure what goes between the regions, and Qdrant's own pull")
   .option("--without-cost", "do not measure what it costs a writer that writes as fast as it can")
   .action(async (options: LagCommandOptions) => {
     const result = await measureStandbyLag(
@@ -98,13 +100,14 @@ program
         seconds: options.seconds,
         everyMs: options.every,
         withCost: options.withoutCost !== true,
+        withPull: options.withoutPull !== true,
       },
       say,
     );
     show(
       options.json
         ? JSON.stringify(result, null, 2)
-        : layOut(Object.entries(result).map(([key, value]) => [key, String(value)])),
+        : layOut(Object.entries(result).map(([key, value]) => [key, JSON.stringify(value)])),
     );
   });
 
@@ -120,7 +123,11 @@ program
     const failovers = await measureFailover(scratch, data, say);
     const lag = options.withoutLag
       ? {}
-      : await measureStandbyLag(scratch, { ...data, seconds: 120, everyMs: 2_000, withCost: true }, say);
+      : await measureStandbyLag(
+          scratch,
+          { ...data, seconds: 120, everyMs: 2_000, withCost: true, withPull: true },
+          say,
+        );
     const result = { ...failovers, ...lag };
     show(
       options.json

@@ -1,17 +1,22 @@
 /**
- * A process of its own that replicates as `replicate` does, and writes a line of JSON for each cycle. Reads its order as one
- * line of JSON from standard input, and ends, with a cycle that is exact, when that closes; run by `standby-lag.ts`.
+ * A process of its own that replicates as `replicate` does, or a half of it, and writes a line of JSON for each state. Reads
+ * its order as one line of JSON from standard input, and ends when that closes: whole, with a state that is exact. Run by
+ * `standby-lag.ts`.
  */
 import { createInterface } from "node:readline";
 import { RegionAccess } from "../runtime/adapters/access.ts";
 import type { Region } from "../runtime/domain/estate/region.ts";
-import { follow } from "../runtime/workflows/replicate/follow.ts";
-import { type CycleReport, Replication } from "../runtime/workflows/replicate/replication.ts";
+import { Applying, type CycleReport } from "../runtime/workflows/replicate/applying.ts";
+import { type CapturedState, Capturing, sourceRestsFor } from "../runtime/workflows/replicate/capturing.ts";
+import { type FollowRequest, follow } from "../runtime/workflows/replicate/follow.ts";
+import { Hearing, Telling, type ToldReport } from "../runtime/workflows/replicate/halves.ts";
+import { Replication, rememberedBytes } from "../runtime/workflows/replicate/replication.ts";
 
 export interface ReplicationOrder {
   readonly source: Region;
   readonly standby: Region;
   readonly everyMs: number;
+  readonly half?: "capture" | "apply";
 }
 
 export interface CycleLine extends CycleReport {
@@ -20,36 +25,60 @@ export interface CycleLine extends CycleReport {
 }
 
 const lines = createInterface({ input: process.stdin });
-const { everyMs, source, standby } = await new Promise<ReplicationOrder>((resolve) =>
+const { everyMs, half, source, standby } = await new Promise<ReplicationOrder>((resolve) =>
   lines.once("line", (line) => resolve(JSON.parse(line) as ReplicationOrder)),
 );
 const ending = new AbortController();
 lines.once("close", () => ending.abort());
+
 const [from, to] = [new RegionAccess(source), new RegionAccess(standby)];
-const replication = new Replication({
-  source: { region: source.region, database: from.database, control: from.stores.control },
-  standby: { region: standby.region, database: to.database, repository: await to.repositoryForWriting() },
+const shared = {
   existing: "refuse",
   toolVersion: "bench",
   clock: { now: () => new Date() },
   progress: () => undefined,
-});
-const say = (report: CycleReport) => {
+} as const;
+const active = { region: source.region, database: from.database, control: from.stores.control };
+const stored = await to.repositoryForWriting();
+const pace = { everyMs, restsFor: sourceRestsFor };
+if (half === "capture") {
+  const repository = stored.remembering(rememberedBytes);
+  const capturing = new Capturing({ ...shared, source: active, repository });
+  const telling = new Telling(repository, shared.clock);
+  await run({ ...pace, capture: () => capturing.capture("provisional"), apply: (state) => telling.tell(state) });
+} else if (half === "apply") {
+  const repository = stored.remembering(rememberedBytes);
+  const hearing = new Hearing(repository, standby.region);
+  const applying = new Applying({ ...shared, repository, database: to.database });
+  const apply = (state: CapturedState) => applying.apply(state);
+  await run({ everyMs: 0, restsFor: 0, capture: (signal) => hearing.next(signal), apply });
+} else {
+  const replication = new Replication({
+    ...{ ...shared, source: active },
+    standby: { region: standby.region, database: to.database, repository: stored },
+  });
+  await run({ ...pace, capture: () => replication.capture(), apply: (state) => replication.apply(state) });
+  for (let isDone = false; !isDone; ) {
+    const report = await replication.cycle("exact");
+    say(report);
+    isDone = !report.isChanged && report.isExact;
+  }
+}
+
+function run<Report extends CycleReport | ToldReport>(
+  halves: Omit<FollowRequest<CapturedState, Report>, "signal" | "told">,
+): Promise<unknown> {
+  return follow({
+    ...halves,
+    signal: ending.signal,
+    told(news) {
+      if ("report" in news) say(news.report);
+      else process.stderr.write(`${news.problem}\n`);
+    },
+  });
+}
+
+function say(report: CycleReport | ToldReport): void {
   const { system, user } = process.cpuUsage();
-  process.stdout.write(`${JSON.stringify({ ...report, cpuSeconds: (user + system) / 1e6 } satisfies CycleLine)}\n`);
-};
-await follow({
-  capture: () => replication.capture(),
-  apply: (state) => replication.apply(state),
-  everyMs,
-  signal: ending.signal,
-  told(news) {
-    if ("report" in news) say(news.report);
-    else process.stderr.write(`${news.problem}\n`);
-  },
-});
-for (let isDone = false; !isDone; ) {
-  const report = await replication.cycle("exact");
-  say(report);
-  isDone = !report.isChanged && report.isExact;
+  process.stdout.write(`${JSON.stringify({ ...report, cpuSeconds: (user + system) / 1e6 })}\n`);
 }

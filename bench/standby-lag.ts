@@ -3,9 +3,7 @@
  * replication and the writer in processes of their own. Where two cores are to be had, primary and writer share one, and
  * all else the other.
  */
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
+import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
@@ -14,8 +12,12 @@ import { controlLayout } from "../runtime/domain/points/store-layout.ts";
 import { NODE_FLAGS } from "../setup/node-flags.mjs";
 import { QdrantServer } from "../test/support/qdrant-server.ts";
 import { SeaweedServer } from "../test/support/seaweedfs-server.ts";
+import { countingLink } from "./counting-link.ts";
+import { cpuSeconds } from "./cpu-seconds.ts";
 import { call } from "./qdrant-call.ts";
-import type { CycleLine, ReplicationOrder } from "./replication-process.ts";
+import { PullLoop } from "./qdrant-pull.ts";
+import type { CycleLine } from "./replication-process.ts";
+import { ReplicationRun, type SeenLine } from "./replication-run.ts";
 import { bytesIn, type S3Address } from "./s3-bucket.ts";
 import type { Scratch } from "./scratch.ts";
 import type { WritingOrder, WritingResult } from "./writing-process.ts";
@@ -29,6 +31,8 @@ export interface LagOptions {
   readonly everyMs: number;
   /** Measure what replication costs a writer that writes as fast as it can. */
   readonly withCost: boolean;
+  /** Measure what goes between the regions, and beside it what Qdrant's own pull sends. */
+  readonly withPull: boolean;
 }
 
 export interface LagMeasurements {
@@ -46,19 +50,33 @@ export interface LagMeasurements {
   readonly storedBytes: number;
   readonly bucketBytes: number;
   readonly sentBytes: number;
-  readonly replicationCpuSeconds: number;
+  /** From the beginning of a capture to its end, and of bringing it to the standby. */
+  readonly captureP50Seconds: number;
+  readonly applyP50Seconds: number;
+  /** Seconds of a core that each process used, of one second of writing. */
+  readonly cpu: Readonly<Record<"primary" | "standby" | "store" | "replication", number>>;
   /** Points that are not equal in the end, of all. */
   readonly wrong: number;
   readonly compared: number;
   /** Points a second with replication, by those without. */
+  /** Of replication in two processes and of Qdrant's pull: bytes over the wire between the regions, and the lag. */
+  readonly between?: Readonly<Record<"ours" | "pull", BetweenRegions>> & { readonly bytesVsPull: number };
   readonly writeCostRatio?: number;
   readonly rawCost?: { readonly without: readonly number[]; readonly with: readonly number[] };
+}
+
+interface BetweenRegions {
+  readonly bytesPerSecond: number;
+  readonly lagP50Seconds: number;
+  readonly lagP99Seconds: number;
+  readonly rounds: number;
 }
 
 /** So often the lag is looked at, whatever the cycles do. */
 const lookEveryMs = 100;
 const costSeconds = 15;
 const costRounds = 3;
+const betweenSeconds = 45;
 
 export async function measureStandbyLag(
   scratch: Scratch,
@@ -99,10 +117,13 @@ export async function measureStandbyLag(
   const replication = new ReplicationRun({ ...regions, everyMs: options.everyMs }, scratch);
   await replication.next();
   say(`writing ${options.pointsPerSecond} points a second for ${options.seconds} s`);
+  const processes = { primary: primary.pid, standby: standby.pid, store: store.pid, replication: replication.pid };
+  const cpu = cpuMeter(processes);
   const from = Date.now();
   const bucketBefore = await bytesIn(regions.standby.repository as S3Address);
   const written = await writing(options.seconds, options.pointsPerSecond);
   const until = Date.now();
+  const used = cpu((until - from) / 1000);
   await replication.next();
   const lines = replication.lines.filter(({ seenAt }) => seenAt >= from);
   const lags = lagsBetween(replication.lines, from, until, () => true);
@@ -118,6 +139,7 @@ export async function measureStandbyLag(
     for (const [id, content] of source) if (copy.get(id) !== content) wrong += 1;
     for (const id of copy.keys()) if (!source.has(id)) wrong += 1;
   }
+  const between = options.withPull ? await measureBetween() : undefined;
   const cost = options.withCost ? await measureCost() : undefined;
   const sum = (of: (line: CycleLine) => number) => lines.reduce((total, line) => total + of(line), 0);
   return {
@@ -133,11 +155,51 @@ export async function measureStandbyLag(
     storedBytes: sum(({ storedBytes }) => storedBytes),
     bucketBytes,
     sentBytes: sum(({ sentBytes }) => sentBytes),
-    replicationCpuSeconds: (lines.at(-1)?.cpuSeconds ?? 0) - (lines[0]?.cpuSeconds ?? 0),
+    captureP50Seconds: median(lines.map(({ captureSeconds }) => captureSeconds)),
+    applyP50Seconds: median(lines.map(({ applySeconds }) => applySeconds)),
+    cpu: used,
     wrong,
     compared,
+    ...(between === undefined ? {} : { between }),
     ...(cost === undefined ? {} : { writeCostRatio: median(cost.with) / median(cost.without), rawCost: cost }),
   };
+
+  async function measureBetween() {
+    say("the same in two processes, one in each region, and what goes between them");
+    const link = await countingLink(store.endpoint, scratch);
+    const { source } = regions;
+    const linked = { ...(regions.standby.repository as S3Address), endpoint: link.url };
+    const far = { ...regions.standby, repository: linked, control: { ...linked, bucket: "west-control" } };
+    const halves = { source, everyMs: options.everyMs };
+    const capturing = new ReplicationRun({ ...halves, standby: far, half: "capture" }, scratch);
+    const applying = new ReplicationRun({ ...halves, standby: regions.standby, half: "apply" }, scratch);
+    await applying.next();
+    const ours = await measured(link, applying.lines);
+    await capturing.end();
+    await applying.end();
+    say("Qdrant's own pull");
+    for (const name of names) await copyShape(primary, standby, name);
+    const pullLink = await countingLink(primary.url, scratch);
+    const pull = new PullLoop({ url: pullLink.url, apiKey: primary.apiKey }, standby, names, options.everyMs);
+    await pull.next();
+    const theirs = await measured(pullLink, pull.lines);
+    await pull.end();
+    for (const name of names) await call(standby, "DELETE", `/collections/${name}`);
+    return { ours, pull: theirs, bytesVsPull: ours.bytesPerSecond / theirs.bytesPerSecond };
+  }
+
+  async function measured(link: { bytes(): number }, seen: readonly SeenState[]): Promise<BetweenRegions> {
+    const [begun, before, rounds] = [Date.now(), link.bytes(), seen.length];
+    await writing(betweenSeconds, options.pointsPerSecond);
+    const ended = Date.now();
+    const seenLags = lagsBetween(seen, begun, ended, () => true);
+    return {
+      bytesPerSecond: (link.bytes() - before) / ((ended - begun) / 1000),
+      lagP50Seconds: quantile(seenLags, 0.5),
+      lagP99Seconds: quantile(seenLags, 0.99),
+      rounds: seen.length - rounds,
+    };
+  }
 
   async function measureCost() {
     const rates = { without: [] as number[], with: [] as number[] };
@@ -157,55 +219,24 @@ export async function measureStandbyLag(
   }
 }
 
-type SeenLine = CycleLine & { readonly seenAt: number };
+type SeenState = Pick<SeenLine, "asOf" | "seenAt">;
 
-class ReplicationRun {
-  readonly lines: SeenLine[] = [];
-  readonly #child;
-  readonly #closed: Promise<unknown>;
-  #errors = "";
-
-  constructor(order: ReplicationOrder, scratch: Scratch) {
-    const program = fileURLToPath(new URL("replication-process.ts", import.meta.url));
-    const child = spawn(process.execPath, [...NODE_FLAGS, program], { stdio: ["pipe", "pipe", "pipe"] });
-    this.#child = child;
-    this.#closed = once(child, "close");
-    scratch.defer(async () => {
-      child.kill("SIGKILL");
-    });
-    child.stderr.on("data", (bytes) => {
-      this.#errors += String(bytes);
-    });
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      this.lines.push({ ...(JSON.parse(line) as CycleLine), seenAt: Date.now() });
-      child.emit("cycle");
-    });
-    child.stdin.write(`${JSON.stringify(order)}\n`);
-  }
-
-  /** When the cycle has ended that began after this was asked. */
-  async next(): Promise<void> {
-    const asked = Date.now();
-    while (!this.lines.some(({ asOf }) => Date.parse(asOf) >= asked)) {
-      await Promise.race([once(this.#child, "cycle"), this.#closed]);
-      if (this.#child.exitCode !== null) throw new Error(`replication ended: ${this.#errors}`);
-    }
-  }
-
-  /** With a cycle that is exact and found nothing new. */
-  async end(): Promise<void> {
-    this.#child.stdin.end();
-    await this.#closed;
-    if (this.#child.exitCode !== 0) throw new Error(`replication ended with ${this.#child.exitCode}: ${this.#errors}`);
-  }
+/** What each process uses from now on; of one second, when it is asked. */
+function cpuMeter<Name extends string>(processes: Readonly<Record<Name, number | undefined>>) {
+  const names = Object.keys(processes) as Name[];
+  const before = new Map(names.map((name) => [name, cpuSeconds(processes[name])]));
+  return (seconds: number): Record<Name, number> =>
+    Object.fromEntries(
+      names.map((name) => [name, (cpuSeconds(processes[name]) - (before.get(name) ?? 0)) / seconds]),
+    ) as Record<Name, number>;
 }
 
 /** Now less what the newest ended cycle stands for, at every look. */
-function lagsBetween(
-  lines: readonly SeenLine[],
+function lagsBetween<Line extends SeenState>(
+  lines: readonly Line[],
   from: number,
   until: number,
-  counts: (line: SeenLine) => boolean,
+  counts: (line: Line) => boolean,
 ): number[] {
   const lags: number[] = [];
   for (let at = from; at <= until; at += lookEveryMs) {
@@ -272,6 +303,17 @@ async function fill(server: QdrantServer, name: string, points: number, dimensio
     if (status === "green") return;
     await new Promise((done) => setTimeout(done, 200));
   }
+}
+
+/** The same collection on the standby, empty, and without optimizations: as a pull needs it. */
+async function copyShape(primary: QdrantServer, standby: QdrantServer, name: string): Promise<void> {
+  const { config } = (await call(primary, "GET", `/collections/${name}`)) as { config: Record<string, object> };
+  await call(standby, "DELETE", `/collections/${name}`);
+  await call(standby, "PUT", `/collections/${name}`, {
+    ...config["params"],
+    wal_config: config["wal_config"],
+    optimizers_config: { max_optimization_threads: 0 },
+  });
 }
 
 async function contentOf(server: QdrantServer, name: string): Promise<Map<number, string>> {

@@ -1,13 +1,18 @@
+import { InvalidArgumentError, Option } from "commander";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatSeconds } from "../domain/format.ts";
-import { follow } from "../workflows/replicate/follow.ts";
-import { type CycleReport, Replication } from "../workflows/replicate/replication.ts";
+import { Applying, type CycleReport } from "../workflows/replicate/applying.ts";
+import { type CapturedState, Capturing, sourceRestsFor } from "../workflows/replicate/capturing.ts";
+import { type FollowRequest, follow } from "../workflows/replicate/follow.ts";
+import { Hearing, Telling, type ToldReport } from "../workflows/replicate/halves.ts";
+import { Replication, rememberedBytes } from "../workflows/replicate/replication.ts";
 import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {
   readonly from: string;
   readonly to: string;
   readonly every: number;
+  readonly half?: "capture" | "apply";
   readonly once?: boolean;
   readonly replaceExisting?: boolean;
 }
@@ -20,6 +25,12 @@ export const replicate: CommandDefinition<Options> = {
       .requiredOption("--from <stack>", "stack of the active region")
       .requiredOption("--to <stack>", "stack of the standby region")
       .option("--every <seconds>", "begin to capture so often, as long as both ends keep up", parseNumber, 2)
+      .addOption(
+        new Option(
+          "--half <half>",
+          "only capture, near the active region, or only apply, near the standby: one process of each",
+        ).choices(["capture", "apply"]),
+      )
       .option("--once", "one cycle, and wait for optimizations so that it is exact")
       .option("--replace-existing", "replace collections of the standby that replication did not make")
       .addHelpText(
@@ -32,30 +43,64 @@ export const replicate: CommandDefinition<Options> = {
         ),
       ),
   async run(deps, options) {
-    const source = await deps.access(options.from, options);
+    const { every, half, once, replaceExisting } = options;
+    if (half !== undefined && once) throw new InvalidArgumentError("--once takes both halves: leave --half out.");
     const standby = await deps.access(options.to, options);
+    const { clock, progress, toolVersion } = deps;
+    const existing = replaceExisting ? "replace" : "refuse";
+    const shared = { existing, toolVersion, clock, progress } as const;
+    const stored = await standby.repositoryForWriting();
+    const { database } = standby;
+    if (half === "apply") {
+      const repository = stored.remembering(rememberedBytes);
+      const [hearing, applying] = [
+        new Hearing(repository, standby.region.region),
+        new Applying({ ...shared, repository, database }),
+      ];
+      // It waits for what is told instead of resting.
+      const pace = { everyMs: 0, restsFor: 0 };
+      const halves = {
+        capture: (signal: AbortSignal) => hearing.next(signal),
+        apply: (state: CapturedState) => applying.apply(state),
+      };
+      return answer(await again(deps, { ...pace, ...halves }, inWords), inWords);
+    }
+    const access = await deps.access(options.from, options);
+    const source = { region: access.region.region, database: access.database, control: access.stores.control };
+    const pace = { everyMs: every * 1000, restsFor: sourceRestsFor };
+    if (half === "capture") {
+      const repository = stored.remembering(rememberedBytes);
+      const [capturing, telling] = [new Capturing({ ...shared, source, repository }), new Telling(repository, clock)];
+      const halves = {
+        capture: () => capturing.capture("provisional"),
+        apply: (state: CapturedState) => telling.tell(state),
+      };
+      return answer(await again(deps, { ...pace, ...halves }, toldInWords), toldInWords);
+    }
     const replication = new Replication({
-      source: { region: source.region.region, database: source.database, control: source.stores.control },
-      standby: {
-        region: standby.region.region,
-        database: standby.database,
-        repository: await standby.repositoryForWriting(),
-      },
-      existing: options.replaceExisting ? "replace" : "refuse",
-      toolVersion: deps.toolVersion,
-      clock: deps.clock,
-      progress: deps.progress,
+      ...shared,
+      source,
+      standby: { region: standby.region.region, database, repository: stored },
     });
-    const report = options.once ? await replication.cycle("exact") : await again(deps, replication, options.every);
-    return {
-      json: report ?? {},
-      text: report === undefined ? "Stopped before the first cycle ended" : inWords(report),
+    if (once) return answer(await replication.cycle("exact"), inWords);
+    const halves = {
+      capture: () => replication.capture(),
+      apply: (state: CapturedState) => replication.apply(state),
     };
+    return answer(await again(deps, { ...pace, ...halves }, inWords), inWords);
   },
 };
 
+function answer<Report extends object>(report: Report | undefined, words: (report: Report) => string) {
+  return { json: report ?? {}, text: report === undefined ? "Stopped before the first cycle ended" : words(report) };
+}
+
 /** Until it is interrupted, or told that this is not to be done. */
-async function again(deps: Deps, replication: Replication, every: number): Promise<CycleReport | undefined> {
+async function again<Report>(
+  deps: Deps,
+  halves: Omit<FollowRequest<CapturedState, Report>, "signal" | "told">,
+  words: (report: Report) => string,
+): Promise<Report | undefined> {
   const stopping = new AbortController();
   let following: Promise<unknown> | undefined;
   const settled = deps.onInterrupt(async () => {
@@ -64,12 +109,10 @@ async function again(deps: Deps, replication: Replication, every: number): Promi
   });
   try {
     const followed = follow({
-      capture: () => replication.capture(),
-      apply: (state) => replication.apply(state),
-      everyMs: every * 1000,
+      ...halves,
       signal: stopping.signal,
       told: (news) =>
-        deps.progress({ step: "replicate", detail: "report" in news ? inWords(news.report) : news.problem }),
+        deps.progress({ step: "replicate", detail: "report" in news ? words(news.report) : news.problem }),
     });
     following = followed;
     return await followed;
@@ -80,9 +123,19 @@ async function again(deps: Deps, replication: Replication, every: number): Promi
 
 function inWords(report: CycleReport): string {
   const { difference, whole } = report.shards;
-  const state = report.isExact ? "exact" : "provisional: an optimization runs, deletes since it began may be undone";
   const applied = report.isChanged
     ? `${difference + whole} shards changed${whole === 0 ? "" : ` (${whole} whole)`}, ${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored, ${formatBytes(report.sentBytes)} applied`
     : "nothing changed";
-  return `the standby holds ${report.point}, as of ${report.asOf} (${formatSeconds(report.lagSeconds)} behind), ${state}; ${applied}`;
+  return `the standby holds ${report.point}, as of ${report.asOf} (${formatSeconds(report.lagSeconds)} behind), ${stateInWords(report)}; ${applied}`;
+}
+
+function toldInWords(report: ToldReport): string {
+  const captured = report.isChanged
+    ? `${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored in ${formatSeconds(report.captureSeconds)}`
+    : "nothing changed";
+  return `${report.point} is in the standby's bucket, as of ${report.asOf}, ${stateInWords(report)}; ${captured}`;
+}
+
+function stateInWords({ isExact }: { readonly isExact: boolean }): string {
+  return isExact ? "exact" : "provisional: an optimization runs, deletes since it began may be undone";
 }

@@ -15,6 +15,15 @@ export async function readEpochs(control: ObjectStoreReader): Promise<EpochRecor
   return newest === undefined ? records : [...records, ...(await epochsAfter(control, newest.epoch))];
 }
 
+/** The newest, when `known` was the newest once: a request. Without that, as many as it takes. */
+export async function newestEpochSince(
+  control: ObjectStoreReader,
+  known: EpochRecord | undefined,
+): Promise<EpochRecord | undefined> {
+  const later = known === undefined ? await readEpochs(control) : await epochsAfter(control, known.epoch);
+  return newestEpoch(later) ?? known;
+}
+
 /** What follows this epoch, asked for by name. */
 export async function epochsAfter(control: ObjectStoreReader, epoch: number): Promise<EpochRecord[]> {
   const records: EpochRecord[] = [];

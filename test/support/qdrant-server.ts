@@ -72,6 +72,11 @@ export class QdrantServer {
     }
   }
 
+  /** Of the process that runs now. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   /** SIGKILL, or another signal; returns when the process is dead. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = this.#process;

@@ -52,6 +52,10 @@ export class SeaweedServer {
     return address;
   }
 
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   async stop(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;

@@ -3,7 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import type { ShardPlacement, VectorDatabase } from "../../runtime/ports.ts";
 import { readStandbyState } from "../../runtime/repository/standby-records.ts";
+import { Applying } from "../../runtime/workflows/replicate/applying.ts";
+import { Capturing } from "../../runtime/workflows/replicate/capturing.ts";
 import { catchUp, planCatchUp } from "../../runtime/workflows/replicate/catch-up.ts";
+import { Hearing, Telling } from "../../runtime/workflows/replicate/halves.ts";
 import { wakeOptimizers } from "../../runtime/workflows/replicate/wake-optimizers.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
@@ -281,6 +284,66 @@ describe("replication to a standby", function () {
     expect(state).to.include({ point, asOf, exactAsOf: asOf, isExact: true, region: "east", epoch: 1 });
     const later = new Date(Date.now() + 72 * 60 * 60_000);
     expect((await readStandbyState(pair.west.control, later))?.point).to.equal(point);
+  });
+
+  it("works as two processes that share the standby's stores alone; a second one that captures stops the first", async () => {
+    const halves = async () => {
+      const repository = await pair.repository();
+      const request = {
+        repository,
+        clock: systemClock,
+        progress: silently,
+        existing: "refuse",
+        toolVersion: "test",
+      } as const;
+      const source = { region: "east", database: pair.source, control: pair.east.control };
+      return {
+        capturing: new Capturing({ ...request, source }),
+        telling: new Telling(repository, systemClock),
+        hearing: new Hearing(repository, "west"),
+        applying: new Applying({ ...request, database: pair.standby }),
+      };
+    };
+    const never = new AbortController().signal;
+    const first = await halves();
+    for (const tag of ["one", "two", "three"]) {
+      await upsert(100, 20, tag);
+      await pair.untilQuiet(notes);
+      await first.telling.tell(await first.capturing.capture("exact"));
+      const report = await first.applying.apply(await first.hearing.next(never));
+      expect(report).to.include({ isExact: true, isChanged: true });
+      expect(await pair.differences(notes), tag).to.deep.equal([]);
+    }
+    // Both are started anew, and the one that captured before does not know it.
+    const second = await halves();
+    await upsert(150, 20, "four");
+    await pair.untilQuiet(notes);
+    await second.telling.tell(await second.capturing.capture("exact"));
+    await second.applying.apply(await second.hearing.next(never));
+    expect(await pair.differences(notes)).to.deep.equal([]);
+    await upsert(1, 1, "five");
+    const late = await first.capturing.capture("provisional");
+    expect(await codeOf(first.telling.tell(late))).to.equal("EPOCH_CONFLICT");
+    expect(await codeOf(first.applying.apply(late))).to.equal("EPOCH_CONFLICT");
+    expect(await codeOf(new Hearing(await pair.repository(), "east").next(never))).to.equal("ROLE_REFUSES");
+  });
+
+  it("reads and compares everything once a day, also when it was started anew since", async () => {
+    let ahead = 0;
+    const clock = { now: () => new Date(Date.now() + ahead) };
+    const typeOf = async ({ point }: { readonly point: string }) =>
+      (await (await pair.repository()).readPoint(point)).type;
+    expect(await typeOf(await (await pair.replication({ clock })).cycle())).to.equal("full");
+    await upsert(1, 5, "later");
+    const again = await pair.replication({ clock });
+    expect(await typeOf(await again.cycle())).to.equal("incremental");
+    ahead = 23 * 60 * 60_000;
+    await upsert(1, 5, "nearly a day later");
+    expect(await typeOf(await (await pair.replication({ clock })).cycle())).to.equal("incremental");
+    ahead = 25 * 60 * 60_000;
+    expect(await typeOf(await (await pair.replication({ clock })).cycle())).to.equal("full");
+    await upsert(1, 5, "after it");
+    expect(await typeOf(await (await pair.replication({ clock })).cycle())).to.equal("incremental");
   });
 
   it("calls a state provisional while an optimization runs, and the next one exact after it", async () => {

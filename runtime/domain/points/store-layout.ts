@@ -43,6 +43,8 @@ export const controlLayout = {
   standby: "standby/",
   standbyTurns: "standby/turns/",
   standbyTurn: (turn: number) => `standby/turns/${String(turn).padStart(10, "0")}.json`,
+  standbyCapture: (epoch: number, number: number) =>
+    `standby/captures/${String(epoch).padStart(10, "0")}/${String(number).padStart(10, "0")}.json`,
   /** A folder for every hour, so that the newest is found without a list of all. */
   standbyStates: (hour: string) => `standby/states/${hour}/`,
   standbyState: (at: Date, phase: "begun" | "held", id: string) => `standby/states/${hourOf(at)}/${id}.${phase}.json`,

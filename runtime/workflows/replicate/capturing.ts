@@ -1,9 +1,9 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
-import { newestEpoch } from "../../domain/estate/epoch.ts";
+import type { EpochRecord } from "../../domain/estate/epoch.ts";
 import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
-import { epochsAfter, readEpochs } from "../../repository/epochs.ts";
+import { newestEpochSince } from "../../repository/epochs.ts";
 import { readFence } from "../../repository/gate-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { readStandbyState } from "../../repository/standby-records.ts";
@@ -24,6 +24,9 @@ const patienceFor = {
   exact: { quietMs: 60_000, attempts: 3, borrows: true },
 } as const satisfies Record<string, CapturePatience>;
 export type Patience = keyof typeof patienceFor;
+
+/** A source that was read for so long has this many times as long for its clients alone. */
+export const sourceRestsFor = 2;
 
 export interface CapturingRequest {
   /** The active region. */
@@ -59,7 +62,7 @@ export class Capturing {
   readonly #request: CapturingRequest;
   readonly #memory = new CaptureMemory();
   /** The newest epoch that each control store told of. */
-  readonly #epochs = new Map<ObjectStoreReader, { readonly active: string; readonly epoch: number }>();
+  readonly #epochs = new Map<ObjectStoreReader, EpochRecord>();
   #point: RecoveryPoint | undefined;
   #fullAt: Date | undefined;
 
@@ -109,9 +112,7 @@ export class Capturing {
 
   async #refuseUnlessActiveBy(control: ObjectStoreReader): Promise<void> {
     const { isHandOver, source } = this.#request;
-    const known = this.#epochs.get(control);
-    const later = known === undefined ? await readEpochs(control) : await epochsAfter(control, known.epoch);
-    const epoch = newestEpoch(later) ?? known;
+    const epoch = await newestEpochSince(control, this.#epochs.get(control));
     if (epoch?.active !== source.region) {
       throw new DrError("ROLE_REFUSES", `${source.region} is not the active region: ${epoch?.active ?? "none"} is`, {
         hint: "replicate from the active region to the other one; `qdrant-dr status` shows the roles",

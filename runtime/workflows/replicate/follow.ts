@@ -5,16 +5,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasCode, toDrError } from "../../errors.ts";
 
-/** A source that was read for so long has this many times as long for its clients alone. */
-const restsFor = 2;
 const longestPauseMs = 60_000;
 const shortestPauseMs = 1_000;
 
 export interface FollowRequest<State, Report> {
-  capture(): Promise<State>;
+  /** What it waits for may end when the signal says so. */
+  capture(signal: AbortSignal): Promise<State>;
   apply(state: State): Promise<Report>;
   /** From the beginning of one capture to that of the next, as long as both ends keep up. */
   readonly everyMs: number;
+  /** What was captured from for so long is left alone for this many times as long. */
+  readonly restsFor: number;
   /** What is under way is ended first. */
   readonly signal: AbortSignal;
   told(news: { readonly report: Report } | { readonly problem: string }): void;
@@ -22,31 +23,31 @@ export interface FollowRequest<State, Report> {
 
 /** The report of the last state that was applied. Throws what no waiting changes. */
 export async function follow<State, Report>(request: FollowRequest<State, Report>): Promise<Report | undefined> {
-  const { everyMs, told } = request;
+  const { everyMs, restsFor, told } = request;
   const failed = new AbortController();
   const signal = AbortSignal.any([request.signal, failed.signal]);
-  const applying = new Applying<State>(signal);
+  const waiting = new Waiting<State>(signal);
   let last: Report | undefined;
 
   const captureAgain = async () => {
     for (let failures = 0; !signal.aborted; ) {
       const begun = performance.now();
-      failures = await attempt(failures, async () => applying.hand(await request.capture()));
+      failures = await attempt(failures, async () => waiting.hand(await request.capture(signal)));
       const took = performance.now() - begun;
-      const paceMs = Math.max(everyMs - took, restsFor * took, applying.remainingMs() - took);
+      const paceMs = Math.max(everyMs - took, restsFor * took, waiting.remainingMs() - took);
       await pause(failures === 0 ? paceMs : backOffMs(failures), signal);
     }
   };
   const applyAgain = async () => {
     for (let failures = 0; ; ) {
-      const state = await applying.next();
+      const state = await waiting.next();
       if (state === undefined) return;
       failures = await attempt(failures, async () => {
-        last = await applying.timed(() => request.apply(state));
+        last = await waiting.timed(() => request.apply(state));
         told({ report: last });
       });
       if (failures === 0) continue;
-      applying.handBack(state);
+      waiting.handBack(state);
       await pause(backOffMs(failures), signal);
     }
   };
@@ -56,6 +57,8 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
       await act();
       return 0;
     } catch (error) {
+      // What it waited for is of no interest any more.
+      if (signal.aborted && error instanceof Error && error.name === "AbortError") return failures;
       if (isFinal(error)) throw error;
       const { code, message } = toDrError(error);
       told({ problem: `${code}: ${message}; it is tried again` });
@@ -78,7 +81,7 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
 }
 
 /** The newest state that waits to be applied, and how long applying takes. */
-class Applying<State> {
+class Waiting<State> {
   readonly #signal: AbortSignal;
   #waiting: { readonly state: State } | undefined;
   #wake: () => void = () => undefined;

@@ -1,0 +1,106 @@
+/**
+ * The halves of replication as processes of their own, one in each region: what crosses between the regions is what changed,
+ * and no Qdrant is reached from the other region.
+ */
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { EpochRecord } from "../../domain/estate/epoch.ts";
+import { isExact } from "../../domain/points/recovery-point.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports.ts";
+import { CapturedChain, type CapturedRecord } from "../../repository/captured-records.ts";
+import { newestEpochSince } from "../../repository/epochs.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import type { CapturedState } from "./capturing.ts";
+
+/** While nothing changes, it is told so often that it was looked. */
+const toldEveryMs = 5_000;
+const pollMs = 250;
+
+export interface ToldReport {
+  readonly point: string;
+  readonly asOf: string;
+  readonly isExact: boolean;
+  readonly isChanged: boolean;
+  readonly readBytes: number;
+  readonly storedBytes: number;
+  readonly captureSeconds: number;
+}
+
+/** The capturing half's end. */
+export class Telling {
+  readonly #repository: OpenRepository;
+  readonly #clock: Clock;
+  readonly #run = randomUUID();
+  #chain: { readonly epoch: number; readonly opened: CapturedChain } | undefined;
+  #toldAt = 0;
+
+  constructor(repository: OpenRepository, clock: Clock) {
+    this.#repository = repository;
+    this.#clock = clock;
+  }
+
+  /** Throws EPOCH_CONFLICT when another run has begun to tell. */
+  async tell(state: CapturedState): Promise<ToldReport> {
+    const { asOf, fullAt, isChanged, point, readBytes, seconds, storedBytes } = state;
+    const { control } = this.#repository.stores;
+    if (this.#chain?.epoch !== point.epoch) {
+      this.#chain = { epoch: point.epoch, opened: await CapturedChain.open(control, point.epoch) };
+      this.#toldAt = 0;
+    }
+    const at = this.#clock.now();
+    if (isChanged || at.getTime() - this.#toldAt >= toldEveryMs) {
+      await this.#chain.opened.tell(control, {
+        ...{ format: 1, run: this.#run, point: point.id, isChanged, readBytes, storedBytes, seconds },
+        ...{ at: at.toISOString(), asOf: asOf.toISOString(), fullAt: fullAt.toISOString() },
+      });
+      this.#toldAt = at.getTime();
+    }
+    return {
+      ...{ point: point.id, asOf: asOf.toISOString(), isExact: isExact(point), isChanged },
+      ...{ readBytes, storedBytes, captureSeconds: seconds },
+    };
+  }
+}
+
+/** The applying half's end. */
+export class Hearing {
+  readonly #repository: OpenRepository;
+  readonly #region: string;
+  #epoch: EpochRecord | undefined;
+  #chain: { readonly epoch: number; readonly opened: CapturedChain } | undefined;
+
+  /** @param region the standby. */
+  constructor(repository: OpenRepository, region: string) {
+    this.#repository = repository;
+    this.#region = region;
+  }
+
+  /** The newest state that was told and not heard of yet, as soon as there is one. Throws ROLE_REFUSES once the region is active. */
+  async next(signal: AbortSignal): Promise<CapturedState> {
+    for (;;) {
+      const record = await this.#newer();
+      if (record !== undefined) {
+        const point = await this.#repository.readPoint(record.point);
+        const { isChanged, readBytes, seconds, storedBytes } = record;
+        const times = { asOf: new Date(record.asOf), fullAt: new Date(record.fullAt) };
+        return { point, ...times, isChanged, readBytes, storedBytes, seconds };
+      }
+      await sleep(pollMs, undefined, { signal });
+    }
+  }
+
+  async #newer(): Promise<CapturedRecord | undefined> {
+    const { control } = this.#repository.stores;
+    const epoch = await newestEpochSince(control, this.#epoch);
+    if (epoch === undefined || epoch.active === this.#region) {
+      throw new DrError("ROLE_REFUSES", `${this.#region} is not a standby: it is the active region`, {
+        hint: "apply in the standby region; `qdrant-dr status` shows the roles",
+      });
+    }
+    this.#epoch = epoch;
+    if (this.#chain?.epoch === epoch.epoch) return this.#chain.opened.newer();
+    this.#chain = { epoch: epoch.epoch, opened: await CapturedChain.open(control, epoch.epoch) };
+    return this.#chain.opened.newest();
+  }
+}
