@@ -40,6 +40,8 @@ export class AwsTraffic extends pulumi.ComponentResource {
         ttl: settings.ttlSeconds,
         records: [hostname],
         setIdentifier: region,
+        // It is this region's own: an `up` that was killed as it made it goes on.
+        allowOverwrite: true,
         weightedRoutingPolicies: [{ weight: isActive ? weights.active : weights.other }],
         ...(check === undefined ? {} : { healthCheckId: check.id }),
       },

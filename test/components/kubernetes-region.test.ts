@@ -543,6 +543,7 @@ describe("KubernetesRegion", () => {
         ttl: 30,
         records: ["gate.prod.example"],
         setIdentifier: "prod",
+        allowOverwrite: true,
         weightedRoutingPolicies: [{ weight: 100 }],
         healthCheckId: `${declared.name}-traffic-open-id`,
       });

@@ -111,6 +111,7 @@ describe("stacks in the cloud", function () {
     await inBoth(async (region) => {
       const said = await estate.upUnchanged(region, pack);
       expect(said).to.match(/Policies:\n.*✅/);
+      expect(said).to.contain("RPO from copied recovery points alone: 480 min");
     });
   });
 

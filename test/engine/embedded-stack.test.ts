@@ -38,16 +38,21 @@ describe("stack of an embedded estate", function () {
   const estatesBefore = process.env["QDRANT_DR_ESTATES"];
   const made: EmbeddedEstate[] = [];
   let shared: EmbeddedEstate;
+  /** Of the first `up` of the shared estate. */
+  let first: Awaited<ReturnType<typeof up>>;
+  let commandLines: () => readonly string[];
 
   before(async () => {
     process.env["QDRANT_DR_ESTATES"] = root;
+    commandLines = watchCommandLines();
     shared = await newEstate();
-    await shared.stacks.up("standby", () => {});
+    first = await up(shared);
   });
   afterEach("no settings file of the checkout appeared or changed", () => {
     expect(checkoutSettings()).to.deep.equal(settingsBefore);
   });
   after(async () => {
+    commandLines?.();
     for (const estate of made) await estate.remove();
     rmSync(root, { recursive: true, force: true });
     if (estatesBefore === undefined) delete process.env["QDRANT_DR_ESTATES"];
@@ -61,9 +66,7 @@ describe("stack of an embedded estate", function () {
   }
 
   it("`up` creates everything and once more changes nothing, without a secret in any file or command line", async () => {
-    const estate = await newEstate();
-    const commandLines = watchCommandLines();
-    const first = await up(estate);
+    const estate = shared;
     expect(first.events.sort()).to.deep.equal(
       ["default", "qdrant-dr-standby", ...everything].map((name) => `create ${name}`).sort(),
     );
@@ -249,8 +252,7 @@ describe("stack of an embedded estate", function () {
   });
 
   it("a checkpoint that was cut by a kill: the one before it is taken, and `up` adopts what runs", async () => {
-    const estate = await newEstate();
-    await estate.stacks.up("standby", () => {});
+    const estate = shared;
     const before = await pidsOf(estate);
     writeFileSync(join(estate.folder, "state", ".pulumi", "stacks", "qdrant-dr", "standby.json"), "");
 

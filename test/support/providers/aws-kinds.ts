@@ -288,7 +288,7 @@ function healthCheckConfig({ failureThreshold, fqdn, port, requestInterval, reso
 const record: AwsKind = {
   replacing: ["zoneId", "name", "type", "setIdentifier"],
   async create({ route53 }, inputs) {
-    await route53.send(changeOf("CREATE", inputs));
+    await route53.send(changeOf(inputs["allowOverwrite"] === true ? "UPSERT" : "CREATE", inputs));
     const { name, setIdentifier, type, zoneId } = inputs as Shaped;
     return { id: [zoneId, name, type, setIdentifier].join("_"), facts: { fqdn: name } };
   },
