@@ -17,6 +17,18 @@ interface KubernetesObject {
 
 const variants: Record<string, DeclareOptions> = {
   "the least": { hasPeer: false, kubernetes: { namespace: "least" } },
+  "a Qdrant that is there already": {
+    kubernetes: { namespace: "adopting", clientNamespaces: ["apps"] },
+    qdrant: {
+      existing: {
+        urls: ["http://vectors-0.vectors-headless.apps.svc:6333"],
+        serviceUrl: "http://vectors.apps.svc:6333",
+        namespace: "apps",
+        podLabels: { "app.kubernetes.io/instance": "vectors" },
+      },
+    },
+    secrets: { qdrantApiKey: "a-key-of-theirs" },
+  },
   everything: {
     role: "standby",
     kubernetes: {

@@ -9,17 +9,25 @@ import { loadYaml } from "@kubernetes/client-node";
 import { expect } from "chai";
 import { runCli } from "../../runtime/cli.ts";
 import type { Deps } from "../../runtime/compose.ts";
+import { longestGapMinutes } from "../../runtime/domain/estate/schedule.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { type LostPrimary, loseThePrimary } from "../support/lost-primary.ts";
 import { Product } from "../support/product.ts";
 
 interface Workflow {
-  readonly on: { readonly workflow_dispatch: { readonly inputs: Readonly<Record<string, object>> } };
+  readonly on: {
+    readonly workflow_dispatch: { readonly inputs: Readonly<Record<string, object>> };
+    readonly schedule: readonly { readonly cron: string }[];
+  };
   readonly permissions: object;
   readonly concurrency: { readonly group: string; readonly "cancel-in-progress": boolean };
   readonly defaults: object;
   readonly jobs: {
-    readonly failover: { readonly env: Readonly<Record<string, string>>; readonly steps: readonly Step[] };
+    readonly failover: {
+      readonly if: string;
+      readonly env: Readonly<Record<string, string>>;
+      readonly steps: readonly Step[];
+    };
   };
 }
 
@@ -84,6 +92,19 @@ describe("the workflow that fails over from CI", function () {
     const used = `${JSON.stringify(env)} ${steps.map((step) => step.if ?? "").join(" ")}`;
     for (const input of inputs) expect(used).to.contain(`inputs.${input}`);
     for (const { run: text = "" } of steps) expect(text).to.not.contain("${{");
+  });
+
+  it("by the clock it drills once a month, if a stack is named for that, and does nothing else", () => {
+    const [{ cron } = { cron: "" }, ...more] = workflow.on.schedule;
+    expect(longestGapMinutes(cron)).to.equal(31 * 24 * 60);
+    expect(more).to.deep.equal([]);
+    expect(workflow.jobs.failover.if).to.equal("github.event_name != 'schedule' || vars.DRILL_TO != ''");
+    expect(env["TO"]).to.contain("vars.DRILL_TO");
+    const mayAct = steps.filter(({ if: when, run: text = "" }) => when !== undefined && text.includes("failover --to"));
+    const byTheClock = mayAct.filter(({ if: when }) => when?.includes("github.event_name == 'schedule'"));
+    expect(byTheClock.map(({ name }) => name)).to.deep.equal(["Drill"]);
+    // An input is empty then.
+    for (const step of mayAct) expect(step.if).to.match(/^inputs\.mode == '\w+'/);
   });
 
   it("calls the command line with options that it has", async () => {
