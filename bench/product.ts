@@ -5,7 +5,7 @@ import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
 import type { EpochRecord } from "../runtime/domain/estate/epoch.ts";
 import { type Region, regionSchema } from "../runtime/domain/estate/region.ts";
 import { controlLayout } from "../runtime/domain/points/store-layout.ts";
-import { NODE_FLAGS } from "../setup/node-flags.mjs";
+import { NODE_ENVIRONMENT, NODE_FLAGS } from "../setup/node-flags.mjs";
 import type { QdrantServer } from "../test/support/qdrant-server.ts";
 import type { SeaweedServer } from "../test/support/seaweedfs-server.ts";
 import type { Order, ProcessResult } from "./product-process.ts";
@@ -54,6 +54,7 @@ export async function runProduct(scratch: Scratch, order: Order, profiles?: stri
   const program = fileURLToPath(new URL("product-process.ts", import.meta.url));
   const profiling = profiles === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiles}`];
   const { output, seconds } = await scratch.run(process.execPath, [...NODE_FLAGS, ...profiling, program], {
+    env: { ...process.env, ...NODE_ENVIRONMENT },
     input: JSON.stringify(order),
   });
   const result = JSON.parse(output) as ProcessResult;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { createContext, withPath } from "./context.mjs";
 import { makeReady } from "./make-ready.mjs";
-import { NODE_FLAGS } from "./node-flags.mjs";
+import { NODE_ENVIRONMENT, NODE_FLAGS } from "./node-flags.mjs";
 import { BASE_PARTS } from "./parts.mjs";
 import { runInstead } from "./run-tool.mjs";
 import { reportError } from "./setup-error.mjs";
@@ -33,7 +33,7 @@ async function main() {
     await import(pathToFileURL(program).href);
     return;
   }
-  process.exitCode = await runInstead(node, [...NODE_FLAGS, program, ...args], process.env);
+  process.exitCode = await runInstead(node, [...NODE_FLAGS, program, ...args], { ...process.env, ...NODE_ENVIRONMENT });
 }
 
 try {

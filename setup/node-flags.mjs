@@ -7,3 +7,6 @@ export const NODE_FLAGS = [
   "--max-semi-space-size=2",
   `--import=${new URL("./compile-cache.mjs", import.meta.url).href}`,
 ];
+
+/** Without it glibc keeps what threads have freed for each of them: some 40 MiB more for nothing. */
+export const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "1" };

@@ -22,7 +22,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
-import { NODE_FLAGS } from "../../setup/node-flags.mjs";
+import { NODE_ENVIRONMENT, NODE_FLAGS } from "../../setup/node-flags.mjs";
 import { closedPorts, lonelyRegion } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { clientOf } from "../support/recovery-practice.ts";
@@ -93,6 +93,7 @@ describe("image", function () {
   it("runs Node as the product does, as a user that is nobody", () => {
     // Modules that the checkout starts Node with are not in the image.
     for (const flag of NODE_FLAGS.filter((each) => !each.startsWith("--import"))) expect(dockerfile).to.contain(flag);
+    for (const [name, value] of Object.entries(NODE_ENVIRONMENT)) expect(dockerfile).to.contain(`${name}=${value}`);
     expect(dockerfile).to.match(/^USER 65532:65532$/m);
   });
 

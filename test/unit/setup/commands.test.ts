@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { NODE_FLAGS } from "../../../setup/node-flags.mjs";
+import { NODE_ENVIRONMENT, NODE_FLAGS } from "../../../setup/node-flags.mjs";
 import { Workbench } from "./workbench.ts";
 
 const checkout = fileURLToPath(new URL("../../..", import.meta.url));
@@ -71,12 +71,16 @@ describe("setup: commands", () => {
     symlinkSync(join(checkout, "bin", "qdrant-dr"), join(bench.dir, "links", "far"));
     symlinkSync("far", join(bench.dir, "links", "near"));
     for (const name of ["readlink", "dirname"]) bench.tool(name, `exec /usr/bin/env -i /usr/bin/${name} "$@"`);
-    bench.tool("node", 'case "$1" in --version) echo v24.21.0 ;; *) for word in "$@"; do echo "$word"; done ;; esac');
+    bench.tool(
+      "node",
+      'case "$1" in --version) echo v24.21.0 ;; *) echo "$MALLOC_ARENA_MAX"; for word in "$@"; do echo "$word"; done ;; esac',
+    );
     const { stdout } = spawnSync(join(bench.dir, "links", "near"), ["a b", "--c"], {
       encoding: "utf8",
       env: { PATH: bench.bin },
     });
-    const [flag, ...words] = stdout.trimEnd().split("\n");
+    const [arenas, flag, ...words] = stdout.trimEnd().split("\n");
+    expect(arenas).to.equal(NODE_ENVIRONMENT.MALLOC_ARENA_MAX);
     expect(words).to.deep.equal([join(checkout, "setup", "launch.mjs"), "a b", "--c"]);
     expect(NODE_FLAGS).to.include(flag);
   });
