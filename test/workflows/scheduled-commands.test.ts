@@ -1,6 +1,6 @@
 /**
  * The commands that a region's CronJobs run, word for word, one after the other on real Qdrants: only what the cluster puts in (index
- * and name of the job, the folder with the regions' outputs, the address of the throw-away Qdrant) is put in here.
+ * and name of the job, the folder with what the job is told of the regions, the address of the throw-away Qdrant) is put in here.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +10,7 @@ import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
+import { ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/estate/region-for-job.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { RegionDeclarer } from "../support/kubernetes-region.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
@@ -22,10 +23,10 @@ const workers = 2;
 describe("scheduled commands of a region in a cluster", function () {
   this.timeout(120_000);
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-scheduled-"));
-  const regions = join(folder, "regions");
+  const regions = new Map<string, Region>();
   const keyBefore = process.env["QDRANT_API_KEY"];
-  /** By the CronJob's name, what its container is given. */
-  let commands: ReadonlyMap<string, readonly string[]>;
+  /** By the CronJob's name, what its container is given and whose account it has. */
+  let commands: ReadonlyMap<string, { readonly args: readonly string[]; readonly job: RegionJob }>;
   let live: QdrantServer;
   let throwaway: QdrantServer;
 
@@ -35,15 +36,15 @@ describe("scheduled commands of a region in a cluster", function () {
       resources
         .filter(({ inputs }) => inputs["kind"] === "CronJob")
         // biome-ignore lint/suspicious/noExplicitAny: a CronJob, whose container is looked for
-        .map(({ inputs }: any) => [
-          inputs.metadata.name,
-          inputs.spec.jobTemplate.spec.template.spec.containers[0].args.slice(1),
-        ]),
+        .map(({ inputs }: any) => {
+          const { containers, serviceAccountName } = inputs.spec.jobTemplate.spec.template.spec;
+          const job = serviceAccountName.slice("qdrant-dr-".length);
+          return [inputs.metadata.name, { args: containers[0].args.slice(1), job }];
+        }),
     );
     [live, throwaway] = await Promise.all([QdrantServer.start("first"), QdrantServer.start("first")]);
-    mkdirSync(regions);
     const { outputs } = await lonelyRegion("prod", folder);
-    for (const region of ["prod", "dr"]) await writeOutputs(region, outputs);
+    for (const region of ["prod", "dr"]) regions.set(region, await regionOf(region, outputs));
     process.env["QDRANT_API_KEY"] = throwaway.apiKey;
     const client = clientOf(live);
     const vectors = { size: 4, distance: "Dot" } as const;
@@ -58,7 +59,7 @@ describe("scheduled commands of a region in a cluster", function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function writeOutputs(region: string, outputs: Region): Promise<void> {
+  async function regionOf(region: string, outputs: Region): Promise<Region> {
     for (const store of ["repository", "control"]) mkdirSync(join(folder, `${region}-${store}`));
     const own: Region = {
       ...outputs,
@@ -69,7 +70,19 @@ describe("scheduled commands of a region in a cluster", function () {
     };
     const at = "2026-01-01T00:00:00.000Z";
     await claimEpoch(openStore(own.control), { epoch: 1, active: "prod", reason: "initial", run: "r", at });
-    writeFileSync(join(regions, `${region}.json`), JSON.stringify(own));
+    return own;
+  }
+
+  /** What the pods of a job find, which run in the region `here`. */
+  function regionsFor(job: RegionJob, here: string): string {
+    const into = mkdtempSync(join(folder, `${job}-`));
+    const told = [...regions].map(([name, region]) => [
+      name,
+      name === here ? ownRegionFor(job, region) : peerRegionFor(job, region),
+    ]);
+    for (const [name, region] of told)
+      if (region !== undefined) writeFileSync(join(into, `${name}.json`), JSON.stringify(region));
+    return into;
   }
 
   async function write(from: number, to: number): Promise<void> {
@@ -82,8 +95,11 @@ describe("scheduled commands of a region in a cluster", function () {
 
   // biome-ignore lint/suspicious/noExplicitAny: answers of commands are compared field by field
   async function run(name: string, replaced: Record<string, string> = {}): Promise<any> {
-    const given = { "/etc/qdrant-dr/regions": regions, "http://127.0.0.1:6333": throwaway.url, ...replaced };
-    const args = (commands.get(name) ?? []).map((arg) => {
+    const declared = commands.get(name);
+    if (declared === undefined) throw new Error(`there is no CronJob ${name}`);
+    const told = regionsFor(declared.job, replaced["prod"] ?? "prod");
+    const given = { "/etc/qdrant-dr/regions": told, "http://127.0.0.1:6333": throwaway.url, ...replaced };
+    const args = declared.args.map((arg) => {
       const [what, by] = Object.entries(given).find(([part]) => arg === part || arg.startsWith(`${part}/`)) ?? ["", ""];
       return arg.replace(what, by);
     });
