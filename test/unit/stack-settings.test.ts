@@ -302,6 +302,19 @@ describe("settings of a stack", () => {
     expect(parseKubernetesSecrets(settings, { ...own, store, peer }).peer).to.include({ region: "dr" });
     const inside = { ...own, store, peer: outputs("http://qdrant-0.qdrant-peers.search.svc:6333") };
     expect(problemOf(settings, inside)).to.contain("secrets.peer.qdrant.peers: only its own cluster reaches");
+    const narrow = parseStackSettings(
+      "prod",
+      changed(kubernetes, "kubernetes.egressCidrs", ["10.8.0.0/16", "fd00::/8"]),
+    );
+    const at = (host: string) => ({ ...own, store, peer: outputs(`http://${host}:6333`) });
+    for (const reached of ["10.8.0.0", "10.8.255.255", "[2001:db8::1]", "qdrant-0.dr.example"]) {
+      expect(() => parseKubernetesSecrets(narrow as typeof settings, at(reached))).not.to.throw();
+    }
+    for (const host of ["10.7.255.255", "10.9.0.0", "192.0.2.1"]) {
+      expect(problemOf(narrow, at(host))).to.contain(
+        `secrets.peer.qdrant.peers: no pod may go to ${host}: kubernetes.egressCidrs is 10.8.0.0/16, fd00::/8`,
+      );
+    }
     const other = { ...own, store, peer: outputs("http://qdrant-0.dr.example:6333", "elsewhere") };
     expect(problemOf(settings, other)).to.contain("secrets.peer.region: the outputs of the stack dr are wanted");
     for (const given of [inside, other]) expect(problemOf(settings, given)).not.to.match(/hidden|HIDDEN/);

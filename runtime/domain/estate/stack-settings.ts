@@ -10,6 +10,7 @@ import { folderSelectionSchema } from "./folder-selection.ts";
 import { gateModes } from "./gate.ts";
 import { bucketSchema, kubernetesSchema } from "./kubernetes-settings.ts";
 import { reachableRpoMinutes } from "./objectives.ts";
+import { hostsOutside } from "./reachable.ts";
 import { regionSchema } from "./region.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
@@ -268,7 +269,15 @@ function agreesWith(settings: KubernetesSettings) {
     if (peer === undefined) return;
     if (peer.region !== settings.peer)
       refuse(["peer", "region"], `the outputs of the stack ${settings.peer} are wanted`);
-    if (settings.kubernetes.replicate !== undefined && peer.qdrant.peers.some(isInsideOnly)) {
+    const { egressCidrs, replicate } = settings.kubernetes;
+    const outside = hostsOutside(replicate === undefined ? [] : peer.qdrant.peers, egressCidrs);
+    if (outside.length > 0) {
+      refuse(
+        ["peer", "qdrant", "peers"],
+        `no pod may go to ${outside.join(", ")}: kubernetes.egressCidrs is ${egressCidrs.join(", ")}`,
+      );
+    }
+    if (replicate !== undefined && peer.qdrant.peers.some(isInsideOnly)) {
       refuse(
         ["peer", "qdrant", "peers"],
         `only its own cluster reaches the Qdrant of ${settings.peer}: let kubernetes.qdrant.outside of that stack say how this region does, or leave kubernetes.replicate out`,
