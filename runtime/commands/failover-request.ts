@@ -35,7 +35,8 @@ export async function requestFor(
   options: FailoverOptions,
 ): Promise<FailoverRequest> {
   const { hooks: hooksFile, planned, point, to } = options;
-  const askQueries = () => slowestQuery(access.publicDatabase() ?? access.database);
+  // Not by the public name, which may lead elsewhere for a while yet.
+  const askQueries = () => slowestQuery(access.database);
   const common = {
     ...{ stack: to, region: access.region, repository, database: access.database },
     ...{ gate: access.gate(), traffic: access.region.endpoint && access.traffic() },

@@ -29,8 +29,15 @@ export class FrontProcess {
     return FrontProcess.#start("endpoint", folder, { UPSTREAMS: JSON.stringify(upstreams), STATE: "route.json" });
   }
 
-  static async gate(folder: string, region: string, upstream: Server, control: StoreAddress): Promise<FrontProcess> {
-    const settings = { REGION: region, UPSTREAM: JSON.stringify(upstream), CONTROL: JSON.stringify(control) };
+  static async gate(
+    folder: string,
+    region: string,
+    upstream: Server,
+    control: StoreAddress,
+    peerControl?: StoreAddress,
+  ): Promise<FrontProcess> {
+    const peer = peerControl === undefined ? {} : { PEER_CONTROL: JSON.stringify(peerControl) };
+    const settings = { REGION: region, UPSTREAM: JSON.stringify(upstream), CONTROL: JSON.stringify(control), ...peer };
     return FrontProcess.#start("gate", folder, { ...settings, STATE: "seen.json" });
   }
 
