@@ -40,8 +40,10 @@ export interface FailoverMeasurements {
   readonly warmLostWrites: number;
   readonly warmSteps: readonly StepShare[];
   readonly coldRtoSeconds: number;
-  readonly coldRestoreSeconds: number;
+  /** As `--plan` said before, and `issuedAfterSeconds`. */
   readonly coldRtoPredictedSeconds: number;
+  readonly coldRestoreSeconds: number;
+  readonly coldRestorePredictedSeconds: number;
   readonly coldBytes: number;
   readonly coldSteps: readonly StepShare[];
   readonly acknowledgedWrites: number;
@@ -126,7 +128,8 @@ export async function measureFailover(
     warmSteps: sharesOf(warm.report),
     coldRtoSeconds: cold.rtoSeconds,
     coldRestoreSeconds: sharesOf(cold.report).find(({ name }) => name === "restore")?.seconds ?? Number.NaN,
-    coldRtoPredictedSeconds: Number(plan["predictedSeconds"]),
+    coldRestorePredictedSeconds: Number(plan["restoreSeconds"]),
+    coldRtoPredictedSeconds: issuedAfterSeconds + Number(plan["predictedSeconds"]),
     coldBytes: Number(plan["bytes"]),
     coldSteps: sharesOf(cold.report),
     acknowledgedWrites: writer.batches.reduce((sum, { count }) => sum + count, 0),

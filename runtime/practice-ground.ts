@@ -6,6 +6,7 @@ import type { EmbeddedEstate } from "./adapters/embedded/embedded-estate.ts";
 import { readWorkspace } from "./adapters/embedded/workspace-documents.ts";
 import { QdrantWorkspaceLoader } from "./adapters/embedded/workspace-loader.ts";
 import { startWritingClient } from "./adapters/embedded/writing-client-process.ts";
+import { ThisProcess } from "./adapters/this-process.ts";
 import type { Clock } from "./ports.ts";
 import { capturePoint } from "./workflows/capture/capture-point.ts";
 import { copyPoints } from "./workflows/copy-points.ts";
@@ -90,6 +91,7 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
         stacks: estate.stacks,
         otherControl: undefined,
         run: randomUUID(),
+        runner: new ThisProcess(),
         acceptedDataLossSeconds: standby.region.objectives.rpoMinutes * 60,
         clock,
         progress,

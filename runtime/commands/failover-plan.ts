@@ -1,9 +1,11 @@
 /** What a failover would do, cost and meet, for people and programs. */
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
-import type { GateMode } from "../domain/estate/gate.ts";
+import { type GateMode, leaseEndsAfter } from "../domain/estate/gate.ts";
+import type { Region } from "../domain/estate/region.ts";
 import { formatSeconds } from "../domain/format.ts";
 import { isExact } from "../domain/points/recovery-point.ts";
+import { predictedFailoverSeconds } from "../domain/points/restore-estimate.ts";
 import { DrError, hasCode, toDrError } from "../errors.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { findObstacles, type Obstacle } from "../workflows/failover/find-obstacles.ts";
@@ -29,7 +31,7 @@ export async function tellPlan(deps: Deps, access: RegionAccess, options: PlanOp
     const { code, hint, message } = planned;
     throw new DrError(code, [message, ...inTheWay].join("\n"), hint === undefined ? {} : { hint });
   }
-  const { json, text } = await describePlan(planned.plan, planned.repository);
+  const { json, text } = await describePlan(planned.plan, planned.repository, access.region);
   return { json: { ...json, obstacles }, text: [text, ...inTheWay].join("\n") };
 }
 
@@ -68,7 +70,7 @@ function describeObstacles(obstacles: readonly Obstacle[]): string[] {
   ];
 }
 
-async function describePlan(plan: FailoverPlan, repository: OpenRepository): Promise<Answer> {
+async function describePlan(plan: FailoverPlan, repository: OpenRepository, { gate }: Region): Promise<Answer> {
   const { continues, dataLossSeconds, epoch, from, gateMode, held, region } = plan;
   const verb = continues ? "Would go on with" : "Would begin";
   const lines = [`${verb} epoch ${epoch}: ${region} becomes active`];
@@ -79,18 +81,30 @@ async function describePlan(plan: FailoverPlan, repository: OpenRepository): Pro
   const { point } = held;
   const names = point.collections.map(({ name }) => name);
   const collections = point.collections.map((captured) => ({ captured, name: captured.name }));
-  const { bytes, predictedSeconds } = await estimateRestore(repository, { collections, discard: [], aliases: [] });
+  const estimate = await estimateRestore(repository, { collections, discard: [], aliases: [] });
+  const { bytes, predictedSeconds: restoreSeconds } = estimate;
+  const leaseSeconds = gate?.mode === "consistency" && gate.lease ? leaseEndsAfter(gate.lease.seconds) : 0;
+  const toRestore = held.isWarm ? 0 : restoreSeconds;
+  const predictedSeconds = predictedFailoverSeconds({ restoreSeconds: toRestore, leaseSeconds });
+  const lease = leaseSeconds === 0 ? "" : `, with a lease that may take ${formatSeconds(leaseSeconds)} to run out`;
   lines.push(
     held.isWarm
       ? `  serves ${point.id}, which its Qdrant held at ${held.asOf.toISOString()}: ${names.join(", ")}`
-      : `  restores ${point.id} of ${point.time}: ${names.join(", ")}; about ${formatSeconds(predictedSeconds)}`,
+      : `  restores ${point.id} of ${point.time}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
+    `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}`,
     `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost`,
   );
   if (!isExact(point)) lines.push("  the state is provisional: acknowledged deletes may be undone in it");
   lines.push(`  ${priceOf(from, gateMode)}`);
   const shown = { id: point.id, time: point.time, collections: names, isExact: isExact(point) };
   const { held: _held, ...rest } = plan;
-  const facts = { isWarm: held.isWarm, asOf: held.asOf.toISOString(), bytes, predictedSeconds };
+  const facts = {
+    isWarm: held.isWarm,
+    asOf: held.asOf.toISOString(),
+    bytes,
+    restoreSeconds: toRestore,
+    predictedSeconds,
+  };
   return { json: { ...rest, isPlanned: false, point: shown, ...facts }, text: lines.join("\n") };
 }
 

@@ -207,7 +207,15 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
 
   it("failed back: what only the old region had is kept as a record, and nothing of the active one is lost", async () => {
     await killAt("divergence", "--to", "primary", "--planned");
-    const report = await run("--to", "primary", "--planned");
+    const hooks = join(estates, "hooks.json");
+    const limit = { when: "after", step: "traffic", queries: { slowestMs: 0.001 }, timeoutSeconds: 2 };
+    writeFileSync(hooks, JSON.stringify([limit]));
+    const product = start("--to", "primary", "--planned", "--hooks", hooks);
+    expect(await product.end(), product.stdout + product.stderr).to.equal(0);
+    expect(product.stderr).to.match(
+      /traffic: the check of queries after traffic found one in .*; the failover goes on/,
+    );
+    const report = product.json as Record<string, unknown>;
     expect(report).to.include({ region: "primary", epoch: 6, dataLossSeconds: 0 });
     const steps = report["steps"] as { name: string; detail: string }[];
     expect(steps.find(({ name }) => name === "divergence")?.detail).to.match(/are only or otherwise in primary: kept/);

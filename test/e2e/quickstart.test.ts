@@ -50,7 +50,8 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
     runs.push(quickstart);
     expect(await quickstart.end(), quickstart.stdout + quickstart.stderr).to.equal(0);
     result = quickstart.json as PracticeResult;
-    estate = estatesIn(estates)[0] ?? "";
+    estate = result.estate ?? "";
+    expect(estatesIn(estates)).to.deep.equal([estate]);
     folder = join(estates, estate);
     standby = outputsOf("standby");
     primary = outputsOf("primary");
@@ -272,8 +273,8 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
   it("takes a second failover for what it is: done, with nothing undone", async () => {
     const counts = () => Promise.all(result.collections.map(async ({ name }) => (await idsIn(name)).size));
     const before = await counts();
-    const failover = ["failover", "--estate", estate, "--to", "standby"];
-    expect(await run(0, ...failover, "--plan")).to.include({ epoch: 2, region: "standby" });
+    const failover = ["failover", "--estate", estate, "--to", "standby", "--report", join(estates, "failover.html")];
+    expect(await run(0, ...failover, "--plan")).to.include({ epoch: 2, region: "standby", hasEnded: true });
     expect(await run(0, ...failover, "--unplanned", "--accept-data-loss", "3600")).to.include({ epoch: 2 });
     expect(await counts()).to.deep.equal(before);
   });

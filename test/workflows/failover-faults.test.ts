@@ -17,7 +17,7 @@ import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { type FailoverReport, type FailoverRequest, failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { findDivergence } from "../../runtime/workflows/failover/report-divergence.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
-import { BucketRegion } from "../support/bucket-region.ts";
+import { BucketRegion, type BucketState } from "../support/bucket-region.ts";
 import { FakeStacks, regionNamed } from "../support/fake-region.ts";
 import { type FaultKind, FaultProxy } from "../support/fault-proxy.ts";
 import { FrontProcess } from "../support/front-process.ts";
@@ -71,6 +71,8 @@ describe("failover while servers fail", function () {
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-failover-faults-"));
   const servers = {} as Record<"east" | "west", QdrantServer>;
   const proxies = {} as Record<Place, FaultProxy>;
+  const regions = {} as Record<"east" | "west", BucketRegion>;
+  const empty = {} as Record<"east" | "west", BucketState>;
   let store: SeaweedServer;
   let wrap: KeyWrap;
 
@@ -82,6 +84,10 @@ describe("failover while servers fail", function () {
       QdrantServer.start(),
       QdrantServer.start(),
     ]);
+    for (const region of ["east", "west"] as const) {
+      regions[region] = await BucketRegion.make(store, region);
+      empty[region] = await regions[region].state();
+    }
     for (const place of places) {
       const [region, kind] = place.split("-") as ["east" | "west", "qdrant" | "store"];
       proxies[place] = await FaultProxy.start(kind === "store" ? store.endpoint : servers[region].url);
@@ -122,16 +128,13 @@ describe("failover while servers fail", function () {
   }
 
   class Estate {
-    readonly regions: Record<"east" | "west", BucketRegion>;
     readonly gates: Record<"east" | "west", FrontProcess>;
     readonly endpoint: FrontProcess;
-    readonly stacks: FakeStacks;
+    readonly stacks = new FakeStacks(regions.west.stores.control);
 
-    private constructor(regions: Estate["regions"], gates: Estate["gates"], endpoint: FrontProcess) {
-      this.regions = regions;
+    private constructor(gates: Estate["gates"], endpoint: FrontProcess) {
       this.gates = gates;
       this.endpoint = endpoint;
-      this.stacks = new FakeStacks(regions.west.stores.control);
     }
 
     static async make(name: string): Promise<Estate> {
@@ -141,10 +144,8 @@ describe("failover while servers fail", function () {
         shard_number: 2,
         wal_config: { wal_capacity_mb: 1 },
       });
-      const [east, west] = [
-        await BucketRegion.make(store, `${name}-east`),
-        await BucketRegion.make(store, `${name}-west`),
-      ];
+      for (const region of ["east", "west"] as const) await regions[region].rewind(empty[region]);
+      const { east, west } = regions;
       const gateOf = (region: "east" | "west", own: BucketRegion, peer: BucketRegion) => {
         const at = join(folder, `${name}-${region}`);
         return FrontProcess.gate(at, region, servers[region], own.addresses.control, peer.addresses.control);
@@ -153,7 +154,7 @@ describe("failover while servers fail", function () {
       const upstreams = { east: eastGate.asUpstream, west: westGate.asUpstream };
       const endpoint = await FrontProcess.endpoint(join(folder, `${name}-endpoint`), upstreams);
       await new EndpointControl(controlOf(endpoint)).pointTo({ region: "east", epoch: 1 });
-      return new Estate({ east, west }, { east: eastGate, west: westGate }, endpoint);
+      return new Estate({ east: eastGate, west: westGate }, endpoint);
     }
 
     async stop(): Promise<void> {
@@ -163,7 +164,7 @@ describe("failover while servers fail", function () {
     /** As a command would compose it: new clients each time, all of them by way of the proxies. */
     async request(run: string, mode: Round["mode"], hooks: FailoverRequest["hooks"]): Promise<FailoverRequest> {
       const at = (region: "east" | "west") => ({
-        stores: this.regions[region].through(proxies[`${region}-store`].url),
+        stores: regions[region].through(proxies[`${region}-store`].url),
         database: new Qdrant({ peers: [proxies[`${region}-qdrant`].url], apiKey: servers[region].apiKey, patienceMs }),
         gate: new GateControl(this.gates[region].asGate),
       });
@@ -198,11 +199,11 @@ describe("failover while servers fail", function () {
     /** Brings the active region's points to the standby; `isKept` leaves them in its Qdrant, too. */
     async follow(isKept: boolean): Promise<void> {
       const replication = new Replication({
-        source: { region: "east", database: databaseOf(servers.east), control: this.regions.east.stores.control },
+        source: { region: "east", database: databaseOf(servers.east), control: regions.east.stores.control },
         standby: {
           region: "west",
           database: databaseOf(servers.west),
-          repository: await OpenRepository.openOrCreate(this.regions.west.stores, wrap),
+          repository: await OpenRepository.openOrCreate(regions.west.stores, wrap),
         },
         ...{ existing: "refuse", toolVersion: "test", ...told },
       });
@@ -256,7 +257,7 @@ describe("failover while servers fail", function () {
           looks.map(({ isOpen }) => isOpen),
           "gates",
         ).to.deep.equal([false, true]);
-        const newest = (await readEpochs(estate.regions.west.stores.control)).at(-1);
+        const newest = (await readEpochs(regions.west.stores.control)).at(-1);
         expect(newest).to.include({ active: "west", epoch: report.epoch });
 
         const present = await contentOf(servers.west);

@@ -542,7 +542,9 @@ export class Qdrant implements VectorDatabase {
     const { status, data } = error as { status?: number; data?: unknown };
     if (typeof status === "number") return refused(status, JSON.stringify(data ?? error.message), "request", error);
     const network = error.cause instanceof Error ? error.cause : error;
-    const reason = (network as NodeJS.ErrnoException).code ?? network.message;
+    const { code } = network as NodeJS.ErrnoException;
+    // A time-out's code is a number, which tells nobody anything.
+    const reason = typeof code === "string" ? code : network.message;
     return new DrError("UNREACHABLE", `Qdrant at ${this.#address.peers.join(", ")} does not answer (${reason})`, {
       hint: "check that it runs and can be reached from here; `qdrant-dr status` shows every region",
       cause: error,

@@ -46,6 +46,13 @@ export const gateKnowledgeSchema = z.object({
 });
 export type GateKnowledge = z.infer<typeof gateKnowledgeSchema>;
 
+/** Clocks that drift, and the way of a request: a lease counts as ended so much later than it says. */
+const leaseMargin = { factor: 1.1, seconds: 1 };
+
+export function leaseEndsAfter(seconds: number): number {
+  return seconds * leaseMargin.factor + leaseMargin.seconds;
+}
+
 export interface GateDecision {
   readonly isOpen: boolean;
   /** For clients and operators. */

@@ -4,6 +4,7 @@
  * it, can be killed, and is gone on with by a later run.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { leaseEndsAfter } from "../../domain/estate/gate.ts";
 import type { Region } from "../../domain/estate/region.ts";
 import { formatSeconds } from "../../domain/format.ts";
 import { isExact } from "../../domain/points/recovery-point.ts";
@@ -33,8 +34,6 @@ import { claimAndTell } from "./tell-regions.ts";
 /** How long a gate may take to see what the records say; it looks when it is asked. */
 const gateOpensWithinMs = 30_000;
 const pollMs = 100;
-/** Clocks that drift, and the way of a request: a lease counts as ended so much later than it says. */
-const leaseMargin = { factor: 1.1, seconds: 1 };
 
 export interface FailoverReport {
   readonly region: string;
@@ -115,7 +114,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
       await run.step("lease", async () => {
         const seconds = await endLease(witness, plan.epoch - 1, region.region);
         if (seconds === 0) return "it held none";
-        leaseEndsAt = performance.now() + 1000 * (seconds * leaseMargin.factor + leaseMargin.seconds);
+        leaseEndsAt = performance.now() + 1000 * leaseEndsAfter(seconds);
         return `ended; what it held runs out in ${formatSeconds(seconds)} at the latest`;
       });
     }
