@@ -10,9 +10,14 @@ import {
 } from "@aws-sdk/client-route-53";
 import { expect } from "chai";
 import { Route53Traffic } from "../../runtime/adapters/route53-traffic.ts";
+import type { FailoverHooks } from "../../runtime/ports.ts";
+import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { AwsEmulator } from "../support/aws-emulator.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { FakeStacks, regionNamed } from "../support/fake-region.ts";
 import { closedPorts } from "../support/lonely-region.ts";
+import { silently, systemClock } from "../support/recovery-estate.ts";
+import { StandbyPair } from "../support/standby-pair.ts";
 
 describe("public name in Route 53", function () {
   this.timeout(60_000);
@@ -124,6 +129,41 @@ describe("public name in Route 53", function () {
     expect(won).to.include(current?.epoch);
     expect(current?.epoch).to.equal(Math.max(...won));
     expect((await weightsIn(zoneId))[current?.region ?? ""]).to.equal(100);
+  });
+
+  it("a failover that is killed as it leads clients here, and run again, has led them here; told once more, it leads them nowhere else", async () => {
+    const zoneId = await zoneWith({ east: 100, west: 0 });
+    const pair = await StandbyPair.start();
+    try {
+      await pair.client.createCollection("notes", { vectors: { size: 2, distance: "Dot" } });
+      await pair.client.upsert("notes", { wait: true, points: [{ id: 1, vector: [1, 2] }] });
+      await (await pair.replication()).cycle("exact");
+      const region = regionNamed("west");
+      const stacks = new FakeStacks(pair.west.control);
+      const request = async (run: string, hooks?: FailoverHooks) => ({
+        ...{ stack: "west", region, repository: await pair.repository(), database: pair.standby, stacks, run, hooks },
+        ...{ traffic: control(zoneId, "west"), otherControl: pair.east.control, acceptedDataLossSeconds: 3600 },
+        ...{ clock: systemClock, progress: silently },
+      });
+      const kill: FailoverHooks = async ({ step, when }) => {
+        if (step === "traffic" && when === "after") throw new Error("killed");
+      };
+      const killed = failOver(await request("run-1", kill));
+      await killed.then(
+        () => expect.fail("it was not killed"),
+        () => undefined,
+      );
+      expect(await weightsIn(zoneId)).to.deep.equal({ east: 0, west: 100 });
+      for (const key of [...pair.west.control.objects.keys()]) {
+        if (key.includes("/alive.")) pair.west.control.objects.delete(key);
+      }
+      const { steps } = await failOver(await request("run-2"));
+      expect(steps.find((step) => step.name === "traffic")?.detail).to.equal("the endpoint leads to west");
+      expect(await control(zoneId, "west").current()).to.deep.equal({ region: "west", epoch: 2 });
+      expect(await weightsIn(zoneId)).to.deep.equal({ east: 0, west: 100 });
+    } finally {
+      await pair.stop();
+    }
   });
 
   it("a region whose record was never made is told before anything moves", async () => {
