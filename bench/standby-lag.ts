@@ -14,6 +14,7 @@ import { QdrantServer } from "../test/support/qdrant-server.ts";
 import { SeaweedServer } from "../test/support/seaweedfs-server.ts";
 import { countingLink } from "./counting-link.ts";
 import { cpuSeconds } from "./cpu-seconds.ts";
+import { secondsUntilExact } from "./exact-again.ts";
 import { call } from "./qdrant-call.ts";
 import { PullLoop } from "./qdrant-pull.ts";
 import type { CycleLine } from "./replication-process.ts";
@@ -55,6 +56,8 @@ export interface LagMeasurements {
   readonly applyP50Seconds: number;
   /** Seconds of a core that each process used, of one second of writing. */
   readonly cpu: Readonly<Record<"primary" | "standby" | "store" | "replication", number>>;
+  /** From the end of an optimization until a state is there that is known to be exact. */
+  readonly exactAgainSeconds: number;
   /** Points that are not equal in the end, of all. */
   readonly wrong: number;
   readonly compared: number;
@@ -129,6 +132,8 @@ export async function measureStandbyLag(
   const lags = lagsBetween(replication.lines, from, until, () => true);
   const exactLags = lagsBetween(replication.lines, from, until, ({ isExact }) => isExact);
   const bucketBytes = (await bytesIn(regions.standby.repository as S3Address)) - bucketBefore;
+  say("an index is built; when the standby is exact again");
+  const exactAgainSeconds = await secondsUntilExact(primary, replication.lines);
   await replication.end();
   say("comparing every point");
   let wrong = 0;
@@ -158,6 +163,7 @@ export async function measureStandbyLag(
     captureP50Seconds: median(lines.map(({ captureSeconds }) => captureSeconds)),
     applyP50Seconds: median(lines.map(({ applySeconds }) => applySeconds)),
     cpu: used,
+    exactAgainSeconds,
     wrong,
     compared,
     ...(between === undefined ? {} : { between }),

@@ -127,6 +127,25 @@ describe("qdrant-dr replicate", function () {
     await expectEqual();
   });
 
+  it("works in two halves, each a process of its own, and the applying one needs nothing of the source's Qdrant", async () => {
+    const capturing = run("--half", "capture", "--every", "0.05");
+    await once(capturing.told, "replicate");
+    const applying = run("--half", "apply");
+    await once(applying.told, "replicate");
+    await write(30, 60, "in two halves");
+    const written = Date.now();
+    const control = openStore((regions.get("west") as Region).control);
+    while (Date.parse((await readStandbyState(control, new Date()))?.asOf ?? "") < written) {
+      await once(applying.told, "replicate");
+    }
+    const { output: refused } = await run("--half", "apply", "--once").ended;
+    expect(refused).to.contain("--once");
+    await Promise.all([capturing.interrupt(), applying.interrupt()]);
+    expect((await capturing.ended).exitCode).to.equal(0);
+    expect((await applying.ended).exitCode).to.equal(0);
+    await expectEqual();
+  });
+
   it("ends when another run takes over, and when the source is not the active region any more", async () => {
     const first = run("--every", "0.05");
     await once(first.told, "replicate");

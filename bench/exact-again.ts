@@ -1,0 +1,52 @@
+/** How long after an optimization ends a standby that follows is known to be exact again. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { call, type QdrantAddress } from "./qdrant-call.ts";
+import type { SeenLine } from "./replication-run.ts";
+
+const collection = "indexed-late";
+const points = 20_000;
+const dimensions = 64;
+const againWithinMs = 60_000;
+
+/**
+ * Has the primary build an index for some seconds, with deletes meanwhile.
+ * @param lines what replication says, as it goes on.
+ */
+export async function secondsUntilExact(
+  primary: QdrantAddress,
+  lines: readonly Pick<SeenLine, "asOf" | "isExact" | "seenAt">[],
+): Promise<number> {
+  await call(primary, "PUT", `/collections/${collection}`, {
+    vectors: { size: dimensions, distance: "Euclid" },
+    wal_config: { wal_capacity_mb: 1 },
+    hnsw_config: { m: 32, ef_construct: 400, max_indexing_threads: 1 },
+    optimizers_config: { default_segment_number: 1, indexing_threshold: 0 },
+  });
+  for (let from = 0; from < points; from += 1_000) {
+    const many = Array.from({ length: 1_000 }, (_, n) => ({
+      id: from + n,
+      vector: Array.from({ length: dimensions }, () => Math.round(Math.random() * 10_000) / 10_000),
+    }));
+    await call(primary, "PUT", `/collections/${collection}/points?wait=true`, { points: many });
+  }
+  await call(primary, "PATCH", `/collections/${collection}`, { optimizers_config: { indexing_threshold: 1 } });
+  await until(primary, "yellow");
+  const gone = Array.from({ length: 100 }, (_, id) => id);
+  await call(primary, "POST", `/collections/${collection}/points/delete?wait=true`, { points: gone });
+  await until(primary, "green");
+  const ended = Date.now();
+  while (Date.now() - ended < againWithinMs) {
+    const exact = lines.find(({ asOf, isExact }) => isExact && Date.parse(asOf) >= ended);
+    if (exact !== undefined) return (exact.seenAt - ended) / 1000;
+    await sleep(20);
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+async function until(primary: QdrantAddress, wanted: string): Promise<void> {
+  for (;;) {
+    const { status } = (await call(primary, "GET", `/collections/${collection}`)) as { status: string };
+    if (status === wanted) return;
+    await sleep(20);
+  }
+}
