@@ -17,7 +17,8 @@ async function declareRegion(): Promise<pulumi.Output<Region>> {
   }
   const secrets = parseKubernetesSecrets(settings, readSecrets());
   const control = openStore({ kind: "s3", ...settings.stores.control, credentials: secrets.store });
-  const role = await readEffectiveRole(settings.region, control);
+  const peerControl = secrets.peer && openStore(secrets.peer.control, { idleMs: 3_000, attempts: 1 });
+  const role = await readEffectiveRole(settings.region, control, peerControl);
   // Only here: loading the SDKs of clouds takes its time.
   const { cloudProviders } = await import("./components/cloud-providers.ts");
   const { KubernetesRegion } = await import("./components/kubernetes/kubernetes-region.ts");
