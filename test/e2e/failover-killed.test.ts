@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { acknowledgedBefore, measureOutage, type WriteLogEntry } from "../../runtime/domain/practice/write-log.ts";
+import { runStep } from "../support/ci-workflow.ts";
 import { footprintOf, remainsOf } from "../support/estate-remains.ts";
 import { type LostPrimary, loseThePrimary } from "../support/lost-primary.ts";
 import { Product } from "../support/product.ts";
@@ -30,36 +31,32 @@ const moments: readonly Moment[] = [
   { name: "pulumi promotes the stack", line: /^promote: (create|update) /, leadsTo: "standby" },
 ];
 
-/**
- * Nothing of the primary region is left: neither processes nor disks, with buckets, records and keys on them, nor its stack's
- * settings and state.
- */
 describe("failover to an older point, killed, and run again on the same estate", function () {
   this.timeout(120_000);
-  const estates = mkdtempSync(join(tmpdir(), "qdrant-dr-failover-killed-"));
+  const root = mkdtempSync(join(tmpdir(), "qdrant-dr-failover-killed-"));
+  const estates = join(root, "estates");
   const failover = ["--to", "standby", "--unplanned", "--accept-data-loss", "3600", "--json"];
   let lost: LostPrimary;
   let older: string;
   let newer: string;
 
   before(async () => {
+    mkdirSync(estates);
     lost = await loseThePrimary(estates, points, 2);
     [older = "", newer = ""] = lost.points;
-    const state = join(lost.estate.folder, "state", ".pulumi");
-    const isOfPrimary = (path: string) => path.split("/").some((name) => name.startsWith("primary"));
-    for (const path of readdirSync(state, { recursive: true, encoding: "utf8" }).filter(isOfPrimary)) {
-      rmSync(join(state, path), { recursive: true, force: true });
-    }
-    rmSync(join(lost.estate.folder, "settings", "Pulumi.primary.yaml"));
   });
 
   after(async () => {
     await lost?.client.stop();
     await Product.start(["quickstart", "--stop"], estates).end();
-    rmSync(estates, { recursive: true, force: true });
+    rmSync(root, { recursive: true, force: true });
   });
 
-  const page = join(estates, "reports", "failover.html");
+  const fromCi = (name: string, killAt?: RegExp) => {
+    const about = { cwd: root, estate: lost.estate.id, estates };
+    return runStep(name, killAt === undefined ? about : { ...about, killAt });
+  };
+  const page = join(root, "failover.html");
   const start = () => {
     const about = ["--estate", lost.estate.id, "--point", older, "--report", page];
     return Product.startDirect(["failover", ...about, ...failover], estates);
@@ -80,6 +77,27 @@ describe("failover to an older point, killed, and run again on the same estate",
     return new Set(result.points.map(({ id }) => id));
   }
 
+  it("looked at from CI first: the active region is down, by several signals, and does not stop what follows", async () => {
+    const { exitCode, json, said } = await fromCi("Look at both regions");
+    expect(exitCode, said).to.equal(0);
+    expect(json).to.have.nested.property("primary.verdict", "down");
+    expect(json).to.have.nested.property("readiness.score").that.is.greaterThan(50);
+    expect((await fromCi("Refuse while the active region serves")).exitCode).to.equal(0);
+    const plan = await fromCi("Say what would happen");
+    expect(plan.exitCode, plan.said).to.equal(0);
+    expect(plan.json).to.include({ continues: false, epoch: 2 });
+  });
+
+  it("needs nothing of the primary: its stack's settings and state are lost, too, beside its processes and disks", async () => {
+    const state = join(lost.estate.folder, "state", ".pulumi");
+    const isOfPrimary = (path: string) => path.split("/").some((name) => name.startsWith("primary"));
+    const files = readdirSync(state, { recursive: true, encoding: "utf8" }).filter(isOfPrimary);
+    expect(files).to.not.be.empty;
+    for (const path of files) rmSync(join(state, path), { recursive: true, force: true });
+    rmSync(join(lost.estate.folder, "settings", "Pulumi.primary.yaml"));
+    expect(existsSync(lost.estate.disk("primary"))).to.equal(false);
+  });
+
   for (const { leadsTo, line, name } of moments) {
     it(`when ${name}: clients are led to the ${leadsTo} still, and nothing but the kill ends it`, async () => {
       const run = start();
@@ -91,14 +109,17 @@ describe("failover to an older point, killed, and run again on the same estate",
     });
   }
 
-  it("by two operators at once: one goes on and completes, the other is told; role, epoch, route and outputs agree", async () => {
-    const runs = [start(), start()];
-    const codes = await Promise.all(runs.map((run) => run.end()));
-    const said = runs.map(({ stderr, stdout }) => stdout + stderr).join("\n");
-    expect([...codes].sort(), said).to.deep.equal([0, 11]);
-    const [done, told] = codes[0] === 0 ? runs : runs.reverse();
-    expect(done?.json).to.include({ region: "standby", epoch: 2, point: older, isVerified: true });
-    expect(told?.json).to.have.nested.property("error.code", "EPOCH_CONFLICT");
+  it("cut off in CI, too: the plan says that it would go on", async () => {
+    expect((await fromCi("Fail over", /"step":"restore"/)).exitCode).to.equal(null);
+    expect((await fromCi("Say what would happen")).json).to.include({ continues: true, hasEnded: false, epoch: 2 });
+  });
+
+  it("by two jobs at once: one goes on and completes, the other is told; role, epoch, route and outputs agree", async () => {
+    const jobs = await Promise.all([fromCi("Fail over"), fromCi("Fail over")]);
+    const [done, told] = jobs[0].exitCode === 0 ? jobs : [jobs[1], jobs[0]];
+    expect([done.exitCode, told.exitCode], done.said + told.said).to.deep.equal([0, 11]);
+    expect(done.json).to.include({ region: "standby", epoch: 2, point: older, isVerified: true });
+    expect(told.json).to.have.nested.property("error.code", "EPOCH_CONFLICT");
     expect(await route()).to.deep.equal({ region: "standby", epoch: 2 });
     const outputs = await lost.estate.stacks.region("standby");
     expect(outputs).to.include({ role: "active", epoch: 2 });

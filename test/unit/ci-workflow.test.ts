@@ -1,0 +1,35 @@
+import { expect } from "chai";
+import { runCli } from "../../runtime/cli.ts";
+import type { Deps } from "../../runtime/compose.ts";
+import { DrError } from "../../runtime/errors.ts";
+import { ciWorkflow } from "../support/ci-workflow.ts";
+
+const { env, steps } = ciWorkflow.jobs.failover;
+
+describe("the workflow that fails over from CI", () => {
+  it("runs one at a time to its end, with no rights but to read, and puts no input into a command's text", () => {
+    expect(ciWorkflow.concurrency).to.deep.equal({ group: "failover", "cancel-in-progress": false });
+    expect(ciWorkflow.permissions).to.deep.equal({ contents: "read" });
+    expect(ciWorkflow.defaults).to.deep.equal({ run: { shell: "bash" } });
+    const inputs = Object.keys(ciWorkflow.on.workflow_dispatch.inputs);
+    const used = `${JSON.stringify(env)} ${steps.map((step) => step.if ?? "").join(" ")}`;
+    for (const input of inputs) expect(used).to.contain(`inputs.${input}`);
+    for (const { run: text = "" } of steps) expect(text).to.not.contain("${{");
+  });
+
+  it("calls the command line with options that it has", async () => {
+    const calls = steps.flatMap(({ run: text = "" }) => [...text.matchAll(/\.\/bin\/qdrant-dr ([^|\n]+)/g)]);
+    expect(calls).to.not.be.empty;
+    const reached = () => Promise.reject(new DrError("UNREACHABLE", "the region would be asked now"));
+    const deps = { access: reached, stacks: reached, progress: () => undefined, toolVersion: "0" } as unknown as Deps;
+    for (const [, args = ""] of calls) {
+      const given = args
+        .trim()
+        .replaceAll(/"\$[A-Z_]+"/g, "1")
+        .split(" ");
+      let said = "";
+      await runCli(given, deps, { out: () => undefined, err: (text) => (said += text) });
+      expect(said, args).to.contain("the region would be asked now");
+    }
+  });
+});
