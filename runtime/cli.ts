@@ -4,6 +4,7 @@ import { backup } from "./commands/backup.ts";
 import type { CommandDefinition } from "./commands/command.ts";
 import { copy } from "./commands/copy.ts";
 import { doctor } from "./commands/doctor.ts";
+import { exporter } from "./commands/exporter.ts";
 import { failover } from "./commands/failover.ts";
 import { init } from "./commands/init.ts";
 import { points } from "./commands/points.ts";
@@ -28,6 +29,7 @@ const definitions = [
   replicate,
   failover,
   status,
+  exporter,
 ] as readonly CommandDefinition<object>[];
 
 export interface Output {

@@ -20,12 +20,16 @@ const attestations = [`${storeLayout.points}*/attestations/`];
 const needsOf: Readonly<Record<Job, Needs>> = {
   capture: {
     repository: [...capturedParts, storeLayout.sessions],
-    control: [controlLayout.keys, controlLayout.snapshots],
+    control: [controlLayout.keys, controlLayout.snapshots, controlLayout.runs],
     peer: [],
   },
-  copy: { repository: capturedParts, control: [controlLayout.keys], peer: ["repository", "control"] },
-  verify: { repository: attestations, control: [], peer: [] },
-  "test-restore": { repository: attestations, control: [controlLayout.restores], peer: [] },
+  copy: {
+    repository: capturedParts,
+    control: [controlLayout.keys, controlLayout.runs],
+    peer: ["repository", "control"],
+  },
+  verify: { repository: attestations, control: [controlLayout.runs], peer: [] },
+  "test-restore": { repository: attestations, control: [controlLayout.restores, controlLayout.runs], peer: [] },
   replicate: {
     repository: [...capturedParts, storeLayout.sessions],
     control: [controlLayout.keys, controlLayout.snapshots, controlLayout.standby],
@@ -34,7 +38,8 @@ const needsOf: Readonly<Record<Job, Needs>> = {
   },
   // A guard carries an epoch home that only the other region was told of.
   gate: { control: [controlLayout.epochs], peer: ["control"], withoutKeysOf: ["own", "peer"] },
-  exporter: { repository: [], control: [], peer: ["control"], withoutKeysOf: ["own", "peer"] },
+  // Manifests and trees are sealed: whoever tells which points are complete opens them.
+  exporter: { repository: [], control: [], peer: ["control"], withoutKeysOf: ["peer"] },
 };
 
 export interface JobStores {

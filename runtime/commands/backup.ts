@@ -12,6 +12,7 @@ import { folderCapture } from "../workflows/folders/capture-folder.ts";
 import { infrastructureCapture } from "../workflows/infrastructure/capture-infrastructure.ts";
 import { infrastructureSource } from "../workflows/infrastructure/infrastructure-documents.ts";
 import { type CommandDefinition, exitCodesHelp, parseKinds, parseNames, regionOptions } from "./command.ts";
+import { recordedRun } from "./recorded-run.ts";
 
 interface Options extends RegionOptions {
   readonly stack: string;
@@ -59,31 +60,38 @@ export const backup: CommandDefinition<Options> = {
       throw new InvalidArgumentError("--worker and --session belong together.");
     }
     const access = await deps.access(options.stack, options);
-    const { collections } = options;
-    const folders = foldersOf(deps, access, options);
-    const kinds = kindsOf(access.region.region, options.only, folders);
-    const request = {
-      region: access.region.region,
-      type: options.type,
-      database: access.database,
-      repository: options.dryRun ? await access.repository() : await access.repositoryForWriting(),
-      clock: deps.clock,
-      progress: deps.progress,
-      toolVersion: deps.toolVersion,
-      kinds,
-      folders,
-      ...(collections === undefined ? {} : { collections }),
-      ...(worker === undefined || session === undefined ? {} : { worker: { ...worker, session } }),
-      allowEmpty: options.allowEmpty ?? false,
-    };
     if (options.dryRun) {
-      const preview = await previewCapture(request);
+      const preview = await previewCapture(await requestFor(deps, access, options));
       return { json: preview, text: previewInWords(preview) };
     }
-    const report = await capturePoint(request);
-    return { json: report, text: reportInWords(report) };
+    const capture = async () => {
+      const report = await capturePoint(await requestFor(deps, access, options));
+      return { json: report, text: reportInWords(report) };
+    };
+    // Of several workers, the one that commits ends the run.
+    return recordedRun(deps, access, options.type, capture, ({ json }) => (json as CaptureReport).isCommitted);
   },
 };
+
+async function requestFor(deps: Deps, access: RegionAccess, options: Options) {
+  const { collections, session, worker } = options;
+  const folders = foldersOf(deps, access, options);
+  const kinds = kindsOf(access.region.region, options.only, folders);
+  return {
+    region: access.region.region,
+    type: options.type,
+    database: access.database,
+    repository: options.dryRun ? await access.repository() : await access.repositoryForWriting(),
+    clock: deps.clock,
+    progress: deps.progress,
+    toolVersion: deps.toolVersion,
+    kinds,
+    folders,
+    ...(collections === undefined ? {} : { collections }),
+    ...(worker === undefined || session === undefined ? {} : { worker: { ...worker, session } }),
+    allowEmpty: options.allowEmpty ?? false,
+  };
+}
 
 function foldersOf(deps: Deps, access: RegionAccess, options: RegionOptions): FolderCapture[] {
   const { infrastructure: settings } = access.region;

@@ -2,6 +2,7 @@ import type { RegionOptions } from "../compose.ts";
 import { formatBytes, formatCount } from "../domain/format.ts";
 import { copyPoints } from "../workflows/copy-points.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
+import { recordedRun } from "./recorded-run.ts";
 
 interface Options extends RegionOptions {
   readonly from: string;
@@ -26,12 +27,14 @@ export const copy: CommandDefinition<Options> = {
   async run(deps, options) {
     const from = await deps.access(options.from, options);
     const to = await deps.access(options.to, options);
-    const report = await copyPoints(await from.repository(), to, deps.progress);
-    const skipped =
-      report.skipped.length === 0
-        ? ""
-        : `\n  not copied, not complete in ${options.from}: ${report.skipped.join(", ")}`;
-    const text = `${formatCount(report.copied.length)} points copied to ${options.to}: ${formatCount(report.objects)} objects, ${formatBytes(report.bytes)}${skipped}`;
-    return { json: report, text };
+    return recordedRun(deps, to, "copy", async () => {
+      const report = await copyPoints(await from.repository(), to, deps.progress);
+      const skipped =
+        report.skipped.length === 0
+          ? ""
+          : `\n  not copied, not complete in ${options.from}: ${report.skipped.join(", ")}`;
+      const text = `${formatCount(report.copied.length)} points copied to ${options.to}: ${formatCount(report.objects)} objects, ${formatBytes(report.bytes)}${skipped}`;
+      return { json: report, text };
+    });
   },
 };

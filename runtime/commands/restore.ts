@@ -9,6 +9,7 @@ import { estimateRestore, type RestoreEstimate } from "../workflows/restore/esti
 import { planRestore, type RestorePlan, restorePoint } from "../workflows/restore/restore-point.ts";
 import { type Answer, type CommandDefinition, exitCodesHelp, parseKinds, regionOptions } from "./command.ts";
 import { findPoint } from "./find-point.ts";
+import { recordedRun } from "./recorded-run.ts";
 import { type FolderOptions, parseFolder, parsePath, planFolders } from "./restore-folders.ts";
 import {
   type ClusterOptions,
@@ -95,32 +96,44 @@ export const restore: CommandDefinition<Options> = {
     refuseFolderOptions(kinds, options);
     refuseClusterOptions(kinds, options);
     const access = await deps.access(options.stack, options);
-    const repository = await access.repository();
-    const point = await findPoint(repository, options.point, kinds);
-    const sources = { access, repository, point };
-    const isApplied = isForCluster(kinds, options);
-    const folderKinds = kinds
-      .filter((kind) => kind !== "qdrant")
-      .filter((kind) => !isApplied || kind !== "infrastructure");
-    // Everything is planned before anything is touched.
-    const parts = [
-      ...(kinds.includes("qdrant") ? [await planQdrant(deps, sources, options)] : []),
-      ...(folderKinds.length > 0 ? [await planFolders(deps, sources, folderKinds, options)] : []),
-      // Last: workloads that are started find their data.
-      ...(isApplied ? [await planInfrastructure(deps, sources, options)] : []),
-    ];
-    const planned = joined(
-      point,
-      parts.map((part) => part.planned),
-    );
-    if (options.dryRun) return planned;
-    deps.progress({ step: "plan", detail: planned.text });
-    const answers: Answer[] = [];
-    for (const part of parts) answers.push(await part.run());
-    const { json, text } = joined(point, answers);
-    return { json: { ...json, verified: true, plan: planned.json }, text };
+    const work = () => restoreFrom(deps, access, kinds, options);
+    // Into another Qdrant than the region's own, it proves that the points can be restored.
+    const isTest = options.to !== undefined && !options.dryRun;
+    return isTest ? recordedRun(deps, access, "test-restore", work) : work();
   },
 };
+
+async function restoreFrom(
+  deps: Deps,
+  access: RegionAccess,
+  kinds: readonly DataKind[],
+  options: Options,
+): Promise<Answer> {
+  const repository = await access.repository();
+  const point = await findPoint(repository, options.point, kinds);
+  const sources = { access, repository, point };
+  const isApplied = isForCluster(kinds, options);
+  const folderKinds = kinds
+    .filter((kind) => kind !== "qdrant")
+    .filter((kind) => !isApplied || kind !== "infrastructure");
+  // Everything is planned before anything is touched.
+  const parts = [
+    ...(kinds.includes("qdrant") ? [await planQdrant(deps, sources, options)] : []),
+    ...(folderKinds.length > 0 ? [await planFolders(deps, sources, folderKinds, options)] : []),
+    // Last: workloads that are started find their data.
+    ...(isApplied ? [await planInfrastructure(deps, sources, options)] : []),
+  ];
+  const planned = joined(
+    point,
+    parts.map((part) => part.planned),
+  );
+  if (options.dryRun) return planned;
+  deps.progress({ step: "plan", detail: planned.text });
+  const answers: Answer[] = [];
+  for (const part of parts) answers.push(await part.run());
+  const { json, text } = joined(point, answers);
+  return { json: { ...json, verified: true, plan: planned.json }, text };
+}
 
 async function planQdrant(
   deps: Deps,

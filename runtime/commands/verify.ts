@@ -3,6 +3,7 @@ import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
 import { verifyPoint } from "../workflows/verify-point.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
 import { findPoint } from "./find-point.ts";
+import { recordedRun } from "./recorded-run.ts";
 
 interface Options extends RegionOptions {
   readonly stack: string;
@@ -26,10 +27,12 @@ export const verify: CommandDefinition<Options> = {
       ),
   async run(deps, options) {
     const access = await deps.access(options.stack, options);
-    const repository = await access.repository();
-    const point = await findPoint(repository, options.point, []);
-    const report = await verifyPoint(repository, point, { ...deps, region: access.region.region });
-    const text = `${report.point} is whole in ${options.stack}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`;
-    return { json: report, text };
+    return recordedRun(deps, access, "verify", async () => {
+      const repository = await access.repository();
+      const point = await findPoint(repository, options.point, []);
+      const report = await verifyPoint(repository, point, { ...deps, region: access.region.region });
+      const text = `${report.point} is whole in ${options.stack}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`;
+      return { json: report, text };
+    });
   },
 };

@@ -104,7 +104,7 @@ export async function readCaptureBase(repository: OpenRepository, kinds: readonl
   return { points, listed: new Set(listed), inventory, epochs };
 }
 
-async function readEntry(
+export async function readEntry(
   repository: OpenRepository,
   pointId: string,
   seen: {
@@ -126,14 +126,16 @@ async function readEntry(
   }
 }
 
-function pointsIn(pointKeys: Inventory): string[] {
+export function pointsIn(pointKeys: Inventory): string[] {
   return [...pointKeys.keys()].flatMap((key) => {
     const parsed = parsePointKey(key);
     return parsed?.kind === "manifest" ? [parsed.pointId] : [];
   });
 }
 
-async function listRepository(repository: OpenRepository): Promise<{ pointKeys: Inventory; inventory: Inventory }> {
+export async function listRepository(
+  repository: OpenRepository,
+): Promise<{ pointKeys: Inventory; inventory: Inventory }> {
   // Manifests before packs and trees: what is written after the first listing can only be more.
   const pointKeys = await inventoryOf(repository, storeLayout.points);
   const [packs, trees] = await Promise.all([

@@ -195,14 +195,24 @@ describe("AwsIdentities", () => {
     expect(allowed).to.deep.equal({
       capture: {
         reads: own,
-        creates: [...points, "dr-points/sessions/*", "dr-control/keys/*", "dr-control/snapshots/*"],
+        creates: [
+          ...points,
+          "dr-points/sessions/*",
+          "dr-control/keys/*",
+          "dr-control/snapshots/*",
+          "dr-control/runs/*",
+        ],
         never: [],
       },
-      copy: { reads: [...own, "prod-points", "prod-control"], creates: [...points, "dr-control/keys/*"], never: [] },
-      verify: { reads: own, creates: ["dr-points/points/*/attestations/*"], never: [] },
+      copy: {
+        reads: [...own, "prod-points", "prod-control"],
+        creates: [...points, "dr-control/keys/*", "dr-control/runs/*"],
+        never: [],
+      },
+      verify: { reads: own, creates: ["dr-points/points/*/attestations/*", "dr-control/runs/*"], never: [] },
       "test-restore": {
         reads: own,
-        creates: ["dr-points/points/*/attestations/*", "dr-control/restores/*"],
+        creates: ["dr-points/points/*/attestations/*", "dr-control/restores/*", "dr-control/runs/*"],
         never: [],
       },
       replicate: {
@@ -217,7 +227,7 @@ describe("AwsIdentities", () => {
         never: ["prod-control/keys/*"],
       },
       gate: { reads: ["dr-control", "prod-control"], creates: ["dr-control/epochs/*"], never: noKeys },
-      exporter: { reads: [...own, "prod-control"], creates: [], never: noKeys },
+      exporter: { reads: [...own, "prod-control"], creates: [], never: ["prod-control/keys/*"] },
     });
   });
 

@@ -23,6 +23,7 @@ const required: Record<string, string[]> = {
   replicate: ["--from", "prod", "--to", "dr"],
   failover: ["--to", "dr"],
   status: ["--stack", "prod"],
+  exporter: ["--stack", "prod"],
 };
 const commands = Object.keys(required);
 const exitCodesPage = fileURLToPath(new URL("../../docs/exit-codes.md", import.meta.url));

@@ -39,6 +39,10 @@ export const controlLayout = {
   restores: "restores/",
   restore: (id: string) => `restores/${id}.started.json`,
   restoreDone: (id: string) => `restores/${id}.done.json`,
+  runs: "runs/",
+  /** A folder for every day, so that the newest are found without a list of all. */
+  runsOfDay: (day: string) => `runs/${day}/`,
+  run: (at: Date, id: string, kind: string) => `runs/${dayOf(at)}/${id}.${kind}.json`,
   snapshots: "snapshots/",
   standby: "standby/",
   standbyTurns: "standby/turns/",
@@ -54,6 +58,11 @@ export const controlLayout = {
 /** The hour in UTC, as in `2026-01-31T23`. */
 export function hourOf(at: Date): string {
   return at.toISOString().slice(0, 13);
+}
+
+/** The day in UTC, as in `2026-01-31`. */
+export function dayOf(at: Date): string {
+  return at.toISOString().slice(0, 10);
 }
 
 /** The point a key under `points/` belongs to, and what it is. */

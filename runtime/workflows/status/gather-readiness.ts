@@ -22,6 +22,8 @@ export interface ReadinessRequest {
   readonly backend: ReadinessFacts["backend"];
   /** Absent: nobody asked for it. */
   readonly preview?: () => Promise<{ readonly changes: Readonly<Record<string, number>> }>;
+  /** False: nothing is written, not even what stands there already. */
+  readonly mayWrite?: boolean;
   readonly clock: Clock;
   readonly patience: Patience;
 }
@@ -30,7 +32,7 @@ export interface ReadinessRequest {
 const previewMs = 5 * 60_000;
 
 export async function gatherReadiness(request: ReadinessRequest): Promise<ReadinessFacts> {
-  const { backend, clock, objectives, otherEpoch, patience, preview, region } = request;
+  const { backend, clock, mayWrite = true, objectives, otherEpoch, patience, preview, region } = request;
   const { answerMs } = patience;
   const { control } = region.stores;
   const { gate: front } = region;
@@ -49,8 +51,10 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
     }),
     front === undefined ? { value: undefined } : quick("the gate", () => front.state()),
     quick("Qdrant", () => region.database.machine()),
-    quick("the control store", () => writeAgain(control)),
-    quick("the traffic control", async () => ({ leadsTo: (await region.traffic().current())?.region })),
+    mayWrite ? quick("the control store", () => writeAgain(control)) : { notAsked: "who asks writes nothing" },
+    region.publicDatabase === undefined
+      ? { notAsked: "the region has no public name" }
+      : quick("the traffic control", async () => ({ leadsTo: (await region.traffic().current())?.region })),
     quick("the control store", async () => {
       const last = await newestPractice(region);
       return last && { what: last.what, ageSeconds: secondsSince(last.at, clock) };

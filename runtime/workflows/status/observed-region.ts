@@ -6,7 +6,7 @@ import { DrError } from "../../errors.ts";
 import type { Clock, Gate, TrafficControl, VectorDatabase } from "../../ports.ts";
 import { readNewestPoint } from "../../repository/read-catalog.ts";
 import type { OpenRepository, RegionStores } from "../../repository/repository.ts";
-import { readStandbyState } from "../../repository/standby-records.ts";
+import { readStandbyState, type StandbyState } from "../../repository/standby-records.ts";
 
 export interface ObservedRegion {
   readonly region: string;
@@ -48,11 +48,15 @@ export function findNewestPoint(
       readStandbyState(observed.stores.control, clock.now()),
     ]);
     if (newest === undefined) return { repository, ...found };
-    // Replication makes no point while nothing changes, and says that it looked.
-    const isHeld = held?.point === newest.id && Date.parse(held.asOf) > Date.parse(newest.point.time);
-    const asOf = isHeld ? held.asOf : newest.point.time;
+    const asOf = restorableAsOf(newest.point, held);
     return { repository, ...found, newest: { entry: newest, point: newest.point, asOf } };
   });
+}
+
+/** Everything acknowledged before this is in the point: replication makes none while nothing changes, and says that it looked. */
+export function restorableAsOf(point: RecoveryPoint, held: StandbyState | undefined): string {
+  const isHeld = held?.point === point.id && Date.parse(held.asOf) > Date.parse(point.time);
+  return isHeld ? held.asOf : point.time;
 }
 
 /** How long silence is borne. */

@@ -1,0 +1,197 @@
+/**
+ * The metrics of a region: their names, labels and meaning, and the samples that follow from what was found. Rules and dashboards
+ * name metrics by this table only (docs/adr/0014-metrics.md).
+ */
+import type { Role } from "../estate/epoch.ts";
+import { roles } from "../estate/epoch.ts";
+import type { CaptureType } from "../points/recovery-point.ts";
+import type { RunKind, RunRecord } from "./runs.ts";
+
+interface MetricDefinition {
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+/** Times are those of the thing itself, in seconds since 1970: whoever asks subtracts, and an age grows also when nobody looks. */
+export const metrics = {
+  qdrant_dr_exporter_info: { help: "The version of the exporter, as a label.", labels: ["region", "version"] },
+  qdrant_dr_source_up: {
+    help: "Whether what the exporter asks (control, repository, qdrant, gate, peer_control) answered when it was asked last.",
+    labels: ["region", "source"],
+  },
+  qdrant_dr_source_answer_timestamp_seconds: {
+    help: "When that answered last.",
+    labels: ["region", "source"],
+  },
+  qdrant_dr_source_look_seconds: {
+    help: "How long the last look at it took.",
+    labels: ["region", "source"],
+  },
+  qdrant_dr_role: {
+    help: "1 for the role that the region has by the newest epoch record; absent while its control store does not answer.",
+    labels: ["region", "role"],
+  },
+  qdrant_dr_epoch: {
+    help: "The newest epoch that the control store of the region knows; absent while it does not answer.",
+    labels: ["region"],
+  },
+  qdrant_dr_epoch_timestamp_seconds: { help: "When that epoch began.", labels: ["region"] },
+  qdrant_dr_gate_open: {
+    help: "Whether the gate lets clients through; absent while it does not answer.",
+    labels: ["region"],
+  },
+  qdrant_dr_restorable_timestamp_seconds: {
+    help: "Everything acknowledged before this can be restored from the bucket of the region.",
+    labels: ["region"],
+  },
+  qdrant_dr_recovery_point_timestamp_seconds: {
+    help: "What the newest complete recovery point of this type stands for.",
+    labels: ["region", "type"],
+  },
+  qdrant_dr_recovery_point_exact_timestamp_seconds: {
+    help: "What the newest complete recovery point of this type stands for that is known to be exact.",
+    labels: ["region", "type"],
+  },
+  qdrant_dr_recovery_point_verified_timestamp_seconds: {
+    help: "What the newest complete recovery point stands for that was read back whole from the bucket of the region.",
+    labels: ["region"],
+  },
+  qdrant_dr_recovery_points: { help: "Recovery points in the bucket, complete or not.", labels: ["region"] },
+  qdrant_dr_standby_timestamp_seconds: {
+    help: "Everything acknowledged before this is in the Qdrant of the standby, at least provisionally.",
+    labels: ["region"],
+  },
+  qdrant_dr_standby_exact_timestamp_seconds: {
+    help: "The same of the newest state that is known to be exact.",
+    labels: ["region"],
+  },
+  qdrant_dr_run_success_timestamp_seconds: {
+    help: "When a run of this kind last ended well.",
+    labels: ["region", "run"],
+  },
+  qdrant_dr_run_failure_timestamp_seconds: { help: "When one last failed.", labels: ["region", "run"] },
+  qdrant_dr_run_exit_code: {
+    help: "How the last one ended: 0, or an exit code of the command.",
+    labels: ["region", "run"],
+  },
+  qdrant_dr_run_seconds: { help: "How long the last one took.", labels: ["region", "run"] },
+  qdrant_dr_readiness_score: {
+    help: "How ready the region is to take over, 0 to 100; absent where it is active, and while it cannot be judged.",
+    labels: ["region"],
+  },
+  qdrant_dr_readiness_lost: { help: "What this check takes from the score.", labels: ["region", "check"] },
+} as const satisfies Record<string, MetricDefinition>;
+
+export type MetricName = keyof typeof metrics;
+
+export interface Sample {
+  readonly metric: MetricName;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+export const sources = ["control", "repository", "qdrant", "gate", "peer_control"] as const;
+export type Source = (typeof sources)[number];
+
+export interface SourceState {
+  readonly isUp: boolean;
+  readonly answeredAt?: Date;
+  readonly seconds: number;
+}
+
+export interface KnownEpoch {
+  readonly epoch: number;
+  readonly at: string;
+  readonly role: Role;
+}
+
+/** Times of the newest complete points; what was not found is absent. */
+export interface KnownPoints {
+  readonly listed: number;
+  readonly restorable?: string;
+  readonly newest: Partial<Readonly<Record<CaptureType, string>>>;
+  readonly exact: Partial<Readonly<Record<CaptureType, string>>>;
+  readonly verified?: string;
+}
+
+/** What was found of a region when it was last asked. */
+export interface RegionView {
+  readonly region: string;
+  readonly peer: string;
+  readonly toolVersion: string;
+  readonly sources: Partial<Readonly<Record<Source, SourceState>>>;
+  /** Of a source that does not answer: nothing, because it may have changed. */
+  readonly epoch?: KnownEpoch;
+  readonly peerEpoch?: KnownEpoch;
+  readonly isGateOpen?: boolean;
+  readonly readiness?: {
+    readonly score: number;
+    readonly checks: readonly { readonly name: string; readonly lost: number }[];
+  };
+  /** Times, which stay true. */
+  readonly points?: KnownPoints;
+  readonly standby?: { readonly asOf: string; readonly exactAsOf?: string | undefined };
+  readonly runs: Partial<Readonly<Record<RunKind, RunHistory>>>;
+}
+
+export interface RunHistory {
+  readonly last: RunRecord;
+  readonly succeededAt?: string;
+  readonly failedAt?: string;
+}
+
+export function samplesOf(view: RegionView): Sample[] {
+  const { points, region, standby } = view;
+  const of = (metric: MetricName, value: number | string | Date | undefined, labels: Record<string, string> = {}) =>
+    value === undefined ? [] : [{ metric, labels: { region, ...labels }, value: numberOf(value) }];
+  return [
+    ...of("qdrant_dr_exporter_info", 1, { version: view.toolVersion }),
+    ...Object.entries(view.sources).flatMap(([source, { answeredAt, isUp, seconds }]) => [
+      ...of("qdrant_dr_source_up", Number(isUp), { source }),
+      ...of("qdrant_dr_source_answer_timestamp_seconds", answeredAt, { source }),
+      ...of("qdrant_dr_source_look_seconds", seconds, { source }),
+    ]),
+    ...epochSamples(region, view.epoch),
+    ...epochSamples(view.peer, view.peerEpoch),
+    ...of("qdrant_dr_gate_open", view.isGateOpen === undefined ? undefined : Number(view.isGateOpen)),
+    ...of("qdrant_dr_restorable_timestamp_seconds", points?.restorable),
+    ...Object.entries(points?.newest ?? {}).flatMap(([type, time]) =>
+      of("qdrant_dr_recovery_point_timestamp_seconds", time, { type }),
+    ),
+    ...Object.entries(points?.exact ?? {}).flatMap(([type, time]) =>
+      of("qdrant_dr_recovery_point_exact_timestamp_seconds", time, { type }),
+    ),
+    ...of("qdrant_dr_recovery_point_verified_timestamp_seconds", points?.verified),
+    ...of("qdrant_dr_recovery_points", points?.listed),
+    ...of("qdrant_dr_standby_timestamp_seconds", standby?.asOf),
+    ...of("qdrant_dr_standby_exact_timestamp_seconds", standby?.exactAsOf),
+    ...Object.entries(view.runs).flatMap(([run, { failedAt, last, succeededAt }]) => [
+      ...of("qdrant_dr_run_success_timestamp_seconds", succeededAt, { run }),
+      ...of("qdrant_dr_run_failure_timestamp_seconds", failedAt, { run }),
+      ...of("qdrant_dr_run_exit_code", last.exitCode, { run }),
+      ...of("qdrant_dr_run_seconds", numberOf(last.finishedAt) - numberOf(last.startedAt), { run }),
+    ]),
+    ...of("qdrant_dr_readiness_score", view.readiness?.score),
+    ...(view.readiness?.checks ?? []).flatMap(({ lost, name }) =>
+      of("qdrant_dr_readiness_lost", lost, { check: name }),
+    ),
+  ];
+}
+
+function epochSamples(region: string, known: KnownEpoch | undefined): Sample[] {
+  if (known === undefined) return [];
+  return [
+    { metric: "qdrant_dr_epoch", labels: { region }, value: known.epoch },
+    { metric: "qdrant_dr_epoch_timestamp_seconds", labels: { region }, value: numberOf(known.at) },
+    ...roles.map((role) => ({
+      metric: "qdrant_dr_role" as const,
+      labels: { region, role },
+      value: Number(role === known.role),
+    })),
+  ];
+}
+
+function numberOf(value: number | string | Date): number {
+  if (typeof value === "number") return value;
+  return new Date(value).getTime() / 1000;
+}

@@ -1,0 +1,224 @@
+/**
+ * Watches a region for its metrics: asks its stores, its Qdrant and its gate again and again, each by a clock of its own, and keeps what it
+ * found. Nothing is written, and whoever reads the view waits for nothing.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { effectiveRole, newestEpoch } from "../../domain/estate/epoch.ts";
+import { assessReadiness, type Readiness, type ReadinessFacts } from "../../domain/estate/readiness.ts";
+import type { KnownEpoch, KnownPoints, RegionView, Source, SourceState } from "../../domain/monitoring/metrics.ts";
+import { captureTypes } from "../../domain/points/recovery-point.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import type { Clock, ObjectStoreReader, Progress } from "../../ports.ts";
+import { readEpochs } from "../../repository/epochs.ts";
+import { type NewestPoints, NewestPointsReader } from "../../repository/newest-points.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { readStandbyState, type StandbyState } from "../../repository/standby-records.ts";
+import { gatherReadiness } from "../status/gather-readiness.ts";
+import {
+  type ObservedRegion,
+  type Patience,
+  restorableAsOf,
+  patience as usualPatience,
+} from "../status/observed-region.ts";
+import { type RunHistories, WatchedRuns } from "./watched-runs.ts";
+import { WatchedSource } from "./watched-source.ts";
+
+export interface MonitorRequest {
+  readonly region: ObservedRegion;
+  readonly objectives: ReadinessFacts["objectives"];
+  /** The other region, and its control store where that is known. */
+  readonly peer: { readonly name: string; readonly control: ObjectStoreReader | undefined };
+  /** From the begin of a look at something to that of the next. */
+  readonly everySeconds: number;
+  readonly toolVersion: string;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly patience?: Patience;
+}
+
+/** Judging readiness reads how large the newest point is, whole: not as often. */
+const readinessEverySeconds = 300;
+
+interface InControl {
+  readonly epoch: KnownEpoch;
+  readonly held: StandbyState | undefined;
+  readonly runs: RunHistories;
+}
+
+interface InRepository {
+  readonly repository?: OpenRepository;
+  readonly points: NewestPoints;
+}
+
+export class RegionMonitor {
+  readonly #request: MonitorRequest;
+  readonly #patience: Patience;
+  readonly #control: WatchedSource<InControl>;
+  readonly #repository: WatchedSource<InRepository>;
+  readonly #qdrant: WatchedSource<unknown>;
+  readonly #gate: WatchedSource<boolean> | undefined;
+  readonly #peerControl: WatchedSource<KnownEpoch> | undefined;
+  readonly #readiness: WatchedSource<Readiness | undefined>;
+
+  constructor(request: MonitorRequest) {
+    const { clock, patience = usualPatience, peer, region } = request;
+    this.#request = request;
+    this.#patience = patience;
+    const quick = { clock, ms: patience.answerMs };
+    // These list all that a repository holds, or read the records of weeks.
+    const slow = { clock, ms: patience.readingMs };
+    const runs = new WatchedRuns(region.stores.control, clock);
+    this.#control = new WatchedSource("the control store", slow, async () => ({
+      epoch: await epochIn(region.stores.control, region.region),
+      held: await readStandbyState(region.stores.control, clock.now()),
+      runs: await runs.read(),
+    }));
+    this.#repository = new WatchedSource("the repository", slow, repositoryReader(region));
+    this.#qdrant = new WatchedSource("Qdrant", quick, () => region.database.collections());
+    const { gate } = region;
+    this.#gate = gate && new WatchedSource("the gate", quick, async () => (await gate.state()).isOpen);
+    const { control } = peer;
+    const peerStore = `the control store of ${peer.name}`;
+    this.#peerControl = control && new WatchedSource(peerStore, quick, () => epochIn(control, peer.name));
+    this.#readiness = new WatchedSource("what readiness is judged by", slow, () => this.#judgeReadiness());
+  }
+
+  /** Until it is stopped. */
+  async run(stopped: AbortSignal): Promise<void> {
+    const { everySeconds } = this.#request;
+    const asked = Object.values(this.#sources());
+    // Readiness is judged by what the others found.
+    await Promise.all(asked.map((source) => this.#look(source)));
+    await Promise.all([
+      ...asked.map((source) => this.#again(source, everySeconds, stopped)),
+      this.#look(this.#readiness).then(() =>
+        this.#again(this.#readiness, Math.max(everySeconds, readinessEverySeconds), stopped),
+      ),
+    ]);
+  }
+
+  get view(): RegionView {
+    const { peer, region, toolVersion } = this.#request;
+    const control = this.#control.value;
+    const { epoch } = this.#control.valueNow ?? {};
+    const peerEpoch = this.#peerControl?.valueNow;
+    const isGateOpen = this.#gate?.valueNow;
+    const found = this.#repository.value?.points;
+    const held = heldNow(control);
+    const readiness = isStandby(control) ? this.#readiness.valueNow : undefined;
+    return {
+      ...{ region: region.region, peer: peer.name, toolVersion },
+      sources: this.#states(),
+      runs: control?.runs ?? {},
+      ...(epoch === undefined ? {} : { epoch }),
+      ...(peerEpoch === undefined ? {} : { peerEpoch }),
+      ...(isGateOpen === undefined ? {} : { isGateOpen }),
+      ...(found === undefined ? {} : { points: knownPoints(found, held) }),
+      ...(held === undefined ? {} : { standby: held }),
+      ...(readiness === undefined ? {} : { readiness }),
+    };
+  }
+
+  async #again(source: WatchedSource<unknown>, everySeconds: number, stopped: AbortSignal): Promise<void> {
+    while (!stopped.aborted) {
+      await sleep(everySeconds * 1000, undefined, { signal: stopped }).catch(() => undefined);
+      if (!stopped.aborted) await this.#look(source);
+    }
+  }
+
+  async #look(source: WatchedSource<unknown>): Promise<void> {
+    const news = await source.look();
+    if (news !== undefined) this.#request.progress({ step: "watch", detail: news });
+  }
+
+  #sources(): Partial<Record<Source, WatchedSource<unknown>>> {
+    return {
+      ...{ control: this.#control, repository: this.#repository, qdrant: this.#qdrant },
+      ...(this.#gate === undefined ? {} : { gate: this.#gate }),
+      ...(this.#peerControl === undefined ? {} : { peer_control: this.#peerControl }),
+    };
+  }
+
+  #states(): Partial<Record<Source, SourceState>> {
+    const states = Object.entries(this.#sources()).map(([name, { state }]) => [name, state] as const);
+    return Object.fromEntries(states.filter(([, state]) => state !== undefined));
+  }
+
+  async #judgeReadiness(): Promise<Readiness | undefined> {
+    const { clock, objectives, region } = this.#request;
+    if (!isStandby(this.#control.value)) return undefined;
+    return assessReadiness(
+      await gatherReadiness({
+        ...{ region, objectives, clock, patience: this.#patience },
+        found: this.#found(),
+        otherEpoch: this.#peerControl?.valueNow?.epoch,
+        backend: { notAsked: "the exporter has no Pulumi" },
+        mayWrite: false,
+      }),
+    );
+  }
+
+  #found(): Parameters<typeof gatherReadiness>[0]["found"] {
+    const seen = this.#repository.valueNow;
+    if (seen?.repository === undefined) {
+      const problem = seen === undefined ? "the repository does not answer" : "the bucket holds no recovery points yet";
+      return { problem, error: undefined };
+    }
+    const { repository } = seen;
+    const { listed, newest, wanting } = seen.points;
+    const lacks = wanting === undefined ? {} : { wanting };
+    if (newest === undefined) return { value: { repository, listed, ...lacks } };
+    const asOf = restorableAsOf(newest.point, heldNow(this.#control.value));
+    return { value: { repository, listed, newest: { entry: newest, point: newest.point, asOf } } };
+  }
+}
+
+async function epochIn(control: ObjectStoreReader, region: string): Promise<KnownEpoch> {
+  const newest = newestEpoch(await readEpochs(control));
+  if (newest === undefined) throw new DrError("ROLE_UNKNOWN", `the control store of ${region} holds no epoch`);
+  return { epoch: newest.epoch, at: newest.at, role: effectiveRole(region, newest) };
+}
+
+function repositoryReader(region: ObservedRegion): () => Promise<InRepository> {
+  let opened: { repository: OpenRepository; reader: NewestPointsReader } | undefined;
+  return async () => {
+    try {
+      if (opened === undefined) {
+        const repository = await region.repository();
+        opened = { repository, reader: new NewestPointsReader(repository, region.region) };
+      }
+      return { repository: opened.repository, points: await opened.reader.read() };
+    } catch (error) {
+      // It answers; it has nothing yet.
+      if (opened === undefined && hasCode(error, "POINT_NOT_FOUND")) {
+        return { points: { listed: 0, byType: {}, exactByType: {} } };
+      }
+      throw error;
+    }
+  };
+}
+
+function isStandby(control: InControl | undefined): boolean {
+  return control !== undefined && control.epoch.role !== "active";
+}
+
+/** What it held before another failover says nothing of it now. */
+function heldNow(control: InControl | undefined): StandbyState | undefined {
+  if (!isStandby(control) || control?.held?.epoch !== control?.epoch.epoch) return undefined;
+  return control?.held;
+}
+
+function knownPoints(
+  { byType, exactByType, listed, newest, verified }: NewestPoints,
+  held: StandbyState | undefined,
+): KnownPoints {
+  const times = (points: NewestPoints["byType"]) =>
+    Object.fromEntries(captureTypes.flatMap((type) => (points[type] === undefined ? [] : [[type, points[type].time]])));
+  return {
+    listed,
+    newest: times(byType),
+    exact: times(exactByType),
+    ...(newest === undefined ? {} : { restorable: restorableAsOf(newest.point, held) }),
+    ...(verified === undefined ? {} : { verified: verified.time }),
+  };
+}
