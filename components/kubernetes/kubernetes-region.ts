@@ -12,6 +12,7 @@ import { Accounts } from "./accounts.ts";
 import { existingQdrant } from "./existing-qdrant.ts";
 import { Gate } from "./gate.ts";
 import { labelsOf } from "./labels.ts";
+import { Monitoring } from "./monitoring/monitoring.ts";
 import { Network } from "./network.ts";
 import { QdrantCluster } from "./qdrant-cluster.ts";
 import { RegionSecrets } from "./region-secrets.ts";
@@ -93,14 +94,13 @@ export class KubernetesRegion extends pulumi.ComponentResource {
       { namespace, jobs: jobsOf(args), own: inside, peer: args.secrets.apply((secrets) => secrets.peer) },
       child,
     );
-    const jobs = {
+    const ofJobs = {
       namespace,
-      region,
-      role,
       image: kubernetes.image,
       regionSecrets: regions.names,
       tlsSecret: kubernetes.qdrant.tlsSecret,
     };
+    const jobs = { ...ofJobs, region, role };
     new Schedules(
       `${name}-schedules`,
       {
@@ -115,6 +115,13 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     );
     if (kubernetes.replicate !== undefined && peer !== undefined) {
       new Replicator(`${name}-replicator`, { ...jobs, peer: settings.peer, ...kubernetes.replicate }, child);
+    }
+    if (kubernetes.monitoring !== undefined) {
+      const { objectives } = settings;
+      const { replicate, schedules } = kubernetes;
+      const known = peer === undefined ? undefined : settings.peer;
+      const alerts = { region, peer: known, namespace: kubernetes.namespace, objectives, schedules, replicate };
+      new Monitoring(`${name}-monitoring`, { ...ofJobs, settings: kubernetes.monitoring, alerts }, child);
     }
     for (const { severity, text } of remarksOn(settings, peer)) void pulumi.log[severity](text, this);
 
@@ -147,7 +154,8 @@ export class KubernetesRegion extends pulumi.ComponentResource {
 function jobsOf({ peer, settings }: KubernetesRegionArgs): RegionJob[] {
   const follows = settings.kubernetes.replicate !== undefined;
   const withPeer: RegionJob[] = follows ? ["copy", "replicate"] : ["copy"];
-  return ["capture", "verify", "test-restore", ...(peer === undefined ? [] : withPeer)];
+  const watched: RegionJob[] = settings.kubernetes.monitoring === undefined ? [] : ["exporter"];
+  return ["capture", "verify", "test-restore", ...(peer === undefined ? [] : withPeer), ...watched];
 }
 
 function regionOf(
@@ -196,6 +204,7 @@ function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"
     clientCidrs: kubernetes.clientCidrs,
     outsideCidrs: kubernetes.qdrant.outside?.cidrs ?? [],
     egressCidrs: kubernetes.egressCidrs,
+    monitoringNamespace: kubernetes.monitoring?.operator.namespace,
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
     egressPorts: [...new Set(urls.map(portOf))].sort((a, b) => a - b),
   };

@@ -15,5 +15,6 @@ export function labelsOf(what: string) {
 export const reaches = {
   qdrant: { "qdrant-dr/reaches-qdrant": "true" },
   stores: { "qdrant-dr/reaches-stores": "true" },
+  gate: { "qdrant-dr/reaches-gate": "true" },
   kubernetes: { "qdrant-dr/reaches-kubernetes": "true" },
 };

@@ -4,7 +4,7 @@ import { objectNameOf } from "../../runtime/domain/estate/jobs.ts";
 import type { ExistingQdrant } from "../../runtime/domain/estate/kubernetes-settings.ts";
 import { portOf } from "../../runtime/domain/estate/port-of.ts";
 import { labelsOf, ofProduct, reaches, selectorOf } from "./labels.ts";
-import { gatePort, qdrantName, qdrantPorts } from "./qdrant-names.ts";
+import { gatePort, metricsPort, qdrantName, qdrantPorts } from "./qdrant-names.ts";
 
 export interface NetworkArgs {
   readonly namespace: pulumi.Input<string>;
@@ -19,6 +19,8 @@ export interface NetworkArgs {
   readonly egressCidrs: readonly string[];
   /** Ports of stores and of the other region's Qdrant. */
   readonly egressPorts: readonly number[];
+  /** Of the Prometheus that scrapes the exporter, where there is one. */
+  readonly monitoringNamespace: string | undefined;
   /** Whether an agent on each node gives pods their credentials. */
   readonly usesPodIdentity: boolean;
 }
@@ -54,6 +56,7 @@ const podIdentityAgents = ["169.254.170.23/32", "fd00:ec2::23/128"];
 function policies(args: NetworkArgs): Record<string, Rules> {
   const { clientCidrs, clientNamespaces, egressCidrs, egressPorts, existingQdrant, outsideCidrs, usesPodIdentity } =
     args;
+  const { monitoringNamespace } = args;
   const qdrant = selectorOf(qdrantName);
   const serves = tcp(qdrantPorts.http);
   const among = tcp(qdrantPorts.peers);
@@ -78,9 +81,8 @@ function policies(args: NetworkArgs): Record<string, Rules> {
         }
       : {}),
     // Clients come by the gate alone, which lets them through while this region is active.
-    ...(clients.length === 0
-      ? {}
-      : { gate: { pods: selectorOf(objectNameOf("gate")), ingress: [{ from: clients, ports: tcp(gatePort) }] } }),
+    ...(clients.length === 0 ? {} : { gate: { pods: gate, ingress: [{ from: clients, ports: tcp(gatePort) }] } }),
+    ...(monitoringNamespace === undefined ? {} : monitored(monitoringNamespace)),
     "reaches-qdrant": {
       pods: reaches.qdrant,
       egress: [
@@ -107,6 +109,20 @@ function policies(args: NetworkArgs): Record<string, Rules> {
 function toExisting({ namespace, podLabels, serviceUrl, urls }: ExistingQdrant) {
   const ports = [...new Set([...urls, serviceUrl].map(portOf))].sort((a, b) => a - b);
   return { to: [{ ...inNamespace(namespace), podSelector: { matchLabels: podLabels } }], ports: tcp(...ports) };
+}
+
+const gate = selectorOf(objectNameOf("gate"));
+
+function monitored(namespace: string): Record<string, Rules> {
+  const watcher = { podSelector: { matchLabels: reaches.gate } };
+  return {
+    exporter: {
+      pods: selectorOf(objectNameOf("exporter")),
+      ingress: [{ from: [inNamespace(namespace)], ports: tcp(metricsPort) }],
+    },
+    "gate-watched": { pods: gate, ingress: [{ from: [watcher], ports: tcp(gatePort) }] },
+    "reaches-gate": { pods: reaches.gate, egress: [{ to: [{ podSelector: { matchLabels: gate } }], ports: tcp(gatePort) }] },
+  };
 }
 
 function directionsOf({ egress, ingress }: Omit<Rules, "pods">): string[] {

@@ -34,7 +34,13 @@ const variants: Record<string, DeclareOptions> = {
     kubernetes: {
       namespace: "everything",
       clientNamespaces: ["apps"],
-      monitoringNamespace: "monitoring",
+      monitoring: {
+        operator: {
+          namespace: "monitoring",
+          labels: { release: "prometheus" },
+          receiver: { kind: "slack", secret: { name: "alerts", key: "url" }, channel: "#search" },
+        },
+      },
       schedules: { workers: 3 },
     },
     qdrant: {

@@ -117,6 +117,31 @@ const schedulesSchema = z.strictObject({
 });
 export type Schedules = z.infer<typeof schedulesSchema>;
 
+const secretKeySchema = z.strictObject({ name, key: z.string().min(1) });
+
+/** Who is told; the address is in a Secret of the namespace that is there. */
+const receiverSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("webhook"), secret: secretKeySchema }),
+  z.strictObject({ kind: z.literal("slack"), secret: secretKeySchema, channel: z.string().min(1) }),
+  z.strictObject({ kind: z.literal("pagerduty"), secret: secretKeySchema }),
+]);
+export type ReceiverSettings = z.infer<typeof receiverSchema>;
+
+const monitoringSchema = z.strictObject({
+  /** The Prometheus operator that the cluster has. */
+  operator: z.strictObject({
+    /** The namespace of the Prometheus that scrapes this region. */
+    namespace,
+    /** By these it finds monitors, rules and routes, such as `release`. */
+    labels: annotations.default({}),
+    /** Left out: alerts are led by what Alertmanager has already. */
+    receiver: receiverSchema.optional(),
+  }),
+  /** By these Grafana's sidecar finds dashboards. */
+  dashboardLabels: annotations.default({ grafana_dashboard: "1" }),
+});
+export type MonitoringSettings = z.infer<typeof monitoringSchema>;
+
 export const kubernetesSchema = z.strictObject({
   /** A kubeconfig file; otherwise KUBECONFIG, or the home folder's. */
   kubeconfig: z.string().startsWith("/", "an absolute path").optional(),
@@ -140,8 +165,8 @@ export const kubernetesSchema = z.strictObject({
   /** Where its clients outside the cluster are. */
   clientCidrs: z.array(cidr).default([]),
   gate: gateSchema.prefault({}),
-  /** The namespace of the Prometheus that scrapes this region. */
-  monitoringNamespace: namespace.optional(),
+  /** Left out: nothing tells of the region but its commands. */
+  monitoring: monitoringSchema.optional(),
   /** Where stores, and the other region, may be reached. */
   egressCidrs: z.array(cidr).min(1).default(["0.0.0.0/0"]),
   schedules: schedulesSchema.prefault({}),

@@ -1,0 +1,248 @@
+/** What of a region somebody is told of. Thresholds follow from the objectives and the schedules; each alert says what to do. */
+import type { Schedules } from "../../../runtime/domain/estate/kubernetes-settings.ts";
+import { longestGapMinutes } from "../../../runtime/domain/estate/schedule.ts";
+import { series } from "./query.ts";
+
+export interface AlertSettings {
+  readonly region: string;
+  /** Absent until its outputs are known here. */
+  readonly peer: string | undefined;
+  readonly namespace: string;
+  readonly objectives: { readonly rpoMinutes: number };
+  readonly schedules: Schedules;
+  readonly replicate: { readonly everySeconds: number } | undefined;
+}
+
+export interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly for: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook: string };
+}
+
+interface Told {
+  readonly expr: string;
+  readonly for: string;
+  readonly severity: "critical" | "warning";
+  readonly summary: string;
+  readonly description: string;
+  /** The first things to do. */
+  readonly runbook: string;
+}
+
+const minute = 60;
+const hour = 60 * minute;
+/** A run may take so long after its time before it counts as missed. */
+const slack = { full: 2 * hour, incremental: hour, copy: 2 * hour, verify: 4 * hour, testRestore: 8 * hour };
+
+export function alertsOf(settings: AlertSettings): Alert[] {
+  const told = { ...alwaysTold(settings), ...(settings.peer === undefined ? {} : toldOfPair(settings, settings.peer)) };
+  return Object.entries(told).map(([name, { description, expr, runbook, severity, summary, ...rest }]) => ({
+    alert: `QdrantDr${name}`,
+    expr,
+    for: rest.for,
+    // The operator leads alerts to a receiver by the namespace, and what is absent has no labels.
+    labels: { severity, region: settings.region, namespace: settings.namespace },
+    annotations: { summary, description, runbook },
+  }));
+}
+
+function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<string, Told> {
+  const of = queriesOf(region);
+  const gap = (schedule: string) => longestGapMinutes(schedule) * minute;
+  const verified = gap(schedules.verify) + gap(schedules.incremental) + gap(schedules.copy) + slack.verify;
+  return {
+    ExporterGone: {
+      expr: `absent(${series("qdrant_dr_exporter_info", { region })})`,
+      for: "5m",
+      severity: "critical",
+      summary: `Nothing is known of ${region}: its exporter is not scraped`,
+      description: "No other alert of this region can be trusted to fire.",
+      runbook: "Look at the pod qdrant-dr-exporter and at the targets of Prometheus; `qdrant-dr status` asks the region directly.",
+    },
+    StoreDown: {
+      expr: `${series("qdrant_dr_source_up", { region, source: "~control|repository" })} == 0`,
+      for: "5m",
+      severity: "critical",
+      summary: `A store of ${region} does not answer`,
+      description: "The {{ $labels.source }} store cannot be read: nothing can be captured to it or restored from it.",
+      runbook: "Check the bucket, its key and the exporter's role; `qdrant-dr points` says what is refused.",
+    },
+    QdrantDown: {
+      expr: `${series("qdrant_dr_source_up", { region, source: "qdrant" })} == 0`,
+      for: "2m",
+      severity: "critical",
+      summary: `Qdrant of ${region} does not answer`,
+      description: "No peer answers a question for its collections.",
+      runbook: "`qdrant-dr status --for 60` tells whether the region is down; then `qdrant-dr failover --plan` in the other one.",
+    },
+    GateDown: {
+      expr: `${series("qdrant_dr_source_up", { region, source: "gate" })} == 0`,
+      for: "2m",
+      severity: "critical",
+      summary: `The gate of ${region} does not answer`,
+      description: "While the region is active its clients are not served.",
+      runbook: "Look at the pod qdrant-dr-gate-0 and its log.",
+    },
+    GateClosed: {
+      expr: `${series("qdrant_dr_gate_open", { region })} == 0 and on () ${of.isActive}`,
+      for: "2m",
+      severity: "critical",
+      summary: `${region} is active, and its gate lets nobody through`,
+      description: "Clients are refused. A planned failover closes the gate for some seconds.",
+      runbook: "`qdrant-dr status` shows the reason; a failover that stopped half-way is run again, or given up with --abort.",
+    },
+    GateOpenElsewhere: {
+      expr: `${series("qdrant_dr_gate_open", { region })} == 1 and on () ${of.isStandby}`,
+      for: "1m",
+      severity: "critical",
+      summary: `${region} is not active, and its gate lets clients through`,
+      description: "Two regions may take writes.",
+      runbook: "Let its gate reach the other region's control store; afterwards `qdrant-dr failover --divergence` tells what differs.",
+    },
+    NothingRestorable: {
+      expr: `${of.repositoryAnswers} unless on () ${series("qdrant_dr_restorable_timestamp_seconds", { region })}`,
+      for: "1h",
+      severity: "critical",
+      summary: `No recovery point can be restored from the bucket of ${region}`,
+      description: "The bucket answers, and holds no complete point.",
+      runbook: "`qdrant-dr points` says what each point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
+    },
+    RpoMissed: {
+      expr: `time() - max(${series("qdrant_dr_restorable_timestamp_seconds", { region })}) > ${objectives.rpoMinutes * minute} unless on () ${of.isActive}`,
+      for: "2m",
+      severity: "critical",
+      summary: `More than ${objectives.rpoMinutes} min of writes would be lost if ${region} took over now`,
+      description: "What its bucket can restore is {{ $value | humanizeDuration }} old.",
+      runbook: "Look at qdrant-dr-replicate and at the jobs of the active region; `qdrant-dr copy` brings what is there.",
+    },
+    CaptureOverdue: {
+      expr: of.overdue(of.isActive, series("qdrant_dr_recovery_point_timestamp_seconds", { region }), gap(schedules.incremental) + slack.incremental),
+      for: "5m",
+      severity: "critical",
+      summary: `${region} is active, and nothing was captured on time`,
+      description: "No complete recovery point of any type is as new as the schedule wants.",
+      runbook: "Look at the jobs qdrant-dr-incremental and qdrant-dr-full; `qdrant-dr backup --dry-run` shows what a capture meets.",
+    },
+    FullCaptureOverdue: {
+      expr: of.overdue(of.isActive, series("qdrant_dr_recovery_point_timestamp_seconds", { region, type: "full" }), gap(schedules.full) + slack.full),
+      for: "5m",
+      severity: "warning",
+      summary: `${region} is active, and no full capture was made on time`,
+      description: "Only full captures compare contents: what incrementals got wrong is not found meanwhile.",
+      runbook: "Look at the job qdrant-dr-full; `qdrant-dr backup --type full` takes one.",
+    },
+    VerificationOverdue: {
+      expr: of.overdue(of.repositoryAnswers, series("qdrant_dr_recovery_point_verified_timestamp_seconds", { region }), verified),
+      for: "15m",
+      severity: "warning",
+      summary: `No recent recovery point was verified in ${region}`,
+      description: "The newest point that was read back whole is older than the schedule wants.",
+      runbook: "Look at the job qdrant-dr-verify; `qdrant-dr verify` reads the newest point.",
+    },
+    TestRestoreOverdue: {
+      expr: of.overdue(of.repositoryAnswers, series("qdrant_dr_run_success_timestamp_seconds", { region, run: "test-restore" }), gap(schedules.testRestore) + slack.testRestore),
+      for: "15m",
+      severity: "warning",
+      summary: `No test restore succeeded in ${region} on time`,
+      description: "A point that was never restored is not known to be restorable.",
+      runbook: "Look at the job qdrant-dr-test-restore and its log.",
+    },
+    RunFailed: {
+      expr: `${series("qdrant_dr_run_exit_code", { region })} != 0`,
+      for: "15m",
+      severity: "warning",
+      summary: `A run failed in ${region} and none succeeded since`,
+      description: "The last {{ $labels.run }} ended with exit code {{ $value }}.",
+      runbook: "The job's log says why, and what to do; docs/exit-codes.md says what the code means.",
+    },
+  };
+}
+
+/** Where there is another region. */
+function toldOfPair({ objectives, region, replicate, schedules }: AlertSettings, peer: string): Record<string, Told> {
+  const of = queriesOf(region);
+  const copied = longestGapMinutes(schedules.copy) * minute + slack.copy;
+  const score = series("qdrant_dr_readiness_score", { region });
+  return {
+    PeerStoreDown: {
+      expr: `${series("qdrant_dr_source_up", { region, source: "peer_control" })} == 0`,
+      for: "15m",
+      severity: "warning",
+      summary: `${region} cannot read the control store of ${peer}`,
+      description: "A failover there would not be noticed here.",
+      runbook: `See whether ${peer} is lost: \`qdrant-dr status --for 60\`.`,
+    },
+    EpochsDiffer: {
+      expr: `max(${series("qdrant_dr_epoch", { region })}) != max(${series("qdrant_dr_epoch", { region: peer })})`,
+      for: "5m",
+      severity: "warning",
+      summary: `${region} and ${peer} know different epochs`,
+      description: "The newer one decides; the region that does not know it may take writes.",
+      runbook: "Run the last failover again, so that both regions are told.",
+    },
+    CopyOverdue: {
+      expr: of.overdue(of.isStandby, series("qdrant_dr_run_success_timestamp_seconds", { region, run: "copy" }), copied),
+      for: "5m",
+      severity: "warning",
+      summary: `No copy into the bucket of ${region} succeeded on time`,
+      description: "Points of the active region are not brought here by the schedule.",
+      runbook: "Look at the job qdrant-dr-copy and its log.",
+    },
+    CannotTakeOver: {
+      expr: `${score} == 0`,
+      for: "10m",
+      severity: "critical",
+      summary: `${region} cannot take over`,
+      description: "Something is missing without which a failover cannot be done.",
+      runbook: "`qdrant-dr status` names each obstacle and what removes it.",
+    },
+    NotReady: {
+      expr: `${score} > 0 and ${score} < 80`,
+      for: "1h",
+      severity: "warning",
+      summary: `${region} is not ready to take over as it should be`,
+      description: "Its readiness is {{ $value }} of 100.",
+      runbook: "`qdrant-dr status` names each reason and what removes it.",
+    },
+    ...(replicate === undefined ? {} : toldOfStandby(region, replicate, objectives.rpoMinutes * minute)),
+  };
+}
+
+function toldOfStandby(region: string, { everySeconds }: { everySeconds: number }, rpo: number): Record<string, Told> {
+  const of = queriesOf(region);
+  // Early enough to act before the objective is missed.
+  const behind = Math.max(rpo / 3, 10 * everySeconds);
+  return {
+    StandbyBehind: {
+      expr: of.overdue(of.isStandby, series("qdrant_dr_standby_timestamp_seconds", { region }), behind),
+      for: "2m",
+      severity: "warning",
+      summary: `${region} does not follow the active region`,
+      description: `Its Qdrant holds nothing of the last ${behind} s.`,
+      runbook: "The log of qdrant-dr-replicate says what it waits for.",
+    },
+    StandbyNotExact: {
+      expr: of.overdue(of.isStandby, series("qdrant_dr_standby_exact_timestamp_seconds", { region }), Math.max(rpo, behind)),
+      for: "15m",
+      severity: "warning",
+      summary: `${region} has held no exact state for long`,
+      description: "Optimizations run on the active region all the time: deletes may be undone in what a failover would serve.",
+      runbook: "Look at the collections' optimizations on the active region; `qdrant-dr replicate --once` waits for their end.",
+    },
+  };
+}
+
+function queriesOf(region: string) {
+  return {
+    isActive: `${series("qdrant_dr_role", { region, role: "active" })} == 1`,
+    isStandby: `${series("qdrant_dr_role", { region, role: "active" })} == 0`,
+    repositoryAnswers: `${series("qdrant_dr_source_up", { region, source: "repository" })} == 1`,
+    /** Nothing among `times` is younger, or there is nothing; told once the epoch itself is that old. */
+    overdue(where: string, times: string, seconds: number): string {
+      const epoch = series("qdrant_dr_epoch_timestamp_seconds", { region });
+      return `(${where} and on () time() - ${epoch} > ${seconds}) unless on () ${times} > time() - ${seconds}`;
+    },
+  };
+}

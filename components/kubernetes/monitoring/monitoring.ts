@@ -1,0 +1,95 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { objectNameOf } from "../../../runtime/domain/estate/jobs.ts";
+import type { MonitoringSettings } from "../../../runtime/domain/estate/kubernetes-settings.ts";
+import { labelsOf, reaches, selectorOf } from "../labels.ts";
+import { type ProductPodBase, productPod } from "../product-pod.ts";
+import { metricsPort } from "../qdrant-names.ts";
+import { type AlertSettings, alertsOf } from "./alerts.ts";
+import { dashboardsOf } from "./dashboards.ts";
+import { operatorObject } from "./operator-objects.ts";
+import { alertRoute } from "./receivers.ts";
+
+export interface MonitoringArgs extends ProductPodBase {
+  readonly namespace: pulumi.Input<string>;
+  readonly settings: MonitoringSettings;
+  readonly alerts: AlertSettings;
+}
+
+const what = objectNameOf("exporter");
+
+/**
+ * What tells of a region: the exporter, and for the operator's Prometheus, Alertmanager and Grafana what is scraped, who is told of what, and
+ * what is shown. Nothing in it depends on the region's role: the alerts ask for it.
+ */
+export class Monitoring extends pulumi.ComponentResource {
+  constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qdrant-dr:index:Monitoring", name, {}, opts);
+    const { alerts, namespace, settings, ...base } = args;
+    const { dashboardLabels, operator } = settings;
+    const child = { parent: this };
+    const metadata = { name: what, namespace, labels: labelsOf(what) };
+    const forOperator = { ...metadata, labels: { ...labelsOf(what), ...operator.labels } };
+
+    new k8s.apps.v1.Deployment(`${name}-exporter`, { metadata, spec: exporter(base, alerts.region) }, child);
+    operatorObject(
+      "PodMonitor",
+      `${name}-scrape`,
+      {
+        metadata: forOperator,
+        spec: {
+          selector: { matchLabels: selectorOf(what) },
+          podMetricsEndpoints: [{ port: "metrics", interval: "30s", scrapeTimeout: "10s" }],
+        },
+      },
+      child,
+    );
+    operatorObject(
+      "PrometheusRule",
+      `${name}-alerts`,
+      {
+        metadata: forOperator,
+        spec: { groups: [{ name: `qdrant-dr-${alerts.region}`, interval: "30s", rules: alertsOf(alerts) }] },
+      },
+      child,
+    );
+    if (operator.receiver !== undefined) {
+      const spec = alertRoute(alerts.region, operator.receiver);
+      operatorObject("AlertmanagerConfig", `${name}-route`, { metadata: forOperator, spec }, child);
+    }
+    for (const [file, json] of Object.entries(dashboardsOf(alerts.objectives))) {
+      const dashboard = file.replace(".json", "");
+      new k8s.core.v1.ConfigMap(
+        `${name}-${dashboard}`,
+        {
+          metadata: { name: dashboard, namespace, labels: { ...labelsOf(what), ...dashboardLabels } },
+          data: { [file]: json },
+        },
+        child,
+      );
+    }
+    this.registerOutputs();
+  }
+}
+
+function exporter(base: ProductPodBase, region: string): k8s.types.input.apps.v1.DeploymentSpec {
+  const health = { httpGet: { path: "/healthz", port: "metrics" } };
+  return {
+    replicas: 1,
+    // Two of them would tell everything twice.
+    strategy: { type: "Recreate" },
+    selector: { matchLabels: selectorOf(what) },
+    template: productPod({
+      ...base,
+      job: "exporter",
+      command: ["exporter", "--stack", region, "--host", "0.0.0.0", "--port", String(metricsPort)],
+      resources: { cpu: "100m", memory: "512Mi" },
+      reaches: [reaches.qdrant, reaches.stores, reaches.gate],
+      container: {
+        ports: [{ name: "metrics", containerPort: metricsPort }],
+        readinessProbe: { ...health, periodSeconds: 10 },
+        livenessProbe: { ...health, periodSeconds: 30, failureThreshold: 5 },
+      },
+    }),
+  };
+}
