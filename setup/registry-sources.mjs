@@ -99,6 +99,44 @@ export function pythonProgram({ name, folder }) {
 }
 
 /**
+ * Programs of Debian packages, unpacked and not installed. apt checks what it fetches against the distribution's signature.
+ *
+ * @param {{ packages: readonly string[], layout: Layout }} source layout: of the packages' files
+ * @returns {RegistrySource}
+ */
+export function debianPackages({ packages, layout }) {
+  return {
+    doing: `fetching the Debian packages ${packages.join(", ")}`,
+    platforms: ["linux-x64", "linux-arm64"],
+    async install({ env }, { work, entry }) {
+      const fetched = join(work, "packages");
+      // A list of its own, readable without rights and as new as the packages are.
+      const lists = join(work, "lists");
+      for (const folder of [fetched, join(lists, "partial")]) await mkdir(folder, { recursive: true });
+      const apt = (/** @type {string[]} */ ...args) =>
+        runTool(
+          "apt-get",
+          ["-q", "-o", `Dir::State::lists=${lists}`, "-o", `Dir::Cache=${work}`, ...sandbox, ...args],
+          {
+            env,
+            cwd: fetched,
+          },
+        );
+      await apt("update");
+      await apt("download", ...packages);
+      const unpacked = join(work, "unpacked");
+      for (const file of await readdir(fetched)) {
+        await runTool("dpkg-deb", ["-x", join(fetched, file), unpacked], { env, cwd: work });
+      }
+      await arrange(unpacked, entry, layout);
+    },
+  };
+}
+
+/** The user that apt fetches as cannot write into the cache. */
+const sandbox = ["-o", "APT::Sandbox::User=root"];
+
+/**
  * @typedef {{ folder: string, package: string, output: string, linkFlags: string }} GoBuild
  * folder is the one under setup/ whose go.mod and go.sum pin every module that goes into the program
  */

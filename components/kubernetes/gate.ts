@@ -33,6 +33,8 @@ const stateFolder = "/var/lib/qdrant-dr";
 export class Gate extends pulumi.ComponentResource {
   /** What the runtime needs to know of it. */
   readonly outputs: pulumi.Output<NonNullable<Region["gate"]>>;
+  /** The same, as pods of this cluster reach it. */
+  readonly inside: pulumi.Output<NonNullable<Region["gate"]>>;
 
   constructor(component: string, args: GateArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:Gate", component, {}, opts);
@@ -79,14 +81,17 @@ export class Gate extends pulumi.ComponentResource {
       child,
     );
 
-    const url = pulumi.output(settings.url ?? pulumi.interpolate`http://${name}.${namespace}.svc:${gatePort}`);
-    this.outputs = pulumi.output({
-      url,
-      controlUrl: url.apply((base) => `${base.replace(/\/$/, "")}/.qdrant-dr/gate`),
-      controlToken: token,
-      mode: settings.mode,
-      ...(witness === undefined ? {} : { lease: { witness, seconds: settings.leaseSeconds } }),
-    });
+    const insideUrl = pulumi.interpolate`http://${name}.${namespace}.svc:${gatePort}`;
+    const reachedBy = (url: pulumi.Output<string>) =>
+      pulumi.output({
+        url,
+        controlUrl: url.apply((base) => `${base.replace(/\/$/, "")}/.qdrant-dr/gate`),
+        controlToken: token,
+        mode: settings.mode,
+        ...(witness === undefined ? {} : { lease: { witness, seconds: settings.leaseSeconds } }),
+      });
+    this.inside = reachedBy(insideUrl);
+    this.outputs = reachedBy(settings.url === undefined ? insideUrl : pulumi.output(settings.url));
     this.registerOutputs({ outputs: this.outputs });
   }
 }

@@ -86,9 +86,9 @@ export class KubernetesRegion extends pulumi.ComponentResource {
       child,
     );
     const traffic = this.#traffic(name, args);
-    const regionWith = (peers: pulumi.Input<string[]>) =>
-      regionOf(args, { peers, apiKey: qdrant.apiKey }, { gate: gate.outputs, traffic });
-    const inside = regionWith(qdrant.urls);
+    const regionWith = (peers: pulumi.Input<string[]>, reached: Gate["outputs"]) =>
+      regionOf(args, { peers, apiKey: qdrant.apiKey }, { gate: reached, traffic });
+    const inside = regionWith(qdrant.urls, gate.inside);
     const regions = new RegionSecrets(
       `${name}-regions`,
       { namespace, jobs: jobsOf(args), own: inside, peer: args.secrets.apply((secrets) => secrets.peer) },
@@ -126,7 +126,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     for (const { severity, text } of remarksOn(settings, peer)) void pulumi.log[severity](text, this);
 
     const { outside } = kubernetes.qdrant;
-    this.outputs = regionWith(outside?.urls ?? qdrant.urls);
+    this.outputs = regionWith(outside?.urls ?? qdrant.urls, gate.outputs);
     this.registerOutputs({ outputs: this.outputs });
   }
 

@@ -121,7 +121,10 @@ function monitored(namespace: string): Record<string, Rules> {
       ingress: [{ from: [inNamespace(namespace)], ports: tcp(metricsPort) }],
     },
     "gate-watched": { pods: gate, ingress: [{ from: [watcher], ports: tcp(gatePort) }] },
-    "reaches-gate": { pods: reaches.gate, egress: [{ to: [{ podSelector: { matchLabels: gate } }], ports: tcp(gatePort) }] },
+    "reaches-gate": {
+      pods: reaches.gate,
+      egress: [{ to: [{ podSelector: { matchLabels: gate } }], ports: tcp(gatePort) }],
+    },
   };
 }
 

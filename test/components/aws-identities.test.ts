@@ -140,6 +140,7 @@ describe("AwsIdentities", () => {
             "arn:aws:s3:::dr-points/trees/*",
             "arn:aws:s3:::dr-points/points/*",
             "arn:aws:s3:::dr-control/keys/*",
+            "arn:aws:s3:::dr-control/runs/*",
           ],
           Condition: { Null: { "s3:if-none-match": "false" } },
         },

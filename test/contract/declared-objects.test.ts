@@ -5,6 +5,7 @@
 import { expect } from "chai";
 import { type DeclareOptions, RegionDeclarer } from "../support/kubernetes-region.ts";
 import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
+import { installOperatorSchemas } from "../support/operator-schemas.ts";
 import type { Registration } from "../support/recorded-resources.ts";
 
 interface KubernetesObject {
@@ -79,6 +80,7 @@ describe("objects of a region in a cluster", function () {
     etcd = await EtcdServer.start();
     server = await KubernetesServer.start(etcd, "declared");
     await server.create("/api/v1/namespaces", { metadata: { name: "apps" } });
+    await installOperatorSchemas(server);
     declarer = new RegionDeclarer();
   });
   after(async () => {
@@ -109,7 +111,32 @@ describe("objects of a region in a cluster", function () {
       }
     });
   }
+
+  it("what the Prometheus operator would not take, its schemas refuse", async () => {
+    const objects = objectsOf((await declarer.declare(variants["everything"])).resources);
+    for (const [kind, spoil] of Object.entries(spoiled)) {
+      const object = structuredClone(objects.find((one) => one.kind === kind));
+      if (object === undefined) return expect.fail(`no ${kind} is declared`);
+      spoil(object.spec);
+      const query = "fieldManager=test&fieldValidation=Strict&force=true&dryRun=All";
+      const { status } = await server.call(
+        "PATCH",
+        `${pathOf(object)}?${query}`,
+        object,
+        "application/apply-patch+yaml",
+      );
+      expect(status, kind).to.be.oneOf([400, 422, 500]);
+    }
+  });
 });
+
+/** By kind, a slip in a name or a value. */
+// biome-ignore lint/suspicious/noExplicitAny: objects of three kinds, changed by path
+const spoiled: Record<string, (spec: any) => void> = {
+  PodMonitor: (spec) => Object.assign(spec.podMetricsEndpoints[0], { scrapeTimout: "1s" }),
+  PrometheusRule: (spec) => Object.assign(spec.groups[0].rules[0], { for: "soon" }),
+  AlertmanagerConfig: (spec) => Object.assign(spec.route.matchers[0], { matchType: "~" }),
+};
 
 function objectsOf(resources: readonly Registration[]): KubernetesObject[] {
   return resources

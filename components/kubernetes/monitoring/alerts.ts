@@ -36,8 +36,18 @@ const hour = 60 * minute;
 /** A run may take so long after its time before it counts as missed. */
 const slack = { full: 2 * hour, incremental: hour, copy: 2 * hour, verify: 4 * hour, testRestore: 8 * hour };
 
+/** The longest time between two runs of each, in seconds. */
+type Gaps = Readonly<Record<keyof typeof slack, number>>;
+
 export function alertsOf(settings: AlertSettings): Alert[] {
-  const told = { ...alwaysTold(settings), ...(settings.peer === undefined ? {} : toldOfPair(settings, settings.peer)) };
+  const { copy, full, incremental, testRestore, verify } = settings.schedules;
+  const gap = (schedule: string) => longestGapMinutes(schedule) * minute;
+  const gaps = {
+    ...{ full: gap(full), incremental: gap(incremental), copy: gap(copy) },
+    ...{ verify: gap(verify), testRestore: gap(testRestore) },
+  };
+  const ofPair = settings.peer === undefined ? {} : toldOfPair(settings, gaps, settings.peer);
+  const told = { ...alwaysTold(settings, gaps), ...ofPair };
   return Object.entries(told).map(([name, { description, expr, runbook, severity, summary, ...rest }]) => ({
     alert: `QdrantDr${name}`,
     expr,
@@ -48,10 +58,9 @@ export function alertsOf(settings: AlertSettings): Alert[] {
   }));
 }
 
-function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<string, Told> {
+function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<string, Told> {
   const of = queriesOf(region);
-  const gap = (schedule: string) => longestGapMinutes(schedule) * minute;
-  const verified = gap(schedules.verify) + gap(schedules.incremental) + gap(schedules.copy) + slack.verify;
+  const verified = gaps.verify + gaps.incremental + gaps.copy + slack.verify;
   return {
     ExporterGone: {
       expr: `absent(${series("qdrant_dr_exporter_info", { region })})`,
@@ -59,7 +68,8 @@ function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<st
       severity: "critical",
       summary: `Nothing is known of ${region}: its exporter is not scraped`,
       description: "No other alert of this region can be trusted to fire.",
-      runbook: "Look at the pod qdrant-dr-exporter and at the targets of Prometheus; `qdrant-dr status` asks the region directly.",
+      runbook:
+        "Look at the pod qdrant-dr-exporter and at the targets of Prometheus; `qdrant-dr status` asks the region directly.",
     },
     StoreDown: {
       expr: `${series("qdrant_dr_source_up", { region, source: "~control|repository" })} == 0`,
@@ -75,7 +85,8 @@ function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<st
       severity: "critical",
       summary: `Qdrant of ${region} does not answer`,
       description: "No peer answers a question for its collections.",
-      runbook: "`qdrant-dr status --for 60` tells whether the region is down; then `qdrant-dr failover --plan` in the other one.",
+      runbook:
+        "`qdrant-dr status --for 60` tells whether the region is down; then `qdrant-dr failover --plan` in the other one.",
     },
     GateDown: {
       expr: `${series("qdrant_dr_source_up", { region, source: "gate" })} == 0`,
@@ -91,7 +102,8 @@ function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<st
       severity: "critical",
       summary: `${region} is active, and its gate lets nobody through`,
       description: "Clients are refused. A planned failover closes the gate for some seconds.",
-      runbook: "`qdrant-dr status` shows the reason; a failover that stopped half-way is run again, or given up with --abort.",
+      runbook:
+        "`qdrant-dr status` shows the reason; a failover that stopped half-way is run again, or given up with --abort.",
     },
     GateOpenElsewhere: {
       expr: `${series("qdrant_dr_gate_open", { region })} == 1 and on () ${of.isStandby}`,
@@ -99,7 +111,8 @@ function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<st
       severity: "critical",
       summary: `${region} is not active, and its gate lets clients through`,
       description: "Two regions may take writes.",
-      runbook: "Let its gate reach the other region's control store; afterwards `qdrant-dr failover --divergence` tells what differs.",
+      runbook:
+        "Let its gate reach the other region's control store; afterwards `qdrant-dr failover --divergence` tells what differs.",
     },
     NothingRestorable: {
       expr: `${of.repositoryAnswers} unless on () ${series("qdrant_dr_restorable_timestamp_seconds", { region })}`,
@@ -115,18 +128,28 @@ function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<st
       severity: "critical",
       summary: `More than ${objectives.rpoMinutes} min of writes would be lost if ${region} took over now`,
       description: "What its bucket can restore is {{ $value | humanizeDuration }} old.",
-      runbook: "Look at qdrant-dr-replicate and at the jobs of the active region; `qdrant-dr copy` brings what is there.",
+      runbook:
+        "Look at qdrant-dr-replicate and at the jobs of the active region; `qdrant-dr copy` brings what is there.",
     },
     CaptureOverdue: {
-      expr: of.overdue(of.isActive, series("qdrant_dr_recovery_point_timestamp_seconds", { region }), gap(schedules.incremental) + slack.incremental),
+      expr: of.overdue(
+        of.isActive,
+        series("qdrant_dr_recovery_point_timestamp_seconds", { region }),
+        gaps.incremental + slack.incremental,
+      ),
       for: "5m",
       severity: "critical",
       summary: `${region} is active, and nothing was captured on time`,
       description: "No complete recovery point of any type is as new as the schedule wants.",
-      runbook: "Look at the jobs qdrant-dr-incremental and qdrant-dr-full; `qdrant-dr backup --dry-run` shows what a capture meets.",
+      runbook:
+        "Look at the jobs qdrant-dr-incremental and qdrant-dr-full; `qdrant-dr backup --dry-run` shows what a capture meets.",
     },
     FullCaptureOverdue: {
-      expr: of.overdue(of.isActive, series("qdrant_dr_recovery_point_timestamp_seconds", { region, type: "full" }), gap(schedules.full) + slack.full),
+      expr: of.overdue(
+        of.isActive,
+        series("qdrant_dr_recovery_point_timestamp_seconds", { region, type: "full" }),
+        gaps.full + slack.full,
+      ),
       for: "5m",
       severity: "warning",
       summary: `${region} is active, and no full capture was made on time`,
@@ -134,7 +157,11 @@ function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<st
       runbook: "Look at the job qdrant-dr-full; `qdrant-dr backup --type full` takes one.",
     },
     VerificationOverdue: {
-      expr: of.overdue(of.repositoryAnswers, series("qdrant_dr_recovery_point_verified_timestamp_seconds", { region }), verified),
+      expr: of.overdue(
+        of.repositoryAnswers,
+        series("qdrant_dr_recovery_point_verified_timestamp_seconds", { region }),
+        verified,
+      ),
       for: "15m",
       severity: "warning",
       summary: `No recent recovery point was verified in ${region}`,
@@ -142,7 +169,11 @@ function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<st
       runbook: "Look at the job qdrant-dr-verify; `qdrant-dr verify` reads the newest point.",
     },
     TestRestoreOverdue: {
-      expr: of.overdue(of.repositoryAnswers, series("qdrant_dr_run_success_timestamp_seconds", { region, run: "test-restore" }), gap(schedules.testRestore) + slack.testRestore),
+      expr: of.overdue(
+        of.repositoryAnswers,
+        series("qdrant_dr_run_success_timestamp_seconds", { region, run: "test-restore" }),
+        gaps.testRestore + slack.testRestore,
+      ),
       for: "15m",
       severity: "warning",
       summary: `No test restore succeeded in ${region} on time`,
@@ -161,9 +192,9 @@ function alwaysTold({ objectives, region, schedules }: AlertSettings): Record<st
 }
 
 /** Where there is another region. */
-function toldOfPair({ objectives, region, replicate, schedules }: AlertSettings, peer: string): Record<string, Told> {
+function toldOfPair({ objectives, region, replicate }: AlertSettings, gaps: Gaps, peer: string): Record<string, Told> {
   const of = queriesOf(region);
-  const copied = longestGapMinutes(schedules.copy) * minute + slack.copy;
+  const copied = gaps.copy + slack.copy;
   const score = series("qdrant_dr_readiness_score", { region });
   return {
     PeerStoreDown: {
@@ -183,7 +214,11 @@ function toldOfPair({ objectives, region, replicate, schedules }: AlertSettings,
       runbook: "Run the last failover again, so that both regions are told.",
     },
     CopyOverdue: {
-      expr: of.overdue(of.isStandby, series("qdrant_dr_run_success_timestamp_seconds", { region, run: "copy" }), copied),
+      expr: of.overdue(
+        of.isStandby,
+        series("qdrant_dr_run_success_timestamp_seconds", { region, run: "copy" }),
+        copied,
+      ),
       for: "5m",
       severity: "warning",
       summary: `No copy into the bucket of ${region} succeeded on time`,
@@ -224,12 +259,18 @@ function toldOfStandby(region: string, { everySeconds }: { everySeconds: number 
       runbook: "The log of qdrant-dr-replicate says what it waits for.",
     },
     StandbyNotExact: {
-      expr: of.overdue(of.isStandby, series("qdrant_dr_standby_exact_timestamp_seconds", { region }), Math.max(rpo, behind)),
+      expr: of.overdue(
+        of.isStandby,
+        series("qdrant_dr_standby_exact_timestamp_seconds", { region }),
+        Math.max(rpo, behind),
+      ),
       for: "15m",
       severity: "warning",
       summary: `${region} has held no exact state for long`,
-      description: "Optimizations run on the active region all the time: deletes may be undone in what a failover would serve.",
-      runbook: "Look at the collections' optimizations on the active region; `qdrant-dr replicate --once` waits for their end.",
+      description:
+        "Optimizations run on the active region all the time: deletes may be undone in what a failover would serve.",
+      runbook:
+        "Look at the collections' optimizations on the active region; `qdrant-dr replicate --once` waits for their end.",
     },
   };
 }

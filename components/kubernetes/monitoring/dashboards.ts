@@ -101,6 +101,7 @@ function line(title: string, unit: Panel["unit"], width: number, limits?: Panel[
 
 const gridWidth = 24;
 const height = 7;
+// biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana puts the chosen data source there
 const datasource = { type: "prometheus", uid: "${datasource}" };
 
 function dashboard(uid: string, title: string, panels: readonly Panel[]) {

@@ -20,7 +20,7 @@ const knownTo: Readonly<Record<RegionJob, Known>> = {
   // It asks this region's Qdrant to be sure that its target is another one.
   "test-restore": { own: ["apiKey", "identity"] },
   replicate: { own: ["apiKey", "identity"], peer: { secrets: ["apiKey"], stores: ["control"] } },
-  exporter: { own: ["identity", "gate"], peer: { secrets: ["gate"], stores: ["control"] } },
+  exporter: { own: ["apiKey", "identity", "gate"], peer: { secrets: [], stores: ["control"] } },
 };
 
 export function ownRegionFor(job: RegionJob, region: Region): Region {
