@@ -33,7 +33,8 @@ qdrant_dr_source_up 0; times that were found stay, so that ages grow. No store c
     const access = await deps.access(options.stack, options);
     const { objectives, peer } = access.region;
     const other = await knowPeer(peer, deps, options);
-    if (other.problem !== undefined) deps.progress({ step: "watch", detail: `${peer} is not watched: ${other.problem}` });
+    if (other.problem !== undefined)
+      deps.progress({ step: "watch", detail: `${peer} is not watched: ${other.problem}` });
     const monitor = new RegionMonitor({
       region: memberOf(access, options).observed,
       ...{ objectives, everySeconds: Math.max(1, options.every), toolVersion: deps.toolVersion },
