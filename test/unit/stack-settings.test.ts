@@ -194,6 +194,8 @@ describe("settings of a stack", () => {
     ["kubernetes.qdrant.outside", { urls: ["http://a"], cidrs: ["10.0.0.0/8"] }, "one URL for each replica"],
     ["kubernetes.qdrant.existing", { ...existing(), podLabels: {} }, "a label at least"],
     ["kubernetes.egressCidrs.0", "everywhere", "Invalid"],
+    ["kubernetes.monitoring", { operator: {} }, "expected string"],
+    ["kubernetes.monitoring", { operator: { namespace: "monitoring", receiver: { kind: "mail" } } }, "'webhook'"],
     ["kubernetes.schedules.full", "0 2 * *", cron],
     ["kubernetes.schedules.copy", "@hourly", cron],
     ["kubernetes.schedules.verify", "0 0 31 2 *", cron],

@@ -1,0 +1,112 @@
+import { expect } from "chai";
+import type { CaptureType, RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import { storeLayout } from "../../runtime/domain/points/store-layout.ts";
+import { attest } from "../../runtime/repository/attest.ts";
+import { NewestPointsReader } from "../../runtime/repository/newest-points.ts";
+import { readNewestPoint } from "../../runtime/repository/read-catalog.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery-estate.ts";
+
+describe("the newest recovery points of a bucket", () => {
+  let stores: MemoryStores;
+  let repository: OpenRepository;
+  let reader: NewestPointsReader;
+  let made: number;
+
+  beforeEach(async () => {
+    stores = storesWithEpoch();
+    repository = await OpenRepository.openOrCreate(stores, (await ageKeys()).wrap);
+    reader = new NewestPointsReader(repository, "west");
+    made = 0;
+  });
+
+  /** Each an hour after the one before. */
+  async function make(type: CaptureType, more: Partial<RecoveryPoint> & { isExact?: boolean } = {}): Promise<string> {
+    const { isExact = true, ...rest } = more;
+    made += 1;
+    const time = new Date(Date.UTC(2026, 1, 1, made)).toISOString();
+    const id = time.replaceAll(/[-:.]/g, "");
+    const key = await repository.keys.key(repository.description.key);
+    const tree = await repository.createTree(key, { packs: [], of: id });
+    const folder = {
+      kind: "config" as const,
+      name: "etc",
+      key: key.id,
+      tree,
+      startedAt: time,
+      finishedAt: time,
+      isExact,
+    };
+    await repository.createPoint({
+      ...{ format: 1, id, type, kinds: ["qdrant", "config"], region: "east", epoch: 1, startedAt: time, time },
+      ...{ finishedAt: time, qdrantVersion: "1.16.3", toolVersion: "test", collections: [], aliases: [] },
+      ...{ folders: [folder], ...rest },
+    });
+    return id;
+  }
+
+  async function found() {
+    const { byType, exactByType, listed, newest, verified, wanting } = await reader.read();
+    const ids = (points: typeof byType) =>
+      Object.fromEntries(Object.entries(points).map(([type, point]) => [type, point.id]));
+    return {
+      ...{ listed, newest: newest?.id, byType: ids(byType), exact: ids(exactByType) },
+      ...{ verified: verified?.id, wanting },
+    };
+  }
+
+  it("are told by type, by exactness, and by who read them back", async () => {
+    const full = await make("full");
+    const older = await make("incremental");
+    const newer = await make("incremental", { isExact: false });
+    const finding = { at: new Date(), detail: "" };
+    await attest(repository, "verified", { id: full }, { ...finding, region: "west" });
+    await attest(repository, "verified", { id: newer }, { ...finding, region: "east" });
+    expect(await found()).to.deep.equal({
+      ...{ listed: 3, newest: newer, wanting: undefined, verified: full },
+      byType: { full, incremental: newer },
+      exact: { full, incremental: older },
+    });
+    expect((await readNewestPoint(repository)).newest?.id).to.equal(newer);
+  });
+
+  it("leave out what is quarantined, not whole, of a region that was not active, or holds nothing of Qdrant", async () => {
+    const full = await make("full");
+    const damaged = await make("full");
+    await attest(repository, "quarantined", { id: damaged }, { at: new Date(), region: "west", detail: "flipped" });
+    const cut = await make("full");
+    const { folders } = await repository.readPoint(cut);
+    stores.repository.objects.delete(storeLayout.tree(folders[0]?.tree.id ?? ""));
+    await make("full", { region: "west" });
+    await make("full", { kinds: ["config"] });
+    const { byType, listed, newest, wanting } = await found();
+    expect([byType, newest, listed]).to.deep.equal([{ full }, full, 5]);
+    expect(wanting).to.match(/was not active|holds config/);
+  });
+
+  it("see what came, what went and what was quarantined since the last look", async () => {
+    const [first, second] = [await make("full"), await make("full")];
+    expect((await found()).newest).to.equal(second);
+    const third = await make("full");
+    expect((await found()).newest).to.equal(third);
+    await attest(repository, "quarantined", { id: third }, { at: new Date(), region: "west", detail: "flipped" });
+    expect((await found()).newest).to.equal(second);
+    stores.repository.objects.delete(storeLayout.manifest(second));
+    expect(await found()).to.include({ newest: first, listed: 2 });
+  });
+
+  it("cost no manifest a second reading, and of what is older than the newest nothing", async () => {
+    for (const type of ["full", "incremental", "incremental", "full", "incremental"] as const) await make(type);
+    await found();
+    const read: string[] = [];
+    const { get } = stores.repository;
+    stores.repository.get = (key, ...range) => {
+      read.push(key);
+      return get.call(stores.repository, key, ...range);
+    };
+    await found();
+    // The two that are told are judged anew; nothing else is asked for.
+    expect(read.filter((key) => key.startsWith("points/"))).to.have.length(2);
+    expect(read.filter((key) => key.startsWith("trees/"))).to.deep.equal([]);
+  });
+});
