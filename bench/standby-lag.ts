@@ -144,8 +144,8 @@ export async function measureStandbyLag(
     for (const [id, content] of source) if (copy.get(id) !== content) wrong += 1;
     for (const id of copy.keys()) if (!source.has(id)) wrong += 1;
   }
-  const between = options.withPull ? await measureBetween() : undefined;
   const cost = options.withCost ? await measureCost() : undefined;
+  const between = options.withPull ? await measureBetween() : undefined;
   const sum = (of: (line: CycleLine) => number) => lines.reduce((total, line) => total + of(line), 0);
   return {
     lagP50Seconds: quantile(lags, 0.5),
