@@ -65,7 +65,8 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
       return failures + 1;
     }
   };
-  const backOffMs = (failures: number) => Math.min(longestPauseMs, Math.max(shortestPauseMs, everyMs) * 2 ** failures);
+  const backOffMs = (failures: number) =>
+    Math.min(longestPauseMs, Math.max(shortestPauseMs, everyMs) * 2 ** (failures - 1));
 
   const ends = await Promise.allSettled(
     [captureAgain, applyAgain].map(async (half) => {
