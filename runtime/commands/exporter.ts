@@ -1,5 +1,4 @@
 import { InvalidArgumentError } from "commander";
-import { MetricsServer } from "../adapters/metrics-server.ts";
 import type { RegionOptions } from "../compose.ts";
 import { samplesOf } from "../domain/monitoring/metrics.ts";
 import { RegionMonitor } from "../workflows/monitoring/region-monitor.ts";
@@ -42,6 +41,8 @@ qdrant_dr_source_up 0; times that were found stay, so that ages grow. No store c
       peer: { name: peer, control: other.observed?.stores.control },
     });
     const stopping = new AbortController();
+    // Only here: no other command loads the library.
+    const { MetricsServer } = await import("../adapters/metrics-server.ts");
     const server = await MetricsServer.start(options, () => samplesOf(monitor.view));
     const watching = monitor.run(stopping.signal);
     const settled = deps.onInterrupt(async () => {
