@@ -174,6 +174,24 @@ describe("image", function () {
       await exit;
     }
   });
+
+  it("runs the exporter of a region of which nothing answers, and ends it when it is told to", async () => {
+    const { outputs } = await lonelyRegion("prod", join(folder, "watched"));
+    const file = join(folder, "watched", "prod.json");
+    writeFileSync(file, JSON.stringify(outputs));
+    const [port = 0] = await closedPorts(1);
+    const args = ["exporter", "--stack", "prod", "--outputs", file, "--port", String(port)];
+    const { child } = start("qdrant-dr.mjs", args);
+    try {
+      const down = 'qdrant_dr_source_up{region="prod",source="qdrant"} 0';
+      const url = `http://127.0.0.1:${port}/metrics`;
+      while (!(await (await answerOf(url)).text()).includes(down)) await sleep(50);
+    } finally {
+      const exit = once(child, "exit");
+      child.kill("SIGTERM");
+      expect(await exit).to.deep.equal([130, null]);
+    }
+  });
 });
 
 async function answerOf(url: string): Promise<Response> {
