@@ -68,7 +68,10 @@ async function declareIdentities(): Promise<DeclaredResource[]> {
 }
 
 async function declareRegion(): Promise<DeclaredResource[]> {
-  const { resources } = await new RegionDeclarer().declare({ role: "standby" });
+  const { resources } = await new RegionDeclarer().declare({
+    role: "standby",
+    kubernetes: { monitoring: { operator: { namespace: "monitoring" } } },
+  });
   return asDeclared(resources);
 }
 
