@@ -27,7 +27,7 @@ const leaseSeconds = 4;
 const killedAt = ["follow", "fence", "drain", "compare", "epoch", "step-down"] as const;
 
 describe("planned and warm failovers on an embedded estate, with leases", function () {
-  this.timeout(240_000);
+  this.timeout(300_000);
   const estates = mkdtempSync(join(tmpdir(), "qdrant-dr-planned-"));
   const estatesBefore = process.env["QDRANT_DR_ESTATES"];
   let estate: EmbeddedEstate;
