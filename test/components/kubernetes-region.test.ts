@@ -521,7 +521,10 @@ describe("KubernetesRegion", () => {
       declarer.declare({
         role,
         settings: awsSettings({ podIdentity: { name: "prod" } }, { traffic: { ...traffic, ...more } }),
-        kubernetes: { gate: { url: "https://gate.prod.example:8443" } },
+        kubernetes: {
+          gate: { url: "https://gate.prod.example:8443" },
+          monitoring: { operator: { namespace: "monitoring" } },
+        },
       });
 
     it("has a record of this region, with all of the clients while it is active and none otherwise, and a health check of its gate", async () => {
@@ -563,7 +566,10 @@ describe("KubernetesRegion", () => {
     it("with everything declared that there is, `pulumi up` shows fewer than twelve children", async () => {
       const { resources } = await declareNamed("active");
       const [region] = resources;
-      expect(resources.filter(({ parent }) => parent === region?.urn).length).to.be.lessThan(12);
+      const children = resources.filter(({ parent }) => parent === region?.urn).map(({ name }) => name);
+      expect(children).to.have.length.lessThan(12);
+      for (const part of ["gate", "identities", "monitoring", "namespace", "qdrant", "replicator", "traffic"])
+        expect(children).to.include(`${region?.name}-${part}`);
     });
   });
 });
