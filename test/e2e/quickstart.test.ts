@@ -273,7 +273,7 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
   it("takes a second failover for what it is: done, with nothing undone", async () => {
     const counts = () => Promise.all(result.collections.map(async ({ name }) => (await idsIn(name)).size));
     const before = await counts();
-    const failover = ["failover", "--estate", estate, "--to", "standby", "--report", join(estates, "failover.html")];
+    const failover = ["failover", "--estate", estate, "--to", "standby", "--report", join(folder, "failover.html")];
     expect(await run(0, ...failover, "--plan")).to.include({ epoch: 2, region: "standby", hasEnded: true });
     expect(await run(0, ...failover, "--unplanned", "--accept-data-loss", "3600")).to.include({ epoch: 2 });
     expect(await counts()).to.deep.equal(before);
