@@ -27,7 +27,7 @@ const requestsAtOnce = 3;
 export interface CapturedFile<File> {
   readonly file: File;
   readonly regions: readonly Extent[];
-  /** The bytes of the regions; to be read before the next file is asked for. */
+  /** The bytes of the regions, none of them over the end of one; to be read before the next file is asked for. */
   readonly content: AsyncIterable<Buffer>;
 }
 
@@ -49,20 +49,15 @@ export async function* readFiles<File extends Content>(
   const chunks = new OpenedChunks(repository, listed.pieces(), chunkSize);
   for (let next = await listed.nextFile(); next !== undefined; next = await listed.nextFile()) {
     const { file, lists } = next;
-    const regions: Extent[] = [];
-    let pieces = 0;
+    const regions: Region[] = [];
     let offset = 0;
     for (const list of listsIn(file, lists)) {
       for (const entry of list) {
-        if (typeof entry === "number") {
-          offset += entry * chunkSize;
-          continue;
-        }
-        pieces += 1;
-        offset = extend(regions, offset, Math.min(chunkSize, file.size - offset));
+        if (typeof entry === "number") offset += entry * chunkSize;
+        else offset = extend(regions, offset, Math.min(chunkSize, file.size - offset));
       }
     }
-    const content = take(chunks, pieces);
+    const content = take(chunks, regions);
     yield { file, regions, content };
     // What was not asked for is passed over, so that the next file begins with its own chunks.
     for await (const _skipped of content);
@@ -144,24 +139,30 @@ function* listsIn({ size }: Content, lists: readonly (Buffer | null)[]): Generat
   }
 }
 
-/** Adds a stretch of data to the regions; answers where it ends. */
-function extend(regions: Extent[], offset: number, length: number): number {
+interface Region extends Extent {
+  readonly chunks: number;
+}
+
+/** Adds a chunk to the regions; answers where it ends. */
+function extend(regions: Region[], offset: number, length: number): number {
   const last = regions.at(-1);
   if (last !== undefined && last.offset + last.length === offset) {
-    regions[regions.length - 1] = { offset: last.offset, length: last.length + length };
+    regions[regions.length - 1] = { offset: last.offset, length: last.length + length, chunks: last.chunks + 1 };
   } else {
-    regions.push({ offset, length });
+    regions.push({ offset, length, chunks: 1 });
   }
   return offset + length;
 }
 
-/** The next `count` chunks, those that came together in one. */
-async function* take(chunks: OpenedChunks, count: number): AsyncGenerator<Buffer> {
-  for (let left = count; left > 0; ) {
-    const next = await chunks.next(left);
-    if (next === undefined) throw new Error("fewer chunks were opened than are listed");
-    left -= next.chunks;
-    yield next.bytes;
+/** The chunks of each region, those that came together in one. */
+async function* take(opened: OpenedChunks, regions: readonly Region[]): AsyncGenerator<Buffer> {
+  for (const { chunks } of regions) {
+    for (let left = chunks; left > 0; ) {
+      const next = await opened.next(left);
+      if (next === undefined) throw new Error("fewer chunks were opened than are listed");
+      left -= next.chunks;
+      yield next.bytes;
+    }
   }
 }
 

@@ -1,15 +1,15 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { restoreCutCheckpoint } from "../../runtime/adapters/pulumi/cut-checkpoint.ts";
+import { mendCutCheckpoint } from "../../runtime/adapters/pulumi/cut-checkpoint.ts";
 
 describe("a checkpoint that an update was killed in writing", () => {
   const backend = mkdtempSync(join(tmpdir(), "qdrant-dr-backend-"));
   const stacks = join(backend, ".pulumi", "stacks", "project");
   const locks = join(backend, ".pulumi", "locks", "organization", "project", "stack");
   const checkpoint = join(stacks, "stack.json");
-  const restore = () => restoreCutCheckpoint(`file://${backend}`, "project", "stack");
+  const restore = () => mendCutCheckpoint(`file://${backend}`, "project", "stack");
 
   beforeEach(() => {
     rmSync(join(backend, ".pulumi"), { recursive: true, force: true });
@@ -28,6 +28,18 @@ describe("a checkpoint that an update was killed in writing", () => {
       expect(readFileSync(checkpoint, "utf8")).to.equal('{"version":3}');
     });
   }
+
+  it("stays when only its attributes are cut: these go", async () => {
+    writeFileSync(checkpoint, '{"version":3,"new":true}');
+    writeFileSync(`${checkpoint}.attrs`, "");
+    writeFileSync(`${checkpoint}.bak.attrs`, '{"user.content_type":"application/json"}');
+
+    expect(await restore()).to.equal(true);
+
+    expect(readdirSync(stacks)).to.have.members(["stack.json", "stack.json.bak", "stack.json.bak.attrs"]);
+    expect(readFileSync(checkpoint, "utf8")).to.contain("new");
+    expect(await restore()).to.equal(false);
+  });
 
   it("stays while an update that lives holds the stack's lock; a dead one's lock does not count", async () => {
     writeFileSync(checkpoint, "");
@@ -48,7 +60,7 @@ describe("a checkpoint that an update was killed in writing", () => {
     writeFileSync(checkpoint, "");
     writeFileSync(`${checkpoint}.bak`, "{");
     expect(await restore()).to.equal(false);
-    expect(await restoreCutCheckpoint("s3://bucket", "project", "stack")).to.equal(false);
-    expect(await restoreCutCheckpoint(undefined, "project", "stack")).to.equal(false);
+    expect(await mendCutCheckpoint("s3://bucket", "project", "stack")).to.equal(false);
+    expect(await mendCutCheckpoint(undefined, "project", "stack")).to.equal(false);
   });
 });

@@ -17,6 +17,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
+import { allOf } from "../support/all-of.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
@@ -143,7 +145,7 @@ describe("bad input, from outside", function () {
     expect(stderr).not.to.contain("nobody-should-see");
   });
 
-  it("`backup` of a region that refuses every connection: exit code 5 within seconds, no secret, nothing written", async () => {
+  it("`backup` of a region that refuses every connection: exit code 5 within seconds, no secret, nothing written but how it ended", async () => {
     const { outputs, secrets } = await lonelyRegion("prod", root);
     const file = join(root, "outputs.json");
     writeFileSync(file, JSON.stringify(outputs), { mode: 0o600 });
@@ -153,7 +155,14 @@ describe("bad input, from outside", function () {
     expect(exitCode).to.equal(5);
     expect(problemIn(stderr).error).to.match(/does not answer \(.*ECONNREFUSED/);
     expect(JSON.parse(stdout).error).to.include({ code: "UNREACHABLE", exitCode: 5, retryable: true });
-    for (const secret of secrets) expect(stderr + stdout).not.to.contain(secret);
+    const control = new FileStore(join(root, "control"));
+    const [{ key = "" } = {}, ...others] = await allOf(control.list(""));
+    expect(key).to.match(/^runs\//);
+    expect(others).to.deep.equal([]);
+    const recorded = (await control.get(key)).toString();
+    expect(JSON.parse(recorded)).to.include({ run: "incremental", exitCode: 5, error: "UNREACHABLE" });
+    for (const secret of secrets) expect(stderr + stdout + recorded).not.to.contain(secret);
+    rmSync(join(root, "control", "runs"), { recursive: true });
     nothingIsLeft(["outputs.json", "control"]);
   });
 

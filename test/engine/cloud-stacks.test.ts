@@ -80,7 +80,9 @@ describe("stacks in the cloud", function () {
         "cronjobs/qdrant-dr-copy",
         "deployments/qdrant-dr-replicate",
         "networkpolicies/qdrant-dr-reaches-stores",
+        "prometheusrules/qdrant-dr-exporter",
         "secrets/qdrant-dr-copy-regions",
+        "secrets/qdrant-dr-exporter-regions",
         "secrets/qdrant-dr-gate",
         "secrets/qdrant-dr-replicate-regions",
         "statefulsets/qdrant-dr-gate",
@@ -146,7 +148,7 @@ describe("stacks in the cloud", function () {
           "cronjobs/qdrant-dr-full",
           "cronjobs/qdrant-dr-incremental",
           "deployments/qdrant-dr-replicate",
-          ...["capture", "copy", "replicate", "test-restore", "verify"].map(
+          ...["capture", "copy", "exporter", "replicate", "test-restore", "verify"].map(
             (job) => `secrets/qdrant-dr-${job}-regions`,
           ),
         ]);
@@ -182,7 +184,7 @@ describe("stacks in the cloud", function () {
   }
 
   function whatRunsWhen(active: RegionName): Record<RegionName, string[]> {
-    const servers = ["statefulsets/qdrant", "statefulsets/gate"];
+    const servers = ["deployments/exporter", "statefulsets/qdrant", "statefulsets/gate"];
     const checks = ["cronjobs/test-restore", "cronjobs/verify"];
     const serves = [...servers, "cronjobs/full", "cronjobs/incremental", ...checks];
     const follows = ["deployments/replicate", ...servers, "cronjobs/copy", ...checks];
@@ -240,7 +242,9 @@ describe("stacks in the cloud", function () {
 
   /** The guest may do everything in dr's cluster but what is in one group. */
   async function grantAllBut(group: string): Promise<void> {
-    const groups = ["", "apps", "batch", "networking.k8s.io", "policy"].filter((each) => each !== group);
+    const groups = ["", "apps", "batch", "monitoring.coreos.com", "networking.k8s.io", "policy"].filter(
+      (each) => each !== group,
+    );
     const rbac = "/apis/rbac.authorization.k8s.io/v1";
     await estate.clusters.dr.create(`${rbac}/clusterroles`, {
       metadata: { name: "of-the-guest" },
@@ -256,9 +260,11 @@ describe("stacks in the cloud", function () {
   /** Every object in the region's namespace, and the namespace, by "<kind>/<name>". */
   async function objectsIn(region: RegionName): Promise<Map<string, KubernetesObject>> {
     const namespaced = [
-      ["/api/v1", "persistentvolumeclaims", "secrets", "serviceaccounts", "services"],
+      ["/api/v1", "configmaps", "persistentvolumeclaims", "secrets", "serviceaccounts", "services"],
       ["/apis/apps/v1", "deployments", "statefulsets"],
       ["/apis/batch/v1", "cronjobs"],
+      ["/apis/monitoring.coreos.com/v1", "podmonitors", "prometheusrules"],
+      ["/apis/monitoring.coreos.com/v1alpha1", "alertmanagerconfigs"],
       ["/apis/networking.k8s.io/v1", "networkpolicies"],
       ["/apis/policy/v1", "poddisruptionbudgets"],
     ] as const;

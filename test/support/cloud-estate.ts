@@ -11,6 +11,7 @@ import { killEstate, markAs } from "../../runtime/adapters/embedded/local-proces
 import { PulumiStacks, runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { AwsEmulator } from "./aws-emulator.ts";
 import { EtcdServer, KubernetesServer } from "./kubernetes-server.ts";
+import { installOperatorSchemas } from "./operator-schemas.ts";
 import { installStandIns } from "./providers/plugins.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
@@ -71,6 +72,7 @@ export class CloudEstate {
       ...regionNames.map((region) => KubernetesServer.start(etcd, region)),
     ]);
     if (prod === undefined || dr === undefined) throw new Error("a cluster for each region");
+    await Promise.all([prod, dr].map(installOperatorSchemas));
     const identity = await generateX25519Identity();
     const recipients = [await identityToRecipient(identity), await identityToRecipient(await generateX25519Identity())];
     const estate = new CloudEstate(folder, { etcd, emulator, clusters: { prod, dr } }, { identity, recipients });
@@ -114,6 +116,8 @@ export class CloudEstate {
       cidrs: ["10.0.0.0/8"],
       loadBalancers: { annotations: { "example.org/internal": "true" } },
     };
+    const receiver = { kind: "webhook", secret: { name: "alerts", key: "url" } };
+    const monitoring = { operator: { namespace: "monitoring", labels: { release: "prometheus" }, receiver } };
     this.edit(region, (text) =>
       text
         .replace(
@@ -122,7 +126,7 @@ export class CloudEstate {
         )
         .replace(
           /( +)namespace: .*\n/,
-          `$&$1image: registry.example/qdrant-dr@${digest}\n$1recipients: ${JSON.stringify(this.recipients)}\n$1gate: { url: "https://gate.${region}.example" }\n`,
+          `$&$1image: registry.example/qdrant-dr@${digest}\n$1recipients: ${JSON.stringify(this.recipients)}\n$1gate: { url: "https://gate.${region}.example" }\n$1monitoring: ${JSON.stringify(monitoring)}\n`,
         )
         .replace(/config:\n/, `$&${lines.join("")}`),
     );

@@ -8,7 +8,7 @@ import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automatio
 import { type Region, regionSchema } from "../../domain/estate/region.ts";
 import { DrError } from "../../errors.ts";
 import type { StackEvent, StackExports, Stacks } from "../../ports.ts";
-import { restoreCutCheckpoint } from "./cut-checkpoint.ts";
+import { mendCutCheckpoint } from "./cut-checkpoint.ts";
 import { refusalIn } from "./pulumi-refusals.ts";
 import { areHeldHere, removeDeadLocks } from "./update-lock.ts";
 
@@ -147,7 +147,7 @@ export class PulumiStacks implements Stacks, StackExports {
     } catch (error) {
       if (!(error instanceof Error) || !error.message.includes("failed to load checkpoint")) throw error;
       const backend = this.#project.env["PULUMI_BACKEND_URL"] ?? process.env["PULUMI_BACKEND_URL"];
-      if (!(await restoreCutCheckpoint(backend, projectName, stack))) throw error;
+      if (!(await mendCutCheckpoint(backend, projectName, stack))) throw error;
       return act();
     }
   }

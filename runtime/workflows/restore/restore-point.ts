@@ -2,6 +2,7 @@
  * Restores a recovery point into a Qdrant that does not hold its collections: newest configuration and payload indexes
  * first, then every shard to its owner, then waits until all is whole, compares, and sets the aliases last.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { atOnce } from "../../domain/at-once.ts";
 import { newId } from "../../domain/identifier.ts";
 import type { CapturedCollection, RecoveryPoint } from "../../domain/points/recovery-point.ts";
@@ -145,9 +146,27 @@ export async function restorePoint(request: RestoreRequest): Promise<RestoreRepo
   };
 }
 
+/** A replica that has just been brought up to date may leave again for a moment: what differs in a cluster is asked again. */
+const settledWithin = { looks: 20, everyMs: 250 };
+
 /** Compares a restored target with what the source answered at the capture. Throws VERIFICATION_FAILED. */
 export async function verifyRestored(request: RestoreRequest): Promise<{ samples: number; canaries: number }> {
-  const { point, repository, target } = request;
+  for (let look = 1; ; look += 1) {
+    const { differences, ...compared } = await compareRestored(request);
+    if (differences.length === 0) return compared;
+    if (look < settledWithin.looks && (await request.target.isClustered())) {
+      await sleep(settledWithin.everyMs);
+      continue;
+    }
+    const shown = differences.slice(0, 3).join("; ");
+    throw new DrError("VERIFICATION_FAILED", `${differences.length} things differ from ${request.point.id}: ${shown}`, {
+      hint: "do not serve from it: restore an earlier point (`qdrant-dr points`, then `restore --point`)",
+    });
+  }
+}
+
+async function compareRestored(request: RestoreRequest) {
+  const { repository, target } = request;
   const differences: string[] = [];
   let samples = 0;
   let canaries = 0;
@@ -157,11 +176,7 @@ export async function verifyRestored(request: RestoreRequest): Promise<{ samples
     samples += captured.samples.length;
     canaries += captured.canaries.length;
   }
-  if (differences.length === 0) return { samples, canaries };
-  const shown = differences.slice(0, 3).join("; ");
-  throw new DrError("VERIFICATION_FAILED", `${differences.length} things differ from ${point.id}: ${shown}`, {
-    hint: "do not serve from it: restore an earlier point (`qdrant-dr points`, then `restore --point`)",
-  });
+  return { differences, samples, canaries };
 }
 
 function wantedCollections({ as, only, point, swapAlias }: RestoreRequest): WantedCollection[] {
