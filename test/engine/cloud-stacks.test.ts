@@ -184,10 +184,10 @@ describe("stacks in the cloud", function () {
   }
 
   function whatRunsWhen(active: RegionName): Record<RegionName, string[]> {
-    const servers = ["deployments/exporter", "statefulsets/qdrant", "statefulsets/gate"];
+    const servers = ["statefulsets/qdrant", "statefulsets/gate"];
     const checks = ["cronjobs/test-restore", "cronjobs/verify"];
-    const serves = [...servers, "cronjobs/full", "cronjobs/incremental", ...checks];
-    const follows = ["deployments/replicate", ...servers, "cronjobs/copy", ...checks];
+    const serves = ["deployments/exporter", ...servers, "cronjobs/full", "cronjobs/incremental", ...checks];
+    const follows = ["deployments/exporter", "deployments/replicate", ...servers, "cronjobs/copy", ...checks];
     return active === "prod" ? { prod: serves, dr: follows } : { prod: follows, dr: serves };
   }
 
