@@ -20,7 +20,7 @@ LABEL org.opencontainers.image.title="qdrant-dr" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /app /app
 # As setup/node-flags.mjs says.
-ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=2" MALLOC_ARENA_MAX=1
+ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=1" MALLOC_ARENA_MAX=1
 USER 65532:65532
 WORKDIR /tmp
 # The base's entry point is Node.

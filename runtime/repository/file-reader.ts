@@ -15,7 +15,7 @@ import { DrError, hasCode } from "../errors.ts";
 import { checkLength } from "./chunk-lists.ts";
 import type { OpenRepository } from "./repository.ts";
 import type { OpenAnswer } from "./sealing-thread.ts";
-import { openingThreads } from "./sealing-threads.ts";
+import { sealingThreads } from "./sealing-threads.ts";
 
 const largestRequest = 2 * 1024 * 1024;
 /** The most bytes that the pieces of one request open to. */
@@ -250,7 +250,7 @@ async function openRun(repository: OpenRepository, run: Run, plainSize: number):
       key: await repository.keys.key(key),
     })),
   );
-  return fromPack(run.pack, () => openingThreads.open(pieces, { bytes, plainSize }));
+  return fromPack(run.pack, () => sealingThreads.open(pieces, { bytes, plainSize }));
 }
 
 /** Says in which object the damage is: that is what can be brought again from the other region's bucket. */

@@ -29,7 +29,6 @@ interface Reply {
 }
 
 class SealingThreads {
-  readonly #youngMiB: number;
   readonly #threads: Worker[] = [];
   readonly #waiting = new Map<
     number,
@@ -44,11 +43,6 @@ class SealingThreads {
   readonly #slotSeekers: ((slot: SealingSlot) => void)[] = [];
   #slots = 0;
   #tasks = 0;
-
-  /** @param youngMiB room for buffers that are garbage as soon as they are used: V8 collects late when it has much of it. */
-  constructor(youngMiB: number) {
-    this.#youngMiB = youngMiB;
-  }
 
   /** One core stays for what reads and sends. */
   get #size(): number {
@@ -113,7 +107,8 @@ class SealingThreads {
 
   #start(): Worker {
     const thread = new Worker(new URL("./sealing-thread.ts", import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: this.#youngMiB, maxOldGenerationSizeMb: 32 },
+      // V8 collects the buffers of chunks late when it has much room for them.
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
     });
     this.#threads.push(thread);
     thread.on("message", (reply: Reply) => this.#settle(reply));
@@ -142,7 +137,5 @@ class SealingThreads {
   }
 }
 
-/** One set for the process each: cores are no more than they are, and nobody seals and opens much at once. */
-export const sealingThreads = new SealingThreads(2);
-/** What is opened is made anew, and then handed over: with less room they would collect garbage half of the time. */
-export const openingThreads = new SealingThreads(8);
+/** One set for the process: cores are no more than they are. */
+export const sealingThreads = new SealingThreads();
