@@ -2,7 +2,6 @@
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { type GateMode, leaseEndsAfter } from "../domain/estate/gate.ts";
-import type { Region } from "../domain/estate/region.ts";
 import { formatSeconds } from "../domain/format.ts";
 import { isExact } from "../domain/points/recovery-point.ts";
 import { predictedFailoverSeconds } from "../domain/points/restore-estimate.ts";
@@ -31,7 +30,7 @@ export async function tellPlan(deps: Deps, access: RegionAccess, options: PlanOp
     const { code, hint, message } = planned;
     throw new DrError(code, [message, ...inTheWay].join("\n"), hint === undefined ? {} : { hint });
   }
-  const { json, text } = await describePlan(planned.plan, planned.repository, access.region);
+  const { json, text } = await describePlan(planned.plan, planned.repository, access);
   return { json: { ...json, obstacles }, text: [text, ...inTheWay].join("\n") };
 }
 
@@ -70,7 +69,18 @@ function describeObstacles(obstacles: readonly Obstacle[]): string[] {
   ];
 }
 
-async function describePlan(plan: FailoverPlan, repository: OpenRepository, { gate }: Region): Promise<Answer> {
+/** None when it does not answer: then it has to be brought everything. */
+async function collectionsOf({ database }: RegionAccess): Promise<ReadonlySet<string>> {
+  return new Set(await database.collections().catch(() => []));
+}
+
+function lackingText(names: readonly string[], lacking: number, restoreSeconds: number): string {
+  if (lacking === 0) return "";
+  return `; ${lacking} of ${names.length} are not there and are restored in about ${formatSeconds(restoreSeconds)}`;
+}
+
+async function describePlan(plan: FailoverPlan, repository: OpenRepository, access: RegionAccess): Promise<Answer> {
+  const { gate } = access.region;
   const { continues, dataLossSeconds, epoch, from, gateMode, held, region } = plan;
   const verb = continues ? "Would go on with" : "Would begin";
   const lines = [`${verb} epoch ${epoch}: ${region} becomes active`];
@@ -78,18 +88,20 @@ async function describePlan(plan: FailoverPlan, repository: OpenRepository, { ga
     lines.push(`  ${from} is fenced, its last writes are brought over and compared: nothing is lost, and writes pause`);
     return { json: { ...plan, isPlanned: true }, text: lines.join("\n") };
   }
-  const { point } = held;
+  const { asOf, isWarm, point } = held;
   const names = point.collections.map(({ name }) => name);
-  const collections = point.collections.map((captured) => ({ captured, name: captured.name }));
+  const present = isWarm ? await collectionsOf(access) : new Set();
+  const lacking = point.collections.filter(({ name }) => !present.has(name));
+  const collections = lacking.map((captured) => ({ captured, name: captured.name }));
   const estimate = await estimateRestore(repository, { collections, discard: [], aliases: [] });
   const { bytes, predictedSeconds: restoreSeconds } = estimate;
   const leaseSeconds = gate?.mode === "consistency" && gate.lease ? leaseEndsAfter(gate.lease.seconds) : 0;
-  const toRestore = held.isWarm ? 0 : restoreSeconds;
-  const predictedSeconds = predictedFailoverSeconds({ restoreSeconds: toRestore, leaseSeconds });
+  const predictedSeconds = predictedFailoverSeconds({ restoreSeconds, leaseSeconds });
   const lease = leaseSeconds === 0 ? "" : `, with a lease that may take ${formatSeconds(leaseSeconds)} to run out`;
+  const served = `  serves ${point.id}, which its Qdrant held at ${asOf.toISOString()}: ${names.join(", ")}`;
   lines.push(
-    held.isWarm
-      ? `  serves ${point.id}, which its Qdrant held at ${held.asOf.toISOString()}: ${names.join(", ")}`
+    isWarm
+      ? `${served}${lackingText(names, lacking.length, restoreSeconds)}`
       : `  restores ${point.id} of ${point.time}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
     `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}`,
     `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost`,
@@ -99,10 +111,10 @@ async function describePlan(plan: FailoverPlan, repository: OpenRepository, { ga
   const shown = { id: point.id, time: point.time, collections: names, isExact: isExact(point) };
   const { held: _held, ...rest } = plan;
   const facts = {
-    isWarm: held.isWarm,
-    asOf: held.asOf.toISOString(),
+    isWarm,
+    asOf: asOf.toISOString(),
     bytes,
-    restoreSeconds: toRestore,
+    restoreSeconds,
     predictedSeconds,
   };
   return { json: { ...rest, isPlanned: false, point: shown, ...facts }, text: lines.join("\n") };

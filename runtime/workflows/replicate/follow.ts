@@ -14,7 +14,10 @@ export interface FollowRequest<State, Report> {
   apply(state: State): Promise<Report>;
   /** From the beginning of one capture to that of the next, as long as both ends keep up. */
   readonly everyMs: number;
-  /** What was captured from for so long is left alone for this many times as long. */
+  /**
+   * What was captured from for so long is left alone for this many times as long. One long capture alone, as the first one and that
+   * of each day are, does not count: what came meanwhile would wait for it twice.
+   */
   readonly restsFor: number;
   /** What is under way is ended first. */
   readonly signal: AbortSignal;
@@ -30,11 +33,13 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
   let last: Report | undefined;
 
   const captureAgain = async () => {
+    let before = 0;
     for (let failures = 0; !signal.aborted; ) {
       const begun = performance.now();
       failures = await attempt(failures, async () => waiting.hand(await request.capture(signal)));
       const took = performance.now() - begun;
-      const paceMs = Math.max(everyMs - took, restsFor * took, waiting.remainingMs() - took);
+      const paceMs = Math.max(everyMs - took, restsFor * Math.min(took, before), waiting.remainingMs() - took);
+      before = took;
       await pause(failures === 0 ? paceMs : backOffMs(failures), signal);
     }
   };
