@@ -7,6 +7,8 @@ import { hasCode, toDrError } from "../../errors.ts";
 
 const longestPauseMs = 60_000;
 const shortestPauseMs = 1_000;
+/** A source that merges all that it holds takes long to capture, and what is written meanwhile must not wait for it twice. */
+const longestRestMs = 2_000;
 
 export interface FollowRequest<State, Report> {
   /** What it waits for may end when the signal says so. */
@@ -15,8 +17,8 @@ export interface FollowRequest<State, Report> {
   /** From the beginning of one capture to that of the next, as long as both ends keep up. */
   readonly everyMs: number;
   /**
-   * What was captured from for so long is left alone for this many times as long. One long capture alone, as the first one and that
-   * of each day are, does not count: what came meanwhile would wait for it twice.
+   * What was captured from for so long is left alone for this many times as long, and for two seconds at most. One long capture
+   * alone, as the first one and that of each day are, does not count.
    */
   readonly restsFor: number;
   /** What is under way is ended first. */
@@ -38,7 +40,11 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
       const begun = performance.now();
       failures = await attempt(failures, async () => waiting.hand(await request.capture(signal)));
       const took = performance.now() - begun;
-      const paceMs = Math.max(everyMs - took, restsFor * Math.min(took, before), waiting.remainingMs() - took);
+      const paceMs = Math.max(
+        everyMs - took,
+        Math.min(longestRestMs, restsFor * Math.min(took, before)),
+        waiting.remainingMs() - took,
+      );
       before = took;
       await pause(failures === 0 ? paceMs : backOffMs(failures), signal);
     }
