@@ -7,9 +7,14 @@ import { createInterface } from "node:readline";
 import { RegionAccess } from "../runtime/adapters/access.ts";
 import type { Region } from "../runtime/domain/estate/region.ts";
 import { Applying, type CycleReport } from "../runtime/workflows/replicate/applying.ts";
-import { type CapturedState, Capturing, sourceRestsFor } from "../runtime/workflows/replicate/capturing.ts";
+import {
+  type CapturedState,
+  type CaptureReport,
+  Capturing,
+  sourceRestsFor,
+} from "../runtime/workflows/replicate/capturing.ts";
 import { type FollowRequest, follow } from "../runtime/workflows/replicate/follow.ts";
-import { Hearing, Telling, type ToldReport } from "../runtime/workflows/replicate/halves.ts";
+import { Hearing, Telling } from "../runtime/workflows/replicate/halves.ts";
 import { Replication, rememberedBytes } from "../runtime/workflows/replicate/replication.ts";
 
 export interface ReplicationOrder {
@@ -65,7 +70,7 @@ if (half === "capture") {
   }
 }
 
-function run<Report extends CycleReport | ToldReport>(
+function run<Report extends CaptureReport>(
   halves: Omit<FollowRequest<CapturedState, Report>, "signal" | "told">,
 ): Promise<unknown> {
   return follow({
@@ -78,7 +83,7 @@ function run<Report extends CycleReport | ToldReport>(
   });
 }
 
-function say(report: CycleReport | ToldReport): void {
+function say(report: CaptureReport): void {
   const { system, user } = process.cpuUsage();
   process.stdout.write(`${JSON.stringify({ ...report, cpuSeconds: (user + system) / 1e6 })}\n`);
 }

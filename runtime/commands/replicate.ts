@@ -2,9 +2,9 @@ import { InvalidArgumentError, Option } from "commander";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatSeconds } from "../domain/format.ts";
 import { Applying, type CycleReport } from "../workflows/replicate/applying.ts";
-import { type CapturedState, Capturing, sourceRestsFor } from "../workflows/replicate/capturing.ts";
+import { type CapturedState, type CaptureReport, Capturing, sourceRestsFor } from "../workflows/replicate/capturing.ts";
 import { type FollowRequest, follow } from "../workflows/replicate/follow.ts";
-import { Hearing, Telling, type ToldReport } from "../workflows/replicate/halves.ts";
+import { Hearing, Telling } from "../workflows/replicate/halves.ts";
 import { Replication, rememberedBytes } from "../workflows/replicate/replication.ts";
 import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
 
@@ -129,7 +129,7 @@ function inWords(report: CycleReport): string {
   return `the standby holds ${report.point}, as of ${report.asOf} (${formatSeconds(report.lagSeconds)} behind), ${stateInWords(report)}; ${applied}`;
 }
 
-function toldInWords(report: ToldReport): string {
+function toldInWords(report: CaptureReport): string {
   const captured = report.isChanged
     ? `${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored in ${formatSeconds(report.captureSeconds)}`
     : "nothing changed";

@@ -1,6 +1,6 @@
 /**
  * The metrics of a region: their names, labels and meaning, and the samples that follow from what was found. Rules and dashboards
- * name metrics by this table only (docs/adr/0014-metrics.md).
+ * name metrics by this table only (docs/adr/0015-metrics.md).
  */
 import type { Role } from "../estate/epoch.ts";
 import { roles } from "../estate/epoch.ts";

@@ -1,8 +1,7 @@
 /** The standby's half of replication: brings the standby's Qdrant to states that are in its own bucket. */
-import { isExact } from "../../domain/points/recovery-point.ts";
 import type { Clock, Progress, VectorDatabase } from "../../ports.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import type { CapturedState } from "./capturing.ts";
+import { type CapturedState, type CaptureReport, captureReport } from "./capturing.ts";
 import { type CatchUpReport, catchUp, StandbyTurn } from "./catch-up.ts";
 
 export interface ApplyingRequest {
@@ -15,18 +14,10 @@ export interface ApplyingRequest {
   readonly progress: Progress;
 }
 
-export interface CycleReport {
-  readonly point: string;
-  /** Everything that the source acknowledged before this is on the standby. */
-  readonly asOf: string;
-  readonly isExact: boolean;
-  /** False when the point is the one that the cycle before brought. */
-  readonly isChanged: boolean;
-  /** Read from the source, stored in the standby's bucket, and sent to its Qdrant. */
-  readonly readBytes: number;
-  readonly storedBytes: number;
+/** Everything that the source acknowledged before `asOf` is on the standby. */
+export interface CycleReport extends CaptureReport {
+  /** To the standby's Qdrant. */
   readonly sentBytes: number;
-  readonly captureSeconds: number;
   readonly applySeconds: number;
   /** From `asOf` until it was compared. */
   readonly lagSeconds: number;
@@ -58,8 +49,9 @@ export class Applying {
   }
 
   /** One at a time, and never an older state after a newer one. */
-  async apply({ asOf, fullAt, point, ...captured }: CapturedState): Promise<CycleReport> {
+  async apply(state: CapturedState): Promise<CycleReport> {
     const { clock, database, ...request } = this.#request;
+    const { asOf, fullAt, point } = state;
     const turn = await this.turn();
     const applied = await catchUp({
       ...request,
@@ -68,14 +60,8 @@ export class Applying {
       compare: "changed",
     });
     return {
-      point: point.id,
-      asOf: asOf.toISOString(),
-      isExact: isExact(point),
-      isChanged: captured.isChanged,
-      readBytes: captured.readBytes,
-      storedBytes: captured.storedBytes,
+      ...captureReport(state),
       sentBytes: applied.sentBytes,
-      captureSeconds: captured.seconds,
       applySeconds: applied.seconds,
       lagSeconds: (clock.now().getTime() - asOf.getTime()) / 1000,
       shards: applied.shards,

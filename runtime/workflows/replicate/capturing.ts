@@ -1,6 +1,6 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
 import type { EpochRecord } from "../../domain/estate/epoch.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
 import { newestEpochSince } from "../../repository/epochs.ts";
@@ -56,6 +56,26 @@ export interface CapturedState {
   readonly readBytes: number;
   readonly storedBytes: number;
   readonly seconds: number;
+}
+
+export interface CaptureReport {
+  readonly point: string;
+  readonly asOf: string;
+  readonly isExact: boolean;
+  /** False when the point is the one that the capture before made. */
+  readonly isChanged: boolean;
+  /** Read from the source, and stored in the standby's bucket. */
+  readonly readBytes: number;
+  readonly storedBytes: number;
+  readonly captureSeconds: number;
+}
+
+export function captureReport(state: CapturedState): CaptureReport {
+  const { asOf, isChanged, point, readBytes, seconds, storedBytes } = state;
+  return {
+    ...{ point: point.id, asOf: asOf.toISOString(), isExact: isExact(point), isChanged },
+    ...{ readBytes, storedBytes, captureSeconds: seconds },
+  };
 }
 
 export class Capturing {

@@ -5,27 +5,16 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EpochRecord } from "../../domain/estate/epoch.ts";
-import { isExact } from "../../domain/points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { CapturedChain, type CapturedRecord } from "../../repository/captured-records.ts";
 import { newestEpochSince } from "../../repository/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import type { CapturedState } from "./capturing.ts";
+import { type CapturedState, type CaptureReport, captureReport } from "./capturing.ts";
 
 /** While nothing changes, it is told so often that it was looked. */
 const toldEveryMs = 5_000;
 const pollMs = 250;
-
-export interface ToldReport {
-  readonly point: string;
-  readonly asOf: string;
-  readonly isExact: boolean;
-  readonly isChanged: boolean;
-  readonly readBytes: number;
-  readonly storedBytes: number;
-  readonly captureSeconds: number;
-}
 
 /** The capturing half's end. */
 export class Telling {
@@ -41,7 +30,7 @@ export class Telling {
   }
 
   /** Throws EPOCH_CONFLICT when another run has begun to tell. */
-  async tell(state: CapturedState): Promise<ToldReport> {
+  async tell(state: CapturedState): Promise<CaptureReport> {
     const { asOf, fullAt, isChanged, point, readBytes, seconds, storedBytes } = state;
     const { control } = this.#repository.stores;
     if (this.#chain?.epoch !== point.epoch) {
@@ -56,10 +45,7 @@ export class Telling {
       });
       this.#toldAt = at.getTime();
     }
-    return {
-      ...{ point: point.id, asOf: asOf.toISOString(), isExact: isExact(point), isChanged },
-      ...{ readBytes, storedBytes, captureSeconds: seconds },
-    };
+    return captureReport(state);
   }
 }
 
