@@ -80,6 +80,11 @@ export interface NearestQuery {
   readonly isApproximate?: boolean;
 }
 
+export interface Neighbour {
+  readonly id: PointId;
+  readonly score: number;
+}
+
 export interface Optimizations {
   readonly running: number;
   /** One mark for each optimization that was ever begun and is still remembered. */
@@ -118,7 +123,8 @@ export interface VectorDatabase {
   ids(collection: string): AsyncIterable<PointId>;
   points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]>;
   sample(collection: string, count: number): Promise<StoredPoint[]>;
-  nearest(collection: string, query: NearestQuery): Promise<{ id: PointId; score: number }[]>;
+  /** The answer to each query, in their order. */
+  nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][]>;
   /**
    * The shard's optimizations as its server remembers them; undefined when it cannot tell. Asked for after the call, or up
    * to `ageMs` milliseconds before it.

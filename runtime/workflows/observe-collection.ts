@@ -117,10 +117,6 @@ async function askAll(
   collection: string,
   queries: readonly NearestQuery[],
 ): Promise<Canary[]> {
-  return Promise.all(
-    queries.map(async (query) => ({
-      query: query as unknown as Canary["query"],
-      answer: await database.nearest(collection, query),
-    })),
-  );
+  const answers = await database.nearest(collection, queries);
+  return queries.map((query, rank) => ({ query: query as unknown as Canary["query"], answer: answers[rank] ?? [] }));
 }

@@ -12,6 +12,7 @@ import { DrError } from "../../runtime/errors.ts";
 import type { CollectionDescription, ShardPlacement } from "../../runtime/ports.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
 import { closedPorts } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 
@@ -28,6 +29,20 @@ const config = {
   optimizer_config: { default_segment_number: 1, indexing_threshold: 20_000, flush_interval_sec: 1 },
   wal_config: { wal_capacity_mb: 1, wal_segments_ahead: 0 },
   quantization_config: { scalar: { type: "int8", quantile: 0.99 } },
+};
+/** As Qdrant 1.16.3 answers a search that waited for a shard's lock for too long. */
+const givenUp = {
+  status: 500,
+  headers: { "content-type": "application/json" },
+  body: Buffer.from(
+    JSON.stringify({
+      status: {
+        error:
+          "Service internal error: 1 of 1 read operations failed:\n  Timeout error: Operation 'Search' timed out after 59.9s",
+      },
+      time: 60,
+    }),
+  ),
 };
 const payloadIndexes = {
   tag: "keyword",
@@ -244,15 +259,46 @@ describe("Qdrant", function () {
     expect(await qdrant.points("first", [7])).to.deep.equal([{ id: 7, payload: { id: 7 }, vector: [7, 1, 2, 3] }]);
     expect(await qdrant.points("first", [999_999])).to.deep.equal([]);
     expect(new Set((await qdrant.sample("first", 20)).map(({ id }) => id)).size).to.equal(20);
-    expect(await qdrant.nearest("first", { vector: [1, 0, 0, 0], limit: 2 })).to.deep.equal([
-      { id: 5_999, score: 5_999 },
-      { id: 5_998, score: 5_998 },
+    const queries = [
+      { vector: [1, 0, 0, 0], limit: 2 },
+      { vector: [-1, 0, 0, 0], limit: 1 },
+    ];
+    expect(await qdrant.nearest("first", queries)).to.deep.equal([
+      [
+        { id: 5_999, score: 5_999 },
+        { id: 5_998, score: 5_998 },
+      ],
+      [{ id: 0, score: 0 }],
     ]);
+    expect(await qdrant.nearest("first", [])).to.deep.equal([]);
     expect(await qdrant.aliases()).to.deep.equal([{ alias: "current", collection: "first" }]);
     expect(await qdrant.version()).to.match(/^1\.\d+\.\d+$/);
     const { diskBytes, memoryBytes } = await qdrant.machine();
     expect(memoryBytes / totalmem()).to.be.closeTo(1, 0.01);
     expect(diskBytes).to.be.greaterThan(1e9);
+  });
+
+  it("asks a search again that Qdrant gave up, with more time, and fails when it gives up each time", async () => {
+    await client.createCollection("first", { vectors: { size: 2, distance: "Dot" } });
+    await client.upsert("first", { wait: true, points: [{ id: 1, vector: [1, 2] }] });
+    const proxy = await FaultProxy.start(server.url);
+    try {
+      const proxied = new Qdrant({ peers: [proxy.url], apiKey: server.apiKey });
+      let givesUp = 2;
+      proxy.instead = ({ path }) => {
+        if (!path.includes("/points/query/batch")) return undefined;
+        givesUp -= 1;
+        return givesUp < 0 ? undefined : givenUp;
+      };
+      const ask = () => proxied.nearest("first", [{ vector: [1, 1], limit: 1 }]);
+      expect(await ask()).to.deep.equal([[{ id: 1, score: 3 }]]);
+      const seconds = proxy.log.map(({ path }) => new URL(path, proxy.url).searchParams.get("timeout"));
+      expect(seconds).to.deep.equal(["5", "20", "120"]);
+      givesUp = 3;
+      expect(await codeOf(ask())).to.equal("QDRANT_REFUSED");
+    } finally {
+      await proxy.stop();
+    }
   });
 
   it("calls a wrong key ACCESS_DENIED, whatever is asked", async () => {

@@ -73,8 +73,8 @@ export class FaultProxy {
   readonly log: SeenRequest[] = [];
   /** Seen of every request before it is passed on. */
   plan: FaultPlan = () => undefined;
-  /** A body that is answered with 200 in place of the server's answer. */
-  instead: (request: SeenRequest) => Buffer | undefined = () => undefined;
+  /** What is answered in place of the server's answer; of a body alone, with 200. */
+  instead: (request: SeenRequest) => Buffer | Answer | undefined = () => undefined;
   /** Called when the server's answer is there and before it is passed back. */
   onAnswer: (request: SeenRequest) => void | Promise<void> = () => undefined;
   readonly #target: URL;
@@ -134,7 +134,7 @@ export class FaultProxy {
       return;
     }
     const made = this.instead(seen);
-    const instead = made === undefined ? answerInstead(fault) : { status: 200, headers: {}, body: made };
+    const instead = Buffer.isBuffer(made) ? { status: 200, headers: {}, body: made } : (made ?? answerInstead(fault));
     if (instead !== undefined) {
       seen.status = instead.status;
       give(outgoing, instead);

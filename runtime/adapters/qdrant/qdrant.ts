@@ -18,6 +18,7 @@ import type {
   CollectionDescription,
   CollectionSnapshot,
   NearestQuery,
+  Neighbour,
   Optimizations,
   PointId,
   ShardKeyRequest,
@@ -38,6 +39,13 @@ const captureIdleMs = 60_000;
  * does not.
  */
 const captureBeginsWithinMs = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
+/**
+ * How long a search may take, each time that it is asked. A snapshot of a shard that ends waits, with the shard locked, for
+ * searches that began before, and these wait for the thread that answers them, which a later search blocks until it gives
+ * up (`LockedSegment::drop_data`, lib/shard/src/locked_segment.rs; `SegmentsSearcher::search`, v1.16.3 to v1.19.0). So it is
+ * one request for all, that gives up soon, and asks again.
+ */
+const searchWithinMs = [5_000, 20_000, 120_000];
 /** After the last byte of an archive, Qdrant is silent while it unpacks and loads it. */
 const restoreIdleMs = 30 * 60_000;
 const requestTimeoutMs = 120_000;
@@ -225,16 +233,16 @@ export class Qdrant implements VectorDatabase {
     return points.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: vector ?? {} }));
   }
 
-  async nearest(collection: string, query: NearestQuery): Promise<{ id: PointId; score: number }[]> {
-    const { points } = await this.#ask(({ client }) =>
-      client.query(collection, {
-        query: query.vector as number[],
-        limit: query.limit,
-        params: { exact: query.isApproximate !== true },
-        ...(query.using === undefined ? {} : { using: query.using }),
-      }),
+  async nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][]> {
+    if (queries.length === 0) return [];
+    const searches = queries.map(({ isApproximate, limit, using, vector }) => ({
+      ...{ query: vector as number[], limit, params: { exact: isApproximate !== true } },
+      ...(using === undefined ? {} : { using }),
+    }));
+    const answers = await this.#insist(searchWithinMs, (answerWithinMs) =>
+      this.#ask(({ client }) => client.queryBatch(collection, { searches, timeout: answerWithinMs / 1000 })),
     );
-    return points.map(({ id, score }) => ({ id, score }));
+    return answers.map(({ points }) => points.map(({ id, score }) => ({ id, score })));
   }
 
   async optimizations(
@@ -693,5 +701,7 @@ function refused(status: number, text: string, what: string, cause?: unknown): D
       cause,
     });
   }
-  return new DrError("QDRANT_REFUSED", `Qdrant answered ${status} for ${what}: ${text.slice(0, 300)}`, { cause });
+  return new DrError("QDRANT_REFUSED", `Qdrant answered ${status} for ${what}: ${text.slice(0, 300)}`, {
+    cause: text.includes("Timeout error: ") ? new AnswerOverdue("it gave up", { cause }) : cause,
+  });
 }

@@ -17,7 +17,7 @@ export async function slowestQuery(database: VectorDatabase): Promise<SlowestQue
     // One after another: what is measured is an answer, not the load that the questions are.
     for (const query of points.flatMap(queriesFor).slice(0, searchesEach)) {
       const begun = performance.now();
-      await database.nearest(collection, { ...query, isApproximate: true });
+      await database.nearest(collection, [{ ...query, isApproximate: true }]);
       const ms = performance.now() - begun;
       if (ms > slowest.ms) slowest = { ms, collection };
     }
