@@ -119,12 +119,14 @@ export interface VectorDatabase {
   shards(collection: string): Promise<ShardPlacement[]>;
   /** Transfers of shards and resharding under way, in words; empty when nothing moves. */
   movements(collection: string): Promise<string[]>;
+  /** Exact, unless the collection's strict mode forbids that: then nearly. */
   count(collection: string): Promise<number>;
   ids(collection: string): AsyncIterable<PointId>;
   points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]>;
+  /** Fewer than `count`, where the collection's strict mode allows no more. */
   sample(collection: string, count: number): Promise<StoredPoint[]>;
-  /** The answer to each query, in their order. */
-  nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][]>;
+  /** The answer to each query, in their order; undefined when the collection's strict mode allows no such search. */
+  nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined>;
   /**
    * The shard's optimizations as its server remembers them; undefined when it cannot tell. Asked for after the call, or up
    * to `ageMs` milliseconds before it.

@@ -78,8 +78,9 @@ export async function compareWithObservation(
     const found = digests.get(id);
     if (found !== digest) differences.push(`${name}: point ${id} ${found === undefined ? "is missing" : "differs"}`);
   }
-  for (const [rank, { answer }] of asked.entries()) {
-    if (!isSameAnswer(answer, answers[rank]?.answer ?? []))
+  // None where the strict mode has come to forbid the questions.
+  for (const [rank, { answer }] of answers.entries()) {
+    if (!isSameAnswer(asked[rank]?.answer ?? [], answer))
       differences.push(`${name}: canary query ${rank + 1} answers otherwise`);
   }
   return differences;
@@ -118,5 +119,6 @@ async function askAll(
   queries: readonly NearestQuery[],
 ): Promise<Canary[]> {
   const answers = await database.nearest(collection, queries);
+  if (answers === undefined) return [];
   return queries.map((query, rank) => ({ query: query as unknown as Canary["query"], answer: answers[rank] ?? [] }));
 }

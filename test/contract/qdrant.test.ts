@@ -301,6 +301,38 @@ describe("Qdrant", function () {
     }
   });
 
+  it("asks no more of a collection in strict mode than it allows: fewer points at a time, and nothing exact", async () => {
+    const strict = { enabled: true, max_query_limit: 3, max_timeout: 2, search_allow_exact: false };
+    await client.createCollection("first", { vectors: { size: 2, distance: "Dot" }, strict_mode_config: strict });
+    const points = Array.from({ length: 10 }, (_, id) => ({ id, vector: [id, 1] }));
+    await client.upsert("first", { wait: true, points });
+
+    expect(await qdrant.count("first")).to.equal(10);
+    expect(await allOf(qdrant.ids("first"))).to.deep.equal(points.map(({ id }) => id));
+    expect(await qdrant.sample("first", 64)).to.have.length(3);
+    const query = { vector: [1, 0], limit: 5 };
+    expect(await qdrant.nearest("first", [query])).to.equal(undefined);
+    const [nearest] = (await qdrant.nearest("first", [{ ...query, isApproximate: true }])) ?? [];
+    expect(nearest?.map(({ id }) => id)).to.deep.equal([9, 8, 7]);
+  });
+
+  it("waits where a collection's rate limit is reached, as long as Qdrant says", async () => {
+    await client.createCollection("first", {
+      vectors: { size: 2, distance: "Dot" },
+      strict_mode_config: { enabled: true, read_rate_limit: 120 },
+    });
+    const proxy = await FaultProxy.start(server.url);
+    try {
+      const proxied = new Qdrant({ peers: [proxy.url], apiKey: server.apiKey });
+      const asked = Array.from({ length: 125 }, () => proxied.count("first"));
+      expect(new Set(await Promise.all(asked))).to.deep.equal(new Set([0]));
+      const refused = proxy.log.filter(({ status }) => status === 429);
+      expect(refused, "of what was asked, some was refused at first").to.not.deep.equal([]);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   it("calls a wrong key ACCESS_DENIED, whatever is asked", async () => {
     const shard = await makeSimple("first", 1);
     const denied = new Qdrant({ peers: [server.url], apiKey: "another key" });

@@ -227,6 +227,22 @@ describe("traps of capture and restore", function () {
     expect(await contentOf(target, collection)).to.deep.equal(await contentOf(source, collection));
   });
 
+  it("strict mode: what a collection forbids its clients, its backup does without, and its restore as well", async () => {
+    const strict = { enabled: true, max_query_limit: 5, max_timeout: 1, search_allow_exact: false };
+    await client.updateCollection(collection, { strict_mode_config: strict });
+    try {
+      const captured = await practice.capture(source);
+      await practice.restore(captured, target);
+
+      expect(captured.collections[0]?.samples).to.have.length(5);
+      expect(captured.collections[0]?.canaries).to.deep.equal([]);
+      expect(await contentOf(target, collection)).to.deep.equal(await contentOf(source, collection));
+      expect((await target.describe(collection)).config).to.have.deep.property("strict_mode_config", strict);
+    } finally {
+      await client.updateCollection(collection, { strict_mode_config: { enabled: false } });
+    }
+  });
+
   it("an empty write-ahead log: Qdrant restores it, acknowledges overwrites and deletes, and does nothing", async () => {
     for (let n = 0; n < 20; n += 1) await write(1, 3);
     const written = await practice.capture(source);

@@ -8,7 +8,8 @@ import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
-import { QdrantClient } from "@qdrant/js-client-rest";
+import { setTimeout as sleep } from "node:timers/promises";
+import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { z } from "zod";
 import { newestVersion } from "../../domain/points/version-rule.ts";
 import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant/segment-manifest.ts";
@@ -29,6 +30,7 @@ import type {
 import { activeReplicas, type ClusterView, clusterViewSchema, movementsIn, unrestIn } from "./qdrant-cluster.ts";
 import { historyIn } from "./qdrant-history.ts";
 import { SharedAnswer } from "./shared-answer.ts";
+import { notStrict, type StrictMode, strictModeIn } from "./strict-mode.ts";
 
 /** A stream that brings nothing for so long is given up. */
 const captureIdleMs = 60_000;
@@ -52,6 +54,9 @@ const requestTimeoutMs = 120_000;
 /** What a peer says of itself needs no work: where there are others, one that takes longer counts as down. */
 const signTimeoutMs = 10_000;
 const idsPerPage = 5_000;
+/** Where a rate limit is reached, Qdrant says how long to wait: a minute at most. */
+const longestWaitSeconds = 60;
+const mostWaits = 5;
 
 const collectionsSchema = z.object({ collections: z.array(z.object({ name: z.string() })) });
 
@@ -195,19 +200,20 @@ export class Qdrant implements VectorDatabase {
   }
 
   async count(collection: string): Promise<number> {
-    return (await this.#ask(({ client }) => client.count(collection, { exact: true }))).count;
+    const { count } = await this.#askWithin(collection, ({ client }, { allowsExact }) =>
+      client.count(collection, { exact: allowsExact }),
+    );
+    return count;
   }
 
   async *ids(collection: string): AsyncGenerator<PointId> {
+    let limit = idsPerPage;
     for (let offset: PointId | undefined, isFirst = true; isFirst || offset !== undefined; isFirst = false) {
-      const page = await this.#ask(({ client }) =>
-        client.scroll(collection, {
-          limit: idsPerPage,
-          with_payload: false,
-          with_vector: false,
-          ...(offset === undefined ? {} : { offset }),
-        }),
-      );
+      const page = await this.#askWithin(collection, ({ client }, { maxLimit }) => {
+        limit = Math.min(limit, maxLimit);
+        const from = offset === undefined ? {} : { offset };
+        return client.scroll(collection, { ...from, limit, with_payload: false, with_vector: false });
+      });
       for (const { id } of page.points) yield id;
       offset = (page.next_page_offset ?? undefined) as PointId | undefined;
     }
@@ -222,27 +228,31 @@ export class Qdrant implements VectorDatabase {
   }
 
   async sample(collection: string, count: number): Promise<StoredPoint[]> {
-    const { points } = await this.#ask(({ client }) =>
+    const { points } = await this.#askWithin(collection, ({ client }, { maxLimit }) =>
       client.query(collection, {
-        query: { sample: "random" },
-        limit: count,
-        with_payload: true,
-        with_vector: true,
+        ...{ query: { sample: "random" }, limit: Math.min(count, maxLimit) },
+        ...{ with_payload: true, with_vector: true },
       }),
     );
     return points.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: vector ?? {} }));
   }
 
-  async nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][]> {
+  async nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined> {
     if (queries.length === 0) return [];
-    const searches = queries.map(({ isApproximate, limit, using, vector }) => ({
-      ...{ query: vector as number[], limit, params: { exact: isApproximate !== true } },
-      ...(using === undefined ? {} : { using }),
-    }));
     const answers = await this.#insist(searchWithinMs, (answerWithinMs) =>
-      this.#ask(({ client }) => client.queryBatch(collection, { searches, timeout: answerWithinMs / 1000 })),
+      this.#askWithin(collection, async ({ client }, { allowsExact, maxLimit, maxTimeoutSeconds }) => {
+        if (!allowsExact && queries.some(({ isApproximate }) => isApproximate !== true)) return undefined;
+        const searches = queries.map(({ isApproximate, limit, using, vector }) => ({
+          ...{ query: vector as number[], limit: Math.min(limit, maxLimit) },
+          ...{ params: { exact: isApproximate !== true } },
+          ...(using === undefined ? {} : { using }),
+        }));
+        return client.queryBatch(collection, { searches, timeout: Math.min(answerWithinMs / 1000, maxTimeoutSeconds) });
+      }),
     );
-    return answers.map(({ points }) => points.map(({ id, score }) => ({ id, score })));
+    if (answers !== undefined && answers.length !== queries.length)
+      throw refused(200, `${answers.length} answers to ${queries.length} queries`, `searches in ${collection}`);
+    return answers?.map(({ points }) => points.map(({ id, score }) => ({ id, score })));
   }
 
   async optimizations(
@@ -470,6 +480,21 @@ export class Qdrant implements VectorDatabase {
     throw unreachable;
   }
 
+  /** Within what the collection's strict mode allows, which is looked up when Qdrant refuses what is asked without. */
+  async #askWithin<T>(collection: string, call: (peer: Peer, allowed: StrictMode) => Promise<T>): Promise<T> {
+    try {
+      return await this.#ask((peer) => call(peer, notStrict));
+    } catch (error) {
+      if (!hasCode(error, "QDRANT_REFUSED") || isOverdue(error)) throw error;
+      const { config } = await this.#ask(({ client }) => client.getCollection(collection)).catch(() => {
+        throw error;
+      });
+      const allowed = strictModeIn(config);
+      if (allowed === notStrict) throw error;
+      return this.#ask((peer) => call(peer, allowed));
+    }
+  }
+
   /** Sends what changes something, once: after a broken connection it is unknown whether it was done. */
   async #change<T>(call: (client: QdrantClient) => Promise<T>): Promise<T> {
     const { client } = await this.#ask(async (peer) => {
@@ -538,15 +563,20 @@ export class Qdrant implements VectorDatabase {
   }
 
   async #call<T>(call: () => Promise<T>): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      throw this.#translate(error);
+    for (let waits = 0; ; waits += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        // A collection's rate limit: nothing was done.
+        if (!(error instanceof QdrantClientResourceExhaustedError) || waits === mostWaits) throw this.#translate(error);
+        await sleep(Math.min(error.retry_after, longestWaitSeconds) * 1000);
+      }
     }
   }
 
   #translate(error: unknown): unknown {
     if (error instanceof DrError || !(error instanceof Error)) return error;
+    if (error instanceof QdrantClientResourceExhaustedError) return refused(429, error.message, "request", error);
     const { status, data } = error as { status?: number; data?: unknown };
     if (typeof status === "number") return refused(status, JSON.stringify(data ?? error.message), "request", error);
     const network = error.cause instanceof Error ? error.cause : error;
@@ -565,8 +595,7 @@ export class Qdrant implements VectorDatabase {
       try {
         return await ask(limitsMs[attempt] ?? 0);
       } catch (error) {
-        const isOverdue = error instanceof DrError && error.cause instanceof AnswerOverdue;
-        if (!isOverdue || attempt === limitsMs.length - 1) throw error;
+        if (!isOverdue(error) || attempt === limitsMs.length - 1) throw error;
       }
     }
   }
@@ -629,6 +658,10 @@ export class Qdrant implements VectorDatabase {
 }
 
 class AnswerOverdue extends Error {}
+
+function isOverdue(error: unknown): boolean {
+  return error instanceof DrError && error.cause instanceof AnswerOverdue;
+}
 
 function wasClosed(error: unknown): boolean {
   return error instanceof DrError && /UND_ERR_SOCKET|ECONNRESET/.test(error.message);

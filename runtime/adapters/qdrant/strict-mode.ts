@@ -1,0 +1,36 @@
+/**
+ * What a collection's strict mode lets anybody ask (`StrictModeConfig`, lib/segment/src/types.rs, v1.16.3). It holds for
+ * backups as for every client, so that they ask less at a time, or less exactly.
+ */
+import { z } from "zod";
+
+export interface StrictMode {
+  /** Points in one answer. */
+  readonly maxLimit: number;
+  readonly maxTimeoutSeconds: number;
+  readonly allowsExact: boolean;
+}
+
+export const notStrict: StrictMode = { maxLimit: Infinity, maxTimeoutSeconds: Infinity, allowsExact: true };
+
+const configSchema = z.object({
+  strict_mode_config: z
+    .object({
+      enabled: z.boolean().nullish(),
+      max_query_limit: z.number().nullish(),
+      max_timeout: z.number().nullish(),
+      search_allow_exact: z.boolean().nullish(),
+    })
+    .nullish(),
+});
+
+/** @param config of the collection, as `GET /collections/{name}` answers it. */
+export function strictModeIn(config: unknown): StrictMode {
+  const { strict_mode_config: strict } = configSchema.parse(config);
+  if (strict?.enabled !== true) return notStrict;
+  return {
+    maxLimit: strict.max_query_limit ?? Infinity,
+    maxTimeoutSeconds: strict.max_timeout ?? Infinity,
+    allowsExact: strict.search_allow_exact !== false,
+  };
+}
