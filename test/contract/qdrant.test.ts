@@ -293,7 +293,7 @@ describe("Qdrant", function () {
       const ask = () => proxied.nearest("first", [{ vector: [1, 1], limit: 1 }]);
       expect(await ask()).to.deep.equal([[{ id: 1, score: 3 }]]);
       const seconds = proxy.log.map(({ path }) => new URL(path, proxy.url).searchParams.get("timeout"));
-      expect(seconds).to.deep.equal(["5", "20", "120"]);
+      expect(seconds).to.deep.equal(["5", "20", "100"]);
       givesUp = 3;
       expect(await codeOf(ask())).to.equal("QDRANT_REFUSED");
     } finally {

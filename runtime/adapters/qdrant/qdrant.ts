@@ -1,15 +1,12 @@
 /**
  * `VectorDatabase` over Qdrant's REST API. What is about a shard is asked of the peer that holds it; all else of the first
- * peer that answers. What changes something is sent once, to a peer that has just answered.
+ * peer that answers.
  */
 import { createHash } from "node:crypto";
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
-import { request as httpsRequest } from "node:https";
+import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { pipeline } from "node:stream/promises";
-import { setTimeout as sleep } from "node:timers/promises";
-import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
+import type { QdrantClient } from "@qdrant/js-client-rest";
 import { z } from "zod";
 import { newestVersion } from "../../domain/points/version-rule.ts";
 import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant/segment-manifest.ts";
@@ -29,6 +26,8 @@ import type {
 } from "../../ports.ts";
 import { activeReplicas, type ClusterView, clusterViewSchema, movementsIn, unrestIn } from "./qdrant-cluster.ts";
 import { historyIn } from "./qdrant-history.ts";
+import { type Peer, Peers, type QdrantAddress, requestTimeoutMs } from "./qdrant-peers.ts";
+import { insist, isOverdue, refused, refuseUnlessOk } from "./refusals.ts";
 import { SharedAnswer } from "./shared-answer.ts";
 import { notStrict, type StrictMode, strictModeIn } from "./strict-mode.ts";
 
@@ -47,16 +46,10 @@ const captureBeginsWithinMs = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
  * up (`LockedSegment::drop_data`, lib/shard/src/locked_segment.rs; `SegmentsSearcher::search`, v1.16.3 to v1.19.0). So it is
  * one request for all, that gives up soon, and asks again.
  */
-const searchWithinMs = [5_000, 20_000, 120_000];
+const searchWithinMs = [5_000, 20_000, 100_000];
 /** After the last byte of an archive, Qdrant is silent while it unpacks and loads it. */
 const restoreIdleMs = 30 * 60_000;
-const requestTimeoutMs = 120_000;
-/** What a peer says of itself needs no work: where there are others, one that takes longer counts as down. */
-const signTimeoutMs = 10_000;
 const idsPerPage = 5_000;
-/** Where a rate limit is reached, Qdrant says how long to wait: a minute at most. */
-const longestWaitSeconds = 60;
-const mostWaits = 5;
 
 const collectionsSchema = z.object({ collections: z.array(z.object({ name: z.string() })) });
 
@@ -91,64 +84,31 @@ const machineSchema = z.object({
 const snapshotSchema = z.object({ name: z.string(), checksum: z.string().nullish() });
 const snapshotsPath = (collection: string) => `/collections/${encodeURIComponent(collection)}/snapshots`;
 
-export interface QdrantAddress {
-  readonly peers: readonly string[];
-  readonly apiKey: string;
-  /** So long an answer is waited for, where the question takes no work; else as long as it may take. */
-  readonly patienceMs?: number;
-}
-
-/** So long a peer that hung is not asked what the others are asked. */
-const hungForMs = 60_000;
-
-interface Peer {
-  readonly url: string;
-  readonly client: QdrantClient;
-  /** Moment until which it counts as down without being asked: waiting for it again would slow every step. */
-  hungUntil: number;
-}
-
 export class Qdrant implements VectorDatabase {
-  readonly #address: QdrantAddress;
+  readonly #peers: Peers;
   readonly #telemetry = new Map<string, SharedAnswer<z.infer<typeof telemetrySchema>>>();
-  readonly #peers: readonly [Peer, ...Peer[]];
-  /** The one that answered last is asked first: a dead host costs its time-out once. */
-  #preferred = 0;
 
   constructor(address: QdrantAddress) {
-    this.#address = address;
-    const [first, ...others] = address.peers.map((url) => ({
-      url,
-      hungUntil: 0,
-      client: new QdrantClient({
-        url,
-        // Not as `apiKey`: the client would print a warning for every address without TLS.
-        headers: { "api-key": address.apiKey },
-        timeout: address.patienceMs ?? requestTimeoutMs,
-        checkCompatibility: false,
-      }),
-    }));
-    if (first === undefined) throw new Error("a region has at least one peer");
-    this.#peers = [first, ...others];
+    this.#peers = new Peers(address);
   }
 
   async version(): Promise<string> {
-    const versions = await this.#askEvery(async ({ url }) => {
-      return z.object({ version: z.string() }).parse(await this.#getJson(url, "/")).version;
+    const versions = await this.#peers.askEvery(async ({ url }) => {
+      return z.object({ version: z.string() }).parse(await this.#peers.getJson(url, "/")).version;
     });
     return newestVersion(versions.answers);
   }
 
   async processes(): Promise<string[]> {
-    const { answers } = await this.#askEvery(async ({ url }) => {
-      return z.object({ id: z.string() }).parse(await this.#getResult(url, "/telemetry?details_level=0")).id;
+    const { answers } = await this.#peers.askEvery(async ({ url }) => {
+      return z.object({ id: z.string() }).parse(await this.#peers.getResult(url, "/telemetry?details_level=0")).id;
     });
     return [...new Set(answers)];
   }
 
   async machine(): Promise<{ memoryBytes: number; diskBytes: number }> {
-    const { answers } = await this.#askEvery(async ({ url }) => {
-      return machineSchema.parse(await this.#getResult(url, "/telemetry?details_level=1")).app.system;
+    const { answers } = await this.#peers.askEvery(async ({ url }) => {
+      return machineSchema.parse(await this.#peers.getResult(url, "/telemetry?details_level=1")).app.system;
     });
     // Told in units of 1024 bytes.
     const sumOf = (field: "ram_size" | "disk_size") => answers.reduce((sum, system) => sum + system[field] * 1024, 0);
@@ -156,20 +116,20 @@ export class Qdrant implements VectorDatabase {
   }
 
   async isClustered(): Promise<boolean> {
-    const cluster = await this.#ask(({ url }) => this.#getResult(url, "/cluster"));
+    const cluster = await this.#peers.ask(({ url }) => this.#peers.getResult(url, "/cluster"));
     return z.object({ status: z.string() }).parse(cluster).status === "enabled";
   }
 
   /** All that any peer knows: one that has just been started again may lag behind. */
   async collections(): Promise<string[]> {
-    const { answers } = await this.#askEvery(async ({ url }) => {
-      return collectionsSchema.parse(await this.#getResult(url, "/collections")).collections;
+    const { answers } = await this.#peers.askEvery(async ({ url }) => {
+      return collectionsSchema.parse(await this.#peers.getResult(url, "/collections")).collections;
     });
     return [...new Set(answers.flatMap((collections) => collections.map(({ name }) => name)))].sort();
   }
 
   async describe(collection: string): Promise<CollectionDescription> {
-    const { config, payload_schema } = await this.#ask(({ client }) => client.getCollection(collection));
+    const { config, payload_schema } = await this.#peers.ask(({ client }) => client.getCollection(collection));
     const payloadIndexes = Object.fromEntries(
       Object.entries(payload_schema).flatMap(([field, index]) =>
         index === undefined ? [] : [[field, index.params ?? index.data_type]],
@@ -179,7 +139,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async aliases(): Promise<Alias[]> {
-    const { aliases } = await this.#ask(({ client }) => client.getAliases());
+    const { aliases } = await this.#peers.ask(({ client }) => client.getAliases());
     return aliases.map(({ alias_name, collection_name }) => ({ alias: alias_name, collection: collection_name }));
   }
 
@@ -221,7 +181,7 @@ export class Qdrant implements VectorDatabase {
 
   async points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]> {
     if (ids.length === 0) return [];
-    const found = await this.#ask(({ client }) =>
+    const found = await this.#peers.ask(({ client }) =>
       client.retrieve(collection, { ids: [...ids], with_payload: true, with_vector: true }),
     );
     return found.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: vector ?? {} }));
@@ -239,7 +199,7 @@ export class Qdrant implements VectorDatabase {
 
   async nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined> {
     if (queries.length === 0) return [];
-    const answers = await this.#insist(searchWithinMs, (answerWithinMs) =>
+    const answers = await insist(searchWithinMs, (answerWithinMs) =>
       this.#askWithin(collection, async ({ client }, { allowsExact, maxLimit, maxTimeoutSeconds }) => {
         if (!allowsExact && queries.some(({ isApproximate }) => isApproximate !== true)) return undefined;
         const searches = queries.map(({ isApproximate, limit, using, vector }) => ({
@@ -272,7 +232,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async history(shard: ShardPlacement): Promise<string> {
-    return historyIn(await this.#getResult(shard.peerUrl, "/telemetry?details_level=2", requestTimeoutMs));
+    return historyIn(await this.#peers.getResult(shard.peerUrl, "/telemetry?details_level=2", requestTimeoutMs));
   }
 
   async captureShard(
@@ -282,8 +242,8 @@ export class Qdrant implements VectorDatabase {
     signal?: AbortSignal,
   ): Promise<Readable | undefined> {
     const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshot/partial/create`;
-    const answer = await this.#insist(captureBeginsWithinMs, (answerWithinMs) =>
-      this.#stream(shard.peerUrl, path, {
+    const answer = await insist(captureBeginsWithinMs, (answerWithinMs) =>
+      this.#peers.stream(shard.peerUrl, path, {
         body: Readable.from([JSON.stringify(base)]),
         idleMs: captureIdleMs,
         answerWithinMs,
@@ -302,7 +262,7 @@ export class Qdrant implements VectorDatabase {
   async segments(collection: string, shard: ShardPlacement): Promise<SegmentManifest | undefined> {
     const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshot/partial/manifest`;
     try {
-      return segmentManifestSchema.parse(await this.#getResult(shard.peerUrl, path, requestTimeoutMs));
+      return segmentManifestSchema.parse(await this.#peers.getResult(shard.peerUrl, path, requestTimeoutMs));
     } catch (error) {
       // Of a shard that a kill left half-made Qdrant says so with 500.
       if (hasCode(error, "QDRANT_REFUSED")) return undefined;
@@ -311,7 +271,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async snapshots(collection: string, shard: ShardPlacement): Promise<string[]> {
-    const list = await this.#getResult(shard.peerUrl, snapshotsPath(collection));
+    const list = await this.#peers.getResult(shard.peerUrl, snapshotsPath(collection));
     return z
       .array(snapshotSchema)
       .parse(list)
@@ -321,11 +281,11 @@ export class Qdrant implements VectorDatabase {
   async createSnapshot(collection: string, shard: ShardPlacement): Promise<CollectionSnapshot> {
     const path = `${snapshotsPath(collection)}?wait=true`;
     // Silent until the last segment is written.
-    const answer = await this.#stream(shard.peerUrl, path, { idleMs: restoreIdleMs });
+    const answer = await this.#peers.stream(shard.peerUrl, path, { idleMs: restoreIdleMs });
     await refuseUnlessOk(answer, `a snapshot of ${collection}`);
     const { checksum, name } = z
       .object({ result: snapshotSchema })
-      .parse(JSON.parse(await this.#call(() => text(answer)))).result;
+      .parse(JSON.parse(await this.#peers.call(() => text(answer)))).result;
     return { name, ...(typeof checksum === "string" ? { sha256: checksum } : {}) };
   }
 
@@ -335,7 +295,7 @@ export class Qdrant implements VectorDatabase {
     { name, sha256 }: CollectionSnapshot,
   ): Promise<Readable> {
     const path = `${snapshotsPath(collection)}/${encodeURIComponent(name)}`;
-    const answer = await this.#stream(shard.peerUrl, path, { method: "GET", idleMs: captureIdleMs });
+    const answer = await this.#peers.stream(shard.peerUrl, path, { method: "GET", idleMs: captureIdleMs });
     const what = `download of the snapshot ${name}`;
     await refuseUnlessOk(answer, what);
     return endingWith(answer, hashedAs(sha256, unbroken(answer, what), what));
@@ -343,7 +303,7 @@ export class Qdrant implements VectorDatabase {
 
   async deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void> {
     const path = `${snapshotsPath(collection)}/${encodeURIComponent(name)}?wait=true`;
-    const answer = await this.#stream(shard.peerUrl, path, { method: "DELETE", idleMs: requestTimeoutMs });
+    const answer = await this.#peers.stream(shard.peerUrl, path, { method: "DELETE", idleMs: requestTimeoutMs });
     if (answer.statusCode !== 404) await refuseUnlessOk(answer, `deletion of the snapshot ${name}`);
     answer.resume();
   }
@@ -352,7 +312,7 @@ export class Qdrant implements VectorDatabase {
     const { params, hnsw_config, optimizer_config, wal_config, quantization_config, strict_mode_config, metadata } =
       collection.config as Record<string, object | undefined>;
     const optional = { quantization_config, strict_mode_config, metadata };
-    await this.#change((client) =>
+    await this.#peers.change((client) =>
       client.createCollection(collection.name, {
         ...params,
         hnsw_config,
@@ -364,7 +324,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void> {
-    await this.#change((client) =>
+    await this.#peers.change((client) =>
       client.createPayloadIndex(collection, {
         field_name: field,
         field_schema: definition as "keyword",
@@ -374,7 +334,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async createShardKey(collection: string, { key, replicationFactor, shards }: ShardKeyRequest): Promise<void> {
-    await this.#change((client) =>
+    await this.#peers.change((client) =>
       client.createShardKey(collection, {
         shard_key: key,
         shards_number: shards,
@@ -384,7 +344,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async deleteShardKey(collection: string, key: string | number): Promise<void> {
-    await this.#change((client) => client.deleteShardKey(collection, { shard_key: key }));
+    await this.#peers.change((client) => client.deleteShardKey(collection, { shard_key: key }));
   }
 
   async restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
@@ -403,7 +363,7 @@ export class Qdrant implements VectorDatabase {
   ): Promise<void> {
     const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/${what}?priority=snapshot&wait=true`;
     const boundary = `qdrant-dr-${createHash("sha256").update(`${collection}/${shard.id}`).digest("hex").slice(0, 32)}`;
-    const answer = await this.#stream(shard.peerUrl, path, {
+    const answer = await this.#peers.stream(shard.peerUrl, path, {
       contentType: `multipart/form-data; boundary=${boundary}`,
       body: Readable.from(multipart(boundary, archive), { objectMode: false }),
       idleMs: restoreIdleMs,
@@ -414,11 +374,11 @@ export class Qdrant implements VectorDatabase {
 
   async settle(collection: string): Promise<void> {
     // A shard applies its writes in order: this one, of nothing, comes last in each of them.
-    await this.#change((client) => client.delete(collection, { wait: true, filter: { must: [{ has_id: [] }] } }));
+    await this.#peers.change((client) => client.delete(collection, { wait: true, filter: { must: [{ has_id: [] }] } }));
   }
 
   async setOptimizationThreads(collection: string, threads: number | "auto"): Promise<void> {
-    await this.#change((client) =>
+    await this.#peers.change((client) =>
       client.updateCollection(collection, { optimizers_config: { max_optimization_threads: threads } }),
     );
   }
@@ -426,15 +386,15 @@ export class Qdrant implements VectorDatabase {
   async health(collection: string): Promise<string> {
     const unrest = unrestIn((await this.#views(collection)).views);
     if (unrest !== undefined) return unrest;
-    return (await this.#ask(({ client }) => client.getCollection(collection))).status;
+    return (await this.#peers.ask(({ client }) => client.getCollection(collection))).status;
   }
 
   async deleteCollection(collection: string): Promise<void> {
-    await this.#change((client) => client.deleteCollection(collection));
+    await this.#peers.change((client) => client.deleteCollection(collection));
   }
 
   async createAlias({ alias, collection }: Alias): Promise<void> {
-    await this.#change((client) =>
+    await this.#peers.change((client) =>
       client.updateCollectionAliases({
         actions: [{ create_alias: { alias_name: alias, collection_name: collection } }],
       }),
@@ -442,7 +402,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async deleteAlias(alias: string): Promise<void> {
-    await this.#change((client) =>
+    await this.#peers.change((client) =>
       client.updateCollectionAliases({ actions: [{ delete_alias: { alias_name: alias } }] }),
     );
   }
@@ -452,219 +412,36 @@ export class Qdrant implements VectorDatabase {
     const known = this.#telemetry.get(peerUrl);
     if (known !== undefined) return known;
     const ask = async () =>
-      telemetrySchema.parse(await this.#getResult(peerUrl, "/telemetry?details_level=10", requestTimeoutMs));
+      telemetrySchema.parse(await this.#peers.getResult(peerUrl, "/telemetry?details_level=10", requestTimeoutMs));
     const shared = new SharedAnswer(ask);
     this.#telemetry.set(peerUrl, shared);
     return shared;
   }
 
-  /** Asks the peers in turn until one answers; once more where a connection that was kept open had been closed. */
-  async #ask<T>(call: (peer: Peer) => Promise<T>): Promise<T> {
-    const first = this.#preferred;
-    let unreachable: unknown;
-    for (
-      let tried = 0;
-      tried < this.#peers.length || (tried === this.#peers.length && wasClosed(unreachable));
-      tried += 1
-    ) {
-      const rank = (first + tried) % this.#peers.length;
-      try {
-        const answer = await this.#call(() => call(this.#peers[rank] ?? this.#peers[0]));
-        this.#preferred = rank;
-        return answer;
-      } catch (error) {
-        if (!hasCode(error, "UNREACHABLE")) throw error;
-        unreachable ??= error;
-      }
-    }
-    throw unreachable;
-  }
-
   /** Within what the collection's strict mode allows, which is looked up when Qdrant refuses what is asked without. */
   async #askWithin<T>(collection: string, call: (peer: Peer, allowed: StrictMode) => Promise<T>): Promise<T> {
     try {
-      return await this.#ask((peer) => call(peer, notStrict));
+      return await this.#peers.ask((peer) => call(peer, notStrict));
     } catch (error) {
       if (!hasCode(error, "QDRANT_REFUSED") || isOverdue(error)) throw error;
-      const { config } = await this.#ask(({ client }) => client.getCollection(collection)).catch(() => {
-        throw error;
-      });
+      const { config } = await this.#peers
+        .ask(({ client }) => client.getCollection(collection))
+        .catch(() => {
+          throw error;
+        });
       const allowed = strictModeIn(config);
       if (allowed === notStrict) throw error;
-      return this.#ask((peer) => call(peer, allowed));
+      return this.#peers.ask((peer) => call(peer, allowed));
     }
-  }
-
-  /** Sends what changes something, once: after a broken connection it is unknown whether it was done. */
-  async #change<T>(call: (client: QdrantClient) => Promise<T>): Promise<T> {
-    const { client } = await this.#ask(async (peer) => {
-      if (this.#peers.length > 1) await this.#getJson(peer.url, "/");
-      return peer;
-    });
-    return this.#call(() => call(client));
-  }
-
-  /**
-   * Asks every peer at once. One that does not answer is named, and so is one that does not know yet what is asked of it;
-   * when no peer answers, that is an error.
-   */
-  async #askEvery<T>(call: (peer: Peer) => Promise<T>): Promise<{ answers: T[]; silent: string[] }> {
-    const begun = performance.now();
-    const rested = this.#peers.filter(({ hungUntil }) => hungUntil < begun);
-    const asked = rested.length > 0 ? rested : this.#peers;
-    const outcomes = await Promise.all(
-      asked.map(async (peer) => {
-        try {
-          return { peer, answer: await call(peer) };
-        } catch (error) {
-          if (!hasCode(error, "UNREACHABLE", "QDRANT_REFUSED")) throw error;
-          if (performance.now() - begun >= signTimeoutMs) peer.hungUntil = performance.now() + hungForMs;
-          return { peer, error };
-        }
-      }),
-    );
-    const answers = outcomes.flatMap(({ answer }) => (answer === undefined ? [] : [answer]));
-    if (answers.length === 0) throw outcomes[0]?.error;
-    const awake = outcomes.filter(({ error }) => error === undefined).map(({ peer }) => peer);
-    const preferred = this.#peers[this.#preferred] ?? this.#peers[0];
-    if (!awake.includes(preferred)) this.#preferred = this.#peers.findIndex((peer) => awake.includes(peer));
-    const silent = this.#peers.filter((peer) => !awake.includes(peer)).map(({ url }) => url);
-    return { answers, silent };
   }
 
   async #views(collection: string): Promise<{ views: ClusterView[]; silent: string[] }> {
     const path = `/collections/${encodeURIComponent(collection)}/cluster`;
-    const { answers, silent } = await this.#askEvery(async ({ url }) => {
-      return { ...clusterViewSchema.parse(await this.#getResult(url, path)), peerUrl: url };
+    const { answers, silent } = await this.#peers.askEvery(async ({ url }) => {
+      return { ...clusterViewSchema.parse(await this.#peers.getResult(url, path)), peerUrl: url };
     });
     return { views: answers, silent };
   }
-
-  async #getResult(peerUrl: string, path: string, timeoutMs?: number): Promise<unknown> {
-    return z.object({ result: z.unknown() }).parse(await this.#getJson(peerUrl, path, timeoutMs)).result;
-  }
-
-  async #getJson(
-    peerUrl: string,
-    path: string,
-    timeoutMs = this.#address.patienceMs ?? (this.#peers.length > 1 ? signTimeoutMs : requestTimeoutMs),
-  ): Promise<unknown> {
-    const answer = await this.#call(() =>
-      fetch(new URL(path, peerUrl), { headers: this.#headers(), signal: AbortSignal.timeout(timeoutMs) }),
-    );
-    const body = await this.#call(() => answer.text());
-    if (!answer.ok) throw refused(answer.status, body, path);
-    return JSON.parse(body);
-  }
-
-  /** Uncompressed: a stream costs Qdrant a core otherwise, and a small answer comes in pieces that wait for each other. */
-  #headers(): Record<string, string> {
-    return { "api-key": this.#address.apiKey, "accept-encoding": "identity" };
-  }
-
-  async #call<T>(call: () => Promise<T>): Promise<T> {
-    for (let waits = 0; ; waits += 1) {
-      try {
-        return await call();
-      } catch (error) {
-        // A collection's rate limit: nothing was done.
-        if (!(error instanceof QdrantClientResourceExhaustedError) || waits === mostWaits) throw this.#translate(error);
-        await sleep(Math.min(error.retry_after, longestWaitSeconds) * 1000);
-      }
-    }
-  }
-
-  #translate(error: unknown): unknown {
-    if (error instanceof DrError || !(error instanceof Error)) return error;
-    if (error instanceof QdrantClientResourceExhaustedError) return refused(429, error.message, "request", error);
-    const { status, data } = error as { status?: number; data?: unknown };
-    if (typeof status === "number") return refused(status, JSON.stringify(data ?? error.message), "request", error);
-    const network = error.cause instanceof Error ? error.cause : error;
-    const { code } = network as NodeJS.ErrnoException;
-    // A time-out's code is a number, which tells nobody anything.
-    const reason = typeof code === "string" ? code : network.message;
-    return new DrError("UNREACHABLE", `Qdrant at ${this.#address.peers.join(", ")} does not answer (${reason})`, {
-      hint: "check that it runs and can be reached from here; `qdrant-dr status` shows every region",
-      cause: error,
-    });
-  }
-
-  /** Asks again each time that the answer is overdue. */
-  async #insist<T>(limitsMs: readonly number[], ask: (answerWithinMs: number) => Promise<T>): Promise<T> {
-    for (let attempt = 0; ; attempt += 1) {
-      try {
-        return await ask(limitsMs[attempt] ?? 0);
-      } catch (error) {
-        if (!isOverdue(error) || attempt === limitsMs.length - 1) throw error;
-      }
-    }
-  }
-
-  /** Requests that stream for as long as they bring bytes: the client library would buffer them. */
-  async #stream(
-    peerUrl: string,
-    path: string,
-    {
-      answerWithinMs,
-      body = Readable.from([]),
-      contentType = "application/json",
-      idleMs,
-      method = "POST",
-      signal,
-    }: {
-      contentType?: string;
-      body?: Readable;
-      idleMs: number;
-      /** The connection is reset when no answer has begun by then. */
-      answerWithinMs?: number;
-      method?: "DELETE" | "GET" | "POST";
-      signal?: AbortSignal | undefined;
-    },
-  ): Promise<IncomingMessage> {
-    const url = new URL(path, peerUrl);
-    const options: RequestOptions = {
-      method,
-      // A kept connection may be closed by the server at the very moment it is used; a stream cannot be sent twice.
-      agent: false,
-      headers: { ...this.#headers(), "content-type": contentType },
-      timeout: idleMs,
-      ...(signal === undefined ? {} : { signal }),
-    };
-    const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, options);
-    request.on("timeout", () => request.destroy(new Error(`no bytes for ${idleMs / 1000} s`)));
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
-      request.once("response", resolve);
-      request.once("error", reject);
-    });
-    let overdue: AnswerOverdue | undefined;
-    const giveUp = () => {
-      overdue = new AnswerOverdue("no answer in time");
-      request.socket?.resetAndDestroy();
-      request.destroy(overdue);
-    };
-    const timer = answerWithinMs === undefined ? undefined : setTimeout(giveUp, answerWithinMs);
-    try {
-      const [answer] = await Promise.all([
-        answered,
-        pipeline(body, request).catch((error: unknown) => answerOr(answered, error)),
-      ]);
-      return answer;
-    } catch (error) {
-      throw this.#translate(overdue ?? error);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-}
-
-class AnswerOverdue extends Error {}
-
-function isOverdue(error: unknown): boolean {
-  return error instanceof DrError && error.cause instanceof AnswerOverdue;
-}
-
-function wasClosed(error: unknown): boolean {
-  return error instanceof DrError && /UND_ERR_SOCKET|ECONNRESET/.test(error.message);
 }
 
 /** A stream that takes its connection with it: a server may hold locks for as long as that is open, read or not. */
@@ -704,37 +481,10 @@ async function* hashedAs(
   }
 }
 
-/** A server that answers early closes its side; its answer says more than the broken pipe. */
-async function answerOr(answered: Promise<IncomingMessage>, error: unknown): Promise<void> {
-  const answer = await Promise.race([
-    answered.catch(() => undefined),
-    new Promise<undefined>((done) => setImmediate(() => done(undefined))),
-  ]);
-  if (answer === undefined) throw error;
-}
-
 async function* multipart(boundary: string, archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield Buffer.from(
     `--${boundary}\r\ncontent-disposition: form-data; name="snapshot"; filename="shard.snapshot"\r\ncontent-type: application/octet-stream\r\n\r\n`,
   );
   yield* archive;
   yield Buffer.from(`\r\n--${boundary}--\r\n`);
-}
-
-async function refuseUnlessOk(answer: IncomingMessage, what: string): Promise<void> {
-  const status = answer.statusCode ?? 0;
-  if (status >= 200 && status < 300) return;
-  throw refused(status, await text(answer), what);
-}
-
-function refused(status: number, text: string, what: string, cause?: unknown): DrError {
-  if (status === 401 || status === 403) {
-    return new DrError("ACCESS_DENIED", `Qdrant refuses the API key (${status}) for ${what}`, {
-      hint: "check the key in the stack's outputs; capture needs rw on the collections, restore needs the full key",
-      cause,
-    });
-  }
-  return new DrError("QDRANT_REFUSED", `Qdrant answered ${status} for ${what}: ${text.slice(0, 300)}`, {
-    cause: text.includes("Timeout error: ") ? new AnswerOverdue("it gave up", { cause }) : cause,
-  });
 }

@@ -1,0 +1,241 @@
+/**
+ * The peers of a Qdrant, and how they are asked: one after another until one answers, all at once, or one of them. What changes
+ * something is sent once, to a peer that has just answered.
+ */
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
+import { z } from "zod";
+import { DrError, hasCode } from "../../errors.ts";
+import { AnswerOverdue, refused } from "./refusals.ts";
+
+/** A question that takes work; what streams has no such limit. */
+export const requestTimeoutMs = 120_000;
+/** What a peer says of itself needs no work: where there are others, one that takes longer counts as down. */
+const signTimeoutMs = 10_000;
+/** Where a rate limit is reached, Qdrant says how long to wait: a minute at most. */
+const longestWaitSeconds = 60;
+const mostWaits = 5;
+
+export interface QdrantAddress {
+  readonly peers: readonly string[];
+  readonly apiKey: string;
+  /** So long an answer is waited for, where the question takes no work; else as long as it may take. */
+  readonly patienceMs?: number;
+}
+
+/** So long a peer that hung is not asked what the others are asked. */
+const hungForMs = 60_000;
+
+export interface Peer {
+  readonly url: string;
+  readonly client: QdrantClient;
+  /** Moment until which it counts as down without being asked: waiting for it again would slow every step. */
+  hungUntil: number;
+}
+
+export class Peers {
+  readonly #address: QdrantAddress;
+  readonly #peers: readonly [Peer, ...Peer[]];
+  /** The one that answered last is asked first: a dead host costs its time-out once. */
+  #preferred = 0;
+
+  constructor(address: QdrantAddress) {
+    this.#address = address;
+    const [first, ...others] = address.peers.map((url) => ({
+      url,
+      hungUntil: 0,
+      client: new QdrantClient({
+        url,
+        // Not as `apiKey`: the client would print a warning for every address without TLS.
+        headers: { "api-key": address.apiKey },
+        timeout: address.patienceMs ?? requestTimeoutMs,
+        checkCompatibility: false,
+      }),
+    }));
+    if (first === undefined) throw new Error("a region has at least one peer");
+    this.#peers = [first, ...others];
+  }
+
+  /** Asks the peers in turn until one answers; once more where a connection that was kept open had been closed. */
+  async ask<T>(call: (peer: Peer) => Promise<T>): Promise<T> {
+    const first = this.#preferred;
+    let unreachable: unknown;
+    for (
+      let tried = 0;
+      tried < this.#peers.length || (tried === this.#peers.length && wasClosed(unreachable));
+      tried += 1
+    ) {
+      const rank = (first + tried) % this.#peers.length;
+      try {
+        const answer = await this.call(() => call(this.#peers[rank] ?? this.#peers[0]));
+        this.#preferred = rank;
+        return answer;
+      } catch (error) {
+        if (!hasCode(error, "UNREACHABLE")) throw error;
+        unreachable ??= error;
+      }
+    }
+    throw unreachable;
+  }
+
+  /** Sends what changes something, once: after a broken connection it is unknown whether it was done. */
+  async change<T>(call: (client: QdrantClient) => Promise<T>): Promise<T> {
+    const { client } = await this.ask(async (peer) => {
+      if (this.#peers.length > 1) await this.getJson(peer.url, "/");
+      return peer;
+    });
+    return this.call(() => call(client));
+  }
+
+  /**
+   * Asks every peer at once. One that does not answer is named, and so is one that does not know yet what is asked of it;
+   * when no peer answers, that is an error.
+   */
+  async askEvery<T>(call: (peer: Peer) => Promise<T>): Promise<{ answers: T[]; silent: string[] }> {
+    const begun = performance.now();
+    const rested = this.#peers.filter(({ hungUntil }) => hungUntil < begun);
+    const asked = rested.length > 0 ? rested : this.#peers;
+    const outcomes = await Promise.all(
+      asked.map(async (peer) => {
+        try {
+          return { peer, answer: await call(peer) };
+        } catch (error) {
+          if (!hasCode(error, "UNREACHABLE", "QDRANT_REFUSED")) throw error;
+          if (performance.now() - begun >= signTimeoutMs) peer.hungUntil = performance.now() + hungForMs;
+          return { peer, error };
+        }
+      }),
+    );
+    const answers = outcomes.flatMap(({ answer }) => (answer === undefined ? [] : [answer]));
+    if (answers.length === 0) throw outcomes[0]?.error;
+    const awake = outcomes.filter(({ error }) => error === undefined).map(({ peer }) => peer);
+    const preferred = this.#peers[this.#preferred] ?? this.#peers[0];
+    if (!awake.includes(preferred)) this.#preferred = this.#peers.findIndex((peer) => awake.includes(peer));
+    const silent = this.#peers.filter((peer) => !awake.includes(peer)).map(({ url }) => url);
+    return { answers, silent };
+  }
+
+  async getResult(peerUrl: string, path: string, timeoutMs?: number): Promise<unknown> {
+    return z.object({ result: z.unknown() }).parse(await this.getJson(peerUrl, path, timeoutMs)).result;
+  }
+
+  async getJson(
+    peerUrl: string,
+    path: string,
+    timeoutMs = this.#address.patienceMs ?? (this.#peers.length > 1 ? signTimeoutMs : requestTimeoutMs),
+  ): Promise<unknown> {
+    const answer = await this.call(() =>
+      fetch(new URL(path, peerUrl), { headers: this.#headers(), signal: AbortSignal.timeout(timeoutMs) }),
+    );
+    const body = await this.call(() => answer.text());
+    if (!answer.ok) throw refused(answer.status, body, path);
+    return JSON.parse(body);
+  }
+
+  /** Requests that stream for as long as they bring bytes: the client library would buffer them. */
+  async stream(
+    peerUrl: string,
+    path: string,
+    {
+      answerWithinMs,
+      body = Readable.from([]),
+      contentType = "application/json",
+      idleMs,
+      method = "POST",
+      signal,
+    }: {
+      contentType?: string;
+      body?: Readable;
+      idleMs: number;
+      /** The connection is reset when no answer has begun by then. */
+      answerWithinMs?: number;
+      method?: "DELETE" | "GET" | "POST";
+      signal?: AbortSignal | undefined;
+    },
+  ): Promise<IncomingMessage> {
+    const url = new URL(path, peerUrl);
+    const options: RequestOptions = {
+      method,
+      // A kept connection may be closed by the server at the very moment it is used; a stream cannot be sent twice.
+      agent: false,
+      headers: { ...this.#headers(), "content-type": contentType },
+      timeout: idleMs,
+      ...(signal === undefined ? {} : { signal }),
+    };
+    const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, options);
+    request.on("timeout", () => request.destroy(new Error(`no bytes for ${idleMs / 1000} s`)));
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      request.once("response", resolve);
+      request.once("error", reject);
+    });
+    let overdue: AnswerOverdue | undefined;
+    const giveUp = () => {
+      overdue = new AnswerOverdue("no answer in time");
+      request.socket?.resetAndDestroy();
+      request.destroy(overdue);
+    };
+    const timer = answerWithinMs === undefined ? undefined : setTimeout(giveUp, answerWithinMs);
+    try {
+      const [answer] = await Promise.all([
+        answered,
+        pipeline(body, request).catch((error: unknown) => answerOr(answered, error)),
+      ]);
+      return answer;
+    } catch (error) {
+      throw this.#translate(overdue ?? error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Uncompressed: a stream costs Qdrant a core otherwise, and a small answer comes in pieces that wait for each other. */
+  #headers(): Record<string, string> {
+    return { "api-key": this.#address.apiKey, "accept-encoding": "identity" };
+  }
+
+  /** What is thrown says what happened and what to do. */
+  async call<T>(call: () => Promise<T>): Promise<T> {
+    for (let waits = 0; ; waits += 1) {
+      try {
+        return await call();
+      } catch (error) {
+        const waitsOn = waits < mostWaits && this.#address.patienceMs === undefined;
+        if (!waitsOn || !(error instanceof QdrantClientResourceExhaustedError)) throw this.#translate(error);
+        // A collection's rate limit: nothing was done.
+        await sleep(Math.min(error.retry_after, longestWaitSeconds) * 1000);
+      }
+    }
+  }
+
+  #translate(error: unknown): unknown {
+    if (error instanceof DrError || !(error instanceof Error)) return error;
+    if (error instanceof QdrantClientResourceExhaustedError) return refused(429, error.message, "request", error);
+    const { status, data } = error as { status?: number; data?: unknown };
+    if (typeof status === "number") return refused(status, JSON.stringify(data ?? error.message), "request", error);
+    const network = error.cause instanceof Error ? error.cause : error;
+    const { code } = network as NodeJS.ErrnoException;
+    // A time-out's code is a number, which tells nobody anything.
+    const reason = typeof code === "string" ? code : network.message;
+    return new DrError("UNREACHABLE", `Qdrant at ${this.#address.peers.join(", ")} does not answer (${reason})`, {
+      hint: "check that it runs and can be reached from here; `qdrant-dr status` shows every region",
+      cause: error,
+    });
+  }
+}
+
+function wasClosed(error: unknown): boolean {
+  return error instanceof DrError && /UND_ERR_SOCKET|ECONNRESET/.test(error.message);
+}
+
+/** A server that answers early closes its side; its answer says more than the broken pipe. */
+async function answerOr(answered: Promise<IncomingMessage>, error: unknown): Promise<void> {
+  const answer = await Promise.race([
+    answered.catch(() => undefined),
+    new Promise<undefined>((done) => setImmediate(() => done(undefined))),
+  ]);
+  if (answer === undefined) throw error;
+}
