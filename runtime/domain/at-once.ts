@@ -14,3 +14,25 @@ export async function atOnce<T>(limit: number, items: Iterable<T>, act: (item: T
   await Promise.all(Array.from({ length: limit }, worker));
   if (failure !== undefined) throw failure.error;
 }
+
+/** Lets so many do something at a time; the others wait, in their order. */
+export class Turns {
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(atOnce: number) {
+    this.#free = atOnce;
+  }
+
+  async take<T>(act: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free -= 1;
+    try {
+      return await act();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free += 1;
+      else next();
+    }
+  }
+}

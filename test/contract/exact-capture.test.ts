@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import { Turns } from "../../runtime/domain/at-once.ts";
 import { isExact, type RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
 import { shardTreeSchema } from "../../runtime/domain/points/shard-tree.ts";
 import { DrError, hasCode } from "../../runtime/errors.ts";
@@ -372,6 +373,7 @@ describe("an exact capture", () => {
       isFull: true,
       clock: systemClock,
       patience: { quietMs: 0, attempts: 1, borrows: true },
+      turns: new Turns(1),
     });
     const report = await capturePoint({
       region: "east",

@@ -2,6 +2,7 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import { Turns } from "../../runtime/domain/at-once.ts";
 import type { ShardPlacement } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
@@ -144,6 +145,7 @@ describe("a capture", () => {
       },
       clock: systemClock,
       patience: { quietMs: 1_000, attempts: 1, borrows: false },
+      turns: new Turns(1),
       heldUpMs: 2_000,
     });
     expect(await codeOf(capture)).to.equal("QDRANT_REFUSED");

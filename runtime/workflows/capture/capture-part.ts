@@ -1,5 +1,5 @@
 /** What one worker of a capture reads and stores: its share of the shards and folders of a plan. */
-import { atOnce } from "../../domain/at-once.ts";
+import { atOnce, Turns } from "../../domain/at-once.ts";
 import { type CapturePart, type CapturePlan, shareOf } from "../../domain/points/capture-plan.ts";
 import type { Inventory } from "../../domain/points/catalog.ts";
 import type { DataKey } from "../../domain/points/key.ts";
@@ -20,7 +20,9 @@ import { wasDropped } from "./was-dropped.ts";
 const mostPatience: CapturePatience = { quietMs: 60_000, attempts: 3, borrows: true };
 
 /** Each holds the packs that it fills and stores. */
-const shardsAtOnce = 2;
+const readAtOnce = 2;
+/** What a server tells of its optimizations takes long where it holds many collections: those who wait for it share it. */
+const shardsAtOnce = 16;
 
 /** Something beside Qdrant that can be captured: one folder, or documents that stand for one. */
 export interface FolderCapture {
@@ -66,6 +68,7 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
   const shards = plan.collections.flatMap((collection) => collection.shards.map(({ id }) => ({ collection, id })));
   const share = shareOf(shards, worker, plan.workers);
   const histories = new Histories(request);
+  const turns = new Turns(readAtOnce);
   const told = new Telling(request, share.length);
   const part: CapturePart = { format: 1, worker, shards: [], folders: [], readBytes: 0, storedBytes: 0 };
   const counted = (stored: { readonly readBytes: number; readonly storedBytes: number }) => {
@@ -90,6 +93,7 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
         shard,
         baseShard,
         history: histories.of(shard),
+        turns,
         onRead: (bytes) => told.read(`${name} shard ${id}`, bytes),
       });
       counted(captured);
@@ -123,11 +127,12 @@ async function captureOneShard(
     readonly shard: ShardPlacement;
     readonly baseShard: CapturedShard | undefined;
     readonly history: Promise<string>;
+    readonly turns: Turns;
     onRead(bytes: number): void;
   },
 ) {
   const { clock, database, repository } = request;
-  const { baseShard, collection, key, onRead, shard } = work;
+  const { baseShard, collection, key, onRead, shard, turns } = work;
   const trees = request.memory?.trees;
   const [history, baseTree] = await Promise.all([
     work.history,
@@ -150,6 +155,7 @@ async function captureOneShard(
     patience: request.patience ?? mostPatience,
     beginStoring,
     onRead,
+    turns,
   });
   const { finishedAt, isExact, startedAt, tree } = capture;
   trees?.set(tree.id, capture.content);

@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Turns } from "../../domain/at-once.ts";
 import type { DataKey } from "../../domain/points/key.ts";
 import type { CapturedShard } from "../../domain/points/recovery-point.ts";
 import type { ShardTree } from "../../domain/points/shard-tree.ts";
@@ -67,6 +68,8 @@ export interface ShardCaptureRequest {
   /** Told how many bytes came since the last call. */
   onRead?(bytes: number): void;
   readonly patience: CapturePatience;
+  /** Taken to read and store, and not to wait for what the server tells. */
+  readonly turns: Turns;
   /** How long it goes on while its server answers nothing else; 5 s when left out. */
   readonly heldUpMs?: number;
 }
@@ -88,19 +91,28 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
   let next = request;
   let hasOneBegun = false;
   for (let attempt = 1; ; attempt += 1) {
-    const before = await waitForQuiet(next, attempt === 1 ? recentMs : undefined);
     const isLast = attempt >= request.patience.attempts;
-    const isOutlasted = before !== undefined && (before.running > 0 || (hasOneBegun && isLast));
-    const taken = isOutlasted && request.patience.borrows ? await captureFromSnapshot(next, isLast) : "refused";
-    if (taken === "ended") continue;
-    const capture = taken === "refused" ? await captureGivingWay(next, before) : taken;
+    const attempted = await request.turns.take(async () => {
+      const before = await waitForQuiet(next, attempt === 1 ? recentMs : undefined);
+      const isOutlasted = before !== undefined && (before.running > 0 || (hasOneBegun && isLast));
+      const taken = isOutlasted && request.patience.borrows ? await captureFromSnapshot(next, isLast) : "refused";
+      return { before, taken: taken === "refused" ? await captureGivingWay(next, before) : taken };
+    });
+    if (attempted.taken === "ended") continue;
+    const { isExact, ...rest } = attempted.taken;
+    const capture = { ...rest, isExact: await isExact() };
     if (capture.isExact) return capture;
     // Unchanged since a capture that was not exact: only what is read anew can be.
-    const isWorthReading = capture.isUnchanged && !next.isFull && before?.running === 0;
+    const isWorthReading = capture.isUnchanged && !next.isFull && attempted.before?.running === 0;
     if (isLast && !isWorthReading) return capture;
     if (capture.isUnchanged) next = { ...request, isFull: true };
     else hasOneBegun = true;
   }
+}
+
+/** A capture of which the server still has to tell whether it is exact. */
+interface TakenCapture extends Omit<ShardCapture, "isExact"> {
+  isExact(): Promise<boolean>;
 }
 
 /**
@@ -134,7 +146,7 @@ async function waitForQuiet(request: ShardCaptureRequest, ageMs?: number): Promi
 async function captureFromSnapshot(
   request: ShardCaptureRequest,
   isLast: boolean,
-): Promise<ShardCapture | "refused" | "ended"> {
+): Promise<TakenCapture | "refused" | "ended"> {
   const { clock, collection, database, repository, shard } = request;
   await request.beginStoring?.();
   const startedAt = clock.now();
@@ -154,7 +166,8 @@ async function captureFromSnapshot(
     // No segment manifest comes with it: the next capture has none to begin from, and reads everything.
     const stored = await recording.finish(false);
     const rest = { isUnchanged: false, contradictions: [] };
-    return { ...stored, startedAt, finishedAt: clock.now(), method: "collection-snapshot", isExact, ...rest };
+    const told = { method: "collection-snapshot", isExact: async () => isExact } as const;
+    return { ...stored, startedAt, finishedAt: clock.now(), ...told, ...rest };
   } finally {
     recording.close();
     await snapshot.giveBack();
@@ -176,7 +189,7 @@ const usuallyHeldUpMs = 5_000;
 async function captureGivingWay(
   request: ShardCaptureRequest,
   before: Optimizations | undefined,
-): Promise<ShardCapture> {
+): Promise<TakenCapture> {
   try {
     return await captureOnce(request, before, request.heldUpMs ?? usuallyHeldUpMs);
   } catch (error) {
@@ -190,7 +203,7 @@ async function captureOnce(
   request: ShardCaptureRequest,
   before: Optimizations | undefined,
   heldUpMs?: number,
-): Promise<ShardCapture> {
+): Promise<TakenCapture> {
   const { base, clock, collection, database, lineage, shard } = request;
   const comparable = base !== undefined && base.tree.lineage === lineage ? base : undefined;
   const startedAt = clock.now();
@@ -210,14 +223,14 @@ async function captureOnce(
     const atFirstByte = look();
     atFirstByte.catch(() => undefined);
     for await (const entry of readSparseTar(stream)) await recording.take(entry);
-    const isExact = wasQuiet(before, await atFirstByte);
     const wentBack = segmentsThatWentBack(comparable?.tree.segments ?? {}, recording.segments);
     if (wentBack.length === 0 || request.isFull) {
       const carries = !request.isFull && comparable !== undefined;
       const stored = await recording.finish(carries);
       const contradictions = carries ? [] : recording.contradictions(comparable?.tree.segments ?? {});
-      const rest = { isUnchanged: false, contradictions };
-      return { ...stored, startedAt, finishedAt: clock.now(), method: "partial-snapshot", isExact, ...rest };
+      const told = { method: "partial-snapshot", isUnchanged: false, contradictions } as const;
+      const isExact = async () => wasQuiet(before, await atFirstByte);
+      return { ...stored, startedAt, finishedAt: clock.now(), ...told, isExact };
     }
   } finally {
     endWatch?.();
@@ -233,7 +246,7 @@ function asInBase(
   { clock, collection, shard }: ShardCaptureRequest,
   base: ShardCaptureRequest["base"],
   startedAt: Date,
-): ShardCapture {
+): TakenCapture {
   if (base === undefined) {
     throw new DrError("CAPTURE_INCOMPLETE", `${collection} shard ${shard.id}: Qdrant sent nothing for a first capture`);
   }
@@ -244,7 +257,7 @@ function asInBase(
     startedAt,
     finishedAt: clock.now(),
     method: "partial-snapshot",
-    isExact: base.isExact,
+    isExact: async () => base.isExact,
     isUnchanged: true,
     contradictions: [],
     readBytes: 0,
