@@ -9,8 +9,8 @@ import type { Region } from "../runtime/domain/estate/region.ts";
 import { Applying, type CycleReport } from "../runtime/workflows/replicate/applying.ts";
 import {
   type CapturedState,
-  type CaptureReport,
   Capturing,
+  type StateReport,
   sourceRestsFor,
 } from "../runtime/workflows/replicate/capturing.ts";
 import { type FollowRequest, follow } from "../runtime/workflows/replicate/follow.ts";
@@ -70,7 +70,7 @@ if (half === "capture") {
   }
 }
 
-function run<Report extends CaptureReport>(
+function run<Report extends StateReport>(
   halves: Omit<FollowRequest<CapturedState, Report>, "signal" | "told">,
 ): Promise<unknown> {
   return follow({
@@ -83,7 +83,7 @@ function run<Report extends CaptureReport>(
   });
 }
 
-function say(report: CaptureReport): void {
+function say(report: StateReport): void {
   const { system, user } = process.cpuUsage();
   process.stdout.write(`${JSON.stringify({ ...report, cpuSeconds: (user + system) / 1e6 })}\n`);
 }

@@ -284,6 +284,12 @@ export interface FolderSource {
   open(path: string): Promise<OpenFile | undefined>;
 }
 
+/** A folder that tells when something in it may have changed. */
+export interface WatchedFolder extends FolderSource {
+  /** Tells until the returned function is called; that it is `broken`, when it can tell no longer. */
+  watch(told: { changed(): void; broken(why: string): void }): () => void;
+}
+
 /** What is set of an entry once its content stands. */
 export type EntryAttributes = Pick<FoundEntry, "path" | "type" | "mode" | "uid" | "gid" | "modifiedAt">;
 

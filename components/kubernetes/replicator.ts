@@ -31,7 +31,8 @@ export class Replicator extends pulumi.ComponentResource {
           template: productPod({
             ...base,
             job: "replicate",
-            command: ["replicate", "--from", peer, "--to", region, "--every", String(everySeconds)],
+            // Folders of the active region are not mounted here.
+            command: ["replicate", "--from", peer, "--to", region, "--every", String(everySeconds), "--only", "qdrant"],
             resources: { cpu: "1", memory: "1Gi" },
             reaches: [reaches.qdrant, reaches.stores],
             // It ends the cycle that it is in.

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { selectorOf } from "../domain/estate/folder-selection.ts";
 import type { Region } from "../domain/estate/region.ts";
 import { DrError } from "../errors.ts";
-import type { FolderSource, Gate, ObjectStore, TrafficControl } from "../ports.ts";
+import type { Gate, ObjectStore, TrafficControl, WatchedFolder } from "../ports.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 import { AgeKeyWrap } from "./age-key-wrap.ts";
 import { EndpointControl } from "./embedded/endpoint-control.ts";
@@ -49,7 +49,7 @@ export class RegionAccess {
   }
 
   /** What of this machine belongs into recovery points. */
-  folders(): { kind: "config" | "user-data"; name: string; path: string; source: FolderSource }[] {
+  folders(): { kind: "config" | "user-data"; name: string; path: string; source: WatchedFolder }[] {
     const { configuration, userData } = this.region;
     const foldersOf = (kind: "config" | "user-data", selections: Region["userData"]) =>
       selections.map((selection) => {

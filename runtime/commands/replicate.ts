@@ -1,12 +1,17 @@
 import { InvalidArgumentError, Option } from "commander";
+import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatSeconds } from "../domain/format.ts";
+import type { DataKind } from "../domain/points/recovery-point.ts";
+import { DrError } from "../errors.ts";
+import type { OpenRepository } from "../repository/repository.ts";
 import { Applying, type CycleReport } from "../workflows/replicate/applying.ts";
-import { type CapturedState, type CaptureReport, Capturing, sourceRestsFor } from "../workflows/replicate/capturing.ts";
+import { type CapturedState, Capturing, type StateReport, sourceRestsFor } from "../workflows/replicate/capturing.ts";
+import { FolderStream } from "../workflows/replicate/folder-stream.ts";
 import { type FollowRequest, follow } from "../workflows/replicate/follow.ts";
 import { Hearing, Telling } from "../workflows/replicate/halves.ts";
 import { Replication, rememberedBytes } from "../workflows/replicate/replication.ts";
-import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
+import { type CommandDefinition, exitCodesHelp, parseKinds, parseNumber, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {
   readonly from: string;
@@ -14,12 +19,16 @@ interface Options extends RegionOptions {
   readonly every: number;
   readonly half?: "capture" | "apply";
   readonly once?: boolean;
+  readonly only?: readonly DataKind[];
   readonly replaceExisting?: boolean;
 }
 
+/** What follows a region by itself; infrastructure comes with the points of `backup`. */
+const streamedKinds = ["qdrant", "config", "user-data"] as const satisfies DataKind[];
+
 export const replicate: CommandDefinition<Options> = {
   name: "replicate",
-  summary: "keep the standby region's Qdrant seconds behind the active one, by way of its own bucket",
+  summary: "keep the standby region seconds behind the active one, by way of its own bucket",
   configure: (command) =>
     regionOptions(command)
       .requiredOption("--from <stack>", "stack of the active region")
@@ -30,6 +39,11 @@ export const replicate: CommandDefinition<Options> = {
           "--half <half>",
           "only capture, near the active region, or only apply, near the standby: one process of each",
         ).choices(["capture", "apply"]),
+      )
+      .option(
+        "--only <kinds>",
+        `only these kinds of data, separated by commas: ${streamedKinds.join(", ")}; folders are read on this machine`,
+        parseKinds,
       )
       .option("--once", "one cycle, and wait for optimizations so that it is exact")
       .option("--replace-existing", "replace collections of the standby that replication did not make")
@@ -43,82 +57,181 @@ export const replicate: CommandDefinition<Options> = {
         ),
       ),
   async run(deps, options) {
-    const { every, half, once, replaceExisting } = options;
+    const { half, once, only } = options;
     if (half !== undefined && once) throw new InvalidArgumentError("--once takes both halves: leave --half out.");
+    if (half === "apply" && only !== undefined)
+      throw new InvalidArgumentError("--half apply applies what was captured: leave --only out.");
     const standby = await deps.access(options.to, options);
-    const { clock, progress, toolVersion } = deps;
-    const existing = replaceExisting ? "replace" : "refuse";
-    const shared = { existing, toolVersion, clock, progress } as const;
-    const stored = await standby.repositoryForWriting();
-    const { database } = standby;
-    if (half === "apply") {
-      const repository = stored.remembering(rememberedBytes);
-      const [hearing, applying] = [
-        new Hearing(repository, standby.region.region),
-        new Applying({ ...shared, repository, database }),
-      ];
-      // It waits for what is told instead of resting.
-      const pace = { everyMs: 0, restsFor: 0 };
-      const halves = {
-        capture: (signal: AbortSignal) => hearing.next(signal),
-        apply: (state: CapturedState) => applying.apply(state),
-      };
-      return answer(await again(deps, { ...pace, ...halves }, inWords), inWords);
-    }
-    const access = await deps.access(options.from, options);
-    const source = { region: access.region.region, database: access.database, control: access.stores.control };
-    const pace = { everyMs: every * 1000, restsFor: sourceRestsFor };
-    if (half === "capture") {
-      const repository = stored.remembering(rememberedBytes);
-      const [capturing, telling] = [new Capturing({ ...shared, source, repository }), new Telling(repository, clock)];
-      const halves = {
-        capture: () => capturing.capture("provisional"),
-        apply: (state: CapturedState) => telling.tell(state),
-      };
-      return answer(await again(deps, { ...pace, ...halves }, toldInWords), toldInWords);
-    }
-    const replication = new Replication({
-      ...shared,
-      source,
-      standby: { region: standby.region.region, database, repository: stored },
-    });
-    if (once) return answer(await replication.cycle("exact"), inWords);
-    const halves = {
-      capture: () => replication.capture(),
-      apply: (state: CapturedState) => replication.apply(state),
-    };
-    return answer(await again(deps, { ...pace, ...halves }, inWords), inWords);
+    const repository = await standby.repositoryForWriting();
+    if (half === "apply") return untilInterrupted(deps, [applyingQdrant(deps, options, standby, repository)]);
+    const active = await deps.access(options.from, options);
+    const followed = half === "capture" ? capturingQdrant : followingQdrant;
+    const folders = foldersOf(active, only);
+    const parts = [
+      ...(only?.includes("qdrant") === false ? [] : [followed({ deps, options, active, standby, repository })]),
+      ...(folders.length === 0 ? [] : [streamingFolders({ deps, options, active, standby, repository }, folders)]),
+    ];
+    if (!once) return untilInterrupted(deps, parts);
+    const answers: Answer[] = [];
+    for (const part of parts) answers.push(await part.once());
+    return together(answers);
   },
 };
 
-function answer<Report extends object>(report: Report | undefined, words: (report: Report) => string) {
-  return { json: report ?? {}, text: report === undefined ? "Stopped before the first cycle ended" : words(report) };
+interface Answer {
+  readonly json: object;
+  readonly text: string;
 }
 
-/** Until it is interrupted, or told that this is not to be done. */
-async function again<Report>(
-  deps: Deps,
-  halves: Omit<FollowRequest<CapturedState, Report>, "signal" | "told">,
-  words: (report: Report) => string,
-): Promise<Report | undefined> {
+/** Some of a region's data, which the standby follows. */
+interface Followed {
+  once(): Promise<Answer>;
+  /** Until the signal, or what no waiting changes; undefined before the first cycle has ended. */
+  follow(signal: AbortSignal): Promise<Answer | undefined>;
+}
+
+interface FollowedRegion {
+  readonly deps: Deps;
+  readonly options: Options;
+  readonly active: RegionAccess;
+  readonly standby: RegionAccess;
+  /** The standby's. */
+  readonly repository: OpenRepository;
+}
+
+function sourceOf({ database, region, stores }: RegionAccess) {
+  return { region: region.region, database, control: stores.control };
+}
+
+function followingQdrant({ active, deps, options, repository, standby }: FollowedRegion): Followed {
+  const { clock, progress, toolVersion } = deps;
+  const replication = new Replication({
+    ...{ clock, progress, toolVersion, existing: options.replaceExisting ? "replace" : "refuse" },
+    source: sourceOf(active),
+    standby: { region: standby.region.region, database: standby.database, repository },
+  });
+  const halves = {
+    ...{ everyMs: options.every * 1000, restsFor: sourceRestsFor },
+    capture: () => replication.capture(),
+    apply: (state: CapturedState) => replication.apply(state),
+  };
+  const answer = (report: CycleReport) => ({ json: report, text: inWords(report) });
+  return { once: async () => answer(await replication.cycle("exact")), follow: following(deps, halves, answer) };
+}
+
+function capturingQdrant({ active, deps, options, repository: stored }: FollowedRegion): Followed {
+  const { clock, progress, toolVersion } = deps;
+  const repository = stored.remembering(rememberedBytes);
+  const capturing = new Capturing({ clock, progress, toolVersion, source: sourceOf(active), repository });
+  const telling = new Telling(repository, clock);
+  const halves = {
+    ...{ everyMs: options.every * 1000, restsFor: sourceRestsFor },
+    capture: () => capturing.capture("provisional"),
+    apply: (state: CapturedState) => telling.tell(state),
+  };
+  const answer = (report: StateReport) => ({ json: report, text: capturedInWords(report) });
+  const once = async () => answer(await telling.tell(await capturing.capture("exact")));
+  return { once, follow: following(deps, halves, answer) };
+}
+
+function applyingQdrant(deps: Deps, options: Options, standby: RegionAccess, stored: OpenRepository) {
+  const { clock, progress } = deps;
+  const { database, region } = standby;
+  const repository = stored.remembering(rememberedBytes);
+  const hearing = new Hearing(repository, region.region);
+  const existing = options.replaceExisting ? "replace" : "refuse";
+  const applying = new Applying({ existing, clock, progress, repository, database });
+  const halves = {
+    // It waits for what is told instead of resting.
+    ...{ everyMs: 0, restsFor: 0 },
+    capture: (signal: AbortSignal) => hearing.next(signal),
+    apply: (state: CapturedState) => applying.apply(state),
+  };
+  return { follow: following(deps, halves, (report: CycleReport) => ({ json: report, text: inWords(report) })) };
+}
+
+/** Folders of the kinds that are asked for; all, when none are. */
+function foldersOf(active: RegionAccess, only: readonly DataKind[] | undefined) {
+  const folders = active.folders();
+  const isAsked = (kind: DataKind) => only?.includes(kind) ?? true;
+  for (const kind of only ?? []) {
+    const isStreamed = streamedKinds.some((streamed) => streamed === kind);
+    if (kind === "qdrant" || (isStreamed && folders.some((folder) => folder.kind === kind))) continue;
+    throw new DrError("USAGE", `${kind} of region ${active.region.region} cannot be replicated`, {
+      hint: isStreamed
+        ? "name its folders in the stack's settings (configuration, userData)"
+        : `these kinds can: ${streamedKinds.join(", ")}; the others come with \`backup\` and \`copy\``,
+    });
+  }
+  return folders.filter(({ kind }) => isAsked(kind));
+}
+
+function streamingFolders(
+  { active, deps, options, repository }: FollowedRegion,
+  folders: ReturnType<RegionAccess["folders"]>,
+): Followed {
+  const { clock, progress, toolVersion } = deps;
+  const stream = new FolderStream({ clock, progress, toolVersion, source: sourceOf(active), folders, repository });
+  const halves = {
+    ...{ everyMs: options.every * 1000, restsFor: 0 },
+    capture: (signal: AbortSignal) => stream.next(signal),
+    apply: async (state: StateReport) => state,
+  };
+  const answer = (report: StateReport) => ({ json: { folders: report }, text: foldersInWords(report) });
+  const followed = following(deps, halves, answer);
+  return {
+    once: async () => answer(await stream.capture()),
+    follow: (signal) => followed(signal).finally(() => stream.close()),
+  };
+}
+
+function following<State, Report>(
+  { progress }: Deps,
+  halves: Omit<FollowRequest<State, Report>, "signal" | "told">,
+  answer: (report: Report) => Answer,
+): Followed["follow"] {
+  return async (signal) => {
+    const last = await follow({
+      ...halves,
+      signal,
+      told: (news) =>
+        progress({ step: "replicate", detail: "report" in news ? answer(news.report).text : news.problem }),
+    });
+    return last === undefined ? undefined : answer(last);
+  };
+}
+
+/** Or told by one of them that this is not to be done. */
+async function untilInterrupted(deps: Deps, parts: readonly Pick<Followed, "follow">[]): Promise<Answer> {
   const stopping = new AbortController();
-  let following: Promise<unknown> | undefined;
+  const ended = Promise.allSettled(
+    parts.map(async ({ follow }) => {
+      try {
+        return await follow(stopping.signal);
+      } finally {
+        stopping.abort();
+      }
+    }),
+  );
   const settled = deps.onInterrupt(async () => {
     stopping.abort();
-    await following?.catch(() => undefined);
+    await ended;
   });
   try {
-    const followed = follow({
-      ...halves,
-      signal: stopping.signal,
-      told: (news) =>
-        deps.progress({ step: "replicate", detail: "report" in news ? words(news.report) : news.problem }),
-    });
-    following = followed;
-    return await followed;
+    const ends = await ended;
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
+    return together(ends.flatMap((end) => (end.status === "fulfilled" ? (end.value ?? []) : [])));
   } finally {
     settled();
   }
+}
+
+function together(answers: readonly Answer[]): Answer {
+  if (answers.length === 0) return { json: {}, text: "Stopped before the first cycle ended" };
+  return {
+    json: Object.assign({}, ...answers.map(({ json }) => json)),
+    text: answers.map(({ text }) => text).join("\n"),
+  };
 }
 
 function inWords(report: CycleReport): string {
@@ -129,11 +242,18 @@ function inWords(report: CycleReport): string {
   return `the standby holds ${report.point}, as of ${report.asOf} (${formatSeconds(report.lagSeconds)} behind), ${stateInWords(report)}; ${applied}`;
 }
 
-function toldInWords(report: CaptureReport): string {
-  const captured = report.isChanged
-    ? `${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored in ${formatSeconds(report.captureSeconds)}`
-    : "nothing changed";
-  return `${report.point} is in the standby's bucket, as of ${report.asOf}, ${stateInWords(report)}; ${captured}`;
+function capturedInWords(report: StateReport): string {
+  return `${report.point} is in the standby's bucket, as of ${report.asOf}, ${stateInWords(report)}; ${costInWords(report)}`;
+}
+
+function foldersInWords(report: StateReport): string {
+  const state = report.isExact ? "exact" : "with a file that changed each time it was read";
+  return `folders: ${report.point} is in the standby's bucket, as of ${report.asOf}, ${state}; ${costInWords(report)}`;
+}
+
+function costInWords({ captureSeconds, isChanged, readBytes, storedBytes }: StateReport): string {
+  if (!isChanged) return "nothing changed";
+  return `${formatBytes(readBytes)} read, ${formatBytes(storedBytes)} stored in ${formatSeconds(captureSeconds)}`;
 }
 
 function stateInWords({ isExact }: { readonly isExact: boolean }): string {

@@ -1,5 +1,5 @@
 /** A folder on this machine, as a source of what is captured. */
-import { type BigIntStats, constants } from "node:fs";
+import { type BigIntStats, constants, watch } from "node:fs";
 import { type FileHandle, lstat, open, readdir, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,7 +7,7 @@ import { type FolderSelection, type Selector, selectorOf } from "../../domain/es
 import { rootPath } from "../../domain/points/folder-tree.ts";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
-import type { FolderSource, FoundEntry, OpenFile } from "../../ports.ts";
+import type { FoundEntry, OpenFile, WatchedFolder } from "../../ports.ts";
 import { companionSuffixes, copyDatabase, type DatabaseHeader, readDatabaseHeader, tickMs } from "./sqlite-copy.ts";
 import { draftInVolume, lostAndFound, moving } from "./volume-names.ts";
 
@@ -15,7 +15,7 @@ const readSize = 1024 * 1024;
 
 type Stats = BigIntStats;
 
-export class LocalFolder implements FolderSource {
+export class LocalFolder implements WatchedFolder {
   readonly path: string;
   readonly #selector: Selector;
 
@@ -78,6 +78,20 @@ export class LocalFolder implements FolderSource {
         return { isConsistent: isUnchanged && companions.every((stats) => stats === undefined) };
       },
     };
+  }
+
+  /** What is changed from another machine, on a disk of the network, is not told. */
+  watch({ broken, changed }: { changed(): void; broken(why: string): void }): () => void {
+    try {
+      const watcher = watch(this.path, { recursive: true }, (_event, name) => {
+        if (name === null || !this.#selector.isExcluded(name)) changed();
+      });
+      watcher.on("error", ({ message }) => broken(message));
+      return () => watcher.close();
+    } catch (error) {
+      broken((error as Error).message);
+      return () => undefined;
+    }
   }
 
   async *#below(folder: string, tell: (skipped: { path: string; type: string }) => void): AsyncGenerator<FoundEntry> {

@@ -1,4 +1,5 @@
 /** What a run that captures again and again need not read from the bucket each time: it wrote it itself, or has looked. */
+import type { FolderTree } from "../../domain/points/folder-tree.ts";
 import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import type { ShardTree } from "../../domain/points/shard-tree.ts";
 import type { CaptureBase } from "../../repository/read-catalog.ts";
@@ -6,6 +7,8 @@ import type { CaptureBase } from "../../repository/read-catalog.ts";
 export class CaptureMemory {
   /** Shards' trees that are whole in the bucket. */
   readonly trees = new Map<string, ShardTree>();
+  /** Folders' trees that are whole in the bucket. */
+  readonly folderTrees = new Map<string, FolderTree>();
   #base: CaptureBase | undefined;
 
   /** What the next capture builds on; undefined when it has to look. */
@@ -25,5 +28,7 @@ export class CaptureMemory {
     this.#base = { ...base, points, listed: new Set([...base.listed, point.id]) };
     const current = new Set(point.collections.flatMap(({ shards }) => shards.map(({ tree }) => tree.id)));
     for (const id of this.trees.keys()) if (!current.has(id)) this.trees.delete(id);
+    const folders = new Set([...points.values()].flatMap((each) => each.folders.map(({ tree }) => tree.id)));
+    for (const id of this.folderTrees.keys()) if (!folders.has(id)) this.folderTrees.delete(id);
   }
 }

@@ -12,6 +12,7 @@ import type { UnclaimedPieces } from "../../repository/content-writer.ts";
 import type { CaptureBase } from "../../repository/read-catalog.ts";
 import { readWholeTree } from "../../repository/read-whole-tree.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import type { CaptureMemory } from "./capture-memory.ts";
 import { type CapturePatience, captureShard } from "./capture-shard.ts";
 import { type CaptureRequest, type Placements, placementsOf } from "./plan-capture.ts";
 import { wasDropped } from "./was-dropped.ts";
@@ -46,6 +47,7 @@ export interface FolderContext {
   readonly isFull: boolean;
   readonly allowEmpty: boolean;
   readonly clock: Clock;
+  readonly memory: CaptureMemory | undefined;
   /** Looked for once, when something is to be stored. */
   unclaimed(): Promise<UnclaimedPieces | undefined>;
   /** To be awaited before anything is stored. */
@@ -192,6 +194,7 @@ function folderContext(request: CaptureRequest, context: PartContext, source: Fo
     allowEmpty: request.allowEmpty ?? false,
     unclaimed,
     clock: request.clock,
+    memory: request.memory,
     beginStoring,
   };
 }

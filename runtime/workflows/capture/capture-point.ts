@@ -1,7 +1,13 @@
 /** Captures a recovery point of a region: plan, parts, commit. One worker does all of it, or several share the parts. */
 import { newestEpoch } from "../../domain/estate/epoch.ts";
 import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
-import { type CaptureType, type DataKind, isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import {
+  type CapturedFolder,
+  type CaptureType,
+  type DataKind,
+  isExact,
+  type RecoveryPoint,
+} from "../../domain/points/recovery-point.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { DrError } from "../../errors.ts";
 import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/capture-session.ts";
@@ -48,10 +54,11 @@ export async function capturePoint(request: CaptureRequest): Promise<CaptureRepo
   const parts = session === undefined ? [part] : await allParts(session, plan);
   const seconds = () => (clock.now().getTime() - begun.getTime()) / 1000;
   if (parts === undefined) return reportOf(plan, part, undefined, seconds());
-  if (request.onlyChanges && basePoint !== undefined && (await isUnchanged(request, plan, part, basePoint))) {
-    memory?.remember(base, basePoint);
-    const report = reportOf(plan, part, basePoint, seconds());
-    return { ...report, point: basePoint.id, time: plan.at, isCommitted: false, isUnchanged: true };
+  const same = request.onlyChanges ? await unchangedPoint(request, plan, part, base, basePoint) : undefined;
+  if (same !== undefined) {
+    memory?.remember(base, same);
+    const report = reportOf(plan, part, same, seconds());
+    return { ...report, point: same.id, time: plan.at, isCommitted: false, isUnchanged: true };
   }
   const point = await commitOnce(request, plan, parts, basePoint);
   await session?.end(plan);
@@ -73,6 +80,33 @@ async function baseOf(
       ? await readEpochs(control)
       : [...remembered.epochs, ...(await epochsAfter(control, newest.epoch))];
   return { ...remembered, epochs };
+}
+
+/** The point that says all that a new one would say. */
+async function unchangedPoint(
+  request: CaptureRequest,
+  plan: CapturePlan,
+  part: CapturePart,
+  base: CaptureBase,
+  basePoint: RecoveryPoint | undefined,
+): Promise<RecoveryPoint | undefined> {
+  if (!plan.kinds.includes("qdrant")) return pointOfFolders(plan, part, base);
+  const isSame = basePoint !== undefined && (await isUnchanged(request, plan, part, basePoint));
+  return isSame ? basePoint : undefined;
+}
+
+/** The newest of the points that hold the folders as they were captured now. */
+function pointOfFolders(plan: CapturePlan, part: CapturePart, base: CaptureBase): RecoveryPoint | undefined {
+  const points = plan.kinds.flatMap((kind) => base.points.get(kind) ?? []);
+  if (plan.type === "full" || points.length < plan.kinds.length) return undefined;
+  if (points.some(({ epoch }) => epoch !== plan.epoch)) return undefined;
+  const known = plan.kinds.flatMap((kind) => base.points.get(kind)?.folders.filter((each) => each.kind === kind) ?? []);
+  const isSame = ({ isExact, kind, name, tree }: CapturedFolder) =>
+    known.some(
+      (each) => each.kind === kind && each.name === name && each.tree.id === tree.id && each.isExact === isExact,
+    );
+  if (known.length !== part.folders.length || !part.folders.every(isSame)) return undefined;
+  return points.sort((a, b) => (a.id < b.id ? -1 : 1)).at(-1);
 }
 
 /** Whether the base says all that a new point would say. */

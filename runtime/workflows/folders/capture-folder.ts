@@ -65,6 +65,7 @@ export async function captureFolder(
       ...{ entries, packs },
     };
     const stored = await repository.createTree(key, tree, before?.tree);
+    context.memory?.folderTrees.set(stored.id, tree);
     return {
       folder: {
         kind,
@@ -90,8 +91,10 @@ interface Base {
   readonly at: Date;
 }
 
-async function readBase({ inventory, repository }: FolderContext, before: CapturedFolder): Promise<Base | undefined> {
-  const tree = await readWholeTree(repository, before.tree.id, folderTreeSchema, inventory);
+async function readBase(context: FolderContext, before: CapturedFolder): Promise<Base | undefined> {
+  const { inventory, memory, repository } = context;
+  const { id } = before.tree;
+  const tree = memory?.folderTrees.get(id) ?? (await readWholeTree(repository, id, folderTreeSchema, inventory));
   return tree && { files: filesOf(tree), packs: tree.packs, at: new Date(before.startedAt) };
 }
 

@@ -1,7 +1,7 @@
 /** The standby's half of replication: brings the standby's Qdrant to states that are in its own bucket. */
 import type { Clock, Progress, VectorDatabase } from "../../ports.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { type CapturedState, type CaptureReport, captureReport } from "./capturing.ts";
+import { type CapturedState, type StateReport, stateReport } from "./capturing.ts";
 import { type CatchUpReport, catchUp, StandbyTurn } from "./catch-up.ts";
 
 export interface ApplyingRequest {
@@ -15,7 +15,7 @@ export interface ApplyingRequest {
 }
 
 /** Everything that the source acknowledged before `asOf` is on the standby. */
-export interface CycleReport extends CaptureReport {
+export interface CycleReport extends StateReport {
   /** To the standby's Qdrant. */
   readonly sentBytes: number;
   readonly applySeconds: number;
@@ -60,7 +60,7 @@ export class Applying {
       compare: "changed",
     });
     return {
-      ...captureReport(state),
+      ...stateReport(state),
       sentBytes: applied.sentBytes,
       applySeconds: applied.seconds,
       lagSeconds: (clock.now().getTime() - asOf.getTime()) / 1000,

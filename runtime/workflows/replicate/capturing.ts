@@ -1,15 +1,12 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
-import type { EpochRecord } from "../../domain/estate/epoch.ts";
 import { isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
-import { newestEpochSince } from "../../repository/epochs.ts";
-import { readFence } from "../../repository/gate-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { readStandbyState } from "../../repository/standby-records.ts";
 import { CaptureMemory } from "../capture/capture-memory.ts";
 import { capturePoint } from "../capture/capture-point.ts";
 import type { CapturePatience } from "../capture/capture-shard.ts";
+import { ActiveSource } from "./active-source.ts";
 
 /** What was built on versions is compared by contents so often. */
 const fullEveryMs = 24 * 60 * 60_000;
@@ -58,7 +55,7 @@ export interface CapturedState {
   readonly seconds: number;
 }
 
-export interface CaptureReport {
+export interface StateReport {
   readonly point: string;
   readonly asOf: string;
   readonly isExact: boolean;
@@ -70,7 +67,7 @@ export interface CaptureReport {
   readonly captureSeconds: number;
 }
 
-export function captureReport(state: CapturedState): CaptureReport {
+export function stateReport(state: CapturedState): StateReport {
   const { asOf, isChanged, point, readBytes, seconds, storedBytes } = state;
   return {
     ...{ point: point.id, asOf: asOf.toISOString(), isExact: isExact(point), isChanged },
@@ -81,13 +78,17 @@ export function captureReport(state: CapturedState): CaptureReport {
 export class Capturing {
   readonly #request: CapturingRequest;
   readonly #memory = new CaptureMemory();
-  /** The newest epoch that each control store told of. */
-  readonly #epochs = new Map<ObjectStoreReader, EpochRecord>();
+  readonly #source: ActiveSource;
   #point: RecoveryPoint | undefined;
   #fullAt: Date | undefined;
 
   constructor(request: CapturingRequest) {
+    const { isHandOver, repository, source } = request;
     this.#request = request;
+    this.#source = new ActiveSource({
+      ...{ region: source.region, isHandOver },
+      controls: [repository.stores.control, source.control],
+    });
   }
 
   /** Throws ROLE_REFUSES when the source is not the active region. */
@@ -124,25 +125,9 @@ export class Capturing {
     };
   }
 
-  /** By the records of both regions: a failover may have told one of them only. */
-  async refuseUnlessActive(): Promise<void> {
-    const { repository, source } = this.#request;
-    await Promise.all([repository.stores.control, source.control].map((store) => this.#refuseUnlessActiveBy(store)));
-  }
-
-  async #refuseUnlessActiveBy(control: ObjectStoreReader): Promise<void> {
-    const { isHandOver, source } = this.#request;
-    const epoch = await newestEpochSince(control, this.#epochs.get(control));
-    if (epoch?.active !== source.region) {
-      throw new DrError("ROLE_REFUSES", `${source.region} is not the active region: ${epoch?.active ?? "none"} is`, {
-        hint: "replicate from the active region to the other one; `qdrant-dr status` shows the roles",
-      });
-    }
-    this.#epochs.set(control, epoch);
-    if (isHandOver || (await readFence(control, epoch.epoch + 1)) === undefined) return;
-    throw new DrError("ROLE_REFUSES", `${source.region} is fenced for a planned failover, which replicates itself`, {
-      hint: "let it end; `qdrant-dr status` shows the roles",
-    });
+  /** Throws ROLE_REFUSES. */
+  refuseUnlessActive(): Promise<void> {
+    return this.#source.refuseUnlessActive();
   }
 }
 

@@ -10,7 +10,7 @@ import type { Clock } from "../../ports.ts";
 import { CapturedChain, type CapturedRecord } from "../../repository/captured-records.ts";
 import { newestEpochSince } from "../../repository/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { type CapturedState, type CaptureReport, captureReport } from "./capturing.ts";
+import { type CapturedState, type StateReport, stateReport } from "./capturing.ts";
 
 /** While nothing changes, it is told so often that it was looked. */
 const toldEveryMs = 5_000;
@@ -30,7 +30,7 @@ export class Telling {
   }
 
   /** Throws EPOCH_CONFLICT when another run has begun to tell. */
-  async tell(state: CapturedState): Promise<CaptureReport> {
+  async tell(state: CapturedState): Promise<StateReport> {
     const { asOf, fullAt, isChanged, point, readBytes, seconds, storedBytes } = state;
     const { control } = this.#repository.stores;
     if (this.#chain?.epoch !== point.epoch) {
@@ -45,7 +45,7 @@ export class Telling {
       });
       this.#toldAt = at.getTime();
     }
-    return captureReport(state);
+    return stateReport(state);
   }
 }
 

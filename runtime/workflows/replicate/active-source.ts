@@ -1,0 +1,44 @@
+/** The region that is replicated, which must be the active one, and not fenced for a failover. */
+import type { EpochRecord } from "../../domain/estate/epoch.ts";
+import { DrError } from "../../errors.ts";
+import type { ObjectStoreReader } from "../../ports.ts";
+import { newestEpochSince } from "../../repository/epochs.ts";
+import { readFence } from "../../repository/gate-records.ts";
+
+export interface ActiveSourceRequest {
+  readonly region: string;
+  /** Of both regions: a failover may have told one of them only. */
+  readonly controls: readonly ObjectStoreReader[];
+  /** The last writes before a planned failover: its fence is no reason to stop. */
+  readonly isHandOver?: boolean | undefined;
+}
+
+export class ActiveSource {
+  readonly #request: ActiveSourceRequest;
+  /** The newest epoch that each control store told of. */
+  readonly #epochs = new Map<ObjectStoreReader, EpochRecord>();
+
+  constructor(request: ActiveSourceRequest) {
+    this.#request = request;
+  }
+
+  /** Throws ROLE_REFUSES. */
+  async refuseUnlessActive(): Promise<void> {
+    await Promise.all(this.#request.controls.map((control) => this.#refuseUnlessActiveBy(control)));
+  }
+
+  async #refuseUnlessActiveBy(control: ObjectStoreReader): Promise<void> {
+    const { isHandOver, region } = this.#request;
+    const epoch = await newestEpochSince(control, this.#epochs.get(control));
+    if (epoch?.active !== region) {
+      throw new DrError("ROLE_REFUSES", `${region} is not the active region: ${epoch?.active ?? "none"} is`, {
+        hint: "replicate from the active region to the other one; `qdrant-dr status` shows the roles",
+      });
+    }
+    this.#epochs.set(control, epoch);
+    if (isHandOver || (await readFence(control, epoch.epoch + 1)) === undefined) return;
+    throw new DrError("ROLE_REFUSES", `${region} is fenced for a planned failover, which replicates itself`, {
+      hint: "let it end; `qdrant-dr status` shows the roles",
+    });
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Configuration and user data of the active region, captured into the standby's bucket whenever they change: as recovery points
+ * that hold these kinds alone, so that neither they nor Qdrant wait for each other.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock, ObjectStoreReader, Progress, VectorDatabase, WatchedFolder } from "../../ports.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { CaptureMemory } from "../capture/capture-memory.ts";
+import { capturePoint } from "../capture/capture-point.ts";
+import { type FolderToCapture, folderCapture } from "../folders/capture-folder.ts";
+import { ActiveSource } from "./active-source.ts";
+import type { StateReport } from "./capturing.ts";
+
+/** What is told of changes may be short: disks of the network tell of none. */
+const looksEveryMs = 60_000;
+/** Who writes a file rarely writes one alone. */
+const settlesMs = 200;
+
+export interface StreamedFolder extends FolderToCapture {
+  readonly source: WatchedFolder;
+}
+
+export interface FolderStreamRequest {
+  /** The active region. */
+  readonly source: {
+    readonly region: string;
+    readonly database: VectorDatabase;
+    readonly control: ObjectStoreReader;
+  };
+  /** All that the region has of the kinds that are streamed. */
+  readonly folders: readonly StreamedFolder[];
+  /** The standby's. */
+  readonly repository: OpenRepository;
+  readonly toolVersion: string;
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+export class FolderStream {
+  readonly #request: FolderStreamRequest;
+  readonly #source: ActiveSource;
+  readonly #memory = new CaptureMemory();
+  readonly #watch: FolderWatch;
+
+  constructor(request: FolderStreamRequest) {
+    const { folders, progress, repository, source } = request;
+    this.#request = request;
+    this.#source = new ActiveSource({ region: source.region, controls: [repository.stores.control, source.control] });
+    this.#watch = new FolderWatch(folders, progress);
+  }
+
+  /** The next state that is in the standby's bucket: at once in the beginning, and then when something may have changed. */
+  async next(signal: AbortSignal): Promise<StateReport> {
+    await this.#watch.changed(signal);
+    try {
+      return await this.capture();
+    } catch (error) {
+      this.#watch.again();
+      throw error;
+    }
+  }
+
+  /** Throws ROLE_REFUSES when the source is not the active region. */
+  async capture(): Promise<StateReport> {
+    const { clock, folders, progress, repository, source, toolVersion } = this.#request;
+    await this.#source.refuseUnlessActive();
+    const captured = await capturePoint({
+      region: source.region,
+      type: "incremental",
+      kinds: [...new Set(folders.map(({ kind }) => kind))],
+      folders: folders.map((folder) => folderCapture(folder, progress)),
+      database: source.database,
+      repository,
+      control: source.control,
+      onlyChanges: true,
+      memory: this.#memory,
+      clock,
+      progress: () => undefined,
+      toolVersion,
+    });
+    return {
+      ...{ point: captured.point, asOf: captured.time, isExact: captured.isExact },
+      isChanged: captured.isUnchanged !== true,
+      ...{ readBytes: captured.readBytes, storedBytes: captured.storedBytes, captureSeconds: captured.seconds },
+    };
+  }
+
+  close(): void {
+    this.#watch.close();
+  }
+}
+
+/** Whether something may have changed since it was asked for the last time. */
+class FolderWatch {
+  readonly #folders: readonly StreamedFolder[];
+  readonly #progress: Progress;
+  #ends: (() => void)[] = [];
+  #isChanged = true;
+  #wake: () => void = () => undefined;
+
+  constructor(folders: readonly StreamedFolder[], progress: Progress) {
+    this.#folders = folders;
+    this.#progress = progress;
+  }
+
+  /** Resolves when it may; told of in time or not, once a minute. */
+  async changed(signal: AbortSignal): Promise<void> {
+    if (!this.#isChanged) {
+      await this.#toldOrTimeOver(signal);
+      await sleep(settlesMs, undefined, { signal });
+    }
+    // Another folder may stand in its place, which the old watch does not see.
+    if (!this.#isChanged || this.#ends.length === 0) this.#begin();
+    this.#isChanged = false;
+  }
+
+  async #toldOrTimeOver(signal: AbortSignal): Promise<void> {
+    const ended = new AbortController();
+    const told = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    try {
+      await Promise.race([told, sleep(looksEveryMs, undefined, { signal: AbortSignal.any([signal, ended.signal]) })]);
+    } finally {
+      ended.abort();
+    }
+  }
+
+  again(): void {
+    this.#isChanged = true;
+    this.#wake();
+  }
+
+  close(): void {
+    for (const end of this.#ends) end();
+    this.#ends = [];
+  }
+
+  #begin(): void {
+    this.close();
+    this.#ends = this.#folders.map(({ kind, name, source }) =>
+      source.watch({
+        changed: () => this.again(),
+        broken: (why) =>
+          this.#progress({
+            step: "replicate",
+            detail: `${kind} ${name}: its changes are not told (${why}), so that it is looked at once a minute`,
+          }),
+      }),
+    );
+  }
+}

@@ -1,0 +1,207 @@
+/** Configuration and user data that follow the active region: folders are on the disk, and no Qdrant runs. */
+import { EventEmitter, once } from "node:events";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
+import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
+import { openStore } from "../../runtime/adapters/stores/open-store.ts";
+import { runCli } from "../../runtime/cli.ts";
+import { compose } from "../../runtime/compose.ts";
+import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { VectorDatabase } from "../../runtime/ports.ts";
+import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { FolderStream } from "../../runtime/workflows/replicate/folder-stream.ts";
+import { lonelyRegion } from "../support/lonely-region.ts";
+import { ageKeys, firstEpoch, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
+
+describe("configuration and user data that are replicated", function () {
+  this.timeout(60_000);
+  let ground: string;
+  let regions: Record<"east" | "west", Region>;
+
+  beforeEach(async () => {
+    ground = await mkdtemp(join(tmpdir(), "qdrant-dr-test-"));
+    const { outputs } = await lonelyRegion("east", ground);
+    const folders = {
+      configuration: [{ name: "app", path: join(ground, "etc") }],
+      userData: [{ name: "files", path: join(ground, "files"), exclude: ["cache"] }],
+    };
+    for (const name of ["etc", "files/deep", "files/cache", "regions"]) {
+      await mkdir(join(ground, name), { recursive: true });
+    }
+    await writeFile(join(ground, "etc/app.yaml"), "level: 3\n");
+    await writeFile(join(ground, "files/deep/notes"), "first");
+    const regionOf = async (region: string, peer: string): Promise<Region> => {
+      const [repository, control] = [join(ground, `${region}-repository`), join(ground, `${region}-control`)];
+      for (const made of [repository, control]) await mkdir(made);
+      const stores = {
+        repository: { kind: "file", folder: repository },
+        control: { kind: "file", folder: control },
+      } as const;
+      const made = { ...outputs, region, peer, ...stores, ...(region === "east" ? folders : {}) };
+      await writeFile(join(ground, "regions", `${region}.json`), JSON.stringify(made));
+      await claimEpoch(openStore(made.control), firstEpoch);
+      return made;
+    };
+    regions = { east: await regionOf("east", "west"), west: await regionOf("west", "east") };
+  });
+
+  afterEach(async () => {
+    await rm(ground, { recursive: true, force: true });
+  });
+
+  /** Runs a command; what it tells is emitted as `told`. */
+  function run(command: string, ...options: string[]) {
+    const told = new EventEmitter();
+    const cleaning: (() => Promise<void>)[] = [];
+    const said = { out: "", err: "" };
+    const ended = (async () => {
+      const deps = await compose({
+        progress: ({ detail, step }) => void told.emit(step, detail ?? ""),
+        onInterrupt(clean) {
+          cleaning.push(clean);
+          return () => undefined;
+        },
+      });
+      const args = [command, ...options, "--outputs", join(ground, "regions"), "--json"];
+      const exitCode = await runCli(args, deps, {
+        out: (text) => {
+          said.out += text;
+        },
+        err: (text) => {
+          said.err += text;
+        },
+      });
+      return { exitCode, answer: JSON.parse(said.out || said.err) };
+    })();
+    const interrupt = async () => {
+      await Promise.all(cleaning.map((clean) => clean()));
+      return ended;
+    };
+    return { told, ended, interrupt };
+  }
+
+  const replicated = ["--from", "east", "--to", "west", "--only", "config,user-data"];
+
+  async function toldOf(told: EventEmitter, what: RegExp): Promise<void> {
+    for (let said = ""; !what.test(said); ) [said] = (await once(told, "replicate")) as [string];
+  }
+
+  async function restored(): Promise<string> {
+    const into = await mkdtemp(join(ground, "into-"));
+    const { answer, exitCode } = await run(
+      "restore",
+      ...["--stack", "west", "--only", "config,user-data", "--into", into],
+    ).ended;
+    expect(exitCode, JSON.stringify(answer)).to.equal(0);
+    return into;
+  }
+
+  it("are in the standby's bucket seconds after they were changed, and come back from there", async () => {
+    const { interrupt, told } = run("replicate", ...replicated, "--every", "0.05");
+    await toldOf(told, /stored/);
+    await writeFile(join(ground, "files/deep/notes"), "second");
+    await toldOf(told, /stored/);
+    await mkdir(join(ground, "made"));
+    await writeFile(join(ground, "made/later"), "in a folder that was made meanwhile");
+    await rename(join(ground, "made"), join(ground, "files/made"));
+    await toldOf(told, /stored/);
+    const { answer, exitCode } = await interrupt();
+
+    expect(exitCode).to.equal(0);
+    expect(answer.folders).to.include({ isExact: true });
+    const into = await restored();
+    expect(await readFile(join(into, "files/deep/notes"), "utf8")).to.equal("second");
+    expect(await readFile(join(into, "files/made/later"), "utf8")).to.contain("meanwhile");
+    expect(await readFile(join(into, "app/app.yaml"), "utf8")).to.equal("level: 3\n");
+  });
+
+  it("are brought once, and make no point where they are unchanged", async () => {
+    const first = await run("replicate", ...replicated, "--once").ended;
+    const again = await run("replicate", ...replicated, "--once").ended;
+
+    expect(first.answer.folders).to.include({ isChanged: true });
+    expect(again.answer.folders).to.include({ isChanged: false, point: first.answer.folders.point, storedBytes: 0 });
+  });
+
+  it("that are gone are told, and followed again when they are back: nothing is dropped for it", async () => {
+    const { interrupt, told } = run("replicate", ...replicated, "--every", "0.05");
+    await toldOf(told, /stored/);
+    await rename(join(ground, "files"), join(ground, "away"));
+    await writeFile(join(ground, "etc/app.yaml"), "level: 4\n");
+    await toldOf(told, /LINEAGE_BROKEN.*is gone/);
+    await rename(join(ground, "away"), join(ground, "files"));
+    await toldOf(told, /stored/);
+    await interrupt();
+
+    const into = await restored();
+    expect(await readFile(join(into, "files/deep/notes"), "utf8")).to.equal("first");
+    expect(await readFile(join(into, "app/app.yaml"), "utf8")).to.equal("level: 4\n");
+  });
+
+  it("end with the role of their region", async () => {
+    const { ended, told } = run("replicate", ...replicated, "--every", "0.05");
+    await toldOf(told, /stored/);
+    const deposed = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "unplanned" } as const;
+    await claimEpoch(openStore(regions.west.control), deposed);
+    await writeFile(join(ground, "files/deep/notes"), "written in a region that is not active");
+    const { answer, exitCode } = await ended;
+
+    expect(exitCode).to.equal(11);
+    expect(answer.error.message).to.contain("east is not the active region");
+  });
+
+  it("are refused where there are none, or they cannot follow", async () => {
+    const refusals = [
+      [["--from", "east", "--to", "west", "--only", "infrastructure"], "infrastructure of region east cannot"],
+      [["--from", "west", "--to", "east", "--only", "user-data"], "user-data of region west cannot"],
+      [["--from", "east", "--to", "west", "--only", "config", "--half", "apply"], "leave --only out"],
+    ] as const;
+    for (const [options, message] of refusals) {
+      const { answer, exitCode } = await run("replicate", ...options).ended;
+      expect(exitCode, message).to.equal(2);
+      expect(answer.error.message).to.contain(message);
+    }
+  });
+
+  it("cost what changed: neither the bucket is listed again, nor its trees are read", async () => {
+    const stores = storesWithEpoch();
+    const asked: string[] = [];
+    const counted = new Proxy(stores.repository, {
+      get(store, name, self) {
+        const value = Reflect.get(store, name, self);
+        if (typeof value !== "function") return value;
+        return (...args: unknown[]) => {
+          asked.push(String(name));
+          return value.apply(store, args);
+        };
+      },
+    });
+    expect(counted).to.be.instanceOf(MemoryStore);
+    const { wrap } = await ageKeys();
+    const repository = await OpenRepository.openOrCreate({ ...stores, repository: counted }, wrap);
+    const stream = new FolderStream({
+      source: { region: "east", database: {} as VectorDatabase, control: stores.control },
+      folders: [{ kind: "user-data", name: "files", source: new LocalFolder({ path: join(ground, "files") }) }],
+      ...{ repository, clock: systemClock, progress: silently, toolVersion: "test" },
+    });
+    await stream.capture();
+    for (let n = 0; n < 3; n += 1) {
+      asked.length = 0;
+      await writeFile(join(ground, "files/deep/notes"), `change ${n}`);
+      expect(await stream.capture()).to.include({ isChanged: true });
+      expect(
+        asked.filter((name) => name === "list"),
+        `change ${n}`,
+      ).to.deep.equal([]);
+      expect(asked.length, `change ${n}`).to.be.lessThan(12);
+      asked.length = 0;
+      // Read again, because it is so new that its times may not tell.
+      expect(await stream.capture()).to.include({ isChanged: false });
+      expect(asked, `no change after ${n}`).to.have.length.lessThan(4);
+    }
+  });
+});
