@@ -1,8 +1,9 @@
 /**
  * A process of its own that replicates as `replicate` does, or a half of it, and writes a line of JSON for each state. Reads
- * its order as one line of JSON from standard input, and ends when that closes: whole, with a state that is exact. Run by
- * `standby-lag.ts`.
+ * its order as one line of JSON from standard input; after `pause` it captures nothing until `resume`. Ends when the input closes:
+ * whole, with a state that is exact. Run by `standby-lag.ts`.
  */
+import { EventEmitter, once } from "node:events";
 import { createInterface } from "node:readline";
 import { RegionAccess } from "../runtime/adapters/access.ts";
 import type { Region } from "../runtime/domain/estate/region.ts";
@@ -33,6 +34,12 @@ const lines = createInterface({ input: process.stdin });
 const { everyMs, half, source, standby } = await new Promise<ReplicationOrder>((resolve) =>
   lines.once("line", (line) => resolve(JSON.parse(line) as ReplicationOrder)),
 );
+const pauses = new EventEmitter();
+let isPaused = false;
+lines.on("line", (line) => {
+  isPaused = line === "pause";
+  if (!isPaused) pauses.emit("over");
+});
 const ending = new AbortController();
 lines.once("close", () => ending.abort());
 
@@ -62,7 +69,11 @@ if (half === "capture") {
     ...{ ...shared, source: active },
     standby: { region: standby.region, database: to.database, repository: stored },
   });
-  await run({ ...pace, capture: () => replication.capture(), apply: (state) => replication.apply(state) });
+  const capture = async () => {
+    while (isPaused) await once(pauses, "over");
+    return replication.capture();
+  };
+  await run({ ...pace, capture, apply: (state) => replication.apply(state) });
   for (let isDone = false; !isDone; ) {
     const report = await replication.cycle("exact");
     say(report);

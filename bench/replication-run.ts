@@ -46,6 +46,20 @@ export class ReplicationRun {
     }
   }
 
+  /** What is under way goes on. */
+  pause(): void {
+    this.#child.stdin.write("pause\n");
+  }
+
+  resume(): void {
+    this.#child.stdin.write("resume\n");
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.#closed;
+  }
+
   /** With a cycle that is exact and found nothing new. */
   async end(): Promise<void> {
     this.#child.stdin.end();

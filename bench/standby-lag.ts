@@ -4,6 +4,7 @@
  * all else the other.
  */
 import { execFileSync } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
@@ -61,9 +62,9 @@ export interface LagMeasurements {
   /** Points that are not equal in the end, of all. */
   readonly wrong: number;
   readonly compared: number;
-  /** Points a second with replication, by those without. */
   /** Of replication in two processes and of Qdrant's pull: bytes over the wire between the regions, and the lag. */
   readonly between?: Readonly<Record<"ours" | "pull", BetweenRegions>> & { readonly bytesVsPull: number };
+  /** Points a second with replication, by those without, of a writer that writes as fast as it can. */
   readonly writeCostRatio?: number;
   readonly rawCost?: { readonly without: readonly number[]; readonly with: readonly number[] };
 }
@@ -77,8 +78,11 @@ interface BetweenRegions {
 
 /** So often the lag is looked at, whatever the cycles do. */
 const lookEveryMs = 100;
-const costSeconds = 15;
-const costRounds = 3;
+/** Merges of what is written slow the writer down for a while: turns in this order see as much of that with as without. */
+const costTurns = [false, true, true, false, false, true, true, false] as const;
+const turnSeconds = 12;
+/** Until what was under way when the turn began has ended. */
+const turnBeginsAfterSeconds = 4;
 const betweenSeconds = 45;
 
 export async function measureStandbyLag(
@@ -167,7 +171,7 @@ export async function measureStandbyLag(
     wrong,
     compared,
     ...(between === undefined ? {} : { between }),
-    ...(cost === undefined ? {} : { writeCostRatio: median(cost.with) / median(cost.without), rawCost: cost }),
+    ...(cost === undefined ? {} : { writeCostRatio: mean(cost.with) / mean(cost.without), rawCost: cost }),
   };
 
   async function measureBetween() {
@@ -208,18 +212,22 @@ export async function measureStandbyLag(
   }
 
   async function measureCost() {
+    say("writing as fast as it goes, with and without replication by turns");
+    const run = new ReplicationRun({ ...regions, everyMs: options.everyMs }, scratch);
+    await run.next();
+    run.pause();
+    const written = writing(costTurns.length * turnSeconds);
+    for (const isReplicated of costTurns) {
+      if (isReplicated) run.resume();
+      else run.pause();
+      await sleep(turnSeconds * 1000);
+    }
+    const { perSecond } = await written;
+    await run.kill();
     const rates = { without: [] as number[], with: [] as number[] };
-    for (let round = 0; round < costRounds; round += 1) {
-      say(`round ${round + 1} of ${costRounds}: writing as fast as it goes, without and with replication`);
-      const rate = async () => {
-        const { points, seconds } = await writing(costSeconds);
-        return points / seconds;
-      };
-      rates.without.push(await rate());
-      const run = new ReplicationRun({ ...regions, everyMs: options.everyMs }, scratch);
-      await run.next();
-      rates.with.push(await rate());
-      await run.end();
+    for (const [turn, isReplicated] of costTurns.entries()) {
+      const seconds = perSecond.slice(turn * turnSeconds + turnBeginsAfterSeconds, (turn + 1) * turnSeconds);
+      rates[isReplicated ? "with" : "without"].push(mean(seconds));
     }
     return rates;
   }
@@ -254,6 +262,10 @@ function lagsBetween<Line extends SeenState>(
 
 function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function median(values: readonly number[]): number {

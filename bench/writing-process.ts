@@ -21,6 +21,8 @@ export interface WritingResult {
   readonly points: number;
   readonly seconds: number;
   readonly milliseconds: readonly number[];
+  /** Points that were acknowledged in each second. */
+  readonly perSecond: readonly number[];
 }
 
 const batch = 50;
@@ -30,12 +32,13 @@ const oldAtOnce = 20;
 
 const order = (await json(process.stdin)) as WritingOrder;
 const milliseconds: number[] = [];
+const perSecond = Array.from({ length: Math.ceil(order.seconds) }, () => 0);
 let points = 0;
 const begun = performance.now();
 const until = begun + order.seconds * 1000;
 await Promise.all(order.collections.map((collection, writer) => write(collection, writer)));
 const seconds = (performance.now() - begun) / 1000;
-process.stdout.write(JSON.stringify({ points, seconds, milliseconds } satisfies WritingResult));
+process.stdout.write(JSON.stringify({ points, seconds, milliseconds, perSecond } satisfies WritingResult));
 
 async function write(collection: string, writer: number): Promise<void> {
   const { collections, firstId, pointsPerSecond } = order;
@@ -54,6 +57,8 @@ async function write(collection: string, writer: number): Promise<void> {
     await send(collection, "PUT", "points", { points: Array.from({ length: batch }, (_, n) => point(next + n)) });
     next += batch;
     points += batch;
+    const second = Math.floor((performance.now() - begun) / 1000);
+    if (second < perSecond.length) perSecond[second] = (perSecond[second] ?? 0) + batch;
     due += everyMs;
     const pause = due - performance.now();
     if (pause > 0) await sleep(pause);
