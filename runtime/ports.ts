@@ -117,8 +117,8 @@ export interface VectorDatabase {
    * shard has an Active replica that can be asked.
    */
   shards(collection: string): Promise<ShardPlacement[]>;
-  /** Transfers of shards and resharding under way, in words; empty when nothing moves. */
-  movements(collection: string): Promise<string[]>;
+  /** The same, and the transfers of shards and resharding under way, in words: none when nothing moves. */
+  layout(collection: string): Promise<{ readonly shards: ShardPlacement[]; readonly movements: string[] }>;
   /** Exact, unless the collection's strict mode forbids that: then nearly. */
   count(collection: string): Promise<number>;
   ids(collection: string): AsyncIterable<PointId>;

@@ -373,7 +373,7 @@ describe("Qdrant", function () {
     expect(await halfGone.version()).to.equal(await qdrant.version());
     expect(await halfGone.collections()).to.deep.equal(["first"]);
     expect(await halfGone.shards("first")).to.deep.equal(await qdrant.shards("first"));
-    expect(await halfGone.movements("first")).to.deep.equal([]);
+    expect((await halfGone.layout("first")).movements).to.deep.equal([]);
     expect(await halfGone.count("first")).to.equal(3);
     expect(await halfGone.health("first")).to.equal("green");
     await halfGone.createAlias({ alias: "current", collection: "first" });

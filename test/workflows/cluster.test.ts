@@ -202,7 +202,7 @@ describe("a cluster of three nodes", function () {
     cluster.server(to).pause();
     try {
       moving = move(shard as ShardPlacement, to);
-      await until(async () => (await others.movements(collection)).length > 0);
+      await until(async () => (await others.layout(collection)).movements.length > 0);
       // Waits for the shard to come to rest until its clock says that it has waited long enough.
       let minutes = 0;
       const hasty = { now: () => new Date(Date.now() + 60_000 * minutes++) };
@@ -213,7 +213,7 @@ describe("a cluster of three nodes", function () {
     await moving;
 
     expect(told).to.contain(words).and.contain("nothing was committed");
-    await until(async () => (await source.movements(collection)).length === 0);
+    await until(async () => (await source.layout(collection)).movements.length === 0);
     await practice.restore(await practice.capture(source), databaseOf(alone));
     expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
   });

@@ -144,19 +144,19 @@ export class Qdrant implements VectorDatabase {
   }
 
   async shards(collection: string): Promise<ShardPlacement[]> {
+    return (await this.layout(collection)).shards;
+  }
+
+  async layout(collection: string): Promise<{ shards: ShardPlacement[]; movements: string[] }> {
     const { views, silent } = await this.#views(collection);
     const { active, lacking } = activeReplicas(views);
-    if (lacking.length === 0) return active;
+    if (lacking.length === 0) return { shards: active, movements: movementsIn(views) };
     const without = silent.length === 0 ? "" : `; no answer from ${silent.join(", ")}`;
     throw new DrError(
       silent.length === 0 ? "QDRANT_REFUSED" : "UNREACHABLE",
       `${collection}: no Active replica of shard ${lacking.join(", ")} can be asked${without}`,
       { hint: "list every peer in the region's `qdrant.peers`, and wait until all run and transfers are over" },
     );
-  }
-
-  async movements(collection: string): Promise<string[]> {
-    return movementsIn((await this.#views(collection)).views);
   }
 
   async count(collection: string): Promise<number> {

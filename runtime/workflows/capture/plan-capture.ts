@@ -218,8 +218,8 @@ export async function stillReplicas(
 ): Promise<ShardPlacement[]> {
   const deadline = clock.now().getTime() + movementsEndWithinMs;
   for (;;) {
-    const [replicas, movements] = await Promise.all([database.shards(collection), database.movements(collection)]);
-    if (movements.length === 0) return replicas;
+    const { movements, shards } = await database.layout(collection);
+    if (movements.length === 0) return shards;
     if (clock.now().getTime() >= deadline) {
       throw new DrError("CAPTURE_INCOMPLETE", `${collection}: ${movements.join("; ")}; nothing was committed`, {
         hint: "capture again when shards no longer move",
