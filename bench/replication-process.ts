@@ -41,7 +41,11 @@ lines.on("line", (line) => {
   if (!isPaused) pauses.emit("over");
 });
 const ending = new AbortController();
-lines.once("close", () => ending.abort());
+lines.once("close", () => {
+  ending.abort();
+  isPaused = false;
+  pauses.emit("over");
+});
 
 const [from, to] = [new RegionAccess(source), new RegionAccess(standby)];
 const shared = {

@@ -217,6 +217,8 @@ export async function measureStandbyLag(
     await run.next();
     run.pause();
     const written = writing(costTurns.length * turnSeconds);
+    // Awaited below.
+    written.catch(() => undefined);
     for (const isReplicated of costTurns) {
       if (isReplicated) run.resume();
       else run.pause();

@@ -31,8 +31,7 @@ export class Replicator extends pulumi.ComponentResource {
           template: productPod({
             ...base,
             job: "replicate",
-            // Folders of the active region are not mounted here.
-            command: ["replicate", "--from", peer, "--to", region, "--every", String(everySeconds), "--only", "qdrant"],
+            command: ["replicate", "--from", peer, "--to", region, "--every", String(everySeconds)],
             resources: { cpu: "1", memory: "1Gi" },
             reaches: [reaches.qdrant, reaches.stores],
             // It ends the cycle that it is in.

@@ -49,20 +49,21 @@ export class RegionAccess {
   }
 
   /** What of this machine belongs into recovery points. */
-  folders(): { kind: "config" | "user-data"; name: string; path: string; source: WatchedFolder }[] {
+  /** @param other whose stores are written to as well. */
+  folders(other?: Region): { kind: "config" | "user-data"; name: string; path: string; source: WatchedFolder }[] {
     const { configuration, userData } = this.region;
     const foldersOf = (kind: "config" | "user-data", selections: Region["userData"]) =>
       selections.map((selection) => {
-        this.#refuseStoreWithin(selection);
+        this.#refuseStoreWithin(selection, other);
         return { kind, name: selection.name, path: selection.path, source: new LocalFolder(selection) };
       });
     return [...foldersOf("config", configuration), ...foldersOf("user-data", userData)];
   }
 
   /** What is stored would be captured, and stored again, without an end. */
-  #refuseStoreWithin({ exclude, include, name, path }: Region["userData"][number]): void {
-    for (const store of [this.region.repository, this.region.control]) {
-      if (store.kind !== "file" || !`${resolve(store.folder)}/`.startsWith(`${resolve(path)}/`)) continue;
+  #refuseStoreWithin({ exclude, include, name, path }: Region["userData"][number], other: Region | undefined): void {
+    for (const store of [this.region, other].flatMap((region) => region && [region.repository, region.control])) {
+      if (store?.kind !== "file" || !`${resolve(store.folder)}/`.startsWith(`${resolve(path)}/`)) continue;
       const below = resolve(store.folder).slice(resolve(path).length + 1);
       if (below !== "" && selectorOf({ exclude, include }).isExcluded(below)) continue;
       throw new DrError("SETTING_INVALID", `the folder ${name} holds the store ${store.folder} of recovery points`, {

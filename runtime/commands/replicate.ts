@@ -3,7 +3,7 @@ import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatSeconds } from "../domain/format.ts";
 import type { DataKind } from "../domain/points/recovery-point.ts";
-import { DrError } from "../errors.ts";
+import { DrError, hasCode } from "../errors.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { Applying, type CycleReport } from "../workflows/replicate/applying.ts";
 import { type CapturedState, Capturing, type StateReport, sourceRestsFor } from "../workflows/replicate/capturing.ts";
@@ -20,8 +20,12 @@ interface Options extends RegionOptions {
   readonly half?: "capture" | "apply";
   readonly once?: boolean;
   readonly only?: readonly DataKind[];
+  readonly allowEmpty?: boolean;
   readonly replaceExisting?: boolean;
 }
+
+/** A change of folders costs a point of its own, and points are read one by one: so they are captured so much more seldom. */
+const foldersRarer = 30;
 
 /** What follows a region by itself; infrastructure comes with the points of `backup`. */
 const streamedKinds = ["qdrant", "config", "user-data"] as const satisfies DataKind[];
@@ -42,33 +46,37 @@ export const replicate: CommandDefinition<Options> = {
       )
       .option(
         "--only <kinds>",
-        `only these kinds of data, separated by commas: ${streamedKinds.join(", ")}; folders are read on this machine`,
+        `these kinds of data, separated by commas: ${streamedKinds.join(", ")}; qdrant when left out. Folders are read on this machine, which must be the active region's, ${foldersRarer} times less often than --every`,
         parseKinds,
       )
+      .option("--allow-empty", "with --once: a folder that is gone or empty, and was not before, is meant to be")
       .option("--once", "one cycle, and wait for optimizations so that it is exact")
       .option("--replace-existing", "replace collections of the standby that replication did not make")
       .addHelpText(
         "after",
         exitCodesHelp(
           [2, "wrong option or setting"],
+          [3, "with --once: the capture is not whole, or a folder is gone or empty; nothing was committed"],
           [5, "with --once: a server does not answer, or refuses access"],
           [11, "the source is not the active region, another run took over, or the standby has collections of its own"],
           [12, "what was applied is not what was captured"],
         ),
       ),
   async run(deps, options) {
-    const { half, once, only } = options;
+    const { allowEmpty, half, once, only = ["qdrant"] } = options;
     if (half !== undefined && once) throw new InvalidArgumentError("--once takes both halves: leave --half out.");
-    if (half === "apply" && only !== undefined)
+    if (half === "apply" && options.only !== undefined)
       throw new InvalidArgumentError("--half apply applies what was captured: leave --only out.");
+    if (allowEmpty && !once)
+      throw new InvalidArgumentError("--allow-empty belongs to --once: later on, a disk may be gone.");
     const standby = await deps.access(options.to, options);
     const repository = await standby.repositoryForWriting();
     if (half === "apply") return untilInterrupted(deps, [applyingQdrant(deps, options, standby, repository)]);
     const active = await deps.access(options.from, options);
     const followed = half === "capture" ? capturingQdrant : followingQdrant;
-    const folders = foldersOf(active, only);
+    const folders = foldersOf(active, standby, only);
     const parts = [
-      ...(only?.includes("qdrant") === false ? [] : [followed({ deps, options, active, standby, repository })]),
+      ...(only.includes("qdrant") ? [followed({ deps, options, active, standby, repository })] : []),
       ...(folders.length === 0 ? [] : [streamingFolders({ deps, options, active, standby, repository }, folders)]),
     ];
     if (!once) return untilInterrupted(deps, parts);
@@ -150,20 +158,21 @@ function applyingQdrant(deps: Deps, options: Options, standby: RegionAccess, sto
   return { follow: following(deps, halves, (report: CycleReport) => ({ json: report, text: inWords(report) })) };
 }
 
-/** Folders of the kinds that are asked for; all, when none are. */
-function foldersOf(active: RegionAccess, only: readonly DataKind[] | undefined) {
-  const folders = active.folders();
-  const isAsked = (kind: DataKind) => only?.includes(kind) ?? true;
-  for (const kind of only ?? []) {
+/** Folders of the kinds that are asked for. */
+function foldersOf(active: RegionAccess, standby: RegionAccess, only: readonly DataKind[]) {
+  const asked = only.filter((kind) => kind !== "qdrant");
+  if (asked.length === 0) return [];
+  const folders = active.folders(standby.region);
+  for (const kind of asked) {
     const isStreamed = streamedKinds.some((streamed) => streamed === kind);
-    if (kind === "qdrant" || (isStreamed && folders.some((folder) => folder.kind === kind))) continue;
+    if (isStreamed && folders.some((folder) => folder.kind === kind)) continue;
     throw new DrError("USAGE", `${kind} of region ${active.region.region} cannot be replicated`, {
       hint: isStreamed
         ? "name its folders in the stack's settings (configuration, userData)"
         : `these kinds can: ${streamedKinds.join(", ")}; the others come with \`backup\` and \`copy\``,
     });
   }
-  return folders.filter(({ kind }) => isAsked(kind));
+  return folders.filter(({ kind }) => asked.includes(kind));
 }
 
 function streamingFolders(
@@ -171,9 +180,12 @@ function streamingFolders(
   folders: ReturnType<RegionAccess["folders"]>,
 ): Followed {
   const { clock, progress, toolVersion } = deps;
-  const stream = new FolderStream({ clock, progress, toolVersion, source: sourceOf(active), folders, repository });
+  const stream = new FolderStream({
+    ...{ clock, progress, toolVersion, source: sourceOf(active), folders, repository },
+    allowEmpty: options.allowEmpty ?? false,
+  });
   const halves = {
-    ...{ everyMs: options.every * 1000, restsFor: 0 },
+    ...{ everyMs: options.every * foldersRarer * 1000, restsFor: 0, isFinal: isOfRole },
     capture: (signal: AbortSignal) => stream.next(signal),
     apply: async (state: StateReport) => state,
   };
@@ -183,6 +195,11 @@ function streamingFolders(
     once: async () => answer(await stream.capture()),
     follow: (signal) => followed(signal).finally(() => stream.close()),
   };
+}
+
+/** A folder that cannot be captured is no reason to leave Qdrant behind. */
+function isOfRole(error: DrError): boolean {
+  return hasCode(error, "ROLE_REFUSES", "KEY_UNAVAILABLE");
 }
 
 function following<State, Report>(

@@ -19,6 +19,7 @@ export async function atOnce<T>(limit: number, items: Iterable<T>, act: (item: T
 export class Turns {
   readonly #waiting: (() => void)[] = [];
   #free: number;
+  #ended: { readonly error: unknown } | undefined;
 
   constructor(atOnce: number) {
     this.#free = atOnce;
@@ -28,11 +29,17 @@ export class Turns {
     if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#free -= 1;
     try {
+      if (this.#ended !== undefined) throw this.#ended.error;
       return await act();
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free += 1;
       else next();
     }
+  }
+
+  /** Who has not begun does not begin any more. */
+  end(error: unknown): void {
+    this.#ended ??= { error };
   }
 }

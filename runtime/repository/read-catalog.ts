@@ -92,11 +92,13 @@ export async function readCaptureBase(repository: OpenRepository, kinds: readonl
   ]);
   const listed = pointsIn(pointKeys);
   const points = new Map<DataKind, RecoveryPoint>();
+  const quarantines = [...pointKeys.keys()].filter((key) => key.includes("quarantined"));
+  const isQuarantined = (id: string) =>
+    quarantines.some((key) => key.startsWith(storeLayout.attestation(id, "quarantined", "")));
   // Ids begin with the time; should a clock have been wrong, an older base is as right as the newest, only dearer.
   for (const pointId of [...listed].sort().reverse()) {
     if (kinds.every((kind) => points.has(kind))) break;
-    if ([...pointKeys.keys()].some((key) => key.startsWith(storeLayout.attestation(pointId, "quarantined", ""))))
-      continue;
+    if (isQuarantined(pointId)) continue;
     const point = await whenReadable(repository.readPoint(pointId));
     if (point === undefined || !isOfActiveRegion(point, epochs)) continue;
     for (const kind of point.kinds) if (!points.has(kind)) points.set(kind, point);

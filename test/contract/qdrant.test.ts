@@ -333,6 +333,17 @@ describe("Qdrant", function () {
     }
   });
 
+  it("asks for points in parts where the rate limit allows no more at once, and waits between them", async () => {
+    const rate = 6_000;
+    await client.createCollection("first", {
+      vectors: { size: 2, distance: "Dot" },
+      strict_mode_config: { enabled: true, read_rate_limit: rate },
+    });
+    const ids = Array.from({ length: rate + 300 }, (_, id) => id);
+    await client.upsert("first", { wait: true, points: ids.map((id) => ({ id, vector: [id, 1] })) });
+    expect((await qdrant.points("first", ids)).map(({ id }) => id)).to.have.members(ids);
+  });
+
   it("calls a wrong key ACCESS_DENIED, whatever is asked", async () => {
     const shard = await makeSimple("first", 1);
     const denied = new Qdrant({ peers: [server.url], apiKey: "another key" });

@@ -33,4 +33,18 @@ describe("turns", () => {
     ]);
     expect(await turns.take(async () => "free again")).to.equal("free again");
   });
+
+  it("are taken by nobody any more after their end, also by those who wait", async () => {
+    const turns = new Turns(1);
+    let end: () => void = () => undefined;
+    const first = turns.take(() => new Promise<void>((resolve) => (end = resolve)));
+    const waiting = turns.take(async () => "never");
+    const later = turns.take(async () => "never");
+    turns.end(new Error("the first failure"));
+    end();
+
+    await first;
+    const ends = await Promise.allSettled([waiting, later, turns.take(async () => "never")]);
+    expect(ends.map(({ status }) => status)).to.deep.equal(["rejected", "rejected", "rejected"]);
+  });
 });

@@ -16,9 +16,11 @@ import { AnswerOverdue, refused } from "./refusals.ts";
 export const requestTimeoutMs = 120_000;
 /** What a peer says of itself needs no work: where there are others, one that takes longer counts as down. */
 const signTimeoutMs = 10_000;
-/** Where a rate limit is reached, Qdrant says how long to wait: a minute at most. */
-const longestWaitSeconds = 60;
-const mostWaits = 5;
+/**
+ * Where a rate limit is reached, Qdrant says how long to wait, a minute at most; of that the client library passes on the first
+ * digit (1.19.0). All waits together are longer.
+ */
+const waitSeconds = [1, 2, 4, 8, 16, 32] as const;
 
 export interface QdrantAddress {
   readonly peers: readonly string[];
@@ -203,10 +205,12 @@ export class Peers {
       try {
         return await call();
       } catch (error) {
-        const waitsOn = waits < mostWaits && this.#address.patienceMs === undefined;
-        if (!waitsOn || !(error instanceof QdrantClientResourceExhaustedError)) throw this.#translate(error);
+        const seconds = this.#address.patienceMs === undefined ? waitSeconds[waits] : undefined;
+        if (seconds === undefined || !(error instanceof QdrantClientResourceExhaustedError)) {
+          throw this.#translate(error);
+        }
         // A collection's rate limit: nothing was done.
-        await sleep(Math.min(error.retry_after, longestWaitSeconds) * 1000);
+        await sleep(seconds * 1000);
       }
     }
   }

@@ -180,11 +180,18 @@ export class Qdrant implements VectorDatabase {
   }
 
   async points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]> {
-    if (ids.length === 0) return [];
-    const found = await this.#peers.ask(({ client }) =>
-      client.retrieve(collection, { ids: [...ids], with_payload: true, with_vector: true }),
-    );
-    return found.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: vector ?? {} }));
+    const found: StoredPoint[] = [];
+    let size = ids.length;
+    for (let from = 0; from < ids.length; from += size) {
+      const points = await this.#askWithin(collection, ({ client }, { maxReads }) => {
+        size = Math.min(size, maxReads);
+        return client.retrieve(collection, {
+          ...{ ids: ids.slice(from, from + size), with_payload: true, with_vector: true },
+        });
+      });
+      for (const { id, payload, vector } of points) found.push({ id, payload: payload ?? {}, vector: vector ?? {} });
+    }
+    return found;
   }
 
   async sample(collection: string, count: number): Promise<StoredPoint[]> {

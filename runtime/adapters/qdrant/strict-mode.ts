@@ -8,10 +8,17 @@ export interface StrictMode {
   /** Points in one answer. */
   readonly maxLimit: number;
   readonly maxTimeoutSeconds: number;
+  /** Points that are asked for by their ids, in one request. */
+  readonly maxReads: number;
   readonly allowsExact: boolean;
 }
 
-export const notStrict: StrictMode = { maxLimit: Infinity, maxTimeoutSeconds: Infinity, allowsExact: true };
+export const notStrict: StrictMode = {
+  maxLimit: Infinity,
+  maxTimeoutSeconds: Infinity,
+  maxReads: Infinity,
+  allowsExact: true,
+};
 
 const configSchema = z.object({
   strict_mode_config: z
@@ -19,6 +26,7 @@ const configSchema = z.object({
       enabled: z.boolean().nullish(),
       max_query_limit: z.number().nullish(),
       max_timeout: z.number().nullish(),
+      read_rate_limit: z.number().nullish(),
       search_allow_exact: z.boolean().nullish(),
     })
     .nullish(),
@@ -31,6 +39,8 @@ export function strictModeIn(config: unknown): StrictMode {
   return {
     maxLimit: strict.max_query_limit ?? Infinity,
     maxTimeoutSeconds: strict.max_timeout ?? Infinity,
+    // Each counts as a read, and what is more than a minute's reads is refused for good.
+    maxReads: strict.read_rate_limit ?? Infinity,
     allowsExact: strict.search_allow_exact !== false,
   };
 }

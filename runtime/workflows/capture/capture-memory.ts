@@ -7,8 +7,8 @@ import type { CaptureBase } from "../../repository/read-catalog.ts";
 export class CaptureMemory {
   /** Shards' trees that are whole in the bucket. */
   readonly trees = new Map<string, ShardTree>();
-  /** Folders' trees that are whole in the bucket. */
-  readonly folderTrees = new Map<string, FolderTree>();
+  /** Folders' trees that are whole in the bucket, and when a folder was read the last time and was so. */
+  readonly folders = new Map<string, { readonly tree: FolderTree; readonly at: Date }>();
   #base: CaptureBase | undefined;
 
   /** What the next capture builds on; undefined when it has to look. */
@@ -29,6 +29,6 @@ export class CaptureMemory {
     const current = new Set(point.collections.flatMap(({ shards }) => shards.map(({ tree }) => tree.id)));
     for (const id of this.trees.keys()) if (!current.has(id)) this.trees.delete(id);
     const folders = new Set([...points.values()].flatMap((each) => each.folders.map(({ tree }) => tree.id)));
-    for (const id of this.folderTrees.keys()) if (!folders.has(id)) this.folderTrees.delete(id);
+    for (const id of this.folders.keys()) if (!folders.has(id)) this.folders.delete(id);
   }
 }

@@ -102,7 +102,10 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
       part.shards.push(captured.shard);
     } catch (error) {
       // Dropped while it was captured: the commit leaves it out. A list that comes back short does not drop anything.
-      if (!(await wasDropped(request.database, name, error))) throw error;
+      if (!(await wasDropped(request.database, name, error))) {
+        turns.end(error);
+        throw error;
+      }
     }
     told.done(`${name} shard ${id}`);
   });

@@ -68,7 +68,7 @@ export interface ShardCaptureRequest {
   /** Told how many bytes came since the last call. */
   onRead?(bytes: number): void;
   readonly patience: CapturePatience;
-  /** Taken to read and store, and not to wait for what the server tells. */
+  /** Taken to wait for quiet, read and store; not to wait for what the server tells of it afterwards. */
   readonly turns: Turns;
   /** How long it goes on while its server answers nothing else; 5 s when left out. */
   readonly heldUpMs?: number;

@@ -65,7 +65,7 @@ export async function captureFolder(
       ...{ entries, packs },
     };
     const stored = await repository.createTree(key, tree, before?.tree);
-    context.memory?.folderTrees.set(stored.id, tree);
+    context.memory?.folders.set(stored.id, { tree, at: startedAt });
     return {
       folder: {
         kind,
@@ -94,8 +94,9 @@ interface Base {
 async function readBase(context: FolderContext, before: CapturedFolder): Promise<Base | undefined> {
   const { inventory, memory, repository } = context;
   const { id } = before.tree;
-  const tree = memory?.folderTrees.get(id) ?? (await readWholeTree(repository, id, folderTreeSchema, inventory));
-  return tree && { files: filesOf(tree), packs: tree.packs, at: new Date(before.startedAt) };
+  const known = memory?.folders.get(id);
+  const tree = known?.tree ?? (await readWholeTree(repository, id, folderTreeSchema, inventory));
+  return tree && { files: filesOf(tree), packs: tree.packs, at: known?.at ?? new Date(before.startedAt) };
 }
 
 /** One walk over a folder, entry by entry into the repository. */

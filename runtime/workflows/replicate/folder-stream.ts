@@ -31,6 +31,8 @@ export interface FolderStreamRequest {
   readonly folders: readonly StreamedFolder[];
   /** The standby's. */
   readonly repository: OpenRepository;
+  /** A folder that is gone or empty, and was not before, is meant to be. */
+  readonly allowEmpty: boolean;
   readonly toolVersion: string;
   readonly clock: Clock;
   readonly progress: Progress;
@@ -62,7 +64,7 @@ export class FolderStream {
 
   /** Throws ROLE_REFUSES when the source is not the active region. */
   async capture(): Promise<StateReport> {
-    const { clock, folders, progress, repository, source, toolVersion } = this.#request;
+    const { allowEmpty, clock, folders, progress, repository, source, toolVersion } = this.#request;
     await this.#source.refuseUnlessActive();
     const captured = await capturePoint({
       region: source.region,
@@ -73,6 +75,7 @@ export class FolderStream {
       repository,
       control: source.control,
       onlyChanges: true,
+      allowEmpty,
       memory: this.#memory,
       clock,
       progress: () => undefined,

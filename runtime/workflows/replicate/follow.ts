@@ -3,7 +3,7 @@
  * that is busy is left alone for longer; what fails is tried again, ever more slowly.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { hasCode, toDrError } from "../../errors.ts";
+import { type DrError, hasCode, toDrError } from "../../errors.ts";
 
 const longestPauseMs = 60_000;
 const shortestPauseMs = 1_000;
@@ -21,6 +21,8 @@ export interface FollowRequest<State, Report> {
    * alone, as the first one and that of each day are, does not count.
    */
   readonly restsFor: number;
+  /** What no waiting changes; the usual when left out. */
+  isFinal?(error: DrError): boolean;
   /** What is under way is ended first. */
   readonly signal: AbortSignal;
   told(news: { readonly report: Report } | { readonly problem: string }): void;
@@ -70,8 +72,8 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
     } catch (error) {
       // What it waited for is of no interest any more.
       if (signal.aborted && error instanceof Error && error.name === "AbortError") return failures;
-      if (isFinal(error)) throw error;
       const { code, message } = toDrError(error);
+      if ((request.isFinal ?? isFinal)(toDrError(error))) throw error;
       told({ problem: `${code}: ${message}; it is tried again` });
       return failures + 1;
     }
@@ -150,9 +152,9 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** What no waiting changes. */
-function isFinal(error: unknown): boolean {
+function isFinal(error: DrError): boolean {
   return hasCode(
-    toDrError(error),
+    error,
     "INTERNAL",
     "USAGE",
     "SETTING_INVALID",
