@@ -16,12 +16,15 @@ describe("hooks of a failover", () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
   beforeEach(() => told.splice(0));
 
-  /** How long the slowest search takes, look by look. */
-  let searches: number[] = [];
+  /** How long the slowest search takes, look by look; a look of "never" does not end. */
+  let searches: (number | "never")[] = [];
 
   function hooks(...given: readonly object[]) {
     writeFileSync(file, JSON.stringify(given));
-    const ask = async () => ({ ms: searches.shift() ?? 0, collection: "notes" });
+    const ask = async () => {
+      const ms = searches.shift() ?? 0;
+      return ms === "never" ? new Promise<never>(() => undefined) : { ms, collection: "notes" };
+    };
     return readHooks(file, ["open", "promote"], (progress) => told.push(progress), ask);
   }
 
@@ -66,6 +69,12 @@ describe("hooks of a failover", () => {
     expect(error?.message).to.equal(
       "the check of queries after open found one in notes that took 0.4 s, and 50 ms are allowed",
     );
+    searches = [400, "never"];
+    const cutOff = await errorOf((await hooks({ ...limit, timeoutSeconds: 0.8 }))(event));
+    expect(cutOff?.message).to.equal(error?.message);
+    searches = ["never"];
+    const silent = await errorOf((await hooks({ ...limit, timeoutSeconds: 0.2 }))(event));
+    expect(silent?.message).to.contain("failed: Qdrant");
   });
 
   it("in a file that is wrong are refused before anything is begun", async () => {

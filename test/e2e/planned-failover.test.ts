@@ -208,7 +208,7 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
   it("failed back: what only the old region had is kept as a record, and nothing of the active one is lost", async () => {
     await killAt("divergence", "--to", "primary", "--planned");
     const hooks = join(estates, "hooks.json");
-    const limit = { when: "after", step: "traffic", queries: { slowestMs: 0.001 }, timeoutSeconds: 2 };
+    const limit = { when: "after", step: "traffic", queries: { slowestMs: 0.001 }, timeoutSeconds: 4 };
     writeFileSync(hooks, JSON.stringify([limit]));
     const product = start("--to", "primary", "--planned", "--hooks", hooks);
     expect(await product.end(), product.stdout + product.stderr).to.equal(0);
