@@ -31,6 +31,8 @@ export class UncertainWriter {
   readonly #loop: Promise<void>;
   #acknowledged = 0;
   #number = 0;
+  /** The number of the last change of which is known what became of it, or that nobody will know. */
+  #settled = 0;
   #isStopped = false;
 
   constructor(request: UncertainWriterRequest) {
@@ -45,6 +47,12 @@ export class UncertainWriter {
       if (performance.now() > deadline) throw new Error(`no ${more} writes were acknowledged within ${withinMs} ms`);
       await sleep(20);
     }
+  }
+
+  /** What is under way has come to its end: an answer that was on its way when a server died is told later than that. */
+  async settles(): Promise<void> {
+    const asked = this.#number;
+    while (this.#settled < asked) await sleep(5);
   }
 
   async stop(): Promise<void> {
@@ -105,6 +113,7 @@ export class UncertainWriter {
         change.at = Date.now();
         this.#acknowledged += 1;
       }
+      this.#settled = this.#number;
       await sleep(pauseMs);
     }
   }

@@ -244,6 +244,7 @@ describe("failover while servers fail", function () {
           await estate.follow(mode === "warm");
           await writer.acknowledges(20);
           await servers.east.kill();
+          await writer.settles();
         }
         const lostAt = Date.now();
         const { refusal, report } = await seenThrough(estate, round);
