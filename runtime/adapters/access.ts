@@ -48,8 +48,10 @@ export class RegionAccess {
     return OpenRepository.openOrCreate(this.stores, this.wrap);
   }
 
-  /** What of this machine belongs into recovery points. */
-  /** @param other whose stores are written to as well. */
+  /**
+   * What of this machine belongs into recovery points.
+   * @param other whose stores are written to as well.
+   */
   folders(other?: Region): { kind: "config" | "user-data"; name: string; path: string; source: WatchedFolder }[] {
     const { configuration, userData } = this.region;
     const foldersOf = (kind: "config" | "user-data", selections: Region["userData"]) =>

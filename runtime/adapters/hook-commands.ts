@@ -73,6 +73,7 @@ export async function readHooks(
 async function timeQueries({ queries, timeoutSeconds }: Hook, ask: AskQueries): Promise<string | undefined> {
   const most = queries?.slowestMs ?? 0;
   const deadline = performance.now() + 1000 * timeoutSeconds;
+  const isLast = () => performance.now() + askAgainMs > deadline;
   for (let problem: string | undefined; ; ) {
     try {
       const { collection, ms } = await within(Math.max(1, deadline - performance.now()), "Qdrant", ask);
@@ -80,10 +81,9 @@ async function timeQueries({ queries, timeoutSeconds }: Hook, ask: AskQueries): 
       problem = `found one in ${collection} that took ${formatSeconds(ms / 1000)}, and ${formatSeconds(most / 1000)} are allowed`;
     } catch (error) {
       // The last look may fail for want of time alone: the one before it says more.
-      const isLast = performance.now() + askAgainMs > deadline;
-      if (!isLast || problem === undefined) problem = `failed: ${toDrError(error).message}`;
+      if (!isLast() || problem === undefined) problem = `failed: ${toDrError(error).message}`;
     }
-    if (performance.now() + askAgainMs > deadline) return problem;
+    if (isLast()) return problem;
     await sleep(askAgainMs);
   }
 }

@@ -316,7 +316,7 @@ describe("Qdrant", function () {
     expect(nearest?.map(({ id }) => id)).to.deep.equal([9, 8, 7]);
   });
 
-  it("waits where a collection's rate limit is reached, as long as Qdrant says", async () => {
+  it("waits where a collection's rate limit is reached", async () => {
     await client.createCollection("first", {
       vectors: { size: 2, distance: "Dot" },
       strict_mode_config: { enabled: true, read_rate_limit: 120 },

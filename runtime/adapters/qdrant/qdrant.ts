@@ -186,7 +186,9 @@ export class Qdrant implements VectorDatabase {
       const points = await this.#askWithin(collection, ({ client }, { maxReads }) => {
         size = Math.min(size, maxReads);
         return client.retrieve(collection, {
-          ...{ ids: ids.slice(from, from + size), with_payload: true, with_vector: true },
+          ids: ids.slice(from, from + size),
+          with_payload: true,
+          with_vector: true,
         });
       });
       for (const { id, payload, vector } of points) found.push({ id, payload: payload ?? {}, vector: vector ?? {} });

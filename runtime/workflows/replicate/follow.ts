@@ -72,9 +72,9 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
     } catch (error) {
       // What it waited for is of no interest any more.
       if (signal.aborted && error instanceof Error && error.name === "AbortError") return failures;
-      const { code, message } = toDrError(error);
-      if ((request.isFinal ?? isFinal)(toDrError(error))) throw error;
-      told({ problem: `${code}: ${message}; it is tried again` });
+      const known = toDrError(error);
+      if ((request.isFinal ?? isFinal)(known)) throw error;
+      told({ problem: `${known.code}: ${known.message}; it is tried again` });
       return failures + 1;
     }
   };
