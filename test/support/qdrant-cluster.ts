@@ -48,6 +48,14 @@ export class QdrantCluster {
     return server;
   }
 
+  /** The peer that leads: what only goes by its log stands still for seconds, or is lost, while it does not answer. */
+  async leader(): Promise<number> {
+    const [first] = this.servers;
+    const leader = first && (await stateOf(first)).raft_info.leader;
+    if (typeof leader !== "number") throw new Error("no peer leads the cluster");
+    return leader;
+  }
+
   /** Starts a killed server again; returns when the cluster is one again. */
   async restart(server: QdrantServer): Promise<void> {
     await server.restart();
@@ -68,12 +76,7 @@ export class QdrantCluster {
 async function settled(servers: readonly QdrantServer[]): Promise<number[]> {
   const deadline = performance.now() + longestJoinMs;
   for (;;) {
-    const states = await Promise.all(
-      servers.map(async ({ apiKey, url }) => {
-        const answer = await fetch(`${url}/cluster`, { headers: { "api-key": apiKey } });
-        return stateSchema.parse(await answer.json()).result;
-      }),
-    );
+    const states = await Promise.all(servers.map(stateOf));
     const marks = states.map(({ peers, raft_info: { commit, leader, pending_operations } }) =>
       JSON.stringify([Object.keys(peers).length, leader, commit, pending_operations]),
     );
@@ -85,4 +88,9 @@ async function settled(servers: readonly QdrantServer[]): Promise<number[]> {
     if (performance.now() > deadline) throw new Error(`the cluster did not settle: ${marks.join(" ")}`);
     await sleep(50);
   }
+}
+
+async function stateOf({ apiKey, url }: QdrantServer): Promise<z.infer<typeof stateSchema>["result"]> {
+  const answer = await fetch(`${url}/cluster`, { headers: { "api-key": apiKey } });
+  return stateSchema.parse(await answer.json()).result;
 }

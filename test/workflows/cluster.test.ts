@@ -191,17 +191,19 @@ describe("a cluster of three nodes", function () {
     await make(client, 1, 1);
     const before = await contentOf(source, collection);
     const [shard] = await source.shards(collection);
-    // Not the one that is asked to move it.
-    const to = cluster.peers.slice(1).find((peer) => peer !== shard?.peer) ?? 0;
+    // Not the leader: an order to move a shard that it does not take is lost.
+    const leader = await cluster.leader();
+    const to = cluster.peers.find((peer) => peer !== shard?.peer && peer !== leader) ?? 0;
     const peers = cluster.servers.filter((server) => server !== cluster.server(to)).map(({ url }) => url);
     const others = new Qdrant({ peers, apiKey: cluster.apiKey });
+    const asked = clientOf({ url: peers[0] ?? "", apiKey: cluster.apiKey });
     const words = `shard 0 is transferred from peer ${shard?.peer} to peer ${to}`;
     let moving: Promise<void> | undefined;
     let told = "";
 
     cluster.server(to).pause();
     try {
-      moving = move(shard as ShardPlacement, to);
+      moving = move(shard as ShardPlacement, to, asked);
       await until(async () => (await others.layout(collection)).movements.length > 0);
       // Waits for the shard to come to rest until its clock says that it has waited long enough.
       let minutes = 0;
@@ -244,9 +246,9 @@ describe("a cluster of three nodes", function () {
     expect(next.collections.map(({ name }) => name)).to.deep.equal(["made", collection]);
   });
 
-  async function move({ id, peer }: ShardPlacement, to: number): Promise<void> {
+  async function move({ id, peer }: ShardPlacement, to: number, asked = client): Promise<void> {
     const move_shard = { shard_id: id, from_peer_id: peer, to_peer_id: to };
-    await client.updateCollectionCluster(collection, { move_shard });
+    await asked.updateCollectionCluster(collection, { move_shard });
     await until(async () => (await replicasOf(source)).includes(`${id}/${to}`));
     await until(async () => !(await replicasOf(source)).includes(`${id}/${peer}`));
   }
