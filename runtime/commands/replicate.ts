@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
+import { replicateSchema, Tiers } from "../domain/estate/tiers.ts";
 import { formatBytes, formatSeconds } from "../domain/format.ts";
 import type { DataKind } from "../domain/points/recovery-point.ts";
 import { DrError, hasCode } from "../errors.ts";
@@ -17,6 +18,7 @@ interface Options extends RegionOptions {
   readonly from: string;
   readonly to: string;
   readonly every: number;
+  readonly tier: Readonly<Record<string, number>>;
   readonly half?: "capture" | "apply";
   readonly once?: boolean;
   readonly only?: readonly DataKind[];
@@ -38,6 +40,12 @@ export const replicate: CommandDefinition<Options> = {
       .requiredOption("--from <stack>", "stack of the active region")
       .requiredOption("--to <stack>", "stack of the standby region")
       .option("--every <seconds>", "begin to capture so often, as long as both ends keep up", parseNumber, 2)
+      .option(
+        "--tier <name=seconds>",
+        "capture the collections of this name, or of a pattern such as archive-*, so often instead; can be given again",
+        parseTier,
+        {},
+      )
       .addOption(
         new Option(
           "--half <half>",
@@ -64,6 +72,9 @@ export const replicate: CommandDefinition<Options> = {
       ),
   async run(deps, options) {
     const { allowEmpty, half, once, only = ["qdrant"] } = options;
+    const hasTiers = Object.keys(options.tier).length > 0;
+    if (hasTiers && (half === "apply" || once || !only.includes("qdrant")))
+      throw new InvalidArgumentError("--tier says how often collections are captured again: give it to what does so.");
     if (half !== undefined && once) throw new InvalidArgumentError("--once takes both halves: leave --half out.");
     if (half === "apply" && options.only !== undefined)
       throw new InvalidArgumentError("--half apply applies what was captured: leave --only out.");
@@ -113,13 +124,14 @@ function sourceOf({ database, region, stores }: RegionAccess) {
 
 function followingQdrant({ active, deps, options, repository, standby }: FollowedRegion): Followed {
   const { clock, progress, toolVersion } = deps;
+  const tiers = new Tiers({ everySeconds: options.every, tiers: options.tier });
   const replication = new Replication({
-    ...{ clock, progress, toolVersion, existing: options.replaceExisting ? "replace" : "refuse" },
+    ...{ clock, progress, toolVersion, tiers, existing: options.replaceExisting ? "replace" : "refuse" },
     source: sourceOf(active),
     standby: { region: standby.region.region, database: standby.database, repository },
   });
   const halves = {
-    ...{ everyMs: options.every * 1000, restsFor: sourceRestsFor },
+    ...{ everyMs: tiers.shortestSeconds * 1000, restsFor: sourceRestsFor },
     capture: () => replication.capture(),
     apply: (state: CapturedState) => replication.apply(state),
   };
@@ -130,10 +142,11 @@ function followingQdrant({ active, deps, options, repository, standby }: Followe
 function capturingQdrant({ active, deps, options, repository: stored }: FollowedRegion): Followed {
   const { clock, progress, toolVersion } = deps;
   const repository = stored.remembering(rememberedBytes);
-  const capturing = new Capturing({ clock, progress, toolVersion, source: sourceOf(active), repository });
+  const tiers = new Tiers({ everySeconds: options.every, tiers: options.tier });
+  const capturing = new Capturing({ clock, progress, toolVersion, tiers, source: sourceOf(active), repository });
   const telling = new Telling(repository, clock);
   const halves = {
-    ...{ everyMs: options.every * 1000, restsFor: sourceRestsFor },
+    ...{ everyMs: tiers.shortestSeconds * 1000, restsFor: sourceRestsFor },
     capture: () => capturing.capture("provisional"),
     apply: (state: CapturedState) => telling.tell(state),
   };
@@ -195,6 +208,14 @@ function streamingFolders(
     once: async () => answer(await stream.capture()),
     follow: (signal) => followed(signal).finally(() => stream.close()),
   };
+}
+
+/** What is captured more or less often than all else. */
+function parseTier(text: string, others: Options["tier"]): Options["tier"] {
+  const [, named, seconds] = /^(.+)=(\d+)$/.exec(text) ?? [];
+  const { error, data } = replicateSchema.shape.tiers.safeParse({ ...others, [named ?? ""]: Number(seconds) });
+  if (error === undefined) return data;
+  throw new InvalidArgumentError("It must be name=seconds, 1 to 3600 seconds: archive-*=60.");
 }
 
 /** A folder that cannot be captured is no reason to leave Qdrant behind. */

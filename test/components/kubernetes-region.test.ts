@@ -193,6 +193,16 @@ describe("KubernetesRegion", () => {
       }
     });
 
+    it("the standby follows its tiers, each as often as the settings say", async () => {
+      const declared = await declarer.declare({
+        role: "standby",
+        kubernetes: { replicate: { everySeconds: 5, tiers: { "archive-*": 60 } } },
+      });
+      const { inputs } = object(declared, "Deployment", "qdrant-dr-replicate") as Loose;
+      const words = inputs.spec.template.spec.containers[0].args.join(" ");
+      expect(words).to.contain(" replicate --from dr --to prod --every 5 --tier archive-*=60 ");
+    });
+
     it("a changed role changes these fields, and what the region's outputs say: nothing else", async () => {
       const [active, standby] = [
         await declarer.declare({ role: "active" }),

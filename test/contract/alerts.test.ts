@@ -17,7 +17,7 @@ const settings: AlertSettings = {
   namespace: "search",
   objectives: { rpoMinutes: 15 },
   schedules: kubernetesSchema.shape.schedules.parse({}),
-  replicate: { everySeconds: 10 },
+  replicate: { everySeconds: 10, tiers: {} },
 };
 const of = 'region="dr"';
 const info = `qdrant_dr_exporter_info{${of},version="1"}`;

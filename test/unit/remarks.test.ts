@@ -12,7 +12,7 @@ function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, u
     kubernetes: {
       ...{ namespace: "qdrant", image: `a/b@${digest}`, recipients: ["age1operational", "age1recovery"] },
       qdrant: { image: `a/c@${digest}`, storageGib: 1, ...qdrant },
-      replicate: { everySeconds: 10 },
+      replicate: { everySeconds: 10, tiers: {} },
       ...more,
     },
   });
@@ -27,6 +27,10 @@ describe("remarks on a region's settings", () => {
   it("say the RPO from copied points alone, and how often the standby follows", () => {
     expect(told(settingsOf(), peer)[0]).to.equal(
       "info: RPO from copied recovery points alone: 480 min and the time they take; the standby follows every 10 s",
+    );
+    const tiers = { "archive-*": 60, now: 1 };
+    expect(told(settingsOf({ replicate: { everySeconds: 10, tiers } }), peer)[0]).to.match(
+      /; the standby follows every 10 s, archive-\* every 60 s, now every 1 s$/,
     );
     const often = settingsOf({
       schedules: { incremental: "*/5 * * * *", copy: "*/5 * * * *" },

@@ -37,7 +37,7 @@ const kubernetes = {
     namespace: "qdrant",
     image: `registry.example/qdrant-dr@${digest}`,
     qdrant: { image: `qdrant/qdrant@${digest}`, storageGib: 10 },
-    replicate: { everySeconds: 10 },
+    replicate: { everySeconds: 10, tiers: {} },
     recipients: ["age1operational", "age1recovery"],
   },
 };
@@ -202,6 +202,8 @@ describe("settings of a stack", () => {
     ["kubernetes.schedules.testRestore", "0 5 * * 8", cron],
     ["kubernetes.schedules.workers", 0, ">=1"],
     ["kubernetes.replicate.everySeconds", 0, ">=1"],
+    ["kubernetes.replicate", { everySeconds: 2, tiers: { "archive-*": 1200 } }, "reaches 20 minutes"],
+    ["kubernetes.replicate.tiers.archive", 0, ">=1"],
     ["kubernetes.gate", { mode: "both" }, '"availability"|"consistency"'],
     ["kubernetes.gate", { mode: "consistency" }, "a third place, which the mode consistency needs"],
     ["kubernetes.recipients", ["age1same", "age1same"], "two different recipients"],

@@ -215,7 +215,7 @@ describe("qdrant-dr exporter", function () {
   it("every query of alerts and dashboards runs on Prometheus, and finds its metrics", async () => {
     const alerts = alertsOf({
       ...{ region: "west", peer: "east", namespace: "search", objectives: { rpoMinutes: 15 } },
-      ...{ schedules: kubernetesSchema.shape.schedules.parse({}), replicate: { everySeconds: 10 } },
+      ...{ schedules: kubernetesSchema.shape.schedules.parse({}), replicate: { everySeconds: 10, tiers: {} } },
     });
     const prometheus = await PrometheusServer.start(url, alerts);
     try {

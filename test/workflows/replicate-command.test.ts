@@ -127,6 +127,53 @@ describe("qdrant-dr replicate", function () {
     await expectEqual();
   });
 
+  it("captures a collection of a slower tier once, and the others again and again", async () => {
+    const [source] = servers;
+    if (source === undefined) throw new Error("no server");
+    const slow = "archive-1";
+    await clientOf(source).createCollection(slow, {
+      vectors: { size: 4, distance: "Dot" },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    const { ended, interrupt, told } = run("--every", "0.05", "--tier", "archive-*=600");
+    await once(told, "replicate");
+    await clientOf(source).upsert(slow, { wait: true, points: [{ id: 1, vector: [1, 2, 3, 4] }] });
+    await write(60, 90, "beside a slower one");
+    const written = Date.now();
+    const standby = databaseOf(servers[1] ?? source);
+    for (let count = 0; count < 3; count += 1) await once(told, "replicate");
+    while (JSON.stringify(await contentOf(standby, collection)).split("beside a slower one").length < 32) {
+      await once(told, "replicate");
+    }
+    const control = openStore((regions.get("west") as Region).control);
+    const state = await readStandbyState(control, new Date());
+    await interrupt();
+    await ended;
+
+    expect(await standby.count(slow), "not read again").to.equal(0);
+    expect(Date.parse(state?.asOf ?? ""), "the standby is as old as what is oldest").to.be.lessThan(written);
+    await expectEqual();
+    await run("--once").ended;
+    expect(await standby.count(slow)).to.equal(1);
+    await databaseOf(source).deleteCollection(slow);
+  });
+
+  for (const tier of ["archive-*", "archive=0", "=5", "archive=99999", "archive=soon"]) {
+    it(`refuses the tier ${tier}`, async () => {
+      const { exitCode, output } = await run("--tier", tier).ended;
+      expect([exitCode, output]).to.deep.equal([2, output]);
+      expect(output).to.contain("name=seconds, 1 to 3600");
+    });
+  }
+
+  it("refuses tiers where nothing is captured again", async () => {
+    for (const options of [["--once"], ["--half", "apply"], ["--only", "config"]]) {
+      const { exitCode, output } = await run("--tier", "archive=5", ...options).ended;
+      expect(exitCode).to.equal(2);
+      expect(output).to.contain("--tier says how often");
+    }
+  });
+
   it("works in two halves, each a process of its own, and the applying one needs nothing of the source's Qdrant", async () => {
     const capturing = run("--half", "capture", "--every", "0.05");
     await once(capturing.told, "replicate");

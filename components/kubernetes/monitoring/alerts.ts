@@ -1,6 +1,7 @@
 /** What of a region somebody is told of. Thresholds follow from the objectives and the schedules; each alert says what to do. */
 import type { Schedules } from "../../../runtime/domain/estate/kubernetes-settings.ts";
 import { longestGapMinutes } from "../../../runtime/domain/estate/schedule.ts";
+import { type Replicate, Tiers } from "../../../runtime/domain/estate/tiers.ts";
 import { series } from "./query.ts";
 
 export interface AlertSettings {
@@ -10,7 +11,7 @@ export interface AlertSettings {
   readonly namespace: string;
   readonly objectives: { readonly rpoMinutes: number };
   readonly schedules: Schedules;
-  readonly replicate: { readonly everySeconds: number } | undefined;
+  readonly replicate: Replicate | undefined;
 }
 
 export interface Alert {
@@ -245,10 +246,10 @@ function toldOfPair({ objectives, region, replicate }: AlertSettings, gaps: Gaps
   };
 }
 
-function toldOfStandby(region: string, { everySeconds }: { everySeconds: number }, rpo: number): Record<string, Told> {
+function toldOfStandby(region: string, replicate: Replicate, rpo: number): Record<string, Told> {
   const of = queriesOf(region);
   // Early enough to act before the objective is missed.
-  const behind = Math.max(rpo / 3, 10 * everySeconds);
+  const behind = Math.max(rpo / 3, 10 * new Tiers(replicate).longestSeconds);
   return {
     StandbyBehind: {
       expr: of.overdue(of.isStandby, series("qdrant_dr_standby_timestamp_seconds", { region }), behind),

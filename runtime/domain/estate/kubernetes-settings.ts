@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { gateModes } from "./gate.ts";
 import { cronSchema } from "./schedule.ts";
+import { replicateSchema } from "./tiers.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
 const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "the name of a namespace");
@@ -171,7 +172,7 @@ export const kubernetesSchema = z.strictObject({
   egressCidrs: z.array(cidr).min(1).default(["0.0.0.0/0"]),
   schedules: schedulesSchema.prefault({}),
   /** While this region is the standby it follows the active one this often; left out: by copied points alone. */
-  replicate: z.strictObject({ everySeconds: z.number().int().min(1).max(3600) }).optional(),
+  replicate: replicateSchema.optional(),
   recipients: z
     .array(z.string().startsWith("age1"))
     .min(2, "the operational and the offline recovery recipient")

@@ -1,6 +1,7 @@
 /** Which recovery point objective a region's settings reach. */
 import type { KubernetesPart, Schedules } from "./kubernetes-settings.ts";
 import { longestGapMinutes } from "./schedule.ts";
+import { Tiers } from "./tiers.ts";
 
 /**
  * What may be lost when only the copied points are left: a capture began just before the loss of the region, and the one
@@ -12,5 +13,5 @@ export function bucketRpoMinutes({ copy, incremental }: Pick<Schedules, "copy" |
 
 /** The reachable one: by the standby that follows, or else by copied points. */
 export function reachableRpoMinutes({ replicate, schedules }: Pick<KubernetesPart, "replicate" | "schedules">): number {
-  return replicate === undefined ? bucketRpoMinutes(schedules) : replicate.everySeconds / 60;
+  return replicate === undefined ? bucketRpoMinutes(schedules) : new Tiers(replicate).longestSeconds / 60;
 }

@@ -2,6 +2,7 @@
 import { bucketRpoMinutes } from "./objectives.ts";
 import type { Region } from "./region.ts";
 import type { KubernetesSettings } from "./stack-settings.ts";
+import type { Replicate } from "./tiers.ts";
 
 export interface Remark {
   readonly severity: "info" | "warn";
@@ -12,7 +13,7 @@ export interface Remark {
 export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdrant"> | undefined): Remark[] {
   const { gate, qdrant, replicate, schedules } = settings.kubernetes;
   const minutes = bucketRpoMinutes(schedules);
-  const follows = replicate === undefined ? "" : `; the standby follows every ${replicate.everySeconds} s`;
+  const follows = replicate === undefined ? "" : `; the standby follows every ${inTiers(replicate)}`;
   const remarks: Remark[] = [];
   const info = (text: string) => remarks.push({ severity: "info", text });
   const warn = (text: string) => remarks.push({ severity: "warn", text });
@@ -43,4 +44,9 @@ export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdra
     );
   }
   return remarks;
+}
+
+function inTiers({ everySeconds, tiers }: Replicate): string {
+  const others = Object.entries(tiers).map(([named, seconds]) => `${named} every ${seconds} s`);
+  return [`${everySeconds} s`, ...others].join(", ");
 }

@@ -151,10 +151,11 @@ function clusterProblems(settings: KubernetesSettings): Problem[] {
   }
   const minutes = reachableRpoMinutes(kubernetes);
   if (minutes > objectives.rpoMinutes) {
-    refuse(
-      ["objectives", "rpoMinutes"],
-      `the schedules of captures and copies reach ${minutes} minutes: let kubernetes.replicate follow, or run them more often`,
-    );
+    const reached =
+      kubernetes.replicate === undefined
+        ? `the schedules of captures and copies reach ${minutes} minutes: let kubernetes.replicate follow, or run them more often`
+        : `kubernetes.replicate reaches ${minutes} minutes for the collections of its slowest tier: let it come round more often`;
+    refuse(["objectives", "rpoMinutes"], reached);
   }
   for (const setting of ["configuration", "userData"] as const) {
     for (const [index, { path }] of settings[setting].entries()) {

@@ -3,11 +3,12 @@ import { atOnce } from "../../domain/at-once.ts";
 import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
 import type { CapturedCollection, RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
-import { DrError, hasCode } from "../../errors.ts";
+import { DrError } from "../../errors.ts";
 import { attest } from "../../repository/attest.ts";
 import { newestRestore, readRestores } from "../../repository/restore-records.ts";
 import { confirmFacts } from "../observe-collection.ts";
 import { type CaptureRequest, controlOf, stillReplicas } from "./plan-capture.ts";
+import { isGone } from "./was-dropped.ts";
 
 const collectionsAtOnce = 4;
 
@@ -52,7 +53,7 @@ export async function commitCapture(
 }
 
 /** What was not read again stands for the time at which it was read. */
-function timeOf(plan: CapturePlan, collections: readonly CapturedCollection[]): string {
+export function timeOf(plan: Pick<CapturePlan, "at">, collections: readonly CapturedCollection[]): string {
   const starts = collections.flatMap(({ shards }) => shards).map(({ startedAt }) => startedAt);
   return [plan.at, ...starts].reduce((oldest, start) => (Date.parse(start) < Date.parse(oldest) ? start : oldest));
 }
@@ -67,7 +68,7 @@ async function assembleCollections(
   const shardsOf = (name: string) => parts.flatMap((part) => part.shards).filter((shard) => shard.collection === name);
   const collections: CapturedCollection[] = [];
   await atOnce(collectionsAtOnce, plan.collections, async ({ shards: planned, ...facts }) => {
-    if (!present.includes(facts.name) && (await isGone(request, facts.name))) return;
+    if (!present.includes(facts.name) && (await isGone(request.database, facts.name))) return;
     const captured = shardsOf(facts.name).sort((a, b) => a.id - b.id);
     if (canonicalJson(captured.map(({ id, key }) => ({ id, key }))) !== canonicalJson(planned)) {
       throw new DrError("CAPTURE_INCOMPLETE", `${facts.name}: not every shard was captured; nothing was committed`, {
@@ -84,21 +85,14 @@ async function assembleCollections(
     const { canaries, pointsAfter, pointsBefore, samples } = observed;
     collections.push({ ...facts, shards, pointsBefore, pointsAfter, samples, canaries });
   });
-  collections.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const isPlanned = (name: string) => plan.collections.some((collection) => collection.name === name);
-  const carried = request.collections === undefined ? [] : (basePoint?.collections ?? []);
-  return [...collections, ...carried.filter(({ name }) => !isPlanned(name) && present.includes(name))];
-}
-
-/** A list that comes back short does not drop anything: the collection itself has to be gone. */
-async function isGone({ database }: CaptureRequest, name: string): Promise<boolean> {
-  try {
-    await database.describe(name);
-    return false;
-  } catch (error) {
-    if (hasCode(error, "QDRANT_REFUSED")) return true;
-    throw error;
+  for (const name of plan.carried) {
+    const carried = basePoint?.collections.find((collection) => collection.name === name);
+    if (carried === undefined) {
+      throw new DrError("INTERNAL", `${name} is to be as in ${plan.base}, which does not hold it`);
+    }
+    if (present.includes(name) || !(await isGone(request.database, name))) collections.push(carried);
   }
+  return collections.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 async function confirm(

@@ -26,7 +26,7 @@ import { removeLeftSnapshots } from "./borrow-snapshot.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
 import type { FolderCapture } from "./capture-part.ts";
 import type { CapturePatience } from "./capture-shard.ts";
-import { wasDropped } from "./was-dropped.ts";
+import { isGone, wasDropped } from "./was-dropped.ts";
 
 /** A restore that began longer ago and did not end was cut off. */
 const restoreEndsWithinMs = 60 * 60_000;
@@ -48,6 +48,8 @@ export interface CaptureRequest {
   readonly kinds?: readonly DataKind[];
   /** Read only these collections; the others are as in the base. */
   readonly collections?: readonly string[];
+  /** Which of the collections are read, whenever the base is of the same epoch; the others of it are as in the base. */
+  readonly choose?: (collections: readonly string[]) => readonly string[];
   readonly folders?: readonly FolderCapture[];
   /** Commit a point without points, though the last one has some. */
   readonly allowEmpty?: boolean;
@@ -87,9 +89,9 @@ export async function planCapture(
   await refuseWhileRestoring(request, epoch, restores);
   const restore = newestRestore(restores);
   const qdrantBase = base.points.get("qdrant");
-  const [collections] = holdsQdrant
+  const [{ carried, collections }] = holdsQdrant
     ? await Promise.all([planCollections(request, epoch, qdrantBase, placements), tidySnapshots(request)])
-    : [[]];
+    : [{ carried: [], collections: [] }];
   return {
     format: 1,
     point: newId(at),
@@ -103,6 +105,7 @@ export async function planCapture(
     ...(restore === undefined ? {} : { restore }),
     ...(qdrantVersion === undefined ? {} : { qdrantVersion }),
     collections,
+    carried,
     folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
   };
 }
@@ -131,22 +134,42 @@ async function planCollections(
   epoch: EpochRecord,
   base: RecoveryPoint | undefined,
   placements: Placements,
-): Promise<CapturePlan["collections"]> {
-  const present = await request.database.collections();
-  const wanted = wantedCollections(request, present, base);
+): Promise<Pick<CapturePlan, "collections" | "carried">> {
+  const present = await presentCollections(request.database, base);
+  const wanted = wantedCollections(request, epoch, present, base);
   const planned: CapturePlan["collections"] = [];
   await atOnce(collectionsAtOnce, wanted, async (name) => {
     const collection = await planCollection(request, epoch, name, base, placements);
     if (collection !== undefined) planned.push(collection);
   });
-  return planned.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const carried = (base?.collections ?? []).map(({ name }) => name);
+  return {
+    collections: planned.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    carried: carried.filter((name) => present.includes(name) && !wanted.includes(name)),
+  };
+}
+
+/** What the base holds and the list does not name is asked for itself. */
+async function presentCollections(database: VectorDatabase, base: RecoveryPoint | undefined): Promise<string[]> {
+  const listed = new Set(await database.collections());
+  const missing = (base?.collections ?? []).map(({ name }) => name).filter((name) => !listed.has(name));
+  await atOnce(collectionsAtOnce, missing, async (name) => {
+    if (!(await isGone(database, name))) listed.add(name);
+  });
+  return [...listed];
 }
 
 function wantedCollections(
-  { collections }: CaptureRequest,
+  { choose, collections }: CaptureRequest,
+  { epoch }: EpochRecord,
   present: readonly string[],
   base: RecoveryPoint | undefined,
 ): readonly string[] {
+  if (choose !== undefined && base?.epoch === epoch) {
+    const known = new Set(base.collections.map(({ name }) => name));
+    const chosen = choose(present);
+    return present.filter((name) => chosen.includes(name) || !known.has(name));
+  }
   if (collections === undefined) return present;
   const unknown = collections.filter((name) => !present.includes(name));
   if (unknown.length > 0) {

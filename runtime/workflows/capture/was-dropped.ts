@@ -5,6 +5,17 @@ import type { VectorDatabase } from "../../ports.ts";
 const looks = 25;
 const lookEveryMs = 200;
 
+/** Whether Qdrant says of the collection itself that it is not there: a list that comes back short drops nothing. */
+export async function isGone(database: VectorDatabase, collection: string): Promise<boolean> {
+  try {
+    await database.describe(collection);
+    return false;
+  } catch (error) {
+    if (hasCode(error, "QDRANT_REFUSED")) return true;
+    throw error;
+  }
+}
+
 /**
  * Whether `error` came because the collection was dropped: no peer names it any more. The peers of a cluster learn of a
  * drop one after another, so that a refusal is looked into for a while.

@@ -1,4 +1,5 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
+import type { Tiers } from "../../domain/estate/tiers.ts";
 import { isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
@@ -7,6 +8,7 @@ import { CaptureMemory } from "../capture/capture-memory.ts";
 import { capturePoint } from "../capture/capture-point.ts";
 import type { CapturePatience } from "../capture/capture-shard.ts";
 import { ActiveSource } from "./active-source.ts";
+import { DueCollections } from "./due-collections.ts";
 
 /** What was built on versions is compared by contents so often. */
 const fullEveryMs = 24 * 60 * 60_000;
@@ -34,6 +36,8 @@ export interface CapturingRequest {
   };
   /** The standby's. */
   readonly repository: OpenRepository;
+  /** Each capture reads all collections when left out. */
+  readonly tiers?: Tiers;
   /** The last writes before a planned failover: its fence is no reason to stop. */
   readonly isHandOver?: boolean;
   readonly toolVersion: string;
@@ -79,25 +83,35 @@ export class Capturing {
   readonly #request: CapturingRequest;
   readonly #memory = new CaptureMemory();
   readonly #source: ActiveSource;
+  readonly #due: DueCollections | undefined;
   #point: RecoveryPoint | undefined;
   #fullAt: Date | undefined;
 
   constructor(request: CapturingRequest) {
-    const { isHandOver, repository, source } = request;
+    const { isHandOver, repository, source, tiers } = request;
     this.#request = request;
+    this.#due = tiers && new DueCollections(tiers);
     this.#source = new ActiveSource({
       ...{ region: source.region, isHandOver },
       controls: [repository.stores.control, source.control],
     });
   }
 
-  /** Throws ROLE_REFUSES when the source is not the active region. */
+  /**
+   * What is provisional is captured collection by collection, as it is due; otherwise all of them are. Throws ROLE_REFUSES
+   * when the source is not the active region.
+   */
   async capture(patience: Patience): Promise<CapturedState> {
     const { clock, progress, repository, source, toolVersion } = this.#request;
     await this.refuseUnlessActive();
     const begun = clock.now();
     this.#fullAt ??= await lastFull(repository, begun);
     const isFull = this.#fullAt === undefined || begun.getTime() - this.#fullAt.getTime() >= fullEveryMs;
+    let chosen: readonly string[] | undefined;
+    const choose = (collections: readonly string[]) => {
+      chosen = this.#due?.of(collections, begun) ?? collections;
+      return chosen;
+    };
     const captured = await capturePoint({
       region: source.region,
       type: isFull ? "full" : "incremental",
@@ -106,6 +120,7 @@ export class Capturing {
       control: source.control,
       patience: patienceFor[patience],
       onlyChanges: true,
+      ...(patience === "provisional" && !isFull ? { choose } : {}),
       memory: this.#memory,
       clock,
       progress: ({ amount, ...event }) => amount ?? progress(event),
@@ -114,6 +129,7 @@ export class Capturing {
     const fullAt = isFull || this.#fullAt === undefined ? begun : this.#fullAt;
     this.#fullAt = fullAt;
     if (this.#point?.id !== captured.point) this.#point = await repository.readPoint(captured.point);
+    this.#due?.captured(chosen ?? this.#point.collections.map(({ name }) => name), begun, this.#point);
     return {
       point: this.#point,
       asOf: new Date(captured.time),

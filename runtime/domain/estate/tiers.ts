@@ -1,0 +1,43 @@
+/** How often each collection is replicated: not all need it so often, and each capture costs their server something. */
+import { Minimatch } from "minimatch";
+import { z } from "zod";
+
+const everySeconds = z.number().int().min(1).max(3600);
+const pattern = z.string().min(1).max(255);
+
+export const replicateSchema = z.strictObject({
+  /** Collections that no tier names. */
+  everySeconds,
+  /** By the names of collections, or patterns such as `archive-*`. */
+  tiers: z.record(pattern, everySeconds).default({}),
+});
+export type Replicate = z.infer<typeof replicateSchema>;
+
+export class Tiers {
+  readonly #usual: number;
+  readonly #named: readonly { readonly matcher: Minimatch; readonly seconds: number }[];
+
+  constructor({ everySeconds, tiers }: Replicate) {
+    this.#usual = everySeconds;
+    this.#named = Object.entries(tiers).map(([named, seconds]) => ({
+      matcher: new Minimatch(named, { dot: true, nocomment: true, nonegate: true }),
+      seconds,
+    }));
+  }
+
+  /** From one capture of the collection to its next; of several tiers that name it, the most frequent one's. */
+  secondsOf(collection: string): number {
+    const named = this.#named.filter(({ matcher }) => matcher.match(collection)).map(({ seconds }) => seconds);
+    return named.length === 0 ? this.#usual : Math.min(...named);
+  }
+
+  /** Of the tier that comes round most often. */
+  get shortestSeconds(): number {
+    return Math.min(this.#usual, ...this.#named.map(({ seconds }) => seconds));
+  }
+
+  /** How far the collection that is replicated least often may be behind between two captures. */
+  get longestSeconds(): number {
+    return Math.max(this.#usual, ...this.#named.map(({ seconds }) => seconds));
+  }
+}

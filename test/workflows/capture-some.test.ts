@@ -1,0 +1,139 @@
+/** Captures that read some of the collections: the others are in the point as they were, and as of when they were read. */
+import { expect } from "chai";
+import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
+import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { firstEpoch, silently, systemClock } from "../support/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+
+describe("capture of some collections", function () {
+  this.timeout(60_000);
+  let server: QdrantServer;
+  let target: QdrantServer;
+  let source: Qdrant;
+  let practice: RecoveryPractice;
+  let memory: CaptureMemory;
+
+  before(async () => {
+    [server, target] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
+    source = databaseOf(server);
+  });
+
+  after(async () => {
+    await Promise.all([server?.stop(), target?.stop()]);
+  });
+
+  beforeEach("two collections and a point of both", async () => {
+    await Promise.all([emptied(source), emptied(databaseOf(target))]);
+    practice = await RecoveryPractice.start();
+    memory = new CaptureMemory();
+    for (const name of ["often", "seldom"]) {
+      await make(name);
+      await write(name, 1);
+    }
+  });
+
+  async function make(name: string): Promise<void> {
+    await clientOf(server).createCollection(name, {
+      vectors: { size: 2, distance: "Dot" },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+  }
+
+  async function write(name: string, id: number): Promise<void> {
+    await clientOf(server).upsert(name, { wait: true, points: [{ id, vector: [id, 1], payload: { name } }] });
+  }
+
+  async function capture(chosen: readonly string[], database = source) {
+    const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
+    const report = await capturePoint({
+      ...{ region: "east", type: "incremental", database, repository, onlyChanges: true, memory },
+      ...{ choose: () => chosen, clock: systemClock, progress: silently, toolVersion: "test" },
+    });
+    return { report, point: await repository.readPoint(report.point) };
+  }
+
+  const readAt = ({ collections }: RecoveryPoint, collection: string) =>
+    collections.find(({ name }) => name === collection)?.shards[0]?.startedAt ?? "";
+
+  it("holds what was not read as it was, stands for the older time, and restores whole", async () => {
+    const first = await capture([]);
+    expect(first.point.collections, "without a base all is read").to.have.lengthOf(2);
+    const seldom = await contentOf(source, "seldom");
+    await write("often", 2);
+    await write("seldom", 2);
+
+    const { point, report } = await capture(["often"]);
+
+    expect(report).to.include({ isCommitted: true, time: point.time });
+    expect(readAt(point, "seldom")).to.equal(readAt(first.point, "seldom"));
+    expect(readAt(point, "often") > readAt(first.point, "often")).to.equal(true);
+    expect(point.time).to.equal(readAt(first.point, "seldom"));
+    await practice.restore(point, databaseOf(target));
+    expect(await contentOf(databaseOf(target), "often")).to.deep.equal(await contentOf(source, "often"));
+    expect(await contentOf(databaseOf(target), "seldom")).to.deep.equal(seldom);
+
+    const all = await capture(["often", "seldom"]);
+    expect(all.point.time > point.time).to.equal(true);
+  });
+
+  it("what was found unchanged stands for the time when it was, also in points that do not read it", async () => {
+    const first = await capture([]);
+    const unchanged = await capture(["seldom"]);
+    expect(unchanged.report).to.include({ isUnchanged: true, point: first.point.id });
+    expect(unchanged.report.time, "as old as what was not looked at").to.equal(readAt(first.point, "often"));
+    const looked = await capture(["often"]);
+    expect(looked.report.isUnchanged).to.equal(true);
+    expect(looked.report.time > unchanged.report.time).to.equal(true);
+
+    await write("often", 2);
+    const { point } = await capture(["often"]);
+
+    expect(point.time, "never goes back").to.equal(readAt(point, "seldom"));
+    expect(point.time >= looked.report.time).to.equal(true);
+  });
+
+  it("reads a collection that is new, and leaves out one that is gone, chosen or not", async () => {
+    await capture([]);
+    await make("new");
+    await source.deleteCollection("seldom");
+
+    const { point, report } = await capture([]);
+
+    expect(report.isCommitted).to.equal(true);
+    expect(point.collections.map(({ name }) => name)).to.deep.equal(["new", "often"]);
+  });
+
+  it("a list of collections that comes back short leaves out nothing", async () => {
+    await capture([]);
+    await write("often", 2);
+    const short = databaseOf(server);
+    short.collections = async () => [];
+
+    expect((await capture(["often"], short)).point.collections.map(({ name }) => name)).to.deep.equal([
+      "often",
+      "seldom",
+    ]);
+    await write("often", 3);
+    memory = new CaptureMemory();
+    const { point } = await capture(["often", "seldom"], short);
+    expect(point.collections.map(({ name }) => name)).to.deep.equal(["often", "seldom"]);
+  });
+
+  it("reads all in another epoch, whose versions say nothing of those before", async () => {
+    const first = await capture([]);
+    await write("seldom", 2);
+    await claimEpoch(practice.stores.control, { ...firstEpoch, epoch: 2, reason: "planned" });
+
+    const { point } = await capture([]);
+
+    expect(point.epoch).to.equal(2);
+    expect(readAt(point, "seldom") > readAt(first.point, "seldom")).to.equal(true);
+    await practice.restore(point, databaseOf(target));
+    expect(await contentOf(databaseOf(target), "seldom")).to.deep.equal(await contentOf(source, "seldom"));
+  });
+});
