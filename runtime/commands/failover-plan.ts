@@ -104,7 +104,7 @@ async function describePlan(plan: FailoverPlan, repository: OpenRepository, acce
       ? `${served}${lackingText(names, lacking.length, restoreSeconds)}`
       : `  restores ${point.id} of ${point.time}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
     `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}`,
-    `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost`,
+    `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost${lessOf(plan)}`,
   );
   if (!isExact(point)) lines.push("  the state is provisional: acknowledged deletes may be undone in it");
   lines.push(`  ${priceOf(from, gateMode)}`);
@@ -118,6 +118,14 @@ async function describePlan(plan: FailoverPlan, repository: OpenRepository, acce
     predictedSeconds,
   };
   return { json: { ...rest, isPlanned: false, point: shown, ...facts }, text: lines.join("\n") };
+}
+
+/** Collections of other tiers lose less: those that were captured together are seconds apart, too, and are not named for that. */
+function lessOf({ dataLossSeconds, dataLossSecondsOf }: FailoverPlan): string {
+  const less = Object.entries(dataLossSecondsOf).filter(([, seconds]) => seconds < dataLossSeconds / 2);
+  if (less.length === 0) return "";
+  const most = formatSeconds(Math.max(...less.map(([, seconds]) => seconds)));
+  return `; of ${less.map(([name]) => name).join(", ")} those of the last ${most}`;
 }
 
 /** What the guard's setting costs when the region that is given up lives and cannot be seen. */

@@ -248,8 +248,9 @@ function toldOfPair({ objectives, region, replicate }: AlertSettings, gaps: Gaps
 
 function toldOfStandby(region: string, replicate: Replicate, rpo: number): Record<string, Told> {
   const of = queriesOf(region);
-  // Early enough to act before the objective is missed.
-  const behind = Math.max(rpo / 3, 10 * new Tiers(replicate).longestSeconds);
+  const { longestSeconds, shortestSeconds } = new Tiers(replicate);
+  // Early enough to act before the objective is missed; later than some captures that take long.
+  const behind = Math.max(rpo / 3, longestSeconds + 9 * shortestSeconds);
   return {
     StandbyBehind: {
       expr: of.overdue(of.isStandby, series("qdrant_dr_standby_timestamp_seconds", { region }), behind),

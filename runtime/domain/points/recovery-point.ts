@@ -103,6 +103,12 @@ export function isExact(point: RecoveryPoint): boolean {
   return capturesOf(point).every((capture) => capture.isExact);
 }
 
+/** Everything that was acknowledged to the collection before this is in the point. */
+export function capturedAt({ shards }: Pick<CapturedCollection, "shards">): Date | undefined {
+  const starts = shards.map(({ startedAt }) => Date.parse(startedAt));
+  return starts.length === 0 ? undefined : new Date(Math.min(...starts));
+}
+
 /** Everything in a point that has a tree. */
 export function capturesOf({ collections, folders }: RecoveryPoint): (CapturedShard | CapturedFolder)[] {
   return [...collections.flatMap(({ shards }) => shards), ...folders];

@@ -3,17 +3,17 @@ import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
 import type { GateMode } from "../../domain/estate/gate.ts";
 import type { Region } from "../../domain/estate/region.ts";
 import type { CatalogEntry } from "../../domain/points/catalog.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { type CapturedCollection, capturedAt, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { readEpochs } from "../../repository/epochs.ts";
 import { isStepDone } from "../../repository/failover-records.ts";
 import { isQuarantined, readNewestPoint } from "../../repository/read-catalog.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { readStandbyState } from "../../repository/standby-records.ts";
+import { readStandbyState, type StandbyState } from "../../repository/standby-records.ts";
 
-/** A standby of which nothing was heard for so long is not followed any more. */
-const followsWithinMs = 60_000;
+/** A standby that follows is heard of more often. */
+const heardOfWithinMs = 60_000;
 
 /** What a failover does last, by what it was. */
 const lastSteps = { initial: "", aborted: "", planned: "step-down", unplanned: "promote" } as const;
@@ -25,8 +25,9 @@ export interface FailoverPlan {
   readonly epoch: number;
   /** What this region serves from; undefined when a planned failover is going to bring it here. */
   readonly held: Held | undefined;
-  /** Writes acknowledged in so many seconds may be lost. */
+  /** Writes acknowledged in so many seconds may be lost; and by collection, of which some may have been captured later. */
   readonly dataLossSeconds: number;
+  readonly dataLossSecondsOf: Readonly<Record<string, number>>;
   /** An earlier run made the epoch, and may not have ended. */
   readonly continues: boolean;
   /** It did all there is to do. */
@@ -70,11 +71,19 @@ export async function planFailover(request: PlanRequest): Promise<FailoverPlan> 
     hasEnded: continues && (await isStepDone(control, newest.epoch, lastSteps[newest.reason])),
     gateMode: region.gate?.mode,
   };
-  if (isPlanned && !continues) return { ...plan, held: undefined, dataLossSeconds: 0 };
+  const lossless = { dataLossSeconds: 0, dataLossSecondsOf: {} };
+  if (isPlanned && !continues) return { ...plan, ...lossless, held: undefined };
   const held = continues ? await heldBy(repository, newest) : await chooseState(request, newest);
-  if (newest.reason === "planned" && continues) return { ...plan, held, dataLossSeconds: 0 };
+  if (newest.reason === "planned" && continues) return { ...plan, ...lossless, held };
   const begun = continues ? Date.parse(newest.at) : clock.now().getTime();
-  return { ...plan, held, dataLossSeconds: Math.max(0, (begun - held.asOf.getTime()) / 1000) };
+  const lossSince = (asOf: number) => Math.max(0, (begun - asOf) / 1000);
+  // What was found unchanged later is not written down collection by collection.
+  const lossOf = (captured: CapturedCollection) =>
+    lossSince(Math.max(held.asOf.getTime(), capturedAt(captured)?.getTime() ?? 0));
+  return {
+    ...{ ...plan, held, dataLossSeconds: lossSince(held.asOf.getTime()) },
+    dataLossSecondsOf: Object.fromEntries(held.point.collections.map((captured) => [captured.name, lossOf(captured)])),
+  };
 }
 
 async function readNewestEpoch(region: string, repository: OpenRepository): Promise<EpochRecord> {
@@ -91,24 +100,32 @@ async function heldBy(repository: OpenRepository, epoch: EpochRecord): Promise<H
   return { point, asOf: new Date(epoch.asOf ?? point.time), isWarm: false };
 }
 
-/** A standby that follows is newer than any point that came otherwise; one that stopped may not be. */
+/**
+ * A standby that follows is newer than any point that came otherwise, also where it holds a collection of a slow tier as
+ * it was a while ago; one that had stopped when a point was captured is not.
+ */
 async function chooseState(request: PlanRequest, newest: EpochRecord): Promise<Held> {
   const { clock, point: wanted } = request;
   if (wanted !== undefined) return choosePoint(request);
-  const warm = await warmState(request, newest);
-  if (warm === undefined) return choosePoint(request);
-  if (clock.now().getTime() - warm.asOf.getTime() < followsWithinMs) return warm;
-  const { newest: other } = await readNewestPoint(request.repository);
-  if (other === undefined || Date.parse(other.point.time) <= warm.asOf.getTime()) return warm;
+  const state = await followedState(request, newest);
+  if (state === undefined) return choosePoint(request);
+  const { repository } = request;
+  const warm = { point: await repository.readPoint(state.point), asOf: new Date(state.asOf), isWarm: true };
+  const heardUntil = Date.parse(state.at) + heardOfWithinMs;
+  if (clock.now().getTime() < heardUntil) return warm;
+  const { newest: other } = await readNewestPoint(repository);
+  if (other === undefined || Date.parse(other.point.time) < heardUntil) return warm;
   return { point: other.point, asOf: new Date(other.point.time), isWarm: false };
 }
 
-async function warmState({ clock, repository }: PlanRequest, newest: EpochRecord): Promise<Held | undefined> {
+async function followedState(
+  { clock, repository }: PlanRequest,
+  newest: EpochRecord,
+): Promise<StandbyState | undefined> {
   const state = await readStandbyState(repository.stores.control, clock.now());
   // What was captured in another epoch is of a past that may have ended otherwise.
   if (state === undefined || state.epoch !== newest.epoch || state.region !== newest.active) return undefined;
-  if (await isQuarantined(repository, state.point)) return undefined;
-  return { point: await repository.readPoint(state.point), asOf: new Date(state.asOf), isWarm: true };
+  return (await isQuarantined(repository, state.point)) ? undefined : state;
 }
 
 async function choosePoint({ point: wanted, region, repository }: PlanRequest): Promise<Held> {

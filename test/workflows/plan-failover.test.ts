@@ -1,0 +1,93 @@
+/** What an unplanned failover serves from, and what it says would be lost. */
+import { expect } from "chai";
+import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { StandbyRecords } from "../../runtime/repository/standby-records.ts";
+import { planFailover } from "../../runtime/workflows/failover/plan-failover.ts";
+import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery-estate.ts";
+
+const now = new Date("2026-01-02T12:00:00.000Z");
+const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000).toISOString();
+
+describe("plan of an unplanned failover", () => {
+  let stores: MemoryStores;
+  let repository: OpenRepository;
+  let tree: { readonly id: string; readonly size: number };
+
+  beforeEach(async () => {
+    stores = storesWithEpoch();
+    repository = await OpenRepository.openOrCreate(stores, (await ageKeys()).wrap);
+    const key = await repository.keys.key(repository.description.key);
+    const nothing = { collection: "documents", shard: 0, lineage: "l", segments: {}, files: [], packs: [] };
+    tree = await repository.createTree(key, { format: 1, ...nothing });
+  });
+
+  /** Of collections that were captured so many seconds ago. */
+  async function point(id: string, seconds: Readonly<Record<string, number>>): Promise<void> {
+    const oldest = ago(Math.max(...Object.values(seconds)));
+    const made: RecoveryPoint = {
+      ...{ format: 1, id, type: "incremental", kinds: ["qdrant"], region: "east", epoch: 1, toolVersion: "0" },
+      ...{ startedAt: oldest, time: oldest, finishedAt: oldest, qdrantVersion: "1.16.3", aliases: [], folders: [] },
+      collections: Object.entries(seconds).map(([name, age]) => ({
+        ...{ name, key: repository.description.key, config: {}, payloadIndexes: {}, samples: [], canaries: [] },
+        ...{ pointsBefore: 0, pointsAfter: 0 },
+        shards: [
+          {
+            ...{ id: 0, peer: 1, tree, method: "partial-snapshot", isExact: true },
+            ...{ startedAt: ago(age), finishedAt: ago(age) },
+          },
+        ],
+      })),
+    };
+    await repository.createPoint(made);
+  }
+
+  async function holds(id: string, seconds: { readonly heardOf: number; readonly asOf: number }): Promise<void> {
+    await new StandbyRecords(stores.control, "run").hold({
+      ...{ format: 1, at: ago(seconds.heardOf), point: id, region: "east", epoch: 1, asOf: ago(seconds.asOf) },
+      ...{ isExact: true, processes: [], histories: {}, collections: [] },
+    });
+  }
+
+  async function plan() {
+    const region = { region: "west", peer: "east" } as Region;
+    const { dataLossSeconds, dataLossSecondsOf, held } = await planFailover({
+      ...{ region, repository, isPlanned: false, clock: { now: () => now } },
+    });
+    return { point: held?.point.id, isWarm: held?.isWarm, dataLossSeconds, dataLossSecondsOf };
+  }
+
+  it("serves what the standby follows to, and says of each tier what is lost", async () => {
+    await point("followed", { archive: 58, documents: 4 });
+    await holds("followed", { heardOf: 2, asOf: 58 });
+
+    const lost = { dataLossSeconds: 58, dataLossSecondsOf: { archive: 58, documents: 4 } };
+    expect(await plan()).to.deep.equal({ point: "followed", isWarm: true, ...lost });
+  });
+
+  it("what was found unchanged since loses no more than what was found last", async () => {
+    await point("followed", { archive: 7_000, documents: 7_000 });
+    await holds("followed", { heardOf: 2, asOf: 5 });
+
+    const lost = { dataLossSeconds: 5, dataLossSecondsOf: { archive: 5, documents: 5 } };
+    expect(await plan()).to.deep.equal({ point: "followed", isWarm: true, ...lost });
+  });
+
+  it("a standby that followed until the end is served from, whatever its slowest tier and however long nobody decided", async () => {
+    await point("copied", { archive: 1_500, documents: 1_500 });
+    await point("followed", { archive: 3_000, documents: 604 });
+    await holds("followed", { heardOf: 600, asOf: 3_000 });
+
+    expect(await plan()).to.include({ point: "followed", isWarm: true, dataLossSeconds: 3_000 });
+  });
+
+  it("a standby that had stopped when a point was captured, which is here whole, is not served from", async () => {
+    await point("followed", { archive: 9_000, documents: 9_000 });
+    await holds("followed", { heardOf: 9_000, asOf: 9_000 });
+    expect(await plan()).to.include({ point: "followed", isWarm: true });
+    await point("later", { archive: 1_500, documents: 1_500 });
+
+    expect(await plan()).to.include({ point: "later", isWarm: false, dataLossSeconds: 1_500 });
+  });
+});
