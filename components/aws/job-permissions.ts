@@ -4,12 +4,12 @@ import type { Job } from "../../runtime/domain/estate/jobs.ts";
 import { controlLayout, storeLayout } from "../../runtime/domain/points/store-layout.ts";
 import { bucketArn, type Statement } from "./policy-document.ts";
 
+/** Of each store that the job reads, the prefixes that it creates objects under. */
+type Creates = Readonly<Partial<Record<"repository" | "control", readonly string[]>>>;
+
 interface Needs {
-  /** Prefixes of this region's repository that it creates objects under; absent: it cannot read it either. */
-  readonly repository?: readonly string[];
-  /** Likewise of the control store, which every job reads. */
-  readonly control: readonly string[];
-  readonly peer: readonly ("repository" | "control")[];
+  readonly own: Creates;
+  readonly peer?: Creates;
   /** Whose wrapped keys are none of its business. */
   readonly withoutKeysOf?: readonly ("own" | "peer")[];
 }
@@ -19,53 +19,64 @@ const attestations = [`${storeLayout.points}*/attestations/`];
 
 const needsOf: Readonly<Record<Job, Needs>> = {
   capture: {
-    repository: [...capturedParts, storeLayout.sessions],
-    control: [controlLayout.keys, controlLayout.snapshots, controlLayout.runs],
-    peer: [],
+    own: {
+      repository: [...capturedParts, storeLayout.sessions],
+      control: [controlLayout.keys, controlLayout.snapshots, controlLayout.runs],
+    },
   },
   copy: {
-    repository: capturedParts,
-    control: [controlLayout.keys, controlLayout.runs],
-    peer: ["repository", "control"],
+    own: { repository: capturedParts, control: [controlLayout.keys, controlLayout.runs] },
+    peer: { repository: [], control: [] },
   },
-  verify: { repository: attestations, control: [controlLayout.runs], peer: [] },
-  "test-restore": { repository: attestations, control: [controlLayout.restores, controlLayout.runs], peer: [] },
+  verify: { own: { repository: attestations, control: [controlLayout.runs] } },
+  "test-restore": { own: { repository: attestations, control: [controlLayout.restores, controlLayout.runs] } },
   replicate: {
-    repository: [...capturedParts, storeLayout.sessions],
-    control: [controlLayout.keys, controlLayout.snapshots, controlLayout.standby],
-    peer: ["control"],
+    own: {
+      repository: [...capturedParts, storeLayout.sessions],
+      control: [controlLayout.keys, controlLayout.snapshots, controlLayout.standby],
+    },
+    peer: { control: [] },
     withoutKeysOf: ["peer"],
   },
+  // Folders are read here, and their points are the other region's.
+  "replicate-folders": {
+    own: { control: [] },
+    peer: { repository: [...capturedParts, storeLayout.sessions], control: [controlLayout.keys] },
+    withoutKeysOf: ["own"],
+  },
   // A guard carries an epoch home that only the other region was told of.
-  gate: { control: [controlLayout.epochs], peer: ["control"], withoutKeysOf: ["own", "peer"] },
+  gate: { own: { control: [controlLayout.epochs] }, peer: { control: [] }, withoutKeysOf: ["own", "peer"] },
   // Manifests and trees are sealed: whoever tells which points are complete opens them.
-  exporter: { repository: [], control: [], peer: ["control"], withoutKeysOf: ["peer"] },
+  exporter: { own: { repository: [], control: [] }, peer: { control: [] }, withoutKeysOf: ["peer"] },
 };
 
-export interface JobStores {
-  readonly repository: string;
-  readonly control: string;
-  readonly keyArn: string;
-  readonly peer: AwsSettings["peer"];
+/** Of one region. */
+type Buckets = AwsSettings["peer"];
+
+export interface JobStores extends Buckets {
+  readonly peer: Buckets;
   /** The bucket of the gate's leases, encrypted with S3's own key: what it holds is no secret. */
   readonly witness?: string | undefined;
 }
 
 export function jobStatements(job: Job, stores: JobStores): Statement[] {
-  const { control, peer, repository, withoutKeysOf = [] } = needsOf[job];
-  const read = [...(repository === undefined ? [] : [stores.repository]), stores.control];
-  const created = [
-    ...(repository ?? []).map((prefix) => objectsUnder(stores.repository, prefix)),
-    ...control.map((prefix) => objectsUnder(stores.control, prefix)),
-  ];
+  const { own, peer, withoutKeysOf = [] } = needsOf[job];
   const controls = { own: stores.control, peer: stores.peer.control };
-  const readOfPeer = peer.map((kind) => stores.peer[kind]);
   return [
-    ...reading("Own", read, stores.keyArn),
-    ...(created.length === 0 ? [] : creating(created, stores)),
-    ...(readOfPeer.length === 0 ? [] : reading("Peer", readOfPeer, stores.peer.keyArn)),
+    ...using("Own", own, stores),
+    ...(peer === undefined ? [] : using("Peer", peer, stores.peer)),
     ...(withoutKeysOf.length === 0 ? [] : [leavingKeys(withoutKeysOf.map((whose) => controls[whose]))]),
     ...(job === "gate" && stores.witness !== undefined ? holdingLeases(stores.witness) : []),
+  ];
+}
+
+function using(whose: "Own" | "Peer", creates: Creates, buckets: Buckets): Statement[] {
+  const used = (["repository", "control"] as const).filter((kind) => creates[kind] !== undefined);
+  const created = used.flatMap((kind) => (creates[kind] ?? []).map((prefix) => objectsUnder(buckets[kind], prefix)));
+  const read = used.map((kind) => buckets[kind]);
+  return [
+    ...reading(whose, read, buckets.keyArn),
+    ...(created.length === 0 ? [] : creating(whose, created, buckets.keyArn)),
   ];
 }
 
@@ -89,16 +100,16 @@ function reading(whose: "Own" | "Peer", buckets: readonly string[], keyArn: stri
 
 const createOnly = { Null: { "s3:if-none-match": "false" } };
 
-function creating(resources: readonly string[], { keyArn }: JobStores): Statement[] {
+function creating(whose: "Own" | "Peer", resources: readonly string[], keyArn: string): Statement[] {
   return [
     {
-      Sid: "Create",
+      Sid: `Create${whose}`,
       Effect: "Allow",
       Action: "s3:PutObject",
       Resource: resources,
       Condition: createOnly,
     },
-    { Sid: "Seal", Effect: "Allow", Action: "kms:GenerateDataKey", ...throughS3(keyArn) },
+    { Sid: `Seal${whose}`, Effect: "Allow", Action: "kms:GenerateDataKey", ...throughS3(keyArn) },
   ];
 }
 

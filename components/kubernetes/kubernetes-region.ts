@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
+import { foldersByKind } from "../../runtime/domain/estate/folder-selection.ts";
 import { portOf } from "../../runtime/domain/estate/port-of.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
 import type { RegionJob } from "../../runtime/domain/estate/region-for-job.ts";
@@ -114,7 +115,16 @@ export class KubernetesRegion extends pulumi.ComponentResource {
       child,
     );
     if (kubernetes.replicate !== undefined && peer !== undefined) {
-      new Replicator(`${name}-replicator`, { ...jobs, peer: settings.peer, ...kubernetes.replicate }, child);
+      new Replicator(
+        `${name}-replicator`,
+        {
+          ...{ ...jobs, ...kubernetes.replicate },
+          peer: settings.peer,
+          folders: folderKindsOf(settings),
+          claims: kubernetes.claims,
+        },
+        child,
+      );
     }
     if (kubernetes.monitoring !== undefined) {
       const { objectives } = settings;
@@ -153,9 +163,15 @@ export class KubernetesRegion extends pulumi.ComponentResource {
 /** Jobs that are told of regions. */
 function jobsOf({ peer, settings }: KubernetesRegionArgs): RegionJob[] {
   const follows = settings.kubernetes.replicate !== undefined;
-  const withPeer: RegionJob[] = follows ? ["copy", "replicate"] : ["copy"];
+  const hasFolders = folderKindsOf(settings).length > 0;
+  const following: RegionJob[] = hasFolders ? ["replicate", "replicate-folders"] : ["replicate"];
+  const withPeer: RegionJob[] = follows ? ["copy", ...following] : ["copy"];
   const watched: RegionJob[] = settings.kubernetes.monitoring === undefined ? [] : ["exporter"];
   return ["capture", "verify", "test-restore", ...(peer === undefined ? [] : withPeer), ...watched];
+}
+
+function folderKindsOf(settings: KubernetesSettings) {
+  return [...new Set(foldersByKind(settings).map(({ kind }) => kind))];
 }
 
 function regionOf(

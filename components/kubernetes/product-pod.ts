@@ -2,7 +2,7 @@
 import type * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import { type Job, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
-import type { Resources } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import type { KubernetesPart, Resources } from "../../runtime/domain/estate/kubernetes-settings.ts";
 import { labelsOf } from "./labels.ts";
 import { type RestrictedPodSpec, restrictedPod } from "./restricted-pod.ts";
 
@@ -37,12 +37,17 @@ export interface ProductPodArgs extends ProductPodBase {
   readonly env?: k8s.types.input.core.v1.EnvVar[];
   /** Whether it asks the cluster's API with its account. */
   readonly usesKubernetes?: boolean;
+  /**
+   * Volumes with folders that it reads, and where it sees them.
+   * @default none
+   */
+  readonly claims?: KubernetesPart["claims"];
   readonly container?: Partial<k8s.types.input.core.v1.Container>;
   readonly pod?: Partial<RestrictedPodSpec>;
 }
 
 export function productPod(args: ProductPodArgs): PodTemplate {
-  const { command, env = [], image, job, regionSecrets = {}, resources, tlsSecret } = args;
+  const { claims = [], command, env = [], image, job, regionSecrets = {}, resources, tlsSecret } = args;
   const regionsSecret = regionSecrets[job];
   const name = objectNameOf(job);
   const trusted = tlsSecret === undefined ? [] : [{ name: "NODE_EXTRA_CA_CERTS", value: "/etc/qdrant-dr/tls/ca.crt" }];
@@ -64,6 +69,7 @@ export function productPod(args: ProductPodArgs): PodTemplate {
           ...(regionsSecret === undefined ? [] : [{ name: "regions", mountPath: regionsFolder, readOnly: true }]),
           { name: "scratch", mountPath: "/tmp" },
           ...(tlsSecret === undefined ? [] : [{ name: "tls", mountPath: "/etc/qdrant-dr/tls", readOnly: true }]),
+          ...claims.map(({ claim, path }) => ({ name: claim, mountPath: path, readOnly: true })),
           ...(volumeMounts as k8s.types.input.core.v1.VolumeMount[]),
         ],
       },
@@ -76,6 +82,7 @@ export function productPod(args: ProductPodArgs): PodTemplate {
       ...(tlsSecret === undefined
         ? []
         : [{ name: "tls", secret: { secretName: tlsSecret, items: [{ key: "ca.crt", path: "ca.crt" }] } }]),
+      ...claims.map(({ claim }) => ({ name: claim, persistentVolumeClaim: { claimName: claim, readOnly: true } })),
       ...(volumes as k8s.types.input.core.v1.Volume[]),
     ],
   });

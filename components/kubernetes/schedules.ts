@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Role } from "../../runtime/domain/estate/epoch.ts";
 import { type Job, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
 import type {
+  KubernetesPart,
   QdrantSettings,
   Resources,
   Schedules as ScheduleSettings,
@@ -21,8 +22,8 @@ export interface SchedulesArgs extends ProductPodBase {
   readonly qdrant: QdrantSettings;
   /** Whether captures read objects of the cluster. */
   readonly capturesObjects: boolean;
-  /** Volumes with folders that captures read, and where they see them. */
-  readonly claims: readonly { readonly claim: string; readonly path: string }[];
+  /** Volumes with folders that captures read. */
+  readonly claims: KubernetesPart["claims"];
 }
 
 interface Scheduled {
@@ -112,13 +113,7 @@ function capture(
       env: [{ name: "SESSION", valueFrom: { fieldRef: { fieldPath: jobName } } }],
       reaches: [reaches.qdrant, reaches.stores, ...(capturesObjects ? [reaches.kubernetes] : [])],
       usesKubernetes: capturesObjects,
-      container: { volumeMounts: claims.map(({ claim, path }) => ({ name: claim, mountPath: path, readOnly: true })) },
-      pod: {
-        volumes: claims.map(({ claim }) => ({
-          name: claim,
-          persistentVolumeClaim: { claimName: claim, readOnly: true },
-        })),
-      },
+      claims,
     },
   };
 }

@@ -1,6 +1,6 @@
 /** Opens what a region's outputs name: its stores, its repository, its Qdrant, its folders, its traffic control. */
 import { resolve } from "node:path";
-import { selectorOf } from "../domain/estate/folder-selection.ts";
+import { foldersByKind, selectorOf } from "../domain/estate/folder-selection.ts";
 import type { Region } from "../domain/estate/region.ts";
 import { DrError } from "../errors.ts";
 import type { Gate, ObjectStore, TrafficControl, WatchedFolder } from "../ports.ts";
@@ -53,13 +53,10 @@ export class RegionAccess {
    * @param other whose stores are written to as well.
    */
   folders(other?: Region): { kind: "config" | "user-data"; name: string; path: string; source: WatchedFolder }[] {
-    const { configuration, userData } = this.region;
-    const foldersOf = (kind: "config" | "user-data", selections: Region["userData"]) =>
-      selections.map((selection) => {
-        this.#refuseStoreWithin(selection, other);
-        return { kind, name: selection.name, path: selection.path, source: new LocalFolder(selection) };
-      });
-    return [...foldersOf("config", configuration), ...foldersOf("user-data", userData)];
+    return foldersByKind(this.region).map(({ kind, selection }) => {
+      this.#refuseStoreWithin(selection, other);
+      return { kind, name: selection.name, path: selection.path, source: new LocalFolder(selection) };
+    });
   }
 
   /** What is stored would be captured, and stored again, without an end. */

@@ -131,7 +131,7 @@ describe("AwsIdentities", () => {
         },
         { Sid: "OpenOwn", Effect: "Allow", Action: "kms:Decrypt", Resource: keyArn, Condition: throughS3("eu-west-1") },
         {
-          Sid: "Create",
+          Sid: "CreateOwn",
           Effect: "Allow",
           Action: "s3:PutObject",
           Resource: [
@@ -145,7 +145,7 @@ describe("AwsIdentities", () => {
           Condition: { Null: { "s3:if-none-match": "false" } },
         },
         {
-          Sid: "Seal",
+          Sid: "SealOwn",
           Effect: "Allow",
           Action: "kms:GenerateDataKey",
           Resource: keyArn,
@@ -174,6 +174,58 @@ describe("AwsIdentities", () => {
     });
   });
 
+  it("what brings folders to the other region creates points there and nothing here: word for word", async () => {
+    const { name, resources } = await declare();
+    const { policy } = one(resources, `${name}-replicate-folders-permissions`).inputs;
+    const throughS3 = (region: string) => ({ StringEquals: { "kms:ViaService": `s3.${region}.amazonaws.com` } });
+    expect(JSON.parse(policy as string).Statement).to.deep.equal([
+      { Sid: "ListOwn", Effect: "Allow", Action: "s3:ListBucket", Resource: ["arn:aws:s3:::dr-control"] },
+      { Sid: "ReadOwn", Effect: "Allow", Action: "s3:GetObject", Resource: ["arn:aws:s3:::dr-control/*"] },
+      { Sid: "OpenOwn", Effect: "Allow", Action: "kms:Decrypt", Resource: keyArn, Condition: throughS3("eu-west-1") },
+      {
+        Sid: "ListPeer",
+        Effect: "Allow",
+        Action: "s3:ListBucket",
+        Resource: ["arn:aws:s3:::prod-points", "arn:aws:s3:::prod-control"],
+      },
+      {
+        Sid: "ReadPeer",
+        Effect: "Allow",
+        Action: "s3:GetObject",
+        Resource: ["arn:aws:s3:::prod-points/*", "arn:aws:s3:::prod-control/*"],
+      },
+      {
+        Sid: "OpenPeer",
+        Effect: "Allow",
+        Action: "kms:Decrypt",
+        Resource: peerKeyArn,
+        Condition: throughS3("eu-central-1"),
+      },
+      {
+        Sid: "CreatePeer",
+        Effect: "Allow",
+        Action: "s3:PutObject",
+        Resource: [
+          "arn:aws:s3:::prod-points/repository.json",
+          "arn:aws:s3:::prod-points/packs/*",
+          "arn:aws:s3:::prod-points/trees/*",
+          "arn:aws:s3:::prod-points/points/*",
+          "arn:aws:s3:::prod-points/sessions/*",
+          "arn:aws:s3:::prod-control/keys/*",
+        ],
+        Condition: { Null: { "s3:if-none-match": "false" } },
+      },
+      {
+        Sid: "SealPeer",
+        Effect: "Allow",
+        Action: "kms:GenerateDataKey",
+        Resource: peerKeyArn,
+        Condition: throughS3("eu-central-1"),
+      },
+      { Sid: "LeaveKeys", Effect: "Deny", Action: "s3:GetObject", Resource: ["arn:aws:s3:::dr-control/keys/*"] },
+    ]);
+  });
+
   it("what each job may create, whose it may read, and who may not read wrapped keys", async () => {
     const { name, resources } = await declare();
     const allowed = Object.fromEntries(
@@ -186,7 +238,11 @@ describe("AwsIdentities", () => {
           (statements.find(({ Sid }) => Sid === sid)?.Resource ?? []).map((arn) => arn.slice("arn:aws:s3:::".length));
         return [
           job,
-          { reads: [...of("ListOwn"), ...of("ListPeer")], creates: of("Create"), never: of("LeaveKeys") },
+          {
+            reads: [...of("ListOwn"), ...of("ListPeer")],
+            creates: [...of("CreateOwn"), ...of("CreatePeer")],
+            never: of("LeaveKeys"),
+          },
         ] as const;
       }),
     );
@@ -226,6 +282,14 @@ describe("AwsIdentities", () => {
           "dr-control/standby/*",
         ],
         never: ["prod-control/keys/*"],
+      },
+      "replicate-folders": {
+        reads: ["dr-control", "prod-points", "prod-control"],
+        creates: [
+          ...["repository.json", "packs/*", "trees/*", "points/*", "sessions/*"].map((key) => `prod-points/${key}`),
+          "prod-control/keys/*",
+        ],
+        never: ["dr-control/keys/*"],
       },
       gate: { reads: ["dr-control", "prod-control"], creates: ["dr-control/epochs/*"], never: noKeys },
       exporter: { reads: [...own, "prod-control"], creates: [], never: ["prod-control/keys/*"] },

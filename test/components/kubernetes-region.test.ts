@@ -13,6 +13,7 @@ import {
   awsSettings,
   clientKey,
   type DeclaredRegion,
+  folderSettings,
   identity,
   productImage,
   qdrantImage,
@@ -25,7 +26,7 @@ import { one, type Registration } from "../support/recorded-resources.ts";
 type Loose = any;
 
 /** Jobs whose pods are told of regions. */
-const toldJobs = ["capture", "copy", "replicate", "test-restore", "verify"];
+const toldJobs = ["capture", "copy", "replicate", "replicate-folders", "test-restore", "verify"];
 
 const restrictedNow = {
   allowPrivilegeEscalation: false,
@@ -73,9 +74,13 @@ describe("KubernetesRegion", () => {
   });
 
   it("every pod is restricted: no root, no capability, nothing to write to but volumes, no account's token that is not used", async () => {
-    const declared = await declarer.declare({ role: "standby", settings: { infrastructure: capturedObjects } });
+    const { kubernetes, settings } = folderSettings;
+    const declared = await declarer.declare({
+      ...{ role: "standby", kubernetes },
+      settings: { ...settings, infrastructure: capturedObjects },
+    });
     const pods = objects(declared).flatMap(podOf);
-    expect(pods.length).to.equal(8);
+    expect(pods.length).to.equal(9);
     for (const [title, { automountServiceAccountToken, containers, initContainers = [], securityContext }] of pods) {
       expect(securityContext, title).to.deep.include({
         runAsNonRoot: true,
@@ -173,9 +178,9 @@ describe("KubernetesRegion", () => {
   });
 
   describe("schedules", () => {
-    it("captures run in the active region, copies and the replicator in the others, checks in all", async () => {
+    it("captures and what brings folders run in the active region, copies and the replicator in the others, checks in all", async () => {
       for (const role of roles) {
-        const declared = await declarer.declare({ role });
+        const declared = await declarer.declare({ ...folderSettings, role });
         const suspended = objects(declared, "CronJob").map((job: Loose) => [
           job.inputs.metadata.name,
           job.inputs.spec.suspend,
@@ -188,8 +193,14 @@ describe("KubernetesRegion", () => {
           "qdrant-dr-verify": false,
           "qdrant-dr-test-restore": false,
         });
-        const { inputs } = object(declared, "Deployment", "qdrant-dr-replicate") as Loose;
-        expect(inputs.spec.replicas).to.equal(isActive ? 0 : 1);
+        const replicas = objects(declared, "Deployment").map((deployment: Loose) => [
+          deployment.inputs.metadata.name,
+          deployment.inputs.spec.replicas,
+        ]);
+        expect(Object.fromEntries(replicas)).to.deep.equal({
+          "qdrant-dr-replicate": isActive ? 0 : 1,
+          "qdrant-dr-replicate-folders": isActive ? 1 : 0,
+        });
       }
     });
 
@@ -203,10 +214,78 @@ describe("KubernetesRegion", () => {
       expect(words).to.contain(" replicate --from dr --to prod --every 5 --tier archive-*=60 ");
     });
 
+    it("folders are brought into the other region's bucket by one pod that reads the volumes, and reaches stores alone", async () => {
+      const declared = await declarer.declare(folderSettings);
+      const { inputs } = object(declared, "Deployment", "qdrant-dr-replicate-folders") as Loose;
+      const labels = {
+        "app.kubernetes.io/part-of": "qdrant-dr",
+        "app.kubernetes.io/name": "qdrant-dr-replicate-folders",
+      };
+      const { template, ...spec } = inputs.spec;
+      expect(spec).to.deep.equal({ replicas: 1, strategy: { type: "Recreate" }, selector: { matchLabels: labels } });
+      expect(template.metadata.labels).to.deep.equal({
+        ...labels,
+        ...{ "app.kubernetes.io/managed-by": "pulumi", "qdrant-dr/reaches-stores": "true" },
+      });
+      const { containers, volumes, ...pod } = template.spec;
+      expect(pod).to.include({
+        serviceAccountName: "qdrant-dr-replicate-folders",
+        automountServiceAccountToken: false,
+        terminationGracePeriodSeconds: 120,
+      });
+      const [{ args, env, resources, volumeMounts }] = containers;
+      expect(args).to.deep.equal([
+        ...["/app/qdrant-dr.mjs", "replicate", "--from", "prod", "--to", "dr"],
+        ...["--only", "config,user-data", "--every", "10", "--outputs", "/etc/qdrant-dr/regions"],
+      ]);
+      expect(env).to.deep.equal([{ name: "HOME", value: "/tmp" }]);
+      expect(resources).to.deep.equal({ requests: { cpu: "250m", memory: "1Gi" }, limits: { memory: "1Gi" } });
+      const told = { secretName: "qdrant-dr-replicate-folders-regions", defaultMode: 0o440 };
+      expect(volumes).to.deep.equal([
+        { name: "regions", secret: told },
+        { name: "scratch", emptyDir: {} },
+        { name: "app-conf", persistentVolumeClaim: { claimName: "app-conf", readOnly: true } },
+        { name: "files", persistentVolumeClaim: { claimName: "files", readOnly: true } },
+      ]);
+      expect(volumeMounts).to.deep.equal([
+        { name: "regions", mountPath: "/etc/qdrant-dr/regions", readOnly: true },
+        { name: "scratch", mountPath: "/tmp" },
+        { name: "app-conf", mountPath: "/srv/app", readOnly: true },
+        { name: "files", mountPath: "/srv/files", readOnly: true },
+      ]);
+      for (const schedule of ["full", "incremental"]) {
+        const [, capture] = podOf(object(declared, "CronJob", `qdrant-dr-${schedule}`))[0] as Loose;
+        expect(capture.containers[0].volumeMounts, schedule).to.deep.equal(volumeMounts);
+        expect(capture.volumes.slice(1), schedule).to.deep.equal(volumes.slice(1));
+      }
+    });
+
+    it("of folders only the kinds are brought that there are; without folders, a follower or the other region, none", async () => {
+      const { kubernetes, settings } = folderSettings;
+      const { userData } = settings;
+      const some = object(
+        await declarer.declare({ kubernetes, settings: { userData } }),
+        "Deployment",
+        "qdrant-dr-replicate-folders",
+      ) as Loose;
+      expect(some.inputs.spec.template.spec.containers[0].args.join(" ")).to.contain(" --only user-data ");
+      const objectives = { rtoMinutes: 30, rpoMinutes: 1440 };
+      for (const options of [
+        { kubernetes },
+        { ...folderSettings, hasPeer: false },
+        { kubernetes: { ...kubernetes, replicate: undefined }, settings: { ...settings, objectives } },
+      ]) {
+        const titles = objects(await declarer.declare(options)).map(titleOf);
+        expect(titles.filter((title) => title.includes("replicate-folders"))).to.deep.equal([
+          "ServiceAccount search/qdrant-dr-replicate-folders",
+        ]);
+      }
+    });
+
     it("a changed role changes these fields, and what the region's outputs say: nothing else", async () => {
       const [active, standby] = [
-        await declarer.declare({ role: "active" }),
-        await declarer.declare({ role: "standby" }),
+        await declarer.declare({ ...folderSettings, role: "active" }),
+        await declarer.declare({ ...folderSettings, role: "standby" }),
       ];
       const before = new Map(objects(active).map((object) => [titleOf(object), object]));
       const changed = objects(standby)
@@ -214,11 +293,12 @@ describe("KubernetesRegion", () => {
         .map(titleOf)
         // Their keys carry the name of the region, which differs in this test.
         .filter((title) => !["Secret search/qdrant-keys", "Secret search/qdrant-dr-gate"].includes(title));
-      expect(changed.sort()).to.deep.equal([
+      expect(changed).to.have.members([
         "CronJob search/qdrant-dr-copy",
         "CronJob search/qdrant-dr-full",
         "CronJob search/qdrant-dr-incremental",
         "Deployment search/qdrant-dr-replicate",
+        "Deployment search/qdrant-dr-replicate-folders",
         ...toldJobs.map((job) => `Secret search/qdrant-dr-${job}-regions`),
       ]);
     });
@@ -271,14 +351,14 @@ describe("KubernetesRegion", () => {
     });
 
     it("the commands that pods run are the product's, with its options", async () => {
-      const declared = await declarer.declare({ role: "standby" });
+      const declared = await declarer.declare({ ...folderSettings, role: "standby" });
       const commands = objects(declared)
         .flatMap(podOf)
         .flatMap(([, spec]: Loose) => spec.containers)
         .filter(({ name }: Loose) => name === "qdrant-dr")
         .map(({ args }: Loose) => args.slice(1))
         .filter((args: string[]) => args.length > 0);
-      expect(commands).to.have.length(6);
+      expect(commands).to.have.length(7);
       for (const [command, ...options] of commands) await refusedForItsRegionOnly(command, options);
     });
   });
@@ -439,7 +519,10 @@ describe("KubernetesRegion", () => {
   });
 
   it("no object has a secret in an input that is not secret", async () => {
-    const { resources } = await declarer.declare({ role: "standby", qdrant: { keyGeneration: 2 } });
+    const { resources } = await declarer.declare({
+      ...{ ...folderSettings, role: "standby" },
+      qdrant: { keyGeneration: 2 },
+    });
     const withSecrets = resources.filter(({ secretInputs }) => secretInputs.length > 0);
     expect(withSecrets.map(({ inputs }) => inputs["kind"])).to.deep.equal(Array(2 + toldJobs.length).fill("Secret"));
     for (const { inputs, name, secretInputs } of resources) {
@@ -458,15 +541,17 @@ describe("KubernetesRegion", () => {
   });
 
   it("each job's pods get a Secret of their own, with what the job needs of the regions and nothing else", async () => {
-    const declared = await declarer.declare();
+    const declared = await declarer.declare(folderSettings);
     const told = toldJobs.map((job) => {
       const { inputs } = object(declared, "Secret", `qdrant-dr-${job}-regions`) as Loose;
       const regions = Object.values(inputs.stringData).map((text) => regionSchema.parse(JSON.parse(text as string)));
       const text = JSON.stringify(regions);
+      const opens = regions.filter(({ keys }) => keys.identity === identity).map(({ region }) => region);
       const known = {
         "own key": text.includes(`${declared.name}-qdrant-key-1`),
         "peer's key": text.includes("secret-api-key-of-dr"),
-        identity: text.includes(identity),
+        "own identity": opens.includes("prod"),
+        "peer's identity": opens.includes("dr"),
         gate: text.includes("controlToken"),
         clients: text.includes(clientKey),
       };
@@ -474,18 +559,19 @@ describe("KubernetesRegion", () => {
       return [job, regions.map(({ region }) => region).sort(), names.map(([name]) => name)];
     });
     expect(told).to.deep.equal([
-      ["capture", ["prod"], ["own key", "identity"]],
-      ["copy", ["dr", "prod"], ["identity"]],
-      ["replicate", ["dr", "prod"], ["own key", "peer's key", "identity"]],
-      ["test-restore", ["prod"], ["own key", "identity"]],
-      ["verify", ["prod"], ["identity"]],
+      ["capture", ["prod"], ["own key", "own identity"]],
+      ["copy", ["dr", "prod"], ["own identity", "peer's identity"]],
+      ["replicate", ["dr", "prod"], ["own key", "peer's key", "own identity"]],
+      ["replicate-folders", ["dr", "prod"], ["peer's identity"]],
+      ["test-restore", ["prod"], ["own key", "own identity"]],
+      ["verify", ["prod"], ["own identity"]],
     ]);
     const mounted = objects(declared)
       .flatMap(podOf)
       .flatMap(([, { serviceAccountName, volumes = [] }]: Loose) =>
         volumes.flatMap(({ secret }: Loose) => (secret ? [[serviceAccountName, secret.secretName]] : [])),
       );
-    expect(mounted).to.have.length(6);
+    expect(mounted).to.have.length(7);
     for (const [account, secret] of mounted) expect(secret).to.equal(`${account}-regions`);
   });
 

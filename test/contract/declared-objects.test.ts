@@ -3,7 +3,7 @@
  * at Pod Security's level `restricted`. There are no controllers: what they make of the objects is not proven.
  */
 import { expect } from "chai";
-import { type DeclareOptions, RegionDeclarer } from "../support/kubernetes-region.ts";
+import { type DeclareOptions, folderSettings, RegionDeclarer } from "../support/kubernetes-region.ts";
 import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
 import { installOperatorSchemas } from "../support/operator-schemas.ts";
 import type { Registration } from "../support/recorded-resources.ts";
@@ -33,6 +33,7 @@ const variants: Record<string, DeclareOptions> = {
   everything: {
     role: "standby",
     kubernetes: {
+      ...folderSettings.kubernetes,
       namespace: "everything",
       clientNamespaces: ["apps"],
       monitoring: {
@@ -56,6 +57,7 @@ const variants: Record<string, DeclareOptions> = {
       },
     },
     settings: {
+      ...folderSettings.settings,
       infrastructure: {
         kubernetes: {
           namespaces: ["everything", "apps"],

@@ -37,9 +37,10 @@ describe("stacks in the cloud", function () {
     const zoneId = await makeZone();
     const traffic = { zoneId, url: "https://search.example.org" };
     const ways = { prod: { podIdentity: { name: "search" } }, dr: { irsa: { issuer: "oidc.example.org/id/ONE" } } };
+    const userData = [{ name: "files", path: "/srv/files" }];
     for (const region of regionNames) {
       const { aws, stores } = foundation[region];
-      await estate.init(region, { stores, aws: { ...aws, cluster: ways[region], traffic } });
+      await estate.init(region, { stores, userData, aws: { ...aws, cluster: ways[region], traffic } });
     }
   });
   after(() => estate?.stop());
@@ -79,11 +80,13 @@ describe("stacks in the cloud", function () {
       expect(changed(before, await objectsIn(region))).to.deep.equal([
         "cronjobs/qdrant-dr-copy",
         "deployments/qdrant-dr-replicate",
+        "deployments/qdrant-dr-replicate-folders",
         "networkpolicies/qdrant-dr-reaches-stores",
         "prometheusrules/qdrant-dr-exporter",
         "secrets/qdrant-dr-copy-regions",
         "secrets/qdrant-dr-exporter-regions",
         "secrets/qdrant-dr-gate",
+        "secrets/qdrant-dr-replicate-folders-regions",
         "secrets/qdrant-dr-replicate-regions",
         "statefulsets/qdrant-dr-gate",
       ]);
@@ -148,7 +151,8 @@ describe("stacks in the cloud", function () {
           "cronjobs/qdrant-dr-full",
           "cronjobs/qdrant-dr-incremental",
           "deployments/qdrant-dr-replicate",
-          ...["capture", "copy", "exporter", "replicate", "test-restore", "verify"].map(
+          "deployments/qdrant-dr-replicate-folders",
+          ...["capture", "copy", "exporter", "replicate-folders", "replicate", "test-restore", "verify"].map(
             (job) => `secrets/qdrant-dr-${job}-regions`,
           ),
         ]);
@@ -186,7 +190,14 @@ describe("stacks in the cloud", function () {
   function whatRunsWhen(active: RegionName): Record<RegionName, string[]> {
     const servers = ["statefulsets/qdrant", "statefulsets/gate"];
     const checks = ["cronjobs/test-restore", "cronjobs/verify"];
-    const serves = ["deployments/exporter", ...servers, "cronjobs/full", "cronjobs/incremental", ...checks];
+    const serves = [
+      "deployments/exporter",
+      "deployments/replicate-folders",
+      ...servers,
+      "cronjobs/full",
+      "cronjobs/incremental",
+      ...checks,
+    ];
     const follows = ["deployments/exporter", "deployments/replicate", ...servers, "cronjobs/copy", ...checks];
     return active === "prod" ? { prod: serves, dr: follows } : { prod: follows, dr: serves };
   }

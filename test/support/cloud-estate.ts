@@ -117,6 +117,7 @@ export class CloudEstate {
       loadBalancers: { annotations: { "example.org/internal": "true" } },
     };
     const receiver = { kind: "webhook", secret: { name: "alerts", key: "url" } };
+    const claims = [{ claim: "files", path: "/srv/files" }];
     const monitoring = { operator: { namespace: "monitoring", labels: { release: "prometheus" }, receiver } };
     this.edit(region, (text) =>
       text
@@ -126,7 +127,7 @@ export class CloudEstate {
         )
         .replace(
           /( +)namespace: .*\n/,
-          `$&$1image: registry.example/qdrant-dr@${digest}\n$1recipients: ${JSON.stringify(this.recipients)}\n$1gate: { url: "https://gate.${region}.example" }\n$1monitoring: ${JSON.stringify(monitoring)}\n`,
+          `$&$1image: registry.example/qdrant-dr@${digest}\n$1recipients: ${JSON.stringify(this.recipients)}\n$1gate: { url: "https://gate.${region}.example" }\n$1monitoring: ${JSON.stringify(monitoring)}\n$1claims: ${JSON.stringify(claims)}\n`,
         )
         .replace(/config:\n/, `$&${lines.join("")}`),
     );

@@ -29,6 +29,20 @@ export interface DeclareOptions {
   readonly secrets?: Record<string, unknown>;
 }
 
+/** Settings of a region with folders beside its Qdrant, on volumes of its cluster. */
+export const folderSettings = {
+  settings: {
+    configuration: [{ name: "app", path: "/srv/app/conf" }],
+    userData: [{ name: "files", path: "/srv/files" }],
+  },
+  kubernetes: {
+    claims: [
+      { claim: "app-conf", path: "/srv/app" },
+      { claim: "files", path: "/srv/files" },
+    ],
+  },
+} satisfies DeclareOptions;
+
 export interface DeclaredRegion {
   readonly name: string;
   readonly outputs: Region;

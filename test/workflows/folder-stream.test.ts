@@ -1,6 +1,6 @@
 /** Configuration and user data that follow the active region: folders are on the disk, and no Qdrant runs. */
 import { EventEmitter, once } from "node:events";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -10,6 +10,7 @@ import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
+import { ownRegionFor, peerRegionFor } from "../../runtime/domain/estate/region-for-job.ts";
 import type { VectorDatabase } from "../../runtime/ports.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
@@ -125,6 +126,23 @@ describe("configuration and user data that are replicated", function () {
 
     expect(first.answer.folders).to.include({ isChanged: true });
     expect(again.answer.folders).to.include({ isChanged: false, point: first.answer.folders.point, storedBytes: 0 });
+  });
+
+  it("are brought by a pod that is told what its job needs, which makes nothing but points and their keys, and those in the standby", async () => {
+    const job = "replicate-folders";
+    const told = { east: ownRegionFor(job, regions.east), west: peerRegionFor(job, regions.west) };
+    for (const [name, region] of Object.entries(told))
+      await writeFile(join(ground, "regions", `${name}.json`), JSON.stringify(region));
+    const made = async (store: string) => (await readdir(join(ground, store))).sort();
+    const [repository, control] = [await made("east-repository"), await made("east-control")];
+
+    const { answer, exitCode } = await run("replicate", ...replicated, "--once").ended;
+
+    expect(exitCode, JSON.stringify(answer)).to.equal(0);
+    expect(await made("east-repository")).to.deep.equal(repository);
+    expect(await made("east-control")).to.deep.equal(control);
+    expect(await made("west-repository")).to.deep.equal(["packs", "points", "repository.json", "sessions", "trees"]);
+    expect(await made("west-control")).to.deep.equal(["epochs", "keys"]);
   });
 
   it("that are gone are told, and followed again when they are back: nothing is dropped for it", async () => {

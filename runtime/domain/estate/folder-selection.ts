@@ -22,6 +22,14 @@ export const folderSelectionSchema = z.strictObject({
 });
 export type FolderSelection = z.infer<typeof folderSelectionSchema>;
 
+/** A region's folders, each with the kind of data that it is. */
+export function foldersByKind({ configuration, userData }: Record<"configuration" | "userData", FolderSelection[]>) {
+  return [
+    ...configuration.map((selection) => ({ kind: "config" as const, selection })),
+    ...userData.map((selection) => ({ kind: "user-data" as const, selection })),
+  ];
+}
+
 export interface Selector {
   /** Nothing at or below this path is wanted. */
   isExcluded(path: string): boolean;

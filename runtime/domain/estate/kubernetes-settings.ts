@@ -171,7 +171,7 @@ export const kubernetesSchema = z.strictObject({
   /** Where stores, and the other region, may be reached. */
   egressCidrs: z.array(cidr).min(1).default(["0.0.0.0/0"]),
   schedules: schedulesSchema.prefault({}),
-  /** While this region is the standby it follows the active one this often; left out: by copied points alone. */
+  /** While this region is the standby it follows the active one this often, folders more seldom; left out: by copied points alone. */
   replicate: replicateSchema.optional(),
   recipients: z
     .array(z.string().startsWith("age1"))

@@ -33,7 +33,9 @@ describe("policy: identity rules", () => {
       "roles-do-their-job",
       "writes that replace",
       "dr-identities-copy-permissions",
-      changePolicy((all) => all.map(({ Condition, ...one }) => (one.Sid === "Create" ? one : { ...one, Condition }))),
+      changePolicy((all) =>
+        all.map(({ Condition, ...one }) => (one.Sid === "CreateOwn" ? one : { ...one, Condition })),
+      ),
     ],
     [
       "roles-do-their-job",
@@ -87,7 +89,7 @@ describe("policy: identity rules", () => {
       "dr-identities-copy-permissions",
       changePolicy((all) =>
         all.map((one) =>
-          one.Sid === "Seal" ? { ...one, Resource: `arn:aws:kms:eu-central-1:${account}:key/mrk-1` } : one,
+          one.Sid === "SealOwn" ? { ...one, Resource: `arn:aws:kms:eu-central-1:${account}:key/mrk-1` } : one,
         ),
       ),
     ],
