@@ -52,7 +52,7 @@ export class Replicator extends pulumi.ComponentResource {
     name: string,
     { image, namespace, regionSecrets = {}, tlsSecret }: ReplicatorArgs,
     isWanted: boolean,
-    pod: Omit<ProductPodArgs, keyof ProductPodBase>,
+    pod: Omit<ProductPodArgs, keyof ProductPodBase | "pod">,
   ): void {
     const what = objectNameOf(pod.job);
     new k8s.apps.v1.Deployment(
