@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import type { AwsSettings } from "../../runtime/domain/estate/aws-settings.ts";
-import { type Job, jobs, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
+import { type Job, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
 import { jobStatements } from "./job-permissions.ts";
 import { policyJson } from "./policy-document.ts";
 
@@ -10,6 +10,7 @@ export interface AwsIdentitiesArgs {
   readonly region: string;
   /** Where the jobs' ServiceAccounts are. */
   readonly namespace: string;
+  readonly jobs: readonly Job[];
   readonly settings: AwsSettings;
   readonly stores: {
     readonly repository: { readonly bucket: string };
@@ -25,11 +26,11 @@ export interface AwsIdentitiesArgs {
 /** A role for each job, which only the job's ServiceAccount can take, and which can do nothing but the job. */
 export class AwsIdentities extends pulumi.ComponentResource {
   /** What is written on each job's ServiceAccount, so that its pods get the role. */
-  readonly annotations: pulumi.Output<Readonly<Record<Job, Readonly<Record<string, string>>>>>;
+  readonly annotations: pulumi.Output<Readonly<Partial<Record<Job, Readonly<Record<string, string>>>>>>;
 
   constructor(name: string, args: AwsIdentitiesArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:aws:AwsIdentities", name, {}, opts);
-    const { namespace, region, settings, stores } = args;
+    const { jobs, namespace, region, settings, stores } = args;
     const { cluster, keyArn, peer, permissionsBoundaryArn, tags } = settings;
     const child = { parent: this };
     const usesPodIdentity = "podIdentity" in cluster;
@@ -83,7 +84,7 @@ export class AwsIdentities extends pulumi.ComponentResource {
     });
 
     this.annotations = pulumi.output(
-      Object.fromEntries(annotations) as Record<Job, pulumi.Output<Record<string, string>>>,
+      Object.fromEntries(annotations) as Partial<Record<Job, pulumi.Output<Record<string, string>>>>,
     );
     this.registerOutputs({ annotations: this.annotations });
   }

@@ -1,17 +1,18 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { type Job, jobs, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
+import { type Job, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
 import type { ClusterSettings } from "../../runtime/domain/infrastructure/infrastructure.ts";
 import { labelsOf } from "./labels.ts";
 import { isClusterScoped, readRules } from "./read-rules.ts";
 
 export interface AccountsArgs {
   readonly namespace: pulumi.Input<string>;
+  readonly jobs: readonly Job[];
   /**
    * What gives each job's account its rights in the cloud.
    * @default none
    */
-  readonly annotations?: pulumi.Input<Readonly<Record<Job, Readonly<Record<string, string>>>>> | undefined;
+  readonly annotations?: pulumi.Input<Readonly<Partial<Record<Job, Readonly<Record<string, string>>>>>> | undefined;
   /**
    * Objects that captures read.
    * @default none
@@ -23,7 +24,7 @@ export interface AccountsArgs {
 export class Accounts extends pulumi.ComponentResource {
   constructor(name: string, args: AccountsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:Accounts", name, args, opts);
-    const { annotations, captured, namespace } = args;
+    const { annotations, captured, jobs, namespace } = args;
     for (const job of jobs) {
       const given = pulumi.output(annotations).apply((all) => all?.[job] ?? {});
       new k8s.core.v1.ServiceAccount(

@@ -2,6 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
 import { foldersByKind } from "../../runtime/domain/estate/folder-selection.ts";
+import { type Job, jobs } from "../../runtime/domain/estate/jobs.ts";
 import { portOf } from "../../runtime/domain/estate/port-of.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
 import type { RegionJob } from "../../runtime/domain/estate/region-for-job.ts";
@@ -47,19 +48,21 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     const namespace = this.#namespace(name, settings);
 
     new Network(`${name}-network`, { namespace, ...reachOf(settings, peer) }, child);
+    const accounts = accountsOf(args);
     const identities =
       settings.store === "aws"
         ? new AwsIdentities(
             `${name}-identities`,
             {
-              ...{ region, namespace: kubernetes.namespace, settings: settings.aws },
+              ...{ region, namespace: kubernetes.namespace, jobs: accounts, settings: settings.aws },
               stores: { ...settings.stores, witness: kubernetes.gate.witness },
             },
             child,
           )
         : undefined;
     const captured = settings.infrastructure.kubernetes;
-    new Accounts(`${name}-accounts`, { namespace, captured, annotations: identities?.annotations }, child);
+    const { annotations } = identities ?? {};
+    new Accounts(`${name}-accounts`, { namespace, jobs: accounts, captured, annotations }, child);
     const { existing } = kubernetes.qdrant;
     const qdrant =
       existing === undefined
@@ -120,7 +123,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
         {
           ...{ ...jobs, ...kubernetes.replicate },
           peer: settings.peer,
-          folders: folderKindsOf(settings),
+          folders: streamedKinds(settings),
           claims: kubernetes.claims,
         },
         child,
@@ -163,15 +166,22 @@ export class KubernetesRegion extends pulumi.ComponentResource {
 /** Jobs that are told of regions. */
 function jobsOf({ peer, settings }: KubernetesRegionArgs): RegionJob[] {
   const follows = settings.kubernetes.replicate !== undefined;
-  const hasFolders = folderKindsOf(settings).length > 0;
+  const hasFolders = streamedKinds(settings).length > 0;
   const following: RegionJob[] = hasFolders ? ["replicate", "replicate-folders"] : ["replicate"];
   const withPeer: RegionJob[] = follows ? ["copy", ...following] : ["copy"];
   const watched: RegionJob[] = settings.kubernetes.monitoring === undefined ? [] : ["exporter"];
   return ["capture", "verify", "test-restore", ...(peer === undefined ? [] : withPeer), ...watched];
 }
 
-function folderKindsOf(settings: KubernetesSettings) {
-  return [...new Set(foldersByKind(settings).map(({ kind }) => kind))];
+/** What brings folders has rights in the other region: it is there only when it is wanted. */
+function accountsOf({ peer, settings }: KubernetesRegionArgs): readonly Job[] {
+  const bringsFolders = peer !== undefined && streamedKinds(settings).length > 0;
+  return jobs.filter((job) => job !== "replicate-folders" || bringsFolders);
+}
+
+function streamedKinds(settings: KubernetesSettings) {
+  const { replicate } = settings.kubernetes;
+  return replicate?.folders ? [...new Set(foldersByKind(settings).map(({ kind }) => kind))] : [];
 }
 
 function regionOf(

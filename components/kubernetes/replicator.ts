@@ -7,7 +7,7 @@ import type { Replicate } from "../../runtime/domain/estate/tiers.ts";
 import { labelsOf, reaches, selectorOf } from "./labels.ts";
 import { type ProductPodArgs, type ProductPodBase, productPod } from "./product-pod.ts";
 
-export interface ReplicatorArgs extends ProductPodBase, Replicate {
+export interface ReplicatorArgs extends ProductPodBase, Pick<Replicate, "everySeconds" | "tiers"> {
   readonly namespace: pulumi.Input<string>;
   readonly region: string;
   /** The region that this one follows while it is not active itself, and that follows this one while it is. */

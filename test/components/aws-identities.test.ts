@@ -30,7 +30,7 @@ describe("AwsIdentities", () => {
   async function declare(changes: Partial<AwsSettings> = {}, given: AwsIdentitiesArgs["stores"] = stores) {
     const from = recorded.count;
     const name = `dr-${from}`;
-    const args = { region: "dr", namespace: "qdrant", settings: { ...settings, ...changes }, stores: given };
+    const args = { region: "dr", namespace: "qdrant", jobs, settings: { ...settings, ...changes }, stores: given };
     const identities = new AwsIdentities(name, args);
     const resources = await recorded.since(from);
     return { name, resources, annotations: await known(identities.annotations) };

@@ -41,6 +41,7 @@ describe("stacks in the cloud", function () {
     for (const region of regionNames) {
       const { aws, stores } = foundation[region];
       await estate.init(region, { stores, userData, aws: { ...aws, cluster: ways[region], traffic } });
+      estate.edit(region, (text) => text.replace(/( +)everySeconds: .*/, "$&\n$1folders: true"));
     }
   });
   after(() => estate?.stop());

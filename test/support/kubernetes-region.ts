@@ -36,6 +36,7 @@ export const folderSettings = {
     userData: [{ name: "files", path: "/srv/files" }],
   },
   kubernetes: {
+    replicate: { everySeconds: 10, folders: true },
     claims: [
       { claim: "app-conf", path: "/srv/app" },
       { claim: "files", path: "/srv/files" },

@@ -2,6 +2,7 @@
 import * as aws from "@pulumi/aws";
 import type { DeclaredResource } from "../../policy/rule.ts";
 import { awsSettingsSchema, parseBootstrapSettings } from "../../runtime/domain/estate/aws-settings.ts";
+import { jobs } from "../../runtime/domain/estate/jobs.ts";
 import { awsOutputs } from "./aws-outputs.ts";
 import { RegionDeclarer } from "./kubernetes-region.ts";
 import { RecordedResources, type Registration } from "./recorded-resources.ts";
@@ -62,7 +63,7 @@ async function declareIdentities(): Promise<DeclaredResource[]> {
     cluster: { podIdentity: { name: "search" } },
   });
   const stores = { repository: { bucket: "dr-points" }, control: { bucket: "dr-control" } };
-  const args = { region: "dr", namespace: "qdrant", settings, stores };
+  const args = { region: "dr", namespace: "qdrant", jobs, settings, stores };
   new AwsIdentities("dr-identities", args, { providers: [providerIn("aws", "eu-west-1")] });
   return asDeclared(await recorded.since(0));
 }

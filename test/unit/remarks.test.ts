@@ -39,6 +39,19 @@ describe("remarks on a region's settings", () => {
     expect(told(often, peer)[0]).to.equal("info: RPO from copied recovery points alone: 10 min and the time they take");
   });
 
+  it("say how folders come to the other region, unless they follow", () => {
+    const folders = {
+      claims: [{ claim: "files", path: "/srv/files" }],
+      replicate: { everySeconds: 10 },
+    };
+    const userData = [{ name: "files", path: "/srv/files" }];
+    const remarks = (replicate: object) =>
+      told({ ...settingsOf({ ...folders, replicate }), userData }, peer).filter((text) => text.includes("user data"));
+    expect(remarks(folders.replicate)).to.have.lengthOf(1);
+    expect(remarks({ everySeconds: 10, folders: true })).to.deep.equal([]);
+    expect(told(settingsOf(folders), peer).join(), "without folders").not.to.contain("user data");
+  });
+
   it("say what a store that is not AWS's does not do, and that clients have no name to follow", () => {
     const [, store, name, ...more] = told(settingsOf(), peer);
     expect(store).to.match(/^info: of the buckets nothing is declared or checked/);

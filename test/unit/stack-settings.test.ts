@@ -37,7 +37,7 @@ const kubernetes = {
     namespace: "qdrant",
     image: `registry.example/qdrant-dr@${digest}`,
     qdrant: { image: `qdrant/qdrant@${digest}`, storageGib: 10 },
-    replicate: { everySeconds: 10, tiers: {} },
+    replicate: { everySeconds: 10, tiers: {}, folders: false },
     recipients: ["age1operational", "age1recovery"],
   },
 };

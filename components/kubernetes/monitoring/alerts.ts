@@ -11,7 +11,7 @@ export interface AlertSettings {
   readonly namespace: string;
   readonly objectives: { readonly rpoMinutes: number };
   readonly schedules: Schedules;
-  readonly replicate: Replicate | undefined;
+  readonly replicate: Pick<Replicate, "everySeconds" | "tiers"> | undefined;
 }
 
 export interface Alert {
@@ -246,7 +246,11 @@ function toldOfPair({ objectives, region, replicate }: AlertSettings, gaps: Gaps
   };
 }
 
-function toldOfStandby(region: string, replicate: Replicate, rpo: number): Record<string, Told> {
+function toldOfStandby(
+  region: string,
+  replicate: Pick<Replicate, "everySeconds" | "tiers">,
+  rpo: number,
+): Record<string, Told> {
   const of = queriesOf(region);
   const { longestSeconds, shortestSeconds } = new Tiers(replicate);
   // Early enough to act before the objective is missed; later than some captures that take long.

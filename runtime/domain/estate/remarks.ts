@@ -27,6 +27,11 @@ export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdra
   if (replicate !== undefined && peer?.qdrant.peers.some((url) => url.startsWith("http:"))) {
     warn(`the Qdrant of ${settings.peer} is reached over plain HTTP: keep the path between the regions private`);
   }
+  if (replicate?.folders === false && settings.configuration.length + settings.userData.length > 0) {
+    info(
+      "configuration and user data come to the other region with the points of captures and copies: kubernetes.replicate.folders lets them follow, and mounts their volumes all the time",
+    );
+  }
   if (qdrant.existing !== undefined) {
     warn(
       "whoever has the key of the existing Qdrant and reaches its pods gets past the gate: let clients have neither",

@@ -10,6 +10,8 @@ export const replicateSchema = z.strictObject({
   everySeconds,
   /** By the names of collections, or patterns such as `archive-*`. */
   tiers: z.record(pattern, everySeconds).default({}),
+  /** Bring folders to the other region as well: their volumes are then mounted as long as this region is active. */
+  folders: z.boolean().default(false),
 });
 export type Replicate = z.infer<typeof replicateSchema>;
 
@@ -17,7 +19,7 @@ export class Tiers {
   readonly #usual: number;
   readonly #named: readonly { readonly matcher: Minimatch; readonly seconds: number }[];
 
-  constructor({ everySeconds, tiers }: Replicate) {
+  constructor({ everySeconds, tiers }: Pick<Replicate, "everySeconds" | "tiers">) {
     this.#usual = everySeconds;
     this.#named = Object.entries(tiers).map(([named, seconds]) => ({
       matcher: new Minimatch(named, { dot: true, nocomment: true, nonegate: true }),
