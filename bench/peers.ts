@@ -72,6 +72,9 @@ export async function limitByCurl({ qdrant, scratch, store }: Servers, bucket: S
 }
 
 /** A restic repository of its own in a bucket. */
+/** What Qdrant refuses to be given. It ends with the archive's end mark; what follows has to be read, or its writer fails. */
+const withoutManifests = "(tar --delete --wildcards 'segments/*/files/segment_manifest.json' && cat > /dev/null)";
+
 export class Restic {
   readonly #servers: Servers;
   readonly #bucket: S3Address;
@@ -112,8 +115,7 @@ export class Restic {
       this.#servers.scratch,
       target,
       (shard, upload) => {
-        const drop = "tar --delete --wildcards 'segments/*/files/segment_manifest.json'";
-        return `restic dump --quiet --tag shard-${shard} latest shard-${shard}.tar | ${drop} | ${upload("-")}`;
+        return `restic dump --quiet --tag shard-${shard} latest shard-${shard}.tar | ${withoutManifests} | ${upload("-")}`;
       },
       this.#env,
     );
@@ -142,8 +144,9 @@ export async function byCollectionSnapshot({ qdrant, scratch, store }: Servers, 
 export async function saveArchives({ qdrant, scratch }: Servers): Promise<string> {
   const folder = join(scratch.folder, "archives");
   mkdirSync(folder);
-  const drop = "tar --delete --wildcards 'segments/*/files/segment_manifest.json'";
-  await scratch.bash(forShards((shard) => `${curlCapture(qdrant, shard)} | ${drop} > ${folder}/${shard}.tar`, false));
+  await scratch.bash(
+    forShards((shard) => `${curlCapture(qdrant, shard)} | ${withoutManifests} > ${folder}/${shard}.tar`, false),
+  );
   return folder;
 }
 
