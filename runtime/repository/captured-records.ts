@@ -19,6 +19,8 @@ const capturedRecordSchema = z.object({
   point: z.string(),
   /** Everything that the source acknowledged before this is in it. */
   asOf: time,
+  /** When its capture began; `asOf` in records of before. */
+  followedAt: time.optional(),
   fullAt: time,
   isChanged: z.boolean(),
   readBytes: z.number().int().nonnegative(),

@@ -33,7 +33,7 @@ export async function readCatalog(repository: OpenRepository): Promise<Catalog> 
   for (const pointId of pointsIn(pointKeys)) {
     entries.push(await readEntry(repository, pointId, { pointKeys, inventory, epochs, packs }));
   }
-  entries.sort((a, b) => Date.parse(a.point?.time ?? "") - Date.parse(b.point?.time ?? ""));
+  entries.sort((a, b) => Date.parse(a.point?.startedAt ?? "") - Date.parse(b.point?.startedAt ?? ""));
   return { entries, inventory, epochs };
 }
 

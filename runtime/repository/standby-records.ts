@@ -42,6 +42,8 @@ const standbyStateSchema = z.object({
   epoch: count,
   /** Everything acknowledged before this is in it: when the newest capture began that brought it, or found nothing new. */
   asOf: time,
+  /** When the newest capture began that is held; `asOf` is older than that by collections of slower tiers. */
+  followedAt: time.optional(),
   /** False: deletes that were acknowledged while an optimization ran may be undone. */
   isExact: z.boolean(),
   /** The same as `asOf`, of the newest exact state. */

@@ -29,7 +29,7 @@ const verified = `qdrant_dr_recovery_point_verified_timestamp_seconds{${of}}`;
 const restorable = `qdrant_dr_restorable_timestamp_seconds{${of}}`;
 const success = (run: string) => `qdrant_dr_run_success_timestamp_seconds{${of},run="${run}"}`;
 const exitCode = `qdrant_dr_run_exit_code{${of},run="verify"}`;
-const standby = `qdrant_dr_standby_timestamp_seconds{${of}}`;
+const standby = `qdrant_dr_standby_followed_timestamp_seconds{${of}}`;
 const exact = `qdrant_dr_standby_exact_timestamp_seconds{${of}}`;
 const score = `qdrant_dr_readiness_score{${of}}`;
 const gate = `qdrant_dr_gate_open{${of}}`;

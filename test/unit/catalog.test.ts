@@ -164,10 +164,10 @@ describe("newest restorable point", () => {
     state,
     reasons: [],
     attestations: [],
-    point: { ...point, id, time },
+    point: { ...point, id, startedAt: time },
   });
 
-  it("is the newest by the time it stands for, never by its id or its place", () => {
+  it("is the one whose capture began last, never by its id or its place", () => {
     const entries = [
       entryOf("9-greatest-id", "2026-03-01T10:00:00.000Z"),
       entryOf("1-least-id", "2026-03-01T12:00:00.000Z"),
@@ -187,6 +187,15 @@ describe("newest restorable point", () => {
     expect(resolveLatestRestorable([])).to.equal(undefined);
   });
 
+  it("is no older for a collection of a slower tier, and not before the wanted time by it", () => {
+    const begun = entryOf("later", "2026-03-01T12:00:00.000Z");
+    const tiered = { ...begun, point: { ...(begun.point ?? point), time: "2026-03-01T09:00:00.000Z" } };
+    const entries = [entryOf("earlier", "2026-03-01T11:00:00.000Z"), tiered];
+
+    expect(resolveLatestRestorable(entries)?.id).to.equal("later");
+    expect(resolveLatestRestorable(entries, { until: new Date("2026-03-01T11:30:00.000Z") })?.id).to.equal("earlier");
+  });
+
   it("is at or before the wanted time", () => {
     const entries = ["10", "11", "12"].map((hour) => entryOf(hour, `2026-03-01T${hour}:00:00.000Z`));
     const until = (time: string) => resolveLatestRestorable(entries, { until: new Date(time) })?.id;
@@ -196,7 +205,7 @@ describe("newest restorable point", () => {
     expect(until("2026-03-01T09:59:59.999Z")).to.equal(undefined);
   });
 
-  it("is the maximum of the times of the complete ones, for any catalog", () => {
+  it("is the last begun of the complete ones, for any catalog", () => {
     const some = fc.array(
       fc.record({
         id: fc.string({ maxLength: 4 }),
@@ -212,7 +221,7 @@ describe("newest restorable point", () => {
         const complete = drawn.filter(({ state }) => state === "complete").map(({ hours }) => hours);
         const expected = complete.length === 0 ? undefined : time(Math.max(...complete));
 
-        expect(resolveLatestRestorable(entries)?.point.time).to.equal(expected);
+        expect(resolveLatestRestorable(entries)?.point.startedAt).to.equal(expected);
       }),
     );
   });

@@ -9,6 +9,9 @@ describe("tiers of replication", () => {
     const names = ["notes", "archive-2024", "archive-hot", "now"];
 
     expect(names.map((name) => tiers.secondsOf(name))).to.deep.equal([2, 60, 5, 1]);
+    expect(new Tiers({ everySeconds: 60, tiers: { "docs[1]": 2 } }).secondsOf("docs[1]"), "a name").to.equal(2);
+    expect(tiers.unmatchedBy(names), "of all there are").to.deep.equal([]);
+    expect(tiers.unmatchedBy(["notes", "now"])).to.deep.equal(["archive-*", "archive-hot"]);
     expect([tiers.shortestSeconds, tiers.longestSeconds]).to.deep.equal([1, 60]);
   });
 });

@@ -4,8 +4,10 @@ import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/restore-records.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { codeOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch, silently, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
@@ -122,6 +124,62 @@ describe("capture of some collections", function () {
     memory = new CaptureMemory();
     const { point } = await capture(["often", "seldom"], short);
     expect(point.collections.map(({ name }) => name)).to.deep.equal(["often", "seldom"]);
+  });
+
+  it("an alias that takes the name of a collection is an alias, and where it leads is read", async () => {
+    await make("other");
+    const first = await capture([]);
+    await write("other", 7);
+    await source.deleteCollection("seldom");
+    await source.createAlias({ alias: "seldom", collection: "other" });
+
+    const { point } = await capture([]);
+
+    expect(point.collections.map(({ name }) => name)).to.deep.equal(["often", "other"]);
+    expect(readAt(point, "other") > readAt(first.point, "other")).to.equal(true);
+    await practice.restore(point, databaseOf(target));
+    expect(await contentOf(databaseOf(target), "seldom")).to.deep.equal(await contentOf(source, "other"));
+  });
+
+  it("where an alias is led anew is read, and all that is left when a collection is gone", async () => {
+    const first = await capture([]);
+    await source.createAlias({ alias: "live", collection: "seldom" });
+    const led = await capture(["often"]);
+    expect(readAt(led.point, "seldom") > readAt(first.point, "seldom")).to.equal(true);
+
+    await source.deleteCollection("often");
+    const { point } = await capture([]);
+    expect(readAt(point, "seldom") > readAt(led.point, "seldom")).to.equal(true);
+  });
+
+  it("does not take an emptied collection for a disk that was lost, nor the other way round: the next capture reads all", async () => {
+    await capture([]);
+    await clientOf(server).delete("often", { wait: true, points: [1] });
+
+    expect(await codeOf(capture(["often"]))).to.equal("LINEAGE_BROKEN");
+    const { point } = await capture(["often"]);
+
+    expect(point.collections.map(({ name, pointsAfter }) => [name, pointsAfter])).to.deep.equal([
+      ["often", 0],
+      ["seldom", 1],
+    ]);
+  });
+
+  it("reads all after a restore into the region, and when it does not remember the base", async () => {
+    const first = await capture([]);
+    const restore = { id: "r", point: first.point.id, collections: ["seldom"], at: first.point.finishedAt };
+    await recordRestoreStart(practice.stores.control, restore);
+    await recordRestoreEnd(practice.stores.control, restore, new Date());
+    const restored = await capture(["often"]);
+    expect(readAt(restored.point, "seldom") > readAt(first.point, "seldom")).to.equal(true);
+
+    await write("often", 2);
+    const again = await capture(["often"]);
+    expect(readAt(again.point, "seldom")).to.equal(readAt(restored.point, "seldom"));
+    memory.forget();
+    await write("often", 3);
+    const { point } = await capture(["often"]);
+    expect(readAt(point, "seldom") > readAt(again.point, "seldom")).to.equal(true);
   });
 
   it("reads all in another epoch, whose versions say nothing of those before", async () => {

@@ -195,11 +195,17 @@ describe("qdrant-dr exporter", function () {
     const states = new StandbyRecords(openStore(west.control), newId(asOf));
     await states.hold({
       ...{ format: 1, at: asOf.toISOString(), point: point?.id ?? "", region: "east", epoch: 1 },
-      ...{ asOf: asOf.toISOString(), isExact: false, exactAsOf: "2026-01-01T00:00:00.000Z" },
+      ...{
+        asOf: asOf.toISOString(),
+        followedAt: new Date(asOf.getTime() + 1000).toISOString(),
+        isExact: false,
+        exactAsOf: "2026-01-01T00:00:00.000Z",
+      },
       ...{ processes: [], histories: {}, collections: [] },
     });
     const seconds = asOf.getTime() / 1000;
     const found = await servedOnce((now) => now.get('qdrant_dr_standby_timestamp_seconds{region="west"}') === seconds);
+    expect(found.get('qdrant_dr_standby_followed_timestamp_seconds{region="west"}')).to.equal(seconds + 1);
     expect(found.get('qdrant_dr_standby_exact_timestamp_seconds{region="west"}')).to.equal(
       Date.parse("2026-01-01T00:00:00Z") / 1000,
     );

@@ -26,9 +26,10 @@ describe("plan of an unplanned failover", () => {
   /** Of collections that were captured so many seconds ago. */
   async function point(id: string, seconds: Readonly<Record<string, number>>): Promise<void> {
     const oldest = ago(Math.max(...Object.values(seconds)));
+    const newest = ago(Math.min(...Object.values(seconds)));
     const made: RecoveryPoint = {
       ...{ format: 1, id, type: "incremental", kinds: ["qdrant"], region: "east", epoch: 1, toolVersion: "0" },
-      ...{ startedAt: oldest, time: oldest, finishedAt: oldest, qdrantVersion: "1.16.3", aliases: [], folders: [] },
+      ...{ startedAt: newest, time: oldest, finishedAt: newest, qdrantVersion: "1.16.3", aliases: [], folders: [] },
       collections: Object.entries(seconds).map(([name, age]) => ({
         ...{ name, key: repository.description.key, config: {}, payloadIndexes: {}, samples: [], canaries: [] },
         ...{ pointsBefore: 0, pointsAfter: 0 },
@@ -43,9 +44,10 @@ describe("plan of an unplanned failover", () => {
     await repository.createPoint(made);
   }
 
-  async function holds(id: string, seconds: { readonly heardOf: number; readonly asOf: number }): Promise<void> {
+  async function holds(id: string, seconds: { readonly followed: number; readonly asOf: number }): Promise<void> {
     await new StandbyRecords(stores.control, "run").hold({
-      ...{ format: 1, at: ago(seconds.heardOf), point: id, region: "east", epoch: 1, asOf: ago(seconds.asOf) },
+      ...{ format: 1, at: now.toISOString(), point: id, region: "east", epoch: 1 },
+      ...{ asOf: ago(seconds.asOf), followedAt: ago(seconds.followed) },
       ...{ isExact: true, processes: [], histories: {}, collections: [] },
     });
   }
@@ -60,7 +62,7 @@ describe("plan of an unplanned failover", () => {
 
   it("serves what the standby follows to, and says of each tier what is lost", async () => {
     await point("followed", { archive: 58, documents: 4 });
-    await holds("followed", { heardOf: 2, asOf: 58 });
+    await holds("followed", { followed: 2, asOf: 58 });
 
     const lost = { dataLossSeconds: 58, dataLossSecondsOf: { archive: 58, documents: 4 } };
     expect(await plan()).to.deep.equal({ point: "followed", isWarm: true, ...lost });
@@ -68,23 +70,32 @@ describe("plan of an unplanned failover", () => {
 
   it("what was found unchanged since loses no more than what was found last", async () => {
     await point("followed", { archive: 7_000, documents: 7_000 });
-    await holds("followed", { heardOf: 2, asOf: 5 });
+    await holds("followed", { followed: 2, asOf: 5 });
 
     const lost = { dataLossSeconds: 5, dataLossSecondsOf: { archive: 5, documents: 5 } };
     expect(await plan()).to.deep.equal({ point: "followed", isWarm: true, ...lost });
   });
 
   it("a standby that followed until the end is served from, whatever its slowest tier and however long nobody decided", async () => {
-    await point("copied", { archive: 1_500, documents: 1_500 });
-    await point("followed", { archive: 3_000, documents: 604 });
-    await holds("followed", { heardOf: 600, asOf: 3_000 });
+    await point("1-copied", { archive: 1_500, documents: 1_500 });
+    await point("2-followed", { archive: 3_000, documents: 604 });
+    await holds("2-followed", { followed: 604, asOf: 3_000 });
 
-    expect(await plan()).to.include({ point: "followed", isWarm: true, dataLossSeconds: 3_000 });
+    expect(await plan()).to.include({ point: "2-followed", isWarm: true, dataLossSeconds: 3_000 });
+  });
+
+  it("a standby that lags is not served from when what was captured since is here whole, however lately it was told of", async () => {
+    await point("1-applied", { archive: 3_500, documents: 1_802 });
+    await point("2-captured", { archive: 3_000, documents: 2 });
+    await holds("1-applied", { followed: 1_802, asOf: 3_500 });
+
+    expect(await plan()).to.include({ point: "2-captured", isWarm: false });
+    expect((await plan()).dataLossSecondsOf).to.deep.equal({ archive: 3_000, documents: 2 });
   });
 
   it("a standby that had stopped when a point was captured, which is here whole, is not served from", async () => {
     await point("followed", { archive: 9_000, documents: 9_000 });
-    await holds("followed", { heardOf: 9_000, asOf: 9_000 });
+    await holds("followed", { followed: 9_000, asOf: 9_000 });
     expect(await plan()).to.include({ point: "followed", isWarm: true });
     await point("later", { archive: 1_500, documents: 1_500 });
 

@@ -254,10 +254,10 @@ function toldOfStandby(
   const of = queriesOf(region);
   const { longestSeconds, shortestSeconds } = new Tiers(replicate);
   // Early enough to act before the objective is missed; later than some captures that take long.
-  const behind = Math.max(rpo / 3, longestSeconds + 9 * shortestSeconds);
+  const behind = Math.max(rpo / 3, 10 * shortestSeconds);
   return {
     StandbyBehind: {
-      expr: of.overdue(of.isStandby, series("qdrant_dr_standby_timestamp_seconds", { region }), behind),
+      expr: of.overdue(of.isStandby, series("qdrant_dr_standby_followed_timestamp_seconds", { region }), behind),
       for: "2m",
       severity: "warning",
       summary: `${region} does not follow the active region`,
@@ -268,7 +268,7 @@ function toldOfStandby(
       expr: of.overdue(
         of.isStandby,
         series("qdrant_dr_standby_exact_timestamp_seconds", { region }),
-        Math.max(rpo, behind),
+        Math.max(rpo, behind + longestSeconds),
       ),
       for: "15m",
       severity: "warning",

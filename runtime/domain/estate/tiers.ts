@@ -15,22 +15,33 @@ export const replicateSchema = z.strictObject({
 });
 export type Replicate = z.infer<typeof replicateSchema>;
 
+interface NamedTier {
+  readonly name: string;
+  readonly seconds: number;
+  matches(collection: string): boolean;
+}
+
 export class Tiers {
   readonly #usual: number;
-  readonly #named: readonly { readonly matcher: Minimatch; readonly seconds: number }[];
+  readonly #named: readonly NamedTier[];
 
   constructor({ everySeconds, tiers }: Pick<Replicate, "everySeconds" | "tiers">) {
     this.#usual = everySeconds;
-    this.#named = Object.entries(tiers).map(([named, seconds]) => ({
-      matcher: new Minimatch(named, { dot: true, nocomment: true, nonegate: true }),
-      seconds,
-    }));
+    this.#named = Object.entries(tiers).map(([name, seconds]) => {
+      const matcher = new Minimatch(name, { dot: true, nocomment: true, nonegate: true });
+      return { name, seconds, matches: (collection: string) => collection === name || matcher.match(collection) };
+    });
   }
 
   /** From one capture of the collection to its next; of several tiers that name it, the most frequent one's. */
   secondsOf(collection: string): number {
-    const named = this.#named.filter(({ matcher }) => matcher.match(collection)).map(({ seconds }) => seconds);
+    const named = this.#named.filter(({ matches }) => matches(collection)).map(({ seconds }) => seconds);
     return named.length === 0 ? this.#usual : Math.min(...named);
+  }
+
+  /** Names that no collection has, and patterns that none matches: misspelt, or of collections that are not there yet. */
+  unmatchedBy(collections: readonly string[]): string[] {
+    return this.#named.filter(({ matches }) => !collections.some(matches)).map(({ name }) => name);
   }
 
   /** Of the tier that comes round most often. */

@@ -61,6 +61,10 @@ export const metrics = {
     help: "Everything acknowledged before this is in the Qdrant of the standby, at least provisionally.",
     labels: ["region"],
   },
+  qdrant_dr_standby_followed_timestamp_seconds: {
+    help: "When the newest capture began that the Qdrant of the standby holds; collections of slower tiers are older in it.",
+    labels: ["region"],
+  },
   qdrant_dr_standby_exact_timestamp_seconds: {
     help: "The same of the newest state that is known to be exact.",
     labels: ["region"],
@@ -130,7 +134,11 @@ export interface RegionView {
   };
   /** Times, which stay true. */
   readonly points?: KnownPoints;
-  readonly standby?: { readonly asOf: string; readonly exactAsOf?: string | undefined };
+  readonly standby?: {
+    readonly asOf: string;
+    readonly followedAt?: string | undefined;
+    readonly exactAsOf?: string | undefined;
+  };
   readonly runs: Partial<Readonly<Record<RunKind, RunHistory>>>;
 }
 
@@ -164,6 +172,7 @@ export function samplesOf(view: RegionView): Sample[] {
     ...of("qdrant_dr_recovery_point_verified_timestamp_seconds", points?.verified),
     ...of("qdrant_dr_recovery_points", points?.listed),
     ...of("qdrant_dr_standby_timestamp_seconds", standby?.asOf),
+    ...of("qdrant_dr_standby_followed_timestamp_seconds", standby?.followedAt ?? standby?.asOf),
     ...of("qdrant_dr_standby_exact_timestamp_seconds", standby?.exactAsOf),
     ...Object.entries(view.runs).flatMap(([run, { failedAt, last, succeededAt }]) => [
       ...of("qdrant_dr_run_success_timestamp_seconds", succeededAt, { run }),

@@ -31,8 +31,8 @@ export const capturePlanSchema = z.object({
   restore: z.string().optional(),
   qdrantVersion: z.string().optional(),
   collections: z.array(collectionFactsSchema.extend({ shards: z.array(plannedShardSchema) })),
-  /** Collections that are not read: the point holds them as its base does. */
-  carried: z.array(z.string()),
+  /** Collections that are not read: the point holds them as its base does. Absent in plans of before: all that are not planned. */
+  carried: z.array(z.string()).optional(),
   folders: z.array(z.object({ kind: z.enum(dataKinds).exclude(["qdrant"]), name: z.string() })),
 });
 export type CapturePlan = z.infer<typeof capturePlanSchema>;

@@ -69,8 +69,8 @@ export function judgePoint(
 }
 
 /**
- * The newest complete point that holds `kinds`, by the time it stands for, at or before `until`. The only function that may
- * answer this.
+ * The newest complete point that holds `kinds`: the one whose capture began last, at or before `until`. What a capture did not read
+ * is older in it (`time`), as its tier says. The only function that may answer this.
  */
 export function resolveLatestRestorable(
   entries: readonly CatalogEntry[],
@@ -79,17 +79,16 @@ export function resolveLatestRestorable(
   let latest: (CatalogEntry & { readonly point: RecoveryPoint }) | undefined;
   for (const entry of entries) {
     if (entry.state !== "complete" || entry.point === undefined || !holds(entry.point, kinds)) continue;
-    const time = Date.parse(entry.point.time);
-    if (until !== undefined && time > until.getTime()) continue;
+    if (until !== undefined && Date.parse(entry.point.startedAt) > until.getTime()) continue;
     if (latest === undefined || isNewer(entry.point, latest.point)) latest = { ...entry, point: entry.point };
   }
   return latest;
 }
 
-/** Of two points that stand for the same time, the one that was made later knows more. */
+/** Of two whose captures began at the same time, the one that was made later knows more. */
 function isNewer(a: RecoveryPoint, b: RecoveryPoint): boolean {
-  const [timeA, timeB] = [Date.parse(a.time), Date.parse(b.time)];
-  return timeA === timeB ? Date.parse(a.finishedAt) > Date.parse(b.finishedAt) : timeA > timeB;
+  const [begunA, begunB] = [Date.parse(a.startedAt), Date.parse(b.startedAt)];
+  return begunA === begunB ? Date.parse(a.finishedAt) > Date.parse(b.finishedAt) : begunA > begunB;
 }
 
 export function holds(point: RecoveryPoint, kinds: readonly DataKind[]): boolean {

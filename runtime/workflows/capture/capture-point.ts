@@ -18,7 +18,7 @@ import type { OpenRepository } from "../../repository/repository.ts";
 import { findUnclaimedPieces } from "../../repository/unclaimed-pieces.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
 import { capturePart, type PartContext } from "./capture-part.ts";
-import { commitCapture, timeOf } from "./commit-capture.ts";
+import { carriedFrom, commitCapture, timeOf } from "./commit-capture.ts";
 import { type CaptureRequest, type Placements, planCapture } from "./plan-capture.ts";
 
 export interface CaptureReport {
@@ -56,11 +56,10 @@ export async function capturePoint(request: CaptureRequest): Promise<CaptureRepo
   if (parts === undefined) return reportOf(plan, part, undefined, seconds());
   const same = request.onlyChanges ? await unchangedPoint(request, plan, part, base, basePoint) : undefined;
   if (same !== undefined) {
-    const seen = seenAgain(same, part);
+    const seen = seenAgain(same, plan, part);
     memory?.remember(base, seen);
     const report = reportOf(plan, part, seen, seconds());
-    const time = timeOf(plan, seen.collections);
-    return { ...report, point: same.id, time, isCommitted: false, isUnchanged: true };
+    return { ...report, point: same.id, isCommitted: false, isUnchanged: true };
   }
   const point = await commitOnce(request, plan, parts, basePoint);
   await session?.end(plan);
@@ -111,8 +110,8 @@ function pointOfFolders(plan: CapturePlan, part: CapturePart, base: CaptureBase)
   return points.sort((a, b) => (a.id < b.id ? -1 : 1)).at(-1);
 }
 
-/** The point, with the times at which its shards were found to be as they were then. */
-function seenAgain(point: RecoveryPoint, { shards: seen }: CapturePart): RecoveryPoint {
+/** The point, as of when its shards were found to be as they were then. */
+function seenAgain(point: RecoveryPoint, plan: CapturePlan, { shards: seen }: CapturePart): RecoveryPoint {
   const collections = point.collections.map((collection) => {
     const shards = collection.shards.map((shard) => {
       const again = seen.find((each) => each.collection === collection.name && each.id === shard.id);
@@ -120,7 +119,7 @@ function seenAgain(point: RecoveryPoint, { shards: seen }: CapturePart): Recover
     });
     return { ...collection, shards };
   });
-  return { ...point, collections };
+  return { ...point, collections, time: timeOf(plan, collections) };
 }
 
 /** Whether the base says all that a new point would say. */
@@ -135,7 +134,8 @@ async function isUnchanged(
     collections
       .map(({ config, name, payloadIndexes }) => ({ name, config, payloadIndexes }))
       .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const read = base.collections.filter(({ name }) => !plan.carried.includes(name));
+  const carried = new Set(carriedFrom(base, plan).map(({ name }) => name));
+  const read = base.collections.filter(({ name }) => !carried.has(name));
   if (canonicalJson(settingsOf(plan)) !== canonicalJson(settingsOf({ collections: read }))) return false;
   const shards = read.flatMap((collection) => collection.shards.map((shard) => ({ collection, shard })));
   const isSameShard = ({ collection, shard }: (typeof shards)[number]) =>

@@ -68,7 +68,7 @@ export interface ShardCaptureRequest {
   /** Told how many bytes came since the last call. */
   onRead?(bytes: number): void;
   readonly patience: CapturePatience;
-  /** Taken to wait for quiet, read and store; not to wait for what the server tells of it afterwards. */
+  /** Taken to read and store; not to wait for quiet, or for what the server tells of it afterwards. */
   readonly turns: Turns;
   /** How long it goes on while its server answers nothing else; 5 s when left out. */
   readonly heldUpMs?: number;
@@ -92,8 +92,7 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
   let hasOneBegun = false;
   for (let attempt = 1; ; attempt += 1) {
     const isLast = attempt >= request.patience.attempts;
-    const attempted = await request.turns.take(async () => {
-      const before = await waitForQuiet(next, attempt === 1 ? recentMs : undefined);
+    const attempted = await inQuietTurn(next, attempt, async (before) => {
       const isOutlasted = before !== undefined && (before.running > 0 || (hasOneBegun && isLast));
       const taken = isOutlasted && request.patience.borrows ? await captureFromSnapshot(next, isLast) : "refused";
       return { before, taken: taken === "refused" ? await captureGivingWay(next, before) : taken };
@@ -107,6 +106,26 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
     if (isLast && !isWorthReading) return capture;
     if (capture.isUnchanged) next = { ...request, isFull: true };
     else hasOneBegun = true;
+  }
+}
+
+/** Others have their turns while an optimization is waited for; one that began before the turn came is waited for as well. */
+async function inQuietTurn<T>(
+  request: ShardCaptureRequest,
+  attempt: number,
+  act: (before: Optimizations | undefined) => Promise<T>,
+): Promise<T> {
+  const { clock, collection, database, patience, shard, turns } = request;
+  const deadline = clock.now().getTime() + patience.quietMs;
+  const isBusy = (before: Optimizations | undefined) =>
+    before !== undefined && before.running > 0 && clock.now().getTime() < deadline;
+  for (let ageMs = attempt === 1 ? recentMs : undefined; ; ageMs = undefined) {
+    await waitForQuiet(request, deadline, ageMs);
+    const acted = await turns.take(async () => {
+      const before = await database.optimizations(collection, shard, { ageMs: recentMs });
+      return isBusy(before) ? undefined : { answer: await act(before) };
+    });
+    if (acted !== undefined) return acted.answer;
   }
 }
 
@@ -128,9 +147,12 @@ function wasQuiet(before: Optimizations | undefined, atFirstByte: Optimizations 
 /** What was quiet so long ago is looked at once: what began since is seen after the first byte. */
 const recentMs = 2_000;
 
-async function waitForQuiet(request: ShardCaptureRequest, ageMs?: number): Promise<Optimizations | undefined> {
+async function waitForQuiet(
+  request: ShardCaptureRequest,
+  deadline = request.clock.now().getTime() + request.patience.quietMs,
+  ageMs?: number,
+): Promise<Optimizations | undefined> {
   const { collection, database, shard } = request;
-  const deadline = request.clock.now().getTime() + request.patience.quietMs;
   for (let age = ageMs; ; age = undefined) {
     const optimizations = await database.optimizations(collection, shard, age === undefined ? {} : { ageMs: age });
     if (optimizations === undefined || optimizations.running === 0) return optimizations;

@@ -46,7 +46,7 @@ export async function commitCapture(
     folders,
   };
   await refuseAfterRestore(request, plan.restore);
-  if (hasQdrant) refuseEmptied(point, basePoint, allowEmpty);
+  if (hasQdrant) refuseEmptied(point, basePoint, carriedFrom(basePoint, plan), allowEmpty);
   await quarantineContradicted(request, plan, parts);
   await repository.createPoint(point);
   return point;
@@ -56,6 +56,13 @@ export async function commitCapture(
 export function timeOf(plan: Pick<CapturePlan, "at">, collections: readonly CapturedCollection[]): string {
   const starts = collections.flatMap(({ shards }) => shards).map(({ startedAt }) => startedAt);
   return [plan.at, ...starts].reduce((oldest, start) => (Date.parse(start) < Date.parse(oldest) ? start : oldest));
+}
+
+/** What the point holds as its base does. */
+export function carriedFrom(base: RecoveryPoint | undefined, plan: CapturePlan): CapturedCollection[] {
+  const isPlanned = (name: string) => plan.collections.some((collection) => collection.name === name);
+  const { carried } = plan;
+  return (base?.collections ?? []).filter(({ name }) => carried?.includes(name) ?? !isPlanned(name));
 }
 
 async function assembleCollections(
@@ -85,12 +92,8 @@ async function assembleCollections(
     const { canaries, pointsAfter, pointsBefore, samples } = observed;
     collections.push({ ...facts, shards, pointsBefore, pointsAfter, samples, canaries });
   });
-  for (const name of plan.carried) {
-    const carried = basePoint?.collections.find((collection) => collection.name === name);
-    if (carried === undefined) {
-      throw new DrError("INTERNAL", `${name} is to be as in ${plan.base}, which does not hold it`);
-    }
-    if (present.includes(name) || !(await isGone(request.database, name))) collections.push(carried);
+  for (const carried of carriedFrom(basePoint, plan)) {
+    if (present.includes(carried.name) || !(await isGone(request.database, carried.name))) collections.push(carried);
   }
   return collections.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -146,13 +149,20 @@ async function quarantineContradicted(
   }
 }
 
-/** A Qdrant that lost its disk answers like an empty one. */
-function refuseEmptied(point: RecoveryPoint, base: RecoveryPoint | undefined, allowEmpty: boolean): void {
-  const count = ({ collections }: RecoveryPoint) => collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0);
+/** A Qdrant that lost its disk answers like an empty one. What was not read says nothing of that. */
+function refuseEmptied(
+  point: RecoveryPoint,
+  base: RecoveryPoint | undefined,
+  carried: readonly CapturedCollection[],
+  allowEmpty: boolean,
+): void {
+  const isRead = ({ name }: CapturedCollection) => !carried.some((collection) => collection.name === name);
+  const count = ({ collections }: RecoveryPoint) =>
+    collections.filter(isRead).reduce((sum, { pointsAfter }) => sum + pointsAfter, 0);
   if (allowEmpty || base === undefined || count(base) === 0 || count(point) > 0) return;
   throw new DrError(
     "LINEAGE_BROKEN",
-    `Qdrant holds no points, and the last recovery point holds ${count(base)}; nothing was committed`,
+    `${carried.length === 0 ? "Qdrant holds" : "the collections that were read hold"} no points, and the last recovery point holds ${count(base)} of them; nothing was committed`,
     {
       hint: "see whether it lost its disk; if it was emptied on purpose, repeat with --allow-empty",
     },

@@ -48,7 +48,10 @@ export interface CaptureRequest {
   readonly kinds?: readonly DataKind[];
   /** Read only these collections; the others are as in the base. */
   readonly collections?: readonly string[];
-  /** Which of the collections are read, whenever the base is of the same epoch; the others of it are as in the base. */
+  /**
+   * Which of the collections are read, of those that may be as in the base: all are read when this run did not make the base, or is not
+   * sure of it, and after a restore or a new epoch.
+   */
   readonly choose?: (collections: readonly string[]) => readonly string[];
   readonly folders?: readonly FolderCapture[];
   /** Commit a point without points, though the last one has some. */
@@ -90,7 +93,7 @@ export async function planCapture(
   const restore = newestRestore(restores);
   const qdrantBase = base.points.get("qdrant");
   const [{ carried, collections }] = holdsQdrant
-    ? await Promise.all([planCollections(request, epoch, qdrantBase, placements), tidySnapshots(request)])
+    ? await Promise.all([planCollections(request, { epoch, restores }, qdrantBase, placements), tidySnapshots(request)])
     : [{ carried: [], collections: [] }];
   return {
     format: 1,
@@ -131,15 +134,15 @@ async function tidySnapshots({ clock, database, memory, progress, repository }: 
 
 async function planCollections(
   request: CaptureRequest,
-  epoch: EpochRecord,
+  past: Past,
   base: RecoveryPoint | undefined,
   placements: Placements,
-): Promise<Pick<CapturePlan, "collections" | "carried">> {
+): Promise<Required<Pick<CapturePlan, "collections" | "carried">>> {
   const present = await presentCollections(request.database, base);
-  const wanted = wantedCollections(request, epoch, present, base);
+  const wanted = await wantedCollections(request, past, present, base);
   const planned: CapturePlan["collections"] = [];
   await atOnce(collectionsAtOnce, wanted, async (name) => {
-    const collection = await planCollection(request, epoch, name, base, placements);
+    const collection = await planCollection(request, past.epoch, name, base, placements);
     if (collection !== undefined) planned.push(collection);
   });
   const carried = (base?.collections ?? []).map(({ name }) => name);
@@ -159,16 +162,25 @@ async function presentCollections(database: VectorDatabase, base: RecoveryPoint 
   return [...listed];
 }
 
-function wantedCollections(
-  { choose, collections }: CaptureRequest,
-  { epoch }: EpochRecord,
+/** What may have made the region's data another than the base's. */
+interface Past {
+  readonly epoch: EpochRecord;
+  readonly restores: RestoreRecords;
+}
+
+async function wantedCollections(
+  request: CaptureRequest,
+  past: Past,
   present: readonly string[],
   base: RecoveryPoint | undefined,
-): readonly string[] {
-  if (choose !== undefined && base?.epoch === epoch) {
+): Promise<readonly string[]> {
+  const { choose, collections } = request;
+  if (choose !== undefined) {
+    if (base === undefined || !isContinued(request, past, present, base)) return present;
+    const chosen = new Set(choose(present));
+    const led = await newlyLedTo(request.database, base);
     const known = new Set(base.collections.map(({ name }) => name));
-    const chosen = choose(present);
-    return present.filter((name) => chosen.includes(name) || !known.has(name));
+    return present.filter((name) => chosen.has(name) || led.has(name) || !known.has(name));
   }
   if (collections === undefined) return present;
   const unknown = collections.filter((name) => !present.includes(name));
@@ -181,6 +193,26 @@ function wantedCollections(
   throw new DrError("USAGE", "some collections can be captured only beside an earlier recovery point of all of them", {
     hint: "take one with `qdrant-dr backup --type full`",
   });
+}
+
+/** Whether what is not read now can stand beside what is. The data of a collection that is gone may have gone into any other. */
+function isContinued(
+  { memory }: CaptureRequest,
+  { epoch, restores }: Past,
+  present: readonly string[],
+  base: RecoveryPoint,
+): boolean {
+  const isRestored = restores.begun.some(({ at }) => Date.parse(at) >= Date.parse(base.time));
+  const isWhole = base.collections.every(({ name }) => present.includes(name));
+  return memory?.base !== undefined && base.epoch === epoch.epoch && !isRestored && isWhole;
+}
+
+/** Collections that an alias has come to name: clients that were led there find what another one held before. */
+async function newlyLedTo(database: VectorDatabase, base: RecoveryPoint): Promise<ReadonlySet<string>> {
+  const isKnown = ({ alias, collection }: RecoveryPoint["aliases"][number]) =>
+    base.aliases.some((known) => known.alias === alias && known.collection === collection);
+  const fresh = (await database.aliases()).filter((alias) => !isKnown(alias));
+  return new Set(fresh.map(({ collection }) => collection));
 }
 
 /** Undefined when the collection was dropped meanwhile. */

@@ -5,11 +5,14 @@ import type { VectorDatabase } from "../../ports.ts";
 const looks = 25;
 const lookEveryMs = 200;
 
-/** Whether Qdrant says of the collection itself that it is not there: a list that comes back short drops nothing. */
+/**
+ * Whether Qdrant says of the collection itself that it is not there: a list that comes back short drops nothing. Its name may
+ * have become an alias, by which Qdrant answers for another one.
+ */
 export async function isGone(database: VectorDatabase, collection: string): Promise<boolean> {
   try {
     await database.describe(collection);
-    return false;
+    return (await database.aliases()).some(({ alias }) => alias === collection);
   } catch (error) {
     if (hasCode(error, "QDRANT_REFUSED")) return true;
     throw error;

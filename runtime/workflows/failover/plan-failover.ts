@@ -12,8 +12,8 @@ import { isQuarantined, readNewestPoint } from "../../repository/read-catalog.ts
 import type { OpenRepository } from "../../repository/repository.ts";
 import { readStandbyState, type StandbyState } from "../../repository/standby-records.ts";
 
-/** A standby that follows is heard of more often. */
-const heardOfWithinMs = 60_000;
+/** A standby whose state was captured longer ago is not followed any more. */
+const followsWithinMs = 60_000;
 
 /** What a failover does last, by what it was. */
 const lastSteps = { initial: "", aborted: "", planned: "step-down", unplanned: "promote" } as const;
@@ -101,8 +101,8 @@ async function heldBy(repository: OpenRepository, epoch: EpochRecord): Promise<H
 }
 
 /**
- * A standby that follows is newer than any point that came otherwise, also where it holds a collection of a slow tier as
- * it was a while ago; one that had stopped when a point was captured is not.
+ * A standby that follows is newer than any point that came otherwise; one that stopped may not be. When it stopped tells the beginning of
+ * the capture that it holds: collections of slower tiers are older than that by right.
  */
 async function chooseState(request: PlanRequest, newest: EpochRecord): Promise<Held> {
   const { clock, point: wanted } = request;
@@ -111,10 +111,10 @@ async function chooseState(request: PlanRequest, newest: EpochRecord): Promise<H
   if (state === undefined) return choosePoint(request);
   const { repository } = request;
   const warm = { point: await repository.readPoint(state.point), asOf: new Date(state.asOf), isWarm: true };
-  const heardUntil = Date.parse(state.at) + heardOfWithinMs;
-  if (clock.now().getTime() < heardUntil) return warm;
+  const followedAt = Date.parse(state.followedAt ?? state.asOf);
+  if (clock.now().getTime() - followedAt < followsWithinMs) return warm;
   const { newest: other } = await readNewestPoint(repository);
-  if (other === undefined || Date.parse(other.point.time) < heardUntil) return warm;
+  if (other === undefined || Date.parse(other.point.startedAt) <= followedAt) return warm;
   return { point: other.point, asOf: new Date(other.point.time), isWarm: false };
 }
 

@@ -51,11 +51,11 @@ export class Applying {
   /** One at a time, and never an older state after a newer one. */
   async apply(state: CapturedState): Promise<CycleReport> {
     const { clock, database, ...request } = this.#request;
-    const { asOf, fullAt, point } = state;
+    const { asOf, followedAt, fullAt, point } = state;
     const turn = await this.turn();
     const applied = await catchUp({
       ...request,
-      ...{ asOf, clock, fullAt, point, turn },
+      ...{ asOf, clock, followedAt, fullAt, point, turn },
       target: database,
       compare: "changed",
     });

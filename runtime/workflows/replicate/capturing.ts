@@ -50,6 +50,8 @@ export interface CapturedState {
   readonly point: RecoveryPoint;
   /** Everything that the source acknowledged before this is in it. */
   readonly asOf: Date;
+  /** When its capture began. What is older in it is so as its tier says. */
+  readonly followedAt: Date;
   /** When everything was read and compared the last time. */
   readonly fullAt: Date;
   /** False when the point is one that was there already. */
@@ -86,6 +88,7 @@ export class Capturing {
   readonly #due: DueCollections | undefined;
   #point: RecoveryPoint | undefined;
   #fullAt: Date | undefined;
+  #hasTold = false;
 
   constructor(request: CapturingRequest) {
     const { isHandOver, repository, source, tiers } = request;
@@ -129,16 +132,28 @@ export class Capturing {
     const fullAt = isFull || this.#fullAt === undefined ? begun : this.#fullAt;
     this.#fullAt = fullAt;
     if (this.#point?.id !== captured.point) this.#point = await repository.readPoint(captured.point);
+    this.#tellOfUnmatched();
     this.#due?.captured(chosen ?? this.#point.collections.map(({ name }) => name), begun, this.#point);
     return {
       point: this.#point,
       asOf: new Date(captured.time),
+      followedAt: begun,
       fullAt,
       isChanged: captured.isUnchanged !== true,
       readBytes: captured.readBytes,
       storedBytes: captured.storedBytes,
       seconds: captured.seconds,
     };
+  }
+
+  /** Once: a tier that is misspelt would not be seen otherwise. */
+  #tellOfUnmatched(): void {
+    const { progress, tiers } = this.#request;
+    if (this.#hasTold) return;
+    this.#hasTold = true;
+    for (const name of tiers?.unmatchedBy(this.#point?.collections.map((each) => each.name) ?? []) ?? []) {
+      progress({ step: "replicate", detail: `there is no collection ${name}, of which a tier tells` });
+    }
   }
 
   /** Throws ROLE_REFUSES. */

@@ -51,6 +51,8 @@ export interface CatchUpRequest {
   readonly existing: "refuse" | "replace";
   /** When the newest capture began that found nothing newer than the point; the point's own time when left out. */
   readonly asOf?: Date;
+  /** When the capture began that replication heard of last; `asOf` when left out. */
+  readonly followedAt?: Date;
   /** When replication read all of the source the last time. */
   readonly fullAt?: Date;
   /** Compare all collections, or only those that were touched. */
@@ -298,6 +300,7 @@ class Work {
       region: point.region,
       epoch: point.epoch,
       asOf,
+      followedAt: this.#request.followedAt?.toISOString() ?? asOf,
       isExact: isExact(point),
       ...(exactAsOf === undefined ? {} : { exactAsOf }),
       ...(fullAt === undefined ? {} : { fullAt }),

@@ -31,7 +31,7 @@ export class Telling {
 
   /** Throws EPOCH_CONFLICT when another run has begun to tell. */
   async tell(state: CapturedState): Promise<StateReport> {
-    const { asOf, fullAt, isChanged, point, readBytes, seconds, storedBytes } = state;
+    const { asOf, followedAt, fullAt, isChanged, point, readBytes, seconds, storedBytes } = state;
     const { control } = this.#repository.stores;
     if (this.#chain?.epoch !== point.epoch) {
       this.#chain = { epoch: point.epoch, opened: await CapturedChain.open(control, point.epoch) };
@@ -42,6 +42,7 @@ export class Telling {
       await this.#chain.opened.tell(control, {
         ...{ format: 1, run: this.#run, point: point.id, isChanged, readBytes, storedBytes, seconds },
         ...{ at: at.toISOString(), asOf: asOf.toISOString(), fullAt: fullAt.toISOString() },
+        followedAt: followedAt.toISOString(),
       });
       this.#toldAt = at.getTime();
     }
@@ -69,7 +70,8 @@ export class Hearing {
       if (record !== undefined) {
         const point = await this.#repository.readPoint(record.point);
         const { isChanged, readBytes, seconds, storedBytes } = record;
-        const times = { asOf: new Date(record.asOf), fullAt: new Date(record.fullAt) };
+        const followedAt = new Date(record.followedAt ?? record.asOf);
+        const times = { asOf: new Date(record.asOf), followedAt, fullAt: new Date(record.fullAt) };
         return { point, ...times, isChanged, readBytes, storedBytes, seconds };
       }
       await sleep(pollMs, undefined, { signal });
