@@ -89,6 +89,7 @@ describe("stacks in the cloud", function () {
         "secrets/qdrant-dr-gate",
         "secrets/qdrant-dr-replicate-folders-regions",
         "secrets/qdrant-dr-replicate-regions",
+        "serviceaccounts/qdrant-dr-replicate-folders",
         "statefulsets/qdrant-dr-gate",
       ]);
     });

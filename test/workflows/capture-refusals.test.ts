@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { FailoverRecords } from "../../runtime/repository/failover-records.ts";
@@ -18,6 +19,9 @@ const plainWrap: KeyWrap = {
 const emptyDatabase = {
   version: async () => "1.16.3",
   collections: async () => [],
+  describe: async () => {
+    throw new DrError("QDRANT_REFUSED", "there is no such collection");
+  },
   aliases: async () => [],
 } as unknown as VectorDatabase;
 

@@ -177,8 +177,8 @@ describe("a capture", () => {
 
     const point = await (await request()).repository.readPoint(report.point);
     expect(point.collections.map(({ name, pointsAfter }) => [name, pointsAfter])).to.deep.equal([
-      ["pages", 80],
       ["notes", 50],
+      ["pages", 80],
     ]);
     const oldest = whole.collections.flatMap(({ shards }) => shards).map(({ startedAt }) => Date.parse(startedAt));
     expect(Date.parse(point.time)).to.be.at.most(Math.min(...oldest));
