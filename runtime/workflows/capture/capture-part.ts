@@ -21,7 +21,7 @@ import { wasDropped } from "./was-dropped.ts";
 const mostPatience: CapturePatience = { quietMs: 60_000, attempts: 3, borrows: true };
 
 /** Each holds the packs that it fills and stores. */
-const readAtOnce = 2;
+const usuallyReadAtOnce = 2;
 /** What a server tells of its optimizations takes long where it holds many collections: those who wait for it share it. */
 const shardsAtOnce = 16;
 
@@ -70,7 +70,7 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
   const shards = plan.collections.flatMap((collection) => collection.shards.map(({ id }) => ({ collection, id })));
   const share = shareOf(shards, worker, plan.workers);
   const histories = new Histories(request);
-  const turns = new Turns(readAtOnce);
+  const turns = new Turns(request.readAtOnce ?? usuallyReadAtOnce);
   const told = new Telling(request, share.length);
   const part: CapturePart = { format: 1, worker, shards: [], folders: [], readBytes: 0, storedBytes: 0 };
   const counted = (stored: { readonly readBytes: number; readonly storedBytes: number }) => {

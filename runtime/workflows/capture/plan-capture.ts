@@ -59,6 +59,8 @@ export interface CaptureRequest {
   /** Control store of the region that is captured, when the point goes into another region's bucket. */
   readonly control?: ObjectStoreReader;
   readonly patience?: CapturePatience;
+  /** Shards that are read side by side; 2 when left out. Each takes memory for its packs, and asks its server for more at once. */
+  readonly readAtOnce?: number;
   /** Commit nothing when all is as in the last point. */
   readonly onlyChanges?: boolean;
   /** What the run knows from its last capture; kept up by this one. */

@@ -24,6 +24,9 @@ const patienceFor = {
 } as const satisfies Record<string, CapturePatience>;
 export type Patience = keyof typeof patienceFor;
 
+/** Most of the time that a small change takes is spent waiting. */
+const changesReadAtOnce = 4;
+
 /** A source that was read for so long has this many times as long for its clients alone. */
 export const sourceRestsFor = 2;
 
@@ -122,6 +125,7 @@ export class Capturing {
       repository,
       control: source.control,
       patience: patienceFor[patience],
+      ...(isFull ? {} : { readAtOnce: changesReadAtOnce }),
       onlyChanges: true,
       ...(patience === "provisional" && !isFull ? { choose } : {}),
       memory: this.#memory,

@@ -32,7 +32,7 @@ import {
   type ShardWork,
 } from "./plan-catch-up.ts";
 
-const collectionsAtOnce = 2;
+const collectionsAtOnce = 4;
 /** A drop on the source may have been a mistake: the standby's copy is kept for a while. */
 const dropsFollowMs = 24 * 60 * 60_000;
 /** While nothing changes, it is recorded so often that the standby still holds everything. */

@@ -8,7 +8,7 @@ import { type DrError, hasCode, toDrError } from "../../errors.ts";
 const longestPauseMs = 60_000;
 const shortestPauseMs = 1_000;
 /** A source that merges all that it holds takes long to capture, and what is written meanwhile must not wait for it twice. */
-const longestRestMs = 2_000;
+const longestRestMs = 1_000;
 
 export interface FollowRequest<State, Report> {
   /** What it waits for may end when the signal says so. */
@@ -17,7 +17,7 @@ export interface FollowRequest<State, Report> {
   /** From the beginning of one capture to that of the next, as long as both ends keep up. */
   readonly everyMs: number;
   /**
-   * What was captured from for so long is left alone for this many times as long, and for two seconds at most. One long capture
+   * What was captured from for so long is left alone for this many times as long, and for a second at most. One long capture
    * alone, as the first one and that of each day are, does not count.
    */
   readonly restsFor: number;
