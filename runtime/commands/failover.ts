@@ -2,13 +2,13 @@ import { randomUUID } from "node:crypto";
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
 import { newestEpoch } from "../domain/estate/epoch.ts";
-import { formatCount, formatSeconds } from "../domain/format.ts";
+import { formatSeconds } from "../domain/format.ts";
 import { DrError, toDrError } from "../errors.ts";
 import { readEpochs } from "../repository/epochs.ts";
 import { readFence } from "../repository/gate-records.ts";
 import { giveUp } from "../workflows/failover/hand-over.ts";
-import { findDivergence } from "../workflows/failover/report-divergence.ts";
 import { type Answer, type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
+import { tellDivergence } from "./failover-divergence.ts";
 import { besides, failOverWithEvidence, type KeptFailover } from "./failover-evidence.ts";
 import { tellPlan } from "./failover-plan.ts";
 import { type FailoverOptions, requestFor } from "./failover-request.ts";
@@ -19,6 +19,7 @@ interface Options extends FailoverOptions {
   readonly drill?: boolean;
   readonly abort?: boolean;
   readonly divergence?: boolean;
+  readonly against?: string;
   readonly report?: string;
 }
 
@@ -36,6 +37,10 @@ export const failover: CommandDefinition<Options> = {
       .option("--drill", "with --planned: fail over and back again")
       .option("--abort", "give a planned failover up that did not end: the region that was active serves again")
       .option("--divergence", "report id by id what this region holds and the active one does not, and change nothing")
+      .option(
+        "--against <urls>",
+        "with --divergence, after an unplanned failover: compare with the point that was served, restored into this Qdrant (`restore --to`, its key in QDRANT_API_KEY): tells deletes that were lost, too, and nothing that was written since",
+      )
       .option("--hooks <file>", "JSON: commands to run before and after steps (approvals, notices), limits for queries")
       .option("--report <file>", "where the page about this run is written, and its JSON beside it")
       .addHelpText(
@@ -82,12 +87,23 @@ async function goBack(deps: Deps, { report: { from, region } }: KeptFailover, op
   }
 }
 
-function refuseContradictions({ abort, acceptDataLoss, divergence, drill, plan, planned, unplanned }: Options): void {
+function refuseContradictions({
+  abort,
+  acceptDataLoss,
+  against,
+  divergence,
+  drill,
+  plan,
+  planned,
+  unplanned,
+}: Options): void {
   if (planned && unplanned)
     throw new DrError("USAGE", "a failover is planned or unplanned", { hint: "give one of both" });
   if (drill && !planned) {
     throw new DrError("USAGE", "a drill is a planned failover there and back", { hint: "add --planned" });
   }
+  if (against !== undefined && !divergence)
+    throw new DrError("USAGE", "--against says what is compared", { hint: "add --divergence" });
   if (plan || planned || abort || divergence) return;
   if (unplanned && acceptDataLoss !== undefined) return;
   throw new DrError("USAGE", "say whether the active region lives, and what may be lost if it does not", {
@@ -125,18 +141,6 @@ async function abort(deps: Deps, access: RegionAccess, options: Options): Promis
     json: { epoch, active: newest.active },
     text: `${newest.active} stays the active region, in epoch ${epoch}`,
   };
-}
-
-async function tellDivergence(deps: Deps, access: RegionAccess, options: Options): Promise<Answer> {
-  const active = await deps.access(access.region.peer, options);
-  const collections = await findDivergence(access.database, active.database);
-  const lines = collections.map(
-    ({ different, isMissing, name, onlyThere }) =>
-      `  ${name}: ${formatCount(onlyThere.length)} points only there, ${formatCount(different.length)} otherwise${isMissing ? "; the collection is only there" : ""}`,
-  );
-  const { region } = access.region;
-  const text = lines.length === 0 ? `${region} holds nothing of its own` : `Only or otherwise in ${region}:`;
-  return { json: { region, collections }, text: [text, ...lines].join("\n") };
 }
 
 function asJson({ page, report }: KeptFailover): object {

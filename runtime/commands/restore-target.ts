@@ -23,23 +23,28 @@ export async function openTarget(deps: Deps, access: RegionAccess, options: Targ
       hint: "the stack's own Qdrant is opened with the key in its outputs: leave it out",
     });
   }
-  const peers = parsePeers(options.to);
+  const peers = parsePeers(options.to, "--to");
   const target = deps.database(peers, await readApiKey(options.apiKeyFile));
   if (await isSame(target, access.database)) return { target: access.database };
   return { target, targetName: [...peers].sort().join(",") };
 }
 
-function parsePeers(urls: string): string[] {
+/** A Qdrant that an option names by its URLs; its key is in QDRANT_API_KEY. */
+export async function databaseAt(deps: Deps, urls: string, option: string): Promise<VectorDatabase> {
+  return deps.database(parsePeers(urls, option), await readApiKey(undefined));
+}
+
+function parsePeers(urls: string, option: string): string[] {
   return urls.split(",").map((text) => {
     const url = URL.parse(text.trim());
     if (url === null || !/^https?:$/.test(url.protocol)) {
-      throw new DrError("USAGE", `--to ${JSON.stringify(text)} is not a URL of a Qdrant`, {
+      throw new DrError("USAGE", `${option} ${JSON.stringify(text)} is not a URL of a Qdrant`, {
         hint: "write it like http://127.0.0.1:6333; the URLs of a cluster's peers are separated by commas",
       });
     }
     if (url.username !== "" || url.password !== "") {
-      throw new DrError("USAGE", "--to takes no key in the URL: it would be seen in the list of processes", {
-        hint: "give the key in QDRANT_API_KEY, or in a file with --api-key-file",
+      throw new DrError("USAGE", `${option} takes no key in the URL: it would be seen in the list of processes`, {
+        hint: "give the key in QDRANT_API_KEY, or in a file where --api-key-file is taken",
       });
     }
     return url.origin;

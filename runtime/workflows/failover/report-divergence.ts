@@ -16,10 +16,20 @@ export interface CollectionDivergence {
   readonly onlyThere: readonly PointId[];
   /** In both, with other payload or vectors. */
   readonly different: readonly PointId[];
+  /** In the other state only: known when nobody has written to that since. */
+  readonly deletedThere?: readonly PointId[];
 }
 
-/** Holds the ids of what differs, and a few hundred points at a time. */
-export async function findDivergence(old: VectorDatabase, active: VectorDatabase): Promise<CollectionDivergence[]> {
+/**
+ * Holds the ids of what differs, and a few hundred points at a time.
+ *
+ * @param isServedState `active` is as it was when the old region was given up, so that what only it has was deleted there.
+ */
+export async function findDivergence(
+  old: VectorDatabase,
+  active: VectorDatabase,
+  { isServedState = false } = {},
+): Promise<CollectionDivergence[]> {
   const present = new Set(await active.collections());
   const found: CollectionDivergence[] = [];
   for (const name of await old.collections()) {
@@ -35,9 +45,29 @@ export async function findDivergence(old: VectorDatabase, active: VectorDatabase
         else if (canonicalJson(other) !== canonicalJson(point)) different.push(point.id);
       }
     }
-    if (onlyThere.length + different.length > 0 || isMissing) found.push({ name, isMissing, onlyThere, different });
+    const deletedThere = isServedState && !isMissing ? await missingFrom(old, active, name) : [];
+    present.delete(name);
+    const isOtherwise = onlyThere.length + different.length + deletedThere.length > 0 || isMissing;
+    const deleted = isServedState ? { deletedThere } : {};
+    if (isOtherwise) found.push({ name, isMissing, onlyThere, different, ...deleted });
+  }
+  if (!isServedState) return found;
+  for (const name of present) {
+    const deletedThere: PointId[] = [];
+    for await (const id of active.ids(name)) deletedThere.push(id);
+    found.push({ name, isMissing: false, onlyThere: [], different: [], deletedThere });
   }
   return found;
+}
+
+/** Ids that the state has and the old region has not. */
+async function missingFrom(old: VectorDatabase, state: VectorDatabase, name: string): Promise<PointId[]> {
+  const missing: PointId[] = [];
+  for await (const ids of inBatches(state.ids(name))) {
+    const there = new Set((await old.points(name, ids)).map(({ id }) => id));
+    missing.push(...ids.filter((id) => !there.has(id)));
+  }
+  return missing;
 }
 
 /** Create-only: what was found first is what was there before anything was overwritten. */

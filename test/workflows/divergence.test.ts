@@ -1,0 +1,126 @@
+/** What a region that was given up is told to have, on real Qdrants: beside the active region, and beside the point that was served. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import { openStore } from "../../runtime/adapters/stores/open-store.ts";
+import { runCli } from "../../runtime/cli.ts";
+import { compose } from "../../runtime/compose.ts";
+import type { Region } from "../../runtime/domain/estate/region.ts";
+import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { readStandbyState } from "../../runtime/repository/standby-records.ts";
+import { lonelyRegion } from "../support/lonely-region.ts";
+import { QdrantServer } from "../support/qdrant-server.ts";
+import { firstEpoch } from "../support/recovery-estate.ts";
+import { clientOf, databaseOf, emptied } from "../support/recovery-practice.ts";
+
+const settings = { vectors: { size: 2, distance: "Dot" as const }, wal_config: { wal_capacity_mb: 1 } };
+
+describe("divergence after an unplanned failover", function () {
+  this.timeout(60_000);
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-divergence-"));
+  const regions = new Map<string, Region>();
+  const key = process.env["QDRANT_API_KEY"];
+  let old: QdrantServer;
+  let active: QdrantServer;
+  let beside: QdrantServer;
+  let point: string;
+
+  before("writes, deletes and a drop that the other region never saw, and writes there since", async () => {
+    [old, active, beside] = await Promise.all([QdrantServer.start(), QdrantServer.start(), QdrantServer.start()]);
+    process.env["QDRANT_API_KEY"] = beside.apiKey;
+    const { outputs } = await lonelyRegion("east", folder);
+    mkdirSync(join(folder, "regions"));
+    for (const [name, peer, server] of [
+      ["east", "west", old],
+      ["west", "east", active],
+    ] as const) {
+      const [repository, control] = [join(folder, `${name}-repository`), join(folder, `${name}-control`)];
+      for (const made of [repository, control]) mkdirSync(made);
+      const region: Region = {
+        ...outputs,
+        ...{ region: name, peer, qdrant: { peers: [server.url], apiKey: server.apiKey } },
+        ...{ repository: { kind: "file", folder: repository }, control: { kind: "file", folder: control } },
+      };
+      regions.set(name, region);
+      writeFileSync(join(folder, "regions", `${name}.json`), JSON.stringify(region));
+      await claimEpoch(openStore(region.control), firstEpoch);
+    }
+    for (const name of ["notes", "dropped"]) {
+      await clientOf(old).createCollection(name, settings);
+      await write(old, name, [1, 2, 3, 4, 5], "before");
+    }
+    expect((await run("replicate", "--from", "east", "--to", "west", "--once")).exitCode).to.equal(0);
+    const control = openStore((regions.get("west") as Region).control);
+    point = (await readStandbyState(control, new Date()))?.point ?? "";
+    await write(old, "notes", [2], "lost");
+    await write(old, "notes", [10], "lost");
+    await clientOf(old).delete("notes", { wait: true, points: [4, 5] });
+    await clientOf(old).deleteCollection("dropped");
+    const at = new Date().toISOString();
+    await claimEpoch(control, { ...firstEpoch, epoch: 2, active: "west", reason: "unplanned", run: "r", at, point });
+    await write(active, "notes", [20, 21, 22], "since");
+  });
+
+  after(async () => {
+    if (key === undefined) delete process.env["QDRANT_API_KEY"];
+    else process.env["QDRANT_API_KEY"] = key;
+    await Promise.all([old?.stop(), active?.stop(), beside?.stop()]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function write(server: QdrantServer, name: string, ids: readonly number[], tag: string): Promise<void> {
+    const points = ids.map((id) => ({ id, vector: [id, 1], payload: { tag } }));
+    await clientOf(server).upsert(name, { wait: true, points });
+  }
+
+  async function run(...args: string[]) {
+    let output = "";
+    const say = (text: string) => {
+      output += `${text}\n`;
+    };
+    const deps = await compose({ progress: () => undefined, onInterrupt: () => () => undefined });
+    const exitCode = await runCli([...args, "--outputs", join(folder, "regions")], deps, { out: say, err: say });
+    return { exitCode, output };
+  }
+
+  const divergence = (...more: string[]) => run("failover", "--to", "east", "--divergence", ...more);
+
+  it("beside the active region: what only the old one has, and what is otherwise there", async () => {
+    const { exitCode, output } = await divergence("--json");
+    expect(exitCode).to.equal(0);
+    expect(JSON.parse(output)).to.deep.equal({
+      region: "east",
+      collections: [{ name: "notes", isMissing: false, onlyThere: [10], different: [2] }],
+    });
+  });
+
+  it("beside the point that was served: deletes too, and nothing that was written since", async () => {
+    const restored = await run("restore", "--stack", "west", "--point", point, "--to", beside.url);
+    expect(restored.exitCode, restored.output).to.equal(0);
+
+    const { exitCode, output } = await divergence("--against", beside.url, "--json");
+
+    expect(exitCode, output).to.equal(0);
+    expect(JSON.parse(output).collections).to.deep.equal([
+      { name: "notes", isMissing: false, onlyThere: [10], different: [2], deletedThere: [4, 5] },
+      { name: "dropped", isMissing: false, onlyThere: [], different: [], deletedThere: [1, 2, 3, 4, 5] },
+    ]);
+    expect((await divergence("--against", beside.url)).output).to.contain(
+      "notes: 1 points only there, 1 otherwise, 2 deleted there",
+    );
+  });
+
+  it("refuses a Qdrant that does not hold that point, a URL that is none, and to compare with what nobody served", async () => {
+    await emptied(databaseOf(beside));
+    const empty = await divergence("--against", beside.url);
+    expect(empty.exitCode).to.equal(12);
+    expect(empty.output).to.contain(`does not hold ${point}`).and.contain(`restore --stack west --point ${point}`);
+    expect((await divergence("--against", "nowhere")).exitCode).to.equal(2);
+    const alone = await run("failover", "--to", "east", "--plan", "--against", beside.url);
+    expect([alone.exitCode, alone.output]).to.deep.equal([2, alone.output]);
+    expect(alone.output).to.contain("add --divergence");
+    const other = await run("failover", "--to", "west", "--divergence", "--against", beside.url);
+    expect(other.exitCode).to.equal(11);
+  });
+});
