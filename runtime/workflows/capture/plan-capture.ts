@@ -180,6 +180,7 @@ async function wantedCollections(
   if (choose !== undefined) {
     if (base === undefined || !isContinued(request, past, present, base)) return present;
     const chosen = new Set(choose(present));
+    if (chosen.size === present.length) return present;
     const led = await newlyLedTo(request.database, base);
     const known = new Set(base.collections.map(({ name }) => name));
     return present.filter((name) => chosen.has(name) || led.has(name) || !known.has(name));
