@@ -102,7 +102,7 @@ async function describePlan(plan: FailoverPlan, repository: OpenRepository, acce
   lines.push(
     isWarm
       ? `${served}${lackingText(names, lacking.length, restoreSeconds)}`
-      : `  restores ${point.id} of ${point.time}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
+      : `  restores ${point.id} of ${point.startedAt}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
     `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}`,
     `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost${lessOf(plan)}`,
   );

@@ -17,8 +17,8 @@ function parsePointTime(wanted: string): Date | undefined {
 }
 
 /**
- * The point with this id, the newest complete one for `latest`, or for a time the newest complete one that stands for that
- * time or an earlier one; refused unless it can be restored from here and holds `kinds`.
+ * The point with this id, the newest complete one for `latest`, or for a time the newest complete one whose capture began at
+ * that time or earlier; refused unless it can be restored from here and holds `kinds`.
  */
 export async function findPoint(
   repository: OpenRepository,
@@ -40,7 +40,7 @@ export async function findPoint(
     if (then !== undefined) return then.point;
     throw new DrError(
       "POINT_NOT_FOUND",
-      `no complete recovery point${wantedKinds} of ${until.toISOString()} or before is in this bucket`,
+      `no complete recovery point${wantedKinds} whose capture began at ${until.toISOString()} or before is in this bucket`,
       {
         hint: "`qdrant-dr points` shows what is there, and what each point lacks",
       },

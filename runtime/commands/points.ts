@@ -23,17 +23,31 @@ export const points: CommandDefinition<Options> = {
     const { entries } = await (await access.repository()).catalog();
     const listed = entries.map((entry) => describe(entry, access.region.region));
     const rows = listed.map(
-      ({ collections, folders, id, isExact: exact, kinds, points: count, reasons, state, time, type, verifiedAt }) =>
+      ({
+        collections,
+        folders,
+        id,
+        isExact: exact,
+        kinds,
+        points: count,
+        reasons,
+        state,
+        startedAt,
+        time,
+        type,
+        verifiedAt,
+      }) =>
         [
           id,
           (type ?? "?").padEnd(11),
-          time ?? "?",
+          startedAt ?? "?",
           state.padEnd(11),
           exact ? "exact  " : "inexact",
           kinds.includes("qdrant")
             ? `${formatCount(count)} points in ${formatCount(collections)} collections`
             : "no Qdrant",
           ...folders.map(({ kind, name }) => `${kind} ${name}`),
+          ...(time === startedAt ? [] : [`its oldest collection as of ${time}`]),
           verifiedAt === undefined ? "not verified here" : `verified ${verifiedAt}`,
           ...reasons.slice(0, 1),
         ].join("  "),
@@ -51,6 +65,7 @@ function describe({ attestations, id, point, reasons, state }: CatalogEntry, reg
     state,
     reasons,
     type: point?.type,
+    startedAt: point?.startedAt,
     time: point?.time,
     region: point?.region,
     epoch: point?.epoch,

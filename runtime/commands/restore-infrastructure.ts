@@ -101,7 +101,7 @@ function describe(
   stacks: readonly string[],
 ): Answer {
   const text = [
-    `infrastructure of ${point.id} of ${point.time} to ${cluster.name}:`,
+    `infrastructure of ${point.id} of ${point.startedAt} to ${cluster.name}:`,
     ...plans.filter(({ change, refusal }) => change !== "unchanged" || refusal !== undefined).flatMap(planInWords),
     `unchanged: ${formatCount(plans.filter(({ change }) => change === "unchanged").length)} of ${formatCount(plans.length)} objects`,
     "what the cluster has besides stays as it is",

@@ -53,7 +53,11 @@ export const restore: CommandDefinition<Options> = {
   configure: (command) =>
     regionOptions(command)
       .requiredOption("--stack <name>", "stack whose bucket is read, and whose Qdrant is filled unless --to is given")
-      .option("--point <id>", "a recovery point, latest, or a time: the newest point of that time or before", "latest")
+      .option(
+        "--point <id>",
+        "a recovery point, latest, or a time: the newest point that was begun then or before",
+        "latest",
+      )
       .option("--to <urls>", "another Qdrant: the URLs of its peers, separated by commas; its key is in QDRANT_API_KEY")
       .option("--api-key-file <file>", "read the key of that Qdrant from this file")
       .option(
@@ -200,7 +204,7 @@ function describePlan(point: RecoveryPoint, where: string, plan: RestorePlan, es
     collection.isExact ? "" : "not known to be exact",
   ]);
   const text = [
-    `${point.id} of ${point.time} into ${where}:`,
+    `${point.id} of ${point.startedAt} into ${where}:`,
     ...aligned(rows),
     ...(discard.length === 0 ? [] : [`first removed, half-made by an earlier restore: ${discard.join(", ")}`]),
     ...(aliases.length === 0 ? [] : [`aliases: ${aliases.map(({ alias }) => alias).join(", ")}`]),

@@ -152,6 +152,22 @@ describe("capture of some collections", function () {
     expect(readAt(point, "seldom") > readAt(led.point, "seldom")).to.equal(true);
   });
 
+  it("commits nothing when an alias is led during the capture to what it does not read; the next one reads it", async () => {
+    await capture([]);
+    await write("often", 2);
+    const led = databaseOf(server);
+    led.captureShard = async (...request) => {
+      await source.createAlias({ alias: "live", collection: "seldom" });
+      return source.captureShard(...request);
+    };
+
+    expect(await codeOf(capture(["often"], led))).to.equal("CAPTURE_INCOMPLETE");
+    const { point } = await capture(["often"]);
+
+    expect(readAt(point, "seldom") >= point.startedAt).to.equal(true);
+    expect(point.aliases).to.deep.equal([{ alias: "live", collection: "seldom" }]);
+  });
+
   it("does not take an emptied collection for a disk that was lost, nor the other way round: the next capture reads all", async () => {
     await capture([]);
     await clientOf(server).delete("often", { wait: true, points: [1] });
@@ -180,6 +196,20 @@ describe("capture of some collections", function () {
     await write("often", 3);
     const { point } = await capture(["often"]);
     expect(readAt(point, "seldom") > readAt(again.point, "seldom")).to.equal(true);
+  });
+
+  it("is refused by name beside a point from before a restore", async () => {
+    const { point } = await capture([]);
+    const restore = { id: "r", point: point.id, collections: ["often"], at: point.finishedAt };
+    await recordRestoreStart(practice.stores.control, restore);
+    await recordRestoreEnd(practice.stores.control, restore, new Date());
+    const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
+    const named = capturePoint({
+      ...{ region: "east", type: "incremental", database: source, repository, collections: ["often"] },
+      ...{ clock: systemClock, progress: silently, toolVersion: "test" },
+    });
+
+    expect(await codeOf(named)).to.equal("USAGE");
   });
 
   it("reads all in another epoch, whose versions say nothing of those before", async () => {

@@ -261,7 +261,7 @@ function toldOfStandby(
       for: "2m",
       severity: "warning",
       summary: `${region} does not follow the active region`,
-      description: `Its Qdrant holds nothing of the last ${behind} s.`,
+      description: `Its Qdrant holds no capture of the last ${behind} s.`,
       runbook: "The log of qdrant-dr-replicate says what it waits for.",
     },
     StandbyNotExact: {

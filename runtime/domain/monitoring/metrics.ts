@@ -62,7 +62,7 @@ export const metrics = {
     labels: ["region"],
   },
   qdrant_dr_standby_followed_timestamp_seconds: {
-    help: "When the newest capture began that the Qdrant of the standby holds; collections of slower tiers are older in it.",
+    help: "When the newest capture began that the Qdrant of the standby holds, or that found nothing new; collections of slower tiers are older in it. Told four times a minute at least.",
     labels: ["region"],
   },
   qdrant_dr_standby_exact_timestamp_seconds: {

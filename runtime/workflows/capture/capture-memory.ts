@@ -10,10 +10,16 @@ export class CaptureMemory {
   /** Folders' trees that are whole in the bucket, and when a folder was read the last time and was so. */
   readonly folders = new Map<string, { readonly tree: FolderTree; readonly at: Date }>();
   #base: CaptureBase | undefined;
+  #restore: string | undefined;
 
   /** What the next capture builds on; undefined when it has to look. */
   get base(): CaptureBase | undefined {
     return this.#base;
+  }
+
+  /** The newest restore into the region when the base was captured. */
+  get restore(): string | undefined {
+    return this.#restore;
   }
 
   /** From here on something is stored that only a point makes known. */
@@ -22,7 +28,8 @@ export class CaptureMemory {
   }
 
   /** The point that was made, or found to be still true. */
-  remember(base: CaptureBase, point: RecoveryPoint): void {
+  remember(base: CaptureBase, point: RecoveryPoint, restore: string | undefined): void {
+    this.#restore = restore;
     const points = new Map(base.points);
     for (const kind of point.kinds) points.set(kind, point);
     this.#base = { ...base, points, listed: new Set([...base.listed, point.id]) };

@@ -57,13 +57,13 @@ export async function capturePoint(request: CaptureRequest): Promise<CaptureRepo
   const same = request.onlyChanges ? await unchangedPoint(request, plan, part, base, basePoint) : undefined;
   if (same !== undefined) {
     const seen = seenAgain(same, plan, part);
-    memory?.remember(base, seen);
+    memory?.remember(base, seen, plan.restore);
     const report = reportOf(plan, part, seen, seconds());
     return { ...report, point: same.id, isCommitted: false, isUnchanged: true };
   }
   const point = await commitOnce(request, plan, parts, basePoint);
   await session?.end(plan);
-  memory?.remember(base, point);
+  memory?.remember(base, point, plan.restore);
   return reportOf(plan, part, point, seconds());
 }
 

@@ -68,7 +68,7 @@ export interface ShardCaptureRequest {
   /** Told how many bytes came since the last call. */
   onRead?(bytes: number): void;
   readonly patience: CapturePatience;
-  /** Taken to read and store; not to wait for quiet, or for what the server tells of it afterwards. */
+  /** Taken to read and store; not to wait for quiet beforehand, or for what the server tells of it afterwards. */
   readonly turns: Turns;
   /** How long it goes on while its server answers nothing else; 5 s when left out. */
   readonly heldUpMs?: number;
@@ -109,19 +109,24 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
   }
 }
 
-/** Others have their turns while an optimization is waited for; one that began before the turn came is waited for as well. */
+/**
+ * Others have their turns while an optimization is waited for; one that began before the turn came is waited for as well. To wait
+ * for the turn is no patience with the server.
+ */
 async function inQuietTurn<T>(
   request: ShardCaptureRequest,
   attempt: number,
   act: (before: Optimizations | undefined) => Promise<T>,
 ): Promise<T> {
   const { clock, collection, database, patience, shard, turns } = request;
-  const deadline = clock.now().getTime() + patience.quietMs;
+  let deadline = clock.now().getTime() + patience.quietMs;
   const isBusy = (before: Optimizations | undefined) =>
     before !== undefined && before.running > 0 && clock.now().getTime() < deadline;
   for (let ageMs = attempt === 1 ? recentMs : undefined; ; ageMs = undefined) {
     await waitForQuiet(request, deadline, ageMs);
+    const asked = clock.now().getTime();
     const acted = await turns.take(async () => {
+      deadline += clock.now().getTime() - asked;
       const before = await database.optimizations(collection, shard, { ageMs: recentMs });
       return isBusy(before) ? undefined : { answer: await act(before) };
     });

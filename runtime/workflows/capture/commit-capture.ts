@@ -23,6 +23,7 @@ export async function commitCapture(
   const [collections, aliases] = hasQdrant
     ? await Promise.all([assembleCollections(request, plan, parts, basePoint), database.aliases()])
     : [[], []];
+  if (request.choose !== undefined) refuseNewlyLedToCarried(aliases, carriedFrom(basePoint, plan), basePoint);
   const folders = parts.flatMap((part) => part.folders);
   for (const { kind, name } of plan.folders) {
     if (folders.some((folder) => folder.kind === kind && folder.name === name)) continue;
@@ -147,6 +148,23 @@ async function quarantineContradicted(
     await attest(request.repository, "quarantined", point, { at: request.clock.now(), region: plan.region, detail });
     request.progress({ step: "quarantine", detail: point.id });
   }
+}
+
+/** Clients that an alias led elsewhere during the capture find there what was captured before it led there. */
+function refuseNewlyLedToCarried(
+  aliases: RecoveryPoint["aliases"],
+  carried: readonly CapturedCollection[],
+  base: RecoveryPoint | undefined,
+): void {
+  const isKnown = ({ alias, collection }: RecoveryPoint["aliases"][number]) =>
+    base?.aliases.some((known) => known.alias === alias && known.collection === collection) ?? false;
+  const moved = aliases.find((each) => !isKnown(each) && carried.some(({ name }) => name === each.collection));
+  if (moved === undefined) return;
+  throw new DrError(
+    "CAPTURE_INCOMPLETE",
+    `the alias ${moved.alias} was led to ${moved.collection} during the capture, which did not read it; nothing was committed`,
+    { hint: "capture again" },
+  );
 }
 
 /** A Qdrant that lost its disk answers like an empty one. What was not read says nothing of that. */

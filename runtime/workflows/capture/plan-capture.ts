@@ -192,10 +192,14 @@ async function wantedCollections(
       hint: `there are ${present.join(", ") || "none"}`,
     });
   }
-  if (base !== undefined) return collections;
-  throw new DrError("USAGE", "some collections can be captured only beside an earlier recovery point of all of them", {
-    hint: "take one with `qdrant-dr backup --type full`",
-  });
+  const isRestored = past.restores.begun.some(({ at }) => Date.parse(at) >= Date.parse(base?.time ?? at));
+  if (base?.epoch === past.epoch.epoch && !isRestored) return collections;
+  const beside = base === undefined ? "" : ", made since the last restore and change of roles";
+  throw new DrError(
+    "USAGE",
+    `some collections can be captured only beside an earlier recovery point of all of them${beside}`,
+    { hint: "take one with `qdrant-dr backup --type full`" },
+  );
 }
 
 /** Whether what is not read now can stand beside what is. The data of a collection that is gone may have gone into any other. */
@@ -205,9 +209,8 @@ function isContinued(
   present: readonly string[],
   base: RecoveryPoint,
 ): boolean {
-  const isRestored = restores.begun.some(({ at }) => Date.parse(at) >= Date.parse(base.time));
-  const isWhole = base.collections.every(({ name }) => present.includes(name));
-  return memory?.base !== undefined && base.epoch === epoch.epoch && !isRestored && isWhole;
+  if (memory?.base === undefined || memory.restore !== newestRestore(restores)) return false;
+  return base.epoch === epoch.epoch && base.collections.every(({ name }) => present.includes(name));
 }
 
 /** Collections that an alias has come to name: clients that were led there find what another one held before. */

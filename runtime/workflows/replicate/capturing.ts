@@ -27,7 +27,7 @@ export type Patience = keyof typeof patienceFor;
 /** Most of the time that a small change takes is spent waiting. */
 const changesReadAtOnce = 4;
 
-/** A source that was read for so long has this many times as long for its clients alone. */
+/** A source that was read for so long has this many times as long for its clients alone, within what `follow` allows. */
 export const sourceRestsFor = 2;
 
 export interface CapturingRequest {

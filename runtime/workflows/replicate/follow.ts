@@ -1,6 +1,6 @@
 /**
  * Replicates again and again: the next state is captured while the last one is applied, just in time for its end. A source
- * that is busy is left alone for longer; what fails is tried again, ever more slowly.
+ * that is busy is left alone for longer, within limits; what fails is tried again, ever more slowly.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type DrError, hasCode, toDrError } from "../../errors.ts";
