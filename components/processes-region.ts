@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import type { EpochRecord, Role } from "../runtime/domain/estate/epoch.ts";
 import type { Region } from "../runtime/domain/estate/region.ts";
-import { storeArguments, storePorts, storeSockets } from "../runtime/domain/estate/seaweedfs.ts";
+import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../runtime/domain/estate/seaweedfs.ts";
 import type { ProcessesSecrets, ProcessesSettings } from "../runtime/domain/estate/stack-settings.ts";
 import { Bucket } from "./embedded/bucket.ts";
 import { Process } from "./embedded/process.ts";
@@ -54,7 +54,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
         args: [],
         env: qdrantEnvironment(settings, secrets),
         ports: [ports.qdrant, ports.qdrantGrpc],
-        readyUrl: `${qdrantUrl}/readyz`,
+        readyUrls: [`${qdrantUrl}/readyz`],
       },
       child,
     );
@@ -66,7 +66,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
         args: storeArguments(`${folder}/store`, ports.store),
         env: { AWS_ACCESS_KEY_ID: secrets.store.accessKeyId, AWS_SECRET_ACCESS_KEY: secrets.store.secretAccessKey },
         ports: Array.from({ length: storePorts }, (_, offset) => ports.store + offset),
-        readyUrl: `http://127.0.0.1:${ports.store}/healthz`,
+        readyUrls: storeReadyUrls(ports.store),
         leftovers: storeSockets(ports.store),
       },
       child,
@@ -80,7 +80,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
         args: [...runNode, gateProgram],
         env: gateEnvironment(settings, secrets, qdrantUrl),
         ports: [ports.gate],
-        readyUrl: `${gateUrl}/.qdrant-dr/health`,
+        readyUrls: [`${gateUrl}/.qdrant-dr/health`],
       },
       child,
     );
@@ -93,7 +93,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
             args: [...runNode, endpointProgram],
             env: endpointEnvironment(settings, secrets),
             ports: [endpoint.port],
-            readyUrl: `${endpointUrl}/.qdrant-dr/health`,
+            readyUrls: [`${endpointUrl}/.qdrant-dr/health`],
           },
           child,
         )

@@ -14,7 +14,7 @@ const processSchema = z.object({
   env: z.record(z.string(), z.string()),
   folder: z.string().startsWith("/"),
   ports: z.array(z.number().int().min(1).max(65_535)),
-  readyUrl: z.url(),
+  readyUrls: z.array(z.url()).min(1),
   /** Files outside `folder` that the program leaves behind. */
   leftovers: z.array(z.string().startsWith("/")),
 });

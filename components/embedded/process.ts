@@ -13,8 +13,8 @@ export interface ProcessArgs {
   readonly folder: pulumi.Input<string>;
   /** Ports on 127.0.0.1 that must be free. */
   readonly ports: pulumi.Input<readonly number[]>;
-  /** Ready when this answers 2xx. */
-  readonly readyUrl: pulumi.Input<string>;
+  /** Ready when each of these answers 2xx. */
+  readonly readyUrls: pulumi.Input<readonly string[]>;
   /**
    * Files outside `folder` that the program leaves behind.
    * @default none

@@ -128,7 +128,7 @@ describe("ProcessesRegion", () => {
       },
       folder: "/estates/e1/primary/qdrant",
       ports: [20_000, 20_001],
-      readyUrl: "http://127.0.0.1:20000/readyz",
+      readyUrls: ["http://127.0.0.1:20000/readyz"],
       leftovers: [],
     });
     expect(secretInputs).to.deep.equal(["env"]);
@@ -181,7 +181,7 @@ describe("ProcessesRegion", () => {
       QDRANT_DR_GATE_LEASE_SECONDS: "15",
       QDRANT_DR_GATE_STATE: "/estates/e1/primary/gate/seen.json",
     });
-    expect(inputs).to.deep.include({ ports: [20_021], readyUrl: "http://127.0.0.1:20021/.qdrant-dr/health" });
+    expect(inputs).to.deep.include({ ports: [20_021], readyUrls: ["http://127.0.0.1:20021/.qdrant-dr/health"] });
     expect(secretInputs).to.deep.equal(["env"]);
   });
 
@@ -198,7 +198,7 @@ describe("ProcessesRegion", () => {
       primary: { url: "http://127.0.0.1:20021", apiKey: secrets.clientKey },
       standby: { url: "http://127.0.0.1:20051", apiKey: secrets.clientKey },
     });
-    expect(inputs).to.deep.include({ ports: [20_020], readyUrl: "http://127.0.0.1:20020/.qdrant-dr/health" });
+    expect(inputs).to.deep.include({ ports: [20_020], readyUrls: ["http://127.0.0.1:20020/.qdrant-dr/health"] });
     expect(secretInputs).to.deep.equal(["env"]);
   });
 

@@ -35,6 +35,14 @@ const forefather = `
       .listen(Number(process.env.PORT), "127.0.0.1");
   });
 `;
+/** Is well from the beginning, and can be used when it was asked for the third time. */
+const slow = `
+  let asked = 0;
+  require("node:http").createServer(({ url }, answer) => {
+    if (url === "/usable") asked += 1;
+    answer.writeHead(url === "/usable" && asked < 3 ? 500 : 200).end(String(asked));
+  }).listen(Number(process.env.PORT), "127.0.0.1");
+`;
 /** Ends by SIGKILL only. */
 const stubborn = `process.on("SIGTERM", () => {}); ${server}`;
 
@@ -61,7 +69,7 @@ describe("local processes", () => {
       env: { PORT: String(port), SECRET: secret },
       folder: join(folder, String(specs), "server"),
       ports: [port],
-      readyUrl: `http://127.0.0.1:${port}/`,
+      readyUrls: [`http://127.0.0.1:${port}/`],
       ...changes,
     };
   }
@@ -81,6 +89,13 @@ describe("local processes", () => {
     } finally {
       delete process.env["QDRANT_DR_TEST_OURS"];
     }
+  });
+
+  it("is started when each of what it is asked is answered, not before", async () => {
+    const spec = await newSpec({ args: ["-e", slow] });
+    const [well = ""] = spec.readyUrls;
+    await startServer({ ...spec, readyUrls: [well, `${well}usable`] });
+    expect(await (await fetch(well)).text()).to.equal("3");
   });
 
   it("adopts the one that runs with the same spec", async () => {
@@ -235,8 +250,8 @@ describe("local processes", () => {
   });
 });
 
-async function ask<T>({ readyUrl }: ServerSpec): Promise<T> {
-  return (await fetch(readyUrl)).json() as Promise<T>;
+async function ask<T>({ readyUrls: [url = ""] }: ServerSpec): Promise<T> {
+  return (await fetch(url)).json() as Promise<T>;
 }
 
 async function refusal(act: Promise<unknown>): Promise<DrError> {

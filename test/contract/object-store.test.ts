@@ -140,4 +140,12 @@ describe("object store in an S3 bucket", function () {
     expect(await codeOf(keysOf(missing, ""))).to.equal("UNREACHABLE");
     // Creating is not asked: SeaweedFS makes the bucket of an object that is put.
   });
+
+  it("reads and creates at once when a server that was killed is ready again", async () => {
+    for (let kill = 0; kill < 4; kill += 1) {
+      await store.create(`killed/${kill}`, Buffer.from(String(kill)));
+      await server.restart();
+      expect(String(await store.get(`killed/${kill}`))).to.equal(String(kill));
+    }
+  });
 });

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
 import type { StoreAddress } from "../../runtime/domain/estate/region.ts";
-import { storeArguments, storePorts, storeSockets } from "../../runtime/domain/estate/seaweedfs.ts";
+import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../../runtime/domain/estate/seaweedfs.ts";
 import { killed } from "./killed.ts";
 
 const longestStartMs = 30_000;
@@ -56,6 +56,12 @@ export class SeaweedServer {
     return this.#process?.pid;
   }
 
+  /** Killed, and started again on what it left. */
+  async restart(): Promise<void> {
+    await killed(this.#process);
+    await this.#start();
+  }
+
   async stop(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
@@ -87,7 +93,8 @@ export class SeaweedServer {
 
   async #isReady(): Promise<boolean> {
     try {
-      return (await fetch(`${this.endpoint}/healthz`)).ok;
+      const answers = await Promise.all(storeReadyUrls(this.#first).map((url) => fetch(url)));
+      return answers.every(({ ok }) => ok);
     } catch {
       return false;
     }

@@ -19,7 +19,7 @@ const processInputs = {
   env: { KEY: "secret" },
   folder: "/estates/e1/primary/qdrant",
   ports: [20_000, 20_001],
-  readyUrl: "http://127.0.0.1:20000/readyz",
+  readyUrls: ["http://127.0.0.1:20000/readyz"],
   leftovers: [],
 };
 const bucketInputs = {
@@ -46,7 +46,8 @@ describe("provider: check", () => {
         ["name", ""],
         ["command", undefined],
         ["folder", "relative"],
-        ["readyUrl", "nowhere"],
+        ["readyUrls", "nowhere"],
+        ["readyUrls", []],
         ["args", "--config"],
         ["env", ["KEY"]],
         ["ports", "20000"],
@@ -119,7 +120,7 @@ describe("provider: diff", () => {
     env: { KEY: "other" },
     folder: "/elsewhere",
     ports: [20_001, 20_000],
-    readyUrl: "http://127.0.0.1:20001/readyz",
+    readyUrls: ["http://127.0.0.1:20001/readyz"],
     leftovers: ["/tmp/a.sock"],
   })) {
     it(`Process: another ${property} is a change in place`, async () => {

@@ -35,8 +35,8 @@ export interface ProcessSpec {
 
 /** A program that others ask: it is started when it answers. */
 export interface ServerSpec extends ProcessSpec {
-  /** Ready when this answers 2xx. */
-  readonly readyUrl: string;
+  /** Ready when each of these answers 2xx. */
+  readonly readyUrls: readonly string[];
 }
 
 export interface RunningProcess {
@@ -136,7 +136,7 @@ async function waitUntilReady(spec: ServerSpec): Promise<RunningProcess> {
   for (;;) {
     const running = await findProcess(spec);
     if (running === undefined) throw await failed(spec, "ended before it was ready");
-    if (await answers(spec.readyUrl)) return running;
+    if ((await Promise.all(spec.readyUrls.map(answers))).every(Boolean)) return running;
     if (Date.now() > deadline) {
       await stopProcess(spec);
       throw await failed(spec, `was not ready after ${readyWithinMs / 1000} s`);

@@ -31,6 +31,14 @@ export function storeArguments(folder: string, first: number): string[] {
   ];
 }
 
+/**
+ * What answers 2xx when it can be read and written, its first port being `first`. The gateway says that it is well seconds before
+ * the volumes have reported to the master; until then each object is answered with 500.
+ */
+export function storeReadyUrls(first: number): string[] {
+  return [`http://127.0.0.1:${first}/healthz`, `http://127.0.0.1:${first + 2}/dir/assign`];
+}
+
 /** SeaweedFS puts its local sockets into /tmp, whatever it is told. */
 export function storeSockets(first: number): string[] {
   const socket = (what: string, port: number) => `/tmp/seaweedfs-${what}-${port}.sock`;
