@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -16,6 +16,8 @@ interface Moment {
   readonly line: RegExp;
   /** Where clients are led after a kill at this moment. */
   readonly leadsTo: "primary" | "standby";
+  /** It waits before it does this step, so that the kill comes first. */
+  readonly waitsBefore?: "open" | "traffic";
 }
 
 /** Each run goes on where the one before was killed, so that each comes a step further. */
@@ -25,8 +27,13 @@ const moments: readonly Moment[] = [
   { name: "the restore is announced", line: /^restore: Make this region/, leadsTo: "primary" },
   { name: "the restore is half done", line: /^apply: symbols$/, leadsTo: "primary" },
   { name: "the comparison is announced", line: /^verify: Compare/, leadsTo: "primary" },
-  { name: "the opening of the gate is announced", line: /^open: Open the gate/, leadsTo: "primary" },
-  { name: "the move of the clients is announced", line: /^traffic: Lead/, leadsTo: "primary" },
+  {
+    name: "the opening of the gate is announced",
+    line: /^open: Open the gate/,
+    leadsTo: "primary",
+    waitsBefore: "open",
+  },
+  { name: "the move of the clients is announced", line: /^traffic: Lead/, leadsTo: "primary", waitsBefore: "traffic" },
   { name: "the promotion of the stack is announced", line: /^promote: Promote/, leadsTo: "standby" },
   { name: "pulumi promotes the stack", line: /^promote: (create|update) /, leadsTo: "standby" },
 ];
@@ -57,9 +64,12 @@ describe("failover to an older point, killed, and run again on the same estate",
     return runStep(name, killAt === undefined ? about : { ...about, killAt });
   };
   const page = join(root, "failover.html");
-  const start = () => {
+  const start = (waitsBefore?: string) => {
     const about = ["--estate", lost.estate.id, "--point", older, "--report", page];
-    return Product.startDirect(["failover", ...about, ...failover], estates);
+    const hooks = join(root, "hooks.json");
+    const wait = { when: "before", step: waitsBefore, command: ["sleep", "5"] };
+    writeFileSync(hooks, JSON.stringify(waitsBefore === undefined ? [] : [wait]));
+    return Product.startDirect(["failover", ...about, ...failover, "--hooks", hooks], estates);
   };
 
   async function route(): Promise<{ region: string; epoch: number }> {
@@ -98,9 +108,9 @@ describe("failover to an older point, killed, and run again on the same estate",
     expect(existsSync(lost.estate.disk("primary"))).to.equal(false);
   });
 
-  for (const { leadsTo, line, name } of moments) {
+  for (const { leadsTo, line, name, waitsBefore } of moments) {
     it(`when ${name}: clients are led to the ${leadsTo} still, and nothing but the kill ends it`, async () => {
-      const run = start();
+      const run = start(waitsBefore);
       await run.says(line);
       run.signal("SIGKILL");
       await run.end();

@@ -1,5 +1,5 @@
 /** What of an embedded estate is on this machine, asked of the kernel and not of the product. */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const portsOfStore = 8;
@@ -19,6 +19,8 @@ export interface Footprint {
   readonly ports: readonly number[];
   /** Of its stores: in /tmp they have sockets that are named by them. */
   readonly storePorts: readonly number[];
+  /** When it was made, in epoch milliseconds: what is older is not of it. */
+  readonly madeAt: number;
 }
 
 export function runningProcesses(): RunningProcess[] {
@@ -46,14 +48,15 @@ export function footprintOf(root: string, folderName: string): Footprint {
   const estate = /e[0-9a-f]{8}$/.exec(folderName)?.[0] ?? folderName;
   const processes = runningProcesses().filter(({ mark }) => mark?.startsWith(`${estate}/`));
   const note = read(join(folder, "estate.json"));
-  const first: number[] = note === undefined ? [] : JSON.parse(note).storePorts;
+  const { createdAt, storePorts: first }: { createdAt: string; storePorts: number[] } =
+    note === undefined ? { createdAt: "", storePorts: [] } : JSON.parse(note);
   const storePorts = first.flatMap((port) => Array.from({ length: portsOfStore }, (_, offset) => port + offset));
   const ports = listeningPorts(new Set(processes.map(({ pid }) => pid)));
-  return { estate, folder, processes, ports, storePorts };
+  return { estate, folder, processes, ports, storePorts, madeAt: Date.parse(createdAt) };
 }
 
 /** What is left of it, in words; nothing when it is gone. */
-export function remainsOf({ estate, folder, ports, storePorts }: Footprint): string[] {
+export function remainsOf({ estate, folder, madeAt, ports, storePorts }: Footprint): string[] {
   const running = runningProcesses();
   const processes = running.filter(({ mark }) => mark?.startsWith(`${estate}/`));
   // What was given back may be another estate's by now.
@@ -63,7 +66,7 @@ export function remainsOf({ estate, folder, ports, storePorts }: Footprint): str
   return [
     ...processes.map(({ commandLine, mark, pid }) => `process ${pid} ${mark}: ${commandLine.slice(0, 80)}`),
     ...(existsSync(folder) ? [`folder ${folder}`] : []),
-    ...socketsOf(storePorts.filter((port) => !taken.includes(port))),
+    ...socketsOf(storePorts.filter((port) => !taken.includes(port))).filter((path) => !isOlder(path, madeAt)),
     ...ports.filter((port) => listening.includes(port)).map((port) => `port ${port}`),
   ];
 }
@@ -101,6 +104,11 @@ export function socketsOf(storePorts: readonly number[]): string[] {
   return readdirSync("/tmp")
     .filter((name) => /^seaweedfs-.*\.sock$/.test(name) && storePorts.includes(portOf(name)))
     .map((name) => join("/tmp", name));
+}
+
+function isOlder(path: string, time: number): boolean {
+  const made = statSync(path, { throwIfNoEntry: false });
+  return made === undefined || made.mtimeMs < time;
 }
 
 function portOf(socket: string): number {

@@ -35,7 +35,9 @@ class InterferedQdrant extends Qdrant {
   }
 }
 
-describe("a capture", () => {
+describe("a capture", function () {
+  // Longer than any patience of the product: what waits for ever is told apart from what waits long.
+  this.timeout(180_000);
   let server: QdrantServer;
   let elsewhere: QdrantServer;
   let client: QdrantClient;

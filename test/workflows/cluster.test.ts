@@ -81,13 +81,11 @@ describe("a cluster of three nodes", function () {
 
     await practice.restore(await practice.capture(source), target);
 
-    const replicas = await target.shards(collection);
+    const replicas = await allShards(target, 6);
     expect(replicas.map(({ id }) => id)).to.deep.equal([0, 0, 1, 1, 2, 2]);
     expect(replicas.every(({ peer }) => other.peers.includes(peer))).to.equal(true);
     expect(await contentOf(target, collection)).to.deep.equal(before);
-    for (const [shard, counts] of await countsByReplica(target)) {
-      expect(counts.size, `replicas of shard ${shard} agree`).to.equal(1);
-    }
+    await until(async () => [...(await countsByReplica(target)).values()].every((counts) => counts.size === 1));
     await write(clientOf({ url: other.urls[2] ?? "", apiKey: other.apiKey }), 1, 700, "second");
     const tags = (await contentOf(target, collection)).map(({ payload }) => (payload as { tag: string }).tag);
     expect(tags).to.deep.equal(Array(700).fill("second"));
@@ -109,9 +107,7 @@ describe("a cluster of three nodes", function () {
 
     await practice.restore(await practice.capture(source), target);
 
-    // A replica that has just been brought up to date may leave the list once more for a moment.
-    await until(async () => (await target.shards(collection)).length === 4);
-    expect((await target.shards(collection)).map(({ id, key }) => [id, key])).to.deep.equal([
+    expect((await allShards(target, 4)).map(({ id, key }) => [id, key])).to.deep.equal([
       [2, "kept"],
       [2, "kept"],
       [3, "kept"],
@@ -133,7 +129,7 @@ describe("a cluster of three nodes", function () {
     const back = await RecoveryPractice.start();
     await back.restore(await back.capture(single), databaseOf(other));
     expect(await contentOf(databaseOf(other), collection)).to.deep.equal(before);
-    expect(await replicasOf(databaseOf(other))).to.have.lengthOf(6);
+    expect(await allShards(databaseOf(other), 6)).to.have.lengthOf(6);
   });
 
   it("is captured while a peer is down or hangs, from other Active replicas", async () => {
@@ -245,6 +241,16 @@ describe("a cluster of three nodes", function () {
     const next = await practice.capture(source, "incremental");
     expect(next.collections.map(({ name }) => name)).to.deep.equal(["made", collection]);
   });
+
+  /** A replica that has just been brought up to date may leave the list once more for a moment. */
+  async function allShards(database: Qdrant, count: number): Promise<ShardPlacement[]> {
+    let replicas: ShardPlacement[] = [];
+    await until(async () => {
+      replicas = await database.shards(collection).catch(() => []);
+      return replicas.length === count;
+    });
+    return replicas;
+  }
 
   async function move({ id, peer }: ShardPlacement, to: number, asked = client): Promise<void> {
     const move_shard = { shard_id: id, from_peer_id: peer, to_peer_id: to };
