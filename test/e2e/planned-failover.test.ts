@@ -138,7 +138,10 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
   }
 
   it("planned, killed while the active region is fenced: no region serves, and --abort lets it serve again", async () => {
-    await killAt("last-writes", "--to", "standby", "--planned");
+    // Held there, so that the kill comes before the other region opens.
+    const hooks = join(estates, "hooks.json");
+    writeFileSync(hooks, JSON.stringify([{ when: "before", step: "last-writes", command: ["sleep", "5"] }]));
+    await killAt("last-writes", "--to", "standby", "--planned", "--hooks", hooks);
     expect(await openOnes()).to.deep.equal([]);
     expect(await run("--to", "standby", "--abort")).to.deep.equal({ epoch: 2, active: "primary" });
     expect(await openOnes()).to.deep.equal(["primary"]);

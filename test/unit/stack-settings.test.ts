@@ -203,6 +203,7 @@ describe("settings of a stack", () => {
     ["kubernetes.schedules.workers", 0, ">=1"],
     ["kubernetes.replicate.everySeconds", 0, ">=1"],
     ["kubernetes.replicate", { everySeconds: 2, tiers: { "archive-*": 1200 } }, "reaches 20 minutes"],
+    ["kubernetes.replicate", { everySeconds: 2, tiers: { "archive-*": 900 } }, "reaches 15 minutes and"],
     ["kubernetes.replicate.tiers.archive", 0, ">=1"],
     ["kubernetes.gate", { mode: "both" }, '"availability"|"consistency"'],
     ["kubernetes.gate", { mode: "consistency" }, "a third place, which the mode consistency needs"],

@@ -150,11 +150,14 @@ function clusterProblems(settings: KubernetesSettings): Problem[] {
     problems.push(...awsSettingsProblems(settings.aws, settings.stores), ...cloudProblems(settings));
   }
   const minutes = reachableRpoMinutes(kubernetes);
-  if (minutes > objectives.rpoMinutes) {
+  // What comes round just as often leaves no time for a capture and for applying it.
+  const isReached =
+    kubernetes.replicate === undefined ? minutes <= objectives.rpoMinutes : minutes < objectives.rpoMinutes;
+  if (!isReached) {
     const reached =
       kubernetes.replicate === undefined
         ? `the schedules of captures and copies reach ${minutes} minutes: let kubernetes.replicate follow, or run them more often`
-        : `kubernetes.replicate reaches ${minutes} minutes for the collections of its slowest tier: let it come round more often`;
+        : `kubernetes.replicate reaches ${minutes} minutes and what a capture takes for the collections of its slowest tier: let it come round more often`;
     refuse(["objectives", "rpoMinutes"], reached);
   }
   for (const setting of ["configuration", "userData"] as const) {
