@@ -26,7 +26,7 @@ const steps: Readonly<Record<string, RegExp>> = {
   provision: firstStep,
 };
 const instants = 10;
-const seed = Number(process.env["TEST_SEED"] ?? 1_399_751_466);
+const seed = Number(process.env["QDRANT_DR_SEED"] ?? 1_399_751_466);
 const interruptions: Readonly<Record<string, { readonly signal: NodeJS.Signals; readonly at: RegExp | "folder" }>> = {
   "SIGTERM while the estate is made": { signal: "SIGTERM", at: "folder" },
   "SIGINT while pulumi provisions": { signal: "SIGINT", at: /^provision: create standby-qdrant/ },
@@ -99,7 +99,7 @@ describe("quickstart, killed", function () {
   let last: Promise<Killed>;
 
   before(() => {
-    console.log(`    seed ${seed}: with another TEST_SEED other instants are chosen`);
+    console.log(`    seed ${seed}: with another QDRANT_DR_SEED other instants are chosen`);
     const random = numbersFrom(seed);
     Object.entries(steps).forEach(([name, line], index) => {
       const chain = index % 2 === 0 ? chains.odd : chains.even;

@@ -31,7 +31,7 @@ import { UncertainWriter } from "../support/uncertain-writer.ts";
 const notes = "notes";
 const told = { clock: systemClock, progress: silently };
 const rounds = Number(process.env["QDRANT_DR_ROUNDS"] ?? 5);
-const seed = Number(process.env["TEST_SEED"] ?? 1_274_847_305);
+const seed = Number(process.env["QDRANT_DR_SEED"] ?? 1_274_847_305);
 const patienceMs = 1_500;
 const briefMs = 1_000;
 
@@ -77,7 +77,7 @@ describe("failover while servers fail", function () {
   let wrap: KeyWrap;
 
   before(async () => {
-    console.log(`    seed ${seed}: with another TEST_SEED, other steps, servers and faults`);
+    console.log(`    seed ${seed}: with another QDRANT_DR_SEED, other steps, servers and faults`);
     wrap = (await ageKeys()).wrap;
     [store, servers.east, servers.west] = await Promise.all([
       SeaweedServer.start(),
