@@ -1,25 +1,24 @@
 /** What a region that was given up is told to have, on real Qdrants: beside the active region, and beside the point that was served. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { readStandbyState } from "../../runtime/repository/standby-records.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch } from "../support/recovery-estate.ts";
 import { clientOf, databaseOf, emptied } from "../support/recovery-practice.ts";
+import { type RegionPair, regionPair } from "../support/region-pair.ts";
 
 const settings = { vectors: { size: 2, distance: "Dot" as const }, wal_config: { wal_capacity_mb: 1 } };
 
 describe("divergence after an unplanned failover", function () {
   this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-divergence-"));
-  const regions = new Map<string, Region>();
+  let regions: RegionPair;
   const key = process.env["QDRANT_API_KEY"];
   let old: QdrantServer;
   let active: QdrantServer;
@@ -29,29 +28,14 @@ describe("divergence after an unplanned failover", function () {
   before("writes, deletes and a drop that the other region never saw, and writes there since", async () => {
     [old, active, beside] = await Promise.all([QdrantServer.start(), QdrantServer.start(), QdrantServer.start()]);
     process.env["QDRANT_API_KEY"] = beside.apiKey;
-    const { outputs } = await lonelyRegion("east", folder);
-    mkdirSync(join(folder, "regions"));
-    for (const [name, peer, server] of [
-      ["east", "west", old],
-      ["west", "east", active],
-    ] as const) {
-      const [repository, control] = [join(folder, `${name}-repository`), join(folder, `${name}-control`)];
-      for (const made of [repository, control]) mkdirSync(made);
-      const region: Region = {
-        ...outputs,
-        ...{ region: name, peer, qdrant: { peers: [server.url], apiKey: server.apiKey } },
-        ...{ repository: { kind: "file", folder: repository }, control: { kind: "file", folder: control } },
-      };
-      regions.set(name, region);
-      writeFileSync(join(folder, "regions", `${name}.json`), JSON.stringify(region));
-      await claimEpoch(openStore(region.control), firstEpoch);
-    }
+    const of = ({ apiKey, url }: QdrantServer) => ({ qdrant: { peers: [url], apiKey } });
+    regions = await regionPair(folder, { east: of(old), west: of(active) });
     for (const name of ["notes", "dropped"]) {
       await clientOf(old).createCollection(name, settings);
       await write(old, name, [1, 2, 3, 4, 5], "before");
     }
     expect((await run("replicate", "--from", "east", "--to", "west", "--once")).exitCode).to.equal(0);
-    const control = openStore((regions.get("west") as Region).control);
+    const control = openStore(regions.west.control);
     point = (await readStandbyState(control, new Date()))?.point ?? "";
     await write(old, "notes", [2], "lost");
     await write(old, "notes", [10], "lost");

@@ -9,45 +9,31 @@ import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
 import { ownRegionFor, peerRegionFor } from "../../runtime/domain/estate/region-for-job.ts";
 import type { VectorDatabase } from "../../runtime/ports.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { FolderStream } from "../../runtime/workflows/replicate/folder-stream.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
 import { ageKeys, firstEpoch, silently, storesWithEpoch } from "../support/recovery-estate.ts";
+import { type RegionPair, regionPair } from "../support/region-pair.ts";
 
 describe("configuration and user data that are replicated", function () {
   this.timeout(60_000);
   let ground: string;
-  let regions: Record<"east" | "west", Region>;
+  let regions: RegionPair;
 
   beforeEach(async () => {
     ground = await mkdtemp(join(tmpdir(), "qdrant-dr-test-"));
-    const { outputs } = await lonelyRegion("east", ground);
     const folders = {
       configuration: [{ name: "app", path: join(ground, "etc") }],
       userData: [{ name: "files", path: join(ground, "files"), exclude: ["cache"] }],
     };
-    for (const name of ["etc", "files/deep", "files/cache", "regions"]) {
+    for (const name of ["etc", "files/deep", "files/cache"]) {
       await mkdir(join(ground, name), { recursive: true });
     }
     await writeFile(join(ground, "etc/app.yaml"), "level: 3\n");
     await writeFile(join(ground, "files/deep/notes"), "first");
-    const regionOf = async (region: string, peer: string): Promise<Region> => {
-      const [repository, control] = [join(ground, `${region}-repository`), join(ground, `${region}-control`)];
-      for (const made of [repository, control]) await mkdir(made);
-      const stores = {
-        repository: { kind: "file", folder: repository },
-        control: { kind: "file", folder: control },
-      } as const;
-      const made = { ...outputs, region, peer, ...stores, ...(region === "east" ? folders : {}) };
-      await writeFile(join(ground, "regions", `${region}.json`), JSON.stringify(made));
-      await claimEpoch(openStore(made.control), firstEpoch);
-      return made;
-    };
-    regions = { east: await regionOf("east", "west"), west: await regionOf("west", "east") };
+    regions = await regionPair(ground, { east: folders });
   });
 
   afterEach(async () => {

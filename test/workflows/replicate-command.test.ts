@@ -1,21 +1,20 @@
 /** The replicate command on two real Qdrants: once, again and again, interrupted, and told that it is not to be done. */
 
 import { EventEmitter, once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
 import type { ProgressEvent } from "../../runtime/ports.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { readStandbyState } from "../../runtime/repository/standby-records.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch } from "../support/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf } from "../support/recovery-practice.ts";
+import { type RegionPair, regionPair } from "../support/region-pair.ts";
 
 const collection = "notes";
 
@@ -23,28 +22,15 @@ describe("qdrant-dr replicate", function () {
   this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-replicate-"));
   const servers: QdrantServer[] = [];
-  const regions = new Map<string, Region>();
+  let regions: RegionPair;
 
   before(async () => {
-    const { outputs } = await lonelyRegion("east", folder);
-    for (const [name, peer] of [
-      ["east", "west"],
-      ["west", "east"],
-    ] as const) {
+    const started = async () => {
       const server = await QdrantServer.start();
       servers.push(server);
-      const [repository, control] = [join(folder, `${name}-repository`), join(folder, `${name}-control`)];
-      for (const made of [repository, control]) mkdirSync(made);
-      const region: Region = {
-        ...outputs,
-        ...{ region: name, peer, qdrant: { peers: [server.url], apiKey: server.apiKey } },
-        ...{ repository: { kind: "file", folder: repository }, control: { kind: "file", folder: control } },
-      };
-      regions.set(name, region);
-      mkdirSync(join(folder, "regions"), { recursive: true });
-      writeFileSync(join(folder, "regions", `${name}.json`), JSON.stringify(region));
-      await claimEpoch(openStore(region.control), firstEpoch);
-    }
+      return { qdrant: { peers: [server.url], apiKey: server.apiKey } };
+    };
+    regions = await regionPair(folder, { east: await started(), west: await started() });
     const [source] = servers;
     if (source === undefined) throw new Error("no server");
     await clientOf(source).createCollection(collection, {
@@ -144,7 +130,7 @@ describe("qdrant-dr replicate", function () {
     const written = Date.now();
     for (let count = 0; count < 3; count += 1) await once(told, "replicate");
     await standbyHolds(31, "beside a slower one", told);
-    const control = openStore((regions.get("west") as Region).control);
+    const control = openStore(regions.west.control);
     const state = await readStandbyState(control, new Date());
     await interrupt();
     await ended;
@@ -181,7 +167,7 @@ describe("qdrant-dr replicate", function () {
     await once(applying.told, "replicate");
     await write(30, 60, "in two halves");
     const written = Date.now();
-    const control = openStore((regions.get("west") as Region).control);
+    const control = openStore(regions.west.control);
     while (Date.parse((await readStandbyState(control, new Date()))?.asOf ?? "") < written) {
       await once(applying.told, "replicate");
     }
@@ -207,7 +193,7 @@ describe("qdrant-dr replicate", function () {
       reason: "unplanned",
       run: "r",
     } as const;
-    await claimEpoch(openStore((regions.get("west") as Region).control), deposed);
+    await claimEpoch(openStore(regions.west.control), deposed);
     const { exitCode, output } = await second.ended;
     expect(exitCode).to.equal(11);
     expect(output).to.contain("east is not the active region");
