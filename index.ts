@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ProcessesRegion } from "./components/processes-region.ts";
 import { readSecrets, readSettings } from "./components/read-settings.ts";
+import { ProcessesRegion } from "./quickstart/components/processes-region.ts";
 import { openStore } from "./runtime/adapters/stores/open-store.ts";
 import type { Region } from "./runtime/domain/estate/region.ts";
 import { parseKubernetesSecrets, parseProcessesSecrets } from "./runtime/domain/estate/stack-settings.ts";

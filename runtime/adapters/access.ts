@@ -6,7 +6,7 @@ import { DrError } from "../errors.ts";
 import type { Gate, ObjectStore, TrafficControl, WatchedFolder } from "../ports.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 import { AgeKeyWrap } from "./age-key-wrap.ts";
-import { EndpointControl } from "./embedded/endpoint-control.ts";
+import { EndpointControl } from "./endpoint-control.ts";
 import { LocalFolder } from "./folders/local-folder.ts";
 import { GateControl } from "./gate-control.ts";
 import { Qdrant } from "./qdrant/qdrant.ts";

@@ -53,11 +53,11 @@ function settingsOf(region: string, runsHere: boolean): ProcessesSettings {
 
 describe("ProcessesRegion", () => {
   let resources: RecordedResources;
-  let ProcessesRegion: typeof import("../../components/processes-region.ts").ProcessesRegion;
+  let ProcessesRegion: typeof import("../../quickstart/components/processes-region.ts").ProcessesRegion;
 
   before(async () => {
     resources = new RecordedResources("primary");
-    ({ ProcessesRegion } = await import("../../components/processes-region.ts"));
+    ({ ProcessesRegion } = await import("../../quickstart/components/processes-region.ts"));
   });
 
   /** Declares a region, waits until each of its resources is registered, and answers them with its outputs. */

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { EndpointControl } from "../../runtime/adapters/embedded/endpoint-control.ts";
+import { EndpointControl } from "../../runtime/adapters/endpoint-control.ts";
 import { GateControl } from "../../runtime/adapters/gate-control.ts";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { DrError, toDrError } from "../../runtime/errors.ts";

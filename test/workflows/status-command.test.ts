@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { RegionAccess } from "../../runtime/adapters/access.ts";
-import { EndpointControl } from "../../runtime/adapters/embedded/endpoint-control.ts";
+import { EndpointControl } from "../../runtime/adapters/endpoint-control.ts";
 import type { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";

@@ -1,5 +1,5 @@
 /** What one run of a failover did, for the records of those who must show it: kept also when it did not end well. */
-import type { PracticeStep } from "../practice/practice-result.ts";
+import type { TimedStep } from "../timed-step.ts";
 
 export interface FailoverEvidence {
   readonly format: 1;
@@ -11,7 +11,7 @@ export interface FailoverEvidence {
   readonly startedAt: string;
   readonly endedAt: string;
   /** Those that were finished. */
-  readonly steps: readonly PracticeStep[];
+  readonly steps: readonly TimedStep[];
   readonly outcome:
     | {
         readonly isDone: true;
