@@ -5,7 +5,7 @@ import { openStore } from "./runtime/adapters/stores/open-store.ts";
 import type { Region } from "./runtime/domain/estate/region.ts";
 import { parseKubernetesSecrets, parseProcessesSecrets } from "./runtime/domain/estate/stack-settings.ts";
 import { DrError } from "./runtime/errors.ts";
-import { readEffectiveRole } from "./runtime/repository/effective-role.ts";
+import { readEffectiveRole } from "./runtime/repository/control/effective-role.ts";
 
 async function declareRegion(): Promise<pulumi.Output<Region>> {
   const settings = readSettings();

@@ -13,7 +13,7 @@ import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import type { ProcessesSettings } from "../../runtime/domain/estate/stack-settings.ts";
 import { hasErrno } from "../../runtime/errno.ts";
 import { DrError } from "../../runtime/errors.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { storeSockets } from "../domain/seaweedfs.ts";
 import { type EstateRegion, estateRegions, newEstateSettings } from "./estate-settings.ts";
 import { killEstate, markAs, refuseTakenPort } from "./local-process.ts";

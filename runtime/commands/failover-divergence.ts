@@ -5,7 +5,7 @@ import { newestEpoch } from "../domain/estate/epoch.ts";
 import { formatCount } from "../domain/format.ts";
 import { DrError } from "../errors.ts";
 import type { VectorDatabase } from "../ports.ts";
-import { readEpochs } from "../repository/epochs.ts";
+import { readEpochs } from "../repository/control/epochs.ts";
 import { type CollectionDivergence, findDivergence } from "../workflows/failover/report-divergence.ts";
 import { compareWithObservation } from "../workflows/observe-collection.ts";
 import type { Answer } from "./command.ts";

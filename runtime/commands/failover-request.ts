@@ -7,7 +7,7 @@ import type { Deps, RegionOptions } from "../compose.ts";
 import { newestEpoch } from "../domain/estate/epoch.ts";
 import { within } from "../domain/within.ts";
 import { toDrError } from "../errors.ts";
-import { readEpochs } from "../repository/epochs.ts";
+import { readEpochs } from "../repository/control/epochs.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import type { FailoverRequest } from "../workflows/failover/fail-over.ts";
 import { failoverSteps } from "../workflows/failover/failover-run.ts";

@@ -11,7 +11,7 @@ import { openStore } from "../adapters/stores/open-store.ts";
 import { type GateKnowledge, gateKnowledgeSchema, gateModes, gateOpenPath } from "../domain/estate/gate.ts";
 import { storeAddressSchema } from "../domain/estate/region.ts";
 import { hasErrno } from "../errno.ts";
-import { Lease } from "../repository/lease.ts";
+import { Lease } from "../repository/control/lease.ts";
 import { Guard } from "../workflows/failover/guard.ts";
 
 const controlPath = "/.qdrant-dr/gate";

@@ -18,10 +18,10 @@ import type { Pack } from "../domain/points/stored-content.ts";
 import { canonicalJson } from "../domain/qdrant/point-digest.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap, ObjectStore } from "../ports.ts";
-import { KeyRing } from "./key-ring.ts";
+import { type Catalog, readCatalog } from "./catalog/read-catalog.ts";
+import { KeyRing } from "./content/key-ring.ts";
+import { RecentObjects } from "./content/recent-objects.ts";
 import { parseRecord } from "./parse-record.ts";
-import { type Catalog, readCatalog } from "./read-catalog.ts";
-import { RecentObjects } from "./recent-objects.ts";
 
 const keyIdLength = 32;
 

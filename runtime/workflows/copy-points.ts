@@ -10,7 +10,7 @@ import { controlLayout, storeLayout } from "../domain/points/store-layout.ts";
 import { treePacksSchema } from "../domain/points/stored-content.ts";
 import { DrError } from "../errors.ts";
 import type { KeyWrap, Progress } from "../ports.ts";
-import { KeyRing } from "../repository/key-ring.ts";
+import { KeyRing } from "../repository/content/key-ring.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 
 const objectsAtOnce = 4;

@@ -2,7 +2,7 @@
 import { type EpochRecord, newestEpoch } from "../domain/estate/epoch.ts";
 import { DrError } from "../errors.ts";
 import type { ObjectStore } from "../ports.ts";
-import { claimEpoch, readEpochs } from "../repository/epochs.ts";
+import { claimEpoch, readEpochs } from "../repository/control/epochs.ts";
 
 export interface InitEstateRequest {
   readonly initialActive: string;

@@ -5,8 +5,8 @@ import { shardTreeSchema } from "../domain/points/shard-tree.ts";
 import type { StoredContent } from "../domain/points/stored-content.ts";
 import { type DrError, hasCode } from "../errors.ts";
 import type { Clock, Progress } from "../ports.ts";
-import { attest } from "../repository/attest.ts";
-import { readFiles } from "../repository/file-reader.ts";
+import { attest } from "../repository/catalog/attest.ts";
+import { readFiles } from "../repository/content/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
 export interface VerifyReport {

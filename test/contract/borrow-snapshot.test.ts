@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import type { CollectionSnapshot, ShardPlacement } from "../../runtime/ports.ts";
-import { recordSnapshot } from "../../runtime/repository/snapshot-records.ts";
+import { recordSnapshot } from "../../runtime/repository/control/snapshot-records.ts";
 import { borrowSnapshot, removeLeftSnapshots } from "../../runtime/workflows/capture/borrow-snapshot.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf } from "../support/expect-code.ts";

@@ -22,7 +22,7 @@ import { runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { DrError } from "../../runtime/errors.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runningProcesses } from "../support/estate-remains.ts";
 import { closedPorts } from "../support/lonely-region.ts";
 import { watchCommandLines } from "../support/product.ts";

@@ -2,7 +2,7 @@
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStoreReader, Stacks, TrafficControl } from "../../runtime/ports.ts";
-import { readEffectiveRole } from "../../runtime/repository/effective-role.ts";
+import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 
 export class FakeTraffic implements TrafficControl {
   target: { readonly region: string; readonly epoch: number } | undefined = { region: "east", epoch: 1 };

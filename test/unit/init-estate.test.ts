@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import { parseFoundation } from "../../runtime/domain/estate/foundation.ts";
-import { claimEpoch, readEpochs } from "../../runtime/repository/epochs.ts";
+import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { initEstate } from "../../runtime/workflows/init-estate.ts";
 import { codeOf } from "../support/expect-code.ts";
 

@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import { ThisProcess } from "../../runtime/adapters/this-process.ts";
 import type { Runner } from "../../runtime/ports.ts";
-import { FailoverRecords } from "../../runtime/repository/failover-records.ts";
+import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 describe("a process of this machine, by its mark", () => {

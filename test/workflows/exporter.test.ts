@@ -17,8 +17,8 @@ import { kubernetesSchema } from "../../runtime/domain/estate/kubernetes-setting
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { newId } from "../../runtime/domain/identifier.ts";
 import { metrics } from "../../runtime/domain/monitoring/metrics.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
-import { StandbyRecords } from "../../runtime/repository/standby-records.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { allOf } from "../support/all-of.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { FrontProcess } from "../support/front-process.ts";

@@ -12,7 +12,7 @@ import { GateControl } from "../../runtime/adapters/gate-control.ts";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { DrError, toDrError } from "../../runtime/errors.ts";
 import type { KeyWrap } from "../../runtime/ports.ts";
-import { readEpochs } from "../../runtime/repository/epochs.ts";
+import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { type FailoverReport, type FailoverRequest, failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { findDivergence } from "../../runtime/workflows/failover/report-divergence.ts";

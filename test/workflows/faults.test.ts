@@ -11,8 +11,8 @@ import { controlLayout, storeLayout } from "../../runtime/domain/points/store-la
 import { type Pack, treePacksSchema } from "../../runtime/domain/points/stored-content.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
-import { readEffectiveRole } from "../../runtime/repository/effective-role.ts";
-import { readEpochs } from "../../runtime/repository/epochs.ts";
+import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
+import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";

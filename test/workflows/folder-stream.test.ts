@@ -11,7 +11,7 @@ import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
 import { ownRegionFor, peerRegionFor } from "../../runtime/domain/estate/region-for-job.ts";
 import type { VectorDatabase } from "../../runtime/ports.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { FolderStream } from "../../runtime/workflows/replicate/folder-stream.ts";
 import { ageKeys, firstEpoch, silently, storesWithEpoch } from "../support/recovery-estate.ts";

@@ -9,7 +9,7 @@ import { type ShardTree, shardTreeSchema } from "../../runtime/domain/points/sha
 import type { SegmentManifest } from "../../runtime/domain/qdrant/segment-manifest.ts";
 import { type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import type { CollectionDescription, ShardPlacement } from "../../runtime/ports.ts";
-import { readFiles } from "../../runtime/repository/file-reader.ts";
+import { readFiles } from "../../runtime/repository/content/file-reader.ts";
 import type { OpenRepository } from "../../runtime/repository/repository.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";

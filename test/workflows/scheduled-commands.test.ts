@@ -11,7 +11,7 @@ import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/estate/region-for-job.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { RegionDeclarer } from "../support/kubernetes-region.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";

@@ -2,7 +2,7 @@
 import type { FolderTree } from "../../domain/points/folder-tree.ts";
 import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import type { ShardTree } from "../../domain/points/shard-tree.ts";
-import type { CaptureBase } from "../../repository/read-catalog.ts";
+import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
 
 export class CaptureMemory {
   /** Shards' trees that are whole in the bucket. */

@@ -10,12 +10,12 @@ import {
 } from "../../domain/points/recovery-point.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { DrError } from "../../errors.ts";
-import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/capture-session.ts";
-import type { UnclaimedPieces } from "../../repository/content-writer.ts";
-import { epochsAfter, readEpochs } from "../../repository/epochs.ts";
-import { type CaptureBase, readCaptureBase } from "../../repository/read-catalog.ts";
+import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/catalog/capture-session.ts";
+import { type CaptureBase, readCaptureBase } from "../../repository/catalog/read-catalog.ts";
+import { findUnclaimedPieces } from "../../repository/catalog/unclaimed-pieces.ts";
+import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
+import { epochsAfter, readEpochs } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { findUnclaimedPieces } from "../../repository/unclaimed-pieces.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
 import { capturePart, type PartContext } from "./capture-part.ts";
 import { carriedFrom, commitCapture, timeOf } from "./commit-capture.ts";

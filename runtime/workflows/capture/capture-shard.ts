@@ -20,7 +20,7 @@ import { readSparseTar, type TarEntry } from "../../domain/qdrant/sparse-tar.ts"
 import { countsEveryOperation, isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../../ports.ts";
-import { ContentWriter, type UnclaimedPieces } from "../../repository/content-writer.ts";
+import { ContentWriter, type UnclaimedPieces } from "../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type BorrowedSnapshot, borrowSnapshot } from "./borrow-snapshot.ts";
 import { GaveWay, giveWay } from "./give-way.ts";

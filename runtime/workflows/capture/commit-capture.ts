@@ -4,8 +4,8 @@ import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.
 import type { CapturedCollection, RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { DrError } from "../../errors.ts";
-import { attest } from "../../repository/attest.ts";
-import { newestRestore, readRestores } from "../../repository/restore-records.ts";
+import { attest } from "../../repository/catalog/attest.ts";
+import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { confirmFacts } from "../observe-collection.ts";
 import { type CaptureRequest, controlOf, stillReplicas } from "./plan-capture.ts";
 import { isGone } from "./was-dropped.ts";

@@ -12,15 +12,15 @@ import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress, ShardPlacement, VectorDatabase } from "../../ports.ts";
-import { isStepDone } from "../../repository/failover-records.ts";
-import type { CaptureBase } from "../../repository/read-catalog.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
+import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
+import { isStepDone } from "../../repository/control/failover-records.ts";
 import {
   newestRestore,
   type RestoreRecords,
   readRestores,
   restoresUnderWay,
-} from "../../repository/restore-records.ts";
+} from "../../repository/control/restore-records.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
 import { inheritedFacts, observeCollection } from "../observe-collection.ts";
 import { removeLeftSnapshots } from "./borrow-snapshot.ts";
 import type { CaptureMemory } from "./capture-memory.ts";

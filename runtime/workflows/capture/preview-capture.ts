@@ -5,8 +5,8 @@ import type { CapturedShard } from "../../domain/points/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../../domain/points/shard-tree.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import type { ShardPlacement } from "../../ports.ts";
-import { readCaptureBase } from "../../repository/read-catalog.ts";
-import { newestRestore, readRestores } from "../../repository/restore-records.ts";
+import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";
+import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { whenReadable } from "../../repository/when-readable.ts";
 import type { CaptureRequest } from "./plan-capture.ts";
 

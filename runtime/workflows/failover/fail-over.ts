@@ -20,8 +20,8 @@ import type {
   TrafficControl,
   VectorDatabase,
 } from "../../ports.ts";
-import { readOpening, writeOpening } from "../../repository/gate-records.ts";
-import { endLease } from "../../repository/lease.ts";
+import { readOpening, writeOpening } from "../../repository/control/gate-records.ts";
+import { endLease } from "../../repository/control/lease.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { catchUp, planCatchUp } from "../replicate/catch-up.ts";
 import { wakeOptimizers } from "../replicate/wake-optimizers.ts";

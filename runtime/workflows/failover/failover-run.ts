@@ -5,7 +5,7 @@
 import type { TimedStep } from "../../domain/timed-step.ts";
 import { toDrError } from "../../errors.ts";
 import type { Clock, FailoverHooks, ObjectStore, Progress, Runner } from "../../ports.ts";
-import { FailoverRecords } from "../../repository/failover-records.ts";
+import { FailoverRecords } from "../../repository/control/failover-records.ts";
 
 const titles = {
   assess: "Find what this region can serve from",

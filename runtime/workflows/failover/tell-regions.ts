@@ -3,7 +3,7 @@ import type { EpochRecord } from "../../domain/estate/epoch.ts";
 import { within } from "../../domain/within.ts";
 import { DrError, toDrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports.ts";
-import { claimEpoch } from "../../repository/epochs.ts";
+import { claimEpoch } from "../../repository/control/epochs.ts";
 
 const toldWithinMs = 5_000;
 

@@ -8,7 +8,7 @@ import type { CapturedFolder, RecoveryPoint } from "../../domain/points/recovery
 import type { Extent } from "../../domain/qdrant/sparse-tar.ts";
 import { DrError } from "../../errors.ts";
 import type { FolderDraft, FolderTarget, PlacedFolder, Progress } from "../../ports.ts";
-import { readFiles } from "../../repository/file-reader.ts";
+import { readFiles } from "../../repository/content/file-reader.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 
 export interface FolderRestoreRequest {

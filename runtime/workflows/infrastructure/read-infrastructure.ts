@@ -5,7 +5,7 @@ import type { KubernetesObject } from "../../domain/infrastructure/kubernetes-ob
 import { filesOf, folderTreeSchema } from "../../domain/points/folder-tree.ts";
 import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
-import { readFiles } from "../../repository/file-reader.ts";
+import { readFiles } from "../../repository/content/file-reader.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 
 export interface Infrastructure {

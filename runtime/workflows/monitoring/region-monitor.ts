@@ -9,10 +9,10 @@ import type { KnownEpoch, KnownPoints, RegionView, Source, SourceState } from ".
 import { captureTypes } from "../../domain/points/recovery-point.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress } from "../../ports.ts";
-import { readEpochs } from "../../repository/epochs.ts";
-import { type NewestPoints, NewestPointsReader } from "../../repository/newest-points.ts";
+import { type NewestPoints, NewestPointsReader } from "../../repository/catalog/newest-points.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
+import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { readStandbyState, type StandbyState } from "../../repository/standby-records.ts";
 import { gatherReadiness } from "../status/gather-readiness.ts";
 import {
   type ObservedRegion,

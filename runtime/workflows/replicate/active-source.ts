@@ -2,8 +2,8 @@
 import type { EpochRecord } from "../../domain/estate/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports.ts";
-import { newestEpochSince } from "../../repository/epochs.ts";
-import { readFence } from "../../repository/gate-records.ts";
+import { newestEpochSince } from "../../repository/control/epochs.ts";
+import { readFence } from "../../repository/control/gate-records.ts";
 
 export interface ActiveSourceRequest {
   readonly region: string;

@@ -12,14 +12,14 @@ import type { Pack } from "../../domain/points/stored-content.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, Progress, VectorDatabase } from "../../ports.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
 import {
   type HeldCollection,
   readStandbyNews,
   type StandbyNews,
   StandbyRecords,
   type StandbyState,
-} from "../../repository/standby-records.ts";
+} from "../../repository/control/standby-records.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import { restoreCollection, waitUntilWhole } from "../restore/restore-collection.ts";
 import { differenceArchive, readShardTree, wholeArchive } from "../restore/shard-archive.ts";

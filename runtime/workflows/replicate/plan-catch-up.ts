@@ -6,7 +6,7 @@ import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { ShardPlacement, VectorDatabase } from "../../ports.ts";
-import type { HeldCollection, StandbyNews } from "../../repository/standby-records.ts";
+import type { HeldCollection, StandbyNews } from "../../repository/control/standby-records.ts";
 import { refuseLostShardKeys } from "../restore/restore-point.ts";
 import type { Pasts } from "./pasts.ts";
 

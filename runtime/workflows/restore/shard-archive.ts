@@ -5,7 +5,7 @@ import type { SegmentManifest } from "../../domain/qdrant/segment-manifest.ts";
 import { type OutgoingEntry, writeSparseTar } from "../../domain/qdrant/sparse-tar.ts";
 import { isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
 import { DrError } from "../../errors.ts";
-import { readFiles } from "../../repository/file-reader.ts";
+import { readFiles } from "../../repository/content/file-reader.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 
 /** Throws OBJECT_CORRUPT when it is another shard's, or cannot be restored. */

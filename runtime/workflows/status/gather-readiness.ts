@@ -5,11 +5,11 @@ import { isExact, keysOf, type RecoveryPoint } from "../../domain/points/recover
 import { controlLayout } from "../../domain/points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStore } from "../../ports.ts";
-import { readEpochs } from "../../repository/epochs.ts";
-import { readOpening } from "../../repository/gate-records.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
+import { readOpening } from "../../repository/control/gate-records.ts";
+import { newestFinishedRestore } from "../../repository/control/restore-records.ts";
+import { readStandbyNews } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { newestFinishedRestore } from "../../repository/restore-records.ts";
-import { readStandbyNews } from "../../repository/standby-records.ts";
 import { estimateRestore } from "../restore/estimate-restore.ts";
 import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
 

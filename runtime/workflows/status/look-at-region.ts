@@ -4,7 +4,7 @@ import { repositorySchema } from "../../domain/points/recovery-point.ts";
 import { storeLayout } from "../../domain/points/store-layout.ts";
 import { hasCode } from "../../errors.ts";
 import type { Clock, Gate, ObjectStoreReader, VectorDatabase } from "../../ports.ts";
-import { readEpochs } from "../../repository/epochs.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
 import { parseRecord } from "../../repository/parse-record.ts";
 import { ask, type ObservedRegion } from "./observed-region.ts";
 

@@ -2,7 +2,7 @@
 
 import { effectiveRole, newestEpoch, type Role } from "../../domain/estate/epoch.ts";
 import type { Clock, TrafficControl } from "../../ports.ts";
-import { readEpochs } from "../../repository/epochs.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
 import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
 
 export interface RegionStatus {

@@ -2,11 +2,11 @@
  * Records of runs, in the control store of the region that they are about: create-only, one when a run ends. A run that is killed leaves
  * none, and is noticed by the time since the last success.
  */
-import { newId } from "../domain/identifier.ts";
-import { type RunKind, type RunRecord, runRecordSchema } from "../domain/monitoring/runs.ts";
-import { controlLayout } from "../domain/points/store-layout.ts";
-import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
-import { parseRecord } from "./parse-record.ts";
+import { newId } from "../../domain/identifier.ts";
+import { type RunKind, type RunRecord, runRecordSchema } from "../../domain/monitoring/runs.ts";
+import { controlLayout } from "../../domain/points/store-layout.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
 
 export async function recordRun(control: ObjectStore, record: RunRecord): Promise<void> {
   const at = new Date(record.finishedAt);

@@ -1,21 +1,21 @@
 /** Reads one inventory of a region's bucket and judges every recovery point in it. */
 
-import { type EpochRecord, isOfActiveRegion } from "../domain/estate/epoch.ts";
-import { type CatalogEntry, type Inventory, judgePoint, resolveLatestRestorable } from "../domain/points/catalog.ts";
+import { type EpochRecord, isOfActiveRegion } from "../../domain/estate/epoch.ts";
+import { type CatalogEntry, type Inventory, judgePoint, resolveLatestRestorable } from "../../domain/points/catalog.ts";
 import {
   type Attestation,
   attestationSchema,
   capturesOf,
   type DataKind,
   type RecoveryPoint,
-} from "../domain/points/recovery-point.ts";
-import { parsePointKey, storeLayout } from "../domain/points/store-layout.ts";
-import { type Pack, treePacksSchema } from "../domain/points/stored-content.ts";
-import { hasCode, toDrError } from "../errors.ts";
-import { readEpochs } from "./epochs.ts";
-import { parseRecord } from "./parse-record.ts";
-import type { OpenRepository } from "./repository.ts";
-import { whenReadable } from "./when-readable.ts";
+} from "../../domain/points/recovery-point.ts";
+import { parsePointKey, storeLayout } from "../../domain/points/store-layout.ts";
+import { type Pack, treePacksSchema } from "../../domain/points/stored-content.ts";
+import { hasCode, toDrError } from "../../errors.ts";
+import { readEpochs } from "../control/epochs.ts";
+import { parseRecord } from "../parse-record.ts";
+import type { OpenRepository } from "../repository.ts";
+import { whenReadable } from "../when-readable.ts";
 
 export interface Catalog {
   readonly entries: readonly CatalogEntry[];

@@ -7,11 +7,11 @@ import {
   type CapturePlan,
   capturePartSchema,
   capturePlanSchema,
-} from "../domain/points/capture-plan.ts";
-import type { RecoveryPoint } from "../domain/points/recovery-point.ts";
-import { storeLayout } from "../domain/points/store-layout.ts";
-import { hasCode } from "../errors.ts";
-import type { OpenRepository } from "./repository.ts";
+} from "../../domain/points/capture-plan.ts";
+import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { storeLayout } from "../../domain/points/store-layout.ts";
+import { hasCode } from "../../errors.ts";
+import type { OpenRepository } from "../repository.ts";
 
 export class CaptureSession {
   readonly #repository: OpenRepository;

@@ -4,9 +4,9 @@
  * one left, and nothing else.
  */
 import { z } from "zod";
-import { controlLayout } from "../domain/points/store-layout.ts";
-import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
-import { parseRecord } from "./parse-record.ts";
+import { controlLayout } from "../../domain/points/store-layout.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
 
 const snapshotRecordSchema = z.object({
   id: z.string(),

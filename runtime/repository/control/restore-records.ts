@@ -4,9 +4,9 @@
  * are half-made.
  */
 import { z } from "zod";
-import { controlLayout } from "../domain/points/store-layout.ts";
-import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
-import { parseRecord } from "./parse-record.ts";
+import { controlLayout } from "../../domain/points/store-layout.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
 
 const restoreRecordSchema = z.object({
   id: z.string(),

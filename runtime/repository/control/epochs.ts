@@ -1,8 +1,8 @@
-import { type EpochRecord, epochRecordSchema, newestEpoch } from "../domain/estate/epoch.ts";
-import { controlLayout } from "../domain/points/store-layout.ts";
-import { hasCode } from "../errors.ts";
-import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
-import { parseRecord } from "./parse-record.ts";
+import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/estate/epoch.ts";
+import { controlLayout } from "../../domain/points/store-layout.ts";
+import { hasCode } from "../../errors.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
 
 export async function readEpochs(control: ObjectStoreReader): Promise<EpochRecord[]> {
   const keys: string[] = [];

@@ -1,18 +1,18 @@
 /** Fences and openings: create-only records by which a failover closes and opens gates. */
 
-import { type EpochRecord, newestEpoch } from "../domain/estate/epoch.ts";
+import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
 import {
   type FenceRecord,
   fenceRecordSchema,
   type GateKnowledge,
   type OpeningRecord,
   openingRecordSchema,
-} from "../domain/estate/gate.ts";
-import { controlLayout } from "../domain/points/store-layout.ts";
-import { hasCode } from "../errors.ts";
-import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
+} from "../../domain/estate/gate.ts";
+import { controlLayout } from "../../domain/points/store-layout.ts";
+import { hasCode } from "../../errors.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
 import { epochsAfter, readEpochs } from "./epochs.ts";
-import { parseRecord } from "./parse-record.ts";
 
 /**
  * What a control store says of its newest epoch; undefined when it holds none.

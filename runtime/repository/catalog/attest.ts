@@ -1,8 +1,8 @@
 /** Leaves a later finding about a point beside it: create-only, like everything. */
-import { newId } from "../domain/identifier.ts";
-import type { Attestation } from "../domain/points/recovery-point.ts";
-import { storeLayout } from "../domain/points/store-layout.ts";
-import type { OpenRepository } from "./repository.ts";
+import { newId } from "../../domain/identifier.ts";
+import type { Attestation } from "../../domain/points/recovery-point.ts";
+import { storeLayout } from "../../domain/points/store-layout.ts";
+import type { OpenRepository } from "../repository.ts";
 
 export async function attest(
   repository: OpenRepository,

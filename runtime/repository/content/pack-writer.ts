@@ -3,10 +3,10 @@
  * stored, in buffers that are used again. Two under way were no faster, and took 25 MiB more.
  */
 import { createHash } from "node:crypto";
-import type { DataKey } from "../domain/points/key.ts";
-import { storeLayout } from "../domain/points/store-layout.ts";
-import type { Pack } from "../domain/points/stored-content.ts";
-import type { ObjectStore } from "../ports.ts";
+import type { DataKey } from "../../domain/points/key.ts";
+import { storeLayout } from "../../domain/points/store-layout.ts";
+import type { Pack } from "../../domain/points/stored-content.ts";
+import type { ObjectStore } from "../../ports.ts";
 import { directoryOf, largestDirectory, type PackedPiece } from "./pack-directory.ts";
 
 /** Bounds what small pieces cost in memory, and the directory. */

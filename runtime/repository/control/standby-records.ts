@@ -3,11 +3,11 @@
  * it holds a recovery point and was compared with it. Who replicates is decided by turns: the newest one may, the others stop.
  */
 import { z } from "zod";
-import { newId } from "../domain/identifier.ts";
-import { controlLayout, hourOf } from "../domain/points/store-layout.ts";
-import { DrError, hasCode } from "../errors.ts";
-import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
-import { parseRecord } from "./parse-record.ts";
+import { newId } from "../../domain/identifier.ts";
+import { controlLayout, hourOf } from "../../domain/points/store-layout.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
 
 const count = z.number().int().nonnegative();
 const time = z.iso.datetime();

@@ -1,18 +1,18 @@
 /** Which recovery points are the newest of their kind in a bucket, asked again and again: what was read of a manifest once is not read again. */
-import { holds, resolveLatestRestorable } from "../domain/points/catalog.ts";
+import { holds, resolveLatestRestorable } from "../../domain/points/catalog.ts";
 import {
   type CaptureType,
   capturesOf,
   captureTypes,
   isExact,
   type RecoveryPoint,
-} from "../domain/points/recovery-point.ts";
-import { storeLayout } from "../domain/points/store-layout.ts";
-import type { Pack } from "../domain/points/stored-content.ts";
-import { readEpochs } from "./epochs.ts";
+} from "../../domain/points/recovery-point.ts";
+import { storeLayout } from "../../domain/points/store-layout.ts";
+import type { Pack } from "../../domain/points/stored-content.ts";
+import { readEpochs } from "../control/epochs.ts";
+import type { OpenRepository } from "../repository.ts";
+import { whenReadable } from "../when-readable.ts";
 import { listRepository, pointsIn, readEntry } from "./read-catalog.ts";
-import type { OpenRepository } from "./repository.ts";
-import { whenReadable } from "./when-readable.ts";
 
 type FoundPoint = NonNullable<ReturnType<typeof resolveLatestRestorable>>;
 

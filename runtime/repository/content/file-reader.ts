@@ -1,6 +1,6 @@
 /** Reads captured files back: fetches, opens and checks their chunks, neighbouring ones with one request. */
-import type { TreeFile } from "../domain/points/shard-tree.ts";
-import { storeLayout } from "../domain/points/store-layout.ts";
+import type { TreeFile } from "../../domain/points/shard-tree.ts";
+import { storeLayout } from "../../domain/points/store-layout.ts";
 import {
   type ChunkList,
   chunkSize,
@@ -9,11 +9,11 @@ import {
   listsOf,
   type Piece,
   parseChunkList,
-} from "../domain/points/stored-content.ts";
-import type { Extent } from "../domain/qdrant/sparse-tar.ts";
-import { DrError, hasCode } from "../errors.ts";
+} from "../../domain/points/stored-content.ts";
+import type { Extent } from "../../domain/qdrant/sparse-tar.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import type { OpenRepository } from "../repository.ts";
 import { checkLength } from "./chunk-lists.ts";
-import type { OpenRepository } from "./repository.ts";
 import type { OpenAnswer } from "./sealing-thread.ts";
 import { sealingThreads } from "./sealing-threads.ts";
 

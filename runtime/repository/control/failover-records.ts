@@ -4,10 +4,10 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { controlLayout } from "../domain/points/store-layout.ts";
-import { DrError } from "../errors.ts";
-import type { ObjectStore, ObjectStoreReader, Runner } from "../ports.ts";
-import { parseRecord } from "./parse-record.ts";
+import { controlLayout } from "../../domain/points/store-layout.ts";
+import { DrError } from "../../errors.ts";
+import type { ObjectStore, ObjectStoreReader, Runner } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
 
 const beatMs = 2_000;
 /** Silence for so long means that a run is dead. */

@@ -1,9 +1,9 @@
 import type { z } from "zod";
-import type { Inventory } from "../domain/points/catalog.ts";
-import { storeLayout } from "../domain/points/store-layout.ts";
-import type { Pack } from "../domain/points/stored-content.ts";
-import type { OpenRepository } from "./repository.ts";
-import { whenReadable } from "./when-readable.ts";
+import type { Inventory } from "../../domain/points/catalog.ts";
+import { storeLayout } from "../../domain/points/store-layout.ts";
+import type { Pack } from "../../domain/points/stored-content.ts";
+import type { OpenRepository } from "../repository.ts";
+import { whenReadable } from "../when-readable.ts";
 
 /** A tree to build on, unless it or any of its packs is missing: then nothing is built on it. */
 export async function readWholeTree<Tree extends { readonly packs: readonly Pack[] }>(

@@ -1,8 +1,8 @@
 /** The injected reader of roles: the configuration names the initial role, the epoch records decide. */
-import { type EpochRecord, effectiveRole, newestEpoch, type Role } from "../domain/estate/epoch.ts";
-import { within } from "../domain/within.ts";
-import { DrError } from "../errors.ts";
-import type { ObjectStoreReader } from "../ports.ts";
+import { type EpochRecord, effectiveRole, newestEpoch, type Role } from "../../domain/estate/epoch.ts";
+import { within } from "../../domain/within.ts";
+import { DrError } from "../../errors.ts";
+import type { ObjectStoreReader } from "../../ports.ts";
 import { readEpochs } from "./epochs.ts";
 
 /** A region that is lost must not hold up the other one. */

@@ -1,12 +1,12 @@
 /** What captures that were cut off have stored: pieces of packs that no point needs. */
-import { capturesOf } from "../domain/points/recovery-point.ts";
-import { storeLayout } from "../domain/points/store-layout.ts";
-import { type Pack, type Piece, treePacksSchema } from "../domain/points/stored-content.ts";
-import type { UnclaimedPieces } from "./content-writer.ts";
-import { readDirectory } from "./pack-directory.ts";
+import { capturesOf } from "../../domain/points/recovery-point.ts";
+import { storeLayout } from "../../domain/points/store-layout.ts";
+import { type Pack, type Piece, treePacksSchema } from "../../domain/points/stored-content.ts";
+import type { UnclaimedPieces } from "../content/content-writer.ts";
+import { readDirectory } from "../content/pack-directory.ts";
+import type { OpenRepository } from "../repository.ts";
+import { whenReadable } from "../when-readable.ts";
 import type { CaptureBase } from "./read-catalog.ts";
-import type { OpenRepository } from "./repository.ts";
-import { whenReadable } from "./when-readable.ts";
 
 /** Some 40 MB in memory; what lies beyond is stored again. */
 const mostPieces = 150_000;
