@@ -1,5 +1,4 @@
 import { expect } from "chai";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
@@ -8,6 +7,7 @@ import { FailoverRecords } from "../../runtime/repository/control/failover-recor
 import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 
 const now = new Date("2026-01-02T00:00:00.000Z");
 const clock = { now: () => now };

@@ -12,7 +12,7 @@ import {
 import type { StoreAddress } from "../../domain/estate/region.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, StoredObject } from "../../ports.ts";
-import { objectNotFound, wholeRange } from "./memory-store.ts";
+import { objectNotFound, wholeRange } from "./ranges.ts";
 
 type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 

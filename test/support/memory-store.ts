@@ -1,6 +1,6 @@
 /** The reference implementation of `ObjectStore`: says by being simple what the others must do. */
-import { DrError } from "../../errors.ts";
-import type { ObjectStore, StoredObject } from "../../ports.ts";
+import { objectNotFound, wholeRange } from "../../runtime/adapters/stores/ranges.ts";
+import type { ObjectStore, StoredObject } from "../../runtime/ports.ts";
 
 export class MemoryStore implements ObjectStore {
   readonly objects = new Map<string, Buffer>();
@@ -25,21 +25,4 @@ export class MemoryStore implements ObjectStore {
     this.objects.set(key, Buffer.from(bytes));
     return "created";
   }
-}
-
-export function objectNotFound(key: string, cause?: unknown): DrError {
-  return new DrError("OBJECT_NOT_FOUND", `there is no object ${key}`, { cause });
-}
-
-/** A range that reaches beyond the object means that the object is not what its reader thinks. */
-export function wholeRange(
-  key: string,
-  bytes: Buffer,
-  range: { readonly offset: number; readonly length: number },
-): Buffer {
-  if (bytes.length === range.length) return bytes;
-  throw new DrError(
-    "OBJECT_CORRUPT",
-    `${key} has only ${bytes.length} of the ${range.length} bytes at ${range.offset}`,
-  );
 }
