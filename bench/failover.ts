@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { EmbeddedEstate } from "../quickstart/adapters/embedded-estate.ts";
 import { killEstate } from "../quickstart/adapters/local-process.ts";
-import type { Region } from "../runtime/domain/estate/region.ts";
+import type { Region } from "../runtime/domain/region.ts";
 import { NODE_FLAGS } from "../setup/node-flags.mjs";
 import type { AcknowledgedBatch, FailoverWriterOrder } from "./failover-writer-process.ts";
 import { call, type QdrantAddress } from "./qdrant-call.ts";

@@ -10,8 +10,8 @@ import { readyParts } from "./adapters/parts.ts";
 import { PulumiStacks } from "./adapters/pulumi/pulumi-stacks.ts";
 import { Qdrant } from "./adapters/qdrant/qdrant.ts";
 import { openStore } from "./adapters/stores/open-store.ts";
-import { regionSchema, type StoreAddress } from "./domain/estate/region.ts";
 import type { ClusterSettings } from "./domain/infrastructure/infrastructure.ts";
+import { regionSchema, type StoreAddress } from "./domain/region.ts";
 import { DrError } from "./errors.ts";
 import type { Clock, Cluster, FolderTarget, ObjectStore, Progress, VectorDatabase } from "./ports.ts";
 

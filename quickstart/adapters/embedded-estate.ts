@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { PulumiStacks, runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
-import type { ProcessesSettings } from "../../runtime/domain/estate/stack-settings.ts";
+import type { ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { hasErrno } from "../../runtime/errno.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:net";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/estate/stack-settings.ts";
+import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { storePorts } from "../domain/seaweedfs.ts";
 

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { StoreAddress } from "../../runtime/domain/estate/region.ts";
+import type { StoreAddress } from "../../runtime/domain/region.ts";
 
 type BucketArgs = Extract<StoreAddress, { kind: "s3" }>;
 

@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
-import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/estate/stack-settings.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
+import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../domain/seaweedfs.ts";
 import { Bucket } from "./bucket.ts";
 import { Process } from "./process.ts";

@@ -4,7 +4,7 @@ import { RegionAccess } from "../adapters/access.ts";
 import { readHooks } from "../adapters/hook-commands.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
-import { newestEpoch } from "../domain/estate/epoch.ts";
+import { newestEpoch } from "../domain/roles/epoch.ts";
 import { within } from "../domain/within.ts";
 import { toDrError } from "../errors.ts";
 import { readEpochs } from "../repository/control/epochs.ts";

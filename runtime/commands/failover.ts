@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
-import { newestEpoch } from "../domain/estate/epoch.ts";
 import { formatSeconds } from "../domain/format.ts";
+import { newestEpoch } from "../domain/roles/epoch.ts";
 import { DrError, toDrError } from "../errors.ts";
 import { readEpochs } from "../repository/control/epochs.ts";
 import { readFence } from "../repository/control/gate-records.ts";

@@ -1,5 +1,5 @@
 /** The report of one run of a failover as one HTML page: no script, nothing from elsewhere, to be read, printed and filed. */
-import type { FailoverEvidence } from "../domain/estate/failover-evidence.ts";
+import type { FailoverEvidence } from "../domain/failover-evidence.ts";
 import { formatCount, formatSeconds, formatTime } from "../domain/format.ts";
 import { type Html, html } from "./html.ts";
 import { style } from "./style.ts";

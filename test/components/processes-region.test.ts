@@ -4,9 +4,9 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
-import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
-import { regionSchema } from "../../runtime/domain/estate/region.ts";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/estate/stack-settings.ts";
+import { regionSchema } from "../../runtime/domain/region.ts";
+import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
+import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { known, RecordedResources, type Registration } from "../support/recorded-resources.ts";
 
 const secrets: ProcessesSecrets = {

@@ -14,8 +14,8 @@ import { lostWrites, type WriteLogEntry } from "../../quickstart/domain/write-lo
 import { practiceGround } from "../../quickstart/practice-ground.ts";
 import type { WritingClient } from "../../quickstart/workflow/practise-disaster.ts";
 import { projectFolder } from "../../runtime/compose.ts";
-import type { FailoverEvidence } from "../../runtime/domain/estate/failover-evidence.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { FailoverEvidence } from "../../runtime/domain/failover-evidence.ts";
+import type { Region } from "../../runtime/domain/region.ts";
 import { Product } from "../support/product.ts";
 
 const points = 600;

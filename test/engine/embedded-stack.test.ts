@@ -20,7 +20,7 @@ import { findProcess, killEstate } from "../../quickstart/adapters/local-process
 import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { Region } from "../../runtime/domain/region.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runningProcesses } from "../support/estate-remains.ts";

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
+import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
 import { killed } from "./killed.ts";
 import { closedPorts } from "./lonely-region.ts";
 

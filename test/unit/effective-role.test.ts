@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { EpochRecord } from "../../runtime/domain/estate/epoch.ts";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import type { ObjectStoreReader } from "../../runtime/ports.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { parseFoundation } from "../../runtime/domain/estate/foundation.ts";
+import { parseFoundation } from "../../runtime/domain/settings/foundation.ts";
 import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { initEstate } from "../../runtime/workflows/init-estate.ts";
 import { codeOf } from "../support/expect-code.ts";

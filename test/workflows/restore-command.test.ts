@@ -9,7 +9,7 @@ import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { Region } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";

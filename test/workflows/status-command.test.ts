@@ -9,9 +9,9 @@ import type { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.t
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import type { JudgeRules } from "../../runtime/domain/estate/judge-region.ts";
-import type { CheckName } from "../../runtime/domain/estate/readiness.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { JudgeRules } from "../../runtime/domain/health/judge-region.ts";
+import type { CheckName } from "../../runtime/domain/health/readiness.ts";
+import type { Region } from "../../runtime/domain/region.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { writeFence } from "../../runtime/repository/control/gate-records.ts";

@@ -9,7 +9,7 @@ import {
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
-import type { StoreAddress } from "../../domain/estate/region.ts";
+import type { StoreAddress } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, StoredObject } from "../../ports.ts";
 import { objectNotFound, wholeRange } from "./ranges.ts";

@@ -1,6 +1,6 @@
 /** Which recovery points can be restored from a bucket: one answer, from one inventory of that bucket. */
-import type { EpochRecord } from "../estate/epoch.ts";
-import { isOfActiveRegion } from "../estate/epoch.ts";
+import type { EpochRecord } from "../roles/epoch.ts";
+import { isOfActiveRegion } from "../roles/epoch.ts";
 import { type Attestation, capturesOf, type DataKind, type RecoveryPoint } from "./recovery-point.ts";
 import { storeLayout } from "./store-layout.ts";
 import type { Pack } from "./stored-content.ts";

@@ -1,6 +1,5 @@
 /** Reads one inventory of a region's bucket and judges every recovery point in it. */
 
-import { type EpochRecord, isOfActiveRegion } from "../../domain/estate/epoch.ts";
 import { type CatalogEntry, type Inventory, judgePoint, resolveLatestRestorable } from "../../domain/points/catalog.ts";
 import {
   type Attestation,
@@ -11,6 +10,7 @@ import {
 } from "../../domain/points/recovery-point.ts";
 import { parsePointKey, storeLayout } from "../../domain/points/store-layout.ts";
 import { type Pack, treePacksSchema } from "../../domain/points/stored-content.ts";
+import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
 import { hasCode, toDrError } from "../../errors.ts";
 import { readEpochs } from "../control/epochs.ts";
 import { parseRecord } from "../parse-record.ts";

@@ -1,5 +1,5 @@
 /** The injected reader of roles: the configuration names the initial role, the epoch records decide. */
-import { type EpochRecord, effectiveRole, newestEpoch, type Role } from "../../domain/estate/epoch.ts";
+import { type EpochRecord, effectiveRole, newestEpoch, type Role } from "../../domain/roles/epoch.ts";
 import { within } from "../../domain/within.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports.ts";

@@ -1,5 +1,5 @@
-import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/estate/epoch.ts";
 import { controlLayout } from "../../domain/points/store-layout.ts";
+import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/roles/epoch.ts";
 import { hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
 import { parseRecord } from "../parse-record.ts";

@@ -1,14 +1,14 @@
 /** Fences and openings: create-only records by which a failover closes and opens gates. */
 
-import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
+import { controlLayout } from "../../domain/points/store-layout.ts";
+import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import {
   type FenceRecord,
   fenceRecordSchema,
   type GateKnowledge,
   type OpeningRecord,
   openingRecordSchema,
-} from "../../domain/estate/gate.ts";
-import { controlLayout } from "../../domain/points/store-layout.ts";
+} from "../../domain/roles/gate.ts";
 import { hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
 import { parseRecord } from "../parse-record.ts";

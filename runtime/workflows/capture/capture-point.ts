@@ -1,5 +1,4 @@
 /** Captures a recovery point of a region: plan, parts, commit. One worker does all of it, or several share the parts. */
-import { newestEpoch } from "../../domain/estate/epoch.ts";
 import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
 import {
   type CapturedFolder,
@@ -9,6 +8,7 @@ import {
   type RecoveryPoint,
 } from "../../domain/points/recovery-point.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/catalog/capture-session.ts";
 import { type CaptureBase, readCaptureBase } from "../../repository/catalog/read-catalog.ts";

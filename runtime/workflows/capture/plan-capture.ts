@@ -2,7 +2,6 @@
 import { createHmac } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { atOnce } from "../../domain/at-once.ts";
-import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
 import { newId } from "../../domain/identifier.ts";
 import type { CapturePlan } from "../../domain/points/capture-plan.ts";
 import type { DataKey } from "../../domain/points/key.ts";
@@ -10,6 +9,7 @@ import type { CapturedCollection, CaptureType, DataKind, RecoveryPoint } from ".
 import { checkSupported } from "../../domain/points/version-rule.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress, ShardPlacement, VectorDatabase } from "../../ports.ts";
 import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";

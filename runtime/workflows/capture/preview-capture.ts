@@ -1,9 +1,9 @@
 /** What a capture would read, shard by shard, found out without storing anything. */
 
-import { newestEpoch } from "../../domain/estate/epoch.ts";
 import type { CapturedShard } from "../../domain/points/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../../domain/points/shard-tree.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
+import { newestEpoch } from "../../domain/roles/epoch.ts";
 import type { ShardPlacement } from "../../ports.ts";
 import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";

@@ -8,7 +8,7 @@ import {
   type GateKnowledge,
   type GateMode,
   mergeKnowledge,
-} from "../../domain/estate/gate.ts";
+} from "../../domain/roles/gate.ts";
 import { within } from "../../domain/within.ts";
 import { toDrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports.ts";

@@ -4,9 +4,9 @@
  * the region that was active serves again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EpochRecord } from "../../domain/estate/epoch.ts";
 import { formatCount, formatSeconds } from "../../domain/format.ts";
 import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode, toDrError } from "../../errors.ts";
 import type { Clock, Gate, ObjectStore, VectorDatabase } from "../../ports.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";

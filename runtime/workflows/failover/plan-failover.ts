@@ -1,9 +1,9 @@
 /** What a failover would do, from what, at which loss, and what stands in its way. Changes nothing. */
-import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
-import type { GateMode } from "../../domain/estate/gate.ts";
-import type { Region } from "../../domain/estate/region.ts";
 import type { CatalogEntry } from "../../domain/points/catalog.ts";
 import { type CapturedCollection, capturedAt, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { Region } from "../../domain/region.ts";
+import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
+import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { isQuarantined, readNewestPoint } from "../../repository/catalog/read-catalog.ts";

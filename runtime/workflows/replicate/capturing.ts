@@ -1,6 +1,6 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
-import type { Tiers } from "../../domain/estate/tiers.ts";
 import { isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { Tiers } from "../../domain/settings/tiers.ts";
 import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
 import { readStandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EpochRecord } from "../../domain/estate/epoch.ts";
+import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
 import { CapturedChain, type CapturedRecord } from "../../repository/catalog/captured-records.ts";

@@ -1,5 +1,5 @@
 /** One look at the region that is to serve: several signals at once, none of which is waited for long. */
-import type { Look, Signal } from "../../domain/estate/judge-region.ts";
+import type { Look, Signal } from "../../domain/health/judge-region.ts";
 import { repositorySchema } from "../../domain/points/recovery-point.ts";
 import { storeLayout } from "../../domain/points/store-layout.ts";
 import { hasCode } from "../../errors.ts";

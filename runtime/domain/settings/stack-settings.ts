@@ -5,13 +5,13 @@
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
+import { hostsOutside } from "../network/reachable.ts";
+import { regionSchema } from "../region.ts";
+import { gateModes } from "../roles/gate.ts";
 import { awsSettingsProblems, awsSettingsSchema, registryRegionOf } from "./aws-settings.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
-import { gateModes } from "./gate.ts";
 import { bucketSchema, kubernetesSchema } from "./kubernetes-settings.ts";
 import { reachableRpoMinutes } from "./objectives.ts";
-import { hostsOutside } from "./reachable.ts";
-import { regionSchema } from "./region.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
 const port = z.number().int().min(1024).max(65_528);

@@ -5,7 +5,7 @@
 import { toDrError } from "../../errors.ts";
 import { formatBytes, formatSeconds } from "../format.ts";
 import { checkRestorable } from "../points/version-rule.ts";
-import type { Role } from "./epoch.ts";
+import type { Role } from "../roles/epoch.ts";
 
 /** What was found, why nothing could be found, or why nobody looked. */
 export type Fact<T> = { readonly value: T } | { readonly problem: string } | { readonly notAsked: string };

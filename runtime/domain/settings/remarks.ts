@@ -1,6 +1,6 @@
 /** What follows from a region's settings and is not seen in them: told by every preview. */
+import type { Region } from "../region.ts";
 import { bucketRpoMinutes } from "./objectives.ts";
-import type { Region } from "./region.ts";
 import type { KubernetesSettings } from "./stack-settings.ts";
 import type { Replicate } from "./tiers.ts";
 

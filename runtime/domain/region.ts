@@ -3,10 +3,10 @@
  * read nothing else about a region.
  */
 import { z } from "zod";
-import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
-import { roles } from "./epoch.ts";
-import { folderSelectionSchema } from "./folder-selection.ts";
-import { gateModes } from "./gate.ts";
+import { infrastructureSchema } from "./infrastructure/infrastructure.ts";
+import { roles } from "./roles/epoch.ts";
+import { gateModes } from "./roles/gate.ts";
+import { folderSelectionSchema } from "./settings/folder-selection.ts";
 
 export const storeAddressSchema = z.discriminatedUnion("kind", [
   z.object({

@@ -1,6 +1,6 @@
 /** Settings of a region whose workloads run in a Kubernetes cluster. */
 import { z } from "zod";
-import { gateModes } from "./gate.ts";
+import { gateModes } from "../roles/gate.ts";
 import { cronSchema } from "./schedule.ts";
 import { replicateSchema } from "./tiers.ts";
 

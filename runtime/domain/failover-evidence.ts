@@ -1,5 +1,5 @@
 /** What one run of a failover did, for the records of those who must show it: kept also when it did not end well. */
-import type { TimedStep } from "../timed-step.ts";
+import type { TimedStep } from "./timed-step.ts";
 
 export interface FailoverEvidence {
   readonly format: 1;
