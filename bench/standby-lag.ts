@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
-import { controlLayout } from "../runtime/domain/points/store-layout.ts";
+import { controlLayout } from "../runtime/domain/recovery-points/store-layout.ts";
 import { type Region, regionSchema } from "../runtime/domain/region.ts";
 import { NODE_FLAGS } from "../setup/node-flags.mjs";
 import { QdrantServer } from "../test/support/qdrant-server.ts";

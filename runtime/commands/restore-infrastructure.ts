@@ -4,7 +4,7 @@ import type { Deps } from "../compose.ts";
 import { formatCount, formatSeconds } from "../domain/format.ts";
 import { lineOf } from "../domain/infrastructure/exact-json.ts";
 import type { FieldChange } from "../domain/infrastructure/field-changes.ts";
-import type { DataKind, RecoveryPoint } from "../domain/points/recovery-point.ts";
+import type { DataKind, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import type { Region } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
 import type { Cluster, FieldConflict } from "../ports.ts";

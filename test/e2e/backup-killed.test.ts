@@ -11,7 +11,7 @@ import { generateIdentity, identityToRecipient } from "age-encryption";
 import { expect } from "chai";
 import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { controlLayout } from "../../runtime/domain/points/store-layout.ts";
+import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";

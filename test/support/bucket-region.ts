@@ -4,7 +4,7 @@
  */
 import { DeleteObjectsCommand, S3Client } from "@aws-sdk/client-s3";
 import { S3Store, s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
-import { controlLayout } from "../../runtime/domain/points/store-layout.ts";
+import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { StoreAddress } from "../../runtime/domain/region.ts";
 import type { KeyWrap, ObjectStore } from "../../runtime/ports.ts";
 import { OpenRepository, type RegionStores } from "../../runtime/repository/repository.ts";

@@ -1,7 +1,7 @@
 /** Two regions' stores in memory with a repository in the first, as the commands would compose them. */
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
-import { controlLayout } from "../../runtime/domain/points/store-layout.ts";
+import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import type { Clock, KeyWrap, ObjectStore } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";

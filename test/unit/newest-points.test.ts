@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import type { CaptureType, RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
-import { storeLayout } from "../../runtime/domain/points/store-layout.ts";
+import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { attest } from "../../runtime/repository/catalog/attest.ts";
 import { NewestPointsReader } from "../../runtime/repository/catalog/newest-points.ts";
 import { readNewestPoint } from "../../runtime/repository/catalog/read-catalog.ts";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";

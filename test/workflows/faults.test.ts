@@ -5,10 +5,10 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { objectsOf } from "../../runtime/domain/points/catalog.ts";
-import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
-import { controlLayout, storeLayout } from "../../runtime/domain/points/store-layout.ts";
-import { type Pack, treePacksSchema } from "../../runtime/domain/points/stored-content.ts";
+import { objectsOf } from "../../runtime/domain/recovery-points/catalog.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { type Pack, treePacksSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";

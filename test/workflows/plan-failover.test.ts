@@ -1,6 +1,6 @@
 /** What an unplanned failover serves from, and what it says would be lost. */
 import { expect } from "chai";
-import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";

@@ -3,7 +3,7 @@ import { type BigIntStats, constants, watch } from "node:fs";
 import { type FileHandle, lstat, open, readdir, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { rootPath } from "../../domain/points/folder-tree.ts";
+import { rootPath } from "../../domain/recovery-points/folder-tree.ts";
 import { type FolderSelection, type Selector, selectorOf } from "../../domain/settings/folder-selection.ts";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";

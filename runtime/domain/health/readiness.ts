@@ -4,7 +4,7 @@
  */
 import { toDrError } from "../../errors.ts";
 import { formatBytes, formatSeconds } from "../format.ts";
-import { checkRestorable } from "../points/version-rule.ts";
+import { checkRestorable } from "../recovery-points/version-rule.ts";
 import type { Role } from "../roles/epoch.ts";
 
 /** What was found, why nothing could be found, or why nobody looked. */

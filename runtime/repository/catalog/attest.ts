@@ -1,7 +1,7 @@
 /** Leaves a later finding about a point beside it: create-only, like everything. */
 import { newId } from "../../domain/identifier.ts";
-import type { Attestation } from "../../domain/points/recovery-point.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
+import type { Attestation } from "../../domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { OpenRepository } from "../repository.ts";
 
 export async function attest(

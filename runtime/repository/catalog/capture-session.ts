@@ -7,9 +7,9 @@ import {
   type CapturePlan,
   capturePartSchema,
   capturePlanSchema,
-} from "../../domain/points/capture-plan.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
+} from "../../domain/recovery-points/capture-plan.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { hasCode } from "../../errors.ts";
 import type { OpenRepository } from "../repository.ts";
 

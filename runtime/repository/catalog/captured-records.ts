@@ -3,7 +3,7 @@
  * create-only records for every epoch, numbered without a gap, so that the next one is asked for by its name.
  */
 import { z } from "zod";
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
 import { parseRecord } from "../parse-record.ts";

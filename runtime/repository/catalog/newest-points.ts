@@ -1,14 +1,14 @@
 /** Which recovery points are the newest of their kind in a bucket, asked again and again: what was read of a manifest once is not read again. */
-import { holds, resolveLatestRestorable } from "../../domain/points/catalog.ts";
+import { holds, resolveLatestRestorable } from "../../domain/recovery-points/catalog.ts";
 import {
   type CaptureType,
   capturesOf,
   captureTypes,
   isExact,
   type RecoveryPoint,
-} from "../../domain/points/recovery-point.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
-import type { Pack } from "../../domain/points/stored-content.ts";
+} from "../../domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import { readEpochs } from "../control/epochs.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";

@@ -1,15 +1,20 @@
 /** Reads one inventory of a region's bucket and judges every recovery point in it. */
 
-import { type CatalogEntry, type Inventory, judgePoint, resolveLatestRestorable } from "../../domain/points/catalog.ts";
+import {
+  type CatalogEntry,
+  type Inventory,
+  judgePoint,
+  resolveLatestRestorable,
+} from "../../domain/recovery-points/catalog.ts";
 import {
   type Attestation,
   attestationSchema,
   capturesOf,
   type DataKind,
   type RecoveryPoint,
-} from "../../domain/points/recovery-point.ts";
-import { parsePointKey, storeLayout } from "../../domain/points/store-layout.ts";
-import { type Pack, treePacksSchema } from "../../domain/points/stored-content.ts";
+} from "../../domain/recovery-points/recovery-point.ts";
+import { parsePointKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { type Pack, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
 import { hasCode, toDrError } from "../../errors.ts";
 import { readEpochs } from "../control/epochs.ts";

@@ -1,7 +1,7 @@
 /** What captures that were cut off have stored: pieces of packs that no point needs. */
-import { capturesOf } from "../../domain/points/recovery-point.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
-import { type Pack, type Piece, treePacksSchema } from "../../domain/points/stored-content.ts";
+import { capturesOf } from "../../domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { type Pack, type Piece, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import type { UnclaimedPieces } from "../content/content-writer.ts";
 import { readDirectory } from "../content/pack-directory.ts";
 import type { OpenRepository } from "../repository.ts";

@@ -1,6 +1,6 @@
 /** Reads chunk lists of captured files in any order. Lists are stored side by side, so one request brings many. */
-import { unseal } from "../../domain/points/sealing.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
+import { unseal } from "../../domain/recovery-points/sealing.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import {
   type ChunkList,
   chunksListed,
@@ -8,7 +8,7 @@ import {
   type Piece,
   parseChunkList,
   type StoredContent,
-} from "../../domain/points/stored-content.ts";
+} from "../../domain/recovery-points/stored-content.ts";
 import { DrError } from "../../errors.ts";
 import type { OpenRepository } from "../repository.ts";
 

@@ -3,9 +3,9 @@
  * earlier tree or by a capture that was cut off, is not stored again. Reading goes on while threads seal, and while packs
  * are stored. Memory: the slots of the threads, the packs being filled and stored, and the chunk lists of what is in them.
  */
-import type { DataKey } from "../../domain/points/key.ts";
-import { nameOf, seal } from "../../domain/points/sealing.ts";
-import type { TreeFile } from "../../domain/points/shard-tree.ts";
+import type { DataKey } from "../../domain/recovery-points/key.ts";
+import { nameOf, seal } from "../../domain/recovery-points/sealing.ts";
+import type { TreeFile } from "../../domain/recovery-points/shard-tree.ts";
 import {
   type ChunkList,
   chunkSize,
@@ -13,7 +13,7 @@ import {
   type Pack,
   type Piece,
   serialiseChunkList,
-} from "../../domain/points/stored-content.ts";
+} from "../../domain/recovery-points/stored-content.ts";
 import type { OpenRepository } from "../repository.ts";
 import { ChunkLists, checkLength } from "./chunk-lists.ts";
 import { PackWriter } from "./pack-writer.ts";

@@ -1,6 +1,7 @@
 /** Reads captured files back: fetches, opens and checks their chunks, neighbouring ones with one request. */
-import type { TreeFile } from "../../domain/points/shard-tree.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
+import type { Extent } from "../../domain/qdrant/sparse-tar.ts";
+import type { TreeFile } from "../../domain/recovery-points/shard-tree.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import {
   type ChunkList,
   chunkSize,
@@ -9,8 +10,7 @@ import {
   listsOf,
   type Piece,
   parseChunkList,
-} from "../../domain/points/stored-content.ts";
-import type { Extent } from "../../domain/qdrant/sparse-tar.ts";
+} from "../../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { OpenRepository } from "../repository.ts";
 import { checkLength } from "./chunk-lists.ts";

@@ -1,6 +1,6 @@
 /** The data keys of a repository: wrapped in the control store, unwrapped in memory once each. */
-import { type DataKey, newKey, parseKey, serialiseKey } from "../../domain/points/key.ts";
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import { type DataKey, newKey, parseKey, serialiseKey } from "../../domain/recovery-points/key.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { KeyWrap, ObjectStore } from "../../ports.ts";
 

@@ -5,10 +5,10 @@
  * Layout: pieces · sealed directory · 32 bytes key id · 4 bytes length of the sealed directory (big endian). The directory
  * holds 40 bytes for each piece: name, offset, length.
  */
-import type { DataKey } from "../../domain/points/key.ts";
-import { seal, unseal } from "../../domain/points/sealing.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
-import type { Pack, Piece } from "../../domain/points/stored-content.ts";
+import type { DataKey } from "../../domain/recovery-points/key.ts";
+import { seal, unseal } from "../../domain/recovery-points/sealing.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { Pack, Piece } from "../../domain/recovery-points/stored-content.ts";
 import { hasCode } from "../../errors.ts";
 import type { OpenRepository } from "../repository.ts";
 

@@ -3,9 +3,9 @@
  * stored, in buffers that are used again. Two under way were no faster, and took 25 MiB more.
  */
 import { createHash } from "node:crypto";
-import type { DataKey } from "../../domain/points/key.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
-import type { Pack } from "../../domain/points/stored-content.ts";
+import type { DataKey } from "../../domain/recovery-points/key.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import type { ObjectStore } from "../../ports.ts";
 import { directoryOf, largestDirectory, type PackedPiece } from "./pack-directory.ts";
 

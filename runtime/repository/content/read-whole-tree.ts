@@ -1,7 +1,7 @@
 import type { z } from "zod";
-import type { Inventory } from "../../domain/points/catalog.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
-import type { Pack } from "../../domain/points/stored-content.ts";
+import type { Inventory } from "../../domain/recovery-points/catalog.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 

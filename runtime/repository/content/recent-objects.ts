@@ -2,7 +2,7 @@
  * A store that remembers what went through it: who writes an object and reads it back a moment later does not ask for it
  * again. Only of packs and trees, which are never anything else than they were; memory: `mostBytes`.
  */
-import { storeLayout } from "../../domain/points/store-layout.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, StoredObject } from "../../ports.ts";
 
 export class RecentObjects implements ObjectStore {

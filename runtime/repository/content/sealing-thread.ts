@@ -1,8 +1,8 @@
 /** Entry of a sealing thread: names and seals chunks, or opens and checks them. */
 import { parentPort } from "node:worker_threads";
-import type { SecretKey } from "../../domain/points/key.ts";
-import { nameOf, sealInto, unseal } from "../../domain/points/sealing.ts";
-import { chunkSize } from "../../domain/points/stored-content.ts";
+import type { SecretKey } from "../../domain/recovery-points/key.ts";
+import { nameOf, sealInto, unseal } from "../../domain/recovery-points/sealing.ts";
+import { chunkSize } from "../../domain/recovery-points/stored-content.ts";
 import { DrError } from "../../errors.ts";
 
 export interface SealTask {

@@ -5,9 +5,9 @@
 import type { KeyObject } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import type { SecretKey } from "../../domain/points/key.ts";
-import { sealedAtMost } from "../../domain/points/sealing.ts";
-import { chunkSize } from "../../domain/points/stored-content.ts";
+import type { SecretKey } from "../../domain/recovery-points/key.ts";
+import { sealedAtMost } from "../../domain/recovery-points/sealing.ts";
+import { chunkSize } from "../../domain/recovery-points/stored-content.ts";
 import { DrError, type ErrorCode } from "../../errors.ts";
 import type { OpenAnswer, OpenTask, Order, SealAnswer, SealTask, Task } from "./sealing-thread.ts";
 

@@ -1,4 +1,4 @@
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/roles/epoch.ts";
 import { hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";

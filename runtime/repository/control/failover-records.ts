@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader, Runner } from "../../ports.ts";
 import { parseRecord } from "../parse-record.ts";

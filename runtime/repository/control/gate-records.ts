@@ -1,6 +1,6 @@
 /** Fences and openings: create-only records by which a failover closes and opens gates. */
 
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import {
   type FenceRecord,

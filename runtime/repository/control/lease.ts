@@ -4,7 +4,7 @@
  * makes a link that ends the chain, and then waits until the last one has run out. No clocks are compared.
  */
 import { z } from "zod";
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
 import { parseRecord } from "../parse-record.ts";

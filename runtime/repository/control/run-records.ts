@@ -4,7 +4,7 @@
  */
 import { newId } from "../../domain/identifier.ts";
 import { type RunKind, type RunRecord, runRecordSchema } from "../../domain/monitoring/runs.ts";
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
 import { parseRecord } from "../parse-record.ts";
 

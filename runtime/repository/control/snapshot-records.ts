@@ -4,7 +4,7 @@
  * one left, and nothing else.
  */
 import { z } from "zod";
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
 import { parseRecord } from "../parse-record.ts";
 

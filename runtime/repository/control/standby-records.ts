@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { newId } from "../../domain/identifier.ts";
-import { controlLayout, hourOf } from "../../domain/points/store-layout.ts";
+import { controlLayout, hourOf } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
 import { parseRecord } from "../parse-record.ts";

@@ -1,13 +1,13 @@
 /** Captures a recovery point of a region: plan, parts, commit. One worker does all of it, or several share the parts. */
-import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
+import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
 import {
   type CapturedFolder,
   type CaptureType,
   type DataKind,
   isExact,
   type RecoveryPoint,
-} from "../../domain/points/recovery-point.ts";
-import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+} from "../../domain/recovery-points/recovery-point.ts";
 import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/catalog/capture-session.ts";

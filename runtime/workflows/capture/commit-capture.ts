@@ -1,8 +1,8 @@
 /** Puts the parts of a capture together, asks again what was asked before, and commits with one create-only write. */
 import { atOnce } from "../../domain/at-once.ts";
-import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
-import type { CapturedCollection, RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
+import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import { attest } from "../../repository/catalog/attest.ts";
 import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";

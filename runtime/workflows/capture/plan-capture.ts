@@ -3,12 +3,17 @@ import { createHmac } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { atOnce } from "../../domain/at-once.ts";
 import { newId } from "../../domain/identifier.ts";
-import type { CapturePlan } from "../../domain/points/capture-plan.ts";
-import type { DataKey } from "../../domain/points/key.ts";
-import type { CapturedCollection, CaptureType, DataKind, RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { checkSupported } from "../../domain/points/version-rule.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import type { CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
+import type { DataKey } from "../../domain/recovery-points/key.ts";
+import type {
+  CapturedCollection,
+  CaptureType,
+  DataKind,
+  RecoveryPoint,
+} from "../../domain/recovery-points/recovery-point.ts";
+import { checkSupported } from "../../domain/recovery-points/version-rule.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress, ShardPlacement, VectorDatabase } from "../../ports.ts";

@@ -1,8 +1,8 @@
 /** What a capture would read, shard by shard, found out without storing anything. */
 
-import type { CapturedShard } from "../../domain/points/recovery-point.ts";
-import { lineageOf, shardTreeSchema } from "../../domain/points/shard-tree.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
+import type { CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
+import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import { newestEpoch } from "../../domain/roles/epoch.ts";
 import type { ShardPlacement } from "../../ports.ts";
 import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatSeconds } from "../../domain/format.ts";
-import { isExact } from "../../domain/points/recovery-point.ts";
+import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import type { Region } from "../../domain/region.ts";
 import { leaseEndsAfter } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";

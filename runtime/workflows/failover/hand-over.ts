@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatCount, formatSeconds } from "../../domain/format.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode, toDrError } from "../../errors.ts";
 import type { Clock, Gate, ObjectStore, VectorDatabase } from "../../ports.ts";

@@ -1,6 +1,10 @@
 /** What a failover would do, from what, at which loss, and what stands in its way. Changes nothing. */
-import type { CatalogEntry } from "../../domain/points/catalog.ts";
-import { type CapturedCollection, capturedAt, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
+import {
+  type CapturedCollection,
+  capturedAt,
+  type RecoveryPoint,
+} from "../../domain/recovery-points/recovery-point.ts";
 import type { Region } from "../../domain/region.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import type { GateMode } from "../../domain/roles/gate.ts";

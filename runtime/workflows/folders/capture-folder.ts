@@ -8,9 +8,9 @@ import {
   type FolderTree,
   filesOf,
   folderTreeSchema,
-} from "../../domain/points/folder-tree.ts";
-import type { CapturedFolder } from "../../domain/points/recovery-point.ts";
-import type { TreeFile } from "../../domain/points/shard-tree.ts";
+} from "../../domain/recovery-points/folder-tree.ts";
+import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
+import type { TreeFile } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../errors.ts";
 import type { FolderSource, FoundEntry, Progress } from "../../ports.ts";
 import { ContentWriter } from "../../repository/content/content-writer.ts";

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { assessReadiness, type Readiness, type ReadinessFacts } from "../../domain/health/readiness.ts";
 import type { KnownEpoch, KnownPoints, RegionView, Source, SourceState } from "../../domain/monitoring/metrics.ts";
-import { captureTypes } from "../../domain/points/recovery-point.ts";
+import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress } from "../../ports.ts";

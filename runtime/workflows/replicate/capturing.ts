@@ -1,5 +1,5 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
-import { isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { isExact, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { Tiers } from "../../domain/settings/tiers.ts";
 import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
 import { readStandbyState } from "../../repository/control/standby-records.ts";

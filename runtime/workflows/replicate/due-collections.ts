@@ -1,5 +1,5 @@
 /** Which collections it is time to capture again: their tiers say how often. */
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { Tiers } from "../../domain/settings/tiers.ts";
 
 export class DueCollections {

@@ -1,7 +1,7 @@
 /** Asks a region all that its readiness to take over is judged by. */
 import type { Fact, NewestPoint, ReadinessFacts, StandbyState } from "../../domain/health/readiness.ts";
-import { isExact, keysOf, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import { isExact, keysOf, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStore } from "../../ports.ts";
