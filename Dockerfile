@@ -8,6 +8,7 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY image image
+COPY quickstart quickstart
 COPY runtime runtime
 COPY setup setup
 RUN node image/bundle.ts /app

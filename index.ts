@@ -1,11 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ProcessesRegion } from "./components/processes-region.ts";
 import { readSecrets, readSettings } from "./components/read-settings.ts";
+import { ProcessesRegion } from "./quickstart/components/processes-region.ts";
 import { openStore } from "./runtime/adapters/stores/open-store.ts";
-import type { Region } from "./runtime/domain/estate/region.ts";
-import { parseKubernetesSecrets, parseProcessesSecrets } from "./runtime/domain/estate/stack-settings.ts";
+import type { Region } from "./runtime/domain/region.ts";
+import { parseKubernetesSecrets, parseProcessesSecrets } from "./runtime/domain/settings/stack-settings.ts";
 import { DrError } from "./runtime/errors.ts";
-import { readEffectiveRole } from "./runtime/repository/effective-role.ts";
+import { readEffectiveRole } from "./runtime/repository/control/effective-role.ts";
 
 async function declareRegion(): Promise<pulumi.Output<Region>> {
   const settings = readSettings();
@@ -26,7 +26,7 @@ async function declareRegion(): Promise<pulumi.Output<Region>> {
   return new KubernetesRegion(settings.region, args, { providers: cloudProviders(settings) }).outputs;
 }
 
-/** What the runtime reads of this stack, whatever it declares: see runtime/domain/estate/region.ts. */
+/** What the runtime reads of this stack, whatever it declares: see runtime/domain/region.ts. */
 export const region = await declareRegion().catch((error: unknown) => {
   if (!(error instanceof DrError)) throw error;
   throw new pulumi.RunError(`${error.code}: ${error.message}${error.hint === undefined ? "" : ` (${error.hint})`}`);

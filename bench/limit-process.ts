@@ -6,7 +6,7 @@ import { request } from "node:http";
 import { json } from "node:stream/consumers";
 import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { s3ClientSettings } from "../runtime/adapters/stores/s3-store.ts";
-import type { StoreAddress } from "../runtime/domain/estate/region.ts";
+import type { StoreAddress } from "../runtime/domain/region.ts";
 
 export interface LimitOrder {
   /** Where each shard is read from. */

@@ -10,9 +10,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { RegionAccess } from "../runtime/adapters/access.ts";
 import { Qdrant } from "../runtime/adapters/qdrant/qdrant.ts";
 import type { QdrantAddress } from "../runtime/adapters/qdrant/qdrant-peers.ts";
-import type { Region } from "../runtime/domain/estate/region.ts";
-import { resolveLatestRestorable } from "../runtime/domain/points/catalog.ts";
-import type { CaptureType } from "../runtime/domain/points/recovery-point.ts";
+import { resolveLatestRestorable } from "../runtime/domain/recovery-points/catalog.ts";
+import type { CaptureType } from "../runtime/domain/recovery-points/recovery-point.ts";
+import type { Region } from "../runtime/domain/region.ts";
 import { type CaptureReport, capturePoint } from "../runtime/workflows/capture/capture-point.ts";
 import { restorePoint } from "../runtime/workflows/restore/restore-point.ts";
 

@@ -2,9 +2,9 @@
 import { fileURLToPath } from "node:url";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
-import type { EpochRecord } from "../runtime/domain/estate/epoch.ts";
-import { type Region, regionSchema } from "../runtime/domain/estate/region.ts";
-import { controlLayout } from "../runtime/domain/points/store-layout.ts";
+import { controlLayout } from "../runtime/domain/recovery-points/store-layout.ts";
+import { type Region, regionSchema } from "../runtime/domain/region.ts";
+import type { EpochRecord } from "../runtime/domain/roles/epoch.ts";
 import { NODE_ENVIRONMENT, NODE_FLAGS } from "../setup/node-flags.mjs";
 import type { QdrantServer } from "../test/support/qdrant-server.ts";
 import type { SeaweedServer } from "../test/support/seaweedfs-server.ts";

@@ -2,7 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { AwsFoundation } from "../components/aws/aws-foundation.ts";
 import { readGivenSettings } from "../components/read-settings.ts";
-import { type BootstrapSettings, parseBootstrapSettings } from "../runtime/domain/estate/aws-settings.ts";
+import { type BootstrapSettings, parseBootstrapSettings } from "../runtime/domain/settings/aws-settings.ts";
 
 function readSettings(): BootstrapSettings {
   try {

@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
-import type { KubernetesSettings } from "../runtime/domain/estate/stack-settings.ts";
+import type { KubernetesSettings } from "../runtime/domain/settings/stack-settings.ts";
 
 /** The one way to the region's cluster, and the one to its account at AWS. */
 export function cloudProviders(settings: KubernetesSettings): pulumi.ProviderResource[] {

@@ -1,6 +1,6 @@
 /** The only reader of `pulumi.Config`. */
 import * as pulumi from "@pulumi/pulumi";
-import { parseStackSettings, type StackSettings } from "../runtime/domain/estate/stack-settings.ts";
+import { parseStackSettings, type StackSettings } from "../runtime/domain/settings/stack-settings.ts";
 
 const secretsName = "secrets";
 

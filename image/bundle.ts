@@ -11,7 +11,7 @@ const checkout = fileURLToPath(new URL("..", import.meta.url));
 const programs = {
   "qdrant-dr": "runtime/main.ts",
   gate: "runtime/processes/gate.ts",
-  "sealing-thread": "runtime/repository/sealing-thread.ts",
+  "sealing-thread": "runtime/repository/content/sealing-thread.ts",
 };
 
 /** A program starts another by its place beside the source; in the image all are in one folder. */

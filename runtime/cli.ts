@@ -1,5 +1,6 @@
 /** The command line: from arguments to a command, from its answer or error to output and an exit code. */
 import { Command, CommanderError } from "commander";
+import { quickstart } from "../quickstart/index.ts";
 import { backup } from "./commands/backup.ts";
 import type { CommandDefinition } from "./commands/command.ts";
 import { copy } from "./commands/copy.ts";
@@ -8,7 +9,6 @@ import { exporter } from "./commands/exporter.ts";
 import { failover } from "./commands/failover.ts";
 import { init } from "./commands/init.ts";
 import { points } from "./commands/points.ts";
-import { quickstart } from "./commands/quickstart.ts";
 import { replicate } from "./commands/replicate.ts";
 import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";

@@ -4,15 +4,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import manifest from "../package.json" with { type: "json" };
 import { RegionAccess } from "./adapters/access.ts";
-import { EmbeddedEstate } from "./adapters/embedded/embedded-estate.ts";
 import { LocalFolders } from "./adapters/folders/folder-target.ts";
 import { KubernetesCluster } from "./adapters/kubernetes/kubernetes-cluster.ts";
 import { readyParts } from "./adapters/parts.ts";
 import { PulumiStacks } from "./adapters/pulumi/pulumi-stacks.ts";
 import { Qdrant } from "./adapters/qdrant/qdrant.ts";
 import { openStore } from "./adapters/stores/open-store.ts";
-import { regionSchema, type StoreAddress } from "./domain/estate/region.ts";
 import type { ClusterSettings } from "./domain/infrastructure/infrastructure.ts";
+import { regionSchema, type StoreAddress } from "./domain/region.ts";
 import { DrError } from "./errors.ts";
 import type { Clock, Cluster, FolderTarget, ObjectStore, Progress, VectorDatabase } from "./ports.ts";
 
@@ -45,15 +44,22 @@ export interface Deps {
   database(peers: readonly string[], apiKey: string): VectorDatabase;
 }
 
-export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt">): Promise<Deps> {
+/** What the program that runs a command gives to it. */
+export interface Surroundings extends Pick<Deps, "progress" | "onInterrupt"> {
+  /** The stacks of an embedded estate that was kept. Without it no estate can be named. */
+  openEstate?(id: string): Promise<PulumiStacks>;
+}
+
+export async function compose({ openEstate, ...surroundings }: Surroundings): Promise<Deps> {
   const stacks = async ({ estate }: RegionOptions) => {
-    if (estate === undefined) {
-      await readyParts(["pulumi"]);
-      return new PulumiStacks({ folder: projectFolder, env: {} });
+    if (estate !== undefined) {
+      if (openEstate !== undefined) return openEstate(estate);
+      throw new DrError("NOT_SUPPORTED", `this program opens no estate, and ${estate} was named`, {
+        hint: "leave out --estate, or use `bin/qdrant-dr`",
+      });
     }
-    const { stacks: stacksOfEstate } = await EmbeddedEstate.open(estate);
-    await readyParts(["pulumi", "qdrant", "seaweedfs"]);
-    return stacksOfEstate;
+    await readyParts(["pulumi"]);
+    return new PulumiStacks({ folder: projectFolder, env: {} });
   };
   return {
     clock: { now: () => new Date() },

@@ -1,4 +1,5 @@
 /** Entry of the command line: the only place that ends the process. */
+import { openKeptEstate } from "../quickstart/index.ts";
 import { runCli } from "./cli.ts";
 import { compose } from "./compose.ts";
 import { exitCodes } from "./errors.ts";
@@ -9,6 +10,7 @@ let isInterrupted = false;
 
 const deps = await compose({
   progress: progressTo(process.stderr),
+  openEstate: openKeptEstate,
   onInterrupt(clean) {
     cleaning.add(clean);
     return () => cleaning.delete(clean);

@@ -1,10 +1,10 @@
 /** What workflows need from the world. Adapters implement these; `test/contract` says what each must keep. */
 import type { Readable } from "node:stream";
-import type { GateMode } from "./domain/estate/gate.ts";
-import type { Region } from "./domain/estate/region.ts";
 import type { ObjectKind } from "./domain/infrastructure/infrastructure.ts";
 import type { KubernetesObject } from "./domain/infrastructure/kubernetes-object.ts";
 import type { SegmentManifest } from "./domain/qdrant/segment-manifest.ts";
+import type { Region } from "./domain/region.ts";
+import type { GateMode } from "./domain/roles/gate.ts";
 
 export interface StoredObject {
   readonly key: string;

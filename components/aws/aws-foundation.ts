@@ -1,7 +1,7 @@
 import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { BootstrapSettings } from "../../runtime/domain/estate/aws-settings.ts";
-import { storeLayout } from "../../runtime/domain/points/store-layout.ts";
+import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import type { BootstrapSettings } from "../../runtime/domain/settings/aws-settings.ts";
 import { AwsImages, type ImageUrls } from "./aws-images.ts";
 import { AwsStores } from "./aws-stores.ts";
 import { BucketReplication } from "./bucket-replication.ts";

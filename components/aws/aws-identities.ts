@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { AwsSettings } from "../../runtime/domain/estate/aws-settings.ts";
-import { type Job, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
+import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { AwsSettings } from "../../runtime/domain/settings/aws-settings.ts";
 import { jobStatements } from "./job-permissions.ts";
 import { policyJson } from "./policy-document.ts";
 

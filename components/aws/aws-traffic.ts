@@ -1,8 +1,8 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import type { TrafficSettings } from "../../runtime/domain/estate/aws-settings.ts";
-import { gateOpenPath } from "../../runtime/domain/estate/gate.ts";
-import { portOf } from "../../runtime/domain/estate/port-of.ts";
+import { portOf } from "../../runtime/domain/network/port-of.ts";
+import { gateOpenPath } from "../../runtime/domain/roles/gate.ts";
+import type { TrafficSettings } from "../../runtime/domain/settings/aws-settings.ts";
 
 export interface AwsTrafficArgs {
   /** Name of the region: by it its record is told from the other region's. */

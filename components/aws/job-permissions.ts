@@ -1,7 +1,7 @@
 /** What each job may do in S3: read what it needs, create under the prefixes it writes, and never delete. */
-import type { AwsSettings } from "../../runtime/domain/estate/aws-settings.ts";
-import type { Job } from "../../runtime/domain/estate/jobs.ts";
-import { controlLayout, storeLayout } from "../../runtime/domain/points/store-layout.ts";
+import type { Job } from "../../runtime/domain/jobs.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import type { AwsSettings } from "../../runtime/domain/settings/aws-settings.ts";
 import { bucketArn, type Statement } from "./policy-document.ts";
 
 /** Of each store that the job reads, the prefixes that it creates objects under. */

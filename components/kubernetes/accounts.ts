@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { type Job, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
 import type { ClusterSettings } from "../../runtime/domain/infrastructure/infrastructure.ts";
+import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
 import { labelsOf } from "./labels.ts";
 import { isClusterScoped, readRules } from "./read-rules.ts";
 

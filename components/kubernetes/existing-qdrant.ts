@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { ExistingQdrant } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import type { ExistingQdrant } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import type { QdrantCluster } from "./qdrant-cluster.ts";
 
 /** What a region knows of its Qdrant, whoever made that. */

@@ -1,9 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { objectNameOf } from "../../runtime/domain/estate/jobs.ts";
-import type { GateSettings } from "../../runtime/domain/estate/kubernetes-settings.ts";
-import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
+import { objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
+import type { GateSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, reaches, selectorOf } from "./labels.ts";
 import { type ProductPodBase, productPod } from "./product-pod.ts";
 import { gatePort } from "./qdrant-names.ts";

@@ -1,8 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { objectNameOf } from "../../runtime/domain/estate/jobs.ts";
-import type { ExistingQdrant } from "../../runtime/domain/estate/kubernetes-settings.ts";
-import { portOf } from "../../runtime/domain/estate/port-of.ts";
+import { objectNameOf } from "../../runtime/domain/jobs.ts";
+import { portOf } from "../../runtime/domain/network/port-of.ts";
+import type { ExistingQdrant } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, ofProduct, reaches, selectorOf } from "./labels.ts";
 import { gatePort, metricsPort, qdrantName, qdrantPorts } from "./qdrant-names.ts";
 

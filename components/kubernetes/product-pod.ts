@@ -1,8 +1,8 @@
 /** Pods that run the product. */
 import type * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
-import { type Job, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
-import type { KubernetesPart, Resources } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { KubernetesPart, Resources } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf } from "./labels.ts";
 import { type RestrictedPodSpec, restrictedPod } from "./restricted-pod.ts";
 

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import type { QdrantSettings } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import type { QdrantSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, selectorOf } from "./labels.ts";
 import { qdrantName, qdrantPorts } from "./qdrant-names.ts";
 import { qdrantPod } from "./qdrant-pod.ts";

@@ -1,6 +1,6 @@
 /** The pod of a Qdrant peer. */
 import type * as k8s from "@pulumi/kubernetes";
-import type { QdrantSettings } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import type { QdrantSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, selectorOf } from "./labels.ts";
 import { qdrantName, qdrantPorts } from "./qdrant-names.ts";
 import { restrictedPod } from "./restricted-pod.ts";

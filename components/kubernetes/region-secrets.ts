@@ -1,8 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { objectNameOf } from "../../runtime/domain/estate/jobs.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
-import { ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/estate/region-for-job.ts";
+import { objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import { ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/region-for-job.ts";
 import { labelsOf } from "./labels.ts";
 
 export interface RegionSecretsArgs {

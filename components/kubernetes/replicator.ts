@@ -1,9 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { Role } from "../../runtime/domain/estate/epoch.ts";
-import { objectNameOf } from "../../runtime/domain/estate/jobs.ts";
-import type { KubernetesPart } from "../../runtime/domain/estate/kubernetes-settings.ts";
-import type { Replicate } from "../../runtime/domain/estate/tiers.ts";
+import { objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { Role } from "../../runtime/domain/roles/epoch.ts";
+import type { KubernetesPart } from "../../runtime/domain/settings/kubernetes-settings.ts";
+import type { Replicate } from "../../runtime/domain/settings/tiers.ts";
 import { labelsOf, reaches, selectorOf } from "./labels.ts";
 import { type ProductPodArgs, type ProductPodBase, productPod } from "./product-pod.ts";
 

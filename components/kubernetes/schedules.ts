@@ -1,13 +1,13 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { Role } from "../../runtime/domain/estate/epoch.ts";
-import { type Job, objectNameOf } from "../../runtime/domain/estate/jobs.ts";
+import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { Role } from "../../runtime/domain/roles/epoch.ts";
 import type {
   KubernetesPart,
   QdrantSettings,
   Resources,
   Schedules as ScheduleSettings,
-} from "../../runtime/domain/estate/kubernetes-settings.ts";
+} from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, reaches } from "./labels.ts";
 import { type ProductPodArgs, type ProductPodBase, productPod } from "./product-pod.ts";
 import { throwawayQdrant } from "./throwaway-qdrant.ts";

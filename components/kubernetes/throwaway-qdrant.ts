@@ -1,6 +1,6 @@
 /** A Qdrant that lives in a job's pod alone: a test restore goes into it, and it goes with the job. */
 import type * as k8s from "@pulumi/kubernetes";
-import type { QdrantSettings } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import type { QdrantSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { qdrantPorts } from "./qdrant-names.ts";
 import type { RestrictedPodSpec } from "./restricted-pod.ts";
 

@@ -1,12 +1,12 @@
 /** Opens what a region's outputs name: its stores, its repository, its Qdrant, its folders, its traffic control. */
 import { resolve } from "node:path";
-import { foldersByKind, selectorOf } from "../domain/estate/folder-selection.ts";
-import type { Region } from "../domain/estate/region.ts";
+import type { Region } from "../domain/region.ts";
+import { foldersByKind, selectorOf } from "../domain/settings/folder-selection.ts";
 import { DrError } from "../errors.ts";
 import type { Gate, ObjectStore, TrafficControl, WatchedFolder } from "../ports.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 import { AgeKeyWrap } from "./age-key-wrap.ts";
-import { EndpointControl } from "./embedded/endpoint-control.ts";
+import { EndpointControl } from "./endpoint-control.ts";
 import { LocalFolder } from "./folders/local-folder.ts";
 import { GateControl } from "./gate-control.ts";
 import { Qdrant } from "./qdrant/qdrant.ts";

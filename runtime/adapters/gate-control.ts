@@ -1,6 +1,6 @@
 /** `Gate` over the control address of a region's gate. */
 import { z } from "zod";
-import { gateModes } from "../domain/estate/gate.ts";
+import { gateModes } from "../domain/roles/gate.ts";
 import { DrError } from "../errors.ts";
 import type { Gate, GateState } from "../ports.ts";
 import { askControl } from "./ask-control.ts";

@@ -3,7 +3,7 @@ import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
 import { hasInfrastructure } from "../domain/infrastructure/infrastructure.ts";
-import { type CaptureType, captureTypes, type DataKind, dataKinds } from "../domain/points/recovery-point.ts";
+import { type CaptureType, captureTypes, type DataKind, dataKinds } from "../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../errors.ts";
 import type { FolderCapture } from "../workflows/capture/capture-part.ts";
 import { type CaptureReport, capturePoint } from "../workflows/capture/capture-point.ts";

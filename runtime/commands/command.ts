@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import type { Deps } from "../compose.ts";
-import { type DataKind, dataKinds } from "../domain/points/recovery-point.ts";
+import { type DataKind, dataKinds } from "../domain/recovery-points/recovery-point.ts";
 
 /** What a command answers: an object for programs and the same for people. */
 export interface Answer {

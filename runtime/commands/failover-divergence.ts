@@ -1,11 +1,11 @@
 /** What a region that was given up has and the other one has not, id by id. */
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
-import { newestEpoch } from "../domain/estate/epoch.ts";
 import { formatCount } from "../domain/format.ts";
+import { newestEpoch } from "../domain/roles/epoch.ts";
 import { DrError } from "../errors.ts";
 import type { VectorDatabase } from "../ports.ts";
-import { readEpochs } from "../repository/epochs.ts";
+import { readEpochs } from "../repository/control/epochs.ts";
 import { type CollectionDivergence, findDivergence } from "../workflows/failover/report-divergence.ts";
 import { compareWithObservation } from "../workflows/observe-collection.ts";
 import type { Answer } from "./command.ts";

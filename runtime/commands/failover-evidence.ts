@@ -2,9 +2,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Deps, projectFolder } from "../compose.ts";
-import type { FailoverEvidence } from "../domain/estate/failover-evidence.ts";
-import { failoverPage } from "../domain/report/failover-page.ts";
+import type { FailoverEvidence } from "../domain/failover-evidence.ts";
 import { toDrError } from "../errors.ts";
+import { failoverPage } from "../report/failover-page.ts";
 import { type FailoverReport, type FailoverRequest, failOver } from "../workflows/failover/fail-over.ts";
 import type { FailoverStep } from "../workflows/failover/failover-run.ts";
 

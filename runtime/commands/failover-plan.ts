@@ -1,10 +1,10 @@
 /** What a failover would do, cost and meet, for people and programs. */
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
-import { type GateMode, leaseEndsAfter } from "../domain/estate/gate.ts";
 import { formatSeconds } from "../domain/format.ts";
-import { isExact } from "../domain/points/recovery-point.ts";
-import { predictedFailoverSeconds } from "../domain/points/restore-estimate.ts";
+import { isExact } from "../domain/recovery-points/recovery-point.ts";
+import { predictedFailoverSeconds } from "../domain/recovery-points/restore-estimate.ts";
+import { type GateMode, leaseEndsAfter } from "../domain/roles/gate.ts";
 import { DrError, hasCode, toDrError } from "../errors.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { findObstacles, type Obstacle } from "../workflows/failover/find-obstacles.ts";

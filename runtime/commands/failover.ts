@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
-import { newestEpoch } from "../domain/estate/epoch.ts";
 import { formatSeconds } from "../domain/format.ts";
+import { newestEpoch } from "../domain/roles/epoch.ts";
 import { DrError, toDrError } from "../errors.ts";
-import { readEpochs } from "../repository/epochs.ts";
-import { readFence } from "../repository/gate-records.ts";
+import { readEpochs } from "../repository/control/epochs.ts";
+import { readFence } from "../repository/control/gate-records.ts";
 import { giveUp } from "../workflows/failover/hand-over.ts";
 import { type Answer, type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "./command.ts";
 import { tellDivergence } from "./failover-divergence.ts";

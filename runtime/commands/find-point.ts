@@ -1,5 +1,5 @@
-import { holds, resolveLatestRestorable } from "../domain/points/catalog.ts";
-import type { DataKind, RecoveryPoint } from "../domain/points/recovery-point.ts";
+import { holds, resolveLatestRestorable } from "../domain/recovery-points/catalog.ts";
+import type { DataKind, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../errors.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Deps } from "../compose.ts";
-import { type Foundation, foundationHint, parseFoundation } from "../domain/estate/foundation.ts";
+import { type Foundation, foundationHint, parseFoundation } from "../domain/settings/foundation.ts";
 import { DrError } from "../errors.ts";
 import { initEstate } from "../workflows/init-estate.ts";
 import { type CommandDefinition, exitCodesHelp } from "./command.ts";

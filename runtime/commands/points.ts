@@ -1,7 +1,7 @@
 import type { RegionOptions } from "../compose.ts";
 import { formatCount } from "../domain/format.ts";
-import type { CatalogEntry } from "../domain/points/catalog.ts";
-import { isExact } from "../domain/points/recovery-point.ts";
+import type { CatalogEntry } from "../domain/recovery-points/catalog.ts";
+import { isExact } from "../domain/recovery-points/recovery-point.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {

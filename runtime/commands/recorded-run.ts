@@ -2,7 +2,7 @@ import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
 import type { RunKind } from "../domain/monitoring/runs.ts";
 import { type DrError, exitCodes, toDrError } from "../errors.ts";
-import { recordRun } from "../repository/run-records.ts";
+import { recordRun } from "../repository/control/run-records.ts";
 import type { Answer } from "./command.ts";
 
 /** For so long a store may be silent before the record is given up. */

@@ -1,9 +1,9 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
-import { replicateSchema, Tiers } from "../domain/estate/tiers.ts";
 import { formatBytes, formatSeconds } from "../domain/format.ts";
-import type { DataKind } from "../domain/points/recovery-point.ts";
+import type { DataKind } from "../domain/recovery-points/recovery-point.ts";
+import { replicateSchema, Tiers } from "../domain/settings/tiers.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { Applying, type CycleReport } from "../workflows/replicate/applying.ts";

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from "commander";
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
 import { formatBytes, formatCount } from "../domain/format.ts";
-import type { CapturedFolder, RecoveryPoint } from "../domain/points/recovery-point.ts";
+import type { CapturedFolder, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import {
   type PlannedFolder,

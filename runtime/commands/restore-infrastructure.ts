@@ -1,11 +1,11 @@
 /** The part of `restore` that applies captured objects to a Kubernetes cluster. */
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
-import type { Region } from "../domain/estate/region.ts";
 import { formatCount, formatSeconds } from "../domain/format.ts";
 import { lineOf } from "../domain/infrastructure/exact-json.ts";
 import type { FieldChange } from "../domain/infrastructure/field-changes.ts";
-import type { DataKind, RecoveryPoint } from "../domain/points/recovery-point.ts";
+import type { DataKind, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import type { Region } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
 import type { Cluster, FieldConflict } from "../ports.ts";
 import type { OpenRepository } from "../repository/repository.ts";

@@ -1,8 +1,8 @@
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps, RegionOptions } from "../compose.ts";
 import { formatBytes, formatCount, formatSeconds } from "../domain/format.ts";
-import { type DataKind, dataKinds, type RecoveryPoint } from "../domain/points/recovery-point.ts";
-import { restoreRates } from "../domain/points/restore-estimate.ts";
+import { type DataKind, dataKinds, type RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import { restoreRates } from "../domain/recovery-points/restore-estimate.ts";
 import { DrError } from "../errors.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { estimateRestore, type RestoreEstimate } from "../workflows/restore/estimate-restore.ts";

@@ -1,7 +1,7 @@
 /** The state of a pair of regions in words. */
-import { signalNames } from "../domain/estate/judge-region.ts";
-import type { Readiness } from "../domain/estate/readiness.ts";
 import { formatSeconds } from "../domain/format.ts";
+import { signalNames } from "../domain/health/judge-region.ts";
+import type { Readiness } from "../domain/health/readiness.ts";
 import type { PairStatus } from "../workflows/status/observe-pair.ts";
 import type { RegionStatus } from "../workflows/status/observe-region.ts";
 

@@ -8,10 +8,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { z } from "zod";
 import { agentFor, answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
-import { type GateKnowledge, gateKnowledgeSchema, gateModes, gateOpenPath } from "../domain/estate/gate.ts";
-import { storeAddressSchema } from "../domain/estate/region.ts";
+import { storeAddressSchema } from "../domain/region.ts";
+import { type GateKnowledge, gateKnowledgeSchema, gateModes, gateOpenPath } from "../domain/roles/gate.ts";
 import { hasErrno } from "../errno.ts";
-import { Lease } from "../repository/lease.ts";
+import { Lease } from "../repository/control/lease.ts";
 import { Guard } from "../workflows/failover/guard.ts";
 
 const controlPath = "/.qdrant-dr/gate";

@@ -4,24 +4,24 @@
  */
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
-import type { DataKey } from "../domain/points/key.ts";
+import { canonicalJson } from "../domain/qdrant/point-digest.ts";
+import type { DataKey } from "../domain/recovery-points/key.ts";
 import {
   type RecoveryPoint,
   type Repository,
   recoveryPointSchema,
   repositorySchema,
-} from "../domain/points/recovery-point.ts";
-import { nameOf, seal, unseal } from "../domain/points/sealing.ts";
-import { largestTree } from "../domain/points/shard-tree.ts";
-import { parseTreeKey, storeLayout } from "../domain/points/store-layout.ts";
-import type { Pack } from "../domain/points/stored-content.ts";
-import { canonicalJson } from "../domain/qdrant/point-digest.ts";
+} from "../domain/recovery-points/recovery-point.ts";
+import { nameOf, seal, unseal } from "../domain/recovery-points/sealing.ts";
+import { largestTree } from "../domain/recovery-points/shard-tree.ts";
+import { parseTreeKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
+import type { Pack } from "../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap, ObjectStore } from "../ports.ts";
-import { KeyRing } from "./key-ring.ts";
+import { type Catalog, readCatalog } from "./catalog/read-catalog.ts";
+import { KeyRing } from "./content/key-ring.ts";
+import { RecentObjects } from "./content/recent-objects.ts";
 import { parseRecord } from "./parse-record.ts";
-import { type Catalog, readCatalog } from "./read-catalog.ts";
-import { RecentObjects } from "./recent-objects.ts";
 
 const keyIdLength = 32;
 

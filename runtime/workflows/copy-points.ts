@@ -4,13 +4,13 @@
  */
 import { createHash } from "node:crypto";
 import { atOnce } from "../domain/at-once.ts";
-import { objectsOf, type TreePacks } from "../domain/points/catalog.ts";
-import { capturesOf, keysOf, type RecoveryPoint } from "../domain/points/recovery-point.ts";
-import { controlLayout, storeLayout } from "../domain/points/store-layout.ts";
-import { treePacksSchema } from "../domain/points/stored-content.ts";
+import { objectsOf, type TreePacks } from "../domain/recovery-points/catalog.ts";
+import { capturesOf, keysOf, type RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import { controlLayout, storeLayout } from "../domain/recovery-points/store-layout.ts";
+import { treePacksSchema } from "../domain/recovery-points/stored-content.ts";
 import { DrError } from "../errors.ts";
 import type { KeyWrap, Progress } from "../ports.ts";
-import { KeyRing } from "../repository/key-ring.ts";
+import { KeyRing } from "../repository/content/key-ring.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 
 const objectsAtOnce = 4;

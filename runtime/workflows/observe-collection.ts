@@ -1,7 +1,7 @@
 /** Asks a collection what can be asked again elsewhere: counts, sampled points, and canary queries with their answers. */
-import type { DataKey } from "../domain/points/key.ts";
-import type { Canary, CapturedCollection } from "../domain/points/recovery-point.ts";
 import { digestPoint, isSameAnswer } from "../domain/qdrant/point-digest.ts";
+import type { DataKey } from "../domain/recovery-points/key.ts";
+import type { Canary, CapturedCollection } from "../domain/recovery-points/recovery-point.ts";
 import type { NearestQuery, StoredPoint, VectorDatabase } from "../ports.ts";
 
 const sampledPoints = 64;

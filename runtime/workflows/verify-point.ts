@@ -1,12 +1,12 @@
 /** Proves that a recovery point can be read from this region's own bucket: every chunk fetched, opened and compared with its name. */
-import { filesOf, folderTreeSchema } from "../domain/points/folder-tree.ts";
-import type { Attestation, RecoveryPoint } from "../domain/points/recovery-point.ts";
-import { shardTreeSchema } from "../domain/points/shard-tree.ts";
-import type { StoredContent } from "../domain/points/stored-content.ts";
+import { filesOf, folderTreeSchema } from "../domain/recovery-points/folder-tree.ts";
+import type { Attestation, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import { shardTreeSchema } from "../domain/recovery-points/shard-tree.ts";
+import type { StoredContent } from "../domain/recovery-points/stored-content.ts";
 import { type DrError, hasCode } from "../errors.ts";
 import type { Clock, Progress } from "../ports.ts";
-import { attest } from "../repository/attest.ts";
-import { readFiles } from "../repository/file-reader.ts";
+import { attest } from "../repository/catalog/attest.ts";
+import { readFiles } from "../repository/content/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
 export interface VerifyReport {

@@ -4,7 +4,7 @@
  */
 import * as aws from "@pulumi/aws";
 import { expect } from "chai";
-import { type BootstrapSettings, parseBootstrapSettings } from "../../runtime/domain/estate/aws-settings.ts";
+import { type BootstrapSettings, parseBootstrapSettings } from "../../runtime/domain/settings/aws-settings.ts";
 import { awsOutputs } from "../support/aws-outputs.ts";
 import { known, one, RecordedResources } from "../support/recorded-resources.ts";
 

@@ -5,9 +5,9 @@
 import { expect } from "chai";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import { type Role, roles } from "../../runtime/domain/estate/epoch.ts";
-import { jobs } from "../../runtime/domain/estate/jobs.ts";
-import { regionSchema } from "../../runtime/domain/estate/region.ts";
+import { jobs } from "../../runtime/domain/jobs.ts";
+import { regionSchema } from "../../runtime/domain/region.ts";
+import { type Role, roles } from "../../runtime/domain/roles/epoch.ts";
 import {
   apiKeyOf,
   awsSettings,

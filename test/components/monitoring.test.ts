@@ -3,7 +3,7 @@
  * its alerts in test/contract/alerts.test.ts, its queries in test/workflows/exporter.test.ts.
  */
 import { expect } from "chai";
-import { roles } from "../../runtime/domain/estate/epoch.ts";
+import { roles } from "../../runtime/domain/roles/epoch.ts";
 import { type DeclaredRegion, type DeclareOptions, RegionDeclarer } from "../support/kubernetes-region.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of several kinds, looked into by path

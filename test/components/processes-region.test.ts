@@ -4,9 +4,9 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
-import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
-import { regionSchema } from "../../runtime/domain/estate/region.ts";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/estate/stack-settings.ts";
+import { regionSchema } from "../../runtime/domain/region.ts";
+import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
+import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { known, RecordedResources, type Registration } from "../support/recorded-resources.ts";
 
 const secrets: ProcessesSecrets = {
@@ -53,11 +53,11 @@ function settingsOf(region: string, runsHere: boolean): ProcessesSettings {
 
 describe("ProcessesRegion", () => {
   let resources: RecordedResources;
-  let ProcessesRegion: typeof import("../../components/processes-region.ts").ProcessesRegion;
+  let ProcessesRegion: typeof import("../../quickstart/components/processes-region.ts").ProcessesRegion;
 
   before(async () => {
     resources = new RecordedResources("primary");
-    ({ ProcessesRegion } = await import("../../components/processes-region.ts"));
+    ({ ProcessesRegion } = await import("../../quickstart/components/processes-region.ts"));
   });
 
   /** Declares a region, waits until each of its resources is registered, and answers them with its outputs. */

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { type AlertSettings, alertsOf } from "../../components/kubernetes/monitoring/alerts.ts";
 import { alertRoute } from "../../components/kubernetes/monitoring/receivers.ts";
-import { kubernetesSchema, type ReceiverSettings } from "../../runtime/domain/estate/kubernetes-settings.ts";
+import { kubernetesSchema, type ReceiverSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 
 const settings: AlertSettings = {
   region: "dr",

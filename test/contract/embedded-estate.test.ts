@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { removeKeptEstates, sweepEstates } from "../../runtime/adapters/embedded/embedded-estate.ts";
+import { removeKeptEstates, sweepEstates } from "../../quickstart/adapters/embedded-estate.ts";
 
 describe("embedded estates", () => {
   const root = mkdtempSync(join(tmpdir(), "qdrant-dr-estates-"));

@@ -8,11 +8,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { EndpointControl } from "../../runtime/adapters/embedded/endpoint-control.ts";
+import { EndpointControl } from "../../runtime/adapters/endpoint-control.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { closedPorts } from "../support/lonely-region.ts";
 
-const program = fileURLToPath(new URL("../../runtime/processes/endpoint.ts", import.meta.url));
+const program = fileURLToPath(new URL("../../quickstart/processes/endpoint.ts", import.meta.url));
 const clientKey = "the-key-that-clients-have";
 const controlToken = "the-token-of-the-control";
 const keys = { primary: "key-of-the-primary-qdrant", standby: "key-of-the-standby-qdrant" };

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
 
 const program = fileURLToPath(new URL("../../runtime/processes/gate.ts", import.meta.url));

@@ -14,11 +14,11 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { GateControl } from "../../runtime/adapters/gate-control.ts";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
-import type { EpochRecord } from "../../runtime/domain/estate/epoch.ts";
-import { leaseEndsAfter } from "../../runtime/domain/estate/gate.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
-import { writeFence, writeOpening } from "../../runtime/repository/gate-records.ts";
-import { endLease } from "../../runtime/repository/lease.ts";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
+import { leaseEndsAfter } from "../../runtime/domain/roles/gate.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { writeFence, writeOpening } from "../../runtime/repository/control/gate-records.ts";
+import { endLease } from "../../runtime/repository/control/lease.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { closedPorts } from "../support/lonely-region.ts";
 

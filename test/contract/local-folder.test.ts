@@ -22,7 +22,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
-import type { FolderSelection } from "../../runtime/domain/estate/folder-selection.ts";
+import type { FolderSelection } from "../../runtime/domain/settings/folder-selection.ts";
 import type { FoundEntry, OpenFile } from "../../runtime/ports.ts";
 import { allOf } from "../support/all-of.ts";
 import { errorOf } from "../support/expect-code.ts";

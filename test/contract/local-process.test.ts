@@ -12,7 +12,7 @@ import {
   type ServerSpec,
   startServer,
   stopProcess,
-} from "../../runtime/adapters/embedded/local-process.ts";
+} from "../../quickstart/adapters/local-process.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { closedPorts } from "../support/lonely-region.ts";
 

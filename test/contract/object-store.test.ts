@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import { S3Store } from "../../runtime/adapters/stores/s3-store.ts";
-import type { StoreAddress } from "../../runtime/domain/estate/region.ts";
+import type { StoreAddress } from "../../runtime/domain/region.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
 import { describeObjectStore, keysOf } from "./object-store.contract.ts";
 

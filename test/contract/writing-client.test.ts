@@ -5,18 +5,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { embeddingDimensions } from "../../runtime/domain/practice/text-embedding.ts";
+import { embeddingDimensions } from "../../quickstart/domain/text-embedding.ts";
 import {
   acknowledgedBefore,
   lostWrites,
   measureOutage,
   parseWriteLog,
   type WriteLogEntry,
-} from "../../runtime/domain/practice/write-log.ts";
+} from "../../quickstart/domain/write-log.ts";
+import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 
-const program = fileURLToPath(new URL("../../runtime/processes/writing-client.ts", import.meta.url));
+const program = fileURLToPath(new URL("../../quickstart/processes/writing-client.ts", import.meta.url));
 const collections = ["documents", "code"];
 const firstNumber = 1_000_000_000;
 

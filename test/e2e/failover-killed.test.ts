@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { acknowledgedBefore, measureOutage, type WriteLogEntry } from "../../runtime/domain/practice/write-log.ts";
+import { acknowledgedBefore, measureOutage, type WriteLogEntry } from "../../quickstart/domain/write-log.ts";
 import { runStep } from "../support/ci-workflow.ts";
 import { footprintOf, remainsOf } from "../support/estate-remains.ts";
 import { type LostPrimary, loseThePrimary } from "../support/lost-primary.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import type { PracticeResult } from "../../runtime/domain/practice/practice-result.ts";
+import type { PracticeResult } from "../../quickstart/domain/practice-result.ts";
 import { estatesIn, type Footprint, footprintOf, remainsOf } from "../support/estate-remains.ts";
 import { Product } from "../support/product.ts";
 

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import type { Region } from "../../runtime/domain/estate/region.ts";
-import type { PracticeResult } from "../../runtime/domain/practice/practice-result.ts";
+import type { PracticeResult } from "../../quickstart/domain/practice-result.ts";
+import type { Region } from "../../runtime/domain/region.ts";
 import { estatesIn, type Footprint, footprintOf, remainsOf, socketsOf } from "../support/estate-remains.ts";
 import { Product, watchCommandLines } from "../support/product.ts";
 

@@ -9,7 +9,7 @@ import { expect } from "chai";
 import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { S3Store } from "../../runtime/adapters/stores/s3-store.ts";
 import type { DrError } from "../../runtime/errors.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { awsAccount } from "../support/aws-emulator.ts";
 import { CloudEstate, type RegionName, regionNames, up } from "../support/cloud-estate.ts";
 import { executablePolicyPack } from "../support/policy-pack.ts";

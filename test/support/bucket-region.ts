@@ -3,13 +3,13 @@
  * `rewind` puts both buckets back to an earlier state, so that many runs begin alike.
  */
 import { DeleteObjectsCommand, S3Client } from "@aws-sdk/client-s3";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import { S3Store, s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
-import type { StoreAddress } from "../../runtime/domain/estate/region.ts";
-import { controlLayout } from "../../runtime/domain/points/store-layout.ts";
+import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import type { StoreAddress } from "../../runtime/domain/region.ts";
 import type { KeyWrap, ObjectStore } from "../../runtime/ports.ts";
 import { OpenRepository, type RegionStores } from "../../runtime/repository/repository.ts";
 import { allOf } from "./all-of.ts";
+import { MemoryStore } from "./memory-store.ts";
 import { firstEpoch } from "./recovery-estate.ts";
 import type { SeaweedServer } from "./seaweedfs-server.ts";
 

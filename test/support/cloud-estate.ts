@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { killEstate, markAs } from "../../runtime/adapters/embedded/local-process.ts";
+import { killEstate, markAs } from "../../quickstart/adapters/local-process.ts";
 import { PulumiStacks, runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { AwsEmulator } from "./aws-emulator.ts";
 import { EtcdServer, KubernetesServer } from "./kubernetes-server.ts";

@@ -1,8 +1,8 @@
 /** What a failover acts on beside stores and Qdrant: traffic control and stacks that keep their contracts in memory. */
-import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { Region } from "../../runtime/domain/region.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStoreReader, Stacks, TrafficControl } from "../../runtime/ports.ts";
-import { readEffectiveRole } from "../../runtime/repository/effective-role.ts";
+import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 
 export class FakeTraffic implements TrafficControl {
   target: { readonly region: string; readonly epoch: number } | undefined = { region: "east", epoch: 1 };

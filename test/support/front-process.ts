@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
+import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
 import { killed } from "./killed.ts";
 import { closedPorts } from "./lonely-region.ts";
 
@@ -14,6 +14,10 @@ interface Server {
 }
 
 const longestStartMs = 20_000;
+const programs = {
+  endpoint: fileURLToPath(new URL("../../quickstart/processes/endpoint.ts", import.meta.url)),
+  gate: fileURLToPath(new URL("../../runtime/processes/gate.ts", import.meta.url)),
+};
 const secrets = { clientKey: "the-key-that-clients-have", controlToken: "the-token-of-the-control" };
 
 export class FrontProcess {
@@ -41,7 +45,7 @@ export class FrontProcess {
     return FrontProcess.#start("gate", folder, { ...settings, STATE: "seen.json" });
   }
 
-  static async #start(name: "endpoint" | "gate", folder: string, settings: Readonly<Record<string, string>>) {
+  static async #start(name: keyof typeof programs, folder: string, settings: Readonly<Record<string, string>>) {
     const [port] = await closedPorts(1);
     mkdirSync(folder, { recursive: true });
     const all = {
@@ -53,8 +57,10 @@ export class FrontProcess {
     };
     const prefix = `QDRANT_DR_${name.toUpperCase()}_`;
     const env = Object.fromEntries(Object.entries(all).map(([key, value]) => [`${prefix}${key}`, value]));
-    const program = fileURLToPath(new URL(`../../runtime/processes/${name}.ts`, import.meta.url));
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program], { stdio: "ignore", env });
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", programs[name]], {
+      stdio: "ignore",
+      env,
+    });
     const front = new FrontProcess(child, `http://127.0.0.1:${port}`);
     const deadline = performance.now() + longestStartMs;
     while (!(await fetch(`${front.url}/.qdrant-dr/health`).catch(() => undefined))?.ok) {

@@ -1,12 +1,12 @@
 /** A region in a cluster, declared under Pulumi's mocks. */
 import * as pulumi from "@pulumi/pulumi";
-import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import {
   type KubernetesSettings,
   parseKubernetesSecrets,
   parseStackSettings,
-} from "../../runtime/domain/estate/stack-settings.ts";
+} from "../../runtime/domain/settings/stack-settings.ts";
 import { awsOutputs } from "./aws-outputs.ts";
 import { known, RecordedResources, type Registration } from "./recorded-resources.ts";
 

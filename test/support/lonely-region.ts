@@ -5,7 +5,7 @@ import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import type { Region } from "../../runtime/domain/estate/region.ts";
+import type { Region } from "../../runtime/domain/region.ts";
 
 export async function lonelyRegion(region: string, folder: string): Promise<{ outputs: Region; secrets: string[] }> {
   const identity = await generateX25519Identity();

@@ -1,9 +1,9 @@
 /** An embedded estate as a disaster leaves it: its primary region destroyed, its standby not yet promoted. */
-import { EmbeddedEstate } from "../../runtime/adapters/embedded/embedded-estate.ts";
+import { EmbeddedEstate } from "../../quickstart/adapters/embedded-estate.ts";
+import { practiceGround } from "../../quickstart/practice-ground.ts";
+import type { WritingClient } from "../../quickstart/workflow/practise-disaster.ts";
 import { projectFolder } from "../../runtime/compose.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
-import { practiceGround } from "../../runtime/practice-ground.ts";
-import type { WritingClient } from "../../runtime/workflows/practice/practise-disaster.ts";
+import type { Region } from "../../runtime/domain/region.ts";
 
 const ignore = () => {};
 

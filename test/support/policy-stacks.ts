@@ -1,8 +1,8 @@
 /** The resources of both kinds of stack, as the policy pack's rules look at them. */
 import * as aws from "@pulumi/aws";
 import type { DeclaredResource } from "../../policy/rule.ts";
-import { awsSettingsSchema, parseBootstrapSettings } from "../../runtime/domain/estate/aws-settings.ts";
-import { jobs } from "../../runtime/domain/estate/jobs.ts";
+import { jobs } from "../../runtime/domain/jobs.ts";
+import { awsSettingsSchema, parseBootstrapSettings } from "../../runtime/domain/settings/aws-settings.ts";
 import { awsOutputs } from "./aws-outputs.ts";
 import { RegionDeclarer } from "./kubernetes-region.ts";
 import { RecordedResources, type Registration } from "./recorded-resources.ts";

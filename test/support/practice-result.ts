@@ -1,9 +1,6 @@
 /** A practised disaster as it goes on a laptop, for the tests of what shows it. */
-import type {
-  PracticeCollection,
-  PracticeResult,
-  PracticeStep,
-} from "../../runtime/domain/practice/practice-result.ts";
+import type { PracticeCollection, PracticeResult } from "../../quickstart/domain/practice-result.ts";
+import type { TimedStep } from "../../runtime/domain/timed-step.ts";
 
 const begun = Date.parse("2026-10-14T12:03:11.123Z");
 
@@ -11,7 +8,7 @@ function at(seconds: number): string {
   return new Date(begun + Math.round(1000 * seconds)).toISOString();
 }
 
-function step(name: string, start: number, seconds: number, title: string, detail: string): PracticeStep {
+function step(name: string, start: number, seconds: number, title: string, detail: string): TimedStep {
   return { name, title, startedAt: at(start), seconds, detail };
 }
 
@@ -141,7 +138,7 @@ export function practiceResult(changes: Partial<PracticeResult> = {}): PracticeR
 
 /** The same result with every text that comes from outside replaced; times stay times. */
 export function withTexts(result: PracticeResult, text: string): PracticeResult {
-  const rename = (step: PracticeStep): PracticeStep => ({ ...step, title: text, detail: text });
+  const rename = (step: TimedStep): TimedStep => ({ ...step, title: text, detail: text });
   return {
     ...result,
     steps: result.steps.map(rename),

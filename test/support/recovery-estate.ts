@@ -1,11 +1,11 @@
 /** Two regions' stores in memory with a repository in the first, as the commands would compose them. */
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
-import type { EpochRecord } from "../../runtime/domain/estate/epoch.ts";
-import { controlLayout } from "../../runtime/domain/points/store-layout.ts";
+import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import type { Clock, KeyWrap, ObjectStore } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { MemoryStore } from "./memory-store.ts";
 
 export const systemClock: Clock = { now: () => new Date() };
 export const silently = () => undefined;

@@ -1,7 +1,7 @@
 /** Captures a Qdrant into a repository in memory, and restores it elsewhere, as the commands do. */
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { CaptureType, RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import type { Clock, KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";

@@ -5,8 +5,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { lonelyRegion } from "./lonely-region.ts";
 import { firstEpoch } from "./recovery-estate.ts";
 

@@ -7,9 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../../quickstart/domain/seaweedfs.ts";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
-import type { StoreAddress } from "../../runtime/domain/estate/region.ts";
-import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../../runtime/domain/estate/seaweedfs.ts";
+import type { StoreAddress } from "../../runtime/domain/region.ts";
 import { killed } from "./killed.ts";
 
 const longestStartMs = 30_000;

@@ -3,7 +3,7 @@ import {
   awsSettingsProblems,
   awsSettingsSchema,
   parseBootstrapSettings,
-} from "../../runtime/domain/estate/aws-settings.ts";
+} from "../../runtime/domain/settings/aws-settings.ts";
 
 const aws = {
   account: "111122223333",

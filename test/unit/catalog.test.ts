@@ -1,14 +1,14 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import type { EpochRecord } from "../../runtime/domain/estate/epoch.ts";
 import {
   type CatalogEntry,
   judgePoint,
   objectsOf,
   resolveLatestRestorable,
-} from "../../runtime/domain/points/catalog.ts";
-import type { Attestation, CapturedShard, RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
-import { storeLayout } from "../../runtime/domain/points/store-layout.ts";
+} from "../../runtime/domain/recovery-points/catalog.ts";
+import type { Attestation, CapturedShard, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 
 const treeId = "t".repeat(64);
 const [packA, packB] = ["a".repeat(64), "b".repeat(64)] as const;

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { chunksOf, longestChunk, symbolsOf } from "../../runtime/domain/practice/document-chunks.ts";
+import { chunksOf, longestChunk, symbolsOf } from "../../quickstart/domain/document-chunks.ts";
 
 const cut = (path: string, text: string) => chunksOf({ path, package: "pkg", text });
 const filler = (words: number) => "word ".repeat(words).trim();

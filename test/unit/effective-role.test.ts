@@ -1,10 +1,10 @@
 import { expect } from "chai";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
-import type { EpochRecord } from "../../runtime/domain/estate/epoch.ts";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import type { ObjectStoreReader } from "../../runtime/ports.ts";
-import { readEffectiveRole } from "../../runtime/repository/effective-role.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 
 const first: EpochRecord = { epoch: 1, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
 const second: EpochRecord = { ...first, epoch: 2, active: "dr", previous: "prod", reason: "unplanned" };

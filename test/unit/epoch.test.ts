@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { type EpochRecord, effectiveRole, isOfActiveRegion, newestEpoch } from "../../runtime/domain/estate/epoch.ts";
+import { type EpochRecord, effectiveRole, isOfActiveRegion, newestEpoch } from "../../runtime/domain/roles/epoch.ts";
 
 const record = (epoch: number, active: string, more: Partial<EpochRecord> = {}): EpochRecord => ({
   epoch,

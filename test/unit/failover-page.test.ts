@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import type { FailoverEvidence } from "../../runtime/domain/estate/failover-evidence.ts";
-import { failoverPage } from "../../runtime/domain/report/failover-page.ts";
+import type { FailoverEvidence } from "../../runtime/domain/failover-evidence.ts";
+import { failoverPage } from "../../runtime/report/failover-page.ts";
 
 const startedAt = "2026-10-14T12:03:11.123Z";
 const later = (seconds: number) => new Date(Date.parse(startedAt) + 1000 * seconds).toISOString();

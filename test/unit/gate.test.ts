@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import type { EpochRecord } from "../../runtime/domain/estate/epoch.ts";
-import { decideGate, type GateKnowledge, type GateMode } from "../../runtime/domain/estate/gate.ts";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
+import { decideGate, type GateKnowledge, type GateMode } from "../../runtime/domain/roles/gate.ts";
 
 const at = "2026-01-01T00:00:00.000Z";
 

@@ -1,9 +1,9 @@
 import { expect } from "chai";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
-import { parseFoundation } from "../../runtime/domain/estate/foundation.ts";
-import { claimEpoch, readEpochs } from "../../runtime/repository/epochs.ts";
+import { parseFoundation } from "../../runtime/domain/settings/foundation.ts";
+import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { initEstate } from "../../runtime/workflows/init-estate.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 
 const now = new Date("2026-01-01T00:00:00.000Z");
 

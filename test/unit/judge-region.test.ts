@@ -10,7 +10,7 @@ import {
   type SignalState,
   signalNames,
   type Verdict,
-} from "../../runtime/domain/estate/judge-region.ts";
+} from "../../runtime/domain/health/judge-region.ts";
 
 type States = Readonly<Record<SignalName, SignalState>>;
 

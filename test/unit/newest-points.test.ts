@@ -1,9 +1,9 @@
 import { expect } from "chai";
-import type { CaptureType, RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
-import { storeLayout } from "../../runtime/domain/points/store-layout.ts";
-import { attest } from "../../runtime/repository/attest.ts";
-import { NewestPointsReader } from "../../runtime/repository/newest-points.ts";
-import { readNewestPoint } from "../../runtime/repository/read-catalog.ts";
+import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { attest } from "../../runtime/repository/catalog/attest.ts";
+import { NewestPointsReader } from "../../runtime/repository/catalog/newest-points.ts";
+import { readNewestPoint } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery-estate.ts";
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { compose } from "../../runtime/compose.ts";
 import { codeOf } from "../support/expect-code.ts";
 
@@ -30,5 +31,18 @@ describe("outputs of regions", () => {
     expect((await deps.access("prod", { outputs: join(folder, "prod.json") })).region.region).to.equal("prod");
     expect(await codeOf(deps.access("prod", { outputs: join(folder, "dr.json") }))).to.equal("USAGE");
     expect(await codeOf(deps.access("third", { outputs: folder }))).to.equal("SETTING_INVALID");
+  });
+
+  it("the stacks of an estate are those that the program opens; a program that opens none refuses its name", async () => {
+    const surroundings = { progress: () => {}, onInterrupt: () => () => {} };
+    const stacks = new PulumiStacks({ folder, env: {} });
+    const opened: string[] = [];
+    const openEstate = async (id: string) => {
+      opened.push(id);
+      return stacks;
+    };
+    expect(await (await compose({ ...surroundings, openEstate })).stacks({ estate: "e1" })).to.equal(stacks);
+    expect(opened).to.deep.equal(["e1"]);
+    expect(await codeOf((await compose(surroundings)).stacks({ estate: "e1" }))).to.equal("NOT_SUPPORTED");
   });
 });

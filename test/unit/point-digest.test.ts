@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { newKey } from "../../runtime/domain/points/key.ts";
 import { type Answer, canonicalJson, digestPoint, isSameAnswer } from "../../runtime/domain/qdrant/point-digest.ts";
+import { newKey } from "../../runtime/domain/recovery-points/key.ts";
 
 const key = newKey({ collection: "notes" });
 

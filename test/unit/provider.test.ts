@@ -1,9 +1,9 @@
 import { expect } from "chai";
-import { bucketKind } from "../../provider/bucket-kind.ts";
-import { processKind } from "../../provider/process-kind.ts";
-import type { Inputs, ResourceKind } from "../../provider/resource-kind.ts";
-import { routeKind } from "../../provider/route-kind.ts";
-import { plainInputs } from "../../provider/secrets.ts";
+import { bucketKind } from "../../quickstart/provider/bucket-kind.ts";
+import { processKind } from "../../quickstart/provider/process-kind.ts";
+import type { Inputs, ResourceKind } from "../../quickstart/provider/resource-kind.ts";
+import { routeKind } from "../../quickstart/provider/route-kind.ts";
+import { plainInputs } from "../../quickstart/provider/secrets.ts";
 import { closedPorts } from "../support/lonely-region.ts";
 
 const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";

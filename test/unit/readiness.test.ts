@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { assessReadiness, type CheckName, type ReadinessFacts } from "../../runtime/domain/estate/readiness.ts";
+import { assessReadiness, type CheckName, type ReadinessFacts } from "../../runtime/domain/health/readiness.ts";
 
 const point = { id: "p", ageSeconds: 60, isExact: true, isVerified: true, qdrantVersion: "1.16.3" };
 const warm = { lagSeconds: 2, exactLagSeconds: 5, begunSeconds: undefined };

@@ -1,8 +1,8 @@
 /** A store that remembers answers as the store behind it does, and asks it less. */
 import { expect } from "chai";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
-import { RecentObjects } from "../../runtime/repository/recent-objects.ts";
+import { RecentObjects } from "../../runtime/repository/content/recent-objects.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 
 class CountedStore extends MemoryStore {
   readonly asked: string[] = [];

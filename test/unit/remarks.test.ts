@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { remarksOn } from "../../runtime/domain/estate/remarks.ts";
-import { type KubernetesSettings, parseStackSettings } from "../../runtime/domain/estate/stack-settings.ts";
+import { remarksOn } from "../../runtime/domain/settings/remarks.ts";
+import { type KubernetesSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;
 const peer = { qdrant: { peers: ["https://qdrant-0.dr.example:6333"], apiKey: "" } };

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { reportPage } from "../../runtime/domain/report/report-page.ts";
+import { reportPage } from "../../quickstart/report/report-page.ts";
 import { practiceResult, withTexts } from "../support/practice-result.ts";
 
 describe("report page", () => {

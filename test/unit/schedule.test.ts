@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { bucketRpoMinutes } from "../../runtime/domain/estate/objectives.ts";
-import { cronSchema, longestGapMinutes } from "../../runtime/domain/estate/schedule.ts";
+import { bucketRpoMinutes } from "../../runtime/domain/settings/objectives.ts";
+import { cronSchema, longestGapMinutes } from "../../runtime/domain/settings/schedule.ts";
 
 describe("schedules", () => {
   const gaps: [expression: string, minutes: number][] = [

@@ -1,8 +1,8 @@
 import { expect } from "chai";
-import { newKey } from "../../runtime/domain/points/key.ts";
-import { nameOf } from "../../runtime/domain/points/sealing.ts";
-import { chunkSize } from "../../runtime/domain/points/stored-content.ts";
-import { sealingThreads } from "../../runtime/repository/sealing-threads.ts";
+import { newKey } from "../../runtime/domain/recovery-points/key.ts";
+import { nameOf } from "../../runtime/domain/recovery-points/sealing.ts";
+import { chunkSize } from "../../runtime/domain/recovery-points/stored-content.ts";
+import { sealingThreads } from "../../runtime/repository/content/sealing-threads.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 const key = newKey({ collection: "notes" });

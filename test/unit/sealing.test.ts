@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { newKey, parseKey, serialiseKey } from "../../runtime/domain/points/key.ts";
-import { nameOf, seal, unseal } from "../../runtime/domain/points/sealing.ts";
+import { newKey, parseKey, serialiseKey } from "../../runtime/domain/recovery-points/key.ts";
+import { nameOf, seal, unseal } from "../../runtime/domain/recovery-points/sealing.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 const key = newKey({ collection: "notes" });

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { lineageOf, shardTreeSchema } from "../../runtime/domain/points/shard-tree.ts";
+import { lineageOf, shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
 
 const list = { name: "e".repeat(64), pack: "a".repeat(64), offset: 5, length: 6, key: "1".repeat(32) };
 

@@ -3,7 +3,7 @@ import {
   parseKubernetesSecrets,
   parseProcessesSecrets,
   parseStackSettings,
-} from "../../runtime/domain/estate/stack-settings.ts";
+} from "../../runtime/domain/settings/stack-settings.ts";
 import { DrError } from "../../runtime/errors.ts";
 
 type Members = Record<string, unknown>;

@@ -5,7 +5,7 @@ import {
   type Piece,
   parseChunkList,
   serialiseChunkList,
-} from "../../runtime/domain/points/stored-content.ts";
+} from "../../runtime/domain/recovery-points/stored-content.ts";
 
 const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
 const pack = fc.constantFrom("a".repeat(64), "b".repeat(64), "c".repeat(64));

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { embed, embeddingDimensions } from "../../runtime/domain/practice/text-embedding.ts";
+import { embed, embeddingDimensions } from "../../quickstart/domain/text-embedding.ts";
 
 const similarity = (a: string, b: string) => {
   const other = embed(b);

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect } from "chai";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import { ThisProcess } from "../../runtime/adapters/this-process.ts";
 import type { Runner } from "../../runtime/ports.ts";
-import { FailoverRecords } from "../../runtime/repository/failover-records.ts";
+import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 
 describe("a process of this machine, by its mark", () => {
   const here = new ThisProcess();

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { Tiers } from "../../runtime/domain/estate/tiers.ts";
+import { Tiers } from "../../runtime/domain/settings/tiers.ts";
 import { DueCollections } from "../../runtime/workflows/replicate/due-collections.ts";
 
 const tiers = new Tiers({ everySeconds: 2, tiers: { "archive-*": 60, "archive-hot": 5, now: 1 } });

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { checkRestorable, checkSupported } from "../../runtime/domain/points/version-rule.ts";
+import { checkRestorable, checkSupported } from "../../runtime/domain/recovery-points/version-rule.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 const refusalOf = (act: () => void) => codeOf(Promise.resolve().then(act));

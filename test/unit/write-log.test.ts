@@ -7,7 +7,7 @@ import {
   parseWriteLog,
   recoveryPointSeconds,
   type WriteLogEntry,
-} from "../../runtime/domain/practice/write-log.ts";
+} from "../../quickstart/domain/write-log.ts";
 
 const shared = {
   at: fc.integer({ min: 0, max: 1_000 }),

@@ -8,7 +8,7 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { CaptureType } from "../../runtime/domain/points/recovery-point.ts";
+import type { CaptureType } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import type { KeyWrap } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";

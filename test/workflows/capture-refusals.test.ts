@@ -1,13 +1,13 @@
 import { expect } from "chai";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
-import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
-import { FailoverRecords } from "../../runtime/repository/failover-records.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
+import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/restore-records.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 
 const now = new Date("2026-01-02T00:00:00.000Z");
 const clock = { now: () => now };

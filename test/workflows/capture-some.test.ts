@@ -1,10 +1,10 @@
 /** Captures that read some of the collections: the others are in the point as they were, and as of when they were read. */
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/restore-records.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { codeOf } from "../support/expect-code.ts";

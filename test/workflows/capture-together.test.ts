@@ -2,7 +2,7 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { CaptureType } from "../../runtime/domain/points/recovery-point.ts";
+import type { CaptureType } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { type CaptureReport, capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { codeOf } from "../support/expect-code.ts";

@@ -6,8 +6,8 @@ import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 
 describe("backup and restore of folders", function () {

@@ -5,15 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
-import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import { ownRegionFor, peerRegionFor } from "../../runtime/domain/estate/region-for-job.ts";
+import { ownRegionFor, peerRegionFor } from "../../runtime/domain/region-for-job.ts";
 import type { VectorDatabase } from "../../runtime/ports.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { FolderStream } from "../../runtime/workflows/replicate/folder-stream.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 import { ageKeys, firstEpoch, silently, storesWithEpoch } from "../support/recovery-estate.ts";
 import { type RegionPair, regionPair } from "../support/region-pair.ts";
 

@@ -6,9 +6,9 @@ import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/compose.ts";
-import type { Region } from "../../runtime/domain/estate/region.ts";
 import { infrastructureSchema } from "../../runtime/domain/infrastructure/infrastructure.ts";
-import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 

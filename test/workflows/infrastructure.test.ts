@@ -8,7 +8,7 @@ import { KubernetesCluster } from "../../runtime/adapters/kubernetes/kubernetes-
 import { parseExactly } from "../../runtime/domain/infrastructure/exact-json.ts";
 import { infrastructureSchema } from "../../runtime/domain/infrastructure/infrastructure.ts";
 import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
-import { folderTreeSchema } from "../../runtime/domain/points/folder-tree.ts";
+import { folderTreeSchema } from "../../runtime/domain/recovery-points/folder-tree.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { Cluster, InfrastructureSource, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";

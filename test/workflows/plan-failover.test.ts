@@ -1,9 +1,9 @@
 /** What an unplanned failover serves from, and what it says would be lost. */
 import { expect } from "chai";
-import type { Region } from "../../runtime/domain/estate/region.ts";
-import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { StandbyRecords } from "../../runtime/repository/standby-records.ts";
 import { planFailover } from "../../runtime/workflows/failover/plan-failover.ts";
 import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery-estate.ts";
 

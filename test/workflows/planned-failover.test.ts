@@ -5,8 +5,8 @@
  */
 import { expect } from "chai";
 import type { Gate, GateState, ObjectStore } from "../../runtime/ports.ts";
-import { readEffectiveRole } from "../../runtime/repository/effective-role.ts";
-import { readEpochs } from "../../runtime/repository/epochs.ts";
+import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
+import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { type FailoverRequest, failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { Guard } from "../../runtime/workflows/failover/guard.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";

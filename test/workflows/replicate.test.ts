@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import type { ShardPlacement, VectorDatabase } from "../../runtime/ports.ts";
-import { readStandbyState } from "../../runtime/repository/standby-records.ts";
+import { readStandbyState } from "../../runtime/repository/control/standby-records.ts";
 import { Applying } from "../../runtime/workflows/replicate/applying.ts";
 import { Capturing } from "../../runtime/workflows/replicate/capturing.ts";
 import { catchUp, planCatchUp } from "../../runtime/workflows/replicate/catch-up.ts";

@@ -6,7 +6,7 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { toDrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";

@@ -1,7 +1,7 @@
 /** What of a region somebody is told of. Thresholds follow from the objectives and the schedules; each alert says what to do. */
-import type { Schedules } from "../../../runtime/domain/estate/kubernetes-settings.ts";
-import { longestGapMinutes } from "../../../runtime/domain/estate/schedule.ts";
-import { type Replicate, Tiers } from "../../../runtime/domain/estate/tiers.ts";
+import type { Schedules } from "../../../runtime/domain/settings/kubernetes-settings.ts";
+import { longestGapMinutes } from "../../../runtime/domain/settings/schedule.ts";
+import { type Replicate, Tiers } from "../../../runtime/domain/settings/tiers.ts";
 import { series } from "./query.ts";
 
 export interface AlertSettings {

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { objectNameOf } from "../../../runtime/domain/estate/jobs.ts";
-import type { MonitoringSettings } from "../../../runtime/domain/estate/kubernetes-settings.ts";
+import { objectNameOf } from "../../../runtime/domain/jobs.ts";
+import type { MonitoringSettings } from "../../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, reaches, selectorOf } from "../labels.ts";
 import { type ProductPodBase, productPod } from "../product-pod.ts";
 import { metricsPort } from "../qdrant-names.ts";

@@ -1,4 +1,4 @@
-import type { ReceiverSettings } from "../../../runtime/domain/estate/kubernetes-settings.ts";
+import type { ReceiverSettings } from "../../../runtime/domain/settings/kubernetes-settings.ts";
 import type { AlertmanagerSpec } from "./operator-objects.ts";
 
 const name = "qdrant-dr";

@@ -18,7 +18,7 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { rootPath } from "../../domain/points/folder-tree.ts";
+import { rootPath } from "../../domain/recovery-points/folder-tree.ts";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
 import type { EntryAttributes, FolderDraft, FolderTarget, PlacedFolder } from "../../ports.ts";

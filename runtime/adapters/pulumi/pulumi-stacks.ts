@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
-import { type Region, regionSchema } from "../../domain/estate/region.ts";
+import { type Region, regionSchema } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
 import type { StackEvent, StackExports, Stacks } from "../../ports.ts";
 import { mendCutCheckpoint } from "./cut-checkpoint.ts";

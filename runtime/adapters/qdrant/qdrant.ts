@@ -8,8 +8,8 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { z } from "zod";
-import { newestVersion } from "../../domain/points/version-rule.ts";
 import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant/segment-manifest.ts";
+import { newestVersion } from "../../domain/recovery-points/version-rule.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type {
   Alias,

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, StoredObject } from "../../ports.ts";
-import { objectNotFound, wholeRange } from "./memory-store.ts";
+import { objectNotFound, wholeRange } from "./ranges.ts";
 
 const unfinished = ".unfinished-";
 

@@ -1,4 +1,4 @@
-import type { StoreAddress } from "../../domain/estate/region.ts";
+import type { StoreAddress } from "../../domain/region.ts";
 import type { ObjectStore } from "../../ports.ts";
 import { FileStore } from "./file-store.ts";
 import { S3Store, type StoreLimits } from "./s3-store.ts";

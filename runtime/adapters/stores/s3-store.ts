@@ -9,10 +9,10 @@ import {
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
-import type { StoreAddress } from "../../domain/estate/region.ts";
+import type { StoreAddress } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, StoredObject } from "../../ports.ts";
-import { objectNotFound, wholeRange } from "./memory-store.ts";
+import { objectNotFound, wholeRange } from "./ranges.ts";
 
 type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 

@@ -2,9 +2,9 @@
  * The metrics of a region: their names, labels and meaning, and the samples that follow from what was found. Rules and dashboards
  * name metrics by this table only (docs/adr/0015-metrics.md).
  */
-import type { Role } from "../estate/epoch.ts";
-import { roles } from "../estate/epoch.ts";
-import type { CaptureType } from "../points/recovery-point.ts";
+import type { CaptureType } from "../recovery-points/recovery-point.ts";
+import type { Role } from "../roles/epoch.ts";
+import { roles } from "../roles/epoch.ts";
 import type { RunKind, RunRecord } from "./runs.ts";
 
 interface MetricDefinition {

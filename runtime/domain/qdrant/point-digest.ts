@@ -1,6 +1,6 @@
 /** Whether what Qdrant answers about points is the same in two places. */
-import type { DataKey } from "../points/key.ts";
-import { nameOf } from "../points/sealing.ts";
+import type { DataKey } from "../recovery-points/key.ts";
+import { nameOf } from "../recovery-points/sealing.ts";
 
 export interface Answer {
   readonly id: number | string;

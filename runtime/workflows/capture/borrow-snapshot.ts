@@ -7,7 +7,7 @@ import { newId } from "../../domain/identifier.ts";
 import { shardInSnapshot } from "../../domain/qdrant/collection-snapshot.ts";
 import type { TarEntry } from "../../domain/qdrant/sparse-tar.ts";
 import type { Clock, ObjectStore, ShardPlacement, VectorDatabase } from "../../ports.ts";
-import { leftSnapshots, recordSnapshot, type SnapshotRecord } from "../../repository/snapshot-records.ts";
+import { leftSnapshots, recordSnapshot, type SnapshotRecord } from "../../repository/control/snapshot-records.ts";
 
 /** A run that made a snapshot has begun to read it long before, and reads on when the name is gone. */
 const readBeginsWithinMs = 10 * 60_000;

@@ -1,8 +1,8 @@
 /** What a run that captures again and again need not read from the bucket each time: it wrote it itself, or has looked. */
-import type { FolderTree } from "../../domain/points/folder-tree.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import type { ShardTree } from "../../domain/points/shard-tree.ts";
-import type { CaptureBase } from "../../repository/read-catalog.ts";
+import type { FolderTree } from "../../domain/recovery-points/folder-tree.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
+import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
 
 export class CaptureMemory {
   /** Shards' trees that are whole in the bucket. */

@@ -1,16 +1,16 @@
 /** What one worker of a capture reads and stores: its share of the shards and folders of a plan. */
 import { atOnce, Turns } from "../../domain/at-once.ts";
-import { type CapturePart, type CapturePlan, shareOf } from "../../domain/points/capture-plan.ts";
-import type { Inventory } from "../../domain/points/catalog.ts";
-import type { DataKey } from "../../domain/points/key.ts";
-import type { CapturedFolder, CapturedShard, RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { lineageOf, shardTreeSchema } from "../../domain/points/shard-tree.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
+import { type CapturePart, type CapturePlan, shareOf } from "../../domain/recovery-points/capture-plan.ts";
+import type { Inventory } from "../../domain/recovery-points/catalog.ts";
+import type { DataKey } from "../../domain/recovery-points/key.ts";
+import type { CapturedFolder, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ShardPlacement } from "../../ports.ts";
-import type { UnclaimedPieces } from "../../repository/content-writer.ts";
-import type { CaptureBase } from "../../repository/read-catalog.ts";
-import { readWholeTree } from "../../repository/read-whole-tree.ts";
+import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
+import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
+import { readWholeTree } from "../../repository/content/read-whole-tree.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
 import { type CapturePatience, captureShard } from "./capture-shard.ts";

@@ -1,21 +1,21 @@
 /** Captures a recovery point of a region: plan, parts, commit. One worker does all of it, or several share the parts. */
-import { newestEpoch } from "../../domain/estate/epoch.ts";
-import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
+import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
 import {
   type CapturedFolder,
   type CaptureType,
   type DataKind,
   isExact,
   type RecoveryPoint,
-} from "../../domain/points/recovery-point.ts";
-import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+} from "../../domain/recovery-points/recovery-point.ts";
+import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/capture-session.ts";
-import type { UnclaimedPieces } from "../../repository/content-writer.ts";
-import { epochsAfter, readEpochs } from "../../repository/epochs.ts";
-import { type CaptureBase, readCaptureBase } from "../../repository/read-catalog.ts";
+import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/catalog/capture-session.ts";
+import { type CaptureBase, readCaptureBase } from "../../repository/catalog/read-catalog.ts";
+import { findUnclaimedPieces } from "../../repository/catalog/unclaimed-pieces.ts";
+import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
+import { epochsAfter, readEpochs } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { findUnclaimedPieces } from "../../repository/unclaimed-pieces.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
 import { capturePart, type PartContext } from "./capture-part.ts";
 import { carriedFrom, commitCapture, timeOf } from "./commit-capture.ts";

@@ -5,9 +5,6 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Turns } from "../../domain/at-once.ts";
-import type { DataKey } from "../../domain/points/key.ts";
-import type { CapturedShard } from "../../domain/points/recovery-point.ts";
-import type { ShardTree } from "../../domain/points/shard-tree.ts";
 import {
   filesOfSegment,
   parseSegment,
@@ -18,9 +15,12 @@ import {
 } from "../../domain/qdrant/segment-manifest.ts";
 import { readSparseTar, type TarEntry } from "../../domain/qdrant/sparse-tar.ts";
 import { countsEveryOperation, isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
+import type { DataKey } from "../../domain/recovery-points/key.ts";
+import type { CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
+import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../../ports.ts";
-import { ContentWriter, type UnclaimedPieces } from "../../repository/content-writer.ts";
+import { ContentWriter, type UnclaimedPieces } from "../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type BorrowedSnapshot, borrowSnapshot } from "./borrow-snapshot.ts";
 import { GaveWay, giveWay } from "./give-way.ts";

@@ -1,11 +1,11 @@
 /** Puts the parts of a capture together, asks again what was asked before, and commits with one create-only write. */
 import { atOnce } from "../../domain/at-once.ts";
-import type { CapturePart, CapturePlan } from "../../domain/points/capture-plan.ts";
-import type { CapturedCollection, RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
+import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
-import { attest } from "../../repository/attest.ts";
-import { newestRestore, readRestores } from "../../repository/restore-records.ts";
+import { attest } from "../../repository/catalog/attest.ts";
+import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { confirmFacts } from "../observe-collection.ts";
 import { type CaptureRequest, controlOf, stillReplicas } from "./plan-capture.ts";
 import { isGone } from "./was-dropped.ts";

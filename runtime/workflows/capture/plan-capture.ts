@@ -2,25 +2,30 @@
 import { createHmac } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { atOnce } from "../../domain/at-once.ts";
-import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
 import { newId } from "../../domain/identifier.ts";
-import type { CapturePlan } from "../../domain/points/capture-plan.ts";
-import type { DataKey } from "../../domain/points/key.ts";
-import type { CapturedCollection, CaptureType, DataKind, RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { checkSupported } from "../../domain/points/version-rule.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import type { CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
+import type { DataKey } from "../../domain/recovery-points/key.ts";
+import type {
+  CapturedCollection,
+  CaptureType,
+  DataKind,
+  RecoveryPoint,
+} from "../../domain/recovery-points/recovery-point.ts";
+import { checkSupported } from "../../domain/recovery-points/version-rule.ts";
+import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress, ShardPlacement, VectorDatabase } from "../../ports.ts";
-import { isStepDone } from "../../repository/failover-records.ts";
-import type { CaptureBase } from "../../repository/read-catalog.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
+import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
+import { isStepDone } from "../../repository/control/failover-records.ts";
 import {
   newestRestore,
   type RestoreRecords,
   readRestores,
   restoresUnderWay,
-} from "../../repository/restore-records.ts";
+} from "../../repository/control/restore-records.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
 import { inheritedFacts, observeCollection } from "../observe-collection.ts";
 import { removeLeftSnapshots } from "./borrow-snapshot.ts";
 import type { CaptureMemory } from "./capture-memory.ts";

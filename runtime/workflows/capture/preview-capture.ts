@@ -1,12 +1,12 @@
 /** What a capture would read, shard by shard, found out without storing anything. */
 
-import { newestEpoch } from "../../domain/estate/epoch.ts";
-import type { CapturedShard } from "../../domain/points/recovery-point.ts";
-import { lineageOf, shardTreeSchema } from "../../domain/points/shard-tree.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
+import type { CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
+import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
+import { newestEpoch } from "../../domain/roles/epoch.ts";
 import type { ShardPlacement } from "../../ports.ts";
-import { readCaptureBase } from "../../repository/read-catalog.ts";
-import { newestRestore, readRestores } from "../../repository/restore-records.ts";
+import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";
+import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { whenReadable } from "../../repository/when-readable.ts";
 import type { CaptureRequest } from "./plan-capture.ts";
 

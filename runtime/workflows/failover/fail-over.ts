@@ -4,10 +4,10 @@
  * it, can be killed, and is gone on with by a later run.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { leaseEndsAfter } from "../../domain/estate/gate.ts";
-import type { Region } from "../../domain/estate/region.ts";
 import { formatSeconds } from "../../domain/format.ts";
-import { isExact } from "../../domain/points/recovery-point.ts";
+import { isExact } from "../../domain/recovery-points/recovery-point.ts";
+import type { Region } from "../../domain/region.ts";
+import { leaseEndsAfter } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
 import type {
   Clock,
@@ -20,8 +20,8 @@ import type {
   TrafficControl,
   VectorDatabase,
 } from "../../ports.ts";
-import { readOpening, writeOpening } from "../../repository/gate-records.ts";
-import { endLease } from "../../repository/lease.ts";
+import { readOpening, writeOpening } from "../../repository/control/gate-records.ts";
+import { endLease } from "../../repository/control/lease.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { catchUp, planCatchUp } from "../replicate/catch-up.ts";
 import { wakeOptimizers } from "../replicate/wake-optimizers.ts";

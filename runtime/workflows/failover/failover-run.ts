@@ -2,9 +2,10 @@
  * One run of a failover: its steps in order, each recorded before it is begun and when it is done, told to people, to
  * hooks and to the report. Only the run that owns the failover acts; a later one goes on with a dead one's work.
  */
+import type { TimedStep } from "../../domain/timed-step.ts";
 import { toDrError } from "../../errors.ts";
 import type { Clock, FailoverHooks, ObjectStore, Progress, Runner } from "../../ports.ts";
-import { FailoverRecords } from "../../repository/failover-records.ts";
+import { FailoverRecords } from "../../repository/control/failover-records.ts";
 
 const titles = {
   assess: "Find what this region can serve from",
@@ -26,12 +27,8 @@ const titles = {
 export type FailoverStepName = keyof typeof titles;
 export const failoverSteps = Object.keys(titles);
 
-export interface FailoverStep {
+export interface FailoverStep extends TimedStep {
   readonly name: FailoverStepName;
-  readonly title: string;
-  readonly startedAt: string;
-  readonly seconds: number;
-  readonly detail: string;
 }
 
 export interface FailoverRunRequest {

@@ -1,5 +1,5 @@
 /** What stands in the way of a failover, found before one is begun. Changes nothing, and waits for nobody for long. */
-import { assessReadiness, type CheckName } from "../../domain/estate/readiness.ts";
+import { assessReadiness, type CheckName } from "../../domain/health/readiness.ts";
 import type { Clock } from "../../ports.ts";
 import { gatherReadiness, writeAgain } from "../status/gather-readiness.ts";
 import type { PairMember } from "../status/observe-pair.ts";

@@ -8,13 +8,13 @@ import {
   type GateKnowledge,
   type GateMode,
   mergeKnowledge,
-} from "../../domain/estate/gate.ts";
+} from "../../domain/roles/gate.ts";
 import { within } from "../../domain/within.ts";
 import { toDrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports.ts";
-import { claimEpoch } from "../../repository/epochs.ts";
-import { readGateKnowledge } from "../../repository/gate-records.ts";
-import type { Lease } from "../../repository/lease.ts";
+import { claimEpoch } from "../../repository/control/epochs.ts";
+import { readGateKnowledge } from "../../repository/control/gate-records.ts";
+import type { Lease } from "../../repository/control/lease.ts";
 
 /** A store that takes longer counts as one that cannot be seen. */
 const lookWithinMs = 2_000;

@@ -4,13 +4,13 @@
  * the region that was active serves again.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EpochRecord } from "../../domain/estate/epoch.ts";
 import { formatCount, formatSeconds } from "../../domain/format.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode, toDrError } from "../../errors.ts";
 import type { Clock, Gate, ObjectStore, VectorDatabase } from "../../ports.ts";
-import { claimEpoch } from "../../repository/epochs.ts";
-import { writeFence } from "../../repository/gate-records.ts";
+import { claimEpoch } from "../../repository/control/epochs.ts";
+import { writeFence } from "../../repository/control/gate-records.ts";
 import { verifyRestored } from "../restore/restore-point.ts";
 import type { FailoverRequest } from "./fail-over.ts";
 import type { FailoverRun } from "./failover-run.ts";

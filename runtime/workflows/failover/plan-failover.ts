@@ -1,16 +1,20 @@
 /** What a failover would do, from what, at which loss, and what stands in its way. Changes nothing. */
-import { type EpochRecord, newestEpoch } from "../../domain/estate/epoch.ts";
-import type { GateMode } from "../../domain/estate/gate.ts";
-import type { Region } from "../../domain/estate/region.ts";
-import type { CatalogEntry } from "../../domain/points/catalog.ts";
-import { type CapturedCollection, capturedAt, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
+import {
+  type CapturedCollection,
+  capturedAt,
+  type RecoveryPoint,
+} from "../../domain/recovery-points/recovery-point.ts";
+import type { Region } from "../../domain/region.ts";
+import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
+import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
-import { readEpochs } from "../../repository/epochs.ts";
-import { isStepDone } from "../../repository/failover-records.ts";
-import { isQuarantined, readNewestPoint } from "../../repository/read-catalog.ts";
+import { isQuarantined, readNewestPoint } from "../../repository/catalog/read-catalog.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
+import { isStepDone } from "../../repository/control/failover-records.ts";
+import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { readStandbyState, type StandbyState } from "../../repository/standby-records.ts";
 
 /** A standby whose state was captured longer ago is not followed any more. */
 const followsWithinMs = 60_000;

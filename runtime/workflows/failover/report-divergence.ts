@@ -2,8 +2,8 @@
  * What a region that was given up unplanned holds and the active one does not, id by id: writes that were acknowledged
  * there after the last state that reached the other side, or while both served. To be kept before it is overwritten.
  */
-import { controlLayout } from "../../domain/points/store-layout.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, PointId, VectorDatabase } from "../../ports.ts";
 
 const pointsAtOnce = 500;

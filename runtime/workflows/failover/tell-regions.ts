@@ -1,9 +1,9 @@
 /** Epoch records of a failover in both regions' control stores. */
-import type { EpochRecord } from "../../domain/estate/epoch.ts";
+import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { within } from "../../domain/within.ts";
 import { DrError, toDrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports.ts";
-import { claimEpoch } from "../../repository/epochs.ts";
+import { claimEpoch } from "../../repository/control/epochs.ts";
 
 const toldWithinMs = 5_000;
 

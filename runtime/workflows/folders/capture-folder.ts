@@ -8,13 +8,13 @@ import {
   type FolderTree,
   filesOf,
   folderTreeSchema,
-} from "../../domain/points/folder-tree.ts";
-import type { CapturedFolder } from "../../domain/points/recovery-point.ts";
-import type { TreeFile } from "../../domain/points/shard-tree.ts";
+} from "../../domain/recovery-points/folder-tree.ts";
+import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
+import type { TreeFile } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../errors.ts";
 import type { FolderSource, FoundEntry, Progress } from "../../ports.ts";
-import { ContentWriter } from "../../repository/content-writer.ts";
-import { readWholeTree } from "../../repository/read-whole-tree.ts";
+import { ContentWriter } from "../../repository/content/content-writer.ts";
+import { readWholeTree } from "../../repository/content/read-whole-tree.ts";
 import type { FolderCapture, FolderContext } from "../capture/capture-part.ts";
 import { keyFor } from "../capture/plan-capture.ts";
 

@@ -3,12 +3,12 @@
  * there. What stood there before is kept under another name, and never without being told to.
  */
 import { createHash } from "node:crypto";
-import { type FolderTree, filesOf, folderTreeSchema } from "../../domain/points/folder-tree.ts";
-import type { CapturedFolder, RecoveryPoint } from "../../domain/points/recovery-point.ts";
 import type { Extent } from "../../domain/qdrant/sparse-tar.ts";
+import { type FolderTree, filesOf, folderTreeSchema } from "../../domain/recovery-points/folder-tree.ts";
+import type { CapturedFolder, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { FolderDraft, FolderTarget, PlacedFolder, Progress } from "../../ports.ts";
-import { readFiles } from "../../repository/file-reader.ts";
+import { readFiles } from "../../repository/content/file-reader.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 
 export interface FolderRestoreRequest {

@@ -1,7 +1,7 @@
 /** Captures the infrastructure around a region's Qdrant, as a folder of documents. */
 
 import { isObjectPath } from "../../domain/infrastructure/infrastructure.ts";
-import { filesOf, folderTreeSchema } from "../../domain/points/folder-tree.ts";
+import { filesOf, folderTreeSchema } from "../../domain/recovery-points/folder-tree.ts";
 import { DrError } from "../../errors.ts";
 import type { InfrastructureSource, Progress } from "../../ports.ts";
 import type { FolderCapture, FolderContext } from "../capture/capture-part.ts";

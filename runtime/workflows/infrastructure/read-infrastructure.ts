@@ -2,10 +2,10 @@
 import { parseExactly } from "../../domain/infrastructure/exact-json.ts";
 import { isObjectPath, stackOf } from "../../domain/infrastructure/infrastructure.ts";
 import type { KubernetesObject } from "../../domain/infrastructure/kubernetes-object.ts";
-import { filesOf, folderTreeSchema } from "../../domain/points/folder-tree.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { filesOf, folderTreeSchema } from "../../domain/recovery-points/folder-tree.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
-import { readFiles } from "../../repository/file-reader.ts";
+import { readFiles } from "../../repository/content/file-reader.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 
 export interface Infrastructure {

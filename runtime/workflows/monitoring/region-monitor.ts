@@ -3,16 +3,16 @@
  * found. Nothing is written, and whoever reads the view waits for nothing.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { effectiveRole, newestEpoch } from "../../domain/estate/epoch.ts";
-import { assessReadiness, type Readiness, type ReadinessFacts } from "../../domain/estate/readiness.ts";
+import { assessReadiness, type Readiness, type ReadinessFacts } from "../../domain/health/readiness.ts";
 import type { KnownEpoch, KnownPoints, RegionView, Source, SourceState } from "../../domain/monitoring/metrics.ts";
-import { captureTypes } from "../../domain/points/recovery-point.ts";
+import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
+import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock, ObjectStoreReader, Progress } from "../../ports.ts";
-import { readEpochs } from "../../repository/epochs.ts";
-import { type NewestPoints, NewestPointsReader } from "../../repository/newest-points.ts";
+import { type NewestPoints, NewestPointsReader } from "../../repository/catalog/newest-points.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
+import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { readStandbyState, type StandbyState } from "../../repository/standby-records.ts";
 import { gatherReadiness } from "../status/gather-readiness.ts";
 import {
   type ObservedRegion,

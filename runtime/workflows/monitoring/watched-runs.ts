@@ -1,8 +1,8 @@
 import type { RunHistory } from "../../domain/monitoring/metrics.ts";
 import { type RunKind, type RunRecord, runKinds } from "../../domain/monitoring/runs.ts";
-import { dayOf } from "../../domain/points/store-layout.ts";
+import { dayOf } from "../../domain/recovery-points/store-layout.ts";
 import type { Clock, ObjectStoreReader } from "../../ports.ts";
-import { readRun, runsOfDay } from "../../repository/run-records.ts";
+import { readRun, runsOfDay } from "../../repository/control/run-records.ts";
 import { whenReadable } from "../../repository/when-readable.ts";
 
 const dayMs = 24 * 3_600_000;

@@ -1,9 +1,9 @@
 /** The region that is replicated, which must be the active one, and not fenced for a failover. */
-import type { EpochRecord } from "../../domain/estate/epoch.ts";
+import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports.ts";
-import { newestEpochSince } from "../../repository/epochs.ts";
-import { readFence } from "../../repository/gate-records.ts";
+import { newestEpochSince } from "../../repository/control/epochs.ts";
+import { readFence } from "../../repository/control/gate-records.ts";
 
 export interface ActiveSourceRequest {
   readonly region: string;

@@ -1,9 +1,9 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
-import type { Tiers } from "../../domain/estate/tiers.ts";
-import { isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import { isExact, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import type { Tiers } from "../../domain/settings/tiers.ts";
 import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
+import { readStandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { readStandbyState } from "../../repository/standby-records.ts";
 import { CaptureMemory } from "../capture/capture-memory.ts";
 import { capturePoint } from "../capture/capture-point.ts";
 import type { CapturePatience } from "../capture/capture-shard.ts";

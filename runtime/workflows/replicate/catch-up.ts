@@ -5,21 +5,21 @@
  */
 import { randomUUID } from "node:crypto";
 import { atOnce } from "../../domain/at-once.ts";
-import { type CapturedCollection, isExact, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { filesToSend } from "../../domain/points/shard-difference.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
-import type { Pack } from "../../domain/points/stored-content.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
+import { type CapturedCollection, isExact, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { filesToSend } from "../../domain/recovery-points/shard-difference.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, Progress, VectorDatabase } from "../../ports.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
 import {
   type HeldCollection,
   readStandbyNews,
   type StandbyNews,
   StandbyRecords,
   type StandbyState,
-} from "../../repository/standby-records.ts";
+} from "../../repository/control/standby-records.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import { restoreCollection, waitUntilWhole } from "../restore/restore-collection.ts";
 import { differenceArchive, readShardTree, wholeArchive } from "../restore/shard-archive.ts";

@@ -1,6 +1,6 @@
 /** Which collections it is time to capture again: their tiers say how often. */
-import type { Tiers } from "../../domain/estate/tiers.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import type { Tiers } from "../../domain/settings/tiers.ts";
 
 export class DueCollections {
   readonly #tiers: Tiers;

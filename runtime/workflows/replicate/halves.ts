@@ -4,11 +4,11 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EpochRecord } from "../../domain/estate/epoch.ts";
+import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
-import { CapturedChain, type CapturedRecord } from "../../repository/captured-records.ts";
-import { newestEpochSince } from "../../repository/epochs.ts";
+import { CapturedChain, type CapturedRecord } from "../../repository/catalog/captured-records.ts";
+import { newestEpochSince } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type CapturedState, type StateReport, stateReport } from "./capturing.ts";
 

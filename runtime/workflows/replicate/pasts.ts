@@ -1,7 +1,7 @@
 /** Whether something else was restored into a standby's peers than replication knows of. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ShardPlacement, VectorDatabase } from "../../ports.ts";
-import type { StandbyNews } from "../../repository/standby-records.ts";
+import type { StandbyNews } from "../../repository/control/standby-records.ts";
 
 /** A restore that is under way makes a peer's past another one at every look. */
 const stillWithin = { looks: 50, everyMs: 200 };

@@ -1,12 +1,12 @@
 /** What a target lacks to hold a recovery point: collection by collection, shard by shard. */
 import { atOnce } from "../../domain/at-once.ts";
-import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { checkRestorable } from "../../domain/points/version-rule.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
+import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { ShardPlacement, VectorDatabase } from "../../ports.ts";
-import type { HeldCollection, StandbyNews } from "../../repository/standby-records.ts";
+import type { HeldCollection, StandbyNews } from "../../repository/control/standby-records.ts";
 import { refuseLostShardKeys } from "../restore/restore-point.ts";
 import type { Pasts } from "./pasts.ts";
 

@@ -1,5 +1,5 @@
 /** Ends a standby's rest: Qdrant may merge and index again, as the point's configuration says. */
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { VectorDatabase } from "../../ports.ts";
 
 /** Can be repeated. What a standby held is not recognised afterwards: nothing may be caught up from then on. */

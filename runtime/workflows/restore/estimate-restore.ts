@@ -1,7 +1,7 @@
 /** What a planned restore reads and how long it takes, told before it is begun. */
 import { atOnce } from "../../domain/at-once.ts";
-import { predictedSeconds } from "../../domain/points/restore-estimate.ts";
-import { shardTreeSchema } from "../../domain/points/shard-tree.ts";
+import { predictedSeconds } from "../../domain/recovery-points/restore-estimate.ts";
+import { shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { RestorePlan } from "./restore-point.ts";
 

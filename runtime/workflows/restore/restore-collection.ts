@@ -3,10 +3,10 @@
  * captured shard ids and its payload indexes first, all compared with what was captured, then every shard to an owner.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { CapturedCollection, CapturedShard } from "../../domain/points/recovery-point.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import type { CapturedCollection, CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ShardPlacement, VectorDatabase } from "../../ports.ts";
 import type { OpenRepository } from "../../repository/repository.ts";

@@ -5,18 +5,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { atOnce } from "../../domain/at-once.ts";
 import { newId } from "../../domain/identifier.ts";
-import type { CapturedCollection, RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { checkRestorable } from "../../domain/points/version-rule.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError } from "../../errors.ts";
 import type { Alias, Clock, Progress, VectorDatabase } from "../../ports.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
 import {
   readRestores,
   recordRestoreEnd,
   recordRestoreStart,
   unfinishedCollections,
-} from "../../repository/restore-records.ts";
+} from "../../repository/control/restore-records.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import { hasShardKeys, restoreCollection, waitUntilWhole } from "./restore-collection.ts";
 

@@ -1,11 +1,11 @@
 /** The archives that a captured shard is sent in: whole, or as the difference to another tree of the same shard. */
-import type { CapturedCollection, CapturedShard } from "../../domain/points/recovery-point.ts";
-import { type ShardTree, shardTreeSchema, type TreeFile } from "../../domain/points/shard-tree.ts";
 import type { SegmentManifest } from "../../domain/qdrant/segment-manifest.ts";
 import { type OutgoingEntry, writeSparseTar } from "../../domain/qdrant/sparse-tar.ts";
 import { isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
+import type { CapturedCollection, CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
+import { type ShardTree, shardTreeSchema, type TreeFile } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../errors.ts";
-import { readFiles } from "../../repository/file-reader.ts";
+import { readFiles } from "../../repository/content/file-reader.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 
 /** Throws OBJECT_CORRUPT when it is another shard's, or cannot be restored. */

@@ -1,15 +1,15 @@
 /** Asks a region all that its readiness to take over is judged by. */
-import { effectiveRole, newestEpoch } from "../../domain/estate/epoch.ts";
-import type { Fact, NewestPoint, ReadinessFacts, StandbyState } from "../../domain/estate/readiness.ts";
-import { isExact, keysOf, type RecoveryPoint } from "../../domain/points/recovery-point.ts";
-import { controlLayout } from "../../domain/points/store-layout.ts";
+import type { Fact, NewestPoint, ReadinessFacts, StandbyState } from "../../domain/health/readiness.ts";
+import { isExact, keysOf, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ObjectStore } from "../../ports.ts";
-import { readEpochs } from "../../repository/epochs.ts";
-import { readOpening } from "../../repository/gate-records.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
+import { readOpening } from "../../repository/control/gate-records.ts";
+import { newestFinishedRestore } from "../../repository/control/restore-records.ts";
+import { readStandbyNews } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { newestFinishedRestore } from "../../repository/restore-records.ts";
-import { readStandbyNews } from "../../repository/standby-records.ts";
 import { estimateRestore } from "../restore/estimate-restore.ts";
 import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
 

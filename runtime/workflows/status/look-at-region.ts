@@ -1,10 +1,10 @@
 /** One look at the region that is to serve: several signals at once, none of which is waited for long. */
-import type { Look, Signal } from "../../domain/estate/judge-region.ts";
-import { repositorySchema } from "../../domain/points/recovery-point.ts";
-import { storeLayout } from "../../domain/points/store-layout.ts";
+import type { Look, Signal } from "../../domain/health/judge-region.ts";
+import { repositorySchema } from "../../domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { hasCode } from "../../errors.ts";
 import type { Clock, Gate, ObjectStoreReader, VectorDatabase } from "../../ports.ts";
-import { readEpochs } from "../../repository/epochs.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
 import { parseRecord } from "../../repository/parse-record.ts";
 import { ask, type ObservedRegion } from "./observed-region.ts";
 

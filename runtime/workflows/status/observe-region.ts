@@ -1,8 +1,8 @@
 /** What is true of a region now, asked from outside; what cannot be asked is said, not guessed. */
 
-import { effectiveRole, newestEpoch, type Role } from "../../domain/estate/epoch.ts";
+import { effectiveRole, newestEpoch, type Role } from "../../domain/roles/epoch.ts";
 import type { Clock, TrafficControl } from "../../ports.ts";
-import { readEpochs } from "../../repository/epochs.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
 import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
 
 export interface RegionStatus {

@@ -1,12 +1,12 @@
 /** A region as it is asked from outside, where anything may be gone, hang or answer nonsense. */
-import type { CatalogEntry } from "../../domain/points/catalog.ts";
-import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { within } from "../../domain/within.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, Gate, TrafficControl, VectorDatabase } from "../../ports.ts";
-import { readNewestPoint } from "../../repository/read-catalog.ts";
+import { readNewestPoint } from "../../repository/catalog/read-catalog.ts";
+import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository, RegionStores } from "../../repository/repository.ts";
-import { readStandbyState, type StandbyState } from "../../repository/standby-records.ts";
 
 export interface ObservedRegion {
   readonly region: string;

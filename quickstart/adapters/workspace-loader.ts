@@ -1,0 +1,66 @@
+/** `WorkspaceLoader` over Qdrant's REST API, by one URL: the public endpoint. */
+import { QdrantClient } from "@qdrant/js-client-rest";
+import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import { DrError } from "../../runtime/errors.ts";
+import type { Alias, CollectionDescription } from "../../runtime/ports.ts";
+import type { WorkspaceLoader, WorkspacePoint } from "../workflow/load-workspace.ts";
+
+const requestTimeoutMs = 60_000;
+
+export class QdrantWorkspaceLoader implements WorkspaceLoader {
+  readonly #url: string;
+  readonly #qdrant: Qdrant;
+  readonly #client: QdrantClient;
+
+  constructor({ url, apiKey }: { readonly url: string; readonly apiKey: string }) {
+    this.#url = url;
+    this.#qdrant = new Qdrant({ peers: [url], apiKey });
+    this.#client = new QdrantClient({
+      url,
+      // Not as `apiKey`: the client library warns on the console about a key without TLS, which loopback is.
+      headers: { "api-key": apiKey },
+      timeout: requestTimeoutMs,
+      checkCompatibility: false,
+    });
+  }
+
+  createCollection(collection: CollectionDescription): Promise<void> {
+    return this.#qdrant.createCollection(collection);
+  }
+
+  createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void> {
+    return this.#qdrant.createPayloadIndex(collection, field, definition);
+  }
+
+  createAlias(alias: Alias): Promise<void> {
+    return this.#qdrant.createAlias(alias);
+  }
+
+  health(collection: string): Promise<string> {
+    return this.#qdrant.health(collection);
+  }
+
+  async upsert(collection: string, points: readonly WorkspacePoint[], isLast: boolean): Promise<void> {
+    const body = points.map(({ id, vector, payload }) => ({ id, vector: [...vector], payload: { ...payload } }));
+    try {
+      await this.#client.upsert(collection, { points: body, wait: isLast });
+    } catch (error) {
+      throw this.#translate(error, collection);
+    }
+  }
+
+  #translate(error: unknown, collection: string): unknown {
+    if (!(error instanceof Error)) return error;
+    const { status, data } = error as { status?: number; data?: unknown };
+    const what = `points for ${collection} at ${this.#url}`;
+    if (status === undefined) {
+      return new DrError("UNREACHABLE", `Qdrant does not take ${what} (${error.message})`, {
+        hint: "check that it runs and can be reached from here",
+        cause: error,
+      });
+    }
+    const code = status === 401 || status === 403 ? "ACCESS_DENIED" : "QDRANT_REFUSED";
+    const reason = JSON.stringify(data ?? error.message).slice(0, 300);
+    return new DrError(code, `Qdrant answered ${status} to ${what}: ${reason}`, { cause: error });
+  }
+}

@@ -1,0 +1,96 @@
+/** Which recovery points can be restored from a bucket: one answer, from one inventory of that bucket. */
+import type { EpochRecord } from "../roles/epoch.ts";
+import { isOfActiveRegion } from "../roles/epoch.ts";
+import { type Attestation, capturesOf, type DataKind, type RecoveryPoint } from "./recovery-point.ts";
+import { storeLayout } from "./store-layout.ts";
+import type { Pack } from "./stored-content.ts";
+
+/** Object sizes by key, as one listing of the whole bucket gave them. */
+export type Inventory = ReadonlyMap<string, number>;
+
+export type PointState = "complete" | "incomplete" | "deposed" | "quarantined" | "unreadable";
+
+export interface CatalogEntry {
+  readonly id: string;
+  readonly state: PointState;
+  /** Why the state is not `complete`; empty otherwise. */
+  readonly reasons: readonly string[];
+  /** Absent when the manifest could not be read. */
+  readonly point?: RecoveryPoint;
+  readonly attestations: readonly Attestation[];
+}
+
+/** The packs that each tree names, by the tree's id. */
+export type TreePacks = ReadonlyMap<string, readonly Pack[]>;
+
+/** The objects a point needs, trees included, with the sizes they must have. */
+export function objectsOf(point: RecoveryPoint, packs: TreePacks): Map<string, number> {
+  const objects = new Map<string, number>();
+  for (const { tree } of capturesOf(point)) {
+    objects.set(storeLayout.tree(tree.id), tree.size);
+    for (const pack of packs.get(tree.id) ?? []) objects.set(storeLayout.pack(pack.id), pack.size);
+  }
+  return objects;
+}
+
+/** Complete means: every object it names is there with the right size, and its region was active when it was made. */
+export function judgePoint(
+  point: RecoveryPoint,
+  evidence: {
+    readonly inventory: Inventory;
+    readonly packs: TreePacks;
+    readonly epochs: readonly EpochRecord[];
+    readonly attestations: readonly Attestation[];
+  },
+): CatalogEntry {
+  const { attestations, epochs, inventory, packs } = evidence;
+  const entry = { id: point.id, point, attestations };
+  const missing = [...objectsOf(point, packs)].flatMap(([key, size]) => {
+    const found = inventory.get(key);
+    if (found === undefined) return [`${key} is missing`];
+    return found === size ? [] : [`${key} has ${found} bytes instead of ${size}`];
+  });
+  const unread = capturesOf(point)
+    .filter(({ tree }) => !packs.has(tree.id))
+    .map(({ tree }) => `${storeLayout.tree(tree.id)} cannot be read`);
+  if (missing.length + unread.length > 0) {
+    return { ...entry, state: "incomplete", reasons: [...new Set([...missing, ...unread])] };
+  }
+  const quarantine = attestations.find((attestation) => attestation.kind === "quarantined");
+  if (quarantine !== undefined) return { ...entry, state: "quarantined", reasons: [quarantine.detail] };
+  if (!isOfActiveRegion(point, epochs)) {
+    return {
+      ...entry,
+      state: "deposed",
+      reasons: [`${point.region} was not active in epoch ${point.epoch} at ${point.startedAt}`],
+    };
+  }
+  return { ...entry, state: "complete", reasons: [] };
+}
+
+/**
+ * The newest complete point that holds `kinds`: the one whose capture began last, at or before `until`. What a capture did not read
+ * is older in it (`time`), as its tier says. The only function that may answer this.
+ */
+export function resolveLatestRestorable(
+  entries: readonly CatalogEntry[],
+  { kinds = ["qdrant"], until }: { readonly kinds?: readonly DataKind[]; readonly until?: Date } = {},
+): (CatalogEntry & { readonly point: RecoveryPoint }) | undefined {
+  let latest: (CatalogEntry & { readonly point: RecoveryPoint }) | undefined;
+  for (const entry of entries) {
+    if (entry.state !== "complete" || entry.point === undefined || !holds(entry.point, kinds)) continue;
+    if (until !== undefined && Date.parse(entry.point.startedAt) > until.getTime()) continue;
+    if (latest === undefined || isNewer(entry.point, latest.point)) latest = { ...entry, point: entry.point };
+  }
+  return latest;
+}
+
+/** Of two whose captures began at the same time, the one that was made later knows more. */
+function isNewer(a: RecoveryPoint, b: RecoveryPoint): boolean {
+  const [begunA, begunB] = [Date.parse(a.startedAt), Date.parse(b.startedAt)];
+  return begunA === begunB ? Date.parse(a.finishedAt) > Date.parse(b.finishedAt) : begunA > begunB;
+}
+
+export function holds(point: RecoveryPoint, kinds: readonly DataKind[]): boolean {
+  return kinds.every((kind) => point.kinds.includes(kind));
+}

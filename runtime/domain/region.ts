@@ -1,0 +1,79 @@
+/**
+ * What a region is to the runtime: the outputs that every stack gives, whatever platform and store it declares. Workflows
+ * read nothing else about a region.
+ */
+import { z } from "zod";
+import { infrastructureSchema } from "./infrastructure/infrastructure.ts";
+import { roles } from "./roles/epoch.ts";
+import { gateModes } from "./roles/gate.ts";
+import { folderSelectionSchema } from "./settings/folder-selection.ts";
+
+export const storeAddressSchema = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("s3"),
+    bucket: z.string().min(3),
+    region: z.string(),
+    /** Absent: AWS's own endpoint. */
+    endpoint: z.url().optional(),
+    /** Absent: the environment's credentials (a role). */
+    credentials: z.object({ accessKeyId: z.string(), secretAccessKey: z.string() }).optional(),
+  }),
+  z.object({ kind: z.literal("file"), folder: z.string() }),
+]);
+export type StoreAddress = z.infer<typeof storeAddressSchema>;
+
+export const regionSchema = z.object({
+  contract: z.literal(1),
+  /** Its name, and its stack's. */
+  region: z.string(),
+  /** The other region's name, and its stack's. */
+  peer: z.string(),
+  /** As of the last `up`; the epoch records decide. */
+  role: z.enum(roles),
+  epoch: z.number().int().positive(),
+  objectives: z.object({ rtoMinutes: z.number().positive(), rpoMinutes: z.number().positive() }),
+  qdrant: z.object({
+    /** One URL per peer, never a load balancer's. */
+    peers: z.array(z.url()).min(1),
+    /** Empty for a job that has no use for it. */
+    apiKey: z.string(),
+  }),
+  repository: storeAddressSchema,
+  control: storeAddressSchema,
+  keys: z.object({
+    /** age recipients that every data key is wrapped for: the operational one and the offline recovery one. */
+    recipients: z.array(z.string().startsWith("age1")).min(2),
+    /** age identity that opens them in this region; empty for a job that opens nothing. */
+    identity: z.union([z.literal(""), z.string().startsWith("AGE-SECRET-KEY-")]),
+  }),
+  /** Folders of configuration and of user data, on the machine that captures. */
+  configuration: z.array(folderSelectionSchema).default([]),
+  userData: z.array(folderSelectionSchema).default([]),
+  /** Objects of a cluster and states of stacks, as seen by what captures. */
+  infrastructure: infrastructureSchema.default({ stacks: [] }),
+  /** Stands in front of Qdrant; clients reach the region through it. */
+  gate: z
+    .object({
+      url: z.url(),
+      controlUrl: z.url(),
+      controlToken: z.string(),
+      mode: z.enum(gateModes),
+      /** The third place and the length of the lease, for the mode `consistency`. */
+      lease: z.object({ witness: storeAddressSchema, seconds: z.number().positive() }).optional(),
+    })
+    .optional(),
+  /** The public name that follows the active region. */
+  endpoint: z
+    .union([
+      z.object({
+        url: z.url(),
+        clientKey: z.string(),
+        controlUrl: z.url(),
+        controlToken: z.string(),
+      }),
+      /** Weighted records of one name in a hosted zone, moved with the operator's credentials. */
+      z.object({ url: z.url(), clientKey: z.string(), route53: z.object({ zoneId: z.string(), name: z.string() }) }),
+    ])
+    .optional(),
+});
+export type Region = z.infer<typeof regionSchema>;

@@ -1,0 +1,185 @@
+/** Settings of a region whose workloads run in a Kubernetes cluster. */
+import { z } from "zod";
+import { gateModes } from "../roles/gate.ts";
+import { cronSchema } from "./schedule.ts";
+import { replicateSchema } from "./tiers.ts";
+
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
+const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "the name of a namespace");
+const cidr = z.union([z.cidrv4(), z.cidrv6()]);
+const annotations = z.record(z.string(), z.string());
+
+/** Which bytes run is decided here, never by a tag that moves. */
+const image = z
+  .string()
+  .regex(/^[a-z0-9][a-zA-Z0-9._:/-]*@sha256:[0-9a-f]{64}$/, "an image with its digest, such as registry/name@sha256:…");
+
+const quantity = z.string().regex(/^\d+(\.\d+)?(m|[kMGT]i?)?$/, 'a quantity, such as "2", "500m" or "8Gi"');
+
+const resourcesSchema = z.strictObject({ cpu: quantity, memory: quantity });
+export type Resources = z.infer<typeof resourcesSchema>;
+
+/** A Qdrant that is not this stack's to make. */
+const existingQdrantSchema = z.strictObject({
+  /** As pods of this cluster reach it: one URL a peer, and one of any peer that is ready. */
+  urls: z.array(z.url({ protocol: /^https?$/ })).min(1),
+  serviceUrl: z.url({ protocol: /^https?$/ }),
+  /** Where its pods are, and by what they are told from others. */
+  namespace,
+  podLabels: z
+    .record(z.string().min(1), z.string())
+    .refine((labels) => Object.keys(labels).length > 0, "a label at least, or any pod would be meant"),
+});
+export type ExistingQdrant = z.infer<typeof existingQdrantSchema>;
+
+const qdrantSchema = z
+  .strictObject({
+    /** qdrant/qdrant in its unprivileged variant. */
+    image,
+    /** One that is here already, also Helm's: nothing of it is made or changed. Its key is `secrets.qdrantApiKey`. */
+    existing: existingQdrantSchema.optional(),
+    replicas: z.number().int().min(1).max(100).default(3),
+    /** The cluster's default one when left out. */
+    storageClass: name.optional(),
+    /** Of each replica's data, and as much again for snapshots: as of the first `up`. Later, the claims are what grows. */
+    storageGib: z
+      .number()
+      .int()
+      .min(1)
+      .max(64 * 1024),
+    resources: resourcesSchema.default({ cpu: "2", memory: "8Gi" }),
+    /** Raised by one for a new API key; the one before stays valid until the next time. */
+    keyGeneration: z.number().int().positive().default(1),
+    /** A Secret with tls.crt, tls.key and ca.crt, which are valid for the pods' names: Qdrant then speaks TLS only. */
+    tlsSecret: name.optional(),
+    /** How the other region, and operators, reach each peer: private load balancers, or routed names. */
+    outside: z
+      .strictObject({
+        /** One URL a replica, in their order. */
+        urls: z.array(z.url({ protocol: /^https?$/ })).min(1),
+        /** Who may come by them. */
+        cidrs: z.array(cidr).min(1),
+        /** Makes a LoadBalancer Service of each peer, with these annotations. Left out: the names lead to the pods already. */
+        loadBalancers: z.strictObject({ annotations }).optional(),
+      })
+      .optional(),
+  })
+  .refine(
+    ({ existing, outside, replicas }) =>
+      outside === undefined || outside.urls.length === (existing?.urls.length ?? replicas),
+    { path: ["outside", "urls"], message: "one URL for each replica" },
+  )
+  .refine(({ existing, outside }) => existing === undefined || outside?.loadBalancers === undefined, {
+    path: ["outside", "loadBalancers"],
+    message: "none for a Qdrant that is not this stack's",
+  });
+export type QdrantSettings = z.infer<typeof qdrantSchema>;
+
+export const bucketSchema = z.strictObject({
+  bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of a bucket"),
+  region: z.string().min(1),
+  /** AWS's own when left out. */
+  endpoint: z.url({ protocol: /^https?$/ }).optional(),
+});
+
+const gateSchema = z
+  .strictObject({
+    /** What the gate does that cannot see the other region: docs/adr/0011 says the price of each. */
+    mode: z.enum(gateModes).default("availability"),
+    /** A bucket that is lost with neither region, for the lease of the mode `consistency`. */
+    witness: bucketSchema.optional(),
+    leaseSeconds: z.number().min(1).max(300).default(15),
+    /** How clients outside the cluster, and operators, reach it; by its name in the cluster when left out. */
+    url: z.url({ protocol: /^https?$/ }).optional(),
+    /** Its Service, such as one that external-dns gives a name. `/.qdrant-dr/open` answers 200 while it lets clients through. */
+    service: z
+      .strictObject({
+        type: z.enum(["ClusterIP", "LoadBalancer"]).default("ClusterIP"),
+        annotations: annotations.default({}),
+      })
+      .prefault({}),
+  })
+  .refine(({ mode, witness }) => mode === "availability" || witness !== undefined, {
+    path: ["witness"],
+    message: "a third place, which the mode consistency needs",
+  });
+export type GateSettings = z.infer<typeof gateSchema>;
+
+const schedulesSchema = z.strictObject({
+  full: cronSchema.default("0 2 * * *"),
+  incremental: cronSchema.default("0 */4 * * *"),
+  /** From the active region's bucket into the standby's. */
+  copy: cronSchema.default("30 */4 * * *"),
+  verify: cronSchema.default("0 4 * * *"),
+  /** Of the newest point, into a Qdrant that lives in the job alone. */
+  testRestore: cronSchema.default("0 5 * * 0"),
+  /** Pods that share a capture. */
+  workers: z.number().int().min(1).max(32).default(1),
+});
+export type Schedules = z.infer<typeof schedulesSchema>;
+
+const secretKeySchema = z.strictObject({ name, key: z.string().min(1) });
+
+/** Who is told; the address is in a Secret of the namespace that is there. */
+const receiverSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("webhook"), secret: secretKeySchema }),
+  z.strictObject({ kind: z.literal("slack"), secret: secretKeySchema, channel: z.string().min(1) }),
+  z.strictObject({ kind: z.literal("pagerduty"), secret: secretKeySchema }),
+]);
+export type ReceiverSettings = z.infer<typeof receiverSchema>;
+
+const monitoringSchema = z.strictObject({
+  /** The Prometheus operator that the cluster has. */
+  operator: z.strictObject({
+    /** The namespace of the Prometheus that scrapes this region. */
+    namespace,
+    /** By these it finds monitors, rules and routes, such as `release`. */
+    labels: annotations.default({}),
+    /** Left out: alerts are led by what Alertmanager has already. */
+    receiver: receiverSchema.optional(),
+  }),
+  /** By these Grafana's sidecar finds dashboards. */
+  dashboardLabels: annotations.default({ grafana_dashboard: "1" }),
+});
+export type MonitoringSettings = z.infer<typeof monitoringSchema>;
+
+export const kubernetesSchema = z.strictObject({
+  /** A kubeconfig file; otherwise KUBECONFIG, or the home folder's. */
+  kubeconfig: z.string().startsWith("/", "an absolute path").optional(),
+  /** Context of the kubeconfig; the current one when left out. */
+  context: z.string().min(1).optional(),
+  /** What the cluster is known by: a kubeconfig that changed otherwise replaces nothing. */
+  clusterIdentifier: z.string().min(1).optional(),
+  namespace,
+  /** Whether the namespace is this stack's to make. */
+  createNamespace: z.boolean().default(true),
+  /** The product. */
+  image,
+  qdrant: qdrantSchema,
+  /** Volumes that hold the folders of `configuration` and `userData`: claims of the namespace, and where captures see them. */
+  claims: z
+    .array(z.strictObject({ claim: name, path: z.string().startsWith("/", "an absolute path") }))
+    .refine((claims) => isDistinct(claims.map(({ claim }) => claim)), "each claim once")
+    .default([]),
+  /** Namespaces whose pods are Qdrant's clients. */
+  clientNamespaces: z.array(namespace).default([]),
+  /** Where its clients outside the cluster are. */
+  clientCidrs: z.array(cidr).default([]),
+  gate: gateSchema.prefault({}),
+  /** Left out: nothing tells of the region but its commands. */
+  monitoring: monitoringSchema.optional(),
+  /** Where stores, and the other region, may be reached. */
+  egressCidrs: z.array(cidr).min(1).default(["0.0.0.0/0"]),
+  schedules: schedulesSchema.prefault({}),
+  /** While this region is the standby it follows the active one this often, folders more seldom; left out: by copied points alone. */
+  replicate: replicateSchema.optional(),
+  recipients: z
+    .array(z.string().startsWith("age1"))
+    .min(2, "the operational and the offline recovery recipient")
+    .refine(isDistinct, "two different recipients"),
+});
+export type KubernetesPart = z.infer<typeof kubernetesSchema>;
+
+function isDistinct(values: readonly string[]): boolean {
+  return new Set(values).size === values.length;
+}

@@ -1,0 +1,57 @@
+/** What follows from a region's settings and is not seen in them: told by every preview. */
+import type { Region } from "../region.ts";
+import { bucketRpoMinutes } from "./objectives.ts";
+import type { KubernetesSettings } from "./stack-settings.ts";
+import type { Replicate } from "./tiers.ts";
+
+export interface Remark {
+  readonly severity: "info" | "warn";
+  readonly text: string;
+}
+
+/** @param peer the other region, once its outputs are known here. */
+export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdrant"> | undefined): Remark[] {
+  const { gate, qdrant, replicate, schedules } = settings.kubernetes;
+  const minutes = bucketRpoMinutes(schedules);
+  const follows = replicate === undefined ? "" : `; the standby follows every ${inTiers(replicate)}`;
+  const remarks: Remark[] = [];
+  const info = (text: string) => remarks.push({ severity: "info", text });
+  const warn = (text: string) => remarks.push({ severity: "warn", text });
+
+  info(`RPO from copied recovery points alone: ${minutes} min and the time they take${follows}`);
+  if (peer === undefined) {
+    warn(
+      `nothing is copied from or to ${settings.peer} yet: give its \`region\` output as secrets.peer once that stack is up`,
+    );
+  }
+  if (replicate !== undefined && peer?.qdrant.peers.some((url) => url.startsWith("http:"))) {
+    warn(`the Qdrant of ${settings.peer} is reached over plain HTTP: keep the path between the regions private`);
+  }
+  if (replicate?.folders === false && settings.configuration.length + settings.userData.length > 0) {
+    info(
+      "configuration and user data come to the other region with the points of captures and copies: kubernetes.replicate.folders lets them follow, and mounts their volumes all the time",
+    );
+  }
+  if (qdrant.existing !== undefined) {
+    warn(
+      "whoever has the key of the existing Qdrant and reaches its pods gets past the gate: let clients have neither",
+    );
+  }
+  if (settings.store === "s3") {
+    info(
+      "of the buckets nothing is declared or checked: locks, versions and encryption are what the store was told. Points reach the other region by copies of qdrant-dr's own, writes are create-only by its requests and not by a policy, and all pods have the same access key",
+    );
+  }
+  const hasName = settings.store === "aws" && settings.aws.traffic !== undefined;
+  if (!hasName && Object.keys(gate.service.annotations).length === 0) {
+    info(
+      "no public name is declared: clients find the active region by the one gate that answers /.qdrant-dr/open with 200",
+    );
+  }
+  return remarks;
+}
+
+function inTiers({ everySeconds, tiers }: Replicate): string {
+  const others = Object.entries(tiers).map(([named, seconds]) => `${named} every ${seconds} s`);
+  return [`${everySeconds} s`, ...others].join(", ");
+}

@@ -1,0 +1,312 @@
+/**
+ * The settings of a stack: one schema, parsed once, refused before any resource with the setting's name, what was given
+ * and what is allowed. `Pulumi.yaml` describes the same settings to people.
+ */
+import { z } from "zod";
+import { DrError } from "../../errors.ts";
+import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
+import { hostsOutside } from "../network/reachable.ts";
+import { regionSchema } from "../region.ts";
+import { gateModes } from "../roles/gate.ts";
+import { awsSettingsProblems, awsSettingsSchema, registryRegionOf } from "./aws-settings.ts";
+import { folderSelectionSchema } from "./folder-selection.ts";
+import { bucketSchema, kubernetesSchema } from "./kubernetes-settings.ts";
+import { reachableRpoMinutes } from "./objectives.ts";
+
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
+const port = z.number().int().min(1024).max(65_528);
+const folder = z.string().startsWith("/", "an absolute path");
+
+const commonSchema = z.strictObject({
+  /** Name of this region: the stack's. */
+  region: name,
+  /** Name of the other region, and of its stack. */
+  peer: name,
+  /** The role before any failover; afterwards the epoch records decide. */
+  initialRole: z.enum(["active", "standby"]),
+  objectives: z
+    .strictObject({
+      rtoMinutes: z
+        .number()
+        .positive()
+        .max(7 * 24 * 60),
+      rpoMinutes: z
+        .number()
+        .positive()
+        .max(7 * 24 * 60),
+    })
+    .default({ rtoMinutes: 30, rpoMinutes: 15 }),
+  /** Folders that recovery points hold beside Qdrant's data: as seen by what captures. */
+  configuration: z.array(folderSelectionSchema).default([]),
+  userData: z.array(folderSelectionSchema).default([]),
+  /** Objects of a cluster and states of stacks that recovery points hold. */
+  infrastructure: infrastructureSchema.default({ stacks: [] }),
+});
+
+/** What a region does that cannot see the other one; see docs/adr/0011-gates.md for the price of each. */
+const gateSchema = z
+  .strictObject({
+    mode: z.enum(gateModes).default("availability"),
+    /** A folder that neither region is lost with, for the lease of the mode `consistency`. */
+    witness: folder.optional(),
+    leaseSeconds: z.number().min(1).max(300).default(15),
+  })
+  .refine(({ mode, witness }) => mode === "availability" || witness !== undefined, {
+    path: ["witness"],
+    message: "a third place, which the mode consistency needs",
+  });
+
+const processesSchema = commonSchema.extend({
+  platform: z.literal("processes"),
+  store: z.literal("s3"),
+  processes: z.strictObject({
+    /** The estate the processes belong to. */
+    estate: name,
+    /** The region's disk. */
+    folder,
+    /** Where epoch records and wrapped keys are; must exist before the first `up`. */
+    control: folder,
+    /** The other region's, as far as this one can read it: its gate learns of a failover there. */
+    peerControl: folder.optional(),
+    ports: z.strictObject({
+      gate: port,
+      qdrant: port,
+      qdrantGrpc: port,
+      /** The first of eight that the store uses. */
+      store: port,
+    }),
+    gate: gateSchema.prefault({}),
+    endpoint: z.strictObject({
+      port,
+      /** The stack that runs the endpoint's process: never the one that is expected to fail. */
+      runsHere: z.boolean(),
+      upstreams: z.record(name, z.url()),
+    }),
+    recipients: z
+      .array(z.string().startsWith("age1"))
+      .min(2, "the operational and the offline recovery recipient")
+      .refine((recipients) => new Set(recipients).size === recipients.length, "two different recipients"),
+  }),
+});
+
+const clusterSchema = commonSchema.extend({
+  platform: z.literal("kubernetes"),
+  /** Both exist before the first `up`. */
+  stores: z
+    .strictObject({ repository: bucketSchema, control: bucketSchema })
+    .refine(({ control, repository }) => control.bucket !== repository.bucket, {
+      path: ["control", "bucket"],
+      message: "another bucket than the repository's",
+    }),
+  kubernetes: kubernetesSchema,
+});
+
+const kubernetesStackSchema = z.discriminatedUnion("store", [
+  clusterSchema.extend({ store: z.literal("s3") }),
+  // Here pods have roles, and no credentials.
+  clusterSchema.extend({ store: z.literal("aws"), aws: awsSettingsSchema }),
+]);
+
+const stackSettingsSchema = z
+  .discriminatedUnion("platform", [processesSchema, kubernetesStackSchema])
+  .refine(({ peer, region }) => peer !== region, { path: ["peer"], message: "another region than this one" })
+  .superRefine(({ configuration, userData }, { addIssue }) => {
+    const names = new Set<string>();
+    for (const [setting, folders] of Object.entries({ configuration, userData })) {
+      for (const [index, { name }] of folders.entries()) {
+        if (names.has(name)) {
+          addIssue({ code: "custom", path: [setting, index, "name"], message: "a name that no other folder has" });
+        }
+        names.add(name);
+      }
+    }
+  })
+  .superRefine((settings, { addIssue }) => {
+    if (settings.platform !== "kubernetes") return;
+    for (const { message, path } of clusterProblems(settings)) addIssue({ code: "custom", path: [...path], message });
+  });
+
+export type StackSettings = z.infer<typeof stackSettingsSchema>;
+export type ProcessesSettings = z.infer<typeof processesSchema>;
+export type KubernetesSettings = z.infer<typeof kubernetesStackSchema>;
+
+const storeCredentialsSchema = z.strictObject({
+  accessKeyId: z.string().min(8),
+  secretAccessKey: z.string().min(16),
+});
+const identitySchema = z.string().startsWith("AGE-SECRET-KEY-");
+
+interface Problem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** What each setting allows by itself, and the others do not. */
+function clusterProblems(settings: KubernetesSettings): Problem[] {
+  const { infrastructure, kubernetes, objectives } = settings;
+  const problems: Problem[] = [];
+  const refuse = (path: Problem["path"], message: string) => problems.push({ path, message });
+  if (settings.store === "aws") {
+    problems.push(...awsSettingsProblems(settings.aws, settings.stores), ...cloudProblems(settings));
+  }
+  const minutes = reachableRpoMinutes(kubernetes);
+  // What comes round just as often leaves no time for a capture and for applying it.
+  const isReached =
+    kubernetes.replicate === undefined ? minutes <= objectives.rpoMinutes : minutes < objectives.rpoMinutes;
+  if (!isReached) {
+    const reached =
+      kubernetes.replicate === undefined
+        ? `the schedules of captures and copies reach ${minutes} minutes: let kubernetes.replicate follow, or run them more often`
+        : `kubernetes.replicate reaches ${minutes} minutes and what a capture takes for the collections of its slowest tier: let it come round more often`;
+    refuse(["objectives", "rpoMinutes"], reached);
+  }
+  for (const setting of ["configuration", "userData"] as const) {
+    for (const [index, { path }] of settings[setting].entries()) {
+      if (kubernetes.claims.some((claim) => isWithin(path, claim.path))) continue;
+      refuse([setting, index, "path"], "a path within one of kubernetes.claims: a pod sees nothing else");
+    }
+  }
+  if (infrastructure.stacks.length > 0)
+    refuse(["infrastructure", "stacks"], "none: a pod has no Pulumi to export them");
+  for (const setting of ["kubeconfig", "context"] as const) {
+    if (infrastructure.kubernetes?.[setting] === undefined) continue;
+    refuse(["infrastructure", "kubernetes", setting], "nothing: captures read their own cluster, with their account");
+  }
+  return problems;
+}
+
+/** What the cluster and AWS have to agree on. */
+function cloudProblems({ aws, kubernetes }: Extract<KubernetesSettings, { store: "aws" }>): Problem[] {
+  const problems: Problem[] = [];
+  const images = [
+    [["kubernetes", "image"], kubernetes.image],
+    [["kubernetes", "qdrant", "image"], kubernetes.qdrant.image],
+  ] as const;
+  for (const [path, image] of images) {
+    if ((registryRegionOf(image) ?? aws.region) === aws.region) continue;
+    problems.push({ path, message: `an image in a registry of ${aws.region}: this region starts without the other` });
+  }
+  const { url } = kubernetes.gate;
+  if (aws.traffic !== undefined && (url === undefined || !isName(new URL(url).hostname))) {
+    problems.push({
+      path: ["kubernetes", "gate", "url"],
+      message: "the gate's name, to which aws.traffic leads clients",
+    });
+  }
+  return problems;
+}
+
+function isName(host: string): boolean {
+  return !/^[\d.]+$|^\[/.test(host);
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return `${path}/`.startsWith(`${folder.replace(/\/$/, "")}/`);
+}
+
+/** Secrets of a region of processes: one secret setting of the stack. */
+const processesSecretsSchema = z.strictObject({
+  /** Every region's Qdrant has a key of its own. */
+  qdrantApiKeys: z.record(name, z.string().min(16)),
+  store: storeCredentialsSchema,
+  clientKey: z.string().min(16),
+  controlToken: z.string().min(16),
+  identity: identitySchema,
+});
+export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
+
+/** Secrets of a region in a cluster. */
+const kubernetesSecretsSchema = z.strictObject({
+  identity: identitySchema,
+  /** What clients show to the gate: the same in both regions. */
+  clientKey: z.string().min(16),
+  /** Of a Qdrant that is not this stack's; its own one makes its key. */
+  qdrantApiKey: z.string().min(1).optional(),
+  /** Of stores that are not AWS's; there a role gives access. */
+  store: storeCredentialsSchema.optional(),
+  /** The `region` output of the other stack. Left out until that stack is up: nothing leads from one to the other then. */
+  peer: regionSchema.optional(),
+});
+export type KubernetesSecrets = z.infer<typeof kubernetesSecretsSchema>;
+
+/** @throws SETTING_INVALID naming every setting that is wrong. */
+export function parseStackSettings(stack: string, given: Readonly<Record<string, unknown>>): StackSettings {
+  const settings = { ...given, region: stack };
+  const result = stackSettingsSchema.safeParse(settings);
+  const isNamedTwice = "region" in given;
+  if (result.success && !isNamedTwice) return result.data;
+  const problems = (result.error?.issues ?? []).map((issue) => {
+    const path = issue.path.join(".");
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => `${path === "" ? key : `${path}.${key}`}: there is no such setting`).join("; ");
+    }
+    const allowed = issue.code === "invalid_key" ? issue.issues[0]?.message : issue.message;
+    return `${path}: ${shown(valueAt(settings, issue.path))} is not allowed (${allowed})`;
+  });
+  if (isNamedTwice) problems.push("region: there is no such setting");
+  throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
+    hint: `correct it in Pulumi.${stack}.yaml; Pulumi.yaml describes every setting`,
+  });
+}
+
+/** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
+export function parseProcessesSecrets(stack: string, given: unknown): ProcessesSecrets {
+  return parseSecrets(stack, processesSecretsSchema, given);
+}
+
+/** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
+export function parseKubernetesSecrets(settings: KubernetesSettings, given: unknown): KubernetesSecrets {
+  return parseSecrets(settings.region, kubernetesSecretsSchema.superRefine(agreesWith(settings)), given);
+}
+
+function agreesWith(settings: KubernetesSettings) {
+  return ({ peer, qdrantApiKey, store }: KubernetesSecrets, { addIssue }: z.RefinementCtx) => {
+    const refuse = (path: string[], message: string) => addIssue({ code: "custom", path, message });
+    if (settings.store === "s3" && store === undefined) refuse(["store"], "credentials of the store are wanted");
+    if (settings.store === "aws" && store !== undefined) refuse(["store"], "a role gives access to AWS, and no key");
+    const { existing } = settings.kubernetes.qdrant;
+    if (existing !== undefined && qdrantApiKey === undefined) {
+      refuse(["qdrantApiKey"], "the key of kubernetes.qdrant.existing is wanted");
+    }
+    if (existing === undefined && qdrantApiKey !== undefined)
+      refuse(["qdrantApiKey"], "this stack makes the key itself");
+    if (peer === undefined) return;
+    if (peer.region !== settings.peer)
+      refuse(["peer", "region"], `the outputs of the stack ${settings.peer} are wanted`);
+    const { egressCidrs, replicate } = settings.kubernetes;
+    const outside = hostsOutside(replicate === undefined ? [] : peer.qdrant.peers, egressCidrs);
+    if (outside.length > 0) {
+      refuse(
+        ["peer", "qdrant", "peers"],
+        `no pod may go to ${outside.join(", ")}: kubernetes.egressCidrs is ${egressCidrs.join(", ")}`,
+      );
+    }
+    if (replicate !== undefined && peer.qdrant.peers.some(isInsideOnly)) {
+      refuse(
+        ["peer", "qdrant", "peers"],
+        `only its own cluster reaches the Qdrant of ${settings.peer}: let kubernetes.qdrant.outside of that stack say how this region does, or leave kubernetes.replicate out`,
+      );
+    }
+  };
+}
+
+function isInsideOnly(url: string): boolean {
+  return new URL(url).hostname.endsWith(".svc");
+}
+
+function parseSecrets<S extends z.ZodType>(stack: string, schema: S, given: unknown): z.infer<S> {
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ message, path }) => `${["secrets", ...path].join(".")}: ${message}`);
+  throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
+    hint: `correct it with \`pulumi config set --secret secrets --stack ${stack}\`, the JSON on its standard input`,
+  });
+}
+
+function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], given);
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? "nothing" : JSON.stringify(value);
+}

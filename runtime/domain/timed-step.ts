@@ -1,0 +1,11 @@
+/** A step of a run that is over: when it began, and what came out of it. */
+export interface TimedStep {
+  /** Stable name for programs: `provision`, `load`, `capture-full`, … */
+  readonly name: string;
+  /** What a person reads. */
+  readonly title: string;
+  readonly startedAt: string;
+  readonly seconds: number;
+  /** One sentence with what came out of it. */
+  readonly detail: string;
+}

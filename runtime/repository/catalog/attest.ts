@@ -1,0 +1,16 @@
+/** Leaves a later finding about a point beside it: create-only, like everything. */
+import { newId } from "../../domain/identifier.ts";
+import type { Attestation } from "../../domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { OpenRepository } from "../repository.ts";
+
+export async function attest(
+  repository: OpenRepository,
+  kind: Attestation["kind"],
+  point: { readonly id: string },
+  finding: { readonly at: Date; readonly region: string; readonly detail: string },
+): Promise<void> {
+  const attestation: Attestation = { ...finding, point: point.id, kind, at: finding.at.toISOString() };
+  const key = storeLayout.attestation(point.id, kind, newId(finding.at));
+  await repository.stores.repository.create(key, Buffer.from(JSON.stringify(attestation)));
+}

@@ -1,0 +1,131 @@
+/** Which recovery points are the newest of their kind in a bucket, asked again and again: what was read of a manifest once is not read again. */
+import { holds, resolveLatestRestorable } from "../../domain/recovery-points/catalog.ts";
+import {
+  type CaptureType,
+  capturesOf,
+  captureTypes,
+  isExact,
+  type RecoveryPoint,
+} from "../../domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { Pack } from "../../domain/recovery-points/stored-content.ts";
+import { readEpochs } from "../control/epochs.ts";
+import type { OpenRepository } from "../repository.ts";
+import { whenReadable } from "../when-readable.ts";
+import { listRepository, pointsIn, readEntry } from "./read-catalog.ts";
+
+type FoundPoint = NonNullable<ReturnType<typeof resolveLatestRestorable>>;
+
+export interface NewestPoints {
+  /** Points that are listed, complete or not. */
+  readonly listed: number;
+  /** As `resolveLatestRestorable` answers. */
+  readonly newest?: FoundPoint;
+  /** Where none is complete, what the newest lacks. */
+  readonly wanting?: string;
+  readonly byType: Partial<Readonly<Record<CaptureType, RecoveryPoint>>>;
+  readonly exactByType: Partial<Readonly<Record<CaptureType, RecoveryPoint>>>;
+  /** That was read back whole in this region. */
+  readonly verified?: RecoveryPoint;
+}
+
+interface PointFacts {
+  readonly type: CaptureType;
+  readonly isExact: boolean;
+  readonly isOfQdrant: boolean;
+}
+
+/** Manifests and points that one look reads at most; the next one goes on. */
+const readsPerLook = 500;
+
+export class NewestPointsReader {
+  readonly #repository: OpenRepository;
+  readonly #region: string;
+  /** Of each manifest that was read: nothing in it ever changes. */
+  #facts = new Map<string, PointFacts>();
+  /** Of the trees of the points that the last look found. */
+  #packs = new Map<string, readonly Pack[]>();
+
+  constructor(repository: OpenRepository, region: string) {
+    this.#repository = repository;
+    this.#region = region;
+  }
+
+  async read(): Promise<NewestPoints> {
+    const [{ inventory, pointKeys }, epochs] = await Promise.all([
+      listRepository(this.#repository),
+      readEpochs(this.#repository.stores.control),
+    ]);
+    const ids = pointsIn(pointKeys).sort().reverse();
+    this.#forget(new Set(ids));
+    const verifiedIds = idsWithVerification([...pointKeys.keys()]);
+    const packs = new Map<string, readonly Pack[]>();
+    const found: Found = { byType: {}, exactByType: {} };
+    let reads = 0;
+    let wanting: string | undefined;
+    for (const id of ids) {
+      if (isAllFound(found, verifiedIds.size) || reads >= readsPerLook) break;
+      if (!this.#facts.has(id)) {
+        reads += 1;
+        await this.#learn(id);
+      }
+      const facts = this.#facts.get(id);
+      if (facts !== undefined && !isWanted(found, facts, verifiedIds.has(id))) continue;
+      reads += 1;
+      const known = new Map([...this.#packs, ...packs]);
+      const entry = await readEntry(this.#repository, id, { pointKeys, inventory, epochs, packs: known });
+      const complete = resolveLatestRestorable([entry]);
+      if (complete === undefined) {
+        wanting ??= `${id}: ${entry.reasons[0] ?? `it holds ${entry.point?.kinds.join(", ")}`}`;
+        continue;
+      }
+      for (const { tree } of capturesOf(complete.point)) packs.set(tree.id, known.get(tree.id) ?? []);
+      take(found, complete, this.#region);
+    }
+    this.#packs = packs;
+    return { listed: ids.length, ...found, ...(wanting === undefined ? {} : { wanting }) };
+  }
+
+  async #learn(id: string): Promise<void> {
+    const point = await whenReadable(this.#repository.readPoint(id));
+    // What cannot be read now may be readable later.
+    if (point === undefined) return;
+    this.#facts.set(id, { type: point.type, isExact: isExact(point), isOfQdrant: holds(point, ["qdrant"]) });
+  }
+
+  #forget(listed: ReadonlySet<string>): void {
+    for (const id of this.#facts.keys()) if (!listed.has(id)) this.#facts.delete(id);
+  }
+}
+
+interface Found {
+  newest?: FoundPoint;
+  byType: Partial<Record<CaptureType, RecoveryPoint>>;
+  exactByType: Partial<Record<CaptureType, RecoveryPoint>>;
+  verified?: RecoveryPoint;
+}
+
+function isAllFound({ byType, exactByType, verified }: Found, verifications: number): boolean {
+  const isSettled = (points: Found["byType"]) => captureTypes.every((type) => points[type] !== undefined);
+  return isSettled(byType) && isSettled(exactByType) && (verified !== undefined || verifications === 0);
+}
+
+function take(found: Found, { attestations, point, ...entry }: FoundPoint, here: string): void {
+  found.newest ??= { ...entry, attestations, point };
+  found.byType[point.type] ??= point;
+  if (isExact(point)) found.exactByType[point.type] ??= point;
+  if (attestations.some(({ kind, region }) => kind === "verified" && region === here)) found.verified ??= point;
+}
+
+function isWanted(found: Found, { isExact, isOfQdrant, type }: PointFacts, isVerified: boolean): boolean {
+  if (!isOfQdrant) return false;
+  if (found.byType[type] === undefined) return true;
+  if (isExact && found.exactByType[type] === undefined) return true;
+  return isVerified && found.verified === undefined;
+}
+
+/** By the keys alone; which region verified, the attestation says. */
+function idsWithVerification(keys: readonly string[]): Set<string> {
+  const prefix = new RegExp(`^${storeLayout.points}([^/]+)/attestations/verified-`);
+  return new Set(keys.flatMap((key) => prefix.exec(key)?.[1] ?? []));
+}

@@ -1,0 +1,198 @@
+/** Reads one inventory of a region's bucket and judges every recovery point in it. */
+
+import {
+  type CatalogEntry,
+  type Inventory,
+  judgePoint,
+  resolveLatestRestorable,
+} from "../../domain/recovery-points/catalog.ts";
+import {
+  type Attestation,
+  attestationSchema,
+  capturesOf,
+  type DataKind,
+  type RecoveryPoint,
+} from "../../domain/recovery-points/recovery-point.ts";
+import { parsePointKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { type Pack, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
+import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
+import { hasCode, toDrError } from "../../errors.ts";
+import { readEpochs } from "../control/epochs.ts";
+import { parseRecord } from "../parse-record.ts";
+import type { OpenRepository } from "../repository.ts";
+import { whenReadable } from "../when-readable.ts";
+
+export interface Catalog {
+  readonly entries: readonly CatalogEntry[];
+  readonly inventory: Inventory;
+  readonly epochs: readonly EpochRecord[];
+}
+
+export async function readCatalog(repository: OpenRepository): Promise<Catalog> {
+  const [{ inventory, pointKeys }, epochs] = await Promise.all([
+    listRepository(repository),
+    readEpochs(repository.stores.control),
+  ]);
+  const packs = new Map<string, readonly Pack[]>();
+  const entries: CatalogEntry[] = [];
+  for (const pointId of pointsIn(pointKeys)) {
+    entries.push(await readEntry(repository, pointId, { pointKeys, inventory, epochs, packs }));
+  }
+  entries.sort((a, b) => Date.parse(a.point?.startedAt ?? "") - Date.parse(b.point?.startedAt ?? ""));
+  return { entries, inventory, epochs };
+}
+
+/**
+ * What `resolveLatestRestorable` answers of the whole catalog, for as few readings as it takes: ids begin with the time, of
+ * the same clock as the points' own. With it, how many points are listed, and where none is complete, what the newest lacks.
+ */
+export async function readNewestPoint(repository: OpenRepository): Promise<{
+  readonly newest: ReturnType<typeof resolveLatestRestorable>;
+  readonly listed: number;
+  readonly wanting?: string;
+}> {
+  const [{ inventory, pointKeys }, epochs] = await Promise.all([
+    listRepository(repository),
+    readEpochs(repository.stores.control),
+  ]);
+  const packs = new Map<string, readonly Pack[]>();
+  const ids = pointsIn(pointKeys).sort().reverse();
+  let wanting: string | undefined;
+  for (const pointId of ids) {
+    const entry = await readEntry(repository, pointId, { pointKeys, inventory, epochs, packs });
+    const newest = resolveLatestRestorable([entry]);
+    if (newest !== undefined) return { newest, listed: ids.length };
+    wanting ??= `${pointId}: ${entry.reasons[0] ?? `it holds ${entry.point?.kinds.join(", ")}`}`;
+  }
+  return { newest: undefined, listed: ids.length, ...(wanting === undefined ? {} : { wanting }) };
+}
+
+/** By the keys alone: one that cannot be read says it, too. */
+export async function isQuarantined({ stores }: OpenRepository, pointId: string): Promise<boolean> {
+  for await (const _quarantine of stores.repository.list(storeLayout.attestation(pointId, "quarantined", "")))
+    return true;
+  return false;
+}
+
+/** What a capture builds on. */
+export interface CaptureBase {
+  /**
+   * The newest point of an active region that is not quarantined and holds `kind`; whether all its objects are there is not
+   * judged here: the capture looks at each tree that it builds on.
+   */
+  readonly points: ReadonlyMap<DataKind, RecoveryPoint>;
+  /** Ids of all points that are listed. */
+  readonly listed: ReadonlySet<string>;
+  readonly inventory: Inventory;
+  readonly epochs: readonly EpochRecord[];
+}
+
+/** Reads as many manifests as it takes to find a base for each kind: usually one. */
+export async function readCaptureBase(repository: OpenRepository, kinds: readonly DataKind[]): Promise<CaptureBase> {
+  const [{ inventory, pointKeys }, epochs] = await Promise.all([
+    listRepository(repository),
+    readEpochs(repository.stores.control),
+    // Asked for meanwhile: every manifest and tree needs it.
+    repository.keys.key(repository.description.key),
+  ]);
+  const listed = pointsIn(pointKeys);
+  const points = new Map<DataKind, RecoveryPoint>();
+  const quarantines = [...pointKeys.keys()].filter((key) => key.includes("quarantined"));
+  const isQuarantined = (id: string) =>
+    quarantines.some((key) => key.startsWith(storeLayout.attestation(id, "quarantined", "")));
+  // Ids begin with the time; should a clock have been wrong, an older base is as right as the newest, only dearer.
+  for (const pointId of [...listed].sort().reverse()) {
+    if (kinds.every((kind) => points.has(kind))) break;
+    if (isQuarantined(pointId)) continue;
+    const point = await whenReadable(repository.readPoint(pointId));
+    if (point === undefined || !isOfActiveRegion(point, epochs)) continue;
+    for (const kind of point.kinds) if (!points.has(kind)) points.set(kind, point);
+  }
+  return { points, listed: new Set(listed), inventory, epochs };
+}
+
+export async function readEntry(
+  repository: OpenRepository,
+  pointId: string,
+  seen: {
+    readonly pointKeys: Inventory;
+    readonly inventory: Inventory;
+    readonly epochs: readonly EpochRecord[];
+    /** Those of trees that were read already; more are added. */
+    readonly packs: Map<string, readonly Pack[]>;
+  },
+): Promise<CatalogEntry> {
+  const attestations = await readAttestations(repository, pointId, seen.pointKeys);
+  try {
+    const point = await repository.readPoint(pointId);
+    await readPacks(repository, point, seen.inventory, seen.packs);
+    return judgePoint(point, { ...seen, attestations });
+  } catch (error) {
+    if (hasCode(error, "UNREACHABLE", "ACCESS_DENIED", "STORE_REFUSED")) throw error;
+    return { id: pointId, state: "unreadable", reasons: [toDrError(error).message], attestations };
+  }
+}
+
+export function pointsIn(pointKeys: Inventory): string[] {
+  return [...pointKeys.keys()].flatMap((key) => {
+    const parsed = parsePointKey(key);
+    return parsed?.kind === "manifest" ? [parsed.pointId] : [];
+  });
+}
+
+export async function listRepository(
+  repository: OpenRepository,
+): Promise<{ pointKeys: Inventory; inventory: Inventory }> {
+  // Manifests before packs and trees: what is written after the first listing can only be more.
+  const pointKeys = await inventoryOf(repository, storeLayout.points);
+  const [packs, trees] = await Promise.all([
+    inventoryOf(repository, storeLayout.packs),
+    inventoryOf(repository, storeLayout.trees),
+  ]);
+  return { pointKeys, inventory: new Map([...packs, ...trees]) };
+}
+
+async function inventoryOf(repository: OpenRepository, prefix: string): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for await (const { key, size } of repository.stores.repository.list(prefix)) sizes.set(key, size);
+  return sizes;
+}
+
+async function readPacks(
+  repository: OpenRepository,
+  point: RecoveryPoint,
+  inventory: Inventory,
+  packs: Map<string, readonly Pack[]>,
+): Promise<void> {
+  for (const { tree } of capturesOf(point)) {
+    if (packs.has(tree.id) || !inventory.has(storeLayout.tree(tree.id))) continue;
+    const read = await whenReadable(repository.readTree(tree.id, treePacksSchema));
+    // Judged as "cannot be read" otherwise; other points may be whole.
+    if (read !== undefined) packs.set(tree.id, read.packs);
+  }
+}
+
+async function readAttestations(
+  repository: OpenRepository,
+  pointId: string,
+  pointKeys: Inventory,
+): Promise<Attestation[]> {
+  const keys = [...pointKeys.keys()].filter((key) => key.startsWith(`${storeLayout.points}${pointId}/attestations/`));
+  const read = await Promise.all(
+    keys.map(async (key) => {
+      const bytes = await repository.stores.repository.get(key);
+      try {
+        return [parseRecord(attestationSchema, key, bytes)];
+      } catch (error) {
+        if (!hasCode(error, "OBJECT_CORRUPT")) throw error;
+        // One that cannot be read must not hide every point of the bucket; but its key says that it is a quarantine.
+        if (!key.startsWith(storeLayout.attestation(pointId, "quarantined", ""))) return [];
+        const detail = `${key} says so, and cannot be read`;
+        return [
+          { point: pointId, kind: "quarantined" as const, at: new Date(0).toISOString(), region: "unknown", detail },
+        ];
+      }
+    }),
+  );
+  return read.flat();
+}

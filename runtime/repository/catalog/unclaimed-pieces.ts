@@ -1,0 +1,44 @@
+/** What captures that were cut off have stored: pieces of packs that no point needs. */
+import { capturesOf } from "../../domain/recovery-points/recovery-point.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { type Pack, type Piece, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
+import type { UnclaimedPieces } from "../content/content-writer.ts";
+import { readDirectory } from "../content/pack-directory.ts";
+import type { OpenRepository } from "../repository.ts";
+import { whenReadable } from "../when-readable.ts";
+import type { CaptureBase } from "./read-catalog.ts";
+
+/** Some 40 MB in memory; what lies beyond is stored again. */
+const mostPieces = 150_000;
+
+/** Reads every point and its trees, and the directory of every other pack: to be asked only after a capture was cut off. */
+export async function findUnclaimedPieces(repository: OpenRepository, base: CaptureBase): Promise<UnclaimedPieces> {
+  const claimed = await claimedPacks(repository, base);
+  const packs: Pack[] = [];
+  const pieces = new Map<string, Piece>();
+  for (const [key, size] of base.inventory) {
+    const id = key.startsWith(storeLayout.packs) ? (key.split("/").at(-1) ?? "") : "";
+    if (id === "" || claimed.has(id) || pieces.size >= mostPieces) continue;
+    packs.push({ id, size });
+    for (const piece of await readDirectory(repository, { id, size })) pieces.set(piece.name, piece);
+  }
+  return { packs, find: (name) => pieces.get(name) };
+}
+
+/**
+ * The packs of every point. What only the tree of a capture that was cut off names is as unclaimed as the tree, and so is
+ * what a damaged object named: it is looked at, and opens or does not.
+ */
+async function claimedPacks(repository: OpenRepository, base: CaptureBase): Promise<Set<string>> {
+  const trees = new Set<string>();
+  for (const id of base.listed) {
+    const point = await whenReadable(repository.readPoint(id));
+    for (const { tree } of point === undefined ? [] : capturesOf(point)) trees.add(tree.id);
+  }
+  const claimed = new Set<string>();
+  for (const id of trees) {
+    const tree = await whenReadable(repository.readTree(id, treePacksSchema));
+    for (const pack of tree?.packs ?? []) claimed.add(pack.id);
+  }
+  return claimed;
+}

@@ -1,0 +1,74 @@
+/**
+ * A store that remembers what went through it: who writes an object and reads it back a moment later does not ask for it
+ * again. Only of packs and trees, which are never anything else than they were; memory: `mostBytes`.
+ */
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { ObjectStore, StoredObject } from "../../ports.ts";
+
+export class RecentObjects implements ObjectStore {
+  readonly #store: ObjectStore;
+  readonly #mostBytes: number;
+  /** The one that was used last is the last. */
+  readonly #objects = new Map<string, Buffer>();
+  /** Objects of which a part was asked for: the next time they are brought whole. */
+  readonly #asked = new Set<string>();
+  #bytes = 0;
+
+  constructor(store: ObjectStore, mostBytes: number) {
+    this.#store = store;
+    this.#mostBytes = mostBytes;
+  }
+
+  async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
+    if (!isImmutable(key)) return this.#store.get(key, range);
+    let whole = this.#objects.get(key);
+    if (whole === undefined && range !== undefined && !this.#asked.has(key)) {
+      if (this.#asked.size >= mostAsked) this.#asked.clear();
+      this.#asked.add(key);
+      return this.#store.get(key, range);
+    }
+    whole ??= await this.#store.get(key);
+    this.#keep(key, whole);
+    if (range === undefined) return whole;
+    const end = range.offset + range.length;
+    // A copy: a view that is handed to a thread takes all of its memory along. What is not there, the store says itself.
+    return end <= whole.length ? Buffer.from(whole.subarray(range.offset, end)) : this.#store.get(key, range);
+  }
+
+  list(prefix: string): AsyncIterable<StoredObject> {
+    return this.#store.list(prefix);
+  }
+
+  async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
+    const answer = await this.#store.create(key, bytes, sha256);
+    // The bytes are the caller's, who uses their room again.
+    if (answer === "created" && isImmutable(key)) this.#keep(key, Buffer.from(bytes));
+    return answer;
+  }
+
+  #keep(key: string, bytes: Buffer): void {
+    this.#drop(key);
+    if (bytes.length > this.#mostBytes) return;
+    this.#objects.set(key, bytes);
+    this.#bytes += bytes.length;
+    for (const oldest of this.#objects.keys()) {
+      if (this.#bytes <= this.#mostBytes) return;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(key: string): void {
+    const known = this.#objects.get(key);
+    if (known === undefined) return;
+    this.#objects.delete(key);
+    this.#asked.delete(key);
+    this.#bytes -= known.length;
+  }
+}
+
+/** Bounds what is remembered of objects that are not kept. */
+const mostAsked = 10_000;
+
+function isImmutable(key: string): boolean {
+  return key.startsWith(storeLayout.packs) || key.startsWith(storeLayout.trees);
+}

@@ -1,0 +1,141 @@
+/**
+ * Sealing and opening in threads beside the one that reads and sends: compression and encryption cost more than all the
+ * rest. Memory: a fixed number of slots, whoever uses them.
+ */
+import type { KeyObject } from "node:crypto";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { SecretKey } from "../../domain/recovery-points/key.ts";
+import { sealedAtMost } from "../../domain/recovery-points/sealing.ts";
+import { chunkSize } from "../../domain/recovery-points/stored-content.ts";
+import { DrError, type ErrorCode } from "../../errors.ts";
+import type { OpenAnswer, OpenTask, Order, SealAnswer, SealTask, Task } from "./sealing-thread.ts";
+
+export const chunksInSlot = 16;
+
+/** Room for chunks on their way to a thread, and for what it makes of them. */
+export class SealingSlot {
+  readonly input = new SharedArrayBuffer(chunksInSlot * chunkSize);
+  readonly output = new SharedArrayBuffer(chunksInSlot * sealedAtMost(chunkSize));
+  readonly chunks = Buffer.from(this.input);
+  readonly sealed = Buffer.from(this.output);
+}
+
+interface Reply {
+  readonly id: number;
+  readonly answer?: SealAnswer | OpenAnswer;
+  readonly problem?: { readonly code: ErrorCode; readonly message: string; readonly hint?: string };
+  readonly failure?: unknown;
+}
+
+class SealingThreads {
+  readonly #threads: Worker[] = [];
+  readonly #waiting = new Map<
+    number,
+    { readonly thread: Worker; resolve(answer: SealAnswer | OpenAnswer): void; reject(error: unknown): void }
+  >();
+  /** Numbers of the keys that a thread has. */
+  readonly #given = new WeakMap<Worker, Set<number>>();
+  /** Keys by themselves, not by their ids: two stores may hold different keys under one id. */
+  readonly #numbers = new WeakMap<KeyObject, number>();
+  #keys = 0;
+  readonly #freeSlots: SealingSlot[] = [];
+  readonly #slotSeekers: ((slot: SealingSlot) => void)[] = [];
+  #slots = 0;
+  #tasks = 0;
+
+  /** One core stays for what reads and sends. */
+  get #size(): number {
+    return Math.min(4, Math.max(1, availableParallelism() - 1));
+  }
+
+  async slot(): Promise<SealingSlot> {
+    const free = this.#freeSlots.pop();
+    if (free !== undefined) return free;
+    if (this.#slots < 2 * this.#size + 4) {
+      this.#slots += 1;
+      return new SealingSlot();
+    }
+    return new Promise((resolve) => this.#slotSeekers.push(resolve));
+  }
+
+  release(slot: SealingSlot): void {
+    const seeker = this.#slotSeekers.shift();
+    if (seeker === undefined) this.#freeSlots.push(slot);
+    else seeker(slot);
+  }
+
+  seal(key: SecretKey, task: Omit<SealTask, "do" | "key">): Promise<SealAnswer> {
+    return this.#run([key], { ...task, do: "seal", key: this.#numberOf(key) }) as Promise<SealAnswer>;
+  }
+
+  /** @param pieces each with its key. */
+  open(
+    pieces: readonly (Omit<OpenTask["pieces"][number], "key"> & { readonly key: SecretKey })[],
+    task: Omit<OpenTask, "do" | "pieces">,
+  ): Promise<OpenAnswer> {
+    const keys = [...new Set(pieces.map(({ key }) => key))];
+    const numbered = pieces.map((piece) => ({ ...piece, key: this.#numberOf(piece.key) }));
+    return this.#run(keys, { ...task, do: "open", pieces: numbered }) as Promise<OpenAnswer>;
+  }
+
+  #numberOf({ data }: SecretKey): number {
+    const known = this.#numbers.get(data);
+    if (known !== undefined) return known;
+    this.#keys += 1;
+    this.#numbers.set(data, this.#keys);
+    return this.#keys;
+  }
+
+  #run(keys: readonly SecretKey[], task: Task): Promise<SealAnswer | OpenAnswer> {
+    this.#tasks += 1;
+    const id = this.#tasks;
+    const thread = this.#threads[id % this.#size] ?? this.#start();
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { thread, resolve, reject });
+      // A process must not end while it waits for a thread, and need not live because it has one.
+      for (const each of this.#threads) each.ref();
+      const given = this.#given.get(thread) ?? new Set();
+      const newKeys = keys
+        .map((key) => ({ number: this.#numberOf(key), key: { data: key.data, id: key.id, naming: key.naming } }))
+        .filter(({ number }) => !given.has(number));
+      for (const { number } of newKeys) given.add(number);
+      this.#given.set(thread, given);
+      thread.postMessage({ id, newKeys, task } satisfies Order);
+    });
+  }
+
+  #start(): Worker {
+    const thread = new Worker(new URL("./sealing-thread.ts", import.meta.url), {
+      // V8 collects the buffers of chunks late when it has much room for them.
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32 },
+    });
+    this.#threads.push(thread);
+    thread.on("message", (reply: Reply) => this.#settle(reply));
+    thread.on("error", (error) => {
+      // Not what the others are at: they still write into the slots of their tasks.
+      for (const [id, waiting] of this.#waiting) {
+        if (waiting.thread !== thread) continue;
+        this.#waiting.delete(id);
+        waiting.reject(error);
+      }
+      this.#threads.splice(this.#threads.indexOf(thread), 1);
+    });
+    return thread;
+  }
+
+  #settle({ answer, failure, id, problem }: Reply): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (this.#waiting.size === 0) for (const thread of this.#threads) thread.unref();
+    if (answer !== undefined) waiting?.resolve(answer);
+    else if (problem === undefined) waiting?.reject(failure);
+    else {
+      const hint = problem.hint === undefined ? {} : { hint: problem.hint };
+      waiting?.reject(new DrError(problem.code, problem.message, hint));
+    }
+  }
+}
+
+/** One set for the process: cores are no more than they are. */
+export const sealingThreads = new SealingThreads();

@@ -1,0 +1,157 @@
+/**
+ * The state of a failover, in the control store of the region it promotes: what was begun and what is done, step by
+ * step, and signs of life of the run that does it. Everything is create-only.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { DrError } from "../../errors.ts";
+import type { ObjectStore, ObjectStoreReader, Runner } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
+
+const beatMs = 2_000;
+/** Silence for so long means that a run is dead. */
+const silenceMs = 2.5 * beatMs;
+
+/** Whether some run of this epoch's failover has finished a step. */
+export async function isStepDone(control: ObjectStoreReader, epoch: number, step: string): Promise<boolean> {
+  return (await stepsDone(control, epoch)).has(step);
+}
+
+async function stepsDone(control: ObjectStoreReader, epoch: number): Promise<Set<string>> {
+  return new Set((await namesOf(control, epoch)).flatMap((name) => /^(.+)\.done\./.exec(name)?.[1] ?? []));
+}
+
+async function namesOf(control: ObjectStoreReader, epoch: number): Promise<string[]> {
+  const prefix = controlLayout.failover(epoch);
+  const names: string[] = [];
+  for await (const { key } of control.list(prefix)) names.push(key.slice(prefix.length));
+  return names;
+}
+
+const ownerSchema = z.object({
+  run: z.string(),
+  at: z.string(),
+  /** What ran it. */
+  runner: z.string().optional(),
+});
+
+export class FailoverRecords {
+  readonly #control: ObjectStore;
+  readonly #epoch: number;
+  readonly #run: string;
+  readonly #runner: Runner | undefined;
+
+  constructor(control: ObjectStore, epoch: number, run: string, runner?: Runner) {
+    this.#control = control;
+    this.#epoch = epoch;
+    this.#run = run;
+    this.#runner = runner;
+  }
+
+  /** Steps that some run finished. */
+  async done(): Promise<Set<string>> {
+    return stepsDone(this.#control, this.#epoch);
+  }
+
+  async begin(step: string, at: Date): Promise<void> {
+    await this.#write(controlLayout.failoverStep(this.#epoch, step, "started", this.#run), at);
+  }
+
+  /** The receipt of a step. */
+  async end(
+    step: string,
+    at: Date,
+    receipt: { readonly detail?: string; readonly seconds?: number } = {},
+  ): Promise<void> {
+    await this.#write(controlLayout.failoverStep(this.#epoch, step, "done", this.#run), at, receipt);
+  }
+
+  /**
+   * Becomes the one run that may act, and gives signs of life until the answer is called. Throws EPOCH_CONFLICT when
+   * another run lives, or was faster: one create-only write decides between several.
+   */
+  async takeOver(): Promise<() => void> {
+    // Counted before it is looked who lives: whoever comes between has taken this turn.
+    const turn = (await this.#turns()).length + 1;
+    if (!(await this.#isKnownDead(turn - 1))) await this.#refuseWhileAnotherRuns();
+    const stopBeating = await this.#beat();
+    try {
+      const runner = this.#runner?.mark;
+      await this.#write(
+        controlLayout.failoverOwner(this.#epoch, turn),
+        new Date(),
+        runner === undefined ? {} : { runner },
+      );
+      await this.refuseUnlessOwner();
+      return stopBeating;
+    } catch (error) {
+      stopBeating();
+      throw error;
+    }
+  }
+
+  /** Throws EPOCH_CONFLICT when another run took over meanwhile: this one was thought to be dead. */
+  async refuseUnlessOwner(): Promise<void> {
+    const { run } = await this.#owner((await this.#turns()).length);
+    if (run === this.#run) return;
+    throw new DrError("EPOCH_CONFLICT", `another run (${run}) took this failover over`, {
+      hint: "let it end; `qdrant-dr status` shows the roles",
+    });
+  }
+
+  async #owner(turn: number): Promise<z.infer<typeof ownerSchema>> {
+    const key = controlLayout.failoverOwner(this.#epoch, turn);
+    return parseRecord(ownerSchema, key, await this.#control.get(key));
+  }
+
+  /** Whether the run that owned the failover last ended on this machine: then nobody has to listen for signs of its life. */
+  async #isKnownDead(turn: number): Promise<boolean> {
+    if (turn === 0 || this.#runner === undefined) return false;
+    const { runner } = await this.#owner(turn);
+    return runner !== undefined && this.#runner.isDead(runner);
+  }
+
+  /** Gives a sign of life, and more of them until the answer is called. A store that fails later fails in the steps. */
+  async #beat(): Promise<() => void> {
+    let beat = 0;
+    const tick = () => {
+      beat += 1;
+      return this.#write(controlLayout.heartbeat(this.#epoch, this.#run, Date.now() + beat), new Date());
+    };
+    await tick();
+    const timer = setInterval(() => tick().catch(() => undefined), beatMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+
+  /** Throws EPOCH_CONFLICT when another run still gives signs of life; a dead one's work may be gone on with. */
+  async #refuseWhileAnotherRuns(): Promise<void> {
+    const before = await this.#beatsOfOthers();
+    if (before.length === 0) return;
+    await sleep(silenceMs);
+    const known = new Set(before);
+    const alive = (await this.#beatsOfOthers()).find((beat) => !known.has(beat));
+    if (alive === undefined) return;
+    throw new DrError("EPOCH_CONFLICT", `another run (${alive.split(".")[1]}) is promoting this region right now`, {
+      hint: "let it end; `qdrant-dr status` shows the roles",
+    });
+  }
+
+  async #beatsOfOthers(): Promise<string[]> {
+    const names = await this.#names();
+    return names.filter((name) => name.startsWith("alive.") && name.split(".")[1] !== this.#run);
+  }
+
+  async #turns(): Promise<string[]> {
+    return (await this.#names()).filter((name) => name.startsWith("owner."));
+  }
+
+  #names(): Promise<string[]> {
+    return namesOf(this.#control, this.#epoch);
+  }
+
+  async #write(key: string, at: Date, more: object = {}): Promise<void> {
+    await this.#control.create(key, Buffer.from(JSON.stringify({ run: this.#run, at: at.toISOString(), ...more })));
+  }
+}

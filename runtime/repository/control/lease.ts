@@ -1,0 +1,123 @@
+/**
+ * The lease of the active region, at a third place: a chain of create-only records for each epoch. Who makes the next
+ * link holds the lease for the seconds that it names, counted from before the request; whoever promotes another region
+ * makes a link that ends the chain, and then waits until the last one has run out. No clocks are compared.
+ */
+import { z } from "zod";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { hasCode } from "../../errors.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
+
+const linkSchema = z.object({
+  region: z.string(),
+  /** How long it is held; 0 ends the chain. */
+  seconds: z.number().nonnegative(),
+  at: z.iso.datetime(),
+});
+type Link = z.infer<typeof linkSchema>;
+
+/** Milliseconds of a clock that never goes back and is nobody else's. */
+export type Monotonic = () => number;
+
+export class Lease {
+  readonly #witness: ObjectStore;
+  readonly #region: string;
+  readonly #seconds: number;
+  readonly #monotonic: Monotonic;
+  #epoch = 0;
+  #next = 1;
+  #heldUntil = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    witness: ObjectStore,
+    {
+      monotonic,
+      region,
+      seconds,
+    }: { readonly region: string; readonly seconds: number; readonly monotonic: Monotonic },
+  ) {
+    this.#witness = witness;
+    this.#region = region;
+    this.#seconds = seconds;
+    this.#monotonic = monotonic;
+  }
+
+  isHeld(epoch: number): boolean {
+    return epoch === this.#epoch && this.#monotonic() < this.#heldUntil;
+  }
+
+  /** Holds it from now on, unless the chain was ended. Throws when the witness does not answer: then it runs out. */
+  async renew(epoch: number): Promise<void> {
+    if (epoch !== this.#epoch) {
+      this.#heldUntil = Number.NEGATIVE_INFINITY;
+      const { link, number } = await newestLink(this.#witness, epoch);
+      // Nothing follows the link that ends the chain.
+      this.#next = link?.seconds === 0 ? number : number + 1;
+      this.#epoch = epoch;
+    }
+    // A third of it is used up before it is renewed, so that two renewals may fail.
+    if (this.#heldUntil - this.#monotonic() > (1000 * this.#seconds * 2) / 3) return;
+    for (;;) {
+      const askedAt = this.#monotonic();
+      const link = { region: this.#region, seconds: this.#seconds, at: new Date().toISOString() };
+      if (await makeLink(this.#witness, epoch, this.#next, link)) {
+        this.#next += 1;
+        this.#heldUntil = askedAt + 1000 * this.#seconds;
+        return;
+      }
+      const other = await readLink(this.#witness, epoch, this.#next);
+      if (other === undefined || other.seconds === 0) return;
+      // A link of ours whose answer was lost, or another guard's of this region: after it comes the next.
+      this.#next += 1;
+    }
+  }
+}
+
+/** Ends the chain of an epoch; answers for how many seconds its holder may go on. */
+export async function endLease(witness: ObjectStore, epoch: number, region: string): Promise<number> {
+  for (;;) {
+    const { link, number } = await newestLink(witness, epoch);
+    const last = { region, seconds: 0, at: new Date().toISOString() };
+    if (link?.seconds === 0) {
+      // Ended by an earlier run, which may have died while it waited: the link before it says how long that takes.
+      return (await readLink(witness, epoch, number - 1))?.seconds ?? 0;
+    }
+    if (await makeLink(witness, epoch, number + 1, last)) return link?.seconds ?? 0;
+  }
+}
+
+async function makeLink(witness: ObjectStore, epoch: number, number: number, link: Link): Promise<boolean> {
+  const key = controlLayout.leaseLink(epoch, number);
+  return (await witness.create(key, Buffer.from(JSON.stringify(link)))) === "created";
+}
+
+async function readLink(witness: ObjectStoreReader, epoch: number, number: number): Promise<Link | undefined> {
+  if (number < 1) return undefined;
+  const key = controlLayout.leaseLink(epoch, number);
+  try {
+    return parseRecord(linkSchema, key, await witness.get(key));
+  } catch (error) {
+    if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
+
+/** Looked for by doubling and halving: a chain may have a million links, and a listing of them would take a minute. */
+async function newestLink(
+  witness: ObjectStoreReader,
+  epoch: number,
+): Promise<{ readonly number: number; readonly link?: Link | undefined }> {
+  let there = 0;
+  let missing = 1;
+  while ((await readLink(witness, epoch, missing)) !== undefined) {
+    there = missing;
+    missing *= 2;
+  }
+  while (missing - there > 1) {
+    const middle = Math.floor((there + missing) / 2);
+    if ((await readLink(witness, epoch, middle)) === undefined) missing = middle;
+    else there = middle;
+  }
+  return { number: there, link: await readLink(witness, epoch, there) };
+}

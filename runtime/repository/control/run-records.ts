@@ -1,0 +1,31 @@
+/**
+ * Records of runs, in the control store of the region that they are about: create-only, one when a run ends. A run that is killed leaves
+ * none, and is noticed by the time since the last success.
+ */
+import { newId } from "../../domain/identifier.ts";
+import { type RunKind, type RunRecord, runRecordSchema } from "../../domain/monitoring/runs.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
+
+export async function recordRun(control: ObjectStore, record: RunRecord): Promise<void> {
+  const at = new Date(record.finishedAt);
+  await control.create(controlLayout.run(at, newId(at), record.run), Buffer.from(JSON.stringify(record)));
+}
+
+/** Keys of the records of runs that ended on this day, with the kind that each is of. */
+export async function runsOfDay(
+  control: ObjectStoreReader,
+  day: string,
+): Promise<{ readonly key: string; readonly run: RunKind | undefined }[]> {
+  const found: { key: string; run: RunKind | undefined }[] = [];
+  for await (const { key } of control.list(controlLayout.runsOfDay(day))) {
+    const name = /\.([a-z-]+)\.json$/.exec(key)?.[1];
+    found.push({ key, run: runRecordSchema.shape.run.safeParse(name).data });
+  }
+  return found;
+}
+
+export async function readRun(control: ObjectStoreReader, key: string): Promise<RunRecord> {
+  return parseRecord(runRecordSchema, key, await control.get(key));
+}

@@ -1,0 +1,45 @@
+/**
+ * Collection snapshots that captures leave on a Qdrant for a while. Qdrant names them, and they look like anybody's: each
+ * is recorded before it is made, when its name is known, and when it is gone, so that a later run can remove what a killed
+ * one left, and nothing else.
+ */
+import { z } from "zod";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import { parseRecord } from "../parse-record.ts";
+
+const snapshotRecordSchema = z.object({
+  id: z.string(),
+  collection: z.string(),
+  shard: z.number().int().nonnegative(),
+  peer: z.number(),
+  at: z.iso.datetime(),
+  /** The collection's snapshots that were there before: none of them is ours. */
+  before: z.array(z.string()),
+  /** Absent until Qdrant has told it. */
+  name: z.string().optional(),
+});
+export type SnapshotRecord = z.infer<typeof snapshotRecordSchema>;
+
+export async function recordSnapshot(
+  control: ObjectStore,
+  record: SnapshotRecord,
+  phase: "making" | "made" | "gone",
+): Promise<void> {
+  await control.create(controlLayout.snapshot(record.id, phase), Buffer.from(JSON.stringify(record)));
+}
+
+/** What is not known to be gone, as far as it is known. */
+export async function leftSnapshots(control: ObjectStoreReader): Promise<SnapshotRecord[]> {
+  const keys = new Set<string>();
+  for await (const { key } of control.list(controlLayout.snapshots)) keys.add(key);
+  const left: SnapshotRecord[] = [];
+  for (const key of keys) {
+    const id = /^snapshots\/(.+)\.making\.json$/.exec(key)?.[1];
+    if (id === undefined || keys.has(controlLayout.snapshot(id, "gone"))) continue;
+    const made = controlLayout.snapshot(id, "made");
+    const newest = keys.has(made) ? made : key;
+    left.push(parseRecord(snapshotRecordSchema, newest, await control.get(newest)));
+  }
+  return left;
+}
