@@ -3,11 +3,11 @@ import * as pulumi from "@pulumi/pulumi";
 import type { EpochRecord, Role } from "../../runtime/domain/estate/epoch.ts";
 import { foldersByKind } from "../../runtime/domain/estate/folder-selection.ts";
 import { type Job, jobs } from "../../runtime/domain/estate/jobs.ts";
-import { portOf } from "../../runtime/domain/estate/port-of.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/estate/region.ts";
 import type { RegionJob } from "../../runtime/domain/estate/region-for-job.ts";
 import { remarksOn } from "../../runtime/domain/estate/remarks.ts";
 import type { KubernetesSecrets, KubernetesSettings } from "../../runtime/domain/estate/stack-settings.ts";
+import { addressOf } from "../../runtime/domain/server-address.ts";
 import { AwsIdentities } from "../aws/aws-identities.ts";
 import { AwsTraffic } from "../aws/aws-traffic.ts";
 import { Accounts } from "./accounts.ts";
@@ -232,6 +232,6 @@ function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"
     egressCidrs: kubernetes.egressCidrs,
     monitoringNamespace: kubernetes.monitoring?.operator.namespace,
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
-    egressPorts: [...new Set(urls.map(portOf))].sort((a, b) => a - b),
+    egressPorts: [...new Set(urls.map((url) => addressOf(url).port))].sort((a, b) => a - b),
   };
 }

@@ -10,6 +10,8 @@ import { agentFor, answer, forward, hasKey, hasToken, refuse } from "../adapters
 import { openStore } from "../adapters/stores/open-store.ts";
 import { type GateKnowledge, gateKnowledgeSchema, gateModes, gateOpenPath } from "../domain/estate/gate.ts";
 import { storeAddressSchema } from "../domain/estate/region.ts";
+import { headerKeySchema } from "../domain/header-key.ts";
+import { serverUrlSchema } from "../domain/server-address.ts";
 import { hasErrno } from "../errno.ts";
 import { Lease } from "../repository/lease.ts";
 import { Guard } from "../workflows/failover/guard.ts";
@@ -32,10 +34,10 @@ const settings = z
     QDRANT_DR_GATE_HOST: z.string().default("127.0.0.1"),
     QDRANT_DR_GATE_PORT: z.coerce.number().int().min(1).max(65_535),
     QDRANT_DR_GATE_REGION: z.string().min(1),
-    QDRANT_DR_GATE_CLIENT_KEY: z.string().min(16),
-    QDRANT_DR_GATE_CONTROL_TOKEN: z.string().min(16),
+    QDRANT_DR_GATE_CLIENT_KEY: headerKeySchema.min(16),
+    QDRANT_DR_GATE_CONTROL_TOKEN: headerKeySchema.min(16),
     /** JSON: the region's Qdrant. */
-    QDRANT_DR_GATE_UPSTREAM: json(z.object({ url: z.url(), apiKey: z.string() })),
+    QDRANT_DR_GATE_UPSTREAM: json(z.object({ url: serverUrlSchema, apiKey: headerKeySchema })),
     /** JSON: the region's control store, and the other region's as far as this one may read it. */
     QDRANT_DR_GATE_CONTROL: json(storeAddressSchema),
     QDRANT_DR_GATE_PEER_CONTROL: json(storeAddressSchema).optional(),

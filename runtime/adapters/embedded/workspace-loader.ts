@@ -1,9 +1,11 @@
 /** `WorkspaceLoader` over Qdrant's REST API, by one URL: the public endpoint. */
-import { QdrantClient } from "@qdrant/js-client-rest";
+import type { QdrantClient } from "@qdrant/js-client-rest";
+import { addressOf } from "../../domain/server-address.ts";
 import { DrError } from "../../errors.ts";
 import type { Alias, CollectionDescription } from "../../ports.ts";
 import type { WorkspaceLoader, WorkspacePoint } from "../../workflows/practice/load-workspace.ts";
 import { Qdrant } from "../qdrant/qdrant.ts";
+import { clientOf } from "../qdrant/qdrant-peers.ts";
 
 const requestTimeoutMs = 60_000;
 
@@ -15,13 +17,7 @@ export class QdrantWorkspaceLoader implements WorkspaceLoader {
   constructor({ url, apiKey }: { readonly url: string; readonly apiKey: string }) {
     this.#url = url;
     this.#qdrant = new Qdrant({ peers: [url], apiKey });
-    this.#client = new QdrantClient({
-      url,
-      // Not as `apiKey`: the client library warns on the console about a key without TLS, which loopback is.
-      headers: { "api-key": apiKey },
-      timeout: requestTimeoutMs,
-      checkCompatibility: false,
-    });
+    this.#client = clientOf(addressOf(url), apiKey, requestTimeoutMs);
   }
 
   createCollection(collection: CollectionDescription): Promise<void> {
