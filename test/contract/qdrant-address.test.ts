@@ -125,6 +125,20 @@ describe("the address of a Qdrant", function () {
     }
   });
 
+  it("two servers that are no cluster are never taken for one: neither captured nor restored into", async () => {
+    const apart = new Qdrant({ peers: [server.url, other.url], apiKey: server.apiKey });
+    const error = await errorOf(apart.version());
+    expect(error?.code).to.equal("SETTING_INVALID");
+    expect(error?.message).to.equal(`${server.url} and ${other.url} are not peers of one Qdrant`);
+    const strangers = await QdrantServer.start("first");
+    try {
+      const clusters = new Qdrant({ peers: [server.url, strangers.url], apiKey: server.apiKey });
+      expect((await errorOf(clusters.version()))?.message).to.contain("are not peers of one Qdrant");
+    } finally {
+      await strangers.stop();
+    }
+  });
+
   it("names the port that Qdrant has by itself where the URL may have been meant for it, and nobody answers", async () => {
     // A block that routers carry nowhere (RFC 5737), where nobody can listen.
     const hintOf = async (url: string) =>

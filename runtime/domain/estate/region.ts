@@ -18,7 +18,7 @@ export const storeAddressSchema = z.discriminatedUnion("kind", [
     /** Absent: AWS's own endpoint. */
     endpoint: serverUrlSchema.optional(),
     /** Absent: the environment's credentials (a role). */
-    credentials: z.object({ accessKeyId: z.string(), secretAccessKey: z.string() }).optional(),
+    credentials: z.object({ accessKeyId: headerKeySchema, secretAccessKey: headerKeySchema }).optional(),
   }),
   z.object({ kind: z.literal("file"), folder: z.string() }),
 ]);

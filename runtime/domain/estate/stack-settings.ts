@@ -133,8 +133,8 @@ export type ProcessesSettings = z.infer<typeof processesSchema>;
 export type KubernetesSettings = z.infer<typeof kubernetesStackSchema>;
 
 const storeCredentialsSchema = z.strictObject({
-  accessKeyId: z.string().min(8),
-  secretAccessKey: z.string().min(16),
+  accessKeyId: headerKeySchema.min(8),
+  secretAccessKey: headerKeySchema.min(16),
 });
 const identitySchema = z.string().startsWith("AGE-SECRET-KEY-");
 
