@@ -1,7 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { portOf } from "../../runtime/domain/network/port-of.ts";
 import { gateOpenPath } from "../../runtime/domain/roles/gate.ts";
+import { addressOf } from "../../runtime/domain/server-address.ts";
 import type { TrafficSettings } from "../../runtime/domain/settings/aws-settings.ts";
 
 export interface AwsTrafficArgs {
@@ -28,9 +28,9 @@ export class AwsTraffic extends pulumi.ComponentResource {
   constructor(name: string, args: AwsTrafficArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:aws:AwsTraffic", name, args, opts);
     const { gateUrl, isActive, region, settings, tags } = args;
-    const { hostname } = new URL(gateUrl);
+    const { host } = addressOf(gateUrl);
     const { url, zoneId } = settings;
-    this.endpoint = { url, route53: { zoneId, name: new URL(url).hostname } };
+    this.endpoint = { url, route53: { zoneId, name: addressOf(url).host } };
     const check = settings.healthCheck ? this.#healthCheck(name, gateUrl, tags) : undefined;
     new aws.route53.Record(
       `${name}-record`,
@@ -38,7 +38,7 @@ export class AwsTraffic extends pulumi.ComponentResource {
         ...this.endpoint.route53,
         type: "CNAME",
         ttl: settings.ttlSeconds,
-        records: [hostname],
+        records: [host],
         setIdentifier: region,
         // It is this region's own: an `up` that was killed as it made it goes on.
         allowOverwrite: true,
@@ -52,14 +52,14 @@ export class AwsTraffic extends pulumi.ComponentResource {
 
   /** At most one gate is open. While none is, Route 53 goes by the weights alone. */
   #healthCheck(name: string, gateUrl: string, tags: Readonly<Record<string, string>>): aws.route53.HealthCheck {
-    const { hostname, protocol } = new URL(gateUrl);
+    const gate = addressOf(gateUrl);
     return new aws.route53.HealthCheck(
       `${name}-open`,
       {
-        type: protocol === "https:" ? "HTTPS" : "HTTP",
-        fqdn: hostname,
-        port: portOf(gateUrl),
-        resourcePath: gateOpenPath,
+        type: gate.isTls ? "HTTPS" : "HTTP",
+        fqdn: gate.host,
+        port: gate.port,
+        resourcePath: `${gate.prefix}${gateOpenPath}`,
         requestInterval: 10,
         failureThreshold: 2,
         tags,

@@ -1,10 +1,10 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { type Job, jobs } from "../../runtime/domain/jobs.ts";
-import { portOf } from "../../runtime/domain/network/port-of.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
 import type { RegionJob } from "../../runtime/domain/region-for-job.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
+import { addressOf } from "../../runtime/domain/server-address.ts";
 import { foldersByKind } from "../../runtime/domain/settings/folder-selection.ts";
 import { remarksOn } from "../../runtime/domain/settings/remarks.ts";
 import type { KubernetesSecrets, KubernetesSettings } from "../../runtime/domain/settings/stack-settings.ts";
@@ -232,6 +232,6 @@ function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"
     egressCidrs: kubernetes.egressCidrs,
     monitoringNamespace: kubernetes.monitoring?.operator.namespace,
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
-    egressPorts: [...new Set(urls.map(portOf))].sort((a, b) => a - b),
+    egressPorts: [...new Set(urls.map((url) => addressOf(url).port))].sort((a, b) => a - b),
   };
 }

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { objectNameOf } from "../../runtime/domain/jobs.ts";
-import { portOf } from "../../runtime/domain/network/port-of.ts";
+import { addressOf } from "../../runtime/domain/server-address.ts";
 import type { ExistingQdrant } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, ofProduct, reaches, selectorOf } from "./labels.ts";
 import { gatePort, metricsPort, qdrantName, qdrantPorts } from "./qdrant-names.ts";
@@ -107,7 +107,7 @@ function policies(args: NetworkArgs): Record<string, Rules> {
 }
 
 function toExisting({ namespace, podLabels, serviceUrl, urls }: ExistingQdrant) {
-  const ports = [...new Set([...urls, serviceUrl].map(portOf))].sort((a, b) => a - b);
+  const ports = [...new Set([...urls, serviceUrl].map((url) => addressOf(url).port))].sort((a, b) => a - b);
   return { to: [{ ...inNamespace(namespace), podSelector: { matchLabels: podLabels } }], ports: tcp(...ports) };
 }
 

@@ -1,6 +1,9 @@
 /** `WorkspaceLoader` over Qdrant's REST API, by one URL: the public endpoint. */
-import { QdrantClient } from "@qdrant/js-client-rest";
+
+import type { QdrantClient } from "@qdrant/js-client-rest";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import { clientOf } from "../../runtime/adapters/qdrant/qdrant-peers.ts";
+import { addressOf } from "../../runtime/domain/server-address.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { Alias, CollectionDescription } from "../../runtime/ports.ts";
 import type { WorkspaceLoader, WorkspacePoint } from "../workflow/load-workspace.ts";
@@ -15,13 +18,7 @@ export class QdrantWorkspaceLoader implements WorkspaceLoader {
   constructor({ url, apiKey }: { readonly url: string; readonly apiKey: string }) {
     this.#url = url;
     this.#qdrant = new Qdrant({ peers: [url], apiKey });
-    this.#client = new QdrantClient({
-      url,
-      // Not as `apiKey`: the client library warns on the console about a key without TLS, which loopback is.
-      headers: { "api-key": apiKey },
-      timeout: requestTimeoutMs,
-      checkCompatibility: false,
-    });
+    this.#client = clientOf(addressOf(url), apiKey, requestTimeoutMs);
   }
 
   createCollection(collection: CollectionDescription): Promise<void> {

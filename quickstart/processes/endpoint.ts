@@ -8,19 +8,21 @@ import { readFile } from "node:fs/promises";
 import { Agent, createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { z } from "zod";
 import { answer, forward, hasKey, hasToken, refuse } from "../../runtime/adapters/http-forward.ts";
+import { headerKeySchema } from "../../runtime/domain/header-key.ts";
+import { serverUrlSchema } from "../../runtime/domain/server-address.ts";
 
 const controlPath = "/.qdrant-dr/route";
 const healthPath = "/.qdrant-dr/health";
 
 const settingsSchema = z.object({
   QDRANT_DR_ENDPOINT_PORT: z.coerce.number().int().min(1).max(65_535),
-  QDRANT_DR_ENDPOINT_CLIENT_KEY: z.string().min(16),
-  QDRANT_DR_ENDPOINT_CONTROL_TOKEN: z.string().min(16),
+  QDRANT_DR_ENDPOINT_CLIENT_KEY: headerKeySchema.min(16),
+  QDRANT_DR_ENDPOINT_CONTROL_TOKEN: headerKeySchema.min(16),
   /** JSON: what each region's Qdrant is reached by. */
   QDRANT_DR_ENDPOINT_UPSTREAMS: z
     .string()
     .transform((text): unknown => JSON.parse(text))
-    .pipe(z.record(z.string(), z.object({ url: z.url(), apiKey: z.string() }))),
+    .pipe(z.record(z.string(), z.object({ url: serverUrlSchema, apiKey: headerKeySchema }))),
   /** The route outlives a restart here. */
   QDRANT_DR_ENDPOINT_STATE: z.string(),
 });

@@ -5,6 +5,8 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { headerKeySchema } from "../../runtime/domain/header-key.ts";
+import { addressOf, requestUrl, serverUrlSchema } from "../../runtime/domain/server-address.ts";
 import { DrError, exitCodes, toDrError } from "../../runtime/errors.ts";
 import { embeddingDimensions } from "../domain/text-embedding.ts";
 import type { WriteLogEntry } from "../domain/write-log.ts";
@@ -18,8 +20,8 @@ const failureLineEveryMs = 1_000;
 
 const settingsSchema = z
   .object({
-    QDRANT_DR_CLIENT_URL: z.url({ protocol: /^https?$/ }),
-    QDRANT_DR_CLIENT_KEY: z.string().min(1),
+    QDRANT_DR_CLIENT_URL: serverUrlSchema,
+    QDRANT_DR_CLIENT_KEY: headerKeySchema.min(1),
     QDRANT_DR_CLIENT_COLLECTIONS: z
       .string()
       .transform((names) => names.split(",").map((name) => name.trim()))
@@ -137,7 +139,7 @@ async function readBack(settings: Settings, { collection, id }: NumberedWrite): 
 
 /** The answer's text; throws unless its status is 200. Connections are kept and used again by `fetch` itself. */
 async function request({ url, key }: Settings, method: "PUT" | "GET", path: string, body?: object): Promise<string> {
-  const answer = await fetch(new URL(path, url), {
+  const answer = await fetch(requestUrl(addressOf(url), path), {
     method,
     headers: { "api-key": key, "content-type": "application/json" },
     signal: AbortSignal.timeout(requestTimeoutMs),

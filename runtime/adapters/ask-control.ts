@@ -25,6 +25,8 @@ export async function askControl({
     const answer = await fetch(url, {
       method,
       headers: { authorization: `Bearer ${token}` },
+      // Who answers is who was named.
+      redirect: "manual",
       signal: AbortSignal.timeout(timeoutMs),
       ...(body === undefined ? {} : { body }),
     });

@@ -2,6 +2,7 @@
 import { timingSafeEqual } from "node:crypto";
 import { Agent, type IncomingMessage, request, type ServerResponse } from "node:http";
 import { Agent as TlsAgent, request as tlsRequest } from "node:https";
+import { addressOf, requestUrl } from "../domain/server-address.ts";
 
 const upstreamIdleMs = 30_000;
 
@@ -12,11 +13,7 @@ export interface Upstream {
 
 /** Keeps connections to an upstream, in whichever way it is spoken to. */
 export function agentFor({ url }: Pick<Upstream, "url">): Agent {
-  return isTls(url) ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
-}
-
-function isTls(url: string): boolean {
-  return new URL(url).protocol === "https:";
+  return addressOf(url).isTls ? new TlsAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
 }
 
 /** @param name what a client is told does not answer. The answer ends a request that is under way. */
@@ -26,13 +23,24 @@ export function forward(
   upstream: Upstream,
   { agent, name }: { readonly agent: Agent; readonly name: string },
 ): () => void {
+  const address = addressOf(upstream.url);
+  const path = `${address.prefix}${incoming.url ?? "/"}`;
+  // Below a proxy's path the region is not alone: what a proxy would take for a path beside it is not the region's.
+  if (
+    address.prefix !== "" &&
+    !requestUrl({ ...address, prefix: "" }, path).pathname.startsWith(`${address.prefix}/`)
+  ) {
+    incoming.resume();
+    refuse(outgoing, 400, "a path that begins with / and stays below it is wanted");
+    return () => outgoing.destroy();
+  }
   const { authorization: _authorization, host: _host, connection: _connection, ...headers } = incoming.headers;
-  const outbound = (isTls(upstream.url) ? tlsRequest : request)(
-    upstream.url,
+  const outbound = (address.isTls ? tlsRequest : request)(
+    requestUrl(address, "/"),
     {
       method: incoming.method,
       // As it came, never resolved: a path may look like an address, and the key goes to the region alone.
-      path: incoming.url ?? "/",
+      path,
       headers: { ...headers, "api-key": upstream.apiKey },
       agent,
       timeout: upstreamIdleMs,

@@ -2,6 +2,8 @@
 import { readFile } from "node:fs/promises";
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
+import { headerKey } from "../domain/header-key.ts";
+import { namedTwice, readAddress, urlOf, withoutLogin } from "../domain/server-address.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { VectorDatabase } from "../ports.ts";
 
@@ -34,33 +36,34 @@ export async function databaseAt(deps: Deps, urls: string, option: string): Prom
   return deps.database(parsePeers(urls, option), await readApiKey(undefined));
 }
 
+/** The URLs of its peers, each the same for all URLs that lead to the same place. */
 function parsePeers(urls: string, option: string): string[] {
-  return urls.split(",").map((text) => {
-    const url = URL.parse(text.trim());
-    if (url === null || !/^https?:$/.test(url.protocol)) {
-      throw new DrError("USAGE", `${option} ${JSON.stringify(text)} is not a URL of a Qdrant`, {
-        hint: "write it like http://127.0.0.1:6333; the URLs of a cluster's peers are separated by commas",
-      });
-    }
-    if (url.username !== "" || url.password !== "") {
-      throw new DrError("USAGE", `${option} takes no key in the URL: it would be seen in the list of processes`, {
-        hint: "give the key in QDRANT_API_KEY, or in a file where --api-key-file is taken",
-      });
-    }
-    return url.origin;
+  const peers = urls.split(",").map((text) => {
+    const address = readAddress(text);
+    if (!("problem" in address)) return urlOf(address);
+    // A comma may be in the middle of a password.
+    const given = JSON.stringify(withoutLogin(urls) === urls ? text : withoutLogin(urls));
+    throw new DrError("USAGE", `${option} ${given} does not name a Qdrant: wanted is ${address.problem}`, {
+      hint: "write it like http://127.0.0.1:6333, a cluster's peers separated by commas; the key is given in QDRANT_API_KEY, or in a file where --api-key-file is taken",
+    });
   });
+  const twice = namedTwice(peers);
+  if (twice === undefined) return peers;
+  throw new DrError("USAGE", `${option} names ${twice} twice`, { hint: "name each peer once" });
 }
 
 async function readApiKey(path: string | undefined): Promise<string> {
-  if (path === undefined) return process.env["QDRANT_API_KEY"] ?? "";
+  if (path === undefined) return headerKey(process.env["QDRANT_API_KEY"] ?? "", "the key in QDRANT_API_KEY");
+  let text: string;
   try {
-    return (await readFile(path, "utf8")).trim();
+    text = await readFile(path, "utf8");
   } catch (cause) {
     throw new DrError("SETTING_INVALID", `the API key's file ${path} cannot be read`, {
       hint: "give a file that holds the key alone, readable for its owner only",
       cause,
     });
   }
+  return headerKey(text, `the key in ${path}`);
 }
 
 /** A restore into the region's own Qdrant breaks lineages, by whatever name that was reached. */

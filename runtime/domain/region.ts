@@ -3,9 +3,11 @@
  * read nothing else about a region.
  */
 import { z } from "zod";
+import { headerKeySchema } from "./header-key.ts";
 import { infrastructureSchema } from "./infrastructure/infrastructure.ts";
 import { roles } from "./roles/epoch.ts";
 import { gateModes } from "./roles/gate.ts";
+import { peerUrlsSchema, serverUrlSchema } from "./server-address.ts";
 import { folderSelectionSchema } from "./settings/folder-selection.ts";
 
 export const storeAddressSchema = z.discriminatedUnion("kind", [
@@ -14,9 +16,9 @@ export const storeAddressSchema = z.discriminatedUnion("kind", [
     bucket: z.string().min(3),
     region: z.string(),
     /** Absent: AWS's own endpoint. */
-    endpoint: z.url().optional(),
+    endpoint: serverUrlSchema.optional(),
     /** Absent: the environment's credentials (a role). */
-    credentials: z.object({ accessKeyId: z.string(), secretAccessKey: z.string() }).optional(),
+    credentials: z.object({ accessKeyId: headerKeySchema, secretAccessKey: headerKeySchema }).optional(),
   }),
   z.object({ kind: z.literal("file"), folder: z.string() }),
 ]);
@@ -34,9 +36,9 @@ export const regionSchema = z.object({
   objectives: z.object({ rtoMinutes: z.number().positive(), rpoMinutes: z.number().positive() }),
   qdrant: z.object({
     /** One URL per peer, never a load balancer's. */
-    peers: z.array(z.url()).min(1),
+    peers: peerUrlsSchema,
     /** Empty for a job that has no use for it. */
-    apiKey: z.string(),
+    apiKey: headerKeySchema,
   }),
   repository: storeAddressSchema,
   control: storeAddressSchema,
@@ -54,9 +56,9 @@ export const regionSchema = z.object({
   /** Stands in front of Qdrant; clients reach the region through it. */
   gate: z
     .object({
-      url: z.url(),
-      controlUrl: z.url(),
-      controlToken: z.string(),
+      url: serverUrlSchema,
+      controlUrl: serverUrlSchema,
+      controlToken: headerKeySchema,
       mode: z.enum(gateModes),
       /** The third place and the length of the lease, for the mode `consistency`. */
       lease: z.object({ witness: storeAddressSchema, seconds: z.number().positive() }).optional(),
@@ -66,13 +68,17 @@ export const regionSchema = z.object({
   endpoint: z
     .union([
       z.object({
-        url: z.url(),
-        clientKey: z.string(),
-        controlUrl: z.url(),
-        controlToken: z.string(),
+        url: serverUrlSchema,
+        clientKey: headerKeySchema,
+        controlUrl: serverUrlSchema,
+        controlToken: headerKeySchema,
       }),
       /** Weighted records of one name in a hosted zone, moved with the operator's credentials. */
-      z.object({ url: z.url(), clientKey: z.string(), route53: z.object({ zoneId: z.string(), name: z.string() }) }),
+      z.object({
+        url: serverUrlSchema,
+        clientKey: headerKeySchema,
+        route53: z.object({ zoneId: z.string(), name: z.string() }),
+      }),
     ])
     .optional(),
 });

@@ -8,8 +8,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { z } from "zod";
 import { agentFor, answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
+import { headerKeySchema } from "../domain/header-key.ts";
 import { storeAddressSchema } from "../domain/region.ts";
 import { type GateKnowledge, gateKnowledgeSchema, gateModes, gateOpenPath } from "../domain/roles/gate.ts";
+import { serverUrlSchema } from "../domain/server-address.ts";
 import { hasErrno } from "../errno.ts";
 import { Lease } from "../repository/control/lease.ts";
 import { Guard } from "../workflows/failover/guard.ts";
@@ -32,10 +34,10 @@ const settings = z
     QDRANT_DR_GATE_HOST: z.string().default("127.0.0.1"),
     QDRANT_DR_GATE_PORT: z.coerce.number().int().min(1).max(65_535),
     QDRANT_DR_GATE_REGION: z.string().min(1),
-    QDRANT_DR_GATE_CLIENT_KEY: z.string().min(16),
-    QDRANT_DR_GATE_CONTROL_TOKEN: z.string().min(16),
+    QDRANT_DR_GATE_CLIENT_KEY: headerKeySchema.min(16),
+    QDRANT_DR_GATE_CONTROL_TOKEN: headerKeySchema.min(16),
     /** JSON: the region's Qdrant. */
-    QDRANT_DR_GATE_UPSTREAM: json(z.object({ url: z.url(), apiKey: z.string() })),
+    QDRANT_DR_GATE_UPSTREAM: json(z.object({ url: serverUrlSchema, apiKey: headerKeySchema })),
     /** JSON: the region's control store, and the other region's as far as this one may read it. */
     QDRANT_DR_GATE_CONTROL: json(storeAddressSchema),
     QDRANT_DR_GATE_PEER_CONTROL: json(storeAddressSchema).optional(),

@@ -288,6 +288,29 @@ describe("public endpoint", () => {
     expect(standby.seen).to.have.length(0);
   });
 
+  it("a region below a proxy's path is asked there, and nothing beside it on the same server is", async () => {
+    urls = { ...urls, primary: `${urls.primary}/search/` };
+    const { control, port } = await start();
+    await control.pointTo({ region: "primary", epoch: 1 });
+    const statusOf = async (path: string) => {
+      const outbound = request({ port, host: "127.0.0.1", path, headers: { "api-key": clientKey } }).end();
+      const [answer] = (await once(outbound, "response")) as [IncomingMessage];
+      answer.resume();
+      return answer.statusCode;
+    };
+    for (const path of ["/collections?limit=1", "//host/a", "/a/../b"])
+      expect(await statusOf(path), path).to.equal(200);
+    expect(primary.seen.map(({ url }) => url)).to.deep.equal([
+      "/search/collections?limit=1",
+      "/search//host/a",
+      "/search/a/../b",
+    ]);
+    for (const path of ["/../admin", "/a/../../admin", "/%2e%2e/admin", "/..\\admin", "*", "http://host/", "admin"]) {
+      expect(await statusOf(path), path).to.equal(400);
+    }
+    expect(primary.seen).to.have.length(3);
+  });
+
   it("passes a body on piece by piece, both ways, without holding it back", async () => {
     const { control, port } = await start();
     await control.pointTo({ region: "primary", epoch: 1 });

@@ -60,6 +60,8 @@ interface Answer {
 }
 
 const slowMs = 150;
+/** What a web server answers that knows nothing of what is asked. */
+const elsewhere: Answer = { status: 404, headers: { "content-type": "text/html" }, body: Buffer.from("<h1>404</h1>") };
 const errorNames: Readonly<Record<string, string>> = {
   409: "ConditionalRequestConflict",
   412: "PreconditionFailed",
@@ -78,23 +80,26 @@ export class FaultProxy {
   /** Called when the server's answer is there and before it is passed back. */
   onAnswer: (request: SeenRequest) => void | Promise<void> = () => undefined;
   readonly #target: URL;
+  readonly #prefix: string;
   readonly #server: Server;
   readonly #answers = new Map<string, Answer>();
 
-  private constructor(server: Server, target: string) {
+  private constructor(server: Server, target: string, prefix: string) {
     this.#server = server;
     this.#target = new URL(target);
-    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.#prefix = prefix;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${prefix}`;
     server.on("request", (incoming: IncomingMessage, outgoing: ServerResponse) => {
       // Whatever breaks on either side is a broken connection for the other one.
       this.#handle(incoming, outgoing).catch(() => incoming.socket.destroy());
     });
   }
 
-  static async start(target: string): Promise<FaultProxy> {
+  /** @param prefix of the paths that lead to the server, which does not see it; others are answered with 404. */
+  static async start(target: string, prefix = ""): Promise<FaultProxy> {
     const server = createServer({ requestTimeout: 0 });
     await once(server.listen(0, "127.0.0.1"), "listening");
-    return new FaultProxy(server, target);
+    return new FaultProxy(server, target, prefix);
   }
 
   /** No faults any more, and nothing remembered. */
@@ -133,7 +138,7 @@ export class FaultProxy {
       incoming.socket.destroy();
       return;
     }
-    const made = this.instead(seen);
+    const made = path.startsWith(`${this.#prefix}/`) ? this.instead(seen) : elsewhere;
     const instead = Buffer.isBuffer(made) ? { status: 200, headers: {}, body: made } : (made ?? answerInstead(fault));
     if (instead !== undefined) {
       seen.status = instead.status;
@@ -203,7 +208,8 @@ export class FaultProxy {
   }
 
   #addressOf(incoming: IncomingMessage) {
-    const { headers, method, url: path } = incoming;
+    const { headers, method, url = "/" } = incoming;
+    const path = url.slice(this.#prefix.length);
     return { host: this.#target.hostname, port: this.#target.port, method, path, headers };
   }
 }

@@ -3,6 +3,7 @@ import {
   activeReplicas,
   type ClusterView,
   movementsIn,
+  strangersIn,
   unrestIn,
 } from "../../runtime/adapters/qdrant/qdrant-cluster.ts";
 
@@ -25,7 +26,34 @@ function view(peer: number, replicas: Record<string, State>, rest: Partial<Clust
   };
 }
 
+/** What a server says of the cluster that it is in: its own id and those of all that it knows, itself too. */
+const member = (peer_id: number, ...known: number[]) => ({
+  ...{ peer_id, peerUrl: `http://peer-${peer_id}` },
+  peers: Object.fromEntries([peer_id, ...known].map((id) => [id, {}])),
+});
+const alone = (peerUrl: string) => ({ peerUrl, peers: {} });
+
 const places = ({ active }: ReturnType<typeof activeReplicas>) => active.map(({ id, peer }) => `${id}/${peer}`);
+
+describe("servers that are named as the peers of one Qdrant", () => {
+  it("are, when they know each other, or the one that has just joined knows the other", () => {
+    expect(strangersIn([member(1, 2, 3), member(2, 1, 3), member(3, 1, 2)])).to.equal(undefined);
+    expect(strangersIn([member(1), member(2, 1)])).to.equal(undefined);
+    expect(strangersIn([alone("http://a")])).to.equal(undefined);
+    expect(strangersIn([])).to.equal(undefined);
+  });
+
+  const apart = [
+    { what: "two clusters", servers: [member(1, 3), member(2, 4)] },
+    { what: "two servers outside cluster mode", servers: [alone("http://a"), alone("http://b")] },
+    { what: "a cluster and a server outside", servers: [member(1, 2), member(2, 1), alone("http://a")] },
+  ];
+  for (const { servers, what } of apart) {
+    it(`are not, when they are ${what}: two are named`, () => {
+      expect(strangersIn(servers)).to.deep.equal([servers[0], servers.at(-1)]);
+    });
+  }
+});
 
 describe("what the peers of a cluster say, put together", () => {
   const whole = { "0/1": "Active", "0/2": "Active", "1/2": "Active", "1/3": "Active" } as const;

@@ -42,6 +42,8 @@ const kubernetes = {
   },
 };
 
+const serverUrl = "a URL that begins with http:// or https://";
+
 describe("settings of a stack", () => {
   it("accepts both platforms, and fills in the objectives, no folders and no infrastructure only", () => {
     const filledIn = {
@@ -156,7 +158,8 @@ describe("settings of a stack", () => {
     ["processes.endpoint.port", 1023, ">=1024"],
     ["processes.endpoint.runsHere", "true", "expected boolean"],
     ["processes.endpoint.upstreams", "http://127.0.0.1:1", "expected record"],
-    ["processes.endpoint.upstreams.primary", "nowhere", "Invalid URL"],
+    ["processes.endpoint.upstreams.primary", "nowhere", serverUrl],
+    ["processes.endpoint.upstreams.primary", "ftp://127.0.0.1", serverUrl],
     ["processes.endpoint.upstreams.Primary", "http://127.0.0.1:1", name],
     ["processes.recipients", ["age1only"], "the operational and the offline recovery recipient"],
     ["processes.recipients.0", "ssh-ed25519", 'must start with "age1"'],
@@ -183,7 +186,12 @@ describe("settings of a stack", () => {
     ["store", "file", "'s3' | 'aws'"],
     ["stores", undefined, "expected object"],
     ["stores.repository.bucket", "Points", "the name of a bucket"],
-    ["stores.repository.endpoint", "s3.example", "Invalid URL"],
+    ["stores.repository.endpoint", "s3.example", serverUrl],
+    [
+      "kubernetes.qdrant.existing",
+      { ...existing(), urls: ["http://a.example", "http://a.example:80/"] },
+      "each peer once",
+    ],
     ["stores.control.bucket", "prod-points", "another bucket than the repository's"],
     ["kubernetes.namespace", "Search", "the name of a namespace"],
     ["kubernetes.image", "qdrant-dr:latest", image],
@@ -224,6 +232,22 @@ describe("settings of a stack", () => {
         .and.contain(allowed);
     });
   }
+
+  it("never shows a user, a password or a key that is in a URL, and refuses it", () => {
+    const urls = ["http://user:secret@a.example:6333", "http://secret@a.example", "user:secret@a.example:6333"];
+    for (const url of [...urls, "http://a.example/?api-key=secret", "http://a.example/#secret"]) {
+      const given = {
+        "kubernetes.gate": { url },
+        "stores.control.endpoint": url,
+        "kubernetes.qdrant.existing": { ...existing(), urls: [url] },
+      };
+      for (const [setting, value] of Object.entries(given)) {
+        const { code, message } = refusal("prod", changed(cluster(), setting, value));
+        expect([code, message.includes("secret")], url).to.deep.equal(["SETTING_INVALID", false]);
+        expect(message).to.contain(setting).and.contain("not shown: it may hold a password");
+      }
+    }
+  });
 
   it("accepts schedules that reach the objective without a standby that follows", () => {
     const schedules = { incremental: "*/5 * * * *", copy: "1-59/5 * * * *" };

@@ -131,8 +131,22 @@ describe("qdrant-dr restore", function () {
       if (before === undefined) delete process.env["QDRANT_API_KEY"];
       else process.env["QDRANT_API_KEY"] = before;
     }
-    expect((await run(2, "restore", "--to", `http://key@${host}`)).error.message).to.contain("no key in the URL");
-    expect((await run(2, "restore", "--to", host)).error.message).to.contain("not a URL");
+    const wrong = [`http://user:secret@${host}`, `http://user:sec,ret@${host}`, `user:secret@${host}`];
+    for (const url of [
+      ...wrong,
+      `${otherServer.url}/?api-key=secret`,
+      host,
+      `${otherServer.url},${otherServer.url}/`,
+    ]) {
+      const { error, said } = await run(2, "restore", "--to", url);
+      expect(error.code).to.equal("USAGE");
+      expect(said).not.to.match(/sec,?ret/);
+    }
+    writeFileSync(keyFile, "two\nlines");
+    const refused = await run(2, "restore", ...toOther());
+    writeFileSync(keyFile, `${otherServer.apiKey}\n`);
+    expect(refused.error).to.include({ code: "SETTING_INVALID" });
+    expect(refused.error.message).to.contain(keyFile).and.not.contain("lines");
     expect((await run(2, "restore", "--api-key-file", keyFile)).error.message).to.contain("--to");
   });
 
@@ -179,6 +193,33 @@ describe("qdrant-dr restore", function () {
     expect((await run(11, "restore", "--discard-unfinished")).error.code).to.equal("TARGET_NOT_EMPTY");
     expect(await own.count(collection)).to.equal(100);
     await run(0, "restore", ...toOther(), "--discard-unfinished");
+  });
+
+  it("throws away only what the Qdrant itself was left with: another one at the same address keeps its collection", async () => {
+    const control = openStore(outputs.control);
+    const cutOff = (id: string, processes?: string[]) =>
+      recordRestoreStart(control, {
+        ...{ id, point: "p", collections: [collection], target: otherServer.url, at: new Date().toISOString() },
+        ...(processes === undefined ? {} : { processes }),
+      });
+    await clientOf(otherServer).createCollection(collection, { vectors: { size: 4, distance: "Dot" } });
+    for (const processes of [["another-process"], undefined]) {
+      await cutOff(`elsewhere-${processes}`, processes);
+      const refused = await run(11, "restore", ...toOther(), "--discard-unfinished");
+      expect(refused.error.code).to.equal("TARGET_NOT_EMPTY");
+      expect(refused.error.hint).to.contain("another server");
+      expect(await other.collections()).to.deep.equal([collection]);
+    }
+    await cutOff("there", await other.processes());
+    expect(await run(0, "restore", ...toOther(), "--discard-unfinished")).to.include({ points: 100 });
+    const records = readdirSync(join(folder, "control", "restores")).map((name) =>
+      JSON.parse(readFileSync(join(folder, "control", "restores", name), "utf8")),
+    );
+    const written = records.filter(
+      ({ id, target }) => target === otherServer.url && id !== "cut" && !/there|where/.test(id),
+    );
+    expect(written).not.to.deep.equal([]);
+    for (const { processes } of written) expect(processes).to.deep.equal(await other.processes());
   });
 
   it("knows its own Qdrant by any URL: what is restored there breaks the lineage", async () => {

@@ -42,7 +42,9 @@ export class PulumiStacks implements Stacks, StackExports {
     const text = await this.#run(stack, args);
     const result = regionSchema.safeParse(parsedOutput(text));
     if (result.success) return result.data;
-    throw new DrError("PULUMI_FAILED", `the outputs of stack ${stack} are not those of a region`, {
+    const [issue] = result.error.issues;
+    const problem = `${issue?.path.join(".")}: ${issue?.message}`;
+    throw new DrError("PULUMI_FAILED", `the outputs of stack ${stack} are not those of a region (${problem})`, {
       hint: `run \`pulumi up --stack ${stack}\` with this version`,
       cause: result.error,
     });

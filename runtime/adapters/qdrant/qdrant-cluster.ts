@@ -18,6 +18,24 @@ export const clusterViewSchema = z.object({
     .nullish(),
 });
 
+/** What a server says of the cluster that it is in; outside cluster mode it knows no other. */
+export const membershipSchema = z.object({
+  peer_id: z.number().optional(),
+  peers: z.record(z.string(), z.unknown()).default({}),
+});
+
+interface Membership extends z.infer<typeof membershipSchema> {
+  readonly peerUrl: string;
+}
+
+/** Two that are no peers of one Qdrant. One that has just joined may be unknown to the other, but knows it. */
+export function strangersIn(memberships: readonly Membership[]): readonly [Membership, Membership] | undefined {
+  const knows = (one: Membership, other: Membership) => String(other.peer_id) in one.peers;
+  const [first, ...others] = memberships;
+  const stranger = first && others.find((other) => !knows(first, other) && !knows(other, first));
+  return first && stranger && [first, stranger];
+}
+
 /** A peer's answer, and where it was asked. */
 export interface ClusterView extends z.infer<typeof clusterViewSchema> {
   readonly peerUrl: string;

@@ -9,6 +9,8 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { z } from "zod";
+import { headerKey } from "../../domain/header-key.ts";
+import { addressOf, requestUrl, type ServerAddress, urlOf } from "../../domain/server-address.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import { AnswerOverdue, refused } from "./refusals.ts";
 
@@ -23,6 +25,7 @@ const signTimeoutMs = 10_000;
 const waitSeconds = [1, 2, 4, 8, 16, 32] as const;
 
 export interface QdrantAddress {
+  /** A URL each, which lead to the peers of one Qdrant. */
   readonly peers: readonly string[];
   readonly apiKey: string;
   /** So long an answer is waited for, where the question takes no work; else as long as it may take. */
@@ -32,31 +35,48 @@ export interface QdrantAddress {
 /** So long a peer that hung is not asked what the others are asked. */
 const hungForMs = 60_000;
 
+/** What Qdrant answers at its root. */
+const signSchema = z.object({ title: z.string(), version: z.string() });
+
+/** The client library, which asks where all else asks: it would go to other places by a URL than every other tool. */
+export function clientOf(
+  { host, isTls, port, prefix }: ServerAddress,
+  apiKey: string,
+  timeoutMs: number,
+): QdrantClient {
+  return new QdrantClient({
+    ...{ host, port, prefix, https: isTls },
+    // Not as `apiKey`: the client would print a warning for every address without TLS.
+    headers: { "api-key": apiKey },
+    timeout: timeoutMs,
+    checkCompatibility: false,
+  });
+}
+
 export interface Peer {
   readonly url: string;
   readonly client: QdrantClient;
+  /** Whether a Qdrant has answered there; until then it may be anything else. */
+  isQdrant: boolean;
   /** Moment until which it counts as down without being asked: waiting for it again would slow every step. */
   hungUntil: number;
 }
 
 export class Peers {
-  readonly #address: QdrantAddress;
+  readonly #apiKey: string;
+  readonly #patienceMs: number | undefined;
   readonly #peers: readonly [Peer, ...Peer[]];
   /** The one that answered last is asked first: a dead host costs its time-out once. */
   #preferred = 0;
 
-  constructor(address: QdrantAddress) {
-    this.#address = address;
-    const [first, ...others] = address.peers.map((url) => ({
-      url,
+  constructor({ apiKey, patienceMs, peers }: QdrantAddress) {
+    this.#apiKey = headerKey(apiKey, "the API key of Qdrant");
+    this.#patienceMs = patienceMs;
+    const [first, ...others] = peers.map(addressOf).map((address) => ({
+      url: urlOf(address),
       hungUntil: 0,
-      client: new QdrantClient({
-        url,
-        // Not as `apiKey`: the client would print a warning for every address without TLS.
-        headers: { "api-key": address.apiKey },
-        timeout: address.patienceMs ?? requestTimeoutMs,
-        checkCompatibility: false,
-      }),
+      isQdrant: false,
+      client: clientOf(address, this.#apiKey, patienceMs ?? requestTimeoutMs),
     }));
     if (first === undefined) throw new Error("a region has at least one peer");
     this.#peers = [first, ...others];
@@ -73,7 +93,9 @@ export class Peers {
     ) {
       const rank = (first + tried) % this.#peers.length;
       try {
-        const answer = await this.call(() => call(this.#peers[rank] ?? this.#peers[0]));
+        const peer = this.#peers[rank] ?? this.#peers[0];
+        await this.#recognise(peer);
+        const answer = await this.call(() => call(peer));
         this.#preferred = rank;
         return answer;
       } catch (error) {
@@ -104,6 +126,7 @@ export class Peers {
     const outcomes = await Promise.all(
       asked.map(async (peer) => {
         try {
+          await this.#recognise(peer);
           return { peer, answer: await call(peer) };
         } catch (error) {
           if (!hasCode(error, "UNREACHABLE", "QDRANT_REFUSED")) throw error;
@@ -121,6 +144,17 @@ export class Peers {
     return { answers, silent };
   }
 
+  get isOne(): boolean {
+    return this.#peers.length === 1;
+  }
+
+  /** Before anything else is asked of it: the client library would follow an answer that leads to another server, with the key. */
+  async #recognise(peer: Peer): Promise<void> {
+    if (peer.isQdrant) return;
+    if (!signSchema.safeParse(await this.getJson(peer.url, "/")).success) throw noQdrant(peer.url);
+    peer.isQdrant = true;
+  }
+
   async getResult(peerUrl: string, path: string, timeoutMs?: number): Promise<unknown> {
     return z.object({ result: z.unknown() }).parse(await this.getJson(peerUrl, path, timeoutMs)).result;
   }
@@ -128,14 +162,25 @@ export class Peers {
   async getJson(
     peerUrl: string,
     path: string,
-    timeoutMs = this.#address.patienceMs ?? (this.#peers.length > 1 ? signTimeoutMs : requestTimeoutMs),
+    timeoutMs = this.#patienceMs ?? (this.isOne ? requestTimeoutMs : signTimeoutMs),
   ): Promise<unknown> {
     const answer = await this.call(() =>
-      fetch(new URL(path, peerUrl), { headers: this.#headers(), signal: AbortSignal.timeout(timeoutMs) }),
+      fetch(requestUrl(addressOf(peerUrl), path), {
+        headers: this.#headers(),
+        // Who answers is who was named.
+        redirect: "manual",
+        signal: AbortSignal.timeout(timeoutMs),
+      }),
     );
     const body = await this.call(() => answer.text());
+    const location = answer.headers.get("location");
+    if (answer.status >= 300 && answer.status < 400 && location !== null) throw leadsElsewhere(peerUrl, location);
     if (!answer.ok) throw refused(answer.status, body, path);
-    return JSON.parse(body);
+    try {
+      return JSON.parse(body);
+    } catch (cause) {
+      throw noQdrant(peerUrl, cause);
+    }
   }
 
   /** Requests that stream for as long as they bring bytes: the client library would buffer them. */
@@ -159,7 +204,7 @@ export class Peers {
       signal?: AbortSignal | undefined;
     },
   ): Promise<IncomingMessage> {
-    const url = new URL(path, peerUrl);
+    const url = requestUrl(addressOf(peerUrl), path);
     const options: RequestOptions = {
       method,
       // A kept connection may be closed by the server at the very moment it is used; a stream cannot be sent twice.
@@ -196,7 +241,7 @@ export class Peers {
 
   /** Uncompressed: a stream costs Qdrant a core otherwise, and a small answer comes in pieces that wait for each other. */
   #headers(): Record<string, string> {
-    return { "api-key": this.#address.apiKey, "accept-encoding": "identity" };
+    return { ...(this.#apiKey === "" ? {} : { "api-key": this.#apiKey }), "accept-encoding": "identity" };
   }
 
   /** What is thrown says what happened and what to do. */
@@ -205,7 +250,7 @@ export class Peers {
       try {
         return await call();
       } catch (error) {
-        const seconds = this.#address.patienceMs === undefined ? waitSeconds[waits] : undefined;
+        const seconds = this.#patienceMs === undefined ? waitSeconds[waits] : undefined;
         if (seconds === undefined || !(error instanceof QdrantClientResourceExhaustedError)) {
           throw this.#translate(error);
         }
@@ -224,11 +269,39 @@ export class Peers {
     const { code } = network as NodeJS.ErrnoException;
     // A time-out's code is a number, which tells nobody anything.
     const reason = typeof code === "string" ? code : network.message;
-    return new DrError("UNREACHABLE", `Qdrant at ${this.#address.peers.join(", ")} does not answer (${reason})`, {
-      hint: "check that it runs and can be reached from here; `qdrant-dr status` shows every region",
+    const urls = this.#peers.map(({ url }) => url);
+    return new DrError("UNREACHABLE", `Qdrant at ${urls.join(", ")} does not answer (${reason})`, {
+      hint: `${portHint(urls)}check that it runs and can be reached from here; \`qdrant-dr status\` shows every region`,
       cause: error,
     });
   }
+}
+
+function noQdrant(url: string, cause?: unknown): DrError {
+  return new DrError("UNREACHABLE", `what answers at ${url} is not a Qdrant`, {
+    hint: `${portHint([url])}name the address at which Qdrant itself answers, with its port and path`,
+    cause,
+  });
+}
+
+function leadsElsewhere(url: string, location: string): DrError {
+  const place = URL.parse(location, url)?.origin;
+  return new DrError(
+    "UNREACHABLE",
+    `${url} leads elsewhere${place === undefined ? "" : `, to ${place}`}: not followed`,
+    {
+      hint: `${portHint([url])}name the address at which Qdrant itself answers, with its port and path`,
+    },
+  );
+}
+
+/** Of URLs that may have been meant for Qdrant's own port, and name none. */
+function portHint(urls: readonly string[]): string {
+  const usual = urls.map(addressOf).find(({ isTls, port }) => port === (isTls ? 443 : 80));
+  if (usual === undefined) return "";
+  const { host, isTls, port } = usual;
+  const scheme = isTls ? "https" : "http";
+  return `${scheme} without a port is port ${port}, and Qdrant's own is 6333: name it (${scheme}://${host}:6333) if that is meant; `;
 }
 
 function wasClosed(error: unknown): boolean {

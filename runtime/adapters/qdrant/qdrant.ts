@@ -24,7 +24,15 @@ import type {
   StoredPoint,
   VectorDatabase,
 } from "../../ports.ts";
-import { activeReplicas, type ClusterView, clusterViewSchema, movementsIn, unrestIn } from "./qdrant-cluster.ts";
+import {
+  activeReplicas,
+  type ClusterView,
+  clusterViewSchema,
+  membershipSchema,
+  movementsIn,
+  strangersIn,
+  unrestIn,
+} from "./qdrant-cluster.ts";
 import { historyIn } from "./qdrant-history.ts";
 import { type Peer, Peers, type QdrantAddress, requestTimeoutMs } from "./qdrant-peers.ts";
 import { insist, isOverdue, refused, refuseUnlessOk } from "./refusals.ts";
@@ -92,11 +100,24 @@ export class Qdrant implements VectorDatabase {
     this.#peers = new Peers(address);
   }
 
+  /** The first question of what captures, restores and follows: so none of them takes two servers for one. */
   async version(): Promise<string> {
+    if (!this.#peers.isOne) await this.#refuseStrangers();
     const versions = await this.#peers.askEvery(async ({ url }) => {
       return z.object({ version: z.string() }).parse(await this.#peers.getJson(url, "/")).version;
     });
     return newestVersion(versions.answers);
+  }
+
+  async #refuseStrangers(): Promise<void> {
+    const { answers } = await this.#peers.askEvery(async ({ url }) => {
+      return { ...membershipSchema.parse(await this.#peers.getResult(url, "/cluster")), peerUrl: url };
+    });
+    const [one, other] = strangersIn(answers) ?? [];
+    if (one === undefined || other === undefined) return;
+    throw new DrError("SETTING_INVALID", `${one.peerUrl} and ${other.peerUrl} are not peers of one Qdrant`, {
+      hint: "name the peers of one cluster, each by its own URL; a Qdrant outside cluster mode has one",
+    });
   }
 
   async processes(): Promise<string[]> {

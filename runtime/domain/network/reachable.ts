@@ -1,8 +1,9 @@
 /** Whether a network lets a pod out to an address. */
+import { addressOf } from "../server-address.ts";
 
 /** The hosts of these URLs that are IPv4 addresses in none of the blocks. Names and IPv6 addresses are not judged. */
 export function hostsOutside(urls: readonly string[], cidrs: readonly string[]): string[] {
-  const hosts = urls.map((url) => new URL(url).hostname);
+  const hosts = urls.map((url) => addressOf(url).host);
   return hosts.filter((host) => isAddress(host) && !cidrs.some((cidr) => isWithin(host, cidr)));
 }
 

@@ -1,6 +1,7 @@
 /** Settings of what a region uses of AWS, and of the program that makes, once, what both regions keep there. */
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
+import { serverUrlSchema } from "../server-address.ts";
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
 const account = z.string().regex(/^\d{12}$/, "the twelve digits of an account, in quotes");
@@ -23,7 +24,7 @@ const clusterSchema = z.union([
 const trafficSchema = z.strictObject({
   zoneId: z.string().regex(/^Z[A-Z0-9]{3,31}$/, "the id of a hosted zone"),
   /** What clients use, such as https://search.example.org. */
-  url: z.url({ protocol: /^https?$/ }),
+  url: serverUrlSchema,
   ttlSeconds: z.number().int().min(1).max(3600).default(30),
   /** Whether Route 53 asks the gates which is open, and leads clients past one that is not. It asks from the internet. */
   healthCheck: z.boolean().default(true),

@@ -1,8 +1,9 @@
 /** What the foundation of an estate says of itself: where each region's records are, and who serves first. */
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
+import { serverUrlSchema } from "../server-address.ts";
 
-const bucketSchema = z.object({ bucket: z.string().min(3), region: z.string(), endpoint: z.url().optional() });
+const bucketSchema = z.object({ bucket: z.string().min(3), region: z.string(), endpoint: serverUrlSchema.optional() });
 
 const foundationSchema = z
   .object({

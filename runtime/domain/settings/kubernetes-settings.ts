@@ -1,6 +1,7 @@
 /** Settings of a region whose workloads run in a Kubernetes cluster. */
 import { z } from "zod";
 import { gateModes } from "../roles/gate.ts";
+import { peerUrlsSchema, serverUrlSchema } from "../server-address.ts";
 import { cronSchema } from "./schedule.ts";
 import { replicateSchema } from "./tiers.ts";
 
@@ -22,8 +23,8 @@ export type Resources = z.infer<typeof resourcesSchema>;
 /** A Qdrant that is not this stack's to make. */
 const existingQdrantSchema = z.strictObject({
   /** As pods of this cluster reach it: one URL a peer, and one of any peer that is ready. */
-  urls: z.array(z.url({ protocol: /^https?$/ })).min(1),
-  serviceUrl: z.url({ protocol: /^https?$/ }),
+  urls: peerUrlsSchema,
+  serviceUrl: serverUrlSchema,
   /** Where its pods are, and by what they are told from others. */
   namespace,
   podLabels: z
@@ -56,7 +57,7 @@ const qdrantSchema = z
     outside: z
       .strictObject({
         /** One URL a replica, in their order. */
-        urls: z.array(z.url({ protocol: /^https?$/ })).min(1),
+        urls: peerUrlsSchema,
         /** Who may come by them. */
         cidrs: z.array(cidr).min(1),
         /** Makes a LoadBalancer Service of each peer, with these annotations. Left out: the names lead to the pods already. */
@@ -79,7 +80,7 @@ export const bucketSchema = z.strictObject({
   bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of a bucket"),
   region: z.string().min(1),
   /** AWS's own when left out. */
-  endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  endpoint: serverUrlSchema.optional(),
 });
 
 const gateSchema = z
@@ -90,7 +91,7 @@ const gateSchema = z
     witness: bucketSchema.optional(),
     leaseSeconds: z.number().min(1).max(300).default(15),
     /** How clients outside the cluster, and operators, reach it; by its name in the cluster when left out. */
-    url: z.url({ protocol: /^https?$/ }).optional(),
+    url: serverUrlSchema.optional(),
     /** Its Service, such as one that external-dns gives a name. `/.qdrant-dr/open` answers 200 while it lets clients through. */
     service: z
       .strictObject({

@@ -4,10 +4,12 @@
  */
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
+import { headerKeySchema } from "../header-key.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { hostsOutside } from "../network/reachable.ts";
 import { regionSchema } from "../region.ts";
 import { gateModes } from "../roles/gate.ts";
+import { addressOf, serverUrlSchema, withoutLogin } from "../server-address.ts";
 import { awsSettingsProblems, awsSettingsSchema, registryRegionOf } from "./aws-settings.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { bucketSchema, kubernetesSchema } from "./kubernetes-settings.ts";
@@ -80,7 +82,7 @@ const processesSchema = commonSchema.extend({
       port,
       /** The stack that runs the endpoint's process: never the one that is expected to fail. */
       runsHere: z.boolean(),
-      upstreams: z.record(name, z.url()),
+      upstreams: z.record(name, serverUrlSchema),
     }),
     recipients: z
       .array(z.string().startsWith("age1"))
@@ -131,8 +133,8 @@ export type ProcessesSettings = z.infer<typeof processesSchema>;
 export type KubernetesSettings = z.infer<typeof kubernetesStackSchema>;
 
 const storeCredentialsSchema = z.strictObject({
-  accessKeyId: z.string().min(8),
-  secretAccessKey: z.string().min(16),
+  accessKeyId: headerKeySchema.min(8),
+  secretAccessKey: headerKeySchema.min(16),
 });
 const identitySchema = z.string().startsWith("AGE-SECRET-KEY-");
 
@@ -187,7 +189,7 @@ function cloudProblems({ aws, kubernetes }: Extract<KubernetesSettings, { store:
     problems.push({ path, message: `an image in a registry of ${aws.region}: this region starts without the other` });
   }
   const { url } = kubernetes.gate;
-  if (aws.traffic !== undefined && (url === undefined || !isName(new URL(url).hostname))) {
+  if (aws.traffic !== undefined && (url === undefined || !isName(addressOf(url).host))) {
     problems.push({
       path: ["kubernetes", "gate", "url"],
       message: "the gate's name, to which aws.traffic leads clients",
@@ -207,10 +209,10 @@ function isWithin(path: string, folder: string): boolean {
 /** Secrets of a region of processes: one secret setting of the stack. */
 const processesSecretsSchema = z.strictObject({
   /** Every region's Qdrant has a key of its own. */
-  qdrantApiKeys: z.record(name, z.string().min(16)),
+  qdrantApiKeys: z.record(name, headerKeySchema.min(16)),
   store: storeCredentialsSchema,
-  clientKey: z.string().min(16),
-  controlToken: z.string().min(16),
+  clientKey: headerKeySchema.min(16),
+  controlToken: headerKeySchema.min(16),
   identity: identitySchema,
 });
 export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
@@ -219,9 +221,9 @@ export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
 const kubernetesSecretsSchema = z.strictObject({
   identity: identitySchema,
   /** What clients show to the gate: the same in both regions. */
-  clientKey: z.string().min(16),
+  clientKey: headerKeySchema.min(16),
   /** Of a Qdrant that is not this stack's; its own one makes its key. */
-  qdrantApiKey: z.string().min(1).optional(),
+  qdrantApiKey: headerKeySchema.min(1).optional(),
   /** Of stores that are not AWS's; there a role gives access. */
   store: storeCredentialsSchema.optional(),
   /** The `region` output of the other stack. Left out until that stack is up: nothing leads from one to the other then. */
@@ -291,7 +293,7 @@ function agreesWith(settings: KubernetesSettings) {
 }
 
 function isInsideOnly(url: string): boolean {
-  return new URL(url).hostname.endsWith(".svc");
+  return addressOf(url).host.endsWith(".svc");
 }
 
 function parseSecrets<S extends z.ZodType>(stack: string, schema: S, given: unknown): z.infer<S> {
@@ -308,5 +310,6 @@ function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 function shown(value: unknown): string {
-  return value === undefined ? "nothing" : JSON.stringify(value);
+  if (value === undefined) return "nothing";
+  return JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? withoutLogin(part) : part));
 }

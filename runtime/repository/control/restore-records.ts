@@ -15,6 +15,8 @@ const restoreRecordSchema = z.object({
   collections: z.array(z.string()),
   /** Where it went when that is not the region's own Qdrant. */
   target: z.string().optional(),
+  /** Marks of the processes that answered there: another server may at the same address, later. */
+  processes: z.array(z.string()).optional(),
   /** The failover that it was a step of. */
   epoch: z.number().int().positive().optional(),
   at: z.iso.datetime(),
@@ -71,12 +73,12 @@ export function newestRestore({ begun }: RestoreRecords): string | undefined {
   return begun.at(-1)?.id;
 }
 
-/** Collections whose newest restore was begun and not finished; with an epoch, only by the failover of that epoch. */
-export function unfinishedCollections({ begun, done }: RestoreRecords, epoch?: number): Set<string> {
+/** Collections whose newest restore was begun and not finished, with its record; with an epoch, only by that failover. */
+export function unfinishedCollections({ begun, done }: RestoreRecords, epoch?: number): Map<string, RestoreRecord> {
   const newest = new Map<string, RestoreRecord>();
   for (const record of begun) for (const collection of record.collections) newest.set(collection, record);
   const isMeant = (record: RestoreRecord) => !done.has(record.id) && (epoch === undefined || record.epoch === epoch);
-  return new Set([...newest].filter(([, record]) => isMeant(record)).map(([collection]) => collection));
+  return new Map([...newest].filter(([, record]) => isMeant(record)));
 }
 
 /** Restores that began after `since` and have not ended. */

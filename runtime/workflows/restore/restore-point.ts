@@ -92,11 +92,20 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
   const taken = collections.map(({ name }) => name).filter((name) => existing.has(name));
   const halfMade = unfinishedCollections(await readRestores(repository.stores.control, targetName), epoch);
   const mayDiscard = epoch !== undefined || discardUnfinished;
-  const live = taken.filter((name) => !(mayDiscard && halfMade.has(name)));
+  // An address tells nothing of who answers there now: only the region's own Qdrant is known without a look.
+  const present = targetName === undefined || !mayDiscard ? undefined : await target.processes();
+  const live = taken.filter((name) => {
+    const record = halfMade.get(name);
+    if (record === undefined || !mayDiscard) return true;
+    return present !== undefined && !present.some((process) => record.processes?.includes(process));
+  });
   if (live.length > 0) {
+    const halfMadeHint = mayDiscard
+      ? "an earlier restore was cut off, and not in the process that answers there now: it may be another server. If nobody uses the collection, delete it yourself"
+      : "an earlier restore was cut off: if nobody uses what it left, repeat with --discard-unfinished";
     throw new DrError("TARGET_NOT_EMPTY", `the target has ${live.join(", ")} already; nothing was changed`, {
       hint: live.some((name) => halfMade.has(name))
-        ? "an earlier restore was cut off: if nobody uses what it left, repeat with --discard-unfinished"
+        ? halfMadeHint
         : "a restore never replaces what may be the only copy: restore beside it (--as), into an empty Qdrant, or delete the collection yourself",
     });
   }
@@ -116,7 +125,7 @@ export async function restorePoint(request: RestoreRequest): Promise<RestoreRepo
     id: newId(begun),
     point: point.id,
     collections: collections.map(({ name }) => name),
-    ...(targetName === undefined ? {} : { target: targetName }),
+    ...(targetName === undefined ? {} : { target: targetName, processes: await target.processes() }),
     ...(epoch === undefined ? {} : { epoch }),
     at: begun.toISOString(),
   };

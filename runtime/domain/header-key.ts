@@ -1,0 +1,26 @@
+/** A key that is sent in a header of a request: as a file or a variable holds it, with the line end that editors put there. */
+import { z } from "zod";
+import { DrError } from "../errors.ts";
+
+/** What every server takes in a header, Qdrant among them (`HeaderValue::to_str`): other bytes mean something else to each. */
+const sendable = /^[\x20-\x7e]*$/;
+const wanted = "letters, digits and signs of ASCII in one line: no request can carry another key";
+
+export const headerKeySchema = z.string().trim().regex(sendable, wanted);
+
+/**
+ * @param name what the key was read from.
+ * @throws SETTING_INVALID, which does not show the key.
+ */
+export function headerKey(text: string, name: string): string {
+  const read = headerKeySchema.safeParse(text);
+  if (read.success) return read.data;
+  const at = [...text.trim()].findIndex((character) => !sendable.test(character)) + 1;
+  throw new DrError(
+    "SETTING_INVALID",
+    `${name} cannot be sent: its character ${at} is not one of ASCII's visible ones`,
+    {
+      hint: "give the key alone, in one line, as it was made",
+    },
+  );
+}
