@@ -2,8 +2,8 @@
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
 import type { Region } from "../domain/estate/region.ts";
+import { lineOf } from "../domain/exact-json.ts";
 import { formatCount, formatSeconds } from "../domain/format.ts";
-import { lineOf } from "../domain/infrastructure/exact-json.ts";
 import type { FieldChange } from "../domain/infrastructure/field-changes.ts";
 import type { DataKind, RecoveryPoint } from "../domain/points/recovery-point.ts";
 import { DrError } from "../errors.ts";

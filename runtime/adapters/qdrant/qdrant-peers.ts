@@ -9,6 +9,7 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { z } from "zod";
+import { exactText, parseExactly } from "../../domain/exact-json.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import { AnswerOverdue, refused } from "./refusals.ts";
 
@@ -85,12 +86,12 @@ export class Peers {
   }
 
   /** Sends what changes something, once: after a broken connection it is unknown whether it was done. */
-  async change<T>(call: (client: QdrantClient) => Promise<T>): Promise<T> {
-    const { client } = await this.ask(async (peer) => {
+  async change<T>(call: (client: QdrantClient, url: string) => Promise<T>): Promise<T> {
+    const { client, url } = await this.ask(async (peer) => {
       if (this.#peers.length > 1) await this.getJson(peer.url, "/");
       return peer;
     });
-    return this.call(() => call(client));
+    return this.call(() => call(client, url));
   }
 
   /**
@@ -121,21 +122,46 @@ export class Peers {
     return { answers, silent };
   }
 
-  async getResult(peerUrl: string, path: string, timeoutMs?: number): Promise<unknown> {
-    return z.object({ result: z.unknown() }).parse(await this.getJson(peerUrl, path, timeoutMs)).result;
+  /** @param parse `parseExactly` where clients choose a number. */
+  async getResult(
+    peerUrl: string,
+    path: string,
+    timeoutMs?: number,
+    parse?: (text: string) => unknown,
+  ): Promise<unknown> {
+    return z.object({ result: z.unknown() }).parse(await this.getJson(peerUrl, path, timeoutMs, parse)).result;
   }
 
   async getJson(
     peerUrl: string,
     path: string,
     timeoutMs = this.#address.patienceMs ?? (this.#peers.length > 1 ? signTimeoutMs : requestTimeoutMs),
+    parse: (text: string) => unknown = (text) => JSON.parse(text),
   ): Promise<unknown> {
     const answer = await this.call(() =>
       fetch(new URL(path, peerUrl), { headers: this.#headers(), signal: AbortSignal.timeout(timeoutMs) }),
     );
     const body = await this.call(() => answer.text());
     if (!answer.ok) throw refused(answer.status, body, path);
-    return JSON.parse(body);
+    return parse(body);
+  }
+
+  /** The result of a request in which every number is sent and read as it is written, as the client library does not. */
+  async exactly(peerUrl: string, method: "GET" | "POST" | "PUT", path: string, body?: object): Promise<unknown> {
+    const answered = await this.call(async () => {
+      const answer = await fetch(new URL(path, peerUrl), {
+        method,
+        headers: { ...this.#headers(), "content-type": "application/json" },
+        signal: AbortSignal.timeout(this.#address.patienceMs ?? requestTimeoutMs),
+        ...(body === undefined ? {} : { body: exactText(body) }),
+      });
+      const text = await answer.text();
+      const retryAfter = answer.headers.get("retry-after");
+      if (answer.status === 429 && retryAfter !== null) throw new QdrantClientResourceExhaustedError(text, retryAfter);
+      if (!answer.ok) throw refused(answer.status, text, path);
+      return text;
+    });
+    return z.object({ result: z.unknown() }).parse(parseExactly(answered)).result;
   }
 
   /** Requests that stream for as long as they bring bytes: the client library would buffer them. */
