@@ -14,6 +14,7 @@ import { restore } from "./commands/restore.ts";
 import { status } from "./commands/status.ts";
 import { verify } from "./commands/verify.ts";
 import type { Deps } from "./compose.ts";
+import { exactText } from "./domain/exact-json.ts";
 import { DrError, exitCodes, toDrError } from "./errors.ts";
 
 // Each definition parses the options it declares; here they are only passed on.
@@ -61,7 +62,7 @@ export async function runCli(args: readonly string[], deps: Deps, output: Output
       .option("--json", "one JSON object as the last line of the output")
       .action(async (options: object) => {
         const { json, text } = await definition.run(deps, options);
-        output.out(wantsJson ? JSON.stringify(json) : text);
+        output.out(wantsJson ? exactText(json) : text);
       });
   }
   try {

@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { ObjectKind } from "./domain/infrastructure/infrastructure.ts";
 import type { KubernetesObject } from "./domain/infrastructure/kubernetes-object.ts";
 import type { SegmentManifest } from "./domain/qdrant/segment-manifest.ts";
+import type { ShardKey } from "./domain/qdrant/shard-key-plan.ts";
 import type { Region } from "./domain/region.ts";
 import type { GateMode } from "./domain/roles/gate.ts";
 
@@ -34,17 +35,19 @@ export interface KeyWrap {
   unwrap(wrapped: Uint8Array): Promise<string>;
 }
 
-export type PointId = number | string;
+/** A UUID, or a number up to 2^64 - 1: a bigint where a number cannot hold it exactly. */
+export type PointId = number | bigint | string;
 
 export interface StoredPoint {
   readonly id: PointId;
+  /** As `parseExactly` reads it; the vectors' numbers are plain ones. */
   readonly payload: unknown;
   readonly vector: unknown;
 }
 
 export interface ShardPlacement {
   readonly id: number;
-  readonly key?: string | number;
+  readonly key?: ShardKey;
   /** Where an Active replica is. */
   readonly peer: number;
   readonly peerUrl: string;
@@ -52,7 +55,7 @@ export interface ShardPlacement {
 
 /** A custom shard key to be made, with so many shards of its own. */
 export interface ShardKeyRequest {
-  readonly key: string | number;
+  readonly key: ShardKey;
   readonly shards: number;
   /** The collection's own when left out. */
   readonly replicationFactor?: number;
@@ -161,7 +164,7 @@ export interface VectorDatabase {
   createCollection(collection: CollectionDescription): Promise<void>;
   createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void>;
   createShardKey(collection: string, request: ShardKeyRequest): Promise<void>;
-  deleteShardKey(collection: string, key: string | number): Promise<void>;
+  deleteShardKey(collection: string, key: ShardKey): Promise<void>;
   /** Replaces the shard's content by the archive's. */
   restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
   /**

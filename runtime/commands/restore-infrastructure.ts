@@ -1,8 +1,8 @@
 /** The part of `restore` that applies captured objects to a Kubernetes cluster. */
 import type { RegionAccess } from "../adapters/access.ts";
 import type { Deps } from "../compose.ts";
+import { lineOf } from "../domain/exact-json.ts";
 import { formatCount, formatSeconds } from "../domain/format.ts";
-import { lineOf } from "../domain/infrastructure/exact-json.ts";
 import type { FieldChange } from "../domain/infrastructure/field-changes.ts";
 import type { DataKind, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import type { Region } from "../domain/region.ts";

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
+import { exactText, parseExactly } from "../domain/exact-json.ts";
 import { canonicalJson } from "../domain/qdrant/point-digest.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
 import {
@@ -96,13 +97,13 @@ export class OpenRepository {
   /** Seals a record of this repository under its place; what is there already stays. */
   async createRecord(place: string, record: object): Promise<"created" | "exists"> {
     const key = await this.keys.key(this.description.key);
-    const sealed = seal(key, this.#recordName(place), Buffer.from(JSON.stringify(record)));
+    const sealed = seal(key, this.#recordName(place), Buffer.from(exactText(record)));
     return this.stores.repository.create(place, Buffer.concat([Buffer.from(key.id), sealed]));
   }
 
   async readRecord<Record>(place: string, schema: z.ZodType<Record>): Promise<Record> {
     const bytes = await this.stores.repository.get(place);
-    return parseRecord(schema, place, await this.#unseal(this.#recordName(place), bytes));
+    return parseRecord(schema, place, await this.#unseal(this.#recordName(place), bytes), parseExactly);
   }
 
   /**

@@ -1,5 +1,5 @@
 /** Asks a collection what can be asked again elsewhere: counts, sampled points, and canary queries with their answers. */
-import { digestPoint, isSameAnswer } from "../domain/qdrant/point-digest.ts";
+import { digestPoint, hasDigest, isSameAnswer } from "../domain/qdrant/point-digest.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
 import type { Canary, CapturedCollection } from "../domain/recovery-points/recovery-point.ts";
 import type { NearestQuery, StoredPoint, VectorDatabase } from "../ports.ts";
@@ -44,11 +44,15 @@ export async function confirmFacts(
     askAll(database, collection, queries),
     database.count(collection),
   ]);
-  const digests = new Map(again.map((point) => [point.id, digestPoint(key, point)]));
+  const found = new Map(again.map((point) => [point.id, point]));
+  const isAsSampled = ({ digest, id }: Facts["samples"][number]) => {
+    const point = found.get(id);
+    return point !== undefined && hasDigest(key, point, digest);
+  };
   return {
     pointsBefore,
     pointsAfter,
-    samples: samples.filter(({ id, digest }) => digests.get(id) === digest),
+    samples: samples.filter(isAsSampled),
     canaries: canaries.filter(({ answer }, rank) => isSameAnswer(answer, answers[rank]?.answer ?? [])),
   };
 }
@@ -73,10 +77,11 @@ export async function compareWithObservation(
   const [least, most] = boundsOf(collection);
   if (count < least || count > most)
     differences.push(`${name}: ${count} points where ${pointsBefore} to ${pointsAfter} were captured`);
-  const digests = new Map(points.map((point) => [point.id, digestPoint(key, point)]));
+  const byId = new Map(points.map((point) => [point.id, point]));
   for (const { id, digest } of samples) {
-    const found = digests.get(id);
-    if (found !== digest) differences.push(`${name}: point ${id} ${found === undefined ? "is missing" : "differs"}`);
+    const found = byId.get(id);
+    if (found === undefined) differences.push(`${name}: point ${id} is missing`);
+    else if (!hasDigest(key, found, digest)) differences.push(`${name}: point ${id} differs`);
   }
   // None where the strict mode has come to forbid the questions.
   for (const [rank, { answer }] of answers.entries()) {

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { expect } from "chai";
 import { KubernetesCluster } from "../../runtime/adapters/kubernetes/kubernetes-cluster.ts";
-import { documentText } from "../../runtime/domain/infrastructure/exact-json.ts";
+import { documentText } from "../../runtime/domain/exact-json.ts";
 import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";

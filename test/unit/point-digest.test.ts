@@ -1,7 +1,15 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { type Answer, canonicalJson, digestPoint, isSameAnswer } from "../../runtime/domain/qdrant/point-digest.ts";
+import { exactText, parseExactly } from "../../runtime/domain/exact-json.ts";
+import {
+  type Answer,
+  canonicalJson,
+  digestPoint,
+  hasDigest,
+  isSameAnswer,
+} from "../../runtime/domain/qdrant/point-digest.ts";
 import { newKey } from "../../runtime/domain/recovery-points/key.ts";
+import { nameOf } from "../../runtime/domain/recovery-points/sealing.ts";
 
 const key = newKey({ collection: "notes" });
 
@@ -46,6 +54,39 @@ describe("digest of a point", () => {
 
     expect(digestPoint(key, reversed(point) as typeof point)).to.equal(digestPoint(key, point));
     for (const other of others) expect(digestPoint(key, other)).not.to.equal(digestPoint(key, point));
+  });
+
+  const pairs: [one: string, other: string, isSame: boolean][] = [
+    ["1234567890123456789", "1234567890123456790", false],
+    ["18446744073709551615", "18446744073709551614", false],
+    ["1.0", "1", false],
+    ["0.0", "-0.0", false],
+    ["9007199254740992.0", "9007199254740993", false],
+    ["1e16", "1e+16", true],
+    ["1e16", "10000000000000000.0", true],
+    ["1e-5", "0.00001", true],
+  ];
+  for (const [one, other, isSame] of pairs) {
+    it(`is ${isSame ? "the same" : "another"} for a payload with ${one} and with ${other}`, () => {
+      const digestOf = (number: string) => digestPoint(key, { ...point, payload: parseExactly(`{"a":[${number}]}`) });
+      expect(digestOf(one) === digestOf(other)).to.equal(isSame);
+    });
+  }
+
+  it("is recognised as recovery points of before hold it, to which 1.0 was 1, and is no other point's", () => {
+    const before = nameOf(key, Buffer.from('{"payload":{"a":1,"b":0.5},"vector":[1]}'));
+    const isOf = (payload: string) => hasDigest(key, { payload: parseExactly(payload), vector: [1] }, before);
+    expect(isOf('{"b":0.5,"a":1.0}')).to.equal(true);
+    expect(isOf('{"b":0.5,"a":2.0}')).to.equal(false);
+  });
+
+  it("is not taken for that of a point with 1 when the point has 1.0", () => {
+    const [float, whole] = ["1.0", "1"].map((text) => ({ payload: parseExactly(`{"a":${text}}`), vector: [1] }));
+    if (float === undefined || whole === undefined) throw new Error("two points");
+    for (const [one, other] of [[float, whole] as const, [whole, float] as const]) {
+      expect(hasDigest(key, one, digestPoint(key, one))).to.equal(true);
+      expect(hasDigest(key, other, digestPoint(key, one)), exactText(other)).to.equal(false);
+    }
   });
 
   it("tells nothing to whoever lacks the key: another key gives another digest", () => {

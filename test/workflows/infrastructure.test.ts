@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
 import { KubernetesCluster } from "../../runtime/adapters/kubernetes/kubernetes-cluster.ts";
-import { parseExactly } from "../../runtime/domain/infrastructure/exact-json.ts";
+import { parseExactly } from "../../runtime/domain/exact-json.ts";
 import { infrastructureSchema } from "../../runtime/domain/infrastructure/infrastructure.ts";
 import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
 import { folderTreeSchema } from "../../runtime/domain/recovery-points/folder-tree.ts";

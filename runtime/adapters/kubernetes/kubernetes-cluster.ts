@@ -1,6 +1,6 @@
 /** A cluster's objects of any kind, through what its API says of itself. */
 
-import { documentText, isRecord } from "../../domain/infrastructure/exact-json.ts";
+import { documentText, isRecord } from "../../domain/exact-json.ts";
 import { type ClusterSettings, type ObjectKind, qualifiedKind } from "../../domain/infrastructure/infrastructure.ts";
 import { type KubernetesObject, titleOf } from "../../domain/infrastructure/kubernetes-object.ts";
 import { DrError } from "../../errors.ts";

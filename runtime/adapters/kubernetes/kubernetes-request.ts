@@ -9,7 +9,7 @@ import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
-import { parseExactly } from "../../domain/infrastructure/exact-json.ts";
+import { parseExactly } from "../../domain/exact-json.ts";
 import type { ClusterSettings } from "../../domain/infrastructure/infrastructure.ts";
 import { DrError } from "../../errors.ts";
 

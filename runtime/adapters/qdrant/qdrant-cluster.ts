@@ -1,8 +1,10 @@
 /** What the peers of a Qdrant cluster say of a collection's shards, put together. */
 import { z } from "zod";
+import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
+import { nameOrNumberSchema } from "../../domain/recovery-points/recovery-point.ts";
 import type { ShardPlacement } from "../../ports.ts";
 
-const shardKey = z.union([z.string(), z.number()]).nullish();
+const shardKey = nameOrNumberSchema.nullish();
 
 export const clusterViewSchema = z.object({
   peer_id: z.number(),
@@ -43,7 +45,7 @@ export interface ClusterView extends z.infer<typeof clusterViewSchema> {
 
 interface Replica {
   readonly id: number;
-  readonly key: string | number | null | undefined;
+  readonly key: ShardKey | null | undefined;
   readonly peer: number;
   readonly state: string;
 }

@@ -9,6 +9,7 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { z } from "zod";
+import { exactText, parseExactly } from "../../domain/exact-json.ts";
 import { headerKey } from "../../domain/header-key.ts";
 import { addressOf, requestUrl, type ServerAddress, urlOf } from "../../domain/server-address.ts";
 import { DrError, hasCode } from "../../errors.ts";
@@ -107,12 +108,12 @@ export class Peers {
   }
 
   /** Sends what changes something, once: after a broken connection it is unknown whether it was done. */
-  async change<T>(call: (client: QdrantClient) => Promise<T>): Promise<T> {
-    const { client } = await this.ask(async (peer) => {
+  async change<T>(call: (client: QdrantClient, url: string) => Promise<T>): Promise<T> {
+    const { client, url } = await this.ask(async (peer) => {
       if (this.#peers.length > 1) await this.getJson(peer.url, "/");
       return peer;
     });
-    return this.call(() => call(client));
+    return this.call(() => call(client, url));
   }
 
   /**
@@ -155,32 +156,57 @@ export class Peers {
     peer.isQdrant = true;
   }
 
-  async getResult(peerUrl: string, path: string, timeoutMs?: number): Promise<unknown> {
-    return z.object({ result: z.unknown() }).parse(await this.getJson(peerUrl, path, timeoutMs)).result;
+  /** @param parse `parseExactly` where clients choose a number. */
+  async getResult(
+    peerUrl: string,
+    path: string,
+    timeoutMs?: number,
+    parse?: (text: string) => unknown,
+  ): Promise<unknown> {
+    return z.object({ result: z.unknown() }).parse(await this.getJson(peerUrl, path, timeoutMs, parse)).result;
   }
 
   async getJson(
     peerUrl: string,
     path: string,
     timeoutMs = this.#patienceMs ?? (this.isOne ? requestTimeoutMs : signTimeoutMs),
+    parse: (text: string) => unknown = (text) => JSON.parse(text),
   ): Promise<unknown> {
-    const answer = await this.call(() =>
-      fetch(requestUrl(addressOf(peerUrl), path), {
-        headers: this.#headers(),
-        // Who answers is who was named.
-        redirect: "manual",
-        signal: AbortSignal.timeout(timeoutMs),
-      }),
-    );
-    const body = await this.call(() => answer.text());
-    const location = answer.headers.get("location");
-    if (answer.status >= 300 && answer.status < 400 && location !== null) throw leadsElsewhere(peerUrl, location);
-    if (!answer.ok) throw refused(answer.status, body, path);
+    const body = await this.call(() => this.#fetchText(peerUrl, path, { signal: AbortSignal.timeout(timeoutMs) }));
     try {
-      return JSON.parse(body);
+      return parse(body);
     } catch (cause) {
       throw noQdrant(peerUrl, cause);
     }
+  }
+
+  /** The result of a request in which every number is sent and read as it is written, as the client library does not. */
+  async exactly(peerUrl: string, method: "GET" | "POST" | "PUT", path: string, body?: object): Promise<unknown> {
+    const answered = await this.call(() =>
+      this.#fetchText(peerUrl, path, {
+        method,
+        headers: { "content-type": "application/json" },
+        signal: AbortSignal.timeout(this.#patienceMs ?? requestTimeoutMs),
+        ...(body === undefined ? {} : { body: exactText(body) }),
+      }),
+    );
+    return z.object({ result: z.unknown() }).parse(parseExactly(answered)).result;
+  }
+
+  /** The text of an answer that says yes, from the server that was named and no other. */
+  async #fetchText(peerUrl: string, path: string, request: RequestInit): Promise<string> {
+    const answer = await fetch(requestUrl(addressOf(peerUrl), path), {
+      ...request,
+      headers: { ...this.#headers(), ...request.headers },
+      redirect: "manual",
+    });
+    const text = await answer.text();
+    const location = answer.headers.get("location");
+    if (answer.status >= 300 && answer.status < 400 && location !== null) throw leadsElsewhere(peerUrl, location);
+    const retryAfter = answer.headers.get("retry-after");
+    if (answer.status === 429 && retryAfter !== null) throw new QdrantClientResourceExhaustedError(text, retryAfter);
+    if (!answer.ok) throw refused(answer.status, text, path);
+    return text;
   }
 
   /** Requests that stream for as long as they bring bytes: the client library would buffer them. */

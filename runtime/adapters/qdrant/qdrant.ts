@@ -6,9 +6,11 @@ import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import type { QdrantClient } from "@qdrant/js-client-rest";
 import { z } from "zod";
+import { parseExactly, withPlainFloats } from "../../domain/exact-json.ts";
 import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant/segment-manifest.ts";
+import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
+import { nameOrNumberSchema } from "../../domain/recovery-points/recovery-point.ts";
 import { newestVersion } from "../../domain/recovery-points/version-rule.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type {
@@ -89,8 +91,25 @@ const machineSchema = z.object({
   app: z.object({ system: z.object({ ram_size: z.number(), disk_size: z.number() }) }),
 });
 
+const descriptionSchema = z.object({
+  config: z.record(z.string(), z.unknown()),
+  payload_schema: z.record(z.string(), z.object({ data_type: z.unknown(), params: z.unknown().optional() })),
+});
+
+const pointsSchema = z.array(
+  z.object({ id: nameOrNumberSchema, payload: z.unknown().optional(), vector: z.unknown().optional() }),
+);
+const pageSchema = z.object({
+  points: z.array(z.object({ id: nameOrNumberSchema })),
+  next_page_offset: nameOrNumberSchema.nullish(),
+});
+const neighboursSchema = z.array(
+  z.object({ points: z.array(z.object({ id: nameOrNumberSchema, score: z.number() })) }),
+);
+
 const snapshotSchema = z.object({ name: z.string(), checksum: z.string().nullish() });
-const snapshotsPath = (collection: string) => `/collections/${encodeURIComponent(collection)}/snapshots`;
+const collectionPath = (collection: string) => `/collections/${encodeURIComponent(collection)}`;
+const snapshotsPath = (collection: string) => `${collectionPath(collection)}/snapshots`;
 
 export class Qdrant implements VectorDatabase {
   readonly #peers: Peers;
@@ -150,13 +169,12 @@ export class Qdrant implements VectorDatabase {
   }
 
   async describe(collection: string): Promise<CollectionDescription> {
-    const { config, payload_schema } = await this.#peers.ask(({ client }) => client.getCollection(collection));
+    const answer = await this.#peers.ask(({ url }) => this.#peers.exactly(url, "GET", collectionPath(collection)));
+    const { config, payload_schema } = descriptionSchema.parse(answer);
     const payloadIndexes = Object.fromEntries(
-      Object.entries(payload_schema).flatMap(([field, index]) =>
-        index === undefined ? [] : [[field, index.params ?? index.data_type]],
-      ),
+      Object.entries(payload_schema).map(([field, { data_type, params }]) => [field, params ?? data_type]),
     );
-    return { name: collection, config: { ...config }, payloadIndexes };
+    return { name: collection, config, payloadIndexes };
   }
 
   async aliases(): Promise<Alias[]> {
@@ -190,13 +208,14 @@ export class Qdrant implements VectorDatabase {
   async *ids(collection: string): AsyncGenerator<PointId> {
     let limit = idsPerPage;
     for (let offset: PointId | undefined, isFirst = true; isFirst || offset !== undefined; isFirst = false) {
-      const page = await this.#askWithin(collection, ({ client }, { maxLimit }) => {
+      const page = await this.#askWithin(collection, ({ url }, { maxLimit }) => {
         limit = Math.min(limit, maxLimit);
-        const from = offset === undefined ? {} : { offset };
-        return client.scroll(collection, { ...from, limit, with_payload: false, with_vector: false });
+        const body = { ...(offset === undefined ? {} : { offset }), limit, with_payload: false, with_vector: false };
+        return this.#peers.exactly(url, "POST", `${collectionPath(collection)}/points/scroll`, body);
       });
-      for (const { id } of page.points) yield id;
-      offset = (page.next_page_offset ?? undefined) as PointId | undefined;
+      const { next_page_offset, points } = pageSchema.parse(page);
+      for (const { id } of points) yield id;
+      offset = next_page_offset ?? undefined;
     }
   }
 
@@ -204,45 +223,46 @@ export class Qdrant implements VectorDatabase {
     const found: StoredPoint[] = [];
     let size = ids.length;
     for (let from = 0; from < ids.length; from += size) {
-      const points = await this.#askWithin(collection, ({ client }, { maxReads }) => {
+      const points = await this.#askWithin(collection, ({ url }, { maxReads }) => {
         size = Math.min(size, maxReads);
-        return client.retrieve(collection, {
-          ids: ids.slice(from, from + size),
-          with_payload: true,
-          with_vector: true,
-        });
+        const body = { ids: ids.slice(from, from + size), with_payload: true, with_vector: true };
+        return this.#peers.exactly(url, "POST", `${collectionPath(collection)}/points`, body);
       });
-      for (const { id, payload, vector } of points) found.push({ id, payload: payload ?? {}, vector: vector ?? {} });
+      found.push(...storedPoints(points));
     }
     return found;
   }
 
   async sample(collection: string, count: number): Promise<StoredPoint[]> {
-    const { points } = await this.#askWithin(collection, ({ client }, { maxLimit }) =>
-      client.query(collection, {
+    const answer = await this.#askWithin(collection, ({ url }, { maxLimit }) =>
+      this.#peers.exactly(url, "POST", `${collectionPath(collection)}/points/query`, {
         ...{ query: { sample: "random" }, limit: Math.min(count, maxLimit) },
         ...{ with_payload: true, with_vector: true },
       }),
     );
-    return points.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: vector ?? {} }));
+    return storedPoints(z.object({ points: z.unknown() }).parse(answer).points);
   }
 
   async nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined> {
     if (queries.length === 0) return [];
-    const answers = await insist(searchWithinMs, (answerWithinMs) =>
-      this.#askWithin(collection, async ({ client }, { allowsExact, maxLimit, maxTimeoutSeconds }) => {
+    const answer = await insist(searchWithinMs, (answerWithinMs) =>
+      this.#askWithin(collection, async ({ url }, { allowsExact, maxLimit, maxTimeoutSeconds }) => {
         if (!allowsExact && queries.some(({ isApproximate }) => isApproximate !== true)) return undefined;
         const searches = queries.map(({ isApproximate, limit, using, vector }) => ({
-          ...{ query: vector as number[], limit: Math.min(limit, maxLimit) },
+          ...{ query: vector, limit: Math.min(limit, maxLimit) },
           ...{ params: { exact: isApproximate !== true } },
           ...(using === undefined ? {} : { using }),
         }));
-        return client.queryBatch(collection, { searches, timeout: Math.min(answerWithinMs / 1000, maxTimeoutSeconds) });
+        const timeout = Math.min(answerWithinMs / 1000, maxTimeoutSeconds);
+        const path = `${collectionPath(collection)}/points/query/batch?timeout=${timeout}`;
+        return this.#peers.exactly(url, "POST", path, { searches });
       }),
     );
-    if (answers !== undefined && answers.length !== queries.length)
+    if (answer === undefined) return undefined;
+    const answers = neighboursSchema.parse(withPlainFloats(answer));
+    if (answers.length !== queries.length)
       throw refused(200, `${answers.length} answers to ${queries.length} queries`, `searches in ${collection}`);
-    return answers?.map(({ points }) => points.map(({ id, score }) => ({ id, score })));
+    return answers.map(({ points }) => points);
   }
 
   async optimizations(
@@ -342,14 +362,14 @@ export class Qdrant implements VectorDatabase {
     const { params, hnsw_config, optimizer_config, wal_config, quantization_config, strict_mode_config, metadata } =
       collection.config as Record<string, object | undefined>;
     const optional = { quantization_config, strict_mode_config, metadata };
-    await this.#peers.change((client) =>
-      client.createCollection(collection.name, {
+    await this.#peers.change((_client, url) =>
+      this.#peers.exactly(url, "PUT", collectionPath(collection.name), {
         ...params,
         hnsw_config,
         optimizers_config: optimizer_config,
         wal_config,
         ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined && value !== null)),
-      } as Parameters<QdrantClient["createCollection"]>[1]),
+      }),
     );
   }
 
@@ -364,8 +384,8 @@ export class Qdrant implements VectorDatabase {
   }
 
   async createShardKey(collection: string, { key, replicationFactor, shards }: ShardKeyRequest): Promise<void> {
-    await this.#peers.change((client) =>
-      client.createShardKey(collection, {
+    await this.#peers.change((_client, url) =>
+      this.#peers.exactly(url, "PUT", `${collectionPath(collection)}/shards`, {
         shard_key: key,
         shards_number: shards,
         ...(replicationFactor === undefined ? {} : { replication_factor: replicationFactor }),
@@ -373,8 +393,10 @@ export class Qdrant implements VectorDatabase {
     );
   }
 
-  async deleteShardKey(collection: string, key: string | number): Promise<void> {
-    await this.#peers.change((client) => client.deleteShardKey(collection, { shard_key: key }));
+  async deleteShardKey(collection: string, key: ShardKey): Promise<void> {
+    await this.#peers.change((_client, url) =>
+      this.#peers.exactly(url, "POST", `${collectionPath(collection)}/shards/delete`, { shard_key: key }),
+    );
   }
 
   async restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
@@ -468,10 +490,18 @@ export class Qdrant implements VectorDatabase {
   async #views(collection: string): Promise<{ views: ClusterView[]; silent: string[] }> {
     const path = `/collections/${encodeURIComponent(collection)}/cluster`;
     const { answers, silent } = await this.#peers.askEvery(async ({ url }) => {
-      return { ...clusterViewSchema.parse(await this.#peers.getResult(url, path)), peerUrl: url };
+      const view = await this.#peers.getResult(url, path, undefined, parseExactly);
+      return { ...clusterViewSchema.parse(view), peerUrl: url };
     });
     return { views: answers, silent };
   }
+}
+
+/** The vectors' numbers are floats, however they are written. */
+function storedPoints(points: unknown): StoredPoint[] {
+  return pointsSchema
+    .parse(points)
+    .map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: withPlainFloats(vector ?? {}) }));
 }
 
 /** A stream that takes its connection with it: a server may hold locks for as long as that is open, read or not. */

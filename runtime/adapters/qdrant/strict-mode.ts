@@ -20,13 +20,16 @@ export const notStrict: StrictMode = {
   allowsExact: true,
 };
 
+/** Beyond 2^53 a bigint; rounded, it allows as much. */
+const limit = z.union([z.number(), z.bigint().transform(Number)]).nullish();
+
 const configSchema = z.object({
   strict_mode_config: z
     .object({
       enabled: z.boolean().nullish(),
-      max_query_limit: z.number().nullish(),
-      max_timeout: z.number().nullish(),
-      read_rate_limit: z.number().nullish(),
+      max_query_limit: limit,
+      max_timeout: limit,
+      read_rate_limit: limit,
       search_allow_exact: z.boolean().nullish(),
     })
     .nullish(),

@@ -1,5 +1,5 @@
 /** How two states of an object differ, field by field, and whether one holds all of the other. */
-import { isRecord, lineOf } from "./exact-json.ts";
+import { isRecord, lineOf } from "../exact-json.ts";
 
 export interface FieldChange {
   /** ".spec.replicas" */

@@ -1,5 +1,5 @@
 /** Which images run in a cluster: by which digest, and for whom. A tag may lead elsewhere later; a digest does not. */
-import { isRecord } from "./exact-json.ts";
+import { isRecord } from "../exact-json.ts";
 import { type KubernetesObject, member, titleOf } from "./kubernetes-object.ts";
 
 export interface ImageReference {

@@ -2,7 +2,7 @@
  * Which objects of a cluster are captured, and what of them: what somebody declared. What the server and its controllers
  * fill in belongs to one cluster, and is filled in again by the next.
  */
-import { isRecord } from "./exact-json.ts";
+import { isRecord } from "../exact-json.ts";
 import { type ObjectKind, qualifiedKind } from "./infrastructure.ts";
 
 export interface KubernetesObject extends ObjectKind {

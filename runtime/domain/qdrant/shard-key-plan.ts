@@ -7,8 +7,10 @@
  * higher id is in use.
  */
 import { DrError } from "../../errors.ts";
+import { exactText } from "../exact-json.ts";
 
-type ShardKey = string | number;
+/** A name, or a number up to 2^64 - 1. */
+export type ShardKey = string | number | bigint;
 
 export type ShardKeyStep =
   | { readonly do: "create"; readonly key: ShardKey; readonly shards: number }
@@ -51,9 +53,6 @@ function idsByKey(collection: string, shards: readonly KeyedShard[]) {
   const byKey = new Map<ShardKey, number[]>();
   for (const { id, key } of [...shards].sort((a, b) => a.id - b.id)) {
     if (key === undefined) throw irreproducible(collection, `shard ${id} belongs to no shard key`);
-    if (typeof key === "number" && !Number.isSafeInteger(key)) {
-      throw irreproducible(collection, `the shard key ${key} is larger than this tool can read exactly`);
-    }
     byKey.set(key, [...(byKey.get(key) ?? []), id]);
   }
   return [...byKey].map(([key, ids]) => {
@@ -61,7 +60,7 @@ function idsByKey(collection: string, shards: readonly KeyedShard[]) {
     if (first < 1 || ids.some((id, rank) => id !== first + rank)) {
       throw irreproducible(
         collection,
-        `Qdrant makes the shards of a key with ids that follow each other, and those of ${JSON.stringify(key)} are ${ids.join(", ")}`,
+        `Qdrant makes the shards of a key with ids that follow each other, and those of ${exactText(key)} are ${ids.join(", ")}`,
       );
     }
     return { key, first, shards: ids.length };

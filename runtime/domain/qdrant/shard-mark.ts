@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "./point-digest.ts";
 import type { SegmentManifest } from "./segment-manifest.ts";
+import type { ShardKey } from "./shard-key-plan.ts";
 
 export function markOfSegments(segments: SegmentManifest): string {
   const versions = Object.values(segments).map(({ segment_id, segment_version }) => [segment_id, segment_version]);
@@ -14,7 +15,7 @@ export function markOfSegments(segments: SegmentManifest): string {
 /** Everything but the threads, which are off on a standby. */
 export function markOfSettings(
   { config, payloadIndexes }: { readonly config: unknown; readonly payloadIndexes: unknown },
-  shards: readonly { readonly id: number; readonly key?: string | number | undefined }[],
+  shards: readonly { readonly id: number; readonly key?: ShardKey | undefined }[],
 ): string {
   const { optimizer_config, ...rest } = config as { optimizer_config?: { max_optimization_threads?: unknown } };
   const { max_optimization_threads: _threads, ...optimizers } = optimizer_config ?? {};

@@ -9,11 +9,12 @@ import {
   captureTypes,
   collectionFactsSchema,
   dataKinds,
+  nameOrNumberSchema,
 } from "./recovery-point.ts";
 
 const count = z.number().int().nonnegative();
 
-const plannedShardSchema = z.object({ id: count, key: z.union([z.string(), z.number()]).optional() });
+const plannedShardSchema = z.object({ id: count, key: nameOrNumberSchema.optional() });
 
 export const capturePlanSchema = z.object({
   format: z.literal(1),

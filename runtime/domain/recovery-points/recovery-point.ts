@@ -1,9 +1,12 @@
 /** The manifest of a recovery point: small, written last, create-only, never edited. */
 import { z } from "zod";
+import { type ExactJson, isExactJson } from "../exact-json.ts";
 
 const count = z.number().int().nonnegative();
 const time = z.iso.datetime();
-const json = z.json();
+const json = z.custom<ExactJson>(isExactJson, "not JSON");
+/** Numbers beyond 2^53 are bigints. */
+export const nameOrNumberSchema = z.union([z.string(), z.number(), z.bigint()]);
 
 /** The kinds of data that a point can hold. */
 export const dataKinds = ["qdrant", "config", "user-data", "infrastructure"] as const;
@@ -14,7 +17,7 @@ const treeSchema = z.object({ id: z.string(), size: count });
 export const capturedShardSchema = z.object({
   id: count,
   /** Custom sharding: the key this shard belongs to. */
-  key: z.union([z.string(), z.number()]).optional(),
+  key: nameOrNumberSchema.optional(),
   /** The peer whose replica was read. */
   peer: count,
   tree: treeSchema,
@@ -28,12 +31,12 @@ export const capturedShardSchema = z.object({
 export type CapturedShard = z.infer<typeof capturedShardSchema>;
 
 /** A point as the source answered it before and after the capture, equal both times; compared after a restore. */
-const sampleSchema = z.object({ id: z.union([z.number(), z.string()]), digest: z.string() });
+const sampleSchema = z.object({ id: nameOrNumberSchema, digest: z.string() });
 
 /** A nearest-neighbour question with the answer of the source, equal before and after the capture. */
 const canarySchema = z.object({
   query: json,
-  answer: z.array(z.object({ id: z.union([z.number(), z.string()]), score: z.number() })),
+  answer: z.array(z.object({ id: nameOrNumberSchema, score: z.number() })),
 });
 export type Canary = z.infer<typeof canarySchema>;
 

@@ -2,6 +2,7 @@
  * What a region that was given up unplanned holds and the active one does not, id by id: writes that were acknowledged
  * there after the last state that reached the other side, or while both served. To be kept before it is overwritten.
  */
+import { exactText } from "../../domain/exact-json.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, PointId, VectorDatabase } from "../../ports.ts";
@@ -78,7 +79,7 @@ export async function keepDivergence(
   collections: readonly CollectionDivergence[],
 ): Promise<string> {
   const key = controlLayout.divergence(epoch, run);
-  await control.create(key, Buffer.from(JSON.stringify({ run, at: new Date().toISOString(), collections })));
+  await control.create(key, Buffer.from(exactText({ run, at: new Date().toISOString(), collections })));
   return key;
 }
 

@@ -1,5 +1,5 @@
 /** What a region captures of its infrastructure, one document after another: objects of a cluster, images, stacks. */
-import { documentText } from "../../domain/infrastructure/exact-json.ts";
+import { documentText } from "../../domain/exact-json.ts";
 import { ImageCollector } from "../../domain/infrastructure/image-references.ts";
 import {
   type ClusterSettings,

@@ -1,5 +1,5 @@
 /** The infrastructure that a recovery point holds, read back from its documents. */
-import { parseExactly } from "../../domain/infrastructure/exact-json.ts";
+import { parseExactly } from "../../domain/exact-json.ts";
 import { isObjectPath, stackOf } from "../../domain/infrastructure/infrastructure.ts";
 import type { KubernetesObject } from "../../domain/infrastructure/kubernetes-object.ts";
 import { filesOf, folderTreeSchema } from "../../domain/recovery-points/folder-tree.ts";

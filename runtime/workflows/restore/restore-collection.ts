@@ -3,9 +3,10 @@
  * captured shard ids and its payload indexes first, all compared with what was captured, then every shard to an owner.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { exactText, withPlainFloats } from "../../domain/exact-json.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
-import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import { planShardKeys, type ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
 import type { CapturedCollection, CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, ShardPlacement, VectorDatabase } from "../../ports.ts";
@@ -43,12 +44,15 @@ export async function restoreCollection(
   const made = await target.describe(name);
   // The target's own definitions would win silently over the captured ones.
   for (const part of ["params", "quantization_config"]) {
-    if (canonicalJson(made.config[part] ?? null) !== canonicalJson(captured.config[part] ?? null)) {
+    if (!isSameSetting(made.config[part], captured.config[part])) {
       throw new DrError("QDRANT_REFUSED", `${name}: the target made it with another ${part} than captured`);
     }
   }
-  if (canonicalJson(made.payloadIndexes) !== canonicalJson(captured.payloadIndexes)) {
+  if (!isSameSetting(made.payloadIndexes, captured.payloadIndexes)) {
     throw new DrError("QDRANT_REFUSED", `${name}: the target made other payload indexes than captured`);
+  }
+  if (canonicalJson(made.config["metadata"] ?? null) !== canonicalJson(captured.config["metadata"] ?? null)) {
+    throw new DrError("QDRANT_REFUSED", `${name}: the target keeps other metadata than captured`);
   }
   const owners = await ownersOf(target, name, collection.shards);
   // One after another: of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
@@ -56,6 +60,12 @@ export async function restoreCollection(
     const tree = await readShardTree(repository, collection, shard);
     await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
   }
+}
+
+/** Qdrant decides whether a setting is a float; recovery points of before hold its `1.0` as 1. */
+function isSameSetting(made: unknown, captured: unknown): boolean {
+  const textOf = (value: unknown) => canonicalJson(withPlainFloats(value ?? null));
+  return textOf(made) === textOf(captured);
 }
 
 function withoutOptimizations(config: Record<string, unknown>): Record<string, unknown> {
@@ -114,8 +124,8 @@ async function ownersOf(
     });
     if (pairs.length === captured.length && owners.size === captured.length) return pairs;
   }
-  const told = (shards: Iterable<{ readonly id: number; readonly key?: string | number | undefined }>) =>
-    [...shards].map(({ id, key }) => (key === undefined ? `${id}` : `${id} (${JSON.stringify(key)})`)).join(", ");
+  const told = (shards: Iterable<{ readonly id: number; readonly key?: ShardKey | undefined }>) =>
+    [...shards].map(({ id, key }) => (key === undefined ? `${id}` : `${id} (${exactText(key)})`)).join(", ");
   throw new DrError(
     "QDRANT_REFUSED",
     `${name}: the target has shards ${told(owners.values())} where ${told(captured)} were captured; no data was sent`,
