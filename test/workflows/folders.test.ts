@@ -24,11 +24,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { z } from "zod";
 import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import { type FolderTree, filesOf, folderTreeSchema } from "../../runtime/domain/points/folder-tree.ts";
 import type { CaptureType, RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
 import { storeLayout } from "../../runtime/domain/points/store-layout.ts";
+import { packSchema } from "../../runtime/domain/points/stored-content.ts";
 import type { Clock, FolderSource, FolderTarget, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
@@ -484,7 +486,7 @@ describe("folders in recovery points", function () {
       const key = await repository.keys.key(point.folders[0]?.key ?? "");
       const attributes = { mode: 0o644, uid: 0, gid: 0, modifiedAt: "2026-01-01T00:00:00.000Z" };
       const content = { size: 0, lists: [], packs: [] };
-      const tree = await repository.createTree(key, {
+      const tree = await repository.createTree(key, z.looseObject({ packs: z.array(packSchema) }), {
         ...{ format: 1, kind: "user-data", name: "files", packs: [] },
         entries: entries.map((entry) => ({ ...attributes, ...(entry["type"] === "file" ? content : {}), ...entry })),
       });

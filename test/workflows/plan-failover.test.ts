@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import type { RecoveryPoint } from "../../runtime/domain/points/recovery-point.ts";
+import { shardTreeSchema } from "../../runtime/domain/points/shard-tree.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { StandbyRecords } from "../../runtime/repository/standby-records.ts";
 import { planFailover } from "../../runtime/workflows/failover/plan-failover.ts";
@@ -20,7 +21,7 @@ describe("plan of an unplanned failover", () => {
     repository = await OpenRepository.openOrCreate(stores, (await ageKeys()).wrap);
     const key = await repository.keys.key(repository.description.key);
     const nothing = { collection: "documents", shard: 0, lineage: "l", segments: {}, files: [], packs: [] };
-    tree = await repository.createTree(key, { format: 1, ...nothing });
+    tree = await repository.createTree(key, shardTreeSchema, { format: 1, ...nothing });
   });
 
   /** Of collections that were captured so many seconds ago. */

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Turns } from "../../domain/at-once.ts";
 import type { DataKey } from "../../domain/points/key.ts";
 import type { CapturedShard } from "../../domain/points/recovery-point.ts";
-import type { ShardTree } from "../../domain/points/shard-tree.ts";
+import { type ShardTree, shardTreeSchema } from "../../domain/points/shard-tree.ts";
 import {
   filesOfSegment,
   parseSegment,
@@ -354,7 +354,7 @@ class Recording {
       files: [...files],
       packs: [...packs],
     };
-    const tree = await repository.createTree(key, content);
+    const tree = await repository.createTree(key, shardTreeSchema, content);
     return { tree, content, readBytes, storedBytes: storedBytes + tree.size };
   }
 
