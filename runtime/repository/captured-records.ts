@@ -10,7 +10,7 @@ import { createRecord, readOptionalRecord, unlessUnreadable } from "./record.ts"
 
 const time = z.iso.datetime();
 
-const capturedRecordSchema = z.object({
+export const capturedRecordSchema = z.object({
   format: z.literal(1),
   /** Who captured it. */
   run: z.string(),

@@ -27,7 +27,7 @@ async function namesOf(control: ObjectStoreReader, epoch: number): Promise<strin
   return (await keysUnder(control, prefix)).map((key) => key.slice(prefix.length));
 }
 
-const ownerSchema = z.object({
+export const ownerSchema = z.object({
   run: z.string(),
   at: z.string(),
   /** What ran it. */
@@ -35,7 +35,7 @@ const ownerSchema = z.object({
 });
 type Owner = z.infer<typeof ownerSchema>;
 
-const receiptSchema = z.object({
+export const receiptSchema = z.object({
   run: z.string(),
   at: z.string(),
   detail: z.string().optional(),

@@ -8,7 +8,7 @@ import { controlLayout } from "../domain/points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
 import { createRecord, readOptionalRecord } from "./record.ts";
 
-const linkSchema = z.object({
+export const linkSchema = z.object({
   region: z.string(),
   /** How long it is held; 0 ends the chain. */
   seconds: z.number().nonnegative(),

@@ -9,7 +9,7 @@ import { controlLayout } from "../domain/points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
 import { createRecord, keysUnder, readRecords, type TellUnreadable, untold } from "./record.ts";
 
-const restoreRecordSchema = z.object({
+export const restoreRecordSchema = z.object({
   id: z.string(),
   point: z.string(),
   /** By their names on the target. */

@@ -8,7 +8,7 @@ import { controlLayout } from "../domain/points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
 import { createRecord, keysUnder, readRecords, type TellUnreadable } from "./record.ts";
 
-const snapshotRecordSchema = z.object({
+export const snapshotRecordSchema = z.object({
   id: z.string(),
   collection: z.string(),
   shard: z.number().int().nonnegative(),

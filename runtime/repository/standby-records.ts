@@ -40,7 +40,7 @@ const heldCollectionSchema = z.object({
 });
 export type HeldCollection = z.infer<typeof heldCollectionSchema>;
 
-const standbyStateSchema = z.object({
+export const standbyStateSchema = z.object({
   format: z.literal(1),
   at: time,
   /** The recovery point that it holds. */

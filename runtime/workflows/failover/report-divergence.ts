@@ -75,7 +75,7 @@ async function missingFrom(old: VectorDatabase, state: VectorDatabase, name: str
 const ids = z.array(z.union([z.number(), z.string()])).readonly();
 
 /** Read by people. */
-const divergenceSchema = z.object({
+export const divergenceSchema = z.object({
   run: z.string(),
   at: z.iso.datetime(),
   collections: z.array(
