@@ -1,6 +1,7 @@
 import type { RegionOptions } from "../compose.ts";
 import { formatCount } from "../domain/format.ts";
 import type { CatalogEntry } from "../domain/recovery-points/catalog.ts";
+import { quarantineOfFolders } from "../domain/recovery-points/catalog.ts";
 import { isExact } from "../domain/recovery-points/recovery-point.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
 
@@ -20,7 +21,7 @@ export const points: CommandDefinition<Options> = {
       ),
   async run(deps, options) {
     const access = await deps.access(options.stack, options);
-    const { entries } = await (await access.repository()).catalog();
+    const { entries, unreadable } = await (await access.repository()).catalog();
     const listed = entries.map((entry) => describe(entry, access.region.region));
     const rows = listed.map(
       ({
@@ -52,18 +53,21 @@ export const points: CommandDefinition<Options> = {
           ...reasons.slice(0, 1),
         ].join("  "),
     );
-    return { json: { points: listed }, text: rows.length === 0 ? "No recovery points." : rows.join("\n") };
+    const ignored = unreadable.map((key) => `ignored: ${key} cannot be read`);
+    const text = rows.length === 0 ? ["No recovery points."] : rows;
+    return { json: { points: listed, unreadable }, text: [...text, ...ignored].join("\n") };
   },
 };
 
 function describe({ attestations, id, point, reasons, state }: CatalogEntry, region: string) {
+  const ofFolders = quarantineOfFolders({ attestations });
   const verified = attestations
     .filter((found) => found.kind === "verified" && found.region === region)
     .map(({ at }) => at);
   return {
     id,
     state,
-    reasons,
+    reasons: ofFolders === undefined ? reasons : [...reasons, `its folders are quarantined: ${ofFolders}`],
     type: point?.type,
     startedAt: point?.startedAt,
     time: point?.time,

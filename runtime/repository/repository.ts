@@ -4,7 +4,6 @@
  */
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
-import { exactText, parseExactly } from "../domain/exact-json.ts";
 import { canonicalJson } from "../domain/qdrant/point-digest.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
 import {
@@ -22,7 +21,7 @@ import type { KeyWrap, ObjectStore } from "../ports.ts";
 import { type Catalog, readCatalog } from "./catalog/read-catalog.ts";
 import { KeyRing } from "./content/key-ring.ts";
 import { RecentObjects } from "./content/recent-objects.ts";
-import { parseRecord } from "./parse-record.ts";
+import { claimRecord, parseRecord, readRecord, serialiseRecord } from "./record.ts";
 
 const keyIdLength = 32;
 
@@ -45,11 +44,7 @@ export class OpenRepository {
   /** Throws POINT_NOT_FOUND when the store holds no repository. */
   static async open(stores: RegionStores, wrap: KeyWrap): Promise<OpenRepository> {
     try {
-      const description = parseRecord(
-        repositorySchema,
-        storeLayout.repository,
-        await stores.repository.get(storeLayout.repository),
-      );
+      const description = await readRecord(stores.repository, storeLayout.repository, repositorySchema);
       return new OpenRepository(stores, new KeyRing(stores.control, wrap), description);
     } catch (error) {
       if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
@@ -69,7 +64,7 @@ export class OpenRepository {
     }
     const key = await new KeyRing(stores.control, wrap).make("repository");
     const description: Repository = { format: 1, id: randomUUID(), key: key.id };
-    await stores.repository.create(storeLayout.repository, Buffer.from(JSON.stringify(description)));
+    await claimRecord(stores.repository, storeLayout.repository, repositorySchema, description);
     return OpenRepository.open(stores, wrap);
   }
 
@@ -84,7 +79,7 @@ export class OpenRepository {
   }
 
   async createPoint(point: RecoveryPoint): Promise<void> {
-    await this.createRecord(storeLayout.manifest(point.id), recoveryPointSchema.parse(point));
+    await this.createRecord(storeLayout.manifest(point.id), recoveryPointSchema, point);
     // Read back whatever was answered: a write that was repeated after a lost answer finds its own object there.
     if (canonicalJson(await this.readPoint(point.id)) === canonicalJson(point)) return;
     throw new DrError("STORE_REFUSED", `another recovery point ${point.id} exists already`, { hint: "run it again" });
@@ -95,15 +90,16 @@ export class OpenRepository {
   }
 
   /** Seals a record of this repository under its place; what is there already stays. */
-  async createRecord(place: string, record: object): Promise<"created" | "exists"> {
+  async createRecord<Record>(place: string, schema: z.ZodType<Record>, record: Record): Promise<"created" | "exists"> {
+    const plain = serialiseRecord(schema, place, record);
     const key = await this.keys.key(this.description.key);
-    const sealed = seal(key, this.#recordName(place), Buffer.from(exactText(record)));
+    const sealed = seal(key, this.#recordName(place), plain);
     return this.stores.repository.create(place, Buffer.concat([Buffer.from(key.id), sealed]));
   }
 
   async readRecord<Record>(place: string, schema: z.ZodType<Record>): Promise<Record> {
     const bytes = await this.stores.repository.get(place);
-    return parseRecord(schema, place, await this.#unseal(this.#recordName(place), bytes), parseExactly);
+    return parseRecord(schema, place, await this.#unseal(this.#recordName(place), bytes));
   }
 
   /**
@@ -112,10 +108,11 @@ export class OpenRepository {
    */
   async createTree<Tree extends { readonly packs: readonly Pack[] }>(
     key: DataKey,
+    schema: z.ZodType<Tree>,
     tree: Tree,
     before?: { readonly id: string; readonly size: number },
   ): Promise<{ id: string; size: number }> {
-    const plain = Buffer.from(JSON.stringify(tree));
+    const plain = serialiseRecord(schema, "a tree", tree);
     if (plain.length > largestTree) {
       throw new DrError("NOT_SUPPORTED", `a folder or shard has too many files for one tree (${plain.length} bytes)`, {
         hint: "capture a folder in several parts, each with a name of its own",

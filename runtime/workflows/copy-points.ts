@@ -5,12 +5,13 @@
 import { createHash } from "node:crypto";
 import { atOnce } from "../domain/at-once.ts";
 import { objectsOf, type TreePacks } from "../domain/recovery-points/catalog.ts";
-import { capturesOf, keysOf, type RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import { capturesOf, keysOf, type RecoveryPoint, repositorySchema } from "../domain/recovery-points/recovery-point.ts";
 import { controlLayout, storeLayout } from "../domain/recovery-points/store-layout.ts";
 import { treePacksSchema } from "../domain/recovery-points/stored-content.ts";
 import { DrError } from "../errors.ts";
 import type { KeyWrap, Progress } from "../ports.ts";
 import { KeyRing } from "../repository/content/key-ring.ts";
+import { createRecord } from "../repository/record.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 
 const objectsAtOnce = 4;
@@ -66,7 +67,7 @@ async function openDestination(
   to: { stores: RegionStores; wrap: KeyWrap },
 ): Promise<OpenRepository> {
   await copyKey(from, to.stores, new KeyRing(to.stores.control, to.wrap), from.description.key);
-  await to.stores.repository.create(storeLayout.repository, Buffer.from(JSON.stringify(from.description)));
+  await createRecord(to.stores.repository, storeLayout.repository, repositorySchema, from.description);
   return OpenRepository.open(to.stores, to.wrap);
 }
 

@@ -12,12 +12,29 @@ const canaryAnswers = 10;
 export type Facts = Pick<CapturedCollection, "pointsBefore" | "samples" | "canaries">;
 export type Observation = Facts & Pick<CapturedCollection, "pointsAfter">;
 
-export async function observeCollection(database: VectorDatabase, collection: string, key: DataKey): Promise<Facts> {
+export async function observeCollection(
+  database: VectorDatabase,
+  collection: string,
+  key: DataKey,
+  tell: (detail: string) => void,
+): Promise<Facts> {
   const pointsBefore = await database.count(collection);
   const sampled = pointsBefore === 0 ? [] : await database.sample(collection, sampledPoints);
   const samples = sampled.map((point) => ({ id: point.id, digest: digestPoint(key, point) }));
-  const canaries = await askAll(database, collection, sampled.flatMap(queriesFor).slice(0, canaryQueries));
+  const asked = await askAll(database, collection, sampled.flatMap(queriesFor).slice(0, canaryQueries));
+  const canaries = asked.filter(({ answer }) => hasScores(answer));
+  const left = asked.length - canaries.length;
+  if (left > 0) {
+    tell(
+      `${collection}: ${left} of ${asked.length} searches are not kept for comparison: their scores are beyond all numbers`,
+    );
+  }
   return { pointsBefore, samples, canaries };
+}
+
+/** A score beyond what a 32-bit number holds is answered as none at all: it is the same whatever the points are. */
+function hasScores(answer: Canary["answer"]): boolean {
+  return answer.every(({ score }) => Number.isFinite(score));
 }
 
 /**
@@ -53,7 +70,10 @@ export async function confirmFacts(
     pointsBefore,
     pointsAfter,
     samples: samples.filter(isAsSampled),
-    canaries: canaries.filter(({ answer }, rank) => isSameAnswer(answer, answers[rank]?.answer ?? [])),
+    canaries: canaries.filter(({ answer }, rank) => {
+      const now = answers[rank]?.answer ?? [];
+      return hasScores(now) && isSameAnswer(answer, now);
+    }),
   };
 }
 
@@ -85,7 +105,7 @@ export async function compareWithObservation(
   }
   // None where the strict mode has come to forbid the questions.
   for (const [rank, { answer }] of answers.entries()) {
-    if (!isSameAnswer(asked[rank]?.answer ?? [], answer))
+    if (!hasScores(answer) || !isSameAnswer(asked[rank]?.answer ?? [], answer))
       differences.push(`${name}: canary query ${rank + 1} answers otherwise`);
   }
   return differences;

@@ -3,7 +3,7 @@ import { filesOf, folderTreeSchema } from "../domain/recovery-points/folder-tree
 import type { Attestation, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { shardTreeSchema } from "../domain/recovery-points/shard-tree.ts";
 import type { StoredContent } from "../domain/recovery-points/stored-content.ts";
-import { type DrError, hasCode } from "../errors.ts";
+import { DrError, hasCode } from "../errors.ts";
 import type { Clock, Progress } from "../ports.ts";
 import { attest } from "../repository/catalog/attest.ts";
 import { readFiles } from "../repository/content/file-reader.ts";
@@ -18,7 +18,8 @@ export interface VerifyReport {
 
 /**
  * Leaves an attestation of what it found. Throws OBJECT_CORRUPT or OBJECT_NOT_FOUND at the first piece that is not right,
- * also when it is read a second time; the point is then quarantined in this bucket, and no longer restored from it.
+ * also when it is read a second time; the point is then quarantined in this bucket, and no longer restored from it. What is
+ * damaged of its folders costs the folders only, as long as Qdrant's part is whole.
  */
 export async function verifyPoint(
   repository: OpenRepository,
@@ -28,18 +29,70 @@ export async function verifyPoint(
   const begun = clock.now();
   const found = (kind: Attestation["kind"], detail: string) =>
     attest(repository, kind, point, { at: clock.now(), region, detail });
-  try {
-    const { bytes, files } = await readWhole(repository, point, progress).catch((error: unknown) => {
+  const sum = { files: 0, bytes: 0 };
+  const damaged: { readonly part: Part; readonly error: DrError }[] = [];
+  for (const part of partsOf(repository, point)) {
+    progress({ step: "verify", detail: part.name });
+    try {
+      const { bytes, files } = await readTwice(repository, part, progress);
+      sum.files += files;
+      sum.bytes += bytes;
+    } catch (error) {
       if (!isDamage(error)) throw error;
-      // What was damaged on its way only must not cost the point: a quarantine is for good.
-      progress({ step: "verify", detail: `again, because ${error.message}` });
-      return readWhole(repository, point, progress);
-    });
-    await found("verified", `${files} files, ${bytes} bytes read and opened`);
-    return { point: point.id, files, bytes, seconds: (clock.now().getTime() - begun.getTime()) / 1000 };
+      damaged.push({ part, error });
+      // Nothing that the rest could say would change what becomes of the point.
+      if (part.isOfQdrant) break;
+    }
+  }
+  const [first] = damaged;
+  if (first === undefined) {
+    await found("verified", `${sum.files} files, ${sum.bytes} bytes read and opened`);
+    return { point: point.id, ...sum, seconds: (clock.now().getTime() - begun.getTime()) / 1000 };
+  }
+  const detail = damaged.map(({ error, part }) => `${part.name}: ${error.message}`).join("; ");
+  const isOfFoldersOnly = point.kinds.includes("qdrant") && damaged.every(({ part }) => !part.isOfQdrant);
+  await found(isOfFoldersOnly ? "folders-quarantined" : "quarantined", detail);
+  throw new DrError(first.error.code, isOfFoldersOnly ? `${detail}; Qdrant's part of it is whole` : detail, {
+    hint: isOfFoldersOnly
+      ? "Qdrant can be restored from it; restore the folders from another recovery point, and capture them again"
+      : "restore from another recovery point, or copy this one again from the other region",
+    cause: first.error,
+  });
+}
+
+/** What is damaged or whole by itself. */
+interface Part {
+  readonly name: string;
+  readonly isOfQdrant: boolean;
+  contents(): AsyncIterable<readonly StoredContent[]>;
+}
+
+function partsOf(repository: OpenRepository, { collections, folders }: RecoveryPoint): Part[] {
+  const ofQdrant = collections.map(({ name, shards }) => ({
+    name,
+    isOfQdrant: true,
+    async *contents() {
+      for (const { tree } of shards) yield (await repository.readTree(tree.id, shardTreeSchema)).files;
+    },
+  }));
+  const beside = folders.map(({ kind, name, tree }) => ({
+    name: `${kind} ${name}`,
+    isOfQdrant: false,
+    async *contents() {
+      yield filesOf(await repository.readTree(tree.id, folderTreeSchema));
+    },
+  }));
+  return [...ofQdrant, ...beside];
+}
+
+/** What was damaged on its way only must not cost the point: a quarantine is for good. */
+async function readTwice(repository: OpenRepository, part: Part, progress: Progress) {
+  try {
+    return await readPart(repository, part);
   } catch (error) {
-    if (isDamage(error)) await found("quarantined", error.message);
-    throw error;
+    if (!isDamage(error)) throw error;
+    progress({ step: "verify", detail: `${part.name} again, because ${error.message}` });
+    return readPart(repository, part);
   }
 }
 
@@ -47,22 +100,14 @@ function isDamage(error: unknown): error is DrError {
   return hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND");
 }
 
-async function readWhole(repository: OpenRepository, point: RecoveryPoint, progress: Progress) {
+async function readPart(repository: OpenRepository, part: Part) {
   let files = 0;
   let bytes = 0;
-  const read = async (contents: readonly StoredContent[]) => {
+  for await (const contents of part.contents()) {
     for await (const { content } of readFiles(repository, contents)) {
       files += 1;
       for await (const chunk of content) bytes += chunk.length;
     }
-  };
-  for (const { name, shards } of point.collections) {
-    progress({ step: "verify", detail: name });
-    for (const { tree } of shards) await read((await repository.readTree(tree.id, shardTreeSchema)).files);
-  }
-  for (const { kind, name, tree } of point.folders) {
-    progress({ step: "verify", detail: `${kind} ${name}` });
-    await read(filesOf(await repository.readTree(tree.id, folderTreeSchema)));
   }
   return { bytes, files };
 }

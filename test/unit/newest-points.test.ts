@@ -1,6 +1,8 @@
 import { expect } from "chai";
+import { z } from "zod";
 import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { packSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
 import { attest } from "../../runtime/repository/catalog/attest.ts";
 import { NewestPointsReader } from "../../runtime/repository/catalog/newest-points.ts";
 import { readNewestPoint } from "../../runtime/repository/catalog/read-catalog.ts";
@@ -27,7 +29,10 @@ describe("the newest recovery points of a bucket", () => {
     const time = new Date(Date.UTC(2026, 1, 1, made)).toISOString();
     const id = time.replaceAll(/[-:.]/g, "");
     const key = await repository.keys.key(repository.description.key);
-    const tree = await repository.createTree(key, { packs: [], of: id });
+    const tree = await repository.createTree(key, z.object({ packs: z.array(packSchema), of: z.string() }), {
+      packs: [],
+      of: id,
+    });
     const folder = {
       kind: "config" as const,
       name: "etc",

@@ -24,12 +24,15 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { z } from "zod";
 import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
+import { quarantineOfFolders, resolveLatestRestorable } from "../../runtime/domain/recovery-points/catalog.ts";
 import { type FolderTree, filesOf, folderTreeSchema } from "../../runtime/domain/recovery-points/folder-tree.ts";
 import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
-import type { Clock, FolderSource, FolderTarget, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
+import { packSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
+import type { Clock, FolderSource, FolderTarget, FoundEntry, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
@@ -333,6 +336,72 @@ describe("folders in recovery points", function () {
     expect((await repository.catalog()).entries[0]?.state).to.equal("quarantined");
   });
 
+  it("keep times of any year, and tell of one that is beyond all that can be kept", async () => {
+    const times = {
+      ...{
+        first: "-271821-04-20T00:00:00.001Z",
+        before: "-000001-12-31T23:59:59.999Z",
+        old: "0000-01-01T00:00:00.000Z",
+      },
+      ...{ new: "9999-12-31T23:59:59.999Z", after: "+010000-01-01T00:00:00.001Z", last: "+275760-09-13T00:00:00.000Z" },
+    };
+    for (const name of Object.keys(times)) await write(name);
+    const at = (path: string) => new Map(Object.entries(times)).get(path);
+    const { point } = await capture("full", { source: timed((path) => at(path) ?? times.old) });
+    const tree = await treeOf(point);
+    expect(Object.fromEntries(filesOf(tree).map(({ modifiedAt, path }) => [path, modifiedAt]))).to.deep.equal(times);
+    expect(told).to.deep.equal([`user-data files: last has a time beyond all that can be kept: ${times.last} is`]);
+    const [restored] = await restore(point, { into: join(ground, "new") });
+    expect(restored?.files).to.equal(6);
+  });
+
+  it("leave out by name what cannot be described, and hold the rest", async () => {
+    for (const name of ["a/in", "good", "odd", "twice"]) await write(name);
+    const folder = local();
+    const source: FolderSource = {
+      ...{ path: home, exists: () => folder.exists(), open: (path) => folder.open(path) },
+      async *entries(tell) {
+        for await (const entry of folder.entries(tell)) {
+          if (entry.path === "good") yield { ...entry, type: "symlink", path: "good/../..", target: "/" };
+          yield entry.path === "odd" ? { ...entry, type: "symlink" } : entry;
+          if (entry.path === "twice") yield entry;
+        }
+      },
+    };
+    const { report, point } = await capture("full", { source });
+    const { entries } = await treeOf(point);
+    expect(entries.map(({ path }) => path)).to.deep.equal([".", "a", "a/in", "good", "twice"]);
+    const left = ["good/../..", "odd", "twice"];
+    expect(told).to.deep.equal(
+      left.map((path) => `user-data files: ${JSON.stringify(path)} is left out: it cannot be described`),
+    );
+    expect(report.isExact).to.equal(false);
+  });
+
+  it("are alone quarantined by verify when they are damaged and Qdrant's part is whole", async () => {
+    await write("file");
+    const { point } = await capture("full");
+    const mixed: RecoveryPoint = { ...point, id: `${point.id}-mixed`, kinds: ["qdrant", "user-data"] };
+    await repository.createPoint(mixed);
+    const pack = objects().find((key) => key.startsWith(storeLayout.packs)) ?? "";
+    const damaged = Buffer.from(stores.repository.objects.get(pack) ?? "");
+    damaged.writeUInt8(damaged.readUInt8(10) ^ 1, 10);
+    stores.repository.objects.set(pack, damaged);
+    const found = { clock, progress: silently, region: "east" };
+    const error = await errorOf(verifyPoint(repository, mixed, found));
+    expect(error?.message).to.contain("user-data files: ").and.to.contain("Qdrant's part of it is whole");
+    const { entries } = await repository.catalog();
+    const entry = entries.find(({ id }) => id === mixed.id);
+    expect(entry?.state).to.equal("complete");
+    expect(entry && quarantineOfFolders(entry)).to.contain("user-data files: ");
+    expect(resolveLatestRestorable(entries)?.id).to.equal(mixed.id);
+    expect(resolveLatestRestorable(entries, { kinds: ["user-data"] })?.id).to.equal(point.id);
+    await verifyPoint(repository, point, found).catch(() => undefined);
+    const next = await capture("incremental");
+    expect(next.report.storedBytes, "nothing is built on what is damaged").to.be.greaterThan(0);
+    await verifyPoint(repository, next.point, found);
+  });
+
   it("are brought by copy, and restored from the other bucket with its own keys", async () => {
     await fill();
     const { point } = await capture("full");
@@ -484,7 +553,7 @@ describe("folders in recovery points", function () {
       const key = await repository.keys.key(point.folders[0]?.key ?? "");
       const attributes = { mode: 0o644, uid: 0, gid: 0, modifiedAt: "2026-01-01T00:00:00.000Z" };
       const content = { size: 0, lists: [], packs: [] };
-      const tree = await repository.createTree(key, {
+      const tree = await repository.createTree(key, z.looseObject({ packs: z.array(packSchema) }), {
         ...{ format: 1, kind: "user-data", name: "files", packs: [] },
         entries: entries.map((entry) => ({ ...attributes, ...(entry["type"] === "file" ? content : {}), ...entry })),
       });
@@ -503,6 +572,22 @@ describe("folders in recovery points", function () {
       repository: await OpenRepository.open(wrapped, wrap),
       toolVersion: "test",
     });
+  }
+
+  /** The folder, with other times. */
+  function timed(timeOf: (path: string) => string): FolderSource {
+    const folder = local();
+    const changed = (entry: FoundEntry): FoundEntry => ({ ...entry, modifiedAt: new Date(timeOf(entry.path)) });
+    return {
+      ...{ path: home, exists: () => folder.exists() },
+      async *entries(tell) {
+        for await (const entry of folder.entries(tell)) yield changed(entry);
+      },
+      async open(path) {
+        const file = await folder.open(path);
+        return file && { ...file, entry: changed(file.entry) };
+      },
+    };
   }
 
   /** The folder, with what is opened of it written down. */

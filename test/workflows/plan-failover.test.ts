@@ -1,6 +1,7 @@
 /** What an unplanned failover serves from, and what it says would be lost. */
 import { expect } from "chai";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
@@ -20,7 +21,7 @@ describe("plan of an unplanned failover", () => {
     repository = await OpenRepository.openOrCreate(stores, (await ageKeys()).wrap);
     const key = await repository.keys.key(repository.description.key);
     const nothing = { collection: "documents", shard: 0, lineage: "l", segments: {}, files: [], packs: [] };
-    tree = await repository.createTree(key, { format: 1, ...nothing });
+    tree = await repository.createTree(key, shardTreeSchema, { format: 1, ...nothing });
   });
 
   /** Of collections that were captured so many seconds ago. */

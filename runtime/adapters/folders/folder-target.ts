@@ -197,8 +197,7 @@ async function setAttributes(folder: string, entries: readonly EntryAttributes[]
   const notOwned: string[] = [];
   for (const { gid, mode, modifiedAt, path, type, uid } of entries.toReversed()) {
     const absolute = within(folder, path);
-    // Seconds, with half a microsecond more: what cannot be told exactly is cut off, and would be a millisecond less.
-    const time = (modifiedAt.getTime() + 0.000_5) / 1000;
+    const time = secondsOf(modifiedAt);
     const isOwned = await setOwner(absolute, uid, gid);
     if (!isOwned) notOwned.push(path);
     if (type === "symlink") {
@@ -210,6 +209,12 @@ async function setAttributes(folder: string, entries: readonly EntryAttributes[]
     await utimes(absolute, time, time);
   }
   return notOwned.reverse();
+}
+
+/** Seconds with a bit more, which a number of that size still tells: what is cut off would be a millisecond less. */
+function secondsOf(time: Date): number {
+  const ms = time.getTime();
+  return (ms + Math.max(0.000_5, Math.abs(ms) * Number.EPSILON * 2)) / 1000;
 }
 
 async function setOwner(path: string, uid: number, gid: number): Promise<boolean> {

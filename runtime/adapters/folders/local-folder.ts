@@ -3,7 +3,7 @@ import { type BigIntStats, constants, watch } from "node:fs";
 import { type FileHandle, lstat, open, readdir, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { rootPath } from "../../domain/recovery-points/folder-tree.ts";
+import { rootPath, tellableTime } from "../../domain/recovery-points/folder-tree.ts";
 import { type FolderSelection, type Selector, selectorOf } from "../../domain/settings/folder-selection.ts";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
@@ -165,7 +165,8 @@ export class LocalFolder implements WatchedFolder {
       if (folder !== "" && hasErrno(error, "ENOENT", "ENOTDIR")) return [];
       throw named(absolute, error);
     }
-    return names.map((name) => textOf(name, absolute)).sort();
+    // Some file systems list a name twice while others come and go.
+    return [...new Set(names.map((name) => textOf(name, absolute)))].sort();
   }
 
   async #headerOf(path: string): Promise<DatabaseHeader | undefined> {
@@ -234,7 +235,7 @@ function describe(path: string, type: FoundEntry["type"], stats: Stats): FoundEn
     mode: Number(mode) & 0o7777,
     uid: Number(uid),
     gid: Number(gid),
-    modifiedAt: new Date(Number(mtimeMs)),
+    modifiedAt: tellableTime(Number(mtimeMs)),
     size: type === "file" ? Number(size) : 0,
   };
 }
@@ -247,7 +248,7 @@ function describeFile(path: string, parts: readonly (Stats | undefined)[]): Foun
   const seen = parts.map((stats) =>
     stats === undefined ? "" : `${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`,
   );
-  const changedAt = new Date(Math.max(...present.map(({ ctimeMs }) => Number(ctimeMs))));
+  const changedAt = tellableTime(Math.max(...present.map(({ ctimeMs }) => Number(ctimeMs))));
   return { ...describe(path, "file", main), seen: seen.join(";").replace(/;+$/, ""), changedAt };
 }
 

@@ -79,10 +79,16 @@ export function resolveLatestRestorable(
   let latest: (CatalogEntry & { readonly point: RecoveryPoint }) | undefined;
   for (const entry of entries) {
     if (entry.state !== "complete" || entry.point === undefined || !holds(entry.point, kinds)) continue;
+    if (quarantineOfFolders(entry) !== undefined && kinds.some((kind) => kind !== "qdrant")) continue;
     if (until !== undefined && Date.parse(entry.point.startedAt) > until.getTime()) continue;
     if (latest === undefined || isNewer(entry.point, latest.point)) latest = { ...entry, point: entry.point };
   }
   return latest;
+}
+
+/** Why what a point holds beside Qdrant is not restored or built on unless it is asked for by its id. */
+export function quarantineOfFolders({ attestations }: Pick<CatalogEntry, "attestations">): string | undefined {
+  return attestations.find(({ kind }) => kind === "folders-quarantined")?.detail;
 }
 
 /** Of two whose captures began at the same time, the one that was made later knows more. */

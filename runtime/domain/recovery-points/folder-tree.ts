@@ -10,6 +10,28 @@ const count = z.number().int().nonnegative();
 /** The path of the folder itself. */
 export const rootPath = ".";
 
+/** Years before 0 and after 9999 have six digits and a sign. */
+const time = z.union([
+  z.iso.datetime(),
+  z
+    .string()
+    .regex(/^[+-]\d{6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    .refine((text) => !Number.isNaN(Date.parse(text)), "a time that there is"),
+]);
+
+/** The earliest and the latest time that a tree can tell, in milliseconds from 1970. */
+const farthestMs = 8.64e15;
+
+/** The time, or the nearest one that a tree can tell. */
+export function tellableTime(ms: number): Date {
+  return new Date(Math.min(farthestMs, Math.max(-farthestMs, ms)));
+}
+
+/** Whether it may stand for one that lies farther. */
+export function isFarthestTime(time: Date): boolean {
+  return Math.abs(time.getTime()) === farthestMs;
+}
+
 const attributes = {
   /** Below the folder, with `/` between names; `.` is the folder itself. */
   path: z.string().refine(staysInside, "a path that stays in its folder"),
@@ -17,7 +39,7 @@ const attributes = {
   mode: count.max(0o7777),
   uid: count,
   gid: count,
-  modifiedAt: z.iso.datetime(),
+  modifiedAt: time,
 };
 
 const directorySchema = z.object({ ...attributes, type: z.literal("directory") });
@@ -32,7 +54,7 @@ const fileSchema = storedContentSchema.extend({
   isConsistent: z.literal(false).optional(),
   /** What tells on the machine of the capture that it is unchanged: a hint, which a full capture does not use. */
   seen: z.string().optional(),
-  changedAt: z.iso.datetime().optional(),
+  changedAt: time.optional(),
 });
 export type FolderFile = z.infer<typeof fileSchema>;
 
@@ -59,6 +81,32 @@ export function filesOf({ entries }: Pick<FolderTree, "entries">): FolderFile[] 
 function staysInside(path: string): boolean {
   if (path === rootPath) return true;
   return !path.includes("\0") && path.split("/").every((name) => name !== "" && name !== "." && name !== "..");
+}
+
+/** Those of the entries that a tree can hold, and the paths of the others. */
+export function holdable(entries: readonly FolderEntry[]): {
+  readonly held: FolderEntry[];
+  readonly left: readonly string[];
+} {
+  const types = new Map<string, FolderEntry["type"]>();
+  /** Those of which something below is held. */
+  const directories = new Set([rootPath]);
+  const held: FolderEntry[] = [];
+  const left: string[] = [];
+  const isDirectory = (path: string) => (types.get(path) ?? "directory") === "directory";
+  for (const entry of entries) {
+    const { path, type } = entry;
+    const isAllowed = type === "directory" || !directories.has(path);
+    const hasPlace = !types.has(path) && isAllowed && above(path).every(isDirectory);
+    if (!hasPlace || !entrySchema.safeParse(entry).success) {
+      left.push(path);
+      continue;
+    }
+    for (const directory of above(path)) directories.add(directory);
+    types.set(path, type);
+    held.push(entry);
+  }
+  return { held, left };
 }
 
 /** No path twice, and none below a file or a link: what is written to a path of such a tree stays in its folder. */

@@ -130,7 +130,8 @@ export const repositorySchema = z.object({
 });
 export type Repository = z.infer<typeof repositorySchema>;
 
-const attestationKinds = ["verified", "quarantined"] as const;
+/** `folders-quarantined`: what it holds beside Qdrant is damaged; Qdrant's part was read whole. */
+const attestationKinds = ["verified", "quarantined", "folders-quarantined"] as const;
 
 /** A later finding about a point, kept beside it. */
 export const attestationSchema = z.object({

@@ -48,5 +48,7 @@ export function isOfActiveRegion(
   const own = records.find((record) => record.epoch === point.epoch);
   if (own === undefined || own.active !== point.region) return false;
   const next = records.find((record) => record.epoch === point.epoch + 1);
-  return next === undefined || Date.parse(point.startedAt) <= Date.parse(next.at);
+  // Where the record that followed cannot be read, nobody knows until when its region was active.
+  if (next === undefined) return !records.some((record) => record.epoch > point.epoch);
+  return Date.parse(point.startedAt) <= Date.parse(next.at);
 }

@@ -1,7 +1,9 @@
 /** Leaves a later finding about a point beside it: create-only, like everything. */
 import { newId } from "../../domain/identifier.ts";
 import type { Attestation } from "../../domain/recovery-points/recovery-point.ts";
+import { attestationSchema } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { createRecord } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 
 export async function attest(
@@ -12,5 +14,5 @@ export async function attest(
 ): Promise<void> {
   const attestation: Attestation = { ...finding, point: point.id, kind, at: finding.at.toISOString() };
   const key = storeLayout.attestation(point.id, kind, newId(finding.at));
-  await repository.stores.repository.create(key, Buffer.from(JSON.stringify(attestation)));
+  await createRecord(repository.stores.repository, key, attestationSchema, attestation);
 }

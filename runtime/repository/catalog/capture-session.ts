@@ -2,6 +2,7 @@
  * What a capture leaves in the bucket before it stores anything: its plan. Workers of one capture agree on it, and a
  * capture that was cut off is recognised by a plan without a point.
  */
+import { z } from "zod";
 import {
   type CapturePart,
   type CapturePlan,
@@ -10,8 +11,11 @@ import {
 } from "../../domain/recovery-points/capture-plan.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
-import { hasCode } from "../../errors.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import { keysUnder, type TellUnreadable, unlessMissing, unlessUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
+
+const committedSchema = z.object({ point: z.string() });
 
 export class CaptureSession {
   readonly #repository: OpenRepository;
@@ -24,47 +28,63 @@ export class CaptureSession {
 
   /** The plan of whoever came first. */
   async agree(plan: CapturePlan): Promise<CapturePlan> {
-    await this.#repository.createRecord(storeLayout.capturePlan(this.#name), plan);
-    return this.#repository.readRecord(storeLayout.capturePlan(this.#name), capturePlanSchema);
+    await this.#repository.createRecord(storeLayout.capturePlan(this.#name), capturePlanSchema, plan);
+    return this.#read(storeLayout.capturePlan(this.#name), capturePlanSchema);
   }
 
   plan(): Promise<CapturePlan | undefined> {
-    return orNothing(this.#repository.readRecord(storeLayout.capturePlan(this.#name), capturePlanSchema));
+    return unlessMissing(this.#read(storeLayout.capturePlan(this.#name), capturePlanSchema));
   }
 
   /** The part of whoever did it first. */
   async keepPart(part: CapturePart): Promise<void> {
-    await this.#repository.createRecord(storeLayout.capturePart(this.#name, part.worker), part);
+    await this.#repository.createRecord(storeLayout.capturePart(this.#name, part.worker), capturePartSchema, part);
   }
 
   /** Says that the point was made, for who looks for captures that were cut off. */
   async end(plan: CapturePlan): Promise<void> {
-    await this.#repository.createRecord(storeLayout.captureCommitted(this.#name), { point: plan.point });
+    const committed = storeLayout.captureCommitted(this.#name);
+    await this.#repository.createRecord(committed, committedSchema, { point: plan.point });
   }
 
   part(worker: number): Promise<CapturePart | undefined> {
-    return orNothing(this.#repository.readRecord(storeLayout.capturePart(this.#name, worker), capturePartSchema));
+    return unlessMissing(this.#read(storeLayout.capturePart(this.#name, worker), capturePartSchema));
+  }
+
+  /** What cannot be read stands there for good, and this session with it; other sessions do not need it. */
+  async #read<T>(place: string, schema: z.ZodType<T>): Promise<T> {
+    try {
+      return await this.#repository.readRecord(place, schema);
+    } catch (cause) {
+      if (!hasCode(cause, "OBJECT_CORRUPT")) throw cause;
+      throw new DrError("OBJECT_CORRUPT", cause.message, {
+        hint: "capture again under another session name: this session cannot be gone on with",
+        cause,
+      });
+    }
   }
 }
 
 /**
- * Plans of captures that began after `since` and made no point: cut off, or still under way.
+ * Plans of captures that began after `since` and made no point: cut off, or still under way. One that cannot be read is told
+ * and counts as none: what its capture stored is stored again where it is needed.
  * @param points ids of the points that were made.
  */
 export async function unfinishedCaptures(
   repository: OpenRepository,
   points: ReadonlySet<string>,
   since: Date | undefined,
+  tell: TellUnreadable,
 ): Promise<CapturePlan[]> {
-  const keys: string[] = [];
-  for await (const { key } of repository.stores.repository.list(storeLayout.sessions)) keys.push(key);
+  const keys = await keysUnder(repository.stores.repository, storeLayout.sessions);
   const ended = new Set(keys.filter((key) => key.endsWith("/committed")).map((key) => key.split("/")[1]));
   const unfinished: CapturePlan[] = [];
   for (const key of keys) {
     const name = key.split("/")[1] ?? "";
     if (key !== storeLayout.capturePlan(name) || ended.has(name) || points.has(name)) continue;
-    const plan = await repository.readRecord(key, capturePlanSchema);
-    if (points.has(plan.point) || (since !== undefined && Date.parse(plan.at) <= since.getTime())) continue;
+    const plan = await unlessUnreadable(key, repository.readRecord(key, capturePlanSchema), tell);
+    if (plan === undefined || points.has(plan.point) || (since !== undefined && Date.parse(plan.at) <= since.getTime()))
+      continue;
     unfinished.push(plan);
   }
   return unfinished;
@@ -72,14 +92,5 @@ export async function unfinishedCaptures(
 
 /** The point, when it was made. */
 export function committedPoint(repository: OpenRepository, id: string): Promise<RecoveryPoint | undefined> {
-  return orNothing(repository.readPoint(id));
-}
-
-async function orNothing<T>(reading: Promise<T>): Promise<T | undefined> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
-    throw error;
-  }
+  return unlessMissing(repository.readPoint(id));
 }

@@ -4,13 +4,13 @@
  */
 import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
-import { DrError, hasCode } from "../../errors.ts";
+import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
-import { parseRecord } from "../parse-record.ts";
+import { createRecord, readOptionalRecord, unlessUnreadable } from "../record.ts";
 
 const time = z.iso.datetime();
 
-const capturedRecordSchema = z.object({
+export const capturedRecordSchema = z.object({
   format: z.literal(1),
   /** Who captured it. */
   run: z.string(),
@@ -28,6 +28,9 @@ const capturedRecordSchema = z.object({
   seconds: z.number().nonnegative(),
 });
 export type CapturedRecord = z.infer<typeof capturedRecordSchema>;
+
+/** What stands at a place of the chain; nothing is known of a record that cannot be read but that it is there. */
+type Link = { readonly record: CapturedRecord } | "unreadable" | undefined;
 
 /** The place in the chain of one who writes to it, or reads along. */
 export class CapturedChain {
@@ -57,16 +60,20 @@ export class CapturedChain {
     return chain;
   }
 
-  /** The newest of all; undefined while there is none. */
-  newest(): Promise<CapturedRecord | undefined> {
-    return this.#known === 0 ? Promise.resolve(undefined) : this.#read(this.#known);
+  /** The newest of all that can be read; undefined while there is none. */
+  async newest(): Promise<CapturedRecord | undefined> {
+    for (let number = this.#known; number > 0; number -= 1) {
+      const link = await this.#read(number);
+      if (link !== undefined && link !== "unreadable") return link.record;
+    }
+    return undefined;
   }
 
   /** The newest that was told since it was asked for last; undefined when there is none. */
   async newer(): Promise<CapturedRecord | undefined> {
     let newest: CapturedRecord | undefined;
     for (let next = await this.#read(this.#known + 1); next !== undefined; next = await this.#read(this.#known + 1)) {
-      newest = next;
+      if (next !== "unreadable") newest = next.record;
       this.#known += 1;
     }
     return newest;
@@ -76,29 +83,28 @@ export class CapturedChain {
   async tell(control: ObjectStore, record: CapturedRecord): Promise<void> {
     for (;;) {
       const number = this.#known + 1;
-      await control.create(
-        controlLayout.standbyCapture(this.#epoch, number),
-        Buffer.from(JSON.stringify(capturedRecordSchema.parse(record))),
-      );
-      const told = await this.#read(number);
-      if (told?.run !== record.run) {
+      await createRecord(control, controlLayout.standbyCapture(this.#epoch, number), capturedRecordSchema, record);
+      const link = await this.#read(number);
+      const told = link === "unreadable" ? undefined : link?.record;
+      if (link !== "unreadable" && told?.run !== record.run) {
         throw new DrError("EPOCH_CONFLICT", `another run (${told?.run ?? "unknown"}) captures for the standby`, {
           hint: "let one run capture for a standby; stop the others",
         });
       }
       this.#known = number;
-      // An earlier record of this run, whose answer was lost, may have taken the place.
-      if (told.at === record.at) return;
+      // An earlier record of this run, whose answer was lost, may have taken the place, or one that nobody can read.
+      if (told?.at === record.at) return;
     }
   }
 
-  async #read(number: number): Promise<CapturedRecord | undefined> {
+  async #read(number: number): Promise<Link> {
     const key = controlLayout.standbyCapture(this.#epoch, number);
-    try {
-      return parseRecord(capturedRecordSchema, key, await this.#control.get(key));
-    } catch (error) {
-      if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
-      throw error;
-    }
+    let isUnreadable = false;
+    const reading = readOptionalRecord(this.#control, key, capturedRecordSchema);
+    const record = await unlessUnreadable(key, reading, () => {
+      isUnreadable = true;
+    });
+    if (isUnreadable) return "unreadable";
+    return record === undefined ? undefined : { record };
   }
 }

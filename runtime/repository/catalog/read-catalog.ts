@@ -18,7 +18,7 @@ import { type Pack, treePacksSchema } from "../../domain/recovery-points/stored-
 import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
 import { hasCode, toDrError } from "../../errors.ts";
 import { readEpochs } from "../control/epochs.ts";
-import { parseRecord } from "../parse-record.ts";
+import { parseRecord, type TellUnreadable, untold } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 
@@ -26,20 +26,24 @@ export interface Catalog {
   readonly entries: readonly CatalogEntry[];
   readonly inventory: Inventory;
   readonly epochs: readonly EpochRecord[];
+  /** Keys of records beside the points that could not be read, and were not obeyed. */
+  readonly unreadable: readonly string[];
 }
 
 export async function readCatalog(repository: OpenRepository): Promise<Catalog> {
+  const unreadable: string[] = [];
+  const tell: TellUnreadable = (key) => unreadable.push(key);
   const [{ inventory, pointKeys }, epochs] = await Promise.all([
     listRepository(repository),
-    readEpochs(repository.stores.control),
+    readEpochs(repository.stores.control, tell),
   ]);
   const packs = new Map<string, readonly Pack[]>();
   const entries: CatalogEntry[] = [];
   for (const pointId of pointsIn(pointKeys)) {
-    entries.push(await readEntry(repository, pointId, { pointKeys, inventory, epochs, packs }));
+    entries.push(await readEntry(repository, pointId, { pointKeys, inventory, epochs, packs }, tell));
   }
   entries.sort((a, b) => Date.parse(a.point?.startedAt ?? "") - Date.parse(b.point?.startedAt ?? ""));
-  return { entries, inventory, epochs };
+  return { entries, inventory, epochs, unreadable };
 }
 
 /**
@@ -88,25 +92,34 @@ export interface CaptureBase {
 }
 
 /** Reads as many manifests as it takes to find a base for each kind: usually one. */
-export async function readCaptureBase(repository: OpenRepository, kinds: readonly DataKind[]): Promise<CaptureBase> {
+export async function readCaptureBase(
+  repository: OpenRepository,
+  kinds: readonly DataKind[],
+  tell: TellUnreadable,
+): Promise<CaptureBase> {
   const [{ inventory, pointKeys }, epochs] = await Promise.all([
     listRepository(repository),
-    readEpochs(repository.stores.control),
+    readEpochs(repository.stores.control, tell),
     // Asked for meanwhile: every manifest and tree needs it.
     repository.keys.key(repository.description.key),
   ]);
   const listed = pointsIn(pointKeys);
   const points = new Map<DataKind, RecoveryPoint>();
   const quarantines = [...pointKeys.keys()].filter((key) => key.includes("quarantined"));
-  const isQuarantined = (id: string) =>
-    quarantines.some((key) => key.startsWith(storeLayout.attestation(id, "quarantined", "")));
+  const isQuarantined = (id: string, kind: "quarantined" | "folders-quarantined" = "quarantined") =>
+    quarantines.some((key) => key.startsWith(storeLayout.attestation(id, kind, "")));
   // Ids begin with the time; should a clock have been wrong, an older base is as right as the newest, only dearer.
   for (const pointId of [...listed].sort().reverse()) {
     if (kinds.every((kind) => points.has(kind))) break;
     if (isQuarantined(pointId)) continue;
     const point = await whenReadable(repository.readPoint(pointId));
+    if (point === undefined) tell(storeLayout.manifest(pointId));
     if (point === undefined || !isOfActiveRegion(point, epochs)) continue;
-    for (const kind of point.kinds) if (!points.has(kind)) points.set(kind, point);
+    const areFoldersBad = isQuarantined(pointId, "folders-quarantined");
+    for (const kind of point.kinds) {
+      if (points.has(kind) || (areFoldersBad && kind !== "qdrant")) continue;
+      points.set(kind, point);
+    }
   }
   return { points, listed: new Set(listed), inventory, epochs };
 }
@@ -121,8 +134,9 @@ export async function readEntry(
     /** Those of trees that were read already; more are added. */
     readonly packs: Map<string, readonly Pack[]>;
   },
+  tell: TellUnreadable = untold,
 ): Promise<CatalogEntry> {
-  const attestations = await readAttestations(repository, pointId, seen.pointKeys);
+  const attestations = await readAttestations(repository, pointId, seen.pointKeys, tell);
   try {
     const point = await repository.readPoint(pointId);
     await readPacks(repository, point, seen.inventory, seen.packs);
@@ -176,6 +190,7 @@ async function readAttestations(
   repository: OpenRepository,
   pointId: string,
   pointKeys: Inventory,
+  tell: TellUnreadable,
 ): Promise<Attestation[]> {
   const keys = [...pointKeys.keys()].filter((key) => key.startsWith(`${storeLayout.points}${pointId}/attestations/`));
   const read = await Promise.all(
@@ -185,12 +200,13 @@ async function readAttestations(
         return [parseRecord(attestationSchema, key, bytes)];
       } catch (error) {
         if (!hasCode(error, "OBJECT_CORRUPT")) throw error;
+        tell(key);
         // One that cannot be read must not hide every point of the bucket; but its key says that it is a quarantine.
-        if (!key.startsWith(storeLayout.attestation(pointId, "quarantined", ""))) return [];
+        const quarantines = ["quarantined", "folders-quarantined"] as const;
+        const kind = quarantines.find((each) => key.startsWith(storeLayout.attestation(pointId, each, "")));
+        if (kind === undefined) return [];
         const detail = `${key} says so, and cannot be read`;
-        return [
-          { point: pointId, kind: "quarantined" as const, at: new Date(0).toISOString(), region: "unknown", detail },
-        ];
+        return [{ point: pointId, kind, at: new Date(0).toISOString(), region: "unknown", detail }];
       }
     }),
   );

@@ -1,18 +1,42 @@
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/roles/epoch.ts";
-import { hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
-import { parseRecord } from "../parse-record.ts";
+import {
+  claimRecord,
+  keysUnder,
+  readOptionalRecord,
+  readRecord,
+  readRecords,
+  type TellUnreadable,
+  untold,
+} from "../record.ts";
 
-export async function readEpochs(control: ObjectStoreReader): Promise<EpochRecord[]> {
-  const keys: string[] = [];
-  for await (const { key } of control.list(controlLayout.epochs)) keys.push(key);
-  const records = await Promise.all(
-    keys.map(async (key) => parseRecord(epochRecordSchema, key, await control.get(key))),
-  );
+/**
+ * One that cannot be read is told and left out as long as a later one stands. Throws OBJECT_CORRUPT when it is the newest:
+ * what it said decides who is active, and what was true before it must not be believed in its place.
+ */
+export async function readEpochs(control: ObjectStoreReader, tell: TellUnreadable = untold): Promise<EpochRecord[]> {
+  const unreadable: string[] = [];
+  const keys = await keysUnder(control, controlLayout.epochs);
+  const read = await readRecords(control, keys, epochRecordSchema, (key) => unreadable.push(key));
+  // What does not stand under its own number says nothing.
+  const listed = read.flatMap(({ key, record }) => (key === controlLayout.epoch(record.epoch) ? [record] : []));
   // A listing that came back short must not bring a deposed region back: what follows the newest is asked for by name.
-  const newest = newestEpoch(records);
-  return newest === undefined ? records : [...records, ...(await epochsAfter(control, newest.epoch))];
+  const known = newestEpoch(listed);
+  const records = known === undefined ? listed : [...listed, ...(await epochsAfter(control, known.epoch))];
+  const newest = newestEpoch(records)?.epoch ?? 0;
+  for (const key of unreadable) {
+    const number = numberOf(key);
+    if (number !== undefined && number > newest) await readRecord(control, key, epochRecordSchema);
+    tell(key);
+  }
+  return records;
+}
+
+/** Undefined for what is not the key of an epoch. */
+function numberOf(key: string): number | undefined {
+  const number = Number(/(\d+)\.json$/.exec(key)?.[1]);
+  return key === controlLayout.epoch(number) ? number : undefined;
 }
 
 /** The newest, when `known` was the newest once: a request. Without that, as many as it takes. */
@@ -34,19 +58,11 @@ export async function epochsAfter(control: ObjectStoreReader, epoch: number): Pr
   return records;
 }
 
-async function readEpoch(control: ObjectStoreReader, epoch: number): Promise<EpochRecord | undefined> {
-  const key = controlLayout.epoch(epoch);
-  try {
-    return parseRecord(epochRecordSchema, key, await control.get(key));
-  } catch (error) {
-    if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
-    throw error;
-  }
+function readEpoch(control: ObjectStoreReader, epoch: number): Promise<EpochRecord | undefined> {
+  return readOptionalRecord(control, controlLayout.epoch(epoch), epochRecordSchema);
 }
 
 /** The record that stands under this epoch afterwards: ours, or the one of whoever was first. */
-export async function claimEpoch(control: ObjectStore, record: EpochRecord): Promise<EpochRecord> {
-  const key = controlLayout.epoch(record.epoch);
-  await control.create(key, Buffer.from(JSON.stringify(record)));
-  return parseRecord(epochRecordSchema, key, await control.get(key));
+export function claimEpoch(control: ObjectStore, record: EpochRecord): Promise<EpochRecord> {
+  return claimRecord(control, controlLayout.epoch(record.epoch), epochRecordSchema, record);
 }

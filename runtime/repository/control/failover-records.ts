@@ -7,7 +7,7 @@ import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader, Runner } from "../../ports.ts";
-import { parseRecord } from "../parse-record.ts";
+import { createRecord, keysUnder, readRecord, unlessUnreadable, untold } from "../record.ts";
 
 const beatMs = 2_000;
 /** Silence for so long means that a run is dead. */
@@ -24,16 +24,22 @@ async function stepsDone(control: ObjectStoreReader, epoch: number): Promise<Set
 
 async function namesOf(control: ObjectStoreReader, epoch: number): Promise<string[]> {
   const prefix = controlLayout.failover(epoch);
-  const names: string[] = [];
-  for await (const { key } of control.list(prefix)) names.push(key.slice(prefix.length));
-  return names;
+  return (await keysUnder(control, prefix)).map((key) => key.slice(prefix.length));
 }
 
-const ownerSchema = z.object({
+export const ownerSchema = z.object({
   run: z.string(),
   at: z.string(),
   /** What ran it. */
   runner: z.string().optional(),
+});
+type Owner = z.infer<typeof ownerSchema>;
+
+export const receiptSchema = z.object({
+  run: z.string(),
+  at: z.string(),
+  detail: z.string().optional(),
+  seconds: z.number().optional(),
 });
 
 export class FailoverRecords {
@@ -64,7 +70,13 @@ export class FailoverRecords {
     at: Date,
     receipt: { readonly detail?: string; readonly seconds?: number } = {},
   ): Promise<void> {
-    await this.#write(controlLayout.failoverStep(this.#epoch, step, "done", this.#run), at, receipt);
+    const key = controlLayout.failoverStep(this.#epoch, step, "done", this.#run);
+    const { detail, seconds } = receipt;
+    await createRecord(this.#control, key, receiptSchema, {
+      ...this.#signed(at),
+      ...(detail === undefined ? {} : { detail }),
+      ...(seconds === undefined ? {} : { seconds }),
+    });
   }
 
   /**
@@ -78,11 +90,10 @@ export class FailoverRecords {
     const stopBeating = await this.#beat();
     try {
       const runner = this.#runner?.mark;
-      await this.#write(
-        controlLayout.failoverOwner(this.#epoch, turn),
-        new Date(),
-        runner === undefined ? {} : { runner },
-      );
+      await createRecord(this.#control, controlLayout.failoverOwner(this.#epoch, turn), ownerSchema, {
+        ...this.#signed(new Date()),
+        ...(runner === undefined ? {} : { runner }),
+      });
       await this.refuseUnlessOwner();
       return stopBeating;
     } catch (error) {
@@ -100,16 +111,16 @@ export class FailoverRecords {
     });
   }
 
-  async #owner(turn: number): Promise<z.infer<typeof ownerSchema>> {
-    const key = controlLayout.failoverOwner(this.#epoch, turn);
-    return parseRecord(ownerSchema, key, await this.#control.get(key));
+  #owner(turn: number): Promise<Owner> {
+    return readRecord(this.#control, controlLayout.failoverOwner(this.#epoch, turn), ownerSchema);
   }
 
   /** Whether the run that owned the failover last ended on this machine: then nobody has to listen for signs of its life. */
   async #isKnownDead(turn: number): Promise<boolean> {
     if (turn === 0 || this.#runner === undefined) return false;
-    const { runner } = await this.#owner(turn);
-    return runner !== undefined && this.#runner.isDead(runner);
+    // Of one whose record cannot be read, signs of life are listened for.
+    const owner = await unlessUnreadable(controlLayout.failoverOwner(this.#epoch, turn), this.#owner(turn), untold);
+    return owner?.runner !== undefined && this.#runner.isDead(owner.runner);
   }
 
   /** Gives a sign of life, and more of them until the answer is called. A store that fails later fails in the steps. */
@@ -151,7 +162,11 @@ export class FailoverRecords {
     return namesOf(this.#control, this.#epoch);
   }
 
-  async #write(key: string, at: Date, more: object = {}): Promise<void> {
-    await this.#control.create(key, Buffer.from(JSON.stringify({ run: this.#run, at: at.toISOString(), ...more })));
+  async #write(key: string, at: Date): Promise<void> {
+    await createRecord(this.#control, key, receiptSchema, this.#signed(at));
+  }
+
+  #signed(at: Date): { readonly run: string; readonly at: string } {
+    return { run: this.#run, at: at.toISOString() };
   }
 }

@@ -9,9 +9,8 @@ import {
   type OpeningRecord,
   openingRecordSchema,
 } from "../../domain/roles/gate.ts";
-import { hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
-import { parseRecord } from "../parse-record.ts";
+import { claimRecord, readOptionalRecord } from "../record.ts";
 import { epochsAfter, readEpochs } from "./epochs.ts";
 
 /**
@@ -33,33 +32,18 @@ export async function readGateKnowledge(
 }
 
 /** The fence that stands afterwards: ours, or an earlier run's. */
-export async function writeFence(control: ObjectStore, record: FenceRecord): Promise<FenceRecord> {
-  const key = controlLayout.fence(record.epoch);
-  await control.create(key, Buffer.from(JSON.stringify(record)));
-  return parseRecord(fenceRecordSchema, key, await control.get(key));
+export function writeFence(control: ObjectStore, record: FenceRecord): Promise<FenceRecord> {
+  return claimRecord(control, controlLayout.fence(record.epoch), fenceRecordSchema, record);
 }
 
-export async function writeOpening(control: ObjectStore, record: OpeningRecord): Promise<OpeningRecord> {
-  const key = controlLayout.opening(record.epoch);
-  await control.create(key, Buffer.from(JSON.stringify(record)));
-  return parseRecord(openingRecordSchema, key, await control.get(key));
+export function writeOpening(control: ObjectStore, record: OpeningRecord): Promise<OpeningRecord> {
+  return claimRecord(control, controlLayout.opening(record.epoch), openingRecordSchema, record);
 }
 
 export function readFence(control: ObjectStoreReader, epoch: number): Promise<FenceRecord | undefined> {
-  const key = controlLayout.fence(epoch);
-  return unlessMissing(async () => parseRecord(fenceRecordSchema, key, await control.get(key)));
+  return readOptionalRecord(control, controlLayout.fence(epoch), fenceRecordSchema);
 }
 
 export function readOpening(control: ObjectStoreReader, epoch: number): Promise<OpeningRecord | undefined> {
-  const key = controlLayout.opening(epoch);
-  return unlessMissing(async () => parseRecord(openingRecordSchema, key, await control.get(key)));
-}
-
-async function unlessMissing<T>(read: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
-    throw error;
-  }
+  return readOptionalRecord(control, controlLayout.opening(epoch), openingRecordSchema);
 }

@@ -5,11 +5,10 @@
  */
 import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
-import { hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
-import { parseRecord } from "../parse-record.ts";
+import { createRecord, readOptionalRecord } from "../record.ts";
 
-const linkSchema = z.object({
+export const linkSchema = z.object({
   region: z.string(),
   /** How long it is held; 0 ends the chain. */
   seconds: z.number().nonnegative(),
@@ -88,19 +87,12 @@ export async function endLease(witness: ObjectStore, epoch: number, region: stri
 }
 
 async function makeLink(witness: ObjectStore, epoch: number, number: number, link: Link): Promise<boolean> {
-  const key = controlLayout.leaseLink(epoch, number);
-  return (await witness.create(key, Buffer.from(JSON.stringify(link)))) === "created";
+  return (await createRecord(witness, controlLayout.leaseLink(epoch, number), linkSchema, link)) === "created";
 }
 
+/** Throws OBJECT_CORRUPT at a link that cannot be read: it may be the one that ends the chain. */
 async function readLink(witness: ObjectStoreReader, epoch: number, number: number): Promise<Link | undefined> {
-  if (number < 1) return undefined;
-  const key = controlLayout.leaseLink(epoch, number);
-  try {
-    return parseRecord(linkSchema, key, await witness.get(key));
-  } catch (error) {
-    if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
-    throw error;
-  }
+  return number < 1 ? undefined : readOptionalRecord(witness, controlLayout.leaseLink(epoch, number), linkSchema);
 }
 
 /** Looked for by doubling and halving: a chain may have a million links, and a listing of them would take a minute. */

@@ -4,11 +4,12 @@
  * are half-made.
  */
 import { z } from "zod";
+import { timeOfId } from "../../domain/identifier.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
-import { parseRecord } from "../parse-record.ts";
+import { createRecord, keysUnder, readRecords, type TellUnreadable, untold } from "../record.ts";
 
-const restoreRecordSchema = z.object({
+export const restoreRecordSchema = z.object({
   id: z.string(),
   point: z.string(),
   /** By their names on the target. */
@@ -24,53 +25,73 @@ const restoreRecordSchema = z.object({
 export type RestoreRecord = z.infer<typeof restoreRecordSchema>;
 
 export async function recordRestoreStart(control: ObjectStore, record: RestoreRecord): Promise<void> {
-  await control.create(controlLayout.restore(record.id), Buffer.from(JSON.stringify(record)));
+  await createRecord(control, controlLayout.restore(record.id), restoreRecordSchema, record);
 }
 
 export async function recordRestoreEnd(control: ObjectStore, record: RestoreRecord, at: Date): Promise<void> {
-  const bytes = Buffer.from(JSON.stringify({ ...record, at: at.toISOString() }));
-  await control.create(controlLayout.restoreDone(record.id), bytes);
+  const done = { ...record, at: at.toISOString() };
+  await createRecord(control, controlLayout.restoreDone(record.id), restoreRecordSchema, done);
 }
 
 /** The records of restores into one target. */
 export interface RestoreRecords {
   readonly begun: readonly RestoreRecord[];
-  /** Ids of those that have ended. */
+  /** Ids of those that have ended, into whatever target. */
   readonly done: ReadonlySet<string>;
+  /** Keys of records of which nothing is known but that something was restored. */
+  readonly unreadable: readonly string[];
 }
 
 /** The restore that ended last, into whatever target; its `at` is when it ended. */
-export async function newestFinishedRestore(control: ObjectStoreReader): Promise<RestoreRecord | undefined> {
-  let newest: RestoreRecord | undefined;
-  for await (const { key } of control.list(controlLayout.restores)) {
-    if (!key.endsWith(".done.json")) continue;
-    const record = parseRecord(restoreRecordSchema, key, await control.get(key));
-    if (newest === undefined || Date.parse(record.at) > Date.parse(newest.at)) newest = record;
-  }
-  return newest;
+export async function newestFinishedRestore(
+  control: ObjectStoreReader,
+  tell: TellUnreadable = untold,
+): Promise<RestoreRecord | undefined> {
+  const keys = (await keysUnder(control, controlLayout.restores)).filter((key) => endedIn(key) !== undefined);
+  const records = (await readRecords(control, keys, restoreRecordSchema, tell)).map(({ record }) => record);
+  return inOrder(records).at(-1);
 }
 
 /** @param target undefined: the region's own Qdrant. */
-export async function readRestores(control: ObjectStoreReader, target?: string): Promise<RestoreRecords> {
-  const keys: string[] = [];
-  for await (const { key } of control.list(controlLayout.restores)) keys.push(key);
-  const records = await Promise.all(
-    keys.map(async (key) => ({ key, record: parseRecord(restoreRecordSchema, key, await control.get(key)) })),
+export async function readRestores(
+  control: ObjectStoreReader,
+  target?: string,
+  tell: TellUnreadable = untold,
+): Promise<RestoreRecords> {
+  const keys = await keysUnder(control, controlLayout.restores);
+  const ended = keys.flatMap((key) => endedIn(key) ?? []);
+  const unreadable: string[] = [];
+  const begun = await readRecords(
+    control,
+    keys.filter((key) => endedIn(key) === undefined),
+    restoreRecordSchema,
+    (key) => unreadable.push(key),
   );
-  const ofTarget = records.filter(({ record }) => record.target === target);
-  const isEnd = ({ key, record }: (typeof records)[number]) => key === controlLayout.restoreDone(record.id);
+  for (const key of unreadable) tell(key);
   return {
-    begun: ofTarget
-      .filter((one) => !isEnd(one))
-      .map(({ record }) => record)
-      .sort((a, b) => Date.parse(a.at) - Date.parse(b.at)),
-    done: new Set(ofTarget.filter(isEnd).map(({ record }) => record.id)),
+    begun: inOrder(begun.map(({ record }) => record).filter((record) => record.target === target)),
+    done: new Set(ended),
+    unreadable: unreadable.sort(),
   };
 }
 
-/** Id of the newest restore that was begun. */
-export function newestRestore({ begun }: RestoreRecords): string | undefined {
-  return begun.at(-1)?.id;
+/** The id of the restore that ended, when this is the key that says so: what it holds is needed for nothing else. */
+function endedIn(key: string): string | undefined {
+  const id = /^restores\/(.+)\.done\.json$/.exec(key)?.[1];
+  return id !== undefined && key === controlLayout.restoreDone(id) ? id : undefined;
+}
+
+function inOrder(records: readonly RestoreRecord[]): RestoreRecord[] {
+  return [...records].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+}
+
+/**
+ * A name of all that was restored until now: that of the newest restore that was begun, with those that cannot be read.
+ * Each of them may have gone into this target, and what was captured before it says nothing of what is there now.
+ */
+export function newestRestore({ begun, unreadable }: RestoreRecords): string | undefined {
+  const names = [...begun.slice(-1).map(({ id }) => id), ...unreadable];
+  return names.length === 0 ? undefined : names.join(" ");
 }
 
 /** Collections whose newest restore was begun and not finished, with its record; with an epoch, only by that failover. */
@@ -79,6 +100,14 @@ export function unfinishedCollections({ begun, done }: RestoreRecords, epoch?: n
   for (const record of begun) for (const collection of record.collections) newest.set(collection, record);
   const isMeant = (record: RestoreRecord) => !done.has(record.id) && (epoch === undefined || record.epoch === epoch);
   return new Map([...newest].filter(([, record]) => isMeant(record)));
+}
+
+/** Whether anything may have been restored since. */
+export function isRestoredSince({ begun, unreadable }: RestoreRecords, since: Date): boolean {
+  const times = unreadable.map((key) => timeOfId(/^restores\/(.+)\.started\.json$/.exec(key)?.[1] ?? ""));
+  return (
+    begun.some(({ at }) => Date.parse(at) >= since.getTime()) || times.some((at) => at !== undefined && at >= since)
+  );
 }
 
 /** Restores that began after `since` and have not ended. */

@@ -6,11 +6,11 @@ import { newId } from "../../domain/identifier.ts";
 import { type RunKind, type RunRecord, runRecordSchema } from "../../domain/monitoring/runs.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
-import { parseRecord } from "../parse-record.ts";
+import { createRecord, readRecord } from "../record.ts";
 
 export async function recordRun(control: ObjectStore, record: RunRecord): Promise<void> {
   const at = new Date(record.finishedAt);
-  await control.create(controlLayout.run(at, newId(at), record.run), Buffer.from(JSON.stringify(record)));
+  await createRecord(control, controlLayout.run(at, newId(at), record.run), runRecordSchema, record);
 }
 
 /** Keys of the records of runs that ended on this day, with the kind that each is of. */
@@ -26,6 +26,6 @@ export async function runsOfDay(
   return found;
 }
 
-export async function readRun(control: ObjectStoreReader, key: string): Promise<RunRecord> {
-  return parseRecord(runRecordSchema, key, await control.get(key));
+export function readRun(control: ObjectStoreReader, key: string): Promise<RunRecord> {
+  return readRecord(control, key, runRecordSchema);
 }

@@ -6,9 +6,9 @@
 import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
-import { parseRecord } from "../parse-record.ts";
+import { createRecord, keysUnder, readRecords, type TellUnreadable } from "../record.ts";
 
-const snapshotRecordSchema = z.object({
+export const snapshotRecordSchema = z.object({
   id: z.string(),
   collection: z.string(),
   shard: z.number().int().nonnegative(),
@@ -26,20 +26,18 @@ export async function recordSnapshot(
   record: SnapshotRecord,
   phase: "making" | "made" | "gone",
 ): Promise<void> {
-  await control.create(controlLayout.snapshot(record.id, phase), Buffer.from(JSON.stringify(record)));
+  await createRecord(control, controlLayout.snapshot(record.id, phase), snapshotRecordSchema, record);
 }
 
-/** What is not known to be gone, as far as it is known. */
-export async function leftSnapshots(control: ObjectStoreReader): Promise<SnapshotRecord[]> {
-  const keys = new Set<string>();
-  for await (const { key } of control.list(controlLayout.snapshots)) keys.add(key);
-  const left: SnapshotRecord[] = [];
+/** What is not known to be gone, as far as it is known. Of one that cannot be read, nothing is removed. */
+export async function leftSnapshots(control: ObjectStoreReader, tell: TellUnreadable): Promise<SnapshotRecord[]> {
+  const keys = new Set(await keysUnder(control, controlLayout.snapshots));
+  const newest: string[] = [];
   for (const key of keys) {
     const id = /^snapshots\/(.+)\.making\.json$/.exec(key)?.[1];
     if (id === undefined || keys.has(controlLayout.snapshot(id, "gone"))) continue;
     const made = controlLayout.snapshot(id, "made");
-    const newest = keys.has(made) ? made : key;
-    left.push(parseRecord(snapshotRecordSchema, newest, await control.get(newest)));
+    newest.push(keys.has(made) ? made : key);
   }
-  return left;
+  return (await readRecords(control, newest, snapshotRecordSchema, tell)).map(({ record }) => record);
 }

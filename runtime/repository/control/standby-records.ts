@@ -3,11 +3,19 @@
  * it holds a recovery point and was compared with it. Who replicates is decided by turns: the newest one may, the others stop.
  */
 import { z } from "zod";
-import { newId } from "../../domain/identifier.ts";
+import { newId, timeOfId } from "../../domain/identifier.ts";
 import { controlLayout, hourOf } from "../../domain/recovery-points/store-layout.ts";
-import { DrError, hasCode } from "../../errors.ts";
+import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
-import { parseRecord } from "../parse-record.ts";
+import {
+  claimRecord,
+  createRecord,
+  keysUnder,
+  readOptionalRecord,
+  readRecords,
+  type TellUnreadable,
+  untold,
+} from "../record.ts";
 
 const count = z.number().int().nonnegative();
 const time = z.iso.datetime();
@@ -32,7 +40,7 @@ const heldCollectionSchema = z.object({
 });
 export type HeldCollection = z.infer<typeof heldCollectionSchema>;
 
-const standbyStateSchema = z.object({
+export const standbyStateSchema = z.object({
   format: z.literal(1),
   at: time,
   /** The recovery point that it holds. */
@@ -67,15 +75,26 @@ export interface StandbyNews {
 /** A standby that was not told of for so long is looked for among all records. */
 const hoursLookedAt = 48;
 
-/** The newest, in a few requests while replication is alive. */
-export async function readStandbyNews(control: ObjectStoreReader, now: Date): Promise<StandbyNews> {
+/**
+ * The newest, in a few requests while replication is alive. A state that cannot be read was something that was done to the
+ * standby: what was held before is not held any more as it was.
+ */
+export async function readStandbyNews(
+  control: ObjectStoreReader,
+  now: Date,
+  tell: TellUnreadable = untold,
+): Promise<StandbyNews> {
+  const seen: string[] = [];
   // From the next hour on: whoever wrote may have another clock.
   for (let back = -1; back < hoursLookedAt; back += 1) {
     const hour = hourOf(new Date(now.getTime() - back * 3_600_000));
-    const news = await newsUnder(control, controlLayout.standbyStates(hour));
-    if (news.held !== undefined) return news;
+    const keys = await keysUnder(control, controlLayout.standbyStates(hour));
+    const held = await newestHeld(control, keys, tell);
+    seen.push(...keys);
+    if (held !== undefined) return newsOf(held, seen);
   }
-  return newsUnder(control, controlLayout.standbyStates("").slice(0, -1));
+  const all = await keysUnder(control, controlLayout.standbyStates("").slice(0, -1));
+  return newsOf(await newestHeld(control, all, tell), all);
 }
 
 /** What the standby holds, as it was recorded last. */
@@ -83,31 +102,34 @@ export async function readStandbyState(control: ObjectStoreReader, now: Date): P
   return (await readStandbyNews(control, now)).held;
 }
 
-async function newsUnder(control: ObjectStoreReader, prefix: string): Promise<StandbyNews> {
-  let held: string | undefined;
-  let begun: string | undefined;
-  for await (const { key } of control.list(prefix)) {
-    if (key.endsWith(".held.json")) held = newer(held, key);
-    else if (key.endsWith(".begun.json")) begun = newer(begun, key);
+async function newestHeld(control: ObjectStoreReader, keys: readonly string[], tell: TellUnreadable) {
+  const states = keys.filter((key) => key.endsWith(".held.json") && timeIn(key) !== undefined).sort(byId);
+  for (const key of states.reverse()) {
+    const [state] = await readRecords(control, [key], standbyStateSchema, tell);
+    if (state !== undefined) return state;
   }
-  const state = held === undefined ? undefined : parseRecord(standbyStateSchema, held, await control.get(held));
-  const opened =
-    begun !== undefined && (held === undefined || idIn(begun) > idIn(held))
-      ? parseRecord(runSchema, begun, await control.get(begun))
-      : undefined;
+  return undefined;
+}
+
+/** @param keys all that is newer than what is held is among them. */
+function newsOf(held: Awaited<ReturnType<typeof newestHeld>>, keys: readonly string[]): StandbyNews {
+  const isLater = (key: string) => timeIn(key) !== undefined && (held === undefined || byId(key, held.key) > 0);
+  const later = keys.filter((key) => /\.(begun|held)\.json$/.test(key) && isLater(key)).sort(byId);
+  const begunAt = timeIn(later.at(-1) ?? "");
   return {
-    ...(state === undefined ? {} : { held: state }),
-    ...(opened === undefined ? {} : { begunAt: opened.at }),
+    ...(held === undefined ? {} : { held: held.record }),
+    ...(begunAt === undefined ? {} : { begunAt: begunAt.toISOString() }),
   };
 }
 
 /** Keys end in an id that begins with the time to the millisecond. */
-function newer(a: string | undefined, b: string): string {
-  return a === undefined || idIn(b) > idIn(a) ? b : a;
+function byId(a: string, b: string): number {
+  const [idA, idB] = [a.split("/").at(-1) ?? "", b.split("/").at(-1) ?? ""];
+  return idA < idB ? -1 : idA === idB ? 0 : 1;
 }
 
-function idIn(key: string): string {
-  return key.split("/").at(-1) ?? "";
+function timeIn(key: string): Date | undefined {
+  return timeOfId(/([^/.]+)\.(?:begun|held)\.json$/.exec(key)?.[1] ?? "");
 }
 
 const runSchema = z.object({ run: z.string(), at: time });
@@ -127,8 +149,7 @@ export class StandbyRecords {
   async takeTurn(at: Date): Promise<void> {
     this.#turn = (await this.#newestTurn()) + 1;
     const key = controlLayout.standbyTurn(this.#turn);
-    await this.#control.create(key, Buffer.from(JSON.stringify({ run: this.#run, at: at.toISOString() })));
-    const { run } = parseRecord(runSchema, key, await this.#control.get(key));
+    const { run } = await claimRecord(this.#control, key, runSchema, { run: this.#run, at: at.toISOString() });
     if (run !== this.#run) throw this.#overtaken(run);
     await this.refuseUnlessMine();
   }
@@ -136,29 +157,27 @@ export class StandbyRecords {
   /** Throws EPOCH_CONFLICT when another run took over. */
   async refuseUnlessMine(): Promise<void> {
     const next = controlLayout.standbyTurn(this.#turn + 1);
-    try {
-      throw this.#overtaken(parseRecord(runSchema, next, await this.#control.get(next)).run);
-    } catch (error) {
-      if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
-    }
+    const other = await readOptionalRecord(this.#control, next, runSchema);
+    if (other !== undefined) throw this.#overtaken(other.run);
   }
 
   /** To be awaited before the standby is changed. */
   async begin(at: Date): Promise<void> {
     const key = controlLayout.standbyState(at, "begun", newId(at));
-    await this.#control.create(key, Buffer.from(JSON.stringify({ run: this.#run, at: at.toISOString() })));
+    await createRecord(this.#control, key, runSchema, { run: this.#run, at: at.toISOString() });
   }
 
   async hold(state: StandbyState): Promise<void> {
     const at = new Date(state.at);
     const key = controlLayout.standbyState(at, "held", newId(at));
-    await this.#control.create(key, Buffer.from(JSON.stringify(standbyStateSchema.parse(state))));
+    await createRecord(this.#control, key, standbyStateSchema, state);
   }
 
   async #newestTurn(): Promise<number> {
     let newest = 0;
-    for await (const { key } of this.#control.list(controlLayout.standbyTurns)) {
-      newest = Math.max(newest, Number(/(\d+)\.json$/.exec(key)?.[1] ?? 0));
+    for (const key of await keysUnder(this.#control, controlLayout.standbyTurns)) {
+      const turn = Number(/(\d+)\.json$/.exec(key)?.[1]);
+      if (key === controlLayout.standbyTurn(turn)) newest = Math.max(newest, turn);
     }
     return newest;
   }

@@ -8,6 +8,7 @@ import { shardInSnapshot } from "../../domain/qdrant/collection-snapshot.ts";
 import type { TarEntry } from "../../domain/qdrant/sparse-tar.ts";
 import type { Clock, ObjectStore, ShardPlacement, VectorDatabase } from "../../ports.ts";
 import { leftSnapshots, recordSnapshot, type SnapshotRecord } from "../../repository/control/snapshot-records.ts";
+import { type TellUnreadable, untold } from "../../repository/record.ts";
 
 /** A run that made a snapshot has begun to read it long before, and reads on when the name is gone. */
 const readBeginsWithinMs = 10 * 60_000;
@@ -83,10 +84,11 @@ export async function removeLeftSnapshots({
   clock,
   control,
   database,
-}: Pick<BorrowRequest, "clock" | "control" | "database">): Promise<LeftSnapshots> {
+  tell = untold,
+}: Pick<BorrowRequest, "clock" | "control" | "database"> & { readonly tell?: TellUnreadable }): Promise<LeftSnapshots> {
   const removed: string[] = [];
   const unsure: string[] = [];
-  const left = await leftSnapshots(control);
+  const left = await leftSnapshots(control, tell);
   const collections = left.length === 0 ? [] : await database.collections();
   for (const record of left) {
     const age = clock.now().getTime() - Date.parse(record.at);

@@ -15,8 +15,7 @@ import { type CaptureBase, readCaptureBase } from "../../repository/catalog/read
 import { findUnclaimedPieces } from "../../repository/catalog/unclaimed-pieces.ts";
 import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
 import { epochsAfter, readEpochs } from "../../repository/control/epochs.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
-import type { CaptureMemory } from "./capture-memory.ts";
+import { nameUnreadable } from "../name-unreadable.ts";
 import { capturePart, type PartContext } from "./capture-part.ts";
 import { carriedFrom, commitCapture, timeOf } from "./commit-capture.ts";
 import { type CaptureRequest, type Placements, planCapture } from "./plan-capture.ts";
@@ -42,7 +41,7 @@ export interface CaptureReport {
 export async function capturePoint(request: CaptureRequest): Promise<CaptureReport> {
   const { clock, kinds = ["qdrant"], memory, repository, worker } = request;
   const begun = clock.now();
-  const base = await baseOf(repository, kinds, memory);
+  const base = await baseOf(request, kinds);
   const session = worker === undefined ? undefined : new CaptureSession(repository, worker.session);
   const placements: Placements = new Map();
   const propose = () => planCapture(request, base, placements);
@@ -68,12 +67,11 @@ export async function capturePoint(request: CaptureRequest): Promise<CaptureRepo
 }
 
 async function baseOf(
-  repository: OpenRepository,
+  { memory, progress, repository }: CaptureRequest,
   kinds: readonly DataKind[],
-  memory: CaptureMemory | undefined,
 ): Promise<CaptureBase> {
   const remembered = memory?.base;
-  if (remembered === undefined) return readCaptureBase(repository, kinds);
+  if (remembered === undefined) return readCaptureBase(repository, kinds, nameUnreadable(progress));
   const { control } = repository.stores;
   const newest = newestEpoch(remembered.epochs);
   const epochs =
@@ -176,7 +174,7 @@ async function doPart(
 
 /** Looked for only when an earlier capture was cut off since the last point was made: it costs a look at every tree. */
 async function unclaimedPieces(
-  { memory, repository }: CaptureRequest,
+  { memory, progress, repository }: CaptureRequest,
   base: CaptureBase,
   plan: CapturePlan,
 ): Promise<UnclaimedPieces | undefined> {
@@ -184,7 +182,7 @@ async function unclaimedPieces(
   if (memory?.base !== undefined) return undefined;
   const newest = [...base.points.values()].map(({ startedAt }) => Date.parse(startedAt));
   const since = newest.length === 0 ? undefined : new Date(Math.max(...newest));
-  const unfinished = await unfinishedCaptures(repository, base.listed, since);
+  const unfinished = await unfinishedCaptures(repository, base.listed, since, nameUnreadable(progress));
   const wasCutOff = unfinished.some(({ point }) => point !== plan.point || plan.workers > 1);
   return wasCutOff ? findUnclaimedPieces(repository, base) : undefined;
 }

@@ -17,7 +17,7 @@ import { readSparseTar, type TarEntry } from "../../domain/qdrant/sparse-tar.ts"
 import { countsEveryOperation, isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
 import type { DataKey } from "../../domain/recovery-points/key.ts";
 import type { CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
-import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
+import { type ShardTree, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../../ports.ts";
 import { ContentWriter, type UnclaimedPieces } from "../../repository/content/content-writer.ts";
@@ -354,7 +354,7 @@ class Recording {
       files: [...files],
       packs: [...packs],
     };
-    const tree = await repository.createTree(key, content);
+    const tree = await repository.createTree(key, shardTreeSchema, content);
     return { tree, content, readBytes, storedBytes: storedBytes + tree.size };
   }
 

@@ -20,12 +20,15 @@ import type { Clock, ObjectStoreReader, Progress, ShardPlacement, VectorDatabase
 import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { isStepDone } from "../../repository/control/failover-records.ts";
 import {
+  isRestoredSince,
   newestRestore,
   type RestoreRecords,
   readRestores,
   restoresUnderWay,
 } from "../../repository/control/restore-records.ts";
+import { untold } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { nameUnreadable } from "../name-unreadable.ts";
 import { inheritedFacts, observeCollection } from "../observe-collection.ts";
 import { removeLeftSnapshots } from "./borrow-snapshot.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
@@ -82,7 +85,7 @@ export async function planCapture(
   base: CaptureBase,
   placements: Placements,
 ): Promise<CapturePlan> {
-  const { clock, database, folders = [], kinds = ["qdrant"], region, type, worker } = request;
+  const { clock, database, folders = [], kinds = ["qdrant"], memory, progress, region, type, worker } = request;
   const at = clock.now();
   const holdsQdrant = kinds.includes("qdrant");
   const epoch = newestEpoch(base.epochs);
@@ -93,7 +96,7 @@ export async function planCapture(
   }
   const [qdrantVersion, restores] = await Promise.all([
     holdsQdrant ? database.version() : undefined,
-    readRestores(controlOf(request)),
+    readRestores(controlOf(request), undefined, memory?.base === undefined ? nameUnreadable(progress) : untold),
   ]);
   if (qdrantVersion !== undefined) checkSupported(qdrantVersion);
   await refuseWhileRestoring(request, epoch, restores);
@@ -128,7 +131,10 @@ export function controlOf({ control, repository }: Pick<CaptureRequest, "control
 async function tidySnapshots({ clock, database, memory, progress, repository }: CaptureRequest): Promise<void> {
   // This run has looked, and was not cut off since.
   if (memory?.base !== undefined) return;
-  const { removed, unsure } = await removeLeftSnapshots({ clock, control: repository.stores.control, database });
+  const { removed, unsure } = await removeLeftSnapshots({
+    ...{ clock, control: repository.stores.control, database },
+    tell: nameUnreadable(progress),
+  });
   for (const name of removed)
     progress({ step: "tidy", detail: `removed ${name}, which a capture that was cut off left` });
   for (const name of unsure) {
@@ -197,8 +203,8 @@ async function wantedCollections(
       hint: `there are ${present.join(", ") || "none"}`,
     });
   }
-  const isRestored = past.restores.begun.some(({ at }) => Date.parse(at) >= Date.parse(base?.time ?? at));
-  if (base?.epoch === past.epoch.epoch && !isRestored) return collections;
+  const isOfNow = base?.epoch === past.epoch.epoch && !isRestoredSince(past.restores, new Date(base.time));
+  if (isOfNow) return collections;
   const beside = base === undefined ? "" : ", made since the last restore and change of roles";
   throw new DrError(
     "USAGE",
@@ -234,7 +240,7 @@ async function planCollection(
   base: RecoveryPoint | undefined,
   placements: Placements,
 ): Promise<CapturePlan["collections"][number] | undefined> {
-  const { database, repository, type } = request;
+  const { database, progress, repository, type } = request;
   try {
     const baseCollection = base?.collections.find((collection) => collection.name === name);
     const [{ config, payloadIndexes }, replicas] = await Promise.all([
@@ -255,7 +261,7 @@ async function planCollection(
       key: key.id,
       config: config as CapturedCollection["config"],
       payloadIndexes: payloadIndexes as CapturedCollection["payloadIndexes"],
-      ...(inherited ?? (await observeCollection(database, name, key))),
+      ...(inherited ?? (await observeCollection(database, name, key, (detail) => progress({ step: "plan", detail })))),
       shards: [...shards.values()].sort((a, b) => a.id - b.id),
     };
   } catch (error) {

@@ -8,6 +8,7 @@ import type { ShardPlacement } from "../../ports.ts";
 import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { whenReadable } from "../../repository/when-readable.ts";
+import { nameUnreadable } from "../name-unreadable.ts";
 import type { CaptureRequest } from "./plan-capture.ts";
 
 export interface ShardPreview {
@@ -28,8 +29,8 @@ export interface CapturePreview {
 }
 
 export async function previewCapture(request: CaptureRequest): Promise<CapturePreview> {
-  const { database, folders = [], kinds = ["qdrant"], repository } = request;
-  const base = await readCaptureBase(repository, kinds);
+  const { database, folders = [], kinds = ["qdrant"], progress, repository } = request;
+  const base = await readCaptureBase(repository, kinds, nameUnreadable(progress));
   const point = base.points.get("qdrant");
   const restore = newestRestore(await readRestores(repository.stores.control));
   const epoch = newestEpoch(base.epochs)?.epoch ?? 0;

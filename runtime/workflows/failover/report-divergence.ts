@@ -2,10 +2,11 @@
  * What a region that was given up unplanned holds and the active one does not, id by id: writes that were acknowledged
  * there after the last state that reached the other side, or while both served. To be kept before it is overwritten.
  */
-import { exactText } from "../../domain/exact-json.ts";
+import { z } from "zod";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, PointId, VectorDatabase } from "../../ports.ts";
+import { createRecord } from "../../repository/record.ts";
 
 const pointsAtOnce = 500;
 
@@ -71,6 +72,23 @@ async function missingFrom(old: VectorDatabase, state: VectorDatabase, name: str
   return missing;
 }
 
+const ids = z.array(z.union([z.number(), z.bigint(), z.string()])).readonly();
+
+/** Read by people. */
+export const divergenceSchema = z.object({
+  run: z.string(),
+  at: z.iso.datetime(),
+  collections: z.array(
+    z.object({
+      name: z.string(),
+      isMissing: z.boolean(),
+      onlyThere: ids,
+      different: ids,
+      deletedThere: ids.optional(),
+    }),
+  ),
+});
+
 /** Create-only: what was found first is what was there before anything was overwritten. */
 export async function keepDivergence(
   control: ObjectStore,
@@ -79,7 +97,8 @@ export async function keepDivergence(
   collections: readonly CollectionDivergence[],
 ): Promise<string> {
   const key = controlLayout.divergence(epoch, run);
-  await control.create(key, Buffer.from(exactText({ run, at: new Date().toISOString(), collections })));
+  const at = new Date().toISOString();
+  await createRecord(control, key, divergenceSchema, { run, at, collections: [...collections] });
   return key;
 }
 

@@ -8,6 +8,8 @@ import {
   type FolderTree,
   filesOf,
   folderTreeSchema,
+  holdable,
+  isFarthestTime,
 } from "../../domain/recovery-points/folder-tree.ts";
 import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
 import type { TreeFile } from "../../domain/recovery-points/shard-tree.ts";
@@ -58,13 +60,17 @@ export async function captureFolder(
     if (await source.exists()) await recording.take(source);
     else refuseMissing(what, place, context);
     refuseEmptied(what, place, recording.count, base, context);
-    const { entries, packs, readBytes, storedBytes } = await recording.finish();
+    const { packs, readBytes, storedBytes, ...found } = await recording.finish();
+    const { held: entries, left } = holdable(found.entries);
+    for (const path of left) {
+      progress({ step: "capture", detail: `${what}: ${JSON.stringify(path)} is left out: it cannot be described` });
+    }
     const tree: FolderTree = {
       ...{ format: 1, kind, name },
       ...(source.path === undefined ? {} : { path: source.path }),
       ...{ entries, packs },
     };
-    const stored = await repository.createTree(key, tree, before?.tree);
+    const stored = await repository.createTree(key, folderTreeSchema, tree, before?.tree);
     context.memory?.folders.set(stored.id, { tree, at: startedAt });
     return {
       folder: {
@@ -74,7 +80,8 @@ export async function captureFolder(
         tree: stored,
         startedAt: startedAt.toISOString(),
         finishedAt: clock.now().toISOString(),
-        isExact: entries.every((entry) => entry.type !== "file" || entry.isConsistent === undefined),
+        isExact:
+          left.length === 0 && entries.every((entry) => entry.type !== "file" || entry.isConsistent === undefined),
       },
       readBytes,
       storedBytes: storedBytes + (stored.id === before?.tree.id ? 0 : stored.size),
@@ -178,6 +185,8 @@ class Recording {
 
   #entryOf(found: FoundEntry, contents: ReadonlyMap<string, TreeFile>): FolderEntry {
     const { changedAt, gid, mode, modifiedAt, path, seen, target, type, uid } = found;
+    if (isFarthestTime(modifiedAt))
+      this.#tell(`${path} has a time beyond all that can be kept: ${modifiedAt.toISOString()} is`);
     const attributes = { path, mode, uid, gid, modifiedAt: modifiedAt.toISOString() };
     if (type === "directory") return { ...attributes, type };
     if (type === "symlink") return { ...attributes, type, target: target ?? "" };

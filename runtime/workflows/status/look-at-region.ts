@@ -5,7 +5,7 @@ import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { hasCode } from "../../errors.ts";
 import type { Clock, Gate, ObjectStoreReader, VectorDatabase } from "../../ports.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
-import { parseRecord } from "../../repository/parse-record.ts";
+import { readOptionalRecord } from "../../repository/record.ts";
 import { ask, type ObservedRegion } from "./observed-region.ts";
 
 /** @param witness the other region, where it is known: it answers unless the one who looks is cut off. */
@@ -78,13 +78,8 @@ async function collectionsIn(database: VectorDatabase): Promise<string> {
 }
 
 async function repositoryIn(store: ObjectStoreReader): Promise<string> {
-  try {
-    parseRecord(repositorySchema, storeLayout.repository, await store.get(storeLayout.repository));
-    return "answers";
-  } catch (error) {
-    if (hasCode(error, "OBJECT_NOT_FOUND")) return "answers; holds no recovery points";
-    throw error;
-  }
+  const description = await readOptionalRecord(store, storeLayout.repository, repositorySchema);
+  return description === undefined ? "answers; holds no recovery points" : "answers";
 }
 
 async function epochIn(control: ObjectStoreReader): Promise<string> {

@@ -1,8 +1,11 @@
 /** What is true of a region now, asked from outside; what cannot be asked is said, not guessed. */
 
 import { effectiveRole, newestEpoch, type Role } from "../../domain/roles/epoch.ts";
-import type { Clock, TrafficControl } from "../../ports.ts";
+import type { Clock, ObjectStoreReader, TrafficControl } from "../../ports.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
+import { newestFinishedRestore, readRestores } from "../../repository/control/restore-records.ts";
+import { readStandbyNews } from "../../repository/control/standby-records.ts";
+import type { TellUnreadable } from "../../repository/record.ts";
 import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
 
 export interface RegionStatus {
@@ -32,8 +35,11 @@ export async function observeRegion(
   { answerMs }: Patience,
 ): Promise<RegionStatus> {
   const { database, region, stores } = observed;
-  const [epochs, qdrant, found] = await Promise.all([
-    ask(answerMs, "the control store", () => readEpochs(stores.control)),
+  const unreadable = new Set<string>();
+  const tell: TellUnreadable = (key) => unreadable.add(key);
+  const [epochs, , qdrant, found] = await Promise.all([
+    ask(answerMs, "the control store", () => readEpochs(stores.control, tell)),
+    ask(answerMs, "the control store", () => nameUnreadable(stores.control, clock, tell)),
     ask(answerMs, "Qdrant", async () => ({
       version: await database.version(),
       collections: (await database.collections()).length,
@@ -56,8 +62,18 @@ export async function observeRegion(
     problems: [
       ...("problem" in epochs ? [`epochs: ${epochs.problem}`] : []),
       ...("problem" in found ? [`recovery points: ${found.problem}`] : []),
+      ...[...unreadable].map((key) => `ignored: ${key} cannot be read`),
     ],
   };
+}
+
+/** What else this region's decisions are taken by; whether the store answers at all, its epochs tell. */
+async function nameUnreadable(control: ObjectStoreReader, clock: Clock, tell: TellUnreadable): Promise<void> {
+  await Promise.all([
+    readRestores(control, undefined, tell),
+    newestFinishedRestore(control, tell),
+    readStandbyNews(control, clock.now(), tell),
+  ]);
 }
 
 /** Of a region that cannot even be asked: where its servers are is not known here. */

@@ -1,0 +1,120 @@
+/**
+ * How every record gets into a store and out of it. What its reader would refuse is not written: records are create-only, and
+ * one that nobody can read would stand in the way for good. One that cannot be read all the same, because it was damaged
+ * or is of a newer version, is named to who looks, and does not hide the others.
+ */
+import type { z } from "zod";
+import { exactText, parseExactly } from "../domain/exact-json.ts";
+import { DrError, hasCode } from "../errors.ts";
+import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
+
+/** Hears the key of a record that is there and cannot be read; it is not obeyed. */
+export type TellUnreadable = (key: string) => void;
+
+/** Where nobody listens: what the record would have said is asked for elsewhere, and told there. */
+export const untold: TellUnreadable = () => undefined;
+
+/** Throws OBJECT_CORRUPT naming the object: it is not what this tool writes. */
+export function parseRecord<T>(schema: z.ZodType<T>, key: string, bytes: Uint8Array): T {
+  try {
+    return schema.parse(parseExactly(Buffer.from(bytes).toString("utf8")));
+  } catch (cause) {
+    throw new DrError("OBJECT_CORRUPT", `${key} does not hold what this version writes there`, {
+      hint: "it was changed, or a newer version wrote it",
+      cause,
+    });
+  }
+}
+
+/** The bytes of a record that its reader takes. Throws NOT_SUPPORTED naming the place and the field otherwise. */
+export function serialiseRecord<T>(schema: z.ZodType<T>, key: string, value: T): Buffer {
+  // As it is: numbers that JSON does not have would become null. And as it is read back.
+  const bytes = Buffer.from(exactText(accepted(schema, key, value)));
+  accepted(schema, key, parseExactly(bytes.toString("utf8")));
+  return bytes;
+}
+
+function accepted<T>(schema: z.ZodType<T>, key: string, value: unknown): T {
+  const { data, error, success } = schema.safeParse(value);
+  if (success) return data;
+  const [issue] = error.issues;
+  const field = issue?.path.map(String).join(".") || "the whole";
+  throw new DrError("NOT_SUPPORTED", `${key} cannot be written: ${field} could not be read back (${issue?.message})`, {
+    hint: "nothing of it was stored; please report this with the message",
+  });
+}
+
+/** What is there already stays. */
+export async function createRecord<T>(
+  store: ObjectStore,
+  key: string,
+  schema: z.ZodType<T>,
+  value: T,
+): Promise<"created" | "exists"> {
+  return store.create(key, serialiseRecord(schema, key, value));
+}
+
+/** The record that stands there afterwards: ours, or that of whoever was first. */
+export async function claimRecord<T>(store: ObjectStore, key: string, schema: z.ZodType<T>, value: T): Promise<T> {
+  await createRecord(store, key, schema, value);
+  return readRecord(store, key, schema);
+}
+
+export async function readRecord<T>(store: ObjectStoreReader, key: string, schema: z.ZodType<T>): Promise<T> {
+  return parseRecord(schema, key, await store.get(key));
+}
+
+export function readOptionalRecord<T>(
+  store: ObjectStoreReader,
+  key: string,
+  schema: z.ZodType<T>,
+): Promise<T | undefined> {
+  return unlessMissing(readRecord(store, key, schema));
+}
+
+/** What is read; undefined when there is no such object. */
+export async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
+
+/** What is read; undefined when it is there and holds something else, which is told. */
+export async function unlessUnreadable<T>(
+  key: string,
+  reading: Promise<T>,
+  tell: TellUnreadable,
+): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!hasCode(error, "OBJECT_CORRUPT")) throw error;
+    tell(key);
+    return undefined;
+  }
+}
+
+/** Those of these records that can be read, in the order of their keys; the others are told. One that went meanwhile is none. */
+export async function readRecords<T>(
+  store: ObjectStoreReader,
+  keys: readonly string[],
+  schema: z.ZodType<T>,
+  tell: TellUnreadable,
+): Promise<{ readonly key: string; readonly record: T }[]> {
+  const read = await Promise.all(
+    keys.map(async (key) => {
+      const record = await unlessUnreadable(key, readOptionalRecord(store, key, schema), tell);
+      return record === undefined ? [] : [{ key, record }];
+    }),
+  );
+  return read.flat();
+}
+
+export async function keysUnder(store: ObjectStoreReader, prefix: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list(prefix)) keys.push(key);
+  return keys;
+}
