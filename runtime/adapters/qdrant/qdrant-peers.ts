@@ -175,6 +175,8 @@ export class Peers {
     const body = await this.call(() => answer.text());
     const location = answer.headers.get("location");
     if (answer.status >= 300 && answer.status < 400 && location !== null) throw leadsElsewhere(peerUrl, location);
+    // Every Qdrant has a root.
+    if (answer.status === 404 && path === "/") throw noQdrant(peerUrl);
     if (!answer.ok) throw refused(answer.status, body, path);
     try {
       return JSON.parse(body);
