@@ -104,7 +104,7 @@ export interface CollectionSnapshot {
 
 /** A Qdrant region: all its peers, of which some may be down. Throws UNREACHABLE (none that could answer does), ACCESS_DENIED or QDRANT_REFUSED. */
 export interface VectorDatabase {
-  /** The newest of its peers. */
+  /** The newest of its peers. Throws SETTING_INVALID when they are not peers of one Qdrant. */
   version(): Promise<string>;
   /** Marks of the running processes of those peers that answer: the same Qdrant has the same, by whatever URL. */
   processes(): Promise<string[]>;

@@ -58,7 +58,10 @@ export const restore: CommandDefinition<Options> = {
         "a recovery point, latest, or a time: the newest point that was begun then or before",
         "latest",
       )
-      .option("--to <urls>", "another Qdrant: the URLs of its peers, separated by commas; its key is in QDRANT_API_KEY")
+      .option(
+        "--to <urls>",
+        "another Qdrant: the URLs of its peers, with their ports, separated by commas; its key is in QDRANT_API_KEY",
+      )
       .option("--api-key-file <file>", "read the key of that Qdrant from this file")
       .option(
         "--only <kinds>",

@@ -110,9 +110,9 @@ describe("the address of a Qdrant", function () {
   it("says of what is no Qdrant that it is none, and changes nothing there", async () => {
     const proxy = await FaultProxy.start(server.url);
     try {
-      for (const body of ["<h1>It works!</h1>", "{}", '{"title":"another"}', "null", ""]) {
+      for (const body of ["<h1>It works!</h1>", "{}", '{"title":"another"}', "null", "", "<h1>404</h1>"]) {
         proxy.reset();
-        proxy.instead = () => answerOf(200, {}, body);
+        proxy.instead = () => answerOf(body.includes("404") ? 404 : 200, {}, body);
         const qdrant = new Qdrant({ peers: [proxy.url], apiKey: server.apiKey });
         const error = await errorOf(qdrant.deleteCollection(kept));
         expect(error?.code, body).to.equal("UNREACHABLE");

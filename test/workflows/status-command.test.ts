@@ -228,14 +228,14 @@ describe("qdrant-dr status", function () {
       () => {
         for (const proxy of Object.values(proxies)) proxy.instead = () => Buffer.from("<html>It works!</html>");
       },
-      /cannot be understood/,
+      /is not a Qdrant/,
     ],
     [
       "answers other people's JSON",
       () => {
         for (const proxy of Object.values(proxies)) proxy.instead = () => Buffer.from('{"result":{"status":"ok"}}');
       },
-      /cannot be understood/,
+      /is not a Qdrant/,
     ],
     [
       "answers nothing but errors",

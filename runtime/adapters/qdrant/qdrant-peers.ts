@@ -203,6 +203,8 @@ export class Peers {
     const text = await answer.text();
     const location = answer.headers.get("location");
     if (answer.status >= 300 && answer.status < 400 && location !== null) throw leadsElsewhere(peerUrl, location);
+    // Every Qdrant has a root.
+    if (answer.status === 404 && path === "/") throw noQdrant(peerUrl);
     const retryAfter = answer.headers.get("retry-after");
     if (answer.status === 429 && retryAfter !== null) throw new QdrantClientResourceExhaustedError(text, retryAfter);
     if (!answer.ok) throw refused(answer.status, text, path);
