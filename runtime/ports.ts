@@ -85,7 +85,8 @@ export interface NearestQuery {
 
 export interface Neighbour {
   readonly id: PointId;
-  readonly score: number;
+  /** Null: not finite, as of a vector with a number beyond those of 32 bits. */
+  readonly score: number | null;
 }
 
 export interface Optimizations {

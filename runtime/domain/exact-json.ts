@@ -38,11 +38,11 @@ const plainNumber = [
   "-?(?!0\\.0{6})(?=[\\d.]{3,16}(?![\\d.]))(?:0|[1-9]\\d*)\\.\\d*[1-9]",
   "-?[1-9](?:\\.\\d{0,13}[1-9])?e-(?:[7-9]|[1-9]\\d)",
 ].join("|");
-const otherNumber = new RegExp(`(?:^|[[:,])\\s*(?!(?:${plainNumber})(?:[\\s,\\]}]|$))[-\\d]`);
+const otherNumber = new RegExp(`[[:,]\\s*(?=[-\\d])(?!(?:${plainNumber})[\\s,\\]}])`);
 
 export function parseExactly(text: string): unknown {
   // A reviver that sees sources takes many times as long and as much memory.
-  if (!otherNumber.test(text)) return JSON.parse(text);
+  if (!/^\s*[-\d]/.test(text) && !otherNumber.test(text)) return JSON.parse(text);
   const keep: Reviver = (_name, value, { source }) => {
     if (typeof value !== "number" || source === undefined) return value;
     if (wholeNumber.test(source) && !Number.isSafeInteger(value)) return BigInt(source);

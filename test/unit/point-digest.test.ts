@@ -95,7 +95,7 @@ describe("digest of a point", () => {
 });
 
 describe("two answers to one question", () => {
-  const answer: Answer[] = [
+  const answer: (Answer & { readonly score: number })[] = [
     { id: 1, score: 0.9 },
     { id: 2, score: 0.8 },
     { id: 3, score: 0.5 },
@@ -115,6 +115,20 @@ describe("two answers to one question", () => {
       expect(isSameAnswer(answer, now)).to.equal(isSame);
     });
   }
+
+  it("count as equal when scores that are not finite stay so, and as different when one becomes so", () => {
+    const infinite: Answer[] = [
+      { id: 1, score: null },
+      { id: 2, score: 0.5 },
+    ];
+    const finite: Answer[] = [
+      { id: 1, score: 0 },
+      { id: 2, score: 0.5 },
+    ];
+    expect(isSameAnswer(infinite, infinite)).to.equal(true);
+    expect(isSameAnswer(infinite, finite)).to.equal(false);
+    expect(isSameAnswer(finite, infinite)).to.equal(false);
+  });
 
   it("count as equal when equals changed places", () => {
     const equals = [1, 2, 3].map((id) => ({ id, score: 0.5 }));

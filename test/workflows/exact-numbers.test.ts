@@ -126,6 +126,19 @@ describe("numbers of any size and form", function () {
     expect(await contentOf(target)).to.deep.equal(await contentOf(source));
   });
 
+  it("stop nothing where a vector holds more than 32 bits can, so that scores are not finite", async () => {
+    await upsert(source, `{"id":1,"vector":[1e39,1.0]},{"id":2,"vector":[1e38,1e38]}`);
+    const captured = await practice.capture(databaseOf(source));
+    const scores = captured.collections[0]?.canaries.flatMap(({ answer }) => answer.map(({ score }) => score));
+    expect(scores).to.include(null);
+
+    const report = await practice.restore(captured, databaseOf(target));
+
+    expect(report.samples).to.equal(ids.length + 2);
+    const body = '{"ids":[1,2],"with_vector":true}';
+    expect(await resultOf(target, "POST", pointsPath, body)).to.equal(await resultOf(source, "POST", pointsPath, body));
+  });
+
   describe("in commands", () => {
     const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-numbers-"));
 

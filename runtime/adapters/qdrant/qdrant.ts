@@ -104,7 +104,7 @@ const pageSchema = z.object({
   next_page_offset: nameOrNumberSchema.nullish(),
 });
 const neighboursSchema = z.array(
-  z.object({ points: z.array(z.object({ id: nameOrNumberSchema, score: z.number() })) }),
+  z.object({ points: z.array(z.object({ id: nameOrNumberSchema, score: z.number().nullable() })) }),
 );
 
 const snapshotSchema = z.object({ name: z.string(), checksum: z.string().nullish() });

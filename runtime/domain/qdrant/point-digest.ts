@@ -6,7 +6,8 @@ import { nameOf } from "../recovery-points/sealing.ts";
 
 export interface Answer {
   readonly id: number | bigint | string;
-  readonly score: number;
+  /** Null where it is not finite. */
+  readonly score: number | null;
 }
 
 /** Scores of an exact search may differ in the last digits from one layout of segments to another. */
@@ -31,11 +32,14 @@ export function hasDigest(key: DataKey, { payload, vector }: Content, digest: st
 /** Equal answers, but for the order of equals and for which of several equals made the cut. */
 export function isSameAnswer(before: readonly Answer[], now: readonly Answer[]): boolean {
   if (before.length !== now.length) return false;
-  const isNear = (a: number, b: number) => Math.abs(a - b) <= scoreTolerance;
-  if (!before.every((answer, rank) => isNear(answer.score, now[rank]?.score ?? Number.NaN))) return false;
-  const cut = before.at(-1)?.score ?? 0;
+  if (!before.every(({ score }, rank) => isNear(score, now[rank]?.score))) return false;
+  const cut = before.at(-1)?.score;
   const idsNow = new Set(now.map(({ id }) => id));
   return before.every(({ id, score }) => idsNow.has(id) || isNear(score, cut));
+}
+
+function isNear(a: Answer["score"], b: Answer["score"] | undefined): boolean {
+  return typeof a === "number" && typeof b === "number" ? Math.abs(a - b) <= scoreTolerance : a === b;
 }
 
 export function canonicalJson(value: unknown): string {

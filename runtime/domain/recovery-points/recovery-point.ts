@@ -36,7 +36,7 @@ const sampleSchema = z.object({ id: nameOrNumberSchema, digest: z.string() });
 /** A nearest-neighbour question with the answer of the source, equal before and after the capture. */
 const canarySchema = z.object({
   query: json,
-  answer: z.array(z.object({ id: nameOrNumberSchema, score: z.number() })),
+  answer: z.array(z.object({ id: nameOrNumberSchema, score: z.number().nullable() })),
 });
 export type Canary = z.infer<typeof canarySchema>;
 
