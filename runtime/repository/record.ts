@@ -82,7 +82,7 @@ export async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefin
   }
 }
 
-/** What is read; undefined when it is there and holds something else, which is told. */
+/** What is read; undefined when it is there and holds something else, or does not open here, which is told. */
 export async function unlessUnreadable<T>(
   key: string,
   reading: Promise<T>,
@@ -91,7 +91,7 @@ export async function unlessUnreadable<T>(
   try {
     return await reading;
   } catch (error) {
-    if (!hasCode(error, "OBJECT_CORRUPT")) throw error;
+    if (!hasCode(error, "OBJECT_CORRUPT", "KEY_UNAVAILABLE")) throw error;
     tell(key);
     return undefined;
   }

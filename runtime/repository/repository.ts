@@ -22,6 +22,7 @@ import { type Catalog, readCatalog } from "./catalog/read-catalog.ts";
 import { KeyRing } from "./content/key-ring.ts";
 import { RecentObjects } from "./content/recent-objects.ts";
 import { claimRecord, parseRecord, readRecord, serialiseRecord } from "./record.ts";
+import { unlessMissing } from "./record.ts";
 
 const keyIdLength = 32;
 
@@ -146,8 +147,23 @@ export class OpenRepository {
   }
 
   async #unseal(name: string, bytes: Buffer): Promise<Buffer> {
-    const key = await this.keys.key(bytes.subarray(0, keyIdLength).toString("latin1"));
+    const keyId = bytes.subarray(0, keyIdLength).toString("latin1");
+    if (!/^[0-9a-f]{32}$/.test(keyId)) {
+      throw new DrError("OBJECT_CORRUPT", `${name} is not sealed as this tool does it: changed or cut`, {
+        hint: "verify the recovery point in the other region's bucket, and capture a full one",
+      });
+    }
+    const key = await this.#keyOf(name, keyId);
     return unseal(key, name, bytes.subarray(keyIdLength), largestTree);
+  }
+
+  /** That the object's key is missing must not look as if the object were. */
+  async #keyOf(name: string, keyId: string): Promise<DataKey> {
+    const key = await unlessMissing(this.keys.key(keyId));
+    if (key !== undefined) return key;
+    throw new DrError("OBJECT_CORRUPT", `${name} names the key ${keyId}, which is not in this region's control store`, {
+      hint: "it was changed; or bring the key with `qdrant-dr copy` from the region that has it",
+    });
   }
 }
 

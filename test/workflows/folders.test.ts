@@ -153,6 +153,7 @@ describe("folders in recovery points", function () {
     await chmod(join(home, "a/b"), 0o555);
     await utimes(join(home, "a/small"), 1, 1_600_000_000.5);
     await utimes(join(home, "a"), 1, 1_600_000_001);
+    await utimes(join(home, "large"), 1, "-86400.25");
   }
 
   it("come back as they were: content, modes, owners, times, links, holes", async () => {

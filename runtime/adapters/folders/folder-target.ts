@@ -212,9 +212,10 @@ async function setAttributes(folder: string, entries: readonly EntryAttributes[]
 }
 
 /** Seconds with a bit more, which a number of that size still tells: what is cut off would be a millisecond less. */
-function secondsOf(time: Date): number {
+function secondsOf(time: Date): string {
   const ms = time.getTime();
-  return (ms + Math.max(0.000_5, Math.abs(ms) * Number.EPSILON * 2)) / 1000;
+  // As text: Node takes a negative number for now.
+  return String((ms + Math.max(0.000_5, Math.abs(ms) * Number.EPSILON * 2)) / 1000);
 }
 
 async function setOwner(path: string, uid: number, gid: number): Promise<boolean> {

@@ -13,6 +13,7 @@ import { type NewestPoints, NewestPointsReader } from "../../repository/catalog/
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { nameUnreadable } from "../name-unreadable.ts";
 import { gatherReadiness } from "../status/gather-readiness.ts";
 import {
   type ObservedRegion,
@@ -67,7 +68,7 @@ export class RegionMonitor {
     const quick = { clock, ms: patience.answerMs };
     // These list all that a repository holds, or read the records of weeks.
     const slow = { clock, ms: patience.readingMs };
-    const runs = new WatchedRuns(region.stores.control, clock);
+    const runs = new WatchedRuns(region.stores.control, clock, nameUnreadable(request.progress));
     this.#control = new WatchedSource("the control store", slow, async () => ({
       epoch: await epochIn(region.stores.control, region.region),
       held: await readStandbyState(region.stores.control, clock.now()),

@@ -3,7 +3,7 @@ import { type RunKind, type RunRecord, runKinds } from "../../domain/monitoring/
 import { dayOf } from "../../domain/recovery-points/store-layout.ts";
 import type { Clock, ObjectStoreReader } from "../../ports.ts";
 import { readRun, runsOfDay } from "../../repository/control/run-records.ts";
-import { whenReadable } from "../../repository/when-readable.ts";
+import { type TellUnreadable, unlessMissing, unlessUnreadable } from "../../repository/record.ts";
 
 const dayMs = 24 * 3_600_000;
 /** Runs that ended earlier are not looked for. */
@@ -15,14 +15,16 @@ export type RunHistories = Partial<Readonly<Record<RunKind, RunHistory>>>;
 export class WatchedRuns {
   readonly #control: ObjectStoreReader;
   readonly #clock: Clock;
+  readonly #tell: TellUnreadable;
   /** Keys that were read, by day. */
   #seen = new Map<string, Set<string>>();
   #histories: RunHistories = {};
   #isStarted = false;
 
-  constructor(control: ObjectStoreReader, clock: Clock) {
+  constructor(control: ObjectStoreReader, clock: Clock, tell: TellUnreadable) {
     this.#control = control;
     this.#clock = clock;
+    this.#tell = tell;
   }
 
   async read(): Promise<RunHistories> {
@@ -45,7 +47,7 @@ export class WatchedRuns {
     this.#seen.set(day, seen);
     for (const { key, run } of await runsOfDay(this.#control, day)) {
       if (run === undefined || seen.has(key)) continue;
-      const record = await whenReadable(readRun(this.#control, key));
+      const record = await unlessUnreadable(key, unlessMissing(readRun(this.#control, key)), this.#tell);
       if (record !== undefined) this.#histories = { ...this.#histories, [run]: joined(this.#histories[run], record) };
       seen.add(key);
     }

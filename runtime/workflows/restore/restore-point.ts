@@ -10,13 +10,9 @@ import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-po
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError } from "../../errors.ts";
 import type { Alias, Clock, Progress, VectorDatabase } from "../../ports.ts";
-import {
-  readRestores,
-  recordRestoreEnd,
-  recordRestoreStart,
-  unfinishedCollections,
-} from "../../repository/control/restore-records.ts";
+import { readRestores, recordRestoreEnd, recordRestoreStart, unfinishedCollections } from "../../repository/control/restore-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { nameUnreadable } from "../name-unreadable.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import { hasShardKeys, restoreCollection, waitUntilWhole } from "./restore-collection.ts";
 
@@ -80,7 +76,7 @@ export interface RestorePlan {
 
 /** What a restore would do. Throws when it must not be done: nothing has been touched then. */
 export async function planRestore(request: RestoreRequest): Promise<RestorePlan> {
-  const { as, discardUnfinished = false, epoch, point, repository, target, targetName } = request;
+  const { as, discardUnfinished = false, epoch, point, progress, repository, target, targetName } = request;
   if (point.qdrantVersion === undefined) {
     throw new DrError("POINT_NOT_FOUND", `${point.id} holds ${point.kinds.join(", ")}, and nothing of Qdrant`, {
       hint: "`qdrant-dr points` shows what each point holds",
@@ -90,7 +86,8 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
   const collections = wantedCollections(request);
   const existing = new Set(await target.collections());
   const taken = collections.map(({ name }) => name).filter((name) => existing.has(name));
-  const halfMade = unfinishedCollections(await readRestores(repository.stores.control, targetName), epoch);
+  const restores = await readRestores(repository.stores.control, targetName, nameUnreadable(progress));
+  const halfMade = unfinishedCollections(restores, epoch);
   const mayDiscard = epoch !== undefined || discardUnfinished;
   // An address tells nothing of who answers there now: only the region's own Qdrant is known without a look.
   const present = targetName === undefined || !mayDiscard ? undefined : await target.processes();
