@@ -10,7 +10,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { z } from "zod";
 import { DrError, hasCode } from "../../errors.ts";
+import { readAnswer, readJsonAnswer } from "../read-answer.ts";
 import { AnswerOverdue, refused } from "./refusals.ts";
+
+const resultSchema = z.object({ result: z.unknown() });
 
 /** A question that takes work; what streams has no such limit. */
 export const requestTimeoutMs = 120_000;
@@ -122,7 +125,7 @@ export class Peers {
   }
 
   async getResult(peerUrl: string, path: string, timeoutMs?: number): Promise<unknown> {
-    return z.object({ result: z.unknown() }).parse(await this.getJson(peerUrl, path, timeoutMs)).result;
+    return readAnswer(resultSchema, await this.getJson(peerUrl, path, timeoutMs), `GET ${path}`).result;
   }
 
   async getJson(
@@ -135,7 +138,7 @@ export class Peers {
     );
     const body = await this.call(() => answer.text());
     if (!answer.ok) throw refused(answer.status, body, path);
-    return JSON.parse(body);
+    return readJsonAnswer(z.unknown(), body, `GET ${path}`);
   }
 
   /** Requests that stream for as long as they bring bytes: the client library would buffer them. */

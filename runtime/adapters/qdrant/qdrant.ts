@@ -24,6 +24,7 @@ import type {
   StoredPoint,
   VectorDatabase,
 } from "../../ports.ts";
+import { readAnswer, readJsonAnswer } from "../read-answer.ts";
 import { activeReplicas, type ClusterView, clusterViewSchema, movementsIn, unrestIn } from "./qdrant-cluster.ts";
 import { historyIn } from "./qdrant-history.ts";
 import { type Peer, Peers, type QdrantAddress, requestTimeoutMs } from "./qdrant-peers.ts";
@@ -62,13 +63,7 @@ const telemetrySchema = z.object({
           .array(
             z.object({
               id: z.number(),
-              local: z
-                .object({
-                  optimizations: z.object({
-                    log: z.array(z.object({ name: z.string(), start_at: z.string(), status: z.string() })).optional(),
-                  }),
-                })
-                .nullish(),
+              local: z.object({ optimizations: z.unknown() }).nullish(),
             }),
           )
           .nullish(),
@@ -76,6 +71,28 @@ const telemetrySchema = z.object({
     ),
   }),
 });
+
+/**
+ * Of one shard, which must not keep the others from being read: null when it could not be loaded (1.17 and later), without a
+ * log in less detail.
+ */
+const optimizationsSchema = z.object({
+  log: z.array(
+    z.object({
+      name: z.string(),
+      start_at: z.string(),
+      status: z.union([
+        z.enum(["optimizing", "done"]),
+        z.object({ cancelled: z.string() }),
+        z.object({ error: z.string() }),
+      ]),
+    }),
+  ),
+});
+
+const versionSchema = z.object({ version: z.string() });
+const processSchema = z.object({ id: z.string() });
+const clusterSchema = z.object({ status: z.string() });
 
 const machineSchema = z.object({
   app: z.object({ system: z.object({ ram_size: z.number(), disk_size: z.number() }) }),
@@ -94,21 +111,21 @@ export class Qdrant implements VectorDatabase {
 
   async version(): Promise<string> {
     const versions = await this.#peers.askEvery(async ({ url }) => {
-      return z.object({ version: z.string() }).parse(await this.#peers.getJson(url, "/")).version;
+      return readAnswer(versionSchema, await this.#peers.getJson(url, "/"), "GET /").version;
     });
     return newestVersion(versions.answers);
   }
 
   async processes(): Promise<string[]> {
     const { answers } = await this.#peers.askEvery(async ({ url }) => {
-      return z.object({ id: z.string() }).parse(await this.#peers.getResult(url, "/telemetry?details_level=0")).id;
+      return (await this.#get(processSchema, url, "/telemetry?details_level=0")).id;
     });
     return [...new Set(answers)];
   }
 
   async machine(): Promise<{ memoryBytes: number; diskBytes: number }> {
     const { answers } = await this.#peers.askEvery(async ({ url }) => {
-      return machineSchema.parse(await this.#peers.getResult(url, "/telemetry?details_level=1")).app.system;
+      return (await this.#get(machineSchema, url, "/telemetry?details_level=1")).app.system;
     });
     // Told in units of 1024 bytes.
     const sumOf = (field: "ram_size" | "disk_size") => answers.reduce((sum, system) => sum + system[field] * 1024, 0);
@@ -116,14 +133,14 @@ export class Qdrant implements VectorDatabase {
   }
 
   async isClustered(): Promise<boolean> {
-    const cluster = await this.#peers.ask(({ url }) => this.#peers.getResult(url, "/cluster"));
-    return z.object({ status: z.string() }).parse(cluster).status === "enabled";
+    const { status } = await this.#peers.ask(({ url }) => this.#get(clusterSchema, url, "/cluster"));
+    return status === "enabled";
   }
 
   /** All that any peer knows: one that has just been started again may lag behind. */
   async collections(): Promise<string[]> {
     const { answers } = await this.#peers.askEvery(async ({ url }) => {
-      return collectionsSchema.parse(await this.#peers.getResult(url, "/collections")).collections;
+      return (await this.#get(collectionsSchema, url, "/collections")).collections;
     });
     return [...new Set(answers.flatMap((collections) => collections.map(({ name }) => name)))].sort();
   }
@@ -197,17 +214,37 @@ export class Qdrant implements VectorDatabase {
   }
 
   async sample(collection: string, count: number): Promise<StoredPoint[]> {
+    const wanted = { with_payload: true, with_vector: true };
     const { points } = await this.#askWithin(collection, ({ client }, { maxLimit }) =>
-      client.query(collection, {
-        ...{ query: { sample: "random" }, limit: Math.min(count, maxLimit) },
-        ...{ with_payload: true, with_vector: true },
-      }),
-    );
+      client.query(collection, { query: { sample: "random" }, limit: Math.min(count, maxLimit), ...wanted }),
+    ).catch((error: unknown) => {
+      if (!hasCode(error, "QDRANT_REFUSED")) throw error;
+      // With `prevent_unoptimized`, 1.19.0 panics when it is to choose by chance (`PointMappings`, lib/segment/src/id_tracker).
+      return this.#askWithin(collection, ({ client }, { maxLimit }) =>
+        client.scroll(collection, { limit: Math.min(count, maxLimit), ...wanted }),
+      );
+    });
     return points.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: vector ?? {} }));
   }
 
   async nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined> {
     if (queries.length === 0) return [];
+    try {
+      return await this.#search(collection, queries);
+    } catch (error) {
+      if (queries.length === 1 || !hasCode(error, "QDRANT_REFUSED") || isOverdue(error)) throw error;
+    }
+    // From 1.17 on, strict mode can limit the searches of one request (`search_max_batchsize`).
+    const found: Neighbour[][] = [];
+    for (const query of queries) {
+      const answers = await this.#search(collection, [query]);
+      if (answers === undefined) return undefined;
+      found.push(...answers);
+    }
+    return found;
+  }
+
+  async #search(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined> {
     const answers = await insist(searchWithinMs, (answerWithinMs) =>
       this.#askWithin(collection, async ({ client }, { allowsExact, maxLimit, maxTimeoutSeconds }) => {
         if (!allowsExact && queries.some(({ isApproximate }) => isApproximate !== true)) return undefined;
@@ -231,10 +268,12 @@ export class Qdrant implements VectorDatabase {
   ): Promise<Optimizations | undefined> {
     const shared = this.#telemetryOf(shard.peerUrl);
     const telemetry = await (ageMs === undefined ? shared.fresh() : shared.recent(ageMs));
-    const log = telemetry.collections.collections
+    const told = telemetry.collections.collections
       .find(({ id }) => id === collection)
-      ?.shards?.find(({ id }) => id === shard.id)?.local?.optimizations.log;
-    if (log === undefined) return undefined;
+      ?.shards?.find(({ id }) => id === shard.id)?.local?.optimizations;
+    const { data } = optimizationsSchema.safeParse(told);
+    if (data === undefined) return undefined;
+    const { log } = data;
     const marksOf = (entries: typeof log) => entries.map(({ name, start_at }) => `${name}@${start_at}`);
     const underWay = marksOf(log.filter(({ status }) => status === "optimizing"));
     return { running: underWay.length, begun: marksOf(log), underWay };
@@ -271,7 +310,7 @@ export class Qdrant implements VectorDatabase {
   async segments(collection: string, shard: ShardPlacement): Promise<SegmentManifest | undefined> {
     const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshot/partial/manifest`;
     try {
-      return segmentManifestSchema.parse(await this.#peers.getResult(shard.peerUrl, path, requestTimeoutMs));
+      return await this.#get(segmentManifestSchema, shard.peerUrl, path, requestTimeoutMs);
     } catch (error) {
       // Of a shard that a kill left half-made Qdrant says so with 500.
       if (hasCode(error, "QDRANT_REFUSED")) return undefined;
@@ -280,11 +319,8 @@ export class Qdrant implements VectorDatabase {
   }
 
   async snapshots(collection: string, shard: ShardPlacement): Promise<string[]> {
-    const list = await this.#peers.getResult(shard.peerUrl, snapshotsPath(collection));
-    return z
-      .array(snapshotSchema)
-      .parse(list)
-      .map(({ name }) => name);
+    const list = await this.#get(z.array(snapshotSchema), shard.peerUrl, snapshotsPath(collection));
+    return list.map(({ name }) => name);
   }
 
   async createSnapshot(collection: string, shard: ShardPlacement): Promise<CollectionSnapshot> {
@@ -292,9 +328,8 @@ export class Qdrant implements VectorDatabase {
     // Silent until the last segment is written.
     const answer = await this.#peers.stream(shard.peerUrl, path, { idleMs: restoreIdleMs });
     await refuseUnlessOk(answer, `a snapshot of ${collection}`);
-    const { checksum, name } = z
-      .object({ result: snapshotSchema })
-      .parse(JSON.parse(await this.#peers.call(() => text(answer)))).result;
+    const made = await this.#peers.call(() => text(answer));
+    const { checksum, name } = readJsonAnswer(z.object({ result: snapshotSchema }), made, `POST ${path}`).result;
     return { name, ...(typeof checksum === "string" ? { sha256: checksum } : {}) };
   }
 
@@ -416,12 +451,15 @@ export class Qdrant implements VectorDatabase {
     );
   }
 
+  async #get<T>(schema: z.ZodType<T>, peerUrl: string, path: string, timeoutMs?: number): Promise<T> {
+    return readAnswer(schema, await this.#peers.getResult(peerUrl, path, timeoutMs), `GET ${path}`);
+  }
+
   /** What one shard's answer takes is the same for all shards of the peer: with many collections, that is a lot. */
   #telemetryOf(peerUrl: string): SharedAnswer<z.infer<typeof telemetrySchema>> {
     const known = this.#telemetry.get(peerUrl);
     if (known !== undefined) return known;
-    const ask = async () =>
-      telemetrySchema.parse(await this.#peers.getResult(peerUrl, "/telemetry?details_level=10", requestTimeoutMs));
+    const ask = () => this.#get(telemetrySchema, peerUrl, "/telemetry?details_level=10", requestTimeoutMs);
     const shared = new SharedAnswer(ask);
     this.#telemetry.set(peerUrl, shared);
     return shared;
@@ -447,7 +485,7 @@ export class Qdrant implements VectorDatabase {
   async #views(collection: string): Promise<{ views: ClusterView[]; silent: string[] }> {
     const path = `/collections/${encodeURIComponent(collection)}/cluster`;
     const { answers, silent } = await this.#peers.askEvery(async ({ url }) => {
-      return { ...clusterViewSchema.parse(await this.#peers.getResult(url, path)), peerUrl: url };
+      return { ...(await this.#get(clusterViewSchema, url, path)), peerUrl: url };
     });
     return { views: answers, silent };
   }
