@@ -353,18 +353,28 @@ export class Qdrant implements VectorDatabase {
   }
 
   async createCollection(collection: CollectionDescription): Promise<void> {
-    const { params, hnsw_config, optimizer_config, wal_config, quantization_config, strict_mode_config, metadata } =
+    const { params, hnsw_config, optimizer_config, wal_config, quantization_config, metadata } =
       collection.config as Record<string, object | undefined>;
-    const optional = { quantization_config, strict_mode_config, metadata };
+    const optional = { quantization_config, metadata };
+    const { read_fan_out_delay_ms, read_fan_out_factor, ...creatable } = (params ?? {}) as FanOut;
     await this.#peers.change((client) =>
       client.createCollection(collection.name, {
-        ...params,
+        ...creatable,
         hnsw_config,
         optimizers_config: optimizer_config,
         wal_config,
-        ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined && value !== null)),
+        ...settingsAmong(optional),
       } as Parameters<QdrantClient["createCollection"]>[1]),
     );
+    // Creation ignores it.
+    const fanOut = settingsAmong({ read_fan_out_factor, read_fan_out_delay_ms });
+    if (Object.keys(fanOut).length > 0) {
+      await this.#peers.change((client) => client.updateCollection(collection.name, { params: fanOut }));
+    }
+  }
+
+  async setStrictMode(collection: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#peers.change((client) => client.updateCollection(collection, { strict_mode_config: settings }));
   }
 
   async createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void> {
@@ -489,6 +499,19 @@ export class Qdrant implements VectorDatabase {
     });
     return { views: answers, silent };
   }
+}
+
+/** How reads of a collection are spread (1.16; the delay from 1.17 on). */
+interface FanOut {
+  readonly read_fan_out_factor?: number | null;
+  readonly read_fan_out_delay_ms?: number | null;
+}
+
+/** Without what was never set. */
+function settingsAmong<T>(settings: Readonly<Record<string, T | null | undefined>>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(settings).flatMap(([name, value]) => (value === null || value === undefined ? [] : [[name, value]])),
+  );
 }
 
 /** A stream that takes its connection with it: a server may hold locks for as long as that is open, read or not. */
