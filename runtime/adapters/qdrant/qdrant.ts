@@ -517,7 +517,12 @@ function settingsAmong<T>(settings: Readonly<Record<string, T | null | undefined
 /** A stream that takes its connection with it: a server may hold locks for as long as that is open, read or not. */
 function endingWith(answer: IncomingMessage, content: AsyncIterable<Uint8Array>): Readable {
   const stream = Readable.from(content, { objectMode: false });
-  stream.once("close", () => answer.destroy());
+  const end = stream._destroy.bind(stream);
+  stream._destroy = (error, callback) => {
+    // First: the content ends when what it waits for has ended.
+    answer.destroy();
+    end(error, callback);
+  };
   return stream;
 }
 
