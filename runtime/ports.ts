@@ -162,7 +162,10 @@ export interface VectorDatabase {
   readSnapshot(collection: string, shard: ShardPlacement, snapshot: CollectionSnapshot): Promise<Readable>;
   /** Does nothing when there is none of this name. */
   deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void>;
+  /** Without its strict mode, which would hold for all that is still to be made of it. */
   createCollection(collection: CollectionDescription): Promise<void>;
+  /** Limits that are not among the settings stay as they are. */
+  setStrictMode(collection: string, settings: Readonly<Record<string, unknown>>): Promise<void>;
   createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void>;
   createShardKey(collection: string, request: ShardKeyRequest): Promise<void>;
   deleteShardKey(collection: string, key: ShardKey): Promise<void>;

@@ -24,7 +24,7 @@ export function qdrantPod({
   const scheme = tlsSecret === undefined ? "http" : "https";
   const uriOf = (pod: string) => `${scheme}://${pod}.${headlessName}:${qdrantPorts.peers}`;
   const spec = restrictedPod(qdrantUser, {
-    // Long enough to write out what is in memory.
+    // Long enough to write out what is in memory, and to answer the requests under way.
     terminationGracePeriodSeconds: 120,
     topologySpreadConstraints: [
       spread("kubernetes.io/hostname", "DoNotSchedule"),
@@ -34,7 +34,8 @@ export function qdrantPod({
       {
         name: qdrantName,
         image,
-        command: ["./entrypoint.sh"],
+        // Not by the image's script: as the first process it would end at once, and Qdrant with it, when the pod is stopped.
+        command: ["./qdrant"],
         // A peer that is told to join itself is the first of a new cluster.
         args: ["--uri", uriOf("$(POD_NAME)"), "--bootstrap", uriOf(`${qdrantName}-0`)],
         env: [...environment(tlsSecret !== undefined), ...keys(keysName, keyGeneration)],

@@ -28,7 +28,7 @@ export const throwawayQdrant = {
           image,
           // A sidecar: it is ready before the restore begins, and is ended with it.
           restartPolicy: "Always",
-          command: ["./entrypoint.sh"],
+          command: ["./qdrant"],
           env: [
             // Nothing outside this pod reaches it.
             { name: "QDRANT__SERVICE__HOST", value: "127.0.0.1" },

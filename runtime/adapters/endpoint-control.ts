@@ -3,6 +3,7 @@ import { z } from "zod";
 import { DrError } from "../errors.ts";
 import type { TrafficControl } from "../ports.ts";
 import { askControl } from "./ask-control.ts";
+import { readJsonAnswer } from "./read-answer.ts";
 
 const timeoutMs = 5_000;
 const answerSchema = z.object({ route: z.object({ region: z.string(), epoch: z.number() }).nullable() });
@@ -29,7 +30,7 @@ export class EndpointControl implements TrafficControl {
       ...{ url: this.#url, token: this.#token, method, body, timeoutMs },
       ...{ what: "the public endpoint's control", hint: "run `pulumi up` of the stack that declares the endpoint" },
     });
-    if (isOk) return answerSchema.parse(JSON.parse(text)).route;
+    if (isOk) return readJsonAnswer(answerSchema, text, `${method} of the public endpoint's control`).route;
     if (status === 409) throw new DrError("EPOCH_CONFLICT", `the endpoint refuses: ${text}`);
     throw new DrError("ACCESS_DENIED", `the endpoint's control answered ${status}: ${text.slice(0, 200)}`);
   }

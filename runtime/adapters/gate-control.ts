@@ -4,6 +4,7 @@ import { gateModes } from "../domain/roles/gate.ts";
 import { DrError } from "../errors.ts";
 import type { Gate, GateState } from "../ports.ts";
 import { askControl } from "./ask-control.ts";
+import { readJsonAnswer } from "./read-answer.ts";
 
 /** Longer than a guard waits for the stores that it looks at. */
 const timeoutMs = 10_000;
@@ -39,7 +40,7 @@ export class GateControl implements Gate {
       ...{ url: this.#url, token: this.#token, method, timeoutMs },
       ...{ what: "the gate", hint: "run `pulumi up` of the region's stack" },
     });
-    if (isOk) return stateSchema.parse(JSON.parse(text));
+    if (isOk) return readJsonAnswer(stateSchema, text, `${method} of the gate`);
     const isRefused = status === 401 || status === 403;
     const said = `the gate answered ${status}: ${text.slice(0, 200)}`;
     throw new DrError(isRefused ? "ACCESS_DENIED" : "UNREACHABLE", said);

@@ -50,7 +50,7 @@ export const backup: CommandDefinition<Options> = {
         exitCodesHelp(
           [2, "wrong option or setting"],
           [3, "the capture is not whole; nothing was committed"],
-          [5, "a server does not answer, or refuses access"],
+          [5, "a server does not answer, or refuses what it is asked"],
           [11, "the region is not the active one"],
         ),
       ),

@@ -48,7 +48,7 @@ export const failover: CommandDefinition<Options> = {
         `${exitCodesHelp(
           [2, "wrong option or stack"],
           [3, "planned: the last writes could not be brought over in time; the active region serves again"],
-          [5, "a server of a region that is needed does not answer"],
+          [5, "a server of a region that is needed does not answer, or refuses what it is asked"],
           [10, "no complete recovery point is in its bucket"],
           [11, "it is active already, or another run is promoting"],
           [12, "what was restored is not what was captured; clients were not led there"],

@@ -65,7 +65,7 @@ export const replicate: CommandDefinition<Options> = {
         exitCodesHelp(
           [2, "wrong option or setting"],
           [3, "with --once: the capture is not whole, or a folder is gone or empty; nothing was committed"],
-          [5, "with --once: a server does not answer, or refuses access"],
+          [5, "with --once: a server does not answer, or refuses what it is asked"],
           [11, "the source is not the active region, another run took over, or the standby has collections of its own"],
           [12, "what was applied is not what was captured"],
         ),

@@ -92,7 +92,7 @@ export const restore: CommandDefinition<Options> = {
           "\n" +
           exitCodesHelp(
             [2, "wrong option, or versions that do not fit"],
-            [5, "a server does not answer, or refuses access"],
+            [5, "a server does not answer, or refuses what it is asked"],
             [10, "no such point, or it is not complete"],
             [11, "the target holds such a collection; nothing was changed"],
             [12, "what was restored is not what was captured"],

@@ -21,8 +21,7 @@ import type { KeyWrap, ObjectStore } from "../ports.ts";
 import { type Catalog, readCatalog } from "./catalog/read-catalog.ts";
 import { KeyRing } from "./content/key-ring.ts";
 import { RecentObjects } from "./content/recent-objects.ts";
-import { claimRecord, parseRecord, readRecord, serialiseRecord } from "./record.ts";
-import { unlessMissing } from "./record.ts";
+import { claimRecord, parseRecord, readRecord, serialiseRecord, unlessMissing } from "./record.ts";
 
 const keyIdLength = 32;
 

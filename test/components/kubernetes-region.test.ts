@@ -123,6 +123,7 @@ describe("KubernetesRegion", () => {
         ...["--bootstrap", "http://qdrant-0.qdrant-peers:6335"],
       ]);
       expect(container).to.not.have.any.keys("livenessProbe", "startupProbe");
+      expect(container.command, "the first process gets the signal to end").to.deep.equal(["./qdrant"]);
       const key = container.env.find(({ name }: Loose) => name === "QDRANT__SERVICE__API_KEY");
       expect(key.valueFrom.secretKeyRef).to.deep.equal({ name: "qdrant-keys", key: "current" });
       const { inputs: peers } = object(declared, "Service", "qdrant-peers") as Loose;
@@ -334,6 +335,7 @@ describe("KubernetesRegion", () => {
       expect(sidecar).to.include({ image: qdrantImage, restartPolicy: "Always" });
       expect(sidecar.env).to.deep.include({ name: "QDRANT__SERVICE__HOST", value: "127.0.0.1" });
       expect(pod.volumes.find(({ name }: Loose) => name === "throwaway")).to.have.property("ephemeral");
+      expect(sidecar.command).to.deep.equal(["./qdrant"]);
     });
 
     it("without the other region's outputs nothing is copied or followed", async () => {

@@ -8,10 +8,10 @@ import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { SegmentManifest } from "../../runtime/domain/qdrant/segment-manifest.ts";
 import { parseSegment } from "../../runtime/domain/qdrant/segment-manifest.ts";
 import { type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
-import { DrError } from "../../runtime/errors.ts";
+import { DrError, exitCodes } from "../../runtime/errors.ts";
 import type { CollectionDescription, ShardPlacement } from "../../runtime/ports.ts";
 import { allOf } from "../support/all-of.ts";
-import { codeOf } from "../support/expect-code.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { closedPorts } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
@@ -304,6 +304,25 @@ describe("Qdrant", function () {
     }
   });
 
+  it("reads what the server tells of optimizations when one of another collection was cancelled", async () => {
+    const shard = await makeSimple("first", 10);
+    await client.createCollection("second", { vectors: { size: 256, distance: "Dot" } });
+    const points = Array.from({ length: 2_000 }, (_, id) => ({ id, vector: Array(256).fill(id) }));
+    await client.upsert("second", { wait: true, points });
+    const telemetry = async () =>
+      (await fetch(`${server.url}/telemetry?details_level=10`, { headers: { "api-key": server.apiKey } })).text();
+    // Each time, indexing begins and is cancelled, unless it was over before.
+    for (let m = 8; !(await telemetry()).includes('"cancelled"'); m += 1) {
+      await client.updateCollection("second", { optimizers_config: { indexing_threshold: 1 }, hnsw_config: { m } });
+      await client.updateCollection("second", { optimizers_config: { indexing_threshold: 0 } });
+    }
+
+    expect(await qdrant.optimizations("first", shard)).to.include({ running: 0 });
+    const [cancelled] = await qdrant.shards("second");
+    if (cancelled === undefined) throw new Error("there is no shard");
+    expect((await qdrant.optimizations("second", cancelled))?.begun).to.not.deep.equal([]);
+  });
+
   it("asks no more of a collection in strict mode than it allows: fewer points at a time, and nothing exact", async () => {
     const strict = { enabled: true, max_query_limit: 3, max_timeout: 2, search_allow_exact: false };
     await client.createCollection("first", { vectors: { size: 2, distance: "Dot" }, strict_mode_config: strict });
@@ -336,16 +355,19 @@ describe("Qdrant", function () {
     }
   });
 
-  it("asks for points in parts where the rate limit allows no more at once, and waits between them", async () => {
-    const rate = 6_000;
-    await client.createCollection("first", {
-      vectors: { size: 2, distance: "Dot" },
-      strict_mode_config: { enabled: true, read_rate_limit: rate },
+  for (const enabled of [true, false]) {
+    const mode = enabled ? "" : ", though strict mode is off";
+    it(`asks for points in parts where the rate limit allows no more at once, and waits between them${mode}`, async () => {
+      const rate = 6_000;
+      await client.createCollection("first", {
+        vectors: { size: 2, distance: "Dot" },
+        strict_mode_config: { enabled, read_rate_limit: rate },
+      });
+      const ids = Array.from({ length: rate + 300 }, (_, id) => id);
+      await client.upsert("first", { wait: true, points: ids.map((id) => ({ id, vector: [id, 1] })) });
+      expect((await qdrant.points("first", ids)).map(({ id }) => id)).to.have.members(ids);
     });
-    const ids = Array.from({ length: rate + 300 }, (_, id) => id);
-    await client.upsert("first", { wait: true, points: ids.map((id) => ({ id, vector: [id, 1] })) });
-    expect((await qdrant.points("first", ids)).map(({ id }) => id)).to.have.members(ids);
-  });
+  }
 
   it("calls a wrong key ACCESS_DENIED, whatever is asked", async () => {
     const shard = await makeSimple("first", 1);
@@ -399,7 +421,8 @@ describe("Qdrant", function () {
   it("calls what Qdrant refuses QDRANT_REFUSED: a collection or shard that is not there, and one made twice", async () => {
     const shard = await makeSimple("first", 1);
 
-    expect(await codeOf(qdrant.describe("missing"))).to.equal("QDRANT_REFUSED");
+    const refusal = { code: "QDRANT_REFUSED", exitCode: exitCodes.unreachable };
+    expect(await errorOf(qdrant.describe("missing")), "no defect of this tool").to.include(refusal);
     expect(await codeOf(qdrant.captureShard("missing", shard, {}))).to.equal("QDRANT_REFUSED");
     expect(await codeOf(qdrant.captureShard("first", { ...shard, id: 9 }, {}))).to.equal("QDRANT_REFUSED");
     expect(await codeOf(makeSimple("first", 1))).to.equal("QDRANT_REFUSED");

@@ -76,7 +76,7 @@ export class FaultProxy {
   /** Seen of every request before it is passed on. */
   plan: FaultPlan = () => undefined;
   /** What is answered in place of the server's answer; of a body alone, with 200. */
-  instead: (request: SeenRequest) => Buffer | Answer | undefined = () => undefined;
+  instead: (request: SeenRequest, body: Buffer) => Buffer | Answer | undefined = () => undefined;
   /** Called when the server's answer is there and before it is passed back. */
   onAnswer: (request: SeenRequest) => void | Promise<void> = () => undefined;
   readonly #target: URL;
@@ -138,7 +138,7 @@ export class FaultProxy {
       incoming.socket.destroy();
       return;
     }
-    const made = path.startsWith(`${this.#prefix}/`) ? this.instead(seen) : elsewhere;
+    const made = path.startsWith(`${this.#prefix}/`) ? this.instead(seen, body) : elsewhere;
     const instead = Buffer.isBuffer(made) ? { status: 200, headers: {}, body: made } : (made ?? answerInstead(fault));
     if (instead !== undefined) {
       seen.status = instead.status;

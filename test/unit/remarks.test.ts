@@ -39,6 +39,22 @@ describe("remarks on a region's settings", () => {
     expect(told(often, peer)[0]).to.equal("info: RPO from copied recovery points alone: 10 min and the time they take");
   });
 
+  it("warn of a second key generation where the tag of Qdrant's image says that it knows one key only", () => {
+    const remarks = (tag: string, keyGeneration: number) =>
+      told(settingsOf({}, { image: `a.example:5000/c${tag}@${digest}`, keyGeneration }), peer).filter((text) =>
+        text.includes("API key at a time"),
+      );
+    expect(remarks(":v1.16.3-unprivileged", 2)).to.have.lengthOf(1);
+    for (const [tag, generation] of [
+      [":v1.16.3-unprivileged", 1],
+      [":v1.17.0", 2],
+      [":v1.160.0", 2],
+      ["", 2],
+    ] as const) {
+      expect(remarks(tag, generation), `${tag} ${generation}`).to.deep.equal([]);
+    }
+  });
+
   it("say how folders come to the other region, unless they follow", () => {
     const folders = {
       claims: [{ claim: "files", path: "/srv/files" }],

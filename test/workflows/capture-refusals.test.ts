@@ -78,11 +78,11 @@ describe("what must not become the newest recovery point", () => {
     expect(await codeOf(capture(repository, true))).to.equal("done");
   });
 
-  it("a region whose failover has not compared what it restored", async () => {
+  it("a region whose failover has not opened it yet", async () => {
     const repository = await repositoryOf({ point: "p" });
 
     expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
-    await new FailoverRecords(repository.stores.control, 1, "r").end("verify", now);
+    await new FailoverRecords(repository.stores.control, 1, "r").end("open", now);
     expect(await codeOf(capture(repository))).to.equal("done");
   });
 

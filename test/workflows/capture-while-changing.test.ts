@@ -154,6 +154,41 @@ describe("a capture", function () {
     expect(await drop).to.equal(true);
   });
 
+  it("ends in time when its server answers nothing more, names the collection, and says what to do", async () => {
+    await makeLarge();
+    const { repository } = await request();
+    const [shard] = (await source.shards("large")) as [ShardPlacement];
+    let pausedAt = 0;
+    const capture = captureShard({
+      database: source,
+      repository,
+      key: await repository.keys.make({ collection: "large" }),
+      collection: "large",
+      shard,
+      lineage: "",
+      isFull: true,
+      // Called when the capture has begun, and nothing of it is read.
+      unclaimed: async () => {
+        pausedAt = performance.now();
+        server.pause();
+        return undefined;
+      },
+      clock: systemClock,
+      patience: { quietMs: 1_000, attempts: 1, borrows: false },
+      turns: new Turns(1),
+      heldUpMs: 200,
+    });
+    try {
+      const error = await errorOf(capture);
+      expect(error).to.include({ code: "UNREACHABLE" });
+      expect(error?.message).to.contain("large shard 0").and.contain("does not answer within 2.4 s");
+      expect(error?.hint).to.contain("QDRANT__SERVICE__MAX_WORKERS");
+      expect(performance.now() - pausedAt, "not as long as a stream may be silent").to.be.below(30_000);
+    } finally {
+      server.resume();
+    }
+  });
+
   it("is refused, and commits nothing, when a collection is configured otherwise meanwhile", async () => {
     const changes = [
       () => client.updateCollection("notes", { hnsw_config: { m: 24 } }),

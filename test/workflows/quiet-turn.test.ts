@@ -1,10 +1,14 @@
 /** Patience with a server that optimizes: it is had while the server is asked, and not while others have their turns. */
+import { Readable } from "node:stream";
 import { setImmediate as breath } from "node:timers/promises";
 import { expect } from "chai";
 import { Turns } from "../../runtime/domain/at-once.ts";
+import { type OutgoingEntry, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import type { Optimizations, ShardPlacement, VectorDatabase } from "../../runtime/ports.ts";
-import type { OpenRepository } from "../../runtime/repository/repository.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
+import { systemClock } from "../support/recovery-estate.ts";
+import { RecoveryPractice } from "../support/recovery-practice.ts";
 
 const tree = { format: 1, collection: "c", shard: 0, lineage: "l", segments: {}, files: [], packs: [] } as const;
 
@@ -61,4 +65,57 @@ describe("a shard whose turn comes late", () => {
     expect({ isExact, isUnchanged }).to.deep.equal({ isExact: true, isUnchanged: true });
     expect(readWhile, "optimizations that ran when it was read").to.deep.equal([0]);
   });
+});
+
+/** What Qdrant 1.19.0 sends with its feature flag `write_segment_manifest`; `freeze` happens before the first file of a segment. */
+async function* archive(freeze: () => void): AsyncGenerator<OutgoingEntry> {
+  async function* bytesOf(text: string) {
+    yield Buffer.from(text);
+  }
+  const segment = JSON.stringify({ segment_id: "s", segment_version: 1, file_versions: {} });
+  const files: readonly (readonly [path: string, text: string])[] = [
+    ["segments_manifest.json", `{"s":${segment}}`],
+    ["segments/s/files/segment_manifest.json", segment],
+    ["segments/s/files/segment.json", "{}"],
+    ["segments/s/files/version.info", "1"],
+    ["replica_state.json", "{}"],
+    ["wal/closed-2", "0"],
+  ];
+  for (const [path, text] of files) {
+    if (path === "segments/s/files/segment_manifest.json") freeze();
+    const size = Buffer.byteLength(text);
+    yield { path, type: "file", size, regions: [{ offset: 0, length: size }], content: bytesOf(text) };
+  }
+}
+
+describe("an archive whose first entry comes before the freeze (as of 1.19.0, from a fake)", () => {
+  for (const [begins, expected] of [
+    [true, false],
+    [false, true],
+  ] as const) {
+    it(`is ${expected ? "" : "not "}exact when ${begins ? "an" : "no"} optimization begins between the two`, async () => {
+      const practice = await RecoveryPractice.start();
+      const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
+      let running = 0;
+      const database = {
+        optimizations: async () => optimizations(running),
+        captureShard: async () => {
+          const entries = archive(() => {
+            if (begins) running = 1;
+          });
+          return Readable.from(writeSparseTar(entries), { objectMode: false, highWaterMark: 1 });
+        },
+      } as unknown as VectorDatabase;
+
+      const { isExact } = await captureShard({
+        ...{ database, repository, collection: "c", lineage: "l", clock: systemClock, turns: new Turns(1) },
+        key: await repository.keys.make({ collection: "c" }),
+        shard: { id: 0, peer: 1, peerUrl: "http://q" },
+        isFull: true,
+        patience: { quietMs: 0, attempts: 1, borrows: false },
+      });
+
+      expect(isExact).to.equal(expected);
+    });
+  }
 });

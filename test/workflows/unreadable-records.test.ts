@@ -3,24 +3,24 @@
  * restores and the state of the region go on without it. A real Qdrant, stores in memory.
  */
 import { expect } from "chai";
-import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import { newId } from "../../runtime/domain/identifier.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import type { ProgressEvent } from "../../runtime/ports.ts";
 import { CaptureSession } from "../../runtime/repository/catalog/capture-session.ts";
 import { CapturedChain, type CapturedRecord } from "../../runtime/repository/catalog/captured-records.ts";
 import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
 import { Lease } from "../../runtime/repository/control/lease.ts";
-import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { recordRun } from "../../runtime/repository/control/run-records.ts";
 import {
   readStandbyNews,
   StandbyRecords,
   type StandbyState,
 } from "../../runtime/repository/control/standby-records.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { WatchedRuns } from "../../runtime/workflows/monitoring/watched-runs.ts";
 import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";

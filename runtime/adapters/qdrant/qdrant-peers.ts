@@ -13,7 +13,10 @@ import { exactText, parseExactly } from "../../domain/exact-json.ts";
 import { headerKey } from "../../domain/header-key.ts";
 import { addressOf, requestUrl, type ServerAddress, urlOf } from "../../domain/server-address.ts";
 import { DrError, hasCode } from "../../errors.ts";
+import { readAnswer, readJsonAnswer } from "../read-answer.ts";
 import { AnswerOverdue, refused } from "./refusals.ts";
+
+const resultSchema = z.object({ result: z.unknown() });
 
 /** A question that takes work; what streams has no such limit. */
 export const requestTimeoutMs = 120_000;
@@ -152,7 +155,10 @@ export class Peers {
   /** Before anything else is asked of it: the client library would follow an answer that leads to another server, with the key. */
   async #recognise(peer: Peer): Promise<void> {
     if (peer.isQdrant) return;
-    if (!signSchema.safeParse(await this.getJson(peer.url, "/")).success) throw noQdrant(peer.url);
+    const sign = await this.getJson(peer.url, "/").catch((error: unknown) => {
+      throw hasCode(error, "ANSWER_UNREADABLE") ? noQdrant(peer.url, error) : error;
+    });
+    if (!signSchema.safeParse(sign).success) throw noQdrant(peer.url);
     peer.isQdrant = true;
   }
 
@@ -163,25 +169,26 @@ export class Peers {
     timeoutMs?: number,
     parse?: (text: string) => unknown,
   ): Promise<unknown> {
-    return z.object({ result: z.unknown() }).parse(await this.getJson(peerUrl, path, timeoutMs, parse)).result;
+    return readAnswer(resultSchema, await this.getJson(peerUrl, path, timeoutMs, parse), `GET ${path}`).result;
   }
 
   async getJson(
     peerUrl: string,
     path: string,
     timeoutMs = this.#patienceMs ?? (this.isOne ? requestTimeoutMs : signTimeoutMs),
-    parse: (text: string) => unknown = (text) => JSON.parse(text),
+    parse?: (text: string) => unknown,
   ): Promise<unknown> {
     const body = await this.call(() => this.#fetchText(peerUrl, path, { signal: AbortSignal.timeout(timeoutMs) }));
-    try {
-      return parse(body);
-    } catch (cause) {
-      throw noQdrant(peerUrl, cause);
-    }
+    return readJsonAnswer(z.unknown(), body, `GET ${path}`, parse);
   }
 
   /** The result of a request in which every number is sent and read as it is written, as the client library does not. */
-  async exactly(peerUrl: string, method: "GET" | "POST" | "PUT", path: string, body?: object): Promise<unknown> {
+  async exactly(
+    peerUrl: string,
+    method: "GET" | "PATCH" | "POST" | "PUT",
+    path: string,
+    body?: object,
+  ): Promise<unknown> {
     const answered = await this.call(() =>
       this.#fetchText(peerUrl, path, {
         method,
@@ -190,7 +197,7 @@ export class Peers {
         ...(body === undefined ? {} : { body: exactText(body) }),
       }),
     );
-    return z.object({ result: z.unknown() }).parse(parseExactly(answered)).result;
+    return readJsonAnswer(resultSchema, answered, `${method} ${path}`, parseExactly).result;
   }
 
   /** The text of an answer that says yes, from the server that was named and no other. */

@@ -26,6 +26,7 @@ import type {
   StoredPoint,
   VectorDatabase,
 } from "../../ports.ts";
+import { readAnswer, readJsonAnswer } from "../read-answer.ts";
 import {
   activeReplicas,
   type ClusterView,
@@ -72,13 +73,7 @@ const telemetrySchema = z.object({
           .array(
             z.object({
               id: z.number(),
-              local: z
-                .object({
-                  optimizations: z.object({
-                    log: z.array(z.object({ name: z.string(), start_at: z.string(), status: z.string() })).optional(),
-                  }),
-                })
-                .nullish(),
+              local: z.object({ optimizations: z.unknown() }).nullish(),
             }),
           )
           .nullish(),
@@ -86,6 +81,28 @@ const telemetrySchema = z.object({
     ),
   }),
 });
+
+/**
+ * Of one shard, which must not keep the others from being read: null when it could not be loaded (1.17 and later), without a
+ * log in less detail.
+ */
+const optimizationsSchema = z.object({
+  log: z.array(
+    z.object({
+      name: z.string(),
+      start_at: z.string(),
+      status: z.union([
+        z.enum(["optimizing", "done"]),
+        z.object({ cancelled: z.string() }),
+        z.object({ error: z.string() }),
+      ]),
+    }),
+  ),
+});
+
+const versionSchema = z.object({ version: z.string() });
+const processSchema = z.object({ id: z.string() });
+const clusterSchema = z.object({ status: z.string() });
 
 const machineSchema = z.object({
   app: z.object({ system: z.object({ ram_size: z.number(), disk_size: z.number() }) }),
@@ -99,6 +116,7 @@ const descriptionSchema = z.object({
 const pointsSchema = z.array(
   z.object({ id: nameOrNumberSchema, payload: z.unknown().optional(), vector: z.unknown().optional() }),
 );
+const sampleSchema = z.object({ points: z.unknown() });
 const pageSchema = z.object({
   points: z.array(z.object({ id: nameOrNumberSchema })),
   next_page_offset: nameOrNumberSchema.nullish(),
@@ -123,7 +141,7 @@ export class Qdrant implements VectorDatabase {
   async version(): Promise<string> {
     if (!this.#peers.isOne) await this.#refuseStrangers();
     const versions = await this.#peers.askEvery(async ({ url }) => {
-      return z.object({ version: z.string() }).parse(await this.#peers.getJson(url, "/")).version;
+      return readAnswer(versionSchema, await this.#peers.getJson(url, "/"), "GET /").version;
     });
     return newestVersion(versions.answers);
   }
@@ -141,14 +159,14 @@ export class Qdrant implements VectorDatabase {
 
   async processes(): Promise<string[]> {
     const { answers } = await this.#peers.askEvery(async ({ url }) => {
-      return z.object({ id: z.string() }).parse(await this.#peers.getResult(url, "/telemetry?details_level=0")).id;
+      return (await this.#get(processSchema, url, "/telemetry?details_level=0")).id;
     });
     return [...new Set(answers)];
   }
 
   async machine(): Promise<{ memoryBytes: number; diskBytes: number }> {
     const { answers } = await this.#peers.askEvery(async ({ url }) => {
-      return machineSchema.parse(await this.#peers.getResult(url, "/telemetry?details_level=1")).app.system;
+      return (await this.#get(machineSchema, url, "/telemetry?details_level=1")).app.system;
     });
     // Told in units of 1024 bytes.
     const sumOf = (field: "ram_size" | "disk_size") => answers.reduce((sum, system) => sum + system[field] * 1024, 0);
@@ -156,14 +174,14 @@ export class Qdrant implements VectorDatabase {
   }
 
   async isClustered(): Promise<boolean> {
-    const cluster = await this.#peers.ask(({ url }) => this.#peers.getResult(url, "/cluster"));
-    return z.object({ status: z.string() }).parse(cluster).status === "enabled";
+    const { status } = await this.#peers.ask(({ url }) => this.#get(clusterSchema, url, "/cluster"));
+    return status === "enabled";
   }
 
   /** All that any peer knows: one that has just been started again may lag behind. */
   async collections(): Promise<string[]> {
     const { answers } = await this.#peers.askEvery(async ({ url }) => {
-      return collectionsSchema.parse(await this.#peers.getResult(url, "/collections")).collections;
+      return (await this.#get(collectionsSchema, url, "/collections")).collections;
     });
     return [...new Set(answers.flatMap((collections) => collections.map(({ name }) => name)))].sort();
   }
@@ -213,7 +231,7 @@ export class Qdrant implements VectorDatabase {
         const body = { ...(offset === undefined ? {} : { offset }), limit, with_payload: false, with_vector: false };
         return this.#peers.exactly(url, "POST", `${collectionPath(collection)}/points/scroll`, body);
       });
-      const { next_page_offset, points } = pageSchema.parse(page);
+      const { next_page_offset, points } = readAnswer(pageSchema, page, `a page of ${collection}`);
       for (const { id } of points) yield id;
       offset = next_page_offset ?? undefined;
     }
@@ -228,23 +246,47 @@ export class Qdrant implements VectorDatabase {
         const body = { ids: ids.slice(from, from + size), with_payload: true, with_vector: true };
         return this.#peers.exactly(url, "POST", `${collectionPath(collection)}/points`, body);
       });
-      found.push(...storedPoints(points));
+      found.push(...storedPoints(points, collection));
     }
     return found;
   }
 
   async sample(collection: string, count: number): Promise<StoredPoint[]> {
-    const answer = await this.#askWithin(collection, ({ url }, { maxLimit }) =>
-      this.#peers.exactly(url, "POST", `${collectionPath(collection)}/points/query`, {
-        ...{ query: { sample: "random" }, limit: Math.min(count, maxLimit) },
-        ...{ with_payload: true, with_vector: true },
-      }),
-    );
-    return storedPoints(z.object({ points: z.unknown() }).parse(answer).points);
+    const ask = (path: string, query: object) =>
+      this.#askWithin(collection, ({ url }, { maxLimit }) =>
+        this.#peers.exactly(url, "POST", `${collectionPath(collection)}${path}`, {
+          ...query,
+          limit: Math.min(count, maxLimit),
+          with_payload: true,
+          with_vector: true,
+        }),
+      );
+    const answer = await ask("/points/query", { query: { sample: "random" } }).catch((error: unknown) => {
+      if (!hasCode(error, "QDRANT_REFUSED")) throw error;
+      // With `prevent_unoptimized`, 1.19.0 panics when it is to choose by chance (`PointMappings`, lib/segment/src/id_tracker).
+      return ask("/points/scroll", {});
+    });
+    return storedPoints(readAnswer(sampleSchema, answer, `a sample of ${collection}`).points, collection);
   }
 
   async nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined> {
     if (queries.length === 0) return [];
+    try {
+      return await this.#search(collection, queries);
+    } catch (error) {
+      if (queries.length === 1 || !hasCode(error, "QDRANT_REFUSED") || isOverdue(error)) throw error;
+    }
+    // From 1.17 on, strict mode can limit the searches of one request (`search_max_batchsize`).
+    const found: Neighbour[][] = [];
+    for (const query of queries) {
+      const answers = await this.#search(collection, [query]);
+      if (answers === undefined) return undefined;
+      found.push(...answers);
+    }
+    return found;
+  }
+
+  async #search(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined> {
     const answer = await insist(searchWithinMs, (answerWithinMs) =>
       this.#askWithin(collection, async ({ url }, { allowsExact, maxLimit, maxTimeoutSeconds }) => {
         if (!allowsExact && queries.some(({ isApproximate }) => isApproximate !== true)) return undefined;
@@ -259,7 +301,7 @@ export class Qdrant implements VectorDatabase {
       }),
     );
     if (answer === undefined) return undefined;
-    const answers = neighboursSchema.parse(withPlainFloats(answer));
+    const answers = readAnswer(neighboursSchema, withPlainFloats(answer), `searches in ${collection}`);
     if (answers.length !== queries.length)
       throw refused(200, `${answers.length} answers to ${queries.length} queries`, `searches in ${collection}`);
     return answers.map(({ points }) => points);
@@ -272,10 +314,12 @@ export class Qdrant implements VectorDatabase {
   ): Promise<Optimizations | undefined> {
     const shared = this.#telemetryOf(shard.peerUrl);
     const telemetry = await (ageMs === undefined ? shared.fresh() : shared.recent(ageMs));
-    const log = telemetry.collections.collections
+    const told = telemetry.collections.collections
       .find(({ id }) => id === collection)
-      ?.shards?.find(({ id }) => id === shard.id)?.local?.optimizations.log;
-    if (log === undefined) return undefined;
+      ?.shards?.find(({ id }) => id === shard.id)?.local?.optimizations;
+    const { data } = optimizationsSchema.safeParse(told);
+    if (data === undefined) return undefined;
+    const { log } = data;
     const marksOf = (entries: typeof log) => entries.map(({ name, start_at }) => `${name}@${start_at}`);
     const underWay = marksOf(log.filter(({ status }) => status === "optimizing"));
     return { running: underWay.length, begun: marksOf(log), underWay };
@@ -312,7 +356,7 @@ export class Qdrant implements VectorDatabase {
   async segments(collection: string, shard: ShardPlacement): Promise<SegmentManifest | undefined> {
     const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshot/partial/manifest`;
     try {
-      return segmentManifestSchema.parse(await this.#peers.getResult(shard.peerUrl, path, requestTimeoutMs));
+      return await this.#get(segmentManifestSchema, shard.peerUrl, path, requestTimeoutMs);
     } catch (error) {
       // Of a shard that a kill left half-made Qdrant says so with 500.
       if (hasCode(error, "QDRANT_REFUSED")) return undefined;
@@ -321,11 +365,8 @@ export class Qdrant implements VectorDatabase {
   }
 
   async snapshots(collection: string, shard: ShardPlacement): Promise<string[]> {
-    const list = await this.#peers.getResult(shard.peerUrl, snapshotsPath(collection));
-    return z
-      .array(snapshotSchema)
-      .parse(list)
-      .map(({ name }) => name);
+    const list = await this.#get(z.array(snapshotSchema), shard.peerUrl, snapshotsPath(collection));
+    return list.map(({ name }) => name);
   }
 
   async createSnapshot(collection: string, shard: ShardPlacement): Promise<CollectionSnapshot> {
@@ -333,9 +374,8 @@ export class Qdrant implements VectorDatabase {
     // Silent until the last segment is written.
     const answer = await this.#peers.stream(shard.peerUrl, path, { idleMs: restoreIdleMs });
     await refuseUnlessOk(answer, `a snapshot of ${collection}`);
-    const { checksum, name } = z
-      .object({ result: snapshotSchema })
-      .parse(JSON.parse(await this.#peers.call(() => text(answer)))).result;
+    const made = await this.#peers.call(() => text(answer));
+    const { checksum, name } = readJsonAnswer(z.object({ result: snapshotSchema }), made, `POST ${path}`).result;
     return { name, ...(typeof checksum === "string" ? { sha256: checksum } : {}) };
   }
 
@@ -359,17 +399,29 @@ export class Qdrant implements VectorDatabase {
   }
 
   async createCollection(collection: CollectionDescription): Promise<void> {
-    const { params, hnsw_config, optimizer_config, wal_config, quantization_config, strict_mode_config, metadata } =
+    const { params, hnsw_config, optimizer_config, wal_config, quantization_config, metadata } =
       collection.config as Record<string, object | undefined>;
-    const optional = { quantization_config, strict_mode_config, metadata };
+    const optional = { quantization_config, metadata };
+    const { read_fan_out_delay_ms, read_fan_out_factor, ...creatable } = (params ?? {}) as FanOut;
     await this.#peers.change((_client, url) =>
       this.#peers.exactly(url, "PUT", collectionPath(collection.name), {
-        ...params,
+        ...creatable,
         hnsw_config,
         optimizers_config: optimizer_config,
         wal_config,
-        ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined && value !== null)),
+        ...settingsAmong(optional),
       }),
+    );
+    // Creation ignores it.
+    const fanOut = settingsAmong({ read_fan_out_factor, read_fan_out_delay_ms });
+    if (Object.keys(fanOut).length > 0) {
+      await this.#peers.change((client) => client.updateCollection(collection.name, { params: fanOut }));
+    }
+  }
+
+  async setStrictMode(collection: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#peers.change((_client, url) =>
+      this.#peers.exactly(url, "PATCH", collectionPath(collection), { strict_mode_config: settings }),
     );
   }
 
@@ -459,12 +511,15 @@ export class Qdrant implements VectorDatabase {
     );
   }
 
+  async #get<T>(schema: z.ZodType<T>, peerUrl: string, path: string, timeoutMs?: number): Promise<T> {
+    return readAnswer(schema, await this.#peers.getResult(peerUrl, path, timeoutMs), `GET ${path}`);
+  }
+
   /** What one shard's answer takes is the same for all shards of the peer: with many collections, that is a lot. */
   #telemetryOf(peerUrl: string): SharedAnswer<z.infer<typeof telemetrySchema>> {
     const known = this.#telemetry.get(peerUrl);
     if (known !== undefined) return known;
-    const ask = async () =>
-      telemetrySchema.parse(await this.#peers.getResult(peerUrl, "/telemetry?details_level=10", requestTimeoutMs));
+    const ask = () => this.#get(telemetrySchema, peerUrl, "/telemetry?details_level=10", requestTimeoutMs);
     const shared = new SharedAnswer(ask);
     this.#telemetry.set(peerUrl, shared);
     return shared;
@@ -491,23 +546,40 @@ export class Qdrant implements VectorDatabase {
     const path = `/collections/${encodeURIComponent(collection)}/cluster`;
     const { answers, silent } = await this.#peers.askEvery(async ({ url }) => {
       const view = await this.#peers.getResult(url, path, undefined, parseExactly);
-      return { ...clusterViewSchema.parse(view), peerUrl: url };
+      return { ...readAnswer(clusterViewSchema, view, `GET ${path}`), peerUrl: url };
     });
     return { views: answers, silent };
   }
 }
 
 /** The vectors' numbers are floats, however they are written. */
-function storedPoints(points: unknown): StoredPoint[] {
-  return pointsSchema
-    .parse(points)
-    .map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: withPlainFloats(vector ?? {}) }));
+function storedPoints(points: unknown, collection: string): StoredPoint[] {
+  const read = readAnswer(pointsSchema, points, `points of ${collection}`);
+  return read.map(({ id, payload, vector }) => ({ id, payload: payload ?? {}, vector: withPlainFloats(vector ?? {}) }));
+}
+
+/** How reads of a collection are spread (1.16; the delay from 1.17 on). */
+interface FanOut {
+  readonly read_fan_out_factor?: number | null;
+  readonly read_fan_out_delay_ms?: number | null;
+}
+
+/** Without what was never set. */
+function settingsAmong<T>(settings: Readonly<Record<string, T | null | undefined>>): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(settings).flatMap(([name, value]) => (value === null || value === undefined ? [] : [[name, value]])),
+  );
 }
 
 /** A stream that takes its connection with it: a server may hold locks for as long as that is open, read or not. */
 function endingWith(answer: IncomingMessage, content: AsyncIterable<Uint8Array>): Readable {
   const stream = Readable.from(content, { objectMode: false });
-  stream.once("close", () => answer.destroy());
+  const end = stream._destroy.bind(stream);
+  stream._destroy = (error, callback) => {
+    // First: the content ends when what it waits for has ended.
+    answer.destroy();
+    end(error, callback);
+  };
   return stream;
 }
 

@@ -3,6 +3,7 @@
  * backups as for every client, so that they ask less at a time, or less exactly.
  */
 import { z } from "zod";
+import { readAnswer } from "../read-answer.ts";
 
 export interface StrictMode {
   /** Points in one answer. */
@@ -37,13 +38,14 @@ const configSchema = z.object({
 
 /** @param config of the collection, as `GET /collections/{name}` answers it. */
 export function strictModeIn(config: unknown): StrictMode {
-  const { strict_mode_config: strict } = configSchema.parse(config);
-  if (strict?.enabled !== true) return notStrict;
+  const { strict_mode_config: strict } = readAnswer(configSchema, config, "the strict mode of a collection");
+  // Each counts as a read, and what is more than a minute's reads is refused for good; also while the mode is off.
+  const maxReads = strict?.read_rate_limit ?? Infinity;
+  if (strict?.enabled !== true) return maxReads === Infinity ? notStrict : { ...notStrict, maxReads };
   return {
     maxLimit: strict.max_query_limit ?? Infinity,
     maxTimeoutSeconds: strict.max_timeout ?? Infinity,
-    // Each counts as a read, and what is more than a minute's reads is refused for good.
-    maxReads: strict.read_rate_limit ?? Infinity,
+    maxReads,
     allowsExact: strict.search_allow_exact !== false,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Qdrant's own manifest of a shard: which files each segment has, in which version (lib/shard/src/snapshots/
- * snapshot_manifest.rs, v1.16.3). The versions are counters of one server: they compare captures of one lineage and
+ * Qdrant's own manifest of a shard: which files each segment has, in which version (lib/segment/src/data_types/manifest.rs,
+ * v1.16.3; lib/shard/src/snapshots/snapshot_manifest.rs from v1.17 on). The versions are counters of one server: they compare captures of one lineage and
  * say nothing across lineages.
  */
 import { z } from "zod";

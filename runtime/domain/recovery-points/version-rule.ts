@@ -2,7 +2,8 @@
 import { DrError } from "../../errors.ts";
 
 const oldestSupported = { major: 1, minor: 16 };
-const newestSupported = { major: 1, minor: 19 };
+/** The newest whose source and behaviour this tool was tried on. */
+const newestProven = { major: 1, minor: 19 };
 
 function parseVersion(version: string): { major: number; minor: number } {
   const match = /^v?(\d+)\.(\d+)\./.exec(version);
@@ -25,12 +26,16 @@ export function newestVersion(versions: readonly string[]): string {
   return newest;
 }
 
-export function checkSupported(version: string): void {
+/** What is to be said of a version that is newer than what was tried: a backup of it is worth more than none. */
+export function checkSupported(version: string): string | undefined {
   const { major, minor } = parseVersion(version);
-  if (major === 1 && minor >= oldestSupported.minor && minor <= newestSupported.minor) return;
-  throw new DrError("VERSION_UNSUPPORTED", `Qdrant ${version} is not supported: 1.16 to 1.19 are`, {
-    hint: "use a release of qdrant-dr that knows this version of Qdrant",
-  });
+  if (major !== oldestSupported.major || minor < oldestSupported.minor) {
+    throw new DrError("VERSION_UNSUPPORTED", `Qdrant ${version} is not supported: 1.16 and newer 1.x are`, {
+      hint: "update Qdrant, or use a release of qdrant-dr that knows this version of it",
+    });
+  }
+  if (minor <= newestProven.minor) return undefined;
+  return `Qdrant ${version} is newer than 1.${newestProven.minor}, with which this release was tried: rehearse a restore of it`;
 }
 
 /** Qdrant restores a snapshot in the same or the next minor version (documentation "Snapshots", 2026-08). */

@@ -49,7 +49,7 @@ const qdrantSchema = z
       .min(1)
       .max(64 * 1024),
     resources: resourcesSchema.default({ cpu: "2", memory: "8Gi" }),
-    /** Raised by one for a new API key; the one before stays valid until the next time. */
+    /** Raised by one for a new API key; the one before stays valid until the next time, from Qdrant 1.17 on. */
     keyGeneration: z.number().int().positive().default(1),
     /** A Secret with tls.crt, tls.key and ca.crt, which are valid for the pods' names: Qdrant then speaks TLS only. */
     tlsSecret: name.optional(),

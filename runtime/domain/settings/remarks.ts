@@ -37,6 +37,11 @@ export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdra
       "whoever has the key of the existing Qdrant and reaches its pods gets past the gate: let clients have neither",
     );
   }
+  if (qdrant.keyGeneration > 1 && /:v?1\.16\b[^/]*@/.test(qdrant.image)) {
+    warn(
+      "Qdrant 1.16 knows one API key at a time: from its first restarted pod on, it refuses the key before this generation. Run 1.17 or newer before keyGeneration is raised",
+    );
+  }
   if (settings.store === "s3") {
     info(
       "of the buckets nothing is declared or checked: locks, versions and encryption are what the store was told. Points reach the other region by copies of qdrant-dr's own, writes are create-only by its requests and not by a policy, and all pods have the same access key",

@@ -2,7 +2,6 @@
  * Captures one shard into the repository: reads what changed since its last capture, stores what is not stored yet, and
  * names a tree from which the whole shard can be put together without Qdrant's help.
  */
-import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Turns } from "../../domain/at-once.ts";
 import {
@@ -18,6 +17,7 @@ import { countsEveryOperation, isOfLog } from "../../domain/qdrant/write-ahead-l
 import type { DataKey } from "../../domain/recovery-points/key.ts";
 import type { CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
 import { type ShardTree, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
+import { within } from "../../domain/within.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../../ports.ts";
 import { ContentWriter, type UnclaimedPieces } from "../../repository/content/content-writer.ts";
@@ -26,7 +26,7 @@ import { type BorrowedSnapshot, borrowSnapshot } from "./borrow-snapshot.ts";
 import { GaveWay, giveWay } from "./give-way.ts";
 
 const segmentManifestFile = /^segments\/[^/]+\/files\/segment_manifest\.json$/;
-const isOfSegment = (path: string) => path.startsWith("segments/");
+const isOfSegment = (path: string) => /^segments\/./.test(path);
 /** Files beside the segments that a restore needs. */
 const shardFiles = new Set(["replica_state.json", "shard_config.json", "newest_clocks.json"]);
 
@@ -141,15 +141,16 @@ interface TakenCapture extends Omit<ShardCapture, "isExact"> {
 
 /**
  * Whether no optimization ran at the moment the capture froze the shard's segments: none ran before the request, and
- * until its first byte, which is sent after the freeze, none began. What begins later works on other copies.
+ * until the first file of a segment, which is sent after the freeze, none began. What begins later works on other copies.
+ * A manifest of all segments may come before the freeze (1.19.0 with its feature flag `write_segment_manifest`).
  */
-function wasQuiet(before: Optimizations | undefined, atFirstByte: Optimizations | undefined): boolean {
-  if (before === undefined || atFirstByte === undefined || before.running > 0) return false;
+function wasQuiet(before: Optimizations | undefined, afterFreeze: Optimizations | undefined): boolean {
+  if (before === undefined || afterFreeze === undefined || before.running > 0) return false;
   const begun = new Set(before.begun);
-  return atFirstByte.begun.every((mark) => begun.has(mark));
+  return afterFreeze.begun.every((mark) => begun.has(mark));
 }
 
-/** What was quiet so long ago is looked at once: what began since is seen after the first byte. */
+/** What was quiet so long ago is looked at once: what began since is seen after the first file of a segment. */
 const recentMs = 2_000;
 
 async function waitForQuiet(
@@ -211,8 +212,14 @@ function noneEnded(before: Optimizations | undefined, after: Optimizations | und
 
 /** Longer than a busy server takes for an answer. */
 const usuallyHeldUpMs = 5_000;
+/** So many times as long a server may take to answer again, once nothing of its shard is being read any more. */
+const answersAgainWithin = 12;
 
-/** Gives way once; a server that is only slow would never be captured otherwise. */
+/**
+ * Gives way once; a server that is only slow would never be captured otherwise. One that goes on to answer nothing will not
+ * recover: from 1.18 on, a change of a collection's settings and a capture of it can wait for each other in the last thread
+ * that serves the web (`SegmentHolder` in `recreate_optimizers`, 1.19.0).
+ */
 async function captureGivingWay(
   request: ShardCaptureRequest,
   before: Optimizations | undefined,
@@ -221,9 +228,19 @@ async function captureGivingWay(
     return await captureOnce(request, before, request.heldUpMs ?? usuallyHeldUpMs);
   } catch (error) {
     if (!(error instanceof GaveWay)) throw error;
-    // Answered when whoever waited has been served.
+    await refuseUnlessAnswering(request);
     return captureOnce(request, await waitForQuiet(request));
   }
+}
+
+/** Answered when whoever waited has been served. */
+async function refuseUnlessAnswering({ collection, database, heldUpMs, shard }: ShardCaptureRequest): Promise<void> {
+  await within(
+    answersAgainWithin * (heldUpMs ?? usuallyHeldUpMs),
+    `the Qdrant of ${collection} shard ${shard.id} (${shard.peerUrl}), whose capture was given up,`,
+    () => database.optimizations(collection, shard),
+    "if it goes on so, restart it, and give it more web workers (QDRANT__SERVICE__MAX_WORKERS=4); change no settings of a collection while it is captured",
+  );
 }
 
 async function captureOnce(
@@ -244,19 +261,23 @@ async function captureOnce(
     await request.beginStoring?.();
     recording = new Recording(request, await request.unclaimed?.());
     if (stream.errored) throw stream.errored;
-    await once(stream, "readable");
-    // Not awaited before the stream is read: while a collection waits to be dropped until its capture ends, Qdrant answers
-    // nothing at all (1.16.3).
-    const atFirstByte = look();
-    atFirstByte.catch(() => undefined);
-    for await (const entry of readSparseTar(stream)) await recording.take(entry);
+    let afterFreeze: Promise<Optimizations | undefined> | undefined;
+    for await (const entry of readSparseTar(stream)) {
+      if (afterFreeze === undefined && isOfSegment(entry.path)) {
+        // Not awaited before the stream is read: while a collection waits to be dropped until its capture ends, Qdrant answers
+        // nothing at all (1.16.3).
+        afterFreeze = look();
+        afterFreeze.catch(() => undefined);
+      }
+      await recording.take(entry);
+    }
     const wentBack = segmentsThatWentBack(comparable?.tree.segments ?? {}, recording.segments);
     if (wentBack.length === 0 || request.isFull) {
       const carries = !request.isFull && comparable !== undefined;
       const stored = await recording.finish(carries);
       const contradictions = carries ? [] : recording.contradictions(comparable?.tree.segments ?? {});
       const told = { method: "partial-snapshot", isUnchanged: false, contradictions } as const;
-      const isExact = async () => wasQuiet(before, await atFirstByte);
+      const isExact = async () => wasQuiet(before, await (afterFreeze ?? look()));
       return { ...stored, startedAt, finishedAt: clock.now(), ...told, isExact };
     }
   } finally {

@@ -98,7 +98,10 @@ export async function planCapture(
     holdsQdrant ? database.version() : undefined,
     readRestores(controlOf(request), undefined, memory?.base === undefined ? nameUnreadable(progress) : untold),
   ]);
-  if (qdrantVersion !== undefined) checkSupported(qdrantVersion);
+  const unproven = qdrantVersion === undefined ? undefined : checkSupported(qdrantVersion);
+  // A run that captures again and again says it once.
+  if (unproven !== undefined && request.memory?.base === undefined)
+    request.progress({ step: "version", detail: unproven });
   await refuseWhileRestoring(request, epoch, restores);
   const restore = newestRestore(restores);
   const qdrantBase = base.points.get("qdrant");
@@ -326,7 +329,8 @@ async function refuseWhileRestoring(
   restores: RestoreRecords,
 ): Promise<void> {
   const [restore] = restoresUnderWay(restores, new Date(request.clock.now().getTime() - restoreEndsWithinMs));
-  const isPromoted = epoch.point === undefined || (await isStepDone(controlOf(request), epoch.epoch, "verify"));
+  // Opening begins with waking the optimizers, which a capture must not meet.
+  const isPromoted = epoch.point === undefined || (await isStepDone(controlOf(request), epoch.epoch, "open"));
   if (restore === undefined && isPromoted) return;
   const what = isPromoted ? `restore ${restore} has not ended` : `the failover of epoch ${epoch.epoch} has not ended`;
   throw new DrError("ROLE_REFUSES", `${what}: a capture of ${epoch.active} would look like its newest state`, {

@@ -1,9 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { within } from "../../domain/within.ts";
 import { hasCode } from "../../errors.ts";
 import type { VectorDatabase } from "../../ports.ts";
 
 const looks = 25;
 const lookEveryMs = 200;
+/** A server that answers nothing any more tells nothing about a drop either. */
+const answersWithinMs = 20_000;
 
 /**
  * Whether Qdrant says of the collection itself that it is not there: a list that comes back short drops nothing. Its name may
@@ -25,8 +28,19 @@ export async function isGone(database: VectorDatabase, collection: string): Prom
  */
 export async function wasDropped(database: VectorDatabase, collection: string, error: unknown): Promise<boolean> {
   for (let look = 1; ; look += 1) {
-    if (!(await database.collections()).includes(collection)) return true;
+    const names = await namesIn(database);
+    if (names === undefined) return false;
+    if (!names.includes(collection)) return true;
     if (!hasCode(error, "QDRANT_REFUSED") || look === looks) return false;
     await sleep(lookEveryMs);
+  }
+}
+
+async function namesIn(database: VectorDatabase): Promise<string[] | undefined> {
+  try {
+    return await within(answersWithinMs, "Qdrant", () => database.collections());
+  } catch (error) {
+    if (hasCode(error, "UNREACHABLE")) return undefined;
+    throw error;
   }
 }

@@ -183,12 +183,16 @@ class Work {
   }
 
   async apply({ captured, do: what, shards }: CollectionWork): Promise<void> {
-    const { repository, target } = this.#request;
+    const { progress, repository, target } = this.#request;
     const { name } = captured;
     this.#touched.add(name);
     if (what === "replace") await target.deleteCollection(name);
     if (what !== "update") {
-      await restoreCollection({ repository, target, optimizes: false, sending: this.#sending }, captured, name);
+      await restoreCollection(
+        { progress, repository, target, optimizes: false, sending: this.#sending },
+        captured,
+        name,
+      );
       this.shards.whole += captured.shards.length;
     }
     // One after another: of shards that a collection in cluster mode is given at once, some stay empty.

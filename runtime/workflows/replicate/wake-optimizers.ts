@@ -2,7 +2,10 @@
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { VectorDatabase } from "../../ports.ts";
 
-/** Can be repeated. What a standby held is not recognised afterwards: nothing may be caught up from then on. */
+/**
+ * Can be repeated: what is awake is left alone, as a change of settings while its server is captured could stop it (1.19.0).
+ * What a standby held is not recognised afterwards: nothing may be caught up from then on.
+ */
 export async function wakeOptimizers({
   point,
   target,
@@ -11,8 +14,15 @@ export async function wakeOptimizers({
   readonly target: VectorDatabase;
 }): Promise<void> {
   for (const { config, name } of point.collections) {
-    const { optimizer_config } = config as { optimizer_config?: { max_optimization_threads?: number | null } };
+    const wanted = threadsIn(config);
+    const { config: present } = await target.describe(name);
+    if (threadsIn(present) !== 0 || wanted === 0) continue;
     // Null would leave 0 as it is (1.16.3).
-    await target.setOptimizationThreads(name, optimizer_config?.max_optimization_threads ?? "auto");
+    await target.setOptimizationThreads(name, wanted ?? "auto");
   }
+}
+
+function threadsIn(config: unknown): number | null | undefined {
+  const { optimizer_config } = config as { optimizer_config?: { max_optimization_threads?: number | null } };
+  return optimizer_config?.max_optimization_threads;
 }

@@ -1,16 +1,17 @@
 /**
  * Makes one collection of a recovery point on a target that does not have it: its configuration, its shard keys with the
- * captured shard ids and its payload indexes first, all compared with what was captured, then every shard to an owner.
+ * captured shard ids and its payload indexes first, all compared with what was captured, then every shard to an owner, and
+ * its strict mode last.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { exactText, withPlainFloats } from "../../domain/exact-json.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
-import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys, type ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
 import type { CapturedCollection, CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock, ShardPlacement, VectorDatabase } from "../../ports.ts";
+import type { Clock, Progress, ShardPlacement, VectorDatabase } from "../../ports.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { differencesOf, prepareSettings, setStrictMode } from "./restore-settings.ts";
 import { readShardTree, wholeArchive } from "./shard-archive.ts";
 
 /** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
@@ -19,6 +20,7 @@ const wholeWithinMs = 10 * 60_000;
 export interface CollectionTarget {
   readonly repository: OpenRepository;
   readonly target: VectorDatabase;
+  readonly progress: Progress;
   /** For a copy that is to stay as it came: nothing is merged or indexed until somebody says so. */
   readonly optimizes?: boolean;
   /** Passes each archive on that is sent. */
@@ -26,7 +28,7 @@ export interface CollectionTarget {
 }
 
 export async function restoreCollection(
-  { optimizes = true, repository, sending = (archive) => archive, target }: CollectionTarget,
+  { optimizes = true, progress, repository, sending = (archive) => archive, target }: CollectionTarget,
   collection: CapturedCollection,
   /** Its name on the target. */
   name: string,
@@ -37,22 +39,21 @@ export async function restoreCollection(
   };
   const config = optimizes ? captured.config : withoutOptimizations(captured.config);
   await target.createCollection({ name, config, payloadIndexes: captured.payloadIndexes });
+  await prepareSettings({ progress, target }, name, config);
   if (hasShardKeys(collection)) await makeShardKeys(target, name, collection.shards);
   for (const [field, definition] of Object.entries(captured.payloadIndexes)) {
     await target.createPayloadIndex(name, field, definition);
   }
-  const made = await target.describe(name);
+  const { payloadIndexes } = await target.describe(name);
   // The target's own definitions would win silently over the captured ones.
-  for (const part of ["params", "quantization_config"]) {
-    if (!isSameSetting(made.config[part], captured.config[part])) {
-      throw new DrError("QDRANT_REFUSED", `${name}: the target made it with another ${part} than captured`);
-    }
-  }
-  if (!isSameSetting(made.payloadIndexes, captured.payloadIndexes)) {
-    throw new DrError("QDRANT_REFUSED", `${name}: the target made other payload indexes than captured`);
-  }
-  if (canonicalJson(made.config["metadata"] ?? null) !== canonicalJson(captured.config["metadata"] ?? null)) {
-    throw new DrError("QDRANT_REFUSED", `${name}: the target keeps other metadata than captured`);
+  const differences = differencesOf(
+    "payload_schema",
+    withPlainFloats(captured.payloadIndexes),
+    withPlainFloats(payloadIndexes),
+  );
+  if (differences.length > 0) {
+    const told = differences.join("; ");
+    throw new DrError("QDRANT_REFUSED", `${name}: the target made other payload indexes than captured: ${told}`);
   }
   const owners = await ownersOf(target, name, collection.shards);
   // One after another: of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
@@ -60,12 +61,7 @@ export async function restoreCollection(
     const tree = await readShardTree(repository, collection, shard);
     await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
   }
-}
-
-/** Qdrant decides whether a setting is a float; recovery points of before hold its `1.0` as 1. */
-function isSameSetting(made: unknown, captured: unknown): boolean {
-  const textOf = (value: unknown) => canonicalJson(withPlainFloats(value ?? null));
-  return textOf(made) === textOf(captured);
+  await setStrictMode(target, name, config);
 }
 
 function withoutOptimizations(config: Record<string, unknown>): Record<string, unknown> {

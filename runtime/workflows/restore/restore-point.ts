@@ -10,7 +10,12 @@ import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-po
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError } from "../../errors.ts";
 import type { Alias, Clock, Progress, VectorDatabase } from "../../ports.ts";
-import { readRestores, recordRestoreEnd, recordRestoreStart, unfinishedCollections } from "../../repository/control/restore-records.ts";
+import {
+  readRestores,
+  recordRestoreEnd,
+  recordRestoreStart,
+  unfinishedCollections,
+} from "../../repository/control/restore-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { nameUnreadable } from "../name-unreadable.ts";
 import { compareWithObservation } from "../observe-collection.ts";
