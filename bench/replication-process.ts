@@ -65,7 +65,7 @@ if (half === "capture") {
 } else if (half === "apply") {
   const repository = stored.remembering(rememberedBytes);
   const hearing = new Hearing(repository, standby.region);
-  const applying = new Applying({ ...shared, repository, database: to.database });
+  const applying = new Applying({ ...shared, repository, region: standby.region, database: to.database });
   const apply = (state: CapturedState) => applying.apply(state);
   await run({ everyMs: 0, restsFor: 0, capture: (signal) => hearing.next(signal), apply });
 } else {

@@ -9,7 +9,7 @@ import type { OpenRepository } from "../repository/repository.ts";
 import { Applying, type CycleReport } from "../workflows/replicate/applying.ts";
 import { type CapturedState, Capturing, type StateReport, sourceRestsFor } from "../workflows/replicate/capturing.ts";
 import { FolderStream } from "../workflows/replicate/folder-stream.ts";
-import { type FollowRequest, follow } from "../workflows/replicate/follow.ts";
+import { type FollowRequest, follow, isFinal } from "../workflows/replicate/follow.ts";
 import { Hearing, Telling } from "../workflows/replicate/halves.ts";
 import { Replication, rememberedBytes } from "../workflows/replicate/replication.ts";
 import { type CommandDefinition, exitCodesHelp, parseKinds, parseNumber, regionOptions } from "./command.ts";
@@ -66,7 +66,10 @@ export const replicate: CommandDefinition<Options> = {
           [2, "wrong option or setting"],
           [3, "with --once: the capture is not whole, or a folder is gone or empty; nothing was committed"],
           [5, "with --once: a server does not answer, or refuses what it is asked"],
-          [11, "the source is not the active region, another run took over, or the standby has collections of its own"],
+          [
+            11,
+            "the standby has collections that replication did not make; with --once also: the source is not the active region, a failover is under way, or another run took over. Without --once these are waited for, and it goes on by itself",
+          ],
           [12, "what was applied is not what was captured"],
         ),
       ),
@@ -149,6 +152,8 @@ function capturingQdrant({ active, deps, options, repository: stored }: Followed
     ...{ everyMs: tiers.shortestSeconds * 1000, restsFor: sourceRestsFor },
     capture: () => capturing.capture("provisional"),
     apply: (state: CapturedState) => telling.tell(state),
+    // Two that capture would tell the standby of two states in turn.
+    isFinal: (error: DrError) => isFinal(error) || hasCode(error, "EPOCH_CONFLICT"),
   };
   const answer = (report: StateReport) => ({ json: report, text: capturedInWords(report) });
   const once = async () => answer(await telling.tell(await capturing.capture("exact")));
@@ -161,7 +166,7 @@ function applyingQdrant(deps: Deps, options: Options, standby: RegionAccess, sto
   const repository = stored.remembering(rememberedBytes);
   const hearing = new Hearing(repository, region.region);
   const existing = options.replaceExisting ? "replace" : "refuse";
-  const applying = new Applying({ existing, clock, progress, repository, database });
+  const applying = new Applying({ existing, clock, progress, region: region.region, repository, database });
   const halves = {
     // It waits for what is told instead of resting.
     ...{ everyMs: 0, restsFor: 0 },
@@ -198,7 +203,7 @@ function streamingFolders(
     allowEmpty: options.allowEmpty ?? false,
   });
   const halves = {
-    ...{ everyMs: options.every * foldersRarer * 1000, restsFor: 0, isFinal: isOfRole },
+    ...{ everyMs: options.every * foldersRarer * 1000, restsFor: 0, isFinal: isOfKeys },
     capture: (signal: AbortSignal) => stream.next(signal),
     apply: async (state: StateReport) => state,
   };
@@ -219,8 +224,8 @@ function parseTier(text: string, others: Options["tier"]): Options["tier"] {
 }
 
 /** A folder that cannot be captured is no reason to leave Qdrant behind. */
-function isOfRole(error: DrError): boolean {
-  return hasCode(error, "ROLE_REFUSES", "KEY_UNAVAILABLE");
+function isOfKeys(error: DrError): boolean {
+  return hasCode(error, "KEY_UNAVAILABLE");
 }
 
 function following<State, Report>(

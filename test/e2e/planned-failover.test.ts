@@ -174,7 +174,7 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
   });
 
   it("unplanned, warm: serves what this region followed to when the lease has run out, and --plan had said so", async () => {
-    const args = ["--from", "primary", "--to", "standby", "--replace-existing", "--once", "--estate", estate.id];
+    const args = ["--from", "primary", "--to", "standby", "--once", "--estate", estate.id];
     const follow = Product.startDirect(["replicate", ...args], estates);
     expect(await follow.end(), follow.stderr).to.equal(0);
     await written(5);

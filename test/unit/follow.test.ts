@@ -81,7 +81,7 @@ describe("following", () => {
       const failing = async () => {
         tries += 1;
         if (tries === 1) throw new DrError("UNREACHABLE", "gone");
-        throw new DrError("EPOCH_CONFLICT", "another run");
+        throw new DrError("TARGET_NOT_EMPTY", "somebody else's");
       };
       const halves =
         half === "capture"
@@ -92,8 +92,29 @@ describe("following", () => {
         told: (news) => "problem" in news && problems.push(news.problem),
       });
       const error = await ended.catch((thrown: unknown) => thrown);
-      expect((error as DrError).code).to.equal("EPOCH_CONFLICT");
+      expect((error as DrError).code).to.equal("TARGET_NOT_EMPTY");
       expect(problems).to.deep.equal(["UNREACHABLE: gone; it is tried again"]);
     });
   }
+
+  it("waits where another has the turn, says so once, and goes on when that is over", async () => {
+    const stopping = new AbortController();
+    const problems: string[] = [];
+    let tries = 0;
+    const last = await follow<number, number>({
+      ...{ ...pace, signal: stopping.signal },
+      async capture(signal) {
+        tries += 1;
+        if (tries < 3) throw new DrError("ROLE_REFUSES", "east is fenced");
+        return tries === 3 ? tries : untilAborted(signal);
+      },
+      async apply(state) {
+        stopping.abort();
+        return state;
+      },
+      told: (news) => "problem" in news && problems.push(news.problem),
+    });
+    expect(last).to.equal(3);
+    expect(problems).to.deep.equal(["ROLE_REFUSES: east is fenced; it waits until that is over"]);
+  });
 });

@@ -3,10 +3,13 @@
  * replication and guards, stores in memory. Whatever happens, never do both gates let writes through, the next run
  * completes, and what a client was told is safe is there.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
+import { DrError } from "../../runtime/errors.ts";
 import type { Gate, GateState, ObjectStore } from "../../runtime/ports.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
-import { readEpochs } from "../../runtime/repository/control/epochs.ts";
+import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { type FailoverRequest, failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { Guard } from "../../runtime/workflows/failover/guard.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
@@ -15,7 +18,7 @@ import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
 import { Faults } from "../support/faulty-store.ts";
 import { type MemoryStores, silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf } from "../support/recovery-practice.ts";
+import { clientOf, contentOf } from "../support/recovery-practice.ts";
 import { StandbyPair } from "../support/standby-pair.ts";
 
 const notes = "notes";
@@ -34,6 +37,8 @@ const steps = [
   "promote",
   "step-down",
 ] as const;
+
+type RegionName = "east" | "west";
 
 /** A guard without the process around it. */
 class GuardedGate implements Gate {
@@ -106,26 +111,35 @@ describe("planned failover under faults", function () {
     return open;
   }
 
+  const databaseOf = (region: RegionName) => (region === "east" ? pair.source : pair.standby);
+  const peerOf = (region: RegionName): RegionName => (region === "east" ? "west" : "east");
+
   async function request(
     run: string,
-    { faults = new Faults(), ...more }: Partial<FailoverRequest> & { readonly faults?: Faults } = {},
+    {
+      faults = new Faults(),
+      to = "west",
+      ...more
+    }: Partial<FailoverRequest> & { readonly faults?: Faults; readonly to?: RegionName } = {},
   ): Promise<FailoverRequest> {
     const faulty = ({ control, repository }: MemoryStores) => ({
       control: faults.wrap(control),
       repository: faults.wrap(repository),
     });
-    const [east, repository] = [faulty(pair.east), await pair.repository(faulty(pair.west))];
+    const from = peerOf(to);
+    const [other, repository] = [faulty(pair[from]), await pair.repository(faulty(pair[to]))];
     const replication = new Replication({
-      source: { region: "east", database: pair.source, control: east.control },
-      standby: { region: "west", database: pair.standby, repository },
+      source: { region: from, database: databaseOf(from), control: other.control },
+      standby: { region: to, database: databaseOf(to), repository },
       ...{ existing: "refuse", isHandOver: true, toolVersion: "test" },
       ...told,
     });
     return {
-      ...{ stack: "west", region: regionNamed("west"), repository, database: pair.standby, gate: gates.west },
-      ...{ traffic, stacks, otherControl: east.control, run, acceptedDataLossSeconds: 0 },
+      ...{ stack: to, region: regionNamed(to), repository, database: databaseOf(to), gate: gates[to] },
+      ...{ traffic, stacks, otherControl: other.control, run, acceptedDataLossSeconds: 0 },
       handOver: {
-        ...{ region: "east", database: pair.source, control: east.control, gate: gates.east, isSuperseding: false },
+        ...{ region: from, database: databaseOf(from), control: other.control, gate: gates[from] },
+        isSuperseding: false,
         async cycle({ patience }) {
           const { applySeconds, captureSeconds, ...report } = await replication.cycle(patience);
           return { ...report, seconds: captureSeconds + applySeconds };
@@ -249,5 +263,104 @@ describe("planned failover under faults", function () {
     expect(refusal?.message).to.contain("the failover was given up and east serves again");
     expect(await write()).to.deep.equal(["east"]);
     expect((await readEpochs(pair.west.control)).map(({ reason }) => reason)).to.deep.equal(["initial", "aborted"]);
+  });
+
+  /** As its replicator would: without leave to replace anything. */
+  async function followed(standby: RegionName): Promise<Replication> {
+    const source = peerOf(standby);
+    return new Replication({
+      source: { region: source, database: databaseOf(source), control: pair[source].control },
+      standby: { region: standby, database: databaseOf(standby), repository: await pair.repository(pair[standby]) },
+      ...{ existing: "refuse", toolVersion: "test" },
+      ...told,
+    });
+  }
+
+  it("the region that handed over follows back by itself, also what is new since, and so on after each further switchover", async () => {
+    await begin();
+    let active: RegionName = "east";
+    for (const to of ["west", "east", "west"] as const) {
+      stacks = new FakeStacks(pair[to].control, regionNamed(to));
+      await failOver(await request(`to-${to}`, { to }));
+      [active] = [to];
+      await write();
+      const client = clientOf(active === "east" ? pair.sourceServer : pair.standbyServer);
+      const fresh = `fresh-${nextId}`;
+      await client.createCollection(fresh, { vectors: { size: 4, distance: "Dot" } });
+      await (await followed(peerOf(active))).cycle("exact");
+      for (const name of [notes, fresh]) {
+        const [there, here] = [await contentOf(databaseOf("east"), name), await contentOf(databaseOf("west"), name)];
+        expect(there, name).to.deep.equal(here);
+      }
+    }
+  });
+
+  it("what clients of a region wrote after it became active again is its own: a record of before lets nobody replace it", async () => {
+    await begin();
+    await failOver(await request("there"));
+    stacks = new FakeStacks(pair.east.control, regionNamed("east"));
+    await (await followed("east")).cycle("exact");
+    await failOver(await request("back", { to: "east" }));
+    // Nothing of this reached the other region when it took over.
+    await write();
+    const before = await contentOf(pair.source, notes);
+    const lost: EpochRecord = {
+      ...{ epoch: 4, active: "west", previous: "east", reason: "unplanned", run: "lost" },
+      at: new Date().toISOString(),
+    };
+    for (const { control } of [pair.east, pair.west]) await claimEpoch(control, lost);
+    expect(await codeOf((await followed("east")).cycle("exact"))).to.equal("TARGET_NOT_EMPTY");
+    expect(await contentOf(pair.source, notes)).to.deep.equal(before);
+  });
+
+  it("succeeds at the first try while the standby's replicator is started again and again, and a client writes", async () => {
+    await begin();
+    const ended = new AbortController();
+    let starts = 0;
+    const replicator = (async () => {
+      while (!ended.signal.aborted) {
+        const replication = await followed("west");
+        // As long as a pod lives that is killed at any moment: none of its promises is waited for.
+        const cycle = replication.cycle().catch(() => undefined);
+        await Promise.race([cycle, sleep(150)]);
+        starts += 1;
+        await sleep(20);
+      }
+    })();
+    const writer = (async () => {
+      while (!ended.signal.aborted) {
+        await write();
+        await sleep(50);
+      }
+    })();
+    const report = await failOver(await request("run-1")).finally(() => ended.abort());
+    await Promise.all([replicator, writer]);
+    expect(report).to.include({ epoch: 2, mode: "planned", dataLossSeconds: 0 });
+    expect(starts, "starts of the replicator").to.be.greaterThan(3);
+    await expectDone("in the end");
+  });
+
+  it("replication waits while a failover lives, and goes on by itself after it has died or was given up", async () => {
+    await begin();
+    const replication = await followed("west");
+    await replication.cycle();
+    const killed = await errorOf(
+      failOver(
+        await request("run-1", {
+          async hooks({ step, when }) {
+            if (step !== "fence" || when !== "before") return;
+            const refusal = await errorOf((await followed("west")).cycle());
+            expect(refusal?.code).to.equal("EPOCH_CONFLICT");
+            expect(refusal?.message).to.contain("a failover to west is under way (epoch 2");
+            expect(await codeOf(replication.cycle()), "overtaken").to.equal("EPOCH_CONFLICT");
+            throw new DrError("HOOK_FAILED", "not approved");
+          },
+        }),
+      ),
+    );
+    expect(killed?.code).to.equal("HOOK_FAILED");
+    await write();
+    await replication.cycle("exact");
+    expect(await pair.differences(notes)).to.deep.equal([]);
   });
 });

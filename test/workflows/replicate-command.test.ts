@@ -83,6 +83,14 @@ describe("qdrant-dr replicate", function () {
     return { told, ended, interrupt: () => Promise.all(cleaning.map((clean) => clean())) };
   }
 
+  /** What is told next that begins so. */
+  async function says(told: EventEmitter, beginning: string): Promise<string> {
+    for (;;) {
+      const [said] = await once(told, "replicate");
+      if (String(said).startsWith(beginning)) return String(said);
+    }
+  }
+
   async function standbyHolds(points: number, text: string, told: EventEmitter): Promise<void> {
     const standby = databaseOf(servers[1] as QdrantServer);
     while (JSON.stringify(await contentOf(standby, collection)).split(text).length <= points) {
@@ -103,9 +111,7 @@ describe("qdrant-dr replicate", function () {
     await write(50, 150, "while it runs");
     const [source] = servers;
     await source?.kill();
-    for (let [said] = await once(told, "replicate"); !String(said).startsWith("UNREACHABLE"); ) {
-      [said] = await once(told, "replicate");
-    }
+    await says(told, "UNREACHABLE");
     await source?.restart();
     await write(1, 20, "when it is back");
     await standbyHolds(20, "when it is back", told);
@@ -179,11 +185,11 @@ describe("qdrant-dr replicate", function () {
     await expectEqual();
   });
 
-  it("ends when another run takes over, and when the source is not the active region any more", async () => {
+  it("waits while another run has taken over, and while the source is not the active region, and ends when it is told to", async () => {
     const first = run("--every", "0.05");
     await once(first.told, "replicate");
     const second = run("--every", "0.05");
-    expect((await first.ended).exitCode).to.equal(11);
+    await says(first.told, "EPOCH_CONFLICT");
     await once(second.told, "replicate");
     const deposed = {
       ...firstEpoch,
@@ -194,8 +200,12 @@ describe("qdrant-dr replicate", function () {
       run: "r",
     } as const;
     await claimEpoch(openStore(regions.west.control), deposed);
-    const { exitCode, output } = await second.ended;
-    expect(exitCode).to.equal(11);
-    expect(output).to.contain("east is not the active region");
+    expect(await says(second.told, "ROLE_REFUSES")).to.contain("east is not the active region");
+    const { exitCode, output } = await run("--once").ended;
+    expect(exitCode, output).to.equal(11);
+    for (const { ended, interrupt } of [first, second]) {
+      await interrupt();
+      expect((await ended).exitCode).to.equal(0);
+    }
   });
 });

@@ -104,7 +104,8 @@ describe("replication to a standby", function () {
     const { point: id } = await replication.cycle();
     const repository = await pair.repository();
     const point = await repository.readPoint(id);
-    const request = { repository, point, target: pair.standby, existing: "refuse", compare: "all" } as const;
+    const target = { repository, region: "west", target: pair.standby } as const;
+    const request = { ...target, point, existing: "refuse", compare: "all" } as const;
     const plan = await planCatchUp({ ...request, clock: systemClock, progress: silently });
     expect(plan.collections.flatMap(({ shards }) => shards.map((shard) => shard.do))).to.deep.equal(["keep", "keep"]);
     const report = await catchUp({ ...request, clock: systemClock, progress: silently });
@@ -301,7 +302,7 @@ describe("replication to a standby", function () {
         capturing: new Capturing({ ...request, source }),
         telling: new Telling(repository, systemClock),
         hearing: new Hearing(repository, "west"),
-        applying: new Applying({ ...request, database: pair.standby }),
+        applying: new Applying({ ...request, region: "west", database: pair.standby }),
       };
     };
     const never = new AbortController().signal;

@@ -216,7 +216,7 @@ describe("records that cannot be read", function () {
       ...{ isExact: true, processes: [], histories: {}, collections: [] },
     };
     await records.hold(state);
-    expect(await readStandbyNews(control(), new Date())).to.deep.equal({ held: state });
+    expect(await readStandbyNews(control(), new Date())).to.deep.equal({ held: state, making: [] });
     control().objects.set(controlLayout.standbyState(new Date(), "held", late), garbage);
     const { begunAt, held } = await readStandbyNews(control(), new Date());
     expect(held).to.deep.equal(state);
@@ -230,7 +230,7 @@ describe("records that cannot be read", function () {
       ...{ format: 1, at: held.toISOString(), point: "p", region: "east", epoch: 2, asOf: held.toISOString() },
       ...{ isExact: true, processes: [], histories: {}, collections: [] },
     });
-    await records.begin(begun);
+    await records.begin(begun, []);
     expect((await readStandbyNews(control(), new Date("2026-03-01T11:02:00.000Z"))).begunAt).to.equal(
       begun.toISOString(),
     );

@@ -18,6 +18,29 @@ export async function isStepDone(control: ObjectStoreReader, epoch: number, step
   return (await stepsDone(control, epoch)).has(step);
 }
 
+/**
+ * Whether some run gives signs of life that does this epoch's failover. Answered at once when there never was one, and after the
+ * time that a living one is silent at most.
+ * @param except a run that does not count.
+ */
+export async function findLivingFailover(
+  control: ObjectStoreReader,
+  epoch: number,
+  except?: string,
+): Promise<string | undefined> {
+  const beats = async () =>
+    (await namesOf(control, epoch)).filter((name) => name.startsWith("alive.") && runOfBeat(name) !== except);
+  const known = new Set(await beats());
+  if (known.size === 0) return undefined;
+  await sleep(silenceMs);
+  const alive = (await beats()).find((beat) => !known.has(beat));
+  return alive && runOfBeat(alive);
+}
+
+function runOfBeat(name: string): string | undefined {
+  return name.split(".")[1];
+}
+
 async function stepsDone(control: ObjectStoreReader, epoch: number): Promise<Set<string>> {
   return new Set((await namesOf(control, epoch)).flatMap((name) => /^(.+)\.done\./.exec(name)?.[1] ?? []));
 }
@@ -138,20 +161,11 @@ export class FailoverRecords {
 
   /** Throws EPOCH_CONFLICT when another run still gives signs of life; a dead one's work may be gone on with. */
   async #refuseWhileAnotherRuns(): Promise<void> {
-    const before = await this.#beatsOfOthers();
-    if (before.length === 0) return;
-    await sleep(silenceMs);
-    const known = new Set(before);
-    const alive = (await this.#beatsOfOthers()).find((beat) => !known.has(beat));
+    const alive = await findLivingFailover(this.#control, this.#epoch, this.#run);
     if (alive === undefined) return;
-    throw new DrError("EPOCH_CONFLICT", `another run (${alive.split(".")[1]}) is promoting this region right now`, {
+    throw new DrError("EPOCH_CONFLICT", `another run (${alive}) is promoting this region right now`, {
       hint: "let it end; `qdrant-dr status` shows the roles",
     });
-  }
-
-  async #beatsOfOthers(): Promise<string[]> {
-    const names = await this.#names();
-    return names.filter((name) => name.startsWith("alive.") && name.split(".")[1] !== this.#run);
   }
 
   async #turns(): Promise<string[]> {

@@ -1,10 +1,12 @@
 /**
- * What a standby's Qdrant holds, in the control store of its region: one record before replication changes it, and one when
- * it holds a recovery point and was compared with it. Who replicates is decided by turns: the newest one may, the others stop.
+ * What a standby's Qdrant holds, in the control store of its region: one record before replication changes it, with the names
+ * of the collections that it is about to make, and one when it holds a recovery point and was compared with it. Who replicates
+ * is decided by turns: the newest one may, the others stop.
  */
 import { z } from "zod";
 import { newId, timeOfId } from "../../domain/identifier.ts";
 import { controlLayout, hourOf } from "../../domain/recovery-points/store-layout.ts";
+import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
 import {
@@ -19,6 +21,10 @@ import {
 
 const count = z.number().int().nonnegative();
 const time = z.iso.datetime();
+
+/** A collection that is about to be made on the standby. */
+const makingSchema = z.object({ name: z.string(), epoch: count });
+export type Making = z.infer<typeof makingSchema>;
 
 const heldShardSchema = z.object({
   id: count,
@@ -47,6 +53,7 @@ export const standbyStateSchema = z.object({
   point: z.string(),
   /** What was captured. */
   region: z.string(),
+  /** In which it was captured; of a region that handed over, the one in which the other region became active. */
   epoch: count,
   /** Everything acknowledged before this is in it: when the newest capture began that brought it, or found nothing new. */
   asOf: time,
@@ -70,10 +77,15 @@ export interface StandbyNews {
   readonly held?: StandbyState;
   /** When something was begun to be done to the standby that did not end in a state. */
   readonly begunAt?: string;
+  /** Collections that replication set out to make since, which may be there in part. */
+  readonly making: readonly Making[];
 }
 
 /** A standby that was not told of for so long is looked for among all records. */
 const hoursLookedAt = 48;
+
+/** Two runs may write at the same time, when one overtakes the other: so many of the newest records are read. */
+const begunRead = 4;
 
 /**
  * The newest, in a few requests while replication is alive. A state that cannot be read was something that was done to the
@@ -91,10 +103,25 @@ export async function readStandbyNews(
     const keys = await keysUnder(control, controlLayout.standbyStates(hour));
     const held = await newestHeld(control, keys, tell);
     seen.push(...keys);
-    if (held !== undefined) return newsOf(held, seen);
+    if (held !== undefined) return newsOf(control, held, seen, tell);
   }
   const all = await keysUnder(control, controlLayout.standbyStates("").slice(0, -1));
-  return newsOf(await newestHeld(control, all, tell), all);
+  return newsOf(control, await newestHeld(control, all, tell), all, tell);
+}
+
+/**
+ * What of it holds in a region that has been active since: nothing that is older. From then on clients changed what is there,
+ * and what they wrote last may be nowhere else.
+ */
+export function newsSinceActive(news: StandbyNews, region: string, epochs: readonly EpochRecord[]): StandbyNews {
+  const { held, making, ...rest } = news;
+  const isPast = ({ epoch }: { readonly epoch: number }) =>
+    epochs.some((record) => record.active === region && record.epoch >= epoch);
+  return {
+    ...rest,
+    ...(held === undefined || isPast(held) ? {} : { held }),
+    making: making.filter((each) => !isPast(each)),
+  };
 }
 
 /** What the standby holds, as it was recorded last. */
@@ -112,13 +139,21 @@ async function newestHeld(control: ObjectStoreReader, keys: readonly string[], t
 }
 
 /** @param keys all that is newer than what is held is among them. */
-function newsOf(held: Awaited<ReturnType<typeof newestHeld>>, keys: readonly string[]): StandbyNews {
+async function newsOf(
+  control: ObjectStoreReader,
+  held: Awaited<ReturnType<typeof newestHeld>>,
+  keys: readonly string[],
+  tell: TellUnreadable,
+): Promise<StandbyNews> {
   const isLater = (key: string) => timeIn(key) !== undefined && (held === undefined || byId(key, held.key) > 0);
   const later = keys.filter((key) => /\.(begun|held)\.json$/.test(key) && isLater(key)).sort(byId);
   const begunAt = timeIn(later.at(-1) ?? "");
+  const newestBegun = later.filter((key) => key.endsWith(".begun.json")).slice(-begunRead);
+  const begun = await readRecords(control, newestBegun, begunSchema, tell);
   return {
     ...(held === undefined ? {} : { held: held.record }),
     ...(begunAt === undefined ? {} : { begunAt: begunAt.toISOString() }),
+    making: begun.flatMap(({ record }) => record.making),
   };
 }
 
@@ -134,6 +169,17 @@ function timeIn(key: string): Date | undefined {
 
 const runSchema = z.object({ run: z.string(), at: time });
 
+const begunSchema = runSchema.extend({
+  /** All that was set out to be made since the last state, also by runs before; records of before tell none. */
+  making: z.array(makingSchema).default([]),
+});
+
+const turnSchema = runSchema.extend({
+  /** The epoch that it makes: a failover brings the standby up to date by itself. */
+  failover: count.optional(),
+});
+export type Turn = z.infer<typeof turnSchema>;
+
 /** The records of one run that changes a standby. */
 export class StandbyRecords {
   readonly #control: ObjectStore;
@@ -145,32 +191,61 @@ export class StandbyRecords {
     this.#run = run;
   }
 
-  /** Makes this run the one that may change the standby; whoever did so before stops. */
-  async takeTurn(at: Date): Promise<void> {
-    this.#turn = (await this.#newestTurn()) + 1;
-    const key = controlLayout.standbyTurn(this.#turn);
-    const { run } = await claimRecord(this.#control, key, runSchema, { run: this.#run, at: at.toISOString() });
-    if (run !== this.#run) throw this.#overtaken(run);
+  /**
+   * Makes this run the one that may change the standby; whoever did so before stops.
+   * @param refuse throws when this run must not. It is asked when it is known who had the turn last, so that whoever takes it
+   *   meanwhile keeps it.
+   */
+  async takeTurn(turn: Omit<Turn, "run">, refuse: () => Promise<void> = async () => undefined): Promise<void> {
+    const next = (await this.#newestTurn()) + 1;
+    await refuse();
+    this.#turn = next;
+    const key = controlLayout.standbyTurn(next);
+    const taken = await claimRecord(this.#control, key, turnSchema, { run: this.#run, ...turn });
+    if (taken.run !== this.#run) throw overtaken(taken);
     await this.refuseUnlessMine();
   }
 
   /** Throws EPOCH_CONFLICT when another run took over. */
   async refuseUnlessMine(): Promise<void> {
-    const next = controlLayout.standbyTurn(this.#turn + 1);
-    const other = await readOptionalRecord(this.#control, next, runSchema);
-    if (other !== undefined) throw this.#overtaken(other.run);
+    const next = await this.#read(this.#turn + 1);
+    if (next !== undefined) throw overtaken(next);
   }
 
-  /** To be awaited before the standby is changed. */
-  async begin(at: Date): Promise<void> {
+  /** Who has the turn now; undefined while it is this run. */
+  async overtaker(): Promise<Turn | undefined> {
+    const newest = await this.#newestTurn();
+    return newest === this.#turn ? undefined : this.#read(newest);
+  }
+
+  /** Another answer whenever whoever has the turn has done something. */
+  async signOfLife(now: Date): Promise<string> {
+    let newest: string | undefined;
+    for (const hour of [-1, 0, 1]) {
+      const prefix = controlLayout.standbyStates(hourOf(new Date(now.getTime() - hour * 3_600_000)));
+      newest = [newest, ...(await keysUnder(this.#control, prefix))]
+        .flatMap((key) => key ?? [])
+        .sort(byId)
+        .at(-1);
+    }
+    return `${await this.#newestTurn()} ${newest}`;
+  }
+
+  /**
+   * To be awaited before the standby is changed, and to be said again now and then while that takes long.
+   * @param making all that was set out to be made since the last state.
+   */
+  async begin(at: Date, making: readonly Making[]): Promise<void> {
     const key = controlLayout.standbyState(at, "begun", newId(at));
-    await createRecord(this.#control, key, runSchema, { run: this.#run, at: at.toISOString() });
+    await createRecord(this.#control, key, begunSchema, {
+      run: this.#run,
+      at: at.toISOString(),
+      making: [...making],
+    });
   }
 
   async hold(state: StandbyState): Promise<void> {
-    const at = new Date(state.at);
-    const key = controlLayout.standbyState(at, "held", newId(at));
-    await createRecord(this.#control, key, standbyStateSchema, state);
+    await recordHeld(this.#control, state);
   }
 
   async #newestTurn(): Promise<number> {
@@ -182,9 +257,24 @@ export class StandbyRecords {
     return newest;
   }
 
-  #overtaken(run: string): DrError {
-    return new DrError("EPOCH_CONFLICT", `another run (${run}) brings the standby up to date`, {
-      hint: "let one run replicate to a standby; stop the others",
+  #read(turn: number): Promise<Turn | undefined> {
+    return readOptionalRecord(this.#control, controlLayout.standbyTurn(turn), turnSchema);
+  }
+}
+
+export async function recordHeld(control: ObjectStore, state: StandbyState): Promise<void> {
+  const at = new Date(state.at);
+  const key = controlLayout.standbyState(at, "held", newId(at));
+  await createRecord(control, key, standbyStateSchema, state);
+}
+
+function overtaken({ failover, run }: Turn): DrError {
+  if (failover !== undefined) {
+    return new DrError("EPOCH_CONFLICT", `a failover to epoch ${failover} brings the standby up to date (run ${run})`, {
+      hint: "let it end; if it does not, run it again or abort it",
     });
   }
+  return new DrError("EPOCH_CONFLICT", `another run (${run}) brings the standby up to date`, {
+    hint: "let one run replicate to a standby; stop the others",
+  });
 }

@@ -124,7 +124,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
       if ((await readOpening(control, plan.epoch)) !== undefined) return "opened by an earlier run";
       const { point } = held;
       const done = await catchUp({
-        ...{ repository, point, target: database, clock, progress },
+        ...{ repository, region: region.region, point, target: database, failover: plan.epoch, clock, progress },
         asOf: held.asOf,
         // Nothing of another's was here when the epoch was claimed: what an earlier run left half-made is made again.
         existing: plan.continues ? "replace" : "refuse",
@@ -195,12 +195,12 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
 }
 
 /** Whatever would stop it later must stop it before the epoch is claimed and the other region is told. */
-async function refuseWhatWouldStopItLater(request: FailoverRequest, { held }: FailoverPlan): Promise<void> {
-  const { clock, database, gate, progress, repository, traffic } = request;
+async function refuseWhatWouldStopItLater(request: FailoverRequest, { epoch, held }: FailoverPlan): Promise<void> {
+  const { clock, database, gate, progress, region, repository, traffic } = request;
   if (held !== undefined) {
     const { point } = held;
     await planCatchUp({
-      ...{ repository, point, target: database, clock, progress },
+      ...{ repository, region: region.region, point, target: database, failover: epoch, clock, progress },
       existing: "refuse",
       compare: "changed",
     });

@@ -5,12 +5,15 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatCount, formatSeconds } from "../../domain/format.ts";
+import { markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode, toDrError } from "../../errors.ts";
 import type { Clock, Gate, ObjectStore, VectorDatabase } from "../../ports.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
 import { writeFence } from "../../repository/control/gate-records.ts";
+import { recordHeld } from "../../repository/control/standby-records.ts";
 import { verifyRestored } from "../restore/restore-point.ts";
 import type { FailoverRequest } from "./fail-over.ts";
 import type { FailoverRun } from "./failover-run.ts";
@@ -97,7 +100,9 @@ export async function handOver(request: FailoverRequest, plan: FailoverPlan, run
     await run.step("compare", async () => {
       const points = await compareCounts(active.database, database, point);
       const proof = await verifyRestored({ repository, point, target: database, clock, progress });
-      return `${formatCount(points)} points, ${proof.samples} samples and ${proof.canaries} canary queries are equal`;
+      const equal = `${formatCount(points)} points, ${proof.samples} samples and ${proof.canaries} canary queries are equal`;
+      await recordHandedOver(active, { asOf, epoch: plan.epoch, point }, clock);
+      return equal;
     });
     await run.step("epoch", () => {
       const names = { active: region.region, previous: plan.from, run: request.run, point: point.id };
@@ -170,6 +175,27 @@ async function compareCounts(from: VectorDatabase, to: VectorDatabase, point: Re
     points += here;
   }
   return points;
+}
+
+/**
+ * From the epoch on, the region that hands over holds what was proven to be in the other one: its own replication may follow back
+ * and replace it. Written before the epoch is claimed, of which it tells; should that name this region again, it says nothing.
+ */
+async function recordHandedOver(
+  { control, database, region }: HandOver,
+  { asOf, epoch, point }: Pick<Held, "asOf" | "point"> & Pick<FailoverPlan, "epoch">,
+  clock: Clock,
+): Promise<void> {
+  const collections = point.collections.map((captured) => {
+    const mark = markOfSettings(captured, captured.shards);
+    // Clients made what is in their shards, not replication.
+    return { name: captured.name, made: mark, described: mark, shards: [] };
+  });
+  const at = clock.now().toISOString();
+  await recordHeld(control, {
+    ...{ format: 1, at, point: point.id, region, epoch, asOf: asOf.toISOString(), isExact: isExact(point) },
+    ...{ processes: await database.processes(), histories: {}, collections },
+  });
 }
 
 /**

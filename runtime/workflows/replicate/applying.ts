@@ -1,13 +1,19 @@
 /** The standby's half of replication: brings the standby's Qdrant to states that are in its own bucket. */
+import { DrError } from "../../errors.ts";
 import type { Clock, Progress, VectorDatabase } from "../../ports.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type CapturedState, type StateReport, stateReport } from "./capturing.ts";
-import { type CatchUpReport, catchUp, StandbyTurn } from "./catch-up.ts";
+import { type CatchUpReport, catchUp } from "./catch-up.ts";
+import { Overtaken } from "./overtaken.ts";
+import { StandbyTurn } from "./standby-turn.ts";
 
 export interface ApplyingRequest {
   /** The standby's. */
   readonly repository: OpenRepository;
+  readonly region: string;
   readonly database: VectorDatabase;
+  /** The last writes before a planned failover: replication's turn is taken, and not given back. */
+  readonly isHandOver?: boolean;
   /** Collections of the standby that replication did not make and the source has, too. */
   readonly existing: "refuse" | "replace";
   readonly clock: Clock;
@@ -27,6 +33,9 @@ export interface CycleReport extends StateReport {
 export class Applying {
   readonly #request: ApplyingRequest;
   #turn: Promise<StandbyTurn> | undefined;
+  #overtaken: Overtaken | undefined;
+  /** When the turn was taken again after this run was overtaken. */
+  #isBackSince: Date | undefined;
 
   constructor(request: ApplyingRequest) {
     this.#request = request;
@@ -36,23 +45,47 @@ export class Applying {
     return this.#turn !== undefined;
   }
 
-  /** Throws EPOCH_CONFLICT when another run has taken over. */
+  /**
+   * Throws EPOCH_CONFLICT when another run has taken over, and again until that one has ended: then this one goes on. So two
+   * replications never fight for a standby: the earlier one waits in reserve.
+   */
   async turn(): Promise<StandbyTurn> {
-    const taken = this.#turn ?? StandbyTurn.take(this.#request.repository, this.#request.clock);
+    const taken = this.#turn ?? this.#take();
     this.#turn = taken;
     taken.catch(() => {
       this.#turn = undefined;
     });
     const turn = await taken;
-    await turn.records.refuseUnlessMine();
+    try {
+      await turn.records.refuseUnlessMine();
+    } catch (error) {
+      if (error instanceof DrError && error.code === "EPOCH_CONFLICT" && this.#turn === taken) {
+        this.#overtaken = new Overtaken(error, turn.records, this.#request.clock);
+        this.#turn = undefined;
+      }
+      throw error;
+    }
+    return turn;
+  }
+
+  async #take(): Promise<StandbyTurn> {
+    const { clock, isHandOver, region, repository } = this.#request;
+    await this.#overtaken?.refuseWhileAnotherFollows();
+    const turn = await StandbyTurn.take({
+      ...{ clock, region, repository },
+      failover: isHandOver ? "next" : undefined,
+    });
+    if (this.#overtaken !== undefined) this.#isBackSince = clock.now();
+    this.#overtaken = undefined;
     return turn;
   }
 
   /** One at a time, and never an older state after a newer one. */
   async apply(state: CapturedState): Promise<CycleReport> {
-    const { clock, database, ...request } = this.#request;
+    const { clock, database, isHandOver: _, ...request } = this.#request;
     const { asOf, followedAt, fullAt, point } = state;
     const turn = await this.turn();
+    this.#refuseOlder(state);
     const applied = await catchUp({
       ...request,
       ...{ asOf, clock, followedAt, fullAt, point, turn },
@@ -66,5 +99,13 @@ export class Applying {
       lagSeconds: (clock.now().getTime() - asOf.getTime()) / 1000,
       shards: applied.shards,
     };
+  }
+
+  /** What was captured before this run was overtaken may be older than what the other one brought. */
+  #refuseOlder({ followedAt }: CapturedState): void {
+    if (this.#isBackSince === undefined || followedAt >= this.#isBackSince) return;
+    throw new DrError("EPOCH_CONFLICT", "another run brought the standby up to date since this state was captured", {
+      hint: "wait for the next one",
+    });
   }
 }

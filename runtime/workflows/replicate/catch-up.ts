@@ -3,7 +3,6 @@
  * point, one that replication was cut off in, or something that somebody else changed. What stands is recognised and left
  * alone, what changed is sent as a difference, all else is restored whole; then it is compared, and recorded.
  */
-import { randomUUID } from "node:crypto";
 import { atOnce } from "../../domain/at-once.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import { type CapturedCollection, isExact, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
@@ -12,13 +11,7 @@ import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock, Progress, VectorDatabase } from "../../ports.ts";
-import {
-  type HeldCollection,
-  readStandbyNews,
-  type StandbyNews,
-  StandbyRecords,
-  type StandbyState,
-} from "../../repository/control/standby-records.ts";
+import type { HeldCollection, StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import { restoreCollection, waitUntilWhole } from "../restore/restore-collection.ts";
@@ -31,19 +24,22 @@ import {
   planCatchUp as planFor,
   type ShardWork,
 } from "./plan-catch-up.ts";
+import { readNews, StandbyTurn } from "./standby-turn.ts";
 
 const collectionsAtOnce = 4;
 /** A drop on the source may have been a mistake: the standby's copy is kept for a while. */
 const dropsFollowMs = 24 * 60 * 60_000;
 /** While nothing changes, it is recorded so often that the standby still holds everything. */
 const recordEveryMs = 15_000;
-/** What another run was sending when it was overtaken has been taken in, or refused, by then. */
-const overtakenEndsWithinMs = 3_000;
+/** Whoever waits for this run to end must hear of it. */
+const saidAgainEveryMs = 60_000;
 const packsLookedAtOnce = 16;
 
 export interface CatchUpRequest {
   /** The bucket and the control store of the target's region. */
   readonly repository: OpenRepository;
+  /** The target's. */
+  readonly region: string;
   readonly point: RecoveryPoint;
   /** The region's own Qdrant. */
   readonly target: VectorDatabase;
@@ -59,6 +55,8 @@ export interface CatchUpRequest {
   readonly compare: "changed" | "all";
   /** Of a run that brings the target up to date again and again; without it, this is a run of its own. */
   readonly turn?: StandbyTurn;
+  /** Of a failover to the target: the epoch that it makes. */
+  readonly failover?: number;
   readonly clock: Clock;
   readonly progress: Progress;
 }
@@ -81,46 +79,20 @@ export interface CatchUpReport {
   readonly seconds: number;
 }
 
-/** The right to change a standby, and what is known of it; kept by a run from one point to the next. */
-export class StandbyTurn {
-  readonly records: StandbyRecords;
-  news: StandbyNews;
-
-  private constructor(records: StandbyRecords, news: StandbyNews) {
-    this.records = records;
-    this.news = news;
-  }
-
-  /** Whoever replicated before stops; what it was sending is waited for. */
-  static async take(repository: OpenRepository, clock: Clock): Promise<StandbyTurn> {
-    const { control } = repository.stores;
-    const records = new StandbyRecords(control, randomUUID());
-    await records.takeTurn(clock.now());
-    const deadline = clock.now().getTime() + overtakenEndsWithinMs;
-    for (;;) {
-      const news = await readStandbyNews(control, clock.now());
-      const isRecent = news.begunAt !== undefined && isWithin(news.begunAt, clock.now(), 10 * 60_000);
-      if (!isRecent || clock.now().getTime() >= deadline) return new StandbyTurn(records, news);
-      await new Promise((done) => setTimeout(done, 200));
-    }
-  }
-}
-
 function isWithin(begunAt: Date | string, now: Date, ms: number): boolean {
   return now.getTime() - new Date(begunAt).getTime() < ms;
 }
 
 /** What `catchUp` would do. Throws what it would throw before it changes anything. */
 export async function planCatchUp(request: CatchUpRequest): Promise<CatchUpPlan> {
-  const { clock, repository, target } = request;
-  const news = request.turn?.news ?? (await readStandbyNews(repository.stores.control, clock.now()));
-  return planFor(request, news, new Pasts(target, news));
+  const { news } = request.turn ?? (await readNews(request));
+  return planFor(request, news, new Pasts(request.target, news));
 }
 
 export async function catchUp(request: CatchUpRequest): Promise<CatchUpReport> {
   const { clock, point, progress, repository, target } = request;
   const begun = clock.now();
-  const turn = request.turn ?? (await StandbyTurn.take(repository, clock));
+  const turn = request.turn ?? (await StandbyTurn.take(request));
   const plan = await planCatchUp({ ...request, turn });
   const work = new Work(request, turn);
   const isTouched = plan.collections.some(isChanging);
@@ -128,21 +100,25 @@ export async function catchUp(request: CatchUpRequest): Promise<CatchUpReport> {
     for (const { captured } of plan.collections.filter((each) => each.do === "replace")) {
       await refuseUnlessStored(repository, captured);
     }
-    await turn.records.begin(clock.now());
-    turn.news = { ...turn.news, begunAt: clock.now().toISOString() };
+    await turn.begin(plan.collections.filter((each) => each.do !== "update").map(({ captured }) => captured.name));
     await freeNames(target, plan);
   }
   let samples = 0;
   let canaries = 0;
-  await atOnce(collectionsAtOnce, plan.collections, async (each) => {
-    if (isChanging(each)) {
-      progress({ step: "apply", detail: each.captured.name });
-      await work.apply(each);
-    } else if (request.compare === "changed") return;
-    await work.confirm(each);
-    samples += each.captured.samples.length;
-    canaries += each.captured.canaries.length;
-  });
+  const saying = setInterval(() => turn.sayAgain(), saidAgainEveryMs);
+  try {
+    await atOnce(collectionsAtOnce, plan.collections, async (each) => {
+      if (isChanging(each)) {
+        progress({ step: "apply", detail: each.captured.name });
+        await work.apply(each);
+      } else if (request.compare === "changed") return;
+      await work.confirm(each);
+      samples += each.captured.samples.length;
+      canaries += each.captured.canaries.length;
+    });
+  } finally {
+    clearInterval(saying);
+  }
   await setAliases(target, point);
   const dropped = await dropGone(request, plan, begun);
   await work.record(plan, dropped);
@@ -231,7 +207,7 @@ class Work {
     let differences = await this.#differences(captured);
     if (differences.length > 0 && work.do === "update") {
       progress({ step: "apply", detail: `${captured.name} again, whole: ${differences[0]}` });
-      if (this.#touched.size === 0) await this.#turn.records.begin(this.#request.clock.now());
+      if (this.#touched.size === 0) await this.#turn.begin([]);
       await this.apply({ ...work, shards: work.shards.map((shard) => ({ ...shard, do: "whole" as const })) });
       differences = await this.#differences(captured);
     }
@@ -315,10 +291,10 @@ class Work {
     await this.#turn.records.refuseUnlessMine();
     if (!isSame || before === undefined || !isWithin(before.at, at, recordEveryMs)) {
       await this.#turn.records.hold(state);
-      this.#turn.news = { held: state };
+      this.#turn.news = { held: state, making: [] };
     } else {
       // `at` stays that of the record, which decides when the next one is due.
-      this.#turn.news = { held: { ...state, at: before.at } };
+      this.#turn.news = { held: { ...state, at: before.at }, making: [] };
     }
   }
 }
@@ -343,8 +319,17 @@ async function setAliases(target: VectorDatabase, point: RecoveryPoint): Promise
   }
 }
 
-async function dropGone({ progress, target }: CatchUpRequest, { gone }: CatchUpPlan, now: Date): Promise<string[]> {
+async function dropGone(
+  { progress, target }: CatchUpRequest,
+  { gone, unfinished }: CatchUpPlan,
+  now: Date,
+): Promise<string[]> {
   const dropped: string[] = [];
+  for (const name of unfinished) {
+    progress({ step: "drop", detail: `${name}, which the source dropped before it was whole here` });
+    await target.deleteCollection(name);
+    dropped.push(name);
+  }
   for (const { goneSince, name } of gone) {
     if (goneSince === undefined || isWithin(goneSince, now, dropsFollowMs)) continue;
     progress({ step: "drop", detail: `${name}, which the source dropped at ${goneSince}` });

@@ -1,12 +1,15 @@
 /**
  * Replicates again and again: the next state is captured while the last one is applied, just in time for its end. A source
- * that is busy is left alone for longer, within limits; what fails is tried again, ever more slowly.
+ * that is busy is left alone for longer, within limits; what fails is tried again, ever more slowly. Where another has the turn,
+ * a failover or a region that is active now, it waits until that is over, and goes on by itself.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type DrError, hasCode, toDrError } from "../../errors.ts";
 
 const longestPauseMs = 60_000;
 const shortestPauseMs = 1_000;
+/** Roles change in seconds, and a pair that does not protect itself afterwards is worth a few requests. */
+const longestWaitMs = 10_000;
 /** A source that merges all that it holds takes long to capture, and what is written meanwhile must not wait for it twice. */
 const longestRestMs = 1_000;
 
@@ -35,12 +38,14 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
   const signal = AbortSignal.any([request.signal, failed.signal]);
   const waiting = new Waiting<State>(signal);
   let last: Report | undefined;
+  let waitsFor: string | undefined;
 
   const captureAgain = async () => {
     let before = 0;
     for (let failures = 0; !signal.aborted; ) {
       const begun = performance.now();
-      failures = await attempt(failures, async () => waiting.hand(await request.capture(signal)));
+      const tried = await attempt(failures, async () => waiting.hand(await request.capture(signal)));
+      failures = tried.failures;
       const took = performance.now() - begun;
       const paceMs = Math.max(
         everyMs - took,
@@ -48,38 +53,48 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
         waiting.remainingMs() - took,
       );
       before = took;
-      await pause(failures === 0 ? paceMs : backOffMs(failures), signal);
+      await pause(tried.pauseMs ?? paceMs, signal);
     }
   };
   const applyAgain = async () => {
     for (let failures = 0; ; ) {
       const state = await waiting.next();
       if (state === undefined) return;
-      failures = await attempt(failures, async () => {
+      const tried = await attempt(failures, async () => {
         last = await waiting.timed(() => request.apply(state));
         told({ report: last });
       });
-      if (failures === 0) continue;
+      failures = tried.failures;
+      if (tried.pauseMs === undefined) continue;
       waiting.handBack(state);
-      await pause(backOffMs(failures), signal);
+      await pause(tried.pauseMs, signal);
     }
   };
-  /** How often it has failed in a row. */
-  const attempt = async (failures: number, act: () => Promise<void>) => {
+  /** How often it has failed in a row, and how long it is left alone then. */
+  const attempt = async (before: number, act: () => Promise<void>): Promise<{ failures: number; pauseMs?: number }> => {
     try {
       await act();
-      return 0;
+      waitsFor = undefined;
+      return { failures: 0 };
     } catch (error) {
       // What it waited for is of no interest any more.
-      if (signal.aborted && error instanceof Error && error.name === "AbortError") return failures;
+      if (signal.aborted && error instanceof Error && error.name === "AbortError") {
+        return { failures: before, pauseMs: 0 };
+      }
       const known = toDrError(error);
       if ((request.isFinal ?? isFinal)(known)) throw error;
-      told({ problem: `${known.code}: ${known.message}; it is tried again` });
-      return failures + 1;
+      const failures = before + 1;
+      const backOffMs = Math.max(shortestPauseMs, everyMs) * 2 ** (failures - 1);
+      if (!isOthersTurn(known)) {
+        told({ problem: `${known.code}: ${known.message}; it is tried again` });
+        return { failures, pauseMs: Math.min(longestPauseMs, backOffMs) };
+      }
+      // It may last for weeks, and is said once.
+      if (known.message !== waitsFor) told({ problem: `${known.code}: ${known.message}; it waits until that is over` });
+      waitsFor = known.message;
+      return { failures, pauseMs: Math.min(longestWaitMs, backOffMs) };
     }
   };
-  const backOffMs = (failures: number) =>
-    Math.min(longestPauseMs, Math.max(shortestPauseMs, everyMs) * 2 ** (failures - 1));
 
   const ends = await Promise.allSettled(
     [captureAgain, applyAgain].map(async (half) => {
@@ -151,8 +166,8 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => undefined);
 }
 
-/** What no waiting changes. */
-function isFinal(error: DrError): boolean {
+/** What no waiting changes: a person must. */
+export function isFinal(error: DrError): boolean {
   return hasCode(
     error,
     "INTERNAL",
@@ -161,8 +176,10 @@ function isFinal(error: DrError): boolean {
     "NOT_SUPPORTED",
     "VERSION_UNSUPPORTED",
     "KEY_UNAVAILABLE",
-    "EPOCH_CONFLICT",
-    "ROLE_REFUSES",
     "TARGET_NOT_EMPTY",
   );
+}
+
+function isOthersTurn(error: DrError): boolean {
+  return hasCode(error, "EPOCH_CONFLICT", "ROLE_REFUSES");
 }

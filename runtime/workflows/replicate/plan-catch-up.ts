@@ -31,6 +31,8 @@ export interface CatchUpPlan {
   readonly collections: readonly CollectionWork[];
   /** Collections that replication made and the point does not hold. */
   readonly gone: readonly HeldCollection[];
+  /** The same, of those that replication was cut off in making. */
+  readonly unfinished: readonly string[];
   /** Collections of the target that nobody here knows. */
   readonly foreign: readonly string[];
 }
@@ -58,10 +60,16 @@ export async function planCatchUp(
   );
   const present = new Set(await target.collections());
   const held = new Map((news.held?.collections ?? []).map((collection) => [collection.name, collection]));
-  const taken = point.collections.map(({ name }) => name).filter((name) => present.has(name) && !held.has(name));
+  const unfinished = new Set<string>();
+  for (const name of new Set(news.making.map(({ name }) => name))) {
+    if (present.has(name) && !held.has(name) && (await isOwnWork(target, name))) unfinished.add(name);
+  }
+  const taken = point.collections
+    .map(({ name }) => name)
+    .filter((name) => present.has(name) && !held.has(name) && !unfinished.has(name));
   if (existing === "refuse" && taken.length > 0) {
     throw new DrError("TARGET_NOT_EMPTY", `${taken.join(", ")} is there already, and replication did not make it`, {
-      hint: "nothing was changed; if it may be lost, repeat with --replace-existing, or delete it yourself",
+      hint: "nothing was changed. A region that was given up unplanned may hold the last writes of its clients (failover --divergence). If it may be lost, repeat with --replace-existing, or delete it yourself",
     });
   }
   const works = new Map<string, CollectionWork>();
@@ -76,8 +84,18 @@ export async function planCatchUp(
   return {
     collections,
     gone: [...held.values()].filter(({ name }) => !isInPoint(name) && present.has(name)),
-    foreign: [...present].filter((name) => !isInPoint(name) && !held.has(name)),
+    unfinished: [...unfinished].filter((name) => !isInPoint(name)),
+    foreign: [...present].filter((name) => !isInPoint(name) && !held.has(name) && !unfinished.has(name)),
   };
+}
+
+/**
+ * Whether what stands under a name that replication set out to make is what it made. Somebody else may have made it first:
+ * theirs optimizes, and replication's never does from its first moment on. What cannot be described is half-made.
+ */
+async function isOwnWork(target: VectorDatabase, name: string): Promise<boolean> {
+  const described = await describe(target, name);
+  return described === undefined || !described.optimizes;
 }
 
 async function planUpdate(

@@ -12,7 +12,7 @@ export const rememberedBytes = 192 * 1024 * 1024;
 
 export interface ReplicationRequest
   extends Omit<CapturingRequest, "repository">,
-    Omit<ApplyingRequest, "repository" | "database"> {
+    Omit<ApplyingRequest, "repository" | "database" | "region"> {
   readonly standby: {
     readonly region: string;
     readonly database: VectorDatabase;
@@ -27,10 +27,13 @@ export class Replication {
   constructor({ standby, ...request }: ReplicationRequest) {
     const repository = standby.repository.remembering(rememberedBytes);
     this.#capturing = new Capturing({ ...request, repository });
-    this.#applying = new Applying({ ...request, repository, database: standby.database });
+    this.#applying = new Applying({
+      ...request,
+      ...{ repository, region: standby.region, database: standby.database },
+    });
   }
 
-  /** Throws ROLE_REFUSES when the source is not the active region, and EPOCH_CONFLICT when another run has taken over. */
+  /** Throws ROLE_REFUSES when the source is not the active region, and EPOCH_CONFLICT while another run has taken over. */
   async cycle(patience: Patience = "provisional"): Promise<CycleReport> {
     return this.apply(await this.capture(patience));
   }

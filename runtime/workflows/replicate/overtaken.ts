@@ -1,0 +1,34 @@
+/**
+ * Waits in the place of a run that was overtaken, until whoever has the turn has ended. After a failover that is so as soon as it
+ * gives no more signs of life; after another replication, which may be idle or send for long, when it was silent for minutes.
+ */
+import { performance } from "node:perf_hooks";
+import type { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports.ts";
+import type { StandbyRecords } from "../../repository/control/standby-records.ts";
+
+/** Some times what the longest silence of a living run is: see `recordEveryMs` and `saidAgainEveryMs` of catching up. */
+const silentForMs = 180_000;
+
+export class Overtaken {
+  readonly error: DrError;
+  readonly #records: StandbyRecords;
+  readonly #clock: Clock;
+  #sign: string | undefined;
+  #since = 0;
+
+  constructor(error: DrError, records: StandbyRecords, clock: Clock) {
+    this.error = error;
+    this.#records = records;
+    this.#clock = clock;
+  }
+
+  /** Throws what it was overtaken by while another replication lives; a living failover is found when the turn is taken. */
+  async refuseWhileAnotherFollows(): Promise<void> {
+    const turn = await this.#records.overtaker();
+    if (turn === undefined || turn.failover !== undefined) return;
+    const sign = await this.#records.signOfLife(this.#clock.now());
+    if (sign !== this.#sign) [this.#sign, this.#since] = [sign, performance.now()];
+    if (performance.now() - this.#since < silentForMs) throw this.error;
+  }
+}
