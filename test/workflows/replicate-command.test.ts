@@ -156,7 +156,7 @@ describe("qdrant-dr replicate", function () {
     for (const options of [["--once"], ["--half", "apply"], ["--only", "config"]]) {
       const { exitCode, output } = await run("--tier", "archive=5", ...options).ended;
       expect(exitCode).to.equal(2);
-      expect(output).to.contain("--tier says how often");
+      expect(output).to.contain("--tier applies only to continuous capture");
     }
   });
 

@@ -151,6 +151,15 @@ describe("qdrant-dr status", function () {
     return JSON.parse(out) as Said;
   }
 
+  async function keysIn(region: Region): Promise<string[]> {
+    const { control, repository } = new RegionAccess(region).stores;
+    const keys: string[] = [];
+    for (const store of [control, repository]) {
+      for await (const { key } of store.list("")) keys.push(key);
+    }
+    return keys;
+  }
+
   const statesOf = ({ primary }: Said) =>
     Object.fromEntries(Object.entries(primary.signals).map(([name, { state }]) => [name, state]));
   const checkOf = ({ readiness }: Said, name: CheckName) => readiness?.checks.find((check) => check.name === name);
@@ -323,8 +332,8 @@ describe("qdrant-dr status", function () {
     };
 
     it("of two regions that are well: nothing stands in the way, and what could be better is told", async () => {
-      for (const of of ["switchover", "failover"] as const) {
-        const { err, exitCode, out } = await plan(of);
+      for (const change of ["switchover", "failover"] as const) {
+        const { err, exitCode, out } = await plan(change);
         expect(exitCode, err).to.equal(0);
         expect(JSON.parse(out)).to.include({ epoch: 2, continues: false, hasEnded: false });
         expect(stoppingIn(out)).to.deep.equal([]);
@@ -359,17 +368,9 @@ describe("qdrant-dr status", function () {
   });
 
   it("leaves nothing behind in the stores, neither in the one it may write to", async () => {
-    const { stores } = new RegionAccess(west);
-    const keysIn = async () => {
-      const keys: string[] = [];
-      for (const store of [stores.control, stores.repository]) {
-        for await (const { key } of store.list("")) keys.push(key);
-      }
-      return keys;
-    };
-    const before = await keysIn();
+    const before = await keysIn(west);
     await statusOf();
-    expect(await keysIn()).to.deep.equal(before);
+    expect(await keysIn(west)).to.deep.equal(before);
   });
 
   it("of a standby that is kept up to date: how far it is behind, and the age of its point by what was looked at last", async () => {

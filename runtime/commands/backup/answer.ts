@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { captureTypes } from "../../domain/points/recovery-point.ts";
 import type { CaptureReport } from "../../workflows/capture/capture-point.ts";
-import type { CapturePreview } from "../../workflows/capture/preview-capture.ts";
 import { bytes, count, kind, listOf, recoveryPointId, seconds, time } from "../shared/fields.ts";
 
 const captured = z.strictObject({
@@ -23,6 +22,9 @@ const captured = z.strictObject({
 });
 
 const planned = z.strictObject({
+  region: z.string().describe("the active region, which would be captured"),
+  epoch: count,
+  qdrantVersion: z.string().optional().describe("absent when nothing of Qdrant would be captured"),
   base: recoveryPointId.optional().describe("the recovery point that would be built on; absent when there is none"),
   shards: listOf(
     z.strictObject({
@@ -34,7 +36,11 @@ const planned = z.strictObject({
       lastStoredBytes: bytes.optional().describe("size of the shard's packs at its last capture"),
     }),
   ),
+  carried: listOf(z.string()).describe("collections that would not be read and stay as in the base"),
   folders: listOf(z.strictObject({ kind, name: z.string() })),
+  movements: listOf(z.string()).describe(
+    "shards that move: a capture waits for that, and is refused when it takes long",
+  ),
 });
 
 export const backupAnswer = z.union([captured, planned.describe("with --dry-run")]);
@@ -42,8 +48,4 @@ export type BackupAnswer = z.infer<typeof backupAnswer>;
 
 export function reportAsJson({ point, ...report }: CaptureReport): z.infer<typeof captured> {
   return { ...report, recoveryPoint: point };
-}
-
-export function previewAsJson(preview: CapturePreview): z.infer<typeof planned> {
-  return preview;
 }

@@ -3,11 +3,11 @@ import type { RegionOptions } from "../../composition/deps.ts";
 import { type CaptureType, captureTypes, type DataKind, dataKinds } from "../../domain/points/recovery-point.ts";
 import { capturePoint } from "../../workflows/capture/capture-point.ts";
 import { captureRequestFor } from "../../workflows/capture/capture-request.ts";
-import { previewCapture } from "../../workflows/capture/preview-capture.ts";
+import { forecastCapture } from "../../workflows/capture/forecast-capture.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
 import { type CommandDefinition, exitCodesHelp, parseKinds, parseNames, regionOptions } from "../shared/command.ts";
-import { type BackupAnswer, backupAnswer, previewAsJson, reportAsJson } from "./answer.ts";
-import { previewInWords, reportInWords } from "./text.ts";
+import { type BackupAnswer, backupAnswer, reportAsJson } from "./answer.ts";
+import { forecastInWords, reportInWords } from "./text.ts";
 
 interface Options extends RegionOptions {
   readonly stack: string;
@@ -44,7 +44,7 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
       .option("--worker <i/n>", "do the i-th of n parts, from 0/n on; the last worker to end commits", parseWorker)
       .option("--session <name>", "what the workers of one capture have in common, a name of its own for every capture")
       .option("--allow-empty", "commit a recovery point of an empty Qdrant or folder, though the last one is not empty")
-      .option("--dry-run", "say what would be read, and store nothing")
+      .option("--dry-run", "show what would be captured, refuse what a capture refuses, and change nothing")
       .addHelpText(
         "after",
         exitCodesHelp(
@@ -73,8 +73,8 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
         allowEmpty: options.allowEmpty ?? false,
       });
     if (options.dryRun) {
-      const preview = await previewCapture(await request());
-      return { json: previewAsJson(preview), text: previewInWords(preview) };
+      const forecast = await forecastCapture(await request());
+      return { json: forecast, text: forecastInWords(forecast) };
     }
     // Of several workers, the one that commits ends the run.
     const report = await recordedRun(
