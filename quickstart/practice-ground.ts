@@ -1,8 +1,8 @@
 /** Composes what a practised disaster needs from an embedded estate and the product's own workflows. */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { RegionAccess } from "../runtime/adapters/access.ts";
 import { ThisProcess } from "../runtime/adapters/this-process.ts";
+import { RegionAccess } from "../runtime/composition/region-access.ts";
 import type { Clock } from "../runtime/ports.ts";
 import { capturePoint } from "../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../runtime/workflows/copy-points.ts";

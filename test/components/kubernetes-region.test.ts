@@ -4,7 +4,7 @@
  */
 import { expect } from "chai";
 import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import { jobs } from "../../runtime/domain/jobs.ts";
 import { regionSchema } from "../../runtime/domain/region.ts";
 import { type Role, roles } from "../../runtime/domain/roles/epoch.ts";

@@ -2,7 +2,7 @@
 import { EmbeddedEstate } from "../../quickstart/adapters/embedded-estate.ts";
 import { practiceGround } from "../../quickstart/practice-ground.ts";
 import type { WritingClient } from "../../quickstart/workflow/practise-disaster.ts";
-import { projectFolder } from "../../runtime/compose.ts";
+import { projectFolder } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 
 const ignore = () => {};

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 describe("outputs of regions", () => {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { runCli } from "../../runtime/cli.ts";
-import type { Deps } from "../../runtime/compose.ts";
+import type { Deps } from "../../runtime/composition/deps.ts";
 import { DrError, exitCodes } from "../../runtime/errors.ts";
 
 const file = (name: string) => readFileSync(fileURLToPath(new URL(`../../${name}`, import.meta.url)), "utf8");

@@ -7,6 +7,8 @@ import { FailoverRecords } from "../../runtime/repository/control/failover-recor
 import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
+import type { CaptureRequest } from "../../runtime/workflows/capture/plan-capture.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 
 const now = new Date("2026-01-02T00:00:00.000Z");
@@ -39,17 +41,18 @@ async function codeOf(act: Promise<unknown>): Promise<unknown> {
   );
 }
 
+const requestOf = (repository: OpenRepository, database = emptyDatabase): CaptureRequest => ({
+  region: "west",
+  type: "full",
+  database,
+  repository,
+  clock,
+  progress: () => undefined,
+  toolVersion: "0",
+});
 const capture = (repository: OpenRepository, allowEmpty = false) =>
-  capturePoint({
-    region: "west",
-    type: "full",
-    database: emptyDatabase,
-    repository,
-    clock,
-    progress: () => undefined,
-    toolVersion: "0",
-    allowEmpty,
-  });
+  capturePoint({ ...requestOf(repository), allowEmpty });
+const dryRun = (repository: OpenRepository) => forecastCapture(requestOf(repository));
 
 describe("what must not become the newest recovery point", () => {
   it("an emptied Qdrant after a point that holds points, unless that is said to be meant", async () => {
@@ -82,6 +85,7 @@ describe("what must not become the newest recovery point", () => {
     const repository = await repositoryOf({ point: "p" });
 
     expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
+    expect(await codeOf(dryRun(repository)), "a dry run").to.equal("ROLE_REFUSES");
     await new FailoverRecords(repository.stores.control, 1, "r").end("open", now);
     expect(await codeOf(capture(repository))).to.equal("done");
   });
@@ -92,6 +96,7 @@ describe("what must not become the newest recovery point", () => {
     await recordRestoreStart(repository.stores.control, record);
 
     expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
+    expect(await codeOf(dryRun(repository)), "a dry run").to.equal("ROLE_REFUSES");
     await recordRestoreEnd(repository.stores.control, record, now);
     expect(await codeOf(capture(repository))).to.equal("done");
   });
@@ -109,5 +114,14 @@ describe("what must not become the newest recovery point", () => {
     });
 
     expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
+    expect(await codeOf(dryRun(repository)), "a dry run").to.equal("ROLE_REFUSES");
+  });
+
+  it("anything of a Qdrant whose version is not supported", async () => {
+    const repository = await repositoryOf({});
+    const request = requestOf(repository, { ...emptyDatabase, version: async () => "1.9.0" });
+
+    expect(await codeOf(capturePoint(request))).to.equal("VERSION_UNSUPPORTED");
+    expect(await codeOf(forecastCapture(request)), "a dry run").to.equal("VERSION_UNSUPPORTED");
   });
 });

@@ -7,7 +7,7 @@ import type { ShardPlacement } from "../../runtime/ports.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
-import { previewCapture } from "../../runtime/workflows/capture/preview-capture.ts";
+import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
@@ -231,8 +231,8 @@ describe("a capture", function () {
     expect((await errorOf(capturePoint(await request(["pegas"]))))?.hint).to.contain("notes, pages");
   });
 
-  it("says in a dry run what it would read, and stores nothing", async () => {
-    const first = await previewCapture(await request());
+  it("says in a dry run what it would read, stores nothing and has Qdrant make no snapshot", async () => {
+    const first = await forecastCapture(await request());
     expect(first.shards.map(({ because, reads }) => [reads, because])).to.deep.equal([
       ["everything", "it was never captured"],
       ["everything", "it was never captured"],
@@ -241,10 +241,13 @@ describe("a capture", function () {
     await write("pages", 50, 51);
     const objects = [...practice.stores.repository.objects.keys(), ...practice.stores.control.objects.keys()];
 
-    const preview = await previewCapture(await request());
+    source.captureShard = () => Promise.reject(new Error("a dry run makes no snapshot"));
+    const planned = await forecastCapture(await request()).finally(() =>
+      Reflect.deleteProperty(source, "captureShard"),
+    );
 
-    expect(preview.base).to.equal(id);
-    expect(preview.shards.map(({ collection, reads }) => [collection, reads])).to.deep.equal([
+    expect(planned.base).to.equal(id);
+    expect(planned.shards.map(({ collection, reads }) => [collection, reads])).to.deep.equal([
       ["notes", "nothing"],
       ["pages", "what changed"],
     ]);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import { exactText } from "../../runtime/domain/exact-json.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { findDivergence, keepDivergence } from "../../runtime/workflows/failover/report-divergence.ts";

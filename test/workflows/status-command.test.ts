@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { EndpointControl } from "../../runtime/adapters/endpoint-control.ts";
 import type { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import type { StatusAnswer } from "../../runtime/commands/status/answer.ts";
+import { compose } from "../../runtime/composition/compose.ts";
+import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import type { JudgeRules } from "../../runtime/domain/health/judge-region.ts";
 import type { CheckName } from "../../runtime/domain/health/readiness.ts";
 import type { Region } from "../../runtime/domain/region.ts";
@@ -18,8 +18,8 @@ import { writeFence } from "../../runtime/repository/control/gate-records.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import type { Obstacle } from "../../runtime/workflows/failover/find-obstacles.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
-import type { PairStatus } from "../../runtime/workflows/status/observe-pair.ts";
 import { type Watched, watchRegion } from "../../runtime/workflows/status/watch-region.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { FrontProcess } from "../support/front-process.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
@@ -28,7 +28,7 @@ import { firstEpoch, silently, systemClock } from "../support/recovery-estate.ts
 import { clientOf } from "../support/recovery-practice.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
 
-interface Said extends Omit<PairStatus, "primary"> {
+interface Said extends Omit<StatusAnswer, "primary"> {
   readonly primary: { region: string; verdict: string; leaning: { verdict: string }; looks: number } & Pick<
     Watched["look"],
     "signals"
@@ -126,7 +126,7 @@ describe("qdrant-dr status", function () {
     const deps = await compose({ progress: () => undefined, onInterrupt: () => () => undefined });
     const said = { out: "", err: "" };
     const begun = performance.now();
-    const exitCode = await runCli(
+    const exitCode = await runCheckedCli(
       args,
       {
         ...deps,
@@ -149,6 +149,15 @@ describe("qdrant-dr status", function () {
     expect(exitCode, err).to.equal(0);
     expect(ms).to.be.lessThan(longestMs);
     return JSON.parse(out) as Said;
+  }
+
+  async function keysIn(region: Region): Promise<string[]> {
+    const { control, repository } = new RegionAccess(region).stores;
+    const keys: string[] = [];
+    for (const store of [control, repository]) {
+      for await (const { key } of store.list("")) keys.push(key);
+    }
+    return keys;
   }
 
   const statesOf = ({ primary }: Said) =>
@@ -314,62 +323,54 @@ describe("qdrant-dr status", function () {
     });
   }
 
-  describe("qdrant-dr failover --plan", () => {
-    const plan = (mode: "--planned" | "--unplanned", given: Given = {}) =>
-      call(["failover", "--to", "west", "--plan", mode, "--json"], given);
+  describe("plans", () => {
+    const plan = (of: "switchover" | "failover", given: Given = {}) =>
+      call([of, "plan", "--to", "west", "--json"], given);
     const stoppingIn = (out: string) => {
       const { obstacles } = JSON.parse(out) as { obstacles: Obstacle[] };
       return obstacles.filter(({ stops }) => stops).map(({ region, what }) => `${what} of ${region}`);
     };
 
     it("of two regions that are well: nothing stands in the way, and what could be better is told", async () => {
-      for (const mode of ["--planned", "--unplanned"] as const) {
-        const { err, exitCode, out } = await plan(mode);
+      for (const change of ["switchover", "failover"] as const) {
+        const { err, exitCode, out } = await plan(change);
         expect(exitCode, err).to.equal(0);
         expect(JSON.parse(out)).to.include({ epoch: 2, continues: false, hasEnded: false });
         expect(stoppingIn(out)).to.deep.equal([]);
       }
-      const { out } = await call(["failover", "--to", "west", "--plan", "--unplanned"]);
+      const { out } = await call(["failover", "plan", "--to", "west"]);
       expect(out).to.contain("nothing that was looked at stands in the way");
       expect(out).to.contain("Verified point of west: not here").and.contain("`qdrant-dr verify` reads all of it");
     });
 
-    it("planned, when the active region hangs: all that a hand-over needs of it, soon; unplanned: it needs none of that", async () => {
+    it("of a switchover, when the active region hangs: all that it needs of it, soon; of a failover: it needs none of that", async () => {
       for (const proxy of Object.values(proxies)) proxy.plan = () => "an answer that never comes";
-      const planned = await plan("--planned");
+      const planned = await plan("switchover");
       expect(planned.ms).to.be.lessThan(longestMs);
       expect(stoppingIn(planned.out)).to.have.members(["Qdrant of east", "Control store of east", "Gate of east"]);
-      expect(stoppingIn((await plan("--unplanned")).out)).to.deep.equal([]);
+      expect(stoppingIn((await plan("failover")).out)).to.deep.equal([]);
     });
 
-    it("planned, when the other region's outputs are lost, or it has no gate: says so", async () => {
-      const unknown = await plan("--planned", { east: undefined as unknown as Region });
+    it("of a switchover, when the other region's outputs are lost, or it has no gate: says so", async () => {
+      const unknown = await plan("switchover", { east: undefined as unknown as Region });
       expect(stoppingIn(unknown.out)).to.deep.equal(["Outputs of east"]);
       const { gate: _gate, ...open } = east;
-      expect(stoppingIn((await plan("--planned", { east: open as Region })).out)).to.deep.equal(["Gate of east"]);
+      expect(stoppingIn((await plan("switchover", { east: open as Region })).out)).to.deep.equal(["Gate of east"]);
     });
 
     it("when nothing can be planned: why, and what else stands in the way", async () => {
       const qdrant = { ...west.qdrant, apiKey: "another-key" };
       const { keys } = (await lonelyRegion("west", join(folder, "stranger-of-the-plan"))).outputs;
-      const { err, exitCode } = await plan("--unplanned", { west: { ...west, keys, qdrant } });
+      const { err, exitCode } = await plan("failover", { west: { ...west, keys, qdrant } });
       expect(exitCode).to.equal(10);
       expect(err).to.contain("Keys of west:").and.contain("Qdrant here of west:");
     });
   });
 
   it("leaves nothing behind in the stores, neither in the one it may write to", async () => {
-    const { stores } = new RegionAccess(west);
-    const keysIn = async () => {
-      const keys: string[] = [];
-      for (const store of [stores.control, stores.repository]) {
-        for await (const { key } of store.list("")) keys.push(key);
-      }
-      return keys;
-    };
-    const before = await keysIn();
+    const before = await keysIn(west);
     await statusOf();
-    expect(await keysIn()).to.deep.equal(before);
+    expect(await keysIn(west)).to.deep.equal(before);
   });
 
   it("of a standby that is kept up to date: how far it is behind, and the age of its point by what was looked at last", async () => {
@@ -391,9 +392,9 @@ describe("qdrant-dr status", function () {
     const said = await statusOf();
 
     const [here] = said.regions;
-    expect(here.newestPoint?.id).to.equal(point);
-    expect(Date.parse(here.newestPoint?.time ?? "")).to.be.lessThan(begun);
-    expect(here.newestPoint?.ageSeconds).to.be.within(0, (clock.now().getTime() - begun) / 1000);
+    expect(here.newestRecoveryPoint?.id).to.equal(point);
+    expect(Date.parse(here.newestRecoveryPoint?.time ?? "")).to.be.lessThan(begun);
+    expect(here.newestRecoveryPoint?.ageSeconds).to.be.within(0, (clock.now().getTime() - begun) / 1000);
     expect(checkOf(said, "standby")).to.include({ state: "good" });
     expect(checkOf(said, "standby")?.detail).to.match(/behind \(exact: /);
     expect(checkOf(said, "rto")?.detail).to.contain("the standby holds it");

@@ -78,7 +78,8 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       severity: "critical",
       summary: `A store of ${region} does not answer`,
       description: "The {{ $labels.source }} store cannot be read: nothing can be captured to it or restored from it.",
-      runbook: "Check the bucket, its key and the exporter's role; `qdrant-dr points` says what is refused.",
+      runbook:
+        "Check the bucket, its key and the exporter's role; `qdrant-dr recovery-points list` says what is refused.",
     },
     QdrantDown: {
       expr: `${series("qdrant_dr_source_up", { region, source: "qdrant" })} == 0`,
@@ -87,7 +88,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `Qdrant of ${region} does not answer`,
       description: "No peer answers a question for its collections.",
       runbook:
-        "`qdrant-dr status --for 60` tells whether the region is down; then `qdrant-dr failover --plan` in the other one.",
+        "`qdrant-dr status --for 60` tells whether the region is down; then `qdrant-dr failover plan` in the other one.",
     },
     GateDown: {
       expr: `${series("qdrant_dr_source_up", { region, source: "gate" })} == 0`,
@@ -104,7 +105,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `${region} is active, and its gate lets nobody through`,
       description: "Clients are refused. A planned failover closes the gate for some seconds.",
       runbook:
-        "`qdrant-dr status` shows the reason; a failover that stopped half-way is run again, or given up with --abort.",
+        "`qdrant-dr status` shows the reason; a change of roles that stopped half-way is run again; a switchover can be given up with `qdrant-dr switchover abort`.",
     },
     GateOpenElsewhere: {
       expr: `${series("qdrant_dr_gate_open", { region })} == 1 and on () ${of.isStandby}`,
@@ -113,7 +114,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `${region} is not active, and its gate lets clients through`,
       description: "Two regions may take writes.",
       runbook:
-        "Let its gate reach the other region's control store; afterwards `qdrant-dr failover --divergence` tells what differs.",
+        "Let its gate reach the other region's control store; afterwards `qdrant-dr divergence` shows what differs.",
     },
     NothingRestorable: {
       expr: `${of.repositoryAnswers} unless on () ${series("qdrant_dr_restorable_timestamp_seconds", { region })}`,
@@ -121,7 +122,8 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       severity: "critical",
       summary: `No recovery point can be restored from the bucket of ${region}`,
       description: "The bucket answers, and holds no complete point.",
-      runbook: "`qdrant-dr points` says what each point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
+      runbook:
+        "`qdrant-dr recovery-points list` says what each recovery point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
     },
     RpoMissed: {
       expr: `time() - max(${series("qdrant_dr_restorable_timestamp_seconds", { region })}) > ${objectives.rpoMinutes * minute} unless on () ${of.isActive}`,

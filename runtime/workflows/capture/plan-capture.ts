@@ -80,13 +80,24 @@ export interface CaptureRequest {
 /** Where the shards of each collection are, as they were asked for once. */
 export type Placements = Map<string, Promise<ShardPlacement[]>>;
 
-export async function planCapture(
-  request: CaptureRequest,
-  base: CaptureBase,
-  placements: Placements,
-): Promise<CapturePlan> {
-  const { clock, database, folders = [], kinds = ["qdrant"], memory, progress, region, type, worker } = request;
-  const at = clock.now();
+/** What a capture finds before it reads anything, changes anything, or asks anything that costs the region. */
+export interface CaptureAssessment {
+  readonly epoch: EpochRecord;
+  readonly restores: RestoreRecords;
+  /** Absent when nothing of Qdrant is captured. */
+  readonly qdrantVersion: string | undefined;
+  /** The recovery point that the Qdrant part builds on. */
+  readonly base: RecoveryPoint | undefined;
+  /** Collections that are read. */
+  readonly wanted: readonly string[];
+  /** Collections that stay as in the base. */
+  readonly carried: readonly string[];
+  readonly folders: readonly Pick<FolderCapture, "kind" | "name">[];
+}
+
+/** Refuses what must not be captured now: another region than the active one, half-restored data, an unsupported version. */
+export async function assessCapture(request: CaptureRequest, base: CaptureBase): Promise<CaptureAssessment> {
+  const { database, folders = [], kinds = ["qdrant"], memory, progress, region } = request;
   const holdsQdrant = kinds.includes("qdrant");
   const epoch = newestEpoch(base.epochs);
   if (epoch?.active !== region) {
@@ -100,14 +111,36 @@ export async function planCapture(
   ]);
   const unproven = qdrantVersion === undefined ? undefined : checkSupported(qdrantVersion);
   // A run that captures again and again says it once.
-  if (unproven !== undefined && request.memory?.base === undefined)
-    request.progress({ step: "version", detail: unproven });
+  if (unproven !== undefined && memory?.base === undefined) progress({ step: "version", detail: unproven });
   await refuseWhileRestoring(request, epoch, restores);
-  const restore = newestRestore(restores);
   const qdrantBase = base.points.get("qdrant");
-  const [{ carried, collections }] = holdsQdrant
-    ? await Promise.all([planCollections(request, { epoch, restores }, qdrantBase, placements), tidySnapshots(request)])
-    : [{ carried: [], collections: [] }];
+  const present = holdsQdrant ? await presentCollections(database, qdrantBase) : [];
+  const wanted = holdsQdrant ? await wantedCollections(request, { epoch, restores }, present, qdrantBase) : [];
+  const ofBase = (qdrantBase?.collections ?? []).map(({ name }) => name);
+  return {
+    epoch,
+    restores,
+    qdrantVersion,
+    base: qdrantBase,
+    wanted,
+    carried: ofBase.filter((name) => present.includes(name) && !wanted.includes(name)),
+    folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
+  };
+}
+
+export async function planCapture(
+  request: CaptureRequest,
+  base: CaptureBase,
+  placements: Placements,
+): Promise<CapturePlan> {
+  const { clock, kinds = ["qdrant"], region, type, worker } = request;
+  const at = clock.now();
+  const assessed = await assessCapture(request, base);
+  const { base: qdrantBase, carried, epoch, folders, qdrantVersion, restores } = assessed;
+  const restore = newestRestore(restores);
+  const [collections] = kinds.includes("qdrant")
+    ? await Promise.all([planCollections(request, assessed, placements), tidySnapshots(request)])
+    : [[]];
   return {
     format: 1,
     point: newId(at),
@@ -121,8 +154,8 @@ export async function planCapture(
     ...(restore === undefined ? {} : { restore }),
     ...(qdrantVersion === undefined ? {} : { qdrantVersion }),
     collections,
-    carried,
-    folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
+    carried: [...carried],
+    folders: [...folders],
   };
 }
 
@@ -150,22 +183,15 @@ async function tidySnapshots({ clock, database, memory, progress, repository }: 
 
 async function planCollections(
   request: CaptureRequest,
-  past: Past,
-  base: RecoveryPoint | undefined,
+  { base, epoch, wanted }: CaptureAssessment,
   placements: Placements,
-): Promise<Required<Pick<CapturePlan, "collections" | "carried">>> {
-  const present = await presentCollections(request.database, base);
-  const wanted = await wantedCollections(request, past, present, base);
+): Promise<CapturePlan["collections"]> {
   const planned: CapturePlan["collections"] = [];
   await atOnce(collectionsAtOnce, wanted, async (name) => {
-    const collection = await planCollection(request, past.epoch, name, base, placements);
+    const collection = await planCollection(request, epoch, name, base, placements);
     if (collection !== undefined) planned.push(collection);
   });
-  const carried = (base?.collections ?? []).map(({ name }) => name);
-  return {
-    collections: planned.sort((a, b) => (a.name < b.name ? -1 : 1)),
-    carried: carried.filter((name) => present.includes(name) && !wanted.includes(name)),
-  };
+  return planned.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** What the base holds and the list does not name is asked for itself. */

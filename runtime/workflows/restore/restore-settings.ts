@@ -23,10 +23,10 @@ export async function prepareSettings(
 ): Promise<void> {
   const { config: made } = await target.describe(name);
   for (const part of decisive) {
-    const found = differencesOf(part, valueOf(captured, part), valueOf(made, part));
+    const found = differencesOf(part, settingOf(captured, part), settingOf(made, part));
     if (found.length > 0) throw refusal(name, `the target made it with another ${part} than captured`, found);
   }
-  const told = others.flatMap((part) => differencesOf(part, valueOf(captured, part), valueOf(made, part)));
+  const told = others.flatMap((part) => differencesOf(part, settingOf(captured, part), settingOf(made, part)));
   if (told.length > 0) {
     progress({ step: "restore", detail: `${name}: the target has its own settings: ${told.join("; ")}` });
   }
@@ -47,7 +47,7 @@ export async function setStrictMode(target: VectorDatabase, name: string, captur
 }
 
 /** Qdrant decides whether a setting is a float; recovery points of before hold its `1.0` as 1. Metadata are the clients'. */
-function valueOf(config: Settings, part: string): unknown {
+function settingOf(config: Settings, part: string): unknown {
   return part === "metadata" ? config[part] : withPlainFloats(config[part]);
 }
 
