@@ -8,7 +8,7 @@
 
 import { hasErrno } from "./errno.ts";
 
-/** Exit codes, documented in `docs/exit-codes.md` and in `--help`. */
+/** Exit codes, documented in `docs/reference/exit-codes.md` and in `--help`. */
 export const exitCodes = {
   ok: 0,
   internal: 1,

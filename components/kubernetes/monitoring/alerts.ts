@@ -187,7 +187,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       severity: "warning",
       summary: `A run failed in ${region} and none succeeded since`,
       description: "The last {{ $labels.run }} ended with exit code {{ $value }}.",
-      runbook: "The job's log says why, and what to do; docs/exit-codes.md says what the code means.",
+      runbook: "The job's log says why, and what to do; docs/reference/exit-codes.md says what the code means.",
     },
   };
 }
