@@ -39,9 +39,8 @@ export interface Output {
   err(text: string): void;
 }
 
-/** Runs the command that `args` name; answers the exit code. */
-export async function runCli(args: readonly string[], deps: Deps, output: Output): Promise<number> {
-  const wantsJson = args.includes("--json");
+/** Every command with its options; the references in docs/ are made from it. */
+export function createProgram(deps: Deps, output: Output, wantsJson = false): Command {
   const program = new Command("qdrant-dr")
     .description(
       "Disaster recovery for Qdrant: recovery points that are proven restorable, and a failover that can be trusted.",
@@ -64,6 +63,13 @@ export async function runCli(args: readonly string[], deps: Deps, output: Output
         output.out(wantsJson ? JSON.stringify(json) : text);
       });
   }
+  return program;
+}
+
+/** Runs the command that `args` name; answers the exit code. */
+export async function runCli(args: readonly string[], deps: Deps, output: Output): Promise<number> {
+  const wantsJson = args.includes("--json");
+  const program = createProgram(deps, output, wantsJson);
   try {
     await program.parseAsync([...args], { from: "user" });
     return exitCodes.ok;

@@ -25,7 +25,7 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
-const codes = {
+export const errorCodes = {
   INTERNAL: { exitCode: exitCodes.internal, retryable: false },
   USAGE: { exitCode: exitCodes.usage, retryable: false },
   SETTING_INVALID: { exitCode: exitCodes.usage, retryable: false },
@@ -61,7 +61,7 @@ const codes = {
   INTERRUPTED: { exitCode: exitCodes.interrupted, retryable: true },
 } as const;
 
-export type ErrorCode = keyof typeof codes;
+export type ErrorCode = keyof typeof errorCodes;
 
 export interface ErrorDetails {
   /** What to do now, one sentence. */
@@ -81,11 +81,11 @@ export class DrError extends Error {
   }
 
   get exitCode(): number {
-    return codes[this.code].exitCode;
+    return errorCodes[this.code].exitCode;
   }
 
   get retryable(): boolean {
-    return codes[this.code].retryable;
+    return errorCodes[this.code].retryable;
   }
 }
 

@@ -12,14 +12,26 @@ export interface AlertSettings {
   readonly objectives: { readonly rpoMinutes: number };
   readonly schedules: Schedules;
   readonly replicate: Pick<Replicate, "everySeconds" | "tiers"> | undefined;
+  /** Address of the folder with the runbooks. */
+  readonly runbooks?: string | undefined;
 }
+
+/** Where this repository has them. */
+const runbooksFolder = "docs/operations/runbooks";
 
 export interface Alert {
   readonly alert: string;
   readonly expr: string;
   readonly for: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook: string };
+  readonly annotations: {
+    readonly summary: string;
+    readonly description: string;
+    /** The first things to do. */
+    readonly runbook: string;
+    /** Where the whole of it is. */
+    readonly runbook_url: string;
+  };
 }
 
 interface Told {
@@ -49,13 +61,14 @@ export function alertsOf(settings: AlertSettings): Alert[] {
   };
   const ofPair = settings.peer === undefined ? {} : toldOfPair(settings, gaps, settings.peer);
   const told = { ...alwaysTold(settings, gaps), ...ofPair };
+  const runbooks = `${(settings.runbooks ?? runbooksFolder).replace(/\/$/, "")}/alerts.md`;
   return Object.entries(told).map(([name, { description, expr, runbook, severity, summary, ...rest }]) => ({
     alert: `QdrantDr${name}`,
     expr,
     for: rest.for,
     // The operator leads alerts to a receiver by the namespace, and what is absent has no labels.
     labels: { severity, region: settings.region, namespace: settings.namespace },
-    annotations: { summary, description, runbook },
+    annotations: { summary, description, runbook, runbook_url: `${runbooks}#${`QdrantDr${name}`.toLowerCase()}` },
   }));
 }
 
@@ -78,7 +91,8 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       severity: "critical",
       summary: `A store of ${region} does not answer`,
       description: "The {{ $labels.source }} store cannot be read: nothing can be captured to it or restored from it.",
-      runbook: "Check the bucket, its key and the exporter's role; `qdrant-dr points` says what is refused.",
+      runbook:
+        "Check the bucket, its key and the exporter's role; `qdrant-dr recovery-points list` says what is refused.",
     },
     QdrantDown: {
       expr: `${series("qdrant_dr_source_up", { region, source: "qdrant" })} == 0`,
@@ -87,7 +101,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `Qdrant of ${region} does not answer`,
       description: "No peer answers a question for its collections.",
       runbook:
-        "`qdrant-dr status --for 60` tells whether the region is down; then `qdrant-dr failover --plan` in the other one.",
+        "`qdrant-dr status --for 60` tells whether the region is down; then `qdrant-dr failover plan` in the other one.",
     },
     GateDown: {
       expr: `${series("qdrant_dr_source_up", { region, source: "gate" })} == 0`,
@@ -102,9 +116,9 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       for: "2m",
       severity: "critical",
       summary: `${region} is active, and its gate lets nobody through`,
-      description: "Clients are refused. A planned failover closes the gate for some seconds.",
+      description: "Clients are refused. A switchover closes the gate for some seconds.",
       runbook:
-        "`qdrant-dr status` shows the reason; a failover that stopped half-way is run again, or given up with --abort.",
+        "`qdrant-dr status` shows the reason; a switchover that stopped half-way is run again, or given up with `qdrant-dr switchover abort`.",
     },
     GateOpenElsewhere: {
       expr: `${series("qdrant_dr_gate_open", { region })} == 1 and on () ${of.isStandby}`,
@@ -113,7 +127,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `${region} is not active, and its gate lets clients through`,
       description: "Two regions may take writes.",
       runbook:
-        "Let its gate reach the other region's control store; afterwards `qdrant-dr failover --divergence` tells what differs.",
+        "Let its gate reach the other region's control store; afterwards `qdrant-dr divergence` tells what differs.",
     },
     NothingRestorable: {
       expr: `${of.repositoryAnswers} unless on () ${series("qdrant_dr_restorable_timestamp_seconds", { region })}`,
@@ -121,7 +135,8 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       severity: "critical",
       summary: `No recovery point can be restored from the bucket of ${region}`,
       description: "The bucket answers, and holds no complete point.",
-      runbook: "`qdrant-dr points` says what each point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
+      runbook:
+        "`qdrant-dr recovery-points list` says what each point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
     },
     RpoMissed: {
       expr: `time() - max(${series("qdrant_dr_restorable_timestamp_seconds", { region })}) > ${objectives.rpoMinutes * minute} unless on () ${of.isActive}`,
@@ -143,7 +158,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `${region} is active, and nothing was captured on time`,
       description: "No complete recovery point of any type is as new as the schedule wants.",
       runbook:
-        "Look at the jobs qdrant-dr-incremental and qdrant-dr-full; `qdrant-dr backup --dry-run` shows what a capture meets.",
+        "Look at the jobs qdrant-dr-incremental and qdrant-dr-full; `qdrant-dr backup --dry-run` shows what a capture would read.",
     },
     FullCaptureOverdue: {
       expr: of.overdue(
