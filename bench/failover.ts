@@ -40,7 +40,7 @@ export interface FailoverMeasurements {
   readonly warmLostWrites: number;
   readonly warmSteps: readonly StepShare[];
   readonly coldRtoSeconds: number;
-  /** As `--plan` said before, and `issuedAfterSeconds`. */
+  /** As `failover plan` said before, and `issuedAfterSeconds`. */
   readonly coldRtoPredictedSeconds: number;
   readonly coldRestoreSeconds: number;
   readonly coldRestorePredictedSeconds: number;
@@ -97,7 +97,7 @@ export async function measureFailover(
   await forth.level(levelForMs);
   say("planned, to the standby");
   const plannedAt = Date.now();
-  const planned = await command("failover", "--to", "standby", "--planned");
+  const planned = await command("switchover", "run", "--to", "standby");
   await writer.until((batches) => batches.filter(({ at }) => at > Date.now() - 2_000).length > names.length);
   const plannedPauseSeconds = longestGap(writer.batches, plannedAt - 2_000) / 1000;
   const plannedLost = await lostIn(regions.standby, writer.batches, names);
@@ -113,7 +113,7 @@ export async function measureFailover(
   await estate.stacks.up("standby", quietly);
   await command("replicate", "--from", "primary", "--to", "standby", "--replace-existing", "--once");
   for (const name of names) await call(serverOf(regions.standby), "DELETE", `/collections/${name}`);
-  const plan = await command("failover", "--to", "standby", "--plan");
+  const plan = await command("failover", "plan", "--to", "standby");
   const cold = await disaster(["primary-qdrant", "primary-gate", "primary-store"], "standby", command, writer, estate);
   await writer.end();
 
@@ -148,7 +148,7 @@ async function disaster(
   await killEstate(estate.id, lost);
   const goneAt = Date.now();
   await sleep(killedAt + 1000 * issuedAfterSeconds - Date.now());
-  const report = await command("failover", "--to", to, "--unplanned", "--accept-data-loss", "3600");
+  const report = await command("failover", "run", "--to", to, "--accept-data-loss", "3600");
   const isServed = ({ at, isReadBack }: AcknowledgedBatch) => isReadBack && at > goneAt;
   await writer.until((batches) => batches.some(isServed));
   const servedAt = writer.batches.find(isServed)?.at ?? Number.NaN;

@@ -5,7 +5,7 @@
  */
 import { EventEmitter, once } from "node:events";
 import { createInterface } from "node:readline";
-import { RegionAccess } from "../runtime/adapters/access.ts";
+import { RegionAccess } from "../runtime/composition/region-access.ts";
 import type { Region } from "../runtime/domain/estate/region.ts";
 import { Applying, type CycleReport } from "../runtime/workflows/replicate/applying.ts";
 import {

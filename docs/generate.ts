@@ -2,4 +2,4 @@
 import { writeFileSync } from "node:fs";
 import { references } from "./references.ts";
 
-for (const [name, text] of await references()) writeFileSync(new URL(`reference/${name}`, import.meta.url), text);
+for (const [name, text] of references()) writeFileSync(new URL(`reference/${name}`, import.meta.url), text);

@@ -1,7 +1,6 @@
 /** The pages of docs/reference that are made from the code: `npm run docs` writes them, and a test says when one is stale. */
 import type { Command } from "commander";
-import { createProgram } from "../runtime/cli.ts";
-import { compose } from "../runtime/compose.ts";
+import { buildProgram } from "../runtime/cli.ts";
 import { bootstrapSettingsSchema } from "../runtime/domain/estate/aws-settings.ts";
 import { kubernetesSecretsSchema, stackSettingsSchema } from "../runtime/domain/estate/stack-settings.ts";
 import { metrics } from "../runtime/domain/monitoring/metrics.ts";
@@ -11,9 +10,9 @@ import { bootstrapSettings, secretSettings, stackSettings } from "./setting-desc
 import { settingsTable } from "./settings-table.ts";
 
 /** A page by its path in docs/reference. */
-export async function references(): Promise<ReadonlyMap<string, string>> {
+export function references(): ReadonlyMap<string, string> {
   return new Map([
-    ["cli.md", await cliPage()],
+    ["cli.md", cliPage()],
     ["settings.md", settingsPage()],
     ["metrics.md", metricsPage()],
     ["errors.md", errorsPage()],
@@ -32,14 +31,13 @@ export function leafCommands(program: Command): Command[] {
   return children.length === 0 ? [program] : children.flatMap(leafCommands);
 }
 
-/** The program itself, to look at: nothing of it is run. */
-export async function readProgram(): Promise<Command> {
-  const deps = await compose({ progress: () => {}, onInterrupt: () => () => {} });
-  return createProgram({ ...deps, toolVersion: "0" }, { out: () => {}, err: () => {} });
+/** The program with every command and option, which does nothing with them. */
+export function readProgram(): Command {
+  return buildProgram("0", async () => {});
 }
 
-async function cliPage(): Promise<string> {
-  const program = await readProgram();
+function cliPage(): string {
+  const program = readProgram();
   const commands = leafCommands(program);
   const nameOf = (command: Command): string =>
     command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;

@@ -1,36 +1,58 @@
 /** The command line: from arguments to a command, from its answer or error to output and an exit code. */
 import { Command, CommanderError } from "commander";
-import { backup } from "./commands/backup.ts";
-import type { CommandDefinition } from "./commands/command.ts";
-import { copy } from "./commands/copy.ts";
-import { doctor } from "./commands/doctor.ts";
-import { exporter } from "./commands/exporter.ts";
-import { failover } from "./commands/failover.ts";
-import { init } from "./commands/init.ts";
-import { points } from "./commands/points.ts";
+import { backup } from "./commands/backup/command.ts";
+import { copy } from "./commands/copy/command.ts";
+import { divergence } from "./commands/divergence/command.ts";
+import { doctor } from "./commands/doctor/command.ts";
+import { drill } from "./commands/drill/command.ts";
+import { exporter } from "./commands/exporter/command.ts";
+import { failoverPlan } from "./commands/failover/plan.ts";
+import { failoverRun } from "./commands/failover/run.ts";
+import { init } from "./commands/init/command.ts";
 import { quickstart } from "./commands/quickstart.ts";
-import { replicate } from "./commands/replicate.ts";
-import { restore } from "./commands/restore.ts";
-import { status } from "./commands/status.ts";
-import { verify } from "./commands/verify.ts";
-import type { Deps } from "./compose.ts";
+import { recoveryPointsList } from "./commands/recovery-points/list.ts";
+import { replicate } from "./commands/replicate/command.ts";
+import { restore } from "./commands/restore/command.ts";
+import type { CommandDefinition } from "./commands/shared/command.ts";
+import { status } from "./commands/status/command.ts";
+import { switchoverAbort } from "./commands/switchover/abort.ts";
+import { switchoverPlan } from "./commands/switchover/plan.ts";
+import { switchoverRun } from "./commands/switchover/run.ts";
+import { verify } from "./commands/verify/command.ts";
+import type { Deps } from "./composition/deps.ts";
 import { DrError, exitCodes, toDrError } from "./errors.ts";
 
-// Each definition parses the options it declares; here they are only passed on.
+/** Each definition parses the options it declares; here they are only passed on. */
 const definitions = [
   quickstart,
   doctor,
   init,
-  backup,
-  points,
-  copy,
-  verify,
-  restore,
-  replicate,
-  failover,
   status,
+  recoveryPointsList,
+  backup,
+  verify,
+  copy,
+  replicate,
+  restore,
+  failoverPlan,
+  failoverRun,
+  switchoverPlan,
+  switchoverRun,
+  switchoverAbort,
+  drill,
+  divergence,
   exporter,
-] as readonly CommandDefinition<object>[];
+] as readonly CommandDefinition<object, object>[];
+
+/** The schema of what `--json` prints, by the command's name. */
+export const commandAnswers = Object.fromEntries(definitions.map(({ answer, name }) => [name, answer]));
+
+/** Commands that only lead to others. */
+const groups: Readonly<Record<string, string>> = {
+  "recovery-points": "the recovery points in a region's bucket",
+  failover: "the active region is lost: make the other one active",
+  switchover: "both regions live: change their roles with nothing lost",
+};
 
 export interface Output {
   /** Results; with `--json` one line with one JSON object. */
@@ -39,29 +61,22 @@ export interface Output {
   err(text: string): void;
 }
 
-/** Every command with its options; the references in docs/ are made from it. */
-export function createProgram(deps: Deps, output: Output, wantsJson = false): Command {
+/** @param act what is done with the command that the arguments name, and its options. */
+export function buildProgram(
+  toolVersion: string,
+  act: (definition: CommandDefinition<object, object>, options: object) => Promise<void>,
+): Command {
   const program = new Command("qdrant-dr")
     .description(
       "Disaster recovery for Qdrant: recovery points that are proven restorable, and a failover that can be trusted.",
     )
-    .version(deps.toolVersion)
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => output.out(text.trimEnd()),
-      writeErr: (text) => output.err(text.trimEnd()),
-      // `report` tells it, like every other error.
-      outputError: () => {},
-    });
+    .version(toolVersion);
   for (const definition of definitions) {
-    const command = program.command(definition.name).description(definition.summary);
+    const command = parentOf(program, definition.name).command(lastWordOf(definition.name));
     definition
-      .configure(command)
+      .configure(command.description(definition.summary))
       .option("--json", "one JSON object as the last line of the output")
-      .action(async (options: object) => {
-        const { json, text } = await definition.run(deps, options);
-        output.out(wantsJson ? JSON.stringify(json) : text);
-      });
+      .action((options: object) => act(definition, options));
   }
   return program;
 }
@@ -69,7 +84,18 @@ export function createProgram(deps: Deps, output: Output, wantsJson = false): Co
 /** Runs the command that `args` name; answers the exit code. */
 export async function runCli(args: readonly string[], deps: Deps, output: Output): Promise<number> {
   const wantsJson = args.includes("--json");
-  const program = createProgram(deps, output, wantsJson);
+  const program = buildProgram(deps.toolVersion, async (definition, options) => {
+    const { json, text } = await definition.run(deps, options);
+    output.out(wantsJson ? JSON.stringify(json) : text);
+  });
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
+    command.exitOverride().configureOutput({
+      writeOut: (text) => output.out(text.trimEnd()),
+      writeErr: (text) => output.err(text.trimEnd()),
+      // `report` tells it, like every other error.
+      outputError: () => {},
+    });
+  }
   try {
     await program.parseAsync([...args], { from: "user" });
     return exitCodes.ok;
@@ -82,10 +108,28 @@ export async function runCli(args: readonly string[], deps: Deps, output: Output
   }
 }
 
+function parentOf(program: Command, name: string): Command {
+  const [group, ...rest] = name.split(" ");
+  if (group === undefined || rest.length === 0) return program;
+  const known = program.commands.find((command) => command.name() === group);
+  return known ?? program.command(group).description(groups[group] ?? "");
+}
+
+function lastWordOf(name: string): string {
+  return name.slice(name.lastIndexOf(" ") + 1);
+}
+
+/** The longest name of a command, or of a group, that the arguments begin with. */
+function nameIn(args: readonly string[]): string | undefined {
+  const names = [...definitions.map(({ name }) => name), ...Object.keys(groups)];
+  const given = names.filter((name) => name.split(" ").every((word, index) => word === args[index]));
+  return given.sort((a, b) => b.length - a.length)[0];
+}
+
 function usageError(error: CommanderError, args: readonly string[]): DrError {
-  const named = definitions.find(({ name }) => name === args[0]);
+  const named = nameIn(args);
   return new DrError("USAGE", error.message.replace(/^error: /, "").replace(/\s+/g, " "), {
-    hint: `\`qdrant-dr ${named === undefined ? "" : `${named.name} `}--help\` shows what it takes`,
+    hint: `\`qdrant-dr ${named === undefined ? "" : `${named} `}--help\` shows what it takes`,
   });
 }
 

@@ -1,6 +1,6 @@
 /** Entry of the command line: the only place that ends the process. */
 import { runCli } from "./cli.ts";
-import { compose } from "./compose.ts";
+import { compose } from "./composition/compose.ts";
 import { exitCodes } from "./errors.ts";
 import { progressTo } from "./progress.ts";
 

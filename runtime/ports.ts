@@ -219,6 +219,9 @@ export interface FailoverHookEvent {
 }
 
 /** What an operator wants done around a failover's steps. Throws HOOK_FAILED when the failover must not go on. */
+/** Asks the region that is promoted; answers how long the slowest search took. */
+export type AskQueries = () => Promise<{ readonly ms: number; readonly collection?: string }>;
+
 export type FailoverHooks = (event: FailoverHookEvent) => Promise<void>;
 
 export interface StackEvent {

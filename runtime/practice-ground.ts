@@ -1,12 +1,12 @@
 /** Composes what a practised disaster needs from an embedded estate and the product's own workflows. */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { RegionAccess } from "./adapters/access.ts";
 import type { EmbeddedEstate } from "./adapters/embedded/embedded-estate.ts";
 import { readWorkspace } from "./adapters/embedded/workspace-documents.ts";
 import { QdrantWorkspaceLoader } from "./adapters/embedded/workspace-loader.ts";
 import { startWritingClient } from "./adapters/embedded/writing-client-process.ts";
 import { ThisProcess } from "./adapters/this-process.ts";
+import { RegionAccess } from "./composition/region-access.ts";
 import type { Clock } from "./ports.ts";
 import { capturePoint } from "./workflows/capture/capture-point.ts";
 import { copyPoints } from "./workflows/copy-points.ts";

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { formatSeconds } from "../domain/format.ts";
 import { within } from "../domain/within.ts";
 import { DrError, toDrError } from "../errors.ts";
-import type { FailoverHookEvent, FailoverHooks, Progress } from "../ports.ts";
+import type { AskQueries, FailoverHookEvent, FailoverHooks, Progress } from "../ports.ts";
 
 const hookSchema = z
   .strictObject({
@@ -24,9 +24,6 @@ const hookSchema = z
     message: "a hook is a command, or a limit for queries",
   });
 type Hook = z.infer<typeof hookSchema>;
-
-/** Asks the region that is promoted; answers how long the slowest search took. */
-export type AskQueries = () => Promise<{ readonly ms: number; readonly collection?: string }>;
 
 const askAgainMs = 500;
 

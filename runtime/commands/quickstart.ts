@@ -1,16 +1,20 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
 import { EmbeddedEstate, removeKeptEstates, sweepEstates } from "../adapters/embedded/embedded-estate.ts";
 import { readyParts } from "../adapters/parts.ts";
-import { type Deps, projectFolder } from "../compose.ts";
+import { projectFolder } from "../composition/compose.ts";
+import type { Deps } from "../composition/deps.ts";
 import { formatSeconds } from "../domain/format.ts";
+import { captureTypes } from "../domain/points/recovery-point.ts";
 import type { PracticeResult } from "../domain/practice/practice-result.ts";
 import { reportPage } from "../domain/report/report-page.ts";
 import { resultTable } from "../domain/report/result-table.ts";
 import { DrError } from "../errors.ts";
 import { practiceGround } from "../practice-ground.ts";
 import { practiseDisaster } from "../workflows/practice/practise-disaster.ts";
-import { type Answer, type CommandDefinition, exitCodesHelp, parseNumber, parsePort } from "./command.ts";
+import { type Answer, type CommandDefinition, exitCodesHelp, parseNumber, parsePort } from "./shared/command.ts";
+import { bytes, count, listOf, recoveryPointId, seconds, time } from "./shared/fields.ts";
 
 interface Options {
   readonly keep?: boolean;
@@ -22,9 +26,65 @@ interface Options {
 
 const objectives = { rtoMinutes: 30, rpoMinutes: 15 };
 
-export const quickstart: CommandDefinition<Options> = {
+const step = z.strictObject({
+  name: z.string().describe("stable name of the step"),
+  title: z.string(),
+  startedAt: time,
+  seconds,
+  detail: z.string().describe("what came out of it, in words"),
+});
+
+const practised = z.strictObject({
+  rtoSeconds: seconds.describe(
+    "from the kill to the first write acknowledged and read back, by a client that never stopped",
+  ),
+  rpoSeconds: seconds.describe("from the oldest acknowledged write that was lost to the kill; 0 when none was lost"),
+  rtoObjectiveSeconds: seconds,
+  rpoObjectiveSeconds: seconds,
+  lostWrites: count,
+  acknowledgedWrites: count,
+  pointsBefore: count.describe("number of Qdrant points in the primary before the kill"),
+  pointsAfter: count.describe("number of Qdrant points in the standby when clients are served again"),
+  verified: z.boolean(),
+  startedAt: time,
+  killedAt: time,
+  servedAt: time,
+  steps: listOf(step),
+  failover: listOf(step).describe("the steps of the failover"),
+  collections: listOf(
+    z.strictObject({
+      name: z.string(),
+      pointsBefore: count,
+      pointsAfter: count,
+      acknowledgedWrites: count,
+      lostIds: listOf(z.number()).describe("ids of acknowledged writes that are not in the standby"),
+    }),
+  ),
+  points: listOf(
+    z.strictObject({
+      id: recoveryPointId,
+      type: z.enum(captureTypes),
+      time,
+      isExact: z.boolean(),
+      readBytes: bytes,
+      storedBytes: bytes,
+    }),
+  ).describe("the recovery points that were captured"),
+  restoredPoint: recoveryPointId.describe("the recovery point that was restored"),
+  proofs: listOf(z.strictObject({ claim: z.string(), evidence: z.string() })),
+  versions: z.record(z.string(), z.string()).readonly(),
+  report: z.string().describe("path of the report page"),
+  estate: z.string().optional().describe("with --keep: id of the estate"),
+});
+
+const stopped = z.strictObject({ stopped: listOf(z.string()).describe("ids of the estates that were removed") });
+
+const answer = z.union([practised, stopped.describe("with --stop")]);
+
+export const quickstart: CommandDefinition<Options, z.infer<typeof answer>> = {
   name: "quickstart",
   summary: "set up what is missing, then practise a disaster on two regions on this machine",
+  answer,
   configure: (command) =>
     command
       .option("--keep", "leave the estate up afterwards, and print how to reach and to stop it")
@@ -97,7 +157,7 @@ function practise(
 }
 
 /** A practice that showed a loss or a miss is not a success, whatever it restored. */
-function judged(result: PracticeResult, afterword = ""): Answer {
+function judged(result: PracticeResult, afterword = ""): Answer<PracticeResult> {
   const table = resultTable(result, { width: process.stdout.columns ?? 100, colour: process.stdout.isTTY });
   if (!result.verified) {
     throw new DrError("VERIFICATION_FAILED", `what came back is not what was there\n${table}`, {

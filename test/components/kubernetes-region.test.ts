@@ -4,7 +4,7 @@
  */
 import { expect } from "chai";
 import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import { type Role, roles } from "../../runtime/domain/estate/epoch.ts";
 import { jobs } from "../../runtime/domain/estate/jobs.ts";
 import { regionSchema } from "../../runtime/domain/estate/region.ts";

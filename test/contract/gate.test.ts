@@ -201,7 +201,7 @@ describe("gate", () => {
       await claimEpoch(estate.stores.west, taken);
       renameSync(estate.folders.west, `${estate.folders.west}.unseen`);
       const back = await start(estate, "east");
-      // The price of this mode, which `--plan` tells: both regions take writes now.
+      // The price of this mode, which `failover plan` shows: both regions take writes now.
       expect((await back.write()).status).to.equal(200);
       renameSync(`${estate.folders.west}.unseen`, estate.folders.west);
       await back.gate.look();

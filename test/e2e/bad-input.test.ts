@@ -72,7 +72,7 @@ describe("bad input, from outside", function () {
     [["backup", "--stack", "prod", "--tpye", "full"], "unknown option '--tpye'"],
     [["back-up"], "unknown command 'back-up'"],
     [["quickstart", "--port", "80"], "It must be a port, 1024 to 65535."],
-    [["points"], "required option '--stack <name>' not specified"],
+    [["recovery-points", "list"], "required option '--stack <name>' not specified"],
   ] as const) {
     it(`\`${args.join(" ")}\`: exit code 2, what is wrong, and where to read on`, async () => {
       const { exitCode, stderr, stdout } = await run(args);
@@ -118,7 +118,7 @@ describe("bad input, from outside", function () {
     it(`an outputs file that ${what}: exit code 2, names the file and what is wrong`, async () => {
       const file = join(root, "outputs.json");
       if (content !== undefined) writeFileSync(file, content);
-      const { exitCode, stderr } = await run(["points", "--stack", "prod", "--outputs", file]);
+      const { exitCode, stderr } = await run(["recovery-points", "list", "--stack", "prod", "--outputs", file]);
       expect(exitCode).to.equal(2);
       expect(problemIn(stderr).error).to.contain(file).and.contain(told);
       nothingIsLeft(["outputs.json"]);
@@ -128,7 +128,7 @@ describe("bad input, from outside", function () {
   it("outputs of another region than the one that was asked for: exit code 2, with both names", async () => {
     const file = join(root, "outputs.json");
     writeFileSync(file, JSON.stringify((await lonelyRegion("prod", root)).outputs));
-    const { exitCode, stderr } = await run(["points", "--stack", "dr", "--outputs", file]);
+    const { exitCode, stderr } = await run(["recovery-points", "list", "--stack", "dr", "--outputs", file]);
     expect(exitCode).to.equal(2);
     expect(problemIn(stderr).error).to.contain("region prod").and.contain("dr was asked for");
   });
@@ -139,7 +139,7 @@ describe("bad input, from outside", function () {
     writeFileSync(file, JSON.stringify(outputs));
     writeFileSync(identity, "a-word-nobody-should-see\n");
     const given = ["--stack", "prod", "--outputs", file, "--identity-file", identity];
-    const { exitCode, stderr } = await run(["points", ...given]);
+    const { exitCode, stderr } = await run(["recovery-points", "list", ...given]);
     expect(exitCode).to.equal(2);
     expect(problemIn(stderr).hint).to.contain("AGE-SECRET-KEY-");
     expect(stderr).not.to.contain("nobody-should-see");

@@ -42,7 +42,7 @@ describe("failover to an older point, killed, and run again on the same estate",
   this.timeout(120_000);
   const root = mkdtempSync(join(tmpdir(), "qdrant-dr-failover-killed-"));
   const estates = join(root, "estates");
-  const failover = ["--to", "standby", "--unplanned", "--accept-data-loss", "3600", "--json"];
+  const failover = ["--to", "standby", "--accept-data-loss", "3600", "--json"];
   let lost: LostPrimary;
   let older: string;
   let newer: string;
@@ -65,11 +65,11 @@ describe("failover to an older point, killed, and run again on the same estate",
   };
   const page = join(root, "failover.html");
   const start = (waitsBefore?: string) => {
-    const about = ["--estate", lost.estate.id, "--point", older, "--report", page];
+    const about = ["--estate", lost.estate.id, "--recovery-point", older, "--report", page];
     const hooks = join(root, "hooks.json");
     const wait = { when: "before", step: waitsBefore, command: ["sleep", "5"] };
     writeFileSync(hooks, JSON.stringify(waitsBefore === undefined ? [] : [wait]));
-    return Product.startDirect(["failover", ...about, ...failover, "--hooks", hooks], estates);
+    return Product.startDirect(["failover", "run", ...about, ...failover, "--hooks", hooks], estates);
   };
 
   async function route(): Promise<{ region: string; epoch: number }> {
@@ -128,7 +128,7 @@ describe("failover to an older point, killed, and run again on the same estate",
     const jobs = await Promise.all([fromCi("Fail over"), fromCi("Fail over")]);
     const [done, told] = jobs[0].exitCode === 0 ? jobs : [jobs[1], jobs[0]];
     expect([done.exitCode, told.exitCode], done.said + told.said).to.deep.equal([0, 11]);
-    expect(done.json).to.include({ region: "standby", epoch: 2, point: older, isVerified: true });
+    expect(done.json).to.include({ region: "standby", epoch: 2, recoveryPoint: older, isVerified: true });
     expect(told.json).to.have.nested.property("error.code", "EPOCH_CONFLICT");
     expect(await route()).to.deep.equal({ region: "standby", epoch: 2 });
     const outputs = await lost.estate.stacks.region("standby");

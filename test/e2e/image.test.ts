@@ -130,7 +130,7 @@ describe("image", function () {
 
       const backup = await run("backup", "--stack", "prod", "--outputs", regions);
       expect(backup.exitCode, backup.err).to.equal(0);
-      const verify = await run("verify", "--stack", "prod", "--point", "latest", "--outputs", regions);
+      const verify = await run("verify", "--stack", "prod", "--recovery-point", "latest", "--outputs", regions);
       expect(verify.exitCode, verify.err).to.equal(0);
 
       const kubernetes = {

@@ -10,7 +10,7 @@ import { dumpYaml, loadYaml } from "@kubernetes/client-node";
 import { expect } from "chai";
 import { EmbeddedEstate } from "../../runtime/adapters/embedded/embedded-estate.ts";
 import { killEstate } from "../../runtime/adapters/embedded/local-process.ts";
-import { projectFolder } from "../../runtime/compose.ts";
+import { projectFolder } from "../../runtime/composition/compose.ts";
 import type { FailoverEvidence } from "../../runtime/domain/estate/failover-evidence.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { lostWrites, type WriteLogEntry } from "../../runtime/domain/practice/write-log.ts";
@@ -72,7 +72,7 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
 
   const page = join(estates, "reports", "failover.html");
   const start = (...args: readonly string[]) =>
-    Product.startDirect(["failover", "--estate", estate.id, "--report", page, "--json", ...args], estates);
+    Product.startDirect([...args, "--estate", estate.id, "--json"], estates);
 
   async function run(...args: readonly string[]): Promise<Record<string, unknown>> {
     const product = start(...args);
@@ -137,31 +137,31 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
     await client.until((log) => acknowledged(log).length >= before + more, 30_000);
   }
 
-  it("planned, killed while the active region is fenced: no region serves, and --abort lets it serve again", async () => {
+  it("planned, killed while the active region is fenced: no region serves, and `switchover abort` lets it serve again", async () => {
     // Held there, so that the kill comes before the other region opens.
     const hooks = join(estates, "hooks.json");
     writeFileSync(hooks, JSON.stringify([{ when: "before", step: "last-writes", command: ["sleep", "5"] }]));
-    await killAt("last-writes", "--to", "standby", "--planned", "--hooks", hooks);
+    await killAt("last-writes", "switchover", "run", "--to", "standby", "--report", page, "--hooks", hooks);
     expect(await openOnes()).to.deep.equal([]);
-    expect(await run("--to", "standby", "--abort")).to.deep.equal({ epoch: 2, active: "primary" });
+    expect(await run("switchover", "abort", "--to", "standby")).to.deep.equal({ epoch: 2, active: "primary" });
     expect(await openOnes()).to.deep.equal(["primary"]);
     await written(10);
   });
 
   it("a drill, killed at step after step of its way there: ends when it is run again, back where it began, nothing lost", async () => {
-    const drill = ["--to", "standby", "--planned", "--drill"];
+    const drill = ["drill", "--to", "standby", "--report", page];
     for (const step of killedAt) await killAt(step, ...drill);
     expect(await openOnes()).to.deep.equal(["standby"]);
     const { back, there } = (await run(...drill)) as Record<string, Record<string, unknown>>;
-    expect(there).to.include({ region: "standby", from: "primary", epoch: 3, mode: "planned", dataLossSeconds: 0 });
-    expect(back).to.include({ region: "primary", from: "standby", epoch: 4, mode: "planned", dataLossSeconds: 0 });
+    expect(there).to.include({ region: "standby", from: "primary", epoch: 3, mode: "switchover", dataLossSeconds: 0 });
+    expect(back).to.include({ region: "primary", from: "standby", epoch: 4, mode: "switchover", dataLossSeconds: 0 });
     expect([there?.["isVerified"], back?.["isVerified"]]).to.deep.equal([true, true]);
     expect(await openOnes()).to.deep.equal(["primary"]);
     await written(20);
     expect(await lostIn("primary")).to.deep.equal([]);
     expect(await estate.stacks.region("primary")).to.include({ role: "active", epoch: 4 });
     expect(await estate.stacks.region("standby")).to.include({ role: "fenced", epoch: 4 });
-    const ended = await run("--to", "primary", "--planned", "--plan");
+    const ended = await run("switchover", "plan", "--to", "primary");
     expect(ended).to.include({ epoch: 4, hasEnded: true });
   });
 
@@ -173,19 +173,19 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
     expect(steps.map(({ name }) => name)).to.include.members(["assess", "last-writes", "open", ...killedAt]);
   });
 
-  it("unplanned, warm: serves what this region followed to when the lease has run out, and --plan had said so", async () => {
+  it("unplanned, warm: serves what this region followed to when the lease has run out, and `failover plan` had said so", async () => {
     const args = ["--from", "primary", "--to", "standby", "--replace-existing", "--once", "--estate", estate.id];
     const follow = Product.startDirect(["replicate", ...args], estates);
     expect(await follow.end(), follow.stderr).to.equal(0);
     await written(5);
     await killEstate(estate.id, ["primary-qdrant", "primary-gate", "primary-store"]);
     const goneAt = Date.now();
-    const plan = await run("--to", "standby", "--plan");
+    const plan = await run("failover", "plan", "--to", "standby");
     expect(plan).to.include({ epoch: 5, isWarm: true });
-    const unplanned = ["--to", "standby", "--unplanned", "--accept-data-loss", "3600"];
+    const unplanned = ["failover", "run", "--to", "standby", "--report", page, "--accept-data-loss", "3600"];
     await killAt("lease", ...unplanned);
     const report = await run(...unplanned);
-    expect(report).to.include({ region: "standby", epoch: 5, mode: "unplanned", isVerified: true });
+    expect(report).to.include({ region: "standby", epoch: 5, mode: "failover", isVerified: true });
     await client.until((log) => acknowledged(log).some(({ at }) => at > goneAt + 500), 30_000);
     lost = await lostIn("standby");
     const since = Date.parse(String(plan["asOf"]));
@@ -199,7 +199,7 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
     expect(await estate.stacks.region("primary")).to.include({ role: "fenced", epoch: 5 });
     expect(await estate.stacks.region("standby")).to.include({ role: "active", epoch: 5 });
     expect(await openOnes()).to.deep.equal(["standby"]);
-    const { collections: found } = (await run("--to", "primary", "--divergence")) as {
+    const { collections: found } = (await run("divergence", "--to", "primary")) as {
       collections: { onlyThere: number[]; different: number[] }[];
     };
     expect(lost).to.not.be.empty;
@@ -209,11 +209,11 @@ describe("planned and warm failovers on an embedded estate, with leases", functi
   });
 
   it("failed back: what only the old region had is kept as a record, and nothing of the active one is lost", async () => {
-    await killAt("divergence", "--to", "primary", "--planned");
+    await killAt("divergence", "switchover", "run", "--to", "primary", "--report", page);
     const hooks = join(estates, "hooks.json");
     const limit = { when: "after", step: "traffic", queries: { slowestMs: 0.001 }, timeoutSeconds: 4 };
     writeFileSync(hooks, JSON.stringify([limit]));
-    const product = start("--to", "primary", "--planned", "--hooks", hooks);
+    const product = start("switchover", "run", "--to", "primary", "--report", page, "--hooks", hooks);
     expect(await product.end(), product.stdout + product.stderr).to.equal(0);
     expect(product.stderr).to.match(
       /traffic: the check of queries after traffic found one in .*; the failover goes on/,

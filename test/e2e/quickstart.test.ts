@@ -241,25 +241,27 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
 
   it("is backed up by what is the active region now, each point complete and whole", async () => {
     const region = ["--estate", estate, "--stack", "standby"];
-    const before = (await run(0, "points", ...region)) as { points: ListedPoint[] };
-    expect(before.points.map(({ region: source, type }) => [source, type])).to.deep.equal([
+    const before = (await run(0, "recovery-points", "list", ...region)) as { recoveryPoints: ListedPoint[] };
+    expect(before.recoveryPoints.map(({ region: source, type }) => [source, type])).to.deep.equal([
       ["primary", "full"],
       ["primary", "incremental"],
     ]);
-    expect(await run(0, "verify", ...region)).to.include({ point: before.points[1]?.id });
+    expect(await run(0, "verify", ...region)).to.include({ recoveryPoint: before.recoveryPoints[1]?.id });
 
-    const full = (await run(0, "backup", ...region, "--type", "full")) as { point: string; points: number };
-    const incremental = (await run(0, "backup", ...region, "--type", "incremental")) as { point: string };
+    const full = (await run(0, "backup", ...region, "--type", "full")) as { recoveryPoint: string; points: number };
+    const incremental = (await run(0, "backup", ...region, "--type", "incremental")) as { recoveryPoint: string };
     expect(full.points).to.equal(result.pointsAfter);
-    const after = (await run(0, "points", ...region)) as { points: ListedPoint[] };
-    expect(after.points.slice(0, 2).map(({ id }) => id)).to.deep.equal(before.points.map(({ id }) => id));
-    const added = after.points.slice(2);
-    expect(added.map(({ id }) => id)).to.deep.equal([full.point, incremental.point]);
+    const after = (await run(0, "recovery-points", "list", ...region)) as { recoveryPoints: ListedPoint[] };
+    expect(after.recoveryPoints.slice(0, 2).map(({ id }) => id)).to.deep.equal(
+      before.recoveryPoints.map(({ id }) => id),
+    );
+    const added = after.recoveryPoints.slice(2);
+    expect(added.map(({ id }) => id)).to.deep.equal([full.recoveryPoint, incremental.recoveryPoint]);
     for (const point of added) {
       expect(point).to.include({ state: "complete", region: "standby", epoch: 2, points: result.pointsAfter });
     }
-    expect(after.points.every(({ state }) => state === "complete")).to.equal(true);
-    expect(await run(0, "verify", ...region)).to.include({ point: incremental.point });
+    expect(after.recoveryPoints.every(({ state }) => state === "complete")).to.equal(true);
+    expect(await run(0, "verify", ...region)).to.include({ recoveryPoint: incremental.recoveryPoint });
   });
 
   it("refuses to restore over live collections, and changes nothing", async () => {
@@ -273,9 +275,12 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
   it("takes a second failover for what it is: done, with nothing undone", async () => {
     const counts = () => Promise.all(result.collections.map(async ({ name }) => (await idsIn(name)).size));
     const before = await counts();
-    const failover = ["failover", "--estate", estate, "--to", "standby", "--report", join(folder, "failover.html")];
-    expect(await run(0, ...failover, "--plan")).to.include({ epoch: 2, region: "standby", hasEnded: true });
-    expect(await run(0, ...failover, "--unplanned", "--accept-data-loss", "3600")).to.include({ epoch: 2 });
+    const failover = ["--estate", estate, "--to", "standby"];
+    const report = ["--report", join(folder, "failover.html")];
+    expect(await run(0, "failover", "plan", ...failover)).to.include({ epoch: 2, region: "standby", hasEnded: true });
+    expect(await run(0, "failover", "run", ...failover, ...report, "--accept-data-loss", "3600")).to.include({
+      epoch: 2,
+    });
     expect(await counts()).to.deep.equal(before);
   });
 

@@ -6,8 +6,8 @@
 import { CreateClusterCommand, EKSClient } from "@aws-sdk/client-eks";
 import { CreateHostedZoneCommand, ListResourceRecordSetsCommand, Route53Client } from "@aws-sdk/client-route-53";
 import { expect } from "chai";
-import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { S3Store } from "../../runtime/adapters/stores/s3-store.ts";
+import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { awsAccount } from "../support/aws-emulator.ts";

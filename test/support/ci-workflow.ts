@@ -46,7 +46,10 @@ export async function runStep(
 ): Promise<StepOutcome> {
   const command = ciWorkflow.jobs.failover.steps.find((step) => step.name === name)?.run;
   if (command === undefined) throw new Error(`there is no step ${name}`);
-  const here = command.replaceAll(/\.\/bin\/qdrant-dr (\w+)/g, `${checkout}bin/qdrant-dr $1 --estate ${estate}`);
+  const here = command.replaceAll(
+    /\.\/bin\/qdrant-dr ((?:[a-z][a-z-]* )+)/g,
+    `${checkout}bin/qdrant-dr $1--estate ${estate} `,
+  );
   const child = spawn("bash", ["--noprofile", "--norc", "-eo", "pipefail", "-c", here], {
     cwd,
     detached: true,

@@ -1,6 +1,6 @@
 /** An embedded estate as a disaster leaves it: its primary region destroyed, its standby not yet promoted. */
 import { EmbeddedEstate } from "../../runtime/adapters/embedded/embedded-estate.ts";
-import { projectFolder } from "../../runtime/compose.ts";
+import { projectFolder } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { practiceGround } from "../../runtime/practice-ground.ts";
 import type { WritingClient } from "../../runtime/workflows/practice/practise-disaster.ts";

@@ -3,6 +3,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { checkAnswer } from "./checked-cli.ts";
 import { runningProcesses } from "./estate-remains.ts";
 
 const launcher = fileURLToPath(new URL("../../bin/qdrant-dr", import.meta.url));
@@ -10,6 +11,7 @@ const program = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url))
 const lookEveryMs = 100;
 
 export class Product {
+  readonly #args: readonly string[];
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
   readonly #ended: Promise<unknown>;
   readonly #listeners = new Set<() => void>();
@@ -23,6 +25,7 @@ export class Product {
 
   /** @param isDirect without the launcher, so that the process is the command itself. */
   private constructor(args: readonly string[], estates: string, isDirect: boolean) {
+    this.#args = args;
     const direct = ["--disable-warning=ExperimentalWarning", program];
     this.#child = spawn(isDirect ? process.execPath : launcher, [...(isDirect ? direct : []), ...args], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -110,14 +113,17 @@ export class Product {
     return this.#child.exitCode;
   }
 
-  /** The object in the last line of stdout. */
+  /** The object in the last line of stdout; when the command succeeded, as the command declares it. */
   get json(): unknown {
     const line = this.stdout.trimEnd().split("\n").at(-1) ?? "";
+    let json: unknown;
     try {
-      return JSON.parse(line);
+      json = JSON.parse(line);
     } catch {
       throw new Error(`no JSON in the last line of:\n${this.stdout}\n${this.stderr}`);
     }
+    if (this.#child.exitCode === 0) checkAnswer(this.#args, json);
+    return json;
   }
 }
 

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { runCli } from "../../runtime/cli.ts";
-import type { Deps } from "../../runtime/compose.ts";
+import type { Deps } from "../../runtime/composition/deps.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { ciWorkflow } from "../support/ci-workflow.ts";
 

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
-import { runCli } from "../../runtime/cli.ts";
-import type { Deps } from "../../runtime/compose.ts";
+import { buildProgram, commandAnswers, runCli } from "../../runtime/cli.ts";
+import type { Deps } from "../../runtime/composition/deps.ts";
+import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { DrError, exitCodes } from "../../runtime/errors.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 
@@ -15,14 +15,20 @@ const required: Record<string, string[]> = {
   quickstart: [],
   doctor: [],
   init: ["--foundation", "foundation.json"],
-  backup: ["--stack", "prod"],
-  points: ["--stack", "prod"],
-  copy: ["--from", "prod", "--to", "dr"],
-  verify: ["--stack", "prod"],
-  restore: ["--stack", "prod"],
-  replicate: ["--from", "prod", "--to", "dr"],
-  failover: ["--to", "dr"],
   status: ["--stack", "prod"],
+  "recovery-points list": ["--stack", "prod"],
+  backup: ["--stack", "prod"],
+  verify: ["--stack", "prod"],
+  copy: ["--from", "prod", "--to", "dr"],
+  replicate: ["--from", "prod", "--to", "dr"],
+  restore: ["--stack", "prod"],
+  "failover plan": ["--to", "dr"],
+  "failover run": ["--to", "dr"],
+  "switchover plan": ["--to", "dr"],
+  "switchover run": ["--to", "dr"],
+  "switchover abort": ["--to", "dr"],
+  drill: ["--to", "dr"],
+  divergence: ["--to", "dr"],
   exporter: ["--stack", "prod"],
 };
 const commands = Object.keys(required);
@@ -32,13 +38,18 @@ describe("command line", () => {
   it("lists every command and no other in its help, with a summary each", async () => {
     const { exitCode, err, out } = await run(["--help"]);
     expect([exitCode, err]).to.deep.equal([0, ""]);
-    const listed = [...out.matchAll(/^ {2}([a-z]+)\b.*\S {2,}\S/gm)].map(([, name]) => name);
-    expect(listed.filter((name) => name !== "help")).to.deep.equal(commands);
+    expect(listedIn(out)).to.deep.equal([...new Set(commands.map((command) => command.split(" ")[0]))]);
+    for (const group of ["recovery-points", "failover", "switchover"]) {
+      const { out: help } = await run([group, "--help"]);
+      expect(listedIn(help).map((word) => `${group} ${word}`)).to.deep.equal(
+        commands.filter((command) => command.startsWith(`${group} `)),
+      );
+    }
   });
 
   for (const command of commands) {
     it(`${command} --help ends with 0 and lists exit codes that docs/reference/exit-codes.md explains`, async () => {
-      const { exitCode, err, out } = await run([command, "--help"]);
+      const { exitCode, err, out } = await run([...command.split(" "), "--help"]);
       expect([exitCode, err]).to.deep.equal([0, ""]);
       const [, listed = ""] = out.split("Exit codes:\n");
       const codes = [...listed.matchAll(/^ +(\d+) {2}\S/gm)].map(([, code]) => Number(code));
@@ -50,7 +61,11 @@ describe("command line", () => {
     });
 
     it(`${command} with an option that it does not have ends with 2, names it and does nothing`, async () => {
-      const { asked, err, exitCode, out } = await run([command, ...(required[command] ?? []), "--no-such-option"]);
+      const { asked, err, exitCode, out } = await run([
+        ...command.split(" "),
+        ...(required[command] ?? []),
+        "--no-such-option",
+      ]);
       expect([exitCode, out, asked]).to.deep.equal([2, "", []]);
       expect(err).to.equal(
         `error: unknown option '--no-such-option'\nhint: \`qdrant-dr ${command} --help\` shows what it takes\n`,
@@ -66,8 +81,8 @@ describe("command line", () => {
     [["backup", "--stack", "prod", "extra"], "too many arguments"],
     [["init"], "required option '--foundation <file>'"],
     [["copy", "--from", "prod"], "required option '--to <stack>'"],
-    [["failover", "--to", "dr", "--unplanned", "--accept-data-loss", "-1"], "It must be a number, 0 or more."],
-    [["failover", "--to", "dr", "--unplanned", "--accept-data-loss", "soon"], "It must be a number, 0 or more."],
+    [["failover", "run", "--to", "dr", "--accept-data-loss", "-1"], "It must be a number, 0 or more."],
+    [["failover", "run", "--to", "dr", "--accept-data-loss", "soon"], "It must be a number, 0 or more."],
     [["quickstart", "--points", ""], "It must be a number, 0 or more."],
     [["quickstart", "--port", "80"], "It must be a port, 1024 to 65535."],
     [["quickstart", "--port", "6333.5"], "It must be a port, 1024 to 65535."],
@@ -89,6 +104,16 @@ describe("command line", () => {
     expect(JSON.parse(out).error).to.include({ code: "USAGE", exitCode: 2, retryable: false });
   });
 
+  it("declares for every command what it answers with --json", () => {
+    const { commands: top } = buildProgram("0", async () => undefined);
+    const names = top.flatMap((command) =>
+      command.commands.length === 0
+        ? [command.name()]
+        : command.commands.map((each) => `${command.name()} ${each.name()}`),
+    );
+    expect(Object.keys(commandAnswers)).to.deep.equal(commands).and.have.members(names);
+  });
+
   it("without a command shows the help and ends with 2", async () => {
     const { err, exitCode, out } = await run([]);
     expect([exitCode, out]).to.deep.equal([2, ""]);
@@ -96,7 +121,7 @@ describe("command line", () => {
   });
 
   it("says an error in one line and its hint in another, and exits with its code", async () => {
-    const { err, exitCode, out } = await run(["points", "--stack", "prod"], async () => {
+    const { err, exitCode, out } = await run(["recovery-points", "list", "--stack", "prod"], async () => {
       throw new DrError("STACK_NOT_FOUND", "there is no stack prod", { hint: "look at the list" });
     });
     expect([exitCode, out]).to.deep.equal([2, ""]);
@@ -104,7 +129,7 @@ describe("command line", () => {
   });
 
   it("--json says the same error as one object on the last line of the output", async () => {
-    const { err, exitCode, out } = await run(["points", "--stack", "prod", "--json"], async () => {
+    const { err, exitCode, out } = await run(["recovery-points", "list", "--stack", "prod", "--json"], async () => {
       throw new DrError("UNREACHABLE", "nobody there", { hint: "knock" });
     });
     const error = { code: "UNREACHABLE", exitCode: 5, message: "nobody there", hint: "knock", retryable: true };
@@ -114,7 +139,7 @@ describe("command line", () => {
   });
 
   it("calls what nobody foresaw a defect, exit code 1, with how to report it", async () => {
-    const { err, exitCode } = await run(["points", "--stack", "prod"], async () => {
+    const { err, exitCode } = await run(["recovery-points", "list", "--stack", "prod"], async () => {
       throw new TypeError("x is not a function");
     });
     expect(exitCode).to.equal(1);
@@ -130,7 +155,7 @@ describe("command line", () => {
     const table: [args: string[], exitCode: number][] = [
       [["status"], 0],
       [["backup"], 5],
-      [["points"], 5],
+      [["recovery-points", "list"], 5],
       [["verify"], 5],
       [["restore"], 5],
     ];
@@ -150,6 +175,12 @@ describe("command line", () => {
   });
 });
 
+/** Names of the commands that a help lists, each with a summary. */
+function listedIn(help: string): (string | undefined)[] {
+  const names = [...help.matchAll(/^ {2}([a-z][a-z-]*)(?: \S+)* {2,}\S/gm)].map(([, name]) => name);
+  return names.filter((name) => name !== "help");
+}
+
 async function run(args: string[], access: Deps["access"] = neverAsked, isDebug = false) {
   const said = { out: "", err: "", progress: "" };
   const asked: string[] = [];
@@ -164,6 +195,10 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
       throw new Error("no store is asked");
     },
     folderTarget: new LocalFolders(),
+    runner: { mark: undefined, isDead: () => false },
+    reportsFolder: "no-reports",
+    hooks: () => neverAsked(),
+    serveMetrics: () => neverAsked(),
     database: () => {
       throw new Error("no database is asked");
     },

@@ -11,12 +11,12 @@ const steps = [
 ];
 const done = {
   isDone: true,
-  ...{ from: "east", epoch: 7, point: "20261014T120300000Z-5f0c2a91", dataLossSeconds: 4 },
+  ...{ from: "east", epoch: 7, recoveryPoint: "20261014T120300000Z-5f0c2a91", dataLossSeconds: 4 },
   ...{ isExact: true, isWarm: true, points: 22_913 },
 } as const;
 
 function evidence(changes: Partial<FailoverEvidence> = {}): FailoverEvidence {
-  const about = { format: 1, region: "west", mode: "unplanned", run: "run-1", toolVersion: "0.1.0" } as const;
+  const about = { format: 1, region: "west", mode: "failover", run: "run-1", toolVersion: "0.1.0" } as const;
   return { ...about, startedAt, endedAt: later(9), steps, outcome: done, ...changes };
 }
 
@@ -33,7 +33,7 @@ describe("report of a failover", () => {
 
   it("of a planned one, that nothing was lost and how long writes paused; of a provisional state, what that means", () => {
     const planned = { ...done, dataLossSeconds: 0, pauseSeconds: 5 };
-    const text = visibleText(failoverPage(evidence({ mode: "planned", outcome: planned })));
+    const text = visibleText(failoverPage(evidence({ mode: "switchover", outcome: planned })));
     expect(text).to.include("Nothing of east was lost; writes paused for 5.0 s.");
     const provisional = failoverPage(evidence({ outcome: { ...done, isExact: false } }));
     expect(visibleText(provisional)).to.include("Acknowledged deletes may be undone");

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { readStandbyState } from "../../runtime/repository/standby-records.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch } from "../support/recovery-estate.ts";
 import { clientOf, databaseOf, emptied } from "../support/recovery-practice.ts";
@@ -64,11 +64,11 @@ describe("divergence after an unplanned failover", function () {
       output += `${text}\n`;
     };
     const deps = await compose({ progress: () => undefined, onInterrupt: () => () => undefined });
-    const exitCode = await runCli([...args, "--outputs", join(folder, "regions")], deps, { out: say, err: say });
+    const exitCode = await runCheckedCli([...args, "--outputs", join(folder, "regions")], deps, { out: say, err: say });
     return { exitCode, output };
   }
 
-  const divergence = (...more: string[]) => run("failover", "--to", "east", "--divergence", ...more);
+  const divergence = (...more: string[]) => run("divergence", "--to", "east", ...more);
 
   it("beside the active region: what only the old one has, and what is otherwise there", async () => {
     const { exitCode, output } = await divergence("--json");
@@ -80,7 +80,7 @@ describe("divergence after an unplanned failover", function () {
   });
 
   it("beside the point that was served: deletes too, and nothing that was written since", async () => {
-    const restored = await run("restore", "--stack", "west", "--point", point, "--to", beside.url);
+    const restored = await run("restore", "--stack", "west", "--recovery-point", point, "--to", beside.url);
     expect(restored.exitCode, restored.output).to.equal(0);
 
     const { exitCode, output } = await divergence("--against", beside.url, "--json");
@@ -99,12 +99,11 @@ describe("divergence after an unplanned failover", function () {
     await emptied(databaseOf(beside));
     const empty = await divergence("--against", beside.url);
     expect(empty.exitCode).to.equal(12);
-    expect(empty.output).to.contain(`does not hold ${point}`).and.contain(`restore --stack west --point ${point}`);
+    expect(empty.output)
+      .to.contain(`does not hold ${point}`)
+      .and.contain(`restore --stack west --recovery-point ${point}`);
     expect((await divergence("--against", "nowhere")).exitCode).to.equal(2);
-    const alone = await run("failover", "--to", "east", "--plan", "--against", beside.url);
-    expect([alone.exitCode, alone.output]).to.deep.equal([2, alone.output]);
-    expect(alone.output).to.contain("add --divergence");
-    const other = await run("failover", "--to", "west", "--divergence", "--against", beside.url);
+    const other = await run("divergence", "--to", "west", "--against", beside.url);
     expect(other.exitCode).to.equal(11);
   });
 });

@@ -9,10 +9,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { alertsOf } from "../../components/kubernetes/monitoring/alerts.ts";
 import { dashboardsOf } from "../../components/kubernetes/monitoring/dashboards.ts";
-import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose, type Deps } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
+import type { Deps } from "../../runtime/composition/deps.ts";
+import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { kubernetesSchema } from "../../runtime/domain/estate/kubernetes-settings.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { newId } from "../../runtime/domain/identifier.ts";
@@ -20,6 +20,7 @@ import { metrics } from "../../runtime/domain/monitoring/metrics.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { StandbyRecords } from "../../runtime/repository/standby-records.ts";
 import { allOf } from "../support/all-of.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { FrontProcess } from "../support/front-process.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
@@ -78,7 +79,7 @@ describe("qdrant-dr exporter", function () {
     await run(["backup", "--stack", "east"]);
     await run(["copy", "--from", "east", "--to", "west"]);
     await run(["verify", "--stack", "west"]);
-    await run(["restore", "--stack", "west", "--point", "no-such-point", "--to", server.url], 10);
+    await run(["restore", "--stack", "west", "--recovery-point", "no-such-point", "--to", server.url], 10);
     ({ stop: stopExporter, url } = await startExporter("west"));
   });
 
@@ -98,7 +99,7 @@ describe("qdrant-dr exporter", function () {
   async function run(args: readonly string[], wanted = 0): Promise<void> {
     let said = "";
     const output = { out: () => undefined, err: (text: string) => (said += text) };
-    expect(await runCli(args, await depsWith(), output), `${args.join(" ")}: ${said}`).to.equal(wanted);
+    expect(await runCheckedCli(args, await depsWith(), output), `${args.join(" ")}: ${said}`).to.equal(wanted);
   }
 
   async function startExporter(stack: string): Promise<{ url: string; stop: () => Promise<void> }> {
@@ -112,7 +113,7 @@ describe("qdrant-dr exporter", function () {
       },
     });
     const args = ["exporter", "--stack", stack, "--port", "0", "--every", "1"];
-    const ended = runCli(args, deps, { out: () => undefined, err: (text) => serving.reject(new Error(text)) });
+    const ended = runCheckedCli(args, deps, { out: () => undefined, err: (text) => serving.reject(new Error(text)) });
     const served = await serving.promise;
     return {
       url: served,

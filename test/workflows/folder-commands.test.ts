@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 
 describe("backup and restore of folders", function () {
@@ -46,8 +46,16 @@ describe("backup and restore of folders", function () {
       progress: ({ detail, step }) => (said.err += `${step}: ${detail}\n`),
       onInterrupt: () => () => undefined,
     });
-    const all = [command, "--stack", "prod", "--outputs", join(ground, "outputs.json"), ...args, "--json"];
-    const ended = await runCli(all, deps, {
+    const all = [
+      ...command.split(" "),
+      "--stack",
+      "prod",
+      "--outputs",
+      join(ground, "outputs.json"),
+      ...args,
+      "--json",
+    ];
+    const ended = await runCheckedCli(all, deps, {
       out: (text) => (said.out += text),
       err: (text) => (said.err += text),
     });
@@ -62,15 +70,15 @@ describe("backup and restore of folders", function () {
     expect(preview.error.code).to.equal("POINT_NOT_FOUND");
     const captured = await run(0, "backup", ...only);
     expect(captured).to.include({ folders: 2, collections: 0, isExact: true, isCommitted: true });
-    const { points } = await run(0, "points");
-    expect(points[0]).to.deep.include({
+    const { recoveryPoints } = await run(0, "recovery-points list");
+    expect(recoveryPoints[0]).to.deep.include({
       ...{ state: "complete", kinds: ["config", "user-data"] },
       folders: [
         { kind: "config", name: "app", isExact: true },
         { kind: "user-data", name: "data", isExact: true },
       ],
     });
-    expect(await run(0, "verify", "--point", captured.point)).to.include({ files: 2 });
+    expect(await run(0, "verify", "--recovery-point", captured.recoveryPoint)).to.include({ files: 2 });
 
     const into = join(ground, "into");
     const plan = await run(0, "restore", ...only, "--into", into, "--dry-run");
@@ -91,17 +99,19 @@ describe("backup and restore of folders", function () {
     await unlink(join(ground, "data/keep/notes"));
     expect((await run(11, "restore", ...only)).error.hint).to.contain("--in-place");
     const inPlace = await run(0, "restore", ...only, "--in-place");
-    expect(inPlace.folders[1]).to.include({ keptAs: `${join(ground, "data")}.before-${captured.point}` });
+    expect(inPlace.folders[1]).to.include({ keptAs: `${join(ground, "data")}.before-${captured.recoveryPoint}` });
     expect(await readFile(join(ground, "data/keep/notes"), "utf8")).to.equal("user's notes");
-    expect(await readdir(`${join(ground, "data")}.before-${captured.point}`)).to.include("cache");
+    expect(await readdir(`${join(ground, "data")}.before-${captured.recoveryPoint}`)).to.include("cache");
   });
 
   it("restore from the newest point that holds what is asked for", async () => {
     await run(0, "backup", "--only", "config");
     const second = await run(0, "backup", "--only", "user-data");
-    expect((await run(0, "restore", "--only", "user-data", "--into", join(ground, "a"))).point).to.equal(second.point);
+    expect((await run(0, "restore", "--only", "user-data", "--into", join(ground, "a"))).recoveryPoint).to.equal(
+      second.recoveryPoint,
+    );
     expect((await run(10, "restore", ...only, "--into", join(ground, "b"))).error.code).to.equal("POINT_NOT_FOUND");
-    const named = ["restore", ...only, "--point", second.point, "--into", join(ground, "b")] as const;
+    const named = ["restore", ...only, "--recovery-point", second.recoveryPoint, "--into", join(ground, "b")] as const;
     expect((await run(2, ...named)).error.message).to.contain("holds user-data, and config, user-data was asked for");
   });
 

@@ -7,13 +7,13 @@ import { expect } from "chai";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import { MemoryStore } from "../../runtime/adapters/stores/memory-store.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import { ownRegionFor, peerRegionFor } from "../../runtime/domain/estate/region-for-job.ts";
 import type { VectorDatabase } from "../../runtime/ports.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { FolderStream } from "../../runtime/workflows/replicate/folder-stream.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { ageKeys, firstEpoch, silently, storesWithEpoch } from "../support/recovery-estate.ts";
 import { type RegionPair, regionPair } from "../support/region-pair.ts";
 
@@ -54,7 +54,7 @@ describe("configuration and user data that are replicated", function () {
         },
       });
       const args = [command, ...options, "--outputs", join(ground, "regions"), "--json"];
-      const exitCode = await runCli(args, deps, {
+      const exitCode = await runCheckedCli(args, deps, {
         out: (text) => {
           said.out += text;
         },
@@ -111,7 +111,11 @@ describe("configuration and user data that are replicated", function () {
     const again = await run("replicate", ...replicated, "--once").ended;
 
     expect(first.answer.folders).to.include({ isChanged: true });
-    expect(again.answer.folders).to.include({ isChanged: false, point: first.answer.folders.point, storedBytes: 0 });
+    expect(again.answer.folders).to.include({
+      isChanged: false,
+      recoveryPoint: first.answer.folders.recoveryPoint,
+      storedBytes: 0,
+    });
   });
 
   it("are brought by a pod that is told what its job needs, which makes nothing but points and their keys, and those in the standby", async () => {

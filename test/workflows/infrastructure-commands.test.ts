@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { infrastructureSchema } from "../../runtime/domain/infrastructure/infrastructure.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 
@@ -63,7 +63,7 @@ describe("backup and restore of infrastructure", function () {
       progress: ({ detail, step }) => (said.err += `${step}: ${detail}\n`),
       onInterrupt: () => () => undefined,
     });
-    const ended = await runCli([...args, "--stack", "prod", "--outputs", file], deps, {
+    const ended = await runCheckedCli([...args, "--stack", "prod", "--outputs", file], deps, {
       out: (text) => (said.out += text),
       err: (text) => (said.err += text),
     });
@@ -76,7 +76,7 @@ describe("backup and restore of infrastructure", function () {
 
   it("captures it without Qdrant, and keeps nothing readable in the repository", async () => {
     await run(0, "backup", ...only);
-    expect(await run(0, "points")).to.contain("infrastructure infrastructure");
+    expect(await run(0, "recovery-points", "list")).to.contain("infrastructure infrastructure");
     const stored = readdirSync(join(ground, "repository"), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map(({ name, parentPath }) => readFileSync(join(parentPath, name), "latin1"));

@@ -177,7 +177,7 @@ describe("planned failover under faults", function () {
         expect((await write()).length, "gates open after the kill").to.be.lessThan(2);
         forgetSignsOfLife();
         const report = await failOver(await request("run-2"));
-        expect(report).to.include({ epoch: 2, mode: "planned", dataLossSeconds: 0, isVerified: true });
+        expect(report).to.include({ epoch: 2, mode: "switchover", dataLossSeconds: 0, isVerified: true });
         await expectDone("after the second run");
       });
     }

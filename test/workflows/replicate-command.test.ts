@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import type { ProgressEvent } from "../../runtime/ports.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { readStandbyState } from "../../runtime/repository/standby-records.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch } from "../support/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf } from "../support/recovery-practice.ts";
@@ -77,7 +77,7 @@ describe("qdrant-dr replicate", function () {
           return () => undefined;
         },
       });
-      const exitCode = await runCli(args, deps, { out: write, err: write });
+      const exitCode = await runCheckedCli(args, deps, { out: write, err: write });
       return { exitCode, output };
     })();
     return { told, ended, interrupt: () => Promise.all(cleaning.map((clean) => clean())) };

@@ -7,11 +7,11 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
 import { recordRestoreStart } from "../../runtime/repository/restore-records.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { clientOf, contentOf, databaseOf, emptied } from "../support/recovery-practice.ts";
@@ -85,7 +85,7 @@ describe("qdrant-dr restore", function () {
       onInterrupt: () => () => undefined,
     });
     const all = [command, "--stack", "prod", "--outputs", outputsFile, ...args, "--json"];
-    const ended = await runCli(all, deps, {
+    const ended = await runCheckedCli(all, deps, {
       out: (text) => (said.out += text),
       err: (text) => (said.err += text),
     });
@@ -137,14 +137,25 @@ describe("qdrant-dr restore", function () {
   });
 
   it("restores the state of a time in the past, beside the live collection, and touches no alias", async () => {
-    const report = await run(0, "restore", "--point", between, "--collections", collection, "--as", "notes_before");
+    const report = await run(
+      0,
+      "restore",
+      "--recovery-point",
+      between,
+      "--collections",
+      collection,
+      "--as",
+      "notes_before",
+    );
 
     expect(report).to.include({ points: 100, verified: true });
     expect(await tagsIn(own, "notes_before")).to.equal(0);
     expect(await tagsIn(own, collection)).to.equal(50);
     expect(await own.aliases()).to.deep.equal([{ alias: "current", collection }]);
-    expect((await run(10, "restore", "--point", "2020-01-01T00:00:00Z")).error.code).to.equal("POINT_NOT_FOUND");
-    expect((await run(2, "restore", "--point", "2020-01-01")).error.message).to.contain("zone");
+    expect((await run(10, "restore", "--recovery-point", "2020-01-01T00:00:00Z")).error.code).to.equal(
+      "POINT_NOT_FOUND",
+    );
+    expect((await run(2, "restore", "--recovery-point", "2020-01-01")).error.message).to.contain("zone");
   });
 
   it("replaces a corrupted collection for its clients by moving their alias, and says where that led before", async () => {

@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
 import { ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/estate/region-for-job.ts";
 import { claimEpoch } from "../../runtime/repository/epochs.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { RegionDeclarer } from "../support/kubernetes-region.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
@@ -106,7 +106,7 @@ describe("scheduled commands of a region in a cluster", function () {
     const deps = await compose({ progress: () => {}, onInterrupt: () => () => undefined });
     let said = "";
     let out = "";
-    const exitCode = await runCli([...args, "--json"], deps, {
+    const exitCode = await runCheckedCli([...args, "--json"], deps, {
       out: (text) => (out += text),
       err: (text) => (said += text),
     });

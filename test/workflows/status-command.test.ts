@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { RegionAccess } from "../../runtime/adapters/access.ts";
 import { EndpointControl } from "../../runtime/adapters/embedded/endpoint-control.ts";
 import type { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { runCli } from "../../runtime/cli.ts";
-import { compose } from "../../runtime/compose.ts";
+import type { StatusAnswer } from "../../runtime/commands/status/answer.ts";
+import { compose } from "../../runtime/composition/compose.ts";
+import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import type { JudgeRules } from "../../runtime/domain/estate/judge-region.ts";
 import type { CheckName } from "../../runtime/domain/estate/readiness.ts";
 import type { Region } from "../../runtime/domain/estate/region.ts";
@@ -18,8 +18,8 @@ import { writeFence } from "../../runtime/repository/gate-records.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import type { Obstacle } from "../../runtime/workflows/failover/find-obstacles.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
-import type { PairStatus } from "../../runtime/workflows/status/observe-pair.ts";
 import { type Watched, watchRegion } from "../../runtime/workflows/status/watch-region.ts";
+import { runCheckedCli } from "../support/checked-cli.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { FrontProcess } from "../support/front-process.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
@@ -28,7 +28,7 @@ import { firstEpoch, silently, systemClock } from "../support/recovery-estate.ts
 import { clientOf } from "../support/recovery-practice.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
 
-interface Said extends Omit<PairStatus, "primary"> {
+interface Said extends Omit<StatusAnswer, "primary"> {
   readonly primary: { region: string; verdict: string; leaning: { verdict: string }; looks: number } & Pick<
     Watched["look"],
     "signals"
@@ -126,7 +126,7 @@ describe("qdrant-dr status", function () {
     const deps = await compose({ progress: () => undefined, onInterrupt: () => () => undefined });
     const said = { out: "", err: "" };
     const begun = performance.now();
-    const exitCode = await runCli(
+    const exitCode = await runCheckedCli(
       args,
       {
         ...deps,
@@ -314,45 +314,45 @@ describe("qdrant-dr status", function () {
     });
   }
 
-  describe("qdrant-dr failover --plan", () => {
-    const plan = (mode: "--planned" | "--unplanned", given: Given = {}) =>
-      call(["failover", "--to", "west", "--plan", mode, "--json"], given);
+  describe("plans", () => {
+    const plan = (of: "switchover" | "failover", given: Given = {}) =>
+      call([of, "plan", "--to", "west", "--json"], given);
     const stoppingIn = (out: string) => {
       const { obstacles } = JSON.parse(out) as { obstacles: Obstacle[] };
       return obstacles.filter(({ stops }) => stops).map(({ region, what }) => `${what} of ${region}`);
     };
 
     it("of two regions that are well: nothing stands in the way, and what could be better is told", async () => {
-      for (const mode of ["--planned", "--unplanned"] as const) {
-        const { err, exitCode, out } = await plan(mode);
+      for (const of of ["switchover", "failover"] as const) {
+        const { err, exitCode, out } = await plan(of);
         expect(exitCode, err).to.equal(0);
         expect(JSON.parse(out)).to.include({ epoch: 2, continues: false, hasEnded: false });
         expect(stoppingIn(out)).to.deep.equal([]);
       }
-      const { out } = await call(["failover", "--to", "west", "--plan", "--unplanned"]);
+      const { out } = await call(["failover", "plan", "--to", "west"]);
       expect(out).to.contain("nothing that was looked at stands in the way");
       expect(out).to.contain("Verified point of west: not here").and.contain("`qdrant-dr verify` reads all of it");
     });
 
-    it("planned, when the active region hangs: all that a hand-over needs of it, soon; unplanned: it needs none of that", async () => {
+    it("of a switchover, when the active region hangs: all that it needs of it, soon; of a failover: it needs none of that", async () => {
       for (const proxy of Object.values(proxies)) proxy.plan = () => "an answer that never comes";
-      const planned = await plan("--planned");
+      const planned = await plan("switchover");
       expect(planned.ms).to.be.lessThan(longestMs);
       expect(stoppingIn(planned.out)).to.have.members(["Qdrant of east", "Control store of east", "Gate of east"]);
-      expect(stoppingIn((await plan("--unplanned")).out)).to.deep.equal([]);
+      expect(stoppingIn((await plan("failover")).out)).to.deep.equal([]);
     });
 
-    it("planned, when the other region's outputs are lost, or it has no gate: says so", async () => {
-      const unknown = await plan("--planned", { east: undefined as unknown as Region });
+    it("of a switchover, when the other region's outputs are lost, or it has no gate: says so", async () => {
+      const unknown = await plan("switchover", { east: undefined as unknown as Region });
       expect(stoppingIn(unknown.out)).to.deep.equal(["Outputs of east"]);
       const { gate: _gate, ...open } = east;
-      expect(stoppingIn((await plan("--planned", { east: open as Region })).out)).to.deep.equal(["Gate of east"]);
+      expect(stoppingIn((await plan("switchover", { east: open as Region })).out)).to.deep.equal(["Gate of east"]);
     });
 
     it("when nothing can be planned: why, and what else stands in the way", async () => {
       const qdrant = { ...west.qdrant, apiKey: "another-key" };
       const { keys } = (await lonelyRegion("west", join(folder, "stranger-of-the-plan"))).outputs;
-      const { err, exitCode } = await plan("--unplanned", { west: { ...west, keys, qdrant } });
+      const { err, exitCode } = await plan("failover", { west: { ...west, keys, qdrant } });
       expect(exitCode).to.equal(10);
       expect(err).to.contain("Keys of west:").and.contain("Qdrant here of west:");
     });
@@ -391,9 +391,9 @@ describe("qdrant-dr status", function () {
     const said = await statusOf();
 
     const [here] = said.regions;
-    expect(here.newestPoint?.id).to.equal(point);
-    expect(Date.parse(here.newestPoint?.time ?? "")).to.be.lessThan(begun);
-    expect(here.newestPoint?.ageSeconds).to.be.within(0, (clock.now().getTime() - begun) / 1000);
+    expect(here.newestRecoveryPoint?.id).to.equal(point);
+    expect(Date.parse(here.newestRecoveryPoint?.time ?? "")).to.be.lessThan(begun);
+    expect(here.newestRecoveryPoint?.ageSeconds).to.be.within(0, (clock.now().getTime() - begun) / 1000);
     expect(checkOf(said, "standby")).to.include({ state: "good" });
     expect(checkOf(said, "standby")?.detail).to.match(/behind \(exact: /);
     expect(checkOf(said, "rto")?.detail).to.contain("the standby holds it");

@@ -118,7 +118,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `${region} is active, and its gate lets nobody through`,
       description: "Clients are refused. A switchover closes the gate for some seconds.",
       runbook:
-        "`qdrant-dr status` shows the reason; a switchover that stopped half-way is run again, or given up with `qdrant-dr switchover abort`.",
+        "`qdrant-dr status` shows the reason; a change of roles that stopped half-way is run again; a switchover can be given up with `qdrant-dr switchover abort`.",
     },
     GateOpenElsewhere: {
       expr: `${series("qdrant_dr_gate_open", { region })} == 1 and on () ${of.isStandby}`,
@@ -127,7 +127,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `${region} is not active, and its gate lets clients through`,
       description: "Two regions may take writes.",
       runbook:
-        "Let its gate reach the other region's control store; afterwards `qdrant-dr divergence` tells what differs.",
+        "Let its gate reach the other region's control store; afterwards `qdrant-dr divergence` shows what differs.",
     },
     NothingRestorable: {
       expr: `${of.repositoryAnswers} unless on () ${series("qdrant_dr_restorable_timestamp_seconds", { region })}`,
@@ -136,7 +136,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `No recovery point can be restored from the bucket of ${region}`,
       description: "The bucket answers, and holds no complete point.",
       runbook:
-        "`qdrant-dr recovery-points list` says what each point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
+        "`qdrant-dr recovery-points list` says what each recovery point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
     },
     RpoMissed: {
       expr: `time() - max(${series("qdrant_dr_restorable_timestamp_seconds", { region })}) > ${objectives.rpoMinutes * minute} unless on () ${of.isActive}`,

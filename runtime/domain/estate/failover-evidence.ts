@@ -5,7 +5,7 @@ export interface FailoverEvidence {
   readonly format: 1;
   /** The region that was to be promoted. */
   readonly region: string;
-  readonly mode: "planned" | "unplanned";
+  readonly mode: "switchover" | "failover";
   readonly run: string;
   readonly toolVersion: string;
   readonly startedAt: string;
@@ -17,7 +17,8 @@ export interface FailoverEvidence {
         readonly isDone: true;
         readonly from: string;
         readonly epoch: number;
-        readonly point: string;
+        /** The recovery point that is served. */
+        readonly recoveryPoint: string;
         /** Seconds whose acknowledged writes may be lost. */
         readonly dataLossSeconds: number;
         readonly isExact: boolean;

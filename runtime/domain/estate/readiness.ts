@@ -131,7 +131,7 @@ const rules = {
     weight: 20,
     isNeeded: true,
     find: ({ objectives, point }) =>
-      from(point, "make the repository here readable; `qdrant-dr points` shows it", (newest) => {
+      from(point, "make the repository here readable; `qdrant-dr recovery-points list` shows it", (newest) => {
         if ("none" in newest) return bad(newest.none, "bring one with `qdrant-dr copy`, or `qdrant-dr replicate`");
         const age = `${newest.id}, ${formatSeconds(newest.ageSeconds)} old`;
         if (newest.ageSeconds <= objectives.rpoMinutes * 60) return good(age);

@@ -10,7 +10,7 @@ type Done = Extract<Outcome, { isDone: true }>;
 
 export function failoverPage(evidence: FailoverEvidence): string {
   const { mode, outcome, region, run, startedAt, steps } = evidence;
-  const what = `${mode} failover to ${region}, ${formatTime(startedAt)}`;
+  const what = `${mode} to ${region}, ${formatTime(startedAt)}`;
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -90,7 +90,7 @@ function facts({ endedAt, outcome, run, startedAt, toolVersion }: FailoverEviden
     ["qdrant-dr", toolVersion],
     ...(outcome.isDone
       ? ([
-          ["Recovery point", outcome.point],
+          ["Recovery point", outcome.recoveryPoint],
           ["Active before", outcome.from],
         ] as [string, string][])
       : []),

@@ -1,7 +1,7 @@
 /** What a capture would read, shard by shard, found out without storing anything. */
 
 import { newestEpoch } from "../../domain/estate/epoch.ts";
-import type { CapturedShard } from "../../domain/points/recovery-point.ts";
+import type { CapturedShard, DataKind } from "../../domain/points/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../../domain/points/shard-tree.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import type { ShardPlacement } from "../../ports.ts";
@@ -24,7 +24,7 @@ export interface ShardPreview {
 export interface CapturePreview {
   readonly base?: string;
   readonly shards: readonly ShardPreview[];
-  readonly folders: readonly { readonly kind: string; readonly name: string }[];
+  readonly folders: readonly { readonly kind: DataKind; readonly name: string }[];
 }
 
 export async function previewCapture(request: CaptureRequest): Promise<CapturePreview> {

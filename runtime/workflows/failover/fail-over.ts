@@ -40,7 +40,7 @@ export interface FailoverReport {
   /** The region that was active before. */
   readonly from: string;
   readonly epoch: number;
-  readonly mode: "planned" | "unplanned";
+  readonly mode: "switchover" | "failover";
   readonly run: string;
   readonly point: string;
   readonly pointTime: string;
@@ -175,7 +175,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
       region: region.region,
       from: plan.from,
       epoch: plan.epoch,
-      mode: isPlanned ? "planned" : "unplanned",
+      mode: isPlanned ? "switchover" : "failover",
       run: request.run,
       point: held.point.id,
       pointTime: held.point.time,

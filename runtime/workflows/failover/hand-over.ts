@@ -204,7 +204,7 @@ export async function giveUp(
 
 function fenceRemains(error: DrError, { epoch, from }: FailoverPlan, cause: DrError): DrError {
   return new DrError(error.code, `${error.message}; and the fence of ${from} could not be lifted: ${cause.message}`, {
-    hint: `${from} does not serve: run the failover again, or give epoch ${epoch} up with --abort`,
+    hint: `${from} does not serve: run the switchover again, or give epoch ${epoch} up with \`qdrant-dr switchover abort\``,
     cause: error,
   });
 }

@@ -136,7 +136,7 @@ async function choosePoint({ point: wanted, region, repository }: PlanRequest): 
   if (entry?.point === undefined) {
     const what = wanted === undefined ? "no complete recovery point is" : `no complete recovery point ${wanted} is`;
     throw new DrError("POINT_NOT_FOUND", `${what} in the bucket of ${region.region}`, {
-      hint: "`qdrant-dr points` shows what is there, and what each point lacks",
+      hint: "`qdrant-dr recovery-points list` shows what is there, and what each recovery point lacks",
     });
   }
   return { point: entry.point, asOf: new Date(entry.point.time), isWarm: false };

@@ -18,7 +18,7 @@ export async function readInfrastructure(repository: OpenRepository, point: Reco
   const captured = point.folders.filter(({ kind }) => kind === "infrastructure");
   if (captured.length === 0) {
     throw new DrError("USAGE", `${point.id} holds no infrastructure`, {
-      hint: "`qdrant-dr points` shows what each point holds",
+      hint: "`qdrant-dr recovery-points list` shows what each recovery point holds",
     });
   }
   const objects: KubernetesObject[] = [];

@@ -83,7 +83,7 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
   const { as, discardUnfinished = false, epoch, point, repository, target, targetName } = request;
   if (point.qdrantVersion === undefined) {
     throw new DrError("POINT_NOT_FOUND", `${point.id} holds ${point.kinds.join(", ")}, and nothing of Qdrant`, {
-      hint: "`qdrant-dr points` shows what each point holds",
+      hint: "`qdrant-dr recovery-points list` shows what each recovery point holds",
     });
   }
   checkRestorable(point.qdrantVersion, await target.version());
@@ -160,7 +160,7 @@ export async function verifyRestored(request: RestoreRequest): Promise<{ samples
     }
     const shown = differences.slice(0, 3).join("; ");
     throw new DrError("VERIFICATION_FAILED", `${differences.length} things differ from ${request.point.id}: ${shown}`, {
-      hint: "do not serve from it: restore an earlier point (`qdrant-dr points`, then `restore --point`)",
+      hint: "do not serve from it: restore an earlier point (`qdrant-dr recovery-points list`, then `restore --recovery-point`)",
     });
   }
 }

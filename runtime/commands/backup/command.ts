@@ -1,0 +1,94 @@
+import { InvalidArgumentError, Option } from "commander";
+import type { RegionOptions } from "../../composition/deps.ts";
+import { type CaptureType, captureTypes, type DataKind, dataKinds } from "../../domain/points/recovery-point.ts";
+import { capturePoint } from "../../workflows/capture/capture-point.ts";
+import { captureRequestFor } from "../../workflows/capture/capture-request.ts";
+import { previewCapture } from "../../workflows/capture/preview-capture.ts";
+import { recordedRun } from "../../workflows/recorded-run.ts";
+import { type CommandDefinition, exitCodesHelp, parseKinds, parseNames, regionOptions } from "../shared/command.ts";
+import { type BackupAnswer, backupAnswer, previewAsJson, reportAsJson } from "./answer.ts";
+import { previewInWords, reportInWords } from "./text.ts";
+
+interface Options extends RegionOptions {
+  readonly stack: string;
+  readonly type: CaptureType;
+  readonly only?: readonly DataKind[];
+  readonly collections?: readonly string[];
+  readonly worker?: { readonly index: number; readonly count: number };
+  readonly session?: string;
+  readonly allowEmpty?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export const backup: CommandDefinition<Options, BackupAnswer> = {
+  name: "backup",
+  summary: "capture a recovery point of the active region into its bucket",
+  answer: backupAnswer,
+  configure: (command) =>
+    regionOptions(command)
+      .requiredOption("--stack <name>", "stack of the active region")
+      .addOption(
+        new Option(
+          "--type <type>",
+          "full reads everything and compares; incremental reads what changed since the last recovery point",
+        )
+          .choices(captureTypes)
+          .default("incremental"),
+      )
+      .option("--only <kinds>", `only these kinds of data, separated by commas: ${dataKinds.join(", ")}`, parseKinds)
+      .option(
+        "--collections <names>",
+        "read only these collections; the others stay as in the last recovery point",
+        parseNames,
+      )
+      .option("--worker <i/n>", "do the i-th of n parts, from 0/n on; the last worker to end commits", parseWorker)
+      .option("--session <name>", "what the workers of one capture have in common, a name of its own for every capture")
+      .option("--allow-empty", "commit a recovery point of an empty Qdrant or folder, though the last one is not empty")
+      .option("--dry-run", "say what would be read, and store nothing")
+      .addHelpText(
+        "after",
+        exitCodesHelp(
+          [2, "wrong option or setting"],
+          [3, "the capture is not whole; nothing was committed"],
+          [5, "a server does not answer, or refuses access"],
+          [11, "the region is not the active one"],
+        ),
+      ),
+  async run(deps, options) {
+    const { session: name, worker } = options;
+    if ((worker === undefined) !== (name === undefined)) {
+      throw new InvalidArgumentError("--worker and --session belong together.");
+    }
+    const session = await deps.access(options.stack, options);
+    const request = async () =>
+      captureRequestFor({
+        ...deps,
+        session,
+        repository: options.dryRun ? await session.repository() : await session.repositoryForWriting(),
+        stacks: () => deps.stacks(options),
+        type: options.type,
+        only: options.only,
+        collections: options.collections,
+        worker: worker === undefined || name === undefined ? undefined : { ...worker, session: name },
+        allowEmpty: options.allowEmpty ?? false,
+      });
+    if (options.dryRun) {
+      const preview = await previewCapture(await request());
+      return { json: previewAsJson(preview), text: previewInWords(preview) };
+    }
+    // Of several workers, the one that commits ends the run.
+    const report = await recordedRun(
+      { ...deps, session, run: options.type },
+      async () => capturePoint(await request()),
+      ({ isCommitted }) => isCommitted,
+    );
+    return { json: reportAsJson(report), text: reportInWords(report) };
+  },
+};
+
+function parseWorker(text: string): { index: number; count: number } {
+  const match = /^(\d+)\/(\d+)$/.exec(text);
+  const [index, count] = [Number(match?.[1]), Number(match?.[2])];
+  if (match !== null && count >= 1 && index < count) return { index, count };
+  throw new InvalidArgumentError("It must be i/n, i from 0 to n-1: 0/3, 1/3, 2/3.");
+}

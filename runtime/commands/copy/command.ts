@@ -1,0 +1,52 @@
+import { z } from "zod";
+import type { RegionOptions } from "../../composition/deps.ts";
+import { formatBytes, formatCount } from "../../domain/format.ts";
+import { copyPoints } from "../../workflows/copy-points.ts";
+import { recordedRun } from "../../workflows/recorded-run.ts";
+import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
+import { bytes, count, listOf, recoveryPointId } from "../shared/fields.ts";
+
+interface Options extends RegionOptions {
+  readonly from: string;
+  readonly to: string;
+}
+
+const answer = z.strictObject({
+  copied: listOf(recoveryPointId).describe("ids of the recovery points that were copied"),
+  skipped: listOf(recoveryPointId).describe(
+    "ids of recovery points that are not complete in the source, and cannot be copied",
+  ),
+  objects: count.describe("objects that were written"),
+  bytes,
+});
+
+export const copy: CommandDefinition<Options, z.infer<typeof answer>> = {
+  name: "copy",
+  summary: "bring the recovery points of one region's bucket into the other's, and read them back there",
+  answer,
+  configure: (command) =>
+    regionOptions(command)
+      .requiredOption("--from <stack>", "stack whose recovery points are copied")
+      .requiredOption("--to <stack>", "stack whose bucket receives them")
+      .addHelpText(
+        "after",
+        exitCodesHelp(
+          [5, "a bucket does not answer, or refuses access"],
+          [10, "a copied recovery point is not complete there"],
+          [12, "an object does not hold what its name says"],
+        ),
+      ),
+  async run(deps, options) {
+    const from = await deps.access(options.from, options);
+    const to = await deps.access(options.to, options);
+    return recordedRun({ ...deps, session: to, run: "copy" }, async () => {
+      const report = await copyPoints(await from.repository(), to, deps.progress);
+      const skipped =
+        report.skipped.length === 0
+          ? ""
+          : `\n  not copied, not complete in ${options.from}: ${report.skipped.join(", ")}`;
+      const text = `${formatCount(report.copied.length)} recovery points copied to ${options.to}: ${formatCount(report.objects)} objects, ${formatBytes(report.bytes)}${skipped}`;
+      return { json: report, text };
+    });
+  },
+};

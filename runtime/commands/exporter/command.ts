@@ -1,0 +1,66 @@
+import { InvalidArgumentError } from "commander";
+import { z } from "zod";
+import type { RegionOptions } from "../../composition/deps.ts";
+import { samplesOf } from "../../domain/monitoring/metrics.ts";
+import { RegionMonitor } from "../../workflows/monitoring/region-monitor.ts";
+import { knowPeer, memberOf } from "../../workflows/status/pair-member.ts";
+import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "../shared/command.ts";
+import { originOf } from "../shared/outputs-origin.ts";
+
+interface Options extends RegionOptions {
+  readonly stack: string;
+  readonly host: string;
+  readonly port: number;
+  readonly every: number;
+}
+
+const answer = z.strictObject({ url: z.string().describe("where metrics were served") });
+
+export const exporter: CommandDefinition<Options, z.infer<typeof answer>> = {
+  name: "exporter",
+  summary: "serve a region's metrics to Prometheus, from its stores, its Qdrant and its gate; writes nothing",
+  answer,
+  configure: (command) =>
+    regionOptions(command)
+      .requiredOption("--stack <name>", "stack of the region")
+      .option("--host <address>", "address to listen on", "127.0.0.1")
+      .option("--port <number>", "port to listen on; 0 takes any that is free", parseAnyPort, 9464)
+      .option("--every <seconds>", "from one look at the region to the next", parseNumber, 30)
+      .addHelpText(
+        "after",
+        `${exitCodesHelp([2, "wrong option or stack"], [4, "the port is taken"])}
+
+It runs until it is interrupted. /metrics is answered from what the last looks found, and /healthz with 200. What does not answer is
+qdrant_dr_source_up 0; times that were found stay, so that ages grow. No store can make it wait or fail.`,
+      ),
+  async run(deps, options) {
+    const access = await deps.access(options.stack, options);
+    const { objectives, peer } = access.region;
+    const other = await knowPeer(peer, () => deps.access(peer, options), originOf(options));
+    if (other.problem !== undefined)
+      deps.progress({ step: "watch", detail: `${peer} is not watched: ${other.problem}` });
+    const monitor = new RegionMonitor({
+      region: memberOf(access, originOf(options)).observed,
+      ...{ objectives, everySeconds: Math.max(1, options.every), toolVersion: deps.toolVersion },
+      ...{ clock: deps.clock, progress: deps.progress },
+      peer: { name: peer, control: other.observed?.stores.control },
+    });
+    const stopping = new AbortController();
+    const server = await deps.serveMetrics(options, () => samplesOf(monitor.view));
+    const watching = monitor.run(stopping.signal);
+    const settled = deps.onInterrupt(async () => {
+      stopping.abort();
+      await server.stop();
+    });
+    deps.progress({ step: "serve", detail: `${server.url}/metrics` });
+    await watching;
+    settled();
+    return { json: { url: server.url }, text: "Stopped" };
+  },
+};
+
+function parseAnyPort(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
+  throw new InvalidArgumentError("It must be a port, 0 to 65535.");
+}

@@ -1,0 +1,32 @@
+import { forecastFailover } from "../../workflows/failover/forecast-failover.ts";
+import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
+import { originOf } from "../shared/outputs-origin.ts";
+import { describeForecast } from "../shared/plan-text.ts";
+import { planExitCodes, type TargetOptions, targetOption } from "../shared/role-change.ts";
+import { type PlanAnswer, planAnswer } from "../shared/role-change-answer.ts";
+
+interface Options extends TargetOptions {
+  readonly recoveryPoint?: string;
+}
+
+export const failoverPlan: CommandDefinition<Options, PlanAnswer> = {
+  name: "failover plan",
+  summary: "what a failover would do, how much it would lose and what stands in its way; changes nothing",
+  answer: planAnswer,
+  configure: (command) =>
+    targetOption(command)
+      .option("--recovery-point <id>", "another recovery point than the newest")
+      .addHelpText("after", exitCodesHelp(...planExitCodes)),
+  async run(deps, options) {
+    const session = await deps.access(options.to, options);
+    return describeForecast(
+      await forecastFailover({
+        session,
+        origin: originOf(options),
+        observeActive: undefined,
+        recoveryPoint: options.recoveryPoint,
+        clock: deps.clock,
+      }),
+    );
+  },
+};

@@ -1,0 +1,35 @@
+import { prepareFailover } from "../../workflows/failover/prepare-failover.ts";
+import { type CommandDefinition, exitCodesHelp, parseNumber } from "../shared/command.ts";
+import { failOverWithEvidence } from "../shared/failover-evidence.ts";
+import { failoverExitCodes, goesOn, type RunOptions, roleChangeOf, runOptions } from "../shared/role-change.ts";
+import { describeRoleChange, type RoleChangeAnswer, roleChangeAnswer } from "../shared/role-change-answer.ts";
+
+interface Options extends RunOptions {
+  readonly acceptDataLoss: number;
+  readonly recoveryPoint?: string;
+}
+
+export const failoverRun: CommandDefinition<Options, RoleChangeAnswer> = {
+  name: "failover run",
+  summary: "the active region is lost: make the other one active, from what it holds",
+  answer: roleChangeAnswer,
+  configure: (command) =>
+    runOptions(command)
+      .option(
+        "--accept-data-loss <seconds>",
+        "the most seconds of acknowledged writes that may be lost",
+        parseNumber,
+        0,
+      )
+      .option("--recovery-point <id>", "another recovery point than the newest: what was acknowledged after it is lost")
+      .addHelpText("after", `${exitCodesHelp(...failoverExitCodes)}${goesOn}`),
+  async run(deps, options) {
+    const session = await deps.access(options.to, options);
+    const request = await prepareFailover(await roleChangeOf(deps, session, options), {
+      recoveryPoint: options.recoveryPoint,
+      acceptedDataLossSeconds: options.acceptDataLoss,
+      openLost: options.outputs === undefined ? () => deps.access(session.region.peer, options) : undefined,
+    });
+    return describeRoleChange(await failOverWithEvidence(deps, request, options.report));
+  },
+};

@@ -1,0 +1,95 @@
+import { z } from "zod";
+import type { RegionOptions } from "../../composition/deps.ts";
+import { formatCount } from "../../domain/format.ts";
+import type { CatalogEntry } from "../../domain/points/catalog.ts";
+import { captureTypes, isExact } from "../../domain/points/recovery-point.ts";
+import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
+import { count, kind, listOf, recoveryPointId, time } from "../shared/fields.ts";
+
+interface Options extends RegionOptions {
+  readonly stack: string;
+}
+
+const listed = z.strictObject({
+  id: recoveryPointId,
+  state: z
+    .enum(["complete", "incomplete", "deposed", "quarantined", "unreadable"])
+    .describe("only a complete recovery point can be restored from this bucket"),
+  reasons: listOf(z.string()).describe("why it is not complete"),
+  type: z
+    .enum(captureTypes)
+    .optional()
+    .describe("absent, as all that follows from the manifest, when that is unreadable"),
+  startedAt: time.optional().describe("when the capture began"),
+  time: time.optional().describe("every write acknowledged before this is in it"),
+  region: z.string().optional().describe("the region that was captured"),
+  epoch: count.optional().describe("the epoch in which it was captured"),
+  isExact: z.boolean().describe("false: deletes since an optimization began may be undone in it, or a file changed"),
+  kinds: listOf(kind),
+  collections: count.describe("number of collections"),
+  folders: listOf(z.strictObject({ kind, name: z.string(), isExact: z.boolean() })),
+  points: count.describe("number of Qdrant points"),
+  verifiedAt: time.optional().describe("when `verify` last read all of it in this region"),
+});
+
+const answer = z.strictObject({
+  recoveryPoints: listOf(listed).describe("oldest first"),
+});
+
+export const recoveryPointsList: CommandDefinition<Options, z.infer<typeof answer>> = {
+  name: "recovery-points list",
+  summary: "list the recovery points in a region's bucket, and whether each can be restored from there",
+  answer,
+  configure: (command) =>
+    regionOptions(command)
+      .requiredOption("--stack <name>", "stack whose bucket is listed")
+      .addHelpText(
+        "after",
+        exitCodesHelp([5, "the bucket does not answer, or refuses access"], [10, "no repository is there"]),
+      ),
+  async run(deps, options) {
+    const session = await deps.access(options.stack, options);
+    const { entries } = await (await session.repository()).catalog();
+    const recoveryPoints = entries.map((entry) => describe(entry, session.region.region));
+    const rows = recoveryPoints.map(inWords);
+    return { json: { recoveryPoints }, text: rows.length === 0 ? "No recovery points." : rows.join("\n") };
+  },
+};
+
+function describe({ attestations, id, point, reasons, state }: CatalogEntry, region: string): z.infer<typeof listed> {
+  const verified = attestations
+    .filter((found) => found.kind === "verified" && found.region === region)
+    .map(({ at }) => at);
+  return {
+    id,
+    state,
+    reasons,
+    type: point?.type,
+    startedAt: point?.startedAt,
+    time: point?.time,
+    region: point?.region,
+    epoch: point?.epoch,
+    isExact: point !== undefined && isExact(point),
+    kinds: point?.kinds ?? [],
+    collections: point?.collections.length ?? 0,
+    folders: (point?.folders ?? []).map(({ isExact: exact, kind, name }) => ({ kind, name, isExact: exact })),
+    points: point?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0) ?? 0,
+    verifiedAt: verified.sort().at(-1),
+  };
+}
+
+function inWords(found: z.infer<typeof listed>): string {
+  const { collections, folders, id, kinds, points, reasons, state, startedAt, time: asOf, type, verifiedAt } = found;
+  return [
+    id,
+    (type ?? "?").padEnd(11),
+    startedAt ?? "?",
+    state.padEnd(11),
+    found.isExact ? "exact  " : "inexact",
+    kinds.includes("qdrant") ? `${formatCount(points)} points in ${formatCount(collections)} collections` : "no Qdrant",
+    ...folders.map(({ kind, name }) => `${kind} ${name}`),
+    ...(asOf === startedAt ? [] : [`its oldest collection as of ${asOf}`]),
+    verifiedAt === undefined ? "not verified here" : `verified ${verifiedAt}`,
+    ...reasons.slice(0, 1),
+  ].join("  ");
+}

@@ -1,0 +1,122 @@
+import { InvalidArgumentError, Option } from "commander";
+import type { RegionOptions } from "../../composition/deps.ts";
+import { replicateSchema } from "../../domain/estate/tiers.ts";
+import type { DataKind } from "../../domain/points/recovery-point.ts";
+import {
+  applyingPart,
+  foldersRarer,
+  partsOf,
+  type ReplicationReport,
+  streamedKinds,
+  untilInterrupted,
+} from "../../workflows/replicate/replicate-region.ts";
+import {
+  type Answer,
+  type CommandDefinition,
+  exitCodesHelp,
+  parseKinds,
+  parseNumber,
+  regionOptions,
+} from "../shared/command.ts";
+import { asJson, type ReplicateAnswer, replicateAnswer } from "./answer.ts";
+import { inWords } from "./text.ts";
+
+interface Options extends RegionOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly every: number;
+  readonly tier: Readonly<Record<string, number>>;
+  readonly half?: "capture" | "apply";
+  readonly once?: boolean;
+  readonly only?: readonly DataKind[];
+  readonly allowEmpty?: boolean;
+  readonly replaceExisting?: boolean;
+}
+
+export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
+  name: "replicate",
+  summary: "keep the standby region seconds behind the active one, by way of its own bucket",
+  answer: replicateAnswer,
+  configure: (command) =>
+    regionOptions(command)
+      .requiredOption("--from <stack>", "stack of the active region")
+      .requiredOption("--to <stack>", "stack of the standby region")
+      .option("--every <seconds>", "target interval between captures, in seconds", parseNumber, 2)
+      .option(
+        "--tier <name=seconds>",
+        "another interval for the collections of this name, or of a pattern such as archive-*; can be given again",
+        parseTier,
+        {},
+      )
+      .addOption(
+        new Option(
+          "--half <half>",
+          "only capture, near the active region, or only apply, near the standby: one process of each",
+        ).choices(["capture", "apply"]),
+      )
+      .option(
+        "--only <kinds>",
+        `these kinds of data, separated by commas: ${streamedKinds.join(", ")}; qdrant when left out. Folders are read on this machine, which must be the active region's, ${foldersRarer} times less often than --every`,
+        parseKinds,
+      )
+      .option("--allow-empty", "with --once: a folder that is gone or empty, and was not before, is meant to be")
+      .option("--once", "one cycle, and wait for optimizations so that it is exact")
+      .option("--replace-existing", "replace collections of the standby that replication did not make")
+      .addHelpText(
+        "after",
+        exitCodesHelp(
+          [2, "wrong option or setting"],
+          [3, "with --once: the capture is not whole, or a folder is gone or empty; nothing was committed"],
+          [5, "with --once: a server does not answer, or refuses access"],
+          [11, "the source is not the active region, another run took over, or the standby has collections of its own"],
+          [12, "what was applied is not what was captured"],
+        ),
+      ),
+  async run(deps, options) {
+    refuseContradictions(options);
+    const { half, once, only = ["qdrant"] } = options;
+    const request = {
+      ...deps,
+      standby: await deps.access(options.to, options),
+      everySeconds: options.every,
+      tiers: options.tier,
+      replaceExisting: options.replaceExisting ?? false,
+      allowEmpty: options.allowEmpty ?? false,
+      onNews: (news: ReplicationReport | { readonly problem: string }) =>
+        deps.progress({ step: "replicate", detail: "problem" in news ? news.problem : inWords(news) }),
+    };
+    if (half === "apply") return answerOf(await untilInterrupted([await applyingPart(request)], deps.onInterrupt));
+    const active = await deps.access(options.from, options);
+    const parts = await partsOf({ ...request, active }, { capturesOnly: half === "capture", only });
+    if (!once) return answerOf(await untilInterrupted(parts, deps.onInterrupt));
+    const reports: ReplicationReport[] = [];
+    for (const part of parts) reports.push(await part.once());
+    return answerOf(reports);
+  },
+};
+
+function refuseContradictions({ allowEmpty, half, once, only, tier }: Options): void {
+  const hasTiers = Object.keys(tier).length > 0;
+  if (hasTiers && (half === "apply" || once || !(only ?? ["qdrant"]).includes("qdrant")))
+    throw new InvalidArgumentError(
+      "--tier applies only to continuous capture of qdrant: remove it, or drop --once / --half apply.",
+    );
+  if (half !== undefined && once) throw new InvalidArgumentError("--once takes both halves: leave --half out.");
+  if (half === "apply" && only !== undefined)
+    throw new InvalidArgumentError("--half apply applies what was captured: leave --only out.");
+  if (allowEmpty && !once)
+    throw new InvalidArgumentError("--allow-empty belongs to --once: later on, a disk may be gone.");
+}
+
+function answerOf(reports: readonly ReplicationReport[]): Answer<ReplicateAnswer> {
+  const text = reports.length === 0 ? "Stopped before the first cycle ended" : reports.map(inWords).join("\n");
+  return { json: asJson(reports), text };
+}
+
+/** An interval of its own for some collections. */
+function parseTier(text: string, others: Options["tier"]): Options["tier"] {
+  const [, named, seconds] = /^(.+)=(\d+)$/.exec(text) ?? [];
+  const { error, data } = replicateSchema.shape.tiers.safeParse({ ...others, [named ?? ""]: Number(seconds) });
+  if (error === undefined) return data;
+  throw new InvalidArgumentError("It must be name=seconds, 1 to 3600 seconds: archive-*=60.");
+}

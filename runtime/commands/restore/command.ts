@@ -1,0 +1,158 @@
+import type { Deps, RegionOptions } from "../../composition/deps.ts";
+import { type DataKind, dataKinds } from "../../domain/points/recovery-point.ts";
+import { DrError } from "../../errors.ts";
+import { findRecoveryPoint } from "../../workflows/find-recovery-point.ts";
+import { recordedRun } from "../../workflows/recorded-run.ts";
+import type { RegionSession } from "../../workflows/region-session.ts";
+import {
+  type Answer,
+  type CommandDefinition,
+  exitCodesHelp,
+  parseKinds,
+  parseNames,
+  regionOptions,
+} from "../shared/command.ts";
+import { type RestoreAnswer, type RestoredPart, restoreAnswer } from "./answer.ts";
+import { type FolderOptions, parseFolder, parsePath, planFolders } from "./folders.ts";
+import { type ClusterOptions, isForCluster, planInfrastructure, refuseClusterOptions } from "./infrastructure.ts";
+import { planQdrant, type QdrantOptions } from "./qdrant.ts";
+
+interface Options extends RegionOptions, QdrantOptions, FolderOptions, ClusterOptions {
+  readonly recoveryPoint: string;
+  readonly only?: readonly DataKind[];
+  readonly dryRun?: boolean;
+}
+
+const help = `
+A restore never replaces a collection that exists: it may be the only copy.
+  A deleted collection          restore --stack prod --collections notes
+  A corrupted one               restore --stack prod --collections notes --as notes_2 --swap-alias current-notes
+    (clients that use the alias are on the restored one from the moment it is compared; without an alias, delete the
+    collection yourself, then restore it)
+  As it was in the past         restore --stack prod --recovery-point 2026-05-31T14:30:00Z --collections notes --as notes_may
+  Into another Qdrant           QDRANT_API_KEY=… restore --stack prod --to http://10.0.0.5:6333,http://10.0.0.6:6333
+  Configuration and user data   restore --stack prod --only config,user-data --into /tmp/restored
+  The same, where they belong   restore --stack prod --only config,user-data --in-place
+  Infrastructure, as files      restore --stack prod --only infrastructure --into /tmp/restored
+  The same, to a cluster        restore --stack prod --only infrastructure --context dr --dry-run
+    (what would change is shown first; fields that others set are taken over only with --force-conflicts; nothing is
+    deleted, and states of Pulumi stacks are never imported: that is done by hand, from the files)
+Number of nodes and placement of shards may differ. Keep clients away from what is being restored: what they write before
+its shards have come is gone.`;
+
+export const restore: CommandDefinition<Options, RestoreAnswer> = {
+  name: "restore",
+  summary: "restore a recovery point from a region's bucket into a Qdrant, which must not hold the collections",
+  answer: restoreAnswer,
+  configure: (command) =>
+    regionOptions(command)
+      .requiredOption("--stack <name>", "stack whose bucket is read, and whose Qdrant is filled unless --to is given")
+      .option(
+        "--recovery-point <id>",
+        "a recovery point, latest, or a time: the newest one that was begun then or before",
+        "latest",
+      )
+      .option("--to <urls>", "another Qdrant: the URLs of its peers, separated by commas; its key is in QDRANT_API_KEY")
+      .option("--api-key-file <file>", "read the key of that Qdrant from this file")
+      .option(
+        "--only <kinds>",
+        `what to restore, separated by commas: ${dataKinds.join(", ")}; qdrant alone when left out`,
+        parseKinds,
+      )
+      .option("--collections <names>", "only these, separated by commas", parseNames)
+      .option("--as <name>", "restore the one collection under this name, beside a live one")
+      .option("--swap-alias <alias>", "then, when it is compared, let this alias lead to it")
+      .option(
+        "--folder <name=path>",
+        "restore this folder of config or user-data there; can be given again",
+        parseFolder,
+      )
+      .option("--into <path>", "restore folders below this one, each under its name", parsePath)
+      .option(
+        "--context <name>",
+        "apply infrastructure to the cluster of this kubeconfig context, not to the region's own",
+      )
+      .option("--kubeconfig <file>", "with --context: the kubeconfig that has it", parsePath)
+      .option("--force-conflicts", "apply infrastructure also over fields that others set to other values")
+      .option(
+        "--in-place",
+        "restore folders where they belong, and keep what is there as <path>.before-<recovery point>",
+      )
+      .option("--discard-unfinished", "throw away what an earlier restore that was cut off left half-made")
+      .option("--dry-run", "say what would be done, and change nothing")
+      .addHelpText(
+        "after",
+        help +
+          "\n" +
+          exitCodesHelp(
+            [2, "wrong option, or versions that do not fit"],
+            [5, "a server does not answer, or refuses access"],
+            [10, "no such recovery point, or it is not complete"],
+            [11, "the target holds such a collection; nothing was changed"],
+            [12, "what was restored is not what was captured"],
+          ),
+      ),
+  async run(deps, options) {
+    const kinds = options.only ?? ["qdrant"];
+    refuseFolderOptions(kinds, options);
+    refuseClusterOptions(kinds, options);
+    const session = await deps.access(options.stack, options);
+    const work = () => restoreFrom(deps, session, kinds, options);
+    // Into another Qdrant than the region's own, it proves that the recovery points can be restored.
+    const isTest = options.to !== undefined && !options.dryRun;
+    return isTest ? recordedRun({ ...deps, session, run: "test-restore" }, work) : work();
+  },
+};
+
+async function restoreFrom(
+  deps: Deps,
+  session: RegionSession,
+  kinds: readonly DataKind[],
+  options: Options,
+): Promise<Answer<RestoreAnswer>> {
+  const repository = await session.repository();
+  const point = await findRecoveryPoint(repository, options.recoveryPoint, kinds);
+  const sources = { session, repository, point };
+  const isApplied = isForCluster(kinds, options);
+  const folderKinds = kinds
+    .filter((kind) => kind !== "qdrant")
+    .filter((kind) => !isApplied || kind !== "infrastructure");
+  // Everything is planned before anything is touched.
+  const parts = [
+    ...(kinds.includes("qdrant") ? [await planQdrant(deps, sources, options)] : []),
+    ...(folderKinds.length > 0 ? [await planFolders(deps, sources, folderKinds, options)] : []),
+    // Last: workloads that are started find their data.
+    ...(isApplied ? [await planInfrastructure(deps, sources, options)] : []),
+  ];
+  const from = { recoveryPoint: point.id, time: point.time };
+  const planned = joined(
+    from,
+    parts.map((part) => part.planned),
+  );
+  if (options.dryRun) return planned;
+  deps.progress({ step: "plan", detail: planned.text });
+  const answers: Answer<RestoredPart>[] = [];
+  for (const part of parts) answers.push(await part.run());
+  const { json, text } = joined(from, answers);
+  return { json: { ...json, verified: true, plan: planned.json }, text };
+}
+
+/** What each part adds to the answer, in one object. */
+function joined<Part extends object>(
+  from: { readonly recoveryPoint: string; readonly time: string },
+  answers: readonly Answer<Part>[],
+): Answer<typeof from & Partial<Part>> {
+  const json: typeof from & Partial<Part> = Object.assign({}, from, ...answers.map((answer) => answer.json));
+  return { json, text: answers.map(({ text }) => text).join("\n") };
+}
+
+function refuseFolderOptions(kinds: readonly DataKind[], { folder, inPlace, into }: FolderOptions): void {
+  if (folder === undefined && into === undefined && inPlace === undefined) return;
+  if (into !== undefined && inPlace === true) {
+    throw new DrError("USAGE", "--into and --in-place exclude each other", { hint: "give one of them" });
+  }
+  if (kinds.some((kind) => kind !== "qdrant")) return;
+  throw new DrError("USAGE", "--folder, --into and --in-place are for folders, and only qdrant is restored", {
+    hint: "add --only config,user-data",
+  });
+}

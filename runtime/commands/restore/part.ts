@@ -1,0 +1,17 @@
+/** One kind of data that a restore brings back. */
+import type { RecoveryPoint } from "../../domain/points/recovery-point.ts";
+import type { RegionSession } from "../../workflows/region-session.ts";
+import type { Answer } from "../shared/command.ts";
+import type { PlannedPart, RestoredPart } from "./answer.ts";
+
+export interface RestoreSources {
+  readonly session: RegionSession;
+  readonly repository: Awaited<ReturnType<RegionSession["repository"]>>;
+  readonly point: RecoveryPoint;
+}
+
+/** Planned before anything is touched; `run` does it. */
+export interface RestorePart {
+  readonly planned: Answer<PlannedPart>;
+  run(): Promise<Answer<RestoredPart>>;
+}

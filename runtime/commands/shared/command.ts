@@ -1,0 +1,65 @@
+import type { Command } from "commander";
+import { InvalidArgumentError } from "commander";
+import type { z } from "zod";
+import type { Deps } from "../../composition/deps.ts";
+import { type DataKind, dataKinds } from "../../domain/points/recovery-point.ts";
+
+/** What a command answers: an object for programs and the same for people. */
+export interface Answer<Json extends object> {
+  readonly json: Json;
+  readonly text: string;
+}
+
+export interface CommandDefinition<Options, Json extends object> {
+  /** As it is typed: `status`, or `failover plan`. */
+  readonly name: string;
+  readonly summary: string;
+  /** What `--json` prints when the command succeeds. */
+  readonly answer: z.ZodType<Json>;
+  /** Options, and what `--help` adds: examples and exit codes. */
+  configure(command: Command): Command;
+  run(deps: Deps, options: Options): Promise<Answer<Json>>;
+}
+
+/** The options of every command that is about regions. */
+export function regionOptions(command: Command): Command {
+  return command
+    .option("--estate <id>", "a practice estate that was kept (`quickstart --keep`)")
+    .option(
+      "--outputs <path>",
+      "read the region from this file (`pulumi stack output region --json --show-secrets`), or <stack>.json in this folder",
+    )
+    .option("--identity-file <file>", "open the keys with the offline recovery identity in this file");
+}
+
+export function exitCodesHelp(...codes: readonly (readonly [number, string])[]): string {
+  const rows = [[0, "done"] as const, ...codes, [130, "interrupted"] as const];
+  return `\nExit codes:\n${rows.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`).join("\n")}`;
+}
+
+export function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value >= 0) return value;
+  throw new InvalidArgumentError("It must be a number, 0 or more.");
+}
+
+/** Names separated by commas, none of them empty. */
+export function parseNames(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.every((name) => name !== "")) return names;
+  throw new InvalidArgumentError("It must be names separated by commas.");
+}
+
+export function parseKinds(text: string): DataKind[] {
+  return parseNames(text).map((name) => {
+    const kind = dataKinds.find((known) => known === name);
+    if (kind === undefined) throw new InvalidArgumentError(`It must be of ${dataKinds.join(", ")}.`);
+    return kind;
+  });
+}
+
+export function parsePort(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1024 && value <= 65_535) return value;
+  throw new InvalidArgumentError("It must be a port, 1024 to 65535.");
+}

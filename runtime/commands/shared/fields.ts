@@ -1,0 +1,15 @@
+/** Fields that several commands answer with, described once. */
+import { z } from "zod";
+import { dataKinds } from "../../domain/points/recovery-point.ts";
+
+export const listOf = <Item extends z.ZodType>(item: Item) => z.array(item).readonly();
+
+export const recoveryPointId = z.string().describe("id of the recovery point");
+export const time = z.string().describe("ISO 8601, UTC");
+export const seconds = z.number().describe("seconds");
+export const bytes = z.number().describe("bytes");
+export const count = z.number().int();
+export const kind = z.enum(dataKinds).describe("kind of data");
+export const gateMode = z
+  .enum(["availability", "consistency"])
+  .describe("what a guard does that cannot see the other region");

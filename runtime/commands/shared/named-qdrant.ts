@@ -1,0 +1,76 @@
+/** Where a restore goes: the stack's own Qdrant, or one that is named by its URLs. */
+import { readFile } from "node:fs/promises";
+import type { Deps } from "../../composition/deps.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import type { VectorDatabase } from "../../ports.ts";
+import type { RegionSession } from "../../workflows/region-session.ts";
+
+export interface TargetOptions {
+  readonly to?: string;
+  readonly apiKeyFile?: string;
+}
+
+export interface RestoreTarget {
+  readonly target: VectorDatabase;
+  /** Absent for the region's own Qdrant, by whatever URL it was named. */
+  readonly targetName?: string;
+}
+
+export async function openTarget(deps: Deps, access: RegionSession, options: TargetOptions): Promise<RestoreTarget> {
+  if (options.to === undefined) {
+    if (options.apiKeyFile === undefined) return { target: access.database };
+    throw new DrError("USAGE", "--api-key-file is for the Qdrant that --to names", {
+      hint: "the stack's own Qdrant is opened with the key in its outputs: leave it out",
+    });
+  }
+  const peers = parsePeers(options.to, "--to");
+  const target = deps.database(peers, await readApiKey(options.apiKeyFile));
+  if (await isSame(target, access.database)) return { target: access.database };
+  return { target, targetName: [...peers].sort().join(",") };
+}
+
+/** A Qdrant that an option names by its URLs; its key is in QDRANT_API_KEY. */
+export async function databaseAt(deps: Deps, urls: string, option: string): Promise<VectorDatabase> {
+  return deps.database(parsePeers(urls, option), await readApiKey(undefined));
+}
+
+function parsePeers(urls: string, option: string): string[] {
+  return urls.split(",").map((text) => {
+    const url = URL.parse(text.trim());
+    if (url === null || !/^https?:$/.test(url.protocol)) {
+      throw new DrError("USAGE", `${option} ${JSON.stringify(text)} is not a URL of a Qdrant`, {
+        hint: "write it like http://127.0.0.1:6333; the URLs of a cluster's peers are separated by commas",
+      });
+    }
+    if (url.username !== "" || url.password !== "") {
+      throw new DrError("USAGE", `${option} takes no key in the URL: it would be seen in the list of processes`, {
+        hint: "give the key in QDRANT_API_KEY, or in a file where --api-key-file is taken",
+      });
+    }
+    return url.origin;
+  });
+}
+
+async function readApiKey(path: string | undefined): Promise<string> {
+  if (path === undefined) return process.env["QDRANT_API_KEY"] ?? "";
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (cause) {
+    throw new DrError("SETTING_INVALID", `the API key's file ${path} cannot be read`, {
+      hint: "give a file that holds the key alone, readable for its owner only",
+      cause,
+    });
+  }
+}
+
+/** A restore into the region's own Qdrant breaks lineages, by whatever name that was reached. */
+async function isSame(target: VectorDatabase, own: VectorDatabase): Promise<boolean> {
+  const processes = await target.processes();
+  try {
+    return (await own.processes()).some((process) => processes.includes(process));
+  } catch (error) {
+    // The target has answered just now.
+    if (hasCode(error, "UNREACHABLE")) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,114 @@
+/** What a failover or a switchover would do, cost and meet, for people and programs. */
+import type { GateMode } from "../../domain/estate/gate.ts";
+import { formatSeconds } from "../../domain/format.ts";
+import { isExact } from "../../domain/points/recovery-point.ts";
+import { DrError } from "../../errors.ts";
+import type { Obstacle } from "../../workflows/failover/find-obstacles.ts";
+import type { FailoverForecast, ServingForecast } from "../../workflows/failover/forecast-failover.ts";
+import type { FailoverPlan } from "../../workflows/failover/plan-failover.ts";
+import type { Answer } from "./command.ts";
+import type { PlanAnswer } from "./role-change-answer.ts";
+
+/** Throws why nothing can be planned, with what stands in the way. */
+export function describeForecast(forecast: FailoverForecast): Answer<PlanAnswer> {
+  if (forecast.kind === "ended") return describeEnded(forecast.plan);
+  const { obstacles } = forecast;
+  const inTheWay = describeObstacles(obstacles);
+  if (forecast.kind === "impossible") {
+    const { code, hint, message } = forecast.reason;
+    throw new DrError(code, [message, ...inTheWay].join("\n"), hint === undefined ? {} : { hint });
+  }
+  const { json, text } = forecast.kind === "serve" ? describeServing(forecast) : describeHandOver(forecast.plan);
+  return { json: { ...json, obstacles }, text: [text, ...inTheWay].join("\n") };
+}
+
+function describeEnded({ held, ...plan }: FailoverPlan): Answer<PlanAnswer> {
+  const text = `The failover to epoch ${plan.epoch} has ended: ${plan.region} is the active region; nothing is left to do`;
+  const recoveryPoint = held && { recoveryPoint: held.point.id, recoveryPointTime: held.point.time };
+  return { json: { ...plan, ...recoveryPoint, obstacles: [] }, text };
+}
+
+function describeObstacles(obstacles: readonly Obstacle[]): string[] {
+  const lines = (found: readonly Obstacle[]) =>
+    found.flatMap(({ detail, hint, region, what }) => [
+      `    ${what} of ${region}: ${detail}`,
+      ...(hint === undefined ? [] : [`      ${hint}`]),
+    ]);
+  const stopping = obstacles.filter(({ stops }) => stops);
+  const others = obstacles.filter(({ stops }) => !stops);
+  return [
+    ...(stopping.length === 0
+      ? ["  nothing that was looked at stands in the way"]
+      : ["  in the way:", ...lines(stopping)]),
+    ...(others.length === 0 ? [] : ["  and not as it should be:", ...lines(others)]),
+  ];
+}
+
+type PlanWithoutObstacles = Omit<PlanAnswer, "obstacles">;
+
+function describeHandOver({ held: _held, ...plan }: FailoverPlan): Answer<PlanWithoutObstacles> {
+  const text = [
+    headOf(plan),
+    `  ${plan.from} is fenced, its last writes are brought over and compared: nothing is lost, and writes pause`,
+  ].join("\n");
+  return { json: plan, text };
+}
+
+function headOf({ continues, epoch, region }: Pick<FailoverPlan, "continues" | "epoch" | "region">): string {
+  return `${continues ? "Would go on with" : "Would begin"} epoch ${epoch}: ${region} becomes active`;
+}
+
+function describeServing({
+  plan: { held: _held, ...plan },
+  serving,
+}: Extract<FailoverForecast, { kind: "serve" }>): Answer<PlanWithoutObstacles> {
+  const { dataLossSeconds, from, gateMode } = plan;
+  const { asOf, bytes, isWarm, leaseSeconds, point, predictedSeconds, restoreSeconds } = serving;
+  const names = point.collections.map(({ name }) => name);
+  const lease = leaseSeconds === 0 ? "" : `, with a lease that may take ${formatSeconds(leaseSeconds)} to run out`;
+  const lines = [
+    headOf(plan),
+    isWarm
+      ? `  serves ${point.id}, which its Qdrant held at ${asOf.toISOString()}: ${names.join(", ")}${lackingText(serving)}`
+      : `  restores ${point.id} of ${point.startedAt}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
+    `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}`,
+    `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost${lessOf(plan)}`,
+    ...(isExact(point) ? [] : ["  the state is provisional: acknowledged deletes may be undone in it"]),
+    `  ${priceOf(from, gateMode)}`,
+  ];
+  const json = {
+    ...plan,
+    recoveryPoint: point.id,
+    recoveryPointTime: point.time,
+    collections: names,
+    isExact: isExact(point),
+    isWarm,
+    asOf: asOf.toISOString(),
+    bytes,
+    restoreSeconds,
+    predictedSeconds,
+  };
+  return { json, text: lines.join("\n") };
+}
+
+function lackingText({ lacking, point, restoreSeconds }: ServingForecast): string {
+  if (lacking.length === 0) return "";
+  return `; ${lacking.length} of ${point.collections.length} are not there and are restored in about ${formatSeconds(restoreSeconds)}`;
+}
+
+/** Collections of other tiers lose less: those that were captured together are seconds apart, too, and are not named for that. */
+function lessOf({ dataLossSeconds, dataLossSecondsOf }: Omit<FailoverPlan, "held">): string {
+  const less = Object.entries(dataLossSecondsOf).filter(([, seconds]) => seconds < dataLossSeconds / 2);
+  if (less.length === 0) return "";
+  const most = formatSeconds(Math.max(...less.map(([, seconds]) => seconds)));
+  return `; of ${less.map(([name]) => name).join(", ")} those of the last ${most}`;
+}
+
+/** What the guard's setting costs when the region that is given up lives and cannot be seen. */
+function priceOf(from: string, gateMode: GateMode | undefined): string {
+  if (gateMode === undefined) return `${from} has no gate: if it lives, clients that reach it go on writing there`;
+  if (gateMode === "consistency") {
+    return `${from} serves until its lease runs out, and this region not before: both never take writes at once`;
+  }
+  return `if ${from} lives and cannot see this region, its clients go on writing there until it does; \`qdrant-dr divergence\` shows what they wrote`;
+}

@@ -1,0 +1,88 @@
+/** What a failover, a switchover and each half of a drill answer. */
+import { z } from "zod";
+import { formatSeconds } from "../../domain/format.ts";
+import type { Answer } from "./command.ts";
+import type { KeptFailover } from "./failover-evidence.ts";
+import { bytes, count, gateMode, listOf, recoveryPointId, seconds, time } from "./fields.ts";
+
+const step = z.strictObject({
+  name: z.string().describe("stable name of the step"),
+  title: z.string(),
+  startedAt: time,
+  seconds,
+  detail: z.string().describe("what came out of it, in words"),
+});
+
+export const roleChangeAnswer = z.strictObject({
+  region: z.string().describe("the region that is active now"),
+  from: z.string().describe("the region that was active before"),
+  epoch: count.describe("the epoch that the change of roles made"),
+  mode: z.enum(["switchover", "failover"]).describe("planned (switchover) or unplanned (failover)"),
+  run: z.string().describe("id of the run"),
+  recoveryPoint: recoveryPointId.describe("the recovery point that the region serves from"),
+  recoveryPointTime: time,
+  dataLossSeconds: seconds.describe("writes acknowledged in so many seconds before may be lost; 0 for a switchover"),
+  isExact: z.boolean().describe("false: deletes since an optimization began may be undone in the recovery point"),
+  isWarm: z.boolean().describe("the region's Qdrant held the recovery point already"),
+  points: count.describe("Qdrant points that the region holds now"),
+  isVerified: z.boolean().describe("what it serves was compared with what was captured"),
+  pauseSeconds: seconds.optional().describe("switchover: for how long no region took writes"),
+  steps: listOf(step),
+  startedAt: time,
+  seconds: seconds.describe("from the command to its end"),
+  report: z.string().optional().describe("path of the page about this run; absent when it could not be written"),
+});
+export type RoleChangeAnswer = z.infer<typeof roleChangeAnswer>;
+
+export function describeRoleChange(kept: KeptFailover): Answer<RoleChangeAnswer> {
+  const { point, pointTime, ...report } = kept.report;
+  const json = { ...report, recoveryPoint: point, recoveryPointTime: pointTime, report: kept.page };
+  return { json, text: inWords(kept) };
+}
+
+function inWords({ page, report }: KeptFailover): string {
+  const { dataLossSeconds, epoch, mode, pauseSeconds, region, steps } = report;
+  const cost =
+    mode === "switchover"
+      ? `nothing lost, writes paused for ${formatSeconds(pauseSeconds ?? 0)}`
+      : `${formatSeconds(dataLossSeconds)} of writes may be lost`;
+  const lines = steps.map(
+    ({ detail, seconds, title }) => `  ${formatSeconds(seconds).padStart(8)}  ${title}: ${detail}`,
+  );
+  const where = page === undefined ? [] : [`Report  ${page}`];
+  return [`${region} is active in epoch ${epoch}: ${cost}`, ...lines, ...where].join("\n");
+}
+
+const obstacle = z.strictObject({
+  region: z.string(),
+  what: z.string().describe("what was looked at"),
+  detail: z.string(),
+  hint: z.string().optional().describe("what removes it"),
+  stops: z.boolean().describe("a change of roles stops at it; otherwise it only makes one worse"),
+});
+
+export const planAnswer = z.strictObject({
+  region: z.string().describe("the region that would become active"),
+  from: z.string().describe("the region that is active until then"),
+  epoch: count.describe("the epoch that would be made or gone on with"),
+  continues: z.boolean().describe("an earlier run made the epoch: its work would be gone on with"),
+  hasEnded: z.boolean().describe("that run did all there is to do"),
+  gateMode: gateMode.optional().describe("absent when the region has no gate"),
+  dataLossSeconds: seconds.describe("writes acknowledged in so many seconds would be lost"),
+  dataLossSecondsOf: z
+    .record(z.string(), z.number())
+    .describe("the same by collection, where they were captured apart"),
+  recoveryPoint: recoveryPointId
+    .optional()
+    .describe("the recovery point that would be served; absent when the last writes would be brought over first"),
+  recoveryPointTime: time.optional(),
+  collections: listOf(z.string()).optional().describe("names of the collections in the recovery point"),
+  isExact: z.boolean().optional(),
+  isWarm: z.boolean().optional().describe("the region's Qdrant holds the recovery point already"),
+  asOf: time.optional().describe("every write acknowledged before this would be served"),
+  bytes: bytes.optional().describe("what would be restored"),
+  restoreSeconds: seconds.optional().describe("how long restoring is predicted to take"),
+  predictedSeconds: seconds.optional().describe("from the command until clients are served, as predicted"),
+  obstacles: listOf(obstacle).describe("what stands in the way, in either region"),
+});
+export type PlanAnswer = z.infer<typeof planAnswer>;

@@ -1,0 +1,57 @@
+/** The state of a pair of regions in words. */
+import { signalNames } from "../../domain/estate/judge-region.ts";
+import type { Readiness } from "../../domain/estate/readiness.ts";
+import { formatSeconds } from "../../domain/format.ts";
+import type { PairStatus } from "../../workflows/status/observe-pair.ts";
+import type { RegionStatus } from "../../workflows/status/observe-region.ts";
+
+const marks = { good: "✓", poor: "!", bad: "✗", unknown: "?", "not asked": "-" } as const;
+
+export function describeStatus({ primary, problems, readiness, regions, traffic }: PairStatus): string {
+  const led =
+    traffic === undefined ? "no endpoint" : (traffic.problem ?? `clients are led to ${traffic.region ?? "nowhere"}`);
+  return [
+    ...regions.map(describeRegion),
+    `endpoint  ${led}`,
+    ...problems,
+    ...describePrimary(primary),
+    ...(readiness === undefined ? [] : describeReadiness(readiness)),
+  ].join("\n");
+}
+
+function describeRegion({ epoch, newestPoint, points, problems, qdrant, region, role }: RegionStatus): string {
+  const server = qdrant.isReachable
+    ? `Qdrant ${qdrant.version}, ${qdrant.collections} collections`
+    : `Qdrant unreachable: ${qdrant.problem}`;
+  const point =
+    newestPoint === undefined
+      ? "no complete recovery point"
+      : `newest complete one of ${points} recovery points is ${formatSeconds(newestPoint.ageSeconds)} old: ${newestPoint.id}`;
+  return [`${region}  ${role}, epoch ${epoch ?? "unknown"}`, server, point, ...problems].join("\n  ");
+}
+
+function describePrimary(primary: PairStatus["primary"]): string[] {
+  if (primary === undefined) return ["no region is known to be active"];
+  const { region, watched } = primary;
+  if (watched === undefined) return [`${region} is active, and cannot be looked at from here`];
+  const { judgement, look, looks } = watched;
+  const { leaning, verdict } = judgement;
+  const leans = leaning.verdict === verdict ? "" : `; the last ${leaning.looks} say ${leaning.verdict}`;
+  return [
+    looks === 1 ? `${region}: one look says ${leaning.verdict}` : `${region} is ${verdict} (${looks} looks${leans})`,
+    ...signalNames.map((name) => {
+      const { detail, state } = look.signals[name];
+      return `  ${marks[state]} ${name.padEnd(8)}  ${detail}`;
+    }),
+  ];
+}
+
+function describeReadiness({ checks, region, score }: Readiness & { readonly region: string }): string[] {
+  return [
+    `readiness of ${region} to take over: ${score} of 100`,
+    ...checks.flatMap(({ detail, hint, state, title }) => [
+      `  ${marks[state]} ${title.padEnd(20)} ${detail}`,
+      ...(hint === undefined ? [] : [`      ${hint}`]),
+    ]),
+  ];
+}

@@ -1,0 +1,27 @@
+import { forecastFailover } from "../../workflows/failover/forecast-failover.ts";
+import { knowPeer } from "../../workflows/status/pair-member.ts";
+import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
+import { originOf } from "../shared/outputs-origin.ts";
+import { describeForecast } from "../shared/plan-text.ts";
+import { planExitCodes, type TargetOptions, targetOption } from "../shared/role-change.ts";
+import { type PlanAnswer, planAnswer } from "../shared/role-change-answer.ts";
+
+export const switchoverPlan: CommandDefinition<TargetOptions, PlanAnswer> = {
+  name: "switchover plan",
+  summary: "what a switchover would do and what stands in its way, in either region; changes nothing",
+  answer: planAnswer,
+  configure: (command) => targetOption(command).addHelpText("after", exitCodesHelp(...planExitCodes)),
+  async run(deps, options) {
+    const session = await deps.access(options.to, options);
+    const { peer } = session.region;
+    const origin = originOf(options);
+    return describeForecast(
+      await forecastFailover({
+        session,
+        origin,
+        observeActive: () => knowPeer(peer, () => deps.access(peer, options), origin),
+        clock: deps.clock,
+      }),
+    );
+  },
+};

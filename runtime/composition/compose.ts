@@ -1,0 +1,111 @@
+/** The composition root: from options to adapters. */
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import manifest from "../../package.json" with { type: "json" };
+import { EmbeddedEstate } from "../adapters/embedded/embedded-estate.ts";
+import { LocalFolders } from "../adapters/folders/folder-target.ts";
+import { readHooks } from "../adapters/hook-commands.ts";
+import { KubernetesCluster } from "../adapters/kubernetes/kubernetes-cluster.ts";
+import { readyParts } from "../adapters/parts.ts";
+import { PulumiStacks } from "../adapters/pulumi/pulumi-stacks.ts";
+import { Qdrant } from "../adapters/qdrant/qdrant.ts";
+import { openStore } from "../adapters/stores/open-store.ts";
+import { ThisProcess } from "../adapters/this-process.ts";
+import { regionSchema } from "../domain/estate/region.ts";
+import { DrError } from "../errors.ts";
+import { failoverSteps } from "../workflows/failover/failover-run.ts";
+import type { Deps, RegionOptions } from "./deps.ts";
+import { RegionAccess } from "./region-access.ts";
+
+export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
+
+export async function compose(surroundings: Pick<Deps, "progress" | "onInterrupt">): Promise<Deps> {
+  const stacks = async ({ estate }: RegionOptions) => {
+    if (estate === undefined) {
+      await readyParts(["pulumi"]);
+      return new PulumiStacks({ folder: projectFolder, env: {} });
+    }
+    const { stacks: stacksOfEstate } = await EmbeddedEstate.open(estate);
+    await readyParts(["pulumi", "qdrant", "seaweedfs"]);
+    return stacksOfEstate;
+  };
+  return {
+    clock: { now: () => new Date() },
+    ...surroundings,
+    toolVersion: manifest.version,
+    runner: new ThisProcess(),
+    reportsFolder: join(projectFolder, ".qdrant-dr", "reports"),
+    stacks,
+    cluster: (settings) => KubernetesCluster.open(settings),
+    store: openStore,
+    folderTarget: new LocalFolders(),
+    database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
+    hooks: (file, askQueries) => readHooks(file, failoverSteps, surroundings.progress, askQueries),
+    async serveMetrics(address, samples) {
+      // Loaded on demand: only the exporter needs the library.
+      const { MetricsServer } = await import("../adapters/metrics-server.ts");
+      return MetricsServer.start(address, samples);
+    },
+    async access(stack, options) {
+      const region =
+        options.outputs === undefined
+          ? await (await stacks(options)).region(stack)
+          : await readOutputs(await outputsFile(options.outputs, stack));
+      if (region.region !== stack) {
+        throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${stack} was asked for`, {
+          hint: "name the region whose outputs these are, or give the outputs of the other one",
+        });
+      }
+      return new RegionAccess(region, await readIdentity(options.identityFile));
+    },
+  };
+}
+
+const outputsHint = "write it with `pulumi stack output region --json --show-secrets`, readable for its owner only";
+
+async function outputsFile(path: string, stack: string): Promise<string> {
+  // What is not there is told when it is read.
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  return isFolder ? join(path, `${stack}.json`) : path;
+}
+
+async function readOutputs(path: string) {
+  const result = regionSchema.safeParse(await readJson(path));
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const problem = `${issue?.path.join(".")}: ${issue?.message}`;
+  throw new DrError("SETTING_INVALID", `${path} does not hold the outputs of a region (${problem})`, {
+    hint: outputsHint,
+  });
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    // What a parser says repeats the text, which holds secrets.
+    const reason = (cause as NodeJS.ErrnoException).code ?? "it is not JSON";
+    throw new DrError("SETTING_INVALID", `${path} cannot be read: ${reason}`, { hint: outputsHint });
+  }
+}
+
+const identityHint = "give a file with the line that begins with AGE-SECRET-KEY-";
+
+async function readIdentity(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new DrError("SETTING_INVALID", `the identity file ${path} cannot be read`, { hint: identityHint, cause });
+  }
+  const identity = text.split("\n").find((line) => line.startsWith("AGE-SECRET-KEY-"));
+  if (identity !== undefined) return identity.trim();
+  throw new DrError("SETTING_INVALID", `${path} holds no age identity`, {
+    hint: identityHint,
+  });
+}

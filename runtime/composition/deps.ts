@@ -1,0 +1,61 @@
+/** What commands are given to act with. Only ports: `compose` decides what stands behind them. */
+import type { StoreAddress } from "../domain/estate/region.ts";
+import type { ClusterSettings } from "../domain/infrastructure/infrastructure.ts";
+import type { Sample } from "../domain/monitoring/metrics.ts";
+import type {
+  AskQueries,
+  Clock,
+  Cluster,
+  FailoverHooks,
+  FolderTarget,
+  ObjectStore,
+  Progress,
+  Runner,
+  StackExports,
+  Stacks,
+  VectorDatabase,
+} from "../ports.ts";
+import type { RegionSession } from "../workflows/region-session.ts";
+
+/** How a command finds the region that it is about. */
+export interface RegionOptions {
+  /** An embedded estate that was kept. */
+  readonly estate?: string | undefined;
+  /** A file with the stack's `region` output, for jobs that have no Pulumi; or a folder with one of each stack, `<stack>.json`. */
+  readonly outputs?: string | undefined;
+  /** A file with the offline recovery identity. */
+  readonly identityFile?: string | undefined;
+}
+
+export interface Deps {
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly toolVersion: string;
+  /** The process that runs the command. */
+  readonly runner: Runner;
+  /** Where reports are written that no option names a place for. */
+  readonly reportsFolder: string;
+  /** Runs `clean` when the command is interrupted; the returned function withdraws it. */
+  onInterrupt(clean: () => Promise<void>): () => void;
+  stacks(options: RegionOptions): Promise<Stacks & StackExports>;
+  access(stack: string, options: RegionOptions): Promise<RegionSession>;
+  cluster(settings: Pick<ClusterSettings, "context" | "kubeconfig">): Promise<Cluster>;
+  /** A store that is in no stack; of AWS with the credentials of the environment. */
+  store(address: StoreAddress): ObjectStore;
+  /** Folders of this machine to restore into. */
+  readonly folderTarget: FolderTarget;
+  /** A Qdrant that is in no stack. */
+  database(peers: readonly string[], apiKey: string): VectorDatabase;
+  /** The hooks in an operator's file. Throws SETTING_INVALID. */
+  hooks(file: string, askQueries: AskQueries): Promise<FailoverHooks>;
+  /** Serves what `samples` answers to Prometheus. Throws PORT_TAKEN. */
+  serveMetrics(
+    address: { readonly host: string; readonly port: number },
+    samples: () => readonly Sample[],
+  ): Promise<MetricsEndpoint>;
+}
+
+export interface MetricsEndpoint {
+  readonly url: string;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,95 @@
+/** Opens what a region's outputs name: its stores, its repository, its Qdrant, its folders, its traffic control. */
+import { resolve } from "node:path";
+import { AgeKeyWrap } from "../adapters/age-key-wrap.ts";
+import { EndpointControl } from "../adapters/embedded/endpoint-control.ts";
+import { LocalFolder } from "../adapters/folders/local-folder.ts";
+import { GateControl } from "../adapters/gate-control.ts";
+import { Qdrant } from "../adapters/qdrant/qdrant.ts";
+import { Route53Traffic } from "../adapters/route53-traffic.ts";
+import { openStore } from "../adapters/stores/open-store.ts";
+import { foldersByKind, selectorOf } from "../domain/estate/folder-selection.ts";
+import type { Region } from "../domain/estate/region.ts";
+import { DrError } from "../errors.ts";
+import type { Gate, KeyWrap, ObjectStore, TrafficControl, VectorDatabase } from "../ports.ts";
+import { OpenRepository, type RegionStores } from "../repository/repository.ts";
+import type { RegionFolder, RegionSession } from "../workflows/region-session.ts";
+
+export class RegionAccess implements RegionSession {
+  readonly region: Region;
+  readonly stores: RegionStores;
+  readonly wrap: KeyWrap;
+  readonly database: VectorDatabase;
+  readonly #identity: string | undefined;
+  readonly #patience: { readonly patienceMs?: number };
+
+  /**
+   * @param identity opens the keys instead of the region's own: the offline recovery identity.
+   * @param patienceMs how long its servers may be silent before they count as down.
+   */
+  constructor(region: Region, identity?: string, patienceMs?: number) {
+    this.region = region;
+    const limits = patienceMs === undefined ? undefined : { idleMs: patienceMs, attempts: 1 };
+    this.stores = { repository: openStore(region.repository, limits), control: openStore(region.control, limits) };
+    this.wrap = new AgeKeyWrap({ ...region.keys, ...(identity === undefined ? {} : { identity }) });
+    this.#identity = identity;
+    this.#patience = patienceMs === undefined ? {} : { patienceMs };
+    this.database = new Qdrant({ ...region.qdrant, ...this.#patience });
+  }
+
+  withPatience(patienceMs: number): RegionAccess {
+    return new RegionAccess(this.region, this.#identity, patienceMs);
+  }
+
+  repository(): Promise<OpenRepository> {
+    return OpenRepository.open(this.stores, this.wrap);
+  }
+
+  repositoryForWriting(): Promise<OpenRepository> {
+    return OpenRepository.openOrCreate(this.stores, this.wrap);
+  }
+
+  folders(other?: Region): RegionFolder[] {
+    return foldersByKind(this.region).map(({ kind, selection }) => {
+      this.#refuseStoreWithin(selection, other);
+      return { kind, name: selection.name, path: selection.path, source: new LocalFolder(selection) };
+    });
+  }
+
+  /** What is stored would be captured, and stored again, without an end. */
+  #refuseStoreWithin({ exclude, include, name, path }: Region["userData"][number], other: Region | undefined): void {
+    for (const store of [this.region, other].flatMap((region) => region && [region.repository, region.control])) {
+      if (store?.kind !== "file" || !`${resolve(store.folder)}/`.startsWith(`${resolve(path)}/`)) continue;
+      const below = resolve(store.folder).slice(resolve(path).length + 1);
+      if (below !== "" && selectorOf({ exclude, include }).isExcluded(below)) continue;
+      throw new DrError("SETTING_INVALID", `the folder ${name} holds the store ${store.folder} of recovery points`, {
+        hint: below === "" ? "capture another folder" : `leave it out: exclude ${JSON.stringify(below)}`,
+      });
+    }
+  }
+
+  publicDatabase(): VectorDatabase | undefined {
+    const { endpoint } = this.region;
+    if (endpoint === undefined) return undefined;
+    return new Qdrant({ peers: [endpoint.url], apiKey: endpoint.clientKey, ...this.#patience });
+  }
+
+  gate(): Gate | undefined {
+    const { gate } = this.region;
+    return gate === undefined ? undefined : new GateControl(gate);
+  }
+
+  witness(): ObjectStore | undefined {
+    const { gate } = this.region;
+    if (gate?.mode !== "consistency" || gate.lease === undefined) return undefined;
+    return openStore(gate.lease.witness);
+  }
+
+  traffic(): TrafficControl {
+    const { endpoint, region } = this.region;
+    if (endpoint !== undefined && "route53" in endpoint) return new Route53Traffic({ ...endpoint.route53, region });
+    if (endpoint !== undefined) return new EndpointControl(endpoint);
+    throw new DrError("NOT_SUPPORTED", `region ${region} has no public endpoint that could be moved`, {
+      hint: "declare an endpoint in the stack's settings",
+    });
+  }
+}

@@ -1,0 +1,121 @@
+/** From the sessions of the two regions to what a failover or a switchover acts on. */
+import { randomUUID } from "node:crypto";
+import { newestEpoch } from "../../domain/estate/epoch.ts";
+import { within } from "../../domain/within.ts";
+import { toDrError } from "../../errors.ts";
+import type { Clock, FailoverHooks, ObjectStore, Progress, Runner, Stacks } from "../../ports.ts";
+import { readEpochs } from "../../repository/epochs.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import type { RegionSession } from "../region-session.ts";
+import { Replication } from "../replicate/replication.ts";
+import type { FailoverRequest } from "./fail-over.ts";
+import type { HandOver } from "./hand-over.ts";
+
+/** What every change of roles acts with. */
+export interface RoleChange {
+  /** Stack and session of the region that is promoted. */
+  readonly stack: string;
+  readonly session: RegionSession;
+  readonly stacks: Stacks;
+  readonly hooks: FailoverHooks | undefined;
+  readonly runner: Runner;
+  readonly toolVersion: string;
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+/** How long the lost region is asked: each second of it is one without service. */
+const lostRegionAnswersWithinMs = 5_000;
+/** And none of its servers for longer than this. */
+const lostServerAnswersWithinMs = 2_000;
+
+/** @param active the region that hands over. */
+export async function prepareSwitchover(change: RoleChange, active: RegionSession): Promise<FailoverRequest> {
+  const repository = await change.session.repositoryForWriting();
+  const handOver = await handOverBy(change, repository, active);
+  return { ...common(change, repository), handOver, otherControl: handOver.control, acceptedDataLossSeconds: 0 };
+}
+
+export interface FailoverChoice {
+  /** Another recovery point than the newest. */
+  readonly recoveryPoint: string | undefined;
+  readonly acceptedDataLossSeconds: number;
+  /** Opens the region that is given up; undefined when nothing here tells where it is. */
+  readonly openLost: (() => Promise<RegionSession>) | undefined;
+}
+
+export async function prepareFailover(
+  change: RoleChange,
+  { acceptedDataLossSeconds, openLost, recoveryPoint }: FailoverChoice,
+): Promise<FailoverRequest> {
+  const { session } = change;
+  return {
+    ...common(change, await session.repository()),
+    point: recoveryPoint,
+    witness: session.witness(),
+    otherControl: openLost && (await reachLost(openLost, session.region.peer, change.progress)),
+    acceptedDataLossSeconds,
+  };
+}
+
+function common({ clock, hooks, progress, runner, session, stack, stacks }: RoleChange, repository: OpenRepository) {
+  return {
+    stack,
+    region: session.region,
+    repository,
+    database: session.database,
+    gate: session.gate(),
+    traffic: session.region.endpoint && session.traffic(),
+    stacks,
+    hooks,
+    run: randomUUID(),
+    runner,
+    clock,
+    progress,
+  };
+}
+
+async function handOverBy(
+  { clock, progress, session, toolVersion }: RoleChange,
+  repository: OpenRepository,
+  active: RegionSession,
+): Promise<HandOver> {
+  const newest = newestEpoch(await readEpochs(repository.stores.control));
+  // Its own past: it was active until it was given up.
+  const wasActive = newest?.previous === session.region.region && newest.active !== session.region.region;
+  const replication = new Replication({
+    source: { region: active.region.region, database: active.database, control: active.stores.control },
+    standby: { region: session.region.region, database: session.database, repository },
+    existing: wasActive ? "replace" : "refuse",
+    isHandOver: true,
+    toolVersion,
+    clock,
+    progress,
+  });
+  return {
+    region: active.region.region,
+    database: active.database,
+    control: active.stores.control,
+    gate: active.gate(),
+    isSuperseding: wasActive && newest?.reason === "unplanned",
+    async cycle({ patience }) {
+      const { applySeconds, captureSeconds, ...report } = await replication.cycle(patience);
+      return { ...report, seconds: captureSeconds + applySeconds };
+    },
+  };
+}
+
+/** The lost region's outputs may be in a backend that still answers, or that hangs; its store most likely does not. */
+async function reachLost(
+  open: () => Promise<RegionSession>,
+  peer: string,
+  progress: Progress,
+): Promise<ObjectStore | undefined> {
+  try {
+    const lost = await within(lostRegionAnswersWithinMs, `the state backend of ${peer}`, open);
+    return lost.withPatience(lostServerAnswersWithinMs).stores.control;
+  } catch (error) {
+    progress({ step: "assess", detail: `the other region cannot be told: ${toDrError(error).message}` });
+    return undefined;
+  }
+}

@@ -1,0 +1,34 @@
+import { newestEpoch } from "../../domain/estate/epoch.ts";
+import { DrError } from "../../errors.ts";
+import type { VectorDatabase } from "../../ports.ts";
+import { readEpochs } from "../../repository/epochs.ts";
+import { compareWithObservation } from "../observe-collection.ts";
+import type { RegionSession } from "../region-session.ts";
+
+/**
+ * Refuses a Qdrant that does not hold what the active region began to serve from after a failover.
+ * Throws ROLE_REFUSES when it is not active since one, and VERIFICATION_FAILED when the Qdrant holds something else.
+ */
+export async function requireServedState(active: RegionSession, database: VectorDatabase): Promise<void> {
+  const { region } = active.region;
+  const epoch = newestEpoch(await readEpochs(active.stores.control));
+  if (epoch?.active !== region || epoch.reason !== "unplanned" || epoch.point === undefined) {
+    throw new DrError(
+      "ROLE_REFUSES",
+      `${region} is not active since a failover: no recovery point says from what it began to serve`,
+      { hint: "leave --against out; `qdrant-dr status` shows the roles" },
+    );
+  }
+  const repository = await active.repository();
+  const point = await repository.readPoint(epoch.point);
+  const present = await database.collections();
+  for (const captured of point.collections) {
+    const [difference] = present.includes(captured.name)
+      ? await compareWithObservation(database, captured, await repository.keys.key(captured.key))
+      : [`${captured.name} is missing`];
+    if (difference === undefined) continue;
+    throw new DrError("VERIFICATION_FAILED", `what --against names does not hold ${point.id}: ${difference}`, {
+      hint: `\`qdrant-dr restore --stack ${region} --recovery-point ${point.id} --to <url>\` into an empty Qdrant`,
+    });
+  }
+}

@@ -1,0 +1,65 @@
+import { holds, resolveLatestRestorable } from "../domain/points/catalog.ts";
+import type { DataKind, RecoveryPoint } from "../domain/points/recovery-point.ts";
+import { DrError } from "../errors.ts";
+import type { OpenRepository } from "../repository/repository.ts";
+
+const looksLikeTime = /^\d{4}-/;
+const timeWithZone = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
+const listHint = "`qdrant-dr recovery-points list` shows what is there, and what each recovery point lacks";
+
+/** When `wanted` is a time: that time. Without a zone it would mean another time elsewhere. */
+function parsePointTime(wanted: string): Date | undefined {
+  if (!looksLikeTime.test(wanted)) return undefined;
+  const time = new Date(wanted);
+  if (timeWithZone.test(wanted) && !Number.isNaN(time.getTime())) return time;
+  throw new DrError("USAGE", `${wanted} is not a time with its zone`, {
+    hint: "write it like 2026-05-31T14:30:00Z or 2026-05-31T16:30:00+02:00",
+  });
+}
+
+/**
+ * The recovery point with this id, the newest complete one for `latest`, or for a time the newest complete one whose capture began
+ * at that time or earlier; refused unless it can be restored from here and holds `kinds`.
+ */
+export async function findRecoveryPoint(
+  repository: OpenRepository,
+  wanted: string,
+  kinds: readonly DataKind[] = ["qdrant"],
+): Promise<RecoveryPoint> {
+  const until = parsePointTime(wanted);
+  const wantedKinds = kinds.length === 0 ? "" : ` with ${kinds.join(", ")}`;
+  const { entries } = await repository.catalog();
+  if (wanted === "latest") {
+    const latest = resolveLatestRestorable(entries, { kinds });
+    if (latest !== undefined) return latest.point;
+    throw new DrError("POINT_NOT_FOUND", `no complete recovery point${wantedKinds} is in this bucket`, {
+      hint: listHint,
+    });
+  }
+  if (until !== undefined) {
+    const then = resolveLatestRestorable(entries, { kinds, until });
+    if (then !== undefined) return then.point;
+    throw new DrError(
+      "POINT_NOT_FOUND",
+      `no complete recovery point${wantedKinds} whose capture began at ${until.toISOString()} or before is in this bucket`,
+      { hint: listHint },
+    );
+  }
+  const entry = entries.find(({ id }) => id === wanted);
+  if (entry === undefined) {
+    throw new DrError("POINT_NOT_FOUND", `there is no recovery point ${wanted} in this bucket`, {
+      hint: "`qdrant-dr recovery-points list` lists them",
+    });
+  }
+  if (entry.state === "complete" && entry.point !== undefined) {
+    if (holds(entry.point, kinds)) return entry.point;
+    throw new DrError(
+      "USAGE",
+      `${wanted} holds ${entry.point.kinds.join(", ")}, and ${kinds.join(", ")} was asked for`,
+      { hint: "`qdrant-dr recovery-points list` shows what each one holds; --only names what is wanted" },
+    );
+  }
+  throw new DrError("POINT_INCOMPLETE", `${wanted} is ${entry.state}: ${entry.reasons.slice(0, 3).join("; ")}`, {
+    hint: "copy it again from the other region, or use another recovery point",
+  });
+}

@@ -1,0 +1,53 @@
+import type { RunKind } from "../domain/monitoring/runs.ts";
+import { type DrError, exitCodes, toDrError } from "../errors.ts";
+import type { Clock, Progress } from "../ports.ts";
+import { recordRun } from "../repository/run-records.ts";
+import type { RegionSession } from "./region-session.ts";
+
+/** How long the store may be silent before the record is given up. */
+const patienceMs = 3_000;
+
+export interface RecordedRun {
+  readonly run: RunKind;
+  readonly session: RegionSession;
+  readonly toolVersion: string;
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+/**
+ * Does the work of a run, and leaves a record in the region of how it ended. The record is for monitoring: one that cannot be
+ * written changes nothing of the outcome.
+ * @param isEnd false: others go on with the same work, and the last of them records it.
+ */
+export async function recordedRun<Result>(
+  { clock, progress, run, session, toolVersion }: RecordedRun,
+  work: () => Promise<Result>,
+  isEnd: (result: Result) => boolean = () => true,
+): Promise<Result> {
+  const startedAt = clock.now();
+  const record = async (error?: DrError) => {
+    try {
+      await recordRun(session.withPatience(patienceMs).stores.control, {
+        run,
+        region: session.region.region,
+        startedAt: startedAt.toISOString(),
+        finishedAt: clock.now().toISOString(),
+        exitCode: error?.exitCode ?? exitCodes.ok,
+        ...(error === undefined ? {} : { error: error.code }),
+        toolVersion,
+      });
+    } catch (problem) {
+      progress({ step: "record", detail: `this run is not recorded: ${toDrError(problem).message}` });
+    }
+  };
+  let result: Result;
+  try {
+    result = await work();
+  } catch (error) {
+    await record(toDrError(error));
+    throw error;
+  }
+  if (isEnd(result)) await record();
+  return result;
+}

@@ -1,0 +1,50 @@
+/** A region as `status` and the plans of role changes look at it: with little patience, and perhaps without knowing where it is. */
+import { toDrError } from "../../errors.ts";
+import type { RegionSession } from "../region-session.ts";
+import type { PairMember } from "./observe-pair.ts";
+import { type ObservedRegion, patience } from "./observed-region.ts";
+
+/** Where a region's outputs were read. */
+export type OutputsOrigin = "stack" | "file";
+
+/** The peer of a region, whose outputs may be lost with it. */
+export async function knowPeer(
+  name: string,
+  open: () => Promise<RegionSession>,
+  origin: OutputsOrigin,
+): Promise<PairMember> {
+  try {
+    return memberOf(await open(), origin);
+  } catch (error) {
+    const { message } = toDrError(error);
+    return {
+      name,
+      observed: undefined,
+      problem: `its outputs are not known here: ${message}`,
+      backend: { problem: message },
+    };
+  }
+}
+
+export function memberOf(
+  session: RegionSession,
+  origin: OutputsOrigin,
+): PairMember & { readonly observed: ObservedRegion } {
+  const { region } = session;
+  const asked = session.withPatience(patience.answerMs);
+  return {
+    name: region.region,
+    objectives: region.objectives,
+    // The stack's outputs were read from the backend just now.
+    backend: origin === "stack" ? { value: true } : { notAsked: "the outputs came from a file" },
+    observed: {
+      region: region.region,
+      stores: asked.stores,
+      database: asked.database,
+      publicDatabase: asked.publicDatabase(),
+      gate: asked.gate(),
+      repository: () => asked.repository(),
+      traffic: () => asked.traffic(),
+    },
+  };
+}
