@@ -1,18 +1,19 @@
 /** The pages of docs/reference that are made from the code: `npm run docs` writes them, and a test says when one is stale. */
 import type { Command } from "commander";
-import { buildProgram } from "../runtime/cli.ts";
+import { buildProgram, commandAnswers } from "../runtime/cli.ts";
 import { bootstrapSettingsSchema } from "../runtime/domain/estate/aws-settings.ts";
 import { kubernetesSecretsSchema, stackSettingsSchema } from "../runtime/domain/estate/stack-settings.ts";
 import { metrics } from "../runtime/domain/monitoring/metrics.ts";
 import { errorCodes } from "../runtime/errors.ts";
 import { errorMeanings } from "./error-meanings.ts";
+import { answerTable, inCell, settingsTable } from "./schema-tables.ts";
 import { bootstrapSettings, secretSettings, stackSettings } from "./setting-descriptions.ts";
-import { settingsTable } from "./settings-table.ts";
 
 /** A page by its path in docs/reference. */
 export function references(): ReadonlyMap<string, string> {
   return new Map([
     ["cli.md", cliPage()],
+    ["json.md", jsonPage()],
     ["settings.md", settingsPage()],
     ["metrics.md", metricsPage()],
     ["errors.md", errorsPage()],
@@ -43,13 +44,13 @@ function cliPage(): string {
     command.parent === null ? command.name() : `${nameOf(command.parent)} ${command.name()}`;
   return page(
     "Commands",
-    "Every command takes `--json`: the last line of the output is then one JSON object. [Exit codes](exit-codes.md) are the same for all.",
+    "Every command takes `--json`: the last line of the output is then one [JSON object](json.md). [Exit codes](exit-codes.md) are the same for all.",
     [
       "| command | does |",
       "| --- | --- |",
       ...commands.map((command) => {
         const name = nameOf(command);
-        return `| [\`${name}\`](#${name.replaceAll(" ", "-")}) | ${cell(command.description())} |`;
+        return `| [\`${name}\`](#${name.replaceAll(" ", "-")}) | ${inCell(command.description())} |`;
       }),
     ].join("\n"),
     ...commands.map((command) => `## ${nameOf(command)}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``),
@@ -66,6 +67,14 @@ function helpOf(command: Command): string {
     })
     .outputHelp();
   return text.trim();
+}
+
+function jsonPage(): string {
+  return page(
+    "JSON answers",
+    "With `--json` the last line of a command's output is one JSON object. When the command fails it is an [error](errors.md). `[]` stands for each item of a list, `*` for each name.",
+    ...Object.entries(commandAnswers).map(([name, schema]) => `## ${name}\n\n${answerTable(schema)}`),
+  );
 }
 
 function settingsPage(): string {
@@ -92,7 +101,7 @@ function metricsPage(): string {
       "| --- | --- | --- |",
       ...Object.entries(metrics).map(
         ([name, { help, labels }]) =>
-          `| \`${name}\` | ${labels.map((label) => `\`${label}\``).join(", ")} | ${cell(help)} |`,
+          `| \`${name}\` | ${labels.map((label) => `\`${label}\``).join(", ")} | ${inCell(help)} |`,
       ),
     ].join("\n"),
   );
@@ -107,7 +116,7 @@ function errorsPage(): string {
       "| --- | --- | --- | --- |",
       ...entriesOf(errorCodes).map(
         ([code, { exitCode, retryable }]) =>
-          `| \`${code}\` | ${exitCode} | ${retryable ? "yes" : "no"} | ${cell(errorMeanings[code])} |`,
+          `| \`${code}\` | ${exitCode} | ${retryable ? "yes" : "no"} | ${inCell(errorMeanings[code])} |`,
       ),
     ].join("\n"),
   );
@@ -117,8 +126,4 @@ function entriesOf<Key extends string, Value>(record: Readonly<Record<Key, Value
   const entries: [Key, Value][] = [];
   for (const key in record) entries.push([key, record[key]]);
   return entries;
-}
-
-function cell(text: string): string {
-  return text.replaceAll("|", "\\|").replaceAll(/\s+/g, " ");
 }

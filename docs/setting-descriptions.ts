@@ -1,4 +1,4 @@
-/** A sentence for each setting, for docs/reference/settings.md; `docs/settings-table.ts` says what "…" and `undefined` do. */
+/** A sentence for each setting, for docs/reference/settings.md; `docs/schema-tables.ts` says what "…" and `undefined` do. */
 
 type Descriptions = Readonly<Record<string, string | undefined>>;
 

@@ -1,9 +1,10 @@
-/** A table of settings: types, limits and defaults from a Zod schema, and a sentence for each from people. */
+/** Tables of what a Zod schema allows: of settings, with a sentence for each from people, and of commands' answers. */
 import { z } from "zod";
 
 /** The parts of a JSON Schema that a table shows. */
 interface Node {
-  readonly type?: string | undefined;
+  readonly type?: string | readonly string[] | undefined;
+  readonly description?: string | undefined;
   readonly format?: string | undefined;
   readonly const?: unknown;
   readonly enum?: readonly unknown[] | undefined;
@@ -14,7 +15,9 @@ interface Node {
   readonly minItems?: number | undefined;
   readonly properties?: Readonly<Record<string, Node>> | undefined;
   readonly required?: readonly string[] | undefined;
-  readonly items?: Node | undefined;
+  /** `false`: no more than `prefixItems`. */
+  readonly items?: Node | boolean | undefined;
+  readonly prefixItems?: readonly Node[] | undefined;
   readonly additionalProperties?: Node | boolean | undefined;
   readonly anyOf?: readonly Node[] | undefined;
   readonly oneOf?: readonly Node[] | undefined;
@@ -22,7 +25,8 @@ interface Node {
 
 const nodeSchema: z.ZodType<Node> = z.lazy(() =>
   z.looseObject({
-    type: z.string().optional(),
+    type: z.union([z.string(), z.array(z.string())]).optional(),
+    description: z.string().optional(),
     format: z.string().optional(),
     const: z.unknown().optional(),
     enum: z.array(z.unknown()).optional(),
@@ -33,7 +37,8 @@ const nodeSchema: z.ZodType<Node> = z.lazy(() =>
     minItems: z.number().optional(),
     properties: z.record(z.string(), nodeSchema).optional(),
     required: z.array(z.string()).optional(),
-    items: nodeSchema.optional(),
+    items: z.union([z.boolean(), nodeSchema]).optional(),
+    prefixItems: z.array(nodeSchema).optional(),
     additionalProperties: z.union([z.boolean(), nodeSchema]).optional(),
     anyOf: z.array(nodeSchema).optional(),
     oneOf: z.array(nodeSchema).optional(),
@@ -61,7 +66,7 @@ export function settingsTable(schema: z.ZodType, descriptions: Readonly<Record<s
   });
   collect(jsonSchema(schema, "output"), "", true, (path, node, isWanted) => {
     const isRequired = isWanted && !optional.has(path);
-    if (!(path in descriptions)) throw new Error(`docs/setting-descriptions.ts has no sentence for ${path}`);
+    if (!(path in descriptions)) throw new Error(`setting-descriptions.ts has no sentence for ${path}`);
     const description = descriptions[path];
     if (description === undefined) return false;
     const known = rows.get(path);
@@ -87,48 +92,92 @@ export function settingsTable(schema: z.ZodType, descriptions: Readonly<Record<s
   ].join("\n");
 }
 
+/** The fields of a command's JSON answer, with what the schema says of each. */
+export function answerTable(schema: z.ZodType): string {
+  const rows = new Map<string, { types: Set<string>; isAlways: boolean; description: string }>();
+  const root = jsonSchema(schema, "output");
+  collect(root, "", true, (path, node, isRequired, isInAll) => {
+    const known = rows.get(path);
+    const isAlways = isRequired && isInAll;
+    rows.set(path, {
+      types: new Set([...(known?.types ?? []), typeOf(node)]),
+      isAlways: (known?.isAlways ?? true) && isAlways,
+      description: known?.description || (node.description ?? ""),
+    });
+    return true;
+  });
+  return [
+    ...(root.description === undefined ? [] : [`${root.description}.`, ""]),
+    "| field | type | present | meaning |",
+    "| --- | --- | --- | --- |",
+    ...[...rows].map(
+      ([path, { description, isAlways, types }]) =>
+        `| \`${path}\` | ${[...types].join(" or ")} | ${isAlways ? "always" : "not always"} | ${inCell(description)} |`,
+    ),
+  ].join("\n");
+}
+
+/** Text that ends no cell of a table. */
+export function inCell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll(/\s+/g, " ");
+}
+
 function jsonSchema(schema: z.ZodType, io: "input" | "output"): Node {
   return nodeSchema.parse(z.toJSONSchema(schema, { io, unrepresentable: "any" }));
 }
 
-type Visit = (path: string, node: Node, isRequired: boolean) => boolean;
+/** @param isInAll whether each of the variants, where there are several, requires it. */
+type Visit = (path: string, node: Node, isRequired: boolean, isInAll: boolean) => boolean;
 
-function collect(node: Node, path: string, isRequired: boolean, visit: Visit): void {
-  const variants = node.anyOf ?? node.oneOf;
-  const isBelowWanted = path === "" || visit(path, node, isRequired);
-  if (!isBelowWanted) return;
-  for (const variant of variants ?? []) collectChildren(variant, path, visit);
-  collectChildren(node, path, visit);
+function collect(node: Node, path: string, isRequired: boolean, visit: Visit, isInAll = true): void {
+  if (path === "" || visit(path, node, isRequired, isInAll)) collectChildren(node, path, visit, requiredIn(node));
 }
 
-function collectChildren(node: Node, path: string, visit: Visit): void {
-  for (const variant of node.anyOf ?? node.oneOf ?? []) collectChildren(variant, path, visit);
+function collectChildren(node: Node, path: string, visit: Visit, inAll: ReadonlySet<string>): void {
+  for (const variant of variantsOf(node)) collectChildren(variant, path, visit, inAll);
   const below = path === "" ? "" : `${path}.`;
   for (const [name, child] of Object.entries(node.properties ?? {})) {
-    collect(child, `${below}${name}`, node.required?.includes(name) ?? false, visit);
+    collect(child, `${below}${name}`, node.required?.includes(name) ?? false, visit, inAll.has(name));
   }
-  if (node.items?.properties !== undefined) collectChildren(node.items, `${path}[]`, visit);
+  for (const item of itemsOf(node)) collectChildren(item, `${path}[]`, visit, requiredIn(item));
   const { additionalProperties } = node;
-  if (typeof additionalProperties === "object" && additionalProperties.properties !== undefined) {
-    collectChildren(additionalProperties, `${below}*`, visit);
+  if (typeof additionalProperties === "object") {
+    collectChildren(additionalProperties, `${below}*`, visit, requiredIn(additionalProperties));
   }
+}
+
+function variantsOf({ anyOf, oneOf }: Node): readonly Node[] {
+  return anyOf ?? oneOf ?? [];
+}
+
+/** Names that a value has whichever of the variants it is. */
+function requiredIn(node: Node): ReadonlySet<string> {
+  const [first, ...others] = variantsOf(node).map(requiredIn);
+  const inEach = [...(first ?? [])].filter((name) => others.every((other) => other.has(name)));
+  return new Set([...(node.required ?? []), ...inEach]);
+}
+
+function itemsOf({ items, prefixItems = [] }: Node): readonly Node[] {
+  return typeof items === "object" ? [...prefixItems, items] : prefixItems;
 }
 
 function typeOf(node: Node): string {
-  const variants = node.anyOf ?? node.oneOf;
-  if (variants !== undefined) return [...new Set(variants.map(typeOf))].join(" or ");
+  if (typeof node.type === "object") return node.type.map((type) => typeOf({ type })).join(" or ");
+  const variants = variantsOf(node);
+  if (variants.length > 0) return [...new Set(variants.map(typeOf))].join(" or ");
   if (node.const !== undefined) return `\`${String(node.const)}\``;
   if (node.enum !== undefined) return node.enum.map((value) => `\`${String(value)}\``).join(" or ");
-  if (node.type === "array") return `list of ${node.items === undefined ? "anything" : typeOf(node.items)}`;
+  if (node.type === "array") return `list of ${[...new Set(itemsOf(node).map(typeOf))].join(" or ")}`;
   if (node.type === "object") return node.properties === undefined ? "names and values" : "group";
   if (node.type === "integer" || node.type === "number") return `${node.type}${limitsOf(node)}`;
   if (node.format === "uri") return "URL";
+  if (node.format === "date-time") return "time";
   return node.type === "string" ? "text" : (node.type ?? "anything");
 }
 
 function limitsOf({ exclusiveMinimum, maximum, minimum }: Node): string {
   const parts = [
-    ...(minimum === undefined ? [] : [`from ${minimum}`]),
+    ...(minimum === undefined || minimum === Number.MIN_SAFE_INTEGER ? [] : [`from ${minimum}`]),
     ...(exclusiveMinimum === undefined ? [] : [`above ${exclusiveMinimum}`]),
     ...(maximum === undefined || maximum === Number.MAX_SAFE_INTEGER ? [] : [`to ${maximum}`]),
   ];
