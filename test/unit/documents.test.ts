@@ -116,14 +116,7 @@ describe("documents", () => {
         .slice(1)
         .map((section) => [section.split("\n")[0] ?? "", section]),
     );
-    const alerts = alertsOf({
-      region: "dr",
-      peer: "prod",
-      namespace: "search",
-      objectives: { rpoMinutes: 15 },
-      schedules: kubernetesSchema.shape.schedules.parse({}),
-      replicate: { everySeconds: 10, tiers: {} },
-    });
+    const alerts = allAlerts();
     expect([...sections.keys()]).to.have.members(alerts.map(({ alert }) => alert));
     for (const { alert, annotations } of alerts) {
       for (const part of ["How it shows.", "Check.", "Do.", "Over when"]) {
@@ -146,6 +139,11 @@ describe("documents", () => {
 });
 
 describe("an alert's runbook", () => {
+  it("uses no word that the glossary retires, and neither does the rest of the alert", () => {
+    const texts = allAlerts().flatMap(({ annotations }) => Object.values(annotations));
+    expect(retiredIn(texts.join("\n"))).to.deep.equal([]);
+  });
+
   it("is at the address that the settings give", () => {
     const [first] = alertsOf({
       region: "dr",
@@ -161,6 +159,18 @@ describe("an alert's runbook", () => {
     );
   });
 });
+
+/** Of a region that has another one, which follows. */
+function allAlerts() {
+  return alertsOf({
+    region: "dr",
+    peer: "prod",
+    namespace: "search",
+    objectives: { rpoMinutes: 15 },
+    schedules: kubernetesSchema.shape.schedules.parse({}),
+    replicate: { everySeconds: 10, tiers: {} },
+  });
+}
 
 /** Phrases by which the words that the glossary retires are found. */
 const retired = [

@@ -134,7 +134,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       for: "1h",
       severity: "critical",
       summary: `No recovery point can be restored from the bucket of ${region}`,
-      description: "The bucket answers, and holds no complete point.",
+      description: "The bucket answers, and holds no complete recovery point.",
       runbook:
         "`qdrant-dr recovery-points list` says what each recovery point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
     },
@@ -181,8 +181,8 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       for: "15m",
       severity: "warning",
       summary: `No recent recovery point was verified in ${region}`,
-      description: "The newest point that was read back whole is older than the schedule wants.",
-      runbook: "Look at the job qdrant-dr-verify; `qdrant-dr verify` reads the newest point.",
+      description: "The newest recovery point that was read back whole is older than the schedule wants.",
+      runbook: "Look at the job qdrant-dr-verify; `qdrant-dr verify` reads the newest recovery point.",
     },
     TestRestoreOverdue: {
       expr: of.overdue(
@@ -193,7 +193,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       for: "15m",
       severity: "warning",
       summary: `No test restore succeeded in ${region} on time`,
-      description: "A point that was never restored is not known to be restorable.",
+      description: "A recovery point that was never restored is not known to be restorable.",
       runbook: "Look at the job qdrant-dr-test-restore and its log.",
     },
     RunFailed: {
@@ -238,7 +238,7 @@ function toldOfPair({ objectives, region, replicate }: AlertSettings, gaps: Gaps
       for: "5m",
       severity: "warning",
       summary: `No copy into the bucket of ${region} succeeded on time`,
-      description: "Points of the active region are not brought here by the schedule.",
+      description: "Recovery points of the active region are not brought here by the schedule.",
       runbook: "Look at the job qdrant-dr-copy and its log.",
     },
     CannotTakeOver: {
