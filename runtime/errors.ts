@@ -8,7 +8,7 @@
 
 import { hasErrno } from "./errno.ts";
 
-/** Exit codes, documented in `docs/exit-codes.md` and in `--help`. */
+/** Exit codes, documented in `docs/reference/exit-codes.md` and in `--help`. */
 export const exitCodes = {
   ok: 0,
   internal: 1,
@@ -25,7 +25,7 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
-const codes = {
+export const errorCodes = {
   INTERNAL: { exitCode: exitCodes.internal, retryable: false },
   USAGE: { exitCode: exitCodes.usage, retryable: false },
   SETTING_INVALID: { exitCode: exitCodes.usage, retryable: false },
@@ -62,7 +62,7 @@ const codes = {
   INTERRUPTED: { exitCode: exitCodes.interrupted, retryable: true },
 } as const;
 
-export type ErrorCode = keyof typeof codes;
+export type ErrorCode = keyof typeof errorCodes;
 
 export interface ErrorDetails {
   /** What to do now, one sentence. */
@@ -82,11 +82,11 @@ export class DrError extends Error {
   }
 
   get exitCode(): number {
-    return codes[this.code].exitCode;
+    return errorCodes[this.code].exitCode;
   }
 
   get retryable(): boolean {
-    return codes[this.code].retryable;
+    return errorCodes[this.code].retryable;
   }
 }
 

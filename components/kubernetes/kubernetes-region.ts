@@ -131,10 +131,19 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     }
     if (kubernetes.monitoring !== undefined) {
       const { objectives } = settings;
-      const { replicate, schedules } = kubernetes;
+      const { monitoring, replicate, schedules } = kubernetes;
+      const { runbooks } = monitoring;
       const known = peer === undefined ? undefined : settings.peer;
-      const alerts = { region, peer: known, namespace: kubernetes.namespace, objectives, schedules, replicate };
-      new Monitoring(`${name}-monitoring`, { ...ofJobs, settings: kubernetes.monitoring, alerts }, child);
+      const alerts = {
+        region,
+        peer: known,
+        namespace: kubernetes.namespace,
+        objectives,
+        schedules,
+        replicate,
+        runbooks,
+      };
+      new Monitoring(`${name}-monitoring`, { ...ofJobs, settings: monitoring, alerts }, child);
     }
     for (const { severity, text } of remarksOn(settings, peer)) void pulumi.log[severity](text, this);
 

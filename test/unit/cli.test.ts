@@ -32,7 +32,7 @@ const required: Record<string, string[]> = {
   exporter: ["--stack", "prod"],
 };
 const commands = Object.keys(required);
-const exitCodesPage = fileURLToPath(new URL("../../docs/exit-codes.md", import.meta.url));
+const exitCodesPage = fileURLToPath(new URL("../../docs/reference/exit-codes.md", import.meta.url));
 
 describe("command line", () => {
   it("lists every command and no other in its help, with a summary each", async () => {
@@ -48,7 +48,7 @@ describe("command line", () => {
   });
 
   for (const command of commands) {
-    it(`${command} --help ends with 0 and lists exit codes that docs/exit-codes.md explains`, async () => {
+    it(`${command} --help ends with 0 and lists exit codes that docs/reference/exit-codes.md explains`, async () => {
       const { exitCode, err, out } = await run([...command.split(" "), "--help"]);
       expect([exitCode, err]).to.deep.equal([0, ""]);
       const [, listed = ""] = out.split("Exit codes:\n");

@@ -12,14 +12,26 @@ export interface AlertSettings {
   readonly objectives: { readonly rpoMinutes: number };
   readonly schedules: Schedules;
   readonly replicate: Pick<Replicate, "everySeconds" | "tiers"> | undefined;
+  /** Address of the folder with the runbooks. */
+  readonly runbooks?: string | undefined;
 }
+
+/** Where this repository has them. */
+const runbooksFolder = "docs/operations/runbooks";
 
 export interface Alert {
   readonly alert: string;
   readonly expr: string;
   readonly for: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly annotations: { readonly summary: string; readonly description: string; readonly runbook: string };
+  readonly annotations: {
+    readonly summary: string;
+    readonly description: string;
+    /** The first things to do. */
+    readonly runbook: string;
+    /** Where the whole of it is. */
+    readonly runbook_url: string;
+  };
 }
 
 interface Told {
@@ -49,13 +61,14 @@ export function alertsOf(settings: AlertSettings): Alert[] {
   };
   const ofPair = settings.peer === undefined ? {} : toldOfPair(settings, gaps, settings.peer);
   const told = { ...alwaysTold(settings, gaps), ...ofPair };
+  const runbooks = `${(settings.runbooks ?? runbooksFolder).replace(/\/$/, "")}/alerts.md`;
   return Object.entries(told).map(([name, { description, expr, runbook, severity, summary, ...rest }]) => ({
     alert: `QdrantDr${name}`,
     expr,
     for: rest.for,
     // The operator leads alerts to a receiver by the namespace, and what is absent has no labels.
     labels: { severity, region: settings.region, namespace: settings.namespace },
-    annotations: { summary, description, runbook },
+    annotations: { summary, description, runbook, runbook_url: `${runbooks}#${`QdrantDr${name}`.toLowerCase()}` },
   }));
 }
 
@@ -103,7 +116,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       for: "2m",
       severity: "critical",
       summary: `${region} is active, and its gate lets nobody through`,
-      description: "Clients are refused. A planned failover closes the gate for some seconds.",
+      description: "Clients are refused. A switchover closes the gate for some seconds.",
       runbook:
         "`qdrant-dr status` shows the reason; a change of roles that stopped half-way is run again; a switchover can be given up with `qdrant-dr switchover abort`.",
     },
@@ -121,7 +134,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       for: "1h",
       severity: "critical",
       summary: `No recovery point can be restored from the bucket of ${region}`,
-      description: "The bucket answers, and holds no complete point.",
+      description: "The bucket answers, and holds no complete recovery point.",
       runbook:
         "`qdrant-dr recovery-points list` says what each recovery point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
     },
@@ -145,7 +158,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       summary: `${region} is active, and nothing was captured on time`,
       description: "No complete recovery point of any type is as new as the schedule wants.",
       runbook:
-        "Look at the jobs qdrant-dr-incremental and qdrant-dr-full; `qdrant-dr backup --dry-run` shows what a capture meets.",
+        "Look at the jobs qdrant-dr-incremental and qdrant-dr-full; `qdrant-dr backup --dry-run` shows what a capture would read.",
     },
     FullCaptureOverdue: {
       expr: of.overdue(
@@ -168,8 +181,8 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       for: "15m",
       severity: "warning",
       summary: `No recent recovery point was verified in ${region}`,
-      description: "The newest point that was read back whole is older than the schedule wants.",
-      runbook: "Look at the job qdrant-dr-verify; `qdrant-dr verify` reads the newest point.",
+      description: "The newest recovery point that was read back whole is older than the schedule wants.",
+      runbook: "Look at the job qdrant-dr-verify; `qdrant-dr verify` reads the newest recovery point.",
     },
     TestRestoreOverdue: {
       expr: of.overdue(
@@ -180,7 +193,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       for: "15m",
       severity: "warning",
       summary: `No test restore succeeded in ${region} on time`,
-      description: "A point that was never restored is not known to be restorable.",
+      description: "A recovery point that was never restored is not known to be restorable.",
       runbook: "Look at the job qdrant-dr-test-restore and its log.",
     },
     RunFailed: {
@@ -189,7 +202,7 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
       severity: "warning",
       summary: `A run failed in ${region} and none succeeded since`,
       description: "The last {{ $labels.run }} ended with exit code {{ $value }}.",
-      runbook: "The job's log says why, and what to do; docs/exit-codes.md says what the code means.",
+      runbook: "The job's log says why, and what to do; docs/reference/exit-codes.md says what the code means.",
     },
   };
 }
@@ -225,7 +238,7 @@ function toldOfPair({ objectives, region, replicate }: AlertSettings, gaps: Gaps
       for: "5m",
       severity: "warning",
       summary: `No copy into the bucket of ${region} succeeded on time`,
-      description: "Points of the active region are not brought here by the schedule.",
+      description: "Recovery points of the active region are not brought here by the schedule.",
       runbook: "Look at the job qdrant-dr-copy and its log.",
     },
     CannotTakeOver: {

@@ -24,7 +24,7 @@ export interface CommandDefinition<Options, Json extends object> {
 /** The options of every command that is about regions. */
 export function regionOptions(command: Command): Command {
   return command
-    .option("--estate <id>", "an embedded estate that was kept (`quickstart --keep`)")
+    .option("--estate <id>", "a practice estate that was kept (`quickstart --keep`)")
     .option(
       "--outputs <path>",
       "read the region from this file (`pulumi stack output region --json --show-secrets`), or <stack>.json in this folder",

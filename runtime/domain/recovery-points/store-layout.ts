@@ -1,4 +1,4 @@
-/** The only place that builds or reads object keys. `docs/store-format.md` describes what stands behind each. */
+/** The only place that builds or reads object keys. `docs/reference/store-format.md` describes what stands behind each. */
 
 export const storeLayout = {
   repository: "repository.json",

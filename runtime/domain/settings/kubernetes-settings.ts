@@ -139,6 +139,8 @@ const monitoringSchema = z.strictObject({
     /** Left out: alerts are led by what Alertmanager has already. */
     receiver: receiverSchema.optional(),
   }),
+  /** Address of the folder with the runbooks; alerts lead to it. The path in this repository when left out. */
+  runbooks: z.url({ protocol: /^https?$/ }).optional(),
   /** By these Grafana's sidecar finds dashboards. */
   dashboardLabels: annotations.default({ grafana_dashboard: "1" }),
 });

@@ -109,7 +109,7 @@ const kubernetesStackSchema = z.discriminatedUnion("store", [
   clusterSchema.extend({ store: z.literal("aws"), aws: awsSettingsSchema }),
 ]);
 
-const stackSettingsSchema = z
+export const stackSettingsSchema = z
   .discriminatedUnion("platform", [processesSchema, kubernetesStackSchema])
   .refine(({ peer, region }) => peer !== region, { path: ["peer"], message: "another region than this one" })
   .superRefine(({ configuration, userData }, { addIssue }) => {
@@ -218,7 +218,7 @@ const processesSecretsSchema = z.strictObject({
 export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
 
 /** Secrets of a region in a cluster. */
-const kubernetesSecretsSchema = z.strictObject({
+export const kubernetesSecretsSchema = z.strictObject({
   identity: identitySchema,
   /** What clients show to the gate: the same in both regions. */
   clientKey: headerKeySchema.min(16),
