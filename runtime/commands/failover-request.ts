@@ -9,9 +9,8 @@ import { within } from "../domain/within.ts";
 import { toDrError } from "../errors.ts";
 import { readEpochs } from "../repository/control/epochs.ts";
 import type { OpenRepository } from "../repository/repository.ts";
-import type { FailoverRequest } from "../workflows/failover/fail-over.ts";
 import { failoverSteps } from "../workflows/failover/failover-run.ts";
-import type { HandOver } from "../workflows/failover/hand-over.ts";
+import type { FailoverRequest, HandOver } from "../workflows/failover/request.ts";
 import { slowestQuery } from "../workflows/failover/slowest-query.ts";
 import { Replication } from "../workflows/replicate/replication.ts";
 

@@ -2,6 +2,7 @@ import type { RegionOptions } from "../compose.ts";
 import { formatCount } from "../domain/format.ts";
 import type { CatalogEntry } from "../domain/recovery-points/catalog.ts";
 import { isExact } from "../domain/recovery-points/recovery-point.ts";
+import { readCatalog } from "../repository/catalog/read-catalog.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "./command.ts";
 
 interface Options extends RegionOptions {
@@ -20,7 +21,7 @@ export const points: CommandDefinition<Options> = {
       ),
   async run(deps, options) {
     const access = await deps.access(options.stack, options);
-    const { entries } = await (await access.repository()).catalog();
+    const { entries } = await readCatalog(await access.repository());
     const listed = entries.map((entry) => describe(entry, access.region.region));
     const rows = listed.map(
       ({
