@@ -13,6 +13,7 @@ import { RegionAccess } from "../runtime/composition/region-access.ts";
 import { resolveLatestRestorable } from "../runtime/domain/recovery-points/catalog.ts";
 import type { CaptureType } from "../runtime/domain/recovery-points/recovery-point.ts";
 import type { Region } from "../runtime/domain/region.ts";
+import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
 import { type CaptureReport, capturePoint } from "../runtime/workflows/capture/capture-point.ts";
 import { restorePoint } from "../runtime/workflows/restore/restore-point.ts";
 
@@ -60,7 +61,7 @@ async function capture({ region, type }: Extract<Order, { action: "capture" }>) 
 
 async function restore({ target: address }: Extract<Order, { action: "restore" }>) {
   const repository = await access.repository();
-  const point = resolveLatestRestorable((await repository.catalog()).entries)?.point;
+  const point = resolveLatestRestorable((await readCatalog(repository)).entries)?.point;
   if (point === undefined) throw new Error("no recovery point to restore");
   const target = new Qdrant(address);
   const green = greenSeconds(target);

@@ -12,6 +12,8 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   PROCESS_FAILED: "a process that was started ended or did not become ready",
   STACK_NOT_FOUND: "Pulumi knows no such stack, or the practice estate is gone",
   UNREACHABLE: "a server does not answer",
+  ANSWER_UNREADABLE:
+    "A server answered something that this release cannot read: another server, a proxy, or a newer version.",
   ACCESS_DENIED: "a server refuses the credentials",
   OBJECT_NOT_FOUND: "an object that is needed is not in the store",
   OBJECT_CORRUPT: "an object does not hold what its name says",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ThisProcess } from "../runtime/adapters/this-process.ts";
 import { RegionAccess } from "../runtime/composition/region-access.ts";
 import type { Clock } from "../runtime/ports.ts";
+import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
 import { capturePoint } from "../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../runtime/workflows/copy-points.ts";
 import { failOver } from "../runtime/workflows/failover/fail-over.ts";
@@ -70,7 +71,7 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
     async verify(progress) {
       const repository = await (await access("standby")).repository();
       const reports = [];
-      for (const { point } of (await repository.catalog()).entries) {
+      for (const { point } of (await readCatalog(repository)).entries) {
         if (point !== undefined)
           reports.push(await verifyPoint(repository, point, { clock, progress, region: "standby" }));
       }

@@ -18,7 +18,6 @@ import { parseTreeKey, storeLayout } from "../domain/recovery-points/store-layou
 import type { Pack } from "../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap, ObjectStore } from "../ports.ts";
-import { type Catalog, readCatalog } from "./catalog/read-catalog.ts";
 import { KeyRing } from "./content/key-ring.ts";
 import { RecentObjects } from "./content/recent-objects.ts";
 import { claimRecord, parseRecord, readRecord, serialiseRecord, unlessMissing } from "./record.ts";
@@ -135,10 +134,6 @@ export class OpenRepository {
   async checkSealed(place: string, bytes: Buffer): Promise<void> {
     const tree = parseTreeKey(place);
     await this.#unseal(tree === undefined ? this.#recordName(place) : treeName(tree), bytes);
-  }
-
-  catalog(): Promise<Catalog> {
-    return readCatalog(this);
   }
 
   #recordName(place: string): string {

@@ -10,6 +10,7 @@ import { controlLayout, storeLayout } from "../domain/recovery-points/store-layo
 import { treePacksSchema } from "../domain/recovery-points/stored-content.ts";
 import { DrError } from "../errors.ts";
 import type { KeyWrap, Progress } from "../ports.ts";
+import { readCatalog } from "../repository/catalog/read-catalog.ts";
 import { KeyRing } from "../repository/content/key-ring.ts";
 import { createRecord } from "../repository/record.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
@@ -30,8 +31,8 @@ export async function copyPoints(
   progress: Progress,
 ): Promise<CopyReport> {
   const destination = await openDestination(from, to);
-  const source = await from.catalog();
-  const there = new Map((await destination.catalog()).entries.map(({ id, state }) => [id, state]));
+  const source = await readCatalog(from);
+  const there = new Map((await readCatalog(destination)).entries.map(({ id, state }) => [id, state]));
   const copied: string[] = [];
   const skipped: string[] = [];
   let objects = 0;
@@ -43,7 +44,7 @@ export async function copyPoints(
       continue;
     }
     progress({ step: "copy", detail: id });
-    const present = (await destination.catalog()).inventory;
+    const present = (await readCatalog(destination)).inventory;
     await copyKeys(from, destination, point);
     const missing = [...objectsOf(point, await packsOf(from, point))].filter(
       ([key, size]) => present.get(key) !== size,
@@ -121,7 +122,7 @@ function checkPack(key: string, bytes: Buffer): void {
 }
 
 async function confirm(destination: OpenRepository, copied: readonly string[]): Promise<void> {
-  const { entries } = await destination.catalog();
+  const { entries } = await readCatalog(destination);
   for (const id of copied) {
     const entry = entries.find((candidate) => candidate.id === id);
     if (entry?.state === "complete") continue;

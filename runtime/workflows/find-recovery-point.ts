@@ -1,6 +1,7 @@
 import { holds, resolveLatestRestorable } from "../domain/recovery-points/catalog.ts";
 import type { DataKind, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../errors.ts";
+import { readCatalog } from "../repository/catalog/read-catalog.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
 const looksLikeTime = /^\d{4}-/;
@@ -28,7 +29,7 @@ export async function findRecoveryPoint(
 ): Promise<RecoveryPoint> {
   const until = parsePointTime(wanted);
   const wantedKinds = kinds.length === 0 ? "" : ` with ${kinds.join(", ")}`;
-  const { entries } = await repository.catalog();
+  const { entries } = await readCatalog(repository);
   if (wanted === "latest") {
     const latest = resolveLatestRestorable(entries, { kinds });
     if (latest !== undefined) return latest.point;

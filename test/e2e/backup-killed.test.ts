@@ -14,6 +14,7 @@ import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
@@ -152,7 +153,7 @@ describe("backup and restore, killed and run again", function () {
   /** Ids of all points that are called complete; every byte of them can be read. */
   async function verifyComplete(): Promise<string[]> {
     const repository = await east.seenElsewhere(wrap);
-    const complete = (await repository.catalog()).entries.filter((entry) => entry.state === "complete");
+    const complete = (await readCatalog(repository)).entries.filter((entry) => entry.state === "complete");
     for (const { point } of complete) {
       if (point !== undefined) await verifyPoint(repository, point, { ...told, region: "east" });
     }

@@ -10,6 +10,7 @@ import fc from "fast-check";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { CaptureType } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import type { KeyWrap } from "../../runtime/ports.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
@@ -334,7 +335,7 @@ describe("a recovery point after any history", function () {
     /** Every point that is called complete is what the source held. */
     async check(): Promise<void> {
       const repository = await asSeenElsewhere(this.stores, wrap);
-      const { entries } = await repository.catalog();
+      const { entries } = await readCatalog(repository);
       for (const { model, point: id } of this.taken) {
         const entry = entries.find((candidate) => candidate.id === id);
         expect(entry?.state, `${id}: ${entry?.reasons.join("; ")}`).to.be.oneOf(["complete", "quarantined"]);

@@ -3,6 +3,7 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { CaptureType } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { type CaptureReport, capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { codeOf } from "../support/expect-code.ts";
@@ -63,7 +64,7 @@ describe("workers of one capture", () => {
   }
 
   async function pointsOf(stores: MemoryStores) {
-    return (await (await OpenRepository.open(stores, practice.wrap)).catalog()).entries;
+    return (await readCatalog(await OpenRepository.open(stores, practice.wrap))).entries;
   }
 
   async function expectRestorable(point: string): Promise<void> {

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { Turns } from "../../runtime/domain/at-once.ts";
 import type { ShardPlacement } from "../../runtime/ports.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
@@ -201,7 +202,7 @@ describe("a capture", function () {
       expect(refusal?.message).to.contain("notes").and.contain("nothing was committed");
     }
     const repository = await OpenRepository.open(practice.stores, practice.wrap);
-    expect((await repository.catalog()).entries).to.deep.equal([]);
+    expect((await readCatalog(repository)).entries).to.deep.equal([]);
     expect((await practice.capture(source)).collections).to.have.lengthOf(2);
   });
 

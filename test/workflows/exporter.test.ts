@@ -17,6 +17,7 @@ import { newId } from "../../runtime/domain/identifier.ts";
 import { metrics } from "../../runtime/domain/monitoring/metrics.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { kubernetesSchema } from "../../runtime/domain/settings/kubernetes-settings.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { allOf } from "../support/all-of.ts";
@@ -148,7 +149,7 @@ describe("qdrant-dr exporter", function () {
 
   it("tells times of points, runs, role, epoch, gate and readiness as they are", async () => {
     const found = await servedOnce((now) => allUp(now) && now.has('qdrant_dr_readiness_score{region="west"}'));
-    const { entries } = await (await new RegionAccess(west).repository()).catalog();
+    const { entries } = await readCatalog(await new RegionAccess(west).repository());
     const timeOf = (type: string) => Date.parse(entries.find(({ point }) => point?.type === type)?.point?.time ?? "");
     const at = (name: string, labels = "") => found.get(`${name}{region="west"${labels}}`);
     for (const type of ["full", "incremental"]) {
@@ -190,7 +191,7 @@ describe("qdrant-dr exporter", function () {
   });
 
   it("a new run and a new standby state are seen", async () => {
-    const { entries } = await (await new RegionAccess(west).repository()).catalog();
+    const { entries } = await readCatalog(await new RegionAccess(west).repository());
     const point = entries.at(-1)?.point;
     const asOf = new Date();
     const states = new StandbyRecords(openStore(west.control), newId(asOf));

@@ -11,12 +11,14 @@ import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points
 import { type Pack, treePacksSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
-import { type FailoverRequest, failOver } from "../../runtime/workflows/failover/fail-over.ts";
+import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
+import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
 import { restorePoint, verifyRestored } from "../../runtime/workflows/restore/restore-point.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { allOf } from "../support/all-of.ts";
@@ -113,7 +115,7 @@ describe("workflows under faults", function () {
   /** Every point that is called complete can be read to its last chunk. */
   async function verifyComplete(stores: MemoryStores, region: string): Promise<RecoveryPoint[]> {
     const repository = await OpenRepository.open(copiesOf(stores), wrap);
-    const complete = (await repository.catalog()).entries.flatMap(({ point, state }) =>
+    const complete = (await readCatalog(repository)).entries.flatMap(({ point, state }) =>
       state === "complete" && point !== undefined ? [point] : [],
     );
     for (const point of complete) await verifyPoint(repository, point, { ...told, region });
@@ -122,7 +124,7 @@ describe("workflows under faults", function () {
 
   async function newestOf(stores: MemoryStores): Promise<{ repository: OpenRepository; point: RecoveryPoint }> {
     const repository = await OpenRepository.open(stores, wrap);
-    const point = (await repository.catalog()).entries.findLast(({ state }) => state === "complete")?.point;
+    const point = (await readCatalog(repository)).entries.findLast(({ state }) => state === "complete")?.point;
     if (point === undefined) throw new Error("no complete point");
     return { repository, point };
   }
@@ -330,7 +332,7 @@ describe("workflows under faults", function () {
 
   describe("what is not whole or not true", () => {
     it("a listing that ends early never makes a point look complete", async () => {
-      const full = (await (await OpenRepository.open(west, wrap)).catalog()).entries;
+      const full = (await readCatalog(await OpenRepository.open(west, wrap))).entries;
       expect(full.map(({ state }) => state)).to.deep.equal(["complete", "complete"]);
       const lengths = new Map([
         [storeLayout.packs, [...west.repository.objects.keys()].filter((key) => key.startsWith("packs/")).length],
@@ -339,7 +341,7 @@ describe("workflows under faults", function () {
       for (const [prefix, length] of lengths) {
         for (let to = 0; to < length; to += 1) {
           const faults = new Faults({ shorten: { prefix, to } });
-          const { entries } = await (await OpenRepository.open(faulty(west, faults), wrap)).catalog();
+          const { entries } = await readCatalog(await OpenRepository.open(faulty(west, faults), wrap));
           const complete = entries.filter(({ state }) => state === "complete");
           expect(complete.length, `${prefix} cut to ${to}`).to.be.lessThan(2);
           for (const { point } of complete) {
@@ -358,7 +360,7 @@ describe("workflows under faults", function () {
       for (const prefix of [storeLayout.points, storeLayout.packs, storeLayout.trees, controlLayout.epochs]) {
         const faults = new Faults({ refuse: { method: "list", prefix } });
         const repository = await OpenRepository.open(faulty(west, faults), wrap);
-        expect(await codeOf(repository.catalog()), prefix).to.equal("UNREACHABLE");
+        expect(await codeOf(readCatalog(repository)), prefix).to.equal("UNREACHABLE");
       }
     });
 
@@ -413,7 +415,7 @@ describe("workflows under faults", function () {
       stores.control.objects.set(controlLayout.epoch(2), Buffer.from(JSON.stringify(second)));
       expect(stores.repository.objects.has(manifest)).to.equal(true);
 
-      const { entries } = await (await OpenRepository.open(stores, wrap)).catalog();
+      const { entries } = await readCatalog(await OpenRepository.open(stores, wrap));
 
       expect(entries.find(({ id }) => id === late)?.state).to.equal("deposed");
       expect((await newestOf(stores)).point.id).to.equal(before.point.id);
@@ -423,11 +425,11 @@ describe("workflows under faults", function () {
     it("the offline recovery identity alone opens everything; a stranger's opens nothing", async () => {
       const stores = copiesOf(west);
       const repository = await OpenRepository.open(stores, recovery);
-      const points = (await repository.catalog()).entries.map(({ point }) => point as RecoveryPoint);
+      const points = (await readCatalog(repository)).entries.map(({ point }) => point as RecoveryPoint);
       expect(points).to.have.lengthOf(2);
       for (const point of points) await verifyPoint(repository, point, { ...told, region: "west" });
 
-      const unopened = (await (await OpenRepository.open(stores, stranger)).catalog()).entries;
+      const unopened = (await readCatalog(await OpenRepository.open(stores, stranger))).entries;
 
       expect(unopened.map(({ state }) => state)).to.deep.equal(["unreadable", "unreadable"]);
     });
@@ -508,7 +510,7 @@ describe("workflows under faults", function () {
 
   async function oldestOf(stores: MemoryStores): Promise<{ repository: OpenRepository; point: RecoveryPoint }> {
     const repository = await OpenRepository.open(stores, wrap);
-    const point = (await repository.catalog()).entries[0]?.point;
+    const point = (await readCatalog(repository)).entries[0]?.point;
     if (point === undefined) throw new Error("no point");
     return { repository, point };
   }

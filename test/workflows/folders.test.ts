@@ -33,6 +33,7 @@ import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-p
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { packSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
 import type { Clock, FolderSource, FolderTarget, FoundEntry, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
@@ -312,13 +313,13 @@ describe("folders in recovery points", function () {
       const lost = [...damaged.repository.objects.keys()].find((key) => key.startsWith(prefix)) ?? "";
       damaged.repository.objects.delete(lost);
       const opened = await OpenRepository.open(damaged, wrap);
-      const [entry] = (await opened.catalog()).entries;
+      const [entry] = (await readCatalog(opened)).entries;
       expect(entry?.state, prefix).to.equal("incomplete");
       expect(entry?.reasons.join()).to.contain(lost);
       await capture("incremental", { into: opened });
-      expect((await opened.catalog()).entries.at(-1)?.state, prefix).to.equal("complete");
+      expect((await readCatalog(opened)).entries.at(-1)?.state, prefix).to.equal("complete");
     }
-    expect((await repository.catalog()).entries.map(({ id, state }) => [id, state])).to.deep.equal([
+    expect((await readCatalog(repository)).entries.map(({ id, state }) => [id, state])).to.deep.equal([
       [point.id, "complete"],
     ]);
   });
@@ -334,7 +335,7 @@ describe("folders in recovery points", function () {
     stores.repository.objects.set(pack, bytes);
     const verifying = verifyPoint(repository, point, { clock, progress: silently, region: "east" });
     expect(await codeOf(verifying)).to.equal("OBJECT_CORRUPT");
-    expect((await repository.catalog()).entries[0]?.state).to.equal("quarantined");
+    expect((await readCatalog(repository)).entries[0]?.state).to.equal("quarantined");
   });
 
   it("keep times of any year, and tell of one that is beyond all that can be kept", async () => {
@@ -391,7 +392,7 @@ describe("folders in recovery points", function () {
     const found = { clock, progress: silently, region: "east" };
     const error = await errorOf(verifyPoint(repository, mixed, found));
     expect(error?.message).to.contain("user-data files: ").and.to.contain("Qdrant's part of it is whole");
-    const { entries } = await repository.catalog();
+    const { entries } = await readCatalog(repository);
     const entry = entries.find(({ id }) => id === mixed.id);
     expect(entry?.state).to.equal("complete");
     expect(entry && quarantineOfFolders(entry)).to.contain("user-data files: ");
@@ -410,7 +411,7 @@ describe("folders in recovery points", function () {
     const report = await copyPoints(repository, { stores: west, wrap }, silently);
     expect(report.copied).to.deep.equal([point.id]);
     const twin = await OpenRepository.open(west, wrap);
-    expect((await twin.catalog()).entries[0]?.state).to.equal("complete");
+    expect((await readCatalog(twin)).entries[0]?.state).to.equal("complete");
     await restore(point, { repository: twin, places: new Map([["files", join(ground, "new")]]) });
     expect(await stateOf(join(ground, "new"))).to.deep.equal(await stateOf(home));
     await chmod(join(home, "a/b"), 0o755);
@@ -425,13 +426,13 @@ describe("folders in recovery points", function () {
       const mine = copiesOf(stores);
       const code = await codeOf(captureThrough(new Faults({ killAt }), mine));
       const left = await OpenRepository.open(mine, wrap);
-      const states = (await left.catalog()).entries.map(({ state }) => state);
+      const states = (await readCatalog(left)).entries.map(({ state }) => state);
       expect(
         states.every((state) => state === "complete"),
         `killed at call ${killAt}: ${code}`,
       ).to.equal(true);
       await captureThrough(new Faults(), mine);
-      const point = (await left.catalog()).entries.at(-1)?.point;
+      const point = (await readCatalog(left)).entries.at(-1)?.point;
       if (point === undefined) throw new Error("no point");
       await verifyPoint(left, point, { clock, progress: silently, region: "east" });
     }

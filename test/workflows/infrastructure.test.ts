@@ -11,6 +11,7 @@ import type { KubernetesObject } from "../../runtime/domain/infrastructure/kuber
 import { folderTreeSchema } from "../../runtime/domain/recovery-points/folder-tree.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { Cluster, InfrastructureSource, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
@@ -268,7 +269,7 @@ describe("infrastructure, captured and applied again", function () {
       for (const [code, change] of faults) {
         proxy.change = change;
         expect(await codeOf(capturedInto(onTheWay()))).to.equal(code);
-        expect((await repository.catalog()).entries).to.deep.equal([]);
+        expect((await readCatalog(repository)).entries).to.deep.equal([]);
       }
     });
 

@@ -10,6 +10,7 @@ import { canonicalJson } from "../../runtime/domain/qdrant/point-digest.ts";
 import { readSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import { toDrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint } from "../../runtime/ports.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
@@ -127,7 +128,7 @@ describe("workflows over a Qdrant that fails", function () {
 
   async function completePoints(of: MemoryStores): Promise<string[]> {
     const repository = await asSeenElsewhere(of, wrap);
-    const complete = (await repository.catalog()).entries.filter(({ state }) => state === "complete");
+    const complete = (await readCatalog(repository)).entries.filter(({ state }) => state === "complete");
     for (const { point } of complete)
       if (point !== undefined) await verifyPoint(repository, point, { ...told, region: "east" });
     return complete.map(({ id }) => id);

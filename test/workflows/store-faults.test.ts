@@ -9,6 +9,7 @@ import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { toDrError } from "../../runtime/errors.ts";
 import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
@@ -138,7 +139,7 @@ describe("workflows over a store that fails", function () {
   async function expectWhole(region: BucketRegion, ids: readonly string[], what: string): Promise<void> {
     if (ids.length === 0) return;
     const repository = await region.seenElsewhere(wrap);
-    const { entries } = await repository.catalog();
+    const { entries } = await readCatalog(repository);
     for (const id of ids) {
       const entry = entries.find((candidate) => candidate.id === id);
       expect(entry?.state, `${what}: ${id} ${entry?.reasons.join("; ")}`).to.equal("complete");
@@ -224,7 +225,7 @@ describe("workflows over a store that fails", function () {
       },
       run: async () => {
         const repository = await OpenRepository.open(west.through(proxy.url), wrap);
-        const { entries } = await repository.catalog();
+        const { entries } = await readCatalog(repository);
         const newest = entries.findLast(({ state }) => state === "complete")?.point;
         // What the command says when it finds none.
         if (newest === undefined) return [];

@@ -2,6 +2,7 @@
  * Objects that nobody can read, at the key of every kind of record: each is named and not obeyed, and captures, listings,
  * restores and the state of the region go on without it. A real Qdrant, stores in memory.
  */
+
 import { expect } from "chai";
 import { newId } from "../../runtime/domain/identifier.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
@@ -11,6 +12,7 @@ import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import type { ProgressEvent } from "../../runtime/ports.ts";
 import { CaptureSession } from "../../runtime/repository/catalog/capture-session.ts";
 import { CapturedChain, type CapturedRecord } from "../../runtime/repository/catalog/captured-records.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
 import { Lease } from "../../runtime/repository/control/lease.ts";
@@ -136,7 +138,7 @@ describe("records that cannot be read", function () {
       practice.stores[store].objects.set(key, garbage);
       const next = await captured();
       const saidBy = { capture: told.join("\n"), listing: "", status: "", restore: "" };
-      const { entries, unreadable } = await repository.catalog();
+      const { entries, unreadable } = await readCatalog(repository);
       const reasons = entries.flatMap((entry) => [entry.id, ...entry.reasons]);
       saidBy.listing = [...reasons, ...unreadable].join("\n");
       expect(entries.find(({ id }) => id === next.id)?.state).to.equal("complete");

@@ -2,6 +2,7 @@
 import { expect } from "chai";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { ObjectStore } from "../../runtime/ports.ts";
+import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { codeOf } from "../support/expect-code.ts";
@@ -59,7 +60,7 @@ describe("verify", () => {
 
   async function states() {
     const repository = await OpenRepository.open(practice.stores, practice.wrap);
-    return (await repository.catalog()).entries.map(({ state }) => state);
+    return (await readCatalog(repository)).entries.map(({ state }) => state);
   }
 
   it("reads again what came damaged, and keeps the point when it is whole then", async () => {

@@ -3,6 +3,7 @@ import type { RegionOptions } from "../../composition/deps.ts";
 import { formatCount } from "../../domain/format.ts";
 import { type CatalogEntry, quarantineOfFolders } from "../../domain/recovery-points/catalog.ts";
 import { captureTypes, isExact } from "../../domain/recovery-points/recovery-point.ts";
+import { listRecoveryPoints } from "../../workflows/list-recovery-points.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
 import { count, kind, listOf, recoveryPointId, time } from "../shared/fields.ts";
 
@@ -52,7 +53,7 @@ export const recoveryPointsList: CommandDefinition<Options, z.infer<typeof answe
       ),
   async run(deps, options) {
     const session = await deps.access(options.stack, options);
-    const { entries, unreadable } = await (await session.repository()).catalog();
+    const { entries, unreadable } = await listRecoveryPoints(session);
     const recoveryPoints = entries.map((entry) => describe(entry, session.region.region));
     const rows = recoveryPoints.map(inWords);
     const ignored = unreadable.map((key) => `ignored: ${key} cannot be read`);

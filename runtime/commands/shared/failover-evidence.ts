@@ -5,8 +5,9 @@ import type { Deps } from "../../composition/deps.ts";
 import type { FailoverEvidence } from "../../domain/failover-evidence.ts";
 import { toDrError } from "../../errors.ts";
 import { failoverPage } from "../../report/failover-page.ts";
-import { type FailoverReport, type FailoverRequest, failOver } from "../../workflows/failover/fail-over.ts";
+import { type FailoverReport, failOver } from "../../workflows/failover/fail-over.ts";
 import type { FailoverStep } from "../../workflows/failover/failover-run.ts";
+import type { FailoverRequest } from "../../workflows/failover/request.ts";
 
 export interface KeptFailover {
   readonly report: FailoverReport;

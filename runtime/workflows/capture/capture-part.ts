@@ -2,18 +2,16 @@
 import { atOnce, Turns } from "../../domain/at-once.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { type CapturePart, type CapturePlan, shareOf } from "../../domain/recovery-points/capture-plan.ts";
-import type { Inventory } from "../../domain/recovery-points/catalog.ts";
 import type { DataKey } from "../../domain/recovery-points/key.ts";
-import type { CapturedFolder, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import type { CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock, ShardPlacement } from "../../ports.ts";
+import type { ShardPlacement } from "../../ports.ts";
 import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
 import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
 import { readWholeTree } from "../../repository/content/read-whole-tree.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
-import type { CaptureMemory } from "./capture-memory.ts";
 import { type CapturePatience, captureShard } from "./capture-shard.ts";
+import type { FolderCapture, FolderContext } from "./folder-capture.ts";
 import { type CaptureRequest, type Placements, placementsOf } from "./plan-capture.ts";
 import { wasDropped } from "./was-dropped.ts";
 
@@ -24,35 +22,6 @@ const mostPatience: CapturePatience = { quietMs: 60_000, attempts: 3, borrows: t
 const usuallyReadAtOnce = 2;
 /** What a server tells of its optimizations takes long where it holds many collections: those who wait for it share it. */
 const shardsAtOnce = 16;
-
-/** Something beside Qdrant that can be captured: one folder, or documents that stand for one. */
-export interface FolderCapture {
-  readonly kind: CapturedFolder["kind"];
-  readonly name: string;
-  capture(context: FolderContext): Promise<{
-    readonly folder: CapturedFolder;
-    readonly readBytes: number;
-    readonly storedBytes: number;
-  }>;
-}
-
-export interface FolderContext {
-  readonly repository: OpenRepository;
-  readonly epoch: { readonly active: string; readonly epoch: number };
-  /** The folder as it was captured last. */
-  readonly before: CapturedFolder | undefined;
-  /** What is in the repository. */
-  readonly inventory: Inventory;
-  /** Read everything, whatever looks unchanged. */
-  readonly isFull: boolean;
-  readonly allowEmpty: boolean;
-  readonly clock: Clock;
-  readonly memory: CaptureMemory | undefined;
-  /** Looked for once, when something is to be stored. */
-  unclaimed(): Promise<UnclaimedPieces | undefined>;
-  /** To be awaited before anything is stored. */
-  beginStoring(): Promise<void>;
-}
 
 export interface PartContext {
   readonly plan: CapturePlan;

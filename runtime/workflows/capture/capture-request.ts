@@ -9,7 +9,7 @@ import { folderCapture } from "../folders/capture-folder.ts";
 import { infrastructureCapture } from "../infrastructure/capture-infrastructure.ts";
 import { infrastructureSource } from "../infrastructure/infrastructure-documents.ts";
 import type { RegionSession } from "../region-session.ts";
-import type { FolderCapture } from "./capture-part.ts";
+import type { FolderCapture } from "./folder-capture.ts";
 import type { CaptureRequest } from "./plan-capture.ts";
 
 export interface RegionCapture {

@@ -5,6 +5,7 @@ import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capt
 import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import { attest } from "../../repository/catalog/attest.ts";
+import { readCatalog } from "../../repository/catalog/read-catalog.ts";
 import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { confirmFacts } from "../observe-collection.ts";
 import { type CaptureRequest, controlOf, stillReplicas } from "./plan-capture.ts";
@@ -134,7 +135,7 @@ async function quarantineContradicted(
   const contradicted = parts.flatMap((part) => part.shards).filter(({ contradictions }) => contradictions.length > 0);
   const [first] = contradicted;
   if (first === undefined) return;
-  const { entries } = await request.repository.catalog();
+  const { entries } = await readCatalog(request.repository);
   const points = entries.flatMap(({ point }) => (point === undefined ? [] : [point]));
   const isOfQdrant = ({ kinds }: RecoveryPoint) => kinds.includes("qdrant");
   const lastFull = points.filter((point) => isOfQdrant(point) && point.type === "full").at(-1);

@@ -32,8 +32,8 @@ import { nameUnreadable } from "../name-unreadable.ts";
 import { inheritedFacts, observeCollection } from "../observe-collection.ts";
 import { removeLeftSnapshots } from "./borrow-snapshot.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
-import type { FolderCapture } from "./capture-part.ts";
 import type { CapturePatience } from "./capture-shard.ts";
+import type { FolderCapture } from "./folder-capture.ts";
 import { isGone, wasDropped } from "./was-dropped.ts";
 
 /** A restore that began longer ago and did not end was cut off. */

@@ -6,29 +6,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatSeconds } from "../../domain/format.ts";
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
-import type { Region } from "../../domain/region.ts";
 import { leaseEndsAfter } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
-import type {
-  Clock,
-  FailoverHooks,
-  Gate,
-  ObjectStore,
-  Progress,
-  Runner,
-  Stacks,
-  TrafficControl,
-  VectorDatabase,
-} from "../../ports.ts";
 import { readOpening, writeOpening } from "../../repository/control/gate-records.ts";
 import { endLease } from "../../repository/control/lease.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
 import { catchUp, planCatchUp } from "../replicate/catch-up.ts";
 import { wakeOptimizers } from "../replicate/wake-optimizers.ts";
 import { verifyRestored } from "../restore/restore-point.ts";
 import { FailoverRun, type FailoverStep } from "./failover-run.ts";
-import { type HandOver, handOver } from "./hand-over.ts";
+import { handOver } from "./hand-over.ts";
 import { type FailoverPlan, type Held, planFailover } from "./plan-failover.ts";
+import type { FailoverRequest } from "./request.ts";
 import { claimAndTell } from "./tell-regions.ts";
 
 /** How long a gate may take to see what the records say; it looks when it is asked. */
@@ -55,35 +43,6 @@ export interface FailoverReport {
   readonly steps: readonly FailoverStep[];
   readonly startedAt: string;
   readonly seconds: number;
-}
-
-export interface FailoverRequest {
-  /** Stack and outputs of the region to promote. */
-  readonly stack: string;
-  readonly region: Region;
-  readonly repository: OpenRepository;
-  readonly database: VectorDatabase;
-  /** Absent when the region declares none: then nothing but the public name's control keeps clients away. */
-  readonly gate?: Gate | undefined;
-  /** Absent when there is no public name that could be moved. */
-  readonly traffic: TrafficControl | undefined;
-  readonly stacks: Stacks;
-  /** Control store of the region that is given up, as far as it can be reached. */
-  readonly otherControl: ObjectStore | undefined;
-  /** The third place, when the gates work with leases. */
-  readonly witness?: ObjectStore | undefined;
-  /** Set for a planned failover: the region that hands over. */
-  readonly handOver?: HandOver | undefined;
-  readonly hooks?: FailoverHooks | undefined;
-  readonly onStep?: ((step: FailoverStep) => void) | undefined;
-  readonly run: string;
-  readonly runner?: Runner | undefined;
-  /** Another recovery point than the newest. */
-  readonly point?: string | undefined;
-  /** The most seconds of acknowledged writes that may be lost. */
-  readonly acceptedDataLossSeconds: number;
-  readonly clock: Clock;
-  readonly progress: Progress;
 }
 
 export async function failOver(request: FailoverRequest): Promise<FailoverReport> {

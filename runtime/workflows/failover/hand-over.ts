@@ -10,15 +10,15 @@ import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode, toDrError } from "../../errors.ts";
-import type { Clock, Gate, ObjectStore, VectorDatabase } from "../../ports.ts";
+import type { Clock, VectorDatabase } from "../../ports.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
 import { writeFence } from "../../repository/control/gate-records.ts";
 import { recordHeld } from "../../repository/control/standby-records.ts";
 import { verifyRestored } from "../restore/restore-point.ts";
-import type { FailoverRequest } from "./fail-over.ts";
 import type { FailoverRun } from "./failover-run.ts";
 import type { FailoverPlan, Held } from "./plan-failover.ts";
 import { findDivergence, keepDivergence } from "./report-divergence.ts";
+import type { FailoverRequest, FollowCycle, HandOver } from "./request.ts";
 import { claimAndTell } from "./tell-regions.ts";
 
 const pollMs = 50;
@@ -28,27 +28,6 @@ const shortCycleSeconds = 3;
 const shorterBy = 0.7;
 /** With the gate closed nothing changes but by optimizations that end. */
 const lastCycles = 8;
-
-/** What a cycle of replication did: see runtime/workflows/replicate. */
-export interface FollowCycle {
-  readonly point: string;
-  readonly asOf: string;
-  readonly isExact: boolean;
-  readonly isChanged: boolean;
-  readonly seconds: number;
-}
-
-/** The active region of a planned failover. */
-export interface HandOver {
-  readonly region: string;
-  readonly database: VectorDatabase;
-  readonly control: ObjectStore;
-  readonly gate: Gate | undefined;
-  /** What the promoted region holds is its own past, from before it was given up unplanned: it is overwritten. */
-  readonly isSuperseding: boolean;
-  /** From the active region to the one that is promoted. */
-  cycle(options: { readonly patience: "provisional" | "soon" }): Promise<FollowCycle>;
-}
 
 export interface HandedOver extends Held {
   readonly fencedAt: Date;

@@ -10,7 +10,7 @@ import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports.ts";
-import { isQuarantined, readNewestPoint } from "../../repository/catalog/read-catalog.ts";
+import { isQuarantined, readCatalog, readNewestPoint } from "../../repository/catalog/read-catalog.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { isStepDone } from "../../repository/control/failover-records.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
@@ -136,7 +136,7 @@ async function choosePoint({ point: wanted, region, repository }: PlanRequest): 
   const entry =
     wanted === undefined
       ? (await readNewestPoint(repository)).newest
-      : findPoint((await repository.catalog()).entries, wanted);
+      : findPoint((await readCatalog(repository)).entries, wanted);
   if (entry?.point === undefined) {
     const what = wanted === undefined ? "no complete recovery point is" : `no complete recovery point ${wanted} is`;
     throw new DrError("POINT_NOT_FOUND", `${what} in the bucket of ${region.region}`, {

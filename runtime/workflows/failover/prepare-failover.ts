@@ -8,8 +8,7 @@ import { readEpochs } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { RegionSession } from "../region-session.ts";
 import { Replication } from "../replicate/replication.ts";
-import type { FailoverRequest } from "./fail-over.ts";
-import type { HandOver } from "./hand-over.ts";
+import type { FailoverRequest, HandOver } from "./request.ts";
 
 /** What every change of roles acts with. */
 export interface RoleChange {

@@ -17,7 +17,7 @@ import { DrError } from "../../errors.ts";
 import type { FolderSource, FoundEntry, Progress } from "../../ports.ts";
 import { ContentWriter } from "../../repository/content/content-writer.ts";
 import { readWholeTree } from "../../repository/content/read-whole-tree.ts";
-import type { FolderCapture, FolderContext } from "../capture/capture-part.ts";
+import type { FolderCapture, FolderContext } from "../capture/folder-capture.ts";
 import { keyFor } from "../capture/plan-capture.ts";
 
 /** How often a file that changes while it is read is read, before it is kept as it came. */

@@ -1,0 +1,36 @@
+/** How something beside Qdrant becomes a part of a recovery point. */
+import type { Inventory } from "../../domain/recovery-points/catalog.ts";
+import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
+import type { Clock } from "../../ports.ts";
+import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import type { CaptureMemory } from "./capture-memory.ts";
+
+/** Something beside Qdrant that can be captured: one folder, or documents that stand for one. */
+export interface FolderCapture {
+  readonly kind: CapturedFolder["kind"];
+  readonly name: string;
+  capture(context: FolderContext): Promise<{
+    readonly folder: CapturedFolder;
+    readonly readBytes: number;
+    readonly storedBytes: number;
+  }>;
+}
+
+export interface FolderContext {
+  readonly repository: OpenRepository;
+  readonly epoch: { readonly active: string; readonly epoch: number };
+  /** The folder as it was captured last. */
+  readonly before: CapturedFolder | undefined;
+  /** What is in the repository. */
+  readonly inventory: Inventory;
+  /** Read everything, whatever looks unchanged. */
+  readonly isFull: boolean;
+  readonly allowEmpty: boolean;
+  readonly clock: Clock;
+  readonly memory: CaptureMemory | undefined;
+  /** Looked for once, when something is to be stored. */
+  unclaimed(): Promise<UnclaimedPieces | undefined>;
+  /** To be awaited before anything is stored. */
+  beginStoring(): Promise<void>;
+}
