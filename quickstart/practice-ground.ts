@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { ThisProcess } from "../runtime/adapters/this-process.ts";
 import { RegionAccess } from "../runtime/composition/region-access.ts";
-import type { Clock } from "../runtime/ports.ts";
+import type { Clock } from "../runtime/ports/clock.ts";
 import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
 import { capturePoint } from "../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../runtime/workflows/copy-points.ts";

@@ -1,6 +1,6 @@
 /** Tells progress: to a person on a terminal with one line that is written over, to everyone else as one JSON line an event. */
 import { formatBytes, formatSeconds } from "./domain/format.ts";
-import type { Progress, ProgressEvent } from "./ports.ts";
+import type { Progress, ProgressEvent } from "./ports/progress.ts";
 
 export interface ProgressOutput {
   readonly isTTY?: boolean;

@@ -5,7 +5,7 @@ import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { clientOf } from "../../runtime/adapters/qdrant/qdrant-peers.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
 import { DrError } from "../../runtime/errors.ts";
-import type { Alias, CollectionDescription } from "../../runtime/ports.ts";
+import type { Alias, CollectionDescription } from "../../runtime/ports/qdrant.ts";
 import type { WorkspaceLoader, WorkspacePoint } from "../workflow/load-workspace.ts";
 
 const requestTimeoutMs = 60_000;

@@ -1,7 +1,8 @@
 /** Fills an empty primary with a workspace: three indexed collections and an alias, through the public endpoint. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { DrError } from "../../runtime/errors.ts";
-import type { Progress, VectorDatabase } from "../../runtime/ports.ts";
+import type { Progress } from "../../runtime/ports/progress.ts";
+import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import type { DocumentChunk, ExportedSymbol } from "../domain/document-chunks.ts";
 import { embeddingDimensions } from "../domain/text-embedding.ts";
 

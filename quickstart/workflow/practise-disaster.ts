@@ -6,7 +6,10 @@
 import { formatBytes, formatCount, formatSeconds } from "../../runtime/domain/format.ts";
 import type { TimedStep } from "../../runtime/domain/timed-step.ts";
 import { DrError } from "../../runtime/errors.ts";
-import type { Clock, Progress, Stacks, VectorDatabase } from "../../runtime/ports.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
+import type { Progress } from "../../runtime/ports/progress.ts";
+import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
+import type { Stacks } from "../../runtime/ports/stacks.ts";
 import type { CaptureReport } from "../../runtime/workflows/capture/capture-point.ts";
 import type { CopyReport } from "../../runtime/workflows/copy-points.ts";
 import type { FailoverReport } from "../../runtime/workflows/failover/fail-over.ts";

@@ -4,7 +4,7 @@
  */
 import { Decrypter, Encrypter } from "age-encryption";
 import { DrError } from "../errors.ts";
-import type { KeyWrap } from "../ports.ts";
+import type { KeyWrap } from "../ports/key-wrap.ts";
 
 export class AgeKeyWrap implements KeyWrap {
   readonly #recipients: readonly string[];

@@ -1,7 +1,7 @@
 /** `TrafficControl` over the control address of the embedded estate's public endpoint. */
 import { z } from "zod";
 import { DrError } from "../errors.ts";
-import type { TrafficControl } from "../ports.ts";
+import type { TrafficControl } from "../ports/traffic.ts";
 import { askControl } from "./ask-control.ts";
 import { readJsonAnswer } from "./read-answer.ts";
 

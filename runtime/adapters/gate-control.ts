@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { gateModes } from "../domain/roles/gate.ts";
 import { DrError } from "../errors.ts";
-import type { Gate, GateState } from "../ports.ts";
+import type { Gate, GateState } from "../ports/gate.ts";
 import { askControl } from "./ask-control.ts";
 import { readJsonAnswer } from "./read-answer.ts";
 

@@ -6,7 +6,8 @@ import { z } from "zod";
 import { formatSeconds } from "../domain/format.ts";
 import { within } from "../domain/within.ts";
 import { DrError, toDrError } from "../errors.ts";
-import type { AskQueries, FailoverHookEvent, FailoverHooks, Progress } from "../ports.ts";
+import type { AskQueries, FailoverHookEvent, FailoverHooks } from "../ports/failover-hooks.ts";
+import type { Progress } from "../ports/progress.ts";
 
 const hookSchema = z
   .strictObject({

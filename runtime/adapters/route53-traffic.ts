@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Change, ResourceRecordSet, Route53Client } from "@aws-sdk/client-route-53";
 import { z } from "zod";
 import { DrError } from "../errors.ts";
-import type { TrafficControl } from "../ports.ts";
+import type { TrafficControl } from "../ports/traffic.ts";
 
 const weights = { leads: 100, other: 0 } as const;
 /** Route 53 says that its servers answer alike within a minute; then clients' resolvers follow as the records' TTL says. */

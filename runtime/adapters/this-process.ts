@@ -1,6 +1,6 @@
 /** By what a process of this machine is known, also when it is gone: its kernel's boot, its PID and when it began. */
 import { readFileSync, readlinkSync } from "node:fs";
-import type { Runner } from "../ports.ts";
+import type { Runner } from "../ports/runner.ts";
 
 export class ThisProcess implements Runner {
   /** Undefined where the kernel does not tell. */

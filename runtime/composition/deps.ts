@@ -3,19 +3,15 @@
 import type { ClusterSettings } from "../domain/infrastructure/infrastructure.ts";
 import type { Sample } from "../domain/monitoring/metrics.ts";
 import type { StoreAddress } from "../domain/region.ts";
-import type {
-  AskQueries,
-  Clock,
-  Cluster,
-  FailoverHooks,
-  FolderTarget,
-  ObjectStore,
-  Progress,
-  Runner,
-  StackExports,
-  Stacks,
-  VectorDatabase,
-} from "../ports.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Cluster } from "../ports/cluster.ts";
+import type { AskQueries, FailoverHooks } from "../ports/failover-hooks.ts";
+import type { FolderTarget } from "../ports/folders.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import type { Progress } from "../ports/progress.ts";
+import type { VectorDatabase } from "../ports/qdrant.ts";
+import type { Runner } from "../ports/runner.ts";
+import type { StackExports, Stacks } from "../ports/stacks.ts";
 import type { RegionSession } from "../workflows/region-session.ts";
 
 /** How a command finds the region that it is about. */

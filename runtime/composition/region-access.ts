@@ -10,7 +10,11 @@ import { openStore } from "../adapters/stores/open-store.ts";
 import type { Region } from "../domain/region.ts";
 import { foldersByKind, selectorOf } from "../domain/settings/folder-selection.ts";
 import { DrError } from "../errors.ts";
-import type { Gate, KeyWrap, ObjectStore, TrafficControl, VectorDatabase } from "../ports.ts";
+import type { Gate } from "../ports/gate.ts";
+import type { KeyWrap } from "../ports/key-wrap.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import type { VectorDatabase } from "../ports/qdrant.ts";
+import type { TrafficControl } from "../ports/traffic.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 import type { RegionFolder, RegionSession } from "../workflows/region-session.ts";
 

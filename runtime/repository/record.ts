@@ -6,7 +6,7 @@
 import type { z } from "zod";
 import { exactText, parseExactly } from "../domain/exact-json.ts";
 import { DrError, hasCode } from "../errors.ts";
-import type { ObjectStore, ObjectStoreReader } from "../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../ports/object-store.ts";
 
 /** Hears the key of a record that is there and cannot be read; it is not obeyed. */
 export type TellUnreadable = (key: string) => void;

@@ -9,7 +9,8 @@ import { capturesOf, keysOf, type RecoveryPoint, repositorySchema } from "../dom
 import { controlLayout, storeLayout } from "../domain/recovery-points/store-layout.ts";
 import { treePacksSchema } from "../domain/recovery-points/stored-content.ts";
 import { DrError } from "../errors.ts";
-import type { KeyWrap, Progress } from "../ports.ts";
+import type { KeyWrap } from "../ports/key-wrap.ts";
+import type { Progress } from "../ports/progress.ts";
 import { readCatalog } from "../repository/catalog/read-catalog.ts";
 import { KeyRing } from "../repository/content/key-ring.ts";
 import { createRecord } from "../repository/record.ts";

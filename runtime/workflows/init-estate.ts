@@ -1,7 +1,7 @@
 /** The first epoch of an estate, which names the region that serves first. Without one no stack comes up. */
 import { type EpochRecord, newestEpoch } from "../domain/roles/epoch.ts";
 import { DrError } from "../errors.ts";
-import type { ObjectStore } from "../ports.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
 import { claimEpoch, readEpochs } from "../repository/control/epochs.ts";
 
 export interface InitEstateRequest {

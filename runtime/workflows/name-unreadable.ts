@@ -1,4 +1,4 @@
-import type { Progress } from "../ports.ts";
+import type { Progress } from "../ports/progress.ts";
 import type { TellUnreadable } from "../repository/record.ts";
 
 /** Names to whoever follows the run what it meets and does not obey. */

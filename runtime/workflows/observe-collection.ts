@@ -2,7 +2,7 @@
 import { digestPoint, hasDigest, isSameAnswer } from "../domain/qdrant/point-digest.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
 import type { Canary, CapturedCollection } from "../domain/recovery-points/recovery-point.ts";
-import type { NearestQuery, StoredPoint, VectorDatabase } from "../ports.ts";
+import type { NearestQuery, StoredPoint, VectorDatabase } from "../ports/qdrant.ts";
 
 const sampledPoints = 64;
 const canaryQueries = 5;

@@ -1,6 +1,7 @@
 import type { RunKind } from "../domain/monitoring/runs.ts";
 import { type DrError, exitCodes, toDrError } from "../errors.ts";
-import type { Clock, Progress } from "../ports.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Progress } from "../ports/progress.ts";
 import { recordRun } from "../repository/control/run-records.ts";
 import type { RegionSession } from "./region-session.ts";
 

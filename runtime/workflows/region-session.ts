@@ -1,6 +1,11 @@
 /** A region that its outputs have opened: what a workflow can ask of it. */
 import type { Region } from "../domain/region.ts";
-import type { Gate, KeyWrap, ObjectStore, TrafficControl, VectorDatabase, WatchedFolder } from "../ports.ts";
+import type { WatchedFolder } from "../ports/folders.ts";
+import type { Gate } from "../ports/gate.ts";
+import type { KeyWrap } from "../ports/key-wrap.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import type { VectorDatabase } from "../ports/qdrant.ts";
+import type { TrafficControl } from "../ports/traffic.ts";
 import type { OpenRepository, RegionStores } from "../repository/repository.ts";
 
 /** A folder of this machine that belongs into recovery points. */

@@ -4,7 +4,8 @@ import type { Attestation, RecoveryPoint } from "../domain/recovery-points/recov
 import { shardTreeSchema } from "../domain/recovery-points/shard-tree.ts";
 import type { StoredContent } from "../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
-import type { Clock, Progress } from "../ports.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Progress } from "../ports/progress.ts";
 import { attest } from "../repository/catalog/attest.ts";
 import { readFiles } from "../repository/content/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";

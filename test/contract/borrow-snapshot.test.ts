@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { CollectionSnapshot, ShardPlacement } from "../../runtime/ports.ts";
+import type { CollectionSnapshot, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { recordSnapshot } from "../../runtime/repository/control/snapshot-records.ts";
 import { borrowSnapshot, removeLeftSnapshots } from "../../runtime/workflows/capture/borrow-snapshot.ts";
 import { allOf } from "../support/all-of.ts";

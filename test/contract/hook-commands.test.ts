@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { readHooks } from "../../runtime/adapters/hook-commands.ts";
-import type { FailoverHookEvent, ProgressEvent } from "../../runtime/ports.ts";
+import type { FailoverHookEvent } from "../../runtime/ports/failover-hooks.ts";
+import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { errorOf } from "../support/expect-code.ts";
 
 const event: FailoverHookEvent = { when: "after", step: "open", epoch: 7, region: "west", run: "run-1" };

@@ -23,7 +23,7 @@ import { promisify } from "node:util";
 import { expect } from "chai";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import type { FolderSelection } from "../../runtime/domain/settings/folder-selection.ts";
-import type { FoundEntry, OpenFile } from "../../runtime/ports.ts";
+import type { FoundEntry, OpenFile } from "../../runtime/ports/folders.ts";
 import { allOf } from "../support/all-of.ts";
 import { errorOf } from "../support/expect-code.ts";
 

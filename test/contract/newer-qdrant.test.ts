@@ -2,7 +2,7 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { ShardPlacement } from "../../runtime/ports.ts";
+import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";

@@ -1,6 +1,6 @@
 /** What every `ObjectStore` must keep; `object-store.test.ts` runs it on each adapter. */
 import { expect } from "chai";
-import type { ObjectStore } from "../../runtime/ports.ts";
+import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 export async function keysOf(store: ObjectStore, prefix: string): Promise<string[]> {

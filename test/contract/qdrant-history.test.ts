@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { ShardPlacement } from "../../runtime/ports.ts";
+import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { allOf } from "../support/all-of.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 

@@ -9,7 +9,7 @@ import type { SegmentManifest } from "../../runtime/domain/qdrant/segment-manife
 import { parseSegment } from "../../runtime/domain/qdrant/segment-manifest.ts";
 import { type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import { DrError, exitCodes } from "../../runtime/errors.ts";
-import type { CollectionDescription, ShardPlacement } from "../../runtime/ports.ts";
+import type { CollectionDescription, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";

@@ -10,7 +10,7 @@ import {
 } from "@aws-sdk/client-route-53";
 import { expect } from "chai";
 import { Route53Traffic } from "../../runtime/adapters/route53-traffic.ts";
-import type { FailoverHooks } from "../../runtime/ports.ts";
+import type { FailoverHooks } from "../../runtime/ports/failover-hooks.ts";
 import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { AwsEmulator } from "../support/aws-emulator.ts";
 import { codeOf } from "../support/expect-code.ts";

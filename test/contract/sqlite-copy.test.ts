@@ -8,7 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import type { DrError } from "../../runtime/errors.ts";
-import type { OpenFile } from "../../runtime/ports.ts";
+import type { OpenFile } from "../../runtime/ports/folders.ts";
 import { allOf } from "../support/all-of.ts";
 import { errorOf } from "../support/expect-code.ts";
 

@@ -6,7 +6,7 @@ import { expect } from "chai";
 import { runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { locksIn, removeDeadLocks } from "../../runtime/adapters/pulumi/update-lock.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import type { ObjectStore } from "../../runtime/ports.ts";
+import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { allOf } from "../support/all-of.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
 

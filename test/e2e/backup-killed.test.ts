@@ -13,7 +13,7 @@ import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Region } from "../../runtime/domain/region.ts";
-import type { StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
+import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";

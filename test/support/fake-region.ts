@@ -1,7 +1,9 @@
 /** What a failover acts on beside stores and Qdrant: traffic control and stacks that keep their contracts in memory. */
 import type { Region } from "../../runtime/domain/region.ts";
 import { DrError } from "../../runtime/errors.ts";
-import type { ObjectStoreReader, Stacks, TrafficControl } from "../../runtime/ports.ts";
+import type { ObjectStoreReader } from "../../runtime/ports/object-store.ts";
+import type { Stacks } from "../../runtime/ports/stacks.ts";
+import type { TrafficControl } from "../../runtime/ports/traffic.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 
 export class FakeTraffic implements TrafficControl {

@@ -1,6 +1,6 @@
 /** Object stores that fail on order. All stores of one `Faults` count their calls together, as one process would. */
 import { DrError } from "../../runtime/errors.ts";
-import type { ObjectStore, StoredObject } from "../../runtime/ports.ts";
+import type { ObjectStore, StoredObject } from "../../runtime/ports/object-store.ts";
 import { allOf } from "./all-of.ts";
 
 export type Method = "get" | "list" | "create";

@@ -3,7 +3,7 @@
  * is a second argument. The content is the same each time.
  */
 import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
-import type { EntryAttributes, FolderDraft } from "../../runtime/ports.ts";
+import type { EntryAttributes, FolderDraft } from "../../runtime/ports/folders.ts";
 
 const [place = "", killAt, keepAs] = process.argv.slice(2);
 const time = new Date("2026-01-01T00:00:00.000Z");

@@ -1,6 +1,6 @@
 /** The reference implementation of `ObjectStore`: says by being simple what the others must do. */
 import { objectNotFound, wholeRange } from "../../runtime/adapters/stores/ranges.ts";
-import type { ObjectStore, StoredObject } from "../../runtime/ports.ts";
+import type { ObjectStore, StoredObject } from "../../runtime/ports/object-store.ts";
 
 export class MemoryStore implements ObjectStore {
   readonly objects = new Map<string, Buffer>();

@@ -2,7 +2,9 @@
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
-import type { Clock, KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
+import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
+import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import {

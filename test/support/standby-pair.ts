@@ -1,7 +1,10 @@
 /** An active region and a standby: two real Qdrants, stores in memory, and replication from one to the other. */
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { Clock, KeyWrap, ObjectStore, VectorDatabase } from "../../runtime/ports.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
+import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
+import type { ObjectStore } from "../../runtime/ports/object-store.ts";
+import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { Replication, type ReplicationRequest } from "../../runtime/workflows/replicate/replication.ts";
 import { QdrantServer } from "./qdrant-server.ts";

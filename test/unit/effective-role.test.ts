@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
-import type { ObjectStoreReader } from "../../runtime/ports.ts";
+import type { ObjectStoreReader } from "../../runtime/ports/object-store.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { codeOf } from "../support/expect-code.ts";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { ProgressEvent } from "../../runtime/ports.ts";
+import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { progressTo } from "../../runtime/progress.ts";
 
 const amount = { bytes: 480_000_000, done: 2, total: 8, unit: "shards", seconds: 4 };

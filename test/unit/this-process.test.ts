@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect } from "chai";
 import { ThisProcess } from "../../runtime/adapters/this-process.ts";
-import type { Runner } from "../../runtime/ports.ts";
+import type { Runner } from "../../runtime/ports/runner.ts";
 import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/memory-store.ts";

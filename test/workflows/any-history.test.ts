@@ -9,7 +9,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { CaptureType } from "../../runtime/domain/recovery-points/recovery-point.ts";
-import type { KeyWrap } from "../../runtime/ports.ts";
+import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";

@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../runtime/errors.ts";
-import type { KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
+import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
+import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";

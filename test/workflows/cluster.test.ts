@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { ShardPlacement } from "../../runtime/ports.ts";
+import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { QdrantCluster } from "../support/qdrant-cluster.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";

@@ -11,7 +11,7 @@ import { EndpointControl } from "../../runtime/adapters/endpoint-control.ts";
 import { GateControl } from "../../runtime/adapters/gate-control.ts";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { DrError, toDrError } from "../../runtime/errors.ts";
-import type { KeyWrap } from "../../runtime/ports.ts";
+import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { type FailoverReport, failOver } from "../../runtime/workflows/failover/fail-over.ts";

@@ -10,7 +10,8 @@ import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recover
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { type Pack, treePacksSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
 import type { DrError } from "../../runtime/errors.ts";
-import type { KeyWrap, StoredPoint, VectorDatabase } from "../../runtime/ports.ts";
+import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
+import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 import { readEpochs } from "../../runtime/repository/control/epochs.ts";

@@ -8,7 +8,7 @@ import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { ownRegionFor, peerRegionFor } from "../../runtime/domain/region-for-job.ts";
-import type { VectorDatabase } from "../../runtime/ports.ts";
+import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { FolderStream } from "../../runtime/workflows/replicate/folder-stream.ts";

@@ -32,7 +32,10 @@ import { type FolderTree, filesOf, folderTreeSchema } from "../../runtime/domain
 import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { packSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
-import type { Clock, FolderSource, FolderTarget, FoundEntry, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
+import type { FolderSource, FolderTarget, FoundEntry } from "../../runtime/ports/folders.ts";
+import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
+import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";

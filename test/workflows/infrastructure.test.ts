@@ -10,7 +10,9 @@ import { infrastructureSchema } from "../../runtime/domain/infrastructure/infras
 import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
 import { folderTreeSchema } from "../../runtime/domain/recovery-points/folder-tree.ts";
 import { DrError } from "../../runtime/errors.ts";
-import type { Cluster, InfrastructureSource, KeyWrap, VectorDatabase } from "../../runtime/ports.ts";
+import type { Cluster, InfrastructureSource } from "../../runtime/ports/cluster.ts";
+import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
+import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";

@@ -1,7 +1,7 @@
 /** Values that are allowed where they come from and odd everywhere else: each is kept or told, and none stops what comes after it. */
 import { expect } from "chai";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
-import type { ProgressEvent } from "../../runtime/ports.ts";
+import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";

@@ -4,7 +4,7 @@ import { setImmediate as breath } from "node:timers/promises";
 import { expect } from "chai";
 import { Turns } from "../../runtime/domain/at-once.ts";
 import { type OutgoingEntry, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
-import type { Optimizations, ShardPlacement, VectorDatabase } from "../../runtime/ports.ts";
+import type { Optimizations, ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
 import { systemClock } from "../support/recovery-estate.ts";

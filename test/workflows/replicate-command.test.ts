@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
-import type { ProgressEvent } from "../../runtime/ports.ts";
+import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { readStandbyState } from "../../runtime/repository/control/standby-records.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";

@@ -5,7 +5,7 @@
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { DrError } from "../../runtime/errors.ts";
-import type { Clock } from "../../runtime/ports.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
 import { readStandbyNews, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";

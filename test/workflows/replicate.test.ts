@@ -1,7 +1,7 @@
 /** The standby is the source, cycle by cycle, whatever is done to either. Two real Qdrants. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import type { ShardPlacement, VectorDatabase } from "../../runtime/ports.ts";
+import type { ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readStandbyState } from "../../runtime/repository/control/standby-records.ts";
 import { Applying } from "../../runtime/workflows/replicate/applying.ts";
 import { Capturing } from "../../runtime/workflows/replicate/capturing.ts";

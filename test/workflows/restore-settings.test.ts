@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { ProgressEvent } from "../../runtime/ports.ts";
+import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { clientOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";

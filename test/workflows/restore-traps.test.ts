@@ -8,7 +8,7 @@ import type { SegmentManifest } from "../../runtime/domain/qdrant/segment-manife
 import { type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { type ShardTree, shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
-import type { CollectionDescription, ShardPlacement } from "../../runtime/ports.ts";
+import type { CollectionDescription, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { readFiles } from "../../runtime/repository/content/file-reader.ts";
 import type { OpenRepository } from "../../runtime/repository/repository.ts";
 import { errorOf } from "../support/expect-code.ts";

@@ -9,7 +9,7 @@ import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recover
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
-import type { ProgressEvent } from "../../runtime/ports.ts";
+import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { CaptureSession } from "../../runtime/repository/catalog/capture-session.ts";
 import { CapturedChain, type CapturedRecord } from "../../runtime/repository/catalog/captured-records.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";

@@ -1,7 +1,7 @@
 /** Damage that is there, and damage that was only on its way; points of a real Qdrant in a store in memory. */
 import { expect } from "chai";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
-import type { ObjectStore } from "../../runtime/ports.ts";
+import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";

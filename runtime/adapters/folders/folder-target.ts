@@ -21,7 +21,7 @@ import { z } from "zod";
 import { rootPath } from "../../domain/recovery-points/folder-tree.ts";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
-import type { EntryAttributes, FolderDraft, FolderTarget, PlacedFolder } from "../../ports.ts";
+import type { EntryAttributes, FolderDraft, FolderTarget, PlacedFolder } from "../../ports/folders.ts";
 import { scratchName, sweepScratch } from "../scratch.ts";
 import { draftInVolume, lostAndFound, moving } from "./volume-names.ts";
 

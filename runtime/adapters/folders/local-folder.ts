@@ -7,7 +7,7 @@ import { rootPath, tellableTime } from "../../domain/recovery-points/folder-tree
 import { type FolderSelection, type Selector, selectorOf } from "../../domain/settings/folder-selection.ts";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
-import type { FoundEntry, OpenFile, WatchedFolder } from "../../ports.ts";
+import type { FoundEntry, OpenFile, WatchedFolder } from "../../ports/folders.ts";
 import { companionSuffixes, copyDatabase, type DatabaseHeader, readDatabaseHeader, tickMs } from "./sqlite-copy.ts";
 import { draftInVolume, lostAndFound, moving } from "./volume-names.ts";
 

@@ -4,7 +4,7 @@ import { documentText, isRecord } from "../../domain/exact-json.ts";
 import { type ClusterSettings, type ObjectKind, qualifiedKind } from "../../domain/infrastructure/infrastructure.ts";
 import { type KubernetesObject, titleOf } from "../../domain/infrastructure/kubernetes-object.ts";
 import { DrError } from "../../errors.ts";
-import type { ApplyOutcome, Cluster, FieldConflict } from "../../ports.ts";
+import type { ApplyOutcome, Cluster, FieldConflict } from "../../ports/cluster.ts";
 import { type KubernetesAnswer, KubernetesRequests } from "./kubernetes-request.ts";
 
 /** Whose the fields are that a restore applies. */

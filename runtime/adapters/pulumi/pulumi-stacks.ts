@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { type Region, regionSchema } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
-import type { StackEvent, StackExports, Stacks } from "../../ports.ts";
+import type { StackEvent, StackExports, Stacks } from "../../ports/stacks.ts";
 import { mendCutCheckpoint } from "./cut-checkpoint.ts";
 import { refusalIn } from "./pulumi-refusals.ts";
 import { areHeldHere, removeDeadLocks } from "./update-lock.ts";

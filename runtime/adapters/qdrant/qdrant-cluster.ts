@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
 import { nameOrNumberSchema } from "../../domain/recovery-points/recovery-point.ts";
-import type { ShardPlacement } from "../../ports.ts";
+import type { ShardPlacement } from "../../ports/qdrant.ts";
 
 const shardKey = nameOrNumberSchema.nullish();
 

@@ -25,7 +25,7 @@ import type {
   ShardPlacement,
   StoredPoint,
   VectorDatabase,
-} from "../../ports.ts";
+} from "../../ports/qdrant.ts";
 import { readAnswer, readJsonAnswer } from "../read-answer.ts";
 import {
   activeReplicas,

@@ -7,7 +7,7 @@ import { link, mkdir, open, readdir, readFile, stat, unlink } from "node:fs/prom
 import { dirname, join, resolve } from "node:path";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStore, StoredObject } from "../../ports.ts";
+import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
 import { objectNotFound, wholeRange } from "./ranges.ts";
 
 const unfinished = ".unfinished-";

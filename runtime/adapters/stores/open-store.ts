@@ -1,5 +1,5 @@
 import type { StoreAddress } from "../../domain/region.ts";
-import type { ObjectStore } from "../../ports.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
 import { FileStore } from "./file-store.ts";
 import { S3Store, type StoreLimits } from "./s3-store.ts";
 

@@ -11,7 +11,7 @@ import {
 } from "@aws-sdk/client-s3";
 import type { StoreAddress } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStore, StoredObject } from "../../ports.ts";
+import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
 import { objectNotFound, wholeRange } from "./ranges.ts";
 
 type S3Address = Extract<StoreAddress, { kind: "s3" }>;

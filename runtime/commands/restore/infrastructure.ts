@@ -6,7 +6,7 @@ import type { FieldChange } from "../../domain/infrastructure/field-changes.ts";
 import type { DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { Region } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
-import type { Cluster, FieldConflict } from "../../ports.ts";
+import type { Cluster, FieldConflict } from "../../ports/cluster.ts";
 import {
   applyInfrastructure,
   type ObjectPlan,

@@ -4,7 +4,7 @@ import type { Deps } from "../../composition/deps.ts";
 import { headerKey } from "../../domain/header-key.ts";
 import { namedTwice, readAddress, urlOf, withoutLogin } from "../../domain/server-address.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import type { VectorDatabase } from "../../ports.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { RegionSession } from "../../workflows/region-session.ts";
 
 export interface TargetOptions {

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, readOptionalRecord, unlessUnreadable } from "../record.ts";
 
 const time = z.iso.datetime();

@@ -2,7 +2,8 @@
 import { type DataKey, newKey, parseKey, serialiseKey } from "../../domain/recovery-points/key.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import type { KeyWrap, ObjectStore } from "../../ports.ts";
+import type { KeyWrap } from "../../ports/key-wrap.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
 
 export class KeyRing {
   readonly #control: ObjectStore;

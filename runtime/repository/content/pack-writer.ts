@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import type { DataKey } from "../../domain/recovery-points/key.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
-import type { ObjectStore } from "../../ports.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
 import { directoryOf, largestDirectory, type PackedPiece } from "./pack-directory.ts";
 
 /** Bounds what small pieces cost in memory, and the directory. */

@@ -3,7 +3,7 @@
  * again. Only of packs and trees, which are never anything else than they were; memory: `mostBytes`.
  */
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
-import type { ObjectStore, StoredObject } from "../../ports.ts";
+import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
 
 export class RecentObjects implements ObjectStore {
   readonly #store: ObjectStore;

@@ -2,7 +2,7 @@
 import { type EpochRecord, effectiveRole, newestEpoch, type Role } from "../../domain/roles/epoch.ts";
 import { within } from "../../domain/within.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStoreReader } from "../../ports.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { readEpochs } from "./epochs.ts";
 
 /** A region that is lost must not hold up the other one. */

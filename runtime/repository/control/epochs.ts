@@ -1,6 +1,6 @@
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/roles/epoch.ts";
-import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import {
   claimRecord,
   keysUnder,

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStore, ObjectStoreReader, Runner } from "../../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
+import type { Runner } from "../../ports/runner.ts";
 import { createRecord, keysUnder, readRecord, unlessUnreadable, untold } from "../record.ts";
 
 const beatMs = 2_000;

@@ -9,7 +9,7 @@ import {
   type OpeningRecord,
   openingRecordSchema,
 } from "../../domain/roles/gate.ts";
-import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { claimRecord, readOptionalRecord } from "../record.ts";
 import { epochsAfter, readEpochs } from "./epochs.ts";
 

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
-import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, readOptionalRecord } from "../record.ts";
 
 export const linkSchema = z.object({

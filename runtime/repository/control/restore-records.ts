@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { timeOfId } from "../../domain/identifier.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
-import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, keysUnder, readRecords, type TellUnreadable, untold } from "../record.ts";
 
 export const restoreRecordSchema = z.object({

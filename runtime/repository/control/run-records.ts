@@ -5,7 +5,7 @@
 import { newId } from "../../domain/identifier.ts";
 import { type RunKind, type RunRecord, runRecordSchema } from "../../domain/monitoring/runs.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
-import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, readRecord } from "../record.ts";
 
 export async function recordRun(control: ObjectStore, record: RunRecord): Promise<void> {

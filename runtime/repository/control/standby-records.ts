@@ -8,7 +8,7 @@ import { newId, timeOfId } from "../../domain/identifier.ts";
 import { controlLayout, hourOf } from "../../domain/recovery-points/store-layout.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStore, ObjectStoreReader } from "../../ports.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import {
   claimRecord,
   createRecord,

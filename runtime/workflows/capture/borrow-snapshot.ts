@@ -6,7 +6,9 @@
 import { newId } from "../../domain/identifier.ts";
 import { shardInSnapshot } from "../../domain/qdrant/collection-snapshot.ts";
 import type { TarEntry } from "../../domain/qdrant/sparse-tar.ts";
-import type { Clock, ObjectStore, ShardPlacement, VectorDatabase } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
+import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import { leftSnapshots, recordSnapshot, type SnapshotRecord } from "../../repository/control/snapshot-records.ts";
 import { type TellUnreadable, untold } from "../../repository/record.ts";
 

@@ -6,7 +6,7 @@ import type { DataKey } from "../../domain/recovery-points/key.ts";
 import type { CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../errors.ts";
-import type { ShardPlacement } from "../../ports.ts";
+import type { ShardPlacement } from "../../ports/qdrant.ts";
 import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
 import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
 import { readWholeTree } from "../../repository/content/read-whole-tree.ts";

@@ -3,7 +3,10 @@ import type { ClusterSettings } from "../../domain/infrastructure/infrastructure
 import { hasInfrastructure } from "../../domain/infrastructure/infrastructure.ts";
 import { type CaptureType, type DataKind, dataKinds } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock, Cluster, Progress, StackExports } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Cluster } from "../../ports/cluster.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { StackExports } from "../../ports/stacks.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { folderCapture } from "../folders/capture-folder.ts";
 import { infrastructureCapture } from "../infrastructure/capture-infrastructure.ts";

@@ -19,7 +19,8 @@ import type { CapturedShard } from "../../domain/recovery-points/recovery-point.
 import { type ShardTree, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import { within } from "../../domain/within.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import type { Clock, Optimizations, ShardPlacement, VectorDatabase } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Optimizations, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import { ContentWriter, type UnclaimedPieces } from "../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type BorrowedSnapshot, borrowSnapshot } from "./borrow-snapshot.ts";

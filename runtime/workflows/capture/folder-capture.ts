@@ -1,7 +1,7 @@
 /** How something beside Qdrant becomes a part of a recovery point. */
 import type { Inventory } from "../../domain/recovery-points/catalog.ts";
 import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { CaptureMemory } from "./capture-memory.ts";

@@ -7,7 +7,7 @@ import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import type { CapturedShard, DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
-import type { ShardPlacement } from "../../ports.ts";
+import type { ShardPlacement } from "../../ports/qdrant.ts";
 import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { newestRestore } from "../../repository/control/restore-records.ts";
 import { whenReadable } from "../../repository/when-readable.ts";

@@ -16,7 +16,10 @@ import type {
 import { checkSupported } from "../../domain/recovery-points/version-rule.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock, ObjectStoreReader, Progress, ShardPlacement, VectorDatabase } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { isStepDone } from "../../repository/control/failover-records.ts";
 import {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { within } from "../../domain/within.ts";
 import { hasCode } from "../../errors.ts";
-import type { VectorDatabase } from "../../ports.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 
 const looks = 25;
 const lookEveryMs = 200;

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readFence } from "../../repository/control/gate-records.ts";
 import type { RegionSession } from "../region-session.ts";

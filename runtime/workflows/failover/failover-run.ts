@@ -4,7 +4,11 @@
  */
 import type { TimedStep } from "../../domain/timed-step.ts";
 import { toDrError } from "../../errors.ts";
-import type { Clock, FailoverHooks, ObjectStore, Progress, Runner } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { FailoverHooks } from "../../ports/failover-hooks.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { Runner } from "../../ports/runner.ts";
 import { FailoverRecords } from "../../repository/control/failover-records.ts";
 
 const titles = {

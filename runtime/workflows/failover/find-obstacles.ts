@@ -1,6 +1,6 @@
 /** What stands in the way of a failover, found before one is begun. Changes nothing, and waits for nobody for long. */
 import { assessReadiness, type CheckName } from "../../domain/health/readiness.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
 import { gatherReadiness, writeAgain } from "../status/gather-readiness.ts";
 import type { PairMember } from "../status/observe-pair.ts";
 import { ask, findNewestPoint, type ObservedRegion, type Patience, patience } from "../status/observed-region.ts";

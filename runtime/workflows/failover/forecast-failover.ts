@@ -3,7 +3,8 @@
 import { predictedFailoverSeconds } from "../../domain/recovery-points/restore-estimate.ts";
 import { leaseEndsAfter } from "../../domain/roles/gate.ts";
 import { type DrError, hasCode, toDrError } from "../../errors.ts";
-import type { Clock, VectorDatabase } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { RegionSession } from "../region-session.ts";
 import { estimateRestore } from "../restore/estimate-restore.ts";

@@ -11,7 +11,7 @@ import {
 } from "../../domain/roles/gate.ts";
 import { within } from "../../domain/within.ts";
 import { toDrError } from "../../errors.ts";
-import type { ObjectStore } from "../../ports.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
 import { readGateKnowledge } from "../../repository/control/gate-records.ts";
 import type { Lease } from "../../repository/control/lease.ts";

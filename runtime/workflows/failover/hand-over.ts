@@ -10,7 +10,8 @@ import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode, toDrError } from "../../errors.ts";
-import type { Clock, VectorDatabase } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
 import { writeFence } from "../../repository/control/gate-records.ts";
 import { recordHeld } from "../../repository/control/standby-records.ts";

@@ -9,7 +9,7 @@ import type { Region } from "../../domain/region.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
 import { isQuarantined, readCatalog, readNewestPoint } from "../../repository/catalog/read-catalog.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { isStepDone } from "../../repository/control/failover-records.ts";

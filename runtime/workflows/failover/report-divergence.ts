@@ -5,7 +5,8 @@
 import { z } from "zod";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
-import type { ObjectStore, PointId, VectorDatabase } from "../../ports.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
+import type { PointId, VectorDatabase } from "../../ports/qdrant.ts";
 import { createRecord } from "../../repository/record.ts";
 
 const pointsAtOnce = 500;

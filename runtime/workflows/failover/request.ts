@@ -1,16 +1,14 @@
 /** What a failover is asked to do, and with what. */
 import type { Region } from "../../domain/region.ts";
-import type {
-  Clock,
-  FailoverHooks,
-  Gate,
-  ObjectStore,
-  Progress,
-  Runner,
-  Stacks,
-  TrafficControl,
-  VectorDatabase,
-} from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { FailoverHooks } from "../../ports/failover-hooks.ts";
+import type { Gate } from "../../ports/gate.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
+import type { Runner } from "../../ports/runner.ts";
+import type { Stacks } from "../../ports/stacks.ts";
+import type { TrafficControl } from "../../ports/traffic.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { FailoverStep } from "./failover-run.ts";
 

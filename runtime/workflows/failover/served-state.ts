@@ -1,6 +1,6 @@
 import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import type { VectorDatabase } from "../../ports.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import type { RegionSession } from "../region-session.ts";

@@ -1,5 +1,5 @@
 /** How long clients wait for answers now: the slowest of a few searches in each collection. */
-import type { VectorDatabase } from "../../ports.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { queriesFor } from "../observe-collection.ts";
 
 const searchesEach = 5;

@@ -2,7 +2,7 @@
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { within } from "../../domain/within.ts";
 import { DrError, toDrError } from "../../errors.ts";
-import type { ObjectStore } from "../../ports.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
 
 const toldWithinMs = 5_000;

@@ -14,7 +14,8 @@ import {
 import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
 import type { TreeFile } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../errors.ts";
-import type { FolderSource, FoundEntry, Progress } from "../../ports.ts";
+import type { FolderSource, FoundEntry } from "../../ports/folders.ts";
+import type { Progress } from "../../ports/progress.ts";
 import { ContentWriter } from "../../repository/content/content-writer.ts";
 import { readWholeTree } from "../../repository/content/read-whole-tree.ts";
 import type { FolderCapture, FolderContext } from "../capture/folder-capture.ts";

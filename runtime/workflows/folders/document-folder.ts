@@ -1,5 +1,6 @@
 /** Documents of the infrastructure as a folder, so that they are captured like one. */
-import type { FolderSource, FoundEntry, InfrastructureDocument, InfrastructureSource, OpenFile } from "../../ports.ts";
+import type { InfrastructureDocument, InfrastructureSource } from "../../ports/cluster.ts";
+import type { FolderSource, FoundEntry, OpenFile } from "../../ports/folders.ts";
 
 /** Readable for nobody but the owner: there may be Secrets among them. */
 const mode = 0o600;

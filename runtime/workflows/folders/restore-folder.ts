@@ -7,7 +7,8 @@ import type { Extent } from "../../domain/qdrant/sparse-tar.ts";
 import { type FolderTree, filesOf, folderTreeSchema } from "../../domain/recovery-points/folder-tree.ts";
 import type { CapturedFolder, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
-import type { FolderDraft, FolderTarget, PlacedFolder, Progress } from "../../ports.ts";
+import type { FolderDraft, FolderTarget, PlacedFolder } from "../../ports/folders.ts";
+import type { Progress } from "../../ports/progress.ts";
 import { readFiles } from "../../repository/content/file-reader.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 

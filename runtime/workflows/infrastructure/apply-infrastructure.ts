@@ -8,7 +8,9 @@ import { type FieldChange, fieldChanges, fieldsLacking } from "../../domain/infr
 import { type ObjectKind, qualifiedKind } from "../../domain/infrastructure/infrastructure.ts";
 import { declaredPart, type KubernetesObject, member, titleOf } from "../../domain/infrastructure/kubernetes-object.ts";
 import { DrError } from "../../errors.ts";
-import type { ApplyOutcome, Clock, Cluster, FieldConflict, Progress } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ApplyOutcome, Cluster, FieldConflict } from "../../ports/cluster.ts";
+import type { Progress } from "../../ports/progress.ts";
 
 /** A new kind is served within a second or two of its definition. */
 const servedWithinMs = 60_000;

@@ -3,7 +3,8 @@
 import { isObjectPath } from "../../domain/infrastructure/infrastructure.ts";
 import { filesOf, folderTreeSchema } from "../../domain/recovery-points/folder-tree.ts";
 import { DrError } from "../../errors.ts";
-import type { InfrastructureSource, Progress } from "../../ports.ts";
+import type { InfrastructureSource } from "../../ports/cluster.ts";
+import type { Progress } from "../../ports/progress.ts";
 import type { FolderCapture, FolderContext } from "../capture/folder-capture.ts";
 import { captureFolder } from "../folders/capture-folder.ts";
 import { documentFolder } from "../folders/document-folder.ts";

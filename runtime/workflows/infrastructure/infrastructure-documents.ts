@@ -11,7 +11,8 @@ import {
 } from "../../domain/infrastructure/infrastructure.ts";
 import { declaredAt, declaredPart, isDeclared } from "../../domain/infrastructure/kubernetes-object.ts";
 import { DrError } from "../../errors.ts";
-import type { Cluster, InfrastructureDocument, InfrastructureSource, StackExports } from "../../ports.ts";
+import type { Cluster, InfrastructureDocument, InfrastructureSource } from "../../ports/cluster.ts";
+import type { StackExports } from "../../ports/stacks.ts";
 
 export interface InfrastructureParts {
   readonly settings: InfrastructureSettings;

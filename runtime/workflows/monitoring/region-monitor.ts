@@ -8,7 +8,9 @@ import type { KnownEpoch, KnownPoints, RegionView, Source, SourceState } from ".
 import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import type { Clock, ObjectStoreReader, Progress } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import type { Progress } from "../../ports/progress.ts";
 import { type NewestPoints, NewestPointsReader } from "../../repository/catalog/newest-points.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";

@@ -1,7 +1,8 @@
 import type { RunHistory } from "../../domain/monitoring/metrics.ts";
 import { type RunKind, type RunRecord, runKinds } from "../../domain/monitoring/runs.ts";
 import { dayOf } from "../../domain/recovery-points/store-layout.ts";
-import type { Clock, ObjectStoreReader } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { readRun, runsOfDay } from "../../repository/control/run-records.ts";
 import { type TellUnreadable, unlessMissing, unlessUnreadable } from "../../repository/record.ts";
 

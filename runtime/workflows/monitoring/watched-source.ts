@@ -1,5 +1,5 @@
 import type { SourceState } from "../../domain/monitoring/metrics.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
 import { ask } from "../status/observed-region.ts";
 
 /** One thing that is asked again and again, by a clock of its own, however long the others take. */

@@ -1,7 +1,7 @@
 /** The region that is replicated, which must be the active one, and not fenced for a failover. */
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStoreReader } from "../../ports.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { newestEpochSince } from "../../repository/control/epochs.ts";
 import { readFence } from "../../repository/control/gate-records.ts";
 

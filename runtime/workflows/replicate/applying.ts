@@ -1,6 +1,8 @@
 /** The standby's half of replication: brings the standby's Qdrant to states that are in its own bucket. */
 import { DrError } from "../../errors.ts";
-import type { Clock, Progress, VectorDatabase } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type CapturedState, type StateReport, stateReport } from "./capturing.ts";
 import { type CatchUpReport, catchUp } from "./catch-up.ts";

@@ -1,7 +1,10 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
 import { isExact, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { Tiers } from "../../domain/settings/tiers.ts";
-import type { Clock, ObjectStoreReader, Progress, VectorDatabase } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { readStandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { CaptureMemory } from "../capture/capture-memory.ts";

@@ -3,7 +3,11 @@
  * that hold these kinds alone, so that neither they nor Qdrant wait for each other.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock, ObjectStoreReader, Progress, VectorDatabase, WatchedFolder } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { WatchedFolder } from "../../ports/folders.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { CaptureMemory } from "../capture/capture-memory.ts";
 import { capturePoint } from "../capture/capture-point.ts";

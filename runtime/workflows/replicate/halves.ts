@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
 import { CapturedChain, type CapturedRecord } from "../../repository/catalog/captured-records.ts";
 import { newestEpochSince } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";

@@ -4,7 +4,7 @@
  */
 import { performance } from "node:perf_hooks";
 import type { DrError } from "../../errors.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { StandbyRecords } from "../../repository/control/standby-records.ts";
 
 /** Some times what the longest silence of a living run is: see `recordEveryMs` and `saidAgainEveryMs` of catching up. */

@@ -1,6 +1,6 @@
 /** Whether something else was restored into a standby's peers than replication knows of. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ShardPlacement, VectorDatabase } from "../../ports.ts";
+import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { StandbyNews } from "../../repository/control/standby-records.ts";
 
 /** A restore that is under way makes a peer's past another one at every look. */

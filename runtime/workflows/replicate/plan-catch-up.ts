@@ -5,7 +5,7 @@ import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.t
 import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import type { ShardPlacement, VectorDatabase } from "../../ports.ts";
+import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { HeldCollection, StandbyNews } from "../../repository/control/standby-records.ts";
 import { refuseLostShardKeys } from "../restore/restore-point.ts";
 import type { Pasts } from "./pasts.ts";

@@ -3,7 +3,8 @@
 import type { DataKind } from "../../domain/recovery-points/recovery-point.ts";
 import { Tiers } from "../../domain/settings/tiers.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import type { Clock, Progress } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Progress } from "../../ports/progress.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { RegionFolder, RegionSession } from "../region-session.ts";
 import { Applying, type CycleReport } from "./applying.ts";

@@ -2,7 +2,7 @@
  * Keeps a standby up to date: captures what changed in the active region, straight into the standby's bucket, and brings the
  * standby's Qdrant to it. Every state that the standby holds is therefore a recovery point.
  */
-import type { VectorDatabase } from "../../ports.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { Applying, type ApplyingRequest, type CycleReport } from "./applying.ts";
 import { type CapturedState, Capturing, type CapturingRequest, type Patience } from "./capturing.ts";

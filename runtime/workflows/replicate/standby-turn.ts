@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock, ObjectStoreReader } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { findLivingFailover } from "../../repository/control/failover-records.ts";
 import {

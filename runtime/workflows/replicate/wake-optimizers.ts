@@ -1,6 +1,6 @@
 /** Ends a standby's rest: Qdrant may merge and index again, as the point's configuration says. */
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
-import type { VectorDatabase } from "../../ports.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 
 /**
  * Can be repeated: what is awake is left alone, as a change of settings while its server is captured could stop it (1.19.0).

@@ -9,7 +9,9 @@ import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
 import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError } from "../../errors.ts";
-import type { Alias, Clock, Progress, VectorDatabase } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { Alias, VectorDatabase } from "../../ports/qdrant.ts";
 import {
   readRestores,
   recordRestoreEnd,

@@ -6,7 +6,8 @@
 import { isRecord, withPlainFloats } from "../../domain/exact-json.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { DrError } from "../../errors.ts";
-import type { Progress, VectorDatabase } from "../../ports.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 

@@ -4,7 +4,8 @@ import { isExact, keysOf, type RecoveryPoint } from "../../domain/recovery-point
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock, ObjectStore } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readOpening } from "../../repository/control/gate-records.ts";
 import { newestFinishedRestore } from "../../repository/control/restore-records.ts";

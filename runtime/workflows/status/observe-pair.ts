@@ -1,6 +1,7 @@
 /** The state of both regions, whether the active one serves, and how ready the other one is to take over. */
 import { assessReadiness, type Readiness, type ReadinessFacts } from "../../domain/health/readiness.ts";
-import type { Clock, Progress } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Progress } from "../../ports/progress.ts";
 import { gatherReadiness } from "./gather-readiness.ts";
 import { observeRegion, observeTraffic, type RegionStatus, unknownRegion } from "./observe-region.ts";
 import {

@@ -1,7 +1,9 @@
 /** What is true of a region now, asked from outside; what cannot be asked is said, not guessed. */
 
 import { effectiveRole, newestEpoch, type Role } from "../../domain/roles/epoch.ts";
-import type { Clock, ObjectStoreReader, TrafficControl } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import type { TrafficControl } from "../../ports/traffic.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { newestFinishedRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { readStandbyNews } from "../../repository/control/standby-records.ts";

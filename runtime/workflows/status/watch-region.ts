@@ -1,7 +1,8 @@
 /** Looks at a region until the looks come to a verdict. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Judgement, type JudgeRules, judge, judgeRules, type Look } from "../../domain/health/judge-region.ts";
-import type { Clock, Progress } from "../../ports.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Progress } from "../../ports/progress.ts";
 import { lookAtRegion } from "./look-at-region.ts";
 import { type ObservedRegion, patience } from "./observed-region.ts";
 

@@ -1,0 +1,156 @@
+import type { Readable } from "node:stream";
+import type { SegmentManifest } from "../domain/qdrant/segment-manifest.ts";
+import type { ShardKey } from "../domain/qdrant/shard-key-plan.ts";
+
+/** A UUID, or a number up to 2^64 - 1: a bigint where a number cannot hold it exactly. */
+export type PointId = number | bigint | string;
+
+export interface StoredPoint {
+  readonly id: PointId;
+  /** As `parseExactly` reads it; the vectors' numbers are plain ones. */
+  readonly payload: unknown;
+  readonly vector: unknown;
+}
+
+export interface ShardPlacement {
+  readonly id: number;
+  readonly key?: ShardKey;
+  /** Where an Active replica is. */
+  readonly peer: number;
+  readonly peerUrl: string;
+}
+
+/** A custom shard key to be made, with so many shards of its own. */
+export interface ShardKeyRequest {
+  readonly key: ShardKey;
+  readonly shards: number;
+  /** The collection's own when left out. */
+  readonly replicationFactor?: number;
+}
+
+export interface CollectionDescription {
+  readonly name: string;
+  /** Qdrant's `config`, whole. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** `payload_schema` without the counts. */
+  readonly payloadIndexes: Readonly<Record<string, unknown>>;
+}
+
+export interface Alias {
+  readonly alias: string;
+  readonly collection: string;
+}
+
+export interface NearestQuery {
+  readonly vector: unknown;
+  /** Name of the vector; absent for the unnamed one. */
+  readonly using?: string;
+  readonly limit: number;
+  /** As clients ask, by the index; without it every point is compared, which answers alike wherever it is asked. */
+  readonly isApproximate?: boolean;
+}
+
+export interface Neighbour {
+  readonly id: PointId;
+  /** Null: not finite, as of a vector with a number beyond those of 32 bits. */
+  readonly score: number | null;
+}
+
+export interface Optimizations {
+  readonly running: number;
+  /** One mark for each optimization that was ever begun and is still remembered. */
+  readonly begun: readonly string[];
+  /** The marks of those that run. */
+  readonly underWay: readonly string[];
+}
+
+/** A snapshot of all of a collection's shards on one peer, which keeps it until it is deleted. The peer gives the name. */
+export interface CollectionSnapshot {
+  readonly name: string;
+  readonly sha256?: string;
+}
+
+/** A Qdrant region: all its peers, of which some may be down. Throws UNREACHABLE (none that could answer does), ACCESS_DENIED or QDRANT_REFUSED. */
+export interface VectorDatabase {
+  /** The newest of its peers. Throws SETTING_INVALID when they are not peers of one Qdrant. */
+  version(): Promise<string>;
+  /** Marks of the running processes of those peers that answer: the same Qdrant has the same, by whatever URL. */
+  processes(): Promise<string[]>;
+  /** What the machines of those peers have in all, used or not. */
+  machine(): Promise<{ readonly memoryBytes: number; readonly diskBytes: number }>;
+  /** Whether it runs in cluster mode, without which there are no custom shard keys. */
+  isClustered(): Promise<boolean>;
+  collections(): Promise<string[]>;
+  describe(collection: string): Promise<CollectionDescription>;
+  aliases(): Promise<Alias[]>;
+  /**
+   * Every Active replica of every shard, by shard, then by peer. A peer that does not answer is no error as long as each
+   * shard has an Active replica that can be asked.
+   */
+  shards(collection: string): Promise<ShardPlacement[]>;
+  /** The same, and the transfers of shards and resharding under way, in words: none when nothing moves. */
+  layout(collection: string): Promise<{ readonly shards: ShardPlacement[]; readonly movements: string[] }>;
+  /** Exact, unless the collection's strict mode forbids that: then nearly. */
+  count(collection: string): Promise<number>;
+  ids(collection: string): AsyncIterable<PointId>;
+  points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]>;
+  /** Fewer than `count`, where the collection's strict mode allows no more. */
+  sample(collection: string, count: number): Promise<StoredPoint[]>;
+  /** The answer to each query, in their order; undefined when the collection's strict mode allows no such search. */
+  nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined>;
+  /**
+   * The shard's optimizations as its server remembers them; undefined when it cannot tell. Asked for after the call, or up
+   * to `ageMs` milliseconds before it.
+   */
+  optimizations(
+    collection: string,
+    shard: ShardPlacement,
+    options?: { readonly ageMs?: number },
+  ): Promise<Optimizations | undefined>;
+  /**
+   * Another string whenever the shard's server may have become one whose versions do not compare with earlier ones: it was
+   * started again, or something was restored into it, by whomever. To be asked before and after what it shall hold for.
+   */
+  history(shard: ShardPlacement): Promise<string>;
+  /** A tar of what changed since `base` (`{}`: everything); undefined when nothing did. */
+  captureShard(
+    collection: string,
+    shard: ShardPlacement,
+    base: SegmentManifest,
+    signal?: AbortSignal,
+  ): Promise<Readable | undefined>;
+  /** The segments that the shard is made of now; undefined when it is not whole: a restore into it was cut off. */
+  segments(collection: string, shard: ShardPlacement): Promise<SegmentManifest | undefined>;
+  /** Names of the collection's snapshots that the shard's peer keeps, whoever made them. */
+  snapshots(collection: string, shard: ShardPlacement): Promise<string[]>;
+  /** Makes a snapshot on the shard's peer. After an error it is unknown whether there is one, or will be. */
+  createSnapshot(collection: string, shard: ShardPlacement): Promise<CollectionSnapshot>;
+  /** The snapshot's tar, whole: ends in an error when bytes are missing or not those that were made. */
+  readSnapshot(collection: string, shard: ShardPlacement, snapshot: CollectionSnapshot): Promise<Readable>;
+  /** Does nothing when there is none of this name. */
+  deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void>;
+  /** Without its strict mode, which would hold for all that is still to be made of it. */
+  createCollection(collection: CollectionDescription): Promise<void>;
+  /** Limits that are not among the settings stay as they are. */
+  setStrictMode(collection: string, settings: Readonly<Record<string, unknown>>): Promise<void>;
+  createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void>;
+  createShardKey(collection: string, request: ShardKeyRequest): Promise<void>;
+  deleteShardKey(collection: string, key: ShardKey): Promise<void>;
+  /** Replaces the shard's content by the archive's. */
+  restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
+  /**
+   * Makes the shard that which the archive's segment manifests name: files in the archive replace those that are there, files
+   * and segments that are not named are removed, and named ones that did not come are taken for equal. Nothing is compared.
+   */
+  applyDifference(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Returns when all writes are applied that were acknowledged before, also those that did not wait for it. */
+  settle(collection: string): Promise<void>;
+  /** How many optimizations may run at once; "auto" is Qdrant's own choice. Never to be asked of a collection that optimizes. */
+  setOptimizationThreads(collection: string, threads: number | "auto"): Promise<void>;
+  /** A state that is not Active while there is one; then "green", "yellow" (optimizing), "grey" (waiting) or "red". */
+  health(collection: string): Promise<string>;
+  deleteCollection(collection: string): Promise<void>;
+  /** In one step, wherever the alias led before. */
+  createAlias(alias: Alias): Promise<void>;
+  deleteAlias(alias: string): Promise<void>;
+}
