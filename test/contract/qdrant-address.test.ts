@@ -65,6 +65,7 @@ describe("the address of a Qdrant", function () {
       expect(await qdrant.optimizations(collection, shard)).to.include({ running: 0 });
       expect(await qdrant.history(shard)).to.match(/\/0$/);
       expect(await qdrant.segments(collection, shard)).to.be.an("object");
+      await qdrant.setStrictMode(collection, { enabled: false });
       await qdrant.settle(collection);
       await qdrant.setOptimizationThreads(collection, "auto");
       expect(await qdrant.health(collection)).to.match(/green|grey|yellow/);
