@@ -15,7 +15,7 @@ import type { CaptureType } from "../runtime/domain/recovery-points/recovery-poi
 import type { Region } from "../runtime/domain/region.ts";
 import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
 import { type CaptureReport, capturePoint } from "../runtime/workflows/capture/capture-point.ts";
-import { restorePoint } from "../runtime/workflows/restore/restore-point.ts";
+import { restoreRecoveryPoint } from "../test/support/restore-recovery-point.ts";
 
 export type Order =
   | { readonly action: "capture"; readonly region: Region; readonly type: CaptureType }
@@ -65,7 +65,7 @@ async function restore({ target: address }: Extract<Order, { action: "restore" }
   if (point === undefined) throw new Error("no recovery point to restore");
   const target = new Qdrant(address);
   const green = greenSeconds(target);
-  await restorePoint({ repository, point, target, clock, progress });
+  await restoreRecoveryPoint({ repository, point, target, clock, progress });
   const seconds = since();
   return { seconds, greenSeconds: await green };
 }

@@ -17,9 +17,9 @@ import type { CollectionSnapshot, Optimizations, VectorDatabase } from "../../ru
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
-import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { ageKeys, asSeenElsewhere, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
+import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
 import { seeded } from "../support/seeded.ts";
 
 const rounds = Number(process.env["QDRANT_DR_ROUNDS"] ?? 8);
@@ -302,7 +302,13 @@ describe("an exact capture", () => {
 
         const elsewhere = await asSeenElsewhere(stores, wrap);
         const point = await elsewhere.readPoint(report.point);
-        await restorePoint({ repository: elsewhere, point, target: restored, clock: systemClock, progress: silently });
+        await restoreRecoveryPoint({
+          repository: elsewhere,
+          point,
+          target: restored,
+          clock: systemClock,
+          progress: silently,
+        });
         const wrong = await compare(restored, load, takenOf(point));
         await restored.deleteCollection(collection);
 
@@ -390,7 +396,7 @@ describe("an exact capture", () => {
     const point = await elsewhere.readPoint(report.point);
     const request = { repository: elsewhere, point, target: restored, clock: systemClock, progress: silently };
     // A point that came back may be in the answer to a query that is compared.
-    await restorePoint(request).catch((error: unknown) => {
+    await restoreRecoveryPoint(request).catch((error: unknown) => {
       if (!hasCode(error, "VERIFICATION_FAILED")) throw error;
     });
     const wrong = await compare(restored, load, takenOf(point));
@@ -438,7 +444,13 @@ describe("an exact capture", () => {
 
       const elsewhere = await asSeenElsewhere(stores, wrap);
       const point = await elsewhere.readPoint(report.point);
-      await restorePoint({ repository: elsewhere, point, target: restored, clock: systemClock, progress: silently });
+      await restoreRecoveryPoint({
+        repository: elsewhere,
+        point,
+        target: restored,
+        clock: systemClock,
+        progress: silently,
+      });
       const wrong = await compare(restored, load, database.taken);
       await restored.deleteCollection(collection);
       const captured = point.collections[0]?.shards[0];

@@ -17,7 +17,6 @@ import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts"
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { BucketRegion, type BucketState } from "../support/bucket-region.ts";
@@ -27,6 +26,7 @@ import { Product } from "../support/product.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
 import { seeded } from "../support/seeded.ts";
 
@@ -163,7 +163,7 @@ describe("backup and restore, killed and run again", function () {
   async function expectRestores(id: string, wanted: StoredPoint[], what: string): Promise<void> {
     const repository = await east.seenElsewhere(wrap);
     await emptyTarget();
-    await restorePoint({ repository, point: await repository.readPoint(id), target, ...told });
+    await restoreRecoveryPoint({ repository, point: await repository.readPoint(id), target, ...told });
     expect(await contentOf(target), what).to.deep.equal(wanted);
   }
 
@@ -284,7 +284,7 @@ describe("backup and restore, killed and run again", function () {
       const wasWhole = records.some(({ key }) => key.includes(".done."));
       const repository = await OpenRepository.open(east.stores, wrap);
       const point = await repository.readPoint(known);
-      const again = codeOf(restorePoint({ repository, point, target, discardUnfinished: true, ...told }));
+      const again = codeOf(restoreRecoveryPoint({ repository, point, target, discardUnfinished: true, ...told }));
       expect(await again, what).to.equal(wasWhole ? "TARGET_NOT_EMPTY" : undefined);
       expect(await contentOf(target), what).to.deep.equal(contents.get(known));
       expect(await target.aliases(), what).to.deep.equal([{ alias: "current", collection }]);

@@ -7,11 +7,7 @@ import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import {
-  type RestoreReport,
-  type RestoreRequest,
-  restorePoint,
-} from "../../runtime/workflows/restore/restore-point.ts";
+import type { RestoreReport, RestoreRequest } from "../../runtime/workflows/restore/restore-point.ts";
 import { allOf } from "./all-of.ts";
 import {
   ageKeys,
@@ -21,6 +17,7 @@ import {
   storesWithEpoch,
   systemClock,
 } from "./recovery-estate.ts";
+import { restoreRecoveryPoint } from "./restore-recovery-point.ts";
 
 export class RecoveryPractice {
   readonly stores: MemoryStores;
@@ -53,7 +50,7 @@ export class RecoveryPractice {
     options: Partial<RestoreRequest> = {},
   ): Promise<RestoreReport> {
     const repository = await asSeenElsewhere(this.stores, this.wrap);
-    return restorePoint({ repository, point, target, clock: systemClock, progress: silently, ...options });
+    return restoreRecoveryPoint({ repository, point, target, clock: systemClock, progress: silently, ...options });
   }
 }
 

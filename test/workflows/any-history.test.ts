@@ -13,7 +13,6 @@ import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import {
@@ -25,6 +24,7 @@ import {
   systemClock,
 } from "../support/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
 
 const runs = Number(process.env["QDRANT_DR_RUNS"] ?? 12);
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 20_261_122);
@@ -279,7 +279,12 @@ describe("a recovery point after any history", function () {
       if (chosen === undefined) return;
       const repository = await OpenRepository.open(this.stores, wrap);
       await client.deleteCollection(collection);
-      await restorePoint({ repository, point: await repository.readPoint(chosen.point), target: source, ...told });
+      await restoreRecoveryPoint({
+        repository,
+        point: await repository.readPoint(chosen.point),
+        target: source,
+        ...told,
+      });
       this.model = copyOf(chosen.model);
     }
 
@@ -342,7 +347,7 @@ describe("a recovery point after any history", function () {
         if (entry?.state === "quarantined") tally.quarantined += 1;
         if (entry?.state !== "complete" || entry.point === undefined) continue;
         await target.deleteCollection(collection);
-        await restorePoint({
+        await restoreRecoveryPoint({
           repository: await asSeenElsewhere(this.stores, wrap),
           point: entry.point,
           target,

@@ -20,7 +20,7 @@ import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
 import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
-import { restorePoint, verifyRestored } from "../../runtime/workflows/restore/restore-point.ts";
+import { verifyRestored, wholeRecoveryPoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
@@ -37,6 +37,7 @@ import {
   systemClock,
 } from "../support/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
 
 /** A clean run's calls are all tried when this is set, otherwise a sample: the first, the last, and some between. */
 const triesEvery = process.env["QDRANT_DR_EVERY_CALL"] !== undefined;
@@ -251,7 +252,12 @@ describe("workflows under faults", function () {
       const again = await copyPoints(await OpenRepository.open(east, wrap), { stores, wrap }, silently);
       expect(again).to.deep.include({ copied: [], objects: 0 });
       const repository = await OpenRepository.open(stores, wrap);
-      await restorePoint({ repository, point: await repository.readPoint(report.copied[1] ?? ""), target, ...told });
+      await restoreRecoveryPoint({
+        repository,
+        point: await repository.readPoint(report.copied[1] ?? ""),
+        target,
+        ...told,
+      });
       expect(await contentOf(target)).to.deep.equal(written);
     });
 
@@ -272,8 +278,8 @@ describe("workflows under faults", function () {
     it("restore: the second run throws the half-made collection away and restores every point", async () => {
       const run = async (stores: MemoryStores, faults: Faults) => {
         const { repository, point } = await newestOf(faulty(stores, faults) as unknown as MemoryStores);
-        await restorePoint({ repository, point, target, discardUnfinished: true, ...told });
-        return verifyRestored({ repository, point, target, ...told });
+        await restoreRecoveryPoint({ repository, point, target, discardUnfinished: true, ...told });
+        return verifyRestored({ repository, target }, wholeRecoveryPoint(point));
       };
       const calls = await countCalls(async (faults) => run(copiesOf(west), faults));
       await target.deleteCollection(collection);
@@ -441,16 +447,18 @@ describe("workflows under faults", function () {
       const stores = copiesOf(west);
       const { repository, point } = await newestOf(stores);
       const killed = await OpenRepository.open(faulty(stores, new Faults({ killAt: 12 })), wrap);
-      expect(await codeOf(restorePoint({ repository: killed, point, target, ...told }))).to.equal("UNREACHABLE");
-      expect(await codeOf(restorePoint({ repository, point, target, ...told }))).to.equal("TARGET_NOT_EMPTY");
-      await restorePoint({ repository, point, target, discardUnfinished: true, ...told });
+      expect(await codeOf(restoreRecoveryPoint({ repository: killed, point, target, ...told }))).to.equal(
+        "UNREACHABLE",
+      );
+      expect(await codeOf(restoreRecoveryPoint({ repository, point, target, ...told }))).to.equal("TARGET_NOT_EMPTY");
+      await restoreRecoveryPoint({ repository, point, target, discardUnfinished: true, ...told });
       const live = clientOf(targetServer);
       const points = [{ id: 999, payload: { tag: "written since" }, vector: [1, 2, 3, 4] }];
       await live.upsert(collection, { wait: true, points });
       const before = await contentOf(target);
       const records = [...stores.control.objects.keys()];
 
-      expect(await codeOf(restorePoint({ repository, point, target, ...told }))).to.equal("TARGET_NOT_EMPTY");
+      expect(await codeOf(restoreRecoveryPoint({ repository, point, target, ...told }))).to.equal("TARGET_NOT_EMPTY");
 
       expect(await contentOf(target)).to.deep.equal(before);
       expect(before.at(-1)?.id).to.equal(999);

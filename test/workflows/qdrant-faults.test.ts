@@ -14,7 +14,6 @@ import type { StoredPoint } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf } from "../support/expect-code.ts";
@@ -30,6 +29,7 @@ import {
   systemClock,
 } from "../support/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
 
 const collection = "notes";
 const told = { clock: systemClock, progress: silently };
@@ -117,7 +117,7 @@ describe("workflows over a Qdrant that fails", function () {
   async function restored(from: MemoryStores, id: string): Promise<string | undefined> {
     const repository = await asSeenElsewhere(from, wrap);
     await direct.deleteCollection(collection);
-    return codeOf(restorePoint({ repository, point: await repository.readPoint(id), target: direct, ...told }));
+    return codeOf(restoreRecoveryPoint({ repository, point: await repository.readPoint(id), target: direct, ...told }));
   }
 
   /** False when the restore says that it is not; "not found" when it says nothing, and points are not what they were. */
@@ -227,11 +227,11 @@ describe("workflows over a Qdrant that fails", function () {
       const point = await repository.readPoint(first);
       await direct.deleteCollection(collection);
       targetProxy.plan = (seen) => (isUpload(seen) ? fault : undefined);
-      const code = await codeOf(restorePoint({ repository, point, target, ...told }));
+      const code = await codeOf(restoreRecoveryPoint({ repository, point, target, ...told }));
       targetProxy.reset();
       if (code !== undefined) {
         expect(code, fault).not.to.equal("INTERNAL");
-        await restorePoint({ repository, point, target, discardUnfinished: true, ...told });
+        await restoreRecoveryPoint({ repository, point, target, discardUnfinished: true, ...told });
       }
       expect(await contentOf(direct), fault).to.deep.equal(contents.get(first));
     }
@@ -264,10 +264,10 @@ describe("workflows over a Qdrant that fails", function () {
       };
       if (isDone) targetProxy.onAnswer = async (seen) => void (await killTarget(seen));
       else targetProxy.plan = killTarget;
-      expect(await codeOf(restorePoint(restoring)), `restore, ${isDone}`).to.equal("UNREACHABLE");
+      expect(await codeOf(restoreRecoveryPoint(restoring)), `restore, ${isDone}`).to.equal("UNREACHABLE");
       targetProxy.reset();
       await targetServer.restart();
-      await restorePoint({ ...restoring, discardUnfinished: true });
+      await restoreRecoveryPoint({ ...restoring, discardUnfinished: true });
       expect(await contentOf(direct)).to.deep.equal(now);
     }
   });

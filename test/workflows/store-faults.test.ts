@@ -14,7 +14,6 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { copyPoints } from "../../runtime/workflows/copy-points.ts";
-import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { BucketRegion, type BucketState } from "../support/bucket-region.ts";
@@ -22,6 +21,7 @@ import { type FaultKind, FaultProxy, faultKinds, type SeenRequest } from "../sup
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { ageKeys, silently, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
 import { seeded } from "../support/seeded.ts";
 
@@ -151,7 +151,7 @@ describe("workflows over a store that fails", function () {
   async function expectRestores(region: BucketRegion, id: string, what: string): Promise<void> {
     const repository = await region.seenElsewhere(wrap);
     await emptyTarget();
-    await restorePoint({ repository, point: await repository.readPoint(id), target, ...told });
+    await restoreRecoveryPoint({ repository, point: await repository.readPoint(id), target, ...told });
     expect(await contentOf(target), what).to.deep.equal(contents.get(id) ?? now);
   }
 
@@ -230,7 +230,7 @@ describe("workflows over a store that fails", function () {
         const newest = entries.findLast(({ state }) => state === "complete")?.point;
         // What the command says when it finds none.
         if (newest === undefined) return [];
-        await restorePoint({ repository, point: newest, target, discardUnfinished: true, ...told });
+        await restoreRecoveryPoint({ repository, point: newest, target, discardUnfinished: true, ...told });
         expect(await contentOf(target)).to.deep.equal(contents.get(newest.id));
         return [newest.id];
       },

@@ -25,13 +25,13 @@ import {
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
 import { WatchedRuns } from "../../runtime/workflows/monitoring/watched-runs.ts";
-import { restorePoint } from "../../runtime/workflows/restore/restore-point.ts";
 import { observeRegion } from "../../runtime/workflows/status/observe-region.ts";
 import { findNewestPoint, type ObservedRegion, patience } from "../../runtime/workflows/status/observed-region.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
 
 const garbage = Buffer.from("?");
 const secondEpoch: EpochRecord = { ...firstEpoch, epoch: 2, reason: "aborted", at: "2026-01-02T00:00:00.000Z" };
@@ -146,7 +146,7 @@ describe("records that cannot be read", function () {
       saidBy.status = (await status()).join("\n");
       told = [];
       const request = { repository, point: next, target: databaseOf(target), clock: systemClock, progress };
-      await restorePoint({ ...request, targetName: "elsewhere" });
+      await restoreRecoveryPoint({ ...request, targetName: "elsewhere" });
       saidBy.restore = told.join("\n");
       expect(await contentOf(databaseOf(target), "notes")).to.deep.equal(await contentOf(databaseOf(server), "notes"));
       for (const one of named.by) expect(saidBy[one], one).to.contain(key);

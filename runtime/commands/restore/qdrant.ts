@@ -4,7 +4,7 @@ import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts"
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { restoreRates } from "../../domain/recovery-points/restore-estimate.ts";
 import { estimateRestore, type RestoreEstimate } from "../../workflows/restore/estimate-restore.ts";
-import { planRestore, type RestorePlan, restorePoint } from "../../workflows/restore/restore-point.ts";
+import { executeRestore, planRestore, type RestorePlan } from "../../workflows/restore/restore-point.ts";
 import type { Answer } from "../shared/command.ts";
 import { openTarget, type TargetOptions } from "../shared/named-qdrant.ts";
 import type { PlannedPart } from "./answer.ts";
@@ -40,7 +40,7 @@ export async function planQdrant(
   return {
     planned: describePlan(point, where, plan, await estimateRestore(repository, plan)),
     run: async () => {
-      const { point: restored, time, ...report } = await restorePoint(request);
+      const { point: restored, time, ...report } = await executeRestore(request, plan);
       const text = [
         `${restored} of ${time} restored into ${where} in ${formatSeconds(report.seconds)}`,
         `  ${formatCount(report.points)} points in ${formatCount(report.collections)} collections`,

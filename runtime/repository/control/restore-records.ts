@@ -18,8 +18,6 @@ export const restoreRecordSchema = z.object({
   target: z.string().optional(),
   /** Marks of the processes that answered there: another server may at the same address, later. */
   processes: z.array(z.string()).optional(),
-  /** The failover that it was a step of. */
-  epoch: z.number().int().positive().optional(),
   at: z.iso.datetime(),
 });
 export type RestoreRecord = z.infer<typeof restoreRecordSchema>;
@@ -94,12 +92,11 @@ export function newestRestore({ begun, unreadable }: RestoreRecords): string | u
   return names.length === 0 ? undefined : names.join(" ");
 }
 
-/** Collections whose newest restore was begun and not finished, with its record; with an epoch, only by that failover. */
-export function unfinishedCollections({ begun, done }: RestoreRecords, epoch?: number): Map<string, RestoreRecord> {
+/** Collections whose newest restore was begun and not finished, with its record. */
+export function unfinishedCollections({ begun, done }: RestoreRecords): Map<string, RestoreRecord> {
   const newest = new Map<string, RestoreRecord>();
   for (const record of begun) for (const collection of record.collections) newest.set(collection, record);
-  const isMeant = (record: RestoreRecord) => !done.has(record.id) && (epoch === undefined || record.epoch === epoch);
-  return new Map([...newest].filter(([, record]) => isMeant(record)));
+  return new Map([...newest].filter(([, record]) => !done.has(record.id)));
 }
 
 /** Whether anything may have been restored since. */

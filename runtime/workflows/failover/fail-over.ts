@@ -12,7 +12,7 @@ import { readOpening, writeOpening } from "../../repository/control/gate-records
 import { endLease } from "../../repository/control/lease.ts";
 import { catchUp, planCatchUp } from "../replicate/catch-up.ts";
 import { wakeOptimizers } from "../replicate/wake-optimizers.ts";
-import { verifyRestored } from "../restore/restore-point.ts";
+import { verifyRestored, wholeRecoveryPoint } from "../restore/restore-point.ts";
 import { FailoverRun, type FailoverStep } from "./failover-run.ts";
 import { handOver } from "./hand-over.ts";
 import { type FailoverPlan, type Held, planFailover } from "./plan-failover.ts";
@@ -95,9 +95,10 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
     await run.once("verify", async () => {
       // Before the epoch was claimed, with the other region's gate closed.
       if (handed !== undefined) return "compared with the other region before it gave up";
-      const { canaries, samples } = await verifyRestored({
-        ...{ repository, point: held.point, target: database, clock, progress },
-      });
+      const { canaries, samples } = await verifyRestored(
+        { repository, target: database },
+        wholeRecoveryPoint(held.point),
+      );
       return `counts, ${samples} sampled points and ${canaries} canary queries are as captured`;
     });
     await run.step("open", async () => {

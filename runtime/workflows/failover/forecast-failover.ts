@@ -85,7 +85,7 @@ async function forecastServing(
   const present = held.isWarm ? await presentIn(database) : new Set();
   const lacking = held.point.collections.filter(({ name }) => !present.has(name));
   const collections = lacking.map((captured) => ({ captured, name: captured.name }));
-  const estimate = await estimateRestore(repository, { collections, discard: [], aliases: [] });
+  const estimate = await estimateRestore(repository, { collections });
   const { bytes, predictedSeconds: restoreSeconds } = estimate;
   const { gate } = region;
   const leaseSeconds = gate?.mode === "consistency" && gate.lease ? leaseEndsAfter(gate.lease.seconds) : 0;

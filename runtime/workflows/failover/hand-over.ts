@@ -15,7 +15,7 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
 import { writeFence } from "../../repository/control/gate-records.ts";
 import { recordHeld } from "../../repository/control/standby-records.ts";
-import { verifyRestored } from "../restore/restore-point.ts";
+import { verifyRestored, wholeRecoveryPoint } from "../restore/restore-point.ts";
 import type { FailoverRun } from "./failover-run.ts";
 import type { FailoverPlan, Held } from "./plan-failover.ts";
 import { findDivergence, keepDivergence } from "./report-divergence.ts";
@@ -35,7 +35,7 @@ export interface HandedOver extends Held {
 }
 
 export async function handOver(request: FailoverRequest, plan: FailoverPlan, run: FailoverRun): Promise<HandedOver> {
-  const { clock, database, handOver: active, progress, region, repository } = request;
+  const { clock, database, handOver: active, region, repository } = request;
   if (active === undefined) throw new Error("a planned failover has a region that hands over");
   if (active.isSuperseding) {
     await run.once("divergence", async () => {
@@ -79,7 +79,7 @@ export async function handOver(request: FailoverRequest, plan: FailoverPlan, run
     const point = await repository.readPoint(last?.point ?? "");
     await run.step("compare", async () => {
       const points = await compareCounts(active.database, database, point);
-      const proof = await verifyRestored({ repository, point, target: database, clock, progress });
+      const proof = await verifyRestored({ repository, target: database }, wholeRecoveryPoint(point));
       const equal = `${formatCount(points)} points, ${proof.samples} samples and ${proof.canaries} canary queries are equal`;
       await recordHandedOver(active, { asOf, epoch: plan.epoch, point }, clock);
       return equal;

@@ -22,7 +22,10 @@ export interface RestoreEstimate {
   readonly predictedSeconds: number;
 }
 
-export async function estimateRestore(repository: OpenRepository, plan: RestorePlan): Promise<RestoreEstimate> {
+export async function estimateRestore(
+  repository: OpenRepository,
+  plan: Pick<RestorePlan, "collections">,
+): Promise<RestoreEstimate> {
   const collections: RestoreEstimate["collections"][number][] = [];
   const all = new Map<string, number>();
   await atOnce(treesAtOnce, plan.collections, async ({ captured, name }) => {

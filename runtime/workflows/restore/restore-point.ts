@@ -51,8 +51,6 @@ export interface RestoreRequest {
   readonly as?: string;
   /** Made to lead to the restored collection when that is compared; for `as`. */
   readonly swapAlias?: string;
-  /** The failover that this is a step of: what its earlier runs left half-made is thrown away first. */
-  readonly epoch?: number;
   /** Throw away what any earlier restore left half-made, as its records say; whoever asks knows that it is not in use. */
   readonly discardUnfinished?: boolean;
   readonly clock: Clock;
@@ -72,7 +70,11 @@ export interface AliasSwap {
   readonly to: string;
 }
 
+/** All that a restore does: whoever carries it out knows nothing else. */
 export interface RestorePlan {
+  readonly point: RecoveryPoint;
+  /** What the restore records call the target; absent for the region's own Qdrant. */
+  readonly targetName?: string;
   readonly collections: readonly WantedCollection[];
   /** Half-made by an earlier restore that did not end: thrown away first. */
   readonly discard: readonly string[];
@@ -83,7 +85,7 @@ export interface RestorePlan {
 
 /** What a restore would do. Throws when it must not be done: nothing has been touched then. */
 export async function planRestore(request: RestoreRequest): Promise<RestorePlan> {
-  const { as, discardUnfinished = false, epoch, point, progress, repository, target, targetName } = request;
+  const { as, discardUnfinished = false, point, progress, repository, target, targetName } = request;
   if (point.qdrantVersion === undefined) {
     throw new DrError("POINT_NOT_FOUND", `${point.id} holds ${point.kinds.join(", ")}, and nothing of Qdrant`, {
       hint: "`qdrant-dr recovery-points list` shows what each recovery point holds",
@@ -94,17 +96,16 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
   const existing = new Set(await target.collections());
   const taken = collections.map(({ name }) => name).filter((name) => existing.has(name));
   const restores = await readRestores(repository.stores.control, targetName, nameUnreadable(progress));
-  const halfMade = unfinishedCollections(restores, epoch);
-  const mayDiscard = epoch !== undefined || discardUnfinished;
+  const halfMade = unfinishedCollections(restores);
   // An address tells nothing of who answers there now: only the region's own Qdrant is known without a look.
-  const present = targetName === undefined || !mayDiscard ? undefined : await target.processes();
+  const present = targetName === undefined || !discardUnfinished ? undefined : await target.processes();
   const live = taken.filter((name) => {
     const record = halfMade.get(name);
-    if (record === undefined || !mayDiscard) return true;
+    if (record === undefined || !discardUnfinished) return true;
     return present !== undefined && !present.some((process) => record.processes?.includes(process));
   });
   if (live.length > 0) {
-    const halfMadeHint = mayDiscard
+    const halfMadeHint = discardUnfinished
       ? "an earlier restore was cut off, and not in the process that answers there now: it may be another server. If nobody uses the collection, delete it yourself"
       : "an earlier restore was cut off: if nobody uses what it left, repeat with --discard-unfinished";
     throw new DrError("TARGET_NOT_EMPTY", `the target has ${live.join(", ")} already; nothing was changed`, {
@@ -118,30 +119,40 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
   const swap = planSwap(request, existing, aliasesNow);
   const aliases = as === undefined ? aliasesOf(point, collections) : [];
   refuseTakenNames(collections, aliases, aliasesNow);
-  return { collections, discard: taken, aliases, ...(swap === undefined ? {} : { swap }) };
+  return {
+    point,
+    ...(targetName === undefined ? {} : { targetName }),
+    collections,
+    discard: taken,
+    aliases,
+    ...(swap === undefined ? {} : { swap }),
+  };
 }
 
-export async function restorePoint(request: RestoreRequest): Promise<RestoreReport> {
-  const { clock, epoch, point, progress, repository, target, targetName } = request;
+/** What a plan is carried out with. */
+type RestoreTools = Pick<RestoreRequest, "clock" | "progress" | "repository" | "target">;
+
+/** Does what `planRestore` planned for this target. */
+export async function executeRestore(tools: RestoreTools, plan: RestorePlan): Promise<RestoreReport> {
+  const { clock, progress, repository, target } = tools;
+  const { aliases, collections, discard, point, swap, targetName } = plan;
   const begun = clock.now();
-  const { aliases, collections, discard, swap } = await planRestore(request);
   const record = {
     id: newId(begun),
     point: point.id,
     collections: collections.map(({ name }) => name),
     ...(targetName === undefined ? {} : { target: targetName, processes: await target.processes() }),
-    ...(epoch === undefined ? {} : { epoch }),
     at: begun.toISOString(),
   };
   await recordRestoreStart(repository.stores.control, record);
   for (const name of discard) await target.deleteCollection(name);
   await atOnce(collectionsAtOnce, collections, async ({ captured, name }) => {
     progress({ step: "restore", detail: name });
-    await restoreCollection(request, captured, name);
+    await restoreCollection(tools, captured, name);
   });
-  for (const { name } of collections) await waitUntilWhole(request, name);
+  for (const { name } of collections) await waitUntilWhole(tools, name);
   // Compared before a name leads to it: from its aliases on, it can be in use.
-  const proof = await verifyRestored(request);
+  const proof = await verifyRestored(tools, plan);
   const present = new Set((await target.aliases()).map(({ alias }) => alias));
   for (const alias of aliases) if (!present.has(alias.alias)) await target.createAlias(alias);
   await recordRestoreEnd(repository.stores.control, record, clock.now());
@@ -163,33 +174,47 @@ export async function restorePoint(request: RestoreRequest): Promise<RestoreRepo
 const settledWithin = { looks: 20, everyMs: 250 };
 
 /** Compares a restored target with what the source answered at the capture. Throws VERIFICATION_FAILED. */
-export async function verifyRestored(request: RestoreRequest): Promise<{ samples: number; canaries: number }> {
+export async function verifyRestored(
+  tools: Pick<RestoreTools, "repository" | "target">,
+  restored: Pick<RestorePlan, "collections" | "point">,
+): Promise<{ samples: number; canaries: number }> {
   for (let look = 1; ; look += 1) {
-    const { differences, ...compared } = await compareRestored(request);
+    const { differences, ...compared } = await compareRestored(tools, restored.collections);
     if (differences.length === 0) return compared;
-    if (look < settledWithin.looks && (await request.target.isClustered())) {
+    if (look < settledWithin.looks && (await tools.target.isClustered())) {
       await sleep(settledWithin.everyMs);
       continue;
     }
     const shown = differences.slice(0, 3).join("; ");
-    throw new DrError("VERIFICATION_FAILED", `${differences.length} things differ from ${request.point.id}: ${shown}`, {
-      hint: "do not serve from it: restore an earlier point (`qdrant-dr recovery-points list`, then `restore --recovery-point`)",
-    });
+    throw new DrError(
+      "VERIFICATION_FAILED",
+      `${differences.length} things differ from ${restored.point.id}: ${shown}`,
+      {
+        hint: "do not serve from it: restore an earlier point (`qdrant-dr recovery-points list`, then `restore --recovery-point`)",
+      },
+    );
   }
 }
 
-async function compareRestored(request: RestoreRequest) {
-  const { repository, target } = request;
+async function compareRestored(
+  { repository, target }: Pick<RestoreTools, "repository" | "target">,
+  collections: readonly WantedCollection[],
+) {
   const differences: string[] = [];
   let samples = 0;
   let canaries = 0;
-  for (const { captured, name } of wantedCollections(request)) {
+  for (const { captured, name } of collections) {
     const key = await repository.keys.key(captured.key);
     differences.push(...(await compareWithObservation(target, { ...captured, name }, key)));
     samples += captured.samples.length;
     canaries += captured.canaries.length;
   }
   return { differences, samples, canaries };
+}
+
+/** All of a recovery point, under the names that it was captured by. */
+export function wholeRecoveryPoint(point: RecoveryPoint): Pick<RestorePlan, "collections" | "point"> {
+  return { point, collections: point.collections.map((captured) => ({ captured, name: captured.name })) };
 }
 
 function wantedCollections({ as, only, point, swapAlias }: RestoreRequest): WantedCollection[] {

@@ -12,6 +12,7 @@ import { newestFinishedRestore } from "../../repository/control/restore-records.
 import { readStandbyNews } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { estimateRestore } from "../restore/estimate-restore.ts";
+import { wholeRecoveryPoint } from "../restore/restore-point.ts";
 import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
 
 export interface ReadinessRequest {
@@ -131,8 +132,7 @@ async function openKeys(repository: OpenRepository, point: RecoveryPoint | undef
 }
 
 async function estimate(repository: OpenRepository, point: RecoveryPoint): Promise<{ bytes: number; seconds: number }> {
-  const collections = point.collections.map((captured) => ({ captured, name: captured.name }));
-  const { bytes, predictedSeconds } = await estimateRestore(repository, { collections, discard: [], aliases: [] });
+  const { bytes, predictedSeconds } = await estimateRestore(repository, wholeRecoveryPoint(point));
   return { bytes, seconds: predictedSeconds };
 }
 
