@@ -187,13 +187,16 @@ describe("qdrant-dr restore", function () {
     expect(records.filter(({ collections }) => collections.includes("notes_2"))).to.have.lengthOf(2);
   });
 
-  it("refuses names that cannot be: a live one, an alias's, several collections under one, an alias that is a collection", async () => {
+  it("refuses names that cannot be: a live one, an alias's, several collections under one, an alias that is a collection, one that Qdrant refuses", async () => {
     const as = (...args: string[]) => ["--collections", collection, "--as", ...args];
     expect((await run(11, "restore", ...as(collection))).error.code).to.equal("TARGET_NOT_EMPTY");
     expect((await run(11, "restore", ...as("current"))).error.message).to.contain("alias current");
     expect((await run(2, "restore", ...as("notes_2", "--swap-alias", collection))).error.code).to.equal("USAGE");
     expect((await run(2, "restore", "--swap-alias", "current")).error.code).to.equal("USAGE");
     expect((await run(2, "restore", "--collections", "nothing", "--as", "x")).error.code).to.equal("USAGE");
+    const recorded = readdirSync(join(folder, "control", "restores"));
+    expect((await run(2, "restore", ...as("notes_2026-05-31T14:30:00Z"))).error.message).to.contain('no ":" in it');
+    expect(readdirSync(join(folder, "control", "restores")), "a record would refuse backups").to.deep.equal(recorded);
     expect(await own.collections()).to.deep.equal([collection]);
   });
 

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { atOnce } from "../../domain/at-once.ts";
 import { newId } from "../../domain/identifier.ts";
+import { problemOfName } from "../../domain/qdrant/collection-name.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
 import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
@@ -232,6 +233,12 @@ function wantedCollections({ as, only, point, swapAlias }: RestoreRequest): Want
   if (as !== undefined && wanted.length !== 1) {
     throw new DrError("USAGE", `--as names one collection, and ${wanted.length} would be restored`, {
       hint: "choose it with --collections",
+    });
+  }
+  const problem = as === undefined ? undefined : problemOfName(as);
+  if (problem !== undefined) {
+    throw new DrError("USAGE", `no collection can be called ${JSON.stringify(as)}: ${problem}; nothing was changed`, {
+      hint: "give another name with --as: letters, digits, - and _ are always allowed",
     });
   }
   return wanted.map((captured) => ({ captured, name: as ?? captured.name }));
