@@ -75,6 +75,8 @@ function environment(hasTls: boolean): k8s.types.input.core.v1.EnvVar[] {
     QDRANT__SERVICE__JWT_RBAC: "true",
     QDRANT__AUDIT__ENABLED: "true",
     QDRANT__TELEMETRY_DISABLED: "true",
+    // From 1.18 on, a change of settings during a capture stops a server with one worker for good; two cores have one by default.
+    QDRANT__SERVICE__MAX_WORKERS: "4",
     QDRANT_INIT_FILE_PATH: "/qdrant/init/.qdrant-initialized",
     ...(hasTls ? tlsValues : {}),
   };

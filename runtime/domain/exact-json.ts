@@ -89,7 +89,9 @@ export function withPlainFloats(value: unknown): unknown {
 export function isExactJson(value: unknown): value is ExactJson {
   if (Array.isArray(value)) return value.every(isExactJson);
   if (isRecord(value)) return Object.values(value).every(isExactJson);
-  return value === null || isWrittenNumber(value) || ["boolean", "string", "number", "bigint"].includes(typeof value);
+  // JSON has no number that is not finite.
+  if (typeof value === "number") return Number.isFinite(value);
+  return value === null || isWrittenNumber(value) || ["boolean", "string", "bigint"].includes(typeof value);
 }
 
 export function isWrittenNumber(value: unknown): value is WrittenNumber {

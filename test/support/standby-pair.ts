@@ -1,4 +1,5 @@
 /** An active region and a standby: two real Qdrants, stores in memory, and replication from one to the other. */
+import { isDeepStrictEqual } from "node:util";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
@@ -80,8 +81,8 @@ export class StandbyPair {
     const wrong = wanted.filter((point) => standing.get(point.id) !== JSON.stringify(point)).map(({ id }) => `${id}`);
     const extra = found.filter(({ id }) => !ids.has(id)).map(({ id }) => `${id} should be gone`);
     const [described, made] = [await this.source.describe(collection), await this.standby.describe(collection)];
-    const settings =
-      JSON.stringify(described.payloadIndexes) === JSON.stringify(made.payloadIndexes) ? [] : ["payload indexes"];
+    // Qdrant answers the fields in any order.
+    const settings = isDeepStrictEqual(described.payloadIndexes, made.payloadIndexes) ? [] : ["payload indexes"];
     return [...wrong, ...extra, ...settings];
   }
 

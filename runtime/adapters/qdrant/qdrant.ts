@@ -148,7 +148,7 @@ export class Qdrant implements VectorDatabase {
 
   async #refuseStrangers(): Promise<void> {
     const { answers } = await this.#peers.askEvery(async ({ url }) => {
-      return { ...membershipSchema.parse(await this.#peers.getResult(url, "/cluster")), peerUrl: url };
+      return { ...(await this.#get(membershipSchema, url, "/cluster")), peerUrl: url };
     });
     const [one, other] = strangersIn(answers) ?? [];
     if (one === undefined || other === undefined) return;
@@ -188,7 +188,7 @@ export class Qdrant implements VectorDatabase {
 
   async describe(collection: string): Promise<CollectionDescription> {
     const answer = await this.#peers.ask(({ url }) => this.#peers.exactly(url, "GET", collectionPath(collection)));
-    const { config, payload_schema } = descriptionSchema.parse(answer);
+    const { config, payload_schema } = readAnswer(descriptionSchema, answer, `GET ${collectionPath(collection)}`);
     const payloadIndexes = Object.fromEntries(
       Object.entries(payload_schema).map(([field, { data_type, params }]) => [field, params ?? data_type]),
     );

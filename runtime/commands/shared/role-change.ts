@@ -32,7 +32,7 @@ const updateFailed = [20, "clients are served, and `pulumi up` failed: run it ag
 
 export const failoverExitCodes = [
   [2, "wrong option or stack"],
-  [5, "a server of the region to promote does not answer"],
+  [5, "a server of the region to promote does not answer, or refuses what it is asked"],
   [10, "no complete recovery point is in its bucket"],
   alreadyActive,
   notAsCaptured,
@@ -44,7 +44,7 @@ export const failoverExitCodes = [
 export const switchoverExitCodes = [
   [2, "wrong option or stack"],
   [3, "the last writes could not be brought over in time; the active region serves again"],
-  [5, "a server of either region does not answer"],
+  [5, "a server of either region does not answer, or refuses what it is asked"],
   alreadyActive,
   notAsCaptured,
   hookStopped,

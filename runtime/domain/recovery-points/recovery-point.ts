@@ -33,10 +33,13 @@ export type CapturedShard = z.infer<typeof capturedShardSchema>;
 /** A point as the source answered it before and after the capture, equal both times; compared after a restore. */
 const sampleSchema = z.object({ id: nameOrNumberSchema, digest: z.string() });
 
+/** From 2^53 on, JSON's digits of a whole number are read as a bigint; a score is a float all the same. */
+const scoreSchema = z.union([z.number(), z.bigint().transform(Number)]).nullable();
+
 /** A nearest-neighbour question with the answer of the source, equal before and after the capture. */
 const canarySchema = z.object({
   query: json,
-  answer: z.array(z.object({ id: nameOrNumberSchema, score: z.number().nullable() })),
+  answer: z.array(z.object({ id: nameOrNumberSchema, score: scoreSchema })),
 });
 export type Canary = z.infer<typeof canarySchema>;
 

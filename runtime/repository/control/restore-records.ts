@@ -92,22 +92,37 @@ export function newestRestore({ begun, unreadable }: RestoreRecords): string | u
   return names.length === 0 ? undefined : names.join(" ");
 }
 
-/** Collections whose newest restore was begun and not finished, with its record. */
-export function unfinishedCollections({ begun, done }: RestoreRecords): Map<string, RestoreRecord> {
+/**
+ * Collections whose newest restore was begun and not finished, with its record. A later record that cannot be read may be of any of
+ * them, and of a restore that ended: then none of what was begun before is known to be unfinished.
+ */
+export function unfinishedCollections({ begun, done, unreadable }: RestoreRecords): Map<string, RestoreRecord> {
   const newest = new Map<string, RestoreRecord>();
   for (const record of begun) for (const collection of record.collections) newest.set(collection, record);
-  return new Map([...newest].filter(([, record]) => !done.has(record.id)));
+  const isNewest = ({ at }: RestoreRecord) => unreadable.every((key) => !mayHaveBegunSince(key, new Date(at)));
+  return new Map([...newest].filter(([, record]) => !done.has(record.id) && isNewest(record)));
 }
 
 /** Whether anything may have been restored since. */
 export function isRestoredSince({ begun, unreadable }: RestoreRecords, since: Date): boolean {
-  const times = unreadable.map((key) => timeOfId(/^restores\/(.+)\.started\.json$/.exec(key)?.[1] ?? ""));
   return (
-    begun.some(({ at }) => Date.parse(at) >= since.getTime()) || times.some((at) => at !== undefined && at >= since)
+    begun.some(({ at }) => Date.parse(at) >= since.getTime()) || unreadable.some((key) => mayHaveBegunSince(key, since))
   );
 }
 
-/** Restores that began after `since` and have not ended. */
-export function restoresUnderWay({ begun, done }: RestoreRecords, since: Date): string[] {
-  return begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime()).map(({ id }) => id);
+/** Restores that began after `since` and have not ended; those whose records cannot be read by their keys. */
+export function restoresUnderWay({ begun, done, unreadable }: RestoreRecords, since: Date): string[] {
+  const unended = unreadable.filter((key) => mayHaveBegunSince(key, since) && !done.has(idOfStart(key) ?? ""));
+  const known = begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime());
+  return [...known.map(({ id }) => id), ...unended];
+}
+
+/** Of a start that cannot be read, the key tells the time. */
+function mayHaveBegunSince(key: string, since: Date): boolean {
+  const at = timeOfId(idOfStart(key) ?? "");
+  return at !== undefined && at >= since;
+}
+
+function idOfStart(key: string): string | undefined {
+  return /^restores\/(.+)\.started\.json$/.exec(key)?.[1];
 }

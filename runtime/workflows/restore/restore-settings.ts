@@ -11,10 +11,10 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 
-/** What the data are, and how they are kept. */
-const decisive = ["params", "quantization_config"] as const;
-/** How fast they are found, and what is noted beside them. */
-const others = ["hnsw_config", "optimizer_config", "wal_config", "metadata"] as const;
+/** What the data are, how they are kept, and what clients noted beside them. */
+const decisive = ["params", "quantization_config", "metadata"] as const;
+/** How fast they are found. */
+const others = ["hnsw_config", "optimizer_config", "wal_config"] as const;
 
 /** Compares a collection that was just made, and turns its strict mode off. Throws when what differs cannot be taken back. */
 export async function prepareSettings(
@@ -55,7 +55,7 @@ function settingOf(config: Settings, part: string): unknown {
 /** Of a strict mode that is off, limits are of no consequence. */
 function refuseOtherLimits(name: string, { strict_mode_config: captured }: Settings, made: unknown): void {
   if (settingsIn(captured)?.["enabled"] !== true) return;
-  const found = differencesOf("strict_mode_config", captured, made);
+  const found = differencesOf("strict_mode_config", withPlainFloats(captured), withPlainFloats(made));
   if (found.length > 0) throw refusal(name, "on the target, it would refuse other requests than captured", found);
 }
 
