@@ -85,7 +85,7 @@ export const bucketSchema = z.strictObject({
 
 const gateSchema = z
   .strictObject({
-    /** What the gate does that cannot see the other region: docs/adr/0011 says the price of each. */
+    /** What the gate does that cannot see the other region: docs/adr/0011-gates.md says the price of each. */
     mode: z.enum(gateModes).default("availability"),
     /** A bucket that is lost with neither region, for the lease of the mode `consistency`. */
     witness: bucketSchema.optional(),

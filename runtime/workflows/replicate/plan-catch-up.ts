@@ -69,7 +69,7 @@ export async function planCatchUp(
     .filter((name) => present.has(name) && !held.has(name) && !unfinished.has(name));
   if (existing === "refuse" && taken.length > 0) {
     throw new DrError("TARGET_NOT_EMPTY", `${taken.join(", ")} is there already, and replication did not make it`, {
-      hint: "nothing was changed. A region that was given up unplanned may hold the last writes of its clients (failover --divergence). If it may be lost, repeat with --replace-existing, or delete it yourself",
+      hint: "nothing was changed. A region that was lost in a failover may hold the last writes of its clients (`qdrant-dr divergence` lists them). If they may be lost, repeat with --replace-existing, or delete the collections yourself",
     });
   }
   const works = new Map<string, CollectionWork>();
