@@ -1,0 +1,45 @@
+import { expect } from "chai";
+import { newId } from "../../runtime/domain/identifier.ts";
+import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import {
+  type RestoreRecords,
+  restoresUnderWay,
+  unfinishedCollections,
+} from "../../runtime/repository/control/restore-records.ts";
+
+const at = (minute: number) => new Date(Date.UTC(2026, 4, 31, 14, minute));
+
+function begun(minute: number, ...collections: string[]) {
+  return { id: `restore-${minute}`, point: "p", collections, at: at(minute).toISOString() };
+}
+
+function records(some: Partial<RestoreRecords>): RestoreRecords {
+  return { begun: [], done: new Set(), unreadable: [], ...some };
+}
+
+const unreadableOf = (minute: number) => {
+  const id = newId(at(minute));
+  return { id, key: controlLayout.restore(id) };
+};
+
+describe("records of restores", () => {
+  it("tell what a restore that was cut off left, until a later one of the same collection has ended", () => {
+    const [first, second] = [begun(1, "notes", "old"), begun(2, "notes")];
+    expect([...unfinishedCollections(records({ begun: [first] })).keys()]).to.deep.equal(["notes", "old"]);
+    const done = new Set([second.id]);
+    expect([...unfinishedCollections(records({ begun: [first, second], done })).keys()]).to.deep.equal(["old"]);
+  });
+
+  it("call nothing unfinished that was begun before a restore whose record cannot be read: it may have ended", () => {
+    const unreadable = [unreadableOf(5).key];
+    const found = unfinishedCollections(records({ begun: [begun(1, "notes"), begun(9, "old")], unreadable }));
+    expect([...found.keys()]).to.deep.equal(["old"]);
+  });
+
+  it("count a restore whose record cannot be read as under way, until it has ended or was begun too long ago", () => {
+    const [early, late] = [unreadableOf(1), unreadableOf(5)];
+    const unreadable = [early.key, late.key];
+    expect(restoresUnderWay(records({ unreadable }), at(3))).to.deep.equal([late.key]);
+    expect(restoresUnderWay(records({ unreadable, done: new Set([late.id]) }), at(3))).to.deep.equal([]);
+  });
+});
