@@ -337,7 +337,7 @@ describe("planned failover under faults", function () {
     })();
     const report = await failOver(await request("run-1")).finally(() => ended.abort());
     await Promise.all([replicator, writer]);
-    expect(report).to.include({ epoch: 2, mode: "planned", dataLossSeconds: 0 });
+    expect(report).to.include({ epoch: 2, mode: "switchover", dataLossSeconds: 0 });
     expect(starts, "starts of the replicator").to.be.greaterThan(3);
     await expectDone("in the end");
   });
