@@ -14,6 +14,7 @@ import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.
 import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { Guard } from "../../runtime/workflows/failover/guard.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
+import { Capturing } from "../../runtime/workflows/replicate/capturing.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
@@ -312,6 +313,24 @@ describe("planned failover under faults", function () {
     for (const { control } of [pair.east, pair.west]) await claimEpoch(control, epochOf(3, "east"));
     expect(await codeOf(replication.apply(state)), "after it was").to.equal("EPOCH_CONFLICT");
     expect(await contentOf(pair.standby, notes)).to.deep.equal(before);
+  });
+
+  it("a failover back before the region that handed over has followed leaves what it holds, which is newer than its recovery points", async () => {
+    await begin();
+    const earlier = new Capturing({
+      source: { region: "east", database: pair.source, control: pair.east.control },
+      repository: await pair.repository(pair.east),
+      toolVersion: "test",
+      ...told,
+    });
+    await earlier.capture("exact");
+    await write();
+    await failOver(await request("there"));
+    const before = await contentOf(pair.source, notes);
+    const unplanned = { to: "east", acceptedDataLossSeconds: 600, handOver: undefined } as const;
+    expect(await codeOf(failOver(await request("back", unplanned)))).to.equal("TARGET_NOT_EMPTY");
+    expect(await contentOf(pair.source, notes)).to.deep.equal(before);
+    expect((await readEpochs(pair.east.control)).at(-1)?.epoch, "no epoch was claimed").to.equal(2);
   });
 
   it("the region that handed over follows back by itself, also what is new since, and so on after each further switchover", async () => {

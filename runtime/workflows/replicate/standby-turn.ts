@@ -39,8 +39,10 @@ export async function readNews({
 }: TurnRequest): Promise<{ readonly news: StandbyNews; readonly epochs: readonly EpochRecord[] }> {
   const { control } = repository.stores;
   const epochs = await epochsBefore(control, failover);
-  const news = newsSinceActive(await readStandbyNews(control, clock.now()), region, epochs);
-  return { news, epochs };
+  const { held, ...rest } = newsSinceActive(await readStandbyNews(control, clock.now()), region, epochs);
+  // What the region held when it handed over lets its replication replace it. A failover back would replace it with something older.
+  const isOwnPast = typeof failover === "number" && held?.region === region;
+  return { news: { ...rest, ...(held === undefined || isOwnPast ? {} : { held }) }, epochs };
 }
 
 async function epochsBefore(control: ObjectStoreReader, failover: TurnRequest["failover"]): Promise<EpochRecord[]> {
