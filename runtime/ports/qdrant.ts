@@ -82,6 +82,8 @@ export interface VectorDatabase {
   isClustered(): Promise<boolean>;
   collections(): Promise<string[]>;
   describe(collection: string): Promise<CollectionDescription>;
+  /** Whether one of its shards was left half-made, by a kill or by a restore that failed: nothing can be read of it. */
+  isHalfMade(collection: string): Promise<boolean>;
   aliases(): Promise<Alias[]>;
   /**
    * Every Active replica of every shard, by shard, then by peer. A peer that does not answer is no error as long as each

@@ -14,6 +14,7 @@ import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.
 import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { Guard } from "../../runtime/workflows/failover/guard.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
+import { Capturing } from "../../runtime/workflows/replicate/capturing.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
@@ -267,16 +268,70 @@ describe("planned failover under faults", function () {
     expect((await readEpochs(pair.west.control)).map(({ reason }) => reason)).to.deep.equal(["initial", "aborted"]);
   });
 
-  /** As its replicator would: without leave to replace anything. */
-  async function followed(standby: RegionName): Promise<Replication> {
+  /** As its replicator would: without leave to replace anything, unless it is given. */
+  async function followed(standby: RegionName, existing: "refuse" | "replace" = "refuse"): Promise<Replication> {
     const source = peerOf(standby);
     return new Replication({
       source: { region: source, database: databaseOf(source), control: pair[source].control },
       standby: { region: standby, database: databaseOf(standby), repository: await pair.repository(pair[standby]) },
-      ...{ existing: "refuse", toolVersion: "test" },
+      ...{ existing, toolVersion: "test" },
       ...told,
     });
   }
+
+  const epochOf = (epoch: number, active: RegionName): EpochRecord => ({
+    ...{ epoch, active, previous: peerOf(active), reason: "unplanned", run: "elsewhere" },
+    at: new Date().toISOString(),
+  });
+
+  it("a replicator takes no turn from a failover that claimed its epoch, and brings nothing of an ended epoch afterwards", async () => {
+    await begin();
+    const replication = await followed("west", "replace");
+    const state = await replication.capture("exact");
+    await replication.apply(state);
+    await pair.standby.deleteCollection(notes);
+    const codes: (string | undefined)[] = [];
+    const database = new Proxy(pair.standby, {
+      get(target, name) {
+        const member = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        if (name !== "restoreShard") return member.bind(target);
+        return async (...args: unknown[]) => {
+          // Overtaken, and then for the turn that it would take again.
+          for (let tries = 0; tries < 2; tries += 1) codes.push(await codeOf(replication.apply(state)));
+          return member.apply(target, args);
+        };
+      },
+    });
+    const unplanned = { acceptedDataLossSeconds: 600, handOver: undefined, database };
+    const report = await failOver(await request("run-1", unplanned));
+    expect(report).to.include({ epoch: 2, mode: "failover" });
+    expect(codes).to.deep.equal(["EPOCH_CONFLICT", "ROLE_REFUSES"]);
+    await write();
+    const before = await contentOf(pair.standby, notes);
+    expect(await codeOf(replication.apply(state)), "while the region is active").to.equal("ROLE_REFUSES");
+    for (const { control } of [pair.east, pair.west]) await claimEpoch(control, epochOf(3, "east"));
+    expect(await codeOf(replication.apply(state)), "after it was").to.equal("EPOCH_CONFLICT");
+    expect(await contentOf(pair.standby, notes)).to.deep.equal(before);
+  });
+
+  it("a failover back before the region that handed over has followed leaves what it holds, which is newer than its recovery points", async () => {
+    await begin();
+    const earlier = new Capturing({
+      source: { region: "east", database: pair.source, control: pair.east.control },
+      repository: await pair.repository(pair.east),
+      toolVersion: "test",
+      ...told,
+    });
+    await earlier.capture("exact");
+    await write();
+    await failOver(await request("there"));
+    const before = await contentOf(pair.source, notes);
+    const unplanned = { to: "east", acceptedDataLossSeconds: 600, handOver: undefined } as const;
+    expect(await codeOf(failOver(await request("back", unplanned)))).to.equal("TARGET_NOT_EMPTY");
+    expect(await contentOf(pair.source, notes)).to.deep.equal(before);
+    expect((await readEpochs(pair.east.control)).at(-1)?.epoch, "no epoch was claimed").to.equal(2);
+  });
 
   it("the region that handed over follows back by itself, also what is new since, and so on after each further switchover", async () => {
     await begin();
@@ -306,11 +361,7 @@ describe("planned failover under faults", function () {
     // Nothing of this reached the other region when it took over.
     await write();
     const before = await contentOf(pair.source, notes);
-    const lost: EpochRecord = {
-      ...{ epoch: 4, active: "west", previous: "east", reason: "unplanned", run: "lost" },
-      at: new Date().toISOString(),
-    };
-    for (const { control } of [pair.east, pair.west]) await claimEpoch(control, lost);
+    for (const { control } of [pair.east, pair.west]) await claimEpoch(control, epochOf(4, "west"));
     expect(await codeOf((await followed("east")).cycle("exact"))).to.equal("TARGET_NOT_EMPTY");
     expect(await contentOf(pair.source, notes)).to.deep.equal(before);
   });
@@ -337,7 +388,7 @@ describe("planned failover under faults", function () {
     })();
     const report = await failOver(await request("run-1")).finally(() => ended.abort());
     await Promise.all([replicator, writer]);
-    expect(report).to.include({ epoch: 2, mode: "planned", dataLossSeconds: 0 });
+    expect(report).to.include({ epoch: 2, mode: "switchover", dataLossSeconds: 0 });
     expect(starts, "starts of the replicator").to.be.greaterThan(3);
     await expectDone("in the end");
   });

@@ -2,6 +2,8 @@
  * Replication that is killed while it makes collections, at instants that a seed chooses among all its calls of stores and of the
  * standby's Qdrant, goes on by itself: what it began is recognised, and what is somebody else's is not taken for it.
  */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { DrError } from "../../runtime/errors.ts";
@@ -145,6 +147,30 @@ describe("replication that is killed while it makes collections", function () {
     expect(refusal?.code).to.equal("TARGET_NOT_EMPTY");
     expect(refusal?.message).to.contain("fresh-1 is there already");
     expect((await contentOf(pair.standby, "fresh-1")).map(({ id }) => id)).to.deep.equal([9_000]);
+  });
+
+  it("does not take what somebody else made for half-made work of its own while Qdrant refuses to describe it", async () => {
+    await killedAtCreation("before");
+    const client = clientOf(pair.standbyServer);
+    await client.createCollection("fresh-1", settings);
+    await client.upsert("fresh-1", { wait: true, points: [{ id: 9_000, vector: [1, 2, 3, 4], payload: {} }] });
+    const standby = new Qdrant({ peers: [proxy.url], apiKey: pair.standbyServer.apiKey, patienceMs: 10_000 });
+    for (const fault of ["429", "500", "503"] as const) {
+      proxy.plan = ({ method, path }) => (method === "GET" && path === "/collections/fresh-1" ? fault : undefined);
+      const cycle = (await pair.replication({ standby, clock: clockOf(1) })).cycle("exact");
+      expect(await codeOf(cycle), fault).to.equal("QDRANT_REFUSED");
+    }
+    expect((await contentOf(pair.standby, "fresh-1")).map(({ id }) => id)).to.deep.equal([9_000]);
+  });
+
+  it("makes again what it began and a kill of the standby's Qdrant left half-made", async () => {
+    await killedAtCreation("after");
+    await pair.standbyServer.kill();
+    writeFileSync(join(pair.standbyServer.folder, "storage", "collections", "fresh-1", "shard_0.initializing"), "");
+    await pair.standbyServer.restart();
+    expect(await pair.standby.isHalfMade("fresh-1")).to.equal(true);
+    await goOn(1);
+    expect(await pair.differences("fresh-1")).to.deep.equal([]);
   });
 
   it("drops what it was cut off in making when the source has dropped it since, and makes it when it is there again", async () => {

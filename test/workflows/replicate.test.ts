@@ -1,6 +1,7 @@
 /** The standby is the source, cycle by cycle, whatever is done to either. Two real Qdrants. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
+import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readStandbyState } from "../../runtime/repository/control/standby-records.ts";
 import { Applying } from "../../runtime/workflows/replicate/applying.ts";
@@ -265,6 +266,18 @@ describe("replication to a standby", function () {
     };
     pair.west.control.objects.set("epochs/0000000002.json", Buffer.from(JSON.stringify(deposed)));
     expect(await codeOf((await pair.replication()).cycle())).to.equal("ROLE_REFUSES");
+  });
+
+  it("takes a damaged record of a turn for another run's, and whoever is started next goes on", async () => {
+    const first = await pair.replication();
+    await first.cycle();
+    pair.west.control.objects.set(controlLayout.standbyTurn(2), Buffer.from("{"));
+    await upsert(1, 10, "damaged");
+    for (const again of ["at once", "again"]) {
+      expect(await codeOf(first.cycle("exact")), again).to.equal("EPOCH_CONFLICT");
+    }
+    await (await pair.replication()).cycle("exact");
+    expect(await pair.differences(notes)).to.deep.equal([]);
   });
 
   it("never replaces what it did not make, unless it is told to", async () => {

@@ -38,7 +38,7 @@ import {
 } from "./qdrant-cluster.ts";
 import { historyIn } from "./qdrant-history.ts";
 import { type Peer, Peers, type QdrantAddress, requestTimeoutMs } from "./qdrant-peers.ts";
-import { insist, isOverdue, refused, refuseUnlessOk } from "./refusals.ts";
+import { insist, isOfHalfMadeShard, isOverdue, refused, refuseUnlessOk } from "./refusals.ts";
 import { SharedAnswer } from "./shared-answer.ts";
 import { notStrict, type StrictMode, strictModeIn } from "./strict-mode.ts";
 
@@ -193,6 +193,16 @@ export class Qdrant implements VectorDatabase {
       Object.entries(payload_schema).map(([field, { data_type, params }]) => [field, params ?? data_type]),
     );
     return { name: collection, config, payloadIndexes };
+  }
+
+  async isHalfMade(collection: string): Promise<boolean> {
+    try {
+      await this.describe(collection);
+      return false;
+    } catch (error) {
+      if (isOfHalfMadeShard(error)) return true;
+      throw error;
+    }
   }
 
   async aliases(): Promise<Alias[]> {

@@ -1,7 +1,7 @@
 /** What Qdrant answers when it does not do what it is asked. */
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
-import { DrError } from "../../errors.ts";
+import { DrError, hasCode } from "../../errors.ts";
 
 /** Why an answer did not come: the time was over. */
 export class AnswerOverdue extends Error {}
@@ -26,6 +26,13 @@ export async function refuseUnlessOk(answer: IncomingMessage, what: string): Pro
 
 export function isOverdue(error: unknown): boolean {
   return error instanceof DrError && error.cause instanceof AnswerOverdue;
+}
+
+/** What Qdrant says of a shard whose restore was killed, and of one whose restore failed. */
+const ofHalfMadeShards = ["Dirty shard", "Failed to restore local replica"];
+
+export function isOfHalfMadeShard(error: unknown): boolean {
+  return hasCode(error, "QDRANT_REFUSED") && ofHalfMadeShards.some((words) => error.message.includes(words));
 }
 
 /** Asks again each time that the answer is overdue. */

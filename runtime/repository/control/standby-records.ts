@@ -10,12 +10,12 @@ import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import {
-  claimRecord,
   createRecord,
   keysUnder,
   readOptionalRecord,
   readRecords,
   type TellUnreadable,
+  unlessUnreadable,
   untold,
 } from "../record.ts";
 
@@ -178,7 +178,9 @@ const turnSchema = runSchema.extend({
   /** The epoch that it makes: a failover brings the standby up to date by itself. */
   failover: count.optional(),
 });
-export type Turn = z.infer<typeof turnSchema>;
+type Turn = z.infer<typeof turnSchema>;
+/** Who has a turn. Of one whose record cannot be read, nothing else is known. */
+export type Taker = Partial<Turn>;
 
 /** The records of one run that changes a standby. */
 export class StandbyRecords {
@@ -192,17 +194,21 @@ export class StandbyRecords {
   }
 
   /**
-   * Makes this run the one that may change the standby; whoever did so before stops.
+   * Makes this run the one that may change the standby; whoever did so before stops. Replication that comes between makes way for
+   * a failover.
    * @param refuse throws when this run must not. It is asked when it is known who had the turn last, so that whoever takes it
    *   meanwhile keeps it.
    */
   async takeTurn(turn: Omit<Turn, "run">, refuse: () => Promise<void> = async () => undefined): Promise<void> {
-    const next = (await this.#newestTurn()) + 1;
-    await refuse();
-    this.#turn = next;
-    const key = controlLayout.standbyTurn(next);
-    const taken = await claimRecord(this.#control, key, turnSchema, { run: this.#run, ...turn });
-    if (taken.run !== this.#run) throw overtaken(taken);
+    for (;;) {
+      const next = (await this.#newestTurn()) + 1;
+      await refuse();
+      this.#turn = next;
+      await createRecord(this.#control, controlLayout.standbyTurn(next), turnSchema, { run: this.#run, ...turn });
+      const taken = (await this.#read(next)) ?? {};
+      if (taken.run === this.#run) break;
+      if (turn.failover === undefined || taken.failover !== undefined) throw overtaken(taken);
+    }
     await this.refuseUnlessMine();
   }
 
@@ -213,7 +219,7 @@ export class StandbyRecords {
   }
 
   /** Who has the turn now; undefined while it is this run. */
-  async overtaker(): Promise<Turn | undefined> {
+  async overtaker(): Promise<Taker | undefined> {
     const newest = await this.#newestTurn();
     return newest === this.#turn ? undefined : this.#read(newest);
   }
@@ -257,8 +263,14 @@ export class StandbyRecords {
     return newest;
   }
 
-  #read(turn: number): Promise<Turn | undefined> {
-    return readOptionalRecord(this.#control, controlLayout.standbyTurn(turn), turnSchema);
+  /** Undefined while nobody has it. */
+  async #read(turn: number): Promise<Taker | undefined> {
+    const key = controlLayout.standbyTurn(turn);
+    let taker: Taker | undefined;
+    const read = await unlessUnreadable(key, readOptionalRecord(this.#control, key, turnSchema), () => {
+      taker = {};
+    });
+    return read ?? taker;
   }
 }
 
@@ -268,7 +280,7 @@ export async function recordHeld(control: ObjectStore, state: StandbyState): Pro
   await createRecord(control, key, standbyStateSchema, state);
 }
 
-function overtaken({ failover, run }: Turn): DrError {
+function overtaken({ failover, run = "unknown: its record cannot be read" }: Taker): DrError {
   if (failover !== undefined) {
     return new DrError("EPOCH_CONFLICT", `a failover to epoch ${failover} brings the standby up to date (run ${run})`, {
       hint: "let it end; if it does not, run it again or abort it",

@@ -87,6 +87,7 @@ export class Applying {
     const { clock, database, isHandOver: _, ...request } = this.#request;
     const { asOf, followedAt, fullAt, point } = state;
     const turn = await this.turn();
+    await turn.refuseOfEndedEpoch(point);
     this.#refuseOlder(state);
     const applied = await catchUp({
       ...request,

@@ -5,7 +5,7 @@ import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.t
 import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
+import type { CollectionDescription, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { HeldCollection, StandbyNews } from "../../repository/control/standby-records.ts";
 import { refuseLostShardKeys } from "../restore/restore-point.ts";
 import type { Pasts } from "./pasts.ts";
@@ -91,11 +91,16 @@ export async function planCatchUp(
 
 /**
  * Whether what stands under a name that replication set out to make is what it made. Somebody else may have made it first:
- * theirs optimizes, and replication's never does from its first moment on. What cannot be described is half-made.
+ * theirs optimizes, and replication's never does from its first moment on. Throws when Qdrant does not tell for another reason
+ * than that it is half-made.
  */
 async function isOwnWork(target: VectorDatabase, name: string): Promise<boolean> {
-  const described = await describe(target, name);
-  return described === undefined || !described.optimizes;
+  return (await target.isHalfMade(name)) || !optimizes(await target.describe(name));
+}
+
+function optimizes({ config }: CollectionDescription): boolean {
+  const { max_optimization_threads } = (config["optimizer_config"] ?? {}) as { max_optimization_threads?: unknown };
+  return max_optimization_threads !== 0;
 }
 
 async function planUpdate(
@@ -136,13 +141,13 @@ export interface DescribedCollection {
 /** Undefined when Qdrant cannot tell: a shard of it is half-made. */
 export async function describe(target: VectorDatabase, name: string): Promise<DescribedCollection | undefined> {
   try {
-    const { config, payloadIndexes } = await target.describe(name);
+    const description = await target.describe(name);
+    const { config, payloadIndexes } = description;
     const replicas = await target.shards(name);
     const owners = chooseReplicas(replicas);
-    const { max_optimization_threads } = (config["optimizer_config"] ?? {}) as { max_optimization_threads?: unknown };
     return {
       mark: markOfSettings({ config, payloadIndexes }, owners),
-      optimizes: max_optimization_threads !== 0,
+      optimizes: optimizes(description),
       owners,
       replicas: replicas.length,
     };

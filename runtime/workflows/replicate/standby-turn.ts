@@ -1,11 +1,12 @@
 /** The right to change a standby, and what is known of it. Of several runs that replicate, the one that began last has it. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import { readEpochs } from "../../repository/control/epochs.ts";
+import { epochsAfter, readEpochs } from "../../repository/control/epochs.ts";
 import { findLivingFailover } from "../../repository/control/failover-records.ts";
 import {
   newsSinceActive,
@@ -29,17 +30,19 @@ export interface TurnRequest {
   readonly clock: Clock;
 }
 
-/** What is known of a standby, and the newest epoch but the failover's own. */
+/** What is known of a standby, and all epochs but the failover's own. */
 export async function readNews({
   clock,
   failover,
   region,
   repository,
-}: TurnRequest): Promise<{ readonly news: StandbyNews; readonly epoch: number }> {
+}: TurnRequest): Promise<{ readonly news: StandbyNews; readonly epochs: readonly EpochRecord[] }> {
   const { control } = repository.stores;
   const epochs = await epochsBefore(control, failover);
-  const news = newsSinceActive(await readStandbyNews(control, clock.now()), region, epochs);
-  return { news, epoch: newestEpoch(epochs)?.epoch ?? 0 };
+  const { held, ...rest } = newsSinceActive(await readStandbyNews(control, clock.now()), region, epochs);
+  // What the region held when it handed over lets its replication replace it. A failover back would replace it with something older.
+  const isOwnPast = typeof failover === "number" && held?.region === region;
+  return { news: { ...rest, ...(held === undefined || isOwnPast ? {} : { held }) }, epochs };
 }
 
 async function epochsBefore(control: ObjectStoreReader, failover: TurnRequest["failover"]): Promise<EpochRecord[]> {
@@ -49,58 +52,99 @@ async function epochsBefore(control: ObjectStoreReader, failover: TurnRequest["f
 export class StandbyTurn {
   readonly records: StandbyRecords;
   news: StandbyNews;
-  readonly #epoch: number;
-  readonly #clock: Clock;
+  readonly #request: TurnRequest;
+  #epochs: readonly EpochRecord[];
 
-  private constructor(records: StandbyRecords, { epoch, news }: Awaited<ReturnType<typeof readNews>>, clock: Clock) {
+  private constructor(
+    records: StandbyRecords,
+    { epochs, news }: Awaited<ReturnType<typeof readNews>>,
+    request: TurnRequest,
+  ) {
     this.records = records;
     this.news = news;
-    this.#epoch = epoch;
-    this.#clock = clock;
+    this.#epochs = epochs;
+    this.#request = request;
   }
 
   /**
    * Whoever replicated before stops; what it was sending is waited for. Throws EPOCH_CONFLICT while a failover to the region is
-   * under way, which nothing but another run of it overtakes.
+   * under way, which nothing but another run of it overtakes, and for replication ROLE_REFUSES when the region is the active one.
    */
   static async take(request: TurnRequest): Promise<StandbyTurn> {
-    const { clock, failover, repository } = request;
+    const { clock, failover, region, repository } = request;
     const { control } = repository.stores;
     const records = new StandbyRecords(control, randomUUID());
     const at = clock.now().toISOString();
-    const epoch = newestEpoch(await epochsBefore(control, failover))?.epoch ?? 0;
-    if (failover === undefined) await records.takeTurn({ at }, () => refuseWhileFailingOver(request, epoch + 1));
-    else await records.takeTurn({ at, failover: epoch + 1 });
+    if (failover === undefined) await records.takeTurn({ at }, () => refuseWhileFailingOver(request));
+    else {
+      const epoch = newestEpoch(await epochsBefore(control, failover))?.epoch ?? 0;
+      await records.takeTurn({ at, failover: epoch + 1 });
+    }
     const deadline = clock.now().getTime() + overtakenEndsWithinMs;
     for (;;) {
       const known = await readNews(request);
+      // A failover may have claimed its epoch since it was asked for.
+      if (failover === undefined) refuseActive(region, known.epochs);
       const { begunAt } = known.news;
       const isRecent = begunAt !== undefined && clock.now().getTime() - Date.parse(begunAt) < sendsWithinMs;
-      if (!isRecent || clock.now().getTime() >= deadline) return new StandbyTurn(records, known, clock);
+      if (!isRecent || clock.now().getTime() >= deadline) return new StandbyTurn(records, known, request);
       await sleep(200);
     }
   }
 
+  /**
+   * Throws ROLE_REFUSES when the region is the active one, and EPOCH_CONFLICT when another region than the captured one has
+   * been active since the capture: its clients' writes are not in this state.
+   */
+  async refuseOfEndedEpoch({ epoch, id, region }: RecoveryPoint): Promise<void> {
+    const known = newestEpoch(this.#epochs)?.epoch ?? 0;
+    const later = await epochsAfter(this.#request.repository.stores.control, known);
+    this.#epochs = [...this.#epochs, ...later];
+    refuseActive(this.#request.region, this.#epochs);
+    const other = this.#epochs.find((record) => record.epoch > epoch && record.active !== region);
+    if (other === undefined) return;
+    throw new DrError(
+      "EPOCH_CONFLICT",
+      `${id} is of ${region} in epoch ${epoch}, and ${other.active} was active since`,
+      {
+        hint: "nothing was changed; wait for a state that was captured since",
+      },
+    );
+  }
+
   /** To be awaited before the standby is changed: whatever happens then, what was begun is recognised. */
   async begin(making: readonly string[]): Promise<void> {
-    const at = this.#clock.now();
+    const at = this.#request.clock.now();
     const known = this.news.making.filter(({ name }) => !making.includes(name));
-    const all = [...known, ...making.map((name) => ({ name, epoch: this.#epoch }))];
+    const epoch = newestEpoch(this.#epochs)?.epoch ?? 0;
+    const all = [...known, ...making.map((name) => ({ name, epoch }))];
     await this.records.begin(at, all);
     this.news = { ...this.news, begunAt: at.toISOString(), making: all };
   }
 
   /** As well as possible: whoever misses it takes this run for dead, and is refused or refuses by its turn. */
   sayAgain(): void {
-    this.records.begin(this.#clock.now(), this.news.making).catch(() => undefined);
+    this.records.begin(this.#request.clock.now(), this.news.making).catch(() => undefined);
   }
 }
 
-/** Throws EPOCH_CONFLICT. */
-async function refuseWhileFailingOver({ region, repository }: TurnRequest, epoch: number): Promise<void> {
+/** Throws ROLE_REFUSES from the moment on in which a failover claims its epoch, and EPOCH_CONFLICT before it. */
+async function refuseWhileFailingOver({ region, repository }: TurnRequest): Promise<void> {
+  const epochs = await readEpochs(repository.stores.control);
+  refuseActive(region, epochs);
+  const epoch = (newestEpoch(epochs)?.epoch ?? 0) + 1;
   const run = await findLivingFailover(repository.stores.control, epoch);
   if (run === undefined) return;
   throw new DrError("EPOCH_CONFLICT", `a failover to ${region} is under way (epoch ${epoch}, run ${run})`, {
     hint: "it replicates by itself; let it end",
+  });
+}
+
+/** Throws ROLE_REFUSES. */
+function refuseActive(region: string, epochs: readonly EpochRecord[]): void {
+  const newest = newestEpoch(epochs);
+  if (newest?.active !== region) return;
+  throw new DrError("ROLE_REFUSES", `${region} is the active region since epoch ${newest.epoch}, and no standby`, {
+    hint: "replicate from it to the other region; `qdrant-dr status` shows the roles",
   });
 }
