@@ -164,16 +164,19 @@ describe("configuration and user data that are replicated", function () {
     expect((await run("replicate", ...replicated, "--once").ended).answer.folders).to.include({ isChanged: false });
   });
 
-  it("end with the role of their region", async () => {
-    const { ended, told } = run("replicate", ...replicated, "--every", "0.01");
+  it("wait while another region is active, and go on by themselves when theirs is again", async () => {
+    const { interrupt, told } = run("replicate", ...replicated, "--every", "0.01");
     await toldOf(told, /stored/);
     const deposed = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "unplanned" } as const;
     await claimEpoch(openStore(regions.west.control), deposed);
     await writeFile(join(ground, "files/deep/notes"), "written in a region that is not active");
-    const { answer, exitCode } = await ended;
+    await toldOf(told, /ROLE_REFUSES.*east is not the active region.*waits/);
+    const back = { ...firstEpoch, epoch: 3, active: "east", previous: "west", reason: "planned" } as const;
+    await claimEpoch(openStore(regions.west.control), back);
+    await toldOf(told, /stored/);
 
-    expect(exitCode).to.equal(11);
-    expect(answer.error.message).to.contain("east is not the active region");
+    expect((await interrupt()).exitCode).to.equal(0);
+    expect(await readFile(join(await restored(), "files/deep/notes"), "utf8")).to.contain("not active");
   });
 
   it("are refused where there are none, or they cannot follow", async () => {
