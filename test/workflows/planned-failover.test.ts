@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
+import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { Gate, GateState } from "../../runtime/ports/gate.ts";
@@ -362,6 +363,18 @@ describe("planned failover under faults", function () {
     await write();
     const before = await contentOf(pair.source, notes);
     for (const { control } of [pair.east, pair.west]) await claimEpoch(control, epochOf(4, "west"));
+    expect(await codeOf((await followed("east")).cycle("exact"))).to.equal("TARGET_NOT_EMPTY");
+    expect(await contentOf(pair.source, notes)).to.deep.equal(before);
+  });
+
+  it("what a region was about to hand over is its own when the switchover was given up and its store does not know", async () => {
+    await begin();
+    await failOver(await request("there"));
+    // Only the other region's store has the epoch by which it was given up, and this region served on.
+    pair.east.control.objects.delete(controlLayout.epoch(2));
+    for (const { control } of [pair.east, pair.west]) await claimEpoch(control, epochOf(3, "west"));
+    await clientOf(pair.sourceServer).upsert(notes, { wait: true, points: [{ id: 9_000, vector: [1, 2, 3, 4] }] });
+    const before = await contentOf(pair.source, notes);
     expect(await codeOf((await followed("east")).cycle("exact"))).to.equal("TARGET_NOT_EMPTY");
     expect(await contentOf(pair.source, notes)).to.deep.equal(before);
   });

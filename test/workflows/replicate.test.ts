@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
-import { readStandbyState } from "../../runtime/repository/control/standby-records.ts";
+import { readStandbyState, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { Applying } from "../../runtime/workflows/replicate/applying.ts";
 import { Capturing } from "../../runtime/workflows/replicate/capturing.ts";
 import { catchUp, planCatchUp } from "../../runtime/workflows/replicate/catch-up.ts";
@@ -266,6 +266,28 @@ describe("replication to a standby", function () {
     };
     pair.west.control.objects.set("epochs/0000000002.json", Buffer.from(JSON.stringify(deposed)));
     expect(await codeOf((await pair.replication()).cycle())).to.equal("ROLE_REFUSES");
+  });
+
+  it("when it is back after another run, applies what is newer than what that one brought, also when the source's clock is slow, and nothing older", async () => {
+    const slowClock = { now: () => new Date(Date.now() - 10 * 60_000) };
+    const repository = await pair.repository();
+    const request = { repository, progress: silently, existing: "refuse", toolVersion: "test" } as const;
+    const source = { region: "east", database: pair.source, control: pair.east.control };
+    const capturing = new Capturing({ ...request, clock: slowClock, source });
+    const standby = { ...request, clock: systemClock, region: "west", database: pair.standby };
+    const [applying, another] = [new Applying(standby), new Applying(standby)];
+    const older = await capturing.capture("exact");
+    await applying.apply(older);
+    await upsert(1, 10, "brought by another");
+    await another.apply(await capturing.capture("exact"));
+    // Of a failover that is given up: nobody waits for it.
+    await new StandbyRecords(pair.west.control, "failover").takeTurn({ at: new Date().toISOString(), failover: 2 });
+    expect(await codeOf(applying.apply(older)), "overtaken").to.equal("EPOCH_CONFLICT");
+    expect(await codeOf(applying.apply(older)), "older").to.equal("EPOCH_CONFLICT");
+    expect(await pair.differences(notes)).to.deep.equal([]);
+    await upsert(1, 10, "newer");
+    await applying.apply(await capturing.capture("exact"));
+    expect(await pair.differences(notes)).to.deep.equal([]);
   });
 
   it("takes a damaged record of a turn for another run's, and whoever is started next goes on", async () => {

@@ -111,15 +111,18 @@ export async function readStandbyNews(
 
 /**
  * What of it holds in a region that has been active since: nothing that is older. From then on clients changed what is there,
- * and what they wrote last may be nowhere else.
+ * and what they wrote last may be nowhere else. What the region recorded of itself when it was to hand over holds from the
+ * epoch on of which it tells: without that one, the switchover was perhaps given up, and only the other region's store knows.
  */
 export function newsSinceActive(news: StandbyNews, region: string, epochs: readonly EpochRecord[]): StandbyNews {
   const { held, making, ...rest } = news;
   const isPast = ({ epoch }: { readonly epoch: number }) =>
     epochs.some((record) => record.active === region && record.epoch >= epoch);
+  const hasHandedOver = ({ epoch, region: captured }: StandbyState) =>
+    captured !== region || epochs.some((record) => record.active !== region && record.epoch === epoch);
   return {
     ...rest,
-    ...(held === undefined || isPast(held) ? {} : { held }),
+    ...(held === undefined || isPast(held) || !hasHandedOver(held) ? {} : { held }),
     making: making.filter((each) => !isPast(each)),
   };
 }

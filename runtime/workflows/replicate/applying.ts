@@ -88,7 +88,7 @@ export class Applying {
     const { asOf, followedAt, fullAt, point } = state;
     const turn = await this.turn();
     await turn.refuseOfEndedEpoch(point);
-    this.#refuseOlder(state);
+    this.#refuseOlder(state, turn);
     const applied = await catchUp({
       ...request,
       ...{ asOf, clock, followedAt, fullAt, point, turn },
@@ -104,9 +104,13 @@ export class Applying {
     };
   }
 
-  /** What was captured before this run was overtaken may be older than what the other one brought. */
-  #refuseOlder({ followedAt }: CapturedState): void {
+  /**
+   * What was captured before this run was overtaken may be older than what the other one brought. Either may have been captured by
+   * another clock than this one's: what is newer than what is held is not refused, nor what was captured since.
+   */
+  #refuseOlder({ followedAt }: CapturedState, { news }: StandbyTurn): void {
     if (this.#isBackSince === undefined || followedAt >= this.#isBackSince) return;
+    if (news.held === undefined || followedAt >= new Date(news.held.followedAt ?? news.held.asOf)) return;
     throw new DrError("EPOCH_CONFLICT", "another run brought the standby up to date since this state was captured", {
       hint: "wait for the next one",
     });
