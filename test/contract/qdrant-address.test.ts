@@ -66,6 +66,7 @@ describe("the address of a Qdrant", function () {
       expect(await qdrant.history(shard)).to.match(/\/0$/);
       expect(await qdrant.segments(collection, shard)).to.be.an("object");
       await qdrant.setStrictMode(collection, { enabled: false });
+      expect(await qdrant.isHalfMade(collection)).to.equal(false);
       await qdrant.settle(collection);
       await qdrant.setOptimizationThreads(collection, "auto");
       expect(await qdrant.health(collection)).to.match(/green|grey|yellow/);

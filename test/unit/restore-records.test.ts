@@ -1,11 +1,7 @@
 import { expect } from "chai";
 import { newId } from "../../runtime/domain/identifier.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
-import {
-  type RestoreRecords,
-  restoresUnderWay,
-  unfinishedCollections,
-} from "../../runtime/repository/control/restore-records.ts";
+import { type RestoreRecords, unfinishedCollections } from "../../runtime/repository/control/restore-records.ts";
 
 const at = (minute: number) => new Date(Date.UTC(2026, 4, 31, 14, minute));
 
@@ -17,10 +13,7 @@ function records(some: Partial<RestoreRecords>): RestoreRecords {
   return { begun: [], done: new Set(), unreadable: [], ...some };
 }
 
-const unreadableOf = (minute: number) => {
-  const id = newId(at(minute));
-  return { id, key: controlLayout.restore(id) };
-};
+const unreadableOf = (minute: number) => controlLayout.restore(newId(at(minute)));
 
 describe("records of restores", () => {
   it("tell what a restore that was cut off left, until a later one of the same collection has ended", () => {
@@ -31,15 +24,8 @@ describe("records of restores", () => {
   });
 
   it("call nothing unfinished that was begun before a restore whose record cannot be read: it may have ended", () => {
-    const unreadable = [unreadableOf(5).key];
+    const unreadable = [unreadableOf(5)];
     const found = unfinishedCollections(records({ begun: [begun(1, "notes"), begun(9, "old")], unreadable }));
     expect([...found.keys()]).to.deep.equal(["old"]);
-  });
-
-  it("count a restore whose record cannot be read as under way, until it has ended or was begun too long ago", () => {
-    const [early, late] = [unreadableOf(1), unreadableOf(5)];
-    const unreadable = [early.key, late.key];
-    expect(restoresUnderWay(records({ unreadable }), at(3))).to.deep.equal([late.key]);
-    expect(restoresUnderWay(records({ unreadable, done: new Set([late.id]) }), at(3))).to.deep.equal([]);
   });
 });

@@ -110,19 +110,13 @@ export function isRestoredSince({ begun, unreadable }: RestoreRecords, since: Da
   );
 }
 
-/** Restores that began after `since` and have not ended; those whose records cannot be read by their keys. */
-export function restoresUnderWay({ begun, done, unreadable }: RestoreRecords, since: Date): string[] {
-  const unended = unreadable.filter((key) => mayHaveBegunSince(key, since) && !done.has(idOfStart(key) ?? ""));
-  const known = begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime());
-  return [...known.map(({ id }) => id), ...unended];
+/** Restores that began after `since` and have not ended. One whose record cannot be read holds up nothing: it breaks lineages only. */
+export function restoresUnderWay({ begun, done }: RestoreRecords, since: Date): string[] {
+  return begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime()).map(({ id }) => id);
 }
 
 /** Of a start that cannot be read, the key tells the time. */
 function mayHaveBegunSince(key: string, since: Date): boolean {
-  const at = timeOfId(idOfStart(key) ?? "");
+  const at = timeOfId(/^restores\/(.+)\.started\.json$/.exec(key)?.[1] ?? "");
   return at !== undefined && at >= since;
-}
-
-function idOfStart(key: string): string | undefined {
-  return /^restores\/(.+)\.started\.json$/.exec(key)?.[1];
 }
