@@ -9,7 +9,15 @@ import {
   parseNumber,
   parsePort,
 } from "../../runtime/commands/shared/command.ts";
-import { bytes, count, listOf, recoveryPointId, seconds, time } from "../../runtime/commands/shared/fields.ts";
+import {
+  bytes,
+  count,
+  listOf,
+  recoveryPointId,
+  seconds,
+  time,
+  timedStep,
+} from "../../runtime/commands/shared/fields.ts";
 import { projectFolder } from "../../runtime/composition/compose.ts";
 import type { Deps } from "../../runtime/composition/deps.ts";
 import { formatSeconds } from "../../runtime/domain/format.ts";
@@ -32,14 +40,6 @@ interface Options {
 
 const objectives = { rtoMinutes: 30, rpoMinutes: 15 };
 
-const step = z.strictObject({
-  name: z.string().describe("stable name of the step"),
-  title: z.string(),
-  startedAt: time,
-  seconds,
-  detail: z.string().describe("what came out of it, in words"),
-});
-
 const practised = z.strictObject({
   rtoSeconds: seconds.describe(
     "from the kill to the first write acknowledged and read back, by a client that never stopped",
@@ -55,8 +55,8 @@ const practised = z.strictObject({
   startedAt: time,
   killedAt: time,
   servedAt: time,
-  steps: listOf(step),
-  failover: listOf(step).describe("the steps of the failover"),
+  steps: listOf(timedStep),
+  failover: listOf(timedStep).describe("the steps of the failover"),
   collections: listOf(
     z.strictObject({
       name: z.string(),

@@ -13,3 +13,12 @@ export const kind = z.enum(dataKinds).describe("kind of data");
 export const gateMode = z
   .enum(["availability", "consistency"])
   .describe("what a guard does that cannot see the other region");
+
+/** A step of a failover or of the quickstart, as it went. */
+export const timedStep = z.strictObject({
+  name: z.string().describe("stable name of the step"),
+  title: z.string(),
+  startedAt: time,
+  seconds,
+  detail: z.string().describe("what came out of it, in words"),
+});

@@ -3,15 +3,7 @@ import { z } from "zod";
 import { formatSeconds } from "../../domain/format.ts";
 import type { Answer } from "./command.ts";
 import type { KeptFailover } from "./failover-evidence.ts";
-import { bytes, count, gateMode, listOf, recoveryPointId, seconds, time } from "./fields.ts";
-
-const step = z.strictObject({
-  name: z.string().describe("stable name of the step"),
-  title: z.string(),
-  startedAt: time,
-  seconds,
-  detail: z.string().describe("what came out of it, in words"),
-});
+import { bytes, count, gateMode, listOf, recoveryPointId, seconds, time, timedStep } from "./fields.ts";
 
 export const roleChangeAnswer = z.strictObject({
   region: z.string().describe("the region that is active now"),
@@ -27,7 +19,7 @@ export const roleChangeAnswer = z.strictObject({
   points: count.describe("Qdrant points that the region holds now"),
   isVerified: z.boolean().describe("what it serves was compared with what was captured"),
   pauseSeconds: seconds.optional().describe("switchover: for how long no region took writes"),
-  steps: listOf(step),
+  steps: listOf(timedStep),
   startedAt: time,
   seconds: seconds.describe("from the command to its end"),
   report: z.string().optional().describe("path of the page about this run; absent when it could not be written"),
