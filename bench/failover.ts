@@ -1,5 +1,5 @@
 /**
- * Failovers of an embedded estate under a writer that never stops, by the product's own commands, as the writer sees them:
+ * Failovers of a practice estate under a writer that never stops, by the product's own commands, as the writer sees them:
  * planned to the standby, unplanned and warm back, unplanned and cold once more.
  */
 import { type ChildProcess, spawn } from "node:child_process";

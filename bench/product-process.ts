@@ -14,7 +14,7 @@ import { resolveLatestRestorable } from "../runtime/domain/recovery-points/catal
 import type { CaptureType } from "../runtime/domain/recovery-points/recovery-point.ts";
 import type { Region } from "../runtime/domain/region.ts";
 import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
-import { type CaptureReport, capturePoint } from "../runtime/workflows/capture/capture-point.ts";
+import { type CaptureReport, captureRecoveryPoint } from "../runtime/workflows/capture/capture-recovery-point.ts";
 import { restoreRecoveryPoint } from "../test/support/restore-recovery-point.ts";
 
 export type Order =
@@ -47,7 +47,7 @@ const cpuSeconds = (user + system) / 1e6;
 process.stdout.write(JSON.stringify({ ...done, peakRssMiB, cpuSeconds, requests } satisfies ProcessResult));
 
 async function capture({ region, type }: Extract<Order, { action: "capture" }>) {
-  const report = await capturePoint({
+  const report = await captureRecoveryPoint({
     region: region.region,
     type,
     database: access.database,
@@ -61,11 +61,11 @@ async function capture({ region, type }: Extract<Order, { action: "capture" }>) 
 
 async function restore({ target: address }: Extract<Order, { action: "restore" }>) {
   const repository = await access.repository();
-  const point = resolveLatestRestorable((await readCatalog(repository)).entries)?.point;
-  if (point === undefined) throw new Error("no recovery point to restore");
+  const recoveryPoint = resolveLatestRestorable((await readCatalog(repository)).entries)?.recoveryPoint;
+  if (recoveryPoint === undefined) throw new Error("no recovery point to restore");
   const target = new Qdrant(address);
   const green = greenSeconds(target);
-  await restoreRecoveryPoint({ repository, point, target, clock, progress });
+  await restoreRecoveryPoint({ repository, recoveryPoint, target, clock, progress });
   const seconds = since();
   return { seconds, greenSeconds: await green };
 }

@@ -7,16 +7,16 @@ import { EventEmitter, once } from "node:events";
 import { createInterface } from "node:readline";
 import { RegionAccess } from "../runtime/composition/region-access.ts";
 import type { Region } from "../runtime/domain/region.ts";
-import { Applying, type CycleReport } from "../runtime/workflows/replicate/applying.ts";
+import { type FollowRequest, follow } from "../runtime/workflows/replicate/follow.ts";
+import { StatePublisher, StateSubscriber } from "../runtime/workflows/replicate/publish-states.ts";
+import { Replication, rememberedBytes } from "../runtime/workflows/replicate/replication.ts";
 import {
   type CapturedState,
-  Capturing,
+  SourceCapturer,
   type StateReport,
   sourceRestsFor,
-} from "../runtime/workflows/replicate/capturing.ts";
-import { type FollowRequest, follow } from "../runtime/workflows/replicate/follow.ts";
-import { Hearing, Telling } from "../runtime/workflows/replicate/halves.ts";
-import { Replication, rememberedBytes } from "../runtime/workflows/replicate/replication.ts";
+} from "../runtime/workflows/replicate/source-capturer.ts";
+import { type CycleReport, StandbyApplier } from "../runtime/workflows/replicate/standby-applier.ts";
 
 export interface ReplicationOrder {
   readonly source: Region;
@@ -59,13 +59,13 @@ const stored = await to.repositoryForWriting();
 const pace = { everyMs, restsFor: sourceRestsFor };
 if (half === "capture") {
   const repository = stored.remembering(rememberedBytes);
-  const capturing = new Capturing({ ...shared, source: active, repository });
-  const telling = new Telling(repository, shared.clock);
-  await run({ ...pace, capture: () => capturing.capture("provisional"), apply: (state) => telling.tell(state) });
+  const capturing = new SourceCapturer({ ...shared, source: active, repository });
+  const telling = new StatePublisher(repository, shared.clock);
+  await run({ ...pace, capture: () => capturing.capture("provisional"), apply: (state) => telling.publish(state) });
 } else if (half === "apply") {
   const repository = stored.remembering(rememberedBytes);
-  const hearing = new Hearing(repository, standby.region);
-  const applying = new Applying({ ...shared, repository, region: standby.region, database: to.database });
+  const hearing = new StateSubscriber(repository, standby.region);
+  const applying = new StandbyApplier({ ...shared, repository, region: standby.region, database: to.database });
   const apply = (state: CapturedState) => applying.apply(state);
   await run({ everyMs: 0, restsFor: 0, capture: (signal) => hearing.next(signal), apply });
 } else {

@@ -1,14 +1,14 @@
-/** Composes what a practised disaster needs from an embedded estate and the product's own workflows. */
+/** Composes what a practised disaster needs from a practice estate and the product's own workflows. */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { ThisProcess } from "../runtime/adapters/this-process.ts";
 import { RegionAccess } from "../runtime/composition/region-access.ts";
 import type { Clock } from "../runtime/ports/clock.ts";
 import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
-import { capturePoint } from "../runtime/workflows/capture/capture-point.ts";
-import { copyPoints } from "../runtime/workflows/copy-points.ts";
+import { captureRecoveryPoint } from "../runtime/workflows/capture/capture-recovery-point.ts";
+import { copyRecoveryPoints } from "../runtime/workflows/copy-recovery-points.ts";
 import { failOver } from "../runtime/workflows/failover/fail-over.ts";
-import { verifyPoint } from "../runtime/workflows/verify-point.ts";
+import { verifyRecoveryPoint } from "../runtime/workflows/verify-recovery-point.ts";
 import type { EmbeddedEstate } from "./adapters/embedded-estate.ts";
 import { readWorkspace } from "./adapters/workspace-documents.ts";
 import { QdrantWorkspaceLoader } from "./adapters/workspace-loader.ts";
@@ -54,7 +54,7 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
     async capture(type, progress) {
       const { database, region, ...primary } = await access("primary");
       const repository = await (await access("primary")).repositoryForWriting();
-      return capturePoint({
+      return captureRecoveryPoint({
         ...primary,
         region: region.region,
         type,
@@ -66,14 +66,14 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
       });
     },
     async copy(progress) {
-      return copyPoints(await (await access("primary")).repository(), await access("standby"), progress);
+      return copyRecoveryPoints(await (await access("primary")).repository(), await access("standby"), progress);
     },
     async verify(progress) {
       const repository = await (await access("standby")).repository();
       const reports = [];
-      for (const { point } of (await readCatalog(repository)).entries) {
-        if (point !== undefined)
-          reports.push(await verifyPoint(repository, point, { clock, progress, region: "standby" }));
+      for (const { recoveryPoint } of (await readCatalog(repository)).entries) {
+        if (recoveryPoint !== undefined)
+          reports.push(await verifyRecoveryPoint(repository, recoveryPoint, { clock, progress, region: "standby" }));
       }
       return reports;
     },

@@ -16,7 +16,7 @@ export function progressTo(output: ProgressOutput): Progress {
   }
   let isLineOpen = false;
   return (event) => {
-    const text = inWords(event);
+    const text = formatEvent(event);
     const isPassing = event.amount !== undefined && event.amount.done < event.amount.total;
     output.write(
       `${isLineOpen ? clearLine : ""}${isPassing ? text.slice(0, (output.columns ?? 80) - 1) : `${text}\n`}`,
@@ -26,7 +26,7 @@ export function progressTo(output: ProgressOutput): Progress {
 }
 
 /** `capture: notes shard 0 · 1.2 GB · 240.0 MB/s · 3 of 8 shards · about 12.0 s left` */
-function inWords({ amount, detail, step }: ProgressEvent): string {
+function formatEvent({ amount, detail, step }: ProgressEvent): string {
   const what = detail === undefined ? step : `${step}: ${detail}`;
   if (amount === undefined) return what;
   const { bytes, done, seconds, total, unit } = amount;

@@ -125,7 +125,7 @@ export class AwsFoundation extends pulumi.ComponentResource {
         { parent: this, providers: [provider] },
       );
     replicate("state", []);
-    if (replication) replicate("repository", [storeLayout.packs, storeLayout.trees, storeLayout.points]);
+    if (replication) replicate("repository", [storeLayout.packs, storeLayout.trees, storeLayout.recoveryPoints]);
   }
 }
 

@@ -14,8 +14,8 @@ interface Needs {
   readonly withoutKeysOf?: readonly ("own" | "peer")[];
 }
 
-const capturedParts = [storeLayout.repository, storeLayout.packs, storeLayout.trees, storeLayout.points];
-const attestations = [`${storeLayout.points}*/attestations/`];
+const capturedParts = [storeLayout.repository, storeLayout.packs, storeLayout.trees, storeLayout.recoveryPoints];
+const attestations = [`${storeLayout.recoveryPoints}*/attestations/`];
 
 const needsOf: Readonly<Record<Job, Needs>> = {
   capture: {
@@ -38,7 +38,7 @@ const needsOf: Readonly<Record<Job, Needs>> = {
     peer: { control: [] },
     withoutKeysOf: ["peer"],
   },
-  // Folders are read here, and their points are the other region's.
+  // Folders are read here, and their recovery points are the other region's.
   "replicate-folders": {
     own: { control: [] },
     peer: { repository: [...capturedParts, storeLayout.sessions], control: [controlLayout.keys] },
@@ -46,7 +46,7 @@ const needsOf: Readonly<Record<Job, Needs>> = {
   },
   // A guard carries an epoch home that only the other region was told of.
   gate: { own: { control: [controlLayout.epochs] }, peer: { control: [] }, withoutKeysOf: ["own", "peer"] },
-  // Manifests and trees are sealed: whoever tells which points are complete opens them.
+  // Manifests and trees are sealed: whoever tells which recovery points are complete opens them.
   exporter: { own: { repository: [], control: [] }, peer: { control: [] }, withoutKeysOf: ["peer"] },
 };
 

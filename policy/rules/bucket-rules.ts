@@ -150,7 +150,7 @@ const replicasAreAsGood: Rule = {
     const bucketNamed = (name: string) =>
       all.find((other) => other.type === bucketType && other.props["bucket"] === name);
     const source = bucketNamed(props["bucket"]);
-    const isOfPoints = source !== undefined && holds(source) === "repository";
+    const isOfRecoveryPoints = source !== undefined && holds(source) === "repository";
     return (props["rules"] as Props[]).flatMap(({ deleteMarkerReplication, destination, id, status }) => {
       const target = bucketNamed(String(destination.bucket).slice("arn:aws:s3:::".length));
       const locks = [source, target].map((bucket) => (bucket === undefined ? 0 : lockDaysOf(bucket, all)));
@@ -159,9 +159,12 @@ const replicasAreAsGood: Rule = {
         ...unless(destination.replicationTime?.status === "Enabled", "no replication time control"),
         ...unless(destination.metrics?.status === "Enabled", "no metrics"),
         ...unless(Boolean(destination.encryptionConfiguration?.replicaKmsKeyId), "no key for its replicas"),
-        ...unless(!isOfPoints || deleteMarkerReplication?.status === "Disabled", "it replicates deletes of points"),
         ...unless(
-          !isOfPoints || (locks[0] as number) >= (locks[1] as number),
+          !isOfRecoveryPoints || deleteMarkerReplication?.status === "Disabled",
+          "it replicates deletes of points",
+        ),
+        ...unless(
+          !isOfRecoveryPoints || (locks[0] as number) >= (locks[1] as number),
           `replicas are locked for ${locks[0]} days, their bucket promises ${locks[1]}`,
         ),
       ].map((problem) => `rule ${id}: ${problem}`);

@@ -1,5 +1,5 @@
 /**
- * Embedded estates: folders under one root, each with its two regions' disks, the stacks' settings and state, and a note
+ * Practice estates: folders under one root, each with its two regions' disks, the stacks' settings and state, and a note
  * of who owns it. What a killed owner leaves is swept by the next run; a kept estate has no owner and stays.
  */
 import { randomBytes } from "node:crypto";

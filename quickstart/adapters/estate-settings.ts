@@ -1,4 +1,4 @@
-/** Settings and secrets of an embedded estate: two regions on this machine and one public endpoint. */
+/** Settings and secrets of a practice estate: two regions on this machine and one public endpoint. */
 import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:net";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";

@@ -1,5 +1,5 @@
 /**
- * Processes of the embedded estate: started detached, found again by a mark in their environment, whoever started them
+ * Processes of the practice estate: started detached, found again by a mark in their environment, whoever started them
  * and whatever was killed meanwhile. No PID file can lie about them.
  */
 import { spawn } from "node:child_process";

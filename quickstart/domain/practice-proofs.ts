@@ -11,7 +11,7 @@ export function proofsOf({
   readonly collections: readonly PracticeCollection[];
   readonly failover: {
     readonly epoch: number;
-    readonly point: string;
+    readonly recoveryPoint: string;
     readonly steps: readonly { name: string; detail: string }[];
   };
   readonly hasAllLater: boolean;
@@ -28,7 +28,7 @@ export function proofsOf({
     },
     {
       claim: "The standby was restored without the primary region, which no longer existed.",
-      evidence: `${failover.point}: ${detailOf("restore")}.`,
+      evidence: `${failover.recoveryPoint}: ${detailOf("restore")}.`,
     },
     {
       claim: "What was restored is what was captured.",

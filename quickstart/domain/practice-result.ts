@@ -19,7 +19,7 @@ export interface PracticeProof {
   readonly evidence: string;
 }
 
-export interface PracticePoint {
+export interface PracticeRecoveryPoint {
   readonly id: string;
   readonly type: "full" | "incremental";
   readonly time: string;
@@ -48,7 +48,7 @@ export interface PracticeResult {
   /** The steps of the failover, a part of the step of that name. */
   readonly failover: readonly TimedStep[];
   readonly collections: readonly PracticeCollection[];
-  readonly points: readonly PracticePoint[];
+  readonly points: readonly PracticeRecoveryPoint[];
   readonly restoredPoint: string;
   readonly proofs: readonly PracticeProof[];
   readonly versions: Readonly<Record<string, string>>;

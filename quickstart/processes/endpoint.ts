@@ -1,5 +1,5 @@
 /**
- * The public endpoint of the embedded estate: the one address that clients use, and which follows the active region. It
+ * The public endpoint of the practice estate: the one address that clients use, and which follows the active region. It
  * stands for what a DNS name with a prepared control is in the cloud. Every upstream is known beforehand; switching is a
  * name and an epoch, and an older epoch never takes the traffic back.
  */

@@ -4,7 +4,7 @@ import { type Html, html } from "../../runtime/report/html.ts";
 import { style } from "../../runtime/report/style.ts";
 import type { PracticeResult } from "../domain/practice-result.ts";
 import { headline, type ObjectiveVerdict, objectiveVerdicts, shortcomings } from "./outcome.ts";
-import { collectionTable, failoverTable, pointTable, runTable, versionTable } from "./tables.ts";
+import { collectionTable, failoverTable, recoveryPointTable, runTable, versionTable } from "./tables.ts";
 import { timeline } from "./timeline.ts";
 
 export function reportPage(result: PracticeResult): string {
@@ -33,7 +33,7 @@ ${limits(result).map((limit) => html`<li>${limit}</li>`)}
 </ul>
 <h2>Data</h2>
 ${collectionTable(result)}
-${pointTable(result)}
+${recoveryPointTable(result)}
 ${restoredNote(result)}
 <h2>Steps</h2>
 ${runTable(result)}

@@ -2,7 +2,7 @@
 import { formatBytes, formatCount, formatIdRanges, formatTime } from "../../runtime/domain/format.ts";
 import { type Html, html } from "../../runtime/report/html.ts";
 import { stepTable, table } from "../../runtime/report/tables.ts";
-import type { PracticeCollection, PracticePoint, PracticeResult } from "../domain/practice-result.ts";
+import type { PracticeCollection, PracticeRecoveryPoint, PracticeResult } from "../domain/practice-result.ts";
 
 export function runTable(result: PracticeResult): Html {
   return stepTable("Steps of the run, counted from its start", result.steps, result.startedAt);
@@ -32,18 +32,20 @@ function collectionRows(collection: PracticeCollection): Html {
 <td>${formatCount(lostIds.length)}</td></tr>${ids}</tbody>`;
 }
 
-export function pointTable(result: PracticeResult): Html {
-  const rows = result.points.map((point) => pointRow(point, point.id === result.restoredPoint));
+export function recoveryPointTable(result: PracticeResult): Html {
+  const rows = result.points.map((recoveryPoint) =>
+    recoveryPointRow(recoveryPoint, recoveryPoint.id === result.restoredPoint),
+  );
   const columns = ["Recovery point", "Type", "Exact", "Read", "Stored"];
   return table("Recovery points, as captured in the primary region", columns, [html`<tbody>${rows}</tbody>`]);
 }
 
-function pointRow(point: PracticePoint, isRestored: boolean): Html {
+function recoveryPointRow(recoveryPoint: PracticeRecoveryPoint, isRestored: boolean): Html {
   const badge = isRestored ? html` <em class="badge">restored</em>` : html``;
-  return html`<tr><th scope="row">${formatTime(point.time)}${badge}</th>
-<td>${point.type}</td><td>${point.isExact ? "yes" : "no"}</td>
-<td>${formatBytes(point.readBytes)}</td><td>${formatBytes(point.storedBytes)}</td></tr>
-<tr class="more"><td colspan="5"><code>${point.id}</code></td></tr>`;
+  return html`<tr><th scope="row">${formatTime(recoveryPoint.time)}${badge}</th>
+<td>${recoveryPoint.type}</td><td>${recoveryPoint.isExact ? "yes" : "no"}</td>
+<td>${formatBytes(recoveryPoint.readBytes)}</td><td>${formatBytes(recoveryPoint.storedBytes)}</td></tr>
+<tr class="more"><td colspan="5"><code>${recoveryPoint.id}</code></td></tr>`;
 }
 
 export function versionTable(result: PracticeResult): Html {

@@ -10,10 +10,10 @@ import type { Clock } from "../../runtime/ports/clock.ts";
 import type { Progress } from "../../runtime/ports/progress.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import type { Stacks } from "../../runtime/ports/stacks.ts";
-import type { CaptureReport } from "../../runtime/workflows/capture/capture-point.ts";
-import type { CopyReport } from "../../runtime/workflows/copy-points.ts";
+import type { CaptureReport } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import type { CopyReport } from "../../runtime/workflows/copy-recovery-points.ts";
 import type { FailoverReport } from "../../runtime/workflows/failover/fail-over.ts";
-import type { VerifyReport } from "../../runtime/workflows/verify-point.ts";
+import type { VerifyReport } from "../../runtime/workflows/verify-recovery-point.ts";
 import { proofsOf } from "../domain/practice-proofs.ts";
 import type { PracticeCollection, PracticeResult } from "../domain/practice-result.ts";
 import {
@@ -143,7 +143,7 @@ export async function practiseDisaster(request: PracticeRequest): Promise<Practi
     const failover = await step(
       "failover",
       () => estate.failOver(progress),
-      ({ epoch, point }) => `epoch ${epoch}, from ${point}`,
+      ({ epoch, recoveryPoint }) => `epoch ${epoch}, from ${recoveryPoint}`,
     );
     return await step(
       "measure",
@@ -173,15 +173,15 @@ export async function practiseDisaster(request: PracticeRequest): Promise<Practi
           steps,
           failover: failover.steps,
           collections,
-          points: [full, incremental].map(({ isExact, point, readBytes, storedBytes, time, type }) => ({
-            id: point,
+          points: [full, incremental].map(({ isExact, recoveryPoint, readBytes, storedBytes, time, type }) => ({
+            id: recoveryPoint,
             type,
             time,
             isExact,
             readBytes,
             storedBytes,
           })),
-          restoredPoint: failover.point,
+          restoredPoint: failover.recoveryPoint,
           proofs: proofsOf({ failover, verified, collections, hasAllLater }),
           versions: await estate.versions(),
           report,

@@ -1,9 +1,9 @@
-/** `TrafficControl` over the control address of the embedded estate's public endpoint. */
+/** `TrafficControl` over the control address of the practice estate's public endpoint. */
 import { z } from "zod";
 import { DrError } from "../errors.ts";
 import type { TrafficControl } from "../ports/traffic.ts";
-import { askControl } from "./ask-control.ts";
 import { readJsonAnswer } from "./read-answer.ts";
+import { requestControl } from "./request-control.ts";
 
 const timeoutMs = 5_000;
 const answerSchema = z.object({ route: z.object({ region: z.string(), epoch: z.number() }).nullable() });
@@ -26,7 +26,7 @@ export class EndpointControl implements TrafficControl {
   }
 
   async #send(method: "GET" | "PUT", body?: string): Promise<{ region: string; epoch: number } | null> {
-    const { isOk, status, text } = await askControl({
+    const { isOk, status, text } = await requestControl({
       ...{ url: this.#url, token: this.#token, method, body, timeoutMs },
       ...{ what: "the public endpoint's control", hint: "run `pulumi up` of the stack that declares the endpoint" },
     });

@@ -3,8 +3,8 @@ import { z } from "zod";
 import { gateModes } from "../domain/roles/gate.ts";
 import { DrError } from "../errors.ts";
 import type { Gate, GateState } from "../ports/gate.ts";
-import { askControl } from "./ask-control.ts";
 import { readJsonAnswer } from "./read-answer.ts";
+import { requestControl } from "./request-control.ts";
 
 /** Longer than a guard waits for the stores that it looks at. */
 const timeoutMs = 10_000;
@@ -36,7 +36,7 @@ export class GateControl implements Gate {
   }
 
   async #send(method: "GET" | "POST"): Promise<GateState> {
-    const { isOk, status, text } = await askControl({
+    const { isOk, status, text } = await requestControl({
       ...{ url: this.#url, token: this.#token, method, timeoutMs },
       ...{ what: "the gate", hint: "run `pulumi up` of the region's stack" },
     });

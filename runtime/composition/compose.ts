@@ -21,7 +21,7 @@ export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What the program that runs a command gives to it. */
 export interface Surroundings extends Pick<Deps, "progress" | "onInterrupt"> {
-  /** The stacks of an embedded estate that was kept. Without it no estate can be named. */
+  /** The stacks of a practice estate that was kept. Without it no estate can be named. */
   openEstate?(id: string): Promise<PulumiStacks>;
 }
 

@@ -16,7 +16,7 @@ import type { RegionSession } from "../workflows/region-session.ts";
 
 /** How a command finds the region that it is about. */
 export interface RegionOptions {
-  /** An embedded estate that was kept. */
+  /** A practice estate that was kept. */
   readonly estate?: string | undefined;
   /** A file with the stack's `region` output, for jobs that have no Pulumi; or a folder with one of each stack, `<stack>.json`. */
   readonly outputs?: string | undefined;

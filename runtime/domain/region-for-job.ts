@@ -20,7 +20,7 @@ const knownTo: Readonly<Record<RegionJob, Known>> = {
   // It asks this region's Qdrant to be sure that its target is another one.
   "test-restore": { own: ["apiKey", "identity"] },
   replicate: { own: ["apiKey", "identity"], peer: { secrets: ["apiKey"], stores: ["control"] } },
-  // It makes points in the other region's bucket, with that region's keys, and asks no Qdrant.
+  // It makes recovery points in the other region's bucket, with that region's keys, and asks no Qdrant.
   "replicate-folders": { own: [], peer: { secrets: ["identity"], stores: ["repository", "control"] } },
   exporter: { own: ["apiKey", "identity", "gate"], peer: { secrets: [], stores: ["control"] } },
 };

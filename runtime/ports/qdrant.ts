@@ -113,7 +113,7 @@ export interface VectorDatabase {
    * Another string whenever the shard's server may have become one whose versions do not compare with earlier ones: it was
    * started again, or something was restored into it, by whomever. To be asked before and after what it shall hold for.
    */
-  history(shard: ShardPlacement): Promise<string>;
+  restoreFingerprint(shard: ShardPlacement): Promise<string>;
   /** A tar of what changed since `base` (`{}`: everything); undefined when nothing did. */
   captureShard(
     collection: string,

@@ -41,14 +41,14 @@ export class OpenRepository {
     this.description = description;
   }
 
-  /** Throws POINT_NOT_FOUND when the store holds no repository. */
+  /** Throws RECOVERY_POINT_NOT_FOUND when the store holds no repository. */
   static async open(stores: RegionStores, wrap: KeyWrap): Promise<OpenRepository> {
     try {
       const description = await readRecord(stores.repository, storeLayout.repository, repositorySchema);
       return new OpenRepository(stores, new KeyRing(stores.control, wrap), description);
     } catch (error) {
       if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
-      throw new DrError("POINT_NOT_FOUND", "the bucket holds no recovery points yet", {
+      throw new DrError("RECOVERY_POINT_NOT_FOUND", "the bucket holds no recovery points yet", {
         hint: "take one with `qdrant-dr backup`, or bring them with `qdrant-dr copy`",
         cause: error,
       });
@@ -60,7 +60,7 @@ export class OpenRepository {
     try {
       return await OpenRepository.open(stores, wrap);
     } catch (error) {
-      if (!hasCode(error, "POINT_NOT_FOUND")) throw error;
+      if (!hasCode(error, "RECOVERY_POINT_NOT_FOUND")) throw error;
     }
     const key = await new KeyRing(stores.control, wrap).make("repository");
     const description: Repository = { format: 1, id: randomUUID(), key: key.id };
@@ -78,14 +78,16 @@ export class OpenRepository {
     );
   }
 
-  async createPoint(point: RecoveryPoint): Promise<void> {
-    await this.createRecord(storeLayout.manifest(point.id), recoveryPointSchema, point);
+  async createRecoveryPoint(recoveryPoint: RecoveryPoint): Promise<void> {
+    await this.createRecord(storeLayout.manifest(recoveryPoint.id), recoveryPointSchema, recoveryPoint);
     // Read back whatever was answered: a write that was repeated after a lost answer finds its own object there.
-    if (canonicalJson(await this.readPoint(point.id)) === canonicalJson(point)) return;
-    throw new DrError("STORE_REFUSED", `another recovery point ${point.id} exists already`, { hint: "run it again" });
+    if (canonicalJson(await this.readRecoveryPoint(recoveryPoint.id)) === canonicalJson(recoveryPoint)) return;
+    throw new DrError("STORE_REFUSED", `another recovery point ${recoveryPoint.id} exists already`, {
+      hint: "run it again",
+    });
   }
 
-  readPoint(id: string): Promise<RecoveryPoint> {
+  readRecoveryPoint(id: string): Promise<RecoveryPoint> {
     return this.readRecord(storeLayout.manifest(id), recoveryPointSchema);
   }
 

@@ -9,7 +9,7 @@ const timeWithZone = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\
 const listHint = "`qdrant-dr recovery-points list` shows what is there, and what each recovery point lacks";
 
 /** When `wanted` is a time: that time. Without a zone it would mean another time elsewhere. */
-function parsePointTime(wanted: string): Date | undefined {
+function parseRecoveryPointTime(wanted: string): Date | undefined {
   if (!looksLikeTime.test(wanted)) return undefined;
   const time = new Date(wanted);
   if (timeWithZone.test(wanted) && !Number.isNaN(time.getTime())) return time;
@@ -27,40 +27,44 @@ export async function findRecoveryPoint(
   wanted: string,
   kinds: readonly DataKind[] = ["qdrant"],
 ): Promise<RecoveryPoint> {
-  const until = parsePointTime(wanted);
+  const until = parseRecoveryPointTime(wanted);
   const wantedKinds = kinds.length === 0 ? "" : ` with ${kinds.join(", ")}`;
   const { entries } = await readCatalog(repository);
   if (wanted === "latest") {
     const latest = resolveLatestRestorable(entries, { kinds });
-    if (latest !== undefined) return latest.point;
-    throw new DrError("POINT_NOT_FOUND", `no complete recovery point${wantedKinds} is in this bucket`, {
+    if (latest !== undefined) return latest.recoveryPoint;
+    throw new DrError("RECOVERY_POINT_NOT_FOUND", `no complete recovery point${wantedKinds} is in this bucket`, {
       hint: listHint,
     });
   }
   if (until !== undefined) {
     const then = resolveLatestRestorable(entries, { kinds, until });
-    if (then !== undefined) return then.point;
+    if (then !== undefined) return then.recoveryPoint;
     throw new DrError(
-      "POINT_NOT_FOUND",
+      "RECOVERY_POINT_NOT_FOUND",
       `no complete recovery point${wantedKinds} whose capture began at ${until.toISOString()} or before is in this bucket`,
       { hint: listHint },
     );
   }
   const entry = entries.find(({ id }) => id === wanted);
   if (entry === undefined) {
-    throw new DrError("POINT_NOT_FOUND", `there is no recovery point ${wanted} in this bucket`, {
+    throw new DrError("RECOVERY_POINT_NOT_FOUND", `there is no recovery point ${wanted} in this bucket`, {
       hint: "`qdrant-dr recovery-points list` lists them",
     });
   }
-  if (entry.state === "complete" && entry.point !== undefined) {
-    if (holds(entry.point, kinds)) return entry.point;
+  if (entry.state === "complete" && entry.recoveryPoint !== undefined) {
+    if (holds(entry.recoveryPoint, kinds)) return entry.recoveryPoint;
     throw new DrError(
       "USAGE",
-      `${wanted} holds ${entry.point.kinds.join(", ")}, and ${kinds.join(", ")} was asked for`,
+      `${wanted} holds ${entry.recoveryPoint.kinds.join(", ")}, and ${kinds.join(", ")} was asked for`,
       { hint: "`qdrant-dr recovery-points list` shows what each one holds; --only names what is wanted" },
     );
   }
-  throw new DrError("POINT_INCOMPLETE", `${wanted} is ${entry.state}: ${entry.reasons.slice(0, 3).join("; ")}`, {
-    hint: "copy it again from the other region, or use another recovery point",
-  });
+  throw new DrError(
+    "RECOVERY_POINT_INCOMPLETE",
+    `${wanted} is ${entry.state}: ${entry.reasons.slice(0, 3).join("; ")}`,
+    {
+      hint: "copy it again from the other region, or use another recovery point",
+    },
+  );
 }

@@ -138,7 +138,7 @@ describe("AwsIdentities", () => {
             "arn:aws:s3:::dr-points/repository.json",
             "arn:aws:s3:::dr-points/packs/*",
             "arn:aws:s3:::dr-points/trees/*",
-            "arn:aws:s3:::dr-points/points/*",
+            "arn:aws:s3:::dr-points/recovery-points/*",
             "arn:aws:s3:::dr-control/keys/*",
             "arn:aws:s3:::dr-control/runs/*",
           ],
@@ -209,7 +209,7 @@ describe("AwsIdentities", () => {
           "arn:aws:s3:::prod-points/repository.json",
           "arn:aws:s3:::prod-points/packs/*",
           "arn:aws:s3:::prod-points/trees/*",
-          "arn:aws:s3:::prod-points/points/*",
+          "arn:aws:s3:::prod-points/recovery-points/*",
           "arn:aws:s3:::prod-points/sessions/*",
           "arn:aws:s3:::prod-control/keys/*",
         ],
@@ -246,7 +246,7 @@ describe("AwsIdentities", () => {
         ] as const;
       }),
     );
-    const points = ["repository.json", "packs/*", "trees/*", "points/*"].map((key) => `dr-points/${key}`);
+    const points = ["repository.json", "packs/*", "trees/*", "recovery-points/*"].map((key) => `dr-points/${key}`);
     const own = ["dr-points", "dr-control"];
     const noKeys = ["dr-control/keys/*", "prod-control/keys/*"];
     expect(allowed).to.deep.equal({
@@ -266,10 +266,10 @@ describe("AwsIdentities", () => {
         creates: [...points, "dr-control/keys/*", "dr-control/runs/*"],
         never: [],
       },
-      verify: { reads: own, creates: ["dr-points/points/*/attestations/*", "dr-control/runs/*"], never: [] },
+      verify: { reads: own, creates: ["dr-points/recovery-points/*/attestations/*", "dr-control/runs/*"], never: [] },
       "test-restore": {
         reads: own,
-        creates: ["dr-points/points/*/attestations/*", "dr-control/restores/*", "dr-control/runs/*"],
+        creates: ["dr-points/recovery-points/*/attestations/*", "dr-control/restores/*", "dr-control/runs/*"],
         never: [],
       },
       replicate: {
@@ -286,7 +286,9 @@ describe("AwsIdentities", () => {
       "replicate-folders": {
         reads: ["dr-control", "prod-points", "prod-control"],
         creates: [
-          ...["repository.json", "packs/*", "trees/*", "points/*", "sessions/*"].map((key) => `prod-points/${key}`),
+          ...["repository.json", "packs/*", "trees/*", "recovery-points/*", "sessions/*"].map(
+            (key) => `prod-points/${key}`,
+          ),
           "prod-control/keys/*",
         ],
         never: ["dr-control/keys/*"],

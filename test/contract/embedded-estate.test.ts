@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { removeKeptEstates, sweepEstates } from "../../quickstart/adapters/embedded-estate.ts";
 
-describe("embedded estates", () => {
+describe("practice estates", () => {
   const root = mkdtempSync(join(tmpdir(), "qdrant-dr-estates-"));
   const before = process.env["QDRANT_DR_ESTATES"];
 

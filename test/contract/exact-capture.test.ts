@@ -15,7 +15,7 @@ import { DrError, hasCode } from "../../runtime/errors.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import type { CollectionSnapshot, Optimizations, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { ageKeys, asSeenElsewhere, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
@@ -135,8 +135,8 @@ interface Taken {
   readonly finishedAt: number;
 }
 
-function takenOf(point: RecoveryPoint): Taken {
-  const shard = point.collections[0]?.shards[0];
+function takenOf(recoveryPoint: RecoveryPoint): Taken {
+  const shard = recoveryPoint.collections[0]?.shards[0];
   return { startedAt: Date.parse(shard?.startedAt ?? ""), finishedAt: Date.parse(shard?.finishedAt ?? "") };
 }
 
@@ -289,7 +289,7 @@ describe("an exact capture", () => {
         const wanted = load.acknowledged + 20 + Math.floor(random() * 100);
         load.start();
         while (load.acknowledged < wanted) await sleep(5);
-        const report = await capturePoint({
+        const report = await captureRecoveryPoint({
           region: "east",
           type: random() < 0.3 ? "full" : "incremental",
           database,
@@ -301,19 +301,19 @@ describe("an exact capture", () => {
         await load.stop();
 
         const elsewhere = await asSeenElsewhere(stores, wrap);
-        const point = await elsewhere.readPoint(report.point);
+        const recoveryPoint = await elsewhere.readRecoveryPoint(report.recoveryPoint);
         await restoreRecoveryPoint({
           repository: elsewhere,
-          point,
+          recoveryPoint,
           target: restored,
           clock: systemClock,
           progress: silently,
         });
-        const wrong = await compare(restored, load, takenOf(point));
+        const wrong = await compare(restored, load, takenOf(recoveryPoint));
         await restored.deleteCollection(collection);
 
         const isWrong = Object.values(wrong).some((count) => count > 0);
-        if (isExact(point)) {
+        if (isExact(recoveryPoint)) {
           tally.exact += 1;
           if (database.beganDuringStream > 0) tally.beganInExact += 1;
           if (isWrong) tally.wrongExact += 1;
@@ -325,7 +325,7 @@ describe("an exact capture", () => {
           tally.inexact += 1;
           if (isWrong) tally.wrongInexact += 1;
         }
-        if (point.type === "incremental" && point.base !== undefined) tally.incremental += 1;
+        if (recoveryPoint.type === "incremental" && recoveryPoint.base !== undefined) tally.incremental += 1;
       }
       tally.deletes += load.deletes;
     }
@@ -379,10 +379,10 @@ describe("an exact capture", () => {
       lineage: "east/1/test",
       isFull: true,
       clock: systemClock,
-      patience: { quietMs: 0, attempts: 1, borrows: true },
+      patience: { quietMs: 0, attempts: 1, usesSnapshot: true },
       turns: new Turns(1),
     });
-    const report = await capturePoint({
+    const report = await captureRecoveryPoint({
       region: "east",
       type: "full",
       database,
@@ -393,20 +393,20 @@ describe("an exact capture", () => {
     });
     const atEnd = await database.optimizations(collection, shard);
     const elsewhere = await asSeenElsewhere(stores, wrap);
-    const point = await elsewhere.readPoint(report.point);
-    const request = { repository: elsewhere, point, target: restored, clock: systemClock, progress: silently };
+    const recoveryPoint = await elsewhere.readRecoveryPoint(report.recoveryPoint);
+    const request = { repository: elsewhere, recoveryPoint, target: restored, clock: systemClock, progress: silently };
     // A point that came back may be in the answer to a query that is compared.
     await restoreRecoveryPoint(request).catch((error: unknown) => {
       if (!hasCode(error, "VERIFICATION_FAILED")) throw error;
     });
-    const wrong = await compare(restored, load, takenOf(point));
+    const wrong = await compare(restored, load, takenOf(recoveryPoint));
     await restored.deleteCollection(collection);
 
     expect(atEnd?.running, "builds that outlasted the captures").to.be.greaterThan(0);
     expect(atEnd?.begun, "builds that began").to.deep.equal(begun);
     expect(capture).to.include({ isExact: false, method: "partial-snapshot" });
     expect(report.isExact).to.equal(false);
-    expect(isExact(point)).to.equal(false);
+    expect(isExact(recoveryPoint)).to.equal(false);
     expect(wrong).to.deep.include({ lost: 0, stale: 0, invented: 0 });
     expect(wrong.undone, "deletes that came back").to.be.greaterThan(0);
   });
@@ -431,7 +431,7 @@ describe("an exact capture", () => {
       load.start();
       while (load.acknowledged < wanted) await sleep(5);
 
-      const report = await capturePoint({
+      const report = await captureRecoveryPoint({
         region: "east",
         type: random() < 0.5 ? "full" : "incremental",
         database,
@@ -443,27 +443,27 @@ describe("an exact capture", () => {
       await load.stop();
 
       const elsewhere = await asSeenElsewhere(stores, wrap);
-      const point = await elsewhere.readPoint(report.point);
+      const recoveryPoint = await elsewhere.readRecoveryPoint(report.recoveryPoint);
       await restoreRecoveryPoint({
         repository: elsewhere,
-        point,
+        recoveryPoint,
         target: restored,
         clock: systemClock,
         progress: silently,
       });
       const wrong = await compare(restored, load, database.taken);
       await restored.deleteCollection(collection);
-      const captured = point.collections[0]?.shards[0];
+      const captured = recoveryPoint.collections[0]?.shards[0];
       const tree = await elsewhere.readTree(captured?.tree.id ?? "", shardTreeSchema);
       expect(captured?.method).to.equal("collection-snapshot");
       expect(tree.segments, "no base for the next capture").to.deep.equal({});
       expect(await database.snapshots(collection, shard), "the user's own snapshots").to.deep.equal(kept);
       await client.deleteSnapshot(collection, users.name);
       const isWrong = Object.values(wrong).some((count) => count > 0);
-      if (!isExact(point)) tally.ended += 1;
-      if (!isExact(point) && isWrong) tally.wrongEnded += 1;
-      if (isExact(point)) tally.exact += 1;
-      if (isExact(point) && isWrong) wrongs.push(`seed ${seed} build ${build}: ${JSON.stringify(wrong)}`);
+      if (!isExact(recoveryPoint)) tally.ended += 1;
+      if (!isExact(recoveryPoint) && isWrong) tally.wrongEnded += 1;
+      if (isExact(recoveryPoint)) tally.exact += 1;
+      if (isExact(recoveryPoint) && isWrong) wrongs.push(`seed ${seed} build ${build}: ${JSON.stringify(wrong)}`);
       tally.deletes += load.deletes;
     }
 

@@ -28,7 +28,7 @@ const controlToken = "the-token-of-the-control";
 const qdrantKey = "the-key-of-the-qdrant";
 const at = "2026-01-01T00:00:00.000Z";
 const first: EpochRecord = { epoch: 1, active: "east", reason: "initial", run: "setup", at };
-const taken: EpochRecord = { epoch: 2, active: "west", previous: "east", reason: "unplanned", run: "r", at };
+const taken: EpochRecord = { epoch: 2, active: "west", previous: "east", reason: "failover", run: "r", at };
 
 describe("gate", () => {
   const root = mkdtempSync(join(tmpdir(), "qdrant-dr-gate-"));
@@ -171,9 +171,9 @@ describe("gate", () => {
     expect((await east.gate.look()).isOpen).to.equal(true);
 
     await writeFence(estate.stores.west, { epoch: 3, region: "east", run: "r", at });
-    await claimEpoch(estate.stores.west, { ...taken, epoch: 3, reason: "planned" });
+    await claimEpoch(estate.stores.west, { ...taken, epoch: 3, reason: "switchover" });
     expect((await west.gate.look()).reason).to.equal("epoch 3 is not opened yet: its data are being made ready");
-    await writeOpening(estate.stores.west, { epoch: 3, region: "west", run: "r", point: "p", at });
+    await writeOpening(estate.stores.west, { epoch: 3, region: "west", run: "r", recoveryPoint: "p", at });
     expect((await west.gate.look()).isOpen).to.equal(true);
     expect((await east.gate.look()).reason).to.equal("west is the active region since epoch 3");
   });
@@ -193,7 +193,7 @@ describe("gate", () => {
     expect(error).to.be.instanceOf(Error);
   });
 
-  describe("the old primary comes back by itself after an unplanned failover, with clients still pointed at it", () => {
+  describe("the old primary comes back by itself after a failover, with clients still pointed at it", () => {
     it("availability: serves while it cannot see the new epoch, stops as soon as it can, and stays stopped", async () => {
       const estate = await pair();
       const east = await start(estate, "east");

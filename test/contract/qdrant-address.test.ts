@@ -63,7 +63,7 @@ describe("the address of a Qdrant", function () {
       expect(await qdrant.sample(collection, 1)).to.have.lengthOf(1);
       expect(await qdrant.nearest(collection, [{ vector: [1, 1], limit: 1 }])).to.have.lengthOf(1);
       expect(await qdrant.optimizations(collection, shard)).to.include({ running: 0 });
-      expect(await qdrant.history(shard)).to.match(/\/0$/);
+      expect(await qdrant.restoreFingerprint(shard)).to.match(/\/0$/);
       expect(await qdrant.segments(collection, shard)).to.be.an("object");
       await qdrant.setStrictMode(collection, { enabled: false });
       expect(await qdrant.isHalfMade(collection)).to.equal(false);

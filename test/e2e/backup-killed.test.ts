@@ -16,8 +16,8 @@ import type { Region } from "../../runtime/domain/region.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { BucketRegion, type BucketState } from "../support/bucket-region.ts";
 import { codeOf } from "../support/expect-code.ts";
@@ -87,7 +87,7 @@ describe("backup and restore, killed and run again", function () {
     });
     await write(1, 20);
     const repository = await OpenRepository.openOrCreate(east.stores, wrap);
-    known = (await capture(repository)).point;
+    known = (await capture(repository)).recoveryPoint;
     contents.set(known, await contentOf(source));
     state = await east.state();
     // What the backups under test find changed.
@@ -131,7 +131,7 @@ describe("backup and restore, killed and run again", function () {
   }
 
   function capture(repository: OpenRepository) {
-    return capturePoint({
+    return captureRecoveryPoint({
       region: "east",
       type: "incremental",
       database: source,
@@ -154,8 +154,9 @@ describe("backup and restore, killed and run again", function () {
   async function verifyComplete(): Promise<string[]> {
     const repository = await east.seenElsewhere(wrap);
     const complete = (await readCatalog(repository)).entries.filter((entry) => entry.state === "complete");
-    for (const { point } of complete) {
-      if (point !== undefined) await verifyPoint(repository, point, { ...told, region: "east" });
+    for (const { recoveryPoint } of complete) {
+      if (recoveryPoint !== undefined)
+        await verifyRecoveryPoint(repository, recoveryPoint, { ...told, region: "east" });
     }
     return complete.map(({ id }) => id);
   }
@@ -163,7 +164,7 @@ describe("backup and restore, killed and run again", function () {
   async function expectRestores(id: string, wanted: StoredPoint[], what: string): Promise<void> {
     const repository = await east.seenElsewhere(wrap);
     await emptyTarget();
-    await restoreRecoveryPoint({ repository, point: await repository.readPoint(id), target, ...told });
+    await restoreRecoveryPoint({ repository, recoveryPoint: await repository.readRecoveryPoint(id), target, ...told });
     expect(await contentOf(target), what).to.deep.equal(wanted);
   }
 
@@ -235,8 +236,8 @@ describe("backup and restore, killed and run again", function () {
         await expectRestores(id, now, what);
       }
 
-      const { point } = await capture(await OpenRepository.openOrCreate(east.stores, wrap));
-      expect(await verifyComplete(), what).to.have.members([...complete, point]);
+      const { recoveryPoint } = await capture(await OpenRepository.openOrCreate(east.stores, wrap));
+      expect(await verifyComplete(), what).to.have.members([...complete, recoveryPoint]);
     }
     await expectRestores(known, contents.get(known) ?? [], "the point from before all kills");
     expect(committed, "kills after the manifest was written").to.be.greaterThan(0);
@@ -259,8 +260,8 @@ describe("backup and restore, killed and run again", function () {
       const what = JSON.stringify(kill);
       await east.rewind(empty);
       await killedAt(storeProxy, kill, () => backup("--type", "full"));
-      const { point } = await capture(await OpenRepository.openOrCreate(east.stores, wrap));
-      expect(await verifyComplete(), what).to.deep.equal([point]);
+      const { recoveryPoint } = await capture(await OpenRepository.openOrCreate(east.stores, wrap));
+      expect(await verifyComplete(), what).to.deep.equal([recoveryPoint]);
     }
     await expectRestores((await verifyComplete())[0] ?? "", now, "after the last kill");
   });
@@ -283,8 +284,10 @@ describe("backup and restore, killed and run again", function () {
       const records = await allOf(east.stores.control.list(controlLayout.restores));
       const wasWhole = records.some(({ key }) => key.includes(".done."));
       const repository = await OpenRepository.open(east.stores, wrap);
-      const point = await repository.readPoint(known);
-      const again = codeOf(restoreRecoveryPoint({ repository, point, target, discardUnfinished: true, ...told }));
+      const recoveryPoint = await repository.readRecoveryPoint(known);
+      const again = codeOf(
+        restoreRecoveryPoint({ repository, recoveryPoint, target, discardUnfinished: true, ...told }),
+      );
       expect(await again, what).to.equal(wasWhole ? "TARGET_NOT_EMPTY" : undefined);
       expect(await contentOf(target), what).to.deep.equal(contents.get(known));
       expect(await target.aliases(), what).to.deep.equal([{ alias: "current", collection }]);

@@ -144,12 +144,12 @@ describe("failover to an older point, killed, and run again on the same estate",
     await client.until((log) => measureOutage(log, goneAt.getTime()) !== undefined, 20_000);
     await client.stop();
     const log: readonly WriteLogEntry[] = await client.log();
-    const capturedAt = pointTime(older);
+    const capturedAt = recoveryPointTime(older);
     const before = acknowledgedBefore(log, capturedAt);
     const later = log.filter(({ at, kind }) => kind === "acknowledged" && at > goneAt.getTime());
     expect(later.length).to.be.greaterThan(10);
     const between = log.filter(
-      ({ at, kind }) => kind === "acknowledged" && at > pointTime(newer) && at < goneAt.getTime(),
+      ({ at, kind }) => kind === "acknowledged" && at > recoveryPointTime(newer) && at < goneAt.getTime(),
     );
     expect(between).to.not.be.empty;
     let loaded = 0;
@@ -179,7 +179,7 @@ describe("failover to an older point, killed, and run again on the same estate",
 });
 
 /** A point's id begins with its time: `20261122T155532820Z-…`. */
-function pointTime(id: string): number {
+function recoveryPointTime(id: string): number {
   const [, year, month, day, hour, minute, second, ms] =
     /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z/.exec(id) ?? [];
   return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`);

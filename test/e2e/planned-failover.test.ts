@@ -1,5 +1,5 @@
 /**
- * A drill and a warm unplanned failover on one embedded estate whose gates work with leases, under a client that never stops,
+ * A drill and a warm failover on one practice estate whose gates work with leases, under a client that never stops,
  * killed at each step: nothing is lost when both regions live, what is lost otherwise is told, and an old primary that
  * comes back does not serve.
  */
@@ -26,14 +26,14 @@ const leaseSeconds = 4;
 /** Of a planned failover only; what follows the epoch, every failover does: see failover-killed.test.ts. */
 const killedAt = ["follow", "fence", "drain", "compare", "epoch", "step-down"] as const;
 
-describe("planned and warm failovers on an embedded estate, with leases", function () {
+describe("planned and warm failovers on a practice estate, with leases", function () {
   this.timeout(300_000);
   const estates = mkdtempSync(join(tmpdir(), "qdrant-dr-planned-"));
   const estatesBefore = process.env["QDRANT_DR_ESTATES"];
   let estate: EmbeddedEstate;
   let client: WritingClient;
   let collections: readonly string[];
-  /** What the unplanned failover lost. */
+  /** What the failover lost. */
   let lost: number[];
   let regions: Readonly<Record<"primary" | "standby", Region>>;
 

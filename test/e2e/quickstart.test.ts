@@ -20,7 +20,7 @@ interface RecordedLine {
   readonly id: number;
 }
 
-interface ListedPoint {
+interface ListedRecoveryPoint {
   readonly id: string;
   readonly state: string;
   readonly type: string;
@@ -241,7 +241,7 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
 
   it("is backed up by what is the active region now, each point complete and whole", async () => {
     const region = ["--estate", estate, "--stack", "standby"];
-    const before = (await run(0, "recovery-points", "list", ...region)) as { recoveryPoints: ListedPoint[] };
+    const before = (await run(0, "recovery-points", "list", ...region)) as { recoveryPoints: ListedRecoveryPoint[] };
     expect(before.recoveryPoints.map(({ region: source, type }) => [source, type])).to.deep.equal([
       ["primary", "full"],
       ["primary", "incremental"],
@@ -251,14 +251,14 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
     const full = (await run(0, "backup", ...region, "--type", "full")) as { recoveryPoint: string; points: number };
     const incremental = (await run(0, "backup", ...region, "--type", "incremental")) as { recoveryPoint: string };
     expect(full.points).to.equal(result.pointsAfter);
-    const after = (await run(0, "recovery-points", "list", ...region)) as { recoveryPoints: ListedPoint[] };
+    const after = (await run(0, "recovery-points", "list", ...region)) as { recoveryPoints: ListedRecoveryPoint[] };
     expect(after.recoveryPoints.slice(0, 2).map(({ id }) => id)).to.deep.equal(
       before.recoveryPoints.map(({ id }) => id),
     );
     const added = after.recoveryPoints.slice(2);
     expect(added.map(({ id }) => id)).to.deep.equal([full.recoveryPoint, incremental.recoveryPoint]);
-    for (const point of added) {
-      expect(point).to.include({ state: "complete", region: "standby", epoch: 2, points: result.pointsAfter });
+    for (const recoveryPoint of added) {
+      expect(recoveryPoint).to.include({ state: "complete", region: "standby", epoch: 2, points: result.pointsAfter });
     }
     expect(after.recoveryPoints.every(({ state }) => state === "complete")).to.equal(true);
     expect(await run(0, "verify", ...region)).to.include({ recoveryPoint: incremental.recoveryPoint });

@@ -207,7 +207,7 @@ describe("stacks in the cloud", function () {
   /** Told to both regions, as a failover does when it can. */
   async function claim(epoch: number, active: RegionName, to: readonly RegionName[] = regionNames): Promise<void> {
     const previous = epoch === 1 ? {} : { previous: active === "prod" ? "dr" : "prod" };
-    const reason = epoch === 1 ? ("initial" as const) : ("planned" as const);
+    const reason = epoch === 1 ? ("initial" as const) : ("switchover" as const);
     const at = new Date().toISOString();
     for (const region of to) {
       const { credentials, endpoint } = atEmulator("");

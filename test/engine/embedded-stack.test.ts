@@ -1,4 +1,4 @@
-/** The stacks of an embedded estate by the real Pulumi engine, with the real Qdrant, SeaweedFS and endpoint. */
+/** The stacks of a practice estate by the real Pulumi engine, with the real Qdrant, SeaweedFS and endpoint. */
 import { once } from "node:events";
 import {
   mkdirSync,
@@ -31,7 +31,7 @@ const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const processes = ["endpoint", "gate", "qdrant", "store"] as const;
 const everything = ["standby", "standby-repository", ...processes.map((name) => `standby-${name}`)];
 
-describe("stack of an embedded estate", function () {
+describe("stack of a practice estate", function () {
   this.timeout(120_000);
   const root = mkdtempSync(join(tmpdir(), "qdrant-dr-engine-"));
   const settingsBefore = checkoutSettings();
@@ -194,7 +194,7 @@ describe("stack of an embedded estate", function () {
 
     const control = new FileStore(join(estate.disk("standby"), "control"));
     const at = new Date().toISOString();
-    await claimEpoch(control, { epoch: 2, active: "standby", previous: "primary", reason: "unplanned", run: "r", at });
+    await claimEpoch(control, { epoch: 2, active: "standby", previous: "primary", reason: "failover", run: "r", at });
     const promoted = await up(estate);
     expect(promoted.events).to.deep.equal(["create standby-route"]);
     expect(await traffic.current()).to.deep.equal({ region: "standby", epoch: 2 });

@@ -1,4 +1,4 @@
-/** The example of a failover from CI: its own commands, as a runner's shell runs them, on an embedded estate. */
+/** The example of a failover from CI: its own commands, as a runner's shell runs them, on a practice estate. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

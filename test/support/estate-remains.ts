@@ -1,4 +1,4 @@
-/** What of an embedded estate is on this machine, asked of the kernel and not of the product. */
+/** What of a practice estate is on this machine, asked of the kernel and not of the product. */
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
 

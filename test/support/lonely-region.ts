@@ -45,7 +45,7 @@ export async function lonelyRegion(region: string, folder: string): Promise<{ ou
 
 /**
  * Different ports on 127.0.0.1 on which nobody listens. They are below the range from which the kernel takes the local
- * ends of connections, which would take one of them before it is used, and below those of embedded estates.
+ * ends of connections, which would take one of them before it is used, and below those of practice estates.
  */
 export async function closedPorts(count: number): Promise<number[]> {
   const ports = new Set<number>();

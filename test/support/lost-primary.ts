@@ -1,4 +1,4 @@
-/** An embedded estate as a disaster leaves it: its primary region destroyed, its standby not yet promoted. */
+/** A practice estate as a disaster leaves it: its primary region destroyed, its standby not yet promoted. */
 import { EmbeddedEstate } from "../../quickstart/adapters/embedded-estate.ts";
 import { practiceGround } from "../../quickstart/practice-ground.ts";
 import type { WritingClient } from "../../quickstart/workflow/practise-disaster.ts";
@@ -40,7 +40,7 @@ export async function loseThePrimary(estates: string, totalPoints: number, captu
     const points: string[] = [];
     while (points.length < captures) {
       const written = (await client.log()).length;
-      points.push((await ground.capture(points.length === 0 ? "full" : "incremental", ignore)).point);
+      points.push((await ground.capture(points.length === 0 ? "full" : "incremental", ignore)).recoveryPoint);
       await client.until((log) => log.length > written + 30, 30_000);
     }
     await ground.copy(ignore);

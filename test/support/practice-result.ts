@@ -144,7 +144,7 @@ export function withTexts(result: PracticeResult, text: string): PracticeResult 
     steps: result.steps.map(rename),
     failover: result.failover.map(rename),
     collections: result.collections.map((each) => ({ ...each, name: text })),
-    points: result.points.map((point) => ({ ...point, id: text })),
+    points: result.points.map((recoveryPoint) => ({ ...recoveryPoint, id: text })),
     restoredPoint: text,
     proofs: result.proofs.map(() => ({ claim: text, evidence: text })),
     versions: { [text]: text },

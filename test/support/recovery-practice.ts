@@ -6,8 +6,8 @@ import type { Clock } from "../../runtime/ports/clock.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import type { RestoreReport, RestoreRequest } from "../../runtime/workflows/restore/restore-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import type { RestoreReport, RestoreRequest } from "../../runtime/workflows/restore/restore-recovery-point.ts";
 import { allOf } from "./all-of.ts";
 import {
   ageKeys,
@@ -39,18 +39,32 @@ export class RecoveryPractice {
   ): Promise<RecoveryPoint> {
     const repository = await OpenRepository.openOrCreate(this.stores, this.wrap);
     const told = { clock, progress: silently, toolVersion: "test" };
-    const report = await capturePoint({ region: "east", type, database, repository, allowEmpty: true, ...told });
-    return repository.readPoint(report.point);
+    const report = await captureRecoveryPoint({
+      region: "east",
+      type,
+      database,
+      repository,
+      allowEmpty: true,
+      ...told,
+    });
+    return repository.readRecoveryPoint(report.recoveryPoint);
   }
 
   /** Into a region of its own: no record of it is left beside the source. */
   async restore(
-    point: RecoveryPoint,
+    recoveryPoint: RecoveryPoint,
     target: VectorDatabase,
     options: Partial<RestoreRequest> = {},
   ): Promise<RestoreReport> {
     const repository = await asSeenElsewhere(this.stores, this.wrap);
-    return restoreRecoveryPoint({ repository, point, target, clock: systemClock, progress: silently, ...options });
+    return restoreRecoveryPoint({
+      repository,
+      recoveryPoint,
+      target,
+      clock: systemClock,
+      progress: silently,
+      ...options,
+    });
   }
 }
 

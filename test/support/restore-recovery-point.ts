@@ -3,7 +3,7 @@ import {
   planRestore,
   type RestoreReport,
   type RestoreRequest,
-} from "../../runtime/workflows/restore/restore-point.ts";
+} from "../../runtime/workflows/restore/restore-recovery-point.ts";
 
 /** Restores as the command does that nobody asks to wait between the plan and the act. */
 export async function restoreRecoveryPoint(request: RestoreRequest): Promise<RestoreReport> {

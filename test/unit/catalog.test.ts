@@ -2,7 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import {
   type CatalogEntry,
-  judgePoint,
+  judgeRecoveryPoint,
   objectsOf,
   resolveLatestRestorable,
 } from "../../runtime/domain/recovery-points/catalog.ts";
@@ -22,7 +22,7 @@ const shard: CapturedShard = {
   method: "partial-snapshot",
   isExact: true,
 };
-const point: RecoveryPoint = {
+const recoveryPoint: RecoveryPoint = {
   format: 1,
   id: "point-1",
   type: "full",
@@ -61,7 +61,7 @@ const first: EpochRecord = {
   run: "setup",
   at: "2026-01-01T00:00:00.000Z",
 };
-const second: EpochRecord = { epoch: 2, active: "west", previous: "east", reason: "unplanned", run: "run-1", at };
+const second: EpochRecord = { epoch: 2, active: "west", previous: "east", reason: "failover", run: "run-1", at };
 const whole = new Map([
   [storeLayout.tree(treeId), 100],
   [storeLayout.pack(packA), 10],
@@ -69,7 +69,7 @@ const whole = new Map([
 ]);
 const packs = new Map([[treeId, tree]]);
 const attestation = (kind: Attestation["kind"]): Attestation => ({
-  point: point.id,
+  recoveryPoint: recoveryPoint.id,
   kind,
   at,
   region: "east",
@@ -80,7 +80,7 @@ const without = (key: string) => new Map([...whole].filter(([name]) => name !== 
 
 describe("judgement of a recovery point", () => {
   it("names the tree and every pack with their sizes as what a point needs", () => {
-    expect(objectsOf(point, packs)).to.deep.equal(whole);
+    expect(objectsOf(recoveryPoint, packs)).to.deep.equal(whole);
   });
 
   const cases: [what: string, evidence: Partial<typeof evidence>, state: string, reason: RegExp | undefined][] = [
@@ -149,7 +149,7 @@ describe("judgement of a recovery point", () => {
   ];
   for (const [what, change, state, reason] of cases) {
     it(`is "${state}" when ${what}`, () => {
-      const entry = judgePoint(point, { ...evidence, ...change });
+      const entry = judgeRecoveryPoint(recoveryPoint, { ...evidence, ...change });
 
       expect(entry.state).to.equal(state);
       expect(entry.reasons.length > 0).to.equal(reason !== undefined);
@@ -164,7 +164,7 @@ describe("newest restorable point", () => {
     state,
     reasons: [],
     attestations: [],
-    point: { ...point, id, startedAt: time },
+    recoveryPoint: { ...recoveryPoint, id, startedAt: time },
   });
 
   it("is the one whose capture began last, never by its id or its place", () => {
@@ -189,7 +189,10 @@ describe("newest restorable point", () => {
 
   it("is no older for a collection of a slower tier, and not before the wanted time by it", () => {
     const begun = entryOf("later", "2026-03-01T12:00:00.000Z");
-    const tiered = { ...begun, point: { ...(begun.point ?? point), time: "2026-03-01T09:00:00.000Z" } };
+    const tiered = {
+      ...begun,
+      recoveryPoint: { ...(begun.recoveryPoint ?? recoveryPoint), time: "2026-03-01T09:00:00.000Z" },
+    };
     const entries = [entryOf("earlier", "2026-03-01T11:00:00.000Z"), tiered];
 
     expect(resolveLatestRestorable(entries)?.id).to.equal("later");
@@ -221,7 +224,7 @@ describe("newest restorable point", () => {
         const complete = drawn.filter(({ state }) => state === "complete").map(({ hours }) => hours);
         const expected = complete.length === 0 ? undefined : time(Math.max(...complete));
 
-        expect(resolveLatestRestorable(entries)?.point.startedAt).to.equal(expected);
+        expect(resolveLatestRestorable(entries)?.recoveryPoint.startedAt).to.equal(expected);
       }),
     );
   });

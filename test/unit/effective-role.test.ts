@@ -7,7 +7,7 @@ import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 
 const first: EpochRecord = { epoch: 1, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
-const second: EpochRecord = { ...first, epoch: 2, active: "dr", previous: "prod", reason: "unplanned" };
+const second: EpochRecord = { ...first, epoch: 2, active: "dr", previous: "prod", reason: "failover" };
 
 async function storeWith(...records: EpochRecord[]): Promise<ObjectStoreReader> {
   const store = new MemoryStore();

@@ -5,7 +5,7 @@ import { type EpochRecord, effectiveRole, isOfActiveRegion, newestEpoch } from "
 const record = (epoch: number, active: string, more: Partial<EpochRecord> = {}): EpochRecord => ({
   epoch,
   active,
-  reason: epoch === 1 ? "initial" : "unplanned",
+  reason: epoch === 1 ? "initial" : "failover",
   run: `run-${epoch}`,
   at: new Date(Date.UTC(2026, 0, epoch)).toISOString(),
   ...more,
@@ -38,7 +38,7 @@ describe("epochs", () => {
     [
       "the region that was given up as planned",
       "east",
-      record(2, "west", { previous: "east", reason: "planned" }),
+      record(2, "west", { previous: "east", reason: "switchover" }),
       "fenced",
     ],
     ["a region that was never active", "north", record(2, "west", { previous: "east" }), "standby"],
@@ -55,7 +55,7 @@ describe("epochs", () => {
       fc.property(
         regions,
         regions,
-        fc.constantFrom<EpochRecord["reason"]>("initial", "planned", "unplanned"),
+        fc.constantFrom<EpochRecord["reason"]>("initial", "switchover", "failover"),
         (active, previous, reason) => {
           const under = record(2, active, { previous, reason });
           const actives = ["east", "west", "north"].filter((region) => effectiveRole(region, under) === "active");
@@ -66,7 +66,11 @@ describe("epochs", () => {
   });
 
   const records = [record(1, "east"), record(2, "west", { previous: "east" }), record(3, "east", { previous: "west" })];
-  const pointCases: [what: string, point: { region: string; epoch: number; startedAt: string }, isOf: boolean][] = [
+  const pointCases: [
+    what: string,
+    recoveryPoint: { region: string; epoch: number; startedAt: string },
+    isOf: boolean,
+  ][] = [
     ["made in its epoch", { region: "east", epoch: 1, startedAt: "2026-01-01T12:00:00Z" }, true],
     ["made at the next epoch's very moment", { region: "east", epoch: 1, startedAt: "2026-01-02T00:00:00.000Z" }, true],
     [
@@ -83,9 +87,9 @@ describe("epochs", () => {
     ["made in an epoch that nobody claimed", { region: "east", epoch: 4, startedAt: "2026-01-05T00:00:00Z" }, false],
     ["made in the newest epoch, at any time", { region: "east", epoch: 3, startedAt: "2030-01-01T00:00:00Z" }, true],
   ];
-  for (const [what, point, isOf] of pointCases) {
+  for (const [what, recoveryPoint, isOf] of pointCases) {
     it(`a point ${what} ${isOf ? "counts" : "is ignored"}`, () => {
-      expect(isOfActiveRegion(point, records)).to.equal(isOf);
+      expect(isOfActiveRegion(recoveryPoint, records)).to.equal(isOf);
     });
   }
 });

@@ -13,9 +13,9 @@ function told(newest: EpochRecord, more: Partial<GateKnowledge> = {}): GateKnowl
 }
 
 const first = told(epochOf(1, "east", "initial"));
-const taken = told(epochOf(2, "west", "unplanned"));
+const taken = told(epochOf(2, "west", "failover"));
 const fenced = told(first.newest, { isFenced: true });
-const opened = told(epochOf(2, "west", "planned"), { isOpened: true });
+const opened = told(epochOf(2, "west", "switchover"), { isOpened: true });
 
 interface Case {
   readonly when: string;
@@ -43,7 +43,7 @@ const cases: readonly Case[] = [
   {
     when: "an opening of an earlier epoch is no opening of this one",
     region: "west",
-    known: [opened, told(epochOf(4, "west", "unplanned"))],
+    known: [opened, told(epochOf(4, "west", "failover"))],
     open: never,
     because: "epoch 4 is not opened",
   },

@@ -58,7 +58,7 @@ describe("first epoch of an estate", () => {
       epoch: 2,
       active: "dr",
       previous: "prod",
-      reason: "unplanned",
+      reason: "failover",
       run: "f",
       at: now.toISOString(),
     } as const;

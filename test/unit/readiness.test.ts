@@ -2,7 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { assessReadiness, type CheckName, type ReadinessFacts } from "../../runtime/domain/health/readiness.ts";
 
-const point = { id: "p", ageSeconds: 60, isExact: true, isVerified: true, qdrantVersion: "1.16.3" };
+const recoveryPoint = { id: "p", ageSeconds: 60, isExact: true, isVerified: true, qdrantVersion: "1.16.3" };
 const warm = { lagSeconds: 2, exactLagSeconds: 5, begunSeconds: undefined };
 const cold = { value: undefined };
 const slow = { value: { bytes: 5e9, seconds: 1801 } };
@@ -11,7 +11,7 @@ const ready: ReadinessFacts = {
   role: { value: { role: "standby", epoch: 3, otherEpoch: 3 } },
   server: { value: { version: "1.17.0" } },
   gate: { value: { isOpen: false, reason: "east is the active region" } },
-  point: { value: point },
+  recoveryPoint: { value: recoveryPoint },
   keys: { value: 4 },
   writable: { value: true },
   traffic: { value: { leadsTo: "east" } },
@@ -22,7 +22,16 @@ const ready: ReadinessFacts = {
   drift: { value: [] },
   practice: { value: { what: "restore of p", ageSeconds: 3600 } },
 };
-const needed: readonly CheckName[] = ["role", "server", "gate", "point", "versions", "keys", "writable", "traffic"];
+const needed: readonly CheckName[] = [
+  "role",
+  "server",
+  "gate",
+  "recoveryPoint",
+  "versions",
+  "keys",
+  "writable",
+  "traffic",
+];
 const factNames = Object.keys(ready).filter((name) => name !== "objectives") as Exclude<
   keyof ReadinessFacts,
   "objectives"
@@ -53,19 +62,24 @@ describe("readiness", () => {
     ["gate", "unknown", "does not answer", { gate: problem }],
     ["gate", "poor", "lets clients through", { gate: { value: { isOpen: true, reason: "active in epoch 1" } } }],
     ["gate", "not asked", "nothing stands", { gate: { value: undefined } }],
-    ["point", "bad", "the bucket is empty", { point: { value: { none: "the bucket is empty" } } }],
-    ["point", "poor", "16 min old; 15 min are wanted", { point: { value: { ...point, ageSeconds: 960 } } }],
-    ["point", "good", "15 min old", { point: { value: { ...point, ageSeconds: 900 } } }],
-    ["point", "unknown", "does not answer", { point: problem }],
-    ["exact", "poor", "deletes may be back", { point: { value: { ...point, isExact: false } } }],
-    ["exact", "not asked", "no point", { point: { value: { none: "the bucket is empty" } } }],
-    ["verified", "poor", "not here", { point: { value: { ...point, isVerified: false } } }],
+    ["recoveryPoint", "bad", "the bucket is empty", { recoveryPoint: { value: { none: "the bucket is empty" } } }],
+    [
+      "recoveryPoint",
+      "poor",
+      "16 min old; 15 min are wanted",
+      { recoveryPoint: { value: { ...recoveryPoint, ageSeconds: 960 } } },
+    ],
+    ["recoveryPoint", "good", "15 min old", { recoveryPoint: { value: { ...recoveryPoint, ageSeconds: 900 } } }],
+    ["recoveryPoint", "unknown", "does not answer", { recoveryPoint: problem }],
+    ["exact", "poor", "deletes may be back", { recoveryPoint: { value: { ...recoveryPoint, isExact: false } } }],
+    ["exact", "not asked", "no point", { recoveryPoint: { value: { none: "the bucket is empty" } } }],
+    ["verified", "poor", "not here", { recoveryPoint: { value: { ...recoveryPoint, isVerified: false } } }],
     [
       "versions",
       "bad",
       "cannot be restored on 1.16.0",
       {
-        point: { value: { ...point, qdrantVersion: "1.17.0" } },
+        recoveryPoint: { value: { ...recoveryPoint, qdrantVersion: "1.17.0" } },
         server: { value: { version: "1.16.0" } },
       },
     ],
@@ -110,11 +124,11 @@ describe("readiness", () => {
   const found: { readonly [Name in (typeof factNames)[number]]: readonly ReadinessFacts[Name][] } = {
     role: [ready.role, { value: { role: "standby", epoch: 3, otherEpoch: 4 } }, problem],
     server: [ready.server, problem],
-    point: [
-      ready.point,
-      { value: { ...point, isVerified: false } },
-      { value: { ...point, isVerified: false, isExact: false } },
-      { value: { ...point, isVerified: false, isExact: false, ageSeconds: 1e6 } },
+    recoveryPoint: [
+      ready.recoveryPoint,
+      { value: { ...recoveryPoint, isVerified: false } },
+      { value: { ...recoveryPoint, isVerified: false, isExact: false } },
+      { value: { ...recoveryPoint, isVerified: false, isExact: false, ageSeconds: 1e6 } },
       { value: { none: "the bucket is empty" } },
       problem,
     ],

@@ -6,7 +6,7 @@ import { type RestoreRecords, unfinishedCollections } from "../../runtime/reposi
 const at = (minute: number) => new Date(Date.UTC(2026, 4, 31, 14, minute));
 
 function begun(minute: number, ...collections: string[]) {
-  return { id: `restore-${minute}`, point: "p", collections, at: at(minute).toISOString() };
+  return { id: `restore-${minute}`, recoveryPoint: "p", collections, at: at(minute).toISOString() };
 }
 
 function records(some: Partial<RestoreRecords>): RestoreRecords {

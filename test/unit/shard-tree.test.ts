@@ -32,14 +32,14 @@ describe("shard tree", () => {
 });
 
 describe("lineage", () => {
-  const parts = { region: "east", epoch: 1, peer: 7, history: "started", restore: undefined };
+  const parts = { region: "east", epoch: 1, peer: 7, fingerprint: "started", restore: undefined };
 
   it("is the same for the same server and another after any restore, epoch, peer or region", () => {
     const others = [
       { ...parts, region: "west" },
       { ...parts, epoch: 2 },
       { ...parts, peer: 8 },
-      { ...parts, history: "started again" },
+      { ...parts, fingerprint: "started again" },
       { ...parts, restore: "20260101T000000000Z-00000000" },
     ].map(lineageOf);
 

@@ -12,7 +12,7 @@ import type { CaptureType } from "../../runtime/domain/recovery-points/recovery-
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import {
@@ -218,7 +218,7 @@ describe("a recovery point after any history", function () {
   }
 
   interface Taken {
-    readonly point: string;
+    readonly recoveryPoint: string;
     readonly model: Model;
   }
 
@@ -251,7 +251,7 @@ describe("a recovery point after any history", function () {
 
     async capture(type: CaptureType): Promise<void> {
       const repository = await OpenRepository.openOrCreate(this.stores, wrap);
-      const { isExact, point } = await capturePoint({
+      const { isExact, recoveryPoint } = await captureRecoveryPoint({
         region: "east",
         type,
         database: source,
@@ -262,7 +262,7 @@ describe("a recovery point after any history", function () {
       });
       // Nobody writes while it is taken, and optimizations end.
       expect(isExact, "exact").to.equal(true);
-      this.taken.push({ point, model: copyOf(this.model) });
+      this.taken.push({ recoveryPoint, model: copyOf(this.model) });
     }
 
     async toggleIndex(field: string): Promise<void> {
@@ -281,7 +281,7 @@ describe("a recovery point after any history", function () {
       await client.deleteCollection(collection);
       await restoreRecoveryPoint({
         repository,
-        point: await repository.readPoint(chosen.point),
+        recoveryPoint: await repository.readRecoveryPoint(chosen.recoveryPoint),
         target: source,
         ...told,
       });
@@ -341,22 +341,22 @@ describe("a recovery point after any history", function () {
     async check(): Promise<void> {
       const repository = await asSeenElsewhere(this.stores, wrap);
       const { entries } = await readCatalog(repository);
-      for (const { model, point: id } of this.taken) {
+      for (const { model, recoveryPoint: id } of this.taken) {
         const entry = entries.find((candidate) => candidate.id === id);
         expect(entry?.state, `${id}: ${entry?.reasons.join("; ")}`).to.be.oneOf(["complete", "quarantined"]);
         if (entry?.state === "quarantined") tally.quarantined += 1;
-        if (entry?.state !== "complete" || entry.point === undefined) continue;
+        if (entry?.state !== "complete" || entry.recoveryPoint === undefined) continue;
         await target.deleteCollection(collection);
         await restoreRecoveryPoint({
           repository: await asSeenElsewhere(this.stores, wrap),
-          point: entry.point,
+          recoveryPoint: entry.recoveryPoint,
           target,
           ...told,
         });
         const restored = await contentOf(target);
         expect(
           byId(restored),
-          `${id}, point ${this.taken.findIndex(({ point }) => point === id) + 1} of ${this.taken.length}`,
+          `${id}, point ${this.taken.findIndex(({ recoveryPoint }) => recoveryPoint === id) + 1} of ${this.taken.length}`,
         ).to.deep.equal(byId(model.points));
         const { payloadIndexes } = await target.describe(collection);
         expect(Object.keys(payloadIndexes).sort()).to.deep.equal([...model.indexes.keys()].sort());

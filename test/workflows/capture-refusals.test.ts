@@ -8,7 +8,7 @@ import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
 import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
 import type { CaptureRequest } from "../../runtime/workflows/capture/plan-capture.ts";
 import { MemoryStore } from "../support/memory-store.ts";
@@ -29,10 +29,10 @@ const emptyDatabase = {
   aliases: async () => [],
 } as unknown as VectorDatabase;
 
-async function repositoryOf(epoch: { point?: string }) {
+async function repositoryOf(epoch: { recoveryPoint?: string }) {
   const stores = { repository: new MemoryStore(), control: new MemoryStore() };
   const record = { epoch: 1, active: "west", run: "r", at: "2026-01-01T00:00:00.000Z", ...epoch };
-  await claimEpoch(stores.control, { ...record, reason: epoch.point === undefined ? "initial" : "unplanned" });
+  await claimEpoch(stores.control, { ...record, reason: epoch.recoveryPoint === undefined ? "initial" : "failover" });
   return OpenRepository.openOrCreate(stores, plainWrap);
 }
 
@@ -53,7 +53,7 @@ const requestOf = (repository: OpenRepository, database = emptyDatabase): Captur
   toolVersion: "0",
 });
 const capture = (repository: OpenRepository, allowEmpty = false) =>
-  capturePoint({ ...requestOf(repository), allowEmpty });
+  captureRecoveryPoint({ ...requestOf(repository), allowEmpty });
 const dryRun = (repository: OpenRepository) => forecastCapture(requestOf(repository));
 
 describe("what must not become the newest recovery point", () => {
@@ -76,7 +76,7 @@ describe("what must not become the newest recovery point", () => {
       aliases: [],
       folders: [],
     };
-    await repository.createPoint(full);
+    await repository.createRecoveryPoint(full);
 
     expect(await codeOf(capture(repository))).to.equal("LINEAGE_BROKEN");
     expect((await readCatalog(repository)).entries.map(({ id }) => id)).to.deep.equal(["before"]);
@@ -84,7 +84,7 @@ describe("what must not become the newest recovery point", () => {
   });
 
   it("a region whose failover has not opened it yet", async () => {
-    const repository = await repositoryOf({ point: "p" });
+    const repository = await repositoryOf({ recoveryPoint: "p" });
 
     expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
     expect(await codeOf(dryRun(repository)), "a dry run").to.equal("ROLE_REFUSES");
@@ -94,7 +94,7 @@ describe("what must not become the newest recovery point", () => {
 
   it("a region into which something is being restored", async () => {
     const repository = await repositoryOf({});
-    const record = { id: "x", point: "p", collections: ["c"], at: "2026-01-01T23:59:00.000Z" };
+    const record = { id: "x", recoveryPoint: "p", collections: ["c"], at: "2026-01-01T23:59:00.000Z" };
     await recordRestoreStart(repository.stores.control, record);
 
     expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
@@ -109,9 +109,9 @@ describe("what must not become the newest recovery point", () => {
       epoch: 2,
       active: "east",
       previous: "west",
-      reason: "unplanned",
+      reason: "failover",
       run: "other",
-      point: "p",
+      recoveryPoint: "p",
       at: "2026-01-01T13:00:00.000Z",
     });
 
@@ -123,7 +123,7 @@ describe("what must not become the newest recovery point", () => {
     const repository = await repositoryOf({});
     const request = requestOf(repository, { ...emptyDatabase, version: async () => "1.9.0" });
 
-    expect(await codeOf(capturePoint(request))).to.equal("VERSION_UNSUPPORTED");
+    expect(await codeOf(captureRecoveryPoint(request))).to.equal("VERSION_UNSUPPORTED");
     expect(await codeOf(forecastCapture(request)), "a dry run").to.equal("VERSION_UNSUPPORTED");
   });
 });

@@ -6,7 +6,7 @@ import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch, silently, systemClock } from "../support/recovery-estate.ts";
@@ -52,11 +52,11 @@ describe("capture of some collections", function () {
 
   async function capture(chosen: readonly string[], database = source) {
     const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
-    const report = await capturePoint({
+    const report = await captureRecoveryPoint({
       ...{ region: "east", type: "incremental", database, repository, onlyChanges: true, memory },
       ...{ choose: () => chosen, clock: systemClock, progress: silently, toolVersion: "test" },
     });
-    return { report, point: await repository.readPoint(report.point) };
+    return { report, recoveryPoint: await repository.readRecoveryPoint(report.recoveryPoint) };
   }
 
   const readAt = ({ collections }: RecoveryPoint, collection: string) =>
@@ -64,39 +64,39 @@ describe("capture of some collections", function () {
 
   it("holds what was not read as it was, stands for the older time, and restores whole", async () => {
     const first = await capture([]);
-    expect(first.point.collections, "without a base all is read").to.have.lengthOf(2);
+    expect(first.recoveryPoint.collections, "without a base all is read").to.have.lengthOf(2);
     const seldom = await contentOf(source, "seldom");
     await write("often", 2);
     await write("seldom", 2);
 
-    const { point, report } = await capture(["often"]);
+    const { recoveryPoint, report } = await capture(["often"]);
 
-    expect(report).to.include({ isCommitted: true, time: point.time });
-    expect(readAt(point, "seldom")).to.equal(readAt(first.point, "seldom"));
-    expect(readAt(point, "often") > readAt(first.point, "often")).to.equal(true);
-    expect(point.time).to.equal(readAt(first.point, "seldom"));
-    await practice.restore(point, databaseOf(target));
+    expect(report).to.include({ isCommitted: true, time: recoveryPoint.time });
+    expect(readAt(recoveryPoint, "seldom")).to.equal(readAt(first.recoveryPoint, "seldom"));
+    expect(readAt(recoveryPoint, "often") > readAt(first.recoveryPoint, "often")).to.equal(true);
+    expect(recoveryPoint.time).to.equal(readAt(first.recoveryPoint, "seldom"));
+    await practice.restore(recoveryPoint, databaseOf(target));
     expect(await contentOf(databaseOf(target), "often")).to.deep.equal(await contentOf(source, "often"));
     expect(await contentOf(databaseOf(target), "seldom")).to.deep.equal(seldom);
 
     const all = await capture(["often", "seldom"]);
-    expect(all.point.time > point.time).to.equal(true);
+    expect(all.recoveryPoint.time > recoveryPoint.time).to.equal(true);
   });
 
   it("what was found unchanged stands for the time when it was, also in points that do not read it", async () => {
     const first = await capture([]);
     const unchanged = await capture(["seldom"]);
-    expect(unchanged.report).to.include({ isUnchanged: true, point: first.point.id });
-    expect(unchanged.report.time, "as old as what was not looked at").to.equal(readAt(first.point, "often"));
+    expect(unchanged.report).to.include({ isUnchanged: true, recoveryPoint: first.recoveryPoint.id });
+    expect(unchanged.report.time, "as old as what was not looked at").to.equal(readAt(first.recoveryPoint, "often"));
     const looked = await capture(["often"]);
     expect(looked.report.isUnchanged).to.equal(true);
     expect(looked.report.time > unchanged.report.time).to.equal(true);
 
     await write("often", 2);
-    const { point } = await capture(["often"]);
+    const { recoveryPoint } = await capture(["often"]);
 
-    expect(point.time, "never goes back").to.equal(readAt(point, "seldom"));
-    expect(point.time >= looked.report.time).to.equal(true);
+    expect(recoveryPoint.time, "never goes back").to.equal(readAt(recoveryPoint, "seldom"));
+    expect(recoveryPoint.time >= looked.report.time).to.equal(true);
   });
 
   it("reads a collection that is new, and leaves out one that is gone, chosen or not", async () => {
@@ -104,10 +104,10 @@ describe("capture of some collections", function () {
     await make("new");
     await source.deleteCollection("seldom");
 
-    const { point, report } = await capture([]);
+    const { recoveryPoint, report } = await capture([]);
 
     expect(report.isCommitted).to.equal(true);
-    expect(point.collections.map(({ name }) => name)).to.deep.equal(["new", "often"]);
+    expect(recoveryPoint.collections.map(({ name }) => name)).to.deep.equal(["new", "often"]);
   });
 
   it("a list of collections that comes back short leaves out nothing", async () => {
@@ -116,14 +116,14 @@ describe("capture of some collections", function () {
     const short = databaseOf(server);
     short.collections = async () => [];
 
-    expect((await capture(["often"], short)).point.collections.map(({ name }) => name)).to.deep.equal([
+    expect((await capture(["often"], short)).recoveryPoint.collections.map(({ name }) => name)).to.deep.equal([
       "often",
       "seldom",
     ]);
     await write("often", 3);
     memory = new CaptureMemory();
-    const { point } = await capture(["often", "seldom"], short);
-    expect(point.collections.map(({ name }) => name)).to.deep.equal(["often", "seldom"]);
+    const { recoveryPoint } = await capture(["often", "seldom"], short);
+    expect(recoveryPoint.collections.map(({ name }) => name)).to.deep.equal(["often", "seldom"]);
   });
 
   it("an alias that takes the name of a collection is an alias, and where it leads is read", async () => {
@@ -133,11 +133,11 @@ describe("capture of some collections", function () {
     await source.deleteCollection("seldom");
     await source.createAlias({ alias: "seldom", collection: "other" });
 
-    const { point } = await capture([]);
+    const { recoveryPoint } = await capture([]);
 
-    expect(point.collections.map(({ name }) => name)).to.deep.equal(["often", "other"]);
-    expect(readAt(point, "other") > readAt(first.point, "other")).to.equal(true);
-    await practice.restore(point, databaseOf(target));
+    expect(recoveryPoint.collections.map(({ name }) => name)).to.deep.equal(["often", "other"]);
+    expect(readAt(recoveryPoint, "other") > readAt(first.recoveryPoint, "other")).to.equal(true);
+    await practice.restore(recoveryPoint, databaseOf(target));
     expect(await contentOf(databaseOf(target), "seldom")).to.deep.equal(await contentOf(source, "other"));
   });
 
@@ -145,11 +145,11 @@ describe("capture of some collections", function () {
     const first = await capture([]);
     await source.createAlias({ alias: "live", collection: "seldom" });
     const led = await capture(["often"]);
-    expect(readAt(led.point, "seldom") > readAt(first.point, "seldom")).to.equal(true);
+    expect(readAt(led.recoveryPoint, "seldom") > readAt(first.recoveryPoint, "seldom")).to.equal(true);
 
     await source.deleteCollection("often");
-    const { point } = await capture([]);
-    expect(readAt(point, "seldom") > readAt(led.point, "seldom")).to.equal(true);
+    const { recoveryPoint } = await capture([]);
+    expect(readAt(recoveryPoint, "seldom") > readAt(led.recoveryPoint, "seldom")).to.equal(true);
   });
 
   it("commits nothing when an alias is led during the capture to what it does not read; the next one reads it", async () => {
@@ -162,10 +162,10 @@ describe("capture of some collections", function () {
     };
 
     expect(await codeOf(capture(["often"], led))).to.equal("CAPTURE_INCOMPLETE");
-    const { point } = await capture(["often"]);
+    const { recoveryPoint } = await capture(["often"]);
 
-    expect(readAt(point, "seldom") >= point.startedAt).to.equal(true);
-    expect(point.aliases).to.deep.equal([{ alias: "live", collection: "seldom" }]);
+    expect(readAt(recoveryPoint, "seldom") >= recoveryPoint.startedAt).to.equal(true);
+    expect(recoveryPoint.aliases).to.deep.equal([{ alias: "live", collection: "seldom" }]);
   });
 
   it("does not take an emptied collection for a disk that was lost, nor the other way round: the next capture reads all", async () => {
@@ -173,9 +173,9 @@ describe("capture of some collections", function () {
     await clientOf(server).delete("often", { wait: true, points: [1] });
 
     expect(await codeOf(capture(["often"]))).to.equal("LINEAGE_BROKEN");
-    const { point } = await capture(["often"]);
+    const { recoveryPoint } = await capture(["often"]);
 
-    expect(point.collections.map(({ name, pointsAfter }) => [name, pointsAfter])).to.deep.equal([
+    expect(recoveryPoint.collections.map(({ name, pointsAfter }) => [name, pointsAfter])).to.deep.equal([
       ["often", 0],
       ["seldom", 1],
     ]);
@@ -183,28 +183,33 @@ describe("capture of some collections", function () {
 
   it("reads all after a restore into the region, and when it does not remember the base", async () => {
     const first = await capture([]);
-    const restore = { id: "r", point: first.point.id, collections: ["seldom"], at: first.point.finishedAt };
+    const restore = {
+      id: "r",
+      recoveryPoint: first.recoveryPoint.id,
+      collections: ["seldom"],
+      at: first.recoveryPoint.finishedAt,
+    };
     await recordRestoreStart(practice.stores.control, restore);
     await recordRestoreEnd(practice.stores.control, restore, new Date());
     const restored = await capture(["often"]);
-    expect(readAt(restored.point, "seldom") > readAt(first.point, "seldom")).to.equal(true);
+    expect(readAt(restored.recoveryPoint, "seldom") > readAt(first.recoveryPoint, "seldom")).to.equal(true);
 
     await write("often", 2);
     const again = await capture(["often"]);
-    expect(readAt(again.point, "seldom")).to.equal(readAt(restored.point, "seldom"));
+    expect(readAt(again.recoveryPoint, "seldom")).to.equal(readAt(restored.recoveryPoint, "seldom"));
     memory.forget();
     await write("often", 3);
-    const { point } = await capture(["often"]);
-    expect(readAt(point, "seldom") > readAt(again.point, "seldom")).to.equal(true);
+    const { recoveryPoint } = await capture(["often"]);
+    expect(readAt(recoveryPoint, "seldom") > readAt(again.recoveryPoint, "seldom")).to.equal(true);
   });
 
   it("is refused by name beside a point from before a restore", async () => {
-    const { point } = await capture([]);
-    const restore = { id: "r", point: point.id, collections: ["often"], at: point.finishedAt };
+    const { recoveryPoint } = await capture([]);
+    const restore = { id: "r", recoveryPoint: recoveryPoint.id, collections: ["often"], at: recoveryPoint.finishedAt };
     await recordRestoreStart(practice.stores.control, restore);
     await recordRestoreEnd(practice.stores.control, restore, new Date());
     const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
-    const named = capturePoint({
+    const named = captureRecoveryPoint({
       ...{ region: "east", type: "incremental", database: source, repository, collections: ["often"] },
       ...{ clock: systemClock, progress: silently, toolVersion: "test" },
     });
@@ -215,13 +220,13 @@ describe("capture of some collections", function () {
   it("reads all in another epoch, whose versions say nothing of those before", async () => {
     const first = await capture([]);
     await write("seldom", 2);
-    await claimEpoch(practice.stores.control, { ...firstEpoch, epoch: 2, reason: "planned" });
+    await claimEpoch(practice.stores.control, { ...firstEpoch, epoch: 2, reason: "switchover" });
 
-    const { point } = await capture([]);
+    const { recoveryPoint } = await capture([]);
 
-    expect(point.epoch).to.equal(2);
-    expect(readAt(point, "seldom") > readAt(first.point, "seldom")).to.equal(true);
-    await practice.restore(point, databaseOf(target));
+    expect(recoveryPoint.epoch).to.equal(2);
+    expect(readAt(recoveryPoint, "seldom") > readAt(first.recoveryPoint, "seldom")).to.equal(true);
+    await practice.restore(recoveryPoint, databaseOf(target));
     expect(await contentOf(databaseOf(target), "seldom")).to.deep.equal(await contentOf(source, "seldom"));
   });
 });

@@ -5,7 +5,7 @@ import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { CaptureType } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { type CaptureReport, capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { type CaptureReport, captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { Faults } from "../support/faulty-store.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
@@ -60,16 +60,16 @@ describe("workers of one capture", () => {
     const repository = await OpenRepository.openOrCreate(stores, practice.wrap);
     const told = { clock: systemClock, progress: silently, toolVersion: "test" };
     const worker = { index, count: workers, session };
-    return capturePoint({ region: "east", type, database: source, repository, worker, ...told });
+    return captureRecoveryPoint({ region: "east", type, database: source, repository, worker, ...told });
   }
 
   async function pointsOf(stores: MemoryStores) {
     return (await readCatalog(await OpenRepository.open(stores, practice.wrap))).entries;
   }
 
-  async function expectRestorable(point: string): Promise<void> {
+  async function expectRestorable(recoveryPoint: string): Promise<void> {
     const repository = await asSeenElsewhere(practice.stores, practice.wrap);
-    await practice.restore(await repository.readPoint(point), target);
+    await practice.restore(await repository.readRecoveryPoint(recoveryPoint), target);
     for (const name of names) {
       expect(await contentOf(target, name), name).to.deep.equal(await contentOf(source, name));
     }
@@ -80,22 +80,22 @@ describe("workers of one capture", () => {
     const reports = await Promise.all([2, 0, 1].map((index) => work(index, "nightly")));
 
     expect(reports.some(({ isCommitted }) => isCommitted)).to.equal(true);
-    expect(new Set(reports.map(({ point }) => point)).size).to.equal(1);
+    expect(new Set(reports.map(({ recoveryPoint }) => recoveryPoint)).size).to.equal(1);
     const entries = await pointsOf(practice.stores);
     expect(entries.map(({ state }) => state)).to.deep.equal(["complete"]);
-    expect(entries[0]?.point?.collections.map(({ shards }) => shards.map(({ id }) => id))).to.deep.equal([
+    expect(entries[0]?.recoveryPoint?.collections.map(({ shards }) => shards.map(({ id }) => id))).to.deep.equal([
       [0, 1],
       [0, 1],
       [0, 1],
     ]);
     expect(reports.every(({ readBytes }) => readBytes > 0)).to.equal(true);
-    await expectRestorable(reports[0]?.point ?? "");
+    await expectRestorable(reports[0]?.recoveryPoint ?? "");
 
     for (const name of names) await write(name, "second");
     const again = [];
     for (const index of [0, 1, 2]) again.push(await work(index, "four-hourly", { type: "incremental" }));
     expect(again.map(({ isCommitted }) => isCommitted)).to.deep.equal([false, false, true]);
-    await expectRestorable(again[0]?.point ?? "");
+    await expectRestorable(again[0]?.recoveryPoint ?? "");
   });
 
   it("that are lost are done again by whoever has their number, and nothing is a point before", async () => {
@@ -109,10 +109,10 @@ describe("workers of one capture", () => {
       expect((await work(2, session)).isCommitted, "one part is missing").to.equal(false);
       expect(await pointsOf(practice.stores)).to.deep.equal(before);
 
-      const { isCommitted, point } = await work(1, session);
+      const { isCommitted, recoveryPoint } = await work(1, session);
 
       expect(isCommitted).to.equal(true);
-      await expectRestorable(point);
+      await expectRestorable(recoveryPoint);
     }
   });
 

@@ -6,7 +6,7 @@ import { Turns } from "../../runtime/domain/at-once.ts";
 import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
 import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
@@ -108,9 +108,9 @@ describe("a capture", function () {
           await make("later", 5);
         },
       };
-      const point = await practice.capture(source);
-      expect(point.collections.map(({ name }) => name)).to.deep.equal(["notes"]);
-      await practice.restore(point, target);
+      const recoveryPoint = await practice.capture(source);
+      expect(recoveryPoint.collections.map(({ name }) => name)).to.deep.equal(["notes"]);
+      await practice.restore(recoveryPoint, target);
       expect(await target.collections()).to.deep.equal(["notes"]);
       await emptied(target);
       await client.deleteCollection("later");
@@ -123,8 +123,8 @@ describe("a capture", function () {
   it("goes on while Qdrant answers nothing else, because the collection is to be dropped once its capture ends", async () => {
     await makeLarge();
     source.interfere = { collection: "large", act: () => client.deleteCollection("large") };
-    const point = await practice.capture(source);
-    expect(point.collections.map(({ name }) => name)).to.deep.equal(["notes", "pages"]);
+    const recoveryPoint = await practice.capture(source);
+    expect(recoveryPoint.collections.map(({ name }) => name)).to.deep.equal(["notes", "pages"]);
   });
 
   it("gives way to who waits for its end, when it cannot go on", async () => {
@@ -147,7 +147,7 @@ describe("a capture", function () {
         return undefined;
       },
       clock: systemClock,
-      patience: { quietMs: 1_000, attempts: 1, borrows: false },
+      patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
       turns: new Turns(1),
       heldUpMs: 2_000,
     });
@@ -175,7 +175,7 @@ describe("a capture", function () {
         return undefined;
       },
       clock: systemClock,
-      patience: { quietMs: 1_000, attempts: 1, borrows: false },
+      patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
       turns: new Turns(1),
       heldUpMs: 200,
     });
@@ -211,25 +211,25 @@ describe("a capture", function () {
     await write("notes", 50, 80);
     await write("pages", 50, 80);
 
-    const report = await capturePoint(await request(["pages"]));
+    const report = await captureRecoveryPoint(await request(["pages"]));
 
-    const point = await (await request()).repository.readPoint(report.point);
-    expect(point.collections.map(({ name, pointsAfter }) => [name, pointsAfter])).to.deep.equal([
+    const recoveryPoint = await (await request()).repository.readRecoveryPoint(report.recoveryPoint);
+    expect(recoveryPoint.collections.map(({ name, pointsAfter }) => [name, pointsAfter])).to.deep.equal([
       ["notes", 50],
       ["pages", 80],
     ]);
     const oldest = whole.collections.flatMap(({ shards }) => shards).map(({ startedAt }) => Date.parse(startedAt));
-    expect(Date.parse(point.time)).to.be.at.most(Math.min(...oldest));
-    expect(Date.parse(point.startedAt)).to.be.greaterThan(Date.parse(whole.finishedAt));
-    await practice.restore(point, target);
+    expect(Date.parse(recoveryPoint.time)).to.be.at.most(Math.min(...oldest));
+    expect(Date.parse(recoveryPoint.startedAt)).to.be.greaterThan(Date.parse(whole.finishedAt));
+    await practice.restore(recoveryPoint, target);
     expect(await contentOf(target, "pages")).to.deep.equal(await contentOf(source, "pages"));
     expect(await target.count("notes")).to.equal(50);
   });
 
   it("of some collections is refused for one that is not there, and where there is no point to put them beside", async () => {
-    expect((await errorOf(capturePoint(await request(["pages"]))))?.hint).to.contain("--type full");
+    expect((await errorOf(captureRecoveryPoint(await request(["pages"]))))?.hint).to.contain("--type full");
     await practice.capture(source);
-    expect((await errorOf(capturePoint(await request(["pegas"]))))?.hint).to.contain("notes, pages");
+    expect((await errorOf(captureRecoveryPoint(await request(["pegas"]))))?.hint).to.contain("notes, pages");
   });
 
   it("says in a dry run what it would read, stores nothing and has Qdrant make no snapshot", async () => {
@@ -260,10 +260,10 @@ describe("a capture", function () {
     await practice.capture(source);
     const objects = new Set(practice.stores.repository.objects.keys());
 
-    const point = await practice.capture(source, "incremental");
+    const recoveryPoint = await practice.capture(source, "incremental");
 
     const added = [...practice.stores.repository.objects.keys()].filter((key) => !objects.has(key));
-    expect(added).to.deep.equal([`points/${point.id}/manifest`]);
-    expect(point.collections.flatMap(({ shards }) => shards).every(({ isExact }) => isExact)).to.equal(true);
+    expect(added).to.deep.equal([`recovery-points/${recoveryPoint.id}/manifest`]);
+    expect(recoveryPoint.collections.flatMap(({ shards }) => shards).every(({ isExact }) => isExact)).to.equal(true);
   });
 });

@@ -143,11 +143,11 @@ describe("a cluster of three nodes", function () {
     server.pause();
     const hung = await practice.capture(databaseOf(cluster), "full").finally(() => cluster.resume(server));
 
-    for (const point of [down, hung]) {
-      const shards = point.collections[0]?.shards ?? [];
+    for (const recoveryPoint of [down, hung]) {
+      const shards = recoveryPoint.collections[0]?.shards ?? [];
       expect(shards.map(({ id }) => id)).to.deep.equal([0, 1, 2]);
       expect(shards.map(({ peer }) => peer)).not.to.include(cluster.peers[0]);
-      await practice.restore(point, databaseOf(alone));
+      await practice.restore(recoveryPoint, databaseOf(alone));
       expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
       await databaseOf(alone).deleteCollection(collection);
     }
@@ -176,10 +176,10 @@ describe("a cluster of three nodes", function () {
     await client.delete(collection, { wait: true, points: [200, 201, 202, 203] });
     const before = await contentOf(source, collection);
 
-    const point = await practice.capture(source, "incremental");
+    const recoveryPoint = await practice.capture(source, "incremental");
 
-    expect(point.collections[0]?.shards.find(({ id }) => id === shard?.id)?.peer).to.equal(to);
-    await practice.restore(point, databaseOf(alone));
+    expect(recoveryPoint.collections[0]?.shards.find(({ id }) => id === shard?.id)?.peer).to.equal(to);
+    await practice.restore(recoveryPoint, databaseOf(alone));
     expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
   });
 
@@ -232,11 +232,11 @@ describe("a cluster of three nodes", function () {
       return source.captureShard(...request);
     };
 
-    const point = await practice.capture(busy);
+    const recoveryPoint = await practice.capture(busy);
 
     expect(isChanged).to.equal(true);
-    expect(point.collections.map(({ name }) => name)).to.deep.equal([collection]);
-    await practice.restore(point, databaseOf(alone));
+    expect(recoveryPoint.collections.map(({ name }) => name)).to.deep.equal([collection]);
+    await practice.restore(recoveryPoint, databaseOf(alone));
     expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
     const next = await practice.capture(source, "incremental");
     expect(next.collections.map(({ name }) => name)).to.deep.equal(["made", collection]);

@@ -15,7 +15,7 @@ import { type RegionPair, regionPair } from "../support/region-pair.ts";
 
 const settings = { vectors: { size: 2, distance: "Dot" as const }, wal_config: { wal_capacity_mb: 1 } };
 
-describe("divergence after an unplanned failover", function () {
+describe("divergence after a failover", function () {
   this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-divergence-"));
   let regions: RegionPair;
@@ -23,7 +23,7 @@ describe("divergence after an unplanned failover", function () {
   let old: QdrantServer;
   let active: QdrantServer;
   let beside: QdrantServer;
-  let point: string;
+  let recoveryPoint: string;
 
   before("writes, deletes and a drop that the other region never saw, and writes there since", async () => {
     [old, active, beside] = await Promise.all([QdrantServer.start(), QdrantServer.start(), QdrantServer.start()]);
@@ -36,13 +36,21 @@ describe("divergence after an unplanned failover", function () {
     }
     expect((await run("replicate", "--from", "east", "--to", "west", "--once")).exitCode).to.equal(0);
     const control = openStore(regions.west.control);
-    point = (await readStandbyState(control, new Date()))?.point ?? "";
+    recoveryPoint = (await readStandbyState(control, new Date()))?.recoveryPoint ?? "";
     await write(old, "notes", [2], "lost");
     await write(old, "notes", [10], "lost");
     await clientOf(old).delete("notes", { wait: true, points: [4, 5] });
     await clientOf(old).deleteCollection("dropped");
     const at = new Date().toISOString();
-    await claimEpoch(control, { ...firstEpoch, epoch: 2, active: "west", reason: "unplanned", run: "r", at, point });
+    await claimEpoch(control, {
+      ...firstEpoch,
+      epoch: 2,
+      active: "west",
+      reason: "failover",
+      run: "r",
+      at,
+      recoveryPoint,
+    });
     await write(active, "notes", [20, 21, 22], "since");
   });
 
@@ -80,7 +88,7 @@ describe("divergence after an unplanned failover", function () {
   });
 
   it("beside the point that was served: deletes too, and nothing that was written since", async () => {
-    const restored = await run("restore", "--stack", "west", "--recovery-point", point, "--to", beside.url);
+    const restored = await run("restore", "--stack", "west", "--recovery-point", recoveryPoint, "--to", beside.url);
     expect(restored.exitCode, restored.output).to.equal(0);
 
     const { exitCode, output } = await divergence("--against", beside.url, "--json");
@@ -100,8 +108,8 @@ describe("divergence after an unplanned failover", function () {
     const empty = await divergence("--against", beside.url);
     expect(empty.exitCode).to.equal(12);
     expect(empty.output)
-      .to.contain(`does not hold ${point}`)
-      .and.contain(`restore --stack west --recovery-point ${point}`);
+      .to.contain(`does not hold ${recoveryPoint}`)
+      .and.contain(`restore --stack west --recovery-point ${recoveryPoint}`);
     expect((await divergence("--against", "nowhere")).exitCode).to.equal(2);
     const other = await run("divergence", "--to", "west", "--against", beside.url);
     expect(other.exitCode).to.equal(11);

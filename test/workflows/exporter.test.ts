@@ -150,7 +150,8 @@ describe("qdrant-dr exporter", function () {
   it("tells times of points, runs, role, epoch, gate and readiness as they are", async () => {
     const found = await servedOnce((now) => allUp(now) && now.has('qdrant_dr_readiness_score{region="west"}'));
     const { entries } = await readCatalog(await new RegionAccess(west).repository());
-    const timeOf = (type: string) => Date.parse(entries.find(({ point }) => point?.type === type)?.point?.time ?? "");
+    const timeOf = (type: string) =>
+      Date.parse(entries.find(({ recoveryPoint }) => recoveryPoint?.type === type)?.recoveryPoint?.time ?? "");
     const at = (name: string, labels = "") => found.get(`${name}{region="west"${labels}}`);
     for (const type of ["full", "incremental"]) {
       for (const name of ["recovery_point", "recovery_point_exact"]) {
@@ -192,18 +193,18 @@ describe("qdrant-dr exporter", function () {
 
   it("a new run and a new standby state are seen", async () => {
     const { entries } = await readCatalog(await new RegionAccess(west).repository());
-    const point = entries.at(-1)?.point;
+    const recoveryPoint = entries.at(-1)?.recoveryPoint;
     const asOf = new Date();
     const states = new StandbyRecords(openStore(west.control), newId(asOf));
     await states.hold({
-      ...{ format: 1, at: asOf.toISOString(), point: point?.id ?? "", region: "east", epoch: 1 },
+      ...{ format: 1, at: asOf.toISOString(), recoveryPoint: recoveryPoint?.id ?? "", region: "east", epoch: 1 },
       ...{
         asOf: asOf.toISOString(),
         followedAt: new Date(asOf.getTime() + 1000).toISOString(),
         isExact: false,
         exactAsOf: "2026-01-01T00:00:00.000Z",
       },
-      ...{ processes: [], histories: {}, collections: [] },
+      ...{ processes: [], fingerprints: {}, collections: [] },
     });
     const seconds = asOf.getTime() / 1000;
     const found = await servedOnce((now) => now.get('qdrant_dr_standby_timestamp_seconds{region="west"}') === seconds);

@@ -36,8 +36,8 @@ const seed = Number(process.env["QDRANT_DR_SEED"] ?? 1_274_847_305);
 const patienceMs = 1_500;
 const briefMs = 1_000;
 
-const plannedSteps = ["follow", "fence", "drain", "last-writes", "compare", "epoch", "open", "traffic"] as const;
-const unplannedSteps = ["epoch", "restore", "verify", "open", "traffic"] as const;
+const switchoverSteps = ["follow", "fence", "drain", "last-writes", "compare", "epoch", "open", "traffic"] as const;
+const failoverSteps = ["epoch", "restore", "verify", "open", "traffic"] as const;
 const places = ["east-qdrant", "west-qdrant", "east-store", "west-store"] as const;
 type Place = (typeof places)[number];
 const harms = ["killed", "hangs for a while", "cut off", "cut off for a while", "slow", "answers errors"] as const;
@@ -52,7 +52,7 @@ const faultOf: Readonly<Record<Harm, FaultKind>> = {
 };
 
 interface Round {
-  readonly mode: "planned" | "warm" | "cold";
+  readonly mode: "switchover" | "warm" | "cold";
   readonly step: string;
   readonly place: Place;
   readonly harm: Harm;
@@ -61,10 +61,15 @@ interface Round {
 /** Modes in turn, all else by the seed. */
 function roundOf(number: number, random: () => number): Round {
   const one = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
-  const mode = (["planned", "warm", "planned", "cold", "planned"] as const)[number % 5] ?? "planned";
+  const mode = (["switchover", "warm", "switchover", "cold", "switchover"] as const)[number % 5] ?? "switchover";
   // Of a region that is lost nothing can be lost any more.
-  const hit = mode === "planned" ? places : places.filter((place) => place !== "east-qdrant");
-  return { mode, step: one(mode === "planned" ? plannedSteps : unplannedSteps), place: one(hit), harm: one(harms) };
+  const hit = mode === "switchover" ? places : places.filter((place) => place !== "east-qdrant");
+  return {
+    mode,
+    step: one(mode === "switchover" ? switchoverSteps : failoverSteps),
+    place: one(hit),
+    harm: one(harms),
+  };
 }
 
 describe("failover while servers fail", function () {
@@ -182,11 +187,11 @@ describe("failover while servers fail", function () {
         runner: { mark: run, isDead: (mark: string) => mark !== run },
         ...{ otherControl: east.stores.control, acceptedDataLossSeconds: 600, ...told },
       };
-      if (mode !== "planned") return common;
+      if (mode !== "switchover") return common;
       const replication = new Replication({
         source: { region: "east", database: east.database, control: east.stores.control },
         standby: { region: "west", database: west.database, repository },
-        ...{ existing: "refuse", isHandOver: true, toolVersion: "test", ...told },
+        ...{ existing: "refuse", isSwitchover: true, toolVersion: "test", ...told },
       });
       return {
         ...common,
@@ -227,7 +232,7 @@ describe("failover while servers fail", function () {
     });
     const outcome = await failOver(request).catch((error: unknown) => toDrError(error));
     expect(isHarmed, "the fault came").to.equal(true);
-    await healed(round.mode === "planned" ? undefined : "east");
+    await healed(round.mode === "switchover" ? undefined : "east");
     if (!(outcome instanceof DrError)) return { report: outcome };
     const { code, message } = outcome;
     expect(code, message).to.not.equal("INTERNAL");
@@ -245,7 +250,7 @@ describe("failover while servers fail", function () {
       const writer = new UncertainWriter({ url, apiKey, collection: notes, random });
       try {
         await writer.acknowledges(40);
-        if (mode !== "planned") {
+        if (mode !== "switchover") {
           await estate.follow(mode === "warm");
           await writer.acknowledges(20);
           await servers.east.kill();
@@ -267,7 +272,7 @@ describe("failover while servers fail", function () {
         expect(newest).to.include({ active: "west", epoch: report.epoch });
 
         const present = await contentOf(servers.west);
-        if (mode === "planned") {
+        if (mode === "switchover") {
           expect(writer.wrongIn(present)).to.deep.equal([]);
           return;
         }

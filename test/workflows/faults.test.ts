@@ -16,12 +16,12 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import { copyPoints } from "../../runtime/workflows/copy-points.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
 import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
-import { verifyRestored, wholeRecoveryPoint } from "../../runtime/workflows/restore/restore-point.ts";
-import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
+import { verifyRestored, wholeRecoveryPoint } from "../../runtime/workflows/restore/restore-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
@@ -87,7 +87,7 @@ describe("workflows under faults", function () {
     await capture(await OpenRepository.openOrCreate(stores, wrap), "incremental");
     east = stores;
     west = storesWithEpoch();
-    await copyPoints(await OpenRepository.open(east, wrap), { stores: west, wrap }, silently);
+    await copyRecoveryPoints(await OpenRepository.open(east, wrap), { stores: west, wrap }, silently);
     written = await contentOf(source);
   });
 
@@ -106,7 +106,7 @@ describe("workflows under faults", function () {
   }
 
   function capture(repository: OpenRepository, type: "full" | "incremental") {
-    return capturePoint({ region: "east", type, database: source, repository, ...told, toolVersion: "test" });
+    return captureRecoveryPoint({ region: "east", type, database: source, repository, ...told, toolVersion: "test" });
   }
 
   async function contentOf(database: VectorDatabase): Promise<StoredPoint[]> {
@@ -117,18 +117,20 @@ describe("workflows under faults", function () {
   /** Every point that is called complete can be read to its last chunk. */
   async function verifyComplete(stores: MemoryStores, region: string): Promise<RecoveryPoint[]> {
     const repository = await OpenRepository.open(copiesOf(stores), wrap);
-    const complete = (await readCatalog(repository)).entries.flatMap(({ point, state }) =>
-      state === "complete" && point !== undefined ? [point] : [],
+    const complete = (await readCatalog(repository)).entries.flatMap(({ recoveryPoint, state }) =>
+      state === "complete" && recoveryPoint !== undefined ? [recoveryPoint] : [],
     );
-    for (const point of complete) await verifyPoint(repository, point, { ...told, region });
+    for (const recoveryPoint of complete) await verifyRecoveryPoint(repository, recoveryPoint, { ...told, region });
     return complete;
   }
 
-  async function newestOf(stores: MemoryStores): Promise<{ repository: OpenRepository; point: RecoveryPoint }> {
+  async function newestOf(stores: MemoryStores): Promise<{ repository: OpenRepository; recoveryPoint: RecoveryPoint }> {
     const repository = await OpenRepository.open(stores, wrap);
-    const point = (await readCatalog(repository)).entries.findLast(({ state }) => state === "complete")?.point;
-    if (point === undefined) throw new Error("no complete point");
-    return { repository, point };
+    const recoveryPoint = (await readCatalog(repository)).entries.findLast(
+      ({ state }) => state === "complete",
+    )?.recoveryPoint;
+    if (recoveryPoint === undefined) throw new Error("no complete point");
+    return { repository, recoveryPoint };
   }
 
   function failoverRequest(
@@ -200,7 +202,7 @@ describe("workflows under faults", function () {
 
     it("copy: what the destination lists complete verifies there, and the second run brings the rest", async () => {
       const run = async (destination: MemoryStores, faults: Faults) =>
-        copyPoints(
+        copyRecoveryPoints(
           await OpenRepository.open(faulty(copiesOf(east), faults), wrap),
           { stores: faulty(destination, faults), wrap },
           silently,
@@ -221,7 +223,7 @@ describe("workflows under faults", function () {
 
     it("copy: one call that fails, before or after it acted, makes nothing look whole that is not", async () => {
       const run = async (destination: MemoryStores, faults: Faults) =>
-        copyPoints(
+        copyRecoveryPoints(
           await OpenRepository.open(faulty(copiesOf(east), faults), wrap),
           { stores: faulty(destination, faults), wrap },
           silently,
@@ -244,17 +246,17 @@ describe("workflows under faults", function () {
       await capture(await OpenRepository.openOrCreate(stores, wrap), "full");
       const own = await verifyComplete(stores, "west");
 
-      const report = await copyPoints(await OpenRepository.open(east, wrap), { stores, wrap }, silently);
+      const report = await copyRecoveryPoints(await OpenRepository.open(east, wrap), { stores, wrap }, silently);
 
       expect(report.copied).to.have.lengthOf(2);
       const complete = (await verifyComplete(stores, "west")).map(({ id }) => id);
       expect(complete).to.have.members([...own.map(({ id }) => id), ...report.copied]);
-      const again = await copyPoints(await OpenRepository.open(east, wrap), { stores, wrap }, silently);
+      const again = await copyRecoveryPoints(await OpenRepository.open(east, wrap), { stores, wrap }, silently);
       expect(again).to.deep.include({ copied: [], objects: 0 });
       const repository = await OpenRepository.open(stores, wrap);
       await restoreRecoveryPoint({
         repository,
-        point: await repository.readPoint(report.copied[1] ?? ""),
+        recoveryPoint: await repository.readRecoveryPoint(report.copied[1] ?? ""),
         target,
         ...told,
       });
@@ -269,7 +271,7 @@ describe("workflows under faults", function () {
       await capture(repository, "incremental");
       const destination = storesWithEpoch();
 
-      const report = await copyPoints(repository, { stores: faulty(destination, slow()), wrap }, silently);
+      const report = await copyRecoveryPoints(repository, { stores: faulty(destination, slow()), wrap }, silently);
 
       expect(report.copied).to.have.lengthOf(2);
       expect(await verifyComplete(destination, "west")).to.have.lengthOf(2);
@@ -277,9 +279,9 @@ describe("workflows under faults", function () {
 
     it("restore: the second run throws the half-made collection away and restores every point", async () => {
       const run = async (stores: MemoryStores, faults: Faults) => {
-        const { repository, point } = await newestOf(faulty(stores, faults) as unknown as MemoryStores);
-        await restoreRecoveryPoint({ repository, point, target, discardUnfinished: true, ...told });
-        return verifyRestored({ repository, target }, wholeRecoveryPoint(point));
+        const { repository, recoveryPoint } = await newestOf(faulty(stores, faults) as unknown as MemoryStores);
+        await restoreRecoveryPoint({ repository, recoveryPoint, target, discardUnfinished: true, ...told });
+        return verifyRestored({ repository, target }, wholeRecoveryPoint(recoveryPoint));
       };
       const calls = await countCalls(async (faults) => run(copiesOf(west), faults));
       await target.deleteCollection(collection);
@@ -351,9 +353,9 @@ describe("workflows under faults", function () {
           const { entries } = await readCatalog(await OpenRepository.open(faulty(west, faults), wrap));
           const complete = entries.filter(({ state }) => state === "complete");
           expect(complete.length, `${prefix} cut to ${to}`).to.be.lessThan(2);
-          for (const { point } of complete) {
+          for (const { recoveryPoint } of complete) {
             const seen = await listedKeys(faults, west, prefix);
-            const needed = await neededKeys(point as RecoveryPoint, prefix);
+            const needed = await neededKeys(recoveryPoint as RecoveryPoint, prefix);
             expect(
               needed.filter((key) => !seen.has(key)),
               "objects that were not listed",
@@ -364,7 +366,7 @@ describe("workflows under faults", function () {
     });
 
     it("a listing that fails makes the catalog fail, whichever it is", async () => {
-      for (const prefix of [storeLayout.points, storeLayout.packs, storeLayout.trees, controlLayout.epochs]) {
+      for (const prefix of [storeLayout.recoveryPoints, storeLayout.packs, storeLayout.trees, controlLayout.epochs]) {
         const faults = new Faults({ refuse: { method: "list", prefix } });
         const repository = await OpenRepository.open(faulty(west, faults), wrap);
         expect(await codeOf(readCatalog(repository)), prefix).to.equal("UNREACHABLE");
@@ -373,7 +375,7 @@ describe("workflows under faults", function () {
 
     it("a role is known from every epoch or not at all: short, empty and failing listings of the records", async () => {
       const stores = copiesOf(west);
-      const second = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "unplanned", run: "run-1" };
+      const second = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "failover", run: "run-1" };
       stores.control.objects.set(controlLayout.epoch(2), Buffer.from(JSON.stringify(second)));
       const roleSeen = (plan: FaultPlan) => readEffectiveRole("east", new Faults(plan).wrap(stores.control));
 
@@ -396,14 +398,16 @@ describe("workflows under faults", function () {
       const damaged = Buffer.from(pack);
       damaged.writeUInt8(damaged.readUInt8(damaged.length >> 1) ^ 1, damaged.length >> 1);
       stores.repository.objects.set(key, damaged);
-      const { repository, point } = await oldestOf(stores);
+      const { repository, recoveryPoint } = await oldestOf(stores);
 
-      const refusal = await errorOf(verifyPoint(repository, point, { ...told, region: "east" }));
+      const refusal = await errorOf(verifyRecoveryPoint(repository, recoveryPoint, { ...told, region: "east" }));
       expect(refusal?.code).to.equal("OBJECT_CORRUPT");
       expect(refusal?.message).to.include(key.split("/").at(-1));
 
       const destination = storesWithEpoch();
-      expect(await codeOf(copyPoints(repository, { stores: destination, wrap }, silently))).to.equal("OBJECT_CORRUPT");
+      expect(await codeOf(copyRecoveryPoints(repository, { stores: destination, wrap }, silently))).to.equal(
+        "OBJECT_CORRUPT",
+      );
       expect(destination.repository.objects.has(key)).to.equal(false);
       expect(await verifyComplete(destination, "west")).to.deep.equal([]);
     });
@@ -412,29 +416,32 @@ describe("workflows under faults", function () {
       const stores = copiesOf(east);
       const before = await newestOf(stores);
       const deposed = await OpenRepository.open(copiesOf(stores), wrap);
-      const { point: late } = await capture(deposed, "full");
+      const { recoveryPoint: late } = await capture(deposed, "full");
       const manifest = storeLayout.manifest(late);
       for (const [key, bytes] of (deposed.stores.repository as MemoryStores["repository"]).objects) {
         if (!stores.repository.objects.has(key)) stores.repository.objects.set(key, bytes);
       }
-      const at = new Date(Date.parse(before.point.time) + 1).toISOString();
-      const second = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "unplanned", run: "r", at };
+      const at = new Date(Date.parse(before.recoveryPoint.time) + 1).toISOString();
+      const second = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "failover", run: "r", at };
       stores.control.objects.set(controlLayout.epoch(2), Buffer.from(JSON.stringify(second)));
       expect(stores.repository.objects.has(manifest)).to.equal(true);
 
       const { entries } = await readCatalog(await OpenRepository.open(stores, wrap));
 
       expect(entries.find(({ id }) => id === late)?.state).to.equal("deposed");
-      expect((await newestOf(stores)).point.id).to.equal(before.point.id);
+      expect((await newestOf(stores)).recoveryPoint.id).to.equal(before.recoveryPoint.id);
       expect(await codeOf(capture(await OpenRepository.open(stores, wrap), "full"))).to.equal("ROLE_REFUSES");
     });
 
     it("the offline recovery identity alone opens everything; a stranger's opens nothing", async () => {
       const stores = copiesOf(west);
       const repository = await OpenRepository.open(stores, recovery);
-      const points = (await readCatalog(repository)).entries.map(({ point }) => point as RecoveryPoint);
-      expect(points).to.have.lengthOf(2);
-      for (const point of points) await verifyPoint(repository, point, { ...told, region: "west" });
+      const recoveryPoints = (await readCatalog(repository)).entries.map(
+        ({ recoveryPoint }) => recoveryPoint as RecoveryPoint,
+      );
+      expect(recoveryPoints).to.have.lengthOf(2);
+      for (const recoveryPoint of recoveryPoints)
+        await verifyRecoveryPoint(repository, recoveryPoint, { ...told, region: "west" });
 
       const unopened = (await readCatalog(await OpenRepository.open(stores, stranger))).entries;
 
@@ -445,20 +452,24 @@ describe("workflows under faults", function () {
   describe("what must not be done", () => {
     it("a restore onto a live collection is refused and changes nothing, also when an earlier restore was killed", async () => {
       const stores = copiesOf(west);
-      const { repository, point } = await newestOf(stores);
+      const { repository, recoveryPoint } = await newestOf(stores);
       const killed = await OpenRepository.open(faulty(stores, new Faults({ killAt: 12 })), wrap);
-      expect(await codeOf(restoreRecoveryPoint({ repository: killed, point, target, ...told }))).to.equal(
+      expect(await codeOf(restoreRecoveryPoint({ repository: killed, recoveryPoint, target, ...told }))).to.equal(
         "UNREACHABLE",
       );
-      expect(await codeOf(restoreRecoveryPoint({ repository, point, target, ...told }))).to.equal("TARGET_NOT_EMPTY");
-      await restoreRecoveryPoint({ repository, point, target, discardUnfinished: true, ...told });
+      expect(await codeOf(restoreRecoveryPoint({ repository, recoveryPoint, target, ...told }))).to.equal(
+        "TARGET_NOT_EMPTY",
+      );
+      await restoreRecoveryPoint({ repository, recoveryPoint, target, discardUnfinished: true, ...told });
       const live = clientOf(targetServer);
       const points = [{ id: 999, payload: { tag: "written since" }, vector: [1, 2, 3, 4] }];
       await live.upsert(collection, { wait: true, points });
       const before = await contentOf(target);
       const records = [...stores.control.objects.keys()];
 
-      expect(await codeOf(restoreRecoveryPoint({ repository, point, target, ...told }))).to.equal("TARGET_NOT_EMPTY");
+      expect(await codeOf(restoreRecoveryPoint({ repository, recoveryPoint, target, ...told }))).to.equal(
+        "TARGET_NOT_EMPTY",
+      );
 
       expect(await contentOf(target)).to.deep.equal(before);
       expect(before.at(-1)?.id).to.equal(999);
@@ -469,8 +480,8 @@ describe("workflows under faults", function () {
       const stores = copiesOf(west);
       const keys = [...stores.control.objects.keys()];
       const acts = { traffic: new FakeTraffic(), stacks: new FakeStacks(stores.control) };
-      const { repository, point } = await newestOf(stores);
-      const clock = { now: () => new Date(Date.parse(point.time) + 120_000) };
+      const { repository, recoveryPoint } = await newestOf(stores);
+      const clock = { now: () => new Date(Date.parse(recoveryPoint.time) + 120_000) };
 
       const request = failoverRequest(repository, { ...acts, clock, acceptedDataLossSeconds: 119 });
       const refusal = await errorOf(failOver(request));
@@ -517,11 +528,11 @@ describe("workflows under faults", function () {
     });
   });
 
-  async function oldestOf(stores: MemoryStores): Promise<{ repository: OpenRepository; point: RecoveryPoint }> {
+  async function oldestOf(stores: MemoryStores): Promise<{ repository: OpenRepository; recoveryPoint: RecoveryPoint }> {
     const repository = await OpenRepository.open(stores, wrap);
-    const point = (await readCatalog(repository)).entries[0]?.point;
-    if (point === undefined) throw new Error("no point");
-    return { repository, point };
+    const recoveryPoint = (await readCatalog(repository)).entries[0]?.recoveryPoint;
+    if (recoveryPoint === undefined) throw new Error("no point");
+    return { repository, recoveryPoint };
   }
 
   async function listedKeys(faults: Faults, stores: MemoryStores, prefix: string): Promise<Set<string>> {
@@ -529,13 +540,13 @@ describe("workflows under faults", function () {
     return new Set(listed.map(({ key }) => key));
   }
 
-  async function neededKeys(point: RecoveryPoint, prefix: string): Promise<string[]> {
+  async function neededKeys(recoveryPoint: RecoveryPoint, prefix: string): Promise<string[]> {
     const repository = await OpenRepository.open(west, wrap);
     const packs = new Map<string, readonly Pack[]>();
-    for (const { tree } of point.collections.flatMap(({ shards }) => shards)) {
+    for (const { tree } of recoveryPoint.collections.flatMap(({ shards }) => shards)) {
       packs.set(tree.id, (await repository.readTree(tree.id, treePacksSchema)).packs);
     }
-    return [...objectsOf(point, packs).keys()].filter((key) => key.startsWith(prefix));
+    return [...objectsOf(recoveryPoint, packs).keys()].filter((key) => key.startsWith(prefix));
   }
 
   function copiesOf(stores: MemoryStores): MemoryStores {

@@ -67,7 +67,7 @@ describe("backup and restore of folders", function () {
 
   it("capture, list, verify, plan and restore: below a folder, to a path, and where they belong", async () => {
     const preview = await run(10, "backup", ...only, "--dry-run");
-    expect(preview.error.code).to.equal("POINT_NOT_FOUND");
+    expect(preview.error.code).to.equal("RECOVERY_POINT_NOT_FOUND");
     const captured = await run(0, "backup", ...only);
     expect(captured).to.include({ folders: 2, collections: 0, isExact: true, isCommitted: true });
     const { recoveryPoints } = await run(0, "recovery-points list");
@@ -110,7 +110,9 @@ describe("backup and restore of folders", function () {
     expect((await run(0, "restore", "--only", "user-data", "--into", join(ground, "a"))).recoveryPoint).to.equal(
       second.recoveryPoint,
     );
-    expect((await run(10, "restore", ...only, "--into", join(ground, "b"))).error.code).to.equal("POINT_NOT_FOUND");
+    expect((await run(10, "restore", ...only, "--into", join(ground, "b"))).error.code).to.equal(
+      "RECOVERY_POINT_NOT_FOUND",
+    );
     const named = ["restore", ...only, "--recovery-point", second.recoveryPoint, "--into", join(ground, "b")] as const;
     expect((await run(2, ...named)).error.message).to.contain("holds user-data, and config, user-data was asked for");
   });

@@ -167,11 +167,11 @@ describe("configuration and user data that are replicated", function () {
   it("wait while another region is active, and go on by themselves when theirs is again", async () => {
     const { interrupt, told } = run("replicate", ...replicated, "--every", "0.01");
     await toldOf(told, /stored/);
-    const deposed = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "unplanned" } as const;
+    const deposed = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "failover" } as const;
     await claimEpoch(openStore(regions.west.control), deposed);
     await writeFile(join(ground, "files/deep/notes"), "written in a region that is not active");
     await toldOf(told, /ROLE_REFUSES.*east is not the active region.*waits/);
-    const back = { ...firstEpoch, epoch: 3, active: "east", previous: "west", reason: "planned" } as const;
+    const back = { ...firstEpoch, epoch: 3, active: "east", previous: "west", reason: "switchover" } as const;
     await claimEpoch(openStore(regions.west.control), back);
     await toldOf(told, /stored/);
 

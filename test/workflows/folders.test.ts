@@ -38,15 +38,15 @@ import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import { copyPoints } from "../../runtime/workflows/copy-points.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
 import { folderCapture } from "../../runtime/workflows/folders/capture-folder.ts";
 import {
   type FolderRestoreRequest,
   planFolderRestore,
   restoreFolders,
 } from "../../runtime/workflows/folders/restore-folder.ts";
-import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { Faults } from "../support/faulty-store.ts";
 import {
@@ -101,7 +101,7 @@ describe("folders in recovery points", function () {
     type: CaptureType = "incremental",
     more: { source?: FolderSource; allowEmpty?: boolean; into?: OpenRepository } = {},
   ) {
-    const report = await capturePoint({
+    const report = await captureRecoveryPoint({
       region: "east",
       type,
       kinds: ["user-data"],
@@ -113,20 +113,26 @@ describe("folders in recovery points", function () {
       toolVersion: "test",
       allowEmpty: more.allowEmpty ?? false,
     });
-    return { report, point: await (more.into ?? repository).readPoint(report.point) };
+    return { report, recoveryPoint: await (more.into ?? repository).readRecoveryPoint(report.recoveryPoint) };
   }
 
-  async function treeOf(point: RecoveryPoint): Promise<FolderTree> {
-    return repository.readTree(point.folders[0]?.tree.id ?? "", folderTreeSchema);
+  async function treeOf(recoveryPoint: RecoveryPoint): Promise<FolderTree> {
+    return repository.readTree(recoveryPoint.folders[0]?.tree.id ?? "", folderTreeSchema);
   }
 
-  function restoring(point: RecoveryPoint, more: Partial<FolderRestoreRequest> = {}): FolderRestoreRequest {
-    const request = { repository, point, target: new LocalFolders(), kinds: ["user-data" as const], homes: new Map() };
+  function restoring(recoveryPoint: RecoveryPoint, more: Partial<FolderRestoreRequest> = {}): FolderRestoreRequest {
+    const request = {
+      repository,
+      recoveryPoint,
+      target: new LocalFolders(),
+      kinds: ["user-data" as const],
+      homes: new Map(),
+    };
     return { ...request, progress: silently, ...more };
   }
 
-  async function restore(point: RecoveryPoint, more: Partial<FolderRestoreRequest> = {}) {
-    const request = restoring(point, more);
+  async function restore(recoveryPoint: RecoveryPoint, more: Partial<FolderRestoreRequest> = {}) {
+    const request = restoring(recoveryPoint, more);
     return restoreFolders(request, await planFolderRestore(request));
   }
 
@@ -162,10 +168,10 @@ describe("folders in recovery points", function () {
 
   it("come back as they were: content, modes, owners, times, links, holes", async () => {
     await fill();
-    const { point, report } = await capture("full");
+    const { recoveryPoint, report } = await capture("full");
     expect(report).to.include({ isExact: true, folders: 1, collections: 0 });
     const elsewhere = join(ground, "else where/new");
-    const [restored] = await restore(point, { places: new Map([["files", elsewhere]]) });
+    const [restored] = await restore(recoveryPoint, { places: new Map([["files", elsewhere]]) });
     expect(restored).to.deep.include({ path: elsewhere, files: 6, notOwned: [], inconsistent: [] });
     expect(await stateOf(elsewhere)).to.deep.equal(await stateOf(home));
     expect((await lstat(join(elsewhere, "sparse"))).blocks * 512).to.be.lessThan(400_000);
@@ -177,10 +183,10 @@ describe("folders in recovery points", function () {
     const first = await capture("full");
     const stored = packsAndTrees();
     for (const type of ["incremental", "full"] as const) {
-      const { point, report } = await capture(type);
+      const { recoveryPoint, report } = await capture(type);
       expect(report.storedBytes, type).to.equal(0);
       expect(report.readBytes > 0, type).to.equal(type === "full");
-      expect(point.folders[0]?.tree).to.deep.equal(first.point.folders[0]?.tree);
+      expect(recoveryPoint.folders[0]?.tree).to.deep.equal(first.recoveryPoint.folders[0]?.tree);
     }
     expect(packsAndTrees()).to.deep.equal(stored);
     await chmod(join(home, "a/b"), 0o755);
@@ -194,10 +200,10 @@ describe("folders in recovery points", function () {
     await file.write("changed", 500_000);
     await file.close();
     const opened: string[] = [];
-    const { point, report } = await capture("incremental", { source: watched(opened) });
+    const { recoveryPoint, report } = await capture("incremental", { source: watched(opened) });
     expect(opened).to.deep.equal(["large"]);
     expect(report.storedBytes).to.be.lessThan(100_000);
-    await restore(point, { places: new Map([["files", join(ground, "new")]]) });
+    await restore(recoveryPoint, { places: new Map([["files", join(ground, "new")]]) });
     expect(await stateOf(join(ground, "new"))).to.deep.equal(await stateOf(home));
   });
 
@@ -222,8 +228,8 @@ describe("folders in recovery points", function () {
     await rm(join(home, "becomes-file"), { recursive: true });
     await write("becomes-file");
     await write("new");
-    const { point } = await capture();
-    await restore(point, { places: new Map([["files", join(ground, "new")]]) });
+    const { recoveryPoint } = await capture();
+    await restore(recoveryPoint, { places: new Map([["files", join(ground, "new")]]) });
     expect(await stateOf(join(ground, "new"))).to.deep.equal(await stateOf(home));
   });
 
@@ -234,21 +240,21 @@ describe("folders in recovery points", function () {
       reads += 1;
       if (reads < 3) await appendFile(path, `${reads + 1}\n`);
     });
-    const { point, report } = await capture("full", { source: settling });
+    const { recoveryPoint, report } = await capture("full", { source: settling });
     expect([reads, report.isExact]).to.deep.equal([3, true]);
-    await restore(point, { places: new Map([["files", join(ground, "new")]]) });
+    await restore(recoveryPoint, { places: new Map([["files", join(ground, "new")]]) });
     expect(await readFile(join(ground, "new/log"), "utf8")).to.equal("1\n2\n3\n");
   });
 
   it("say of a file that changes each time it is read that they are not exact", async () => {
     await write("log", "1\n");
     await write("quiet");
-    const { point, report } = await capture("full", { source: changing((path) => appendFile(path, "more\n")) });
-    expect([report.isExact, point.folders[0]?.isExact]).to.deep.equal([false, false]);
+    const { recoveryPoint, report } = await capture("full", { source: changing((path) => appendFile(path, "more\n")) });
+    expect([report.isExact, recoveryPoint.folders[0]?.isExact]).to.deep.equal([false, false]);
     expect(told.join()).to.contain("log changed each time it was read");
-    const tree = await treeOf(point);
+    const tree = await treeOf(recoveryPoint);
     expect(filesOf(tree).filter(({ isConsistent }) => isConsistent === false)).to.have.length(1);
-    const [restored] = await restore(point, { places: new Map([["files", join(ground, "new")]]) });
+    const [restored] = await restore(recoveryPoint, { places: new Map([["files", join(ground, "new")]]) });
     expect(restored?.inconsistent).to.deep.equal(["log"]);
     // Its content is not relied on by the next capture, though it looks the same.
     expect((await capture()).report.isExact).to.equal(true);
@@ -260,8 +266,10 @@ describe("folders in recovery points", function () {
       if (path.endsWith("cut")) await truncate(path, 100_000);
       else await unlink(path);
     });
-    const { point } = await capture("full", { source: cutting });
-    expect(filesOf(await treeOf(point)).map(({ path, size }) => [path, size])).to.deep.equal([["cut", 100_000]]);
+    const { recoveryPoint } = await capture("full", { source: cutting });
+    expect(filesOf(await treeOf(recoveryPoint)).map(({ path, size }) => [path, size])).to.deep.equal([
+      ["cut", 100_000],
+    ]);
   });
 
   it("tell of a file whose content changed and whose times did not, when all is read", async () => {
@@ -286,9 +294,9 @@ describe("folders in recovery points", function () {
       expect(error?.message).to.contain(home);
     }
     expect(points()).to.equal(1);
-    const { point } = await capture("incremental", { allowEmpty: true });
-    expect((await treeOf(point)).entries).to.deep.equal([]);
-    await restore(point, { places: new Map([["files", join(ground, "new")]]) });
+    const { recoveryPoint } = await capture("incremental", { allowEmpty: true });
+    expect((await treeOf(recoveryPoint)).entries).to.deep.equal([]);
+    await restore(recoveryPoint, { places: new Map([["files", join(ground, "new")]]) });
     expect(await readdir(join(ground, "new"))).to.deep.equal([]);
   });
 
@@ -310,7 +318,7 @@ describe("folders in recovery points", function () {
 
   it("make a point incomplete when a pack or a tree of theirs is missing, and are stored again then", async () => {
     await write("file", randomBytes(100_000));
-    const { point } = await capture("full");
+    const { recoveryPoint } = await capture("full");
     for (const prefix of ["packs/", "trees/"]) {
       const damaged = { repository: copyOf(stores.repository), control: stores.control };
       const lost = [...damaged.repository.objects.keys()].find((key) => key.startsWith(prefix)) ?? "";
@@ -323,20 +331,20 @@ describe("folders in recovery points", function () {
       expect((await readCatalog(opened)).entries.at(-1)?.state, prefix).to.equal("complete");
     }
     expect((await readCatalog(repository)).entries.map(({ id, state }) => [id, state])).to.deep.equal([
-      [point.id, "complete"],
+      [recoveryPoint.id, "complete"],
     ]);
   });
 
   it("are read by verify, which finds damage in them", async () => {
     await write("file", randomBytes(200_000));
-    const { point } = await capture("full");
-    const report = await verifyPoint(repository, point, { clock, progress: silently, region: "east" });
+    const { recoveryPoint } = await capture("full");
+    const report = await verifyRecoveryPoint(repository, recoveryPoint, { clock, progress: silently, region: "east" });
     expect(report).to.include({ files: 1, bytes: 200_000 });
     const pack = objects().find((key) => key.startsWith(storeLayout.packs)) ?? "";
     const bytes = Buffer.from(stores.repository.objects.get(pack) ?? "");
     bytes[1000] = (bytes[1000] ?? 0) ^ 1;
     stores.repository.objects.set(pack, bytes);
-    const verifying = verifyPoint(repository, point, { clock, progress: silently, region: "east" });
+    const verifying = verifyRecoveryPoint(repository, recoveryPoint, { clock, progress: silently, region: "east" });
     expect(await codeOf(verifying)).to.equal("OBJECT_CORRUPT");
     expect((await readCatalog(repository)).entries[0]?.state).to.equal("quarantined");
   });
@@ -352,11 +360,11 @@ describe("folders in recovery points", function () {
     };
     for (const name of Object.keys(times)) await write(name);
     const at = (path: string) => new Map(Object.entries(times)).get(path);
-    const { point } = await capture("full", { source: timed((path) => at(path) ?? times.old) });
-    const tree = await treeOf(point);
+    const { recoveryPoint } = await capture("full", { source: timed((path) => at(path) ?? times.old) });
+    const tree = await treeOf(recoveryPoint);
     expect(Object.fromEntries(filesOf(tree).map(({ modifiedAt, path }) => [path, modifiedAt]))).to.deep.equal(times);
     expect(told).to.deep.equal([`user-data files: last has a time beyond all that can be kept: ${times.last} is`]);
-    const [restored] = await restore(point, { into: join(ground, "new") });
+    const [restored] = await restore(recoveryPoint, { into: join(ground, "new") });
     expect(restored?.files).to.equal(6);
   });
 
@@ -373,8 +381,8 @@ describe("folders in recovery points", function () {
         }
       },
     };
-    const { report, point } = await capture("full", { source });
-    const { entries } = await treeOf(point);
+    const { report, recoveryPoint } = await capture("full", { source });
+    const { entries } = await treeOf(recoveryPoint);
     expect(entries.map(({ path }) => path)).to.deep.equal([".", "a", "a/in", "good", "twice"]);
     const left = ["good/../..", "odd", "twice"];
     expect(told).to.deep.equal(
@@ -385,37 +393,37 @@ describe("folders in recovery points", function () {
 
   it("are alone quarantined by verify when they are damaged and Qdrant's part is whole", async () => {
     await write("file");
-    const { point } = await capture("full");
-    const mixed: RecoveryPoint = { ...point, id: `${point.id}-mixed`, kinds: ["qdrant", "user-data"] };
-    await repository.createPoint(mixed);
+    const { recoveryPoint } = await capture("full");
+    const mixed: RecoveryPoint = { ...recoveryPoint, id: `${recoveryPoint.id}-mixed`, kinds: ["qdrant", "user-data"] };
+    await repository.createRecoveryPoint(mixed);
     const pack = objects().find((key) => key.startsWith(storeLayout.packs)) ?? "";
     const damaged = Buffer.from(stores.repository.objects.get(pack) ?? "");
     damaged.writeUInt8(damaged.readUInt8(10) ^ 1, 10);
     stores.repository.objects.set(pack, damaged);
     const found = { clock, progress: silently, region: "east" };
-    const error = await errorOf(verifyPoint(repository, mixed, found));
+    const error = await errorOf(verifyRecoveryPoint(repository, mixed, found));
     expect(error?.message).to.contain("user-data files: ").and.to.contain("Qdrant's part of it is whole");
     const { entries } = await readCatalog(repository);
     const entry = entries.find(({ id }) => id === mixed.id);
     expect(entry?.state).to.equal("complete");
     expect(entry && quarantineOfFolders(entry)).to.contain("user-data files: ");
     expect(resolveLatestRestorable(entries)?.id).to.equal(mixed.id);
-    expect(resolveLatestRestorable(entries, { kinds: ["user-data"] })?.id).to.equal(point.id);
-    await verifyPoint(repository, point, found).catch(() => undefined);
+    expect(resolveLatestRestorable(entries, { kinds: ["user-data"] })?.id).to.equal(recoveryPoint.id);
+    await verifyRecoveryPoint(repository, recoveryPoint, found).catch(() => undefined);
     const next = await capture("incremental");
     expect(next.report.storedBytes, "nothing is built on what is damaged").to.be.greaterThan(0);
-    await verifyPoint(repository, next.point, found);
+    await verifyRecoveryPoint(repository, next.recoveryPoint, found);
   });
 
   it("are brought by copy, and restored from the other bucket with its own keys", async () => {
     await fill();
-    const { point } = await capture("full");
+    const { recoveryPoint } = await capture("full");
     const west = storesWithEpoch();
-    const report = await copyPoints(repository, { stores: west, wrap }, silently);
-    expect(report.copied).to.deep.equal([point.id]);
+    const report = await copyRecoveryPoints(repository, { stores: west, wrap }, silently);
+    expect(report.copied).to.deep.equal([recoveryPoint.id]);
     const twin = await OpenRepository.open(west, wrap);
     expect((await readCatalog(twin)).entries[0]?.state).to.equal("complete");
-    await restore(point, { repository: twin, places: new Map([["files", join(ground, "new")]]) });
+    await restore(recoveryPoint, { repository: twin, places: new Map([["files", join(ground, "new")]]) });
     expect(await stateOf(join(ground, "new"))).to.deep.equal(await stateOf(home));
     await chmod(join(home, "a/b"), 0o755);
   });
@@ -435,21 +443,24 @@ describe("folders in recovery points", function () {
         `killed at call ${killAt}: ${code}`,
       ).to.equal(true);
       await captureThrough(new Faults(), mine);
-      const point = (await readCatalog(left)).entries.at(-1)?.point;
-      if (point === undefined) throw new Error("no point");
-      await verifyPoint(left, point, { clock, progress: silently, region: "east" });
+      const recoveryPoint = (await readCatalog(left)).entries.at(-1)?.recoveryPoint;
+      if (recoveryPoint === undefined) throw new Error("no point");
+      await verifyRecoveryPoint(left, recoveryPoint, { clock, progress: silently, region: "east" });
     }
     await chmod(join(home, "a/b"), 0o755);
   });
 
   it("leave nothing at or beside their place when the store dies while they are restored", async () => {
     await fill();
-    const { point } = await capture("full");
+    const { recoveryPoint } = await capture("full");
     const place = join(ground, "restored/files");
     const clean = new Faults();
     const through = async (faults: Faults) => {
       const wrapped = { repository: faults.wrap(stores.repository), control: faults.wrap(stores.control) };
-      return restore(point, { repository: await OpenRepository.open(wrapped, wrap), into: join(ground, "restored") });
+      return restore(recoveryPoint, {
+        repository: await OpenRepository.open(wrapped, wrap),
+        into: join(ground, "restored"),
+      });
     };
     await through(clean);
     await rm(join(ground, "restored"), { recursive: true });
@@ -464,19 +475,19 @@ describe("folders in recovery points", function () {
 
   it("are restored in place only when told to, and what stood there is kept", async () => {
     await write("file", "captured");
-    const { point } = await capture("full");
+    const { recoveryPoint } = await capture("full");
     await write("file", "newer");
     await write("only-here");
     const newer = await stateOf(home);
-    const error = await errorOf(restore(point));
+    const error = await errorOf(restore(recoveryPoint));
     expect(error?.code).to.equal("TARGET_NOT_EMPTY");
     expect(error?.hint).to.contain("--in-place");
     expect(await stateOf(home)).to.deep.equal(newer);
-    const [plan] = await planFolderRestore(restoring(point, { inPlace: true }));
-    const kept = `${home}.before-${point.id}`;
+    const [plan] = await planFolderRestore(restoring(recoveryPoint, { inPlace: true }));
+    const kept = `${home}.before-${recoveryPoint.id}`;
     expect(plan).to.include({ path: home, keepAs: kept });
     for (const expected of [kept, `${kept}-2`]) {
-      const [restored] = await restore(point, { inPlace: true });
+      const [restored] = await restore(recoveryPoint, { inPlace: true });
       expect(restored?.keptAs).to.equal(expected);
       expect(await readFile(join(home, "file"), "utf8")).to.equal("captured");
     }
@@ -485,36 +496,36 @@ describe("folders in recovery points", function () {
 
   it("go to the home that the region's settings say, and to that of the capture where they say none", async () => {
     await write("file");
-    const { point } = await capture("full");
+    const { recoveryPoint } = await capture("full");
     const planned = async (homes: ReadonlyMap<string, string>) =>
-      (await planFolderRestore(restoring(point, { homes, inPlace: true }))).map(({ path }) => path);
+      (await planFolderRestore(restoring(recoveryPoint, { homes, inPlace: true }))).map(({ path }) => path);
     expect(await planned(new Map([["files", join(ground, "west")]]))).to.deep.equal([join(ground, "west")]);
     expect(await planned(new Map())).to.deep.equal([home]);
   });
 
   it("replace what a link stands for, not the link", async () => {
     await write("file", "captured");
-    const { point } = await capture("full");
+    const { recoveryPoint } = await capture("full");
     await symlink(home, join(ground, "link"));
-    await restore(point, { homes: new Map([["files", join(ground, "link")]]), inPlace: true });
+    await restore(recoveryPoint, { homes: new Map([["files", join(ground, "link")]]), inPlace: true });
     expect(await readlink(join(ground, "link"))).to.equal(home);
     expect(await readFile(join(ground, "link/file"), "utf8")).to.equal("captured");
   });
 
   it("are never restored over something elsewhere, also in place, nor under a name that is not in the point", async () => {
     await write("file");
-    const { point } = await capture("full");
+    const { recoveryPoint } = await capture("full");
     await mkdir(join(ground, "taken"));
     await writeFile(join(ground, "taken/file"), "");
-    const taken = restore(point, { places: new Map([["files", join(ground, "taken")]]), inPlace: true });
+    const taken = restore(recoveryPoint, { places: new Map([["files", join(ground, "taken")]]), inPlace: true });
     expect(await codeOf(taken)).to.equal("TARGET_NOT_EMPTY");
-    const unknown = await errorOf(restore(point, { places: new Map([["other", ground]]) }));
+    const unknown = await errorOf(restore(recoveryPoint, { places: new Map([["other", ground]]) }));
     expect([unknown?.code, unknown?.hint]).to.deep.equal(["USAGE", "it holds files"]);
   });
 
   it("are refused after they were written when the disk gives back something else", async () => {
     await write("file", "content");
-    const { point } = await capture("full");
+    const { recoveryPoint } = await capture("full");
     const place = join(ground, "new");
     const lying: FolderTarget = {
       look: (path) => new LocalFolders().look(path),
@@ -526,7 +537,7 @@ describe("folders in recovery points", function () {
         return Object.assign(draft, { read });
       },
     };
-    const restoring = restore(point, { target: lying, places: new Map([["files", place]]) });
+    const restoring = restore(recoveryPoint, { target: lying, places: new Map([["files", place]]) });
     expect(await codeOf(restoring)).to.equal("VERIFICATION_FAILED");
     expect(await readdir(ground)).to.deep.equal(["home"]);
   });
@@ -554,16 +565,16 @@ describe("folders in recovery points", function () {
   for (const [what, entries] of malicious) {
     it(`are refused when their tree has ${what}`, async () => {
       await write("file");
-      const { point } = await capture("full");
-      const key = await repository.keys.key(point.folders[0]?.key ?? "");
+      const { recoveryPoint } = await capture("full");
+      const key = await repository.keys.key(recoveryPoint.folders[0]?.key ?? "");
       const attributes = { mode: 0o644, uid: 0, gid: 0, modifiedAt: "2026-01-01T00:00:00.000Z" };
       const content = { size: 0, lists: [], packs: [] };
       const tree = await repository.createTree(key, z.looseObject({ packs: z.array(packSchema) }), {
         ...{ format: 1, kind: "user-data", name: "files", packs: [] },
         entries: entries.map((entry) => ({ ...attributes, ...(entry["type"] === "file" ? content : {}), ...entry })),
       });
-      const folders = point.folders.map((folder) => ({ ...folder, tree }));
-      const restoring = restore({ ...point, folders }, { into: join(ground, "new") });
+      const folders = recoveryPoint.folders.map((folder) => ({ ...folder, tree }));
+      const restoring = restore({ ...recoveryPoint, folders }, { into: join(ground, "new") });
       expect(await codeOf(restoring)).to.equal("OBJECT_CORRUPT");
       expect(await readdir(ground)).to.deep.equal(["home"]);
     });
@@ -571,7 +582,7 @@ describe("folders in recovery points", function () {
 
   async function captureThrough(faults: Faults, into: MemoryStores): Promise<void> {
     const wrapped = { repository: faults.wrap(into.repository), control: faults.wrap(into.control) };
-    await capturePoint({
+    await captureRecoveryPoint({
       ...{ region: "east", type: "full", kinds: ["user-data"], database: untouched, clock, progress: silently },
       folders: [folderCapture({ kind: "user-data", name: "files", source: local() }, silently)],
       repository: await OpenRepository.open(wrapped, wrap),

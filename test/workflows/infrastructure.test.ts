@@ -15,8 +15,8 @@ import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import { copyPoints } from "../../runtime/workflows/copy-points.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
 import { planFolderRestore, restoreFolders } from "../../runtime/workflows/folders/restore-folder.ts";
 import {
   type ApplyRequest,
@@ -180,7 +180,7 @@ describe("infrastructure, captured and applied again", function () {
     });
 
     const capturedInto = async (documents: InfrastructureSource, allowEmpty = false) =>
-      capturePoint({
+      captureRecoveryPoint({
         region: "east",
         type: "incremental",
         kinds: ["infrastructure"],
@@ -195,11 +195,11 @@ describe("infrastructure, captured and applied again", function () {
     const onTheWay = () => sourceOf({ kubeconfig: proxy.kubeconfig, namespaces: ["shop"], kinds });
 
     it("comes back object by object from another region's bucket", async () => {
-      const { point } = await capturedInto(onTheWay());
+      const { recoveryPoint } = await capturedInto(onTheWay());
       const westStores = storesWithEpoch();
-      await copyPoints(repository, { stores: westStores, wrap }, silently);
+      await copyRecoveryPoints(repository, { stores: westStores, wrap }, silently);
       const west = await OpenRepository.open(westStores, wrap);
-      const { objects, stacks } = await readInfrastructure(west, await west.readPoint(point));
+      const { objects, stacks } = await readInfrastructure(west, await west.readRecoveryPoint(recoveryPoint));
       expect(objects).to.deep.equal(objectsIn(captured));
       expect(stacks).to.deep.equal([]);
     });
@@ -212,10 +212,10 @@ describe("infrastructure, captured and applied again", function () {
         cluster: () => Promise.reject(new Error("no cluster was asked for")),
         stacks: async () => ({ exportState: async () => ({ state, changedAt }) }),
       });
-      const { point } = await capturedInto(documents);
-      const read = await readInfrastructure(repository, await repository.readPoint(point));
+      const { recoveryPoint } = await capturedInto(documents);
+      const read = await readInfrastructure(repository, await repository.readRecoveryPoint(recoveryPoint));
       expect(read).to.deep.equal({ objects: [], stacks: ["prod", "org/shop/dr"] });
-      const tree = (await repository.readPoint(point)).folders[0]?.tree.id ?? "";
+      const tree = (await repository.readRecoveryPoint(recoveryPoint)).folders[0]?.tree.id ?? "";
       const { entries } = await repository.readTree(tree, folderTreeSchema);
       expect(entries.map(({ modifiedAt, path }) => [path, modifiedAt])).to.deep.equal([
         ["pulumi/prod.json", changedAt.toISOString()],
@@ -239,11 +239,15 @@ describe("infrastructure, captured and applied again", function () {
     });
 
     it("is readable for nobody but the owner when it is restored to files", async () => {
-      const { point } = await capturedInto(onTheWay());
+      const { recoveryPoint } = await capturedInto(onTheWay());
       const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-infrastructure-"));
       try {
         const request = {
-          ...{ repository, point: await repository.readPoint(point), target: new LocalFolders() },
+          ...{
+            repository,
+            recoveryPoint: await repository.readRecoveryPoint(recoveryPoint),
+            target: new LocalFolders(),
+          },
           ...{ kinds: ["infrastructure" as const], homes: new Map(), into: folder, progress: silently },
         };
         await restoreFolders(request, await planFolderRestore(request));

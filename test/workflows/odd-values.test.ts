@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
@@ -37,11 +37,11 @@ describe("odd values in Qdrant", function () {
   async function capture(type: "full" | "incremental" = "incremental") {
     const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
     const progress = ({ detail, step }: ProgressEvent) => void told.push(`${step} ${detail}`);
-    const { point } = await capturePoint({
+    const { recoveryPoint } = await captureRecoveryPoint({
       ...{ region: "east", type, database: databaseOf(server), repository, clock: systemClock, progress },
       toolVersion: "test",
     });
-    return repository.readPoint(point);
+    return repository.readRecoveryPoint(recoveryPoint);
   }
 
   const put = (...vectors: number[][]) =>
@@ -49,12 +49,12 @@ describe("odd values in Qdrant", function () {
 
   it("a search whose score is infinite is left out by name, and the collection is restored exactly", async () => {
     await put([1e30, 1, 1, 1], [1, 2, 3, 4]);
-    const point = await capture("full");
+    const recoveryPoint = await capture("full");
     expect(told.join("\n")).to.contain("plan notes: ").and.to.contain("searches are not kept for comparison");
-    for (const { answer } of point.collections.flatMap(({ canaries }) => canaries)) {
+    for (const { answer } of recoveryPoint.collections.flatMap(({ canaries }) => canaries)) {
       for (const { score } of answer) expect(score).to.satisfy(Number.isFinite);
     }
-    await practice.restore(point, databaseOf(target));
+    await practice.restore(recoveryPoint, databaseOf(target));
     expect(await contentOf(databaseOf(target), "notes")).to.deep.equal(await contentOf(databaseOf(server), "notes"));
     await put([1, 2, 3, 4]);
     expect((await capture()).collections[0]?.pointsAfter).to.equal(2);

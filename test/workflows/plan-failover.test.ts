@@ -1,4 +1,4 @@
-/** What an unplanned failover serves from, and what it says would be lost. */
+/** What a failover serves from, and what it says would be lost. */
 import { expect } from "chai";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
@@ -11,7 +11,7 @@ import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery
 const now = new Date("2026-01-02T12:00:00.000Z");
 const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000).toISOString();
 
-describe("plan of an unplanned failover", () => {
+describe("plan of a failover", () => {
   let stores: MemoryStores;
   let repository: OpenRepository;
   let tree: { readonly id: string; readonly size: number };
@@ -25,7 +25,7 @@ describe("plan of an unplanned failover", () => {
   });
 
   /** Of collections that were captured so many seconds ago. */
-  async function point(id: string, seconds: Readonly<Record<string, number>>): Promise<void> {
+  async function recoveryPoint(id: string, seconds: Readonly<Record<string, number>>): Promise<void> {
     const oldest = ago(Math.max(...Object.values(seconds)));
     const newest = ago(Math.min(...Object.values(seconds)));
     const made: RecoveryPoint = {
@@ -42,14 +42,14 @@ describe("plan of an unplanned failover", () => {
         ],
       })),
     };
-    await repository.createPoint(made);
+    await repository.createRecoveryPoint(made);
   }
 
   async function holds(id: string, seconds: { readonly followed: number; readonly asOf: number }): Promise<void> {
     await new StandbyRecords(stores.control, "run").hold({
-      ...{ format: 1, at: now.toISOString(), point: id, region: "east", epoch: 1 },
+      ...{ format: 1, at: now.toISOString(), recoveryPoint: id, region: "east", epoch: 1 },
       ...{ asOf: ago(seconds.asOf), followedAt: ago(seconds.followed) },
-      ...{ isExact: true, processes: [], histories: {}, collections: [] },
+      ...{ isExact: true, processes: [], fingerprints: {}, collections: [] },
     });
   }
 
@@ -58,48 +58,48 @@ describe("plan of an unplanned failover", () => {
     const { dataLossSeconds, dataLossSecondsOf, held } = await planFailover({
       ...{ region, repository, isPlanned: false, clock: { now: () => now } },
     });
-    return { point: held?.point.id, isWarm: held?.isWarm, dataLossSeconds, dataLossSecondsOf };
+    return { recoveryPoint: held?.recoveryPoint.id, isWarm: held?.isWarm, dataLossSeconds, dataLossSecondsOf };
   }
 
   it("serves what the standby follows to, and says of each tier what is lost", async () => {
-    await point("followed", { archive: 58, documents: 4 });
+    await recoveryPoint("followed", { archive: 58, documents: 4 });
     await holds("followed", { followed: 2, asOf: 58 });
 
     const lost = { dataLossSeconds: 58, dataLossSecondsOf: { archive: 58, documents: 4 } };
-    expect(await plan()).to.deep.equal({ point: "followed", isWarm: true, ...lost });
+    expect(await plan()).to.deep.equal({ recoveryPoint: "followed", isWarm: true, ...lost });
   });
 
   it("what was found unchanged since loses no more than what was found last", async () => {
-    await point("followed", { archive: 7_000, documents: 7_000 });
+    await recoveryPoint("followed", { archive: 7_000, documents: 7_000 });
     await holds("followed", { followed: 2, asOf: 5 });
 
     const lost = { dataLossSeconds: 5, dataLossSecondsOf: { archive: 5, documents: 5 } };
-    expect(await plan()).to.deep.equal({ point: "followed", isWarm: true, ...lost });
+    expect(await plan()).to.deep.equal({ recoveryPoint: "followed", isWarm: true, ...lost });
   });
 
   it("a standby that followed until the end is served from, whatever its slowest tier and however long nobody decided", async () => {
-    await point("1-copied", { archive: 1_500, documents: 1_500 });
-    await point("2-followed", { archive: 3_000, documents: 604 });
+    await recoveryPoint("1-copied", { archive: 1_500, documents: 1_500 });
+    await recoveryPoint("2-followed", { archive: 3_000, documents: 604 });
     await holds("2-followed", { followed: 604, asOf: 3_000 });
 
-    expect(await plan()).to.include({ point: "2-followed", isWarm: true, dataLossSeconds: 3_000 });
+    expect(await plan()).to.include({ recoveryPoint: "2-followed", isWarm: true, dataLossSeconds: 3_000 });
   });
 
   it("a standby that lags is not served from when what was captured since is here whole, however lately it was told of", async () => {
-    await point("1-applied", { archive: 3_500, documents: 1_802 });
-    await point("2-captured", { archive: 3_000, documents: 2 });
+    await recoveryPoint("1-applied", { archive: 3_500, documents: 1_802 });
+    await recoveryPoint("2-captured", { archive: 3_000, documents: 2 });
     await holds("1-applied", { followed: 1_802, asOf: 3_500 });
 
-    expect(await plan()).to.include({ point: "2-captured", isWarm: false });
+    expect(await plan()).to.include({ recoveryPoint: "2-captured", isWarm: false });
     expect((await plan()).dataLossSecondsOf).to.deep.equal({ archive: 3_000, documents: 2 });
   });
 
   it("a standby that had stopped when a point was captured, which is here whole, is not served from", async () => {
-    await point("followed", { archive: 9_000, documents: 9_000 });
+    await recoveryPoint("followed", { archive: 9_000, documents: 9_000 });
     await holds("followed", { followed: 9_000, asOf: 9_000 });
-    expect(await plan()).to.include({ point: "followed", isWarm: true });
-    await point("later", { archive: 1_500, documents: 1_500 });
+    expect(await plan()).to.include({ recoveryPoint: "followed", isWarm: true });
+    await recoveryPoint("later", { archive: 1_500, documents: 1_500 });
 
-    expect(await plan()).to.include({ point: "later", isWarm: false, dataLossSeconds: 1_500 });
+    expect(await plan()).to.include({ recoveryPoint: "later", isWarm: false, dataLossSeconds: 1_500 });
   });
 });

@@ -15,8 +15,8 @@ import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.
 import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { Guard } from "../../runtime/workflows/failover/guard.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
-import { Capturing } from "../../runtime/workflows/replicate/capturing.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
+import { SourceCapturer } from "../../runtime/workflows/replicate/source-capturer.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
@@ -135,7 +135,7 @@ describe("planned failover under faults", function () {
     const replication = new Replication({
       source: { region: from, database: databaseOf(from), control: other.control },
       standby: { region: to, database: databaseOf(to), repository },
-      ...{ existing: "refuse", isHandOver: true, toolVersion: "test" },
+      ...{ existing: "refuse", isSwitchover: true, toolVersion: "test" },
       ...told,
     });
     return {
@@ -281,7 +281,7 @@ describe("planned failover under faults", function () {
   }
 
   const epochOf = (epoch: number, active: RegionName): EpochRecord => ({
-    ...{ epoch, active, previous: peerOf(active), reason: "unplanned", run: "elsewhere" },
+    ...{ epoch, active, previous: peerOf(active), reason: "failover", run: "elsewhere" },
     at: new Date().toISOString(),
   });
 
@@ -318,7 +318,7 @@ describe("planned failover under faults", function () {
 
   it("a failover back before the region that handed over has followed leaves what it holds, which is newer than its recovery points", async () => {
     await begin();
-    const earlier = new Capturing({
+    const earlier = new SourceCapturer({
       source: { region: "east", database: pair.source, control: pair.east.control },
       repository: await pair.repository(pair.east),
       toolVersion: "test",

@@ -13,8 +13,8 @@ import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { StoredPoint } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { type FaultKind, FaultProxy, type SeenRequest } from "../support/fault-proxy.ts";
@@ -80,7 +80,7 @@ describe("workflows over a Qdrant that fails", function () {
     });
     await write(1, 20);
     stores = storesWithEpoch();
-    first = (await capture(stores, "full")).point;
+    first = (await capture(stores, "full")).recoveryPoint;
     contents.set(first, await contentOf(source));
     await write(15, 30);
     await client.delete(collection, { wait: true, points: [3, 25] });
@@ -105,7 +105,7 @@ describe("workflows over a Qdrant that fails", function () {
 
   async function capture(into: MemoryStores, type: "full" | "incremental") {
     const repository = await OpenRepository.openOrCreate(into, wrap);
-    return capturePoint({ region: "east", type, database: source, repository, ...told, toolVersion: "test" });
+    return captureRecoveryPoint({ region: "east", type, database: source, repository, ...told, toolVersion: "test" });
   }
 
   async function contentOf(database: Qdrant): Promise<StoredPoint[]> {
@@ -117,7 +117,14 @@ describe("workflows over a Qdrant that fails", function () {
   async function restored(from: MemoryStores, id: string): Promise<string | undefined> {
     const repository = await asSeenElsewhere(from, wrap);
     await direct.deleteCollection(collection);
-    return codeOf(restoreRecoveryPoint({ repository, point: await repository.readPoint(id), target: direct, ...told }));
+    return codeOf(
+      restoreRecoveryPoint({
+        repository,
+        recoveryPoint: await repository.readRecoveryPoint(id),
+        target: direct,
+        ...told,
+      }),
+    );
   }
 
   /** False when the restore says that it is not; "not found" when it says nothing, and points are not what they were. */
@@ -127,11 +134,12 @@ describe("workflows over a Qdrant that fails", function () {
     return canonicalJson(found) === canonicalJson(now) ? true : "not found";
   }
 
-  async function completePoints(of: MemoryStores): Promise<string[]> {
+  async function completeRecoveryPoints(of: MemoryStores): Promise<string[]> {
     const repository = await asSeenElsewhere(of, wrap);
     const complete = (await readCatalog(repository)).entries.filter(({ state }) => state === "complete");
-    for (const { point } of complete)
-      if (point !== undefined) await verifyPoint(repository, point, { ...told, region: "east" });
+    for (const { recoveryPoint } of complete)
+      if (recoveryPoint !== undefined)
+        await verifyRecoveryPoint(repository, recoveryPoint, { ...told, region: "east" });
     return complete.map(({ id }) => id);
   }
 
@@ -147,20 +155,20 @@ describe("workflows over a Qdrant that fails", function () {
           return fault;
         };
         const outcome = await capture(mine, type).then(
-          ({ point }) => ({ point, error: undefined }),
-          (error: unknown) => ({ point: undefined, error: toDrError(error) }),
+          ({ recoveryPoint }) => ({ recoveryPoint, error: undefined }),
+          (error: unknown) => ({ recoveryPoint: undefined, error: toDrError(error) }),
         );
         sourceProxy.reset();
         expect(spoilt, fault).to.be.greaterThan(0);
-        const complete = await completePoints(mine);
+        const complete = await completeRecoveryPoints(mine);
         expect(complete, fault).to.include(first);
         if (outcome.error === undefined) {
-          const isRight = await isRestoredRight(mine, outcome.point);
+          const isRight = await isRestoredRight(mine, outcome.recoveryPoint);
           if (fault !== "a flipped byte in the answer") expect(isRight, fault).to.equal(true);
           if (isRight === "not found") {
             // Nobody sends a checksum of the bytes in a tar: the next full capture compares them.
             await capture(mine, "full");
-            expect(await completePoints(mine), fault).to.not.include(outcome.point);
+            expect(await completeRecoveryPoints(mine), fault).to.not.include(outcome.recoveryPoint);
           }
         } else {
           codes[outcome.error.code] = (codes[outcome.error.code] ?? 0) + 1;
@@ -168,7 +176,7 @@ describe("workflows over a Qdrant that fails", function () {
           expect(complete, fault).to.deep.equal([first]);
         }
         const again = await capture(mine, type);
-        expect(await restored(mine, again.point), `after ${fault}`).to.equal(undefined);
+        expect(await restored(mine, again.recoveryPoint), `after ${fault}`).to.equal(undefined);
         expect(await contentOf(direct), `after ${fault}`).to.deep.equal(now);
       }
       console.log(`      ${JSON.stringify(codes)}`);
@@ -204,7 +212,7 @@ describe("workflows over a Qdrant that fails", function () {
       sourceProxy.instead = (seen) => (isCapture(seen) ? short : undefined);
       const code = await codeOf(capture(mine, "full"));
       sourceProxy.reset();
-      const complete = await completePoints(mine);
+      const complete = await completeRecoveryPoints(mine);
       if (code === undefined) {
         whole.push(names[at] ?? "");
         expect(await isRestoredRight(mine, complete.at(-1) ?? ""), `ends after ${names[at]}`).to.equal(true);
@@ -224,14 +232,14 @@ describe("workflows over a Qdrant that fails", function () {
     for (const fault of faults.filter((each) => each !== "an empty answer")) {
       const mine = { repository: copyOf(stores.repository), control: copyOf(stores.control) };
       const repository = await OpenRepository.open(mine, wrap);
-      const point = await repository.readPoint(first);
+      const recoveryPoint = await repository.readRecoveryPoint(first);
       await direct.deleteCollection(collection);
       targetProxy.plan = (seen) => (isUpload(seen) ? fault : undefined);
-      const code = await codeOf(restoreRecoveryPoint({ repository, point, target, ...told }));
+      const code = await codeOf(restoreRecoveryPoint({ repository, recoveryPoint, target, ...told }));
       targetProxy.reset();
       if (code !== undefined) {
         expect(code, fault).not.to.equal("INTERNAL");
-        await restoreRecoveryPoint({ repository, point, target, discardUnfinished: true, ...told });
+        await restoreRecoveryPoint({ repository, recoveryPoint, target, discardUnfinished: true, ...told });
       }
       expect(await contentOf(direct), fault).to.deep.equal(contents.get(first));
     }
@@ -249,14 +257,19 @@ describe("workflows over a Qdrant that fails", function () {
       const code = await codeOf(capture(mine, "full"));
       sourceProxy.reset();
       expect(code, `capture, ${isDone}`).to.be.oneOf(["UNREACHABLE", "CAPTURE_INCOMPLETE", "LINEAGE_BROKEN"]);
-      expect(await completePoints(mine)).to.deep.equal([first]);
+      expect(await completeRecoveryPoints(mine)).to.deep.equal([first]);
       await sourceServer.restart();
-      const { point } = await capture(mine, "incremental");
-      expect(await restored(mine, point)).to.equal(undefined);
+      const { recoveryPoint } = await capture(mine, "incremental");
+      expect(await restored(mine, recoveryPoint)).to.equal(undefined);
       expect(await contentOf(direct)).to.deep.equal(now);
 
       const repository = await OpenRepository.open(mine, wrap);
-      const restoring = { repository, point: await repository.readPoint(point), target, ...told };
+      const restoring = {
+        repository,
+        recoveryPoint: await repository.readRecoveryPoint(recoveryPoint),
+        target,
+        ...told,
+      };
       await direct.deleteCollection(collection);
       const killTarget = async (seen: SeenRequest) => {
         if (isUpload(seen)) await targetServer.kill();

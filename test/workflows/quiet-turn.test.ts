@@ -51,7 +51,7 @@ describe("a shard whose turn comes late", () => {
       base: { isExact: true, tree: { ...tree, files: [], packs: [], id: "t", size: 1 } },
       isFull: false,
       clock: { now: () => new Date(nowMs) },
-      patience: { quietMs: 1_000, attempts: 1, borrows: false },
+      patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
     });
     // Until it has looked, and waits for its turn.
     while (looks.length === 0) await breath();
@@ -112,7 +112,7 @@ describe("an archive whose first entry comes before the freeze (as of 1.19.0, fr
         key: await repository.keys.make({ collection: "c" }),
         shard: { id: 0, peer: 1, peerUrl: "http://q" },
         isFull: true,
-        patience: { quietMs: 0, attempts: 1, borrows: false },
+        patience: { quietMs: 0, attempts: 1, usesSnapshot: false },
       });
 
       expect(isExact).to.equal(expected);

@@ -196,7 +196,7 @@ describe("qdrant-dr replicate", function () {
       epoch: 2,
       active: "west",
       previous: "east",
-      reason: "unplanned",
+      reason: "failover",
       run: "r",
     } as const;
     await claimEpoch(openStore(regions.west.control), deposed);

@@ -4,11 +4,11 @@ import { expect } from "chai";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readStandbyState, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
-import { Applying } from "../../runtime/workflows/replicate/applying.ts";
-import { Capturing } from "../../runtime/workflows/replicate/capturing.ts";
 import { catchUp, planCatchUp } from "../../runtime/workflows/replicate/catch-up.ts";
-import { Hearing, Telling } from "../../runtime/workflows/replicate/halves.ts";
-import { wakeOptimizers } from "../../runtime/workflows/replicate/wake-optimizers.ts";
+import { enableOptimizers } from "../../runtime/workflows/replicate/enable-optimizers.ts";
+import { StatePublisher, StateSubscriber } from "../../runtime/workflows/replicate/publish-states.ts";
+import { SourceCapturer } from "../../runtime/workflows/replicate/source-capturer.ts";
+import { StandbyApplier } from "../../runtime/workflows/replicate/standby-applier.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf } from "../support/recovery-practice.ts";
@@ -63,7 +63,7 @@ describe("replication to a standby", function () {
 
     const objects = pair.west.repository.objects.size;
     const idle = await replication.cycle();
-    expect(idle).to.include({ isChanged: false, point: first.point, sentBytes: 0 });
+    expect(idle).to.include({ isChanged: false, recoveryPoint: first.recoveryPoint, sentBytes: 0 });
     expect(Date.parse(idle.asOf)).to.be.greaterThan(Date.parse(first.asOf));
     expect(pair.west.repository.objects.size, "objects in the bucket").to.equal(objects);
 
@@ -102,11 +102,11 @@ describe("replication to a standby", function () {
     const replication = await pair.replication();
     await replication.cycle();
     await upsert(200, 50, "changed");
-    const { point: id } = await replication.cycle();
+    const { recoveryPoint: id } = await replication.cycle();
     const repository = await pair.repository();
-    const point = await repository.readPoint(id);
+    const recoveryPoint = await repository.readRecoveryPoint(id);
     const target = { repository, region: "west", target: pair.standby } as const;
-    const request = { ...target, point, existing: "refuse", compare: "all" } as const;
+    const request = { ...target, recoveryPoint, existing: "refuse", compare: "all" } as const;
     const plan = await planCatchUp({ ...request, clock: systemClock, progress: silently });
     expect(plan.collections.flatMap(({ shards }) => shards.map((shard) => shard.do))).to.deep.equal(["keep", "keep"]);
     const report = await catchUp({ ...request, clock: systemClock, progress: silently });
@@ -115,7 +115,7 @@ describe("replication to a standby", function () {
 
     await pair.standbyServer.kill();
     await pair.standbyServer.restart();
-    await wakeOptimizers({ point, target: pair.standby });
+    await enableOptimizers({ recoveryPoint, target: pair.standby });
     const client = clientOf(pair.standbyServer);
     await client.upsert(notes, { wait: true, points: points(1, 100, "promoted") });
     await client.delete(notes, { wait: true, points: [150, 151, 152] });
@@ -260,7 +260,7 @@ describe("replication to a standby", function () {
       epoch: 2,
       active: "west",
       previous: "east",
-      reason: "unplanned",
+      reason: "failover",
       run: "r",
       at: new Date().toISOString(),
     };
@@ -273,9 +273,9 @@ describe("replication to a standby", function () {
     const repository = await pair.repository();
     const request = { repository, progress: silently, existing: "refuse", toolVersion: "test" } as const;
     const source = { region: "east", database: pair.source, control: pair.east.control };
-    const capturing = new Capturing({ ...request, clock: slowClock, source });
+    const capturing = new SourceCapturer({ ...request, clock: slowClock, source });
     const standby = { ...request, clock: systemClock, region: "west", database: pair.standby };
-    const [applying, another] = [new Applying(standby), new Applying(standby)];
+    const [applying, another] = [new StandbyApplier(standby), new StandbyApplier(standby)];
     const older = await capturing.capture("exact");
     await applying.apply(older);
     await upsert(1, 10, "brought by another");
@@ -315,11 +315,11 @@ describe("replication to a standby", function () {
   it("tells what the standby holds to whoever reads its control store", async () => {
     expect(await readStandbyState(pair.west.control, new Date())).to.equal(undefined);
     const replication = await pair.replication();
-    const { asOf, point } = await replication.cycle();
+    const { asOf, recoveryPoint } = await replication.cycle();
     const state = await readStandbyState(pair.west.control, new Date());
-    expect(state).to.include({ point, asOf, exactAsOf: asOf, isExact: true, region: "east", epoch: 1 });
+    expect(state).to.include({ recoveryPoint, asOf, exactAsOf: asOf, isExact: true, region: "east", epoch: 1 });
     const later = new Date(Date.now() + 72 * 60 * 60_000);
-    expect((await readStandbyState(pair.west.control, later))?.point).to.equal(point);
+    expect((await readStandbyState(pair.west.control, later))?.recoveryPoint).to.equal(recoveryPoint);
   });
 
   it("works as two processes that share the standby's stores alone; a second one that captures stops the first", async () => {
@@ -334,10 +334,10 @@ describe("replication to a standby", function () {
       } as const;
       const source = { region: "east", database: pair.source, control: pair.east.control };
       return {
-        capturing: new Capturing({ ...request, source }),
-        telling: new Telling(repository, systemClock),
-        hearing: new Hearing(repository, "west"),
-        applying: new Applying({ ...request, region: "west", database: pair.standby }),
+        capturing: new SourceCapturer({ ...request, source }),
+        telling: new StatePublisher(repository, systemClock),
+        hearing: new StateSubscriber(repository, "west"),
+        applying: new StandbyApplier({ ...request, region: "west", database: pair.standby }),
       };
     };
     const never = new AbortController().signal;
@@ -345,7 +345,7 @@ describe("replication to a standby", function () {
     for (const tag of ["one", "two", "three"]) {
       await upsert(100, 20, tag);
       await pair.untilQuiet(notes);
-      await first.telling.tell(await first.capturing.capture("exact"));
+      await first.telling.publish(await first.capturing.capture("exact"));
       const report = await first.applying.apply(await first.hearing.next(never));
       expect(report).to.include({ isExact: true, isChanged: true });
       expect(await pair.differences(notes), tag).to.deep.equal([]);
@@ -354,21 +354,21 @@ describe("replication to a standby", function () {
     const second = await halves();
     await upsert(150, 20, "four");
     await pair.untilQuiet(notes);
-    await second.telling.tell(await second.capturing.capture("exact"));
+    await second.telling.publish(await second.capturing.capture("exact"));
     await second.applying.apply(await second.hearing.next(never));
     expect(await pair.differences(notes)).to.deep.equal([]);
     await upsert(1, 1, "five");
     const late = await first.capturing.capture("provisional");
-    expect(await codeOf(first.telling.tell(late))).to.equal("EPOCH_CONFLICT");
+    expect(await codeOf(first.telling.publish(late))).to.equal("EPOCH_CONFLICT");
     expect(await codeOf(first.applying.apply(late))).to.equal("EPOCH_CONFLICT");
-    expect(await codeOf(new Hearing(await pair.repository(), "east").next(never))).to.equal("ROLE_REFUSES");
+    expect(await codeOf(new StateSubscriber(await pair.repository(), "east").next(never))).to.equal("ROLE_REFUSES");
   });
 
   it("reads and compares everything once a day, also when it was started anew since", async () => {
     let ahead = 0;
     const clock = { now: () => new Date(Date.now() + ahead) };
-    const typeOf = async ({ point }: { readonly point: string }) =>
-      (await (await pair.repository()).readPoint(point)).type;
+    const typeOf = async ({ recoveryPoint }: { readonly recoveryPoint: string }) =>
+      (await (await pair.repository()).readRecoveryPoint(recoveryPoint)).type;
     expect(await typeOf(await (await pair.replication({ clock })).cycle())).to.equal("full");
     await upsert(1, 5, "later");
     const again = await pair.replication({ clock });

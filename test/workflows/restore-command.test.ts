@@ -167,7 +167,7 @@ describe("qdrant-dr restore", function () {
     expect(await tagsIn(own, collection)).to.equal(50);
     expect(await own.aliases()).to.deep.equal([{ alias: "current", collection }]);
     expect((await run(10, "restore", "--recovery-point", "2020-01-01T00:00:00Z")).error.code).to.equal(
-      "POINT_NOT_FOUND",
+      "RECOVERY_POINT_NOT_FOUND",
     );
     expect((await run(2, "restore", "--recovery-point", "2020-01-01")).error.message).to.contain("zone");
   });
@@ -201,7 +201,7 @@ describe("qdrant-dr restore", function () {
   });
 
   it("never throws a live collection away because a restore elsewhere was cut off", async () => {
-    const cutOff = { id: "cut", point: "p", collections: [collection], target: otherServer.url };
+    const cutOff = { id: "cut", recoveryPoint: "p", collections: [collection], target: otherServer.url };
     await recordRestoreStart(openStore(outputs.control), { ...cutOff, at: new Date().toISOString() });
 
     expect((await run(11, "restore", "--discard-unfinished")).error.code).to.equal("TARGET_NOT_EMPTY");
@@ -213,7 +213,7 @@ describe("qdrant-dr restore", function () {
     const control = openStore(outputs.control);
     const cutOff = (id: string, processes?: string[]) =>
       recordRestoreStart(control, {
-        ...{ id, point: "p", collections: [collection], target: otherServer.url, at: new Date().toISOString() },
+        ...{ id, recoveryPoint: "p", collections: [collection], target: otherServer.url, at: new Date().toISOString() },
         ...(processes === undefined ? {} : { processes }),
       });
     await clientOf(otherServer).createCollection(collection, { vectors: { size: 4, distance: "Dot" } });

@@ -55,8 +55,8 @@ describe("the settings of a restored collection", function () {
 
   it("are all the captured ones: a read fan-out, which creation does not take, and a strict mode with fewer indexes than there are", async () => {
     await tune(client, "notes");
-    const point = await practice.capture(source);
-    await practice.restore(point, target);
+    const recoveryPoint = await practice.capture(source);
+    await practice.restore(recoveryPoint, target);
     expect(await target.describe("notes")).to.deep.equal(await source.describe("notes"));
     expect(await target.count("notes")).to.equal(50);
   });
@@ -64,8 +64,8 @@ describe("the settings of a restored collection", function () {
   it("are the captured ones where limits are set that count though strict mode is off", async () => {
     const strict = { enabled: false, read_rate_limit: 70, write_rate_limit: 3, max_payload_index_count: 1 };
     await client.updateCollection("notes", { strict_mode_config: strict });
-    const point = await practice.capture(source);
-    await practice.restore(point, target);
+    const recoveryPoint = await practice.capture(source);
+    await practice.restore(recoveryPoint, target);
     expect(await target.describe("notes")).to.deep.equal(await source.describe("notes"));
   });
 
@@ -100,9 +100,9 @@ describe("the settings of a restored collection", function () {
         await mkdir(join(folder, "config"));
         await writeFile(join(folder, "config", "config.yaml"), JSON.stringify({ storage }));
       });
-      const point = await practice.capture(source);
+      const recoveryPoint = await practice.capture(source);
       const progress = (event: ProgressEvent) => void told.push(event);
-      const error = await errorOf(practice.restore(point, databaseOf(opinionated), { progress }));
+      const error = await errorOf(practice.restore(recoveryPoint, databaseOf(opinionated), { progress }));
       return { error, client: clientOf(opinionated) };
     }
 

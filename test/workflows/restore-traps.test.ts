@@ -33,7 +33,7 @@ describe("traps of capture and restore", function () {
   let target: Qdrant;
   let client: QdrantClient;
   let practice: RecoveryPractice;
-  let point: RecoveryPoint;
+  let recoveryPoint: RecoveryPoint;
 
   before(async () => {
     [sourceServer, targetServer] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
@@ -43,7 +43,7 @@ describe("traps of capture and restore", function () {
     await client.createPayloadIndex(collection, { field_name: "body", field_schema: textIndex, wait: true });
     await write(1, 200);
     practice = await RecoveryPractice.start();
-    point = await practice.capture(source);
+    recoveryPoint = await practice.capture(source);
   });
 
   after(async () => {
@@ -85,10 +85,10 @@ describe("traps of capture and restore", function () {
       createPayloadIndex: (name, field) => target.createPayloadIndex(name, field, { type: "text", tokenizer: "word" }),
       restoreShard: refuseShards,
     });
-    expect((await errorOf(practice.restore(point, changed)))?.message).to.match(/other payload indexes/);
+    expect((await errorOf(practice.restore(recoveryPoint, changed)))?.message).to.match(/other payload indexes/);
     await emptied(target);
 
-    await practice.restore(point, target);
+    await practice.restore(recoveryPoint, target);
     const restored = clientOf(targetServer);
     const filter = { must: [{ key: "body", match: { phrase: "run dog" } }] };
     const [there, here] = [restored, client].map((asked) => asked.count(collection, { exact: true, filter }));
@@ -113,7 +113,7 @@ describe("traps of capture and restore", function () {
         restoreShard: refuseShards,
       });
 
-      expect((await errorOf(practice.restore(point, changed)))?.message).to.match(/another params/);
+      expect((await errorOf(practice.restore(recoveryPoint, changed)))?.message).to.match(/another params/);
     });
   }
 
@@ -177,7 +177,7 @@ describe("traps of capture and restore", function () {
 
   it("a manifest over 2 MiB: Qdrant refuses it, so that everything is asked for", async () => {
     const [shard] = await source.shards(collection);
-    const tree = point.collections[0]?.shards[0]?.tree;
+    const tree = recoveryPoint.collections[0]?.shards[0]?.tree;
     const repository = await asSeenElsewhere(practice.stores, practice.wrap);
     const { segments } = await repository.readTree(tree?.id ?? "", shardTreeSchema);
     const [segment] = Object.values(segments);
@@ -210,10 +210,10 @@ describe("traps of capture and restore", function () {
       await restored.upsert(collection, { wait: true, points: pointsOf(1, 50, "late") });
     });
 
-    await practice.restore(point, before);
+    await practice.restore(recoveryPoint, before);
     expect(await target.count(collection), "acknowledged, and gone with the shard").to.equal(200);
     await emptied(target);
-    const error = await errorOf(practice.restore(point, after));
+    const error = await errorOf(practice.restore(recoveryPoint, after));
     expect(error?.code).to.equal("VERIFICATION_FAILED");
   });
 

@@ -3,7 +3,7 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
-import { planRestore } from "../../runtime/workflows/restore/restore-point.ts";
+import { planRestore } from "../../runtime/workflows/restore/restore-recovery-point.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { QdrantCluster } from "../support/qdrant-cluster.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
@@ -109,22 +109,22 @@ describe("a collection with custom shard keys", function () {
 
   it("is refused before anything is touched where its ids cannot be made again, or no keys exist", async () => {
     await makeTenants([["first", 2]]);
-    const point = await practice.capture(source);
+    const recoveryPoint = await practice.capture(source);
     const withIds = (...ids: number[]): RecoveryPoint => ({
-      ...point,
-      collections: point.collections.map((captured) => ({
+      ...recoveryPoint,
+      collections: recoveryPoint.collections.map((captured) => ({
         ...captured,
         shards: captured.shards.map((shard, rank) => ({ ...shard, id: ids[rank] ?? shard.id })),
       })),
     });
     const repository = await asSeenElsewhere(practice.stores, practice.wrap);
-    const planOf = (point: RecoveryPoint, target: Qdrant) =>
-      errorOf(planRestore({ repository, point, target, clock: systemClock, progress: silently }));
+    const planOf = (recoveryPoint: RecoveryPoint, target: Qdrant) =>
+      errorOf(planRestore({ repository, recoveryPoint, target, clock: systemClock, progress: silently }));
     const alone = await QdrantServer.start();
     try {
       expect((await planOf(withIds(1, 3), target))?.message).to.match(/ids .*"first" are 1, 3/);
-      expect((await planOf(point, databaseOf(alone)))?.message).to.match(/does not run in cluster mode/);
-      expect(await planOf(point, target)).to.equal(undefined);
+      expect((await planOf(recoveryPoint, databaseOf(alone)))?.message).to.match(/does not run in cluster mode/);
+      expect(await planOf(recoveryPoint, target)).to.equal(undefined);
     } finally {
       await alone.stop();
     }

@@ -15,8 +15,8 @@ import type { Region } from "../../runtime/domain/region.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { writeFence } from "../../runtime/repository/control/gate-records.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import type { Obstacle } from "../../runtime/workflows/failover/find-obstacles.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import type { Blocker } from "../../runtime/workflows/failover/find-blockers.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import { type Watched, watchRegion } from "../../runtime/workflows/status/watch-region.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
@@ -95,7 +95,7 @@ describe("qdrant-dr status", function () {
     const { database } = active;
     const told = { clock: systemClock, progress: silently, toolVersion: "test" };
     const repository = await standby.repositoryForWriting();
-    await capturePoint({ ...told, region: "east", type: "full", database, repository, allowEmpty: false });
+    await captureRecoveryPoint({ ...told, region: "east", type: "full", database, repository, allowEmpty: false });
   });
 
   after(async () => {
@@ -302,7 +302,7 @@ describe("qdrant-dr status", function () {
     ],
     ["server", "its Qdrant refuses the key", async () => ({ qdrant: { ...west.qdrant, apiKey: "another-key" } })],
     [
-      "point",
+      "recoveryPoint",
       "its bucket is gone",
       async () => ({ repository: { ...west.repository, bucket: "no-such-bucket" } as Region["repository"] }),
     ],
@@ -327,7 +327,7 @@ describe("qdrant-dr status", function () {
     const plan = (of: "switchover" | "failover", given: Given = {}) =>
       call([of, "plan", "--to", "west", "--json"], given);
     const stoppingIn = (out: string) => {
-      const { obstacles } = JSON.parse(out) as { obstacles: Obstacle[] };
+      const { obstacles } = JSON.parse(out) as { obstacles: Blocker[] };
       return obstacles.filter(({ stops }) => stops).map(({ region, what }) => `${what} of ${region}`);
     };
 
@@ -386,13 +386,13 @@ describe("qdrant-dr status", function () {
     await replication.cycle("exact");
     aheadMs = 60_000;
     const begun = clock.now().getTime();
-    const { isChanged, point } = await replication.cycle("exact");
+    const { isChanged, recoveryPoint } = await replication.cycle("exact");
     expect(isChanged).to.equal(false);
 
     const said = await statusOf();
 
     const [here] = said.regions;
-    expect(here.newestRecoveryPoint?.id).to.equal(point);
+    expect(here.newestRecoveryPoint?.id).to.equal(recoveryPoint);
     expect(Date.parse(here.newestRecoveryPoint?.time ?? "")).to.be.lessThan(begun);
     expect(here.newestRecoveryPoint?.ageSeconds).to.be.within(0, (clock.now().getTime() - begun) / 1000);
     expect(checkOf(said, "standby")).to.include({ state: "good" });

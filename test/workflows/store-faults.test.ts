@@ -12,9 +12,9 @@ import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
-import { copyPoints } from "../../runtime/workflows/copy-points.ts";
-import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { BucketRegion, type BucketState } from "../support/bucket-region.ts";
 import { type FaultKind, FaultProxy, faultKinds, type SeenRequest } from "../support/fault-proxy.ts";
@@ -66,7 +66,7 @@ describe("workflows over a store that fails", function () {
   let eastState: BucketState;
   let westEmpty: BucketState;
   let westState: BucketState;
-  let points: RecoveryPoint[];
+  let recoveryPoints: RecoveryPoint[];
   /** What the source held at each point; all later captures hold what the source holds now. */
   const contents = new Map<string, StoredPoint[]>();
   let now: StoredPoint[];
@@ -97,14 +97,16 @@ describe("workflows over a store that fails", function () {
     await write(1, 20);
     const repository = await OpenRepository.openOrCreate(east.stores, wrap);
     const full = await capture(repository, "full");
-    contents.set(full.point, await contentOf(source));
+    contents.set(full.recoveryPoint, await contentOf(source));
     await write(15, 30);
     await client.delete(collection, { wait: true, points: [3, 25] });
     const incremental = await capture(repository, "incremental");
-    contents.set(incremental.point, await contentOf(source));
-    points = await Promise.all([full, incremental].map(({ point }) => repository.readPoint(point)));
+    contents.set(incremental.recoveryPoint, await contentOf(source));
+    recoveryPoints = await Promise.all(
+      [full, incremental].map(({ recoveryPoint }) => repository.readRecoveryPoint(recoveryPoint)),
+    );
     westEmpty = await west.state();
-    await copyPoints(repository, { stores: west.stores, wrap }, silently);
+    await copyRecoveryPoints(repository, { stores: west.stores, wrap }, silently);
     eastState = await east.state();
     westState = await west.state();
     // What the captures under test find changed.
@@ -124,7 +126,7 @@ describe("workflows over a store that fails", function () {
   }
 
   function capture(repository: OpenRepository, type: "full" | "incremental") {
-    return capturePoint({ region: "east", type, database: source, repository, ...told, toolVersion: "test" });
+    return captureRecoveryPoint({ region: "east", type, database: source, repository, ...told, toolVersion: "test" });
   }
 
   async function contentOf(database: VectorDatabase): Promise<StoredPoint[]> {
@@ -144,14 +146,15 @@ describe("workflows over a store that fails", function () {
     for (const id of ids) {
       const entry = entries.find((candidate) => candidate.id === id);
       expect(entry?.state, `${what}: ${id} ${entry?.reasons.join("; ")}`).to.equal("complete");
-      if (entry?.point !== undefined) await verifyPoint(repository, entry.point, { ...told, region: "east" });
+      if (entry?.recoveryPoint !== undefined)
+        await verifyRecoveryPoint(repository, entry.recoveryPoint, { ...told, region: "east" });
     }
   }
 
   async function expectRestores(region: BucketRegion, id: string, what: string): Promise<void> {
     const repository = await region.seenElsewhere(wrap);
     await emptyTarget();
-    await restoreRecoveryPoint({ repository, point: await repository.readPoint(id), target, ...told });
+    await restoreRecoveryPoint({ repository, recoveryPoint: await repository.readRecoveryPoint(id), target, ...told });
     expect(await contentOf(target), what).to.deep.equal(contents.get(id) ?? now);
   }
 
@@ -168,13 +171,15 @@ describe("workflows over a store that fails", function () {
     readonly makes: boolean;
   }
 
-  const both = () => points.map(({ id }) => id);
+  const both = () => recoveryPoints.map(({ id }) => id);
   const none = () => [];
 
   const captures = (type: "full" | "incremental"): Workflow => ({
     name: `${type} capture`,
     begin: () => east.rewind(eastState),
-    run: async () => [(await capture(await OpenRepository.openOrCreate(east.through(proxy.url), wrap), type)).point],
+    run: async () => [
+      (await capture(await OpenRepository.openOrCreate(east.through(proxy.url), wrap), type)).recoveryPoint,
+    ],
     at: () => east,
     known: both,
     makes: true,
@@ -197,7 +202,7 @@ describe("workflows over a store that fails", function () {
       },
       run: async () => {
         const from = await OpenRepository.open(east.through(proxy.url), wrap);
-        const { skipped } = await copyPoints(from, { stores: west.through(proxy.url), wrap }, silently);
+        const { skipped } = await copyRecoveryPoints(from, { stores: west.through(proxy.url), wrap }, silently);
         return both().filter((id) => !skipped.includes(id));
       },
       at: () => west,
@@ -210,7 +215,7 @@ describe("workflows over a store that fails", function () {
       run: async () => {
         const repository = await OpenRepository.open(west.through(proxy.url), wrap);
         for (const id of both()) {
-          await verifyPoint(repository, await repository.readPoint(id), { ...told, region: "west" });
+          await verifyRecoveryPoint(repository, await repository.readRecoveryPoint(id), { ...told, region: "west" });
         }
         return both();
       },
@@ -227,10 +232,10 @@ describe("workflows over a store that fails", function () {
       run: async () => {
         const repository = await OpenRepository.open(west.through(proxy.url), wrap);
         const { entries } = await readCatalog(repository);
-        const newest = entries.findLast(({ state }) => state === "complete")?.point;
+        const newest = entries.findLast(({ state }) => state === "complete")?.recoveryPoint;
         // What the command says when it finds none.
         if (newest === undefined) return [];
-        await restoreRecoveryPoint({ repository, point: newest, target, discardUnfinished: true, ...told });
+        await restoreRecoveryPoint({ repository, recoveryPoint: newest, target, discardUnfinished: true, ...told });
         expect(await contentOf(target)).to.deep.equal(contents.get(newest.id));
         return [newest.id];
       },

@@ -23,10 +23,14 @@ import {
   type StandbyState,
 } from "../../runtime/repository/control/standby-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { capturePoint } from "../../runtime/workflows/capture/capture-point.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { WatchedRuns } from "../../runtime/workflows/monitoring/watched-runs.ts";
 import { observeRegion } from "../../runtime/workflows/status/observe-region.ts";
-import { findNewestPoint, type ObservedRegion, patience } from "../../runtime/workflows/status/observed-region.ts";
+import {
+  findNewestRecoveryPoint,
+  type ObservedRegion,
+  patience,
+} from "../../runtime/workflows/status/observed-region.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch, systemClock } from "../support/recovery-estate.ts";
@@ -45,7 +49,7 @@ describe("records that cannot be read", function () {
   let practice: RecoveryPractice;
   let repository: OpenRepository;
   let told: string[];
-  let points: RecoveryPoint[];
+  let recoveryPoints: RecoveryPoint[];
 
   before(async () => {
     [server, target] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
@@ -61,7 +65,7 @@ describe("records that cannot be read", function () {
     repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
     told = [];
     await emptied(databaseOf(target));
-    points = [await captured(), await captured(), await captured()];
+    recoveryPoints = [await captured(), await captured(), await captured()];
     told = [];
   });
 
@@ -77,7 +81,7 @@ describe("records that cannot be read", function () {
   async function captured(): Promise<RecoveryPoint> {
     written += 1;
     await clientOf(server).upsert("notes", { wait: true, points: [{ id: written, vector: [written, 1] }] });
-    const { point } = await capturePoint({
+    const { recoveryPoint } = await captureRecoveryPoint({
       ...{
         region: "east",
         type: "incremental",
@@ -88,14 +92,14 @@ describe("records that cannot be read", function () {
       },
       toolVersion: "test",
     });
-    return repository.readPoint(point);
+    return repository.readRecoveryPoint(recoveryPoint);
   }
 
   /** Where one stands that cannot be read, and who names it. */
   const places: readonly (readonly [
     what: string,
     store: "repository" | "control",
-    key: (points: readonly RecoveryPoint[]) => string,
+    key: (recoveryPoints: readonly RecoveryPoint[]) => string,
     named: { readonly by: readonly ("capture" | "listing" | "status" | "restore")[] },
   ])[] = [
     ["epoch that is not the newest", "control", () => controlLayout.epoch(1), { by: ["capture", "listing", "status"] }],
@@ -134,7 +138,7 @@ describe("records that cannot be read", function () {
   ];
   for (const [what, store, place, named] of places) {
     it(`${what}: captures, listing, status and restores go on, and it is named`, async () => {
-      const key = place(points);
+      const key = place(recoveryPoints);
       practice.stores[store].objects.set(key, garbage);
       const next = await captured();
       const saidBy = { capture: told.join("\n"), listing: "", status: "", restore: "" };
@@ -142,10 +146,10 @@ describe("records that cannot be read", function () {
       const reasons = entries.flatMap((entry) => [entry.id, ...entry.reasons]);
       saidBy.listing = [...reasons, ...unreadable].join("\n");
       expect(entries.find(({ id }) => id === next.id)?.state).to.equal("complete");
-      expect(entries.find(({ id }) => id === points[1]?.id)?.state).to.equal("complete");
+      expect(entries.find(({ id }) => id === recoveryPoints[1]?.id)?.state).to.equal("complete");
       saidBy.status = (await status()).join("\n");
       told = [];
-      const request = { repository, point: next, target: databaseOf(target), clock: systemClock, progress };
+      const request = { repository, recoveryPoint: next, target: databaseOf(target), clock: systemClock, progress };
       await restoreRecoveryPoint({ ...request, targetName: "elsewhere" });
       saidBy.restore = told.join("\n");
       expect(await contentOf(databaseOf(target), "notes")).to.deep.equal(await contentOf(databaseOf(server), "notes"));
@@ -163,10 +167,10 @@ describe("records that cannot be read", function () {
         throw new Error("there is no public name");
       },
     };
-    const found = findNewestPoint(observed, systemClock, patience);
-    const { newestPoint, problems, role } = await observeRegion(observed, found, systemClock, patience);
+    const found = findNewestRecoveryPoint(observed, systemClock, patience);
+    const { newestRecoveryPoint, problems, role } = await observeRegion(observed, found, systemClock, patience);
     expect(role).to.equal("active");
-    expect(newestPoint?.id).to.be.a("string");
+    expect(newestRecoveryPoint?.id).to.be.a("string");
     return problems;
   }
 
@@ -214,8 +218,15 @@ describe("records that cannot be read", function () {
     const records = new StandbyRecords(control(), "ours");
     const hourAgo = new Date(Date.now() - 3_600_000);
     const state: StandbyState = {
-      ...{ format: 1, at: hourAgo.toISOString(), point: "p", region: "east", epoch: 2, asOf: hourAgo.toISOString() },
-      ...{ isExact: true, processes: [], histories: {}, collections: [] },
+      ...{
+        format: 1,
+        at: hourAgo.toISOString(),
+        recoveryPoint: "p",
+        region: "east",
+        epoch: 2,
+        asOf: hourAgo.toISOString(),
+      },
+      ...{ isExact: true, processes: [], fingerprints: {}, collections: [] },
     };
     await records.hold(state);
     expect(await readStandbyNews(control(), new Date())).to.deep.equal({ held: state, making: [] });
@@ -229,8 +240,8 @@ describe("records that cannot be read", function () {
     const records = new StandbyRecords(control(), "ours");
     const [held, begun] = [new Date("2026-03-01T10:59:00.000Z"), new Date("2026-03-01T11:01:00.000Z")];
     await records.hold({
-      ...{ format: 1, at: held.toISOString(), point: "p", region: "east", epoch: 2, asOf: held.toISOString() },
-      ...{ isExact: true, processes: [], histories: {}, collections: [] },
+      ...{ format: 1, at: held.toISOString(), recoveryPoint: "p", region: "east", epoch: 2, asOf: held.toISOString() },
+      ...{ isExact: true, processes: [], fingerprints: {}, collections: [] },
     });
     await records.begin(begun, []);
     expect((await readStandbyNews(control(), new Date("2026-03-01T11:02:00.000Z"))).begunAt).to.equal(
@@ -240,7 +251,7 @@ describe("records that cannot be read", function () {
 
   it("a captured state in the chain is passed over, by who tells and by who hears", async () => {
     const record = (n: number): CapturedRecord => ({
-      ...{ format: 1, run: "ours", at: `2026-01-01T00:00:0${n}.000Z`, point: `p${n}`, isChanged: true },
+      ...{ format: 1, run: "ours", at: `2026-01-01T00:00:0${n}.000Z`, recoveryPoint: `p${n}`, isChanged: true },
       ...{
         asOf: "2026-01-01T00:00:00.000Z",
         fullAt: "2026-01-01T00:00:00.000Z",
@@ -252,10 +263,10 @@ describe("records that cannot be read", function () {
     const [telling, hearing] = [await CapturedChain.open(control(), 2), await CapturedChain.open(control(), 2)];
     await telling.tell(control(), record(1));
     control().objects.set(controlLayout.standbyCapture(2, 2), garbage);
-    expect((await (await CapturedChain.open(control(), 2)).newest())?.point).to.equal("p1");
+    expect((await (await CapturedChain.open(control(), 2)).newest())?.recoveryPoint).to.equal("p1");
     await telling.tell(control(), record(3));
     expect(control().objects.has(controlLayout.standbyCapture(2, 3))).to.equal(true);
-    expect((await hearing.newer())?.point).to.equal("p3");
+    expect((await hearing.newer())?.recoveryPoint).to.equal("p3");
   });
 
   it("the record of a run is named once, and the other runs are told", async () => {

@@ -4,7 +4,7 @@ import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.t
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { verifyPoint } from "../../runtime/workflows/verify-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
@@ -51,11 +51,11 @@ describe("verify", () => {
   });
 
   async function verified(answers: number) {
-    const point = await practice.capture(databaseOf(server));
+    const recoveryPoint = await practice.capture(databaseOf(server));
     const stores = { repository: flipping(practice.stores.repository, answers), control: practice.stores.control };
     const repository = await OpenRepository.open(stores, practice.wrap);
     const told = { clock: systemClock, progress: silently, region: "east" };
-    return codeOf(verifyPoint(repository, point, told));
+    return codeOf(verifyRecoveryPoint(repository, recoveryPoint, told));
   }
 
   async function states() {

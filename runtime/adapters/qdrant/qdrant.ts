@@ -36,9 +36,9 @@ import {
   strangersIn,
   unrestIn,
 } from "./qdrant-cluster.ts";
-import { historyIn } from "./qdrant-history.ts";
 import { type Peer, Peers, type QdrantAddress, requestTimeoutMs } from "./qdrant-peers.ts";
 import { insist, isOfHalfMadeShard, isOverdue, refused, refuseUnlessOk } from "./refusals.ts";
+import { restoreFingerprintIn } from "./restore-fingerprint.ts";
 import { SharedAnswer } from "./shared-answer.ts";
 import { notStrict, type StrictMode, strictModeIn } from "./strict-mode.ts";
 
@@ -335,8 +335,10 @@ export class Qdrant implements VectorDatabase {
     return { running: underWay.length, begun: marksOf(log), underWay };
   }
 
-  async history(shard: ShardPlacement): Promise<string> {
-    return historyIn(await this.#peers.getResult(shard.peerUrl, "/telemetry?details_level=2", requestTimeoutMs));
+  async restoreFingerprint(shard: ShardPlacement): Promise<string> {
+    return restoreFingerprintIn(
+      await this.#peers.getResult(shard.peerUrl, "/telemetry?details_level=2", requestTimeoutMs),
+    );
   }
 
   async captureShard(

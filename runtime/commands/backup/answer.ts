@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
-import type { CaptureReport } from "../../workflows/capture/capture-point.ts";
+import type { CaptureReport } from "../../workflows/capture/capture-recovery-point.ts";
 import { bytes, count, kind, listOf, recoveryPointId, seconds, time } from "../shared/fields.ts";
 
 const captured = z.strictObject({
@@ -46,6 +46,6 @@ const planned = z.strictObject({
 export const backupAnswer = z.union([captured, planned.describe("with --dry-run")]);
 export type BackupAnswer = z.infer<typeof backupAnswer>;
 
-export function reportAsJson({ point, ...report }: CaptureReport): z.infer<typeof captured> {
-  return { ...report, recoveryPoint: point };
+export function reportAsJson({ recoveryPoint, ...report }: CaptureReport): z.infer<typeof captured> {
+  return { ...report, recoveryPoint };
 }

@@ -6,7 +6,7 @@ import {
   type DataKind,
   dataKinds,
 } from "../../domain/recovery-points/recovery-point.ts";
-import { capturePoint } from "../../workflows/capture/capture-point.ts";
+import { captureRecoveryPoint } from "../../workflows/capture/capture-recovery-point.ts";
 import { captureRequestFor } from "../../workflows/capture/capture-request.ts";
 import { forecastCapture } from "../../workflows/capture/forecast-capture.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
@@ -84,7 +84,7 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
     // Of several workers, the one that commits ends the run.
     const report = await recordedRun(
       { ...deps, session, run: options.type },
-      async () => capturePoint(await request()),
+      async () => captureRecoveryPoint(await request()),
       ({ isCommitted }) => isCommitted,
     );
     return { json: reportAsJson(report), text: reportInWords(report) };

@@ -1,16 +1,16 @@
 import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
-import type { CaptureReport } from "../../workflows/capture/capture-point.ts";
+import type { CaptureReport } from "../../workflows/capture/capture-recovery-point.ts";
 import type { CaptureForecast } from "../../workflows/capture/forecast-capture.ts";
 
 export function reportInWords(report: CaptureReport): string {
   const work = `${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored in ${formatSeconds(report.seconds)}`;
-  if (!report.isCommitted) return `This worker's part of ${report.point} is done; others are not\n  ${work}`;
+  if (!report.isCommitted) return `This worker's part of ${report.recoveryPoint} is done; others are not\n  ${work}`;
   const exactness = report.isExact
     ? "exact"
     : "not known to be exact: an optimization ran meanwhile, deletes since it began may be undone, or a file changed";
   const folders = report.folders === 0 ? "" : ` and ${formatCount(report.folders)} folders`;
   return [
-    `Recovery point ${report.point} (${report.type}) of ${report.time}`,
+    `Recovery point ${report.recoveryPoint} (${report.type}) of ${report.time}`,
     `  ${formatCount(report.points)} points in ${formatCount(report.collections)} collections${folders}, ${exactness}`,
     `  ${work}`,
   ].join("\n");

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatBytes, formatCount } from "../../domain/format.ts";
-import { copyPoints } from "../../workflows/copy-points.ts";
+import { copyRecoveryPoints } from "../../workflows/copy-recovery-points.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
 import { bytes, count, listOf, recoveryPointId } from "../shared/fields.ts";
@@ -40,7 +40,7 @@ export const copy: CommandDefinition<Options, z.infer<typeof answer>> = {
     const from = await deps.access(options.from, options);
     const to = await deps.access(options.to, options);
     return recordedRun({ ...deps, session: to, run: "copy" }, async () => {
-      const report = await copyPoints(await from.repository(), to, deps.progress);
+      const report = await copyRecoveryPoints(await from.repository(), to, deps.progress);
       const skipped =
         report.skipped.length === 0
           ? ""

@@ -61,11 +61,11 @@ export const divergence: CommandDefinition<Options, z.infer<typeof answer>> = {
       collections = await findDivergence(given.database, served, { isServedState: true });
     }
     const text = collections.length === 0 ? `${region} holds nothing of its own` : `Only or otherwise in ${region}:`;
-    return { json: { region, collections }, text: [text, ...collections.map(inWords)].join("\n") };
+    return { json: { region, collections }, text: [text, ...collections.map(formatDivergence)].join("\n") };
   },
 };
 
-function inWords({ deletedThere, different, isMissing, name, onlyThere }: CollectionDivergence): string {
+function formatDivergence({ deletedThere, different, isMissing, name, onlyThere }: CollectionDivergence): string {
   const deleted = deletedThere === undefined ? "" : `, ${formatCount(deletedThere.length)} deleted there`;
   const missing = isMissing ? "; the collection is only there" : "";
   return `  ${name}: ${formatCount(onlyThere.length)} points only there, ${formatCount(different.length)} otherwise${deleted}${missing}`;

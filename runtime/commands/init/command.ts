@@ -17,7 +17,7 @@ const epoch = z.strictObject({
   epoch: count,
   active: z.string().describe("the region that is active from this epoch on"),
   previous: z.string().optional().describe("the region that was active before"),
-  reason: z.enum(["initial", "planned", "unplanned", "aborted"]),
+  reason: z.enum(["initial", "switchover", "failover", "aborted"]),
   run: z.string().describe("id of the run that made it"),
   recoveryPoint: recoveryPointId.optional().describe("the recovery point that the region began to serve"),
   asOf: time.optional().describe("every write acknowledged before this is in it"),
@@ -63,8 +63,8 @@ export const init: CommandDefinition<Options, z.infer<typeof answer>> = {
   },
 };
 
-function asJson({ point, ...epoch }: EpochRecord): z.infer<typeof answer>["first"] {
-  return { ...epoch, recoveryPoint: point };
+function asJson({ recoveryPoint, ...epoch }: EpochRecord): z.infer<typeof answer>["first"] {
+  return { ...epoch, recoveryPoint };
 }
 
 async function readFoundation(file: string): Promise<Foundation> {

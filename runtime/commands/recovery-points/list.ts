@@ -55,14 +55,17 @@ export const recoveryPointsList: CommandDefinition<Options, z.infer<typeof answe
     const session = await deps.access(options.stack, options);
     const { entries, unreadable } = await listRecoveryPoints(session);
     const recoveryPoints = entries.map((entry) => describe(entry, session.region.region));
-    const rows = recoveryPoints.map(inWords);
+    const rows = recoveryPoints.map(formatRecoveryPoint);
     const ignored = unreadable.map((key) => `ignored: ${key} cannot be read`);
     const text = [...(rows.length === 0 ? ["No recovery points."] : rows), ...ignored].join("\n");
     return { json: { recoveryPoints, unreadable: [...unreadable] }, text };
   },
 };
 
-function describe({ attestations, id, point, reasons, state }: CatalogEntry, region: string): z.infer<typeof listed> {
+function describe(
+  { attestations, id, recoveryPoint, reasons, state }: CatalogEntry,
+  region: string,
+): z.infer<typeof listed> {
   const ofFolders = quarantineOfFolders({ attestations });
   const verified = attestations
     .filter((found) => found.kind === "verified" && found.region === region)
@@ -71,21 +74,21 @@ function describe({ attestations, id, point, reasons, state }: CatalogEntry, reg
     id,
     state,
     reasons: ofFolders === undefined ? reasons : [...reasons, `its folders are quarantined: ${ofFolders}`],
-    type: point?.type,
-    startedAt: point?.startedAt,
-    time: point?.time,
-    region: point?.region,
-    epoch: point?.epoch,
-    isExact: point !== undefined && isExact(point),
-    kinds: point?.kinds ?? [],
-    collections: point?.collections.length ?? 0,
-    folders: (point?.folders ?? []).map(({ isExact: exact, kind, name }) => ({ kind, name, isExact: exact })),
-    points: point?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0) ?? 0,
+    type: recoveryPoint?.type,
+    startedAt: recoveryPoint?.startedAt,
+    time: recoveryPoint?.time,
+    region: recoveryPoint?.region,
+    epoch: recoveryPoint?.epoch,
+    isExact: recoveryPoint !== undefined && isExact(recoveryPoint),
+    kinds: recoveryPoint?.kinds ?? [],
+    collections: recoveryPoint?.collections.length ?? 0,
+    folders: (recoveryPoint?.folders ?? []).map(({ isExact: exact, kind, name }) => ({ kind, name, isExact: exact })),
+    points: recoveryPoint?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0) ?? 0,
     verifiedAt: verified.sort().at(-1),
   };
 }
 
-function inWords(found: z.infer<typeof listed>): string {
+function formatRecoveryPoint(found: z.infer<typeof listed>): string {
   const { collections, folders, id, kinds, points, reasons, state, startedAt, time: asOf, type, verifiedAt } = found;
   return [
     id,

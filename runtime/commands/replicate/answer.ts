@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { StateReport } from "../../workflows/replicate/capturing.ts";
 import type { ReplicationReport } from "../../workflows/replicate/replicate-region.ts";
+import type { StateReport } from "../../workflows/replicate/source-capturer.ts";
 import { bytes, count, recoveryPointId, seconds, time } from "../shared/fields.ts";
 
 const state = z.strictObject({
@@ -44,6 +44,6 @@ function partOf(found: ReplicationReport): ReplicateAnswer {
   return stateAsJson(found.report);
 }
 
-function stateAsJson<Report extends StateReport>({ point, ...report }: Report) {
-  return { ...report, recoveryPoint: point };
+function stateAsJson<Report extends StateReport>({ recoveryPoint, ...report }: Report) {
+  return { ...report, recoveryPoint };
 }

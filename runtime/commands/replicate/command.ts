@@ -19,7 +19,7 @@ import {
   regionOptions,
 } from "../shared/command.ts";
 import { asJson, type ReplicateAnswer, replicateAnswer } from "./answer.ts";
-import { inWords } from "./text.ts";
+import { formatCycle } from "./text.ts";
 
 interface Options extends RegionOptions {
   readonly from: string;
@@ -86,7 +86,7 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
       replaceExisting: options.replaceExisting ?? false,
       allowEmpty: options.allowEmpty ?? false,
       onNews: (news: ReplicationReport | { readonly problem: string }) =>
-        deps.progress({ step: "replicate", detail: "problem" in news ? news.problem : inWords(news) }),
+        deps.progress({ step: "replicate", detail: "problem" in news ? news.problem : formatCycle(news) }),
     };
     if (half === "apply") return answerOf(await untilInterrupted([await applyingPart(request)], deps.onInterrupt));
     const active = await deps.access(options.from, options);
@@ -112,7 +112,7 @@ function refuseContradictions({ allowEmpty, half, once, only, tier }: Options): 
 }
 
 function answerOf(reports: readonly ReplicationReport[]): Answer<ReplicateAnswer> {
-  const text = reports.length === 0 ? "Stopped before the first cycle ended" : reports.map(inWords).join("\n");
+  const text = reports.length === 0 ? "Stopped before the first cycle ended" : reports.map(formatCycle).join("\n");
   return { json: asJson(reports), text };
 }
 

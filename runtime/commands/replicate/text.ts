@@ -1,9 +1,9 @@
 import { formatBytes, formatSeconds } from "../../domain/format.ts";
-import type { CycleReport } from "../../workflows/replicate/applying.ts";
-import type { StateReport } from "../../workflows/replicate/capturing.ts";
 import type { ReplicationReport } from "../../workflows/replicate/replicate-region.ts";
+import type { StateReport } from "../../workflows/replicate/source-capturer.ts";
+import type { CycleReport } from "../../workflows/replicate/standby-applier.ts";
 
-export function inWords(found: ReplicationReport): string {
+export function formatCycle(found: ReplicationReport): string {
   if (found.kind === "applied") return appliedInWords(found.report);
   return found.kind === "captured" ? capturedInWords(found.report) : foldersInWords(found.report);
 }
@@ -13,16 +13,16 @@ function appliedInWords(report: CycleReport): string {
   const applied = report.isChanged
     ? `${difference + whole} shards changed${whole === 0 ? "" : ` (${whole} whole)`}, ${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored, ${formatBytes(report.sentBytes)} applied`
     : "nothing changed";
-  return `the standby holds ${report.point}, as of ${report.asOf} (${formatSeconds(report.lagSeconds)} behind), ${stateInWords(report)}; ${applied}`;
+  return `the standby holds ${report.recoveryPoint}, as of ${report.asOf} (${formatSeconds(report.lagSeconds)} behind), ${stateInWords(report)}; ${applied}`;
 }
 
 function capturedInWords(report: StateReport): string {
-  return `${report.point} is in the standby's bucket, as of ${report.asOf}, ${stateInWords(report)}; ${costInWords(report)}`;
+  return `${report.recoveryPoint} is in the standby's bucket, as of ${report.asOf}, ${stateInWords(report)}; ${costInWords(report)}`;
 }
 
 function foldersInWords(report: StateReport): string {
   const state = report.isExact ? "exact" : "with a file that changed each time it was read";
-  return `folders: ${report.point} is in the standby's bucket, as of ${report.asOf}, ${state}; ${costInWords(report)}`;
+  return `folders: ${report.recoveryPoint} is in the standby's bucket, as of ${report.asOf}, ${state}; ${costInWords(report)}`;
 }
 
 function costInWords({ captureSeconds, isChanged, readBytes, storedBytes }: StateReport): string {

@@ -114,8 +114,8 @@ async function restoreFrom(
   options: Options,
 ): Promise<Answer<RestoreAnswer>> {
   const repository = await session.repository();
-  const point = await findRecoveryPoint(repository, options.recoveryPoint, kinds);
-  const sources = { session, repository, point };
+  const recoveryPoint = await findRecoveryPoint(repository, options.recoveryPoint, kinds);
+  const sources = { session, repository, recoveryPoint };
   const isApplied = isForCluster(kinds, options);
   const folderKinds = kinds
     .filter((kind) => kind !== "qdrant")
@@ -127,7 +127,7 @@ async function restoreFrom(
     // Last: workloads that are started find their data.
     ...(isApplied ? [await planInfrastructure(deps, sources, options)] : []),
   ];
-  const from = { recoveryPoint: point.id, time: point.time };
+  const from = { recoveryPoint: recoveryPoint.id, time: recoveryPoint.time };
   const planned = joined(
     from,
     parts.map((part) => part.planned),

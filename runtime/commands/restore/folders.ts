@@ -22,12 +22,12 @@ export interface FolderOptions {
 /** Planned before anything is touched; `run` does it. */
 export async function planFolders(
   deps: Deps,
-  { point, repository, session }: RestoreSources,
+  { recoveryPoint, repository, session }: RestoreSources,
   kinds: readonly CapturedFolder["kind"][],
   { folder, inPlace, into }: FolderOptions,
 ): Promise<RestorePart> {
   const request = {
-    ...{ repository, point, kinds, inPlace: inPlace ?? false },
+    ...{ repository, recoveryPoint, kinds, inPlace: inPlace ?? false },
     target: deps.folderTarget,
     ...(folder === undefined ? {} : { places: folder }),
     ...(into === undefined ? {} : { into }),

@@ -54,10 +54,10 @@ export function refuseClusterOptions(kinds: readonly DataKind[], options: Cluste
 /** Rehearsed before anything is touched, and refused then unless it is a dry run; `run` does it. */
 export async function planInfrastructure(
   deps: Deps,
-  { point, repository, session }: RestoreSources,
+  { recoveryPoint, repository, session }: RestoreSources,
   options: ClusterOptions,
 ): Promise<RestorePart> {
-  const { objects, stacks } = await readInfrastructure(repository, point);
+  const { objects, stacks } = await readInfrastructure(repository, recoveryPoint);
   const forceConflicts = options.forceConflicts ?? false;
   if (objects.length === 0) {
     const nothing = { json: { infrastructure: { stacks } }, text: stacksInWords(stacks).join("\n") };
@@ -67,12 +67,12 @@ export async function planInfrastructure(
   const plans = await planApplication(cluster, objects);
   if (!options.dryRun) refuseImpossible(plans, forceConflicts);
   return {
-    planned: describe(point, cluster, plans, stacks),
+    planned: describe(recoveryPoint, cluster, plans, stacks),
     run: async () => {
       const report = await applyInfrastructure({ ...deps, cluster, forceConflicts }, plans);
       const { changed, created, unchanged } = report;
       const text = [
-        `infrastructure of ${point.id} applied to ${report.cluster} in ${formatSeconds(report.seconds)}`,
+        `infrastructure of ${recoveryPoint.id} applied to ${report.cluster} in ${formatSeconds(report.seconds)}`,
         `  objects: ${formatCount(created)} created, ${formatCount(changed)} changed, ${formatCount(unchanged)} as they were; all read back as captured`,
         ...stacksInWords(stacks).map((line) => `  ${line}`),
       ].join("\n");
@@ -95,13 +95,13 @@ function openCluster(deps: Deps, region: Region, { context, kubeconfig }: Cluste
 }
 
 function describe(
-  point: RecoveryPoint,
+  recoveryPoint: RecoveryPoint,
   cluster: Cluster,
   plans: readonly ObjectPlan[],
   stacks: readonly string[],
 ): Answer<PlannedPart> {
   const text = [
-    `infrastructure of ${point.id} of ${point.startedAt} to ${cluster.name}:`,
+    `infrastructure of ${recoveryPoint.id} of ${recoveryPoint.startedAt} to ${cluster.name}:`,
     ...plans.filter(({ change, refusal }) => change !== "unchanged" || refusal !== undefined).flatMap(planInWords),
     `unchanged: ${formatCount(plans.filter(({ change }) => change === "unchanged").length)} of ${formatCount(plans.length)} objects`,
     "what the cluster has besides stays as it is",

@@ -7,7 +7,7 @@ import type { PlannedPart, RestoredPart } from "./answer.ts";
 export interface RestoreSources {
   readonly session: RegionSession;
   readonly repository: Awaited<ReturnType<RegionSession["repository"]>>;
-  readonly point: RecoveryPoint;
+  readonly recoveryPoint: RecoveryPoint;
 }
 
 /** Planned before anything is touched; `run` does it. */

@@ -4,9 +4,9 @@ import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts"
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { restoreRates } from "../../domain/recovery-points/restore-estimate.ts";
 import { estimateRestore, type RestoreEstimate } from "../../workflows/restore/estimate-restore.ts";
-import { executeRestore, planRestore, type RestorePlan } from "../../workflows/restore/restore-point.ts";
+import { executeRestore, planRestore, type RestorePlan } from "../../workflows/restore/restore-recovery-point.ts";
 import type { Answer } from "../shared/command.ts";
-import { openTarget, type TargetOptions } from "../shared/named-qdrant.ts";
+import { openRestoreTarget, type TargetOptions } from "../shared/named-qdrant.ts";
 import type { PlannedPart } from "./answer.ts";
 import type { RestorePart, RestoreSources } from "./part.ts";
 
@@ -20,14 +20,14 @@ export interface QdrantOptions extends TargetOptions {
 
 export async function planQdrant(
   deps: Deps,
-  { point, repository, session }: RestoreSources,
+  { recoveryPoint, repository, session }: RestoreSources,
   options: QdrantOptions,
 ): Promise<RestorePart> {
-  const { target, targetName } = await openTarget(deps, session, options);
+  const { target, targetName } = await openRestoreTarget(deps, session, options);
   const request = {
     ...deps,
     repository,
-    point,
+    recoveryPoint,
     target,
     ...(targetName === undefined ? {} : { targetName }),
     ...(options.collections === undefined ? {} : { only: options.collections }),
@@ -38,9 +38,9 @@ export async function planQdrant(
   const plan = await planRestore(request);
   const where = targetName ?? options.stack;
   return {
-    planned: describePlan(point, where, plan, await estimateRestore(repository, plan)),
+    planned: describePlan(recoveryPoint, where, plan, await estimateRestore(repository, plan)),
     run: async () => {
-      const { point: restored, time, ...report } = await executeRestore(request, plan);
+      const { recoveryPoint: restored, time, ...report } = await executeRestore(request, plan);
       const text = [
         `${restored} of ${time} restored into ${where} in ${formatSeconds(report.seconds)}`,
         `  ${formatCount(report.points)} points in ${formatCount(report.collections)} collections`,
@@ -53,7 +53,7 @@ export async function planQdrant(
 }
 
 function describePlan(
-  point: RecoveryPoint,
+  recoveryPoint: RecoveryPoint,
   where: string,
   plan: RestorePlan,
   estimate: RestoreEstimate,
@@ -68,7 +68,7 @@ function describePlan(
     collection.isExact ? "" : "not known to be exact",
   ]);
   const text = [
-    `${point.id} of ${point.startedAt} into ${where}:`,
+    `${recoveryPoint.id} of ${recoveryPoint.startedAt} into ${where}:`,
     ...aligned(rows),
     ...(discard.length === 0 ? [] : [`first removed, half-made by an earlier restore: ${discard.join(", ")}`]),
     ...(aliases.length === 0 ? [] : [`aliases: ${aliases.map(({ alias }) => alias).join(", ")}`]),

@@ -42,7 +42,7 @@ export async function failOverWithEvidence(
 }
 
 function outcomeOf(report: FailoverReport): FailoverEvidence["outcome"] {
-  const { dataLossSeconds, epoch, from, isExact, isWarm, pauseSeconds, point: recoveryPoint, points } = report;
+  const { dataLossSeconds, epoch, from, isExact, isWarm, pauseSeconds, recoveryPoint, points } = report;
   const paused = pauseSeconds === undefined ? {} : { pauseSeconds };
   return { isDone: true, from, epoch, recoveryPoint, dataLossSeconds, isExact, isWarm, points, ...paused };
 }

@@ -18,7 +18,11 @@ export interface RestoreTarget {
   readonly targetName?: string;
 }
 
-export async function openTarget(deps: Deps, access: RegionSession, options: TargetOptions): Promise<RestoreTarget> {
+export async function openRestoreTarget(
+  deps: Deps,
+  access: RegionSession,
+  options: TargetOptions,
+): Promise<RestoreTarget> {
   if (options.to === undefined) {
     if (options.apiKeyFile === undefined) return { target: access.database };
     throw new DrError("USAGE", "--api-key-file is for the Qdrant that --to names", {

@@ -4,7 +4,7 @@ import { formatSeconds } from "../../domain/format.ts";
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
-import type { Obstacle } from "../../workflows/failover/find-obstacles.ts";
+import type { Blocker } from "../../workflows/failover/find-blockers.ts";
 import type { FailoverForecast, ServingForecast } from "../../workflows/failover/forecast-failover.ts";
 import type { FailoverPlan } from "../../workflows/failover/plan-failover.ts";
 import type { Answer } from "./command.ts";
@@ -25,12 +25,12 @@ export function describeForecast(forecast: FailoverForecast): Answer<PlanAnswer>
 
 function describeEnded({ held, ...plan }: FailoverPlan): Answer<PlanAnswer> {
   const text = `The failover to epoch ${plan.epoch} has ended: ${plan.region} is the active region; nothing is left to do`;
-  const recoveryPoint = held && { recoveryPoint: held.point.id, recoveryPointTime: held.point.time };
+  const recoveryPoint = held && { recoveryPoint: held.recoveryPoint.id, recoveryPointTime: held.recoveryPoint.time };
   return { json: { ...plan, ...recoveryPoint, obstacles: [] }, text };
 }
 
-function describeObstacles(obstacles: readonly Obstacle[]): string[] {
-  const lines = (found: readonly Obstacle[]) =>
+function describeObstacles(obstacles: readonly Blocker[]): string[] {
+  const lines = (found: readonly Blocker[]) =>
     found.flatMap(({ detail, hint, region, what }) => [
       `    ${what} of ${region}: ${detail}`,
       ...(hint === undefined ? [] : [`      ${hint}`]),
@@ -64,25 +64,25 @@ function describeServing({
   serving,
 }: Extract<FailoverForecast, { kind: "serve" }>): Answer<PlanWithoutObstacles> {
   const { dataLossSeconds, from, gateMode } = plan;
-  const { asOf, bytes, isWarm, leaseSeconds, point, predictedSeconds, restoreSeconds } = serving;
-  const names = point.collections.map(({ name }) => name);
+  const { asOf, bytes, isWarm, leaseSeconds, recoveryPoint, predictedSeconds, restoreSeconds } = serving;
+  const names = recoveryPoint.collections.map(({ name }) => name);
   const lease = leaseSeconds === 0 ? "" : `, with a lease that may take ${formatSeconds(leaseSeconds)} to run out`;
   const lines = [
     headOf(plan),
     isWarm
-      ? `  serves ${point.id}, which its Qdrant held at ${asOf.toISOString()}: ${names.join(", ")}${lackingText(serving)}`
-      : `  restores ${point.id} of ${point.startedAt}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
+      ? `  serves ${recoveryPoint.id}, which its Qdrant held at ${asOf.toISOString()}: ${names.join(", ")}${lackingText(serving)}`
+      : `  restores ${recoveryPoint.id} of ${recoveryPoint.startedAt}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
     `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}`,
     `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost${lessOf(plan)}`,
-    ...(isExact(point) ? [] : ["  the state is provisional: acknowledged deletes may be undone in it"]),
+    ...(isExact(recoveryPoint) ? [] : ["  the state is provisional: acknowledged deletes may be undone in it"]),
     `  ${priceOf(from, gateMode)}`,
   ];
   const json = {
     ...plan,
-    recoveryPoint: point.id,
-    recoveryPointTime: point.time,
+    recoveryPoint: recoveryPoint.id,
+    recoveryPointTime: recoveryPoint.time,
     collections: names,
-    isExact: isExact(point),
+    isExact: isExact(recoveryPoint),
     isWarm,
     asOf: asOf.toISOString(),
     bytes,
@@ -92,9 +92,9 @@ function describeServing({
   return { json, text: lines.join("\n") };
 }
 
-function lackingText({ lacking, point, restoreSeconds }: ServingForecast): string {
+function lackingText({ lacking, recoveryPoint, restoreSeconds }: ServingForecast): string {
   if (lacking.length === 0) return "";
-  return `; ${lacking.length} of ${point.collections.length} are not there and are restored in about ${formatSeconds(restoreSeconds)}`;
+  return `; ${lacking.length} of ${recoveryPoint.collections.length} are not there and are restored in about ${formatSeconds(restoreSeconds)}`;
 }
 
 /** Collections of other tiers lose less: those that were captured together are seconds apart, too, and are not named for that. */

@@ -9,7 +9,7 @@ export const roleChangeAnswer = z.strictObject({
   region: z.string().describe("the region that is active now"),
   from: z.string().describe("the region that was active before"),
   epoch: count.describe("the epoch that the change of roles made"),
-  mode: z.enum(["switchover", "failover"]).describe("planned (switchover) or unplanned (failover)"),
+  mode: z.enum(["switchover", "failover"]).describe("switchover: both regions lived; failover: after a loss"),
   run: z.string().describe("id of the run"),
   recoveryPoint: recoveryPointId.describe("the recovery point that the region serves from"),
   recoveryPointTime: time,
@@ -27,12 +27,12 @@ export const roleChangeAnswer = z.strictObject({
 export type RoleChangeAnswer = z.infer<typeof roleChangeAnswer>;
 
 export function describeRoleChange(kept: KeptFailover): Answer<RoleChangeAnswer> {
-  const { point, pointTime, ...report } = kept.report;
-  const json = { ...report, recoveryPoint: point, recoveryPointTime: pointTime, report: kept.page };
-  return { json, text: inWords(kept) };
+  const { recoveryPoint, recoveryPointTime, ...report } = kept.report;
+  const json = { ...report, recoveryPoint, recoveryPointTime: recoveryPointTime, report: kept.page };
+  return { json, text: formatRoleChange(kept) };
 }
 
-function inWords({ page, report }: KeptFailover): string {
+function formatRoleChange({ page, report }: KeptFailover): string {
   const { dataLossSeconds, epoch, mode, pauseSeconds, region, steps } = report;
   const cost =
     mode === "switchover"

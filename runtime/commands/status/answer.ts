@@ -80,8 +80,8 @@ export function asJson({ primary, regions, ...status }: PairStatus): StatusAnswe
   return { ...status, regions: [regionAsJson(here), regionAsJson(there)], primary: primary && primaryAsJson(primary) };
 }
 
-function regionAsJson({ newestPoint, points, ...status }: RegionStatus): StatusAnswer["regions"][number] {
-  return { ...status, newestRecoveryPoint: newestPoint, recoveryPoints: points };
+function regionAsJson({ newestRecoveryPoint, points, ...status }: RegionStatus): StatusAnswer["regions"][number] {
+  return { ...status, newestRecoveryPoint: newestRecoveryPoint, recoveryPoints: points };
 }
 
 function primaryAsJson({ region, watched }: NonNullable<PairStatus["primary"]>): StatusAnswer["primary"] {

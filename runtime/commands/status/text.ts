@@ -19,15 +19,15 @@ export function describeStatus({ primary, problems, readiness, regions, traffic 
   ].join("\n");
 }
 
-function describeRegion({ epoch, newestPoint, points, problems, qdrant, region, role }: RegionStatus): string {
+function describeRegion({ epoch, newestRecoveryPoint, points, problems, qdrant, region, role }: RegionStatus): string {
   const server = qdrant.isReachable
     ? `Qdrant ${qdrant.version}, ${qdrant.collections} collections`
     : `Qdrant unreachable: ${qdrant.problem}`;
-  const point =
-    newestPoint === undefined
+  const recoveryPoint =
+    newestRecoveryPoint === undefined
       ? "no complete recovery point"
-      : `newest complete one of ${points} recovery points is ${formatSeconds(newestPoint.ageSeconds)} old: ${newestPoint.id}`;
-  return [`${region}  ${role}, epoch ${epoch ?? "unknown"}`, server, point, ...problems].join("\n  ");
+      : `newest complete one of ${points} recovery points is ${formatSeconds(newestRecoveryPoint.ageSeconds)} old: ${newestRecoveryPoint.id}`;
+  return [`${region}  ${role}, epoch ${epoch ?? "unknown"}`, server, recoveryPoint, ...problems].join("\n  ");
 }
 
 function describePrimary(primary: PairStatus["primary"]): string[] {

@@ -3,7 +3,7 @@ import type { RegionOptions } from "../../composition/deps.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
 import { findRecoveryPoint } from "../../workflows/find-recovery-point.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
-import { verifyPoint } from "../../workflows/verify-point.ts";
+import { verifyRecoveryPoint } from "../../workflows/verify-recovery-point.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
 import { bytes, count, recoveryPointId, seconds } from "../shared/fields.ts";
 
@@ -44,9 +44,12 @@ export const verify: CommandDefinition<Options, z.infer<typeof answer>> = {
     return recordedRun({ ...deps, session, run: "verify" }, async () => {
       const repository = await session.repository();
       const found = await findRecoveryPoint(repository, options.recoveryPoint, []);
-      const { point, ...report } = await verifyPoint(repository, found, { ...deps, region: session.region.region });
-      const text = `${point} is whole in ${options.stack}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`;
-      return { json: { recoveryPoint: point, ...report }, text };
+      const { recoveryPoint, ...report } = await verifyRecoveryPoint(repository, found, {
+        ...deps,
+        region: session.region.region,
+      });
+      const text = `${recoveryPoint} is whole in ${options.stack}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`;
+      return { json: { recoveryPoint, ...report }, text };
     });
   },
 };

@@ -18,9 +18,9 @@ export interface ReadinessFacts {
   readonly server: Fact<{ readonly version: string }>;
   /** What stands in front of Qdrant; undefined where nothing does. */
   readonly gate: Fact<{ readonly isOpen: boolean; readonly reason: string } | undefined>;
-  /** The newest point that is complete in the bucket here. */
-  readonly point: Fact<NewestPoint | { readonly none: string }>;
-  /** How many keys open here: all that the repository and this point need. */
+  /** The newest recovery point that is complete in the bucket here. */
+  readonly recoveryPoint: Fact<NewestRecoveryPoint | { readonly none: string }>;
+  /** How many keys open here: all that the repository and this recovery point need. */
   readonly keys: Fact<number>;
   /** A write to the control store was accepted. */
   readonly writable: Fact<true>;
@@ -37,7 +37,7 @@ export interface ReadinessFacts {
   readonly practice: Fact<{ readonly what: string; readonly ageSeconds: number } | undefined>;
 }
 
-export interface NewestPoint {
+export interface NewestRecoveryPoint {
   readonly id: string;
   readonly ageSeconds: number;
   readonly isExact: boolean;
@@ -126,12 +126,12 @@ const rules = {
         );
       }),
   },
-  point: {
+  recoveryPoint: {
     title: "Recovery point here",
     weight: 20,
     isNeeded: true,
-    find: ({ objectives, point }) =>
-      from(point, "make the repository here readable; `qdrant-dr recovery-points list` shows it", (newest) => {
+    find: ({ objectives, recoveryPoint }) =>
+      from(recoveryPoint, "make the repository here readable; `qdrant-dr recovery-points list` shows it", (newest) => {
         if ("none" in newest) return bad(newest.none, "bring one with `qdrant-dr copy`, or `qdrant-dr replicate`");
         const age = `${newest.id}, ${formatSeconds(newest.ageSeconds)} old`;
         if (newest.ageSeconds <= objectives.rpoMinutes * 60) return good(age);
@@ -142,8 +142,8 @@ const rules = {
     title: "Exact point",
     weight: 4,
     isNeeded: false,
-    find: ({ point }) =>
-      ofPoint(point, ({ isExact }) =>
+    find: ({ recoveryPoint }) =>
+      ofRecoveryPoint(recoveryPoint, ({ isExact }) =>
         isExact ? good("yes") : poor("deletes may be back in it", "capture again when no optimization runs"),
       ),
   },
@@ -151,8 +151,8 @@ const rules = {
     title: "Verified point",
     weight: 4,
     isNeeded: false,
-    find: ({ point }) =>
-      ofPoint(point, ({ isVerified }) =>
+    find: ({ recoveryPoint }) =>
+      ofRecoveryPoint(recoveryPoint, ({ isVerified }) =>
         isVerified ? good("byte by byte, here") : poor("not here", "`qdrant-dr verify` reads all of it"),
       ),
   },
@@ -160,8 +160,8 @@ const rules = {
     title: "Versions",
     weight: 6,
     isNeeded: true,
-    find: ({ point, server }) =>
-      ofPoint(point, ({ qdrantVersion }) =>
+    find: ({ recoveryPoint, server }) =>
+      ofRecoveryPoint(recoveryPoint, ({ qdrantVersion }) =>
         "value" in server
           ? compareVersions(qdrantVersion, server.value.version)
           : { state: "not asked", detail: "this region's Qdrant does not say its version" },
@@ -302,9 +302,12 @@ function from<T>(fact: Fact<T>, hint: string, find: (value: T) => Finding): Find
   return { state: "unknown", detail: fact.problem, hint };
 }
 
-/** What can be asked of a point only when there is one; that there is none, `point` says. */
-function ofPoint(point: ReadinessFacts["point"], find: (newest: NewestPoint) => Finding): Finding {
-  if ("value" in point && !("none" in point.value)) return find(point.value);
+/** What can be asked of a recovery point only when there is one; that there is none, `recoveryPoint` says. */
+function ofRecoveryPoint(
+  recoveryPoint: ReadinessFacts["recoveryPoint"],
+  find: (newest: NewestRecoveryPoint) => Finding,
+): Finding {
+  if ("value" in recoveryPoint && !("none" in recoveryPoint.value)) return find(recoveryPoint.value);
   return { state: "not asked", detail: "there is no point to look at" };
 }
 

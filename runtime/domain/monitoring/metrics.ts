@@ -109,8 +109,8 @@ export interface KnownEpoch {
   readonly role: Role;
 }
 
-/** Times of the newest complete points; what was not found is absent. */
-export interface KnownPoints {
+/** Times of the newest complete recovery points; what was not found is absent. */
+export interface KnownRecoveryPoints {
   readonly listed: number;
   readonly restorable?: string;
   readonly newest: Partial<Readonly<Record<CaptureType, string>>>;
@@ -133,7 +133,7 @@ export interface RegionView {
     readonly checks: readonly { readonly name: string; readonly lost: number }[];
   };
   /** Times, which stay true. */
-  readonly points?: KnownPoints;
+  readonly recoveryPoints?: KnownRecoveryPoints;
   readonly standby?: {
     readonly asOf: string;
     readonly followedAt?: string | undefined;
@@ -149,7 +149,7 @@ export interface RunHistory {
 }
 
 export function samplesOf(view: RegionView): Sample[] {
-  const { points, region, standby } = view;
+  const { recoveryPoints, region, standby } = view;
   const of = (metric: MetricName, value: number | string | Date | undefined, labels: Record<string, string> = {}) =>
     value === undefined ? [] : [{ metric, labels: { region, ...labels }, value: numberOf(value) }];
   return [
@@ -162,15 +162,15 @@ export function samplesOf(view: RegionView): Sample[] {
     ...epochSamples(region, view.epoch),
     ...epochSamples(view.peer, view.peerEpoch),
     ...of("qdrant_dr_gate_open", view.isGateOpen === undefined ? undefined : Number(view.isGateOpen)),
-    ...of("qdrant_dr_restorable_timestamp_seconds", points?.restorable),
-    ...Object.entries(points?.newest ?? {}).flatMap(([type, time]) =>
+    ...of("qdrant_dr_restorable_timestamp_seconds", recoveryPoints?.restorable),
+    ...Object.entries(recoveryPoints?.newest ?? {}).flatMap(([type, time]) =>
       of("qdrant_dr_recovery_point_timestamp_seconds", time, { type }),
     ),
-    ...Object.entries(points?.exact ?? {}).flatMap(([type, time]) =>
+    ...Object.entries(recoveryPoints?.exact ?? {}).flatMap(([type, time]) =>
       of("qdrant_dr_recovery_point_exact_timestamp_seconds", time, { type }),
     ),
-    ...of("qdrant_dr_recovery_point_verified_timestamp_seconds", points?.verified),
-    ...of("qdrant_dr_recovery_points", points?.listed),
+    ...of("qdrant_dr_recovery_point_verified_timestamp_seconds", recoveryPoints?.verified),
+    ...of("qdrant_dr_recovery_points", recoveryPoints?.listed),
     ...of("qdrant_dr_standby_timestamp_seconds", standby?.asOf),
     ...of("qdrant_dr_standby_followed_timestamp_seconds", standby?.followedAt ?? standby?.asOf),
     ...of("qdrant_dr_standby_exact_timestamp_seconds", standby?.exactAsOf),

@@ -18,8 +18,8 @@ const plannedShardSchema = z.object({ id: count, key: nameOrNumberSchema.optiona
 
 export const capturePlanSchema = z.object({
   format: z.literal(1),
-  /** Id of the point that it will be. */
-  point: z.string(),
+  /** Id of the recovery point that it will be. */
+  recoveryPoint: z.string(),
   type: z.enum(captureTypes),
   kinds: z.array(z.enum(dataKinds)).min(1),
   workers: z.number().int().positive(),
@@ -32,7 +32,7 @@ export const capturePlanSchema = z.object({
   restore: z.string().optional(),
   qdrantVersion: z.string().optional(),
   collections: z.array(collectionFactsSchema.extend({ shards: z.array(plannedShardSchema) })),
-  /** Collections that are not read: the point holds them as its base does. Absent in plans of before: all that are not planned. */
+  /** Collections that are not read: the recovery point holds them as its base does. Absent in plans of before: all that are not planned. */
   carried: z.array(z.string()).optional(),
   folders: z.array(z.object({ kind: z.enum(dataKinds).exclude(["qdrant"]), name: z.string() })),
 });

@@ -16,17 +16,17 @@ export interface CatalogEntry {
   /** Why the state is not `complete`; empty otherwise. */
   readonly reasons: readonly string[];
   /** Absent when the manifest could not be read. */
-  readonly point?: RecoveryPoint;
+  readonly recoveryPoint?: RecoveryPoint;
   readonly attestations: readonly Attestation[];
 }
 
 /** The packs that each tree names, by the tree's id. */
 export type TreePacks = ReadonlyMap<string, readonly Pack[]>;
 
-/** The objects a point needs, trees included, with the sizes they must have. */
-export function objectsOf(point: RecoveryPoint, packs: TreePacks): Map<string, number> {
+/** The objects a recovery point needs, trees included, with the sizes they must have. */
+export function objectsOf(recoveryPoint: RecoveryPoint, packs: TreePacks): Map<string, number> {
   const objects = new Map<string, number>();
-  for (const { tree } of capturesOf(point)) {
+  for (const { tree } of capturesOf(recoveryPoint)) {
     objects.set(storeLayout.tree(tree.id), tree.size);
     for (const pack of packs.get(tree.id) ?? []) objects.set(storeLayout.pack(pack.id), pack.size);
   }
@@ -34,8 +34,8 @@ export function objectsOf(point: RecoveryPoint, packs: TreePacks): Map<string, n
 }
 
 /** Complete means: every object it names is there with the right size, and its region was active when it was made. */
-export function judgePoint(
-  point: RecoveryPoint,
+export function judgeRecoveryPoint(
+  recoveryPoint: RecoveryPoint,
   evidence: {
     readonly inventory: Inventory;
     readonly packs: TreePacks;
@@ -44,13 +44,13 @@ export function judgePoint(
   },
 ): CatalogEntry {
   const { attestations, epochs, inventory, packs } = evidence;
-  const entry = { id: point.id, point, attestations };
-  const missing = [...objectsOf(point, packs)].flatMap(([key, size]) => {
+  const entry = { id: recoveryPoint.id, recoveryPoint, attestations };
+  const missing = [...objectsOf(recoveryPoint, packs)].flatMap(([key, size]) => {
     const found = inventory.get(key);
     if (found === undefined) return [`${key} is missing`];
     return found === size ? [] : [`${key} has ${found} bytes instead of ${size}`];
   });
-  const unread = capturesOf(point)
+  const unread = capturesOf(recoveryPoint)
     .filter(({ tree }) => !packs.has(tree.id))
     .map(({ tree }) => `${storeLayout.tree(tree.id)} cannot be read`);
   if (missing.length + unread.length > 0) {
@@ -58,35 +58,36 @@ export function judgePoint(
   }
   const quarantine = attestations.find((attestation) => attestation.kind === "quarantined");
   if (quarantine !== undefined) return { ...entry, state: "quarantined", reasons: [quarantine.detail] };
-  if (!isOfActiveRegion(point, epochs)) {
+  if (!isOfActiveRegion(recoveryPoint, epochs)) {
     return {
       ...entry,
       state: "deposed",
-      reasons: [`${point.region} was not active in epoch ${point.epoch} at ${point.startedAt}`],
+      reasons: [`${recoveryPoint.region} was not active in epoch ${recoveryPoint.epoch} at ${recoveryPoint.startedAt}`],
     };
   }
   return { ...entry, state: "complete", reasons: [] };
 }
 
 /**
- * The newest complete point that holds `kinds`: the one whose capture began last, at or before `until`. What a capture did not read
+ * The newest complete recovery point that holds `kinds`: the one whose capture began last, at or before `until`. What a capture did not read
  * is older in it (`time`), as its tier says. The only function that may answer this.
  */
 export function resolveLatestRestorable(
   entries: readonly CatalogEntry[],
   { kinds = ["qdrant"], until }: { readonly kinds?: readonly DataKind[]; readonly until?: Date } = {},
-): (CatalogEntry & { readonly point: RecoveryPoint }) | undefined {
-  let latest: (CatalogEntry & { readonly point: RecoveryPoint }) | undefined;
+): (CatalogEntry & { readonly recoveryPoint: RecoveryPoint }) | undefined {
+  let latest: (CatalogEntry & { readonly recoveryPoint: RecoveryPoint }) | undefined;
   for (const entry of entries) {
-    if (entry.state !== "complete" || entry.point === undefined || !holds(entry.point, kinds)) continue;
+    if (entry.state !== "complete" || entry.recoveryPoint === undefined || !holds(entry.recoveryPoint, kinds)) continue;
     if (quarantineOfFolders(entry) !== undefined && kinds.some((kind) => kind !== "qdrant")) continue;
-    if (until !== undefined && Date.parse(entry.point.startedAt) > until.getTime()) continue;
-    if (latest === undefined || isNewer(entry.point, latest.point)) latest = { ...entry, point: entry.point };
+    if (until !== undefined && Date.parse(entry.recoveryPoint.startedAt) > until.getTime()) continue;
+    if (latest === undefined || isNewer(entry.recoveryPoint, latest.recoveryPoint))
+      latest = { ...entry, recoveryPoint: entry.recoveryPoint };
   }
   return latest;
 }
 
-/** Why what a point holds beside Qdrant is not restored or built on unless it is asked for by its id. */
+/** Why what a recovery point holds beside Qdrant is not restored or built on unless it is asked for by its id. */
 export function quarantineOfFolders({ attestations }: Pick<CatalogEntry, "attestations">): string | undefined {
   return attestations.find(({ kind }) => kind === "folders-quarantined")?.detail;
 }
@@ -97,6 +98,6 @@ function isNewer(a: RecoveryPoint, b: RecoveryPoint): boolean {
   return begunA === begunB ? Date.parse(a.finishedAt) > Date.parse(b.finishedAt) : begunA > begunB;
 }
 
-export function holds(point: RecoveryPoint, kinds: readonly DataKind[]): boolean {
-  return kinds.every((kind) => point.kinds.includes(kind));
+export function holds(recoveryPoint: RecoveryPoint, kinds: readonly DataKind[]): boolean {
+  return kinds.every((kind) => recoveryPoint.kinds.includes(kind));
 }

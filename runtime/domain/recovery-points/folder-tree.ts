@@ -1,6 +1,6 @@
 /**
  * A folder as captured: what stands in it, and where the content of its files is. Trees are named by their content, so
- * a folder that did not change costs a point nothing but its name.
+ * a folder that did not change costs a recovery point nothing but its name.
  */
 import { z } from "zod";
 import { packSchema, storedContentSchema } from "./stored-content.ts";

@@ -8,7 +8,7 @@ const json = z.custom<ExactJson>(isExactJson, "not JSON");
 /** Numbers beyond 2^53 are bigints. */
 export const nameOrNumberSchema = z.union([z.string(), z.number(), z.bigint()]);
 
-/** The kinds of data that a point can hold. */
+/** The kinds of data that a recovery point can hold. */
 export const dataKinds = ["qdrant", "config", "user-data", "infrastructure"] as const;
 export type DataKind = (typeof dataKinds)[number];
 
@@ -84,18 +84,18 @@ export const recoveryPointSchema = z.object({
   format: z.literal(1),
   id: z.string(),
   type: z.enum(captureTypes),
-  /** What was captured; what is not named here is not in the point. */
+  /** What was captured; what is not named here is not in the recovery point. */
   kinds: z.array(z.enum(dataKinds)).min(1),
-  /** The point whose trees were the base; every point restores without it. */
+  /** The recovery point whose trees were the base; every recovery point restores without it. */
   base: z.string().optional(),
   region: z.string(),
   epoch: count,
   /** When the capture began. */
   startedAt: time,
-  /** The time the point stands for: everything acknowledged before it is in it. */
+  /** The time the recovery point stands for: everything acknowledged before it is in it. */
   time: time,
   finishedAt: time,
-  /** Absent when the point holds nothing of Qdrant. */
+  /** Absent when the recovery point holds nothing of Qdrant. */
   qdrantVersion: z.string().optional(),
   toolVersion: z.string(),
   collections: z.array(collectionSchema),
@@ -104,23 +104,23 @@ export const recoveryPointSchema = z.object({
 });
 export type RecoveryPoint = z.infer<typeof recoveryPointSchema>;
 
-/** A point calls itself exact only when every shard and folder of it is known to be. */
-export function isExact(point: RecoveryPoint): boolean {
-  return capturesOf(point).every((capture) => capture.isExact);
+/** A recovery point calls itself exact only when every shard and folder of it is known to be. */
+export function isExact(recoveryPoint: RecoveryPoint): boolean {
+  return capturesOf(recoveryPoint).every((capture) => capture.isExact);
 }
 
-/** Everything that was acknowledged to the collection before this is in the point. */
+/** Everything that was acknowledged to the collection before this is in the recovery point. */
 export function capturedAt({ shards }: Pick<CapturedCollection, "shards">): Date | undefined {
   const starts = shards.map(({ startedAt }) => Date.parse(startedAt));
   return starts.length === 0 ? undefined : new Date(Math.min(...starts));
 }
 
-/** Everything in a point that has a tree. */
+/** Everything in a recovery point that has a tree. */
 export function capturesOf({ collections, folders }: RecoveryPoint): (CapturedShard | CapturedFolder)[] {
   return [...collections.flatMap(({ shards }) => shards), ...folders];
 }
 
-/** The keys that a point's chunks and trees are sealed with. */
+/** The keys that a recovery recovery point's chunks and trees are sealed with. */
 export function keysOf({ collections, folders }: RecoveryPoint): string[] {
   return [...new Set([...collections, ...folders].map(({ key }) => key))];
 }
@@ -136,9 +136,9 @@ export type Repository = z.infer<typeof repositorySchema>;
 /** `folders-quarantined`: what it holds beside Qdrant is damaged; Qdrant's part was read whole. */
 const attestationKinds = ["verified", "quarantined", "folders-quarantined"] as const;
 
-/** A later finding about a point, kept beside it. */
+/** A later finding about a recovery point, kept beside it. */
 export const attestationSchema = z.object({
-  point: z.string(),
+  recoveryPoint: z.string(),
   kind: z.enum(attestationKinds),
   at: time,
   region: z.string(),

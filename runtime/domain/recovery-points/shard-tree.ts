@@ -1,6 +1,6 @@
 /**
  * A shard as captured: its files and where their contents are. Trees are named by their content, so a shard that did not
- * change costs a point nothing but its name.
+ * change costs a recovery point nothing but its name.
  */
 import { z } from "zod";
 import { segmentManifestSchema } from "../qdrant/segment-manifest.ts";
@@ -30,11 +30,11 @@ export interface LineageParts {
   readonly epoch: number;
   readonly peer: number;
   /** What the peer says of its own past: it changes when the peer is restarted or something is restored into it. */
-  readonly history: string;
+  readonly fingerprint: string;
   /** Id of the newest restore into this region, if there was one: a restore makes the counters another server's. */
   readonly restore: string | undefined;
 }
 
 export function lineageOf(parts: LineageParts): string {
-  return [parts.region, parts.epoch, parts.peer, parts.history, parts.restore ?? "none"].join("/");
+  return [parts.region, parts.epoch, parts.peer, parts.fingerprint, parts.restore ?? "none"].join("/");
 }

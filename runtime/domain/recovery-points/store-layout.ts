@@ -4,15 +4,16 @@ export const storeLayout = {
   repository: "repository.json",
   packs: "packs/",
   trees: "trees/",
-  points: "points/",
+  recoveryPoints: "recovery-points/",
   sessions: "sessions/",
   pack: (id: string) => `packs/${id.slice(0, 2)}/${id}`,
   tree: (id: string) => `trees/${id.slice(0, 2)}/${id}`,
-  manifest: (pointId: string) => `points/${pointId}/manifest`,
+  manifest: (recoveryPointId: string) => `points/${recoveryPointId}/manifest`,
   capturePlan: (session: string) => `sessions/${session}/plan`,
   capturePart: (session: string, worker: number) => `sessions/${session}/parts/${worker}`,
   captureCommitted: (session: string) => `sessions/${session}/committed`,
-  attestation: (pointId: string, kind: string, id: string) => `points/${pointId}/attestations/${kind}-${id}`,
+  attestation: (recoveryPointId: string, kind: string, id: string) =>
+    `points/${recoveryPointId}/attestations/${kind}-${id}`,
 } as const;
 
 /** Keys of the control store: small records outside the recovery points' retention. */
@@ -65,11 +66,13 @@ export function dayOf(at: Date): string {
   return at.toISOString().slice(0, 10);
 }
 
-/** The point a key under `points/` belongs to, and what it is. */
-export function parsePointKey(key: string): { pointId: string; kind: "manifest" | "attestation" } | undefined {
-  const match = /^points\/([^/]+)\/(manifest|attestations\/.+)$/.exec(key);
+/** The recovery point a key under `recovery-points/` belongs to, and what it is. */
+export function parseRecoveryPointKey(
+  key: string,
+): { recoveryPointId: string; kind: "manifest" | "attestation" } | undefined {
+  const match = /^recovery-points\/([^/]+)\/(manifest|attestations\/.+)$/.exec(key);
   if (match?.[1] === undefined) return undefined;
-  return { pointId: match[1], kind: match[2] === "manifest" ? "manifest" : "attestation" };
+  return { recoveryPointId: match[1], kind: match[2] === "manifest" ? "manifest" : "attestation" };
 }
 
 /** The id of the tree that a key is of. */

@@ -12,13 +12,13 @@ export const epochRecordSchema = z.object({
   /** The region that is active from this epoch on. */
   active: z.string(),
   previous: z.string().optional(),
-  /** `aborted`: a planned failover that was given up; the region that was active stays it. */
-  reason: z.enum(["initial", "planned", "unplanned", "aborted"]),
+  /** `aborted`: a switchover that was given up; the region that was active stays it. */
+  reason: z.enum(["initial", "switchover", "failover", "aborted"]),
   /** The run that made it: only this run, or a continuation of it, may act in its name. */
   run: z.string(),
   /** The recovery point that the active region starts from. */
-  point: z.string().optional(),
-  /** Everything acknowledged before this is in it; the point's own time when left out. */
+  recoveryPoint: z.string().optional(),
+  /** Everything acknowledged before this is in it; the recovery recovery point's own time when left out. */
   asOf: z.iso.datetime().optional(),
   at: z.iso.datetime(),
 });
@@ -38,17 +38,17 @@ export function effectiveRole(region: string, record: EpochRecord): Role {
 }
 
 /**
- * Whether a point was written by the region that was active when its capture began. Object stores cannot stop a deposed writer;
+ * Whether a recovery point was written by the region that was active when its capture began. Object stores cannot stop a deposed writer;
  * readers can.
  */
 export function isOfActiveRegion(
-  point: { readonly region: string; readonly epoch: number; readonly startedAt: string },
+  recoveryPoint: { readonly region: string; readonly epoch: number; readonly startedAt: string },
   records: readonly EpochRecord[],
 ): boolean {
-  const own = records.find((record) => record.epoch === point.epoch);
-  if (own === undefined || own.active !== point.region) return false;
-  const next = records.find((record) => record.epoch === point.epoch + 1);
+  const own = records.find((record) => record.epoch === recoveryPoint.epoch);
+  if (own === undefined || own.active !== recoveryPoint.region) return false;
+  const next = records.find((record) => record.epoch === recoveryPoint.epoch + 1);
   // Where the record that followed cannot be read, nobody knows until when its region was active.
-  if (next === undefined) return !records.some((record) => record.epoch > point.epoch);
-  return Date.parse(point.startedAt) <= Date.parse(next.at);
+  if (next === undefined) return !records.some((record) => record.epoch > recoveryPoint.epoch);
+  return Date.parse(recoveryPoint.startedAt) <= Date.parse(next.at);
 }

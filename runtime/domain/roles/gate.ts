@@ -6,7 +6,7 @@ import { z } from "zod";
 import { epochRecordSchema, newestEpoch } from "./epoch.ts";
 
 /**
- * What a guard does that cannot see the other side. `availability` keeps serving: after an unplanned failover during a
+ * What a guard does that cannot see the other side. `availability` keeps serving: after a failover during a
  * partition both regions take writes until it sees the new epoch. `consistency` serves only under a lease at a third
  * place: a region that cannot renew it stops, and a promotion waits until it has run out.
  */
@@ -17,7 +17,7 @@ export type GateMode = (typeof gateModes)[number];
 export const gateOpenPath = "/.qdrant-dr/open";
 
 export const fenceRecordSchema = z.object({
-  /** The epoch that the planned failover is going to make. */
+  /** The epoch that the switchover is going to make. */
   epoch: z.number().int().positive(),
   /** The region that stops serving. */
   region: z.string(),
@@ -31,7 +31,7 @@ export const openingRecordSchema = z.object({
   region: z.string(),
   run: z.string(),
   /** The recovery point that it holds. */
-  point: z.string(),
+  recoveryPoint: z.string(),
   at: z.iso.datetime(),
 });
 export type OpeningRecord = z.infer<typeof openingRecordSchema>;
@@ -39,7 +39,7 @@ export type OpeningRecord = z.infer<typeof openingRecordSchema>;
 /** What is known of the newest epoch: from one control store, or from all that a guard ever saw. */
 export const gateKnowledgeSchema = z.object({
   newest: epochRecordSchema,
-  /** A planned failover to the next epoch has closed the gate. */
+  /** A switchover to the next epoch has closed the gate. */
   isFenced: z.boolean(),
   /** The newest epoch's region holds its data and may serve. */
   isOpened: z.boolean(),
@@ -92,8 +92,8 @@ export function decideGate({
     return closed(`the control stores name two active regions for epoch ${epoch}: ${active}, ${rival.newest.active}`);
   }
   if (active !== region) return closed(`${active} is the active region since epoch ${epoch}`);
-  if (merged.isFenced) return closed(`fenced for a planned failover to epoch ${epoch + 1}`);
-  const hasNewData = reason === "planned" || reason === "unplanned";
+  if (merged.isFenced) return closed(`fenced for a switchover to epoch ${epoch + 1}`);
+  const hasNewData = reason === "switchover" || reason === "failover";
   if (hasNewData && !merged.isOpened) return closed(`epoch ${epoch} is not opened yet: its data are being made ready`);
   if (mode === "consistency" && !isLeaseHeld) return closed("it holds no lease");
   return { isOpen: true, reason: `active in epoch ${epoch}` };

@@ -112,7 +112,7 @@ const schedulesSchema = z.strictObject({
   /** From the active region's bucket into the standby's. */
   copy: cronSchema.default("30 */4 * * *"),
   verify: cronSchema.default("0 4 * * *"),
-  /** Of the newest point, into a Qdrant that lives in the job alone. */
+  /** Of the newest recovery point, into a Qdrant that lives in the job alone. */
   testRestore: cronSchema.default("0 5 * * 0"),
   /** Pods that share a capture. */
   workers: z.number().int().min(1).max(32).default(1),
@@ -174,7 +174,7 @@ export const kubernetesSchema = z.strictObject({
   /** Where stores, and the other region, may be reached. */
   egressCidrs: z.array(cidr).min(1).default(["0.0.0.0/0"]),
   schedules: schedulesSchema.prefault({}),
-  /** While this region is the standby it follows the active one this often, folders more seldom; left out: by copied points alone. */
+  /** While this region is the standby it follows the active one this often, folders more seldom; left out: by copied recovery points alone. */
   replicate: replicateSchema.optional(),
   recipients: z
     .array(z.string().startsWith("age1"))

@@ -1,4 +1,4 @@
-/** Leaves a later finding about a point beside it: create-only, like everything. */
+/** Leaves a later finding about a recovery point beside it: create-only, like everything. */
 import { newId } from "../../domain/identifier.ts";
 import type { Attestation } from "../../domain/recovery-points/recovery-point.ts";
 import { attestationSchema } from "../../domain/recovery-points/recovery-point.ts";
@@ -9,10 +9,10 @@ import type { OpenRepository } from "../repository.ts";
 export async function attest(
   repository: OpenRepository,
   kind: Attestation["kind"],
-  point: { readonly id: string },
+  recoveryPoint: { readonly id: string },
   finding: { readonly at: Date; readonly region: string; readonly detail: string },
 ): Promise<void> {
-  const attestation: Attestation = { ...finding, point: point.id, kind, at: finding.at.toISOString() };
-  const key = storeLayout.attestation(point.id, kind, newId(finding.at));
+  const attestation: Attestation = { ...finding, recoveryPoint: recoveryPoint.id, kind, at: finding.at.toISOString() };
+  const key = storeLayout.attestation(recoveryPoint.id, kind, newId(finding.at));
   await createRecord(repository.stores.repository, key, attestationSchema, attestation);
 }

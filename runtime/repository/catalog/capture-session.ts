@@ -1,6 +1,6 @@
 /**
  * What a capture leaves in the bucket before it stores anything: its plan. Workers of one capture agree on it, and a
- * capture that was cut off is recognised by a plan without a point.
+ * capture that was cut off is recognised by a plan without a recovery point.
  */
 import { z } from "zod";
 import {
@@ -15,7 +15,7 @@ import { DrError, hasCode } from "../../errors.ts";
 import { keysUnder, type TellUnreadable, unlessMissing, unlessUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 
-const committedSchema = z.object({ point: z.string() });
+const committedSchema = z.object({ recoveryPoint: z.string() });
 
 export class CaptureSession {
   readonly #repository: OpenRepository;
@@ -41,10 +41,10 @@ export class CaptureSession {
     await this.#repository.createRecord(storeLayout.capturePart(this.#name, part.worker), capturePartSchema, part);
   }
 
-  /** Says that the point was made, for who looks for captures that were cut off. */
+  /** Says that the recovery point was made, for who looks for captures that were cut off. */
   async end(plan: CapturePlan): Promise<void> {
     const committed = storeLayout.captureCommitted(this.#name);
-    await this.#repository.createRecord(committed, committedSchema, { point: plan.point });
+    await this.#repository.createRecord(committed, committedSchema, { recoveryPoint: plan.recoveryPoint });
   }
 
   part(worker: number): Promise<CapturePart | undefined> {
@@ -66,13 +66,13 @@ export class CaptureSession {
 }
 
 /**
- * Plans of captures that began after `since` and made no point: cut off, or still under way. One that cannot be read is told
+ * Plans of captures that began after `since` and made no recovery point: cut off, or still under way. One that cannot be read is told
  * and counts as none: what its capture stored is stored again where it is needed.
- * @param points ids of the points that were made.
+ * @param recovery points ids of the recovery points that were made.
  */
 export async function unfinishedCaptures(
   repository: OpenRepository,
-  points: ReadonlySet<string>,
+  recoveryPoints: ReadonlySet<string>,
   since: Date | undefined,
   tell: TellUnreadable,
 ): Promise<CapturePlan[]> {
@@ -81,16 +81,20 @@ export async function unfinishedCaptures(
   const unfinished: CapturePlan[] = [];
   for (const key of keys) {
     const name = key.split("/")[1] ?? "";
-    if (key !== storeLayout.capturePlan(name) || ended.has(name) || points.has(name)) continue;
+    if (key !== storeLayout.capturePlan(name) || ended.has(name) || recoveryPoints.has(name)) continue;
     const plan = await unlessUnreadable(key, repository.readRecord(key, capturePlanSchema), tell);
-    if (plan === undefined || points.has(plan.point) || (since !== undefined && Date.parse(plan.at) <= since.getTime()))
+    if (
+      plan === undefined ||
+      recoveryPoints.has(plan.recoveryPoint) ||
+      (since !== undefined && Date.parse(plan.at) <= since.getTime())
+    )
       continue;
     unfinished.push(plan);
   }
   return unfinished;
 }
 
-/** The point, when it was made. */
-export function committedPoint(repository: OpenRepository, id: string): Promise<RecoveryPoint | undefined> {
-  return unlessMissing(repository.readPoint(id));
+/** The recovery point, when it was made. */
+export function committedRecoveryPoint(repository: OpenRepository, id: string): Promise<RecoveryPoint | undefined> {
+  return unlessMissing(repository.readRecoveryPoint(id));
 }

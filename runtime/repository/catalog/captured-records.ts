@@ -15,8 +15,8 @@ export const capturedRecordSchema = z.object({
   /** Who captured it. */
   run: z.string(),
   at: time,
-  /** The point that is in the bucket. */
-  point: z.string(),
+  /** The recovery point that is in the bucket. */
+  recoveryPoint: z.string(),
   /** Everything that the source acknowledged before this is in it. */
   asOf: time,
   /** When its capture began; `asOf` in records of before. */

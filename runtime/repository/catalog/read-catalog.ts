@@ -3,7 +3,7 @@
 import {
   type CatalogEntry,
   type Inventory,
-  judgePoint,
+  judgeRecoveryPoint,
   resolveLatestRestorable,
 } from "../../domain/recovery-points/catalog.ts";
 import {
@@ -13,7 +13,7 @@ import {
   type DataKind,
   type RecoveryPoint,
 } from "../../domain/recovery-points/recovery-point.ts";
-import { parsePointKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { parseRecoveryPointKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { type Pack, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
 import { hasCode, toDrError } from "../../errors.ts";
@@ -26,54 +26,54 @@ export interface Catalog {
   readonly entries: readonly CatalogEntry[];
   readonly inventory: Inventory;
   readonly epochs: readonly EpochRecord[];
-  /** Keys of records beside the points that could not be read, and were not obeyed. */
+  /** Keys of records beside the recovery points that could not be read, and were not obeyed. */
   readonly unreadable: readonly string[];
 }
 
 export async function readCatalog(repository: OpenRepository): Promise<Catalog> {
   const unreadable: string[] = [];
   const tell: TellUnreadable = (key) => unreadable.push(key);
-  const [{ inventory, pointKeys }, epochs] = await Promise.all([
+  const [{ inventory, recoveryPointKeys }, epochs] = await Promise.all([
     listRepository(repository),
     readEpochs(repository.stores.control, tell),
   ]);
   const packs = new Map<string, readonly Pack[]>();
   const entries: CatalogEntry[] = [];
-  for (const pointId of pointsIn(pointKeys)) {
-    entries.push(await readEntry(repository, pointId, { pointKeys, inventory, epochs, packs }, tell));
+  for (const recoveryPointId of recoveryPointsIn(recoveryPointKeys)) {
+    entries.push(await readEntry(repository, recoveryPointId, { recoveryPointKeys, inventory, epochs, packs }, tell));
   }
-  entries.sort((a, b) => Date.parse(a.point?.startedAt ?? "") - Date.parse(b.point?.startedAt ?? ""));
+  entries.sort((a, b) => Date.parse(a.recoveryPoint?.startedAt ?? "") - Date.parse(b.recoveryPoint?.startedAt ?? ""));
   return { entries, inventory, epochs, unreadable };
 }
 
 /**
  * What `resolveLatestRestorable` answers of the whole catalog, for as few readings as it takes: ids begin with the time, of
- * the same clock as the points' own. With it, how many points are listed, and where none is complete, what the newest lacks.
+ * the same clock as the recovery points' own. With it, how many recovery points are listed, and where none is complete, what the newest lacks.
  */
-export async function readNewestPoint(repository: OpenRepository): Promise<{
+export async function readNewestRecoveryPoint(repository: OpenRepository): Promise<{
   readonly newest: ReturnType<typeof resolveLatestRestorable>;
   readonly listed: number;
   readonly wanting?: string;
 }> {
-  const [{ inventory, pointKeys }, epochs] = await Promise.all([
+  const [{ inventory, recoveryPointKeys }, epochs] = await Promise.all([
     listRepository(repository),
     readEpochs(repository.stores.control),
   ]);
   const packs = new Map<string, readonly Pack[]>();
-  const ids = pointsIn(pointKeys).sort().reverse();
+  const ids = recoveryPointsIn(recoveryPointKeys).sort().reverse();
   let wanting: string | undefined;
-  for (const pointId of ids) {
-    const entry = await readEntry(repository, pointId, { pointKeys, inventory, epochs, packs });
+  for (const recoveryPointId of ids) {
+    const entry = await readEntry(repository, recoveryPointId, { recoveryPointKeys, inventory, epochs, packs });
     const newest = resolveLatestRestorable([entry]);
     if (newest !== undefined) return { newest, listed: ids.length };
-    wanting ??= `${pointId}: ${entry.reasons[0] ?? `it holds ${entry.point?.kinds.join(", ")}`}`;
+    wanting ??= `${recoveryPointId}: ${entry.reasons[0] ?? `it holds ${entry.recoveryPoint?.kinds.join(", ")}`}`;
   }
   return { newest: undefined, listed: ids.length, ...(wanting === undefined ? {} : { wanting }) };
 }
 
 /** By the keys alone: one that cannot be read says it, too. */
-export async function isQuarantined({ stores }: OpenRepository, pointId: string): Promise<boolean> {
-  for await (const _quarantine of stores.repository.list(storeLayout.attestation(pointId, "quarantined", "")))
+export async function isQuarantined({ stores }: OpenRepository, recoveryPointId: string): Promise<boolean> {
+  for await (const _quarantine of stores.repository.list(storeLayout.attestation(recoveryPointId, "quarantined", "")))
     return true;
   return false;
 }
@@ -81,11 +81,11 @@ export async function isQuarantined({ stores }: OpenRepository, pointId: string)
 /** What a capture builds on. */
 export interface CaptureBase {
   /**
-   * The newest point of an active region that is not quarantined and holds `kind`; whether all its objects are there is not
+   * The newest recovery point of an active region that is not quarantined and holds `kind`; whether all its objects are there is not
    * judged here: the capture looks at each tree that it builds on.
    */
-  readonly points: ReadonlyMap<DataKind, RecoveryPoint>;
-  /** Ids of all points that are listed. */
+  readonly recoveryPoints: ReadonlyMap<DataKind, RecoveryPoint>;
+  /** Ids of all recovery points that are listed. */
   readonly listed: ReadonlySet<string>;
   readonly inventory: Inventory;
   readonly epochs: readonly EpochRecord[];
@@ -97,38 +97,38 @@ export async function readCaptureBase(
   kinds: readonly DataKind[],
   tell: TellUnreadable,
 ): Promise<CaptureBase> {
-  const [{ inventory, pointKeys }, epochs] = await Promise.all([
+  const [{ inventory, recoveryPointKeys }, epochs] = await Promise.all([
     listRepository(repository),
     readEpochs(repository.stores.control, tell),
     // Asked for meanwhile: every manifest and tree needs it.
     repository.keys.key(repository.description.key),
   ]);
-  const listed = pointsIn(pointKeys);
-  const points = new Map<DataKind, RecoveryPoint>();
-  const quarantines = [...pointKeys.keys()].filter((key) => key.includes("quarantined"));
+  const listed = recoveryPointsIn(recoveryPointKeys);
+  const recoveryPoints = new Map<DataKind, RecoveryPoint>();
+  const quarantines = [...recoveryPointKeys.keys()].filter((key) => key.includes("quarantined"));
   const isQuarantined = (id: string, kind: "quarantined" | "folders-quarantined" = "quarantined") =>
     quarantines.some((key) => key.startsWith(storeLayout.attestation(id, kind, "")));
   // Ids begin with the time; should a clock have been wrong, an older base is as right as the newest, only dearer.
-  for (const pointId of [...listed].sort().reverse()) {
-    if (kinds.every((kind) => points.has(kind))) break;
-    if (isQuarantined(pointId)) continue;
-    const point = await whenReadable(repository.readPoint(pointId));
-    if (point === undefined) tell(storeLayout.manifest(pointId));
-    if (point === undefined || !isOfActiveRegion(point, epochs)) continue;
-    const areFoldersBad = isQuarantined(pointId, "folders-quarantined");
-    for (const kind of point.kinds) {
-      if (points.has(kind) || (areFoldersBad && kind !== "qdrant")) continue;
-      points.set(kind, point);
+  for (const recoveryPointId of [...listed].sort().reverse()) {
+    if (kinds.every((kind) => recoveryPoints.has(kind))) break;
+    if (isQuarantined(recoveryPointId)) continue;
+    const recoveryPoint = await whenReadable(repository.readRecoveryPoint(recoveryPointId));
+    if (recoveryPoint === undefined) tell(storeLayout.manifest(recoveryPointId));
+    if (recoveryPoint === undefined || !isOfActiveRegion(recoveryPoint, epochs)) continue;
+    const areFoldersBad = isQuarantined(recoveryPointId, "folders-quarantined");
+    for (const kind of recoveryPoint.kinds) {
+      if (recoveryPoints.has(kind) || (areFoldersBad && kind !== "qdrant")) continue;
+      recoveryPoints.set(kind, recoveryPoint);
     }
   }
-  return { points, listed: new Set(listed), inventory, epochs };
+  return { recoveryPoints, listed: new Set(listed), inventory, epochs };
 }
 
 export async function readEntry(
   repository: OpenRepository,
-  pointId: string,
+  recoveryPointId: string,
   seen: {
-    readonly pointKeys: Inventory;
+    readonly recoveryPointKeys: Inventory;
     readonly inventory: Inventory;
     readonly epochs: readonly EpochRecord[];
     /** Those of trees that were read already; more are added. */
@@ -136,34 +136,34 @@ export async function readEntry(
   },
   tell: TellUnreadable = untold,
 ): Promise<CatalogEntry> {
-  const attestations = await readAttestations(repository, pointId, seen.pointKeys, tell);
+  const attestations = await readAttestations(repository, recoveryPointId, seen.recoveryPointKeys, tell);
   try {
-    const point = await repository.readPoint(pointId);
-    await readPacks(repository, point, seen.inventory, seen.packs);
-    return judgePoint(point, { ...seen, attestations });
+    const recoveryPoint = await repository.readRecoveryPoint(recoveryPointId);
+    await readPacks(repository, recoveryPoint, seen.inventory, seen.packs);
+    return judgeRecoveryPoint(recoveryPoint, { ...seen, attestations });
   } catch (error) {
     if (hasCode(error, "UNREACHABLE", "ACCESS_DENIED", "STORE_REFUSED")) throw error;
-    return { id: pointId, state: "unreadable", reasons: [toDrError(error).message], attestations };
+    return { id: recoveryPointId, state: "unreadable", reasons: [toDrError(error).message], attestations };
   }
 }
 
-export function pointsIn(pointKeys: Inventory): string[] {
-  return [...pointKeys.keys()].flatMap((key) => {
-    const parsed = parsePointKey(key);
-    return parsed?.kind === "manifest" ? [parsed.pointId] : [];
+export function recoveryPointsIn(recoveryPointKeys: Inventory): string[] {
+  return [...recoveryPointKeys.keys()].flatMap((key) => {
+    const parsed = parseRecoveryPointKey(key);
+    return parsed?.kind === "manifest" ? [parsed.recoveryPointId] : [];
   });
 }
 
 export async function listRepository(
   repository: OpenRepository,
-): Promise<{ pointKeys: Inventory; inventory: Inventory }> {
+): Promise<{ recoveryPointKeys: Inventory; inventory: Inventory }> {
   // Manifests before packs and trees: what is written after the first listing can only be more.
-  const pointKeys = await inventoryOf(repository, storeLayout.points);
+  const recoveryPointKeys = await inventoryOf(repository, storeLayout.recoveryPoints);
   const [packs, trees] = await Promise.all([
     inventoryOf(repository, storeLayout.packs),
     inventoryOf(repository, storeLayout.trees),
   ]);
-  return { pointKeys, inventory: new Map([...packs, ...trees]) };
+  return { recoveryPointKeys, inventory: new Map([...packs, ...trees]) };
 }
 
 async function inventoryOf(repository: OpenRepository, prefix: string): Promise<Map<string, number>> {
@@ -174,25 +174,27 @@ async function inventoryOf(repository: OpenRepository, prefix: string): Promise<
 
 async function readPacks(
   repository: OpenRepository,
-  point: RecoveryPoint,
+  recoveryPoint: RecoveryPoint,
   inventory: Inventory,
   packs: Map<string, readonly Pack[]>,
 ): Promise<void> {
-  for (const { tree } of capturesOf(point)) {
+  for (const { tree } of capturesOf(recoveryPoint)) {
     if (packs.has(tree.id) || !inventory.has(storeLayout.tree(tree.id))) continue;
     const read = await whenReadable(repository.readTree(tree.id, treePacksSchema));
-    // Judged as "cannot be read" otherwise; other points may be whole.
+    // Judged as "cannot be read" otherwise; other recovery points may be whole.
     if (read !== undefined) packs.set(tree.id, read.packs);
   }
 }
 
 async function readAttestations(
   repository: OpenRepository,
-  pointId: string,
-  pointKeys: Inventory,
+  recoveryPointId: string,
+  recoveryPointKeys: Inventory,
   tell: TellUnreadable,
 ): Promise<Attestation[]> {
-  const keys = [...pointKeys.keys()].filter((key) => key.startsWith(`${storeLayout.points}${pointId}/attestations/`));
+  const keys = [...recoveryPointKeys.keys()].filter((key) =>
+    key.startsWith(`${storeLayout.recoveryPoints}${recoveryPointId}/attestations/`),
+  );
   const read = await Promise.all(
     keys.map(async (key) => {
       const bytes = await repository.stores.repository.get(key);
@@ -201,12 +203,12 @@ async function readAttestations(
       } catch (error) {
         if (!hasCode(error, "OBJECT_CORRUPT")) throw error;
         tell(key);
-        // One that cannot be read must not hide every point of the bucket; but its key says that it is a quarantine.
+        // One that cannot be read must not hide every recovery point of the bucket; but its key says that it is a quarantine.
         const quarantines = ["quarantined", "folders-quarantined"] as const;
-        const kind = quarantines.find((each) => key.startsWith(storeLayout.attestation(pointId, each, "")));
+        const kind = quarantines.find((each) => key.startsWith(storeLayout.attestation(recoveryPointId, each, "")));
         if (kind === undefined) return [];
         const detail = `${key} says so, and cannot be read`;
-        return [{ point: pointId, kind, at: new Date(0).toISOString(), region: "unknown", detail }];
+        return [{ recoveryPoint: recoveryPointId, kind, at: new Date(0).toISOString(), region: "unknown", detail }];
       }
     }),
   );

@@ -28,8 +28,8 @@ export interface KnownFiles {
   readonly packs: readonly Pack[];
 }
 
-/** Pieces that no point needs. */
-export interface UnclaimedPieces {
+/** Pieces that no recovery point needs. */
+export interface OrphanedPieces {
   readonly packs: readonly Pack[];
   find(name: string): Piece | undefined;
 }
@@ -97,7 +97,7 @@ export class ContentWriter {
   readonly #key: DataKey;
   readonly #known: ReadonlyMap<string, TreeFile>;
   readonly #knownPacks: readonly Pack[];
-  readonly #unclaimed: UnclaimedPieces | undefined;
+  readonly #unclaimed: OrphanedPieces | undefined;
   readonly #knownLists: ChunkLists;
   readonly #chunkPacks: PackWriter;
   readonly #listPacks: PackWriter;
@@ -112,7 +112,7 @@ export class ContentWriter {
     repository: OpenRepository,
     key: DataKey,
     known: KnownFiles = { files: [], packs: [] },
-    unclaimed?: UnclaimedPieces,
+    unclaimed?: OrphanedPieces,
   ) {
     this.#key = key;
     this.#known = new Map(known.files.map((file) => [file.path, file]));

@@ -45,7 +45,7 @@ export async function* readFiles<File extends Content>(
   repository: OpenRepository,
   files: readonly File[],
 ): AsyncGenerator<CapturedFile<File>> {
-  const listed = new Listing(listFiles(repository, files));
+  const listed = new FileListing(listFiles(repository, files));
   const chunks = new OpenedChunks(repository, listed.pieces(), chunkSize);
   for (let next = await listed.nextFile(); next !== undefined; next = await listed.nextFile()) {
     const { file, lists } = next;
@@ -67,7 +67,7 @@ export async function* readFiles<File extends Content>(
 type Content = Pick<TreeFile, "size" | "lists">;
 
 /** Two readers of one sequence of files: one that takes whole files, and one, ahead of it, that takes their pieces. */
-class Listing<File extends Content> {
+class FileListing<File extends Content> {
   readonly #source: AsyncGenerator<ListedFile<File>>;
   readonly #ahead: ListedFile<File>[] = [];
   readonly #unread: ListedFile<File>[] = [];

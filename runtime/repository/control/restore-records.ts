@@ -1,5 +1,5 @@
 /**
- * Every restore of a region's points leaves a record in its control store before it changes anything, and another when it
+ * Every restore of a region's recovery points leaves a record in its control store before it changes anything, and another when it
  * is done. The records break lineages (a restore makes Qdrant's version counters another server's), and tell which collections
  * are half-made.
  */
@@ -11,7 +11,7 @@ import { createRecord, keysUnder, readRecords, type TellUnreadable, untold } fro
 
 export const restoreRecordSchema = z.object({
   id: z.string(),
-  point: z.string(),
+  recoveryPoint: z.string(),
   /** By their names on the target. */
   collections: z.array(z.string()),
   /** Where it went when that is not the region's own Qdrant. */

@@ -50,7 +50,7 @@ export const standbyStateSchema = z.object({
   format: z.literal(1),
   at: time,
   /** The recovery point that it holds. */
-  point: z.string(),
+  recoveryPoint: z.string(),
   /** What was captured. */
   region: z.string(),
   /** In which it was captured; of a region that handed over, the one in which the other region became active. */
@@ -67,7 +67,7 @@ export const standbyStateSchema = z.object({
   fullAt: time.optional(),
   /** Marks of the standby's processes, and what each peer then told of its past. */
   processes: z.array(z.string()),
-  histories: z.record(z.string(), z.string()),
+  fingerprints: z.record(z.string(), z.string()),
   collections: z.array(heldCollectionSchema),
 });
 export type StandbyState = z.infer<typeof standbyStateSchema>;

@@ -22,20 +22,20 @@ export class CaptureMemory {
     return this.#restore;
   }
 
-  /** From here on something is stored that only a point makes known. */
+  /** From here on something is stored that only a recovery point makes known. */
   forget(): void {
     this.#base = undefined;
   }
 
-  /** The point that was made, or found to be still true. */
-  remember(base: CaptureBase, point: RecoveryPoint, restore: string | undefined): void {
+  /** The recovery point that was made, or found to be still true. */
+  remember(base: CaptureBase, recoveryPoint: RecoveryPoint, restore: string | undefined): void {
     this.#restore = restore;
-    const points = new Map(base.points);
-    for (const kind of point.kinds) points.set(kind, point);
-    this.#base = { ...base, points, listed: new Set([...base.listed, point.id]) };
-    const current = new Set(point.collections.flatMap(({ shards }) => shards.map(({ tree }) => tree.id)));
+    const recoveryPoints = new Map(base.recoveryPoints);
+    for (const kind of recoveryPoint.kinds) recoveryPoints.set(kind, recoveryPoint);
+    this.#base = { ...base, recoveryPoints, listed: new Set([...base.listed, recoveryPoint.id]) };
+    const current = new Set(recoveryPoint.collections.flatMap(({ shards }) => shards.map(({ tree }) => tree.id)));
     for (const id of this.trees.keys()) if (!current.has(id)) this.trees.delete(id);
-    const folders = new Set([...points.values()].flatMap((each) => each.folders.map(({ tree }) => tree.id)));
+    const folders = new Set([...recoveryPoints.values()].flatMap((each) => each.folders.map(({ tree }) => tree.id)));
     for (const id of this.folders.keys()) if (!folders.has(id)) this.folders.delete(id);
   }
 }

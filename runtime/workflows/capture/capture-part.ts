@@ -8,15 +8,15 @@ import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-t
 import { DrError } from "../../errors.ts";
 import type { ShardPlacement } from "../../ports/qdrant.ts";
 import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
-import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
+import type { OrphanedPieces } from "../../repository/content/content-writer.ts";
 import { readWholeTree } from "../../repository/content/read-whole-tree.ts";
 import { type CapturePatience, captureShard } from "./capture-shard.ts";
+import { wasDropped } from "./collection-existence.ts";
 import type { FolderCapture, FolderContext } from "./folder-capture.ts";
 import { type CaptureRequest, type Placements, placementsOf } from "./plan-capture.ts";
-import { wasDropped } from "./was-dropped.ts";
 
-/** A point is worth a minute and a snapshot, if that makes it exact. */
-const mostPatience: CapturePatience = { quietMs: 60_000, attempts: 3, borrows: true };
+/** A recovery point is worth a minute and a snapshot, if that makes it exact. */
+const mostPatience: CapturePatience = { quietMs: 60_000, attempts: 3, usesSnapshot: true };
 
 /** Each holds the packs that it fills and stores. */
 const usuallyReadAtOnce = 2;
@@ -26,10 +26,10 @@ const shardsAtOnce = 16;
 export interface PartContext {
   readonly plan: CapturePlan;
   readonly base: CaptureBase;
-  /** The point that the plan builds on. */
-  readonly basePoint: RecoveryPoint | undefined;
+  /** The recovery point that the plan builds on. */
+  readonly baseRecoveryPoint: RecoveryPoint | undefined;
   readonly placements: Placements;
-  unclaimed(): Promise<UnclaimedPieces | undefined>;
+  orphaned(): Promise<OrphanedPieces | undefined>;
   beginStoring(): Promise<void>;
 }
 
@@ -38,16 +38,16 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
   const worker = request.worker?.index ?? 0;
   const shards = plan.collections.flatMap((collection) => collection.shards.map(({ id }) => ({ collection, id })));
   const share = shareOf(shards, worker, plan.workers);
-  const histories = new Histories(request);
+  const histories = new RestoreDetector(request);
   const turns = new Turns(request.readAtOnce ?? usuallyReadAtOnce);
-  const told = new Telling(request, share.length);
+  const told = new ProgressReporter(request, share.length);
   const part: CapturePart = { format: 1, worker, shards: [], folders: [], readBytes: 0, storedBytes: 0 };
   const counted = (stored: { readonly readBytes: number; readonly storedBytes: number }) => {
     part.readBytes += stored.readBytes;
     part.storedBytes += stored.storedBytes;
   };
   await atOnce(shardsAtOnce, share, async ({ collection: { key, name }, id }) => {
-    const base = context.basePoint?.collections.find((collection) => collection.name === name);
+    const base = context.baseRecoveryPoint?.collections.find((collection) => collection.name === name);
     const baseShard = base?.shards.find((shard) => shard.id === id);
     try {
       const shard = chooseReplicas(await placementsOf(request, name, context.placements), base?.shards).find(
@@ -94,7 +94,7 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
 
 async function captureOneShard(
   request: CaptureRequest,
-  { base, beginStoring, plan, unclaimed }: PartContext,
+  { base, beginStoring, plan, orphaned: unclaimed }: PartContext,
   work: {
     readonly collection: string;
     readonly key: DataKey;
@@ -119,7 +119,13 @@ async function captureOneShard(
     key,
     collection,
     shard,
-    lineage: lineageOf({ region: plan.region, epoch: plan.epoch, peer: shard.peer, history, restore: plan.restore }),
+    lineage: lineageOf({
+      region: plan.region,
+      epoch: plan.epoch,
+      peer: shard.peer,
+      fingerprint: history,
+      restore: plan.restore,
+    }),
     ...(baseShard === undefined || baseTree === undefined
       ? {}
       : { base: { isExact: baseShard.isExact, tree: { ...baseTree, ...baseShard.tree } } }),
@@ -153,8 +159,8 @@ async function captureOneShard(
 }
 
 function folderContext(request: CaptureRequest, context: PartContext, source: FolderCapture): FolderContext {
-  const { base, beginStoring, plan, unclaimed } = context;
-  const before = base.points
+  const { base, beginStoring, plan, orphaned: unclaimed } = context;
+  const before = base.recoveryPoints
     .get(source.kind)
     ?.folders.find(({ kind, name }) => kind === source.kind && name === source.name);
   return {
@@ -172,7 +178,7 @@ function folderContext(request: CaptureRequest, context: PartContext, source: Fo
 }
 
 /** What each peer says of its past, asked once before its first shard is read and once after the last. */
-class Histories {
+class RestoreDetector {
   readonly #request: CaptureRequest;
   readonly #asked = new Map<number, { readonly shard: ShardPlacement; readonly history: Promise<string> }>();
 
@@ -183,14 +189,14 @@ class Histories {
   of(shard: ShardPlacement): Promise<string> {
     const known = this.#asked.get(shard.peer);
     if (known !== undefined) return known.history;
-    const history = this.#request.database.history(shard);
+    const history = this.#request.database.restoreFingerprint(shard);
     this.#asked.set(shard.peer, { shard, history });
     return history;
   }
 
   async refuseChanged(): Promise<void> {
     for (const [peer, { history, shard }] of this.#asked) {
-      if ((await this.#request.database.history(shard)) === (await history)) continue;
+      if ((await this.#request.database.restoreFingerprint(shard)) === (await history)) continue;
       throw new DrError("LINEAGE_BROKEN", `peer ${peer} was restarted or restored into during the capture`, {
         hint: "nothing was committed; capture again",
       });
@@ -199,7 +205,7 @@ class Histories {
 }
 
 /** Says how far the work is, twice a second at most. */
-class Telling {
+class ProgressReporter {
   readonly #request: CaptureRequest;
   readonly #total: number;
   readonly #begun: number;

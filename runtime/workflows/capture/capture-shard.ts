@@ -21,10 +21,10 @@ import { within } from "../../domain/within.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Optimizations, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
-import { ContentWriter, type UnclaimedPieces } from "../../repository/content/content-writer.ts";
+import { ContentWriter, type OrphanedPieces } from "../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { type BorrowedSnapshot, borrowSnapshot } from "./borrow-snapshot.ts";
-import { GaveWay, giveWay } from "./give-way.ts";
+import { type BorrowedSnapshot, withTemporarySnapshot } from "./temporary-snapshot.ts";
+import { StallError, watchForStall } from "./watch-for-stall.ts";
 
 const segmentManifestFile = /^segments\/[^/]+\/files\/segment_manifest\.json$/;
 const isOfSegment = (path: string) => /^segments\/./.test(path);
@@ -63,7 +63,7 @@ export interface ShardCaptureRequest {
   readonly isFull: boolean;
   readonly clock: Clock;
   /** What a capture that was cut off has stored already. */
-  unclaimed?(): Promise<UnclaimedPieces | undefined>;
+  unclaimed?(): Promise<OrphanedPieces | undefined>;
   /** To be awaited before anything is stored. */
   beginStoring?(): Promise<void>;
   /** Told how many bytes came since the last call. */
@@ -81,7 +81,7 @@ export interface CapturePatience {
   /** How often a capture is tried before it is kept as not exact. */
   readonly attempts: number;
   /** Take a collection snapshot when an optimization outlasts that. */
-  readonly borrows: boolean;
+  readonly usesSnapshot: boolean;
 }
 
 /**
@@ -95,8 +95,8 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
     const isLast = attempt >= request.patience.attempts;
     const attempted = await inQuietTurn(next, attempt, async (before) => {
       const isOutlasted = before !== undefined && (before.running > 0 || (hasOneBegun && isLast));
-      const taken = isOutlasted && request.patience.borrows ? await captureFromSnapshot(next, isLast) : "refused";
-      return { before, taken: taken === "refused" ? await captureGivingWay(next, before) : taken };
+      const taken = isOutlasted && request.patience.usesSnapshot ? await captureFromSnapshot(next, isLast) : "refused";
+      return { before, taken: taken === "refused" ? await captureUnlessStalled(next, before) : taken };
     });
     if (attempted.taken === "ended") continue;
     const { isExact, ...rest } = attempted.taken;
@@ -182,12 +182,12 @@ async function captureFromSnapshot(
   const before = await database.optimizations(collection, shard);
   let snapshot: BorrowedSnapshot;
   try {
-    snapshot = await borrowSnapshot({ clock, collection, control: repository.stores.control, database, shard });
+    snapshot = await withTemporarySnapshot({ clock, collection, control: repository.stores.control, database, shard });
   } catch (error) {
     if (!hasCode(error, "QDRANT_REFUSED")) throw error;
     return "refused";
   }
-  const recording = new Recording(request, await request.unclaimed?.());
+  const recording = new ShardRecorder(request, await request.unclaimed?.());
   try {
     const isExact = noneEnded(before, await database.optimizations(collection, shard));
     if (!isExact && !isLast) return "ended";
@@ -221,14 +221,14 @@ const answersAgainWithin = 12;
  * recover: from 1.18 on, a change of a collection's settings and a capture of it can wait for each other in the last thread
  * that serves the web (`SegmentHolder` in `recreate_optimizers`, 1.19.0).
  */
-async function captureGivingWay(
+async function captureUnlessStalled(
   request: ShardCaptureRequest,
   before: Optimizations | undefined,
 ): Promise<TakenCapture> {
   try {
     return await captureOnce(request, before, request.heldUpMs ?? usuallyHeldUpMs);
   } catch (error) {
-    if (!(error instanceof GaveWay)) throw error;
+    if (!(error instanceof StallError)) throw error;
     await refuseUnlessAnswering(request);
     return captureOnce(request, await waitForQuiet(request));
   }
@@ -256,11 +256,11 @@ async function captureOnce(
   const stream = await database.captureShard(collection, shard, manifest);
   if (stream === undefined) return asInBase(request, comparable, startedAt);
   const look = () => database.optimizations(collection, shard);
-  const endWatch = heldUpMs === undefined ? undefined : giveWay(stream, look, heldUpMs);
-  let recording: Recording | undefined;
+  const endWatch = heldUpMs === undefined ? undefined : watchForStall(stream, look, heldUpMs);
+  let recording: ShardRecorder | undefined;
   try {
     await request.beginStoring?.();
-    recording = new Recording(request, await request.unclaimed?.());
+    recording = new ShardRecorder(request, await request.unclaimed?.());
     if (stream.errored) throw stream.errored;
     let afterFreeze: Promise<Optimizations | undefined> | undefined;
     for await (const entry of readSparseTar(stream)) {
@@ -320,14 +320,14 @@ function whatQdrantTakes(segments: SegmentManifest): SegmentManifest {
 }
 
 /** One pass over an archive, file by file into the repository. */
-class Recording {
+class ShardRecorder {
   readonly segments: SegmentManifest = {};
   readonly #request: ShardCaptureRequest;
   readonly #content: ContentWriter;
   readonly #came = new Set<string>();
   #changed: ReadonlySet<string> = new Set();
 
-  constructor(request: ShardCaptureRequest, unclaimed: UnclaimedPieces | undefined) {
+  constructor(request: ShardCaptureRequest, unclaimed: OrphanedPieces | undefined) {
     const { base, key, repository } = request;
     this.#request = request;
     this.#content = new ContentWriter(repository, key, base?.tree, unclaimed);

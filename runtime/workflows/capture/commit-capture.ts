@@ -8,8 +8,8 @@ import { attest } from "../../repository/catalog/attest.ts";
 import { readCatalog } from "../../repository/catalog/read-catalog.ts";
 import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { confirmFacts } from "../observe-collection.ts";
+import { isGone } from "./collection-existence.ts";
 import { type CaptureRequest, controlOf, stillReplicas } from "./plan-capture.ts";
-import { isGone } from "./was-dropped.ts";
 
 const collectionsAtOnce = 4;
 
@@ -17,25 +17,26 @@ export async function commitCapture(
   request: CaptureRequest,
   plan: CapturePlan,
   parts: readonly CapturePart[],
-  basePoint: RecoveryPoint | undefined,
+  baseRecoveryPoint: RecoveryPoint | undefined,
 ): Promise<RecoveryPoint> {
   const { allowEmpty = false, clock, database, repository, toolVersion } = request;
   const hasQdrant = plan.kinds.includes("qdrant");
   const [collections, aliases] = hasQdrant
-    ? await Promise.all([assembleCollections(request, plan, parts, basePoint), database.aliases()])
+    ? await Promise.all([assembleCollections(request, plan, parts, baseRecoveryPoint), database.aliases()])
     : [[], []];
-  if (request.choose !== undefined) refuseNewlyLedToCarried(aliases, carriedFrom(basePoint, plan), basePoint);
+  if (request.choose !== undefined)
+    refuseNewlyLedToCarried(aliases, carriedFrom(baseRecoveryPoint, plan), baseRecoveryPoint);
   const folders = parts.flatMap((part) => part.folders);
   for (const { kind, name } of plan.folders) {
     if (folders.some((folder) => folder.kind === kind && folder.name === name)) continue;
     throw new DrError("CAPTURE_INCOMPLETE", `${kind} ${name} was not captured; nothing was committed`);
   }
-  const point: RecoveryPoint = {
+  const recoveryPoint: RecoveryPoint = {
     format: 1,
-    id: plan.point,
+    id: plan.recoveryPoint,
     type: plan.type,
     kinds: plan.kinds,
-    ...(basePoint === undefined ? {} : { base: basePoint.id }),
+    ...(baseRecoveryPoint === undefined ? {} : { base: baseRecoveryPoint.id }),
     region: plan.region,
     epoch: plan.epoch,
     startedAt: plan.at,
@@ -48,10 +49,10 @@ export async function commitCapture(
     folders,
   };
   await refuseAfterRestore(request, plan.restore);
-  if (hasQdrant) refuseEmptied(point, basePoint, carriedFrom(basePoint, plan), allowEmpty);
+  if (hasQdrant) refuseEmptied(recoveryPoint, baseRecoveryPoint, carriedFrom(baseRecoveryPoint, plan), allowEmpty);
   await quarantineContradicted(request, plan, parts);
-  await repository.createPoint(point);
-  return point;
+  await repository.createRecoveryPoint(recoveryPoint);
+  return recoveryPoint;
 }
 
 /** What was not read again stands for the time at which it was read. */
@@ -60,7 +61,7 @@ export function timeOf(plan: Pick<CapturePlan, "at">, collections: readonly Capt
   return [plan.at, ...starts].reduce((oldest, start) => (Date.parse(start) < Date.parse(oldest) ? start : oldest));
 }
 
-/** What the point holds as its base does. */
+/** What the recovery point holds as its base does. */
 export function carriedFrom(base: RecoveryPoint | undefined, plan: CapturePlan): CapturedCollection[] {
   const isPlanned = (name: string) => plan.collections.some((collection) => collection.name === name);
   const { carried } = plan;
@@ -71,7 +72,7 @@ async function assembleCollections(
   request: CaptureRequest,
   plan: CapturePlan,
   parts: readonly CapturePart[],
-  basePoint: RecoveryPoint | undefined,
+  baseRecoveryPoint: RecoveryPoint | undefined,
 ): Promise<CapturedCollection[]> {
   const present = await request.database.collections();
   const shardsOf = (name: string) => parts.flatMap((part) => part.shards).filter((shard) => shard.collection === name);
@@ -84,7 +85,7 @@ async function assembleCollections(
         hint: "capture again",
       });
     }
-    const base = basePoint?.collections.find(({ name }) => name === facts.name);
+    const base = baseRecoveryPoint?.collections.find(({ name }) => name === facts.name);
     const isUnchanged =
       captured.length > 0 && captured.length === base?.shards.length && captured.every((shard) => shard.isUnchanged);
     const observed = isUnchanged ? base : await confirm(request, facts, planned);
@@ -94,7 +95,7 @@ async function assembleCollections(
     const { canaries, pointsAfter, pointsBefore, samples } = observed;
     collections.push({ ...facts, shards, pointsBefore, pointsAfter, samples, canaries });
   });
-  for (const carried of carriedFrom(basePoint, plan)) {
+  for (const carried of carriedFrom(baseRecoveryPoint, plan)) {
     if (present.includes(carried.name) || !(await isGone(request.database, carried.name))) collections.push(carried);
   }
   return collections.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -136,18 +137,24 @@ async function quarantineContradicted(
   const [first] = contradicted;
   if (first === undefined) return;
   const { entries } = await readCatalog(request.repository);
-  const points = entries.flatMap(({ point }) => (point === undefined ? [] : [point]));
+  const recoveryPoints = entries.flatMap(({ recoveryPoint }) => (recoveryPoint === undefined ? [] : [recoveryPoint]));
   const isOfQdrant = ({ kinds }: RecoveryPoint) => kinds.includes("qdrant");
-  const lastFull = points.filter((point) => isOfQdrant(point) && point.type === "full").at(-1);
+  const lastFull = recoveryPoints
+    .filter((recoveryPoint) => isOfQdrant(recoveryPoint) && recoveryPoint.type === "full")
+    .at(-1);
   const names = [...new Set(contradicted.map(({ collection }) => collection))].join(", ");
   const detail =
-    `the full capture ${plan.point} found ${first.collection} shard ${first.id}: ${first.contradictions[0]} with the same ` +
+    `the full capture ${plan.recoveryPoint} found ${first.collection} shard ${first.id}: ${first.contradictions[0]} with the same ` +
     `version and other bytes; the history of ${names} is not what its versions say`;
-  for (const point of points) {
-    const isSince = lastFull === undefined || Date.parse(point.startedAt) > Date.parse(lastFull.startedAt);
-    if (point.type !== "incremental" || !isOfQdrant(point) || !isSince) continue;
-    await attest(request.repository, "quarantined", point, { at: request.clock.now(), region: plan.region, detail });
-    request.progress({ step: "quarantine", detail: point.id });
+  for (const recoveryPoint of recoveryPoints) {
+    const isSince = lastFull === undefined || Date.parse(recoveryPoint.startedAt) > Date.parse(lastFull.startedAt);
+    if (recoveryPoint.type !== "incremental" || !isOfQdrant(recoveryPoint) || !isSince) continue;
+    await attest(request.repository, "quarantined", recoveryPoint, {
+      at: request.clock.now(),
+      region: plan.region,
+      detail,
+    });
+    request.progress({ step: "quarantine", detail: recoveryPoint.id });
   }
 }
 
@@ -170,7 +177,7 @@ function refuseNewlyLedToCarried(
 
 /** A Qdrant that lost its disk answers like an empty one. What was not read says nothing of that. */
 function refuseEmptied(
-  point: RecoveryPoint,
+  recoveryPoint: RecoveryPoint,
   base: RecoveryPoint | undefined,
   carried: readonly CapturedCollection[],
   allowEmpty: boolean,
@@ -178,7 +185,7 @@ function refuseEmptied(
   const isRead = ({ name }: CapturedCollection) => !carried.some((collection) => collection.name === name);
   const count = ({ collections }: RecoveryPoint) =>
     collections.filter(isRead).reduce((sum, { pointsAfter }) => sum + pointsAfter, 0);
-  if (allowEmpty || base === undefined || count(base) === 0 || count(point) > 0) return;
+  if (allowEmpty || base === undefined || count(base) === 0 || count(recoveryPoint) > 0) return;
   throw new DrError(
     "LINEAGE_BROKEN",
     `${carried.length === 0 ? "Qdrant holds" : "the collections that were read hold"} no points, and the last recovery point holds ${count(base)} of them; nothing was committed`,
@@ -188,7 +195,7 @@ function refuseEmptied(
   );
 }
 
-/** A restore into this region while it was captured mixes two histories in one point. */
+/** A restore into this region while it was captured mixes two histories in one recovery point. */
 async function refuseAfterRestore(request: CaptureRequest, restore: string | undefined): Promise<void> {
   if (newestRestore(await readRestores(controlOf(request))) === restore) return;
   throw new DrError("LINEAGE_BROKEN", "something was restored into this region during the capture", {

@@ -2,7 +2,7 @@
 import type { Inventory } from "../../domain/recovery-points/catalog.ts";
 import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
+import type { OrphanedPieces } from "../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
 
@@ -30,7 +30,7 @@ export interface FolderContext {
   readonly clock: Clock;
   readonly memory: CaptureMemory | undefined;
   /** Looked for once, when something is to be stored. */
-  unclaimed(): Promise<UnclaimedPieces | undefined>;
+  unclaimed(): Promise<OrphanedPieces | undefined>;
   /** To be awaited before anything is stored. */
   beginStoring(): Promise<void>;
 }

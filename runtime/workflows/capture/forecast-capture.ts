@@ -12,8 +12,8 @@ import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { newestRestore } from "../../repository/control/restore-records.ts";
 import { whenReadable } from "../../repository/when-readable.ts";
 import { nameUnreadable } from "../name-unreadable.ts";
+import { wasDropped } from "./collection-existence.ts";
 import { assessCapture, type CaptureAssessment, type CaptureRequest } from "./plan-capture.ts";
-import { wasDropped } from "./was-dropped.ts";
 
 const collectionsAtOnce = 4;
 
@@ -105,9 +105,9 @@ async function forecastShard(
   if (tree === undefined) return { reads: "everything", because: "its last capture cannot be read" };
   const lastStoredBytes = tree.packs.reduce((sum, { size }) => sum + size, 0);
   if (type === "full") return { reads: "everything", because: "a full capture compares contents", lastStoredBytes };
-  const history = await database.history(shard);
+  const history = await database.restoreFingerprint(shard);
   const restore = newestRestore(restores);
-  if (tree.lineage !== lineageOf({ region, epoch: epoch.epoch, peer: shard.peer, history, restore })) {
+  if (tree.lineage !== lineageOf({ region, epoch: epoch.epoch, peer: shard.peer, fingerprint: history, restore })) {
     const because = "its versions cannot be compared: another peer, a restart, a restore or a failover";
     return { reads: "everything", because, lastStoredBytes };
   }

@@ -33,11 +33,11 @@ import { untold } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { nameUnreadable } from "../name-unreadable.ts";
 import { inheritedFacts, observeCollection } from "../observe-collection.ts";
-import { removeLeftSnapshots } from "./borrow-snapshot.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
 import type { CapturePatience } from "./capture-shard.ts";
+import { isGone, wasDropped } from "./collection-existence.ts";
 import type { FolderCapture } from "./folder-capture.ts";
-import { isGone, wasDropped } from "./was-dropped.ts";
+import { removeLeftSnapshots } from "./temporary-snapshot.ts";
 
 /** A restore that began longer ago and did not end was cut off. */
 const restoreEndsWithinMs = 60 * 60_000;
@@ -65,18 +65,18 @@ export interface CaptureRequest {
    */
   readonly choose?: (collections: readonly string[]) => readonly string[];
   readonly folders?: readonly FolderCapture[];
-  /** Commit a point without points, though the last one has some. */
+  /** Commit a recovery point without points, though the last one has some. */
   readonly allowEmpty?: boolean;
-  /** Control store of the region that is captured, when the point goes into another region's bucket. */
+  /** Control store of the region that is captured, when the recovery point goes into another region's bucket. */
   readonly control?: ObjectStoreReader;
   readonly patience?: CapturePatience;
   /** Shards that are read side by side; 2 when left out. Each takes memory for its packs, and asks its server for more at once. */
   readonly readAtOnce?: number;
-  /** Commit nothing when all is as in the last point. */
+  /** Commit nothing when all is as in the last recovery point. */
   readonly onlyChanges?: boolean;
   /** What the run knows from its last capture; kept up by this one. */
   readonly memory?: CaptureMemory;
-  /** This is one of `count` workers that capture one point, `index` from 0 on; `session` is the same for all of them. */
+  /** This is one of `count` workers that capture one recovery point, `index` from 0 on; `session` is the same for all of them. */
   readonly worker?: { readonly index: number; readonly count: number; readonly session: string };
 }
 
@@ -116,7 +116,7 @@ export async function assessCapture(request: CaptureRequest, base: CaptureBase):
   // A run that captures again and again says it once.
   if (unproven !== undefined && memory?.base === undefined) progress({ step: "version", detail: unproven });
   await refuseWhileRestoring(request, epoch, restores);
-  const qdrantBase = base.points.get("qdrant");
+  const qdrantBase = base.recoveryPoints.get("qdrant");
   const present = holdsQdrant ? await presentCollections(database, qdrantBase) : [];
   const wanted = holdsQdrant ? await wantedCollections(request, { epoch, restores }, present, qdrantBase) : [];
   const ofBase = (qdrantBase?.collections ?? []).map(({ name }) => name);
@@ -146,7 +146,7 @@ export async function planCapture(
     : [[]];
   return {
     format: 1,
-    point: newId(at),
+    recoveryPoint: newId(at),
     type,
     kinds: [...kinds],
     workers: worker?.count ?? 1,
@@ -351,7 +351,7 @@ export async function keyFor(
   return repository.keys.obtain(id, purpose);
 }
 
-/** What is half-restored, or restored and not yet compared, must not become the newest point. */
+/** What is half-restored, or restored and not yet compared, must not become the newest recovery point. */
 async function refuseWhileRestoring(
   request: CaptureRequest,
   epoch: EpochRecord,
@@ -359,7 +359,7 @@ async function refuseWhileRestoring(
 ): Promise<void> {
   const [restore] = restoresUnderWay(restores, new Date(request.clock.now().getTime() - restoreEndsWithinMs));
   // Opening begins with waking the optimizers, which a capture must not meet.
-  const isPromoted = epoch.point === undefined || (await isStepDone(controlOf(request), epoch.epoch, "open"));
+  const isPromoted = epoch.recoveryPoint === undefined || (await isStepDone(controlOf(request), epoch.epoch, "open"));
   if (restore === undefined && isPromoted) return;
   const what = isPromoted ? `restore ${restore} has not ended` : `the failover of epoch ${epoch.epoch} has not ended`;
   throw new DrError("ROLE_REFUSES", `${what}: a capture of ${epoch.active} would look like its newest state`, {

@@ -1,6 +1,6 @@
 /**
  * Makes a region the active one: epoch, data, gate, traffic, and then the stack, which converges to what is already
- * true. Unplanned after the loss of the other region, planned while both live. Every step is recorded before and after
+ * true. A failover after the loss of the other region, a switchover while both live. Every step is recorded before and after
  * it, can be killed, and is gone on with by a later run.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,11 +11,11 @@ import { DrError } from "../../errors.ts";
 import { readOpening, writeOpening } from "../../repository/control/gate-records.ts";
 import { endLease } from "../../repository/control/lease.ts";
 import { catchUp, planCatchUp } from "../replicate/catch-up.ts";
-import { wakeOptimizers } from "../replicate/wake-optimizers.ts";
-import { verifyRestored, wholeRecoveryPoint } from "../restore/restore-point.ts";
+import { enableOptimizers } from "../replicate/enable-optimizers.ts";
+import { verifyRestored, wholeRecoveryPoint } from "../restore/restore-recovery-point.ts";
 import { FailoverRun, type FailoverStep } from "./failover-run.ts";
 import { handOver } from "./hand-over.ts";
-import { type FailoverPlan, type Held, planFailover } from "./plan-failover.ts";
+import { type FailoverPlan, planFailover, type ServableState } from "./plan-failover.ts";
 import type { FailoverRequest } from "./request.ts";
 import { claimAndTell } from "./tell-regions.ts";
 
@@ -30,8 +30,8 @@ export interface FailoverReport {
   readonly epoch: number;
   readonly mode: "switchover" | "failover";
   readonly run: string;
-  readonly point: string;
-  readonly pointTime: string;
+  readonly recoveryPoint: string;
+  readonly recoveryPointTime: string;
   /** Seconds whose acknowledged writes may be lost. */
   readonly dataLossSeconds: number;
   readonly isExact: boolean;
@@ -61,11 +61,13 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
   if (!plan.continues) await refuseWhatWouldStopItLater(request, plan);
 
   const run = new FailoverRun({ ...request, control, region: region.region, epoch: plan.epoch }, begun);
-  run.assessed(plan.held === undefined ? `from ${plan.from}, with nothing lost` : `${plan.held.point.id}: ${loss}`);
+  run.assessed(
+    plan.held === undefined ? `from ${plan.from}, with nothing lost` : `${plan.held.recoveryPoint.id}: ${loss}`,
+  );
   const stopBeating = await run.records.takeOver();
   try {
     const handed = plan.held === undefined ? await handOver(request, plan, run) : undefined;
-    const held = handed ?? (plan.held as Held);
+    const held = handed ?? (plan.held as ServableState);
     if (handed === undefined) await run.step("epoch", () => claim(request, plan, held));
     let leaseEndsAt = 0;
     if (request.witness !== undefined && handed === undefined) {
@@ -78,12 +80,20 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
       });
     }
     await run.once("restore", async () => {
-      if (handed !== undefined) return `${held.point.id}, brought here while ${plan.from} was closed`;
+      if (handed !== undefined) return `${held.recoveryPoint.id}, brought here while ${plan.from} was closed`;
       // Clients may write here since: nothing may be brought over that.
       if ((await readOpening(control, plan.epoch)) !== undefined) return "opened by an earlier run";
-      const { point } = held;
+      const { recoveryPoint } = held;
       const done = await catchUp({
-        ...{ repository, region: region.region, point, target: database, failover: plan.epoch, clock, progress },
+        ...{
+          repository,
+          region: region.region,
+          recoveryPoint,
+          target: database,
+          failover: plan.epoch,
+          clock,
+          progress,
+        },
         asOf: held.asOf,
         // Nothing of another's was here when the epoch was claimed: what an earlier run left half-made is made again.
         existing: plan.continues ? "replace" : "refuse",
@@ -97,14 +107,14 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
       if (handed !== undefined) return "compared with the other region before it gave up";
       const { canaries, samples } = await verifyRestored(
         { repository, target: database },
-        wholeRecoveryPoint(held.point),
+        wholeRecoveryPoint(held.recoveryPoint),
       );
       return `counts, ${samples} sampled points and ${canaries} canary queries are as captured`;
     });
     await run.step("open", async () => {
       await sleep(Math.max(0, leaseEndsAt - performance.now()));
-      await wakeOptimizers({ point: held.point, target: database });
-      return open(request, plan.epoch, held.point.id);
+      await enableOptimizers({ recoveryPoint: held.recoveryPoint, target: database });
+      return open(request, plan.epoch, held.recoveryPoint.id);
     });
     const pauseSeconds = handed && (clock.now().getTime() - handed.fencedAt.getTime()) / 1000;
     await run.step("traffic", async () => {
@@ -130,17 +140,17 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
         return summarise(changes);
       });
     }
-    const counts = await Promise.all(held.point.collections.map(({ name }) => database.count(name)));
+    const counts = await Promise.all(held.recoveryPoint.collections.map(({ name }) => database.count(name)));
     return {
       region: region.region,
       from: plan.from,
       epoch: plan.epoch,
       mode: isPlanned ? "switchover" : "failover",
       run: request.run,
-      point: held.point.id,
-      pointTime: held.point.time,
+      recoveryPoint: held.recoveryPoint.id,
+      recoveryPointTime: held.recoveryPoint.time,
       dataLossSeconds: plan.dataLossSeconds,
-      isExact: isExact(held.point),
+      isExact: isExact(held.recoveryPoint),
       isWarm: held.isWarm,
       points: counts.reduce((sum, count) => sum + count, 0),
       isVerified: true,
@@ -158,25 +168,37 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
 async function refuseWhatWouldStopItLater(request: FailoverRequest, { epoch, held }: FailoverPlan): Promise<void> {
   const { clock, database, gate, progress, region, repository, traffic } = request;
   if (held !== undefined) {
-    const { point } = held;
+    const { recoveryPoint } = held;
     await planCatchUp({
-      ...{ repository, region: region.region, point, target: database, failover: epoch, clock, progress },
+      ...{ repository, region: region.region, recoveryPoint, target: database, failover: epoch, clock, progress },
       existing: "refuse",
       compare: "changed",
     });
-    for (const { key } of point.collections) await repository.keys.key(key);
+    for (const { key } of recoveryPoint.collections) await repository.keys.key(key);
   }
   await traffic?.current();
   await gate?.look();
 }
 
-async function claim(request: FailoverRequest, { continues, epoch, from }: FailoverPlan, held: Held): Promise<string> {
+async function claim(
+  request: FailoverRequest,
+  { continues, epoch, from }: FailoverPlan,
+  held: ServableState,
+): Promise<string> {
   if (continues) return `epoch ${epoch} was claimed by an earlier run`;
   const { clock, otherControl, region, repository, run } = request;
-  const { asOf, point } = held;
+  const { asOf, recoveryPoint } = held;
   const times = { asOf: asOf.toISOString(), at: clock.now().toISOString() };
   return claimAndTell(
-    { epoch, active: region.region, previous: from, reason: "unplanned", run, point: point.id, ...times },
+    {
+      epoch,
+      active: region.region,
+      previous: from,
+      reason: "failover",
+      run,
+      recoveryPoint: recoveryPoint.id,
+      ...times,
+    },
     { control: repository.stores.control, otherControl },
   );
 }
@@ -184,10 +206,10 @@ async function claim(request: FailoverRequest, { continues, epoch, from }: Failo
 async function open(
   { clock, gate, region, repository, run }: FailoverRequest,
   epoch: number,
-  point: string,
+  recoveryPoint: string,
 ): Promise<string> {
   const at = clock.now().toISOString();
-  await writeOpening(repository.stores.control, { epoch, region: region.region, run, point, at });
+  await writeOpening(repository.stores.control, { epoch, region: region.region, run, recoveryPoint, at });
   if (gate === undefined) return "this region has no gate";
   const begun = performance.now();
   for (;;) {

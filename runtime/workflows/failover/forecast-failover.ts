@@ -10,8 +10,8 @@ import type { RegionSession } from "../region-session.ts";
 import { estimateRestore } from "../restore/estimate-restore.ts";
 import type { PairMember } from "../status/observe-pair.ts";
 import { memberOf, type OutputsOrigin } from "../status/pair-member.ts";
-import { findObstacles, type Obstacle } from "./find-obstacles.ts";
-import { type FailoverPlan, type Held, planFailover } from "./plan-failover.ts";
+import { type Blocker, findBlockers } from "./find-blockers.ts";
+import { type FailoverPlan, planFailover, type ServableState } from "./plan-failover.ts";
 
 export interface ForecastRequest {
   /** The region that would be promoted. */
@@ -25,7 +25,7 @@ export interface ForecastRequest {
 }
 
 /** What it takes to serve from the state that the region holds. */
-export interface ServingForecast extends Held {
+export interface ServingForecast extends ServableState {
   /** Collections that the region's Qdrant lacks: they are restored. */
   readonly lacking: readonly string[];
   readonly bytes: number;
@@ -39,21 +39,21 @@ export type FailoverForecast =
   /** An earlier run did all there is to do. */
   | { readonly kind: "ended"; readonly plan: FailoverPlan }
   /** Nothing can be planned. */
-  | { readonly kind: "impossible"; readonly reason: DrError; readonly obstacles: readonly Obstacle[] }
+  | { readonly kind: "impossible"; readonly reason: DrError; readonly obstacles: readonly Blocker[] }
   /** The last writes of the active region are brought over first. */
-  | { readonly kind: "handOver"; readonly plan: FailoverPlan; readonly obstacles: readonly Obstacle[] }
+  | { readonly kind: "handOver"; readonly plan: FailoverPlan; readonly obstacles: readonly Blocker[] }
   | {
       readonly kind: "serve";
       readonly plan: FailoverPlan;
       readonly serving: ServingForecast;
-      readonly obstacles: readonly Obstacle[];
+      readonly obstacles: readonly Blocker[];
     };
 
 /** Throws ROLE_REFUSES or ROLE_UNKNOWN when the region cannot be promoted whatever else is true. */
 export async function forecastFailover(request: ForecastRequest): Promise<FailoverForecast> {
   const { clock, observeActive, origin, session } = request;
   const obstacles = async (continues: boolean) =>
-    findObstacles({ target: memberOf(session, origin), active: await observeActive?.(), continues, clock });
+    findBlockers({ target: memberOf(session, origin), active: await observeActive?.(), continues, clock });
   let repository: OpenRepository;
   let plan: FailoverPlan;
   try {
@@ -62,7 +62,7 @@ export async function forecastFailover(request: ForecastRequest): Promise<Failov
       region: session.region,
       repository,
       isPlanned: observeActive !== undefined,
-      point: request.recoveryPoint,
+      recoveryPoint: request.recoveryPoint,
       clock,
     });
   } catch (error) {
@@ -80,10 +80,10 @@ export async function forecastFailover(request: ForecastRequest): Promise<Failov
 async function forecastServing(
   { database, region }: RegionSession,
   repository: OpenRepository,
-  held: Held,
+  held: ServableState,
 ): Promise<ServingForecast> {
   const present = held.isWarm ? await presentIn(database) : new Set();
-  const lacking = held.point.collections.filter(({ name }) => !present.has(name));
+  const lacking = held.recoveryPoint.collections.filter(({ name }) => !present.has(name));
   const collections = lacking.map((captured) => ({ captured, name: captured.name }));
   const estimate = await estimateRestore(repository, { collections });
   const { bytes, predictedSeconds: restoreSeconds } = estimate;

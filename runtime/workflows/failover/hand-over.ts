@@ -1,5 +1,5 @@
 /**
- * The first half of a planned failover, while the active region lives: it is fenced, its gate closes and empties, its
+ * The first half of a switchover, while the active region lives: it is fenced, its gate closes and empties, its
  * last writes are brought over and compared. Only then is the epoch claimed. Until that moment it can be given up, and
  * the region that was active serves again.
  */
@@ -15,9 +15,9 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
 import { writeFence } from "../../repository/control/gate-records.ts";
 import { recordHeld } from "../../repository/control/standby-records.ts";
-import { verifyRestored, wholeRecoveryPoint } from "../restore/restore-point.ts";
+import { verifyRestored, wholeRecoveryPoint } from "../restore/restore-recovery-point.ts";
 import type { FailoverRun } from "./failover-run.ts";
-import type { FailoverPlan, Held } from "./plan-failover.ts";
+import type { FailoverPlan, ServableState } from "./plan-failover.ts";
 import { findDivergence, keepDivergence } from "./report-divergence.ts";
 import type { FailoverRequest, FollowCycle, HandOver } from "./request.ts";
 import { claimAndTell } from "./tell-regions.ts";
@@ -30,13 +30,17 @@ const shorterBy = 0.7;
 /** With the gate closed nothing changes but by optimizations that end. */
 const lastCycles = 8;
 
-export interface HandedOver extends Held {
+export interface SwitchoverResult extends ServableState {
   readonly fencedAt: Date;
 }
 
-export async function handOver(request: FailoverRequest, plan: FailoverPlan, run: FailoverRun): Promise<HandedOver> {
+export async function handOver(
+  request: FailoverRequest,
+  plan: FailoverPlan,
+  run: FailoverRun,
+): Promise<SwitchoverResult> {
   const { clock, database, handOver: active, region, repository } = request;
-  if (active === undefined) throw new Error("a planned failover has a region that hands over");
+  if (active === undefined) throw new Error("a switchover has a region that steps down");
   if (active.isSuperseding) {
     await run.once("divergence", async () => {
       const found = await findDivergence(database, active.database);
@@ -65,7 +69,7 @@ export async function handOver(request: FailoverRequest, plan: FailoverPlan, run
         last = await active.cycle({ patience: "soon" });
         took.push(formatSeconds(last.seconds));
         // It began when the gate was closed and empty: what is exact then is everything.
-        if (last.isExact) return `${last.point} holds everything; cycles took ${took.join(", ")}`;
+        if (last.isExact) return `${last.recoveryPoint} holds everything; cycles took ${took.join(", ")}`;
       }
       throw new DrError(
         "CAPTURE_INCOMPLETE",
@@ -76,23 +80,23 @@ export async function handOver(request: FailoverRequest, plan: FailoverPlan, run
       );
     });
     const asOf = new Date(last?.asOf ?? fencedAt);
-    const point = await repository.readPoint(last?.point ?? "");
+    const recoveryPoint = await repository.readRecoveryPoint(last?.recoveryPoint ?? "");
     await run.step("compare", async () => {
-      const points = await compareCounts(active.database, database, point);
-      const proof = await verifyRestored({ repository, target: database }, wholeRecoveryPoint(point));
+      const points = await compareCounts(active.database, database, recoveryPoint);
+      const proof = await verifyRestored({ repository, target: database }, wholeRecoveryPoint(recoveryPoint));
       const equal = `${formatCount(points)} points, ${proof.samples} samples and ${proof.canaries} canary queries are equal`;
-      await recordHandedOver(active, { asOf, epoch: plan.epoch, point }, clock);
+      await recordHandedOver(active, { asOf, epoch: plan.epoch, recoveryPoint }, clock);
       return equal;
     });
     await run.step("epoch", () => {
-      const names = { active: region.region, previous: plan.from, run: request.run, point: point.id };
+      const names = { active: region.region, previous: plan.from, run: request.run, recoveryPoint: recoveryPoint.id };
       const times = { asOf: asOf.toISOString(), at: clock.now().toISOString() };
       return claimAndTell(
-        { epoch: plan.epoch, reason: "planned", ...names, ...times },
+        { epoch: plan.epoch, reason: "switchover", ...names, ...times },
         { control: repository.stores.control, otherControl: active.control },
       );
     });
-    return { point, asOf, isWarm: true, fencedAt };
+    return { recoveryPoint, asOf, isWarm: true, fencedAt };
   } catch (error) {
     // Whoever owns it now decides; and once the epoch is claimed there is no way back but another failover.
     if (hasCode(error, "EPOCH_CONFLICT")) throw error;
@@ -122,7 +126,7 @@ async function fence(
 async function drain({ database, gate, region }: HandOver): Promise<string> {
   if (gate === undefined) {
     throw new DrError("NOT_SUPPORTED", `${region} has no gate: nothing could stop its writes`, {
-      hint: "declare a gate for it, or stop its clients and fail over unplanned",
+      hint: "declare a gate for it, or stop its clients and run a failover",
     });
   }
   const begun = performance.now();
@@ -145,9 +149,9 @@ async function drain({ database, gate, region }: HandOver): Promise<string> {
 }
 
 /** By the servers' own counts; throws VERIFICATION_FAILED. */
-async function compareCounts(from: VectorDatabase, to: VectorDatabase, point: RecoveryPoint): Promise<number> {
+async function compareCounts(from: VectorDatabase, to: VectorDatabase, recoveryPoint: RecoveryPoint): Promise<number> {
   let points = 0;
-  for (const { name } of point.collections) {
+  for (const { name } of recoveryPoint.collections) {
     const [there, here] = await Promise.all([from.count(name), to.count(name)]);
     if (there !== here) {
       throw new DrError("VERIFICATION_FAILED", `${name} has ${there} points there and ${here} here`);
@@ -158,28 +162,36 @@ async function compareCounts(from: VectorDatabase, to: VectorDatabase, point: Re
 }
 
 /**
- * From the epoch on, the region that hands over holds what was proven to be in the other one: its own replication may follow back
+ * From the epoch on, the region that steps down holds what was proven to be in the other one: its own replication may follow back
  * and replace it. Written before the epoch is claimed, of which it tells; should that name this region again, it says nothing.
  */
 async function recordHandedOver(
   { control, database, region }: HandOver,
-  { asOf, epoch, point }: Pick<Held, "asOf" | "point"> & Pick<FailoverPlan, "epoch">,
+  { asOf, epoch, recoveryPoint }: Pick<ServableState, "asOf" | "recoveryPoint"> & Pick<FailoverPlan, "epoch">,
   clock: Clock,
 ): Promise<void> {
-  const collections = point.collections.map((captured) => {
+  const collections = recoveryPoint.collections.map((captured) => {
     const mark = markOfSettings(captured, captured.shards);
     // Clients made what is in their shards, not replication.
     return { name: captured.name, made: mark, described: mark, shards: [] };
   });
   const at = clock.now().toISOString();
   await recordHeld(control, {
-    ...{ format: 1, at, point: point.id, region, epoch, asOf: asOf.toISOString(), isExact: isExact(point) },
-    ...{ processes: await database.processes(), histories: {}, collections },
+    ...{
+      format: 1,
+      at,
+      recoveryPoint: recoveryPoint.id,
+      region,
+      epoch,
+      asOf: asOf.toISOString(),
+      isExact: isExact(recoveryPoint),
+    },
+    ...{ processes: await database.processes(), fingerprints: {}, collections },
   });
 }
 
 /**
- * Gives a planned failover up: the epoch that it was going to make names the region that is active already. The same
+ * Gives a switchover up: the epoch that it was going to make names the region that is active already. The same
  * create-only write decides between this and a run that is about to claim it.
  */
 export async function giveUp(

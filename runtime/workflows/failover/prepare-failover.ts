@@ -55,7 +55,7 @@ export async function prepareFailover(
   const { session } = change;
   return {
     ...common(change, await session.repository()),
-    point: recoveryPoint,
+    recoveryPoint,
     witness: session.witness(),
     otherControl: openLost && (await reachLost(openLost, session.region.peer, change.progress)),
     acceptedDataLossSeconds,
@@ -91,7 +91,7 @@ async function handOverBy(
     source: { region: active.region.region, database: active.database, control: active.stores.control },
     standby: { region: session.region.region, database: session.database, repository },
     existing: wasActive ? "replace" : "refuse",
-    isHandOver: true,
+    isSwitchover: true,
     toolVersion,
     clock,
     progress,
@@ -101,7 +101,7 @@ async function handOverBy(
     database: active.database,
     control: active.stores.control,
     gate: active.gate(),
-    isSuperseding: wasActive && newest?.reason === "unplanned",
+    isSuperseding: wasActive && newest?.reason === "failover",
     async cycle({ patience }) {
       const { applySeconds, captureSeconds, ...report } = await replication.cycle(patience);
       return { ...report, seconds: captureSeconds + applySeconds };

@@ -1,5 +1,5 @@
 /**
- * What a region that was given up unplanned holds and the active one does not, id by id: writes that were acknowledged
+ * What a region that was given up in a failover holds and the active one does not, id by id: writes that were acknowledged
  * there after the last state that reached the other side, or while both served. To be kept before it is overwritten.
  */
 import { z } from "zod";

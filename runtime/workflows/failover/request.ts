@@ -27,14 +27,14 @@ export interface FailoverRequest {
   readonly otherControl: ObjectStore | undefined;
   /** The third place, when the gates work with leases. */
   readonly witness?: ObjectStore | undefined;
-  /** Set for a planned failover: the region that hands over. */
+  /** Set for a switchover: the region that steps down. */
   readonly handOver?: HandOver | undefined;
   readonly hooks?: FailoverHooks | undefined;
   readonly onStep?: ((step: FailoverStep) => void) | undefined;
   readonly run: string;
   readonly runner?: Runner | undefined;
   /** Another recovery point than the newest. */
-  readonly point?: string | undefined;
+  readonly recoveryPoint?: string | undefined;
   /** The most seconds of acknowledged writes that may be lost. */
   readonly acceptedDataLossSeconds: number;
   readonly clock: Clock;
@@ -43,20 +43,20 @@ export interface FailoverRequest {
 
 /** What a cycle of replication did: see runtime/workflows/replicate. */
 export interface FollowCycle {
-  readonly point: string;
+  readonly recoveryPoint: string;
   readonly asOf: string;
   readonly isExact: boolean;
   readonly isChanged: boolean;
   readonly seconds: number;
 }
 
-/** The active region of a planned failover. */
+/** The active region of a switchover. */
 export interface HandOver {
   readonly region: string;
   readonly database: VectorDatabase;
   readonly control: ObjectStore;
   readonly gate: Gate | undefined;
-  /** What the promoted region holds is its own past, from before it was given up unplanned: it is overwritten. */
+  /** What the promoted region holds is its own past, from before it was given up in a failover: it is overwritten. */
   readonly isSuperseding: boolean;
   /** From the active region to the one that is promoted. */
   cycle(options: { readonly patience: "provisional" | "soon" }): Promise<FollowCycle>;

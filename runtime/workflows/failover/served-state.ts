@@ -12,7 +12,7 @@ import type { RegionSession } from "../region-session.ts";
 export async function requireServedState(active: RegionSession, database: VectorDatabase): Promise<void> {
   const { region } = active.region;
   const epoch = newestEpoch(await readEpochs(active.stores.control));
-  if (epoch?.active !== region || epoch.reason !== "unplanned" || epoch.point === undefined) {
+  if (epoch?.active !== region || epoch.reason !== "failover" || epoch.recoveryPoint === undefined) {
     throw new DrError(
       "ROLE_REFUSES",
       `${region} is not active since a failover: no recovery point says from what it began to serve`,
@@ -20,15 +20,15 @@ export async function requireServedState(active: RegionSession, database: Vector
     );
   }
   const repository = await active.repository();
-  const point = await repository.readPoint(epoch.point);
+  const recoveryPoint = await repository.readRecoveryPoint(epoch.recoveryPoint);
   const present = await database.collections();
-  for (const captured of point.collections) {
+  for (const captured of recoveryPoint.collections) {
     const [difference] = present.includes(captured.name)
       ? await compareWithObservation(database, captured, await repository.keys.key(captured.key))
       : [`${captured.name} is missing`];
     if (difference === undefined) continue;
-    throw new DrError("VERIFICATION_FAILED", `what --against names does not hold ${point.id}: ${difference}`, {
-      hint: `\`qdrant-dr restore --stack ${region} --recovery-point ${point.id} --to <url>\` into an empty Qdrant`,
+    throw new DrError("VERIFICATION_FAILED", `what --against names does not hold ${recoveryPoint.id}: ${difference}`, {
+      hint: `\`qdrant-dr restore --stack ${region} --recovery-point ${recoveryPoint.id} --to <url>\` into an empty Qdrant`,
     });
   }
 }

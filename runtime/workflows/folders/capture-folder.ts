@@ -54,7 +54,7 @@ export async function captureFolder(
   const key = await keyFor(repository, context.epoch, { folder: `${kind}/${name}` }, before);
   const base = before === undefined ? undefined : await readBase(context, before);
   const content = new ContentWriter(repository, key, base, await context.unclaimed());
-  const recording = new Recording(context, content, base, (detail) =>
+  const recording = new FolderRecorder(context, content, base, (detail) =>
     progress({ step: "capture", detail: `${what}: ${detail}` }),
   );
   try {
@@ -108,7 +108,7 @@ async function readBase(context: FolderContext, before: CapturedFolder): Promise
 }
 
 /** One walk over a folder, entry by entry into the repository. */
-class Recording {
+class FolderRecorder {
   readonly #context: FolderContext;
   readonly #content: ContentWriter;
   readonly #base: ReadonlyMap<string, FolderFile>;

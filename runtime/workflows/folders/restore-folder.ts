@@ -14,7 +14,7 @@ import type { OpenRepository } from "../../repository/repository.ts";
 
 export interface FolderRestoreRequest {
   readonly repository: OpenRepository;
-  readonly point: RecoveryPoint;
+  readonly recoveryPoint: RecoveryPoint;
   readonly target: FolderTarget;
   readonly kinds: readonly CapturedFolder["kind"][];
   /** Paths of some folders by name; only these are restored then. */
@@ -52,11 +52,11 @@ export interface RestoredFolder extends PlacedFolder {
 
 /** What a restore would do. Throws when it must not be done: nothing has been touched then. */
 export async function planFolderRestore(request: FolderRestoreRequest): Promise<PlannedFolder[]> {
-  const { point, places, repository } = request;
-  const known = point.folders.filter(({ kind }) => request.kinds.includes(kind));
+  const { recoveryPoint, places, repository } = request;
+  const known = recoveryPoint.folders.filter(({ kind }) => request.kinds.includes(kind));
   const unknown = [...(places?.keys() ?? [])].filter((name) => !known.some((folder) => folder.name === name));
   if (unknown.length > 0) {
-    throw new DrError("USAGE", `there is no folder ${unknown.join(", ")} in ${point.id}`, {
+    throw new DrError("USAGE", `there is no folder ${unknown.join(", ")} in ${recoveryPoint.id}`, {
       hint: `it holds ${known.map(({ name }) => name).join(", ") || "none of these kinds"}`,
     });
   }
@@ -118,7 +118,7 @@ async function restoreFolder(
 }
 
 async function planPlace(
-  { homes, inPlace, into, places, point, target }: FolderRestoreRequest,
+  { homes, inPlace, into, places, recoveryPoint, target }: FolderRestoreRequest,
   { kind, name }: CapturedFolder,
   tree: FolderTree,
 ): Promise<{ readonly path: string; readonly keepAs?: string }> {
@@ -132,7 +132,7 @@ async function planPlace(
   const { isVolume, state } = await target.look(path);
   if (state !== "occupied") return { path };
   const mayMove = elsewhere === undefined && inPlace === true && !isVolume;
-  if (mayMove) return { path, keepAs: `${path}.before-${point.id}` };
+  if (mayMove) return { path, keepAs: `${path}.before-${recoveryPoint.id}` };
   throw new DrError("TARGET_NOT_EMPTY", `${path} holds something already; nothing was changed`, {
     hint: isVolume
       ? `it is a volume of its own, which cannot be moved away: empty it, or restore beside with --folder ${name}=<path>`

@@ -10,14 +10,17 @@ import type { OpenRepository } from "../../repository/repository.ts";
 
 export interface Infrastructure {
   readonly objects: readonly KubernetesObject[];
-  /** Names of the stacks whose state is in the point. */
+  /** Names of the stacks whose state is in the recovery point. */
   readonly stacks: readonly string[];
 }
 
-export async function readInfrastructure(repository: OpenRepository, point: RecoveryPoint): Promise<Infrastructure> {
-  const captured = point.folders.filter(({ kind }) => kind === "infrastructure");
+export async function readInfrastructure(
+  repository: OpenRepository,
+  recoveryPoint: RecoveryPoint,
+): Promise<Infrastructure> {
+  const captured = recoveryPoint.folders.filter(({ kind }) => kind === "infrastructure");
   if (captured.length === 0) {
-    throw new DrError("USAGE", `${point.id} holds no infrastructure`, {
+    throw new DrError("USAGE", `${recoveryPoint.id} holds no infrastructure`, {
       hint: "`qdrant-dr recovery-points list` shows what each recovery point holds",
     });
   }

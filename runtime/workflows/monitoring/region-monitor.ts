@@ -4,14 +4,23 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { assessReadiness, type Readiness, type ReadinessFacts } from "../../domain/health/readiness.ts";
-import type { KnownEpoch, KnownPoints, RegionView, Source, SourceState } from "../../domain/monitoring/metrics.ts";
+import type {
+  KnownEpoch,
+  KnownRecoveryPoints,
+  RegionView,
+  Source,
+  SourceState,
+} from "../../domain/monitoring/metrics.ts";
 import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
-import { type NewestPoints, NewestPointsReader } from "../../repository/catalog/newest-points.ts";
+import {
+  type NewestRecoveryPoints,
+  NewestRecoveryPointsReader,
+} from "../../repository/catalog/newest-recovery-points.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
@@ -19,8 +28,8 @@ import { nameUnreadable } from "../name-unreadable.ts";
 import { gatherReadiness } from "../status/gather-readiness.ts";
 import {
   type ObservedRegion,
-  type Patience,
   restorableAsOf,
+  type Timeouts,
   patience as usualPatience,
 } from "../status/observed-region.ts";
 import { type RunHistories, WatchedRuns } from "./watched-runs.ts";
@@ -36,10 +45,10 @@ export interface MonitorRequest {
   readonly toolVersion: string;
   readonly clock: Clock;
   readonly progress: Progress;
-  readonly patience?: Patience;
+  readonly patience?: Timeouts;
 }
 
-/** Judging readiness reads how large the newest point is, whole: not as often. */
+/** Judging readiness reads how large the newest recovery point is, whole: not as often. */
 const readinessEverySeconds = 300;
 
 interface InControl {
@@ -50,12 +59,12 @@ interface InControl {
 
 interface InRepository {
   readonly repository?: OpenRepository;
-  readonly points: NewestPoints;
+  readonly recoveryPoints: NewestRecoveryPoints;
 }
 
 export class RegionMonitor {
   readonly #request: MonitorRequest;
-  readonly #patience: Patience;
+  readonly #patience: Timeouts;
   readonly #control: WatchedSource<InControl>;
   readonly #repository: WatchedSource<InRepository>;
   readonly #qdrant: WatchedSource<unknown>;
@@ -106,7 +115,7 @@ export class RegionMonitor {
     const { epoch } = this.#control.valueNow ?? {};
     const peerEpoch = this.#peerControl?.valueNow;
     const isGateOpen = this.#gate?.valueNow;
-    const found = this.#repository.value?.points;
+    const found = this.#repository.value?.recoveryPoints;
     const held = heldNow(control);
     const readiness = isStandby(control) ? this.#readiness.valueNow : undefined;
     return {
@@ -116,7 +125,7 @@ export class RegionMonitor {
       ...(epoch === undefined ? {} : { epoch }),
       ...(peerEpoch === undefined ? {} : { peerEpoch }),
       ...(isGateOpen === undefined ? {} : { isGateOpen }),
-      ...(found === undefined ? {} : { points: knownPoints(found, held) }),
+      ...(found === undefined ? {} : { recoveryPoints: knownRecoveryPoints(found, held) }),
       ...(held === undefined ? {} : { standby: held }),
       ...(readiness === undefined ? {} : { readiness }),
     };
@@ -168,11 +177,11 @@ export class RegionMonitor {
       return { problem, error: undefined };
     }
     const { repository } = seen;
-    const { listed, newest, wanting } = seen.points;
+    const { listed, newest, wanting } = seen.recoveryPoints;
     const lacks = wanting === undefined ? {} : { wanting };
     if (newest === undefined) return { value: { repository, listed, ...lacks } };
-    const asOf = restorableAsOf(newest.point, heldNow(this.#control.value));
-    return { value: { repository, listed, newest: { entry: newest, point: newest.point, asOf } } };
+    const asOf = restorableAsOf(newest.recoveryPoint, heldNow(this.#control.value));
+    return { value: { repository, listed, newest: { entry: newest, recoveryPoint: newest.recoveryPoint, asOf } } };
   }
 }
 
@@ -183,18 +192,18 @@ async function epochIn(control: ObjectStoreReader, region: string): Promise<Know
 }
 
 function repositoryReader(region: ObservedRegion): () => Promise<InRepository> {
-  let opened: { repository: OpenRepository; reader: NewestPointsReader } | undefined;
+  let opened: { repository: OpenRepository; reader: NewestRecoveryPointsReader } | undefined;
   return async () => {
     try {
       if (opened === undefined) {
         const repository = await region.repository();
-        opened = { repository, reader: new NewestPointsReader(repository, region.region) };
+        opened = { repository, reader: new NewestRecoveryPointsReader(repository, region.region) };
       }
-      return { repository: opened.repository, points: await opened.reader.read() };
+      return { repository: opened.repository, recoveryPoints: await opened.reader.read() };
     } catch (error) {
       // It answers; it has nothing yet.
-      if (opened === undefined && hasCode(error, "POINT_NOT_FOUND")) {
-        return { points: { listed: 0, byType: {}, exactByType: {} } };
+      if (opened === undefined && hasCode(error, "RECOVERY_POINT_NOT_FOUND")) {
+        return { recoveryPoints: { listed: 0, byType: {}, exactByType: {} } };
       }
       throw error;
     }
@@ -211,17 +220,19 @@ function heldNow(control: InControl | undefined): StandbyState | undefined {
   return control?.held;
 }
 
-function knownPoints(
-  { byType, exactByType, listed, newest, verified }: NewestPoints,
+function knownRecoveryPoints(
+  { byType, exactByType, listed, newest, verified }: NewestRecoveryPoints,
   held: StandbyState | undefined,
-): KnownPoints {
-  const times = (points: NewestPoints["byType"]) =>
-    Object.fromEntries(captureTypes.flatMap((type) => (points[type] === undefined ? [] : [[type, points[type].time]])));
+): KnownRecoveryPoints {
+  const times = (recoveryPoints: NewestRecoveryPoints["byType"]) =>
+    Object.fromEntries(
+      captureTypes.flatMap((type) => (recoveryPoints[type] === undefined ? [] : [[type, recoveryPoints[type].time]])),
+    );
   return {
     listed,
     newest: times(byType),
     exact: times(exactByType),
-    ...(newest === undefined ? {} : { restorable: restorableAsOf(newest.point, held) }),
+    ...(newest === undefined ? {} : { restorable: restorableAsOf(newest.recoveryPoint, held) }),
     ...(verified === undefined ? {} : { verified: verified.time }),
   };
 }

@@ -9,7 +9,7 @@ export interface ActiveSourceRequest {
   readonly region: string;
   /** Of both regions: a failover may have told one of them only. */
   readonly controls: readonly ObjectStoreReader[];
-  /** The last writes before a planned failover: its fence is no reason to stop. */
+  /** The last writes before a switchover: its fence is no reason to stop. */
   readonly isHandOver?: boolean | undefined;
 }
 
@@ -37,7 +37,7 @@ export class ActiveSource {
     }
     this.#epochs.set(control, epoch);
     if (isHandOver || (await readFence(control, epoch.epoch + 1)) === undefined) return;
-    throw new DrError("ROLE_REFUSES", `${region} is fenced for a planned failover, which replicates itself`, {
+    throw new DrError("ROLE_REFUSES", `${region} is fenced for a switchover, which replicates itself`, {
       hint: "let it end; `qdrant-dr status` shows the roles",
     });
   }

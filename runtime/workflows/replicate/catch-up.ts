@@ -1,6 +1,6 @@
 /**
  * Makes a region's Qdrant hold exactly one recovery point of its own bucket, whatever it holds: nothing yet, an earlier
- * point, one that replication was cut off in, or something that somebody else changed. What stands is recognised and left
+ * recovery point, one that replication was cut off in, or something that somebody else changed. What stands is recognised and left
  * alone, what changed is sent as a difference, all else is restored whole; then it is compared, and recorded.
  */
 import { atOnce } from "../../domain/at-once.ts";
@@ -18,7 +18,6 @@ import type { OpenRepository } from "../../repository/repository.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import { restoreCollection, waitUntilWhole } from "../restore/restore-collection.ts";
 import { differenceArchive, readShardTree, wholeArchive } from "../restore/shard-archive.ts";
-import { Pasts } from "./pasts.ts";
 import {
   type CatchUpPlan,
   type CollectionWork,
@@ -26,6 +25,7 @@ import {
   planCatchUp as planFor,
   type ShardWork,
 } from "./plan-catch-up.ts";
+import { StandbyRestoreDetector } from "./standby-restore-detector.ts";
 import { readNews, StandbyTurn } from "./standby-turn.ts";
 
 const collectionsAtOnce = 4;
@@ -42,12 +42,12 @@ export interface CatchUpRequest {
   readonly repository: OpenRepository;
   /** The target's. */
   readonly region: string;
-  readonly point: RecoveryPoint;
+  readonly recoveryPoint: RecoveryPoint;
   /** The region's own Qdrant. */
   readonly target: VectorDatabase;
-  /** Collections of the point's names that replication did not make: refused with TARGET_NOT_EMPTY, or replaced. */
+  /** Collections of the recovery recovery point's names that replication did not make: refused with TARGET_NOT_EMPTY, or replaced. */
   readonly existing: "refuse" | "replace";
-  /** When the newest capture began that found nothing newer than the point; the point's own time when left out. */
+  /** When the newest capture began that found nothing newer than the recovery point; the recovery recovery point's own time when left out. */
   readonly asOf?: Date;
   /** When the capture began that replication heard of last; `asOf` when left out. */
   readonly followedAt?: Date;
@@ -64,14 +64,14 @@ export interface CatchUpRequest {
 }
 
 export interface CatchUpReport {
-  readonly point: string;
+  readonly recoveryPoint: string;
   readonly time: string;
   readonly isExact: boolean;
   readonly collections: number;
   readonly shards: { readonly kept: number; readonly difference: number; readonly whole: number };
   /** Collections that were dropped and made again. */
   readonly replaced: readonly string[];
-  /** On the target and not in the point: dropped on the source since less than a day, or not replication's. */
+  /** On the target and not in the recovery point: dropped on the source since less than a day, or not replication's. */
   readonly extra: readonly string[];
   readonly dropped: readonly string[];
   /** Bytes of archives that Qdrant was sent. */
@@ -88,11 +88,11 @@ function isWithin(begunAt: Date | string, now: Date, ms: number): boolean {
 /** What `catchUp` would do. Throws what it would throw before it changes anything. */
 export async function planCatchUp(request: CatchUpRequest): Promise<CatchUpPlan> {
   const { news } = request.turn ?? (await readNews(request));
-  return planFor(request, news, new Pasts(request.target, news));
+  return planFor(request, news, new StandbyRestoreDetector(request.target, news));
 }
 
 export async function catchUp(request: CatchUpRequest): Promise<CatchUpReport> {
-  const { clock, point, progress, repository, target } = request;
+  const { clock, recoveryPoint, progress, repository, target } = request;
   const begun = clock.now();
   const turn = request.turn ?? (await StandbyTurn.take(request));
   const plan = await planCatchUp({ ...request, turn });
@@ -121,14 +121,14 @@ export async function catchUp(request: CatchUpRequest): Promise<CatchUpReport> {
   } finally {
     clearInterval(saying);
   }
-  await setAliases(target, point);
+  await setAliases(target, recoveryPoint);
   const dropped = await dropGone(request, plan, begun);
   await work.record(plan, dropped);
   return {
-    point: point.id,
-    time: point.time,
-    isExact: isExact(point),
-    collections: point.collections.length,
+    recoveryPoint: recoveryPoint.id,
+    time: recoveryPoint.time,
+    isExact: isExact(recoveryPoint),
+    collections: recoveryPoint.collections.length,
     shards: { kept: kept(plan), ...work.shards },
     replaced: plan.collections.filter((each) => each.do === "replace").map(({ captured }) => captured.name),
     extra: [...plan.gone.map(({ name }) => name).filter((name) => !dropped.includes(name)), ...plan.foreign],
@@ -238,16 +238,16 @@ class Work {
   }
 
   async record(plan: CatchUpPlan, dropped: readonly string[]): Promise<void> {
-    const { clock, point, target } = this.#request;
+    const { clock, recoveryPoint, target } = this.#request;
     const at = clock.now();
     const before = this.#turn.news.held;
-    const asOf = this.#request.asOf?.toISOString() ?? point.time;
-    const isSame = this.#touched.size === 0 && before?.point === point.id && dropped.length === 0;
-    const exactAsOf = isExact(point) ? asOf : before?.exactAsOf;
+    const asOf = this.#request.asOf?.toISOString() ?? recoveryPoint.time;
+    const isSame = this.#touched.size === 0 && before?.recoveryPoint === recoveryPoint.id && dropped.length === 0;
+    const exactAsOf = isExact(recoveryPoint) ? asOf : before?.exactAsOf;
     const fullAt = this.#request.fullAt?.toISOString() ?? before?.fullAt;
     const collections: HeldCollection[] = [];
     const histories: Record<string, string> = {};
-    const owners = new Map<number, Parameters<VectorDatabase["history"]>[0]>();
+    const owners = new Map<number, Parameters<VectorDatabase["restoreFingerprint"]>[0]>();
     await atOnce(collectionsAtOnce, plan.collections, async ({ captured }) => {
       const { name } = captured;
       const known = before?.collections.find((collection) => collection.name === name);
@@ -274,20 +274,20 @@ class Work {
     for (const { goneSince, ...rest } of plan.gone) {
       if (!dropped.includes(rest.name)) collections.push({ ...rest, goneSince: goneSince ?? at.toISOString() });
     }
-    for (const [peer, owner] of owners) histories[String(peer)] = await target.history(owner);
+    for (const [peer, owner] of owners) histories[String(peer)] = await target.restoreFingerprint(owner);
     const state: StandbyState = {
       format: 1,
       at: at.toISOString(),
-      point: point.id,
-      region: point.region,
-      epoch: point.epoch,
+      recoveryPoint: recoveryPoint.id,
+      region: recoveryPoint.region,
+      epoch: recoveryPoint.epoch,
       asOf,
       followedAt: this.#request.followedAt?.toISOString() ?? asOf,
-      isExact: isExact(point),
+      isExact: isExact(recoveryPoint),
       ...(exactAsOf === undefined ? {} : { exactAsOf }),
       ...(fullAt === undefined ? {} : { fullAt }),
       processes: await target.processes(),
-      histories,
+      fingerprints: histories,
       collections,
     };
     await this.#turn.records.refuseUnlessMine();
@@ -308,16 +308,16 @@ async function freeNames(target: VectorDatabase, { collections }: CatchUpPlan): 
 }
 
 /** Last: from its aliases on, it can be in use. */
-async function setAliases(target: VectorDatabase, point: RecoveryPoint): Promise<void> {
+async function setAliases(target: VectorDatabase, recoveryPoint: RecoveryPoint): Promise<void> {
   const present = await target.aliases();
-  const isOfPoint = (collection: string) => point.collections.some(({ name }) => name === collection);
-  for (const wanted of point.aliases) {
+  const isOfRecoveryPoint = (collection: string) => recoveryPoint.collections.some(({ name }) => name === collection);
+  for (const wanted of recoveryPoint.aliases) {
     const standing = present.find(({ alias }) => alias === wanted.alias);
     if (standing?.collection !== wanted.collection) await target.createAlias(wanted);
   }
   for (const { alias, collection } of present) {
-    const isWanted = point.aliases.some((wanted) => wanted.alias === alias);
-    if (!isWanted && isOfPoint(collection)) await target.deleteAlias(alias);
+    const isWanted = recoveryPoint.aliases.some((wanted) => wanted.alias === alias);
+    if (!isWanted && isOfRecoveryPoint(collection)) await target.deleteAlias(alias);
   }
 }
 
@@ -352,7 +352,7 @@ async function refuseUnlessStored(repository: OpenRepository, captured: Captured
     for await (const found of repository.stores.repository.list(key)) {
       if (found.key === key && found.size === size) return;
     }
-    throw new DrError("POINT_INCOMPLETE", `${captured.name}: ${key} is not in the bucket as it should be`, {
+    throw new DrError("RECOVERY_POINT_INCOMPLETE", `${captured.name}: ${key} is not in the bucket as it should be`, {
       hint: "the standby's copy was left as it is; capture or copy the point again",
     });
   });

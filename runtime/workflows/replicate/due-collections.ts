@@ -22,7 +22,7 @@ export class DueCollections {
     });
   }
 
-  /** @param names of the collections that were read for the point. */
+  /** @param names of the collections that were read for the recovery point. */
   captured(names: readonly string[], begun: Date, { collections }: RecoveryPoint): void {
     for (const name of names) this.#begunAt.set(name, begun.getTime());
     const inexact = collections.filter(({ shards }) => shards.some(({ isExact }) => !isExact));

@@ -10,10 +10,10 @@ import type { Progress } from "../../ports/progress.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { CaptureMemory } from "../capture/capture-memory.ts";
-import { capturePoint } from "../capture/capture-point.ts";
+import { captureRecoveryPoint } from "../capture/capture-recovery-point.ts";
 import { type FolderToCapture, folderCapture } from "../folders/capture-folder.ts";
 import { ActiveSource } from "./active-source.ts";
-import type { StateReport } from "./capturing.ts";
+import type { StateReport } from "./source-capturer.ts";
 
 /** What is told of changes may be short: disks of the network tell of none. */
 const looksEveryMs = 60_000;
@@ -70,7 +70,7 @@ export class FolderStream {
   async capture(): Promise<StateReport> {
     const { allowEmpty, clock, folders, progress, repository, source, toolVersion } = this.#request;
     await this.#source.refuseUnlessActive();
-    const captured = await capturePoint({
+    const captured = await captureRecoveryPoint({
       region: source.region,
       type: "incremental",
       kinds: [...new Set(folders.map(({ kind }) => kind))],
@@ -86,7 +86,7 @@ export class FolderStream {
       toolVersion,
     });
     return {
-      ...{ point: captured.point, asOf: captured.time, isExact: captured.isExact },
+      ...{ recoveryPoint: captured.recoveryPoint, asOf: captured.time, isExact: captured.isExact },
       isChanged: captured.isUnchanged !== true,
       ...{ readBytes: captured.readBytes, storedBytes: captured.storedBytes, captureSeconds: captured.seconds },
     };

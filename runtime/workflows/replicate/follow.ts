@@ -36,7 +36,7 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
   const { everyMs, restsFor, told } = request;
   const failed = new AbortController();
   const signal = AbortSignal.any([request.signal, failed.signal]);
-  const waiting = new Waiting<State>(signal);
+  const waiting = new LatestStateQueue<State>(signal);
   let last: Report | undefined;
   let waitsFor: string | undefined;
 
@@ -110,7 +110,7 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
 }
 
 /** The newest state that waits to be applied, and how long applying takes. */
-class Waiting<State> {
+class LatestStateQueue<State> {
   readonly #signal: AbortSignal;
   #waiting: { readonly state: State } | undefined;
   #wake: () => void = () => undefined;

@@ -7,8 +7,8 @@ import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { CollectionDescription, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { HeldCollection, StandbyNews } from "../../repository/control/standby-records.ts";
-import { refuseLostShardKeys } from "../restore/restore-point.ts";
-import type { Pasts } from "./pasts.ts";
+import { refuseLostShardKeys } from "../restore/restore-recovery-point.ts";
+import type { StandbyRestoreDetector } from "./standby-restore-detector.ts";
 
 const collectionsAtOnce = 4;
 
@@ -29,7 +29,7 @@ export interface CollectionWork {
 
 export interface CatchUpPlan {
   readonly collections: readonly CollectionWork[];
-  /** Collections that replication made and the point does not hold. */
+  /** Collections that replication made and the recovery point does not hold. */
   readonly gone: readonly HeldCollection[];
   /** The same, of those that replication was cut off in making. */
   readonly unfinished: readonly string[];
@@ -38,25 +38,28 @@ export interface CatchUpPlan {
 }
 
 export interface CatchUpTarget {
-  readonly point: RecoveryPoint;
+  readonly recoveryPoint: RecoveryPoint;
   readonly target: VectorDatabase;
-  /** Collections of the point's names that replication did not make. */
+  /** Collections of the recovery recovery point's names that replication did not make. */
   readonly existing: "refuse" | "replace";
 }
 
-/** Throws when the point must not or cannot be put there; changes nothing. */
+/** Throws when the recovery point must not or cannot be put there; changes nothing. */
 export async function planCatchUp(
-  { existing, point, target }: CatchUpTarget,
+  { existing, recoveryPoint, target }: CatchUpTarget,
   news: StandbyNews,
-  pasts: Pasts,
+  pasts: StandbyRestoreDetector,
 ): Promise<CatchUpPlan> {
-  if (point.qdrantVersion === undefined) {
-    throw new DrError("POINT_NOT_FOUND", `${point.id} holds ${point.kinds.join(", ")}, and nothing of Qdrant`);
+  if (recoveryPoint.qdrantVersion === undefined) {
+    throw new DrError(
+      "RECOVERY_POINT_NOT_FOUND",
+      `${recoveryPoint.id} holds ${recoveryPoint.kinds.join(", ")}, and nothing of Qdrant`,
+    );
   }
-  checkRestorable(point.qdrantVersion, await target.version());
+  checkRestorable(recoveryPoint.qdrantVersion, await target.version());
   await refuseLostShardKeys(
     target,
-    point.collections.map((captured) => ({ captured, name: captured.name })),
+    recoveryPoint.collections.map((captured) => ({ captured, name: captured.name })),
   );
   const present = new Set(await target.collections());
   const held = new Map((news.held?.collections ?? []).map((collection) => [collection.name, collection]));
@@ -64,7 +67,7 @@ export async function planCatchUp(
   for (const name of new Set(news.making.map(({ name }) => name))) {
     if (present.has(name) && !held.has(name) && (await isOwnWork(target, name))) unfinished.add(name);
   }
-  const taken = point.collections
+  const taken = recoveryPoint.collections
     .map(({ name }) => name)
     .filter((name) => present.has(name) && !held.has(name) && !unfinished.has(name));
   if (existing === "refuse" && taken.length > 0) {
@@ -73,19 +76,19 @@ export async function planCatchUp(
     });
   }
   const works = new Map<string, CollectionWork>();
-  await atOnce(collectionsAtOnce, point.collections, async (captured) => {
+  await atOnce(collectionsAtOnce, recoveryPoint.collections, async (captured) => {
     const known = held.get(captured.name);
     if (!present.has(captured.name)) works.set(captured.name, { captured, do: "make", shards: [] });
     else if (known === undefined) works.set(captured.name, { captured, do: "replace", shards: [] });
     else works.set(captured.name, await planUpdate(target, captured, known, pasts));
   });
-  const collections = point.collections.flatMap(({ name }) => works.get(name) ?? []);
-  const isInPoint = (name: string) => point.collections.some((collection) => collection.name === name);
+  const collections = recoveryPoint.collections.flatMap(({ name }) => works.get(name) ?? []);
+  const isInRecoveryPoint = (name: string) => recoveryPoint.collections.some((collection) => collection.name === name);
   return {
     collections,
-    gone: [...held.values()].filter(({ name }) => !isInPoint(name) && present.has(name)),
-    unfinished: [...unfinished].filter((name) => !isInPoint(name)),
-    foreign: [...present].filter((name) => !isInPoint(name) && !held.has(name) && !unfinished.has(name)),
+    gone: [...held.values()].filter(({ name }) => !isInRecoveryPoint(name) && present.has(name)),
+    unfinished: [...unfinished].filter((name) => !isInRecoveryPoint(name)),
+    foreign: [...present].filter((name) => !isInRecoveryPoint(name) && !held.has(name) && !unfinished.has(name)),
   };
 }
 
@@ -107,7 +110,7 @@ async function planUpdate(
   target: VectorDatabase,
   captured: CapturedCollection,
   held: HeldCollection,
-  pasts: Pasts,
+  pasts: StandbyRestoreDetector,
 ): Promise<CollectionWork> {
   const { name } = captured;
   const replace = { captured, do: "replace", shards: [] } as const;

@@ -7,12 +7,12 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { RegionFolder, RegionSession } from "../region-session.ts";
-import { Applying, type CycleReport } from "./applying.ts";
-import { type CapturedState, Capturing, type StateReport, sourceRestsFor } from "./capturing.ts";
 import { FolderStream } from "./folder-stream.ts";
 import { type FollowRequest, follow, isFinal } from "./follow.ts";
-import { Hearing, Telling } from "./halves.ts";
+import { StatePublisher, StateSubscriber } from "./publish-states.ts";
 import { Replication, rememberedBytes } from "./replication.ts";
+import { type CapturedState, SourceCapturer, type StateReport, sourceRestsFor } from "./source-capturer.ts";
+import { type CycleReport, StandbyApplier } from "./standby-applier.ts";
 
 /** A change of folders costs a recovery point of its own, and these are read one by one: so folders are captured this much less often. */
 export const foldersRarer = 30;
@@ -77,9 +77,9 @@ export async function partsOf(
 export async function applyingPart(request: ReplicateRequest): Promise<Pick<ReplicationPart, "follow">> {
   const { clock, onNews, progress, replaceExisting, standby } = request;
   const repository = (await standby.repositoryForWriting()).remembering(rememberedBytes);
-  const hearing = new Hearing(repository, standby.region.region);
+  const hearing = new StateSubscriber(repository, standby.region.region);
   const existing = replaceExisting ? "replace" : "refuse";
-  const applying = new Applying({
+  const applying = new StandbyApplier({
     ...{ existing, clock, progress, repository },
     region: standby.region.region,
     database: standby.database,
@@ -160,19 +160,19 @@ function capturingQdrant(request: Replicated): ReplicationPart {
   const { active, clock, onNews, progress, toolVersion } = request;
   const repository = request.repository.remembering(rememberedBytes);
   const tiers = tiersOf(request);
-  const capturing = new Capturing({ clock, progress, toolVersion, tiers, source: sourceOf(active), repository });
-  const telling = new Telling(repository, clock);
+  const capturing = new SourceCapturer({ clock, progress, toolVersion, tiers, source: sourceOf(active), repository });
+  const telling = new StatePublisher(repository, clock);
   const halves = {
     everyMs: tiers.shortestSeconds * 1000,
     restsFor: sourceRestsFor,
     capture: () => capturing.capture("provisional"),
-    apply: (state: CapturedState) => telling.tell(state),
+    apply: (state: CapturedState) => telling.publish(state),
     // Two that capture would tell the standby of two states in turn.
     isFinal: (error: DrError) => isFinal(error) || hasCode(error, "EPOCH_CONFLICT"),
   };
   const captured = (report: StateReport): ReplicationReport => ({ kind: "captured", report });
   return {
-    once: async () => captured(await telling.tell(await capturing.capture("exact"))),
+    once: async () => captured(await telling.publish(await capturing.capture("exact"))),
     follow: following(halves, captured, onNews),
   };
 }

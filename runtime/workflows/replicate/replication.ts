@@ -4,15 +4,15 @@
  */
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { Applying, type ApplyingRequest, type CycleReport } from "./applying.ts";
-import { type CapturedState, Capturing, type CapturingRequest, type Patience } from "./capturing.ts";
+import { type CapturedState, type Patience, SourceCapturer, type SourceCapturerRequest } from "./source-capturer.ts";
+import { type CycleReport, StandbyApplier, type StandbyApplierRequest } from "./standby-applier.ts";
 
 /** What is stored is read again at once, and most of it again and again: files come whole of which a part changed. */
 export const rememberedBytes = 192 * 1024 * 1024;
 
 export interface ReplicationRequest
-  extends Omit<CapturingRequest, "repository">,
-    Omit<ApplyingRequest, "repository" | "database" | "region"> {
+  extends Omit<SourceCapturerRequest, "repository">,
+    Omit<StandbyApplierRequest, "repository" | "database" | "region"> {
   readonly standby: {
     readonly region: string;
     readonly database: VectorDatabase;
@@ -21,13 +21,13 @@ export interface ReplicationRequest
 }
 
 export class Replication {
-  readonly #capturing: Capturing;
-  readonly #applying: Applying;
+  readonly #capturing: SourceCapturer;
+  readonly #applying: StandbyApplier;
 
   constructor({ standby, ...request }: ReplicationRequest) {
     const repository = standby.repository.remembering(rememberedBytes);
-    this.#capturing = new Capturing({ ...request, repository });
-    this.#applying = new Applying({
+    this.#capturing = new SourceCapturer({ ...request, repository });
+    this.#applying = new StandbyApplier({
       ...request,
       ...{ repository, region: standby.region, database: standby.database },
     });

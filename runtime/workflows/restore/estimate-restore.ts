@@ -3,7 +3,7 @@ import { atOnce } from "../../domain/at-once.ts";
 import { predictedSeconds } from "../../domain/recovery-points/restore-estimate.ts";
 import { shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import type { RestorePlan } from "./restore-point.ts";
+import type { RestorePlan } from "./restore-recovery-point.ts";
 
 const treesAtOnce = 8;
 

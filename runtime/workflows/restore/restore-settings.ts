@@ -73,10 +73,10 @@ export function differencesOf(path: string, captured: unknown, made: unknown): s
     return [...fields].sort().flatMap((field) => differencesOf(`${path}.${field}`, before[field], now[field]));
   }
   if (canonicalJson(captured ?? null) === canonicalJson(made ?? null)) return [];
-  return [`${path} is ${inWords(made)} where ${inWords(captured)} was captured`];
+  return [`${path} is ${formatSetting(made)} where ${formatSetting(captured)} was captured`];
 }
 
-function inWords(value: unknown): string {
+function formatSetting(value: unknown): string {
   return value === null || value === undefined ? "nothing" : canonicalJson(value);
 }
 

@@ -1,5 +1,5 @@
 /** Asks a region all that its readiness to take over is judged by. */
-import type { Fact, NewestPoint, ReadinessFacts, StandbyState } from "../../domain/health/readiness.ts";
+import type { Fact, NewestRecoveryPoint, ReadinessFacts, StandbyState } from "../../domain/health/readiness.ts";
 import { isExact, keysOf, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
@@ -12,13 +12,13 @@ import { newestFinishedRestore } from "../../repository/control/restore-records.
 import { readStandbyNews } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { estimateRestore } from "../restore/estimate-restore.ts";
-import { wholeRecoveryPoint } from "../restore/restore-point.ts";
-import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
+import { wholeRecoveryPoint } from "../restore/restore-recovery-point.ts";
+import { ask, type FoundRecoveryPoint, type ObservedRegion, type Outcome, type Timeouts } from "./observed-region.ts";
 
 export interface ReadinessRequest {
   readonly region: ObservedRegion;
   readonly objectives: ReadinessFacts["objectives"];
-  readonly found: Outcome<FoundPoint>;
+  readonly found: Outcome<FoundRecoveryPoint>;
   /** The newest epoch that the other region knows, as far as it answered. */
   readonly otherEpoch: number | undefined;
   readonly backend: ReadinessFacts["backend"];
@@ -27,7 +27,7 @@ export interface ReadinessRequest {
   /** False: nothing is written, not even what stands there already. */
   readonly mayWrite?: boolean;
   readonly clock: Clock;
-  readonly patience: Patience;
+  readonly patience: Timeouts;
 }
 
 /** The engine starts, runs the program and asks every resource. */
@@ -39,7 +39,7 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
   const { control } = region.stores;
   const { gate: front } = region;
   const quick = <T>(what: string, question: () => Promise<T>) => factOf(answerMs, what, question);
-  const [role, server, gate, machine, writable, traffic, practice, standby, points, drift] = await Promise.all([
+  const [role, server, gate, machine, writable, traffic, practice, standby, recoveryPoints, drift] = await Promise.all([
     quick("the control store", async () => {
       const epoch = newestEpoch(await readEpochs(control));
       if (epoch === undefined) throw new DrError("ROLE_UNKNOWN", "the control store holds no epoch");
@@ -62,25 +62,38 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
       return last && { what: last.what, ageSeconds: secondsSince(last.at, clock) };
     }),
     quick("the control store", () => standbyState(control, clock)),
-    gatherPoint(request),
+    gatherRecoveryPoint(request),
     preview === undefined
       ? { notAsked: "ask with --drift" }
       : factOf(previewMs, "`pulumi preview`", async () => changesIn((await preview()).changes)),
   ]);
-  return { objectives, role, server, gate, machine, writable, traffic, practice, backend, drift, standby, ...points };
+  return {
+    objectives,
+    role,
+    server,
+    gate,
+    machine,
+    writable,
+    traffic,
+    practice,
+    backend,
+    drift,
+    standby,
+    ...recoveryPoints,
+  };
 }
 
-async function gatherPoint({ clock, found, patience, region }: ReadinessRequest) {
+async function gatherRecoveryPoint({ clock, found, patience, region }: ReadinessRequest) {
   const { readingMs } = patience;
-  if (!("value" in found)) return { point: found, keys: found, restore: found };
+  if (!("value" in found)) return { recoveryPoint: found, keys: found, restore: found };
   const { listed, newest, repository, wanting } = found.value;
-  const keys = await factOf(readingMs, "the control store", () => openKeys(repository, newest?.point));
+  const keys = await factOf(readingMs, "the control store", () => openKeys(repository, newest?.recoveryPoint));
   if (newest === undefined) {
     const none = { none: wanting === undefined ? "the bucket is empty" : `none of ${listed} is complete; ${wanting}` };
-    return { point: { value: none }, keys, restore: { notAsked: "there is no point to look at" } };
+    return { recoveryPoint: { value: none }, keys, restore: { notAsked: "there is no point to look at" } };
   }
-  const restore = await factOf(readingMs, "the repository", () => estimate(repository, newest.point));
-  return { point: { value: described(newest, region.region, clock) }, keys, restore };
+  const restore = await factOf(readingMs, "the repository", () => estimate(repository, newest.recoveryPoint));
+  return { recoveryPoint: { value: described(newest, region.region, clock) }, keys, restore };
 }
 
 /** What replication says of this region in the epoch that is; what it did before another failover holds no more. */
@@ -99,10 +112,10 @@ async function standbyState(control: ObjectStore, clock: Clock): Promise<Standby
 async function newestPractice({ region, stores }: ObservedRegion): Promise<{ what: string; at: string } | undefined> {
   const restore = await newestFinishedRestore(stores.control);
   const promotions = (await readEpochs(stores.control)).filter(({ active }) => active === region);
-  const newest = newestEpoch(promotions.filter(({ reason }) => reason === "planned" || reason === "unplanned"));
+  const newest = newestEpoch(promotions.filter(({ reason }) => reason === "switchover" || reason === "failover"));
   const opening = newest && (await readOpening(stores.control, newest.epoch));
   const done = [
-    ...(restore === undefined ? [] : [{ what: `restore of ${restore.point}`, at: restore.at }]),
+    ...(restore === undefined ? [] : [{ what: `restore of ${restore.recoveryPoint}`, at: restore.at }]),
     ...(opening === undefined
       ? []
       : [{ what: `${newest?.reason} failover to epoch ${opening.epoch}`, at: opening.at }]),
@@ -111,28 +124,31 @@ async function newestPractice({ region, stores }: ObservedRegion): Promise<{ wha
 }
 
 function described(
-  { asOf, entry: { attestations }, point }: NonNullable<FoundPoint["newest"]>,
+  { asOf, entry: { attestations }, recoveryPoint }: NonNullable<FoundRecoveryPoint["newest"]>,
   region: string,
   clock: Clock,
-): NewestPoint {
+): NewestRecoveryPoint {
   return {
-    id: point.id,
+    id: recoveryPoint.id,
     ageSeconds: secondsSince(asOf, clock),
-    isExact: isExact(point),
+    isExact: isExact(recoveryPoint),
     isVerified: attestations.some((finding) => finding.kind === "verified" && finding.region === region),
-    qdrantVersion: point.qdrantVersion ?? "",
+    qdrantVersion: recoveryPoint.qdrantVersion ?? "",
   };
 }
 
-/** How many keys the repository and the point need; throws when one of them does not open here. */
-async function openKeys(repository: OpenRepository, point: RecoveryPoint | undefined): Promise<number> {
-  const ids = [repository.description.key, ...(point === undefined ? [] : keysOf(point))];
+/** How many keys the repository and the recovery point need; throws when one of them does not open here. */
+async function openKeys(repository: OpenRepository, recoveryPoint: RecoveryPoint | undefined): Promise<number> {
+  const ids = [repository.description.key, ...(recoveryPoint === undefined ? [] : keysOf(recoveryPoint))];
   for (const id of ids) await repository.keys.key(id);
   return ids.length;
 }
 
-async function estimate(repository: OpenRepository, point: RecoveryPoint): Promise<{ bytes: number; seconds: number }> {
-  const { bytes, predictedSeconds } = await estimateRestore(repository, wholeRecoveryPoint(point));
+async function estimate(
+  repository: OpenRepository,
+  recoveryPoint: RecoveryPoint,
+): Promise<{ bytes: number; seconds: number }> {
+  const { bytes, predictedSeconds } = await estimateRestore(repository, wholeRecoveryPoint(recoveryPoint));
   return { bytes, seconds: predictedSeconds };
 }
 

@@ -5,11 +5,11 @@ import type { Progress } from "../../ports/progress.ts";
 import { gatherReadiness } from "./gather-readiness.ts";
 import { observeRegion, observeTraffic, type RegionStatus, unknownRegion } from "./observe-region.ts";
 import {
-  type FoundPoint,
-  findNewestPoint,
+  type FoundRecoveryPoint,
+  findNewestRecoveryPoint,
   type ObservedRegion,
   type Outcome,
-  type Patience,
+  type Timeouts,
   patience as usualPatience,
 } from "./observed-region.ts";
 import { type Watched, watchRegion } from "./watch-region.ts";
@@ -33,7 +33,7 @@ export interface PairRequest {
   readonly preview?: (stack: string) => Promise<{ readonly changes: Readonly<Record<string, number>> }>;
   readonly clock: Clock;
   readonly progress: Progress;
-  readonly patience?: Patience;
+  readonly patience?: Timeouts;
 }
 
 export interface PairStatus {
@@ -49,9 +49,9 @@ export interface PairStatus {
 export async function observePair(request: PairRequest): Promise<PairStatus> {
   const { clock, members, patience = usualPatience } = request;
   const [here, there] = members;
-  const points = members.map(({ observed }) => observed && findNewestPoint(observed, clock, patience));
+  const recoveryPoints = members.map(({ observed }) => observed && findNewestRecoveryPoint(observed, clock, patience));
   const observe = ({ name, observed, problem }: PairMember, index: number) => {
-    const reading = points[index];
+    const reading = recoveryPoints[index];
     if (observed === undefined || reading === undefined) return unknownRegion(name, problem ?? "it is not known here");
     return observeRegion(observed, reading, clock, patience);
   };
@@ -69,7 +69,7 @@ export async function observePair(request: PairRequest): Promise<PairStatus> {
   const epochOfActive = regions.find(({ region }) => region === active.name)?.epoch;
   const [watched, readiness] = await Promise.all([
     watch(request, active, standby),
-    readinessOf(request, standby, await points[members.indexOf(standby)], epochOfActive),
+    readinessOf(request, standby, await recoveryPoints[members.indexOf(standby)], epochOfActive),
   ]);
   return {
     ...base,
@@ -97,7 +97,7 @@ async function watch(request: PairRequest, active: PairMember, standby: PairMemb
 async function readinessOf(
   { clock, patience = usualPatience, preview }: PairRequest,
   standby: PairMember,
-  found: Outcome<FoundPoint> | undefined,
+  found: Outcome<FoundRecoveryPoint> | undefined,
   otherEpoch: number | undefined,
 ): Promise<Readiness> {
   const { backend, name, objectives, observed, problem = "it is not known here" } = standby;
@@ -114,7 +114,7 @@ function nothingKnown(problem: string): ReadinessFacts {
     "role",
     "server",
     "gate",
-    "point",
+    "recoveryPoint",
     "keys",
     "writable",
     "traffic",

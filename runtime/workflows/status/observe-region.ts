@@ -8,7 +8,7 @@ import { readEpochs } from "../../repository/control/epochs.ts";
 import { newestFinishedRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { readStandbyNews } from "../../repository/control/standby-records.ts";
 import type { TellUnreadable } from "../../repository/record.ts";
-import { ask, type FoundPoint, type ObservedRegion, type Outcome, type Patience } from "./observed-region.ts";
+import { ask, type FoundRecoveryPoint, type ObservedRegion, type Outcome, type Timeouts } from "./observed-region.ts";
 
 export interface RegionStatus {
   readonly region: string;
@@ -21,10 +21,10 @@ export interface RegionStatus {
     readonly problem?: string;
   };
   /**
-   * The newest point that this region's own bucket can restore, and for how long nothing later is in it: the RPO if this
+   * The newest recovery point that this region's own bucket can restore, and for how long nothing later is in it: the RPO if this
    * region had to take over now.
    */
-  readonly newestPoint?: { readonly id: string; readonly time: string; readonly ageSeconds: number };
+  readonly newestRecoveryPoint?: { readonly id: string; readonly time: string; readonly ageSeconds: number };
   /** Points that are listed in its bucket, complete or not. */
   readonly points?: number;
   readonly problems: readonly string[];
@@ -32,9 +32,9 @@ export interface RegionStatus {
 
 export async function observeRegion(
   observed: ObservedRegion,
-  reading: Promise<Outcome<FoundPoint>>,
+  reading: Promise<Outcome<FoundRecoveryPoint>>,
   clock: Clock,
-  { answerMs }: Patience,
+  { answerMs }: Timeouts,
 ): Promise<RegionStatus> {
   const { database, region, stores } = observed;
   const unreadable = new Set<string>();
@@ -59,7 +59,7 @@ export async function observeRegion(
       "value" in qdrant ? { isReachable: true, ...qdrant.value } : { isReachable: false, problem: qdrant.problem },
     ...(newest === undefined || ageSeconds === undefined
       ? {}
-      : { newestPoint: { id: newest.point.id, time: newest.point.time, ageSeconds } }),
+      : { newestRecoveryPoint: { id: newest.recoveryPoint.id, time: newest.recoveryPoint.time, ageSeconds } }),
     ...(listed === undefined ? {} : { points: listed }),
     problems: [
       ...("problem" in epochs ? [`epochs: ${epochs.problem}`] : []),
@@ -91,7 +91,7 @@ export function unknownRegion(region: string, problem: string): RegionStatus {
 
 export async function observeTraffic(
   traffic: TrafficControl,
-  { answerMs }: Patience,
+  { answerMs }: Timeouts,
 ): Promise<{ region?: string; epoch?: number; problem?: string }> {
   const answer = await ask(answerMs, "the traffic control", () => traffic.current());
   return "value" in answer ? (answer.value ?? {}) : { problem: answer.problem };

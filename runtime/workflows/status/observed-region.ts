@@ -7,7 +7,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Gate } from "../../ports/gate.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { TrafficControl } from "../../ports/traffic.ts";
-import { readNewestPoint } from "../../repository/catalog/read-catalog.ts";
+import { readNewestRecoveryPoint } from "../../repository/catalog/read-catalog.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository, RegionStores } from "../../repository/repository.ts";
 
@@ -25,11 +25,11 @@ export interface ObservedRegion {
 }
 
 /** What a region could be made to hold from its own bucket, and where that is read. */
-export interface FoundPoint {
+export interface FoundRecoveryPoint {
   readonly repository: OpenRepository;
   readonly newest?: {
     readonly entry: CatalogEntry;
-    readonly point: RecoveryPoint;
+    readonly recoveryPoint: RecoveryPoint;
     /** Everything acknowledged before this is in it. */
     readonly asOf: string;
   };
@@ -39,38 +39,38 @@ export interface FoundPoint {
   readonly wanting?: string;
 }
 
-export function findNewestPoint(
+export function findNewestRecoveryPoint(
   observed: ObservedRegion,
   clock: Clock,
-  { readingMs }: Patience,
-): Promise<Outcome<FoundPoint>> {
+  { readingMs }: Timeouts,
+): Promise<Outcome<FoundRecoveryPoint>> {
   return ask(readingMs, "the repository", async () => {
     const repository = await observed.repository();
     const [{ newest, ...found }, held] = await Promise.all([
-      readNewestPoint(repository),
+      readNewestRecoveryPoint(repository),
       readStandbyState(observed.stores.control, clock.now()),
     ]);
     if (newest === undefined) return { repository, ...found };
-    const asOf = restorableAsOf(newest.point, held);
-    return { repository, ...found, newest: { entry: newest, point: newest.point, asOf } };
+    const asOf = restorableAsOf(newest.recoveryPoint, held);
+    return { repository, ...found, newest: { entry: newest, recoveryPoint: newest.recoveryPoint, asOf } };
   });
 }
 
-/** Everything acknowledged before this is in the point: replication makes none while nothing changes, and says that it looked. */
-export function restorableAsOf(point: RecoveryPoint, held: StandbyState | undefined): string {
-  const isHeld = held?.point === point.id && Date.parse(held.asOf) > Date.parse(point.time);
-  return isHeld ? held.asOf : point.time;
+/** Everything acknowledged before this is in the recovery point: replication makes none while nothing changes, and says that it looked. */
+export function restorableAsOf(recoveryPoint: RecoveryPoint, held: StandbyState | undefined): string {
+  const isHeld = held?.recoveryPoint === recoveryPoint.id && Date.parse(held.asOf) > Date.parse(recoveryPoint.time);
+  return isHeld ? held.asOf : recoveryPoint.time;
 }
 
 /** How long silence is borne. */
-export interface Patience {
+export interface Timeouts {
   /** For an answer that takes no work. */
   readonly answerMs: number;
   /** For listings of all that a repository holds. */
   readonly readingMs: number;
 }
 
-export const patience: Patience = { answerMs: 3_000, readingMs: 60_000 };
+export const patience: Timeouts = { answerMs: 3_000, readingMs: 60_000 };
 
 export type Outcome<T> = { readonly value: T } | { readonly problem: string; readonly error: unknown };
 

@@ -20,7 +20,7 @@ const telemetrySchema = z.object({
 const restores = /\/snapshots?\/(partial\/)?(recover|recover_from|upload)$|Snapshots\/Recover/;
 
 /** Equal as long as nothing was restored; never equal when the process cannot tell. */
-export function historyIn(answer: unknown): string {
+export function restoreFingerprintIn(answer: unknown): string {
   const parsed = telemetrySchema.safeParse(answer);
   if (!parsed.success) return `unknown/${randomUUID()}`;
   const { app, collections, requests } = parsed.data;

@@ -34,7 +34,7 @@ export interface BorrowedSnapshot {
   giveBack(): Promise<void>;
 }
 
-export async function borrowSnapshot(request: BorrowRequest): Promise<BorrowedSnapshot> {
+export async function withTemporarySnapshot(request: BorrowRequest): Promise<BorrowedSnapshot> {
   const { clock, collection, control, database, shard } = request;
   const before = await database.snapshots(collection, shard);
   const at = clock.now();

@@ -4,17 +4,17 @@ import { bucketRpoMinutes } from "./objectives.ts";
 import type { KubernetesSettings } from "./stack-settings.ts";
 import type { Replicate } from "./tiers.ts";
 
-export interface Remark {
+export interface Advisory {
   readonly severity: "info" | "warn";
   readonly text: string;
 }
 
 /** @param peer the other region, once its outputs are known here. */
-export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdrant"> | undefined): Remark[] {
+export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdrant"> | undefined): Advisory[] {
   const { gate, qdrant, replicate, schedules } = settings.kubernetes;
   const minutes = bucketRpoMinutes(schedules);
   const follows = replicate === undefined ? "" : `; the standby follows every ${inTiers(replicate)}`;
-  const remarks: Remark[] = [];
+  const remarks: Advisory[] = [];
   const info = (text: string) => remarks.push({ severity: "info", text });
   const warn = (text: string) => remarks.push({ severity: "warn", text });
 

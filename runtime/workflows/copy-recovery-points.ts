@@ -1,6 +1,6 @@
 /**
  * Brings recovery points into another region's bucket: packs, then trees, then the manifest; the keys first of all. What
- * is there already is not sent again. A point counts as copied when the destination's own catalog calls it complete.
+ * is there already is not sent again. A recovery point counts as copied when the destination's own catalog calls it complete.
  */
 import { createHash } from "node:crypto";
 import { atOnce } from "../domain/at-once.ts";
@@ -26,7 +26,7 @@ export interface CopyReport {
   readonly bytes: number;
 }
 
-export async function copyPoints(
+export async function copyRecoveryPoints(
   from: OpenRepository,
   to: { readonly stores: RegionStores; readonly wrap: KeyWrap },
   progress: Progress,
@@ -38,16 +38,16 @@ export async function copyPoints(
   const skipped: string[] = [];
   let objects = 0;
   let bytes = 0;
-  for (const { id, point, state } of source.entries) {
+  for (const { id, recoveryPoint, state } of source.entries) {
     if (["complete", "deposed", "quarantined"].includes(there.get(id) ?? "missing")) continue;
-    if (state !== "complete" || point === undefined) {
+    if (state !== "complete" || recoveryPoint === undefined) {
       skipped.push(id);
       continue;
     }
     progress({ step: "copy", detail: id });
     const present = (await readCatalog(destination)).inventory;
-    await copyKeys(from, destination, point);
-    const missing = [...objectsOf(point, await packsOf(from, point))].filter(
+    await copyKeys(from, destination, recoveryPoint);
+    const missing = [...objectsOf(recoveryPoint, await packsOf(from, recoveryPoint))].filter(
       ([key, size]) => present.get(key) !== size,
     );
     // Packs come before trees, as their keys do.
@@ -56,7 +56,7 @@ export async function copyPoints(
       bytes += await copyObjects(from, destination, keys);
       objects += keys.length;
     }
-    await copyManifest(from, destination, point);
+    await copyManifest(from, destination, recoveryPoint);
     copied.push(id);
   }
   await confirm(destination, copied);
@@ -73,14 +73,14 @@ async function openDestination(
   return OpenRepository.open(to.stores, to.wrap);
 }
 
-/** Of the points only the manifests are sealed for one repository: for one that was begun by itself, they are sealed anew. */
-async function copyManifest(from: OpenRepository, to: OpenRepository, point: RecoveryPoint): Promise<void> {
-  if (to.description.id === from.description.id) await copyObjects(from, to, [storeLayout.manifest(point.id)]);
-  else await to.createPoint(point);
+/** Of the recovery points only the manifests are sealed for one repository: for one that was begun by itself, they are sealed anew. */
+async function copyManifest(from: OpenRepository, to: OpenRepository, recoveryPoint: RecoveryPoint): Promise<void> {
+  if (to.description.id === from.description.id) await copyObjects(from, to, [storeLayout.manifest(recoveryPoint.id)]);
+  else await to.createRecoveryPoint(recoveryPoint);
 }
 
-async function copyKeys(from: OpenRepository, to: OpenRepository, point: RecoveryPoint): Promise<void> {
-  for (const key of keysOf(point)) {
+async function copyKeys(from: OpenRepository, to: OpenRepository, recoveryPoint: RecoveryPoint): Promise<void> {
+  for (const key of keysOf(recoveryPoint)) {
     await copyKey(from, to.stores, to.keys, key);
     await to.keys.key(key);
   }
@@ -94,9 +94,9 @@ async function copyKey(from: OpenRepository, to: RegionStores, ring: KeyRing, id
   await to.control.create(key, wrapped);
 }
 
-async function packsOf(repository: OpenRepository, point: RecoveryPoint): Promise<TreePacks> {
+async function packsOf(repository: OpenRepository, recoveryPoint: RecoveryPoint): Promise<TreePacks> {
   const packs = new Map();
-  for (const { tree } of capturesOf(point)) {
+  for (const { tree } of capturesOf(recoveryPoint)) {
     packs.set(tree.id, (await repository.readTree(tree.id, treePacksSchema)).packs);
   }
   return packs;
@@ -128,7 +128,7 @@ async function confirm(destination: OpenRepository, copied: readonly string[]): 
     const entry = entries.find((candidate) => candidate.id === id);
     if (entry?.state === "complete") continue;
     throw new DrError(
-      "POINT_INCOMPLETE",
+      "RECOVERY_POINT_INCOMPLETE",
       `${id} was copied and is ${entry?.state ?? "missing"}: ${entry?.reasons[0] ?? "no manifest"}`,
       {
         hint: "run `qdrant-dr copy` again",

@@ -10,14 +10,14 @@ import type { Clock } from "../../ports/clock.ts";
 import { CapturedChain, type CapturedRecord } from "../../repository/catalog/captured-records.ts";
 import { newestEpochSince } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { type CapturedState, type StateReport, stateReport } from "./capturing.ts";
+import { type CapturedState, type StateReport, stateReport } from "./source-capturer.ts";
 
 /** While nothing changes, it is told so often that it was looked. */
 const toldEveryMs = 5_000;
 const pollMs = 250;
 
 /** The capturing half's end. */
-export class Telling {
+export class StatePublisher {
   readonly #repository: OpenRepository;
   readonly #clock: Clock;
   readonly #run = randomUUID();
@@ -30,17 +30,17 @@ export class Telling {
   }
 
   /** Throws EPOCH_CONFLICT when another run has begun to tell. */
-  async tell(state: CapturedState): Promise<StateReport> {
-    const { asOf, followedAt, fullAt, isChanged, point, readBytes, seconds, storedBytes } = state;
+  async publish(state: CapturedState): Promise<StateReport> {
+    const { asOf, followedAt, fullAt, isChanged, recoveryPoint, readBytes, seconds, storedBytes } = state;
     const { control } = this.#repository.stores;
-    if (this.#chain?.epoch !== point.epoch) {
-      this.#chain = { epoch: point.epoch, opened: await CapturedChain.open(control, point.epoch) };
+    if (this.#chain?.epoch !== recoveryPoint.epoch) {
+      this.#chain = { epoch: recoveryPoint.epoch, opened: await CapturedChain.open(control, recoveryPoint.epoch) };
       this.#toldAt = 0;
     }
     const at = this.#clock.now();
     if (isChanged || at.getTime() - this.#toldAt >= toldEveryMs) {
       await this.#chain.opened.tell(control, {
-        ...{ format: 1, run: this.#run, point: point.id, isChanged, readBytes, storedBytes, seconds },
+        ...{ format: 1, run: this.#run, recoveryPoint: recoveryPoint.id, isChanged, readBytes, storedBytes, seconds },
         ...{ at: at.toISOString(), asOf: asOf.toISOString(), fullAt: fullAt.toISOString() },
         followedAt: followedAt.toISOString(),
       });
@@ -51,7 +51,7 @@ export class Telling {
 }
 
 /** The applying half's end. */
-export class Hearing {
+export class StateSubscriber {
   readonly #repository: OpenRepository;
   readonly #region: string;
   #epoch: EpochRecord | undefined;
@@ -68,11 +68,11 @@ export class Hearing {
     for (;;) {
       const record = await this.#newer();
       if (record !== undefined) {
-        const point = await this.#repository.readPoint(record.point);
+        const recoveryPoint = await this.#repository.readRecoveryPoint(record.recoveryPoint);
         const { isChanged, readBytes, seconds, storedBytes } = record;
         const followedAt = new Date(record.followedAt ?? record.asOf);
         const times = { asOf: new Date(record.asOf), followedAt, fullAt: new Date(record.fullAt) };
-        return { point, ...times, isChanged, readBytes, storedBytes, seconds };
+        return { recoveryPoint, ...times, isChanged, readBytes, storedBytes, seconds };
       }
       await sleep(pollMs, undefined, { signal });
     }

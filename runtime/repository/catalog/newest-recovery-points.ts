@@ -12,15 +12,15 @@ import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import { readEpochs } from "../control/epochs.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
-import { listRepository, pointsIn, readEntry } from "./read-catalog.ts";
+import { listRepository, readEntry, recoveryPointsIn } from "./read-catalog.ts";
 
-type FoundPoint = NonNullable<ReturnType<typeof resolveLatestRestorable>>;
+type FoundRecoveryPoint = NonNullable<ReturnType<typeof resolveLatestRestorable>>;
 
-export interface NewestPoints {
+export interface NewestRecoveryPoints {
   /** Points that are listed, complete or not. */
   readonly listed: number;
   /** As `resolveLatestRestorable` answers. */
-  readonly newest?: FoundPoint;
+  readonly newest?: FoundRecoveryPoint;
   /** Where none is complete, what the newest lacks. */
   readonly wanting?: string;
   readonly byType: Partial<Readonly<Record<CaptureType, RecoveryPoint>>>;
@@ -35,15 +35,15 @@ interface PointFacts {
   readonly isOfQdrant: boolean;
 }
 
-/** Manifests and points that one look reads at most; the next one goes on. */
+/** Manifests and recovery points that one look reads at most; the next one goes on. */
 const readsPerLook = 500;
 
-export class NewestPointsReader {
+export class NewestRecoveryPointsReader {
   readonly #repository: OpenRepository;
   readonly #region: string;
   /** Of each manifest that was read: nothing in it ever changes. */
   #facts = new Map<string, PointFacts>();
-  /** Of the trees of the points that the last look found. */
+  /** Of the trees of the recovery points that the last look found. */
   #packs = new Map<string, readonly Pack[]>();
 
   constructor(repository: OpenRepository, region: string) {
@@ -51,14 +51,14 @@ export class NewestPointsReader {
     this.#region = region;
   }
 
-  async read(): Promise<NewestPoints> {
-    const [{ inventory, pointKeys }, epochs] = await Promise.all([
+  async read(): Promise<NewestRecoveryPoints> {
+    const [{ inventory, recoveryPointKeys }, epochs] = await Promise.all([
       listRepository(this.#repository),
       readEpochs(this.#repository.stores.control),
     ]);
-    const ids = pointsIn(pointKeys).sort().reverse();
+    const ids = recoveryPointsIn(recoveryPointKeys).sort().reverse();
     this.#forget(new Set(ids));
-    const verifiedIds = idsWithVerification([...pointKeys.keys()]);
+    const verifiedIds = idsWithVerification([...recoveryPointKeys.keys()]);
     const packs = new Map<string, readonly Pack[]>();
     const found: Found = { byType: {}, exactByType: {} };
     let reads = 0;
@@ -73,13 +73,13 @@ export class NewestPointsReader {
       if (facts !== undefined && !isWanted(found, facts, verifiedIds.has(id))) continue;
       reads += 1;
       const known = new Map([...this.#packs, ...packs]);
-      const entry = await readEntry(this.#repository, id, { pointKeys, inventory, epochs, packs: known });
+      const entry = await readEntry(this.#repository, id, { recoveryPointKeys, inventory, epochs, packs: known });
       const complete = resolveLatestRestorable([entry]);
       if (complete === undefined) {
-        wanting ??= `${id}: ${entry.reasons[0] ?? `it holds ${entry.point?.kinds.join(", ")}`}`;
+        wanting ??= `${id}: ${entry.reasons[0] ?? `it holds ${entry.recoveryPoint?.kinds.join(", ")}`}`;
         continue;
       }
-      for (const { tree } of capturesOf(complete.point)) packs.set(tree.id, known.get(tree.id) ?? []);
+      for (const { tree } of capturesOf(complete.recoveryPoint)) packs.set(tree.id, known.get(tree.id) ?? []);
       take(found, complete, this.#region);
     }
     this.#packs = packs;
@@ -87,10 +87,14 @@ export class NewestPointsReader {
   }
 
   async #learn(id: string): Promise<void> {
-    const point = await whenReadable(this.#repository.readPoint(id));
+    const recoveryPoint = await whenReadable(this.#repository.readRecoveryPoint(id));
     // What cannot be read now may be readable later.
-    if (point === undefined) return;
-    this.#facts.set(id, { type: point.type, isExact: isExact(point), isOfQdrant: holds(point, ["qdrant"]) });
+    if (recoveryPoint === undefined) return;
+    this.#facts.set(id, {
+      type: recoveryPoint.type,
+      isExact: isExact(recoveryPoint),
+      isOfQdrant: holds(recoveryPoint, ["qdrant"]),
+    });
   }
 
   #forget(listed: ReadonlySet<string>): void {
@@ -99,22 +103,23 @@ export class NewestPointsReader {
 }
 
 interface Found {
-  newest?: FoundPoint;
+  newest?: FoundRecoveryPoint;
   byType: Partial<Record<CaptureType, RecoveryPoint>>;
   exactByType: Partial<Record<CaptureType, RecoveryPoint>>;
   verified?: RecoveryPoint;
 }
 
 function isAllFound({ byType, exactByType, verified }: Found, verifications: number): boolean {
-  const isSettled = (points: Found["byType"]) => captureTypes.every((type) => points[type] !== undefined);
+  const isSettled = (recoveryPoints: Found["byType"]) =>
+    captureTypes.every((type) => recoveryPoints[type] !== undefined);
   return isSettled(byType) && isSettled(exactByType) && (verified !== undefined || verifications === 0);
 }
 
-function take(found: Found, { attestations, point, ...entry }: FoundPoint, here: string): void {
-  found.newest ??= { ...entry, attestations, point };
-  found.byType[point.type] ??= point;
-  if (isExact(point)) found.exactByType[point.type] ??= point;
-  if (attestations.some(({ kind, region }) => kind === "verified" && region === here)) found.verified ??= point;
+function take(found: Found, { attestations, recoveryPoint, ...entry }: FoundRecoveryPoint, here: string): void {
+  found.newest ??= { ...entry, attestations, recoveryPoint };
+  found.byType[recoveryPoint.type] ??= recoveryPoint;
+  if (isExact(recoveryPoint)) found.exactByType[recoveryPoint.type] ??= recoveryPoint;
+  if (attestations.some(({ kind, region }) => kind === "verified" && region === here)) found.verified ??= recoveryPoint;
 }
 
 function isWanted(found: Found, { isExact, isOfQdrant, type }: PointFacts, isVerified: boolean): boolean {
@@ -126,6 +131,6 @@ function isWanted(found: Found, { isExact, isOfQdrant, type }: PointFacts, isVer
 
 /** By the keys alone; which region verified, the attestation says. */
 function idsWithVerification(keys: readonly string[]): Set<string> {
-  const prefix = new RegExp(`^${storeLayout.points}([^/]+)/attestations/verified-`);
+  const prefix = new RegExp(`^${storeLayout.recoveryPoints}([^/]+)/attestations/verified-`);
   return new Set(keys.flatMap((key) => prefix.exec(key)?.[1] ?? []));
 }

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { historyIn } from "../../runtime/adapters/qdrant/qdrant-history.ts";
+import { restoreFingerprintIn } from "../../runtime/adapters/qdrant/restore-fingerprint.ts";
 
 function telemetry(responses: { rest?: object; grpc?: object } = {}, recovering = 0) {
   return {
@@ -17,10 +17,10 @@ describe("history of a Qdrant process", () => {
     const grpc = { "/qdrant.ShardSnapshots/Recover": { count: 4, last_responded: "2026-01-01T00:00:01.000Z" } };
     const byStatus = { "/qdrant.ShardSnapshots/Recover": { 0: { count: 3 }, 13: { count: 1 } } };
 
-    expect(historyIn(telemetry())).to.equal("2026-01-01T00:00:00.000Z/0");
-    expect(historyIn(telemetry({ rest }))).to.equal("2026-01-01T00:00:00.000Z/3");
-    expect(historyIn(telemetry({ rest, grpc }))).to.equal("2026-01-01T00:00:00.000Z/7");
-    expect(historyIn(telemetry({ rest, grpc: byStatus }))).to.equal("2026-01-01T00:00:00.000Z/7");
+    expect(restoreFingerprintIn(telemetry())).to.equal("2026-01-01T00:00:00.000Z/0");
+    expect(restoreFingerprintIn(telemetry({ rest }))).to.equal("2026-01-01T00:00:00.000Z/3");
+    expect(restoreFingerprintIn(telemetry({ rest, grpc }))).to.equal("2026-01-01T00:00:00.000Z/7");
+    expect(restoreFingerprintIn(telemetry({ rest, grpc: byStatus }))).to.equal("2026-01-01T00:00:00.000Z/7");
   });
 
   it("does not count what only reads or writes", () => {
@@ -32,14 +32,14 @@ describe("history of a Qdrant process", () => {
     };
     const grpc = { "/qdrant.CollectionsInternal/GetShardRecoveryPoint": { count: 1 } };
 
-    expect(historyIn(telemetry({ rest, grpc }))).to.equal(historyIn(telemetry()));
+    expect(restoreFingerprintIn(telemetry({ rest, grpc }))).to.equal(restoreFingerprintIn(telemetry()));
   });
 
   it("is never the same during a restore, after one in the background, and when the process does not tell", () => {
     const background = telemetry({ rest: { [upload]: { 202: { count: 1 } } } });
 
     for (const answer of [telemetry({}, 1), background, {}, { ...telemetry(), requests: undefined }]) {
-      expect(historyIn(answer)).not.to.equal(historyIn(answer));
+      expect(restoreFingerprintIn(answer)).not.to.equal(restoreFingerprintIn(answer));
     }
   });
 });

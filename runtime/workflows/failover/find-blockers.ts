@@ -3,9 +3,15 @@ import { assessReadiness, type CheckName } from "../../domain/health/readiness.t
 import type { Clock } from "../../ports/clock.ts";
 import { gatherReadiness, writeAgain } from "../status/gather-readiness.ts";
 import type { PairMember } from "../status/observe-pair.ts";
-import { ask, findNewestPoint, type ObservedRegion, type Patience, patience } from "../status/observed-region.ts";
+import {
+  ask,
+  findNewestRecoveryPoint,
+  type ObservedRegion,
+  patience,
+  type Timeouts,
+} from "../status/observed-region.ts";
 
-export interface Obstacle {
+export interface Blocker {
   readonly region: string;
   /** What was looked at. */
   readonly what: string;
@@ -18,7 +24,7 @@ export interface Obstacle {
 export interface ObstacleRequest {
   /** The region to promote. */
   readonly target: PairMember & { readonly observed: ObservedRegion };
-  /** The region that hands over: of a planned failover. */
+  /** The region that steps down: of a switchover. */
   readonly active?: PairMember | undefined;
   /** An earlier run has made the target the active region: its gate may be open. */
   readonly continues: boolean;
@@ -27,21 +33,21 @@ export interface ObstacleRequest {
 
 /** Told by the plan itself, or true of a region that is not in the middle of a failover only. */
 const notAsked: readonly CheckName[] = ["role", "practice", "drift"];
-/** A planned failover brings its own point. */
-const onlyUnplanned: readonly CheckName[] = ["point", "exact", "verified", "versions", "rto", "standby"];
+/** A switchover brings its own recovery point. */
+const onlyFailover: readonly CheckName[] = ["recoveryPoint", "exact", "verified", "versions", "rto", "standby"];
 
-export async function findObstacles(request: ObstacleRequest): Promise<Obstacle[]> {
+export async function findBlockers(request: ObstacleRequest): Promise<Blocker[]> {
   const { active } = request;
   const [here, there] = await Promise.all([ofTarget(request), active === undefined ? [] : ofActive(active, patience)]);
   return [...here, ...there].sort((a, b) => Number(b.stops) - Number(a.stops));
 }
 
-async function ofTarget({ active, clock, continues, target }: ObstacleRequest): Promise<Obstacle[]> {
+async function ofTarget({ active, clock, continues, target }: ObstacleRequest): Promise<Blocker[]> {
   const { backend, name, objectives = { rtoMinutes: 0, rpoMinutes: 0 }, observed } = target;
-  const found = await findNewestPoint(observed, clock, patience);
+  const found = await findNewestRecoveryPoint(observed, clock, patience);
   const asked = { region: observed, found, objectives, otherEpoch: undefined, backend, clock, patience };
   const { checks } = assessReadiness(await gatherReadiness(asked));
-  const skipped = active === undefined ? notAsked : [...notAsked, ...onlyUnplanned];
+  const skipped = active === undefined ? notAsked : [...notAsked, ...onlyFailover];
   return checks.flatMap(({ detail, hint, isNeeded, name: check, state, title }) => {
     if (state === "good" || state === "not asked" || skipped.includes(check)) return [];
     if (check === "gate" && state === "poor" && continues) return [];
@@ -50,9 +56,9 @@ async function ofTarget({ active, clock, continues, target }: ObstacleRequest): 
   });
 }
 
-/** What a planned failover needs of the region that hands over. */
-async function ofActive({ name, observed, problem }: PairMember, { answerMs }: Patience): Promise<Obstacle[]> {
-  const hint = "if it cannot be mended, fail over unplanned";
+/** What a switchover needs of the region that steps down. */
+async function ofActive({ name, observed, problem }: PairMember, { answerMs }: Timeouts): Promise<Blocker[]> {
+  const hint = "if it cannot be mended, run a failover";
   if (observed === undefined) {
     return [{ region: name, what: "Outputs", detail: problem ?? "they are not known here", hint, stops: true }];
   }
@@ -70,5 +76,5 @@ async function ofActive({ name, observed, problem }: PairMember, { answerMs }: P
   );
   if (gate !== undefined) return silent;
   const missing = { region: name, what: "Gate", detail: "it has none: nothing could stop its writes", stops: true };
-  return [...silent, { ...missing, hint: "declare a gate for it, or stop its clients and fail over unplanned" }];
+  return [...silent, { ...missing, hint: "declare a gate for it, or stop its clients and run a failover" }];
 }

@@ -4,18 +4,18 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { type CapturedState, type StateReport, stateReport } from "./capturing.ts";
 import { type CatchUpReport, catchUp } from "./catch-up.ts";
 import { Overtaken } from "./overtaken.ts";
+import { type CapturedState, type StateReport, stateReport } from "./source-capturer.ts";
 import { StandbyTurn } from "./standby-turn.ts";
 
-export interface ApplyingRequest {
+export interface StandbyApplierRequest {
   /** The standby's. */
   readonly repository: OpenRepository;
   readonly region: string;
   readonly database: VectorDatabase;
-  /** The last writes before a planned failover: replication's turn is taken, and not given back. */
-  readonly isHandOver?: boolean;
+  /** The last writes before a switchover: replication's turn is taken, and not given back. */
+  readonly isSwitchover?: boolean;
   /** Collections of the standby that replication did not make and the source has, too. */
   readonly existing: "refuse" | "replace";
   readonly clock: Clock;
@@ -32,14 +32,14 @@ export interface CycleReport extends StateReport {
   readonly shards: CatchUpReport["shards"];
 }
 
-export class Applying {
-  readonly #request: ApplyingRequest;
+export class StandbyApplier {
+  readonly #request: StandbyApplierRequest;
   #turn: Promise<StandbyTurn> | undefined;
   #overtaken: Overtaken | undefined;
   /** When the turn was taken again after this run was overtaken. */
   #isBackSince: Date | undefined;
 
-  constructor(request: ApplyingRequest) {
+  constructor(request: StandbyApplierRequest) {
     this.#request = request;
   }
 
@@ -71,7 +71,7 @@ export class Applying {
   }
 
   async #take(): Promise<StandbyTurn> {
-    const { clock, isHandOver, region, repository } = this.#request;
+    const { clock, isSwitchover: isHandOver, region, repository } = this.#request;
     await this.#overtaken?.refuseWhileAnotherFollows();
     const turn = await StandbyTurn.take({
       ...{ clock, region, repository },
@@ -84,14 +84,14 @@ export class Applying {
 
   /** One at a time, and never an older state after a newer one. */
   async apply(state: CapturedState): Promise<CycleReport> {
-    const { clock, database, isHandOver: _, ...request } = this.#request;
-    const { asOf, followedAt, fullAt, point } = state;
+    const { clock, database, isSwitchover: _, ...request } = this.#request;
+    const { asOf, followedAt, fullAt, recoveryPoint } = state;
     const turn = await this.turn();
-    await turn.refuseOfEndedEpoch(point);
+    await turn.refuseOfEndedEpoch(recoveryPoint);
     this.#refuseOlder(state, turn);
     const applied = await catchUp({
       ...request,
-      ...{ asOf, clock, followedAt, fullAt, point, turn },
+      ...{ asOf, clock, followedAt, fullAt, recoveryPoint, turn },
       target: database,
       compare: "changed",
     });

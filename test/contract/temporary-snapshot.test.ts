@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { CollectionSnapshot, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { recordSnapshot } from "../../runtime/repository/control/snapshot-records.ts";
-import { borrowSnapshot, removeLeftSnapshots } from "../../runtime/workflows/capture/borrow-snapshot.ts";
+import { removeLeftSnapshots, withTemporarySnapshot } from "../../runtime/workflows/capture/temporary-snapshot.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/memory-store.ts";
@@ -49,7 +49,7 @@ describe("a borrowed snapshot", function () {
 
   it("brings the shard with its log, and is deleted when it is given back", async () => {
     const request = requestOf();
-    const snapshot = await borrowSnapshot(request);
+    const snapshot = await withTemporarySnapshot(request);
     expect(await qdrant.snapshots(collection, shard)).to.have.lengthOf(2);
 
     const paths = (await allOf(snapshot.read())).map(({ path }) => path);
@@ -68,7 +68,7 @@ describe("a borrowed snapshot", function () {
       }
     }
     const damaging = new Damaging({ peers: [server.url], apiKey: server.apiKey });
-    const snapshot = await borrowSnapshot(requestOf(new MemoryStore(), damaging));
+    const snapshot = await withTemporarySnapshot(requestOf(new MemoryStore(), damaging));
 
     expect(await codeOf(allOf(snapshot.read()))).to.equal("CAPTURE_INCOMPLETE");
     await snapshot.giveBack();
@@ -78,7 +78,7 @@ describe("a borrowed snapshot", function () {
 
   it("is removed by a later run when its own was killed, and no earlier than a living one reads it", async () => {
     const request = requestOf();
-    await borrowSnapshot(request);
+    await withTemporarySnapshot(request);
     const left = (await qdrant.snapshots(collection, shard)).filter((name) => name !== users);
     expect(left).to.have.lengthOf(1);
 
@@ -112,9 +112,9 @@ describe("a borrowed snapshot", function () {
     }
     const request = requestOf(new MemoryStore(), new SameSecond({ peers: [server.url], apiKey: server.apiKey }));
 
-    const snapshot = await borrowSnapshot(request);
+    const snapshot = await withTemporarySnapshot(request);
     await snapshot.giveBack();
-    await borrowSnapshot(request);
+    await withTemporarySnapshot(request);
     await removeLeftSnapshots({ ...request, clock: daysLater(2) });
 
     expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
@@ -122,7 +122,7 @@ describe("a borrowed snapshot", function () {
 
   it("stays on record when its server is gone before it can be deleted", async () => {
     const request = requestOf();
-    const snapshot = await borrowSnapshot(request);
+    const snapshot = await withTemporarySnapshot(request);
     await server.kill();
     await snapshot.giveBack();
     await server.restart();

@@ -1,8 +1,8 @@
-/** What captures that were cut off have stored: pieces of packs that no point needs. */
+/** What captures that were cut off have stored: pieces of packs that no recovery point needs. */
 import { capturesOf } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { type Pack, type Piece, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
-import type { UnclaimedPieces } from "../content/content-writer.ts";
+import type { OrphanedPieces } from "../content/content-writer.ts";
 import { readDirectory } from "../content/pack-directory.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
@@ -11,8 +11,8 @@ import type { CaptureBase } from "./read-catalog.ts";
 /** Some 40 MB in memory; what lies beyond is stored again. */
 const mostPieces = 150_000;
 
-/** Reads every point and its trees, and the directory of every other pack: to be asked only after a capture was cut off. */
-export async function findUnclaimedPieces(repository: OpenRepository, base: CaptureBase): Promise<UnclaimedPieces> {
+/** Reads every recovery point and its trees, and the directory of every other pack: to be asked only after a capture was cut off. */
+export async function findOrphanedPieces(repository: OpenRepository, base: CaptureBase): Promise<OrphanedPieces> {
   const claimed = await claimedPacks(repository, base);
   const packs: Pack[] = [];
   const pieces = new Map<string, Piece>();
@@ -26,14 +26,14 @@ export async function findUnclaimedPieces(repository: OpenRepository, base: Capt
 }
 
 /**
- * The packs of every point. What only the tree of a capture that was cut off names is as unclaimed as the tree, and so is
+ * The packs of every recovery point. What only the tree of a capture that was cut off names is as unclaimed as the tree, and so is
  * what a damaged object named: it is looked at, and opens or does not.
  */
 async function claimedPacks(repository: OpenRepository, base: CaptureBase): Promise<Set<string>> {
   const trees = new Set<string>();
   for (const id of base.listed) {
-    const point = await whenReadable(repository.readPoint(id));
-    for (const { tree } of point === undefined ? [] : capturesOf(point)) trees.add(tree.id);
+    const recoveryPoint = await whenReadable(repository.readRecoveryPoint(id));
+    for (const { tree } of recoveryPoint === undefined ? [] : capturesOf(recoveryPoint)) trees.add(tree.id);
   }
   const claimed = new Set<string>();
   for (const id of trees) {

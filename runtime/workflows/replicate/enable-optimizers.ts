@@ -1,4 +1,4 @@
-/** Ends a standby's rest: Qdrant may merge and index again, as the point's configuration says. */
+/** Ends a standby's rest: Qdrant may merge and index again, as the recovery recovery point's configuration says. */
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 
@@ -6,14 +6,14 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
  * Can be repeated: what is awake is left alone, as a change of settings while its server is captured could stop it (1.19.0).
  * What a standby held is not recognised afterwards: nothing may be caught up from then on.
  */
-export async function wakeOptimizers({
-  point,
+export async function enableOptimizers({
+  recoveryPoint,
   target,
 }: {
-  readonly point: RecoveryPoint;
+  readonly recoveryPoint: RecoveryPoint;
   readonly target: VectorDatabase;
 }): Promise<void> {
-  for (const { config, name } of point.collections) {
+  for (const { config, name } of recoveryPoint.collections) {
     const wanted = threadsIn(config);
     const { config: present } = await target.describe(name);
     if (threadsIn(present) !== 0 || wanted === 0) continue;

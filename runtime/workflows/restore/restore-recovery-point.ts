@@ -28,7 +28,7 @@ import { hasShardKeys, restoreCollection, waitUntilWhole } from "./restore-colle
 const collectionsAtOnce = 3;
 
 export interface RestoreReport {
-  readonly point: string;
+  readonly recoveryPoint: string;
   readonly time: string;
   readonly collections: number;
   readonly points: number;
@@ -42,11 +42,11 @@ export interface RestoreReport {
 
 export interface RestoreRequest {
   readonly repository: OpenRepository;
-  readonly point: RecoveryPoint;
+  readonly recoveryPoint: RecoveryPoint;
   readonly target: VectorDatabase;
   /** What the restore records call the target; left out for the region's own Qdrant. */
   readonly targetName?: string;
-  /** Names of the collections wanted; all of the point's when left out. */
+  /** Names of the collections wanted; all of the recovery recovery point's when left out. */
   readonly only?: readonly string[];
   /** Another name for the one collection that is wanted: it is made beside the live one. */
   readonly as?: string;
@@ -73,7 +73,7 @@ export interface AliasSwap {
 
 /** All that a restore does: whoever carries it out knows nothing else. */
 export interface RestorePlan {
-  readonly point: RecoveryPoint;
+  readonly recoveryPoint: RecoveryPoint;
   /** What the restore records call the target; absent for the region's own Qdrant. */
   readonly targetName?: string;
   readonly collections: readonly WantedCollection[];
@@ -86,13 +86,17 @@ export interface RestorePlan {
 
 /** What a restore would do. Throws when it must not be done: nothing has been touched then. */
 export async function planRestore(request: RestoreRequest): Promise<RestorePlan> {
-  const { as, discardUnfinished = false, point, progress, repository, target, targetName } = request;
-  if (point.qdrantVersion === undefined) {
-    throw new DrError("POINT_NOT_FOUND", `${point.id} holds ${point.kinds.join(", ")}, and nothing of Qdrant`, {
-      hint: "`qdrant-dr recovery-points list` shows what each recovery point holds",
-    });
+  const { as, discardUnfinished = false, recoveryPoint, progress, repository, target, targetName } = request;
+  if (recoveryPoint.qdrantVersion === undefined) {
+    throw new DrError(
+      "RECOVERY_POINT_NOT_FOUND",
+      `${recoveryPoint.id} holds ${recoveryPoint.kinds.join(", ")}, and nothing of Qdrant`,
+      {
+        hint: "`qdrant-dr recovery-points list` shows what each recovery point holds",
+      },
+    );
   }
-  checkRestorable(point.qdrantVersion, await target.version());
+  checkRestorable(recoveryPoint.qdrantVersion, await target.version());
   const collections = wantedCollections(request);
   const existing = new Set(await target.collections());
   const taken = collections.map(({ name }) => name).filter((name) => existing.has(name));
@@ -118,10 +122,10 @@ export async function planRestore(request: RestoreRequest): Promise<RestorePlan>
   await refuseLostShardKeys(target, collections);
   const aliasesNow = await target.aliases();
   const swap = planSwap(request, existing, aliasesNow);
-  const aliases = as === undefined ? aliasesOf(point, collections) : [];
+  const aliases = as === undefined ? aliasesOf(recoveryPoint, collections) : [];
   refuseTakenNames(collections, aliases, aliasesNow);
   return {
-    point,
+    recoveryPoint,
     ...(targetName === undefined ? {} : { targetName }),
     collections,
     discard: taken,
@@ -136,11 +140,11 @@ type RestoreTools = Pick<RestoreRequest, "clock" | "progress" | "repository" | "
 /** Does what `planRestore` planned for this target. */
 export async function executeRestore(tools: RestoreTools, plan: RestorePlan): Promise<RestoreReport> {
   const { clock, progress, repository, target } = tools;
-  const { aliases, collections, discard, point, swap, targetName } = plan;
+  const { aliases, collections, discard, recoveryPoint, swap, targetName } = plan;
   const begun = clock.now();
   const record = {
     id: newId(begun),
-    point: point.id,
+    recoveryPoint: recoveryPoint.id,
     collections: collections.map(({ name }) => name),
     ...(targetName === undefined ? {} : { target: targetName, processes: await target.processes() }),
     at: begun.toISOString(),
@@ -161,8 +165,8 @@ export async function executeRestore(tools: RestoreTools, plan: RestorePlan): Pr
   if (swap !== undefined) await target.createAlias({ alias: swap.alias, collection: swap.to });
   const counts = await Promise.all(collections.map(({ name }) => target.count(name)));
   return {
-    point: point.id,
-    time: point.time,
+    recoveryPoint: recoveryPoint.id,
+    time: recoveryPoint.time,
     collections: collections.length,
     points: counts.reduce((sum, count) => sum + count, 0),
     ...proof,
@@ -177,7 +181,7 @@ const settledWithin = { looks: 20, everyMs: 250 };
 /** Compares a restored target with what the source answered at the capture. Throws VERIFICATION_FAILED. */
 export async function verifyRestored(
   tools: Pick<RestoreTools, "repository" | "target">,
-  restored: Pick<RestorePlan, "collections" | "point">,
+  restored: Pick<RestorePlan, "collections" | "recoveryPoint">,
 ): Promise<{ samples: number; canaries: number }> {
   for (let look = 1; ; look += 1) {
     const { differences, ...compared } = await compareRestored(tools, restored.collections);
@@ -189,7 +193,7 @@ export async function verifyRestored(
     const shown = differences.slice(0, 3).join("; ");
     throw new DrError(
       "VERIFICATION_FAILED",
-      `${differences.length} things differ from ${restored.point.id}: ${shown}`,
+      `${differences.length} things differ from ${restored.recoveryPoint.id}: ${shown}`,
       {
         hint: "do not serve from it: restore an earlier point (`qdrant-dr recovery-points list`, then `restore --recovery-point`)",
       },
@@ -214,22 +218,27 @@ async function compareRestored(
 }
 
 /** All of a recovery point, under the names that it was captured by. */
-export function wholeRecoveryPoint(point: RecoveryPoint): Pick<RestorePlan, "collections" | "point"> {
-  return { point, collections: point.collections.map((captured) => ({ captured, name: captured.name })) };
+export function wholeRecoveryPoint(recoveryPoint: RecoveryPoint): Pick<RestorePlan, "collections" | "recoveryPoint"> {
+  return {
+    recoveryPoint,
+    collections: recoveryPoint.collections.map((captured) => ({ captured, name: captured.name })),
+  };
 }
 
-function wantedCollections({ as, only, point, swapAlias }: RestoreRequest): WantedCollection[] {
+function wantedCollections({ as, only, recoveryPoint, swapAlias }: RestoreRequest): WantedCollection[] {
   if (swapAlias !== undefined && as === undefined) {
     throw new DrError("USAGE", "an alias is swapped to a collection that is restored under another name", {
       hint: "name it with --as; without, the aliases of the recovery point are set",
     });
   }
-  const unknown = (only ?? []).filter((name) => !point.collections.some((collection) => collection.name === name));
+  const unknown = (only ?? []).filter(
+    (name) => !recoveryPoint.collections.some((collection) => collection.name === name),
+  );
   if (unknown.length > 0) {
-    const known = point.collections.map(({ name }) => name).join(", ");
-    throw new DrError("USAGE", `${unknown.join(", ")} is not in ${point.id}`, { hint: `it holds ${known}` });
+    const known = recoveryPoint.collections.map(({ name }) => name).join(", ");
+    throw new DrError("USAGE", `${unknown.join(", ")} is not in ${recoveryPoint.id}`, { hint: `it holds ${known}` });
   }
-  const wanted = point.collections.filter(({ name }) => only === undefined || only.includes(name));
+  const wanted = recoveryPoint.collections.filter(({ name }) => only === undefined || only.includes(name));
   if (as !== undefined && wanted.length !== 1) {
     throw new DrError("USAGE", `--as names one collection, and ${wanted.length} would be restored`, {
       hint: "choose it with --collections",
@@ -244,8 +253,8 @@ function wantedCollections({ as, only, point, swapAlias }: RestoreRequest): Want
   return wanted.map((captured) => ({ captured, name: as ?? captured.name }));
 }
 
-function aliasesOf(point: RecoveryPoint, collections: readonly WantedCollection[]): Alias[] {
-  return point.aliases.filter(({ collection }) => collections.some(({ name }) => name === collection));
+function aliasesOf(recoveryPoint: RecoveryPoint, collections: readonly WantedCollection[]): Alias[] {
+  return recoveryPoint.aliases.filter(({ collection }) => collections.some(({ name }) => name === collection));
 }
 
 function planSwap(

@@ -8,7 +8,7 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { readStandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { CaptureMemory } from "../capture/capture-memory.ts";
-import { capturePoint } from "../capture/capture-point.ts";
+import { captureRecoveryPoint } from "../capture/capture-recovery-point.ts";
 import type { CapturePatience } from "../capture/capture-shard.ts";
 import { ActiveSource } from "./active-source.ts";
 import { DueCollections } from "./due-collections.ts";
@@ -21,9 +21,9 @@ const fullEveryMs = 24 * 60 * 60_000;
  * ends. "exact" waits for that, and takes a collection snapshot when it takes long; "soon" takes one at once.
  */
 const patienceFor = {
-  provisional: { quietMs: 500, attempts: 1, borrows: false },
-  soon: { quietMs: 1_000, attempts: 2, borrows: true },
-  exact: { quietMs: 60_000, attempts: 3, borrows: true },
+  provisional: { quietMs: 500, attempts: 1, usesSnapshot: false },
+  soon: { quietMs: 1_000, attempts: 2, usesSnapshot: true },
+  exact: { quietMs: 60_000, attempts: 3, usesSnapshot: true },
 } as const satisfies Record<string, CapturePatience>;
 export type Patience = keyof typeof patienceFor;
 
@@ -33,7 +33,7 @@ const changesReadAtOnce = 4;
 /** A source that was read for so long has this many times as long for its clients alone, within what `follow` allows. */
 export const sourceRestsFor = 2;
 
-export interface CapturingRequest {
+export interface SourceCapturerRequest {
   /** The active region. */
   readonly source: {
     readonly region: string;
@@ -44,8 +44,8 @@ export interface CapturingRequest {
   readonly repository: OpenRepository;
   /** Each capture reads all collections when left out. */
   readonly tiers?: Tiers;
-  /** The last writes before a planned failover: its fence is no reason to stop. */
-  readonly isHandOver?: boolean;
+  /** The last writes before a switchover: its fence is no reason to stop. */
+  readonly isSwitchover?: boolean;
   readonly toolVersion: string;
   readonly clock: Clock;
   readonly progress: Progress;
@@ -53,14 +53,14 @@ export interface CapturingRequest {
 
 /** A state of the source that is in the standby's bucket, whole. */
 export interface CapturedState {
-  readonly point: RecoveryPoint;
+  readonly recoveryPoint: RecoveryPoint;
   /** Everything that the source acknowledged before this is in it. */
   readonly asOf: Date;
   /** When its capture began. What is older in it is so as its tier says. */
   readonly followedAt: Date;
   /** When everything was read and compared the last time. */
   readonly fullAt: Date;
-  /** False when the point is one that was there already. */
+  /** False when the recovery point is one that was there already. */
   readonly isChanged: boolean;
   readonly readBytes: number;
   readonly storedBytes: number;
@@ -68,10 +68,10 @@ export interface CapturedState {
 }
 
 export interface StateReport {
-  readonly point: string;
+  readonly recoveryPoint: string;
   readonly asOf: string;
   readonly isExact: boolean;
-  /** False when the point is the one that the capture before made. */
+  /** False when the recovery point is the one that the capture before made. */
   readonly isChanged: boolean;
   /** Read from the source, and stored in the standby's bucket. */
   readonly readBytes: number;
@@ -80,15 +80,15 @@ export interface StateReport {
 }
 
 export function stateReport(state: CapturedState): StateReport {
-  const { asOf, isChanged, point, readBytes, seconds, storedBytes } = state;
+  const { asOf, isChanged, recoveryPoint, readBytes, seconds, storedBytes } = state;
   return {
-    ...{ point: point.id, asOf: asOf.toISOString(), isExact: isExact(point), isChanged },
+    ...{ recoveryPoint: recoveryPoint.id, asOf: asOf.toISOString(), isExact: isExact(recoveryPoint), isChanged },
     ...{ readBytes, storedBytes, captureSeconds: seconds },
   };
 }
 
-export class Capturing {
-  readonly #request: CapturingRequest;
+export class SourceCapturer {
+  readonly #request: SourceCapturerRequest;
   readonly #memory = new CaptureMemory();
   readonly #source: ActiveSource;
   readonly #due: DueCollections | undefined;
@@ -96,8 +96,8 @@ export class Capturing {
   #fullAt: Date | undefined;
   #hasTold = false;
 
-  constructor(request: CapturingRequest) {
-    const { isHandOver, repository, source, tiers } = request;
+  constructor(request: SourceCapturerRequest) {
+    const { isSwitchover: isHandOver, repository, source, tiers } = request;
     this.#request = request;
     this.#due = tiers && new DueCollections(tiers);
     this.#source = new ActiveSource({
@@ -121,7 +121,7 @@ export class Capturing {
       chosen = this.#due?.of(collections, begun) ?? collections;
       return chosen;
     };
-    const captured = await capturePoint({
+    const captured = await captureRecoveryPoint({
       region: source.region,
       type: isFull ? "full" : "incremental",
       database: source.database,
@@ -138,11 +138,12 @@ export class Capturing {
     });
     const fullAt = isFull || this.#fullAt === undefined ? begun : this.#fullAt;
     this.#fullAt = fullAt;
-    if (this.#point?.id !== captured.point) this.#point = await repository.readPoint(captured.point);
+    if (this.#point?.id !== captured.recoveryPoint)
+      this.#point = await repository.readRecoveryPoint(captured.recoveryPoint);
     this.#tellOfUnmatched();
     this.#due?.captured(chosen ?? this.#point.collections.map(({ name }) => name), begun, this.#point);
     return {
-      point: this.#point,
+      recoveryPoint: this.#point,
       asOf: new Date(captured.time),
       followedAt: begun,
       fullAt,

@@ -10,10 +10,14 @@ import {
 } from "../../domain/recovery-points/recovery-point.ts";
 import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
-import { CaptureSession, committedPoint, unfinishedCaptures } from "../../repository/catalog/capture-session.ts";
+import {
+  CaptureSession,
+  committedRecoveryPoint,
+  unfinishedCaptures,
+} from "../../repository/catalog/capture-session.ts";
+import { findOrphanedPieces } from "../../repository/catalog/orphaned-pieces.ts";
 import { type CaptureBase, readCaptureBase } from "../../repository/catalog/read-catalog.ts";
-import { findUnclaimedPieces } from "../../repository/catalog/unclaimed-pieces.ts";
-import type { UnclaimedPieces } from "../../repository/content/content-writer.ts";
+import type { OrphanedPieces } from "../../repository/content/content-writer.ts";
 import { epochsAfter, readEpochs } from "../../repository/control/epochs.ts";
 import { nameUnreadable } from "../name-unreadable.ts";
 import { capturePart, type PartContext } from "./capture-part.ts";
@@ -21,7 +25,7 @@ import { carriedFrom, commitCapture, timeOf } from "./commit-capture.ts";
 import { type CaptureRequest, type Placements, planCapture } from "./plan-capture.ts";
 
 export interface CaptureReport {
-  readonly point: string;
+  readonly recoveryPoint: string;
   readonly type: CaptureType;
   readonly time: string;
   readonly collections: number;
@@ -34,11 +38,11 @@ export interface CaptureReport {
   readonly seconds: number;
   /** False when other workers have not done their parts: the last of them commits; and when nothing changed, and nothing was asked to be committed then. */
   readonly isCommitted: boolean;
-  /** Nothing changed since the last point: `point` is that one, and it was still true at `time`. */
+  /** Nothing changed since the last recovery point: `recoveryPoint` is that one, and it was still true at `time`. */
   readonly isUnchanged?: true;
 }
 
-export async function capturePoint(request: CaptureRequest): Promise<CaptureReport> {
+export async function captureRecoveryPoint(request: CaptureRequest): Promise<CaptureReport> {
   const { clock, kinds = ["qdrant"], memory, repository, worker } = request;
   const begun = clock.now();
   const base = await baseOf(request, kinds);
@@ -46,24 +50,26 @@ export async function capturePoint(request: CaptureRequest): Promise<CaptureRepo
   const placements: Placements = new Map();
   const propose = () => planCapture(request, base, placements);
   const plan = session === undefined ? await propose() : await agreedPlan(request, session, propose);
-  const basePoint = plan.base === undefined ? undefined : await basePointOf(request, base, plan.base);
+  const baseRecoveryPoint = plan.base === undefined ? undefined : await baseRecoveryPointOf(request, base, plan.base);
   const done = await session?.part(worker?.index ?? 0);
-  const part = done ?? (await doPart(request, { base, basePoint, placements, plan }));
+  const part = done ?? (await doPart(request, { base, baseRecoveryPoint, placements, plan }));
   if (done === undefined) await session?.keepPart(part);
   const parts = session === undefined ? [part] : await allParts(session, plan);
   const seconds = () => (clock.now().getTime() - begun.getTime()) / 1000;
   if (parts === undefined) return reportOf(plan, part, undefined, seconds());
-  const same = request.onlyChanges ? await unchangedPoint(request, plan, part, base, basePoint) : undefined;
+  const same = request.onlyChanges
+    ? await unchangedRecoveryPoint(request, plan, part, base, baseRecoveryPoint)
+    : undefined;
   if (same !== undefined) {
     const seen = seenAgain(same, plan, part);
     memory?.remember(base, seen, plan.restore);
     const report = reportOf(plan, part, seen, seconds());
-    return { ...report, point: same.id, isCommitted: false, isUnchanged: true };
+    return { ...report, recoveryPoint: same.id, isCommitted: false, isUnchanged: true };
   }
-  const point = await commitOnce(request, plan, parts, basePoint);
+  const recoveryPoint = await commitOnce(request, plan, parts, baseRecoveryPoint);
   await session?.end(plan);
-  memory?.remember(base, point, plan.restore);
-  return reportOf(plan, part, point, seconds());
+  memory?.remember(base, recoveryPoint, plan.restore);
+  return reportOf(plan, part, recoveryPoint, seconds());
 }
 
 async function baseOf(
@@ -81,46 +87,48 @@ async function baseOf(
   return { ...remembered, epochs };
 }
 
-/** The point that says all that a new one would say. */
-async function unchangedPoint(
+/** The recovery point that says all that a new one would say. */
+async function unchangedRecoveryPoint(
   request: CaptureRequest,
   plan: CapturePlan,
   part: CapturePart,
   base: CaptureBase,
-  basePoint: RecoveryPoint | undefined,
+  baseRecoveryPoint: RecoveryPoint | undefined,
 ): Promise<RecoveryPoint | undefined> {
-  if (!plan.kinds.includes("qdrant")) return pointOfFolders(plan, part, base);
-  const isSame = basePoint !== undefined && (await isUnchanged(request, plan, part, basePoint));
-  return isSame ? basePoint : undefined;
+  if (!plan.kinds.includes("qdrant")) return recoveryPointOfFolders(plan, part, base);
+  const isSame = baseRecoveryPoint !== undefined && (await isUnchanged(request, plan, part, baseRecoveryPoint));
+  return isSame ? baseRecoveryPoint : undefined;
 }
 
-/** The newest of the points that hold the folders as they were captured now. */
-function pointOfFolders(plan: CapturePlan, part: CapturePart, base: CaptureBase): RecoveryPoint | undefined {
-  const points = plan.kinds.flatMap((kind) => base.points.get(kind) ?? []);
-  if (plan.type === "full" || points.length < plan.kinds.length) return undefined;
-  if (points.some(({ epoch }) => epoch !== plan.epoch)) return undefined;
-  const known = plan.kinds.flatMap((kind) => base.points.get(kind)?.folders.filter((each) => each.kind === kind) ?? []);
+/** The newest of the recovery points that hold the folders as they were captured now. */
+function recoveryPointOfFolders(plan: CapturePlan, part: CapturePart, base: CaptureBase): RecoveryPoint | undefined {
+  const recoveryPoints = plan.kinds.flatMap((kind) => base.recoveryPoints.get(kind) ?? []);
+  if (plan.type === "full" || recoveryPoints.length < plan.kinds.length) return undefined;
+  if (recoveryPoints.some(({ epoch }) => epoch !== plan.epoch)) return undefined;
+  const known = plan.kinds.flatMap(
+    (kind) => base.recoveryPoints.get(kind)?.folders.filter((each) => each.kind === kind) ?? [],
+  );
   const isSame = ({ isExact, kind, name, tree }: CapturedFolder) =>
     known.some(
       (each) => each.kind === kind && each.name === name && each.tree.id === tree.id && each.isExact === isExact,
     );
   if (known.length !== part.folders.length || !part.folders.every(isSame)) return undefined;
-  return points.sort((a, b) => (a.id < b.id ? -1 : 1)).at(-1);
+  return recoveryPoints.sort((a, b) => (a.id < b.id ? -1 : 1)).at(-1);
 }
 
-/** The point, as of when its shards were found to be as they were then. */
-function seenAgain(point: RecoveryPoint, plan: CapturePlan, { shards: seen }: CapturePart): RecoveryPoint {
-  const collections = point.collections.map((collection) => {
+/** The recovery point, as of when its shards were found to be as they were then. */
+function seenAgain(recoveryPoint: RecoveryPoint, plan: CapturePlan, { shards: seen }: CapturePart): RecoveryPoint {
+  const collections = recoveryPoint.collections.map((collection) => {
     const shards = collection.shards.map((shard) => {
       const again = seen.find((each) => each.collection === collection.name && each.id === shard.id);
       return again === undefined ? shard : { ...shard, startedAt: again.startedAt, finishedAt: again.finishedAt };
     });
     return { ...collection, shards };
   });
-  return { ...point, collections, time: timeOf(plan, collections) };
+  return { ...recoveryPoint, collections, time: timeOf(plan, collections) };
 }
 
-/** Whether the base says all that a new point would say. */
+/** Whether the base says all that a new recovery point would say. */
 async function isUnchanged(
   { database }: CaptureRequest,
   plan: CapturePlan,
@@ -151,40 +159,40 @@ async function isUnchanged(
 
 async function doPart(
   request: CaptureRequest,
-  context: Pick<PartContext, "base" | "basePoint" | "placements" | "plan">,
+  context: Pick<PartContext, "base" | "baseRecoveryPoint" | "placements" | "plan">,
 ): Promise<CapturePart> {
   const { base, plan } = context;
   const { repository, worker } = request;
   let begun: Promise<unknown> | undefined;
-  let unclaimed: Promise<UnclaimedPieces | undefined> | undefined;
+  let unclaimed: Promise<OrphanedPieces | undefined> | undefined;
   return capturePart(request, {
     ...context,
-    unclaimed: () => {
-      unclaimed ??= unclaimedPieces(request, base, plan);
+    orphaned: () => {
+      unclaimed ??= orphanedPieces(request, base, plan);
       return unclaimed;
     },
     // Workers have agreed on the plan; a single one writes it when there is something to store.
     beginStoring: async () => {
       request.memory?.forget();
-      if (worker === undefined) begun ??= new CaptureSession(repository, plan.point).agree(plan);
+      if (worker === undefined) begun ??= new CaptureSession(repository, plan.recoveryPoint).agree(plan);
       await begun;
     },
   });
 }
 
-/** Looked for only when an earlier capture was cut off since the last point was made: it costs a look at every tree. */
-async function unclaimedPieces(
+/** Looked for only when an earlier capture was cut off since the last recovery point was made: it costs a look at every tree. */
+async function orphanedPieces(
   { memory, progress, repository }: CaptureRequest,
   base: CaptureBase,
   plan: CapturePlan,
-): Promise<UnclaimedPieces | undefined> {
-  // This run was not cut off since the last point, and remembers that.
+): Promise<OrphanedPieces | undefined> {
+  // This run was not cut off since the last recovery point, and remembers that.
   if (memory?.base !== undefined) return undefined;
-  const newest = [...base.points.values()].map(({ startedAt }) => Date.parse(startedAt));
+  const newest = [...base.recoveryPoints.values()].map(({ startedAt }) => Date.parse(startedAt));
   const since = newest.length === 0 ? undefined : new Date(Math.max(...newest));
   const unfinished = await unfinishedCaptures(repository, base.listed, since, nameUnreadable(progress));
-  const wasCutOff = unfinished.some(({ point }) => point !== plan.point || plan.workers > 1);
-  return wasCutOff ? findUnclaimedPieces(repository, base) : undefined;
+  const wasCutOff = unfinished.some(({ recoveryPoint }) => recoveryPoint !== plan.recoveryPoint || plan.workers > 1);
+  return wasCutOff ? findOrphanedPieces(repository, base) : undefined;
 }
 
 async function agreedPlan(
@@ -202,9 +210,13 @@ async function agreedPlan(
   );
 }
 
-async function basePointOf({ repository }: CaptureRequest, base: CaptureBase, id: string): Promise<RecoveryPoint> {
-  const known = [...base.points.values()].find((point) => point.id === id);
-  return known ?? repository.readPoint(id);
+async function baseRecoveryPointOf(
+  { repository }: CaptureRequest,
+  base: CaptureBase,
+  id: string,
+): Promise<RecoveryPoint> {
+  const known = [...base.recoveryPoints.values()].find((recoveryPoint) => recoveryPoint.id === id);
+  return known ?? repository.readRecoveryPoint(id);
 }
 
 async function allParts(session: CaptureSession, plan: CapturePlan): Promise<CapturePart[] | undefined> {
@@ -217,20 +229,20 @@ async function allParts(session: CaptureSession, plan: CapturePlan): Promise<Cap
   return parts;
 }
 
-/** Of several workers that find all parts done, one commits, and the others take its point. */
+/** Of several workers that find all parts done, one commits, and the others take its recovery point. */
 async function commitOnce(
   request: CaptureRequest,
   plan: CapturePlan,
   parts: readonly CapturePart[],
-  basePoint: RecoveryPoint | undefined,
+  baseRecoveryPoint: RecoveryPoint | undefined,
 ): Promise<RecoveryPoint> {
-  if (request.worker === undefined) return commitCapture(request, plan, parts, basePoint);
-  const committed = await committedPoint(request.repository, plan.point);
+  if (request.worker === undefined) return commitCapture(request, plan, parts, baseRecoveryPoint);
+  const committed = await committedRecoveryPoint(request.repository, plan.recoveryPoint);
   if (committed !== undefined) return committed;
   try {
-    return await commitCapture(request, plan, parts, basePoint);
+    return await commitCapture(request, plan, parts, baseRecoveryPoint);
   } catch (error) {
-    const other = await committedPoint(request.repository, plan.point);
+    const other = await committedRecoveryPoint(request.repository, plan.recoveryPoint);
     if (other !== undefined) return other;
     throw error;
   }
@@ -239,20 +251,20 @@ async function commitOnce(
 function reportOf(
   plan: CapturePlan,
   part: CapturePart,
-  point: RecoveryPoint | undefined,
+  recoveryPoint: RecoveryPoint | undefined,
   seconds: number,
 ): CaptureReport {
   return {
-    point: plan.point,
+    recoveryPoint: plan.recoveryPoint,
     type: plan.type,
-    time: point?.time ?? plan.at,
-    collections: point?.collections.length ?? plan.collections.length,
-    folders: point?.folders.length ?? plan.folders.length,
-    points: point?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0) ?? 0,
-    isExact: point !== undefined && isExact(point),
+    time: recoveryPoint?.time ?? plan.at,
+    collections: recoveryPoint?.collections.length ?? plan.collections.length,
+    folders: recoveryPoint?.folders.length ?? plan.folders.length,
+    points: recoveryPoint?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0) ?? 0,
+    isExact: recoveryPoint !== undefined && isExact(recoveryPoint),
     readBytes: part.readBytes,
     storedBytes: part.storedBytes,
     seconds,
-    isCommitted: point !== undefined,
+    isCommitted: recoveryPoint !== undefined,
   };
 }

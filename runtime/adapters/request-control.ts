@@ -12,7 +12,7 @@ export interface ControlRequest {
   readonly hint: string;
 }
 
-export async function askControl({
+export async function requestControl({
   body,
   hint,
   method,

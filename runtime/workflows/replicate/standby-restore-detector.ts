@@ -6,7 +6,7 @@ import type { StandbyNews } from "../../repository/control/standby-records.ts";
 /** A restore that is under way makes a peer's past another one at every look. */
 const stillWithin = { looks: 50, everyMs: 200 };
 
-export class Pasts {
+export class StandbyRestoreDetector {
   readonly #target: VectorDatabase;
   readonly #news: StandbyNews;
   readonly #answers = new Map<number, Promise<boolean>>();
@@ -30,13 +30,13 @@ export class Pasts {
 
   async #ask(shard: ShardPlacement): Promise<boolean> {
     const { begunAt, held } = this.#news;
-    const recorded = held?.histories[String(shard.peer)];
-    let now = await this.#target.history(shard);
+    const recorded = held?.fingerprints[String(shard.peer)];
+    let now = await this.#target.restoreFingerprint(shard);
     if (held === undefined || now === recorded) return held !== undefined;
     // What another run has sent may be taking effect right now.
     for (let look = 1; look <= stillWithin.looks; look += 1) {
       await sleep(stillWithin.everyMs);
-      const again = await this.#target.history(shard);
+      const again = await this.#target.restoreFingerprint(shard);
       if (again === now) break;
       now = again;
     }

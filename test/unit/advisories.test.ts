@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { remarksOn } from "../../runtime/domain/settings/remarks.ts";
+import { remarksOn } from "../../runtime/domain/settings/advisories.ts";
 import { type KubernetesSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;

@@ -11,7 +11,7 @@ import { readFiles } from "../repository/content/file-reader.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
 export interface VerifyReport {
-  readonly point: string;
+  readonly recoveryPoint: string;
   readonly files: number;
   readonly bytes: number;
   readonly seconds: number;
@@ -19,20 +19,20 @@ export interface VerifyReport {
 
 /**
  * Leaves an attestation of what it found. Throws OBJECT_CORRUPT or OBJECT_NOT_FOUND at the first piece that is not right,
- * also when it is read a second time; the point is then quarantined in this bucket, and no longer restored from it. What is
+ * also when it is read a second time; the recovery point is then quarantined in this bucket, and no longer restored from it. What is
  * damaged of its folders costs the folders only, as long as Qdrant's part is whole.
  */
-export async function verifyPoint(
+export async function verifyRecoveryPoint(
   repository: OpenRepository,
-  point: RecoveryPoint,
+  recoveryPoint: RecoveryPoint,
   { clock, progress, region }: { readonly clock: Clock; readonly progress: Progress; readonly region: string },
 ): Promise<VerifyReport> {
   const begun = clock.now();
   const found = (kind: Attestation["kind"], detail: string) =>
-    attest(repository, kind, point, { at: clock.now(), region, detail });
+    attest(repository, kind, recoveryPoint, { at: clock.now(), region, detail });
   const sum = { files: 0, bytes: 0 };
   const damaged: { readonly part: Part; readonly error: DrError }[] = [];
-  for (const part of partsOf(repository, point)) {
+  for (const part of partsOf(repository, recoveryPoint)) {
     progress({ step: "verify", detail: part.name });
     try {
       const { bytes, files } = await readTwice(repository, part, progress);
@@ -41,17 +41,17 @@ export async function verifyPoint(
     } catch (error) {
       if (!isDamage(error)) throw error;
       damaged.push({ part, error });
-      // Nothing that the rest could say would change what becomes of the point.
+      // Nothing that the rest could say would change what becomes of the recovery point.
       if (part.isOfQdrant) break;
     }
   }
   const [first] = damaged;
   if (first === undefined) {
     await found("verified", `${sum.files} files, ${sum.bytes} bytes read and opened`);
-    return { point: point.id, ...sum, seconds: (clock.now().getTime() - begun.getTime()) / 1000 };
+    return { recoveryPoint: recoveryPoint.id, ...sum, seconds: (clock.now().getTime() - begun.getTime()) / 1000 };
   }
   const detail = damaged.map(({ error, part }) => `${part.name}: ${error.message}`).join("; ");
-  const isOfFoldersOnly = point.kinds.includes("qdrant") && damaged.every(({ part }) => !part.isOfQdrant);
+  const isOfFoldersOnly = recoveryPoint.kinds.includes("qdrant") && damaged.every(({ part }) => !part.isOfQdrant);
   await found(isOfFoldersOnly ? "folders-quarantined" : "quarantined", detail);
   throw new DrError(first.error.code, isOfFoldersOnly ? `${detail}; Qdrant's part of it is whole` : detail, {
     hint: isOfFoldersOnly
@@ -86,7 +86,7 @@ function partsOf(repository: OpenRepository, { collections, folders }: RecoveryP
   return [...ofQdrant, ...beside];
 }
 
-/** What was damaged on its way only must not cost the point: a quarantine is for good. */
+/** What was damaged on its way only must not cost the recovery point: a quarantine is for good. */
 async function readTwice(repository: OpenRepository, part: Part, progress: Progress) {
   try {
     return await readPart(repository, part);

@@ -4,21 +4,21 @@ import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-p
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { packSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
 import { attest } from "../../runtime/repository/catalog/attest.ts";
-import { NewestPointsReader } from "../../runtime/repository/catalog/newest-points.ts";
-import { readNewestPoint } from "../../runtime/repository/catalog/read-catalog.ts";
+import { NewestRecoveryPointsReader } from "../../runtime/repository/catalog/newest-recovery-points.ts";
+import { readNewestRecoveryPoint } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery-estate.ts";
 
 describe("the newest recovery points of a bucket", () => {
   let stores: MemoryStores;
   let repository: OpenRepository;
-  let reader: NewestPointsReader;
+  let reader: NewestRecoveryPointsReader;
   let made: number;
 
   beforeEach(async () => {
     stores = storesWithEpoch();
     repository = await OpenRepository.openOrCreate(stores, (await ageKeys()).wrap);
-    reader = new NewestPointsReader(repository, "west");
+    reader = new NewestRecoveryPointsReader(repository, "west");
     made = 0;
   });
 
@@ -42,7 +42,7 @@ describe("the newest recovery points of a bucket", () => {
       finishedAt: time,
       isExact,
     };
-    await repository.createPoint({
+    await repository.createRecoveryPoint({
       ...{ format: 1, id, type, kinds: ["qdrant", "config"], region: "east", epoch: 1, startedAt: time, time },
       ...{ finishedAt: time, qdrantVersion: "1.16.3", toolVersion: "test", collections: [], aliases: [] },
       ...{ folders: [folder], ...rest },
@@ -52,8 +52,8 @@ describe("the newest recovery points of a bucket", () => {
 
   async function found() {
     const { byType, exactByType, listed, newest, verified, wanting } = await reader.read();
-    const ids = (points: typeof byType) =>
-      Object.fromEntries(Object.entries(points).map(([type, point]) => [type, point.id]));
+    const ids = (recoveryPoints: typeof byType) =>
+      Object.fromEntries(Object.entries(recoveryPoints).map(([type, recoveryPoint]) => [type, recoveryPoint.id]));
     return {
       ...{ listed, newest: newest?.id, byType: ids(byType), exact: ids(exactByType) },
       ...{ verified: verified?.id, wanting },
@@ -72,7 +72,7 @@ describe("the newest recovery points of a bucket", () => {
       byType: { full, incremental: newer },
       exact: { full, incremental: older },
     });
-    expect((await readNewestPoint(repository)).newest?.id).to.equal(newer);
+    expect((await readNewestRecoveryPoint(repository)).newest?.id).to.equal(newer);
   });
 
   it("leave out what is quarantined, not whole, of a region that was not active, or holds nothing of Qdrant", async () => {
@@ -80,7 +80,7 @@ describe("the newest recovery points of a bucket", () => {
     const damaged = await make("full");
     await attest(repository, "quarantined", { id: damaged }, { at: new Date(), region: "west", detail: "flipped" });
     const cut = await make("full");
-    const { folders } = await repository.readPoint(cut);
+    const { folders } = await repository.readRecoveryPoint(cut);
     stores.repository.objects.delete(storeLayout.tree(folders[0]?.tree.id ?? ""));
     await make("full", { region: "west" });
     await make("full", { kinds: ["config"] });
@@ -111,7 +111,7 @@ describe("the newest recovery points of a bucket", () => {
     };
     await found();
     // The two that are told are judged anew; nothing else is asked for.
-    expect(read.filter((key) => key.startsWith("points/"))).to.have.length(2);
+    expect(read.filter((key) => key.startsWith("recovery-points/"))).to.have.length(2);
     expect(read.filter((key) => key.startsWith("trees/"))).to.deep.equal([]);
   });
 });

@@ -71,7 +71,7 @@ describe("Qdrant's history", function () {
   const restoreShard = () => ask("POST", "/shards/0/snapshots/upload?priority=snapshot", formOf(shardArchive));
 
   it("stays through reads, writes, changed settings, captures, snapshots, and other collections", async () => {
-    const before = await qdrant.history(shard);
+    const before = await qdrant.restoreFingerprint(shard);
 
     await allOf(qdrant.ids(collection));
     await client.upsert(collection, { wait: true, points: [{ id: 2, vector: [1, 2] }] });
@@ -86,7 +86,7 @@ describe("Qdrant's history", function () {
     await client.createCollection("other", { vectors: { size: 2, distance: "Dot" } });
     await client.deleteCollection("other");
 
-    expect(await qdrant.history(shard)).to.equal(before);
+    expect(await qdrant.restoreFingerprint(shard)).to.equal(before);
   });
 
   const restores: Record<string, () => Promise<Response>> = {
@@ -102,41 +102,41 @@ describe("Qdrant's history", function () {
   };
   for (const [way, restore] of Object.entries(restores)) {
     it(`changes with ${way}`, async () => {
-      const before = await qdrant.history(shard);
-      expect(await qdrant.history(shard)).to.equal(before);
+      const before = await qdrant.restoreFingerprint(shard);
+      expect(await qdrant.restoreFingerprint(shard)).to.equal(before);
 
       await (await restore()).text();
 
-      const after = await qdrant.history(shard);
+      const after = await qdrant.restoreFingerprint(shard);
       expect(after).not.to.equal(before);
-      expect(await qdrant.history(shard)).to.equal(after);
+      expect(await qdrant.restoreFingerprint(shard)).to.equal(after);
     });
   }
 
   it("changes with a restore that fails: how far it came is not known", async () => {
-    const before = await qdrant.history(shard);
+    const before = await qdrant.restoreFingerprint(shard);
 
     const answer = await ask("POST", "/shards/0/snapshots/upload?priority=snapshot", formOf(Buffer.from("no tar")));
 
     expect(answer.ok).to.equal(false);
-    expect(await qdrant.history(shard)).not.to.equal(before);
+    expect(await qdrant.restoreFingerprint(shard)).not.to.equal(before);
   });
 
   it("is never the same while a restore is under way, and another afterwards", async () => {
     const during = new Set<string>();
     // It takes some milliseconds: a look may miss it.
     for (let tries = 0; during.size === 0 && tries < 10; tries += 1) {
-      const before = await qdrant.history(shard);
+      const before = await qdrant.restoreFingerprint(shard);
       let isDone = false;
       const restore = restoreShard().then(() => {
         isDone = true;
       });
-      while (!isDone) during.add(await qdrant.history(shard));
+      while (!isDone) during.add(await qdrant.restoreFingerprint(shard));
       await restore;
 
-      const after = await qdrant.history(shard);
+      const after = await qdrant.restoreFingerprint(shard);
       expect(after).not.to.equal(before);
-      expect(await qdrant.history(shard)).to.equal(after);
+      expect(await qdrant.restoreFingerprint(shard)).to.equal(after);
       during.delete(before);
       during.delete(after);
     }
@@ -144,23 +144,23 @@ describe("Qdrant's history", function () {
   });
 
   it("changes with a new start, and is never the same from a restore in the background until the next start", async () => {
-    const before = await qdrant.history(shard);
+    const before = await qdrant.restoreFingerprint(shard);
     await server.kill();
     await server.restart();
-    const restarted = await qdrant.history(shard);
+    const restarted = await qdrant.restoreFingerprint(shard);
     expect(restarted).not.to.equal(before);
-    expect(await qdrant.history(shard)).to.equal(restarted);
+    expect(await qdrant.restoreFingerprint(shard)).to.equal(restarted);
 
     const answer = await ask("POST", "/shards/0/snapshots/upload?priority=snapshot&wait=false", formOf(shardArchive));
 
     expect(answer.status).to.equal(202);
     // Accepted, and done at a time that nothing tells: no two captures compare until the next start.
-    const accepted = await qdrant.history(shard);
+    const accepted = await qdrant.restoreFingerprint(shard);
     expect(accepted).not.to.equal(restarted);
-    expect(await qdrant.history(shard)).not.to.equal(accepted);
+    expect(await qdrant.restoreFingerprint(shard)).not.to.equal(accepted);
     await server.kill();
     await server.restart();
-    const settled = await qdrant.history(shard);
-    expect(await qdrant.history(shard)).to.equal(settled);
+    const settled = await qdrant.restoreFingerprint(shard);
+    expect(await qdrant.restoreFingerprint(shard)).to.equal(settled);
   });
 });

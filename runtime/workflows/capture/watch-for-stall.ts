@@ -6,14 +6,14 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Thrown to whoever reads the stream. */
-export class GaveWay extends Error {}
+export class StallError extends Error {}
 
 /**
  * @param ask something that the server answers at once when nobody waits.
  * @param patienceMs how long reading goes on between two looks, and how long an answer may take.
  * @returns ends the watch.
  */
-export function giveWay(stream: Readable, ask: () => Promise<unknown>, patienceMs: number): () => void {
+export function watchForStall(stream: Readable, ask: () => Promise<unknown>, patienceMs: number): () => void {
   const ended = new AbortController();
   const pause = () => sleep(patienceMs, true, { signal: ended.signal, ref: false });
   const watch = async () => {
@@ -24,7 +24,7 @@ export function giveWay(stream: Readable, ask: () => Promise<unknown>, patienceM
       if (!isHeldUp) continue;
       // Nobody may be reading right now.
       stream.on("error", () => undefined);
-      stream.destroy(new GaveWay("the server answers nothing else"));
+      stream.destroy(new StallError("the server answers nothing else"));
       return;
     }
   };
