@@ -120,7 +120,7 @@ export function capturesOf({ collections, folders }: RecoveryPoint): (CapturedSh
   return [...collections.flatMap(({ shards }) => shards), ...folders];
 }
 
-/** The keys that a recovery recovery point's chunks and trees are sealed with. */
+/** The keys that a recovery point's chunks and trees are sealed with. */
 export function keysOf({ collections, folders }: RecoveryPoint): string[] {
   return [...new Set([...collections, ...folders].map(({ key }) => key))];
 }

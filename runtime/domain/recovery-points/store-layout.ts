@@ -8,12 +8,12 @@ export const storeLayout = {
   sessions: "sessions/",
   pack: (id: string) => `packs/${id.slice(0, 2)}/${id}`,
   tree: (id: string) => `trees/${id.slice(0, 2)}/${id}`,
-  manifest: (recoveryPointId: string) => `points/${recoveryPointId}/manifest`,
+  manifest: (recoveryPointId: string) => `recovery-points/${recoveryPointId}/manifest`,
   capturePlan: (session: string) => `sessions/${session}/plan`,
   capturePart: (session: string, worker: number) => `sessions/${session}/parts/${worker}`,
   captureCommitted: (session: string) => `sessions/${session}/committed`,
   attestation: (recoveryPointId: string, kind: string, id: string) =>
-    `points/${recoveryPointId}/attestations/${kind}-${id}`,
+    `recovery-points/${recoveryPointId}/attestations/${kind}-${id}`,
 } as const;
 
 /** Keys of the control store: small records outside the recovery points' retention. */

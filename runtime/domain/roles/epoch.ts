@@ -18,7 +18,7 @@ export const epochRecordSchema = z.object({
   run: z.string(),
   /** The recovery point that the active region starts from. */
   recoveryPoint: z.string().optional(),
-  /** Everything acknowledged before this is in it; the recovery recovery point's own time when left out. */
+  /** Everything acknowledged before this is in it; the recovery point's own time when left out. */
   asOf: z.iso.datetime().optional(),
   at: z.iso.datetime(),
 });

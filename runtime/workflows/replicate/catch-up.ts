@@ -45,9 +45,9 @@ export interface CatchUpRequest {
   readonly recoveryPoint: RecoveryPoint;
   /** The region's own Qdrant. */
   readonly target: VectorDatabase;
-  /** Collections of the recovery recovery point's names that replication did not make: refused with TARGET_NOT_EMPTY, or replaced. */
+  /** Collections of the recovery point's names that replication did not make: refused with TARGET_NOT_EMPTY, or replaced. */
   readonly existing: "refuse" | "replace";
-  /** When the newest capture began that found nothing newer than the recovery point; the recovery recovery point's own time when left out. */
+  /** When the newest capture began that found nothing newer than the recovery point; the recovery point's own time when left out. */
   readonly asOf?: Date;
   /** When the capture began that replication heard of last; `asOf` when left out. */
   readonly followedAt?: Date;

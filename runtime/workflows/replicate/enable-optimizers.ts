@@ -1,4 +1,4 @@
-/** Ends a standby's rest: Qdrant may merge and index again, as the recovery recovery point's configuration says. */
+/** Ends a standby's rest: Qdrant may merge and index again, as the recovery point's configuration says. */
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 

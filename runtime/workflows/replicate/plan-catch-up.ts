@@ -40,7 +40,7 @@ export interface CatchUpPlan {
 export interface CatchUpTarget {
   readonly recoveryPoint: RecoveryPoint;
   readonly target: VectorDatabase;
-  /** Collections of the recovery recovery point's names that replication did not make. */
+  /** Collections of the recovery point's names that replication did not make. */
   readonly existing: "refuse" | "replace";
 }
 

@@ -46,7 +46,7 @@ export interface RestoreRequest {
   readonly target: VectorDatabase;
   /** What the restore records call the target; left out for the region's own Qdrant. */
   readonly targetName?: string;
-  /** Names of the collections wanted; all of the recovery recovery point's when left out. */
+  /** Names of the collections wanted; all of the recovery point's when left out. */
   readonly only?: readonly string[];
   /** Another name for the one collection that is wanted: it is made beside the live one. */
   readonly as?: string;
