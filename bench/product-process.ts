@@ -2,6 +2,7 @@
  * A process of its own that does one thing as the product does it, and says what it cost. Reads its order as JSON from
  * standard input; run by `product.ts`.
  */
+
 import { subscribe } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
 import type { ClientRequest } from "node:http";
@@ -14,6 +15,7 @@ import { resolveLatestRestorable } from "../runtime/domain/recovery-points/catal
 import type { CaptureType } from "../runtime/domain/recovery-points/recovery-point.ts";
 import type { Region } from "../runtime/domain/region.ts";
 import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
+import { systemClock } from "../runtime/time/system-clock.ts";
 import { type CaptureReport, captureRecoveryPoint } from "../runtime/workflows/capture/capture-recovery-point.ts";
 import { restoreRecoveryPoint } from "../test/support/restore-recovery-point.ts";
 
@@ -33,7 +35,7 @@ export interface ProcessResult {
   readonly greenSeconds?: number;
 }
 
-const clock = { now: () => new Date() };
+const clock = systemClock;
 const progress = () => undefined;
 const order = (await json(process.stdin)) as Order;
 const requests = countRequests(order.action === "restore" ? order.target : order.region.qdrant);

@@ -3,10 +3,12 @@
  * its order as one line of JSON from standard input; after `pause` it captures nothing until `resume`. Ends when the input closes:
  * whole, with a state that is exact. Run by `standby-lag.ts`.
  */
+
 import { EventEmitter, once } from "node:events";
 import { createInterface } from "node:readline";
 import { RegionAccess } from "../runtime/composition/region-access.ts";
 import type { Region } from "../runtime/domain/region.ts";
+import { systemClock } from "../runtime/time/system-clock.ts";
 import { type FollowRequest, follow } from "../runtime/workflows/replicate/follow.ts";
 import { StatePublisher, StateSubscriber } from "../runtime/workflows/replicate/publish-states.ts";
 import { Replication, rememberedBytes } from "../runtime/workflows/replicate/replication.ts";
@@ -51,7 +53,7 @@ const [from, to] = [new RegionAccess(source), new RegionAccess(standby)];
 const shared = {
   existing: "refuse",
   toolVersion: "bench",
-  clock: { now: () => new Date() },
+  clock: systemClock,
   progress: () => undefined,
 } as const;
 const active = { region: source.region, database: from.database, control: from.stores.control };

@@ -12,6 +12,7 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   PROCESS_FAILED: "a process that was started ended or did not become ready",
   STACK_NOT_FOUND: "Pulumi knows no such stack, or the practice estate is gone",
   UNREACHABLE: "a server does not answer, leads elsewhere, or is not a Qdrant",
+  TIMED_OUT: "what was waited for did not come about in its time; the message names it",
   ANSWER_UNREADABLE:
     "what a server answered cannot be read: it is a proxy, another server, or a newer version. The message names the request and the field",
   ACCESS_DENIED: "a server refuses the credentials",

@@ -36,6 +36,7 @@ export const errorCodes = {
   PROCESS_FAILED: { exitCode: exitCodes.setup, retryable: true },
   STACK_NOT_FOUND: { exitCode: exitCodes.usage, retryable: false },
   UNREACHABLE: { exitCode: exitCodes.unreachable, retryable: true },
+  TIMED_OUT: { exitCode: exitCodes.unreachable, retryable: true },
   ACCESS_DENIED: { exitCode: exitCodes.unreachable, retryable: false },
   OBJECT_NOT_FOUND: { exitCode: exitCodes.noUsableRecoveryPoint, retryable: false },
   OBJECT_CORRUPT: { exitCode: exitCodes.verificationFailed, retryable: false },

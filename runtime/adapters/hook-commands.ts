@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { withTimeout } from "../async/with-timeout.ts";
 import { formatSeconds } from "../domain/format.ts";
-import { within } from "../domain/within.ts";
 import { DrError, toDrError } from "../errors.ts";
 import type { AskQueries, FailoverHookEvent, FailoverHooks } from "../ports/failover-hooks.ts";
 import type { Progress } from "../ports/progress.ts";
@@ -74,7 +74,7 @@ async function timeQueries({ queries, timeoutSeconds }: Hook, ask: AskQueries): 
   const isLast = () => performance.now() + askAgainMs > deadline;
   for (let problem: string | undefined; ; ) {
     try {
-      const { collection, ms } = await within(Math.max(1, deadline - performance.now()), "Qdrant", ask);
+      const { collection, ms } = await withTimeout(Math.max(1, deadline - performance.now()), "Qdrant", ask);
       if (ms <= most) return undefined;
       problem = `found one in ${collection} that took ${formatSeconds(ms / 1000)}, and ${formatSeconds(most / 1000)} are allowed`;
     } catch (error) {

@@ -1,4 +1,5 @@
 /** The composition root: from options to adapters. */
+
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,6 +14,7 @@ import { openStore } from "../adapters/stores/open-store.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
 import { regionSchema } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
+import { systemClock } from "../time/system-clock.ts";
 import { failoverSteps } from "../workflows/failover/failover-run.ts";
 import type { Deps, RegionOptions } from "./deps.ts";
 import { RegionAccess } from "./region-access.ts";
@@ -37,7 +39,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     return new PulumiStacks({ folder: projectFolder, env: {} });
   };
   return {
-    clock: { now: () => new Date() },
+    clock: systemClock,
     ...surroundings,
     toolVersion: manifest.version,
     runner: new ThisProcess(),

@@ -3,7 +3,7 @@
  * is there already is not sent again. A recovery point counts as copied when the destination's own catalog calls it complete.
  */
 import { createHash } from "node:crypto";
-import { atOnce } from "../domain/at-once.ts";
+import { forEachConcurrently } from "../async/for-each-concurrently.ts";
 import { objectsOf, type TreePacks } from "../domain/recovery-points/catalog.ts";
 import { capturesOf, keysOf, type RecoveryPoint, repositorySchema } from "../domain/recovery-points/recovery-point.ts";
 import { controlLayout, storeLayout } from "../domain/recovery-points/store-layout.ts";
@@ -104,7 +104,7 @@ async function packsOf(repository: OpenRepository, recoveryPoint: RecoveryPoint)
 
 async function copyObjects(from: OpenRepository, to: OpenRepository, keys: readonly string[]): Promise<number> {
   let bytes = 0;
-  await atOnce(objectsAtOnce, keys, async (key) => {
+  await forEachConcurrently(objectsAtOnce, keys, async (key) => {
     const object = await from.stores.repository.get(key);
     // Nothing that is created can be replaced: what came is looked at first.
     if (key.startsWith(storeLayout.packs)) checkPack(key, object);

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { Turns } from "../../runtime/domain/at-once.ts";
+import { Semaphore } from "../../runtime/async/semaphore.ts";
 import { isExact, type RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
 import { DrError, hasCode } from "../../runtime/errors.ts";
@@ -17,6 +17,7 @@ import type { CollectionSnapshot, Optimizations, VectorDatabase } from "../../ru
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { ageKeys, asSeenElsewhere, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
 import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
@@ -233,7 +234,7 @@ class TimedSnapshots extends Qdrant {
 /** Runs a minute with every look: patience is over at once. */
 function impatientClock(): Clock {
   let minutes = 0;
-  return { now: () => new Date(Date.now() + 60_000 * minutes++) };
+  return clockShowing(() => new Date(Date.now() + 60_000 * minutes++));
 }
 
 const smallSegments = {
@@ -380,7 +381,7 @@ describe("an exact capture", () => {
       isFull: true,
       clock: systemClock,
       patience: { quietMs: 0, attempts: 1, usesSnapshot: true },
-      turns: new Turns(1),
+      turns: new Semaphore(1),
     });
     const report = await captureRecoveryPoint({
       region: "east",

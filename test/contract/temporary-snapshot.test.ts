@@ -7,6 +7,7 @@ import type { CollectionSnapshot, ShardPlacement } from "../../runtime/ports/qdr
 import { recordSnapshot } from "../../runtime/repository/control/snapshot-records.ts";
 import { removeLeftSnapshots, withTemporarySnapshot } from "../../runtime/workflows/capture/temporary-snapshot.ts";
 import { allOf } from "../support/all-of.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
@@ -45,7 +46,7 @@ describe("a borrowed snapshot", function () {
     return { database, control, collection, shard, clock: systemClock };
   }
 
-  const daysLater = (days: number) => ({ now: () => new Date(Date.now() + days * 86_400_000) });
+  const daysLater = (days: number) => clockShowing(() => new Date(Date.now() + days * 86_400_000));
 
   it("brings the shard with its log, and is deleted when it is given back", async () => {
     const request = requestOf();

@@ -3,6 +3,7 @@
  * killed at each step: nothing is lost when both regions live, what is lost otherwise is told, and an old primary that
  * comes back does not serve.
  */
+
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +17,7 @@ import type { WritingClient } from "../../quickstart/workflow/practise-disaster.
 import { projectFolder } from "../../runtime/composition/compose.ts";
 import type { FailoverEvidence } from "../../runtime/domain/failover-evidence.ts";
 import type { Region } from "../../runtime/domain/region.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { Product } from "../support/product.ts";
 
 const points = 600;
@@ -44,7 +46,7 @@ describe("planned and warm failovers on a practice estate, with leases", functio
     const witness = join(estate.folder, "witness");
     mkdirSync(witness);
     for (const stack of ["primary", "standby"]) set(stack, { mode: "consistency", witness, leaseSeconds });
-    const about = { clock: { now: () => new Date() }, toolVersion: "0.0.0", versions: {} };
+    const about = { clock: systemClock, toolVersion: "0.0.0", versions: {} };
     const ground = practiceGround({ estate, totalPoints: points, workspace: projectFolder, ...about });
     await estate.stacks.up("standby", quietly);
     await estate.stacks.up("primary", quietly);

@@ -4,6 +4,7 @@ import { practiceGround } from "../../quickstart/practice-ground.ts";
 import type { WritingClient } from "../../quickstart/workflow/practise-disaster.ts";
 import { projectFolder } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/region.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 
 const ignore = () => {};
 
@@ -27,7 +28,7 @@ export async function loseThePrimary(estates: string, totalPoints: number, captu
     const ground = practiceGround({
       estate,
       totalPoints,
-      clock: { now: () => new Date() },
+      clock: systemClock,
       toolVersion: "0.0.0",
       versions: {},
       workspace: projectFolder,

@@ -3,13 +3,13 @@ import { generateIdentity, identityToRecipient } from "age-encryption";
 import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
-import type { Clock } from "../../runtime/ports/clock.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { MemoryStore } from "./memory-store.ts";
 
-export const systemClock: Clock = { now: () => new Date() };
+export { systemClock };
 export const silently = () => undefined;
 
 export const firstEpoch: EpochRecord = {

@@ -8,6 +8,7 @@ import { buildProgram, commandAnswers, runCli } from "../../runtime/cli.ts";
 import type { Deps } from "../../runtime/composition/deps.ts";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { DrError, exitCodes } from "../../runtime/errors.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
 
 /** Every command, with the options that it cannot do without. */
@@ -185,7 +186,7 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
   const said = { out: "", err: "", progress: "" };
   const asked: string[] = [];
   const deps: Deps = {
-    clock: { now: () => new Date() },
+    clock: systemClock,
     progress: ({ detail, step }) => (said.progress += `${step}: ${detail}\n`),
     toolVersion: "0.0.0-test",
     onInterrupt: () => () => {},

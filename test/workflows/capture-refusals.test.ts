@@ -11,10 +11,11 @@ import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
 import type { CaptureRequest } from "../../runtime/workflows/capture/plan-capture.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 
 const now = new Date("2026-01-02T00:00:00.000Z");
-const clock = { now: () => now };
+const clock = clockShowing(() => now);
 const plainWrap: KeyWrap = {
   wrap: async (secret) => Buffer.from(secret),
   unwrap: async (wrapped) => Buffer.from(wrapped).toString(),

@@ -2,7 +2,7 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { Turns } from "../../runtime/domain/at-once.ts";
+import { Semaphore } from "../../runtime/async/semaphore.ts";
 import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
@@ -148,7 +148,7 @@ describe("a capture", function () {
       },
       clock: systemClock,
       patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
-      turns: new Turns(1),
+      turns: new Semaphore(1),
       heldUpMs: 2_000,
     });
     expect(await codeOf(capture)).to.equal("QDRANT_REFUSED");
@@ -176,7 +176,7 @@ describe("a capture", function () {
       },
       clock: systemClock,
       patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
-      turns: new Turns(1),
+      turns: new Semaphore(1),
       heldUpMs: 200,
     });
     try {

@@ -23,6 +23,7 @@ import type { FailoverRequest } from "../../runtime/workflows/failover/request.t
 import { verifyRestored, wholeRecoveryPoint } from "../../runtime/workflows/restore/restore-recovery-point.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
 import { type FaultPlan, Faults } from "../support/faulty-store.ts";
@@ -481,7 +482,7 @@ describe("workflows under faults", function () {
       const keys = [...stores.control.objects.keys()];
       const acts = { traffic: new FakeTraffic(), stacks: new FakeStacks(stores.control) };
       const { repository, recoveryPoint } = await newestOf(stores);
-      const clock = { now: () => new Date(Date.parse(recoveryPoint.time) + 120_000) };
+      const clock = clockShowing(() => new Date(Date.parse(recoveryPoint.time) + 120_000));
 
       const request = failoverRequest(repository, { ...acts, clock, acceptedDataLossSeconds: 119 });
       const refusal = await errorOf(failOver(request));

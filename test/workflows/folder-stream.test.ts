@@ -13,6 +13,7 @@ import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { FolderStream } from "../../runtime/workflows/replicate/folder-stream.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { ageKeys, firstEpoch, silently, storesWithEpoch } from "../support/recovery-estate.ts";
 import { type RegionPair, regionPair } from "../support/region-pair.ts";
@@ -216,7 +217,7 @@ describe("configuration and user data that are replicated", function () {
     const { wrap } = await ageKeys();
     const repository = await OpenRepository.openOrCreate({ ...stores, repository: counted }, wrap);
     let later = 0;
-    const clock = { now: () => new Date(Date.now() + later) };
+    const clock = clockShowing(() => new Date(Date.now() + later));
     const stream = new FolderStream({
       source: { region: "east", database: {} as VectorDatabase, control: stores.control },
       folders: [{ kind: "user-data", name: "files", source: new LocalFolder({ path: join(ground, "files") }) }],

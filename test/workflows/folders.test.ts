@@ -47,6 +47,7 @@ import {
   restoreFolders,
 } from "../../runtime/workflows/folders/restore-folder.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { Faults } from "../support/faulty-store.ts";
 import {
@@ -87,7 +88,7 @@ describe("folders in recovery points", function () {
     repository = await OpenRepository.openOrCreate(stores, wrap);
     told = [];
     let hours = 24;
-    clock = { now: () => new Date(Date.now() + (hours++ - 24) * 3_600_000) };
+    clock = clockShowing(() => new Date(Date.now() + (hours++ - 24) * 3_600_000));
   });
 
   afterEach(async () => {

@@ -81,7 +81,7 @@ describe("infrastructure, captured and applied again", function () {
     cluster: await KubernetesCluster.open({ kubeconfig: server.kubeconfig }),
     objects,
     forceConflicts,
-    clock: { now: () => new Date() },
+    clock: systemClock,
     progress: () => {},
   });
 

@@ -6,6 +6,7 @@ import type { Region } from "../../runtime/domain/region.ts";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { planFailover } from "../../runtime/workflows/failover/plan-failover.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery-estate.ts";
 
 const now = new Date("2026-01-02T12:00:00.000Z");
@@ -56,7 +57,7 @@ describe("plan of a failover", () => {
   async function plan() {
     const region = { region: "west", peer: "east" } as Region;
     const { dataLossSeconds, dataLossSecondsOf, held } = await planFailover({
-      ...{ region, repository, isPlanned: false, clock: { now: () => now } },
+      ...{ region, repository, isPlanned: false, clock: clockShowing(() => now) },
     });
     return { recoveryPoint: held?.recoveryPoint.id, isWarm: held?.isWarm, dataLossSeconds, dataLossSecondsOf };
   }

@@ -2,11 +2,12 @@
 import { Readable } from "node:stream";
 import { setImmediate as breath } from "node:timers/promises";
 import { expect } from "chai";
-import { Turns } from "../../runtime/domain/at-once.ts";
+import { Semaphore } from "../../runtime/async/semaphore.ts";
 import { type OutgoingEntry, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import type { Optimizations, ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { systemClock } from "../support/recovery-estate.ts";
 import { RecoveryPractice } from "../support/recovery-practice.ts";
 
@@ -36,9 +37,9 @@ describe("a shard whose turn comes late", () => {
         return undefined;
       },
     } as unknown as VectorDatabase;
-    const turns = new Turns(1);
+    const turns = new Semaphore(1);
     let release: () => void = () => undefined;
-    const held = turns.take(
+    const held = turns.run(
       () =>
         new Promise<void>((resolve) => {
           release = resolve;
@@ -50,7 +51,7 @@ describe("a shard whose turn comes late", () => {
       shard: { id: 0, peer: 1, peerUrl: "http://q" } as ShardPlacement,
       base: { isExact: true, tree: { ...tree, files: [], packs: [], id: "t", size: 1 } },
       isFull: false,
-      clock: { now: () => new Date(nowMs) },
+      clock: clockShowing(() => new Date(nowMs)),
       patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
     });
     // Until it has looked, and waits for its turn.
@@ -108,7 +109,7 @@ describe("an archive whose first entry comes before the freeze (as of 1.19.0, fr
       } as unknown as VectorDatabase;
 
       const { isExact } = await captureShard({
-        ...{ database, repository, collection: "c", lineage: "l", clock: systemClock, turns: new Turns(1) },
+        ...{ database, repository, collection: "c", lineage: "l", clock: systemClock, turns: new Semaphore(1) },
         key: await repository.keys.make({ collection: "c" }),
         shard: { id: 0, peer: 1, peerUrl: "http://q" },
         isFull: true,

@@ -9,6 +9,7 @@ import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import { readStandbyNews, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { Faults, type Method } from "../support/faulty-store.ts";
@@ -28,7 +29,7 @@ const settings = {
 type Moment = "before" | "after";
 
 /** The time of the n-th run: nobody waits any more for what the one before was sending. */
-const clockOf = (run: number): Clock => ({ now: () => new Date(Date.now() + run * 30 * 60_000) });
+const clockOf = (run: number): Clock => clockShowing(() => new Date(Date.now() + run * 30 * 60_000));
 
 /** Counts the calls of one process; from the chosen one on nothing of it reaches anybody. */
 class Death extends Faults {

@@ -9,6 +9,7 @@ import { enableOptimizers } from "../../runtime/workflows/replicate/enable-optim
 import { StatePublisher, StateSubscriber } from "../../runtime/workflows/replicate/publish-states.ts";
 import { SourceCapturer } from "../../runtime/workflows/replicate/source-capturer.ts";
 import { StandbyApplier } from "../../runtime/workflows/replicate/standby-applier.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf } from "../support/recovery-practice.ts";
@@ -129,7 +130,7 @@ describe("replication to a standby", function () {
 
   it("makes and replaces collections, and drops them a day late", async () => {
     let ahead = 0;
-    const clock = { now: () => new Date(Date.now() + ahead) };
+    const clock = clockShowing(() => new Date(Date.now() + ahead));
     const replication = await pair.replication({ clock });
     await replication.cycle();
 
@@ -269,7 +270,7 @@ describe("replication to a standby", function () {
   });
 
   it("when it is back after another run, applies what is newer than what that one brought, also when the source's clock is slow, and nothing older", async () => {
-    const slowClock = { now: () => new Date(Date.now() - 10 * 60_000) };
+    const slowClock = clockShowing(() => new Date(Date.now() - 10 * 60_000));
     const repository = await pair.repository();
     const request = { repository, progress: silently, existing: "refuse", toolVersion: "test" } as const;
     const source = { region: "east", database: pair.source, control: pair.east.control };
@@ -366,7 +367,7 @@ describe("replication to a standby", function () {
 
   it("reads and compares everything once a day, also when it was started anew since", async () => {
     let ahead = 0;
-    const clock = { now: () => new Date(Date.now() + ahead) };
+    const clock = clockShowing(() => new Date(Date.now() + ahead));
     const typeOf = async ({ recoveryPoint }: { readonly recoveryPoint: string }) =>
       (await (await pair.repository()).readRecoveryPoint(recoveryPoint)).type;
     expect(await typeOf(await (await pair.replication({ clock })).cycle())).to.equal("full");

@@ -20,6 +20,7 @@ import type { Blocker } from "../../runtime/workflows/failover/find-blockers.ts"
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import { type Watched, watchRegion } from "../../runtime/workflows/status/watch-region.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
+import { clockShowing } from "../support/clock-showing.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { FrontProcess } from "../support/front-process.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
@@ -44,7 +45,7 @@ describe("qdrant-dr status", function () {
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-status-"));
   const stops: (() => Promise<void>)[] = [];
   let aheadMs = 0;
-  const clock = { now: () => new Date(Date.now() + aheadMs) };
+  const clock = clockShowing(() => new Date(Date.now() + aheadMs));
   let eastServer: QdrantServer;
   /** Everything of the active region is reached by way of these. */
   let proxies: { qdrant: FaultProxy; gate: FaultProxy; store: FaultProxy };
@@ -428,7 +429,7 @@ describe("qdrant-dr status", function () {
     it("ends without one when the region comes and goes all the time", async () => {
       let [count, looked] = [0, 0];
       // However slow a look is: two that agree are never as long as it takes to settle.
-      const quick = { now: () => new Date(200 * looked++) };
+      const quick = clockShowing(() => new Date(200 * looked++));
       proxies.qdrant.plan = () => (Math.floor(count++ / 4) % 2 === 0 ? "500" : undefined);
       const { judgement, looks } = await watch(3, quick);
       expect(judgement.verdict).to.equal("unclear");

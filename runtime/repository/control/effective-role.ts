@@ -1,6 +1,7 @@
 /** The injected reader of roles: the configuration names the initial role, the epoch records decide. */
+
+import { withTimeout } from "../../async/with-timeout.ts";
 import { type EpochRecord, effectiveRole, newestEpoch, type Role } from "../../domain/roles/epoch.ts";
-import { within } from "../../domain/within.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { readEpochs } from "./epochs.ts";
@@ -48,7 +49,7 @@ export async function readEffectiveRole(
 async function newestThere(control: ObjectStoreReader): Promise<EpochRecord | undefined> {
   try {
     return newestEpoch(
-      await within(peerAnswersWithinMs, "the other region's control store", () => readEpochs(control)),
+      await withTimeout(peerAnswersWithinMs, "the other region's control store", () => readEpochs(control)),
     );
   } catch {
     return undefined;

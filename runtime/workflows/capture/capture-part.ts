@@ -1,5 +1,6 @@
 /** What one worker of a capture reads and stores: its share of the shards and folders of a plan. */
-import { atOnce, Turns } from "../../domain/at-once.ts";
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import { Semaphore } from "../../async/semaphore.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { type CapturePart, type CapturePlan, shareOf } from "../../domain/recovery-points/capture-plan.ts";
 import type { DataKey } from "../../domain/recovery-points/key.ts";
@@ -39,14 +40,14 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
   const shards = plan.collections.flatMap((collection) => collection.shards.map(({ id }) => ({ collection, id })));
   const share = shareOf(shards, worker, plan.workers);
   const histories = new RestoreDetector(request);
-  const turns = new Turns(request.readAtOnce ?? usuallyReadAtOnce);
+  const turns = new Semaphore(request.readAtOnce ?? usuallyReadAtOnce);
   const told = new ProgressReporter(request, share.length);
   const part: CapturePart = { format: 1, worker, shards: [], folders: [], readBytes: 0, storedBytes: 0 };
   const counted = (stored: { readonly readBytes: number; readonly storedBytes: number }) => {
     part.readBytes += stored.readBytes;
     part.storedBytes += stored.storedBytes;
   };
-  await atOnce(shardsAtOnce, share, async ({ collection: { key, name }, id }) => {
+  await forEachConcurrently(shardsAtOnce, share, async ({ collection: { key, name }, id }) => {
     const base = context.baseRecoveryPoint?.collections.find((collection) => collection.name === name);
     const baseShard = base?.shards.find((shard) => shard.id === id);
     try {
@@ -72,7 +73,7 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
     } catch (error) {
       // Dropped while it was captured: the commit leaves it out. A list that comes back short does not drop anything.
       if (!(await wasDropped(request.database, name, error))) {
-        turns.end(error);
+        turns.close(error);
         throw error;
       }
     }
@@ -101,7 +102,7 @@ async function captureOneShard(
     readonly shard: ShardPlacement;
     readonly baseShard: CapturedShard | undefined;
     readonly history: Promise<string>;
-    readonly turns: Turns;
+    readonly turns: Semaphore;
     onRead(bytes: number): void;
   },
 ) {

@@ -3,7 +3,8 @@
  * names a tree from which the whole shard can be put together without Qdrant's help.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Turns } from "../../domain/at-once.ts";
+import type { Semaphore } from "../../async/semaphore.ts";
+import { withTimeout } from "../../async/with-timeout.ts";
 import {
   filesOfSegment,
   parseSegment,
@@ -17,7 +18,6 @@ import { countsEveryOperation, isOfLog } from "../../domain/qdrant/write-ahead-l
 import type { DataKey } from "../../domain/recovery-points/key.ts";
 import type { CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
 import { type ShardTree, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
-import { within } from "../../domain/within.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Optimizations, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
@@ -70,7 +70,7 @@ export interface ShardCaptureRequest {
   onRead?(bytes: number): void;
   readonly patience: CapturePatience;
   /** Taken to read and store; not to wait for quiet beforehand, or for what the server tells of it afterwards. */
-  readonly turns: Turns;
+  readonly turns: Semaphore;
   /** How long it goes on while its server answers nothing else; 5 s when left out. */
   readonly heldUpMs?: number;
 }
@@ -126,7 +126,7 @@ async function inQuietTurn<T>(
   for (let ageMs = attempt === 1 ? recentMs : undefined; ; ageMs = undefined) {
     await waitForQuiet(request, deadline, ageMs);
     const asked = clock.now().getTime();
-    const acted = await turns.take(async () => {
+    const acted = await turns.run(async () => {
       deadline += clock.now().getTime() - asked;
       const before = await database.optimizations(collection, shard, { ageMs: recentMs });
       return isBusy(before) ? undefined : { answer: await act(before) };
@@ -236,7 +236,7 @@ async function captureUnlessStalled(
 
 /** Answered when whoever waited has been served. */
 async function refuseUnlessAnswering({ collection, database, heldUpMs, shard }: ShardCaptureRequest): Promise<void> {
-  await within(
+  await withTimeout(
     answersAgainWithin * (heldUpMs ?? usuallyHeldUpMs),
     `the Qdrant of ${collection} shard ${shard.id} (${shard.peerUrl}), whose capture was given up,`,
     () => database.optimizations(collection, shard),

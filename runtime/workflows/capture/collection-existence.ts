@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { within } from "../../domain/within.ts";
+import { withTimeout } from "../../async/with-timeout.ts";
 import { hasCode } from "../../errors.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 
@@ -38,7 +38,7 @@ export async function wasDropped(database: VectorDatabase, collection: string, e
 
 async function namesIn(database: VectorDatabase): Promise<string[] | undefined> {
   try {
-    return await within(answersWithinMs, "Qdrant", () => database.collections());
+    return await withTimeout(answersWithinMs, "Qdrant", () => database.collections());
   } catch (error) {
     if (hasCode(error, "UNREACHABLE")) return undefined;
     throw error;

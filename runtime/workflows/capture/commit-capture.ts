@@ -1,5 +1,5 @@
 /** Puts the parts of a capture together, asks again what was asked before, and commits with one create-only write. */
-import { atOnce } from "../../domain/at-once.ts";
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
 import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
@@ -77,7 +77,7 @@ async function assembleCollections(
   const present = await request.database.collections();
   const shardsOf = (name: string) => parts.flatMap((part) => part.shards).filter((shard) => shard.collection === name);
   const collections: CapturedCollection[] = [];
-  await atOnce(collectionsAtOnce, plan.collections, async ({ shards: planned, ...facts }) => {
+  await forEachConcurrently(collectionsAtOnce, plan.collections, async ({ shards: planned, ...facts }) => {
     if (!present.includes(facts.name) && (await isGone(request.database, facts.name))) return;
     const captured = shardsOf(facts.name).sort((a, b) => a.id - b.id);
     if (canonicalJson(captured.map(({ id, key }) => ({ id, key }))) !== canonicalJson(planned)) {

@@ -2,7 +2,7 @@
  * What a capture would read, shard by shard. It begins as a capture does, so that it refuses what a capture refuses; then it looks
  * only: nothing is stored, and no snapshot is asked of Qdrant.
  */
-import { atOnce } from "../../domain/at-once.ts";
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import type { CapturedShard, DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
@@ -47,7 +47,7 @@ export async function forecastCapture(request: CaptureRequest): Promise<CaptureF
   const assessed = await assessCapture(request, await readCaptureBase(repository, kinds, nameUnreadable(progress)));
   const { base, carried, epoch, folders, qdrantVersion, wanted } = assessed;
   const found: CollectionForecast[] = [];
-  await atOnce(collectionsAtOnce, wanted, async (name) => {
+  await forEachConcurrently(collectionsAtOnce, wanted, async (name) => {
     try {
       found.push(await forecastCollection(request, assessed, name));
     } catch (error) {

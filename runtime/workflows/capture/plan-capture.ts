@@ -1,7 +1,7 @@
 /** What a capture will read: asked of the region before anything is read, and fixed for all of its workers. */
 import { createHmac } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { atOnce } from "../../domain/at-once.ts";
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { newId } from "../../domain/identifier.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
@@ -190,7 +190,7 @@ async function planCollections(
   placements: Placements,
 ): Promise<CapturePlan["collections"]> {
   const planned: CapturePlan["collections"] = [];
-  await atOnce(collectionsAtOnce, wanted, async (name) => {
+  await forEachConcurrently(collectionsAtOnce, wanted, async (name) => {
     const collection = await planCollection(request, epoch, name, base, placements);
     if (collection !== undefined) planned.push(collection);
   });
@@ -201,7 +201,7 @@ async function planCollections(
 async function presentCollections(database: VectorDatabase, base: RecoveryPoint | undefined): Promise<string[]> {
   const listed = new Set(await database.collections());
   const missing = (base?.collections ?? []).map(({ name }) => name).filter((name) => !listed.has(name));
-  await atOnce(collectionsAtOnce, missing, async (name) => {
+  await forEachConcurrently(collectionsAtOnce, missing, async (name) => {
     if (!(await isGone(database, name))) listed.add(name);
   });
   return [...listed];

@@ -2,6 +2,8 @@
  * Decides again and again whether a region's gate is open. What it has seen of epochs and fences it never forgets, also
  * over a restart: a region that learnt that it was given up does not serve again because it cannot see that any more.
  */
+
+import { withTimeout } from "../../async/with-timeout.ts";
 import {
   decideGate,
   type GateDecision,
@@ -9,7 +11,6 @@ import {
   type GateMode,
   mergeKnowledge,
 } from "../../domain/roles/gate.ts";
-import { within } from "../../domain/within.ts";
 import { toDrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
@@ -66,7 +67,7 @@ export class Guard {
     const read = async (name: string, store: ObjectStore | undefined) => {
       if (store === undefined) return undefined;
       try {
-        return await within(lookWithinMs, "the store", () => readGateKnowledge(store, this.#seen?.newest));
+        return await withTimeout(lookWithinMs, "the store", () => readGateKnowledge(store, this.#seen?.newest));
       } catch (error) {
         blind.push(`${name}: ${toDrError(error).message}`);
         return undefined;
@@ -79,7 +80,7 @@ export class Guard {
     const known = [own, peer].filter((one) => one !== undefined);
     if (this.#isWorthALease(known)) {
       try {
-        await within(lookWithinMs, "the witness", async () =>
+        await withTimeout(lookWithinMs, "the witness", async () =>
           lease?.renew(mergeKnowledge([this.#seen, ...known])?.newest.epoch ?? 0),
         );
       } catch (error) {

@@ -1,7 +1,7 @@
 /** From the sessions of the two regions to what a failover or a switchover acts on. */
 import { randomUUID } from "node:crypto";
+import { withTimeout } from "../../async/with-timeout.ts";
 import { newestEpoch } from "../../domain/roles/epoch.ts";
-import { within } from "../../domain/within.ts";
 import { toDrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { FailoverHooks } from "../../ports/failover-hooks.ts";
@@ -116,7 +116,7 @@ async function reachLost(
   progress: Progress,
 ): Promise<ObjectStore | undefined> {
   try {
-    const lost = await within(lostRegionAnswersWithinMs, `the state backend of ${peer}`, open);
+    const lost = await withTimeout(lostRegionAnswersWithinMs, `the state backend of ${peer}`, open);
     return lost.withPatience(lostServerAnswersWithinMs).stores.control;
   } catch (error) {
     progress({ step: "assess", detail: `the other region cannot be told: ${toDrError(error).message}` });

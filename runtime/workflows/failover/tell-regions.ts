@@ -1,6 +1,7 @@
 /** Epoch records of a failover in both regions' control stores. */
+
+import { withTimeout } from "../../async/with-timeout.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
-import { within } from "../../domain/within.ts";
 import { DrError, toDrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
@@ -29,7 +30,7 @@ async function tell(control: ObjectStore | undefined, record: EpochRecord): Prom
   if (control === undefined) return "; the other region could not be told";
   try {
     // Nobody is served meanwhile; and create-only, the record does no harm if it comes later.
-    const told = await within(toldWithinMs, "its control store", () => claimEpoch(control, record));
+    const told = await withTimeout(toldWithinMs, "its control store", () => claimEpoch(control, record));
     if (told.run === record.run && told.active === record.active) return ", told to the other region";
     return `; the other region holds another epoch ${told.epoch}, by run ${told.run}`;
   } catch (error) {

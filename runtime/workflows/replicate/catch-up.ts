@@ -3,7 +3,7 @@
  * recovery point, one that replication was cut off in, or something that somebody else changed. What stands is recognised and left
  * alone, what changed is sent as a difference, all else is restored whole; then it is compared, and recorded.
  */
-import { atOnce } from "../../domain/at-once.ts";
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import { type CapturedCollection, isExact, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { filesToSend } from "../../domain/recovery-points/shard-difference.ts";
@@ -109,7 +109,7 @@ export async function catchUp(request: CatchUpRequest): Promise<CatchUpReport> {
   let canaries = 0;
   const saying = setInterval(() => turn.sayAgain(), saidAgainEveryMs);
   try {
-    await atOnce(collectionsAtOnce, plan.collections, async (each) => {
+    await forEachConcurrently(collectionsAtOnce, plan.collections, async (each) => {
       if (isChanging(each)) {
         progress({ step: "apply", detail: each.captured.name });
         await work.apply(each);
@@ -248,7 +248,7 @@ class Work {
     const collections: HeldCollection[] = [];
     const histories: Record<string, string> = {};
     const owners = new Map<number, Parameters<VectorDatabase["restoreFingerprint"]>[0]>();
-    await atOnce(collectionsAtOnce, plan.collections, async ({ captured }) => {
+    await forEachConcurrently(collectionsAtOnce, plan.collections, async ({ captured }) => {
       const { name } = captured;
       const known = before?.collections.find((collection) => collection.name === name);
       const described = await describe(target, name);
@@ -347,7 +347,7 @@ async function refuseUnlessStored(repository: OpenRepository, captured: Captured
   for (const shard of captured.shards) {
     for (const pack of (await readShardTree(repository, captured, shard)).packs) packs.set(pack.id, pack);
   }
-  await atOnce(packsLookedAtOnce, packs.values(), async ({ id, size }) => {
+  await forEachConcurrently(packsLookedAtOnce, packs.values(), async ({ id, size }) => {
     const key = storeLayout.pack(id);
     for await (const found of repository.stores.repository.list(key)) {
       if (found.key === key && found.size === size) return;

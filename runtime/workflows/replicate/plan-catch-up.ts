@@ -1,5 +1,5 @@
 /** What a target lacks to hold a recovery point: collection by collection, shard by shard. */
-import { atOnce } from "../../domain/at-once.ts";
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
@@ -76,7 +76,7 @@ export async function planCatchUp(
     });
   }
   const works = new Map<string, CollectionWork>();
-  await atOnce(collectionsAtOnce, recoveryPoint.collections, async (captured) => {
+  await forEachConcurrently(collectionsAtOnce, recoveryPoint.collections, async (captured) => {
     const known = held.get(captured.name);
     if (!present.has(captured.name)) works.set(captured.name, { captured, do: "make", shards: [] });
     else if (known === undefined) works.set(captured.name, { captured, do: "replace", shards: [] });

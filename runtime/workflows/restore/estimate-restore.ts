@@ -1,5 +1,5 @@
 /** What a planned restore reads and how long it takes, told before it is begun. */
-import { atOnce } from "../../domain/at-once.ts";
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { predictedSeconds } from "../../domain/recovery-points/restore-estimate.ts";
 import { shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
@@ -28,7 +28,7 @@ export async function estimateRestore(
 ): Promise<RestoreEstimate> {
   const collections: RestoreEstimate["collections"][number][] = [];
   const all = new Map<string, number>();
-  await atOnce(treesAtOnce, plan.collections, async ({ captured, name }) => {
+  await forEachConcurrently(treesAtOnce, plan.collections, async ({ captured, name }) => {
     const packs = new Map<string, number>();
     for (const { tree } of captured.shards) {
       for (const { id, size } of (await repository.readTree(tree.id, shardTreeSchema)).packs) packs.set(id, size);

@@ -3,7 +3,7 @@
  * first, then every shard to its owner, then waits until all is whole, compares, and sets the aliases last.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { atOnce } from "../../domain/at-once.ts";
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { newId } from "../../domain/identifier.ts";
 import { problemOfName } from "../../domain/qdrant/collection-name.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
@@ -151,7 +151,7 @@ export async function executeRestore(tools: RestoreTools, plan: RestorePlan): Pr
   };
   await recordRestoreStart(repository.stores.control, record);
   for (const name of discard) await target.deleteCollection(name);
-  await atOnce(collectionsAtOnce, collections, async ({ captured, name }) => {
+  await forEachConcurrently(collectionsAtOnce, collections, async ({ captured, name }) => {
     progress({ step: "restore", detail: name });
     await restoreCollection(tools, captured, name);
   });

@@ -1,7 +1,8 @@
 /** A region as it is asked from outside, where anything may be gone, hang or answer nonsense. */
+
+import { withTimeout } from "../../async/with-timeout.ts";
 import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
-import { within } from "../../domain/within.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Gate } from "../../ports/gate.ts";
@@ -77,7 +78,7 @@ export type Outcome<T> = { readonly value: T } | { readonly problem: string; rea
 /** What a question came to; never throws, and never takes longer than `ms`. */
 export async function ask<T>(ms: number, what: string, question: () => Promise<T>): Promise<Outcome<T>> {
   try {
-    return { value: await within(ms, what, question) };
+    return { value: await withTimeout(ms, what, question) };
   } catch (error) {
     // A parser's words are about our schema, and may repeat what was answered.
     const problem = error instanceof DrError ? error.message : `${what} answers what cannot be understood`;

@@ -1,10 +1,10 @@
 import { DrError } from "../errors.ts";
 
 /**
- * What `act` answers, or UNREACHABLE when that takes longer. What it has under way is not ended: it must end by itself, or
- * be of no consequence.
+ * Returns what `act` answers, or throws UNREACHABLE when that takes longer. It does not end what `act` has under way: that must
+ * end by itself, or be of no consequence.
  */
-export async function within<T>(
+export async function withTimeout<T>(
   ms: number,
   what: string,
   act: () => Promise<T>,

@@ -1,13 +1,13 @@
 import { expect } from "chai";
-import { Turns } from "../../runtime/domain/at-once.ts";
+import { Semaphore } from "../../runtime/async/semaphore.ts";
 
-describe("turns", () => {
-  it("let no more act than there are, the others in their order, also after failures", async () => {
-    const turns = new Turns(2);
+describe("a semaphore", () => {
+  it("lets no more run than it has permits, the others in their order, also after failures", async () => {
+    const semaphore = new Semaphore(2);
     const begun: number[] = [];
     const ends: (() => void)[] = [];
     const acts = [0, 1, 2, 3].map((number) =>
-      turns.take(async () => {
+      semaphore.run(async () => {
         begun.push(number);
         await new Promise<void>((resolve) => ends.push(resolve));
         if (number === 0) throw new Error("failed");
@@ -31,20 +31,20 @@ describe("turns", () => {
       "fulfilled",
       "fulfilled",
     ]);
-    expect(await turns.take(async () => "free again")).to.equal("free again");
+    expect(await semaphore.run(async () => "free again")).to.equal("free again");
   });
 
-  it("are taken by nobody any more after their end, also by those who wait", async () => {
-    const turns = new Turns(1);
+  it("that is closed lets nobody begin any more, also those who wait", async () => {
+    const semaphore = new Semaphore(1);
     let end: () => void = () => undefined;
-    const first = turns.take(() => new Promise<void>((resolve) => (end = resolve)));
-    const waiting = turns.take(async () => "never");
-    const later = turns.take(async () => "never");
-    turns.end(new Error("the first failure"));
+    const first = semaphore.run(() => new Promise<void>((resolve) => (end = resolve)));
+    const waiting = semaphore.run(async () => "never");
+    const later = semaphore.run(async () => "never");
+    semaphore.close(new Error("the first failure"));
     end();
 
     await first;
-    const ends = await Promise.allSettled([waiting, later, turns.take(async () => "never")]);
+    const ends = await Promise.allSettled([waiting, later, semaphore.run(async () => "never")]);
     expect(ends.map(({ status }) => status)).to.deep.equal(["rejected", "rejected", "rejected"]);
   });
 });
