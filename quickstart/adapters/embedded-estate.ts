@@ -8,6 +8,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { isAlive, isGone, ownIdentity } from "../../runtime/adapters/process-identity.ts";
 import { PulumiStacks, runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import type { ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
@@ -76,7 +77,7 @@ export class EmbeddedEstate {
       format: 1,
       id: this.id,
       createdAt: new Date().toISOString(),
-      owner: { pid: process.pid, startTicks: await startTicksOf(process.pid) },
+      owner: ownIdentity(),
       storePorts: estateRegions.map((region) => stacks[region].processes.ports.store),
     };
     // The folder appears with its note in it: whoever sweeps sees an owner.
@@ -175,10 +176,10 @@ export async function sweepEstates(): Promise<string[]> {
 }
 
 async function isOrphan(id: string): Promise<boolean> {
-  if (id.startsWith(newPrefix)) return !(await isAlive(Number(id.slice(newPrefix.length).split("-")[0])));
+  if (id.startsWith(newPrefix)) return !isAlive(Number(id.slice(newPrefix.length).split("-")[0]));
   try {
     const { owner } = await readNote(id);
-    return owner !== undefined && !(await isOwnerAlive(owner));
+    return owner !== undefined && isGone(owner);
   } catch (error) {
     // A removal that was killed in its last step leaves a folder without a note. Any other reason not to read it is none
     // to remove what it stands for.
@@ -250,29 +251,6 @@ function notePath(id: string): string {
 
 async function readNote(id: string): Promise<Note> {
   return noteSchema.parse(JSON.parse(await readFile(notePath(id), "utf8")));
-}
-
-/** A PID alone can be another process by now: its start time tells. */
-async function isOwnerAlive(owner: { readonly pid: number; readonly startTicks: string }): Promise<boolean> {
-  try {
-    return (await startTicksOf(owner.pid)) === owner.startTicks;
-  } catch {
-    // No such process.
-    return false;
-  }
-}
-
-async function isAlive(pid: number): Promise<boolean> {
-  return startTicksOf(pid).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function startTicksOf(pid: number): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-  // proc(5): starttime is field 22; the command in field 2 may hold spaces, so count from its closing parenthesis.
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
 }
 
 async function refuseFullDisk(folder: string): Promise<void> {

@@ -8,6 +8,7 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isAlive } from "../../runtime/adapters/process-identity.ts";
 import { hasErrno } from "../../runtime/errno.ts";
 import { DrError } from "../../runtime/errors.ts";
 
@@ -199,7 +200,7 @@ async function isTaken(port: number): Promise<boolean> {
 
 async function endProcess(pid: number, signal: NodeJS.Signals): Promise<void> {
   sendSignal(pid, signal);
-  for (let waited = 0; await isAlive(pid); waited += pollMs) {
+  for (let waited = 0; isAlive(pid); waited += pollMs) {
     if (waited === stopWithinMs) sendSignal(pid, "SIGKILL");
     if (waited > 2 * stopWithinMs) {
       throw new DrError("PROCESS_FAILED", `process ${pid} does not end`, { hint: `kill -9 ${pid}` });
@@ -216,18 +217,6 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** A zombie holds no port and no file, unless threads of it are still ending (proc(5): state, num_threads). */
-async function isAlive(pid: number): Promise<boolean> {
-  try {
-    const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return !/^[ZX]/.test(fields[0] ?? "") || Number(fields[17]) > 1;
-  } catch (error) {
-    if (isGone(error)) return false;
-    throw error;
-  }
-}
-
 interface MarkedProcess extends RunningProcess {
   readonly mark: string;
 }
@@ -238,7 +227,7 @@ async function markedProcesses(): Promise<MarkedProcess[]> {
     pids.map(async (pid): Promise<MarkedProcess[]> => {
       const environment = await readEnvironment(pid);
       const mark = environment.get(markName);
-      if (mark === undefined || !(await isAlive(pid))) return [];
+      if (mark === undefined || !isAlive(pid)) return [];
       return [{ pid, mark, spec: environment.get(specName) ?? "" }];
     }),
   );
@@ -253,11 +242,7 @@ async function readEnvironment(pid: number): Promise<Map<string, string>> {
     );
   } catch (error) {
     // Gone meanwhile, or another user's: not one of ours.
-    if (isGone(error) || hasErrno(error, "EACCES", "EPERM")) return new Map();
+    if (hasErrno(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return new Map();
     throw error;
   }
-}
-
-function isGone(error: unknown): boolean {
-  return hasErrno(error, "ENOENT", "ESRCH");
 }

@@ -3,19 +3,20 @@
  * what a killed one left, and remove it.
  */
 import { randomBytes } from "node:crypto";
-import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { hasErrno } from "../errno.ts";
+import { isGone, readProcess } from "./process-identity.ts";
 
 /** A process of another host cannot be looked at: what it made is left alone for so long. */
 const strangersMs = 24 * 60 * 60_000;
 
 const host = hostname().replaceAll(/[^A-Za-z0-9-]/g, "-");
 
-export async function scratchName(prefix: string): Promise<string> {
+export function scratchName(prefix: string): string {
   const id = randomBytes(4).toString("hex");
-  return `${prefix}${host}.${process.pid}.${(await startOf(process.pid)) ?? 0}.${id}`;
+  return `${prefix}${host}.${process.pid}.${readProcess(process.pid)?.startTicks ?? 0}.${id}`;
 }
 
 /** Removes what has a name with this prefix and a maker that is dead. */
@@ -24,9 +25,9 @@ export async function sweepScratch(folder: string, prefix: string): Promise<void
     if (!name.startsWith(prefix)) continue;
     const match = /^([A-Za-z0-9-]+)\.(\d+)\.(\d+)\.[0-9a-f]{8}$/.exec(name.slice(prefix.length));
     if (match === null) continue;
-    const [, maker, pid, start] = match;
+    const [, maker, pid, startTicks = ""] = match;
     const path = join(folder, name);
-    const isDead = maker === host ? (await startOf(Number(pid))) !== start : await isOlder(path, strangersMs);
+    const isDead = maker === host ? isGone({ pid: Number(pid), startTicks }) : await isOlder(path, strangersMs);
     if (isDead) await rm(path, { recursive: true, force: true });
   }
 }
@@ -36,17 +37,6 @@ async function namesIn(folder: string): Promise<string[]> {
     return await readdir(folder);
   } catch (error) {
     if (hasErrno(error, "ENOENT", "ENOTDIR")) return [];
-    throw error;
-  }
-}
-
-/** When the process began, in the system's own count; undefined when there is no such process (proc(5): starttime). */
-async function startOf(pid: number): Promise<string | undefined> {
-  try {
-    const text = await readFile(`/proc/${pid}/stat`, "utf8");
-    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
-  } catch (error) {
-    if (hasErrno(error, "ENOENT", "ESRCH")) return undefined;
     throw error;
   }
 }

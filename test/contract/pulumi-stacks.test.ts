@@ -2,8 +2,8 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { isAlive } from "../../runtime/adapters/process-identity.ts";
 import { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
-import { isAlive } from "../../runtime/adapters/pulumi/update-lock.ts";
 import { errorOf } from "../support/expect-code.ts";
 
 describe("stacks of a state backend that hangs", () => {

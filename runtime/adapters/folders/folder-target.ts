@@ -43,7 +43,7 @@ export class LocalFolders implements FolderTarget {
     const prefix = isVolume ? draftInVolume : `.${basename(place)}.restoring-`;
     await mkdir(folder, { recursive: true });
     await sweepScratch(folder, prefix);
-    const staging = join(folder, await scratchName(prefix));
+    const staging = join(folder, scratchName(prefix));
     await mkdir(staging, { mode: 0o700 });
     return new LocalDraft(place, staging, isVolume);
   }

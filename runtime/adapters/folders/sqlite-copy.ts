@@ -59,7 +59,7 @@ export interface DatabaseCopy {
  */
 export async function copyDatabase(path: string): Promise<DatabaseCopy | undefined> {
   await sweepScratch(tmpdir(), prefix);
-  const folder = join(tmpdir(), await scratchName(prefix));
+  const folder = join(tmpdir(), scratchName(prefix));
   await mkdir(folder, { mode: 0o700 });
   const remove = () => rm(folder, { recursive: true, force: true });
   try {

@@ -8,7 +8,7 @@ import { copyFile, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { hasErrno } from "../../errno.ts";
-import { isAlive } from "../pulumi/update-lock.ts";
+import { isAlive } from "../process-identity.ts";
 
 /** Puts the checkpoint before the last one back when the last one is cut and nobody writes it; answers whether it did anything. */
 export async function mendCutCheckpoint(backend: string | undefined, project: string, stack: string): Promise<boolean> {

@@ -6,7 +6,7 @@ import { rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
 import { DeleteObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { hasErrno } from "../../errno.ts";
+import { isAlive } from "../process-identity.ts";
 
 /** In the refusal of pulumi 3.259: `  <url>: created by <user>@<host> (pid <pid>) at <time>`, a line for each lock. */
 const lockLine = /^\s*(\S+): created by ([^@\s]*)@(\S+) \(pid (\d+)\) at (\S+)/gm;
@@ -61,13 +61,4 @@ async function remove(url: URL): Promise<void> {
 export function areHeldHere(refusal: string): boolean {
   const locks = locksIn(refusal);
   return locks.length > 0 && locks.every(({ host, pid }) => host === hostname() && isAlive(pid));
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !hasErrno(error, "ESRCH");
-  }
 }
