@@ -7,8 +7,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
-import { S3Store } from "../../runtime/adapters/stores/s3-store.ts";
+import { openStore } from "../../runtime/adapters/stores/open-store.ts";
+import { RetryingStore } from "../../runtime/adapters/stores/retrying-store.ts";
+import { WorthRepeating } from "../../runtime/adapters/stores/worth-repeating.ts";
 import type { StoreAddress } from "../../runtime/domain/region.ts";
+import { DrError } from "../../runtime/errors.ts";
+import type { ObjectStore } from "../../runtime/ports/object-store.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 import { SeaweedServer } from "../support/seaweedfs-server.ts";
@@ -16,6 +21,32 @@ import { describeObjectStore, keysOf } from "./object-store.contract.ts";
 
 describe("object store in memory", () => {
   const store = new MemoryStore();
+  describeObjectStore(() => store);
+});
+
+/** Every request fails when it is made for the first time. */
+class HesitantStore extends MemoryStore {
+  readonly #asked = new Set<string>();
+
+  override async get(...request: Parameters<MemoryStore["get"]>): Promise<Buffer> {
+    this.#hesitate(`get ${JSON.stringify(request)}`);
+    return super.get(...request);
+  }
+
+  override async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+    this.#hesitate(`create ${key}`);
+    return super.create(key, bytes);
+  }
+
+  #hesitate(request: string): void {
+    if (this.#asked.has(request)) return;
+    this.#asked.add(request);
+    throw new DrError("STORE_REFUSED", request, { cause: new WorthRepeating("not yet") });
+  }
+}
+
+describe("object store in memory that hesitates, behind repetitions", () => {
+  const store = new RetryingStore(new HesitantStore(), systemClock);
   describeObjectStore(() => store);
 });
 
@@ -97,12 +128,12 @@ describe("object store in an S3 bucket", function () {
   this.timeout(60_000);
   let server: SeaweedServer;
   let address: Extract<StoreAddress, { kind: "s3" }>;
-  let store: S3Store;
+  let store: ObjectStore;
 
   before(async () => {
     server = await SeaweedServer.start();
     address = await server.bucket("recovery-points");
-    store = new S3Store(address);
+    store = openStore(address);
   });
 
   after(async () => {
@@ -113,7 +144,7 @@ describe("object store in an S3 bucket", function () {
 
   it("calls a wrong secret ACCESS_DENIED, whatever is asked", async () => {
     const credentials = { ...server.credentials, secretAccessKey: "another-secret-than-the-writers" };
-    const denied = new S3Store({ ...address, credentials });
+    const denied = openStore({ ...address, credentials });
 
     expect(await codeOf(denied.get("repository.json"))).to.equal("ACCESS_DENIED");
     expect(await codeOf(denied.create("denied", Buffer.from("x")))).to.equal("ACCESS_DENIED");
@@ -126,7 +157,7 @@ describe("object store in an S3 bucket", function () {
     await once(holder.listen(0, "127.0.0.1"), "listening");
     const { port } = holder.address() as AddressInfo;
     await once(holder.close(), "close");
-    const unreachable = new S3Store({ ...address, endpoint: `http://127.0.0.1:${port}` });
+    const unreachable = openStore({ ...address, endpoint: `http://127.0.0.1:${port}` });
 
     expect(await codeOf(unreachable.get("repository.json"))).to.equal("UNREACHABLE");
     expect(await codeOf(unreachable.create("a", Buffer.from("x")))).to.equal("UNREACHABLE");
@@ -134,7 +165,7 @@ describe("object store in an S3 bucket", function () {
   });
 
   it("calls a bucket that does not exist UNREACHABLE: it is never an empty list or a missing object", async () => {
-    const missing = new S3Store({ ...address, bucket: "never-made" });
+    const missing = openStore({ ...address, bucket: "never-made" });
 
     expect(await codeOf(missing.get("repository.json"))).to.equal("UNREACHABLE");
     expect(await codeOf(keysOf(missing, ""))).to.equal("UNREACHABLE");

@@ -400,6 +400,23 @@ describe("Qdrant", function () {
     expect(await codeOf(gone.restoreShard("first", goneShard, archiveOf([])))).to.equal("UNREACHABLE");
   });
 
+  it("asks once more where a connection that was kept open had been closed, and no more than once", async () => {
+    const proxy = await FaultProxy.start(server.url);
+    try {
+      const proxied = new Qdrant({ peers: [proxy.url], apiKey: server.apiKey });
+      expect(await proxied.aliases()).to.deep.equal([]);
+      let cuts = 1;
+      proxy.plan = ({ path }) => (path.startsWith("/aliases") && cuts-- > 0 ? "cut before the answer" : undefined);
+      expect(await proxied.aliases()).to.deep.equal([]);
+      proxy.log.length = 0;
+      cuts = 2;
+      expect(await codeOf(proxied.aliases())).to.equal("UNREACHABLE");
+      expect(proxy.log).to.have.length(2);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   it("asks the next peer when one does not answer, and names it when a shard is held by nobody else", async () => {
     await makeSimple("first", 3);
     const [port] = await closedPorts(1);

@@ -3,7 +3,8 @@
  * `rewind` puts both buckets back to an earlier state, so that many runs begin alike.
  */
 import { DeleteObjectsCommand, S3Client } from "@aws-sdk/client-s3";
-import { S3Store, s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
+import { openStore } from "../../runtime/adapters/stores/open-store.ts";
+import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { StoreAddress } from "../../runtime/domain/region.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
@@ -35,7 +36,7 @@ export class BucketRegion {
 
   private constructor(addresses: BucketRegion["addresses"]) {
     this.addresses = addresses;
-    this.stores = { repository: new S3Store(addresses.repository), control: new S3Store(addresses.control) };
+    this.stores = { repository: openStore(addresses.repository), control: openStore(addresses.control) };
   }
 
   /** New buckets, and the first epoch: `east` is active. */
@@ -50,8 +51,8 @@ export class BucketRegion {
   through(endpoint: string): RegionStores {
     const { control, repository } = this.addresses;
     return {
-      repository: new S3Store({ ...repository, endpoint }, { idleMs }),
-      control: new S3Store({ ...control, endpoint }, { idleMs }),
+      repository: openStore({ ...repository, endpoint }, { idleMs }),
+      control: openStore({ ...control, endpoint }, { idleMs }),
     };
   }
 

@@ -6,13 +6,15 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { z } from "zod";
 import { exactText, parseExactly } from "../../domain/exact-json.ts";
 import { headerKey } from "../../domain/header-key.ts";
 import { addressOf, requestUrl, type ServerAddress, urlOf } from "../../domain/server-address.ts";
+import { hasErrno } from "../../errno.ts";
 import { DrError, hasCode } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { type RetryPolicy, retry } from "../../time/retry.ts";
 import { readAnswer, readJsonAnswer } from "../read-answer.ts";
 import { AnswerOverdue, refused } from "./refusals.ts";
 
@@ -23,10 +25,14 @@ export const requestTimeoutMs = 120_000;
 /** What a peer says of itself needs no work: where there are others, one that takes longer counts as down. */
 const signTimeoutMs = 10_000;
 /**
- * Where a rate limit is reached, Qdrant says how long to wait, a minute at most; of that the client library passes on the first
- * digit (1.19.0). All waits together are longer.
+ * Where a collection's rate limit is reached, nothing was done, and Qdrant says how long to wait, a minute at most; of that the client
+ * library passes on the first digit (1.19.0). All delays together are longer.
  */
-const waitSeconds = [1, 2, 4, 8, 16, 32] as const;
+const rateLimitPolicy: RetryPolicy = {
+  attempts: 7,
+  firstDelayMs: 1_000,
+  isRetryable: (error) => error instanceof QdrantClientResourceExhaustedError,
+};
 
 export interface QdrantAddress {
   /** A URL each, which lead to the peers of one Qdrant. */
@@ -68,17 +74,19 @@ export interface Peer {
 
 export class Peers {
   readonly #apiKey: string;
+  readonly #clock: Clock;
   readonly #patienceMs: number | undefined;
   readonly #peers: readonly [Peer, ...Peer[]];
   /** The one that answered last is asked first: a dead host costs its time-out once. */
   #preferred = 0;
 
-  constructor({ apiKey, patienceMs, peers }: QdrantAddress) {
+  constructor({ apiKey, patienceMs, peers }: QdrantAddress, clock: Clock) {
+    this.#clock = clock;
     this.#apiKey = headerKey(apiKey, "the API key of Qdrant");
     this.#patienceMs = patienceMs;
     const [first, ...others] = peers.map(addressOf).map((address) => ({
       url: urlOf(address),
-      hungUntil: 0,
+      hungUntil: Number.NEGATIVE_INFINITY,
       isQdrant: false,
       client: clientOf(address, this.#apiKey, patienceMs ?? requestTimeoutMs),
     }));
@@ -124,7 +132,7 @@ export class Peers {
    * when no peer answers, that is an error.
    */
   async askEvery<T>(call: (peer: Peer) => Promise<T>): Promise<{ answers: T[]; silent: string[] }> {
-    const begun = performance.now();
+    const begun = this.#clock.monotonic();
     const rested = this.#peers.filter(({ hungUntil }) => hungUntil < begun);
     const asked = rested.length > 0 ? rested : this.#peers;
     const outcomes = await Promise.all(
@@ -134,7 +142,8 @@ export class Peers {
           return { peer, answer: await call(peer) };
         } catch (error) {
           if (!hasCode(error, "UNREACHABLE", "QDRANT_REFUSED")) throw error;
-          if (performance.now() - begun >= signTimeoutMs) peer.hungUntil = performance.now() + hungForMs;
+          const now = this.#clock.monotonic();
+          if (now - begun >= signTimeoutMs) peer.hungUntil = now + hungForMs;
           return { peer, error };
         }
       }),
@@ -281,17 +290,11 @@ export class Peers {
 
   /** What is thrown says what happened and what to do. */
   async call<T>(call: () => Promise<T>): Promise<T> {
-    for (let waits = 0; ; waits += 1) {
-      try {
-        return await call();
-      } catch (error) {
-        const seconds = this.#patienceMs === undefined ? waitSeconds[waits] : undefined;
-        if (seconds === undefined || !(error instanceof QdrantClientResourceExhaustedError)) {
-          throw this.#translate(error);
-        }
-        // A collection's rate limit: nothing was done.
-        await sleep(seconds * 1000);
-      }
+    try {
+      if (this.#patienceMs !== undefined) return await call();
+      return await retry(this.#clock, rateLimitPolicy, call);
+    } catch (error) {
+      throw this.#translate(error);
     }
   }
 
@@ -300,8 +303,8 @@ export class Peers {
     if (error instanceof QdrantClientResourceExhaustedError) return refused(429, error.message, "request", error);
     const { status, data } = error as { status?: number; data?: unknown };
     if (typeof status === "number") return refused(status, JSON.stringify(data ?? error.message), "request", error);
-    const network = error.cause instanceof Error ? error.cause : error;
-    const { code } = network as NodeJS.ErrnoException;
+    const network = networkErrorIn(error);
+    const { code } = network;
     // A time-out's code is a number, which tells nobody anything.
     const reason = typeof code === "string" ? code : network.message;
     const urls = this.#peers.map(({ url }) => url);
@@ -339,8 +342,14 @@ function portHint(urls: readonly string[]): string {
   return `${scheme} without a port is port ${port}, and Qdrant's own is 6333: name it (${scheme}://${host}:6333) if that is meant; `;
 }
 
+/** What `fetch` wraps, and `node:http` throws as it is. */
+function networkErrorIn(error: Error): NodeJS.ErrnoException {
+  return error.cause instanceof Error ? error.cause : error;
+}
+
 function wasClosed(error: unknown): boolean {
-  return error instanceof DrError && /UND_ERR_SOCKET|ECONNRESET/.test(error.message);
+  if (!hasCode(error, "UNREACHABLE") || !(error.cause instanceof Error)) return false;
+  return hasErrno(networkErrorIn(error.cause), "UND_ERR_SOCKET", "ECONNRESET");
 }
 
 /** A server that answers early closes its side; its answer says more than the broken pipe. */

@@ -13,6 +13,7 @@ import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
 import { nameOrNumberSchema } from "../../domain/recovery-points/recovery-point.ts";
 import { newestVersion } from "../../domain/recovery-points/version-rule.ts";
 import { DrError, hasCode } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type {
   Alias,
   CollectionDescription,
@@ -26,6 +27,7 @@ import type {
   StoredPoint,
   VectorDatabase,
 } from "../../ports/qdrant.ts";
+import { systemClock } from "../../time/system-clock.ts";
 import { readAnswer, readJsonAnswer } from "../read-answer.ts";
 import {
   activeReplicas,
@@ -130,11 +132,13 @@ const collectionPath = (collection: string) => `/collections/${encodeURIComponen
 const snapshotsPath = (collection: string) => `${collectionPath(collection)}/snapshots`;
 
 export class Qdrant implements VectorDatabase {
+  readonly #clock: Clock;
   readonly #peers: Peers;
   readonly #telemetry = new Map<string, SharedAnswer<z.infer<typeof telemetrySchema>>>();
 
-  constructor(address: QdrantAddress) {
-    this.#peers = new Peers(address);
+  constructor(address: QdrantAddress, clock: Clock = systemClock) {
+    this.#clock = clock;
+    this.#peers = new Peers(address, clock);
   }
 
   /** The first question of what captures, restores and follows: so none of them takes two servers for one. */
@@ -297,7 +301,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async #search(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined> {
-    const answer = await insist(searchWithinMs, (answerWithinMs) =>
+    const answer = await insist(this.#clock, searchWithinMs, (answerWithinMs) =>
       this.#askWithin(collection, async ({ url }, { allowsExact, maxLimit, maxTimeoutSeconds }) => {
         if (!allowsExact && queries.some(({ isApproximate }) => isApproximate !== true)) return undefined;
         const searches = queries.map(({ isApproximate, limit, using, vector }) => ({
@@ -348,7 +352,7 @@ export class Qdrant implements VectorDatabase {
     signal?: AbortSignal,
   ): Promise<Readable | undefined> {
     const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshot/partial/create`;
-    const answer = await insist(captureBeginsWithinMs, (answerWithinMs) =>
+    const answer = await insist(this.#clock, captureBeginsWithinMs, (answerWithinMs) =>
       this.#peers.stream(shard.peerUrl, path, {
         body: Readable.from([JSON.stringify(base)]),
         idleMs: captureIdleMs,
@@ -532,7 +536,7 @@ export class Qdrant implements VectorDatabase {
     const known = this.#telemetry.get(peerUrl);
     if (known !== undefined) return known;
     const ask = () => this.#get(telemetrySchema, peerUrl, "/telemetry?details_level=10", requestTimeoutMs);
-    const shared = new SharedAnswer(ask);
+    const shared = new SharedAnswer(ask, this.#clock);
     this.#telemetry.set(peerUrl, shared);
     return shared;
   }

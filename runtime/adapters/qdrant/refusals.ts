@@ -2,9 +2,18 @@
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { DrError, hasCode } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { retry } from "../../time/retry.ts";
 
 /** Why an answer did not come: the time was over. */
 export class AnswerOverdue extends Error {}
+
+/** Why a collection cannot be asked: the restore of a shard of it was killed, or failed. */
+class HalfMadeShard extends Error {}
+
+/** What Qdrant says of them: its answers have no codes. */
+const timeoutWords = ["Timeout error: "];
+const halfMadeWords = ["Dirty shard", "Failed to restore local replica"];
 
 export function refused(status: number, text: string, what: string, cause?: unknown): DrError {
   if (status === 401 || status === 403) {
@@ -14,8 +23,14 @@ export function refused(status: number, text: string, what: string, cause?: unkn
     });
   }
   return new DrError("QDRANT_REFUSED", `Qdrant answered ${status} for ${what}: ${text.slice(0, 300)}`, {
-    cause: text.includes("Timeout error: ") ? new AnswerOverdue("it gave up", { cause }) : cause,
+    cause: reasonIn(text, cause) ?? cause,
   });
+}
+
+function reasonIn(text: string, cause: unknown): Error | undefined {
+  const isSaid = (words: readonly string[]) => words.some((each) => text.includes(each));
+  if (isSaid(timeoutWords)) return new AnswerOverdue("it gave up", { cause });
+  return isSaid(halfMadeWords) ? new HalfMadeShard("a shard is half made", { cause }) : undefined;
 }
 
 export async function refuseUnlessOk(answer: IncomingMessage, what: string): Promise<void> {
@@ -28,20 +43,16 @@ export function isOverdue(error: unknown): boolean {
   return error instanceof DrError && error.cause instanceof AnswerOverdue;
 }
 
-/** What Qdrant says of a shard whose restore was killed, and of one whose restore failed. */
-const ofHalfMadeShards = ["Dirty shard", "Failed to restore local replica"];
-
 export function isOfHalfMadeShard(error: unknown): boolean {
-  return hasCode(error, "QDRANT_REFUSED") && ofHalfMadeShards.some((words) => error.message.includes(words));
+  return hasCode(error, "QDRANT_REFUSED") && error.cause instanceof HalfMadeShard;
 }
 
-/** Asks again each time that the answer is overdue. */
-export async function insist<T>(limitsMs: readonly number[], ask: (answerWithinMs: number) => Promise<T>): Promise<T> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await ask(limitsMs[attempt] ?? 0);
-    } catch (error) {
-      if (!isOverdue(error) || attempt === limitsMs.length - 1) throw error;
-    }
-  }
+/** Asks again each time that the answer is overdue, and waits longer for it. */
+export function insist<T>(
+  clock: Clock,
+  limitsMs: readonly number[],
+  ask: (answerWithinMs: number) => Promise<T>,
+): Promise<T> {
+  const policy = { attempts: limitsMs.length, firstDelayMs: 0, isRetryable: isOverdue };
+  return retry(clock, policy, (attempt) => ask(limitsMs[attempt - 1] ?? 0));
 }

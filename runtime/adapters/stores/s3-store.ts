@@ -1,4 +1,7 @@
-/** An `ObjectStore` in an S3 bucket: AWS, or any server that honours conditional writes. */
+/**
+ * An `ObjectStore` in an S3 bucket: AWS, or any server that honours conditional writes. The client library repeats a request that
+ * met no answer, with its own delays; what it cannot repeat is left to `RetryingStore`.
+ */
 import { crc32 } from "node:zlib";
 import {
   GetObjectCommand,
@@ -13,11 +16,12 @@ import type { StoreAddress } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
 import { objectNotFound, wholeRange } from "./ranges.ts";
-
-type S3Address = Extract<StoreAddress, { kind: "s3" }>;
+import { WorthRepeating } from "./worth-repeating.ts";
 
 /** As often as the client library tries by itself. */
-const attempts = 3;
+const usualAttempts = 3;
+
+type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 
 export interface StoreLimits {
   /** A connection that brings and takes nothing for so long is given up. */
@@ -41,17 +45,8 @@ export class S3Store implements ObjectStore {
     const whole = range === undefined ? ({ ChecksumMode: "ENABLED" } as const) : {};
     const command = { Bucket: this.#address.bucket, Key: key, Range, ...whole };
     return this.#translate(key, async () => {
-      for (let attempt = 1; ; attempt += 1) {
-        const answer = await this.#client.send(new GetObjectCommand(command));
-        try {
-          const bytes = await readBody(answer);
-          return range === undefined ? bytes : wholeRange(key, bytes, range);
-        } catch (cause) {
-          // The client tries again what fails before the body only.
-          if (cause instanceof DrError) throw cause;
-          if (attempt >= attempts) throw brokenOff(key, cause);
-        }
-      }
+      const bytes = await readBody(key, await this.#client.send(new GetObjectCommand(command)));
+      return range === undefined ? bytes : wholeRange(key, bytes, range);
     });
   }
 
@@ -96,18 +91,16 @@ export class S3Store implements ObjectStore {
       // Not every server compares the body with the signature; this they do.
       ChecksumCRC32: checksum(bytes),
     };
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        const command = new PutObjectCommand(input);
-        if (sha256 !== undefined) signWith(command, sha256);
-        await this.#client.send(command);
-        return "created";
-      } catch (error) {
-        const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-        if (status === 412) return "exists";
-        // Two creators met; S3 asks both to try again.
-        if (status !== 409 || attempt >= attempts) throw error;
-      }
+    try {
+      const command = new PutObjectCommand(input);
+      if (sha256 !== undefined) signWith(command, sha256);
+      await this.#client.send(command);
+      return "created";
+    } catch (error) {
+      const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+      if (status === 412) return "exists";
+      if (status === 409) throw creatorsMet(key, error);
+      throw error;
     }
   }
 
@@ -140,21 +133,33 @@ export class S3Store implements ObjectStore {
 }
 
 /** Into memory of its own, of the size that was announced: the client's collector copies what came once more. */
-async function readBody({ Body, ContentLength = 0 }: GetObjectCommandOutput): Promise<Buffer> {
+async function readBody(key: string, { Body, ContentLength = 0 }: GetObjectCommandOutput): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(ContentLength);
   let end = 0;
-  for await (const part of (Body ?? []) as AsyncIterable<Uint8Array>) {
-    if (end + part.length <= ContentLength) bytes.set(part, end);
-    end += part.length;
+  try {
+    for await (const part of (Body ?? []) as AsyncIterable<Uint8Array>) {
+      if (end + part.length <= ContentLength) bytes.set(part, end);
+      end += part.length;
+    }
+  } catch (cause) {
+    throw brokenOff(key, (cause as Error).message, cause);
   }
-  if (end !== ContentLength) throw new Error(`${end} of ${ContentLength} bytes`);
+  if (end !== ContentLength) throw brokenOff(key, `${end} of ${ContentLength} bytes`);
   return bytes;
 }
 
-function brokenOff(key: string, cause: unknown): DrError {
-  return new DrError("STORE_REFUSED", `${key} did not come whole ${attempts} times (${(cause as Error).message})`, {
+function brokenOff(key: string, reason: string, cause?: unknown): DrError {
+  return new DrError("STORE_REFUSED", `${key} did not come whole (${reason})`, {
     hint: "the connection breaks off or changes what it carries; run it again",
-    cause,
+    cause: new WorthRepeating("the answer's body broke off", { cause }),
+  });
+}
+
+/** S3 asks both to try again. */
+function creatorsMet(key: string, cause: unknown): DrError {
+  return new DrError("STORE_REFUSED", `others create ${key} at the same time`, {
+    hint: "run it again; what was stored stays",
+    cause: new WorthRepeating("two creators met", { cause }),
   });
 }
 
@@ -178,7 +183,7 @@ function signWith(command: PutObjectCommand, sha256: string): void {
 
 export function s3ClientSettings(
   address: S3Address,
-  { attempts: maxAttempts = attempts, idleMs = 30_000 }: StoreLimits = {},
+  { attempts: maxAttempts = usualAttempts, idleMs = 30_000 }: StoreLimits = {},
 ) {
   return {
     region: address.region,

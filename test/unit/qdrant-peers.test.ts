@@ -1,0 +1,56 @@
+import { QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
+import { expect } from "chai";
+import { Peers } from "../../runtime/adapters/qdrant/qdrant-peers.ts";
+import { insist, isOfHalfMadeShard, isOverdue, refused } from "../../runtime/adapters/qdrant/refusals.ts";
+import { codeOf } from "../support/expect-code.ts";
+import { SimulatedClock } from "../support/simulated-clock.ts";
+
+describe("a question to Qdrant whose rate limit is reached", () => {
+  const address = { peers: ["http://qdrant.example:6333"], apiKey: "of-a-test" };
+  const limited = (asked: number[], clock: SimulatedClock) => async () => {
+    asked.push(clock.monotonic() / 1_000);
+    throw new QdrantClientResourceExhaustedError("too many", "6");
+  };
+
+  it("is asked again for longer than the minute that Qdrant may ask for, and then refused", async () => {
+    const clock = new SimulatedClock();
+    const asked: number[] = [];
+    const outcome = clock.run(new Peers(address, clock).call(limited(asked, clock)));
+    expect(await codeOf(outcome)).to.equal("QDRANT_REFUSED");
+    expect(asked).to.deep.equal([0, 1, 3, 7, 15, 31, 63]);
+  });
+
+  it("is not asked again where patience is short", async () => {
+    const clock = new SimulatedClock();
+    const asked: number[] = [];
+    const outcome = new Peers({ ...address, patienceMs: 2_000 }, clock).call(limited(asked, clock));
+    expect(await codeOf(outcome)).to.equal("QDRANT_REFUSED");
+    expect(asked).to.deep.equal([0]);
+  });
+});
+
+describe("what Qdrant refuses", () => {
+  it("is told apart by its cause, wherever in a long answer the reason stands", () => {
+    const long = "x".repeat(400);
+    const refusals = [
+      `${long} Timeout error: Operation 'search' timed out after 5 seconds`,
+      `${long} Dirty shard 0`,
+      `${long} Failed to restore local replica`,
+      "Not found: Collection `c` doesn't exist!",
+    ].map((text) => refused(500, text, "a question"));
+    expect(refusals.map(isOverdue)).to.deep.equal([true, false, false, false]);
+    expect(refusals.map(isOfHalfMadeShard)).to.deep.equal([false, true, true, false]);
+  });
+
+  it("is insisted on with more time each time while its answer is overdue, and not for any other reason", async () => {
+    const clock = new SimulatedClock();
+    const given: number[] = [];
+    const ask = async (answerWithinMs: number) => {
+      given.push(answerWithinMs);
+      throw refused(500, given.length < 4 ? "Timeout error: too slow" : "broken", "a question");
+    };
+    expect(await codeOf(clock.run(insist(clock, [1, 2, 4], ask)))).to.equal("QDRANT_REFUSED");
+    expect(await codeOf(clock.run(insist(clock, [8, 16], ask)))).to.equal("QDRANT_REFUSED");
+    expect(given).to.deep.equal([1, 2, 4, 8]);
+  });
+});
