@@ -3,20 +3,35 @@
  * which epoch, stands in a TXT record beside them. Both are changed in one batch, which takes nothing unless that record is still
  * the one that was read: an older epoch never wins over a newer one.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Change, ResourceRecordSet, Route53Client } from "@aws-sdk/client-route-53";
 import { z } from "zod";
 import { DrError } from "../errors.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { TrafficControl } from "../ports/traffic.ts";
+import { type RetryPolicy, retry } from "../time/retry.ts";
+import { systemClock } from "../time/system-clock.ts";
+import { waitUntil } from "../time/wait-until.ts";
 
 const weights = { leads: 100, other: 0 } as const;
 /** Route 53 says that its servers answer alike within a minute; then clients' resolvers follow as the records' TTL says. */
 const inSyncWithinMs = 120_000;
 const pollMs = 500;
-/** Of who meets another writer. */
-const attempts = 3;
 const requestTimeoutMs = 10_000;
 const ttlSeconds = 60;
+
+/** The records were others than those that were read: another writer was faster. */
+class RecordsChanged extends Error {}
+
+const conflictPolicy: RetryPolicy = {
+  attempts: 3,
+  firstDelayMs: 0,
+  isRetryable: (error) => error instanceof RecordsChanged,
+};
+
+/** Refusals of who asks, whatever status they come with. */
+const deniedNames = ["AccessDenied", "Credentials", "NotAuthorized", "Signature", "Token", "UnrecognizedClient"];
+/** Refusals with the status of a wrong request that a later one does not meet. */
+const passingNames = ["Throttling", "PriorRequestNotComplete", "RequestLimitExceeded", "TooManyRequests"];
 
 const leaderSchema = z.object({ region: z.string(), epoch: z.coerce.number().int().positive() });
 type Leader = z.infer<typeof leaderSchema>;
@@ -37,10 +52,12 @@ export interface Route53Address {
 
 export class Route53Traffic implements TrafficControl {
   readonly #address: Route53Address;
+  readonly #clock: Clock;
   #client: Promise<Route53Client> | undefined;
 
-  constructor(address: Route53Address) {
+  constructor(address: Route53Address, clock: Clock = systemClock) {
     this.#address = address;
+    this.#clock = clock;
   }
 
   /** As long as nothing was moved, it is as the stacks made it, which is the first epoch. */
@@ -52,17 +69,18 @@ export class Route53Traffic implements TrafficControl {
   }
 
   async pointTo(target: { readonly region: string; readonly epoch: number }): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
+    const change = await retry(this.#clock, conflictPolicy, async () => {
       const records = await this.#read();
       this.#refuseOlder(target, records.leader);
-      const change = await this.#change(changesTo(target, records, this.#markerName));
-      if (change !== undefined) return this.#waitUntilInSync(change);
-      if (attempt === attempts) {
-        throw new DrError("EPOCH_CONFLICT", `others change the records of ${this.#address.name} all the time`, {
-          hint: "run it again",
-        });
-      }
-    }
+      return this.#change(changesTo(target, records, this.#markerName));
+    }).catch((error: unknown) => {
+      if (!(error instanceof RecordsChanged)) throw error;
+      throw new DrError("EPOCH_CONFLICT", `others change the records of ${this.#address.name} all the time`, {
+        hint: "run it again",
+        cause: error,
+      });
+    });
+    await this.#waitUntilInSync(change);
   }
 
   get #markerName(): string {
@@ -101,7 +119,7 @@ export class Route53Traffic implements TrafficControl {
     return ResourceRecordSets.filter((record) => record.Name === `${name}.`);
   }
 
-  /** Answers the change's id; undefined when the records are others by now. */
+  /** Answers the change's id. Throws RecordsChanged when the records are others by now. */
   async #change(changes: Change[]): Promise<string | undefined> {
     const { ChangeResourceRecordSetsCommand } = await import("@aws-sdk/client-route-53");
     const command = new ChangeResourceRecordSetsCommand({
@@ -111,24 +129,22 @@ export class Route53Traffic implements TrafficControl {
     try {
       return (await this.#send((client) => client.send(command))).ChangeInfo?.Id;
     } catch (error) {
-      if (error instanceof DrError && nameOf(error.cause) === "InvalidChangeBatch") return undefined;
-      throw error;
+      if (!(error instanceof DrError) || nameOf(error.cause) !== "InvalidChangeBatch") throw error;
+      throw new RecordsChanged(error.message, { cause: error });
     }
   }
 
-  async #waitUntilInSync(change: string): Promise<void> {
+  async #waitUntilInSync(change: string | undefined): Promise<void> {
     const { GetChangeCommand } = await import("@aws-sdk/client-route-53");
-    const deadline = performance.now() + inSyncWithinMs;
-    for (;;) {
+    const expired = () =>
+      new DrError("UNREACHABLE", `Route 53 took the change of ${this.#address.name} and does not spread it`, {
+        hint: "run it again",
+      });
+    const wait = { what: "Route 53 to spread a change", withinMs: inSyncWithinMs, everyMs: pollMs, expired };
+    await waitUntil(this.#clock, wait, async () => {
       const { ChangeInfo } = await this.#send((client) => client.send(new GetChangeCommand({ Id: change })));
-      if (ChangeInfo?.Status === "INSYNC") return;
-      if (performance.now() > deadline) {
-        throw new DrError("UNREACHABLE", `Route 53 took the change of ${this.#address.name} and does not spread it`, {
-          hint: "run it again",
-        });
-      }
-      await sleep(pollMs);
-    }
+      return ChangeInfo?.Status === "INSYNC";
+    });
   }
 
   async #send<Answer>(ask: (client: Route53Client) => Promise<Answer>): Promise<Answer> {
@@ -136,24 +152,36 @@ export class Route53Traffic implements TrafficControl {
     try {
       return await ask(await this.#client);
     } catch (cause) {
-      throw this.#translated(cause as Error);
+      const { Route53ServiceException } = await import("@aws-sdk/client-route-53");
+      const status = cause instanceof Route53ServiceException ? cause.$metadata.httpStatusCode : undefined;
+      throw this.#translated(cause as Error, status);
     }
   }
 
-  #translated(cause: Error): DrError {
+  #translated(cause: Error, status: number | undefined): DrError {
     const { name, zoneId } = this.#address;
-    const kind = nameOf(cause);
-    if (kind === "NoSuchHostedZone") {
+    const isNamed = (parts: readonly string[]) => parts.some((part) => cause.name.includes(part));
+    if (cause.name === "NoSuchHostedZone") {
       return new DrError("SETTING_INVALID", `there is no hosted zone ${zoneId}`, {
         hint: "correct aws.traffic",
         cause,
       });
     }
-    if (kind === "AccessDenied" || kind === "CredentialsProviderError" || kind.includes("Token")) {
+    if (status === 401 || status === 403 || isNamed(deniedNames)) {
       return new DrError("ACCESS_DENIED", `Route 53 does not let this identity at ${name}: ${cause.message}`, {
         hint: `let it list and change the records of the zone ${zoneId}`,
         cause,
       });
+    }
+    if (status !== undefined && status >= 400 && status < 500 && !isNamed(passingNames)) {
+      return new DrError(
+        "SETTING_INVALID",
+        `Route 53 refuses what is asked for ${name}: ${cause.name}: ${cause.message}`,
+        {
+          hint: `compare aws.traffic with the zone ${zoneId} and its records; \`pulumi up\` makes them again`,
+          cause,
+        },
+      );
     }
     return new DrError("UNREACHABLE", `Route 53 does not do it for ${name}: ${cause.message}`, {
       hint: "run it again",

@@ -2,6 +2,9 @@
  * Proves that a failover moves the public name by the records' control alone, and that an older epoch never wins. AWS is an emulator:
  * it answers no names, checks no gate, and that AWS refuses alike is read in its documentation.
  */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import {
   ChangeResourceRecordSetsCommand,
   CreateHostedZoneCommand,
@@ -10,6 +13,7 @@ import {
 } from "@aws-sdk/client-route-53";
 import { expect } from "chai";
 import { Route53Traffic } from "../../runtime/adapters/route53-traffic.ts";
+import { DrError } from "../../runtime/errors.ts";
 import type { FailoverHooks } from "../../runtime/ports/failover-hooks.ts";
 import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import { AwsEmulator } from "../support/aws-emulator.ts";
@@ -186,6 +190,38 @@ describe("public name in Route 53", function () {
     expect(await codeOf(control(zoneId, "dr").pointTo({ region: "dr", epoch: 2 }))).to.equal("SETTING_INVALID");
     expect(await weightsIn(zoneId)).to.deep.equal({ prod: 100, dr: 0 });
   });
+
+  for (const [status, refusal, code] of [
+    [400, "InvalidInput", "SETTING_INVALID"],
+    [404, "NoSuchHealthCheck", "SETTING_INVALID"],
+    [403, "AccessDenied", "ACCESS_DENIED"],
+    [403, "SignatureDoesNotMatch", "ACCESS_DENIED"],
+    [400, "ExpiredToken", "ACCESS_DENIED"],
+    [400, "Throttling", "UNREACHABLE"],
+    [503, "ServiceUnavailable", "UNREACHABLE"],
+  ] as const) {
+    it(`${refusal} with ${status} is ${code}, and its message is told`, async () => {
+      const server = createServer((_, answer) => {
+        const body = `<ErrorResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><Error><Type>Sender</Type><Code>${refusal}</Code><Message>said so</Message></Error></ErrorResponse>`;
+        answer.writeHead(status, { "content-type": "text/xml" }).end(body);
+      });
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      const url = process.env["AWS_ENDPOINT_URL"];
+      process.env["AWS_ENDPOINT_URL"] = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      try {
+        const error = await control("ZONE12345", "dr")
+          .current()
+          .catch((thrown: unknown) => thrown);
+        expect(error).to.be.instanceOf(DrError);
+        expect(error).to.include({ code });
+        expect(String(error)).to.contain("said so");
+      } finally {
+        process.env["AWS_ENDPOINT_URL"] = url;
+        server.closeAllConnections();
+        await once(server.close(), "close");
+      }
+    });
+  }
 
   it("a zone that is not there, and an AWS that does not answer, are told apart", async () => {
     expect(await codeOf(control("ZNONE12345", "dr").current())).to.equal("SETTING_INVALID");

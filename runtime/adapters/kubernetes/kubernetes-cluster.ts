@@ -4,7 +4,9 @@ import { documentText, isRecord } from "../../domain/exact-json.ts";
 import { type ClusterSettings, type ObjectKind, qualifiedKind } from "../../domain/infrastructure/infrastructure.ts";
 import { type KubernetesObject, titleOf } from "../../domain/infrastructure/kubernetes-object.ts";
 import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { ApplyOutcome, Cluster, FieldConflict } from "../../ports/cluster.ts";
+import { systemClock } from "../../time/system-clock.ts";
 import { type KubernetesAnswer, KubernetesRequests } from "./kubernetes-request.ts";
 
 /** Whose the fields are that a restore applies. */
@@ -35,8 +37,9 @@ export class KubernetesCluster implements Cluster {
   static async open(
     settings: Pick<ClusterSettings, "context" | "kubeconfig">,
     objectsInPage = pageSize,
+    clock: Clock = systemClock,
   ): Promise<KubernetesCluster> {
-    return new KubernetesCluster(await KubernetesRequests.open(settings), objectsInPage);
+    return new KubernetesCluster(await KubernetesRequests.open(settings, clock), objectsInPage);
   }
 
   async serves(kind: ObjectKind): Promise<boolean> {

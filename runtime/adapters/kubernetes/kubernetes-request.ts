@@ -7,17 +7,25 @@ import { request as requestHttp } from "node:http";
 import type { RequestOptions } from "node:https";
 import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { parseExactly } from "../../domain/exact-json.ts";
 import type { ClusterSettings } from "../../domain/infrastructure/infrastructure.ts";
 import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { type RetryPolicy, retry } from "../../time/retry.ts";
 
 /** A server that says nothing for this long will not say any more. */
 const silenceMs = 60_000;
-/** How often a server that is busy is asked again. */
-const attempts = 6;
-const longestWaitMs = 20_000;
+const longestDelayMs = 20_000;
+
+/** A server that is busy says when it may be asked again. */
+const busyPolicy: RetryPolicy = {
+  attempts: 6,
+  firstDelayMs: 1_000,
+  factor: 1,
+  isRetryable: (error) => error instanceof ServerBusy,
+  askedDelayMs: (error) => (error instanceof ServerBusy ? error.delayMs : undefined),
+};
 
 export interface KubernetesAnswer {
   readonly status: number;
@@ -35,14 +43,16 @@ export class KubernetesRequests {
   readonly cluster: string;
   readonly #config: KubeConfig;
   readonly #server: string;
+  readonly #clock: Clock;
 
-  private constructor(config: KubeConfig, server: string) {
+  private constructor(config: KubeConfig, server: string, clock: Clock) {
+    this.#clock = clock;
     this.#config = config;
     this.#server = server.replace(/\/+$/, "");
     this.cluster = `${config.getCurrentContext()} (${this.#server})`;
   }
 
-  static async open({ context, kubeconfig }: Pick<ClusterSettings, "context" | "kubeconfig">) {
+  static async open({ context, kubeconfig }: Pick<ClusterSettings, "context" | "kubeconfig">, clock: Clock) {
     // Loaded when it is needed: it takes a third of a second, and most commands speak to no cluster.
     const { KubeConfig } = await import("./kubeconfig.ts");
     const config = new KubeConfig();
@@ -58,7 +68,7 @@ export class KubernetesRequests {
       });
     }
     const server = config.getCurrentCluster()?.server;
-    if (server !== undefined) return new KubernetesRequests(config, server);
+    if (server !== undefined) return new KubernetesRequests(config, server, clock);
     const known = config.getContexts().map(({ name }) => name);
     throw new DrError(
       "SETTING_INVALID",
@@ -71,22 +81,17 @@ export class KubernetesRequests {
 
   /** Every request may be repeated: it reads, or applies what is there already. Throws UNREACHABLE or ACCESS_DENIED. */
   async send(path: string, call: Call = {}): Promise<KubernetesAnswer> {
-    for (let attempt = 1; ; attempt += 1) {
-      const { headers, ...answer } = await this.#once(path, call);
-      const isBusy = answer.status === 429 || (answer.status >= 500 && headers["retry-after"] !== undefined);
-      if (!isBusy || attempt === attempts) {
-        if (answer.status === 401) {
-          throw new DrError("ACCESS_DENIED", `${this.cluster} does not accept the credentials`, {
-            hint: "renew them, or name another context",
-          });
-        }
-        return answer;
-      }
-      await sleep(Math.min(longestWaitMs, 1_000 * Number(headers["retry-after"] ?? 1) || 1_000));
-    }
+    const answer = await retry(this.#clock, busyPolicy, () => this.#once(path, call)).catch((error: unknown) => {
+      if (error instanceof ServerBusy) return error.answer;
+      throw error;
+    });
+    if (answer.status !== 401) return answer;
+    throw new DrError("ACCESS_DENIED", `${this.cluster} does not accept the credentials`, {
+      hint: "renew them, or name another context",
+    });
   }
 
-  async #once(path: string, { apply, query = {} }: Call) {
+  async #once(path: string, { apply, query = {} }: Call): Promise<KubernetesAnswer> {
     const options: RequestOptions = { headers: { accept: "application/json", "user-agent": "qdrant-dr" } };
     try {
       await this.#config.applyToHTTPSOptions(options);
@@ -99,6 +104,15 @@ export class KubernetesRequests {
     }
     const url = new URL(this.#server + path);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    const response = await this.#answerTo(url, options, apply);
+    const answer = { status: response.status, body: response.body };
+    const retryAfter = response.headers["retry-after"];
+    const isBusy = answer.status === 429 || (answer.status >= 500 && retryAfter !== undefined);
+    if (!isBusy) return answer;
+    throw new ServerBusy(answer, retryAfter);
+  }
+
+  async #answerTo(url: URL, options: RequestOptions, apply: Uint8Array | undefined) {
     try {
       const send = url.protocol === "http:" ? requestHttp : requestHttps;
       const request = send(url, { ...options, method: apply === undefined ? "GET" : "PATCH" });
@@ -117,6 +131,19 @@ export class KubernetesRequests {
         cause,
       });
     }
+  }
+}
+
+/** An answer that asks to come again; after the last attempt it is the answer. */
+class ServerBusy extends Error {
+  readonly answer: KubernetesAnswer;
+  readonly delayMs: number | undefined;
+
+  constructor(answer: KubernetesAnswer, retryAfter: string | undefined) {
+    super(`busy (${answer.status})`);
+    this.answer = answer;
+    // A date, which HTTP allows as well, counts as nothing said.
+    this.delayMs = Math.min(longestDelayMs, 1_000 * Number(retryAfter)) || undefined;
   }
 }
 

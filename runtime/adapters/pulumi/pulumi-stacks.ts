@@ -3,11 +3,13 @@
  * Stacks are selected, never created: a slip in a name must not make a fresh region.
  */
 import { spawn } from "node:child_process";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { EngineEvent, PulumiCommand, Stack } from "@pulumi/pulumi/automation/index.js";
 import { type Region, regionSchema } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { StackEvent, StackExports, Stacks } from "../../ports/stacks.ts";
+import { type RetryPolicy, retry } from "../../time/retry.ts";
+import { systemClock } from "../../time/system-clock.ts";
 import { mendCutCheckpoint } from "./cut-checkpoint.ts";
 import { refusalIn } from "./pulumi-refusals.ts";
 import { areHeldHere, removeDeadLocks } from "./update-lock.ts";
@@ -32,9 +34,11 @@ const alwaysSet = { PULUMI_SKIP_UPDATE_CHECK: "true" };
 
 export class PulumiStacks implements Stacks, StackExports {
   readonly #project: PulumiProject;
+  readonly #clock: Clock;
 
-  constructor(project: PulumiProject) {
+  constructor(project: PulumiProject, clock: Clock = systemClock) {
     this.#project = project;
+    this.#clock = clock;
   }
 
   async region(stack: string): Promise<Region> {
@@ -63,7 +67,7 @@ export class PulumiStacks implements Stacks, StackExports {
     const failures: string[] = [];
     try {
       const settings = { ...this.#settings(stack), onEvent: (event: EngineEvent) => tell(event, onEvent, failures) };
-      const { summary } = await this.#mended(stack, () => unlocked(onEvent, () => selected.up(settings)));
+      const { summary } = await this.#mended(stack, () => this.#unlocked(onEvent, () => selected.up(settings)));
       if (summary.result !== "succeeded") throw new Error(`the update ${summary.result}`);
       return { changes: { ...summary.resourceChanges } };
     } catch (error) {
@@ -77,7 +81,7 @@ export class PulumiStacks implements Stacks, StackExports {
     try {
       const onEvent = (event: EngineEvent) => tell(event, () => {}, failures);
       const preview = () => selected.preview({ ...this.#settings(stack), refresh: true, onEvent });
-      const { changeSummary } = await this.#mended(stack, () => unlocked(() => {}, preview));
+      const { changeSummary } = await this.#mended(stack, () => this.#unlocked(() => {}, preview));
       const { same: _unchanged, ...changes } = changeSummary;
       return { changes: { ...changes } as Record<string, number> };
     } catch (error) {
@@ -89,7 +93,7 @@ export class PulumiStacks implements Stacks, StackExports {
     const selected = await this.#select(stack);
     try {
       await this.#mended(stack, () =>
-        unlocked(
+        this.#unlocked(
           () => {},
           () => selected.refresh({ ...this.#settings(stack) }),
         ),
@@ -103,7 +107,7 @@ export class PulumiStacks implements Stacks, StackExports {
     const selected = await this.#select(stack);
     try {
       await this.#mended(stack, () =>
-        unlocked(
+        this.#unlocked(
           () => {},
           () => selected.destroy({ ...this.#settings(stack) }),
         ),
@@ -140,6 +144,10 @@ export class PulumiStacks implements Stacks, StackExports {
     return this.#mended(stack, run).catch((error: unknown) => {
       throw this.#translate(stack, args[1] ?? "", error, []);
     });
+  }
+
+  #unlocked<T>(onEvent: (event: StackEvent) => void, act: () => Promise<T>): Promise<T> {
+    return unlocked(this.#clock, onEvent, act);
   }
 
   /** Acts once more when the first try met a checkpoint that an update was killed in writing. */
@@ -238,22 +246,46 @@ async function findCommand(): Promise<PulumiCommand> {
 }
 
 /** Acts again when a try met nothing but locks: of an update of this machine that ends soon, or that was killed. */
-async function unlocked<T>(onEvent: (event: StackEvent) => void, act: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + othersEndWithinMs;
-  for (let looks = 0; ; looks += 1) {
-    try {
-      return await act();
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      if (areHeldHere(error.message) && performance.now() < deadline) {
-        if (looks === 0) onEvent({ kind: "message", text: "waits for another update of this machine" });
-        await sleep(askAgainMs);
-        continue;
+async function unlocked<T>(clock: Clock, onEvent: (event: StackEvent) => void, act: () => Promise<T>): Promise<T> {
+  const policy: RetryPolicy = {
+    budgetMs: othersEndWithinMs,
+    firstDelayMs: askAgainMs,
+    factor: 1,
+    isRetryable: (error) => error instanceof StackLocked,
+    askedDelayMs: (error) => (error instanceof StackLocked && error.wasRemoved ? 0 : undefined),
+  };
+  let isTold = false;
+  try {
+    return await retry(clock, policy, async () => {
+      try {
+        return await act();
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        if (areHeldHere(error.message)) {
+          if (!isTold) onEvent({ kind: "message", text: "waits for another update of this machine" });
+          isTold = true;
+          throw new StackLocked(error, false);
+        }
+        // What keeps a lock from being removed is not what went wrong: the lock is.
+        if (!(await removeDeadLocks(error.message).catch(() => false))) throw error;
+        onEvent({ kind: "message", text: "removed the lock of an update that was killed" });
+        throw new StackLocked(error, true);
       }
-      // What keeps a lock from being removed is not what went wrong: the lock is.
-      if (!(await removeDeadLocks(error.message).catch(() => false)) || performance.now() > deadline) throw error;
-      onEvent({ kind: "message", text: "removed the lock of an update that was killed" });
-    }
+    });
+  } catch (error) {
+    throw error instanceof StackLocked ? error.refusal : error;
+  }
+}
+
+/** Pulumi's refusal of an update because of locks that do not stay. */
+class StackLocked extends Error {
+  readonly refusal: Error;
+  readonly wasRemoved: boolean;
+
+  constructor(refusal: Error, wasRemoved: boolean) {
+    super("the stack is locked", { cause: refusal });
+    this.refusal = refusal;
+    this.wasRemoved = wasRemoved;
   }
 }
 
