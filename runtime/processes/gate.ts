@@ -14,6 +14,7 @@ import { type GateKnowledge, gateKnowledgeSchema, gateModes, gateOpenPath } from
 import { serverUrlSchema } from "../domain/server-address.ts";
 import { hasErrno } from "../errno.ts";
 import { Lease } from "../repository/control/lease.ts";
+import { systemClock } from "../time/system-clock.ts";
 import { Guard } from "../workflows/failover/guard.ts";
 
 const controlPath = "/.qdrant-dr/gate";
@@ -67,7 +68,7 @@ const guard = new Guard({
     new Lease(openStore(witness), {
       region,
       seconds: settings.QDRANT_DR_GATE_LEASE_SECONDS,
-      monotonic: () => performance.now(),
+      clock: systemClock,
     }),
   seen: readSeen(),
   remember: writeSeen,

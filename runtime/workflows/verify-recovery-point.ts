@@ -27,7 +27,7 @@ export async function verifyRecoveryPoint(
   recoveryPoint: RecoveryPoint,
   { clock, progress, region }: { readonly clock: Clock; readonly progress: Progress; readonly region: string },
 ): Promise<VerifyReport> {
-  const begun = clock.now();
+  const begun = clock.monotonic();
   const found = (kind: Attestation["kind"], detail: string) =>
     attest(repository, kind, recoveryPoint, { at: clock.now(), region, detail });
   const sum = { files: 0, bytes: 0 };
@@ -48,7 +48,7 @@ export async function verifyRecoveryPoint(
   const [first] = damaged;
   if (first === undefined) {
     await found("verified", `${sum.files} files, ${sum.bytes} bytes read and opened`);
-    return { recoveryPoint: recoveryPoint.id, ...sum, seconds: (clock.now().getTime() - begun.getTime()) / 1000 };
+    return { recoveryPoint: recoveryPoint.id, ...sum, seconds: (clock.monotonic() - begun) / 1000 };
   }
   const detail = damaged.map(({ error, part }) => `${part.name}: ${error.message}`).join("; ");
   const isOfFoldersOnly = recoveryPoint.kinds.includes("qdrant") && damaged.every(({ part }) => !part.isOfQdrant);

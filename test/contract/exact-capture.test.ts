@@ -12,12 +12,11 @@ import { Semaphore } from "../../runtime/async/semaphore.ts";
 import { isExact, type RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
 import { DrError, hasCode } from "../../runtime/errors.ts";
-import type { Clock } from "../../runtime/ports/clock.ts";
 import type { CollectionSnapshot, Optimizations, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
-import { clockShowing } from "../support/clock-showing.ts";
+import { hastyClock } from "../support/hasty-clock.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { ageKeys, asSeenElsewhere, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
 import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
@@ -231,12 +230,6 @@ class TimedSnapshots extends Qdrant {
   }
 }
 
-/** Runs a minute with every look: patience is over at once. */
-function impatientClock(): Clock {
-  let minutes = 0;
-  return clockShowing(() => new Date(Date.now() + 60_000 * minutes++));
-}
-
 const smallSegments = {
   vectors: { size: dimensions, distance: "Euclid" },
   optimizers_config: {
@@ -388,7 +381,7 @@ describe("an exact capture", () => {
       type: "full",
       database,
       repository,
-      clock: impatientClock(),
+      clock: hastyClock(),
       progress: silently,
       toolVersion: "test",
     });
@@ -437,7 +430,7 @@ describe("an exact capture", () => {
         type: random() < 0.5 ? "full" : "incremental",
         database,
         repository,
-        clock: impatientClock(),
+        clock: hastyClock(),
         progress: silently,
         toolVersion: "test",
       });

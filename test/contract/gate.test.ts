@@ -19,6 +19,7 @@ import { leaseEndsAfter } from "../../runtime/domain/roles/gate.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { writeFence, writeOpening } from "../../runtime/repository/control/gate-records.ts";
 import { endLease } from "../../runtime/repository/control/lease.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { closedPorts } from "../support/lonely-region.ts";
 
@@ -216,7 +217,7 @@ describe("gate", () => {
       const east = await start(estate, "east", { leaseSeconds: 30 });
       expect((await east.write()).status).to.equal(200);
       await end(east.child);
-      expect(await endLease(estate.stores.witness, 1, "west")).to.equal(30);
+      expect(await endLease(estate.stores.witness, 1, "west", systemClock)).to.equal(30);
       renameSync(estate.folders.west, `${estate.folders.west}.unseen`);
       const back = await start(estate, "east", { leaseSeconds: 30 });
       expect((await back.write()).status).to.equal(503);
@@ -239,7 +240,7 @@ describe("gate", () => {
       const east = await start(estate, "east", { leaseSeconds: 2 });
       expect((await east.write()).status).to.equal(200);
       // The witness is out of its sight; the other region's failover can reach it.
-      const seconds = await endLease(estate.stores.witness, 1, "west");
+      const seconds = await endLease(estate.stores.witness, 1, "west", systemClock);
       const endedAt = performance.now();
       renameSync(estate.folders.witness, `${estate.folders.witness}.unseen`);
       for (let sentAt = endedAt; (await east.write()).status === 200; sentAt = performance.now()) {

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import { ThisProcess } from "../../runtime/adapters/this-process.ts";
 import type { Runner } from "../../runtime/ports/runner.ts";
 import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 
@@ -38,9 +39,9 @@ describe("who owns a failover", () => {
   it("a run whose owner is known to be dead takes over at once; of several, one", async () => {
     const control = new MemoryStore();
     const runnerOf = (mark: string): Runner => ({ mark, isDead: (other) => other === "dead" });
-    const first = await new FailoverRecords(control, 2, "run-1", runnerOf("dead")).takeOver();
+    const first = await new FailoverRecords(control, 2, "run-1", systemClock, runnerOf("dead")).takeOver();
     first();
-    const later = ["run-2", "run-3"].map((run) => new FailoverRecords(control, 2, run, runnerOf("alive")));
+    const later = ["run-2", "run-3"].map((run) => new FailoverRecords(control, 2, run, systemClock, runnerOf("alive")));
     const outcomes = await Promise.all(
       later.map(async (records) => {
         try {

@@ -89,7 +89,7 @@ describe("what must not become the newest recovery point", () => {
 
     expect(await codeOf(capture(repository))).to.equal("ROLE_REFUSES");
     expect(await codeOf(dryRun(repository)), "a dry run").to.equal("ROLE_REFUSES");
-    await new FailoverRecords(repository.stores.control, 1, "r").end("open", now);
+    await new FailoverRecords(repository.stores.control, 1, "r", clock).end("open", now);
     expect(await codeOf(capture(repository))).to.equal("done");
   });
 

@@ -4,8 +4,8 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
-import { clockShowing } from "../support/clock-showing.ts";
 import { errorOf } from "../support/expect-code.ts";
+import { hastyClock } from "../support/hasty-clock.ts";
 import { QdrantCluster } from "../support/qdrant-cluster.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
@@ -203,9 +203,7 @@ describe("a cluster of three nodes", function () {
       moving = move(shard as ShardPlacement, to, asked);
       await until(async () => (await others.layout(collection)).movements.length > 0);
       // Waits for the shard to come to rest until its clock says that it has waited long enough.
-      let minutes = 0;
-      const hasty = clockShowing(() => new Date(Date.now() + 60_000 * minutes++));
-      told = String((await errorOf(practice.capture(others, "full", hasty)))?.message);
+      told = String((await errorOf(practice.capture(others, "full", hastyClock())))?.message);
     } finally {
       await cluster.resume(cluster.server(to));
     }

@@ -7,9 +7,9 @@ import { type OutgoingEntry, writeSparseTar } from "../../runtime/domain/qdrant/
 import type { Optimizations, ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
-import { clockShowing } from "../support/clock-showing.ts";
 import { systemClock } from "../support/recovery-estate.ts";
 import { RecoveryPractice } from "../support/recovery-practice.ts";
+import { SimulatedClock } from "../support/simulated-clock.ts";
 
 const tree = { format: 1, collection: "c", shard: 0, lineage: "l", segments: {}, files: [], packs: [] } as const;
 
@@ -20,7 +20,7 @@ function optimizations(running: number): Optimizations {
 
 describe("a shard whose turn comes late", () => {
   it("has all its patience left, and waits for an optimization that began meanwhile", async () => {
-    let nowMs = 0;
+    const clock = new SimulatedClock();
     let running = 0;
     const readWhile: number[] = [];
     const looks: number[] = [];
@@ -51,17 +51,17 @@ describe("a shard whose turn comes late", () => {
       shard: { id: 0, peer: 1, peerUrl: "http://q" } as ShardPlacement,
       base: { isExact: true, tree: { ...tree, files: [], packs: [], id: "t", size: 1 } },
       isFull: false,
-      clock: clockShowing(() => new Date(nowMs)),
+      clock,
       patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
     });
     // Until it has looked, and waits for its turn.
     while (looks.length === 0) await breath();
     await breath();
     running = 1;
-    nowMs = 60_000;
+    await clock.advance(60_000);
     release();
     await held;
-    const { isExact, isUnchanged } = await captured;
+    const { isExact, isUnchanged } = await clock.run(captured);
 
     expect({ isExact, isUnchanged }).to.deep.equal({ isExact: true, isUnchanged: true });
     expect(readWhile, "optimizations that ran when it was read").to.deep.equal([0]);

@@ -36,6 +36,7 @@ import { QdrantServer } from "../support/qdrant-server.ts";
 import { firstEpoch, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
 import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
+import { SimulatedClock } from "../support/simulated-clock.ts";
 
 const garbage = Buffer.from("?");
 const secondEpoch: EpochRecord = { ...firstEpoch, epoch: 2, reason: "aborted", at: "2026-01-02T00:00:00.000Z" };
@@ -202,14 +203,14 @@ describe("records that cannot be read", function () {
 
   it("a link of a lease that may be its end lets nobody hold the lease", async () => {
     control().objects.set(controlLayout.leaseLink(2, 1), garbage);
-    const lease = new Lease(control(), { region: "east", seconds: 10, monotonic: () => 0 });
+    const lease = new Lease(control(), { region: "east", seconds: 10, clock: new SimulatedClock() });
     expect(await codeOf(lease.renew(2))).to.equal("OBJECT_CORRUPT");
     expect(lease.isHeld(2)).to.equal(false);
   });
 
   it("a failover whose owner nobody can read is taken over", async () => {
     control().objects.set(controlLayout.failoverOwner(2, 1), garbage);
-    const records = new FailoverRecords(control(), 2, "ours", { mark: "here", isDead: () => false });
+    const records = new FailoverRecords(control(), 2, "ours", systemClock, { mark: "here", isDead: () => false });
     (await records.takeOver())();
     await records.refuseUnlessOwner();
   });

@@ -2,10 +2,10 @@
  * The state of a failover, in the control store of the region it promotes: what was begun and what is done, step by
  * step, and signs of life of the run that does it. Everything is create-only.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Runner } from "../../ports/runner.ts";
 import { createRecord, keysUnder, readRecord, unlessUnreadable, untold } from "../record.ts";
@@ -27,13 +27,14 @@ export async function isStepDone(control: ObjectStoreReader, epoch: number, step
 export async function findLivingFailover(
   control: ObjectStoreReader,
   epoch: number,
+  clock: Clock,
   except?: string,
 ): Promise<string | undefined> {
   const beats = async () =>
     (await namesOf(control, epoch)).filter((name) => name.startsWith("alive.") && runOfBeat(name) !== except);
   const known = new Set(await beats());
   if (known.size === 0) return undefined;
-  await sleep(silenceMs);
+  await clock.sleep(silenceMs);
   const alive = (await beats()).find((beat) => !known.has(beat));
   return alive && runOfBeat(alive);
 }
@@ -67,12 +68,14 @@ export const receiptSchema = z.object({
 });
 
 export class FailoverRecords {
+  readonly #clock: Clock;
   readonly #control: ObjectStore;
   readonly #epoch: number;
   readonly #run: string;
   readonly #runner: Runner | undefined;
 
-  constructor(control: ObjectStore, epoch: number, run: string, runner?: Runner) {
+  constructor(control: ObjectStore, epoch: number, run: string, clock: Clock, runner?: Runner) {
+    this.#clock = clock;
     this.#control = control;
     this.#epoch = epoch;
     this.#run = run;
@@ -115,7 +118,7 @@ export class FailoverRecords {
     try {
       const runner = this.#runner?.mark;
       await createRecord(this.#control, controlLayout.failoverOwner(this.#epoch, turn), ownerSchema, {
-        ...this.#signed(new Date()),
+        ...this.#signed(this.#clock.now()),
         ...(runner === undefined ? {} : { runner }),
       });
       await this.refuseUnlessOwner();
@@ -152,7 +155,8 @@ export class FailoverRecords {
     let beat = 0;
     const tick = () => {
       beat += 1;
-      return this.#write(controlLayout.heartbeat(this.#epoch, this.#run, Date.now() + beat), new Date());
+      const at = this.#clock.now();
+      return this.#write(controlLayout.heartbeat(this.#epoch, this.#run, at.getTime() + beat), at);
     };
     await tick();
     const timer = setInterval(() => tick().catch(() => undefined), beatMs);
@@ -162,7 +166,7 @@ export class FailoverRecords {
 
   /** Throws EPOCH_CONFLICT when another run still gives signs of life; a dead one's work may be gone on with. */
   async #refuseWhileAnotherRuns(): Promise<void> {
-    const alive = await findLivingFailover(this.#control, this.#epoch, this.#run);
+    const alive = await findLivingFailover(this.#control, this.#epoch, this.#clock, this.#run);
     if (alive === undefined) return;
     throw new DrError("EPOCH_CONFLICT", `another run (${alive}) is promoting this region right now`, {
       hint: "let it end; `qdrant-dr status` shows the roles",

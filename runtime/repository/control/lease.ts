@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, readOptionalRecord } from "../record.ts";
 
@@ -16,34 +17,27 @@ export const linkSchema = z.object({
 });
 type Link = z.infer<typeof linkSchema>;
 
-/** Milliseconds of a clock that never goes back and is nobody else's. */
-export type Monotonic = () => number;
-
 export class Lease {
   readonly #witness: ObjectStore;
   readonly #region: string;
   readonly #seconds: number;
-  readonly #monotonic: Monotonic;
+  readonly #clock: Clock;
   #epoch = 0;
   #next = 1;
   #heldUntil = Number.NEGATIVE_INFINITY;
 
   constructor(
     witness: ObjectStore,
-    {
-      monotonic,
-      region,
-      seconds,
-    }: { readonly region: string; readonly seconds: number; readonly monotonic: Monotonic },
+    { clock, region, seconds }: { readonly region: string; readonly seconds: number; readonly clock: Clock },
   ) {
     this.#witness = witness;
     this.#region = region;
     this.#seconds = seconds;
-    this.#monotonic = monotonic;
+    this.#clock = clock;
   }
 
   isHeld(epoch: number): boolean {
-    return epoch === this.#epoch && this.#monotonic() < this.#heldUntil;
+    return epoch === this.#epoch && this.#clock.monotonic() < this.#heldUntil;
   }
 
   /** Holds it from now on, unless the chain was ended. Throws when the witness does not answer: then it runs out. */
@@ -56,10 +50,10 @@ export class Lease {
       this.#epoch = epoch;
     }
     // A third of it is used up before it is renewed, so that two renewals may fail.
-    if (this.#heldUntil - this.#monotonic() > (1000 * this.#seconds * 2) / 3) return;
+    if (this.#heldUntil - this.#clock.monotonic() > (1000 * this.#seconds * 2) / 3) return;
     for (;;) {
-      const askedAt = this.#monotonic();
-      const link = { region: this.#region, seconds: this.#seconds, at: new Date().toISOString() };
+      const askedAt = this.#clock.monotonic();
+      const link = { region: this.#region, seconds: this.#seconds, at: this.#clock.now().toISOString() };
       if (await makeLink(this.#witness, epoch, this.#next, link)) {
         this.#next += 1;
         this.#heldUntil = askedAt + 1000 * this.#seconds;
@@ -74,10 +68,10 @@ export class Lease {
 }
 
 /** Ends the chain of an epoch; answers for how many seconds its holder may go on. */
-export async function endLease(witness: ObjectStore, epoch: number, region: string): Promise<number> {
+export async function endLease(witness: ObjectStore, epoch: number, region: string, clock: Clock): Promise<number> {
   for (;;) {
     const { link, number } = await newestLink(witness, epoch);
-    const last = { region, seconds: 0, at: new Date().toISOString() };
+    const last = { region, seconds: 0, at: clock.now().toISOString() };
     if (link?.seconds === 0) {
       // Ended by an earlier run, which may have died while it waited: the link before it says how long that takes.
       return (await readLink(witness, epoch, number - 1))?.seconds ?? 0;

@@ -72,7 +72,7 @@ export async function capturePart(request: CaptureRequest, context: PartContext)
       part.shards.push(captured.shard);
     } catch (error) {
       // Dropped while it was captured: the commit leaves it out. A list that comes back short does not drop anything.
-      if (!(await wasDropped(request.database, name, error))) {
+      if (!(await wasDropped(request, name, error))) {
         turns.close(error);
         throw error;
       }
@@ -212,12 +212,12 @@ class ProgressReporter {
   readonly #begun: number;
   #bytes = 0;
   #done = 0;
-  #toldAt = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(request: CaptureRequest, total: number) {
     this.#request = request;
     this.#total = total;
-    this.#begun = request.clock.now().getTime();
+    this.#begun = request.clock.monotonic();
   }
 
   read(detail: string, bytes: number): void {
@@ -231,7 +231,7 @@ class ProgressReporter {
   }
 
   #tell(detail: string, isLast: boolean): void {
-    const now = this.#request.clock.now().getTime();
+    const now = this.#request.clock.monotonic();
     if (!isLast && now - this.#toldAt < 500) return;
     this.#toldAt = now;
     const seconds = (now - this.#begun) / 1000;

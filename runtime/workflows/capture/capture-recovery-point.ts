@@ -44,7 +44,7 @@ export interface CaptureReport {
 
 export async function captureRecoveryPoint(request: CaptureRequest): Promise<CaptureReport> {
   const { clock, kinds = ["qdrant"], memory, repository, worker } = request;
-  const begun = clock.now();
+  const begun = clock.monotonic();
   const base = await baseOf(request, kinds);
   const session = worker === undefined ? undefined : new CaptureSession(repository, worker.session);
   const placements: Placements = new Map();
@@ -55,7 +55,7 @@ export async function captureRecoveryPoint(request: CaptureRequest): Promise<Cap
   const part = done ?? (await doPart(request, { base, baseRecoveryPoint, placements, plan }));
   if (done === undefined) await session?.keepPart(part);
   const parts = session === undefined ? [part] : await allParts(session, plan);
-  const seconds = () => (clock.now().getTime() - begun.getTime()) / 1000;
+  const seconds = () => (clock.monotonic() - begun) / 1000;
   if (parts === undefined) return reportOf(plan, part, undefined, seconds());
   const same = request.onlyChanges
     ? await unchangedRecoveryPoint(request, plan, part, base, baseRecoveryPoint)

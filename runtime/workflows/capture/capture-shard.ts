@@ -2,7 +2,6 @@
  * Captures one shard into the repository: reads what changed since its last capture, stores what is not stored yet, and
  * names a tree from which the whole shard can be put together without Qdrant's help.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Semaphore } from "../../async/semaphore.ts";
 import { withTimeout } from "../../async/with-timeout.ts";
 import {
@@ -23,6 +22,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Optimizations, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import { ContentWriter, type OrphanedPieces } from "../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { waitUntil } from "../../time/wait-until.ts";
 import { type BorrowedSnapshot, withTemporarySnapshot } from "./temporary-snapshot.ts";
 import { StallError, watchForStall } from "./watch-for-stall.ts";
 
@@ -120,14 +120,14 @@ async function inQuietTurn<T>(
   act: (before: Optimizations | undefined) => Promise<T>,
 ): Promise<T> {
   const { clock, collection, database, patience, shard, turns } = request;
-  let deadline = clock.now().getTime() + patience.quietMs;
+  let deadline = clock.monotonic() + patience.quietMs;
   const isBusy = (before: Optimizations | undefined) =>
-    before !== undefined && before.running > 0 && clock.now().getTime() < deadline;
+    before !== undefined && before.running > 0 && clock.monotonic() < deadline;
   for (let ageMs = attempt === 1 ? recentMs : undefined; ; ageMs = undefined) {
     await waitForQuiet(request, deadline, ageMs);
-    const asked = clock.now().getTime();
+    const asked = clock.monotonic();
     const acted = await turns.run(async () => {
-      deadline += clock.now().getTime() - asked;
+      deadline += clock.monotonic() - asked;
       const before = await database.optimizations(collection, shard, { ageMs: recentMs });
       return isBusy(before) ? undefined : { answer: await act(before) };
     });
@@ -154,18 +154,26 @@ function wasQuiet(before: Optimizations | undefined, afterFreeze: Optimizations 
 /** What was quiet so long ago is looked at once: what began since is seen after the first file of a segment. */
 const recentMs = 2_000;
 
+/** What still runs at the deadline is the caller's to judge. */
 async function waitForQuiet(
   request: ShardCaptureRequest,
-  deadline = request.clock.now().getTime() + request.patience.quietMs,
+  deadline = request.clock.monotonic() + request.patience.quietMs,
   ageMs?: number,
 ): Promise<Optimizations | undefined> {
-  const { collection, database, shard } = request;
-  for (let age = ageMs; ; age = undefined) {
-    const optimizations = await database.optimizations(collection, shard, age === undefined ? {} : { ageMs: age });
-    if (optimizations === undefined || optimizations.running === 0) return optimizations;
-    if (request.clock.now().getTime() >= deadline) return optimizations;
-    await sleep(100);
+  const { clock, collection, database, shard } = request;
+  let age = ageMs;
+  let seen: Optimizations | undefined;
+  const what = `the optimizations of ${collection} shard ${shard.id} to end`;
+  try {
+    await waitUntil(clock, { what, withinMs: deadline - clock.monotonic(), everyMs: 100 }, async () => {
+      seen = await database.optimizations(collection, shard, age === undefined ? {} : { ageMs: age });
+      age = undefined;
+      return seen === undefined || seen.running === 0;
+    });
+  } catch (error) {
+    if (!hasCode(error, "TIMED_OUT")) throw error;
   }
+  return seen;
 }
 
 /**
@@ -256,7 +264,7 @@ async function captureOnce(
   const stream = await database.captureShard(collection, shard, manifest);
   if (stream === undefined) return asInBase(request, comparable, startedAt);
   const look = () => database.optimizations(collection, shard);
-  const endWatch = heldUpMs === undefined ? undefined : watchForStall(stream, look, heldUpMs);
+  const endWatch = heldUpMs === undefined ? undefined : watchForStall(clock, stream, look, heldUpMs);
   let recording: ShardRecorder | undefined;
   try {
     await request.beginStoring?.();

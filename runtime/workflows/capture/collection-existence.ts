@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { withTimeout } from "../../async/with-timeout.ts";
 import { hasCode } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
+import { waitUntil } from "../../time/wait-until.ts";
 
-const looks = 25;
+const learnedWithinMs = 10_000;
 const lookEveryMs = 200;
 /** A server that answers nothing any more tells nothing about a drop either. */
 const answersWithinMs = 20_000;
@@ -26,13 +27,23 @@ export async function isGone(database: VectorDatabase, collection: string): Prom
  * Whether `error` came because the collection was dropped: no peer names it any more. The peers of a cluster learn of a
  * drop one after another, so that a refusal is looked into for a while.
  */
-export async function wasDropped(database: VectorDatabase, collection: string, error: unknown): Promise<boolean> {
-  for (let look = 1; ; look += 1) {
-    const names = await namesIn(database);
-    if (names === undefined) return false;
-    if (!names.includes(collection)) return true;
-    if (!hasCode(error, "QDRANT_REFUSED") || look === looks) return false;
-    await sleep(lookEveryMs);
+export async function wasDropped(
+  { clock, database }: { readonly clock: Clock; readonly database: VectorDatabase },
+  collection: string,
+  error: unknown,
+): Promise<boolean> {
+  const withinMs = hasCode(error, "QDRANT_REFUSED") ? learnedWithinMs : 0;
+  const wait = { what: `the peers to learn of the end of ${collection}`, withinMs, everyMs: lookEveryMs };
+  try {
+    const outcome = await waitUntil(clock, wait, async () => {
+      const names = await namesIn(database);
+      if (names === undefined) return "unknown" as const;
+      return !names.includes(collection) && ("dropped" as const);
+    });
+    return outcome === "dropped";
+  } catch (thrown) {
+    if (hasCode(thrown, "TIMED_OUT")) return false;
+    throw thrown;
   }
 }
 

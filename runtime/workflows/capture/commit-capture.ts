@@ -7,11 +7,10 @@ import { DrError } from "../../errors.ts";
 import { attest } from "../../repository/catalog/attest.ts";
 import { readCatalog } from "../../repository/catalog/read-catalog.ts";
 import { newestRestore, readRestores } from "../../repository/control/restore-records.ts";
+import { collectionsAtOnce } from "../concurrency.ts";
 import { confirmFacts } from "../observe-collection.ts";
 import { isGone } from "./collection-existence.ts";
 import { type CaptureRequest, controlOf, stillReplicas } from "./plan-capture.ts";
-
-const collectionsAtOnce = 4;
 
 export async function commitCapture(
   request: CaptureRequest,

@@ -11,11 +11,10 @@ import type { ShardPlacement } from "../../ports/qdrant.ts";
 import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { newestRestore } from "../../repository/control/restore-records.ts";
 import { whenReadable } from "../../repository/when-readable.ts";
+import { collectionsAtOnce } from "../concurrency.ts";
 import { nameUnreadable } from "../name-unreadable.ts";
 import { wasDropped } from "./collection-existence.ts";
 import { assessCapture, type CaptureAssessment, type CaptureRequest } from "./plan-capture.ts";
-
-const collectionsAtOnce = 4;
 
 export interface ShardForecast {
   readonly collection: string;
@@ -51,7 +50,7 @@ export async function forecastCapture(request: CaptureRequest): Promise<CaptureF
     try {
       found.push(await forecastCollection(request, assessed, name));
     } catch (error) {
-      if (!(await wasDropped(request.database, name, error))) throw error;
+      if (!(await wasDropped(request, name, error))) throw error;
     }
   });
   found.sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -1,6 +1,5 @@
 /** What a capture will read: asked of the region before anything is read, and fixed for all of its workers. */
 import { createHmac } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { newId } from "../../domain/identifier.ts";
 import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
@@ -31,6 +30,8 @@ import {
 } from "../../repository/control/restore-records.ts";
 import { untold } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { waitUntil } from "../../time/wait-until.ts";
+import { collectionsAtOnce } from "../concurrency.ts";
 import { nameUnreadable } from "../name-unreadable.ts";
 import { inheritedFacts, observeCollection } from "../observe-collection.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
@@ -44,8 +45,6 @@ const restoreEndsWithinMs = 60 * 60_000;
 
 /** How long shards may move before a capture is refused. */
 const movementsEndWithinMs = 10 * 60_000;
-
-const collectionsAtOnce = 4;
 
 export interface CaptureRequest {
   readonly region: string;
@@ -297,7 +296,7 @@ async function planCollection(
       shards: [...shards.values()].sort((a, b) => a.id - b.id),
     };
   } catch (error) {
-    if (!(await wasDropped(database, name, error))) throw error;
+    if (!(await wasDropped(request, name, error))) throw error;
     return undefined;
   }
 }
@@ -320,18 +319,19 @@ export async function stillReplicas(
   { clock, database, progress }: Pick<CaptureRequest, "clock" | "database" | "progress">,
   collection: string,
 ): Promise<ShardPlacement[]> {
-  const deadline = clock.now().getTime() + movementsEndWithinMs;
-  for (;;) {
+  let moving: readonly string[] = [];
+  const expired = () =>
+    new DrError("CAPTURE_INCOMPLETE", `${collection}: ${moving.join("; ")}; nothing was committed`, {
+      hint: "capture again when shards no longer move",
+    });
+  const wait = { what: `the shards of ${collection} to rest`, withinMs: movementsEndWithinMs, everyMs: 500, expired };
+  return waitUntil(clock, wait, async () => {
     const { movements, shards } = await database.layout(collection);
     if (movements.length === 0) return shards;
-    if (clock.now().getTime() >= deadline) {
-      throw new DrError("CAPTURE_INCOMPLETE", `${collection}: ${movements.join("; ")}; nothing was committed`, {
-        hint: "capture again when shards no longer move",
-      });
-    }
+    moving = movements;
     progress({ step: "wait", detail: `${collection}: ${movements[0]}` });
-    await sleep(500);
-  }
+    return undefined;
+  });
 }
 
 /**

@@ -3,7 +3,7 @@
  * (1.16.3). So a capture that takes long looks whether the server still answers, and ends when it does not.
  */
 import type { Readable } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../../ports/clock.ts";
 
 /** Thrown to whoever reads the stream. */
 export class StallError extends Error {}
@@ -13,15 +13,21 @@ export class StallError extends Error {}
  * @param patienceMs how long reading goes on between two looks, and how long an answer may take.
  * @returns ends the watch.
  */
-export function watchForStall(stream: Readable, ask: () => Promise<unknown>, patienceMs: number): () => void {
+export function watchForStall(
+  clock: Clock,
+  stream: Readable,
+  ask: () => Promise<unknown>,
+  patienceMs: number,
+): () => void {
   const ended = new AbortController();
-  const pause = () => sleep(patienceMs, true, { signal: ended.signal, ref: false });
+  const pause = () => clock.sleep(patienceMs, ended.signal);
   const watch = async () => {
     for (;;) {
       await pause();
       // What the server says is of no interest here, nor that it refuses: it answers.
-      const isHeldUp = await Promise.race([pause(), ask().then(isAnswer, isAnswer)]);
-      if (!isHeldUp) continue;
+      const answered = () => "answered" as const;
+      const outcome = await Promise.race([pause().then(() => "stalled" as const), ask().then(answered, answered)]);
+      if (outcome === "answered") continue;
       // Nobody may be reading right now.
       stream.on("error", () => undefined);
       stream.destroy(new StallError("the server answers nothing else"));
@@ -30,8 +36,4 @@ export function watchForStall(stream: Readable, ask: () => Promise<unknown>, pat
   };
   watch().catch(() => undefined);
   return () => ended.abort();
-}
-
-function isAnswer(): boolean {
-  return false;
 }

@@ -73,7 +73,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
     if (request.witness !== undefined && handed === undefined) {
       const { witness } = request;
       await run.step("lease", async () => {
-        const seconds = await endLease(witness, plan.epoch - 1, region.region);
+        const seconds = await endLease(witness, plan.epoch - 1, region.region, clock);
         if (seconds === 0) return "it held none";
         leaseEndsAt = performance.now() + 1000 * leaseEndsAfter(seconds);
         return `ended; what it held runs out in ${formatSeconds(seconds)} at the latest`;

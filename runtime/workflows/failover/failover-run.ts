@@ -59,7 +59,7 @@ export class FailoverRun {
   constructor(request: FailoverRunRequest, begunAt: Date) {
     this.#request = request;
     this.#begunAt = begunAt;
-    this.records = new FailoverRecords(request.control, request.epoch, request.run, request.runner);
+    this.records = new FailoverRecords(request.control, request.epoch, request.run, request.clock, request.runner);
   }
 
   get seconds(): number {

@@ -2,7 +2,6 @@
  * Applies captured objects to a cluster: first shows what would change, refuses before anything is touched, then applies
  * in an order in which everything finds what it needs, and reads back. What the cluster has besides stays as it is.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { applyStep } from "../../domain/infrastructure/apply-order.ts";
 import { type FieldChange, fieldChanges, fieldsLacking } from "../../domain/infrastructure/field-changes.ts";
 import { type ObjectKind, qualifiedKind } from "../../domain/infrastructure/infrastructure.ts";
@@ -11,6 +10,7 @@ import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ApplyOutcome, Cluster, FieldConflict } from "../../ports/cluster.ts";
 import type { Progress } from "../../ports/progress.ts";
+import { waitUntil } from "../../time/wait-until.ts";
 
 /** A new kind is served within a second or two of its definition. */
 const servedWithinMs = 60_000;
@@ -70,7 +70,7 @@ export function refuseImpossible(plans: readonly ObjectPlan[], forceConflicts: b
 /** Refuses what cannot be carried out before anything is touched. */
 export async function applyInfrastructure(request: ApplyRequest, plans: readonly ObjectPlan[]): Promise<ApplyReport> {
   const { clock, cluster, forceConflicts, progress } = request;
-  const begun = clock.now();
+  const begun = clock.monotonic();
   refuseImpossible(plans, forceConflicts);
   for (const { change, object, title } of plans) {
     if (change === "unchanged") continue;
@@ -86,7 +86,7 @@ export async function applyInfrastructure(request: ApplyRequest, plans: readonly
     created: count("created"),
     changed: count("changed"),
     unchanged: count("unchanged"),
-    seconds: (clock.now().getTime() - begun.getTime()) / 1000,
+    seconds: (clock.monotonic() - begun) / 1000,
   };
 }
 
@@ -136,15 +136,12 @@ async function readBack(cluster: Cluster, plans: readonly ObjectPlan[]): Promise
 }
 
 async function waitUntilServed(cluster: Cluster, kind: ObjectKind, clock: Clock): Promise<void> {
-  const deadline = clock.now().getTime() + servedWithinMs;
-  while (!(await cluster.serves(kind))) {
-    if (clock.now().getTime() > deadline) {
-      throw new DrError("KUBERNETES_REFUSED", `${cluster.name} does not serve ${qualifiedKind(kind)}`, {
-        hint: "see the conditions of its CustomResourceDefinition; then run it again",
-      });
-    }
-    await sleep(100);
-  }
+  const what = `${cluster.name} to serve ${qualifiedKind(kind)}`;
+  const expired = () =>
+    new DrError("KUBERNETES_REFUSED", `${cluster.name} does not serve ${qualifiedKind(kind)}`, {
+      hint: "see the conditions of its CustomResourceDefinition; then run it again",
+    });
+  await waitUntil(clock, { what, withinMs: servedWithinMs, everyMs: 100, expired }, () => cluster.serves(kind));
 }
 
 function defines(definition: KubernetesObject, { apiVersion, kind }: ObjectKind): boolean {

@@ -2,7 +2,6 @@
  * Watches a region for its metrics: asks its stores, its Qdrant and its gate again and again, each by a clock of its own, and keeps what it
  * found. Nothing is written, and whoever reads the view waits for nothing.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { assessReadiness, type Readiness, type ReadinessFacts } from "../../domain/health/readiness.ts";
 import type {
   KnownEpoch,
@@ -24,6 +23,7 @@ import {
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { pause } from "../../time/pause.ts";
 import { nameUnreadable } from "../name-unreadable.ts";
 import { gatherReadiness } from "../status/gather-readiness.ts";
 import {
@@ -133,7 +133,7 @@ export class RegionMonitor {
 
   async #again(source: WatchedSource<unknown>, everySeconds: number, stopped: AbortSignal): Promise<void> {
     while (!stopped.aborted) {
-      await sleep(everySeconds * 1000, undefined, { signal: stopped }).catch(() => undefined);
+      await pause(this.#request.clock, everySeconds * 1000, stopped);
       if (!stopped.aborted) await this.#look(source);
     }
   }

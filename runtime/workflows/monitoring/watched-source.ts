@@ -38,11 +38,11 @@ export class WatchedSource<T> {
 
   /** Asks once, and never throws. Answers what is new about it: a problem that was not there before, or that it has passed. */
   async look(): Promise<string | undefined> {
-    const begun = performance.now();
+    const begun = this.#clock.monotonic();
     const answer = this.#underWay
       ? { problem: `${this.#what} has not answered the question before`, error: undefined }
       : await ask(this.#ms, this.#what, () => this.#asked());
-    const seconds = (performance.now() - begun) / 1000;
+    const seconds = (this.#clock.monotonic() - begun) / 1000;
     if ("problem" in answer) {
       const { answeredAt } = this.#state ?? {};
       this.#state = { isUp: false, seconds, ...(answeredAt === undefined ? {} : { answeredAt }) };

@@ -129,11 +129,11 @@ export class StandbyTurn {
 }
 
 /** Throws ROLE_REFUSES from the moment on in which a failover claims its epoch, and EPOCH_CONFLICT before it. */
-async function refuseWhileFailingOver({ region, repository }: TurnRequest): Promise<void> {
+async function refuseWhileFailingOver({ clock, region, repository }: TurnRequest): Promise<void> {
   const epochs = await readEpochs(repository.stores.control);
   refuseActive(region, epochs);
   const epoch = (newestEpoch(epochs)?.epoch ?? 0) + 1;
-  const run = await findLivingFailover(repository.stores.control, epoch);
+  const run = await findLivingFailover(repository.stores.control, epoch, clock);
   if (run === undefined) return;
   throw new DrError("EPOCH_CONFLICT", `a failover to ${region} is under way (epoch ${epoch}, run ${run})`, {
     hint: "it replicates by itself; let it end",

@@ -1,5 +1,4 @@
 /** Looks at a region until the looks come to a verdict. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Judgement, type JudgeRules, judge, judgeRules, type Look } from "../../domain/health/judge-region.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
@@ -28,18 +27,18 @@ export interface Watched {
 export async function watchRegion(request: WatchRequest): Promise<Watched> {
   const { clock, progress, region, rules = judgeRules, seconds, witness } = request;
   const { answerMs = patience.answerMs, everyMs = 1_000 } = request;
-  const end = performance.now() + seconds * 1000;
+  const end = clock.monotonic() + seconds * 1000;
   let judgement: Judgement | undefined;
   for (let looks = 1; ; looks += 1) {
-    const begun = performance.now();
+    const begun = clock.monotonic();
     const look = await lookAtRegion(region, witness, clock, answerMs);
     judgement = judge(judgement, look, rules);
     if (judgement.leaning.looks === 1) {
       progress({ step: "look", detail: `${region.region} seems ${judgement.leaning.verdict}` });
     }
     if (judgement.verdict !== "unclear") return { look, judgement, looks };
-    const next = Math.max(begun + everyMs, performance.now());
+    const next = Math.max(begun + everyMs, clock.monotonic());
     if (next > end) return { look, judgement, looks };
-    await sleep(Math.max(0, next - performance.now()));
+    await clock.sleep(Math.max(0, next - clock.monotonic()));
   }
 }
