@@ -1,8 +1,7 @@
 /** The collection that is measured: how it is made, filled, indexed, changed and asked for its state. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { QdrantServer } from "../test/support/qdrant-server.ts";
 import { dimensions, PointGenerator, randomFrom } from "./generated-points.ts";
-import { call } from "./qdrant-call.ts";
+import { call, untilStatus } from "./qdrant-call.ts";
 
 export const collection = "documents";
 export const shards = [0, 1] as const;
@@ -93,17 +92,10 @@ async function upsert(
 }
 
 /** Green, and still so after the optimizer had time to look again. */
-async function waitUntilIndexed(server: QdrantServer): Promise<void> {
-  for (let quiet = 0; quiet < 4; ) {
-    quiet = (await state(server)).status === "green" ? quiet + 1 : 0;
-    await sleep(500);
-  }
+function waitUntilIndexed(server: QdrantServer): Promise<void> {
+  return untilStatus(server, collection, "green", { everyMs: 500, times: 4 });
 }
 
-export async function waitUntilGreen(server: QdrantServer, name = collection): Promise<void> {
-  while ((await state(server, name)).status !== "green") await sleep(20);
-}
-
-async function state(server: QdrantServer, name = collection) {
-  return (await call(server, "GET", `/collections/${name}`)) as { status: string; points_count: number };
+export function waitUntilGreen(server: QdrantServer): Promise<void> {
+  return untilStatus(server, collection, "green", { everyMs: 20 });
 }

@@ -1,6 +1,7 @@
 /** How long after an optimization ends a standby that follows is known to be exact again. */
-import { setTimeout as sleep } from "node:timers/promises";
-import { call, type QdrantAddress } from "./qdrant-call.ts";
+import { systemClock } from "../runtime/time/system-clock.ts";
+import { waitAtMost } from "../runtime/time/wait-until.ts";
+import { call, type QdrantAddress, untilStatus } from "./qdrant-call.ts";
 import type { SeenLine } from "./replication-run.ts";
 
 const collection = "indexed-late";
@@ -30,23 +31,13 @@ export async function secondsUntilExact(
     await call(primary, "PUT", `/collections/${collection}/points?wait=true`, { points: many });
   }
   await call(primary, "PATCH", `/collections/${collection}`, { optimizers_config: { indexing_threshold: 1 } });
-  await until(primary, "yellow");
+  await untilStatus(primary, collection, "yellow", { everyMs: 20 });
   const gone = Array.from({ length: 100 }, (_, id) => id);
   await call(primary, "POST", `/collections/${collection}/points/delete?wait=true`, { points: gone });
-  await until(primary, "green");
+  await untilStatus(primary, collection, "green", { everyMs: 20 });
   const ended = Date.now();
-  while (Date.now() - ended < againWithinMs) {
-    const exact = lines.find(({ asOf, isExact }) => isExact && Date.parse(asOf) >= ended);
-    if (exact !== undefined) return (exact.seenAt - ended) / 1000;
-    await sleep(20);
-  }
-  return Number.POSITIVE_INFINITY;
-}
-
-async function until(primary: QdrantAddress, wanted: string): Promise<void> {
-  for (;;) {
-    const { status } = (await call(primary, "GET", `/collections/${collection}`)) as { status: string };
-    if (status === wanted) return;
-    await sleep(20);
-  }
+  const exact = await waitAtMost(systemClock, { withinMs: againWithinMs, everyMs: 20 }, () =>
+    lines.find(({ asOf, isExact }) => isExact && Date.parse(asOf) >= ended),
+  );
+  return exact === undefined ? Number.POSITIVE_INFINITY : (exact.seenAt - ended) / 1000;
 }

@@ -5,11 +5,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { EmbeddedEstate } from "../quickstart/adapters/embedded-estate.ts";
 import { killEstate } from "../quickstart/adapters/local-process.ts";
 import type { Region } from "../runtime/domain/region.ts";
+import { systemClock } from "../runtime/time/system-clock.ts";
+import { waitUntil } from "../runtime/time/wait-until.ts";
 import { NODE_FLAGS } from "../setup/node-flags.mjs";
 import type { AcknowledgedBatch, FailoverWriterOrder } from "./failover-writer-process.ts";
 import { call, type QdrantAddress } from "./qdrant-call.ts";
@@ -55,6 +56,7 @@ const issuedAfterSeconds = 5;
 /** Replication is level, and has been for a while. */
 const levelForMs = 10_000;
 const servedWithinMs = 300_000;
+const levelWithinMs = 600_000;
 const main = fileURLToPath(new URL("../runtime/main.ts", import.meta.url));
 const writerProgram = fileURLToPath(new URL("failover-writer-process.ts", import.meta.url));
 const quietly = () => {};
@@ -147,7 +149,7 @@ async function disaster(
   const killedAt = Date.now();
   await killEstate(estate.id, lost);
   const goneAt = Date.now();
-  await sleep(killedAt + 1000 * issuedAfterSeconds - Date.now());
+  await systemClock.sleep(killedAt + 1000 * issuedAfterSeconds - Date.now());
   const report = await command("failover", "run", "--to", to, "--accept-data-loss", "3600");
   const isServed = ({ at, isReadBack }: AcknowledgedBatch) => isReadBack && at > goneAt;
   await writer.until((batches) => batches.some(isServed));
@@ -233,11 +235,11 @@ function follow(scratch: Scratch, estate: string, from: Name, to: Name) {
   });
   return {
     async level(forMs: number): Promise<void> {
-      for (;;) {
+      const wait = { what: `${to} to be level with ${from}`, withinMs: levelWithinMs, everyMs: 200 };
+      await waitUntil(systemClock, wait, () => {
         if (child.exitCode !== null) throw new Error(`replication from ${from} to ${to} ended with ${child.exitCode}`);
-        if (levelSince !== undefined && Date.now() - levelSince > forMs) return;
-        await sleep(200);
-      }
+        return levelSince !== undefined && Date.now() - levelSince > forMs;
+      });
     },
   };
 }
@@ -256,11 +258,8 @@ class Writer {
   }
 
   async until(isThere: (batches: readonly AcknowledgedBatch[]) => boolean): Promise<void> {
-    const deadline = Date.now() + servedWithinMs;
-    while (!isThere(this.batches)) {
-      if (Date.now() > deadline) throw new Error("the writer was not served");
-      await sleep(100);
-    }
+    const wait = { what: "the writer to be served", withinMs: servedWithinMs, everyMs: 100 };
+    await waitUntil(systemClock, wait, () => isThere(this.batches));
   }
 
   end(): Promise<void> {

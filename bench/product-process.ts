@@ -7,7 +7,6 @@ import { subscribe } from "node:diagnostics_channel";
 import { readFileSync } from "node:fs";
 import type { ClientRequest } from "node:http";
 import { json } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Qdrant } from "../runtime/adapters/qdrant/qdrant.ts";
 import type { QdrantAddress } from "../runtime/adapters/qdrant/qdrant-peers.ts";
 import { RegionAccess } from "../runtime/composition/region-access.ts";
@@ -16,6 +15,7 @@ import type { CaptureType } from "../runtime/domain/recovery-points/recovery-poi
 import type { Region } from "../runtime/domain/region.ts";
 import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
 import { systemClock } from "../runtime/time/system-clock.ts";
+import { waitUntil } from "../runtime/time/wait-until.ts";
 import { type CaptureReport, captureRecoveryPoint } from "../runtime/workflows/capture/capture-recovery-point.ts";
 import { restoreRecoveryPoint } from "../test/support/restore-recovery-point.ts";
 
@@ -82,13 +82,13 @@ async function greenSeconds(target: Qdrant): Promise<number> {
     await restoreShard.apply(target, args);
     restored += 1;
   };
-  for (;;) {
-    await sleep(10);
-    if (restored === 0 || restored < restoring) continue;
+  const wait = { what: "the restored collections to be green", withinMs: 60 * 60_000, everyMs: 10 };
+  return waitUntil(clock, wait, async () => {
+    if (restored === 0 || restored < restoring) return undefined;
     const names = await target.collections();
     const states = await Promise.all(names.map((name) => target.health(name)));
-    if (restored === restoring && states.every((state) => state === "green")) return since();
-  }
+    return restored === restoring && states.every((state) => state === "green") && since();
+  });
 }
 
 /** Every HTTP request of this process, by whom it is sent to; the two clients have a channel each. */

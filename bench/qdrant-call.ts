@@ -1,4 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { retry } from "../runtime/time/retry.ts";
+import { systemClock } from "../runtime/time/system-clock.ts";
+import { waitUntil } from "../runtime/time/wait-until.ts";
+
+/** Graphs of the largest collections are built in a fraction of it. */
+const longestMs = 2 * 60 * 60_000;
 
 export interface QdrantAddress {
   readonly url: string;
@@ -7,14 +12,28 @@ export interface QdrantAddress {
 
 /** A request to Qdrant outside of what is measured. A connection that the server closed just then is no failure. */
 export async function call(server: QdrantAddress, method: string, path: string, body?: unknown): Promise<unknown> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await callOnce(server, method, path, body);
-    } catch (error) {
-      if (!(error instanceof TypeError) || attempt === 5) throw error;
-      await sleep(200);
-    }
-  }
+  const policy = {
+    attempts: 5,
+    firstDelayMs: 200,
+    factor: 1,
+    isRetryable: (error: unknown) => error instanceof TypeError,
+  };
+  return retry(systemClock, policy, () => callOnce(server, method, path, body));
+}
+
+/** Returns when the collection's status has been this one so many times in a row. */
+export async function untilStatus(
+  server: QdrantAddress,
+  collection: string,
+  wanted: "green" | "yellow",
+  { everyMs, times = 1 }: { readonly everyMs: number; readonly times?: number },
+): Promise<void> {
+  let seen = 0;
+  await waitUntil(systemClock, { what: `${collection} to be ${wanted}`, withinMs: longestMs, everyMs }, async () => {
+    const { status } = (await call(server, "GET", `/collections/${collection}`)) as { status: string };
+    seen = status === wanted ? seen + 1 : 0;
+    return seen === times;
+  });
 }
 
 async function callOnce(server: QdrantAddress, method: string, path: string, body?: unknown): Promise<unknown> {

@@ -4,19 +4,19 @@
  * all else the other.
  */
 import { execFileSync } from "node:child_process";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
 import { controlLayout } from "../runtime/domain/recovery-points/store-layout.ts";
 import { type Region, regionSchema } from "../runtime/domain/region.ts";
+import { systemClock } from "../runtime/time/system-clock.ts";
 import { NODE_FLAGS } from "../setup/node-flags.mjs";
 import { QdrantServer } from "../test/support/qdrant-server.ts";
 import { SeaweedServer } from "../test/support/seaweedfs-server.ts";
 import { countingLink } from "./counting-link.ts";
 import { cpuSeconds } from "./cpu-seconds.ts";
 import { secondsUntilExact } from "./exact-again.ts";
-import { call } from "./qdrant-call.ts";
+import { call, untilStatus } from "./qdrant-call.ts";
 import { PullLoop } from "./qdrant-pull.ts";
 import type { CycleLine } from "./replication-process.ts";
 import { ReplicationRun, type SeenLine } from "./replication-run.ts";
@@ -222,7 +222,7 @@ export async function measureStandbyLag(
     for (const isReplicated of costTurns) {
       if (isReplicated) run.resume();
       else run.pause();
-      await sleep(turnSeconds * 1000);
+      await systemClock.sleep(turnSeconds * 1000);
     }
     const { perSecond } = await written;
     await run.kill();
@@ -318,11 +318,7 @@ async function fill(server: QdrantServer, name: string, points: number, dimensio
     }));
     await call(server, "PUT", `/collections/${name}/points?wait=true`, { points: many });
   }
-  for (;;) {
-    const { status } = (await call(server, "GET", `/collections/${name}`)) as { status: string };
-    if (status === "green") return;
-    await new Promise((done) => setTimeout(done, 200));
-  }
+  await untilStatus(server, name, "green", { everyMs: 200 });
 }
 
 /** The same collection on the standby, empty, and without optimizations: as a pull needs it. */

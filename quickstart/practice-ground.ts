@@ -45,7 +45,7 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
     async load(progress) {
       const { clientKey, url } = await endpoint();
       const collections = await readWorkspace(workspace, { totalPoints });
-      return loadWorkspace(collections, new QdrantWorkspaceLoader({ url, apiKey: clientKey }), progress);
+      return loadWorkspace(collections, new QdrantWorkspaceLoader({ url, apiKey: clientKey }), { clock, progress });
     },
     async startClient(collections) {
       const folder = join(estate.folder, "client");

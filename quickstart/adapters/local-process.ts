@@ -7,10 +7,11 @@ import { createHash } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive } from "../../runtime/adapters/process-identity.ts";
 import { hasErrno } from "../../runtime/errno.ts";
 import { DrError } from "../../runtime/errors.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
+import { waitAtMost, waitUntil } from "../../runtime/time/wait-until.ts";
 
 const markName = "QDRANT_DR_PROCESS";
 const specName = "QDRANT_DR_PROCESS_SPEC";
@@ -133,17 +134,14 @@ async function launch(spec: ProcessSpec, digest: string): Promise<void> {
 }
 
 async function waitUntilReady(spec: ServerSpec): Promise<RunningProcess> {
-  const deadline = Date.now() + readyWithinMs;
-  for (;;) {
+  const ready = await waitAtMost(systemClock, { withinMs: readyWithinMs, everyMs: pollMs }, async () => {
     const running = await findProcess(spec);
     if (running === undefined) throw await failed(spec, "ended before it was ready");
-    if ((await Promise.all(spec.readyUrls.map(answers))).every(Boolean)) return running;
-    if (Date.now() > deadline) {
-      await stopProcess(spec);
-      throw await failed(spec, `was not ready after ${readyWithinMs / 1000} s`);
-    }
-    await sleep(pollMs);
-  }
+    return (await Promise.all(spec.readyUrls.map(answers))).every(Boolean) && running;
+  });
+  if (ready !== undefined) return ready;
+  await stopProcess(spec);
+  throw await failed(spec, `was not ready after ${readyWithinMs / 1000} s`);
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -171,16 +169,13 @@ function logPath({ folder }: ProcessSpec): string {
 }
 
 export async function refuseTakenPort(name: string, port: number): Promise<void> {
-  // Whoever was killed a moment ago may hold its ports until its last thread has ended.
-  for (let waited = 0; await isTaken(port); waited += pollMs) {
-    if (waited < portFreeWithinMs) {
-      await sleep(pollMs);
-      continue;
-    }
-    throw new DrError("PORT_TAKEN", `${name} needs port ${port} on 127.0.0.1, and another program has it`, {
+  const expired = () =>
+    new DrError("PORT_TAKEN", `${name} needs port ${port} on 127.0.0.1, and another program has it`, {
       hint: `see who with \`ss -ltnp 'sport = :${port}'\`, end it or set another port`,
     });
-  }
+  // Whoever was killed a moment ago may hold its ports until its last thread has ended.
+  const wait = { what: `port ${port} to be free`, withinMs: portFreeWithinMs, everyMs: pollMs, expired };
+  await waitUntil(systemClock, wait, async () => !(await isTaken(port)));
 }
 
 async function isTaken(port: number): Promise<boolean> {
@@ -199,14 +194,17 @@ async function isTaken(port: number): Promise<boolean> {
 }
 
 async function endProcess(pid: number, signal: NodeJS.Signals): Promise<void> {
+  const wait = {
+    what: `process ${pid} to end`,
+    withinMs: stopWithinMs,
+    everyMs: pollMs,
+    expired: () => new DrError("PROCESS_FAILED", `process ${pid} does not end`, { hint: `kill -9 ${pid}` }),
+  };
+  const hasEnded = () => !isAlive(pid);
   sendSignal(pid, signal);
-  for (let waited = 0; isAlive(pid); waited += pollMs) {
-    if (waited === stopWithinMs) sendSignal(pid, "SIGKILL");
-    if (waited > 2 * stopWithinMs) {
-      throw new DrError("PROCESS_FAILED", `process ${pid} does not end`, { hint: `kill -9 ${pid}` });
-    }
-    await sleep(pollMs);
-  }
+  if ((await waitAtMost(systemClock, wait, hasEnded)) !== undefined) return;
+  sendSignal(pid, "SIGKILL");
+  await waitUntil(systemClock, wait, hasEnded);
 }
 
 function sendSignal(pid: number, signal: NodeJS.Signals): void {

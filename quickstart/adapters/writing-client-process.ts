@@ -1,10 +1,11 @@
 /** The writing client as a process of an estate; it has no part in what it measures. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { hasErrno } from "../../runtime/errno.ts";
 import { DrError } from "../../runtime/errors.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
+import { waitAtMost } from "../../runtime/time/wait-until.ts";
 import { parseWriteLog, type WriteLogEntry } from "../domain/write-log.ts";
 import type { WritingClient } from "../workflow/practise-disaster.ts";
 import { findProcess, launchProcess, stopProcess } from "./local-process.ts";
@@ -52,21 +53,21 @@ export async function startWritingClient({
   return {
     log: read,
     async until(isThere, withinMs) {
-      for (const deadline = Date.now() + withinMs; !isThere(await read()); await sleep(pollMs)) {
-        if ((await findProcess(spec)) === undefined) {
-          const said = (await readFile(`${folder}.log`, "utf8")).trim().slice(-300);
-          throw new DrError("PROCESS_FAILED", `the writing client ended: ${said}`, { hint: "run it again" });
-        }
-        if (Date.now() < deadline) continue;
-        const failure = (await read()).findLast(({ kind }) => kind === "failed");
-        throw new DrError(
-          "UNREACHABLE",
-          `the client was not served for ${withinMs / 1000} s: ${JSON.stringify(failure)}`,
-          {
-            hint: "`qdrant-dr status` shows both regions and where the endpoint leads",
-          },
-        );
-      }
+      const served = await waitAtMost(systemClock, { withinMs, everyMs: pollMs }, async () => {
+        if (isThere(await read())) return true;
+        if ((await findProcess(spec)) !== undefined) return false;
+        const said = (await readFile(`${folder}.log`, "utf8")).trim().slice(-300);
+        throw new DrError("PROCESS_FAILED", `the writing client ended: ${said}`, { hint: "run it again" });
+      });
+      if (served !== undefined) return;
+      const failure = (await read()).findLast(({ kind }) => kind === "failed");
+      throw new DrError(
+        "UNREACHABLE",
+        `the client was not served for ${withinMs / 1000} s: ${JSON.stringify(failure)}`,
+        {
+          hint: "`qdrant-dr status` shows both regions and where the endpoint leads",
+        },
+      );
     },
     stop: () => stopProcess(spec),
   };

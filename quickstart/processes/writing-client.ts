@@ -3,11 +3,12 @@
  * repeats a number: after a failure, whether the write happened is unknown, and stays so. Ends at SIGTERM or SIGINT.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { headerKeySchema } from "../../runtime/domain/header-key.ts";
 import { addressOf, requestUrl, serverUrlSchema } from "../../runtime/domain/server-address.ts";
 import { DrError, exitCodes, toDrError } from "../../runtime/errors.ts";
+import { pause } from "../../runtime/time/pause.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { embeddingDimensions } from "../domain/text-embedding.ts";
 import type { WriteLogEntry } from "../domain/write-log.ts";
 
@@ -114,11 +115,11 @@ async function writeUntil(stop: AbortSignal, settings: Settings, log: LogFile): 
     } catch (error) {
       log.addFailure(write, reasonOf(error));
       isAfterFailure = true;
-      await pause(pauseAfterFailureMs, stop);
+      await pause(systemClock, pauseAfterFailureMs, stop);
     }
     // After an outage it does not catch up: the missed writes were never meant.
     dueAt = Math.max(dueAt + interval, writtenAt);
-    await pause(dueAt - performance.now(), stop);
+    await pause(systemClock, dueAt - performance.now(), stop);
   }
 }
 
@@ -168,11 +169,6 @@ function vectorOf(id: number): number[] {
     mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
     return Math.fround(((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 31 - 1);
   });
-}
-
-async function pause(milliseconds: number, stop: AbortSignal): Promise<void> {
-  if (milliseconds <= 0) return;
-  await sleep(milliseconds, undefined, { signal: stop }).catch(() => undefined);
 }
 
 async function main(): Promise<void> {

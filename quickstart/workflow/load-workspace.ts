@@ -1,8 +1,9 @@
 /** Fills an empty primary with a workspace: three indexed collections and an alias, through the public endpoint. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { DrError } from "../../runtime/errors.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
 import type { Progress } from "../../runtime/ports/progress.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
+import { waitUntil } from "../../runtime/time/wait-until.ts";
 import type { DocumentChunk, ExportedSymbol } from "../domain/document-chunks.ts";
 import { embeddingDimensions } from "../domain/text-embedding.ts";
 
@@ -71,9 +72,9 @@ const payloadIndexes: Readonly<Record<WorkspaceCollectionName, Readonly<Record<s
 export async function loadWorkspace(
   collections: readonly WorkspaceCollection[],
   loader: WorkspaceLoader,
-  progress: Progress,
+  { clock, progress }: { readonly clock: Clock; readonly progress: Progress },
 ): Promise<LoadReport> {
-  const startedAt = performance.now();
+  const startedAt = clock.monotonic();
   for (const { name } of collections) {
     await loader.createCollection({ name, config: collectionConfig, payloadIndexes: payloadIndexes[name] });
     for (const [field, definition] of Object.entries(payloadIndexes[name])) {
@@ -93,11 +94,12 @@ export async function loadWorkspace(
   await untilIndexed(
     collections.map(({ name }) => name),
     loader,
+    clock,
   );
   return {
     collections: collections.map(({ name, count }) => ({ name, points: count })),
     points: total,
-    seconds: (performance.now() - startedAt) / 1000,
+    seconds: (clock.monotonic() - startedAt) / 1000,
   };
 }
 
@@ -123,18 +125,17 @@ async function loadCollection(
   await underWay;
 }
 
-async function untilIndexed(names: readonly string[], loader: WorkspaceLoader): Promise<void> {
-  const deadline = performance.now() + longestWaitMs;
-  for (let green = 0; green < wantedGreen; ) {
+async function untilIndexed(names: readonly string[], loader: WorkspaceLoader, clock: Clock): Promise<void> {
+  let states = "";
+  let green = 0;
+  const expired = () =>
+    new DrError("QDRANT_REFUSED", `the indexes are not built after ${longestWaitMs / 1000} s (${states})`, {
+      hint: "look at the log of the primary; a smaller workspace needs less",
+    });
+  await waitUntil(clock, { what: "the indexes", withinMs: longestWaitMs, everyMs: pollMs, expired }, async () => {
     const healths = await Promise.all(names.map((name) => loader.health(name)));
+    states = names.map((name, index) => `${name}: ${healths[index]}`).join(", ");
     green = healths.every((health) => health === "green") ? green + 1 : 0;
-    if (green === wantedGreen) return;
-    if (performance.now() > deadline) {
-      const states = names.map((name, index) => `${name}: ${healths[index]}`).join(", ");
-      throw new DrError("QDRANT_REFUSED", `the indexes are not built after ${longestWaitMs / 1000} s (${states})`, {
-        hint: "look at the log of the primary; a smaller workspace needs less",
-      });
-    }
-    await sleep(pollMs);
-  }
+    return green === wantedGreen;
+  });
 }

@@ -1,13 +1,14 @@
 /** `FailoverHooks` that run an operator's commands (a program and its arguments, never a shell), or time searches. */
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { withTimeout } from "../async/with-timeout.ts";
 import { formatSeconds } from "../domain/format.ts";
 import { DrError, toDrError } from "../errors.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { AskQueries, FailoverHookEvent, FailoverHooks } from "../ports/failover-hooks.ts";
 import type { Progress } from "../ports/progress.ts";
+import { waitAtMost } from "../time/wait-until.ts";
 
 const hookSchema = z
   .strictObject({
@@ -34,6 +35,7 @@ export async function readHooks(
   steps: readonly string[],
   progress: Progress,
   askQueries: AskQueries,
+  clock: Clock,
 ): Promise<FailoverHooks> {
   let hooks: Hook[];
   try {
@@ -55,7 +57,9 @@ export async function readHooks(
     for (const hook of hooks) {
       if (hook.when !== event.when || hook.step !== event.step) continue;
       const { command, queries } = hook;
-      const problem = await (command === undefined ? timeQueries(hook, askQueries) : runCommand(command, hook, event));
+      const problem = await (command === undefined
+        ? timeQueries(hook, askQueries, clock)
+        : runCommand(command, hook, event));
       if (problem === undefined) continue;
       const name = queries === undefined ? `hook ${command?.[0]}` : "check of queries";
       const what = `the ${name} ${event.when} ${event.step} ${problem}`;
@@ -68,22 +72,26 @@ export async function readHooks(
 }
 
 /** Why it failed; undefined when searches are fast enough before the time is up. */
-async function timeQueries({ queries, timeoutSeconds }: Hook, ask: AskQueries): Promise<string | undefined> {
+async function timeQueries(
+  { queries, timeoutSeconds }: Hook,
+  ask: AskQueries,
+  clock: Clock,
+): Promise<string | undefined> {
   const most = queries?.slowestMs ?? 0;
-  const deadline = performance.now() + 1000 * timeoutSeconds;
-  const isLast = () => performance.now() + askAgainMs > deadline;
-  for (let problem: string | undefined; ; ) {
+  let problem: string | undefined;
+  const wait = { withinMs: 1000 * timeoutSeconds, everyMs: askAgainMs };
+  const isFast = await waitAtMost(clock, wait, async (leftMs) => {
     try {
-      const { collection, ms } = await withTimeout(Math.max(1, deadline - performance.now()), "Qdrant", ask);
-      if (ms <= most) return undefined;
+      const { collection, ms } = await withTimeout(Math.max(1, leftMs), "Qdrant", ask);
+      if (ms <= most) return true;
       problem = `found one in ${collection} that took ${formatSeconds(ms / 1000)}, and ${formatSeconds(most / 1000)} are allowed`;
     } catch (error) {
       // The last look may fail for want of time alone: the one before it says more.
-      if (!isLast() || problem === undefined) problem = `failed: ${toDrError(error).message}`;
+      if (leftMs >= askAgainMs || problem === undefined) problem = `failed: ${toDrError(error).message}`;
     }
-    if (isLast()) return problem;
-    await sleep(askAgainMs);
-  }
+    return false;
+  });
+  return isFast === true ? undefined : problem;
 }
 
 /** Why it failed; undefined when it did not. */

@@ -49,7 +49,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     store: openStore,
     folderTarget: new LocalFolders(),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
-    hooks: (file, askQueries) => readHooks(file, failoverSteps, surroundings.progress, askQueries),
+    hooks: (file, askQueries) => readHooks(file, failoverSteps, surroundings.progress, askQueries, systemClock),
     async serveMetrics(address, samples) {
       // Loaded on demand: only the exporter needs the library.
       const { MetricsServer } = await import("../adapters/metrics-server.ts");

@@ -11,26 +11,36 @@ export interface Wait {
   readonly expired?: (() => unknown) | undefined;
 }
 
+/** Answers what was found; `undefined` or `false` asks for another look. `leftMs` is how much of the time is left. */
+type Probe<T> = (leftMs: number) => Promise<T | false | undefined> | T | false | undefined;
+
 /**
- * Asks `probe` until it answers something else than `undefined` or `false`, and returns that. It asks at least once, and a last
- * time at the deadline; it does not cut a probe short, which learns how much time is left. Throws TIMED_OUT, or the wait's own error.
+ * Asks `probe` until it finds something, and returns that. It asks at least once, and a last time at the deadline; it does not
+ * cut a probe short. Throws TIMED_OUT, or the wait's own error.
  */
-export async function waitUntil<T>(
+export async function waitUntil<T>(clock: Clock, wait: Wait, probe: Probe<T>): Promise<T> {
+  const found = await waitAtMost(clock, wait, probe);
+  if (found !== undefined) return found;
+  throw wait.expired?.() ?? timedOut(wait);
+}
+
+/** Like `waitUntil`, for a wait that may expire without an error: returns undefined then. */
+export async function waitAtMost<T>(
   clock: Clock,
-  { everyMs, expired, signal, what, withinMs }: Wait,
-  probe: (leftMs: number) => Promise<T | false | undefined> | T | false | undefined,
-): Promise<T> {
+  { everyMs, signal, withinMs }: Pick<Wait, "everyMs" | "signal" | "withinMs">,
+  probe: Probe<T>,
+): Promise<T | undefined> {
   const deadline = clock.monotonic() + withinMs;
   for (;;) {
     signal?.throwIfAborted();
     const found = await probe(Math.max(0, deadline - clock.monotonic()));
     if (found !== undefined && found !== false) return found;
     const leftMs = deadline - clock.monotonic();
-    if (leftMs <= 0) throw expired?.() ?? timedOut(what, withinMs);
+    if (leftMs <= 0) return undefined;
     await clock.sleep(Math.min(everyMs, leftMs), signal);
   }
 }
 
-function timedOut(what: string, withinMs: number): DrError {
+function timedOut({ what, withinMs }: Wait): DrError {
   return new DrError("TIMED_OUT", `waited ${withinMs / 1000} s for ${what}`, { hint: "run it again" });
 }

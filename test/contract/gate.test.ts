@@ -159,7 +159,7 @@ describe("gate", () => {
     renameSync(estate.folders.east, `${estate.folders.east}.gone`);
     renameSync(estate.folders.west, `${estate.folders.west}.gone`);
     const again = await start(estate, "east");
-    expect((await again.gate.look()).reason).to.equal("fenced for a planned failover to epoch 2");
+    expect((await again.gate.look()).reason).to.equal("fenced for a switchover to epoch 2");
   });
 
   it("a planned failover that is given up opens it again; one that is done opens the other, when its data are there", async () => {

@@ -5,6 +5,7 @@ import { expect } from "chai";
 import { readHooks } from "../../runtime/adapters/hook-commands.ts";
 import type { FailoverHookEvent } from "../../runtime/ports/failover-hooks.ts";
 import type { ProgressEvent } from "../../runtime/ports/progress.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { errorOf } from "../support/expect-code.ts";
 
 const event: FailoverHookEvent = { when: "after", step: "open", epoch: 7, region: "west", run: "run-1" };
@@ -26,7 +27,7 @@ describe("hooks of a failover", () => {
       const ms = searches.shift() ?? 0;
       return ms === "never" ? new Promise<never>(() => undefined) : { ms, collection: "notes" };
     };
-    return readHooks(file, ["open", "promote"], (progress) => told.push(progress), ask);
+    return readHooks(file, ["open", "promote"], (progress) => told.push(progress), ask, systemClock);
   }
 
   it("run a program without a shell, told by its environment which step it is, and of their own step only", async () => {
@@ -96,6 +97,7 @@ describe("hooks of a failover", () => {
             [],
             () => undefined,
             async () => ({ ms: 0 }),
+            systemClock,
           ),
         )
       )?.code,

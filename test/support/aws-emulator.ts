@@ -8,8 +8,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { killed } from "./killed.ts";
+import { isOk, untilReady } from "./until-ready.ts";
 
 const longestStartMs = 60_000;
 /** Whose everything is. */
@@ -76,20 +76,7 @@ export class AwsEmulator {
       said = `${said}${piece}`.slice(-2_000);
     });
     await once(child, "spawn");
-    const deadline = performance.now() + longestStartMs;
-    while (!(await this.#isReady())) {
-      if (child.exitCode !== null || performance.now() > deadline) {
-        throw new Error(`the emulator of AWS at ${this.#url} did not start: ${said}`);
-      }
-      await sleep(100);
-    }
-  }
-
-  async #isReady(): Promise<boolean> {
-    try {
-      return (await fetch(`${this.#url}/_ministack/health`)).ok;
-    } catch {
-      return false;
-    }
+    const isReady = () => isOk(`${this.#url}/_ministack/health`);
+    await untilReady(child, `the emulator of AWS at ${this.#url}`, longestStartMs, isReady, () => said);
   }
 }

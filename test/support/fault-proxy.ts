@@ -11,7 +11,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 
 export const faultKinds = [
   "429",
@@ -177,7 +177,7 @@ export class FaultProxy {
         give(outgoing, other ?? answer);
         return;
       case "a slow answer":
-        await sleep(slowMs);
+        await systemClock.sleep(slowMs);
         give(outgoing, answer);
         return;
       case "an answer that never comes":

@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
 import { killed } from "./killed.ts";
 import { closedPorts } from "./lonely-region.ts";
+import { isOk, untilReady } from "./until-ready.ts";
 
 interface Server {
   readonly url: string;
@@ -62,11 +62,7 @@ export class FrontProcess {
       env,
     });
     const front = new FrontProcess(child, `http://127.0.0.1:${port}`);
-    const deadline = performance.now() + longestStartMs;
-    while (!(await fetch(`${front.url}/.qdrant-dr/health`).catch(() => undefined))?.ok) {
-      if (child.exitCode !== null || performance.now() > deadline) throw new Error(`the ${name} did not start`);
-      await sleep(20);
-    }
+    await untilReady(child, `the ${name}`, longestStartMs, () => isOk(`${front.url}/.qdrant-dr/health`));
     return front;
   }
 

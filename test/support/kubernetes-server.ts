@@ -11,8 +11,8 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { killed } from "./killed.ts";
+import { untilReady } from "./until-ready.ts";
 
 const longestStartMs = 60_000;
 
@@ -176,13 +176,8 @@ export class KubernetesServer {
       said = `${said}${piece}`.slice(-2_000);
     });
     await once(child, "spawn");
-    const deadline = performance.now() + longestStartMs;
-    while (!(await this.#isReady())) {
-      if (child.exitCode !== null || performance.now() > deadline) {
-        throw new Error(`kube-apiserver at ${this.url} did not start: ${said}`);
-      }
-      await sleep(100);
-    }
+    const isReady = () => this.#isReady();
+    await untilReady(child, `kube-apiserver at ${this.url}`, longestStartMs, isReady, () => said);
     this.writeKubeconfig(this.kubeconfig, { user: "admin" });
   }
 

@@ -3,7 +3,8 @@
  * receivers that nobody declares.
  */
 import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../runtime/time/system-clock.ts";
+import { waitUntil } from "../../runtime/time/wait-until.ts";
 import type { KubernetesServer } from "./kubernetes-server.ts";
 
 const longestMs = 20_000;
@@ -16,10 +17,9 @@ export async function installOperatorSchemas(server: KubernetesServer): Promise<
     const definition = JSON.parse(readFileSync(new URL(`./operator-schemas/${kind}.json`, import.meta.url), "utf8"));
     await server.create(definitions, definition);
     const version = definition.spec.versions[0].name;
-    const deadline = performance.now() + longestMs;
-    while ((await server.call("GET", `/apis/monitoring.coreos.com/${version}/${kind}`)).status !== 200) {
-      if (performance.now() > deadline) throw new Error(`the server does not take ${kind}`);
-      await sleep(50);
-    }
+    const wait = { what: `the server to take ${kind}`, withinMs: longestMs, everyMs: 50 };
+    await waitUntil(systemClock, wait, async () => {
+      return (await server.call("GET", `/apis/monitoring.coreos.com/${version}/${kind}`)).status === 200;
+    });
   }
 }

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { killed } from "./killed.ts";
 import { closedPorts } from "./lonely-region.ts";
+import { isOk, untilReady } from "./until-ready.ts";
 
 const longestStartMs = 20_000;
 
@@ -38,11 +38,7 @@ export class PrometheusServer {
     ];
     const child = spawn("prometheus", args, { cwd: folder, stdio: "ignore" });
     const server = new PrometheusServer(child, `http://127.0.0.1:${port}`, folder);
-    const deadline = performance.now() + longestStartMs;
-    while (!(await fetch(`${server.url}/-/ready`).catch(() => undefined))?.ok) {
-      if (child.exitCode !== null || performance.now() > deadline) throw new Error("Prometheus did not start");
-      await sleep(50);
-    }
+    await untilReady(child, "Prometheus", longestStartMs, () => isOk(`${server.url}/-/ready`));
     return server;
   }
 

@@ -1,6 +1,8 @@
 /** A real Qdrant cluster for a test: several servers in cluster mode that know each other. */
-import { setTimeout as sleep } from "node:timers/promises";
+
 import { z } from "zod";
+import { systemClock } from "../../runtime/time/system-clock.ts";
+import { waitUntil } from "../../runtime/time/wait-until.ts";
 import { QdrantServer } from "./qdrant-server.ts";
 
 const longestJoinMs = 30_000;
@@ -74,20 +76,18 @@ export class QdrantCluster {
 
 /** The servers' ids, once all know all, follow the same leader and are at the same entry of its log. */
 async function settled(servers: readonly QdrantServer[]): Promise<number[]> {
-  const deadline = performance.now() + longestJoinMs;
-  for (;;) {
+  let marks: readonly string[] = [];
+  const expired = () => new Error(`the cluster did not settle: ${marks.join(" ")}`);
+  return waitUntil(systemClock, { what: "the cluster", withinMs: longestJoinMs, everyMs: 50, expired }, async () => {
     const states = await Promise.all(servers.map(stateOf));
-    const marks = states.map(({ peers, raft_info: { commit, leader, pending_operations } }) =>
+    marks = states.map(({ peers, raft_info: { commit, leader, pending_operations } }) =>
       JSON.stringify([Object.keys(peers).length, leader, commit, pending_operations]),
     );
     const [{ raft_info, peers } = { raft_info: undefined, peers: {} }] = states;
     const isWhole = Object.keys(peers).length === servers.length && typeof raft_info?.leader === "number";
-    if (isWhole && new Set(marks).size === 1 && raft_info.pending_operations === 0) {
-      return states.map(({ peer_id }) => peer_id);
-    }
-    if (performance.now() > deadline) throw new Error(`the cluster did not settle: ${marks.join(" ")}`);
-    await sleep(50);
-  }
+    const isSettled = isWhole && new Set(marks).size === 1 && raft_info.pending_operations === 0;
+    return isSettled && states.map(({ peer_id }) => peer_id);
+  });
 }
 
 async function stateOf({ apiKey, url }: QdrantServer): Promise<z.infer<typeof stateSchema>["result"]> {

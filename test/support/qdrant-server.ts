@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { untilReady } from "./until-ready.ts";
 
 const longestStartMs = 20_000;
 
@@ -64,12 +64,7 @@ export class QdrantServer {
     });
     this.#process = child;
     await once(child, "spawn");
-    const deadline = performance.now() + longestStartMs;
-    while (!(await this.#isReady())) {
-      if (child.exitCode !== null || performance.now() > deadline)
-        throw new Error(`Qdrant at ${this.url} did not start`);
-      await sleep(50);
-    }
+    await untilReady(child, `Qdrant at ${this.url}`, longestStartMs, () => this.#isReady());
   }
 
   /** Of the process that runs now. */

@@ -5,12 +5,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../../quickstart/domain/seaweedfs.ts";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
 import type { StoreAddress } from "../../runtime/domain/region.ts";
 import { killed } from "./killed.ts";
+import { untilReady } from "./until-ready.ts";
 
 const longestStartMs = 30_000;
 
@@ -82,13 +82,7 @@ export class SeaweedServer {
     });
     this.#process = child;
     await once(child, "spawn");
-    const deadline = performance.now() + longestStartMs;
-    while (!(await this.#isReady())) {
-      if (child.exitCode !== null || performance.now() > deadline) {
-        throw new Error(`SeaweedFS at ${this.endpoint} did not start`);
-      }
-      await sleep(100);
-    }
+    await untilReady(child, `SeaweedFS at ${this.endpoint}`, longestStartMs, () => this.#isReady());
   }
 
   async #isReady(): Promise<boolean> {

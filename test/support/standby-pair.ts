@@ -7,6 +7,7 @@ import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { waitUntil } from "../../runtime/time/wait-until.ts";
 import { Replication, type ReplicationRequest } from "../../runtime/workflows/replicate/replication.ts";
 import { QdrantServer } from "./qdrant-server.ts";
 import { ageKeys, type MemoryStores, silently, storesWithEpoch, systemClock } from "./recovery-estate.ts";
@@ -87,8 +88,8 @@ export class StandbyPair {
   }
 
   async untilQuiet(collection: string): Promise<void> {
-    while (["yellow", "grey"].includes(await this.source.health(collection))) {
-      await new Promise((done) => setTimeout(done, 50));
-    }
+    const wait = { what: `the optimizations of ${collection} to end`, withinMs: 120_000, everyMs: 50 };
+    const isQuiet = async () => !["yellow", "grey"].includes(await this.source.health(collection));
+    await waitUntil(systemClock, wait, isQuiet);
   }
 }

@@ -2,7 +2,8 @@
  * A client that writes and deletes points by one address and never stops, and knows what it was told: which change of a point is
  * safe, and of which nobody said what became of it.
  */
-import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../../runtime/time/system-clock.ts";
+import { waitUntil } from "../../runtime/time/wait-until.ts";
 
 /** What a point may be: the number of the change that made it, or gone. */
 type Value = number | "gone";
@@ -42,17 +43,15 @@ export class UncertainWriter {
 
   async acknowledges(more: number, withinMs = 30_000): Promise<void> {
     const wanted = this.#acknowledged + more;
-    const deadline = performance.now() + withinMs;
-    while (this.#acknowledged < wanted) {
-      if (performance.now() > deadline) throw new Error(`no ${more} writes were acknowledged within ${withinMs} ms`);
-      await sleep(20);
-    }
+    const wait = { what: `${more} writes to be acknowledged`, withinMs, everyMs: 20 };
+    await waitUntil(systemClock, wait, () => this.#acknowledged >= wanted);
   }
 
   /** What is under way has come to its end: an answer that was on its way when a server died is told later than that. */
   async settles(): Promise<void> {
     const asked = this.#number;
-    while (this.#settled < asked) await sleep(5);
+    const wait = { what: "the writes under way to end", withinMs: 60_000, everyMs: 5 };
+    await waitUntil(systemClock, wait, () => this.#settled >= asked);
   }
 
   async stop(): Promise<void> {
@@ -114,7 +113,7 @@ export class UncertainWriter {
         this.#acknowledged += 1;
       }
       this.#settled = this.#number;
-      await sleep(pauseMs);
+      await systemClock.sleep(pauseMs);
     }
   }
 

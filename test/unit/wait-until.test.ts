@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { DrError, hasCode } from "../../runtime/errors.ts";
-import { waitUntil } from "../../runtime/time/wait-until.ts";
+import { waitAtMost, waitUntil } from "../../runtime/time/wait-until.ts";
 import { SimulatedClock } from "../support/simulated-clock.ts";
 
 const errorOf = (outcome: Promise<unknown>): Promise<unknown> =>
@@ -43,6 +43,13 @@ describe("wait until", () => {
     expect((error as DrError).message).to.equal("waited 60 s for the gate of west to open");
     const own = new Error("the gate stays closed");
     expect(await errorOf(clock.run(waitUntil(clock, { ...wait, expired: () => own }, () => false)))).to.equal(own);
+  });
+
+  it("at most: an expired wait finds nothing, and is no error", async () => {
+    const clock = new SimulatedClock();
+    expect(await clock.run(waitAtMost(clock, { withinMs: 1_000, everyMs: 400 }, () => false))).to.equal(undefined);
+    expect(clock.monotonic()).to.equal(1_000);
+    expect(await clock.run(waitAtMost(clock, { withinMs: -1, everyMs: 400 }, () => "at once"))).to.equal("at once");
   });
 
   it("lets the probe's own error pass, and is not misled by the time of day", async () => {

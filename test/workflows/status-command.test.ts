@@ -444,7 +444,7 @@ describe("qdrant-dr status", function () {
       expect(judgement.verdict).to.equal("impaired");
       expect(look.signals.gate).to.deep.equal({
         state: "bad",
-        detail: "closed: fenced for a planned failover to epoch 2",
+        detail: "closed: fenced for a switchover to epoch 2",
       });
       expect(look.signals.qdrant.state).to.equal("good");
     });

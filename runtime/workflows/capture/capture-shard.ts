@@ -22,7 +22,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Optimizations, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import { ContentWriter, type OrphanedPieces } from "../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { waitUntil } from "../../time/wait-until.ts";
+import { waitAtMost } from "../../time/wait-until.ts";
 import { type BorrowedSnapshot, withTemporarySnapshot } from "./temporary-snapshot.ts";
 import { StallError, watchForStall } from "./watch-for-stall.ts";
 
@@ -163,16 +163,11 @@ async function waitForQuiet(
   const { clock, collection, database, shard } = request;
   let age = ageMs;
   let seen: Optimizations | undefined;
-  const what = `the optimizations of ${collection} shard ${shard.id} to end`;
-  try {
-    await waitUntil(clock, { what, withinMs: deadline - clock.monotonic(), everyMs: 100 }, async () => {
-      seen = await database.optimizations(collection, shard, age === undefined ? {} : { ageMs: age });
-      age = undefined;
-      return seen === undefined || seen.running === 0;
-    });
-  } catch (error) {
-    if (!hasCode(error, "TIMED_OUT")) throw error;
-  }
+  await waitAtMost(clock, { withinMs: deadline - clock.monotonic(), everyMs: 100 }, async () => {
+    seen = await database.optimizations(collection, shard, age === undefined ? {} : { ageMs: age });
+    age = undefined;
+    return seen === undefined || seen.running === 0;
+  });
   return seen;
 }
 

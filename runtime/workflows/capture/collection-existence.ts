@@ -2,7 +2,7 @@ import { withTimeout } from "../../async/with-timeout.ts";
 import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
-import { waitUntil } from "../../time/wait-until.ts";
+import { waitAtMost } from "../../time/wait-until.ts";
 
 const learnedWithinMs = 10_000;
 const lookEveryMs = 200;
@@ -33,18 +33,12 @@ export async function wasDropped(
   error: unknown,
 ): Promise<boolean> {
   const withinMs = hasCode(error, "QDRANT_REFUSED") ? learnedWithinMs : 0;
-  const wait = { what: `the peers to learn of the end of ${collection}`, withinMs, everyMs: lookEveryMs };
-  try {
-    const outcome = await waitUntil(clock, wait, async () => {
-      const names = await namesIn(database);
-      if (names === undefined) return "unknown" as const;
-      return !names.includes(collection) && ("dropped" as const);
-    });
-    return outcome === "dropped";
-  } catch (thrown) {
-    if (hasCode(thrown, "TIMED_OUT")) return false;
-    throw thrown;
-  }
+  const outcome = await waitAtMost(clock, { withinMs, everyMs: lookEveryMs }, async () => {
+    const names = await namesIn(database);
+    if (names === undefined) return "unknown";
+    return !names.includes(collection) && "dropped";
+  });
+  return outcome === "dropped";
 }
 
 async function namesIn(database: VectorDatabase): Promise<string[] | undefined> {
