@@ -19,8 +19,8 @@ import type { Pack } from "../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap } from "../ports/key-wrap.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
+import { CachingStore } from "./content/caching-store.ts";
 import { KeyRing } from "./content/key-ring.ts";
-import { RecentObjects } from "./content/recent-objects.ts";
 import { claimRecord, parseRecord, readRecord, serialiseRecord, unlessMissing } from "./record.ts";
 
 const keyIdLength = 32;
@@ -72,7 +72,7 @@ export class OpenRepository {
   remembering(mostBytes: number): OpenRepository {
     const { control, repository } = this.stores;
     return new OpenRepository(
-      { control, repository: new RecentObjects(repository, mostBytes) },
+      { control, repository: new CachingStore(repository, mostBytes, isNamedByContent) },
       this.keys,
       this.description,
     );
@@ -166,4 +166,9 @@ export class OpenRepository {
 
 function treeName(id: string): string {
   return `tree ${id}`;
+}
+
+/** Packs and trees: their names stand for their content. */
+function isNamedByContent(key: string): boolean {
+  return key.startsWith(storeLayout.packs) || key.startsWith(storeLayout.trees);
 }

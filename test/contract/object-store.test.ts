@@ -13,6 +13,7 @@ import { WorthRepeating } from "../../runtime/adapters/stores/worth-repeating.ts
 import type { StoreAddress } from "../../runtime/domain/region.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
+import { CachingStore } from "../../runtime/repository/content/caching-store.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/memory-store.ts";
@@ -49,6 +50,13 @@ describe("object store in memory that hesitates, behind repetitions", () => {
   const store = new RetryingStore(new HesitantStore(), systemClock);
   describeObjectStore(() => store);
 });
+
+for (const mostBytes of [100, 100_000_000]) {
+  describe(`object store in memory, behind a cache of ${mostBytes} bytes`, () => {
+    const store = new CachingStore(new MemoryStore(), mostBytes, () => true);
+    describeObjectStore(() => store);
+  });
+}
 
 describe("object store in a folder", () => {
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-file-store-"));

@@ -1,26 +1,27 @@
 /**
- * A store that remembers what went through it: who writes an object and reads it back a moment later does not ask for it
- * again. Only of packs and trees, which are never anything else than they were; memory: `mostBytes`.
+ * An `ObjectStore` that remembers what went through it: who writes an object and reads it back a moment later does not ask for
+ * it again. It remembers only objects that are never anything else than they were, and no more than `mostBytes`.
  */
-import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
 
-export class RecentObjects implements ObjectStore {
+export class CachingStore implements ObjectStore {
   readonly #store: ObjectStore;
   readonly #mostBytes: number;
+  readonly #isImmutable: (key: string) => boolean;
   /** The one that was used last is the last. */
   readonly #objects = new Map<string, Buffer>();
   /** Objects of which a part was asked for: the next time they are brought whole. */
   readonly #asked = new Set<string>();
   #bytes = 0;
 
-  constructor(store: ObjectStore, mostBytes: number) {
+  constructor(store: ObjectStore, mostBytes: number, isImmutable: (key: string) => boolean) {
+    this.#isImmutable = isImmutable;
     this.#store = store;
     this.#mostBytes = mostBytes;
   }
 
   async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
-    if (!isImmutable(key)) return this.#store.get(key, range);
+    if (!this.#isImmutable(key)) return this.#store.get(key, range);
     let whole = this.#objects.get(key);
     if (whole === undefined && range !== undefined && !this.#asked.has(key)) {
       if (this.#asked.size >= mostAsked) this.#asked.clear();
@@ -42,7 +43,7 @@ export class RecentObjects implements ObjectStore {
   async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
     const answer = await this.#store.create(key, bytes, sha256);
     // The bytes are the caller's, who uses their room again.
-    if (answer === "created" && isImmutable(key)) this.#keep(key, Buffer.from(bytes));
+    if (answer === "created" && this.#isImmutable(key)) this.#keep(key, Buffer.from(bytes));
     return answer;
   }
 
@@ -68,7 +69,3 @@ export class RecentObjects implements ObjectStore {
 
 /** Bounds what is remembered of objects that are not kept. */
 const mostAsked = 10_000;
-
-function isImmutable(key: string): boolean {
-  return key.startsWith(storeLayout.packs) || key.startsWith(storeLayout.trees);
-}

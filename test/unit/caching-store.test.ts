@@ -1,6 +1,6 @@
 /** A store that remembers answers as the store behind it does, and asks it less. */
 import { expect } from "chai";
-import { RecentObjects } from "../../runtime/repository/content/recent-objects.ts";
+import { CachingStore } from "../../runtime/repository/content/caching-store.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 
@@ -13,13 +13,14 @@ class CountedStore extends MemoryStore {
   }
 }
 
+const isImmutable = (key: string) => /^(packs|trees)\//.test(key);
 const pack = "packs/aa/1";
 const other = "packs/bb/2";
 
-describe("recent objects", () => {
+describe("a caching store", () => {
   it("reads what it wrote from memory, whole and in parts, also when the writer uses the bytes again", async () => {
     const store = new CountedStore();
-    const recent = new RecentObjects(store, 100);
+    const recent = new CachingStore(store, 100, isImmutable);
     const bytes = Buffer.from("0123456789");
     expect(await recent.create(pack, bytes)).to.equal("created");
     bytes.fill(0);
@@ -31,7 +32,7 @@ describe("recent objects", () => {
   it("asks the store for what was there before: first for the part, then once for all of it", async () => {
     const store = new CountedStore();
     await store.create(pack, Buffer.from("0123456789"));
-    const recent = new RecentObjects(store, 100);
+    const recent = new CachingStore(store, 100, isImmutable);
     expect(await recent.create(pack, Buffer.from("another"))).to.equal("exists");
     for (const offset of [0, 4, 8]) {
       expect((await recent.get(pack, { offset, length: 2 })).toString()).to.equal(`${offset}${offset + 1}`);
@@ -41,7 +42,7 @@ describe("recent objects", () => {
 
   it("keeps no more than it may: what was used longest ago goes first, and what is too large is not kept", async () => {
     const store = new CountedStore();
-    const recent = new RecentObjects(store, 10);
+    const recent = new CachingStore(store, 10, isImmutable);
     await recent.create(pack, Buffer.alloc(5));
     await recent.create(other, Buffer.alloc(5));
     await recent.get(pack);
@@ -56,7 +57,7 @@ describe("recent objects", () => {
 
   it("leaves to the store what is a proof or may change: manifests, records, and what lies beyond an object's end", async () => {
     const store = new CountedStore();
-    const recent = new RecentObjects(store, 100);
+    const recent = new CachingStore(store, 100, isImmutable);
     await recent.create("points/1/manifest", Buffer.from("1"));
     await recent.get("points/1/manifest");
     expect(store.asked).to.deep.equal(["points/1/manifest"]);
