@@ -2,7 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { AwsSettings } from "../../runtime/domain/settings/aws-settings.ts";
-import { jobStatements } from "./job-permissions.ts";
+import { buildJobPolicy } from "./job-permissions.ts";
 import { policyJson } from "./policy-document.ts";
 
 export interface AwsIdentitiesArgs {
@@ -53,7 +53,7 @@ export class AwsIdentities extends pulumi.ComponentResource {
           role: role.name,
           name: job,
           policy: policyJson(
-            jobStatements(job, {
+            buildJobPolicy(job, {
               repository: stores.repository.bucket,
               control: stores.control.bucket,
               keyArn,

@@ -1,22 +1,19 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { objectNameOf } from "../../runtime/domain/jobs.ts";
+import { jobTable, objectNameOf } from "../../runtime/domain/jobs.ts";
+import { gatePort } from "../../runtime/domain/network/ports.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
-import type { GateSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
-import { labelsOf, reaches, selectorOf } from "./labels.ts";
-import { type ProductPodBase, productPod } from "./product-pod.ts";
-import { gatePort } from "./qdrant-names.ts";
+import type { KubernetesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { labelsOf, selectorOf } from "./labels.ts";
+import { productPod } from "./product-pod.ts";
 
-export interface GateArgs extends Omit<ProductPodBase, "regionSecrets"> {
+export interface GateArgs {
   readonly namespace: pulumi.Input<string>;
-  readonly region: string;
-  /** The other region, once its outputs are known here. */
-  readonly peer: string | undefined;
-  readonly settings: GateSettings;
+  readonly settings: KubernetesSettings;
+  /** Whether the other region's outputs are known here. */
+  readonly hasPeer: boolean;
   readonly upstream: pulumi.Output<{ readonly url: string; readonly apiKey: string }>;
-  /** Generation of the upstream's key: with another one the gate starts anew. */
-  readonly keyGeneration: number;
   readonly clientKey: pulumi.Output<string>;
   readonly control: pulumi.Output<StoreAddress>;
   readonly peerControl: pulumi.Output<StoreAddress | undefined>;
@@ -38,7 +35,8 @@ export class Gate extends pulumi.ComponentResource {
 
   constructor(component: string, args: GateArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:Gate", component, {}, opts);
-    const { namespace, settings, witness } = args;
+    const { namespace, witness } = args;
+    const { gate: settings } = args.settings.kubernetes;
     const child = { parent: this };
     const metadata = { name, namespace, labels: labelsOf(name) };
     const token = new random.RandomPassword(`${component}-token`, { length: 48, special: false }, child).result;
@@ -96,22 +94,20 @@ export class Gate extends pulumi.ComponentResource {
   }
 }
 
-function gatePod({ image, keyGeneration, peer, region, settings, tlsSecret }: GateArgs) {
+function gatePod({ hasPeer, settings }: GateArgs) {
+  const { gate, qdrant } = settings.kubernetes;
   const plain = {
     QDRANT_DR_GATE_HOST: "0.0.0.0",
     QDRANT_DR_GATE_PORT: String(gatePort),
-    QDRANT_DR_GATE_REGION: region,
-    QDRANT_DR_GATE_MODE: settings.mode,
-    QDRANT_DR_GATE_LEASE_SECONDS: String(settings.leaseSeconds),
+    QDRANT_DR_GATE_REGION: settings.region,
+    QDRANT_DR_GATE_MODE: gate.mode,
+    QDRANT_DR_GATE_LEASE_SECONDS: String(gate.leaseSeconds),
     QDRANT_DR_GATE_STATE: `${stateFolder}/seen.json`,
   };
   const { metadata, spec } = productPod({
-    image,
-    tlsSecret,
+    settings,
     job: "gate",
-    command: { program: "/app/gate.mjs" },
-    resources: { cpu: "500m", memory: "512Mi" },
-    reaches: [reaches.qdrant, reaches.stores],
+    command: { program: jobTable.gate.runs.program },
     env: Object.entries(plain).map(([variable, value]) => ({ name: variable, value })),
     container: {
       envFrom: [{ secretRef: { name } }],
@@ -122,7 +118,10 @@ function gatePod({ image, keyGeneration, peer, region, settings, tlsSecret }: Ga
     },
   });
   // What it reads from its Secret when it starts.
-  const annotations = { "qdrant-dr/key-generation": String(keyGeneration), "qdrant-dr/peer": peer ?? "" };
+  const annotations = {
+    "qdrant-dr/key-generation": String(qdrant.keyGeneration),
+    "qdrant-dr/peer": hasPeer ? settings.peer : "",
+  };
   return { metadata: { ...metadata, annotations }, spec };
 }
 

@@ -1,9 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import { qdrantPorts } from "../../runtime/domain/network/ports.ts";
 import type { QdrantSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
-import { labelsOf, selectorOf } from "./labels.ts";
-import { qdrantName, qdrantPorts } from "./qdrant-names.ts";
+import { labelsOf, qdrantName, selectorOf } from "./labels.ts";
 import { qdrantPod } from "./qdrant-pod.ts";
 
 export interface QdrantClusterArgs {

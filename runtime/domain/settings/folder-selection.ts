@@ -22,8 +22,16 @@ export const folderSelectionSchema = z.strictObject({
 });
 export type FolderSelection = z.infer<typeof folderSelectionSchema>;
 
+export type FolderKind = "config" | "user-data";
+
 /** A region's folders, each with the kind of data that it is. */
-export function foldersByKind({ configuration, userData }: Record<"configuration" | "userData", FolderSelection[]>) {
+export function foldersByKind({
+  configuration,
+  userData,
+}: Readonly<Record<"configuration" | "userData", readonly FolderSelection[]>>): {
+  readonly kind: FolderKind;
+  readonly selection: FolderSelection;
+}[] {
   return [
     ...configuration.map((selection) => ({ kind: "config" as const, selection })),
     ...userData.map((selection) => ({ kind: "user-data" as const, selection })),

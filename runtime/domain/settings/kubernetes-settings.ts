@@ -104,7 +104,6 @@ const gateSchema = z
     path: ["witness"],
     message: "a third place, which the mode consistency needs",
   });
-export type GateSettings = z.infer<typeof gateSchema>;
 
 const schedulesSchema = z.strictObject({
   full: cronSchema.default("0 2 * * *"),
