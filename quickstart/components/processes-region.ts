@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import type { Region } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
+import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
 import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../domain/seaweedfs.ts";
 import { Bucket } from "./bucket.ts";
@@ -153,22 +154,26 @@ function qdrantEnvironment({ processes, region }: ProcessesSettings, secrets: pu
 
 function gateEnvironment(settings: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>, qdrantUrl: string) {
   const { control, folder, gate, peerControl, ports } = settings.processes;
-  const storeAt = (place: string) => JSON.stringify({ kind: "file", folder: place });
-  return {
-    QDRANT_DR_GATE_PORT: String(ports.gate),
+  const storeAt = (place: string) => ({ kind: "file" as const, folder: place });
+  const plain = encodeGateSettings({
+    QDRANT_DR_GATE_HOST: "127.0.0.1",
+    QDRANT_DR_GATE_PORT: ports.gate,
     QDRANT_DR_GATE_REGION: settings.region,
-    QDRANT_DR_GATE_CLIENT_KEY: secrets.clientKey,
-    QDRANT_DR_GATE_CONTROL_TOKEN: secrets.controlToken,
-    QDRANT_DR_GATE_UPSTREAM: secrets.qdrantApiKeys.apply((keys) =>
-      JSON.stringify({ url: qdrantUrl, apiKey: keys[settings.region] ?? "" }),
-    ),
-    QDRANT_DR_GATE_CONTROL: storeAt(control),
-    ...(peerControl === undefined ? {} : { QDRANT_DR_GATE_PEER_CONTROL: storeAt(peerControl) }),
     QDRANT_DR_GATE_MODE: gate.mode,
-    ...(gate.witness === undefined ? {} : { QDRANT_DR_GATE_WITNESS: storeAt(gate.witness) }),
-    QDRANT_DR_GATE_LEASE_SECONDS: String(gate.leaseSeconds),
+    QDRANT_DR_GATE_LEASE_SECONDS: gate.leaseSeconds,
     QDRANT_DR_GATE_STATE: `${folder}/gate/seen.json`,
-  };
+  });
+  return secrets.apply((known) => ({
+    ...plain,
+    ...encodeGateSecrets({
+      QDRANT_DR_GATE_UPSTREAM: { url: qdrantUrl, apiKey: known.qdrantApiKeys[settings.region] ?? "" },
+      QDRANT_DR_GATE_CLIENT_KEY: known.clientKey,
+      QDRANT_DR_GATE_CONTROL_TOKEN: known.controlToken,
+      QDRANT_DR_GATE_CONTROL: storeAt(control),
+      QDRANT_DR_GATE_PEER_CONTROL: peerControl === undefined ? undefined : storeAt(peerControl),
+      QDRANT_DR_GATE_WITNESS: gate.witness === undefined ? undefined : storeAt(gate.witness),
+    }),
+  }));
 }
 
 function leaseOf({ processes }: ProcessesSettings) {

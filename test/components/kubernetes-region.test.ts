@@ -511,6 +511,7 @@ describe("KubernetesRegion", () => {
         controlUrl: "http://qdrant-dr-gate.search.svc:6333/.qdrant-dr/gate",
         controlToken: environment.QDRANT_DR_GATE_CONTROL_TOKEN,
         mode: "availability",
+        lease: undefined,
       });
     });
 

@@ -167,6 +167,7 @@ describe("ProcessesRegion", () => {
   it("the gate: alone with the key of its region's Qdrant, sees both control stores, keeps what it saw on this region's disk", async () => {
     const { inputs, secretInputs } = one(await declare("primary", { role: "active", runsHere: false }), "gate");
     expect(inputs["env"]).to.deep.equal({
+      QDRANT_DR_GATE_HOST: "127.0.0.1",
       QDRANT_DR_GATE_PORT: "20021",
       QDRANT_DR_GATE_REGION: "primary",
       QDRANT_DR_GATE_CLIENT_KEY: secrets.clientKey,
