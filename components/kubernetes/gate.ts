@@ -121,7 +121,7 @@ function gatePod({ hasPeer, settings }: GateArgs) {
   // What it reads from its Secret when it starts.
   const annotations = {
     "qdrant-dr/key-generation": String(qdrant.keyGeneration),
-    "qdrant-dr/peer": hasPeer ? settings.peer : "",
+    ...(hasPeer ? { "qdrant-dr/peer": settings.peer } : {}),
   };
   return { metadata: { ...metadata, annotations }, spec };
 }

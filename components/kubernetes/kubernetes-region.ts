@@ -108,10 +108,11 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     const { secrets, settings } = this.#args;
     const { qdrant } = settings.kubernetes;
     if (qdrant.existing !== undefined) {
-      return existingQdrant(
-        qdrant.existing,
-        secrets.apply(({ qdrantApiKey = "" }) => qdrantApiKey),
-      );
+      const apiKey = secrets.apply(({ qdrantApiKey }) => {
+        if (qdrantApiKey !== undefined) return qdrantApiKey;
+        throw new pulumi.ResourceError("secrets.qdrantApiKey: the key of kubernetes.qdrant.existing is wanted", this);
+      });
+      return existingQdrant(qdrant.existing, apiKey);
     }
     return new QdrantCluster(
       `${this.#name}-qdrant`,

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:net";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { GivenProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { storePorts } from "../domain/seaweedfs.ts";
 
@@ -16,7 +16,7 @@ const portsPerBlock = 32;
 
 export interface EstateSettings {
   readonly stacks: Readonly<Record<EstateRegion, ProcessesSettings>>;
-  readonly secrets: ProcessesSecrets;
+  readonly secrets: GivenProcessesSecrets;
   /** The offline recovery identity: opens every key when everything else is lost. */
   readonly recoveryIdentity: string;
 }

@@ -118,7 +118,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
       epoch: epoch.epoch,
       qdrant: {
         peers: [qdrantUrl],
-        apiKey: secrets.qdrantApiKeys.apply((keys) => keys[settings.region] ?? ""),
+        apiKey: secrets.qdrantApiKey,
       },
       repository,
       control: { kind: "file" as const, folder: settings.processes.control },
@@ -139,12 +139,12 @@ export class ProcessesRegion extends pulumi.ComponentResource {
   }
 }
 
-function qdrantEnvironment({ processes, region }: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>) {
+function qdrantEnvironment({ processes }: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>) {
   return {
     QDRANT__SERVICE__HOST: "127.0.0.1",
     QDRANT__SERVICE__HTTP_PORT: String(processes.ports.qdrant),
     QDRANT__SERVICE__GRPC_PORT: String(processes.ports.qdrantGrpc),
-    QDRANT__SERVICE__API_KEY: secrets.qdrantApiKeys.apply((keys) => keys[region] ?? ""),
+    QDRANT__SERVICE__API_KEY: secrets.qdrantApiKey,
     QDRANT__STORAGE__STORAGE_PATH: `${processes.folder}/qdrant/storage`,
     QDRANT__STORAGE__SNAPSHOTS_PATH: `${processes.folder}/qdrant/snapshots`,
     QDRANT__TELEMETRY_DISABLED: "true",
@@ -166,7 +166,7 @@ function gateEnvironment(settings: ProcessesSettings, secrets: pulumi.Output<Pro
   return secrets.apply((known) => ({
     ...plain,
     ...encodeGateSecrets({
-      QDRANT_DR_GATE_UPSTREAM: { url: qdrantUrl, apiKey: known.qdrantApiKeys[settings.region] ?? "" },
+      QDRANT_DR_GATE_UPSTREAM: { url: qdrantUrl, apiKey: known.qdrantApiKey },
       QDRANT_DR_GATE_CLIENT_KEY: known.clientKey,
       QDRANT_DR_GATE_CONTROL_TOKEN: known.controlToken,
       QDRANT_DR_GATE_CONTROL: storeAt(control),

@@ -1,5 +1,5 @@
 /** Takes out of the regions' outputs what a job is told of them: what it has no use for it cannot give away. */
-import { definitionOf, type Job, type RegionUse, type StoreKind } from "./jobs.ts";
+import { definitionOf, type Job, type RegionSecret, type RegionUse, type StoreKind } from "./jobs.ts";
 import type { Region, StoreAddress } from "./region.ts";
 
 /** The gate is told what it needs by its environment. */
@@ -21,14 +21,15 @@ export function peerRegionFor(job: RegionJob, region: Region): Region | undefine
 
 function withOnly({ endpoint: _, gate, ...region }: Region, { secrets, stores }: RegionUse): Region {
   const { keys, qdrant } = region;
+  const told = <T>(secret: RegionSecret, value: T) => (secrets.includes(secret) ? value : undefined);
   const store = (kind: StoreKind) => (stores[kind] === undefined ? withoutCredentials(region[kind]) : region[kind]);
   return {
     ...region,
-    qdrant: { ...qdrant, apiKey: secrets.includes("apiKey") ? qdrant.apiKey : "" },
+    qdrant: { ...qdrant, apiKey: told("apiKey", qdrant.apiKey) },
     repository: store("repository"),
     control: store("control"),
-    keys: { ...keys, identity: secrets.includes("identity") ? keys.identity : "" },
-    ...(gate !== undefined && secrets.includes("gate") ? { gate } : {}),
+    keys: { ...keys, identity: told("identity", keys.identity) },
+    gate: told("gate", gate),
   };
 }
 

@@ -37,16 +37,16 @@ export const regionSchema = z.object({
   qdrant: z.object({
     /** One URL per peer, never a load balancer's. */
     peers: peerUrlsSchema,
-    /** Empty for a job that has no use for it. */
-    apiKey: headerKeySchema,
+    /** Left out where it has no use: see `region-for-job.ts`. */
+    apiKey: headerKeySchema.min(1).optional(),
   }),
   repository: storeAddressSchema,
   control: storeAddressSchema,
   keys: z.object({
     /** age recipients that every data key is wrapped for: the operational one and the offline recovery one. */
     recipients: z.array(z.string().startsWith("age1")).min(2),
-    /** age identity that opens them in this region; empty for a job that opens nothing. */
-    identity: z.union([z.literal(""), z.string().startsWith("AGE-SECRET-KEY-")]),
+    /** age identity that opens them in this region. Left out where nothing is opened. */
+    identity: z.string().startsWith("AGE-SECRET-KEY-").optional(),
   }),
   /** Folders of configuration and of user data, on the machine that captures. */
   configuration: z.array(folderSelectionSchema).default([]),

@@ -377,6 +377,23 @@ describe("settings of a stack", () => {
     expect(hint).to.contain("Pulumi.prod.yaml");
   });
 
+  it("the key of a region's own Qdrant is one of its secrets; a stack that lacks it is refused, by its name", () => {
+    const given = {
+      qdrantApiKeys: { primary: "the-key-of-primary" },
+      store: { accessKeyId: "access-key-id", secretAccessKey: "secret-access-key" },
+      clientKey: "the-key-of-all-clients",
+      controlToken: "the-token-of-operators",
+      identity: "AGE-SECRET-KEY-1",
+    };
+    const { qdrantApiKeys, ...others } = given;
+    expect(parseProcessesSecrets("primary", given)).to.deep.equal({
+      ...others,
+      qdrantApiKey: qdrantApiKeys.primary,
+    });
+    const { message } = refused(() => parseProcessesSecrets("standby", given));
+    expect(message).to.equal("stack standby: secrets.qdrantApiKeys.standby: the key of this region's Qdrant is wanted");
+  });
+
   it("never repeats a secret that it refuses", () => {
     const secret = "too-short-to-be";
     const given = {

@@ -206,7 +206,7 @@ function isWithin(path: string, folder: string): boolean {
   return `${path}/`.startsWith(`${folder.replace(/\/$/, "")}/`);
 }
 
-/** Secrets of a region of processes: one secret setting of the stack. */
+/** Secrets of regions of processes: one secret setting, the same in each of their stacks. */
 const processesSecretsSchema = z.strictObject({
   /** Every region's Qdrant has a key of its own. */
   qdrantApiKeys: z.record(name, headerKeySchema.min(16)),
@@ -215,7 +215,10 @@ const processesSecretsSchema = z.strictObject({
   controlToken: headerKeySchema.min(16),
   identity: identitySchema,
 });
-export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
+export type GivenProcessesSecrets = z.infer<typeof processesSecretsSchema>;
+
+/** What a region of processes is told of them: of the keys its own Qdrant's alone. */
+export type ProcessesSecrets = Omit<GivenProcessesSecrets, "qdrantApiKeys"> & { readonly qdrantApiKey: string };
 
 /** Secrets of a region in a cluster. */
 export const kubernetesSecretsSchema = z.strictObject({
@@ -253,7 +256,13 @@ export function parseStackSettings(stack: string, given: Readonly<Record<string,
 
 /** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
 export function parseProcessesSecrets(stack: string, given: unknown): ProcessesSecrets {
-  return parseSecrets(stack, processesSecretsSchema, given);
+  const ofRegion = processesSecretsSchema.transform(({ qdrantApiKeys, ...secrets }, { addIssue }) => {
+    const qdrantApiKey = qdrantApiKeys[stack];
+    if (qdrantApiKey !== undefined) return { ...secrets, qdrantApiKey };
+    addIssue({ code: "custom", path: ["qdrantApiKeys", stack], message: "the key of this region's Qdrant is wanted" });
+    return z.NEVER;
+  });
+  return parseSecrets(stack, ofRegion, given);
 }
 
 /** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
