@@ -5,13 +5,13 @@ import { jobTable, objectNameOf } from "../../runtime/domain/jobs.ts";
 import { gatePort } from "../../runtime/domain/network/ports.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
 import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
-import type { KubernetesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { labelsOf, selectorOf } from "./labels.ts";
 import { productPod } from "./product-pod.ts";
 
 export interface GateArgs {
   readonly namespace: pulumi.Input<string>;
-  readonly settings: KubernetesSettings;
+  readonly settings: KubernetesStackSettings;
   /** Whether the other region's outputs are known here. */
   readonly hasPeer: boolean;
   readonly upstream: pulumi.Output<{ readonly url: string; readonly apiKey: string }>;

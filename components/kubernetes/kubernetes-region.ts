@@ -5,7 +5,7 @@ import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
 import { remarksOn } from "../../runtime/domain/settings/advisories.ts";
-import type { KubernetesSecrets, KubernetesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { KubernetesSecrets, KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { AwsIdentities } from "../aws/aws-identities.ts";
 import { AwsTraffic } from "../aws/aws-traffic.ts";
 import { Accounts } from "./accounts.ts";
@@ -21,7 +21,7 @@ import { restrictedNamespace } from "./restricted-pod.ts";
 import { Schedules } from "./schedules.ts";
 
 export interface KubernetesRegionArgs {
-  readonly settings: KubernetesSettings;
+  readonly settings: KubernetesStackSettings;
   readonly secrets: pulumi.Output<KubernetesSecrets>;
   /** Whether the other stack's outputs are among the secrets. */
   readonly peer: Pick<Region, "qdrant" | "repository" | "control"> | undefined;
@@ -204,7 +204,7 @@ function regionOf(
 }
 
 function storeAt(
-  address: KubernetesSettings["stores"]["repository"],
+  address: KubernetesStackSettings["stores"]["repository"],
   secrets: pulumi.Output<KubernetesSecrets>,
 ): pulumi.Output<StoreAddress> {
   return secrets.apply(({ store: credentials }) => ({
@@ -214,7 +214,7 @@ function storeAt(
   }));
 }
 
-function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"]) {
+function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["peer"]) {
   const { kubernetes, stores } = settings;
   const { witness } = kubernetes.gate;
   const addresses = [

@@ -3,7 +3,7 @@ import type * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import { definitionOf, type Job, objectNameOf, reachesOf } from "../../runtime/domain/jobs.ts";
 import { isRegionJob, type RegionJob } from "../../runtime/domain/region-for-job.ts";
-import type { KubernetesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { labelsOf, reachLabel } from "./labels.ts";
 import { type RestrictedPodSpec, restrictedPod } from "./restricted-pod.ts";
 
@@ -17,7 +17,7 @@ const regionsFolder = "/etc/qdrant-dr/regions";
 
 /** What every pod of the product shares. */
 export interface ProductPodBase {
-  readonly settings: KubernetesSettings;
+  readonly settings: KubernetesStackSettings;
   /** Secrets with what each job is told of the regions. */
   readonly regionSecrets: Readonly<Partial<Record<RegionJob, pulumi.Input<string>>>>;
 }

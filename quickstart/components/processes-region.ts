@@ -3,14 +3,14 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Region } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { ProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../domain/seaweedfs.ts";
 import { Bucket } from "./bucket.ts";
 import { Process } from "./process.ts";
 import { Route } from "./route.ts";
 
 export interface ProcessesRegionArgs {
-  readonly settings: ProcessesSettings;
+  readonly settings: ProcessesStackSettings;
   readonly secrets: pulumi.Output<ProcessesSecrets>;
   /** The role by the epoch records, and the newest of them. */
   readonly role: Role;
@@ -139,7 +139,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
   }
 }
 
-function qdrantEnvironment({ processes }: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>) {
+function qdrantEnvironment({ processes }: ProcessesStackSettings, secrets: pulumi.Output<ProcessesSecrets>) {
   return {
     QDRANT__SERVICE__HOST: "127.0.0.1",
     QDRANT__SERVICE__HTTP_PORT: String(processes.ports.qdrant),
@@ -152,7 +152,11 @@ function qdrantEnvironment({ processes }: ProcessesSettings, secrets: pulumi.Out
   };
 }
 
-function gateEnvironment(settings: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>, qdrantUrl: string) {
+function gateEnvironment(
+  settings: ProcessesStackSettings,
+  secrets: pulumi.Output<ProcessesSecrets>,
+  qdrantUrl: string,
+) {
   const { control, folder, gate, peerControl, ports } = settings.processes;
   const storeAt = (place: string) => ({ kind: "file" as const, folder: place });
   const plain = encodeGateSettings({
@@ -176,14 +180,14 @@ function gateEnvironment(settings: ProcessesSettings, secrets: pulumi.Output<Pro
   }));
 }
 
-function leaseOf({ processes }: ProcessesSettings) {
+function leaseOf({ processes }: ProcessesStackSettings) {
   const { leaseSeconds, witness } = processes.gate;
   return witness === undefined
     ? {}
     : { lease: { witness: { kind: "file" as const, folder: witness }, seconds: leaseSeconds } };
 }
 
-function endpointEnvironment({ processes }: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>) {
+function endpointEnvironment({ processes }: ProcessesStackSettings, secrets: pulumi.Output<ProcessesSecrets>) {
   const { endpoint, folder } = processes;
   return {
     QDRANT_DR_ENDPOINT_PORT: String(endpoint.port),

@@ -6,7 +6,7 @@ import { exporterPort, throwawayQdrantUrl } from "./network/ports.ts";
 import { controlLayout, storeLayout } from "./recovery-points/store-layout.ts";
 import { type FolderKind, foldersByKind } from "./settings/folder-selection.ts";
 import type { Resources, Schedules } from "./settings/kubernetes-settings.ts";
-import type { KubernetesSettings } from "./settings/stack-settings.ts";
+import type { KubernetesStackSettings } from "./settings/stack-settings.ts";
 import type { Replicate } from "./settings/tiers.ts";
 
 export const jobs = [
@@ -40,7 +40,7 @@ export const reaches = ["qdrant", "stores", "gate", "kubernetes"] as const;
 export type Reach = (typeof reaches)[number];
 
 /** The arguments of the command line, without those that say where the regions' outputs are. */
-type Command = (settings: KubernetesSettings) => string[];
+type Command = (settings: KubernetesStackSettings) => string[];
 
 /** The roles of the region in which the job works; in the others it is suspended, or has no pod. */
 export type WorksWhile = "active" | "not active" | "always";
@@ -65,7 +65,7 @@ export type JobRun =
 
 export interface JobDefinition {
   /** Whether a region has the job. */
-  readonly exists: (settings: KubernetesSettings, hasPeer: boolean) => boolean;
+  readonly exists: (settings: KubernetesStackSettings, hasPeer: boolean) => boolean;
   readonly own: RegionUse;
   /** Left out: the job knows nothing of the other region. */
   readonly peer?: RegionUse;
@@ -271,7 +271,7 @@ export function objectNameOf(job: Job): string {
 }
 
 /** @param hasPeer whether the other region's outputs are known here. */
-export function jobsOf(settings: KubernetesSettings, hasPeer: boolean): Job[] {
+export function jobsOf(settings: KubernetesStackSettings, hasPeer: boolean): Job[] {
   return jobs.filter((job) => definitionOf(job).exists(settings, hasPeer));
 }
 
@@ -280,12 +280,12 @@ export function definitionOf(job: Job): JobDefinition {
 }
 
 /** The parts of the network that the job's pods reach in a region with these settings. */
-export function reachesOf(job: Job, { infrastructure }: Pick<KubernetesSettings, "infrastructure">): Reach[] {
+export function reachesOf(job: Job, { infrastructure }: Pick<KubernetesStackSettings, "infrastructure">): Reach[] {
   return definitionOf(job).reaches.filter((reach) => reach !== "kubernetes" || infrastructure.kubernetes !== undefined);
 }
 
 /** Kinds of the folders that the other region is brought as they change. */
-function replicatedFolderKinds(settings: KubernetesSettings): FolderKind[] {
+function replicatedFolderKinds(settings: KubernetesStackSettings): FolderKind[] {
   if (settings.kubernetes.replicate?.folders !== true) return [];
   return [...new Set(foldersByKind(settings).map(({ kind }) => kind))];
 }
@@ -295,7 +295,7 @@ function replicateCommand(from: string, to: string): string[] {
 }
 
 /** @throws when the settings have no replication: then no job exists that asks. */
-function replicateOf({ kubernetes }: KubernetesSettings): Replicate {
+function replicateOf({ kubernetes }: KubernetesStackSettings): Replicate {
   if (kubernetes.replicate === undefined) throw new Error("the settings have no kubernetes.replicate");
   return kubernetes.replicate;
 }

@@ -9,11 +9,12 @@ import { roles } from "./roles/epoch.ts";
 import { gateModes } from "./roles/gate.ts";
 import { peerUrlsSchema, serverUrlSchema } from "./server-address.ts";
 import { folderSelectionSchema } from "./settings/folder-selection.ts";
+import { bucketNameSchema, recipientsSchema } from "./settings/primitives.ts";
 
 export const storeAddressSchema = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("s3"),
-    bucket: z.string().min(3),
+    bucket: bucketNameSchema,
     region: z.string(),
     /** Absent: AWS's own endpoint. */
     endpoint: serverUrlSchema.optional(),
@@ -44,7 +45,7 @@ export const regionSchema = z.object({
   control: storeAddressSchema,
   keys: z.object({
     /** age recipients that every data key is wrapped for: the operational one and the offline recovery one. */
-    recipients: z.array(z.string().startsWith("age1")).min(2),
+    recipients: recipientsSchema,
     /** age identity that opens them in this region. Left out where nothing is opened. */
     identity: z.string().startsWith("AGE-SECRET-KEY-").optional(),
   }),

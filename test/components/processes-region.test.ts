@@ -6,7 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
 import { regionSchema } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { ProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { known, RecordedResources, type Registration } from "../support/recorded-resources.ts";
 
 const secrets: ProcessesSecrets = {
@@ -22,7 +22,7 @@ const secretTexts = [
 ];
 const epoch: EpochRecord = { epoch: 3, active: "primary", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
 
-function settingsOf(region: string, runsHere: boolean): ProcessesSettings {
+function settingsOf(region: string, runsHere: boolean): ProcessesStackSettings {
   return {
     region,
     peer: region === "primary" ? "standby" : "primary",

@@ -1,11 +1,11 @@
 import { expect } from "chai";
 import { remarksOn } from "../../runtime/domain/settings/advisories.ts";
-import { type KubernetesSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { type KubernetesStackSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;
 const peer = { qdrant: { peers: ["https://qdrant-0.dr.example:6333"], apiKey: "" } };
 
-function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, unknown> = {}): KubernetesSettings {
+function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, unknown> = {}): KubernetesStackSettings {
   const settings = parseStackSettings("prod", {
     ...{ peer: "dr", initialRole: "active", platform: "kubernetes", store: "s3" },
     stores: { repository: { bucket: "points", region: "one" }, control: { bucket: "control", region: "one" } },
@@ -20,7 +20,7 @@ function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, u
   return settings;
 }
 
-const told = (settings: KubernetesSettings, other: Parameters<typeof remarksOn>[1]) =>
+const told = (settings: KubernetesStackSettings, other: Parameters<typeof remarksOn>[1]) =>
   remarksOn(settings, other).map(({ severity, text }) => `${severity}: ${text}`);
 
 describe("remarks on a region's settings", () => {

@@ -42,7 +42,7 @@ describe("environment of the gate", () => {
       fc.record(
         {
           kind: fc.constant("s3" as const),
-          bucket: fc.string({ minLength: 3 }),
+          bucket: fc.stringMatching(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
           region: fc.string(),
           endpoint: fc.webUrl(),
           credentials: fc.record({ accessKeyId: key, secretAccessKey: key }),

@@ -6,7 +6,7 @@ import { definitionOf, type Job, jobs, jobsOf, reachesOf, storeKinds } from "../
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { isRegionJob, ownRegionFor, peerRegionFor } from "../../runtime/domain/region-for-job.ts";
-import { type KubernetesSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { type KubernetesStackSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 
 describe("jobs of a region in a cluster", () => {
   it("a job has the region's API key if, and only if, its pods reach the region's Qdrant", () => {
@@ -34,7 +34,7 @@ describe("jobs of a region in a cluster", () => {
 
   it("only captures ask the cluster's API, and only where objects are captured", () => {
     const cluster = settingsOf({ infrastructure: { kubernetes: capturedObjects } });
-    const asking = (settings: KubernetesSettings) =>
+    const asking = (settings: KubernetesStackSettings) =>
       jobs.filter((job) => reachesOf(job, settings).includes("kubernetes"));
     expect(asking(cluster)).to.deep.equal(["capture"]);
     expect(asking(settingsOf())).to.deep.equal([]);
@@ -130,13 +130,16 @@ const buckets = {
 const capturedObjects = { namespaces: ["search"], kinds: [{ apiVersion: "apps/v1", kind: "StatefulSet" }] };
 const volumes = { claims: [{ claim: "files", path: "/srv/files" }] };
 
-function commandsOf(job: Job, settings: KubernetesSettings): string[][] {
+function commandsOf(job: Job, settings: KubernetesStackSettings): string[][] {
   const { runs } = definitionOf(job);
   if (runs.as === "StatefulSet") return [];
   return runs.as === "CronJob" ? runs.schedules.map(({ command }) => command(settings)) : [runs.command(settings)];
 }
 
-function settingsOf(more: Record<string, unknown> = {}, kubernetes: Record<string, unknown> = {}): KubernetesSettings {
+function settingsOf(
+  more: Record<string, unknown> = {},
+  kubernetes: Record<string, unknown> = {},
+): KubernetesStackSettings {
   const image = `registry.example/image@sha256:${"0".repeat(64)}`;
   const settings = parseStackSettings("own", {
     peer: "other",

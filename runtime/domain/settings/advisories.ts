@@ -1,7 +1,7 @@
 /** What follows from a region's settings and is not seen in them: told by every preview. */
 import type { Region } from "../region.ts";
 import { bucketRpoMinutes } from "./objectives.ts";
-import type { KubernetesSettings } from "./stack-settings.ts";
+import type { KubernetesStackSettings } from "./stack-settings.ts";
 import type { Replicate } from "./tiers.ts";
 
 export interface Advisory {
@@ -10,7 +10,7 @@ export interface Advisory {
 }
 
 /** @param peer the other region, once its outputs are known here. */
-export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdrant"> | undefined): Advisory[] {
+export function remarksOn(settings: KubernetesStackSettings, peer: Pick<Region, "qdrant"> | undefined): Advisory[] {
   const { gate, qdrant, replicate, schedules } = settings.kubernetes;
   const minutes = bucketRpoMinutes(schedules);
   const follows = replicate === undefined ? "" : `; the standby follows every ${inTiers(replicate)}`;

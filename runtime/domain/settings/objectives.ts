@@ -1,5 +1,5 @@
 /** Which recovery point objective a region's settings reach. */
-import type { KubernetesPart, Schedules } from "./kubernetes-settings.ts";
+import type { KubernetesSettings, Schedules } from "./kubernetes-settings.ts";
 import { longestGapMinutes } from "./schedule.ts";
 import { Tiers } from "./tiers.ts";
 
@@ -12,6 +12,9 @@ export function bucketRpoMinutes({ copy, incremental }: Pick<Schedules, "copy" |
 }
 
 /** The reachable one: by the standby that follows, or else by copied recovery points. */
-export function reachableRpoMinutes({ replicate, schedules }: Pick<KubernetesPart, "replicate" | "schedules">): number {
+export function reachableRpoMinutes({
+  replicate,
+  schedules,
+}: Pick<KubernetesSettings, "replicate" | "schedules">): number {
   return replicate === undefined ? bucketRpoMinutes(schedules) : new Tiers(replicate).longestSeconds / 60;
 }
