@@ -9,8 +9,16 @@ const kindSchema = z.strictObject({
   /** "v1", "apps/v1". */
   apiVersion: z.string().regex(/^([a-z0-9.-]+\/)?v[a-z0-9]+$/, 'a group and version, as "apps/v1", or "v1"'),
   kind: z.string().regex(/^[A-Z][A-Za-z0-9]*$/, "a kind as it is written in objects"),
+  /** The name in the API's paths, and whether objects belong to a namespace: for kinds that Kubernetes itself does not have. */
+  resource: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, "the name in the API's paths, such as deployments")
+    .optional(),
+  scope: z.enum(["Namespaced", "Cluster"]).optional(),
 });
-export type ObjectKind = z.infer<typeof kindSchema>;
+export type CapturedKind = z.infer<typeof kindSchema>;
+export type ObjectKind = Pick<CapturedKind, "apiVersion" | "kind">;
+export type ResourceScope = NonNullable<CapturedKind["scope"]>;
 
 const clusterSchema = z.strictObject({
   /** A kubeconfig file; otherwise KUBECONFIG, the home folder's, or the account of the pod that this runs in. */

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { headerKeySchema } from "../header-key.ts";
+import { apiResourceOf } from "../infrastructure/api-resources.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { hostsOutside } from "../network/reachable.ts";
 import { regionSchema } from "../region.ts";
@@ -155,6 +156,13 @@ function clusterProblems(settings: KubernetesStackSettings): Problem[] {
   }
   if (infrastructure.stacks.length > 0)
     refuse(["infrastructure", "stacks"], "none: a pod has no Pulumi to export them");
+  for (const [index, kind] of (infrastructure.kubernetes?.kinds ?? []).entries()) {
+    if (apiResourceOf(kind) !== undefined) continue;
+    refuse(
+      ["infrastructure", "kubernetes", "kinds", index],
+      "a kind of Kubernetes itself, or one with its `resource` and `scope` as `kubectl api-resources` lists them",
+    );
+  }
   for (const setting of ["kubeconfig", "context"] as const) {
     if (infrastructure.kubernetes?.[setting] === undefined) continue;
     refuse(["infrastructure", "kubernetes", setting], "nothing: captures read their own cluster, with their account");
