@@ -1,7 +1,7 @@
 /** Proves what holds for every job, whatever the table of jobs says of each, and that the threat model says the same as the table. */
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { buildJobPolicy } from "../../components/aws/job-permissions.ts";
+import { buildJobPolicy } from "../../components/aws/job-policy.ts";
 import { definitionOf, type Job, jobs, jobsOf, reachesOf, storeKinds } from "../../runtime/domain/jobs.ts";
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Region } from "../../runtime/domain/region.ts";

@@ -133,6 +133,21 @@ export const bootstrapSettingsSchema = z
   });
 export type BootstrapSettings = z.infer<typeof bootstrapSettingsSchema>;
 
+export interface BootstrapRegion extends z.infer<typeof bootstrapRegionSchema> {
+  readonly name: string;
+}
+
+/** The two regions, in the order of the settings. Keys are made in the first, and their replicas are in the second. */
+export function bootstrapRegionsOf({ regions }: Pick<BootstrapSettings, "regions">): {
+  readonly first: BootstrapRegion;
+  readonly second: BootstrapRegion;
+} {
+  const [first, second] = Object.entries(regions).map(([name, region]) => ({ name, ...region }));
+  // The schema takes two.
+  if (first === undefined || second === undefined) throw new Error("the settings have no two regions");
+  return { first, second };
+}
+
 function isDigits(given: unknown): boolean {
   return typeof given === "string" && /^\d+$/.test(given);
 }
