@@ -7,9 +7,9 @@ import type { KubernetesStackSettings } from "../runtime/domain/settings/stack-s
 export function cloudProviders(settings: KubernetesStackSettings): pulumi.ProviderResource[] {
   const { clusterIdentifier, context, kubeconfig } = settings.kubernetes;
   const cluster = new k8s.Provider("kubernetes", {
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-    ...(clusterIdentifier === undefined ? {} : { clusterIdentifier }),
+    kubeconfig,
+    context,
+    clusterIdentifier,
     // Every object has a name of its own: it is changed in place, never made anew under another name.
     enableSecretMutable: true,
     enableConfigMapMutable: true,

@@ -42,7 +42,7 @@ export class AwsIdentities extends pulumi.ComponentResource {
           name: `qdrant-dr-${region}-${job}`,
           description: `qdrant-dr ${job} in ${region}`,
           assumeRolePolicy: buildTrustPolicy(settings, namespace, objectNameOf(job)),
-          ...(permissionsBoundaryArn === undefined ? {} : { permissionsBoundary: permissionsBoundaryArn }),
+          permissionsBoundary: permissionsBoundaryArn,
           tags,
         },
         child,

@@ -192,13 +192,21 @@ function regionOf(
   const { configuration, infrastructure, kubernetes, objectives, peer, region, stores, userData } = settings;
   return pulumi.secret(
     pulumi.output({
-      ...{ contract: 1 as const, region, peer, objectives, role, epoch: epoch.epoch },
+      contract: 1 as const,
+      region,
+      peer,
+      objectives,
+      role,
+      epoch: epoch.epoch,
       qdrant,
       repository: storeAt(stores.repository, secrets),
       control: storeAt(stores.control, secrets),
       keys: { recipients: kubernetes.recipients, identity: secrets.identity },
-      ...{ configuration, userData, infrastructure, gate },
-      ...(traffic === undefined ? {} : { endpoint: { ...traffic.endpoint, clientKey: secrets.clientKey } }),
+      configuration,
+      userData,
+      infrastructure,
+      gate,
+      endpoint: traffic && { ...traffic.endpoint, clientKey: secrets.clientKey },
     }),
   ) as pulumi.Output<Region>;
 }
@@ -207,23 +215,15 @@ function storeAt(
   address: KubernetesStackSettings["stores"]["repository"],
   secrets: pulumi.Output<KubernetesSecrets>,
 ): pulumi.Output<StoreAddress> {
-  return secrets.apply(({ store: credentials }) => ({
-    kind: "s3" as const,
-    ...address,
-    ...(credentials === undefined ? {} : { credentials }),
-  }));
+  return secrets.apply(({ store: credentials }) => ({ kind: "s3" as const, ...address, credentials }));
 }
 
 function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["peer"]) {
   const { kubernetes, stores } = settings;
   const { witness } = kubernetes.gate;
-  const addresses = [
-    ...[stores.repository, stores.control],
-    ...(witness === undefined ? [] : [witness]),
-    ...(peer === undefined ? [] : [peer.repository, peer.control]),
-  ];
-  const endpoints = addresses.map((address) => ("endpoint" in address ? address.endpoint : undefined));
-  const urls = [...endpoints.map((endpoint) => endpoint ?? "https://aws"), ...(peer?.qdrant.peers ?? [])];
+  const addresses = [stores.repository, stores.control, witness, peer?.repository, peer?.control];
+  const storePorts = addresses.flatMap((address) => (address === undefined ? [] : portOf(address)));
+  const qdrantPorts = (peer?.qdrant.peers ?? []).map((url) => addressOf(url).port);
   return {
     existingQdrant: kubernetes.qdrant.existing,
     clientNamespaces: kubernetes.clientNamespaces,
@@ -232,6 +232,12 @@ function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["
     egressCidrs: kubernetes.egressCidrs,
     monitoringNamespace: kubernetes.monitoring?.operator.namespace,
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
-    egressPorts: [...new Set(urls.map((url) => addressOf(url).port))].sort((a, b) => a - b),
+    egressPorts: [...new Set([...storePorts, ...qdrantPorts])].sort((a, b) => a - b),
   };
+}
+
+/** AWS's own endpoints are on 443. */
+function portOf(address: { readonly endpoint?: string | undefined } | Extract<StoreAddress, { kind: "file" }>): number {
+  const endpoint = "endpoint" in address ? address.endpoint : undefined;
+  return endpoint === undefined ? 443 : addressOf(endpoint).port;
 }

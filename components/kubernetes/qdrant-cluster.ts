@@ -37,7 +37,7 @@ export class QdrantCluster extends pulumi.ComponentResource {
       `${name}-keys`,
       {
         metadata: { ...metadata, name: keysName },
-        stringData: { current: apiKey, ...(previousKey === undefined ? {} : { previous: previousKey }) },
+        stringData: previousKey === undefined ? { current: apiKey } : { current: apiKey, previous: previousKey },
       },
       child,
     );
@@ -145,7 +145,7 @@ function claim(volume: string, { storageClass, storageGib }: QdrantSettings) {
     spec: {
       accessModes: ["ReadWriteOnce"],
       resources: { requests: { storage: `${storageGib}Gi` } },
-      ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
+      storageClassName: storageClass,
     },
   };
 }

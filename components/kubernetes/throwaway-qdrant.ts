@@ -17,7 +17,7 @@ export function throwawayQdrant({
         spec: {
           accessModes: ["ReadWriteOnce"],
           resources: { requests: { storage: `${2 * storageGib}Gi` } },
-          ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
+          storageClassName: storageClass,
         },
       },
     },

@@ -131,7 +131,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
         controlUrl: `${gateUrl}/.qdrant-dr/gate`,
         controlToken: secrets.controlToken,
         mode: settings.processes.gate.mode,
-        ...leaseOf(settings),
+        lease: leaseOf(settings),
       },
       endpoint: { url: endpointUrl, clientKey: secrets.clientKey, ...control },
     });
@@ -183,8 +183,8 @@ function gateEnvironment(
 function leaseOf({ processes }: ProcessesStackSettings) {
   const { leaseSeconds, witness } = processes.gate;
   return witness === undefined
-    ? {}
-    : { lease: { witness: { kind: "file" as const, folder: witness }, seconds: leaseSeconds } };
+    ? undefined
+    : { witness: { kind: "file" as const, folder: witness }, seconds: leaseSeconds };
 }
 
 function endpointEnvironment({ processes }: ProcessesStackSettings, secrets: pulumi.Output<ProcessesSecrets>) {

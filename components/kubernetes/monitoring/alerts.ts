@@ -56,8 +56,11 @@ export function alertsOf(settings: AlertSettings): Alert[] {
   const { copy, full, incremental, testRestore, verify } = settings.schedules;
   const gap = (schedule: string) => longestGapMinutes(schedule) * minute;
   const gaps = {
-    ...{ full: gap(full), incremental: gap(incremental), copy: gap(copy) },
-    ...{ verify: gap(verify), testRestore: gap(testRestore) },
+    full: gap(full),
+    incremental: gap(incremental),
+    copy: gap(copy),
+    verify: gap(verify),
+    testRestore: gap(testRestore),
   };
   const ofPair = settings.peer === undefined ? {} : toldOfPair(settings, gaps, settings.peer);
   const told = { ...alwaysTold(settings, gaps), ...ofPair };
