@@ -17,7 +17,7 @@ export interface AwsFoundationArgs {
   readonly providers: Readonly<Record<string, aws.Provider>>;
 }
 
-/** What a region's stack is told of the foundation: its settings `stores` and `aws`, and where its state is kept. */
+/** Settings of a region's stack that follow from the foundation: `stores` and `aws`, and where the stack's state is kept. */
 export interface FoundationOfRegion {
   readonly stores: Readonly<Record<"repository" | "control", { readonly bucket: string; readonly region: string }>>;
   readonly aws: {
@@ -34,7 +34,7 @@ export interface FoundationOfRegion {
   readonly images: ImageUrls | undefined;
 }
 
-/** What is declared of a region, and where. */
+/** The parts of a region, once they are declared. */
 interface RegionParts {
   /** The name of its stack, and its AWS region. */
   readonly name: string;
@@ -46,16 +46,16 @@ interface RegionParts {
   readonly images: AwsImages | undefined;
 }
 
-/** What is there of a region before its own parts. */
-interface RegionGround extends Pick<RegionParts, "keyArn" | "stateKeyArn"> {
+/** Two regions, of which the parts of the first are to be declared, and the keys that are there by then. */
+interface RegionPlan extends Pick<RegionParts, "keyArn" | "stateKeyArn"> {
   readonly own: BootstrapRegion;
   readonly peer: BootstrapRegion;
 }
 
 /**
- * What has to be there before the first `up` of a region, and what outlives its last: the keys and buckets of both
- * regions, and the replication between them. The stacks of the regions name it and never change it, so that neither
- * needs the other to come up, nor to be promoted.
+ * The keys and buckets of both regions, and the replication between them: they are there before the first `up` of a region
+ * and outlive its last. The stacks of the regions name them and never change them, so that neither needs the other to come
+ * up, nor to be promoted.
  */
 export class AwsFoundation extends pulumi.ComponentResource {
   readonly regions: pulumi.Output<Record<string, FoundationOfRegion>>;
@@ -109,7 +109,7 @@ export class AwsFoundation extends pulumi.ComponentResource {
     );
   }
 
-  #region({ keyArn, own, peer, stateKeyArn }: RegionGround): RegionParts {
+  #region({ keyArn, own, peer, stateKeyArn }: RegionPlan): RegionParts {
     const { auditLockDays, lockMode, noncurrentDays, prefix, tags } = this.#args.settings;
     const provider = this.#providerOf(own.name);
     const stores = new AwsStores(

@@ -1,4 +1,4 @@
-/** What buckets refuse, whatever roles are allowed. */
+/** The policy of a bucket: it refuses requests, whatever roles are allowed. */
 import { bucketArn, type Statement } from "./policy-document.ts";
 
 export interface BucketRules {

@@ -1,10 +1,10 @@
-/** What each job may do in S3: read what it needs, create under the prefixes it writes, and never delete. */
+/** The policy of a job's role in S3: it reads what it needs, creates under the prefixes that it writes, and never deletes. */
 import { definitionOf, type Job, type RegionUse, storeKinds } from "../../runtime/domain/jobs.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { AwsSettings } from "../../runtime/domain/settings/aws-settings.ts";
 import { bucketArn, type Statement } from "./policy-document.ts";
 
-/** Of one region. */
+/** The buckets and the key of one region. */
 type Buckets = AwsSettings["peer"];
 
 export interface JobStores extends Buckets {

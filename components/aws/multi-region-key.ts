@@ -50,7 +50,7 @@ export class MultiRegionKey extends pulumi.ComponentResource {
   }
 }
 
-/** Who may use the key is said by the policies of roles, each of which names it. */
+/** Lets the account's policies of roles decide who may use the key; each of them names it. */
 function buildKeyPolicy(account: string): string {
   return policyJson([
     {

@@ -25,8 +25,8 @@ const objectName = objectNameOf("gate");
 const stateFolder = "/var/lib/qdrant-dr";
 
 /**
- * What clients reach instead of Qdrant: it lets them through while its guard finds the region active. One pod, because a planned
- * failover waits for the requests that are under way in it; what it has seen of epochs is on a volume.
+ * The gate, which clients reach instead of Qdrant: it lets them through while its guard finds the region active. One pod, because a
+ * switchover waits for the requests that are under way in it; a volume keeps what it has seen of epochs.
  */
 export class Gate extends pulumi.ComponentResource {
   /** What the runtime needs to know of it. */

@@ -4,7 +4,7 @@ import { type Job, jobsOf } from "../../runtime/domain/jobs.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
-import { remarksOn } from "../../runtime/domain/settings/advisories.ts";
+import { advisoriesOn } from "../../runtime/domain/settings/advisories.ts";
 import type { KubernetesSecrets, KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { AwsIdentities } from "../aws/aws-identities.ts";
 import { AwsTraffic } from "../aws/aws-traffic.ts";
@@ -57,7 +57,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     const regionWith = (peers: pulumi.Input<string[]>, reached: Gate["outputs"]) =>
       regionOf(args, { peers, apiKey: qdrant.apiKey }, { gate: reached, traffic });
     this.#declareJobs(regionWith(qdrant.urls, gate.inside));
-    for (const { severity, text } of remarksOn(settings, peer)) void pulumi.log[severity](text, this);
+    for (const { severity, text } of advisoriesOn(settings, peer)) void pulumi.log[severity](text, this);
 
     this.outputs = regionWith(settings.kubernetes.qdrant.outside?.urls ?? qdrant.urls, gate.outputs);
     this.registerOutputs({ outputs: this.outputs });

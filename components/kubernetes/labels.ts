@@ -6,7 +6,7 @@ export const qdrantName = "qdrant";
 
 export const ofProduct = { "app.kubernetes.io/part-of": "qdrant-dr" };
 
-/** By these the objects that belong together find each other; they never change. */
+/** The labels by which objects that belong together find each other; they never change. */
 export function selectorOf(what: string) {
   return { ...ofProduct, "app.kubernetes.io/name": what };
 }

@@ -50,7 +50,7 @@ export class Network extends pulumi.ComponentResource {
   }
 }
 
-/** Of EKS, on every node. */
+/** Addresses of the agents of EKS that give pods their credentials, on every node. */
 const podIdentityAgents = ["169.254.170.23/32", "fd00:ec2::23/128"];
 
 function policies(args: NetworkArgs): Record<string, Rules> {

@@ -15,7 +15,7 @@ const commandLine = "/app/qdrant-dr.mjs";
 /** Here a pod finds the outputs of each region, as `<region>.json`. */
 const regionsFolder = "/etc/qdrant-dr/regions";
 
-/** What every pod of the product shares. */
+/** Arguments that all pods of the product share. */
 export interface ProductPodBase {
   readonly settings: KubernetesStackSettings;
   /** Secrets with what each job is told of the regions. */

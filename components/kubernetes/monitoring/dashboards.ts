@@ -18,7 +18,7 @@ const of = <Name extends MetricName>(name: Name, more: Parameters<typeof series<
 const ageOf = <Name extends MetricName>(name: Name, more: Parameters<typeof series<Name>>[1] = {}) =>
   `time() - ${of(name, more)}`;
 
-/** By the name of the file that the sidecar writes. */
+/** Dashboards by the names of the files that the sidecar writes. */
 export function dashboardsOf({ rpoMinutes }: { readonly rpoMinutes: number }): Readonly<Record<string, string>> {
   const rpo = { warn: (rpoMinutes * 60) / 3, bad: rpoMinutes * 60 };
   const dashboards = {

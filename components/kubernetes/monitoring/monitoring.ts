@@ -16,11 +16,11 @@ export interface MonitoringArgs extends ProductPodBase {
   readonly alerts: AlertSettings;
 }
 
-const what = objectNameOf("exporter");
+const exporterName = objectNameOf("exporter");
 
 /**
- * What tells of a region: the exporter, and for the operator's Prometheus, Alertmanager and Grafana what is scraped, who is told of what, and
- * what is shown. Nothing in it depends on the region's role: the alerts ask for it.
+ * The monitoring of a region: the exporter; for the operator's Prometheus what is scraped and the alerts, for its Alertmanager their
+ * route, for its Grafana dashboards. Nothing in it depends on the region's role: the alerts ask for it.
  */
 export class Monitoring extends pulumi.ComponentResource {
   constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -28,8 +28,8 @@ export class Monitoring extends pulumi.ComponentResource {
     const { alerts, monitoring, namespace, ...base } = args;
     const { dashboardLabels, operator } = monitoring;
     const child = { parent: this };
-    const metadata = { name: what, namespace, labels: labelsOf(what) };
-    const forOperator = { ...metadata, labels: { ...labelsOf(what), ...operator.labels } };
+    const metadata = { name: exporterName, namespace, labels: labelsOf(exporterName) };
+    const forOperator = { ...metadata, labels: { ...labelsOf(exporterName), ...operator.labels } };
 
     new k8s.apps.v1.Deployment(`${name}-exporter`, { metadata, spec: exporter(base) }, child);
     operatorObject(
@@ -38,7 +38,7 @@ export class Monitoring extends pulumi.ComponentResource {
       {
         metadata: forOperator,
         spec: {
-          selector: { matchLabels: selectorOf(what) },
+          selector: { matchLabels: selectorOf(exporterName) },
           podMetricsEndpoints: [{ port: "metrics", interval: "30s", scrapeTimeout: "10s" }],
         },
       },
@@ -62,7 +62,7 @@ export class Monitoring extends pulumi.ComponentResource {
       new k8s.core.v1.ConfigMap(
         `${name}-${dashboard}`,
         {
-          metadata: { name: dashboard, namespace, labels: { ...labelsOf(what), ...dashboardLabels } },
+          metadata: { name: dashboard, namespace, labels: { ...labelsOf(exporterName), ...dashboardLabels } },
           data: { [file]: json },
         },
         child,
@@ -78,7 +78,7 @@ function exporter(base: ProductPodBase): k8s.types.input.apps.v1.DeploymentSpec 
     replicas: 1,
     // Two of them would tell everything twice.
     strategy: { type: "Recreate" },
-    selector: { matchLabels: selectorOf(what) },
+    selector: { matchLabels: selectorOf(exporterName) },
     template: productPod({
       ...base,
       job: "exporter",

@@ -49,7 +49,7 @@ export type AwsSettings = z.infer<typeof awsSettingsSchema>;
 
 type GivenStores = Readonly<Record<"repository" | "control", z.infer<typeof bucketSchema>>>;
 
-/** What does not fit together, by the setting that is to be corrected. */
+/** Settings that do not fit together, each by the one that is to be corrected. */
 export function awsSettingsProblems(aws: AwsSettings, stores: GivenStores): { path: string[]; message: string }[] {
   const problems: { path: string[]; message: string }[] = [];
   for (const kind of ["repository", "control"] as const) {

@@ -1,4 +1,4 @@
-/** What of a folder belongs to a recovery point: everything below its path, or what globs name. */
+/** The part of a folder that belongs to recovery points: everything below its path, or what globs name. */
 import { Minimatch } from "minimatch";
 import { z } from "zod";
 import { absolutePathSchema, nameSchema } from "./primitives.ts";

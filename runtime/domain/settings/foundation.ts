@@ -1,4 +1,4 @@
-/** What the foundation of an estate says of itself: where each region's records are, and who serves first. */
+/** The outputs of a foundation: where each region's records are, and which region serves first. */
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { bucketSchema } from "./primitives.ts";

@@ -113,7 +113,7 @@ export type Schedules = z.infer<typeof schedulesSchema>;
 
 const secretKeySchema = z.strictObject({ name: nameSchema, key: z.string().min(1) });
 
-/** Who is told; the address is in a Secret of the namespace that is there. */
+/** The receiver of alerts; its address is in a Secret that is there, in the namespace. */
 const receiverSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("webhook"), secret: secretKeySchema }),
   z.strictObject({ kind: z.literal("slack"), secret: secretKeySchema, channel: z.string().min(1) }),

@@ -47,7 +47,7 @@ interface GateLease {
   readonly witness?: unknown;
 }
 
-/** What `refine` is given: the mode `consistency` has a place for its lease. */
+/** Arguments of `refine`: the mode `consistency` has a place for its lease. */
 export const hasWitness: [(gate: GateLease) => boolean, { path: string[]; message: string }] = [
   ({ mode, witness }) => mode === "availability" || witness !== undefined,
   { path: ["witness"], message: "a third place, which the mode consistency needs" },

@@ -129,7 +129,7 @@ interface Problem {
   readonly message: string;
 }
 
-/** What each setting allows by itself, and the others do not. */
+/** Settings of a cluster that are allowed by themselves, and not beside the others. */
 function clusterProblems(settings: KubernetesStackSettings): Problem[] {
   const { infrastructure, kubernetes, objectives } = settings;
   const problems: Problem[] = [];
@@ -170,7 +170,7 @@ function clusterProblems(settings: KubernetesStackSettings): Problem[] {
   return problems;
 }
 
-/** What the cluster and AWS have to agree on. */
+/** Settings of the cluster and of AWS that do not agree. */
 function cloudProblems({ aws, kubernetes }: Extract<KubernetesStackSettings, { store: "aws" }>): Problem[] {
   const problems: Problem[] = [];
   const images = [
@@ -210,7 +210,7 @@ const processesSecretsSchema = z.strictObject({
 });
 export type GivenProcessesSecrets = z.infer<typeof processesSecretsSchema>;
 
-/** What a region of processes is told of them: of the keys its own Qdrant's alone. */
+/** The secrets of one region of processes: of the keys its own Qdrant's alone. */
 export type ProcessesSecrets = Omit<GivenProcessesSecrets, "qdrantApiKeys"> & { readonly qdrantApiKey: string };
 
 /** Secrets of a region in a cluster. */
