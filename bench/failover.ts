@@ -204,7 +204,10 @@ async function idsOf(region: Region, collection: string): Promise<Set<number>> {
 }
 
 function serverOf({ qdrant }: Region): QdrantAddress {
-  return { url: qdrant.peers[0] ?? "", apiKey: qdrant.apiKey };
+  const { apiKey, peers } = qdrant;
+  const [url] = peers;
+  if (url === undefined || apiKey === undefined) throw new Error("the outputs name no Qdrant and its key");
+  return { url, apiKey };
 }
 
 async function fill(region: Region, name: string, points: number, dimensions: number): Promise<void> {

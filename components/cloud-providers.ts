@@ -1,15 +1,15 @@
 import * as aws from "@pulumi/aws";
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
-import type { KubernetesSettings } from "../runtime/domain/settings/stack-settings.ts";
+import type { KubernetesStackSettings } from "../runtime/domain/settings/stack-settings.ts";
 
 /** The one way to the region's cluster, and the one to its account at AWS. */
-export function cloudProviders(settings: KubernetesSettings): pulumi.ProviderResource[] {
+export function cloudProviders(settings: KubernetesStackSettings): pulumi.ProviderResource[] {
   const { clusterIdentifier, context, kubeconfig } = settings.kubernetes;
   const cluster = new k8s.Provider("kubernetes", {
-    ...(kubeconfig === undefined ? {} : { kubeconfig }),
-    ...(context === undefined ? {} : { context }),
-    ...(clusterIdentifier === undefined ? {} : { clusterIdentifier }),
+    kubeconfig,
+    context,
+    clusterIdentifier,
     // Every object has a name of its own: it is changed in place, never made anew under another name.
     enableSecretMutable: true,
     enableConfigMapMutable: true,

@@ -17,9 +17,10 @@ export function readGivenSettings(): Readonly<Record<string, unknown>> {
   return Object.fromEntries(given.map(([key, text]) => [key.slice(prefix.length), plainOrJson(text)]));
 }
 
-/** The stack's secret setting as it stands: whoever parses it shows none of it. */
+/** The stack's secret setting as it stands, if it has one: whoever parses it shows none of it. */
 export function readSecrets(): unknown {
-  return plainOrJson(pulumi.runtime.allConfig()[`${pulumi.getProject()}:${secretsName}`] ?? "");
+  const text = pulumi.runtime.allConfig()[`${pulumi.getProject()}:${secretsName}`];
+  return text === undefined ? undefined : plainOrJson(text);
 }
 
 /** Objects and lists reach a program as JSON, plain values as they are. */

@@ -41,6 +41,9 @@ export const stackSettings: Descriptions = {
   "infrastructure.kubernetes.kinds": "kinds that are captured; Secrets only when `v1` `Secret` is among them",
   "infrastructure.kubernetes.kinds[].apiVersion": "such as `apps/v1`",
   "infrastructure.kubernetes.kinds[].kind": "such as `Deployment`",
+  "infrastructure.kubernetes.kinds[].resource":
+    "name in the API's paths, as `kubectl api-resources` lists it; for kinds that Kubernetes itself does not have",
+  "infrastructure.kubernetes.kinds[].scope": "whether its objects belong to a namespace; for the same kinds",
   "infrastructure.kubernetes.selector": "label selector; all objects when left out",
   "infrastructure.stacks": "Pulumi stacks whose state is exported; none in a cluster, where a pod has no Pulumi",
   processes: "settings of the practice estate; `quickstart` writes them…",

@@ -1,4 +1,4 @@
-/** What rules look at, and what they answer: plain values, so that they run over any stack's resources. */
+/** The input and the answer of rules: plain values, so that they run over any stack's resources. */
 
 // biome-ignore lint/suspicious/noExplicitAny: inputs of any resource, looked into by path
 export type Props = Readonly<Record<string, any>>;

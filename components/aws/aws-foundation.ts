@@ -1,7 +1,11 @@
 import type * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
-import type { BootstrapSettings } from "../../runtime/domain/settings/aws-settings.ts";
+import {
+  type BootstrapRegion,
+  type BootstrapSettings,
+  bootstrapRegionsOf,
+} from "../../runtime/domain/settings/aws-settings.ts";
 import { AwsImages, type ImageUrls } from "./aws-images.ts";
 import { AwsStores } from "./aws-stores.ts";
 import { BucketReplication } from "./bucket-replication.ts";
@@ -13,7 +17,7 @@ export interface AwsFoundationArgs {
   readonly providers: Readonly<Record<string, aws.Provider>>;
 }
 
-/** What a region's stack is told of the foundation: its settings `stores` and `aws`, and where its state is kept. */
+/** Settings of a region's stack that follow from the foundation: `stores` and `aws`, and where the stack's state is kept. */
 export interface FoundationOfRegion {
   readonly stores: Readonly<Record<"repository" | "control", { readonly bucket: string; readonly region: string }>>;
   readonly aws: {
@@ -30,89 +34,118 @@ export interface FoundationOfRegion {
   readonly images: ImageUrls | undefined;
 }
 
+/** The parts of a region, once they are declared. */
 interface RegionParts {
+  /** The name of its stack, and its AWS region. */
   readonly name: string;
   readonly region: string;
+  readonly provider: aws.Provider;
   readonly keyArn: pulumi.Output<string>;
   readonly stateKeyArn: pulumi.Output<string>;
   readonly stores: AwsStores;
   readonly images: AwsImages | undefined;
 }
 
+/** Two regions, of which the parts of the first are to be declared, and the keys that are there by then. */
+interface RegionPlan extends Pick<RegionParts, "keyArn" | "stateKeyArn"> {
+  readonly own: BootstrapRegion;
+  readonly peer: BootstrapRegion;
+}
+
 /**
- * What has to be there before the first `up` of a region, and what outlives its last: the keys and buckets of both
- * regions, and the replication between them. The stacks of the regions name it and never change it, so that neither
- * needs the other to come up, nor to be promoted.
+ * The keys and buckets of both regions, and the replication between them: they are there before the first `up` of a region
+ * and outlive its last. The stacks of the regions name them and never change them, so that neither needs the other to come
+ * up, nor to be promoted.
  */
 export class AwsFoundation extends pulumi.ComponentResource {
   readonly regions: pulumi.Output<Record<string, FoundationOfRegion>>;
+  readonly #name: string;
+  readonly #args: AwsFoundationArgs;
 
   constructor(name: string, args: AwsFoundationArgs, opts?: pulumi.ComponentResourceOptions) {
     // A `destroy` is refused before it has begun to take something away.
     super("qdrant-dr:aws:AwsFoundation", name, {}, pulumi.mergeOptions({ protect: true }, opts));
+    this.#name = name;
+    this.#args = args;
     const { settings } = args;
-    const { account, prefix, tags } = settings;
-    const [here, there] = Object.keys(settings.regions) as [string, string];
-    const providers = [providerOf(args, here), providerOf(args, there)] as const;
-    const key = (what: string, description: string) =>
-      new MultiRegionKey(
-        `${name}-${what}`,
-        { account, alias: `${prefix}-${what}`, description, tags, providers },
-        { parent: this },
-      );
-    const dataKey = key("data-key", "Recovery points, records and evidence of qdrant-dr");
-    const stateKey = key("state-key", "Pulumi state and secrets of qdrant-dr");
-    const region = (index: 0 | 1): RegionParts => {
-      const regionName = [here, there][index] as string;
-      const keys = { keyArn: dataKey.arns[index], stateKeyArn: stateKey.arns[index] };
-      const { region: awsRegion, repositoryLockDays } = settingsOf(settings, regionName);
-      const { auditLockDays, lockMode, noncurrentDays } = settings;
-      const buckets = { prefix: `${prefix}-${regionName}`, ...keys, tags };
-      const stores = new AwsStores(
-        `${name}-${regionName}`,
-        { ...buckets, auditLockDays, lockMode, noncurrentDays, repositoryLockDays },
-        { parent: this, providers: [providers[index]] },
-      );
-      const images = this.#images(name, settings, { region: regionName, provider: providers[index] });
-      return { name: regionName, region: awsRegion, ...keys, stores, images };
-    };
-    const regions = [region(0), region(1)] as const;
-    for (const [from, to] of [regions, regions.toReversed() as [RegionParts, RegionParts]]) {
-      this.#replicate(name, settings, providerOf(args, from.name), from, to);
-    }
+    const { first, second } = bootstrapRegionsOf(settings);
+    const dataKey = this.#key("data-key", "Recovery points, records and evidence of qdrant-dr", first, second);
+    const stateKey = this.#key("state-key", "Pulumi state and secrets of qdrant-dr", first, second);
+    const here = this.#region({
+      own: first,
+      peer: second,
+      keyArn: dataKey.primaryArn,
+      stateKeyArn: stateKey.primaryArn,
+    });
+    const there = this.#region({
+      own: second,
+      peer: first,
+      keyArn: dataKey.replicaArn,
+      stateKeyArn: stateKey.replicaArn,
+    });
+    this.#replicate(here, there);
+    this.#replicate(there, here);
 
-    const told = regions.map((own, index) => outputsOf(settings, own, regions[1 - index] as RegionParts));
-    this.regions = pulumi
-      .all(told)
-      .apply((parts) => Object.fromEntries(parts.map((part, index) => [[here, there][index] as string, part])));
+    this.regions = pulumi.output({
+      [here.name]: outputsOf(settings, here, there),
+      [there.name]: outputsOf(settings, there, here),
+    });
     this.registerOutputs({ regions: this.regions });
   }
 
-  #images(
-    name: string,
-    { account, images, prefix, regions, tags }: BootstrapSettings,
-    { provider, region }: { readonly region: string; readonly provider: aws.Provider },
-  ): AwsImages | undefined {
-    if (!images) return undefined;
-    const [copiedTo] = Object.entries(regions).flatMap(([other, settings]) =>
-      other === region ? [] : settings.region,
+  #key(suffix: string, description: string, primary: BootstrapRegion, replica: BootstrapRegion): MultiRegionKey {
+    const { account, prefix, tags } = this.#args.settings;
+    return new MultiRegionKey(
+      `${this.#name}-${suffix}`,
+      {
+        account,
+        alias: `${prefix}-${suffix}`,
+        description,
+        tags,
+        primary: this.#providerOf(primary.name),
+        replica: this.#providerOf(replica.name),
+      },
+      { parent: this },
     );
-    if (copiedTo === undefined) throw new Error(`no other region than ${region}`);
-    const args = { account, prefix, copiedTo, tags };
-    return new AwsImages(`${name}-${region}-images`, args, { parent: this, providers: [provider] });
   }
 
-  /** The state always: it is what a lost region is rebuilt with. Points only when asked: `copy` is the reference way. */
-  #replicate(
-    name: string,
-    { account, prefix, replication, tags }: BootstrapSettings,
-    provider: aws.Provider,
-    from: RegionParts,
-    to: RegionParts,
-  ): void {
+  #region({ keyArn, own, peer, stateKeyArn }: RegionPlan): RegionParts {
+    const { auditLockDays, lockMode, noncurrentDays, prefix, tags } = this.#args.settings;
+    const provider = this.#providerOf(own.name);
+    const stores = new AwsStores(
+      `${this.#name}-${own.name}`,
+      {
+        prefix: `${prefix}-${own.name}`,
+        keyArn,
+        stateKeyArn,
+        tags,
+        auditLockDays,
+        lockMode,
+        noncurrentDays,
+        repositoryLockDays: own.repositoryLockDays,
+      },
+      { parent: this, providers: [provider] },
+    );
+    const images = this.#images(own, peer);
+    return { name: own.name, region: own.region, provider, keyArn, stateKeyArn, stores, images };
+  }
+
+  #images(own: BootstrapRegion, peer: BootstrapRegion): AwsImages | undefined {
+    const { account, images, prefix, tags } = this.#args.settings;
+    if (!images) return undefined;
+    return new AwsImages(
+      `${this.#name}-${own.name}-images`,
+      { account, prefix, copiedTo: peer.region, tags },
+      { parent: this, providers: [this.#providerOf(own.name)] },
+    );
+  }
+
+  /** The state always: it is what a lost region is rebuilt with. Recovery points only when asked: `copy` is the reference way. */
+  #replicate(from: RegionParts, to: RegionParts): void {
+    const { account, prefix, replication, tags } = this.#args.settings;
     const replicate = (kind: "state" | "repository", prefixes: readonly string[]) =>
       new BucketReplication(
-        `${name}-${from.name}-${kind}-replication`,
+        `${this.#name}-${from.name}-${kind}-replication`,
         {
           account,
           roleName: `${prefix}-${from.name}-${kind}`,
@@ -122,10 +155,16 @@ export class AwsFoundation extends pulumi.ComponentResource {
           deleteMarkers: kind === "state",
           tags,
         },
-        { parent: this, providers: [provider] },
+        { parent: this, providers: [from.provider] },
       );
     replicate("state", []);
     if (replication) replicate("repository", [storeLayout.packs, storeLayout.trees, storeLayout.recoveryPoints]);
+  }
+
+  #providerOf(region: string): aws.Provider {
+    const provider = this.#args.providers[region];
+    if (provider === undefined) throw new pulumi.ResourceError(`no provider for ${region}`, this);
+    return provider;
   }
 }
 
@@ -170,16 +209,4 @@ function outputsOf({ account, prefix }: BootstrapSettings, own: RegionParts, pee
         images,
       };
     });
-}
-
-function providerOf({ providers }: AwsFoundationArgs, region: string): aws.Provider {
-  const provider = providers[region];
-  if (provider === undefined) throw new Error(`no provider for ${region}`);
-  return provider;
-}
-
-function settingsOf({ regions }: BootstrapSettings, region: string) {
-  const settings = regions[region];
-  if (settings === undefined) throw new Error(`no settings of ${region}`);
-  return settings;
 }

@@ -2,7 +2,7 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { AwsSettings } from "../../runtime/domain/settings/aws-settings.ts";
-import { jobStatements } from "./job-permissions.ts";
+import { buildJobPolicy } from "./job-policy.ts";
 import { policyJson } from "./policy-document.ts";
 
 export interface AwsIdentitiesArgs {
@@ -41,8 +41,8 @@ export class AwsIdentities extends pulumi.ComponentResource {
         {
           name: `qdrant-dr-${region}-${job}`,
           description: `qdrant-dr ${job} in ${region}`,
-          assumeRolePolicy: trust(settings, namespace, objectNameOf(job)),
-          ...(permissionsBoundaryArn === undefined ? {} : { permissionsBoundary: permissionsBoundaryArn }),
+          assumeRolePolicy: buildTrustPolicy(settings, namespace, objectNameOf(job)),
+          permissionsBoundary: permissionsBoundaryArn,
           tags,
         },
         child,
@@ -53,7 +53,7 @@ export class AwsIdentities extends pulumi.ComponentResource {
           role: role.name,
           name: job,
           policy: policyJson(
-            jobStatements(job, {
+            buildJobPolicy(job, {
               repository: stores.repository.bucket,
               control: stores.control.bucket,
               keyArn,
@@ -90,7 +90,11 @@ export class AwsIdentities extends pulumi.ComponentResource {
   }
 }
 
-function trust({ account, cluster, region }: AwsSettings, namespace: string, serviceAccount: string): string {
+function buildTrustPolicy(
+  { account, cluster, region }: AwsSettings,
+  namespace: string,
+  serviceAccount: string,
+): string {
   if ("podIdentity" in cluster) {
     return policyJson([
       {

@@ -14,7 +14,7 @@ export interface AwsStoresArgs {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** What a region keeps in S3: recovery points, records that decide, evidence, and the state of its stack. */
+/** The buckets of a region: for recovery points, for records that decide, for evidence, and for the state of its stack. */
 export class AwsStores extends pulumi.ComponentResource {
   /** Recovery points: locked, and nothing in them is ever replaced. */
   readonly repository: StoreBucket;

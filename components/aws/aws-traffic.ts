@@ -43,7 +43,7 @@ export class AwsTraffic extends pulumi.ComponentResource {
         // It is this region's own: an `up` that was killed as it made it goes on.
         allowOverwrite: true,
         weightedRoutingPolicies: [{ weight: isActive ? weights.active : weights.other }],
-        ...(check === undefined ? {} : { healthCheckId: check.id }),
+        healthCheckId: check?.id,
       },
       { parent: this },
     );

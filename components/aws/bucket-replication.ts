@@ -14,7 +14,6 @@ interface Side {
 export interface BucketReplicationArgs {
   readonly account: string;
   readonly roleName: string;
-  readonly permissionsBoundaryArn?: string;
   readonly from: Side;
   readonly to: Side;
   /** Keys that begin with one of these are replicated; all of them when there is none. */
@@ -28,7 +27,7 @@ export interface BucketReplicationArgs {
 export class BucketReplication extends pulumi.ComponentResource {
   constructor(name: string, args: BucketReplicationArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:aws:BucketReplication", name, {}, opts);
-    const { account, deleteMarkers, from, permissionsBoundaryArn, prefixes, roleName, tags, to } = args;
+    const { account, deleteMarkers, from, prefixes, roleName, tags, to } = args;
     const child = { parent: this };
 
     const role = new aws.iam.Role(
@@ -36,8 +35,7 @@ export class BucketReplication extends pulumi.ComponentResource {
       {
         name: roleName,
         description: `S3 replicates ${from.bucket} into ${to.bucket}`,
-        assumeRolePolicy: trust(account, from.bucket),
-        ...(permissionsBoundaryArn === undefined ? {} : { permissionsBoundary: permissionsBoundaryArn }),
+        assumeRolePolicy: buildTrustPolicy(account, from.bucket),
         tags,
       },
       child,
@@ -48,7 +46,7 @@ export class BucketReplication extends pulumi.ComponentResource {
         role: role.name,
         name: "replicate",
         policy: policyOf({ source: from.keyArn, replica: to.keyArn }, (keys) =>
-          replicationStatements({ ...from, keyArn: keys.source }, { ...to, keyArn: keys.replica }, { deleteMarkers }),
+          buildReplicationPolicy({ ...from, keyArn: keys.source }, { ...to, keyArn: keys.replica }, { deleteMarkers }),
         ),
       },
       child,
@@ -79,7 +77,7 @@ export class BucketReplication extends pulumi.ComponentResource {
   }
 }
 
-function trust(account: string, bucket: string): string {
+function buildTrustPolicy(account: string, bucket: string): string {
   return policyJson([
     {
       Sid: "S3OnBehalfOfTheBucket",
@@ -97,7 +95,7 @@ interface KnownSide {
   readonly keyArn: string;
 }
 
-function replicationStatements(
+function buildReplicationPolicy(
   from: KnownSide,
   to: KnownSide,
   { deleteMarkers }: { deleteMarkers: boolean },

@@ -9,48 +9,49 @@ export interface MultiRegionKeyArgs {
   readonly description: string;
   readonly tags: Readonly<Record<string, string>>;
   /** Where the key is made, and where its replica is: each decrypts what the other has encrypted. */
-  readonly providers: readonly [aws.Provider, aws.Provider];
+  readonly primary: aws.Provider;
+  readonly replica: aws.Provider;
 }
 
 /** One KMS key in two regions: what was encrypted in a region that is lost is read in the other. Kept when destroyed. */
 export class MultiRegionKey extends pulumi.ComponentResource {
-  /** The key's ARN in each region, in the order of the providers. */
-  readonly arns: readonly [pulumi.Output<string>, pulumi.Output<string>];
+  readonly primaryArn: pulumi.Output<string>;
+  readonly replicaArn: pulumi.Output<string>;
 
   constructor(name: string, args: MultiRegionKeyArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:aws:MultiRegionKey", name, {}, pulumi.mergeOptions({ protect: true, retainOnDelete: true }, opts));
-    const { account, alias, description, providers, tags } = args;
-    const policy = keyPolicy(account);
-    const [here, there] = providers;
+    const { account, alias, description, tags } = args;
+    const policy = buildKeyPolicy(account);
 
     const key = new aws.kms.Key(
       `${name}-key`,
       { description, multiRegion: true, enableKeyRotation: true, deletionWindowInDays: 30, policy, tags },
-      { parent: this, provider: here },
+      { parent: this, provider: args.primary },
     );
     new aws.kms.Alias(
       `${name}-alias`,
       { name: `alias/${alias}`, targetKeyId: key.keyId },
-      { parent: this, provider: here },
+      { parent: this, provider: args.primary },
     );
     const replica = new aws.kms.ReplicaKey(
       `${name}-replica`,
       { description, primaryKeyArn: key.arn, deletionWindowInDays: 30, policy, tags },
-      { parent: this, provider: there },
+      { parent: this, provider: args.replica },
     );
     new aws.kms.Alias(
       `${name}-replica-alias`,
       { name: `alias/${alias}`, targetKeyId: replica.keyId },
-      { parent: this, provider: there },
+      { parent: this, provider: args.replica },
     );
 
-    this.arns = [key.arn, replica.arn];
-    this.registerOutputs({ arns: this.arns });
+    this.primaryArn = key.arn;
+    this.replicaArn = replica.arn;
+    this.registerOutputs({ primaryArn: this.primaryArn, replicaArn: this.replicaArn });
   }
 }
 
-/** Who may use the key is said by the policies of roles, each of which names it. */
-function keyPolicy(account: string): string {
+/** Lets the account's policies of roles decide who may use the key; each of them names it. */
+function buildKeyPolicy(account: string): string {
   return policyJson([
     {
       Sid: "RolesOfThisAccountAsTheirPoliciesSay",

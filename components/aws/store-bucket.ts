@@ -1,6 +1,6 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { bucketStatements } from "./bucket-statements.ts";
+import { buildBucketPolicy } from "./bucket-policy.ts";
 import { policyOf } from "./policy-document.ts";
 
 export interface StoreBucketArgs {
@@ -12,7 +12,7 @@ export interface StoreBucketArgs {
   /** Whether every write has to be one that cannot replace an object. */
   readonly createOnly: boolean;
   /** Keeps every object for so long, whoever asks. @default none */
-  readonly lock?: { readonly days: number; readonly mode: "compliance" | "governance" };
+  readonly lock?: { readonly days: number; readonly mode: "compliance" | "governance" } | undefined;
   /** Days for which versions that are no longer current are kept. */
   readonly noncurrentDays: number;
   readonly tags: Readonly<Record<string, string>>;
@@ -70,7 +70,7 @@ export class StoreBucket extends pulumi.ComponentResource {
     const afterVersioning = { parent: this, dependsOn: [versioning] };
     const lifecycle = new aws.s3.BucketLifecycleConfiguration(
       `${name}-lifecycle`,
-      { bucket, rules: whatNobodyReads(noncurrentDays) },
+      { bucket, rules: buildLifecycleRules(noncurrentDays) },
       afterVersioning,
     );
     const locked =
@@ -89,12 +89,7 @@ export class StoreBucket extends pulumi.ComponentResource {
       {
         bucket,
         policy: policyOf(keyArn, (key) =>
-          bucketStatements({
-            bucket: args.bucket,
-            keyArn: key,
-            createOnly,
-            ...(lock === undefined ? {} : { lockDays: lock.days }),
-          }),
+          buildBucketPolicy({ bucket: args.bucket, keyArn: key, createOnly, lockDays: lock?.days }),
         ),
       },
       { parent: this, dependsOn: [publicAccess, ownership] },
@@ -108,7 +103,7 @@ export class StoreBucket extends pulumi.ComponentResource {
 }
 
 /** Current versions are the product's to delete, never a lifecycle's. */
-function whatNobodyReads(noncurrentDays: number) {
+function buildLifecycleRules(noncurrentDays: number) {
   return [
     {
       id: "noncurrent-versions",

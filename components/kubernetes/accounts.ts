@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ClusterSettings } from "../../runtime/domain/infrastructure/infrastructure.ts";
 import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
 import { labelsOf } from "./labels.ts";
-import { isClusterScoped, readRules } from "./read-rules.ts";
+import { readRules } from "./read-rules.ts";
 
 export interface AccountsArgs {
   readonly namespace: pulumi.Input<string>;
@@ -51,11 +51,11 @@ export class Accounts extends pulumi.ComponentResource {
       kind: "ClusterRole",
       name: role,
     });
-    const within = kinds.filter((kind) => !isClusterScoped(kind));
-    if (within.length > 0) {
+    const namespaced = readRules(kinds, "Namespaced");
+    if (namespaced.length > 0) {
       const role = new k8s.rbac.v1.ClusterRole(
         `${name}-captured`,
-        { metadata: { name: nameFor("objects"), labels: labelsOf(account) }, rules: readRules(within) },
+        { metadata: { name: nameFor("objects"), labels: labelsOf(account) }, rules: namespaced },
         child,
       );
       for (const captured of namespaces) {
@@ -70,11 +70,11 @@ export class Accounts extends pulumi.ComponentResource {
         );
       }
     }
-    const without = kinds.filter(isClusterScoped);
-    if (without.length === 0) return;
+    const ofCluster = readRules(kinds, "Cluster");
+    if (ofCluster.length === 0) return;
     const role = new k8s.rbac.v1.ClusterRole(
       `${name}-captured-cluster`,
-      { metadata: { name: nameFor("cluster"), labels: labelsOf(account) }, rules: readRules(without) },
+      { metadata: { name: nameFor("cluster"), labels: labelsOf(account) }, rules: ofCluster },
       child,
     );
     new k8s.rbac.v1.ClusterRoleBinding(

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ExistingQdrant } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import type { QdrantCluster } from "./qdrant-cluster.ts";
 
-/** What a region knows of its Qdrant, whoever made that. */
+/** A region's Qdrant, whoever made it. */
 export type RegionQdrant = Pick<QdrantCluster, "urls" | "serviceUrl" | "apiKey">;
 
 /** A Qdrant that is there already: nothing is declared of it. */

@@ -1,34 +1,32 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { objectNameOf } from "../../runtime/domain/jobs.ts";
+import { jobTable, objectNameOf } from "../../runtime/domain/jobs.ts";
+import { gatePort } from "../../runtime/domain/network/ports.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
-import type { GateSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
-import { labelsOf, reaches, selectorOf } from "./labels.ts";
-import { type ProductPodBase, productPod } from "./product-pod.ts";
-import { gatePort } from "./qdrant-names.ts";
+import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
+import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { labelsOf, selectorOf } from "./labels.ts";
+import { productPod } from "./product-pod.ts";
 
-export interface GateArgs extends Omit<ProductPodBase, "regionSecrets"> {
+export interface GateArgs {
   readonly namespace: pulumi.Input<string>;
-  readonly region: string;
-  /** The other region, once its outputs are known here. */
-  readonly peer: string | undefined;
-  readonly settings: GateSettings;
+  readonly settings: KubernetesStackSettings;
+  /** Whether the other region's outputs are known here. */
+  readonly hasPeer: boolean;
   readonly upstream: pulumi.Output<{ readonly url: string; readonly apiKey: string }>;
-  /** Generation of the upstream's key: with another one the gate starts anew. */
-  readonly keyGeneration: number;
   readonly clientKey: pulumi.Output<string>;
   readonly control: pulumi.Output<StoreAddress>;
   readonly peerControl: pulumi.Output<StoreAddress | undefined>;
   readonly witness: pulumi.Output<StoreAddress> | undefined;
 }
 
-const name = objectNameOf("gate");
+const objectName = objectNameOf("gate");
 const stateFolder = "/var/lib/qdrant-dr";
 
 /**
- * What clients reach instead of Qdrant: it lets them through while its guard finds the region active. One pod, because a planned
- * failover waits for the requests that are under way in it; what it has seen of epochs is on a volume.
+ * The gate, which clients reach instead of Qdrant: it lets them through while its guard finds the region active. One pod, because a
+ * switchover waits for the requests that are under way in it; a volume keeps what it has seen of epochs.
  */
 export class Gate extends pulumi.ComponentResource {
   /** What the runtime needs to know of it. */
@@ -36,27 +34,28 @@ export class Gate extends pulumi.ComponentResource {
   /** The same, as pods of this cluster reach it. */
   readonly inside: pulumi.Output<NonNullable<Region["gate"]>>;
 
-  constructor(component: string, args: GateArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("qdrant-dr:index:Gate", component, {}, opts);
-    const { namespace, settings, witness } = args;
+  constructor(name: string, args: GateArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("qdrant-dr:index:Gate", name, {}, opts);
+    const { namespace, witness } = args;
+    const { gate: settings } = args.settings.kubernetes;
     const child = { parent: this };
-    const metadata = { name, namespace, labels: labelsOf(name) };
-    const token = new random.RandomPassword(`${component}-token`, { length: 48, special: false }, child).result;
+    const metadata = { name: objectName, namespace, labels: labelsOf(objectName) };
+    const token = new random.RandomPassword(`${name}-token`, { length: 48, special: false }, child).result;
 
     const environment = new k8s.core.v1.Secret(
-      `${component}-environment`,
+      `${name}-environment`,
       { metadata, stringData: secretEnvironment(args, token) },
       child,
     );
     new k8s.apps.v1.StatefulSet(
-      `${component}-process`,
+      `${name}-process`,
       {
         metadata,
         spec: {
-          serviceName: name,
+          serviceName: objectName,
           replicas: 1,
           persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Retain" },
-          selector: { matchLabels: selectorOf(name) },
+          selector: { matchLabels: selectorOf(objectName) },
           template: gatePod(args),
           volumeClaimTemplates: [
             {
@@ -69,26 +68,26 @@ export class Gate extends pulumi.ComponentResource {
       { ...child, dependsOn: [environment] },
     );
     new k8s.core.v1.Service(
-      `${component}-service`,
+      `${name}-service`,
       {
         metadata: { ...metadata, annotations: settings.service.annotations },
         spec: {
           type: settings.service.type,
-          selector: selectorOf(name),
+          selector: selectorOf(objectName),
           ports: [{ name: "http", port: gatePort, targetPort: "http" }],
         },
       },
       child,
     );
 
-    const insideUrl = pulumi.interpolate`http://${name}.${namespace}.svc:${gatePort}`;
+    const insideUrl = pulumi.interpolate`http://${objectName}.${namespace}.svc:${gatePort}`;
     const reachedBy = (url: pulumi.Output<string>) =>
       pulumi.output({
         url,
         controlUrl: url.apply((base) => `${base.replace(/\/$/, "")}/.qdrant-dr/gate`),
         controlToken: token,
         mode: settings.mode,
-        ...(witness === undefined ? {} : { lease: { witness, seconds: settings.leaseSeconds } }),
+        lease: witness && { witness, seconds: settings.leaseSeconds },
       });
     this.inside = reachedBy(insideUrl);
     this.outputs = reachedBy(settings.url === undefined ? insideUrl : pulumi.output(settings.url));
@@ -96,25 +95,23 @@ export class Gate extends pulumi.ComponentResource {
   }
 }
 
-function gatePod({ image, keyGeneration, peer, region, settings, tlsSecret }: GateArgs) {
-  const plain = {
+function gatePod({ hasPeer, settings }: GateArgs) {
+  const { gate, qdrant } = settings.kubernetes;
+  const plain = encodeGateSettings({
     QDRANT_DR_GATE_HOST: "0.0.0.0",
-    QDRANT_DR_GATE_PORT: String(gatePort),
-    QDRANT_DR_GATE_REGION: region,
-    QDRANT_DR_GATE_MODE: settings.mode,
-    QDRANT_DR_GATE_LEASE_SECONDS: String(settings.leaseSeconds),
+    QDRANT_DR_GATE_PORT: gatePort,
+    QDRANT_DR_GATE_REGION: settings.region,
+    QDRANT_DR_GATE_MODE: gate.mode,
+    QDRANT_DR_GATE_LEASE_SECONDS: gate.leaseSeconds,
     QDRANT_DR_GATE_STATE: `${stateFolder}/seen.json`,
-  };
+  });
   const { metadata, spec } = productPod({
-    image,
-    tlsSecret,
+    settings,
     job: "gate",
-    command: { program: "/app/gate.mjs" },
-    resources: { cpu: "500m", memory: "512Mi" },
-    reaches: [reaches.qdrant, reaches.stores],
+    command: { program: jobTable.gate.runs.program },
     env: Object.entries(plain).map(([variable, value]) => ({ name: variable, value })),
     container: {
-      envFrom: [{ secretRef: { name } }],
+      envFrom: [{ secretRef: { name: objectName } }],
       ports: [{ name: "http", containerPort: gatePort }],
       // Ready also when it is closed: it tells clients why, and operators what it sees.
       readinessProbe: { httpGet: { path: "/.qdrant-dr/health", port: "http" }, periodSeconds: 5 },
@@ -122,7 +119,10 @@ function gatePod({ image, keyGeneration, peer, region, settings, tlsSecret }: Ga
     },
   });
   // What it reads from its Secret when it starts.
-  const annotations = { "qdrant-dr/key-generation": String(keyGeneration), "qdrant-dr/peer": peer ?? "" };
+  const annotations = {
+    "qdrant-dr/key-generation": String(qdrant.keyGeneration),
+    ...(hasPeer ? { "qdrant-dr/peer": settings.peer } : {}),
+  };
   return { metadata: { ...metadata, annotations }, spec };
 }
 
@@ -130,12 +130,14 @@ function secretEnvironment(args: GateArgs, token: pulumi.Output<string>) {
   const { clientKey, control, peerControl, upstream, witness } = args;
   return pulumi
     .all([upstream, clientKey, token, control, peerControl, pulumi.output(witness)])
-    .apply(([toQdrant, key, controlToken, own, peers, third]) => ({
-      QDRANT_DR_GATE_UPSTREAM: JSON.stringify(toQdrant),
-      QDRANT_DR_GATE_CLIENT_KEY: key,
-      QDRANT_DR_GATE_CONTROL_TOKEN: controlToken,
-      QDRANT_DR_GATE_CONTROL: JSON.stringify(own),
-      ...(peers === undefined ? {} : { QDRANT_DR_GATE_PEER_CONTROL: JSON.stringify(peers) }),
-      ...(third === undefined ? {} : { QDRANT_DR_GATE_WITNESS: JSON.stringify(third) }),
-    }));
+    .apply(([toQdrant, key, controlToken, own, peers, third]) =>
+      encodeGateSecrets({
+        QDRANT_DR_GATE_UPSTREAM: toQdrant,
+        QDRANT_DR_GATE_CLIENT_KEY: key,
+        QDRANT_DR_GATE_CONTROL_TOKEN: controlToken,
+        QDRANT_DR_GATE_CONTROL: own,
+        QDRANT_DR_GATE_PEER_CONTROL: peers,
+        QDRANT_DR_GATE_WITNESS: third,
+      }),
+    );
 }

@@ -1,17 +1,15 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { type Job, jobs } from "../../runtime/domain/jobs.ts";
+import { type Job, jobsOf } from "../../runtime/domain/jobs.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
-import type { RegionJob } from "../../runtime/domain/region-for-job.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
-import { remarksOn } from "../../runtime/domain/settings/advisories.ts";
-import { foldersByKind } from "../../runtime/domain/settings/folder-selection.ts";
-import type { KubernetesSecrets, KubernetesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { advisoriesOn } from "../../runtime/domain/settings/advisories.ts";
+import type { KubernetesSecrets, KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { AwsIdentities } from "../aws/aws-identities.ts";
 import { AwsTraffic } from "../aws/aws-traffic.ts";
 import { Accounts } from "./accounts.ts";
-import { existingQdrant } from "./existing-qdrant.ts";
+import { existingQdrant, type RegionQdrant } from "./existing-qdrant.ts";
 import { Gate } from "./gate.ts";
 import { labelsOf } from "./labels.ts";
 import { Monitoring } from "./monitoring/monitoring.ts";
@@ -23,7 +21,7 @@ import { restrictedNamespace } from "./restricted-pod.ts";
 import { Schedules } from "./schedules.ts";
 
 export interface KubernetesRegionArgs {
-  readonly settings: KubernetesSettings;
+  readonly settings: KubernetesStackSettings;
   readonly secrets: pulumi.Output<KubernetesSecrets>;
   /** Whether the other stack's outputs are among the secrets. */
   readonly peer: Pick<Region, "qdrant" | "repository" | "control"> | undefined;
@@ -33,164 +31,157 @@ export interface KubernetesRegionArgs {
 }
 
 /**
- * A region in a Kubernetes cluster: Qdrant, what captures, copies, verifies and follows beside it, an account for each of these, and a
+ * A region in a Kubernetes cluster: Qdrant, the jobs that capture, copy, verify and replicate beside it, an account for each of these, and a
  * network in which nothing else reaches anything.
  */
 export class KubernetesRegion extends pulumi.ComponentResource {
   /** What the runtime needs to know of the region. */
   readonly outputs: pulumi.Output<Region>;
+  readonly #name: string;
+  readonly #args: KubernetesRegionArgs;
+  readonly #namespace: pulumi.Input<string>;
+  readonly #jobs: readonly Job[];
 
   constructor(name: string, args: KubernetesRegionArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:KubernetesRegion", name, {}, opts);
-    const { peer, role, settings } = args;
-    const { kubernetes, region } = settings;
-    const child = { parent: this };
-    const namespace = this.#namespace(name, settings);
-
-    new Network(`${name}-network`, { namespace, ...reachOf(settings, peer) }, child);
-    const accounts = accountsOf(args);
-    const identities =
-      settings.store === "aws"
-        ? new AwsIdentities(
-            `${name}-identities`,
-            {
-              ...{ region, namespace: kubernetes.namespace, jobs: accounts, settings: settings.aws },
-              stores: { ...settings.stores, witness: kubernetes.gate.witness },
-            },
-            child,
-          )
-        : undefined;
-    const captured = settings.infrastructure.kubernetes;
-    const { annotations } = identities ?? {};
-    new Accounts(`${name}-accounts`, { namespace, jobs: accounts, captured, annotations }, child);
-    const { existing } = kubernetes.qdrant;
-    const qdrant =
-      existing === undefined
-        ? new QdrantCluster(`${name}-qdrant`, { namespace, settings: kubernetes.qdrant }, child)
-        : existingQdrant(
-            existing,
-            args.secrets.apply(({ qdrantApiKey = "" }) => qdrantApiKey),
-          );
-    const gate = new Gate(
-      `${name}-gate`,
-      {
-        namespace,
-        region,
-        image: kubernetes.image,
-        tlsSecret: kubernetes.qdrant.tlsSecret,
-        keyGeneration: kubernetes.qdrant.keyGeneration,
-        settings: kubernetes.gate,
-        upstream: pulumi.output({ url: qdrant.serviceUrl, apiKey: qdrant.apiKey }),
-        clientKey: args.secrets.clientKey,
-        control: storeAt(settings.stores.control, args.secrets),
-        peerControl: args.secrets.apply((secrets) => secrets.peer?.control),
-        witness: kubernetes.gate.witness === undefined ? undefined : storeAt(kubernetes.gate.witness, args.secrets),
-        peer: peer === undefined ? undefined : settings.peer,
-      },
-      child,
-    );
-    const traffic = this.#traffic(name, args);
+    const { peer, settings } = args;
+    this.#name = name;
+    this.#args = args;
+    this.#jobs = jobsOf(settings, peer !== undefined);
+    this.#namespace = this.#declareNamespace();
+    new Network(`${name}-network`, { namespace: this.#namespace, ...reachOf(settings, peer) }, { parent: this });
+    this.#declareAccounts();
+    const qdrant = this.#declareQdrant();
+    const gate = this.#declareGate(qdrant);
+    const traffic = this.#declareTraffic();
     const regionWith = (peers: pulumi.Input<string[]>, reached: Gate["outputs"]) =>
       regionOf(args, { peers, apiKey: qdrant.apiKey }, { gate: reached, traffic });
-    const inside = regionWith(qdrant.urls, gate.inside);
-    const regions = new RegionSecrets(
-      `${name}-regions`,
-      { namespace, jobs: jobsOf(args), own: inside, peer: args.secrets.apply((secrets) => secrets.peer) },
-      child,
-    );
-    const ofJobs = {
-      namespace,
-      image: kubernetes.image,
-      regionSecrets: regions.names,
-      tlsSecret: kubernetes.qdrant.tlsSecret,
-    };
-    const jobs = { ...ofJobs, region, role };
-    new Schedules(
-      `${name}-schedules`,
-      {
-        ...jobs,
-        peer: peer === undefined ? undefined : settings.peer,
-        schedules: kubernetes.schedules,
-        qdrant: kubernetes.qdrant,
-        capturesObjects: captured !== undefined,
-        claims: kubernetes.claims,
-      },
-      child,
-    );
-    if (kubernetes.replicate !== undefined && peer !== undefined) {
-      new Replicator(
-        `${name}-replicator`,
-        {
-          ...{ ...jobs, ...kubernetes.replicate },
-          peer: settings.peer,
-          folders: streamedKinds(settings),
-          claims: kubernetes.claims,
-        },
-        child,
-      );
-    }
-    if (kubernetes.monitoring !== undefined) {
-      const { objectives } = settings;
-      const { monitoring, replicate, schedules } = kubernetes;
-      const { runbooks } = monitoring;
-      const known = peer === undefined ? undefined : settings.peer;
-      const alerts = {
-        region,
-        peer: known,
-        namespace: kubernetes.namespace,
-        objectives,
-        schedules,
-        replicate,
-        runbooks,
-      };
-      new Monitoring(`${name}-monitoring`, { ...ofJobs, settings: monitoring, alerts }, child);
-    }
-    for (const { severity, text } of remarksOn(settings, peer)) void pulumi.log[severity](text, this);
+    this.#declareJobs(regionWith(qdrant.urls, gate.inside));
+    for (const { severity, text } of advisoriesOn(settings, peer)) void pulumi.log[severity](text, this);
 
-    const { outside } = kubernetes.qdrant;
-    this.outputs = regionWith(outside?.urls ?? qdrant.urls, gate.outputs);
+    this.outputs = regionWith(settings.kubernetes.qdrant.outside?.urls ?? qdrant.urls, gate.outputs);
     this.registerOutputs({ outputs: this.outputs });
   }
 
-  #traffic(name: string, { role, settings }: KubernetesRegionArgs): AwsTraffic | undefined {
+  /** Kept when the stack is destroyed: Qdrant's volumes are in it. */
+  #declareNamespace(): pulumi.Input<string> {
+    const { createNamespace, namespace } = this.#args.settings.kubernetes;
+    if (!createNamespace) return namespace;
+    return new k8s.core.v1.Namespace(
+      `${this.#name}-namespace`,
+      { metadata: { name: namespace, labels: { ...labelsOf("qdrant-dr"), ...restrictedNamespace } } },
+      { parent: this, retainOnDelete: true },
+    ).metadata.name;
+  }
+
+  /** Each job's account and, on AWS, its role. */
+  #declareAccounts(): void {
+    const { settings } = this.#args;
+    const { infrastructure, kubernetes, region, stores } = settings;
+    const identities =
+      settings.store === "aws"
+        ? new AwsIdentities(
+            `${this.#name}-identities`,
+            {
+              region,
+              namespace: kubernetes.namespace,
+              jobs: this.#jobs,
+              settings: settings.aws,
+              stores: { ...stores, witness: kubernetes.gate.witness },
+            },
+            { parent: this },
+          )
+        : undefined;
+    new Accounts(
+      `${this.#name}-accounts`,
+      {
+        namespace: this.#namespace,
+        jobs: this.#jobs,
+        captured: infrastructure.kubernetes,
+        annotations: identities?.annotations,
+      },
+      { parent: this },
+    );
+  }
+
+  #declareQdrant(): RegionQdrant {
+    const { secrets, settings } = this.#args;
+    const { qdrant } = settings.kubernetes;
+    if (qdrant.existing !== undefined) {
+      const apiKey = secrets.apply(({ qdrantApiKey }) => {
+        if (qdrantApiKey !== undefined) return qdrantApiKey;
+        throw new pulumi.ResourceError("secrets.qdrantApiKey: the key of kubernetes.qdrant.existing is wanted", this);
+      });
+      return existingQdrant(qdrant.existing, apiKey);
+    }
+    return new QdrantCluster(
+      `${this.#name}-qdrant`,
+      { namespace: this.#namespace, settings: qdrant },
+      { parent: this },
+    );
+  }
+
+  #declareGate(qdrant: RegionQdrant): Gate {
+    const { peer, secrets, settings } = this.#args;
+    const { witness } = settings.kubernetes.gate;
+    return new Gate(
+      `${this.#name}-gate`,
+      {
+        namespace: this.#namespace,
+        settings,
+        hasPeer: peer !== undefined,
+        upstream: pulumi.output({ url: qdrant.serviceUrl, apiKey: qdrant.apiKey }),
+        clientKey: secrets.clientKey,
+        control: storeAt(settings.stores.control, secrets),
+        peerControl: secrets.apply((known) => known.peer?.control),
+        witness: witness === undefined ? undefined : storeAt(witness, secrets),
+      },
+      { parent: this },
+    );
+  }
+
+  #declareTraffic(): AwsTraffic | undefined {
+    const { role, settings } = this.#args;
     if (settings.store !== "aws" || settings.aws.traffic === undefined) return undefined;
     const { tags, traffic } = settings.aws;
     const gateUrl = settings.kubernetes.gate.url;
     if (gateUrl === undefined) throw new pulumi.ResourceError("the public name leads to kubernetes.gate.url", this);
     const args = { region: settings.region, isActive: role === "active", gateUrl, settings: traffic, tags };
-    return new AwsTraffic(`${name}-traffic`, args, { parent: this });
+    return new AwsTraffic(`${this.#name}-traffic`, args, { parent: this });
   }
 
-  /** Kept when the stack is destroyed: Qdrant's volumes are in it. */
-  #namespace(name: string, { kubernetes }: KubernetesSettings): pulumi.Input<string> {
-    if (!kubernetes.createNamespace) return kubernetes.namespace;
-    return new k8s.core.v1.Namespace(
-      `${name}-namespace`,
-      { metadata: { name: kubernetes.namespace, labels: { ...labelsOf("qdrant-dr"), ...restrictedNamespace } } },
-      { parent: this, retainOnDelete: true },
-    ).metadata.name;
+  /** @param inside the region as its own pods reach it. */
+  #declareJobs(inside: pulumi.Output<Region>): void {
+    const { peer, role, secrets, settings } = this.#args;
+    const child = { parent: this };
+    const { names: regionSecrets } = new RegionSecrets(
+      `${this.#name}-regions`,
+      {
+        namespace: this.#namespace,
+        jobs: this.#jobs,
+        own: inside,
+        peer: secrets.apply((known) => known.peer),
+      },
+      child,
+    );
+    const pods = { namespace: this.#namespace, settings, regionSecrets };
+    const ofJobs = { ...pods, jobs: this.#jobs, role };
+    new Schedules(`${this.#name}-schedules`, ofJobs, child);
+    if (this.#jobs.includes("replicate")) new Replicator(`${this.#name}-replicator`, ofJobs, child);
+    const { monitoring, namespace, replicate, schedules } = settings.kubernetes;
+    if (monitoring !== undefined) {
+      const alerts = {
+        region: settings.region,
+        peer: peer === undefined ? undefined : settings.peer,
+        namespace,
+        objectives: settings.objectives,
+        schedules,
+        replicate,
+        runbooks: monitoring.runbooks,
+      };
+      new Monitoring(`${this.#name}-monitoring`, { ...pods, monitoring, alerts }, child);
+    }
   }
-}
-
-/** Jobs that are told of regions. */
-function jobsOf({ peer, settings }: KubernetesRegionArgs): RegionJob[] {
-  const follows = settings.kubernetes.replicate !== undefined;
-  const hasFolders = streamedKinds(settings).length > 0;
-  const following: RegionJob[] = hasFolders ? ["replicate", "replicate-folders"] : ["replicate"];
-  const withPeer: RegionJob[] = follows ? ["copy", ...following] : ["copy"];
-  const watched: RegionJob[] = settings.kubernetes.monitoring === undefined ? [] : ["exporter"];
-  return ["capture", "verify", "test-restore", ...(peer === undefined ? [] : withPeer), ...watched];
-}
-
-/** What brings folders has rights in the other region: it is there only when it is wanted. */
-function accountsOf({ peer, settings }: KubernetesRegionArgs): readonly Job[] {
-  const bringsFolders = peer !== undefined && streamedKinds(settings).length > 0;
-  return jobs.filter((job) => job !== "replicate-folders" || bringsFolders);
-}
-
-function streamedKinds(settings: KubernetesSettings) {
-  const { replicate } = settings.kubernetes;
-  return replicate?.folders ? [...new Set(foldersByKind(settings).map(({ kind }) => kind))] : [];
 }
 
 function regionOf(
@@ -201,38 +192,38 @@ function regionOf(
   const { configuration, infrastructure, kubernetes, objectives, peer, region, stores, userData } = settings;
   return pulumi.secret(
     pulumi.output({
-      ...{ contract: 1 as const, region, peer, objectives, role, epoch: epoch.epoch },
+      contract: 1 as const,
+      region,
+      peer,
+      objectives,
+      role,
+      epoch: epoch.epoch,
       qdrant,
       repository: storeAt(stores.repository, secrets),
       control: storeAt(stores.control, secrets),
       keys: { recipients: kubernetes.recipients, identity: secrets.identity },
-      ...{ configuration, userData, infrastructure, gate },
-      ...(traffic === undefined ? {} : { endpoint: { ...traffic.endpoint, clientKey: secrets.clientKey } }),
+      configuration,
+      userData,
+      infrastructure,
+      gate,
+      endpoint: traffic && { ...traffic.endpoint, clientKey: secrets.clientKey },
     }),
   ) as pulumi.Output<Region>;
 }
 
 function storeAt(
-  address: KubernetesSettings["stores"]["repository"],
+  address: KubernetesStackSettings["stores"]["repository"],
   secrets: pulumi.Output<KubernetesSecrets>,
 ): pulumi.Output<StoreAddress> {
-  return secrets.apply(({ store: credentials }) => ({
-    kind: "s3" as const,
-    ...address,
-    ...(credentials === undefined ? {} : { credentials }),
-  }));
+  return secrets.apply(({ store: credentials }) => ({ kind: "s3" as const, ...address, credentials }));
 }
 
-function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"]) {
+function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["peer"]) {
   const { kubernetes, stores } = settings;
   const { witness } = kubernetes.gate;
-  const addresses = [
-    ...[stores.repository, stores.control],
-    ...(witness === undefined ? [] : [witness]),
-    ...(peer === undefined ? [] : [peer.repository, peer.control]),
-  ];
-  const endpoints = addresses.map((address) => ("endpoint" in address ? address.endpoint : undefined));
-  const urls = [...endpoints.map((endpoint) => endpoint ?? "https://aws"), ...(peer?.qdrant.peers ?? [])];
+  const addresses = [stores.repository, stores.control, witness, peer?.repository, peer?.control];
+  const storePorts = addresses.flatMap((address) => (address === undefined ? [] : portOf(address)));
+  const qdrantPorts = (peer?.qdrant.peers ?? []).map((url) => addressOf(url).port);
   return {
     existingQdrant: kubernetes.qdrant.existing,
     clientNamespaces: kubernetes.clientNamespaces,
@@ -241,6 +232,12 @@ function reachOf(settings: KubernetesSettings, peer: KubernetesRegionArgs["peer"
     egressCidrs: kubernetes.egressCidrs,
     monitoringNamespace: kubernetes.monitoring?.operator.namespace,
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
-    egressPorts: [...new Set(urls.map((url) => addressOf(url).port))].sort((a, b) => a - b),
+    egressPorts: [...new Set([...storePorts, ...qdrantPorts])].sort((a, b) => a - b),
   };
+}
+
+/** AWS's own endpoints are on 443. */
+function portOf(address: { readonly endpoint?: string | undefined } | Extract<StoreAddress, { kind: "file" }>): number {
+  const endpoint = "endpoint" in address ? address.endpoint : undefined;
+  return endpoint === undefined ? 443 : addressOf(endpoint).port;
 }

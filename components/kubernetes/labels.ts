@@ -1,8 +1,12 @@
 /** Labels that all of a region's objects have, and those that say what a pod may reach. */
+import type { Reach } from "../../runtime/domain/jobs.ts";
+
+/** Qdrant's objects are called so. */
+export const qdrantName = "qdrant";
 
 export const ofProduct = { "app.kubernetes.io/part-of": "qdrant-dr" };
 
-/** By these the objects that belong together find each other; they never change. */
+/** The labels by which objects that belong together find each other; they never change. */
 export function selectorOf(what: string) {
   return { ...ofProduct, "app.kubernetes.io/name": what };
 }
@@ -12,9 +16,6 @@ export function labelsOf(what: string) {
 }
 
 /** A pod without one of these reaches nothing but the cluster's names. */
-export const reaches = {
-  qdrant: { "qdrant-dr/reaches-qdrant": "true" },
-  stores: { "qdrant-dr/reaches-stores": "true" },
-  gate: { "qdrant-dr/reaches-gate": "true" },
-  kubernetes: { "qdrant-dr/reaches-kubernetes": "true" },
-};
+export function reachLabel(reach: Reach): Readonly<Record<string, string>> {
+  return { [`qdrant-dr/reaches-${reach}`]: "true" };
+}

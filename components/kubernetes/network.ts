@@ -1,10 +1,10 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { objectNameOf } from "../../runtime/domain/jobs.ts";
+import { exporterPort, gatePort, qdrantPorts } from "../../runtime/domain/network/ports.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
 import type { ExistingQdrant } from "../../runtime/domain/settings/kubernetes-settings.ts";
-import { labelsOf, ofProduct, reaches, selectorOf } from "./labels.ts";
-import { gatePort, metricsPort, qdrantName, qdrantPorts } from "./qdrant-names.ts";
+import { labelsOf, ofProduct, qdrantName, reachLabel, selectorOf } from "./labels.ts";
 
 export interface NetworkArgs {
   readonly namespace: pulumi.Input<string>;
@@ -50,7 +50,7 @@ export class Network extends pulumi.ComponentResource {
   }
 }
 
-/** Of EKS, on every node. */
+/** Addresses of the agents of EKS that give pods their credentials, on every node. */
 const podIdentityAgents = ["169.254.170.23/32", "fd00:ec2::23/128"];
 
 function policies(args: NetworkArgs): Record<string, Rules> {
@@ -73,7 +73,7 @@ function policies(args: NetworkArgs): Record<string, Rules> {
             pods: qdrant,
             ingress: [
               { from: [{ podSelector: { matchLabels: qdrant } }], ports: among },
-              { from: [{ podSelector: { matchLabels: reaches.qdrant } }], ports: serves },
+              { from: [{ podSelector: { matchLabels: reachLabel("qdrant") } }], ports: serves },
               ...(outsideCidrs.length === 0 ? [] : [{ from: outsideCidrs.map(inBlock), ports: serves }]),
             ],
             egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: among }],
@@ -84,7 +84,7 @@ function policies(args: NetworkArgs): Record<string, Rules> {
     ...(clients.length === 0 ? {} : { gate: { pods: gate, ingress: [{ from: clients, ports: tcp(gatePort) }] } }),
     ...(monitoringNamespace === undefined ? {} : monitored(monitoringNamespace)),
     "reaches-qdrant": {
-      pods: reaches.qdrant,
+      pods: reachLabel("qdrant"),
       egress: [
         existingQdrant === undefined
           ? { to: [{ podSelector: { matchLabels: qdrant } }], ports: serves }
@@ -92,14 +92,14 @@ function policies(args: NetworkArgs): Record<string, Rules> {
       ],
     },
     "reaches-stores": {
-      pods: reaches.stores,
+      pods: reachLabel("stores"),
       egress: [
         { to: egressCidrs.map(inBlock), ports: tcp(...egressPorts) },
         ...(usesPodIdentity ? [{ to: podIdentityAgents.map(inBlock), ports: tcp(80) }] : []),
       ],
     },
     "reaches-kubernetes": {
-      pods: reaches.kubernetes,
+      pods: reachLabel("kubernetes"),
       // Its address is the cluster's affair: before or after translation, on one of these ports.
       egress: [{ ports: tcp(443, 6443) }],
     },
@@ -114,15 +114,15 @@ function toExisting({ namespace, podLabels, serviceUrl, urls }: ExistingQdrant) 
 const gate = selectorOf(objectNameOf("gate"));
 
 function monitored(namespace: string): Record<string, Rules> {
-  const watcher = { podSelector: { matchLabels: reaches.gate } };
+  const watcher = { podSelector: { matchLabels: reachLabel("gate") } };
   return {
     exporter: {
       pods: selectorOf(objectNameOf("exporter")),
-      ingress: [{ from: [inNamespace(namespace)], ports: tcp(metricsPort) }],
+      ingress: [{ from: [inNamespace(namespace)], ports: tcp(exporterPort) }],
     },
     "gate-watched": { pods: gate, ingress: [{ from: [watcher], ports: tcp(gatePort) }] },
     "reaches-gate": {
-      pods: reaches.gate,
+      pods: reachLabel("gate"),
       egress: [{ to: [{ podSelector: { matchLabels: gate } }], ports: tcp(gatePort) }],
     },
   };

@@ -1,9 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import { qdrantPorts } from "../../runtime/domain/network/ports.ts";
 import type { QdrantSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
-import { labelsOf, selectorOf } from "./labels.ts";
-import { qdrantName, qdrantPorts } from "./qdrant-names.ts";
+import { labelsOf, qdrantName, selectorOf } from "./labels.ts";
 import { qdrantPod } from "./qdrant-pod.ts";
 
 export interface QdrantClusterArgs {
@@ -37,7 +37,7 @@ export class QdrantCluster extends pulumi.ComponentResource {
       `${name}-keys`,
       {
         metadata: { ...metadata, name: keysName },
-        stringData: { current: apiKey, ...(previousKey === undefined ? {} : { previous: previousKey }) },
+        stringData: previousKey === undefined ? { current: apiKey } : { current: apiKey, previous: previousKey },
       },
       child,
     );
@@ -145,7 +145,7 @@ function claim(volume: string, { storageClass, storageGib }: QdrantSettings) {
     spec: {
       accessModes: ["ReadWriteOnce"],
       resources: { requests: { storage: `${storageGib}Gi` } },
-      ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
+      storageClassName: storageClass,
     },
   };
 }

@@ -1,8 +1,8 @@
 /** The pod of a Qdrant peer. */
 import type * as k8s from "@pulumi/kubernetes";
+import { qdrantPorts } from "../../runtime/domain/network/ports.ts";
 import type { QdrantSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
-import { labelsOf, selectorOf } from "./labels.ts";
-import { qdrantName, qdrantPorts } from "./qdrant-names.ts";
+import { labelsOf, qdrantName, selectorOf } from "./labels.ts";
 import { restrictedPod } from "./restricted-pod.ts";
 
 /** The user of Qdrant's unprivileged image. */

@@ -1,5 +1,10 @@
 /** Kubernetes' access rules that let captures read what recovery points hold, and nothing else. */
-import type { ObjectKind } from "../../runtime/domain/infrastructure/infrastructure.ts";
+import { apiResourceOf } from "../../runtime/domain/infrastructure/api-resources.ts";
+import {
+  type CapturedKind,
+  qualifiedKind,
+  type ResourceScope,
+} from "../../runtime/domain/infrastructure/infrastructure.ts";
 
 interface Rule {
   readonly apiGroups: string[];
@@ -7,43 +12,20 @@ interface Rule {
   readonly verbs: string[];
 }
 
-export function readRules(kinds: readonly ObjectKind[]): Rule[] {
-  return kinds.map(({ apiVersion, kind }) => ({
-    apiGroups: [apiVersion.includes("/") ? (apiVersion.split("/")[0] ?? "") : ""],
-    resources: [resourceOf(kind)],
-    verbs: ["get", "list"],
-  }));
+/** Rules for the kinds that belong to a namespace, or for those that do not. */
+export function readRules(kinds: readonly CapturedKind[], scope: ResourceScope): Rule[] {
+  return kinds.flatMap((kind) => {
+    const found = apiResourceOf(kind);
+    // Settings that do not say it are refused before.
+    if (found === undefined) throw new Error(`the API's name of ${qualifiedKind(kind)} is not known`);
+    return found.scope === scope
+      ? [{ apiGroups: [groupOf(kind)], resources: [found.resource], verbs: ["get", "list"] }]
+      : [];
+  });
 }
 
-/** Kinds of Kubernetes itself that belong to no namespace. */
-const clusterScoped = new Set([
-  "APIService",
-  "CSIDriver",
-  "ClusterRole",
-  "ClusterRoleBinding",
-  "CustomResourceDefinition",
-  "IngressClass",
-  "MutatingWebhookConfiguration",
-  "Namespace",
-  "Node",
-  "PersistentVolume",
-  "PriorityClass",
-  "RuntimeClass",
-  "StorageClass",
-  "ValidatingAdmissionPolicy",
-  "ValidatingAdmissionPolicyBinding",
-  "ValidatingWebhookConfiguration",
-  "VolumeSnapshotClass",
-]);
-
-export function isClusterScoped({ kind }: ObjectKind): boolean {
-  return clusterScoped.has(kind);
-}
-
-/** Access is given by the name in the API's paths: by convention the English plural, in small letters. */
-function resourceOf(kind: string): string {
-  const name = kind.toLowerCase();
-  if (name === "endpoints") return name;
-  if (/[^aeiou]y$/.test(name)) return `${name.slice(0, -1)}ies`;
-  return /(s|x|z|ch|sh)$/.test(name) ? `${name}es` : `${name}s`;
+/** The core's group has an empty name. */
+function groupOf({ apiVersion }: CapturedKind): string {
+  const [group = "", version] = apiVersion.split("/");
+  return version === undefined ? "" : group;
 }

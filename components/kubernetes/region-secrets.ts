@@ -1,13 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { objectNameOf } from "../../runtime/domain/jobs.ts";
+import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { Region } from "../../runtime/domain/region.ts";
-import { ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/region-for-job.ts";
+import { isRegionJob, ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/region-for-job.ts";
 import { labelsOf } from "./labels.ts";
 
 export interface RegionSecretsArgs {
   readonly namespace: pulumi.Input<string>;
-  readonly jobs: readonly RegionJob[];
+  /** The region's jobs; those that are told of regions get a Secret. */
+  readonly jobs: readonly Job[];
   /** This region as its own pods reach it. */
   readonly own: pulumi.Output<Region>;
   /** The other one, once its outputs are known here. */
@@ -22,7 +23,7 @@ export class RegionSecrets extends pulumi.ComponentResource {
   constructor(name: string, args: RegionSecretsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:RegionSecrets", name, {}, opts);
     const { jobs, namespace, own, peer } = args;
-    const secrets = jobs.map((job) => {
+    const secrets = jobs.filter(isRegionJob).map((job) => {
       const { metadata } = new k8s.core.v1.Secret(
         `${name}-${job}`,
         {

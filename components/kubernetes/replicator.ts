@@ -1,23 +1,20 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { objectNameOf } from "../../runtime/domain/jobs.ts";
+import { type Job, jobTable, objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { Role } from "../../runtime/domain/roles/epoch.ts";
-import type { KubernetesPart } from "../../runtime/domain/settings/kubernetes-settings.ts";
-import type { Replicate } from "../../runtime/domain/settings/tiers.ts";
-import { labelsOf, reaches, selectorOf } from "./labels.ts";
-import { type ProductPodArgs, type ProductPodBase, productPod } from "./product-pod.ts";
+import { labelsOf, selectorOf } from "./labels.ts";
+import { type ProductPodBase, productPod } from "./product-pod.ts";
+import { worksIn } from "./works-in.ts";
 
-export interface ReplicatorArgs extends ProductPodBase, Pick<Replicate, "everySeconds" | "tiers"> {
+export interface ReplicatorArgs extends ProductPodBase {
   readonly namespace: pulumi.Input<string>;
-  readonly region: string;
-  /** The region that this one follows while it is not active itself, and that follows this one while it is. */
-  readonly peer: string;
+  /** The region's jobs; those that replicate are declared here. */
+  readonly jobs: readonly Job[];
   readonly role: Role;
-  /** Kinds of the folders that this region has, if any. */
-  readonly folders: readonly ("config" | "user-data")[];
-  /** Volumes that hold them. */
-  readonly claims: KubernetesPart["claims"];
 }
+
+/** The jobs that replicate, and what their Deployments are called in the stack. */
+const deployments = { deployment: "replicate", folders: "replicate-folders" } as const;
 
 /**
  * Lets a standby follow the active region. What is in Qdrant the standby fetches; folders are read where they are, so the active region
@@ -26,46 +23,32 @@ export interface ReplicatorArgs extends ProductPodBase, Pick<Replicate, "everySe
 export class Replicator extends pulumi.ComponentResource {
   constructor(name: string, args: ReplicatorArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:Replicator", name, {}, opts);
-    const { claims, everySeconds, folders, peer, region, role, tiers } = args;
-    const isActive = role === "active";
-    const every = ["--every", String(everySeconds)];
-    const inTiers = Object.entries(tiers).flatMap(([named, seconds]) => ["--tier", `${named}=${seconds}`]);
-    this.#deployment(`${name}-deployment`, args, !isActive, {
-      job: "replicate",
-      command: ["replicate", "--from", peer, "--to", region, ...every, ...inTiers],
-      resources: { cpu: "1", memory: "1Gi" },
-      reaches: [reaches.qdrant, reaches.stores],
-    });
-    if (folders.length > 0) {
-      this.#deployment(`${name}-folders`, args, isActive, {
-        job: "replicate-folders",
-        command: ["replicate", "--from", region, "--to", peer, "--only", folders.join(), ...every],
-        resources: { cpu: "250m", memory: "1Gi" },
-        reaches: [reaches.stores],
-        claims,
-      });
+    for (const [suffix, job] of Object.entries(deployments)) {
+      if (args.jobs.includes(job)) this.#deployment(`${name}-${suffix}`, job, args);
     }
     this.registerOutputs();
   }
 
   #deployment(
     name: string,
-    { image, namespace, regionSecrets = {}, tlsSecret }: ReplicatorArgs,
-    isWanted: boolean,
-    pod: Omit<ProductPodArgs, keyof ProductPodBase | "pod">,
+    job: (typeof deployments)[keyof typeof deployments],
+    { namespace, regionSecrets, role, settings }: ReplicatorArgs,
   ): void {
-    const what = objectNameOf(pod.job);
+    const objectName = objectNameOf(job);
+    const { command, worksWhile } = jobTable[job].runs;
     new k8s.apps.v1.Deployment(
       name,
       {
-        metadata: { name: what, namespace, labels: labelsOf(what) },
+        metadata: { name: objectName, namespace, labels: labelsOf(objectName) },
         spec: {
-          replicas: isWanted ? 1 : 0,
+          replicas: worksIn(role, worksWhile) ? 1 : 0,
           strategy: { type: "Recreate" },
-          selector: { matchLabels: selectorOf(what) },
+          selector: { matchLabels: selectorOf(objectName) },
           template: productPod({
-            ...{ image, regionSecrets, tlsSecret },
-            ...pod,
+            settings,
+            regionSecrets,
+            job,
+            command: command(settings),
             // It ends the cycle that it is in.
             pod: { terminationGracePeriodSeconds: 120 },
           }),

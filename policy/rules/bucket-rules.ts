@@ -95,7 +95,8 @@ const nothingIsReplaced: Rule = {
   name: "nothing-is-replaced",
   description: "Repositories, control and audit stores refuse every write that could replace an object.",
   violations: eachOf([bucketType], (bucket, all) => {
-    if (!["repository", "control", "audit"].includes(holds(bucket) ?? "")) return [];
+    const held = holds(bucket);
+    if (held === undefined || !["repository", "control", "audit"].includes(held)) return [];
     return unless(
       policyOf(bucket, all).some((statement) =>
         refusesAll(statement, {
@@ -116,7 +117,8 @@ const lockedAsLongAsKept: Rule = {
   name: "locked-as-long-as-kept",
   description: "Points are locked for 30 days at least, evidence for two years; deletes are refused to everybody.",
   violations: eachOf([bucketType], (bucket, all) => {
-    const least = leastLockDays[holds(bucket) ?? ""];
+    const held = holds(bucket);
+    const least = held === undefined ? undefined : leastLockDays[held];
     if (least === undefined) return [];
     const days = lockDaysOf(bucket, all);
     const deletes = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"];
@@ -140,12 +142,19 @@ function lockDaysOf(bucket: DeclaredResource, all: readonly DeclaredResource[]):
   return mode === undefined ? 0 : Number(days ?? 365 * (years ?? 0));
 }
 
+/** A replica is locked as long as its source, not as long as its own bucket says. */
+function shorterLocks(source: DeclaredResource, target: DeclaredResource, all: readonly DeclaredResource[]): string[] {
+  const given = lockDaysOf(source, all);
+  const promised = lockDaysOf(target, all);
+  return unless(given >= promised, `replicas are locked for ${given} days, their bucket promises ${promised}`);
+}
+
 const replicationType = "aws:s3/bucketReplicationConfig:BucketReplicationConfig";
 
 const replicasAreAsGood: Rule = {
   name: "replicas-are-as-good",
   description:
-    "Replication tells when it is late, seals with a key of the other region, deletes no point, and is not into a longer lock than its own.",
+    "Replication tells when it is late, seals with a key of the other region, deletes no recovery point, and is not into a longer lock than its own.",
   violations: eachOf([replicationType], ({ props }, all) => {
     const bucketNamed = (name: string) =>
       all.find((other) => other.type === bucketType && other.props["bucket"] === name);
@@ -153,7 +162,6 @@ const replicasAreAsGood: Rule = {
     const isOfRecoveryPoints = source !== undefined && holds(source) === "repository";
     return (props["rules"] as Props[]).flatMap(({ deleteMarkerReplication, destination, id, status }) => {
       const target = bucketNamed(String(destination.bucket).slice("arn:aws:s3:::".length));
-      const locks = [source, target].map((bucket) => (bucket === undefined ? 0 : lockDaysOf(bucket, all)));
       return [
         ...unless(status === "Enabled", "it is off"),
         ...unless(destination.replicationTime?.status === "Enabled", "no replication time control"),
@@ -161,12 +169,9 @@ const replicasAreAsGood: Rule = {
         ...unless(Boolean(destination.encryptionConfiguration?.replicaKmsKeyId), "no key for its replicas"),
         ...unless(
           !isOfRecoveryPoints || deleteMarkerReplication?.status === "Disabled",
-          "it replicates deletes of points",
+          "it replicates deletes of recovery points",
         ),
-        ...unless(
-          !isOfRecoveryPoints || (locks[0] as number) >= (locks[1] as number),
-          `replicas are locked for ${locks[0]} days, their bucket promises ${locks[1]}`,
-        ),
+        ...(isOfRecoveryPoints && target !== undefined ? shorterLocks(source, target, all) : []),
       ].map((problem) => `rule ${id}: ${problem}`);
     });
   }),

@@ -6,7 +6,7 @@ import { containersOf, podOf, workloads } from "../workloads.ts";
 const roleType = "aws:iam/role:Role";
 const permissionsType = "aws:iam/rolePolicy:RolePolicy";
 
-/** What no role of the product needs: it never deletes, and guards are changed by people. */
+/** Actions that no role of the product needs: it never deletes, and guards are changed by people. */
 const forbidden = [
   /^s3:(Delete|Bypass|PutBucket|PutLifecycle|PutReplication|PutEncryption|PutObjectLegalHold|PutObjectAcl)/i,
   /^kms:(ScheduleKeyDeletion|DisableKey|PutKeyPolicy|CreateGrant|ReEncrypt)/i,

@@ -1,4 +1,4 @@
-/** What holds data outlives its stack, and its region. */
+/** Rules that let what holds data outlive its stack, and its region. */
 import { eachOf, ofType, type Rule, unless } from "../rule.ts";
 
 const keyType = "aws:kms/key:Key";

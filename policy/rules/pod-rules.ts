@@ -2,7 +2,7 @@
 import { eachOf, type Props, type Rule, unless } from "../rule.ts";
 import { containersOf, podOf, workloads } from "../workloads.ts";
 
-/** What Pod Security's level restricted leaves as volumes. */
+/** The volumes that Pod Security's level `restricted` leaves. */
 const volumes = [
   "name",
   "configMap",

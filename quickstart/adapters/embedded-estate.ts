@@ -11,7 +11,7 @@ import { z } from "zod";
 import { isAlive, isGone, ownIdentity } from "../../runtime/adapters/process-identity.ts";
 import { PulumiStacks, runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
-import type { ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { hasErrno } from "../../runtime/errno.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
@@ -142,7 +142,7 @@ export class EmbeddedEstate {
     };
   }
 
-  async #makeStack(stack: EstateRegion, settings: ProcessesSettings, secrets: unknown): Promise<void> {
+  async #makeStack(stack: EstateRegion, settings: ProcessesStackSettings, secrets: unknown): Promise<void> {
     const { region: _isTheStack, ...given } = settings;
     const config = Object.fromEntries(Object.entries(given).map(([name, value]) => [`qdrant-dr:${name}`, value]));
     const cwd = join(this.folder, "settings");

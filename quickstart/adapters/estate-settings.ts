@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:net";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { GivenProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { storePorts } from "../domain/seaweedfs.ts";
 
@@ -15,8 +15,8 @@ const lastPort = 31_000;
 const portsPerBlock = 32;
 
 export interface EstateSettings {
-  readonly stacks: Readonly<Record<EstateRegion, ProcessesSettings>>;
-  readonly secrets: ProcessesSecrets;
+  readonly stacks: Readonly<Record<EstateRegion, ProcessesStackSettings>>;
+  readonly secrets: GivenProcessesSecrets;
   /** The offline recovery identity: opens every key when everything else is lost. */
   readonly recoveryIdentity: string;
 }
@@ -37,7 +37,7 @@ export async function newEstateSettings(
     estateRegions.map((region) => [region, `http://127.0.0.1:${ports[region].gate}`]),
   );
   const peerOf = (region: EstateRegion) => (region === "primary" ? "standby" : "primary");
-  const settingsOf = (region: EstateRegion): ProcessesSettings => ({
+  const settingsOf = (region: EstateRegion): ProcessesStackSettings => ({
     region,
     peer: peerOf(region),
     initialRole: region === "primary" ? "active" : "standby",

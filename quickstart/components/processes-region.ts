@@ -2,14 +2,15 @@ import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
 import type { Region } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
+import type { ProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../domain/seaweedfs.ts";
 import { Bucket } from "./bucket.ts";
 import { Process } from "./process.ts";
 import { Route } from "./route.ts";
 
 export interface ProcessesRegionArgs {
-  readonly settings: ProcessesSettings;
+  readonly settings: ProcessesStackSettings;
   readonly secrets: pulumi.Output<ProcessesSecrets>;
   /** The role by the epoch records, and the newest of them. */
   readonly role: Role;
@@ -117,7 +118,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
       epoch: epoch.epoch,
       qdrant: {
         peers: [qdrantUrl],
-        apiKey: secrets.qdrantApiKeys.apply((keys) => keys[settings.region] ?? ""),
+        apiKey: secrets.qdrantApiKey,
       },
       repository,
       control: { kind: "file" as const, folder: settings.processes.control },
@@ -130,7 +131,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
         controlUrl: `${gateUrl}/.qdrant-dr/gate`,
         controlToken: secrets.controlToken,
         mode: settings.processes.gate.mode,
-        ...leaseOf(settings),
+        lease: leaseOf(settings),
       },
       endpoint: { url: endpointUrl, clientKey: secrets.clientKey, ...control },
     });
@@ -138,12 +139,12 @@ export class ProcessesRegion extends pulumi.ComponentResource {
   }
 }
 
-function qdrantEnvironment({ processes, region }: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>) {
+function qdrantEnvironment({ processes }: ProcessesStackSettings, secrets: pulumi.Output<ProcessesSecrets>) {
   return {
     QDRANT__SERVICE__HOST: "127.0.0.1",
     QDRANT__SERVICE__HTTP_PORT: String(processes.ports.qdrant),
     QDRANT__SERVICE__GRPC_PORT: String(processes.ports.qdrantGrpc),
-    QDRANT__SERVICE__API_KEY: secrets.qdrantApiKeys.apply((keys) => keys[region] ?? ""),
+    QDRANT__SERVICE__API_KEY: secrets.qdrantApiKey,
     QDRANT__STORAGE__STORAGE_PATH: `${processes.folder}/qdrant/storage`,
     QDRANT__STORAGE__SNAPSHOTS_PATH: `${processes.folder}/qdrant/snapshots`,
     QDRANT__TELEMETRY_DISABLED: "true",
@@ -151,34 +152,42 @@ function qdrantEnvironment({ processes, region }: ProcessesSettings, secrets: pu
   };
 }
 
-function gateEnvironment(settings: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>, qdrantUrl: string) {
+function gateEnvironment(
+  settings: ProcessesStackSettings,
+  secrets: pulumi.Output<ProcessesSecrets>,
+  qdrantUrl: string,
+) {
   const { control, folder, gate, peerControl, ports } = settings.processes;
-  const storeAt = (place: string) => JSON.stringify({ kind: "file", folder: place });
-  return {
-    QDRANT_DR_GATE_PORT: String(ports.gate),
+  const storeAt = (place: string) => ({ kind: "file" as const, folder: place });
+  const plain = encodeGateSettings({
+    QDRANT_DR_GATE_HOST: "127.0.0.1",
+    QDRANT_DR_GATE_PORT: ports.gate,
     QDRANT_DR_GATE_REGION: settings.region,
-    QDRANT_DR_GATE_CLIENT_KEY: secrets.clientKey,
-    QDRANT_DR_GATE_CONTROL_TOKEN: secrets.controlToken,
-    QDRANT_DR_GATE_UPSTREAM: secrets.qdrantApiKeys.apply((keys) =>
-      JSON.stringify({ url: qdrantUrl, apiKey: keys[settings.region] ?? "" }),
-    ),
-    QDRANT_DR_GATE_CONTROL: storeAt(control),
-    ...(peerControl === undefined ? {} : { QDRANT_DR_GATE_PEER_CONTROL: storeAt(peerControl) }),
     QDRANT_DR_GATE_MODE: gate.mode,
-    ...(gate.witness === undefined ? {} : { QDRANT_DR_GATE_WITNESS: storeAt(gate.witness) }),
-    QDRANT_DR_GATE_LEASE_SECONDS: String(gate.leaseSeconds),
+    QDRANT_DR_GATE_LEASE_SECONDS: gate.leaseSeconds,
     QDRANT_DR_GATE_STATE: `${folder}/gate/seen.json`,
-  };
+  });
+  return secrets.apply((known) => ({
+    ...plain,
+    ...encodeGateSecrets({
+      QDRANT_DR_GATE_UPSTREAM: { url: qdrantUrl, apiKey: known.qdrantApiKey },
+      QDRANT_DR_GATE_CLIENT_KEY: known.clientKey,
+      QDRANT_DR_GATE_CONTROL_TOKEN: known.controlToken,
+      QDRANT_DR_GATE_CONTROL: storeAt(control),
+      QDRANT_DR_GATE_PEER_CONTROL: peerControl === undefined ? undefined : storeAt(peerControl),
+      QDRANT_DR_GATE_WITNESS: gate.witness === undefined ? undefined : storeAt(gate.witness),
+    }),
+  }));
 }
 
-function leaseOf({ processes }: ProcessesSettings) {
+function leaseOf({ processes }: ProcessesStackSettings) {
   const { leaseSeconds, witness } = processes.gate;
   return witness === undefined
-    ? {}
-    : { lease: { witness: { kind: "file" as const, folder: witness }, seconds: leaseSeconds } };
+    ? undefined
+    : { witness: { kind: "file" as const, folder: witness }, seconds: leaseSeconds };
 }
 
-function endpointEnvironment({ processes }: ProcessesSettings, secrets: pulumi.Output<ProcessesSecrets>) {
+function endpointEnvironment({ processes }: ProcessesStackSettings, secrets: pulumi.Output<ProcessesSecrets>) {
   const { endpoint, folder } = processes;
   return {
     QDRANT_DR_ENDPOINT_PORT: String(endpoint.port),

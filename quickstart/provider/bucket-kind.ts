@@ -12,15 +12,14 @@ import {
 } from "@aws-sdk/client-s3";
 import { z } from "zod";
 import { s3ClientSettings, translateS3Error } from "../../runtime/adapters/stores/s3-store.ts";
+import { bucketNameSchema } from "../../runtime/domain/settings/primitives.ts";
 import { hasCode } from "../../runtime/errors.ts";
 import { checkInputs } from "./checked-inputs.ts";
 import type { ResourceKind } from "./resource-kind.ts";
 
 const bucketSchema = z.object({
   kind: z.literal("s3"),
-  bucket: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "3 to 63 lower-case letters, digits, dots and hyphens"),
+  bucket: bucketNameSchema,
   region: z.string(),
   endpoint: z.url(),
   credentials: z.object({ accessKeyId: z.string(), secretAccessKey: z.string() }),

@@ -8,9 +8,10 @@ import type { KeyWrap } from "../ports/key-wrap.ts";
 
 export class AgeKeyWrap implements KeyWrap {
   readonly #recipients: readonly string[];
-  readonly #identity: string;
+  readonly #identity: string | undefined;
 
-  constructor(keys: { readonly recipients: readonly string[]; readonly identity: string }) {
+  /** @param keys without an identity: new data keys can be wrapped, and none opened. */
+  constructor(keys: { readonly recipients: readonly string[]; readonly identity: string | undefined }) {
     this.#recipients = keys.recipients;
     this.#identity = keys.identity;
   }
@@ -22,6 +23,15 @@ export class AgeKeyWrap implements KeyWrap {
   }
 
   async unwrap(wrapped: Uint8Array): Promise<string> {
+    if (this.#identity === undefined) {
+      throw new DrError(
+        "KEY_UNAVAILABLE",
+        "no age identity is known here, and a key of the repository is to be opened",
+        {
+          hint: "give the region's outputs as its stack has them, or the offline recovery identity (`--identity-file`)",
+        },
+      );
+    }
     const decrypter = new Decrypter();
     try {
       decrypter.addIdentity(this.#identity);

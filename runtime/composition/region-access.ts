@@ -34,7 +34,7 @@ export class RegionAccess implements RegionSession {
     this.region = region;
     const limits = patienceMs === undefined ? undefined : { idleMs: patienceMs, attempts: 1 };
     this.stores = { repository: openStore(region.repository, limits), control: openStore(region.control, limits) };
-    this.wrap = new AgeKeyWrap({ ...region.keys, ...(identity === undefined ? {} : { identity }) });
+    this.wrap = new AgeKeyWrap({ recipients: region.keys.recipients, identity: identity ?? region.keys.identity });
     this.#identity = identity;
     this.#patience = patienceMs === undefined ? {} : { patienceMs };
     this.database = new Qdrant({ ...region.qdrant, ...this.#patience });

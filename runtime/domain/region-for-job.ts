@@ -1,50 +1,35 @@
-/** What of the regions' outputs each job is told: what it has no use for it cannot give away. */
-import type { Job } from "./jobs.ts";
+/** Takes out of the regions' outputs what a job is told of them: what it has no use for it cannot give away. */
+import { definitionOf, type Job, type RegionSecret, type RegionUse, type StoreKind } from "./jobs.ts";
 import type { Region, StoreAddress } from "./region.ts";
 
-/** The gate has its own settings. */
+/** The gate is told what it needs by its environment. */
 export type RegionJob = Exclude<Job, "gate">;
 
-type Secret = "apiKey" | "identity" | "gate";
-
-interface Known {
-  readonly own: readonly Secret[];
-  /** Absent: the job knows nothing of the other region. */
-  readonly peer?: { readonly secrets: readonly Secret[]; readonly stores: readonly ("repository" | "control")[] };
+export function isRegionJob(job: Job): job is RegionJob {
+  return job !== "gate";
 }
 
-const knownTo: Readonly<Record<RegionJob, Known>> = {
-  capture: { own: ["apiKey", "identity"] },
-  copy: { own: ["identity"], peer: { secrets: ["identity"], stores: ["repository", "control"] } },
-  verify: { own: ["identity"] },
-  // It asks this region's Qdrant to be sure that its target is another one.
-  "test-restore": { own: ["apiKey", "identity"] },
-  replicate: { own: ["apiKey", "identity"], peer: { secrets: ["apiKey"], stores: ["control"] } },
-  // It makes recovery points in the other region's bucket, with that region's keys, and asks no Qdrant.
-  "replicate-folders": { own: [], peer: { secrets: ["identity"], stores: ["repository", "control"] } },
-  exporter: { own: ["apiKey", "identity", "gate"], peer: { secrets: [], stores: ["control"] } },
-};
-
 export function ownRegionFor(job: RegionJob, region: Region): Region {
-  return withOnly(region, knownTo[job].own);
+  return withOnly(region, definitionOf(job).own);
 }
 
 /** Undefined when the job is not told of it. */
 export function peerRegionFor(job: RegionJob, region: Region): Region | undefined {
-  const { peer } = knownTo[job];
-  if (peer === undefined) return undefined;
-  const store = (kind: "repository" | "control") =>
-    peer.stores.includes(kind) ? region[kind] : withoutCredentials(region[kind]);
-  return { ...withOnly(region, peer.secrets), repository: store("repository"), control: store("control") };
+  const { peer } = definitionOf(job);
+  return peer === undefined ? undefined : withOnly(region, peer);
 }
 
-function withOnly({ endpoint: _, gate, ...region }: Region, secrets: readonly Secret[]): Region {
+function withOnly({ endpoint: _, gate, ...region }: Region, { secrets, stores }: RegionUse): Region {
   const { keys, qdrant } = region;
+  const told = <T>(secret: RegionSecret, value: T) => (secrets.includes(secret) ? value : undefined);
+  const store = (kind: StoreKind) => (stores[kind] === undefined ? withoutCredentials(region[kind]) : region[kind]);
   return {
     ...region,
-    qdrant: { ...qdrant, apiKey: secrets.includes("apiKey") ? qdrant.apiKey : "" },
-    keys: { ...keys, identity: secrets.includes("identity") ? keys.identity : "" },
-    ...(gate !== undefined && secrets.includes("gate") ? { gate } : {}),
+    qdrant: { ...qdrant, apiKey: told("apiKey", qdrant.apiKey) },
+    repository: store("repository"),
+    control: store("control"),
+    keys: { ...keys, identity: told("identity", keys.identity) },
+    gate: told("gate", gate),
   };
 }
 

@@ -9,11 +9,12 @@ import { roles } from "./roles/epoch.ts";
 import { gateModes } from "./roles/gate.ts";
 import { peerUrlsSchema, serverUrlSchema } from "./server-address.ts";
 import { folderSelectionSchema } from "./settings/folder-selection.ts";
+import { bucketNameSchema, recipientsSchema } from "./settings/primitives.ts";
 
 export const storeAddressSchema = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("s3"),
-    bucket: z.string().min(3),
+    bucket: bucketNameSchema,
     region: z.string(),
     /** Absent: AWS's own endpoint. */
     endpoint: serverUrlSchema.optional(),
@@ -37,16 +38,16 @@ export const regionSchema = z.object({
   qdrant: z.object({
     /** One URL per peer, never a load balancer's. */
     peers: peerUrlsSchema,
-    /** Empty for a job that has no use for it. */
-    apiKey: headerKeySchema,
+    /** Left out where it has no use: see `region-for-job.ts`. */
+    apiKey: headerKeySchema.min(1).optional(),
   }),
   repository: storeAddressSchema,
   control: storeAddressSchema,
   keys: z.object({
     /** age recipients that every data key is wrapped for: the operational one and the offline recovery one. */
-    recipients: z.array(z.string().startsWith("age1")).min(2),
-    /** age identity that opens them in this region; empty for a job that opens nothing. */
-    identity: z.union([z.literal(""), z.string().startsWith("AGE-SECRET-KEY-")]),
+    recipients: recipientsSchema,
+    /** age identity that opens them in this region. Left out where nothing is opened. */
+    identity: z.string().startsWith("AGE-SECRET-KEY-").optional(),
   }),
   /** Folders of configuration and of user data, on the machine that captures. */
   configuration: z.array(folderSelectionSchema).default([]),

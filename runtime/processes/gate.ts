@@ -5,13 +5,10 @@
  */
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { z } from "zod";
 import { agentFor, answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
-import { headerKeySchema } from "../domain/header-key.ts";
-import { storeAddressSchema } from "../domain/region.ts";
-import { type GateKnowledge, gateKnowledgeSchema, gateModes, gateOpenPath } from "../domain/roles/gate.ts";
-import { serverUrlSchema } from "../domain/server-address.ts";
+import { type GateKnowledge, gateKnowledgeSchema, gateOpenPath } from "../domain/roles/gate.ts";
+import { parseGateEnvironment } from "../domain/roles/gate-environment.ts";
 import { hasErrno } from "../errno.ts";
 import { Lease } from "../repository/control/lease.ts";
 import { systemClock } from "../time/system-clock.ts";
@@ -24,37 +21,7 @@ const lookEveryMs = 1_000;
 /** A request that takes longer is cut off when the gate closes; its client was told nothing. */
 const drainMs = 10_000;
 
-const json = <Schema extends z.ZodType>(schema: Schema) =>
-  z
-    .string()
-    .transform((text): unknown => JSON.parse(text))
-    .pipe(schema);
-
-const settings = z
-  .object({
-    QDRANT_DR_GATE_HOST: z.string().default("127.0.0.1"),
-    QDRANT_DR_GATE_PORT: z.coerce.number().int().min(1).max(65_535),
-    QDRANT_DR_GATE_REGION: z.string().min(1),
-    QDRANT_DR_GATE_CLIENT_KEY: headerKeySchema.min(16),
-    QDRANT_DR_GATE_CONTROL_TOKEN: headerKeySchema.min(16),
-    /** JSON: the region's Qdrant. */
-    QDRANT_DR_GATE_UPSTREAM: json(z.object({ url: serverUrlSchema, apiKey: headerKeySchema })),
-    /** JSON: the region's control store, and the other region's as far as this one may read it. */
-    QDRANT_DR_GATE_CONTROL: json(storeAddressSchema),
-    QDRANT_DR_GATE_PEER_CONTROL: json(storeAddressSchema).optional(),
-    QDRANT_DR_GATE_MODE: z.enum(gateModes).default("availability"),
-    /** JSON: the third place, for the mode `consistency`. */
-    QDRANT_DR_GATE_WITNESS: json(storeAddressSchema).optional(),
-    QDRANT_DR_GATE_LEASE_SECONDS: z.coerce.number().min(1).default(15),
-    /** What was seen of epochs and fences outlives a restart here. */
-    QDRANT_DR_GATE_STATE: z.string(),
-  })
-  .refine((given) => given.QDRANT_DR_GATE_MODE === "availability" || given.QDRANT_DR_GATE_WITNESS !== undefined, {
-    path: ["QDRANT_DR_GATE_WITNESS"],
-    message: "the mode consistency wants a third place for its lease",
-  })
-  .parse(process.env);
-
+const settings = parseGateEnvironment(process.env);
 const region = settings.QDRANT_DR_GATE_REGION;
 const witness = settings.QDRANT_DR_GATE_WITNESS;
 const peer = settings.QDRANT_DR_GATE_PEER_CONTROL;

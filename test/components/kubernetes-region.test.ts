@@ -28,8 +28,8 @@ type Loose = any;
 /** Jobs whose pods are told of regions. */
 const toldJobs = ["capture", "copy", "replicate", "replicate-folders", "test-restore", "verify"];
 
-/** What brings folders has an account, and rights in the other region, where it is asked for. */
-const jobsWithoutFolders = jobs.filter((job) => job !== "replicate-folders");
+/** Of a region that replicates no folders and is not monitored. */
+const fewerJobs = jobs.filter((job) => job !== "replicate-folders" && job !== "exporter");
 
 const restrictedNow = {
   allowPrivilegeEscalation: false,
@@ -371,7 +371,7 @@ describe("KubernetesRegion", () => {
     it("one account a job; only captures read in the cluster, only what recovery points hold", async () => {
       const declared = await declarer.declare({ settings: { infrastructure: capturedObjects } });
       const accounts = objects(declared, "ServiceAccount").map(({ inputs }) => (inputs["metadata"] as Loose).name);
-      expect(accounts).to.deep.equal(jobsWithoutFolders.map((job) => `qdrant-dr-${job}`));
+      expect(accounts).to.deep.equal(fewerJobs.map((job) => `qdrant-dr-${job}`));
       const { inputs } = object(declared, "ClusterRole", "qdrant-dr-capture-search-objects") as Loose;
       expect(inputs.rules).to.deep.equal([
         { apiGroups: ["apps"], resources: ["statefulsets"], verbs: ["get", "list"] },
@@ -391,6 +391,24 @@ describe("KubernetesRegion", () => {
       expect(objects(without, "ClusterRole")).to.deep.equal([]);
     });
 
+    it("every account is a pod's, and every pod has its job's: what does not run has no rights", async () => {
+      const monitoring = { operator: { namespace: "monitoring" } };
+      for (const options of [
+        {},
+        { hasPeer: false },
+        folderSettings,
+        { ...folderSettings, kubernetes: { ...folderSettings.kubernetes, monitoring } },
+        { kubernetes: { replicate: undefined }, settings: { objectives: { rtoMinutes: 30, rpoMinutes: 1440 } } },
+      ]) {
+        const declared = await declarer.declare(options);
+        const accounts = objects(declared, "ServiceAccount").map(({ inputs }) => (inputs["metadata"] as Loose).name);
+        const used = objects(declared)
+          .flatMap(podOf)
+          .flatMap(([, { serviceAccountName }]) => serviceAccountName ?? []);
+        expect(accounts, JSON.stringify(options)).to.have.members([...new Set(used)]);
+      }
+    });
+
     it("with AWS each job's account has a role, and no pod has credentials", async () => {
       const irsa = await declarer.declare({ settings: awsSettings({ irsa: { issuer: "oidc.example/id/1" } }) });
       for (const { inputs } of objects(irsa, "ServiceAccount")) {
@@ -402,9 +420,7 @@ describe("KubernetesRegion", () => {
       const podIdentity = await declarer.declare({ settings: awsSettings({ podIdentity: { name: "prod" } }) });
       const { inputs } = object(podIdentity, "NetworkPolicy", "qdrant-dr-reaches-stores") as Loose;
       expect(inputs.spec.egress[1].to[0]).to.deep.equal({ ipBlock: { cidr: "169.254.170.23/32" } });
-      expect(podIdentity.resources.filter(({ type }) => type.startsWith("aws:eks"))).to.have.length(
-        jobsWithoutFolders.length,
-      );
+      expect(podIdentity.resources.filter(({ type }) => type.startsWith("aws:eks"))).to.have.length(fewerJobs.length);
       const children = podIdentity.resources.filter(({ parent }) => parent === podIdentity.resources[0]?.urn);
       expect(children.length, "what `pulumi up` shows").to.be.lessThan(12);
     });
@@ -495,6 +511,7 @@ describe("KubernetesRegion", () => {
         controlUrl: "http://qdrant-dr-gate.search.svc:6333/.qdrant-dr/gate",
         controlToken: environment.QDRANT_DR_GATE_CONTROL_TOKEN,
         mode: "availability",
+        lease: undefined,
       });
     });
 

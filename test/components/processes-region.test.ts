@@ -6,24 +6,23 @@ import * as pulumi from "@pulumi/pulumi";
 import { expect } from "chai";
 import { regionSchema } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
-import type { ProcessesSecrets, ProcessesSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { ProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { known, RecordedResources, type Registration } from "../support/recorded-resources.ts";
 
 const secrets: ProcessesSecrets = {
-  qdrantApiKeys: { primary: "secret-qdrant-key-of-primary", standby: "secret-qdrant-key-of-standby" },
+  qdrantApiKey: "secret-qdrant-key",
   store: { accessKeyId: "secret-access-key-id", secretAccessKey: "secret-secret-access-key" },
   clientKey: "secret-client-key-of-all",
   controlToken: "secret-control-token",
   identity: "AGE-SECRET-KEY-1TEST",
 };
 const secretTexts = [
-  ...Object.values(secrets.qdrantApiKeys),
   ...Object.values(secrets.store),
-  ...[secrets.clientKey, secrets.controlToken, secrets.identity],
+  ...[secrets.qdrantApiKey, secrets.clientKey, secrets.controlToken, secrets.identity],
 ];
 const epoch: EpochRecord = { epoch: 3, active: "primary", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
 
-function settingsOf(region: string, runsHere: boolean): ProcessesSettings {
+function settingsOf(region: string, runsHere: boolean): ProcessesStackSettings {
   return {
     region,
     peer: region === "primary" ? "standby" : "primary",
@@ -120,7 +119,7 @@ describe("ProcessesRegion", () => {
         QDRANT__SERVICE__HOST: "127.0.0.1",
         QDRANT__SERVICE__HTTP_PORT: "20000",
         QDRANT__SERVICE__GRPC_PORT: "20001",
-        QDRANT__SERVICE__API_KEY: secrets.qdrantApiKeys["primary"],
+        QDRANT__SERVICE__API_KEY: secrets.qdrantApiKey,
         QDRANT__STORAGE__STORAGE_PATH: "/estates/e1/primary/qdrant/storage",
         QDRANT__STORAGE__SNAPSHOTS_PATH: "/estates/e1/primary/qdrant/snapshots",
         QDRANT__TELEMETRY_DISABLED: "true",
@@ -167,13 +166,14 @@ describe("ProcessesRegion", () => {
   it("the gate: alone with the key of its region's Qdrant, sees both control stores, keeps what it saw on this region's disk", async () => {
     const { inputs, secretInputs } = one(await declare("primary", { role: "active", runsHere: false }), "gate");
     expect(inputs["env"]).to.deep.equal({
+      QDRANT_DR_GATE_HOST: "127.0.0.1",
       QDRANT_DR_GATE_PORT: "20021",
       QDRANT_DR_GATE_REGION: "primary",
       QDRANT_DR_GATE_CLIENT_KEY: secrets.clientKey,
       QDRANT_DR_GATE_CONTROL_TOKEN: secrets.controlToken,
       QDRANT_DR_GATE_UPSTREAM: JSON.stringify({
         url: "http://127.0.0.1:20000",
-        apiKey: secrets.qdrantApiKeys["primary"],
+        apiKey: secrets.qdrantApiKey,
       }),
       QDRANT_DR_GATE_CONTROL: '{"kind":"file","folder":"/estates/e1/primary/control"}',
       QDRANT_DR_GATE_PEER_CONTROL: '{"kind":"file","folder":"/estates/e1/standby/control"}',
@@ -222,17 +222,16 @@ describe("ProcessesRegion", () => {
     }
   });
 
-  it("the outputs are secret as a whole, keep the contract of every region, and hold this region's keys alone", async () => {
+  it("the outputs are secret as a whole, and keep the contract of every region", async () => {
     const { isSecret, outputs } = await declare("primary", { role: "active", runsHere: false });
     expect(isSecret).to.equal(true);
     expect(regionSchema.parse(outputs)).to.deep.equal(outputs);
     expect(outputs.qdrant).to.deep.equal({
       peers: ["http://127.0.0.1:20000"],
-      apiKey: secrets.qdrantApiKeys["primary"],
+      apiKey: secrets.qdrantApiKey,
     });
     expect(outputs.control).to.deep.equal({ kind: "file", folder: "/estates/e1/primary/control" });
     expect(outputs).to.include({ region: "primary", peer: "standby", role: "active", epoch: 3 });
-    expect(JSON.stringify(outputs)).not.to.contain(secrets.qdrantApiKeys["standby"]);
   });
 });
 

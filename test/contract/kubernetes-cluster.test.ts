@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { KubernetesCluster } from "../../runtime/adapters/kubernetes/kubernetes-cluster.ts";
 import { documentText } from "../../runtime/domain/exact-json.ts";
+import { apiResourceOf } from "../../runtime/domain/infrastructure/api-resources.ts";
 import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
@@ -53,6 +54,25 @@ describe("Kubernetes on a real API server", function () {
 
   it("lists what a selector selects, also over several pages", async () => {
     expect(await listed(["many"], "parity=odd")).to.deep.equal(["map-1", "map-3", "map-5", "map-7"]);
+  });
+
+  it("serves each kind that is known without settings by the name and in the scope that access is given by, and no other kind", async () => {
+    const groups: { versions: { groupVersion: string }[] }[] = (await server.call("GET", "/apis")).body.groups;
+    const versions = groups.flatMap(({ versions: ofGroup }) => ofGroup.map(({ groupVersion }) => groupVersion));
+    let compared = 0;
+    for (const apiVersion of ["v1", ...versions]) {
+      const root = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+      const served: { kind: string; name: string; namespaced: boolean; verbs: string[] }[] = (
+        await server.call("GET", root)
+      ).body.resources;
+      for (const { kind, name, namespaced, verbs } of served) {
+        if (name.includes("/") || !verbs.includes("list")) continue;
+        const scope = namespaced ? "Namespaced" : "Cluster";
+        expect(apiResourceOf({ apiVersion, kind }), `${apiVersion} ${kind}`).to.deep.equal({ resource: name, scope });
+        compared += 1;
+      }
+    }
+    expect(compared).to.be.greaterThan(50);
   });
 
   it("lists objects that belong to no namespace, whatever the namespaces", async () => {

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Region } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import {
-  type KubernetesSettings,
+  type KubernetesStackSettings,
   parseKubernetesSecrets,
   parseStackSettings,
 } from "../../runtime/domain/settings/stack-settings.ts";
@@ -87,7 +87,7 @@ export class RegionDeclarer {
   }
 }
 
-function settingsOf({ kubernetes, qdrant, settings }: DeclareOptions): KubernetesSettings {
+function settingsOf({ kubernetes, qdrant, settings }: DeclareOptions): KubernetesStackSettings {
   const parsed = parseStackSettings("prod", {
     peer: "dr",
     initialRole: "active",

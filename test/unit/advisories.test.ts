@@ -1,11 +1,11 @@
 import { expect } from "chai";
-import { remarksOn } from "../../runtime/domain/settings/advisories.ts";
-import { type KubernetesSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { advisoriesOn } from "../../runtime/domain/settings/advisories.ts";
+import { type KubernetesStackSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;
 const peer = { qdrant: { peers: ["https://qdrant-0.dr.example:6333"], apiKey: "" } };
 
-function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, unknown> = {}): KubernetesSettings {
+function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, unknown> = {}): KubernetesStackSettings {
   const settings = parseStackSettings("prod", {
     ...{ peer: "dr", initialRole: "active", platform: "kubernetes", store: "s3" },
     stores: { repository: { bucket: "points", region: "one" }, control: { bucket: "control", region: "one" } },
@@ -20,10 +20,10 @@ function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, u
   return settings;
 }
 
-const told = (settings: KubernetesSettings, other: Parameters<typeof remarksOn>[1]) =>
-  remarksOn(settings, other).map(({ severity, text }) => `${severity}: ${text}`);
+const told = (settings: KubernetesStackSettings, other: Parameters<typeof advisoriesOn>[1]) =>
+  advisoriesOn(settings, other).map(({ severity, text }) => `${severity}: ${text}`);
 
-describe("remarks on a region's settings", () => {
+describe("advisories on a region's settings", () => {
   it("say the RPO from copied points alone, and how often the standby follows", () => {
     expect(told(settingsOf(), peer)[0]).to.equal(
       "info: RPO from copied recovery points alone: 480 min and the time they take; the standby follows every 10 s",
@@ -40,18 +40,18 @@ describe("remarks on a region's settings", () => {
   });
 
   it("warn of a second key generation where the tag of Qdrant's image says that it knows one key only", () => {
-    const remarks = (tag: string, keyGeneration: number) =>
+    const advisories = (tag: string, keyGeneration: number) =>
       told(settingsOf({}, { image: `a.example:5000/c${tag}@${digest}`, keyGeneration }), peer).filter((text) =>
         text.includes("API key at a time"),
       );
-    expect(remarks(":v1.16.3-unprivileged", 2)).to.have.lengthOf(1);
+    expect(advisories(":v1.16.3-unprivileged", 2)).to.have.lengthOf(1);
     for (const [tag, generation] of [
       [":v1.16.3-unprivileged", 1],
       [":v1.17.0", 2],
       [":v1.160.0", 2],
       ["", 2],
     ] as const) {
-      expect(remarks(tag, generation), `${tag} ${generation}`).to.deep.equal([]);
+      expect(advisories(tag, generation), `${tag} ${generation}`).to.deep.equal([]);
     }
   });
 
@@ -61,10 +61,10 @@ describe("remarks on a region's settings", () => {
       replicate: { everySeconds: 10 },
     };
     const userData = [{ name: "files", path: "/srv/files" }];
-    const remarks = (replicate: object) =>
+    const advisories = (replicate: object) =>
       told({ ...settingsOf({ ...folders, replicate }), userData }, peer).filter((text) => text.includes("user data"));
-    expect(remarks(folders.replicate)).to.have.lengthOf(1);
-    expect(remarks({ everySeconds: 10, folders: true })).to.deep.equal([]);
+    expect(advisories(folders.replicate)).to.have.lengthOf(1);
+    expect(advisories({ everySeconds: 10, folders: true })).to.deep.equal([]);
     expect(told(settingsOf(folders), peer).join(), "without folders").not.to.contain("user data");
   });
 

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { apiResourceOf } from "../../runtime/domain/infrastructure/api-resources.ts";
 import { ImageCollector } from "../../runtime/domain/infrastructure/image-references.ts";
 import { infrastructureSchema, objectPath, stackPath } from "../../runtime/domain/infrastructure/infrastructure.ts";
 import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
@@ -25,6 +26,10 @@ describe("infrastructure: settings and documents", () => {
     ],
     ["a plural for a kind", { kubernetes: { ...valid, kinds: [{ apiVersion: "apps/v1", kind: "deployments" }] } }],
     ["a group without a version", { kubernetes: { ...valid, kinds: [{ apiVersion: "apps", kind: "Deployment" }] } }],
+    [
+      "a scope that there is not",
+      { kubernetes: { ...valid, kinds: [{ apiVersion: "a.example/v1", kind: "A", scope: "cluster" }] } },
+    ],
     ["a setting that there is not", { kubernetes: { ...valid, selectors: "a=b" } }],
     ["a stack that leads out of its folder", { stacks: ["../up"] }],
   ];
@@ -36,6 +41,18 @@ describe("infrastructure: settings and documents", () => {
     for (const given of [{ kubernetes: valid }, { stacks: ["org/shop/prod"] }, { kubernetes: valid, stacks: ["a"] }]) {
       expect(infrastructureSchema.safeParse(given).success).to.equal(true);
     }
+  });
+
+  it("a kind of another group than Kubernetes' own is no kind of Kubernetes: its resource and scope are what the settings say", () => {
+    const knative = { apiVersion: "serving.knative.dev/v1", kind: "Service" };
+    expect(apiResourceOf({ apiVersion: "v1", kind: "Service" })).to.deep.equal({
+      resource: "services",
+      scope: "Namespaced",
+    });
+    expect(apiResourceOf(knative)).to.equal(undefined);
+    expect(apiResourceOf({ ...knative, resource: "services" })).to.equal(undefined);
+    const given = { resource: "tenancies", scope: "Cluster" as const };
+    expect(apiResourceOf({ apiVersion: "example.org/v1", kind: "Tenancy", ...given })).to.deep.equal(given);
   });
 
   it("gives every document a place of its own", () => {

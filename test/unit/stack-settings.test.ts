@@ -281,6 +281,25 @@ describe("settings of a stack", () => {
     );
   });
 
+  it("captured kinds in a cluster: Kubernetes' own, and others with the resource and scope that access is given by", () => {
+    const capturing = (kind: Members) =>
+      changed(cluster(), "infrastructure", { kubernetes: { namespaces: ["search"], kinds: [kind] } });
+    const custom = { apiVersion: "example.org/v1", kind: "Tenancy" };
+    const known = { resource: "tenancies", scope: "Cluster" };
+    for (const kind of [
+      { apiVersion: "apps/v1", kind: "StatefulSet" },
+      { ...custom, ...known },
+    ])
+      expect(() => parseStackSettings("prod", capturing(kind))).not.to.throw();
+    for (const kind of [custom, { ...custom, resource: "tenancies" }, { ...custom, scope: "Cluster" }])
+      expect(refusal("prod", capturing(kind)).message)
+        .to.contain("stack prod: infrastructure.kubernetes.kinds.0: ")
+        .and.contain("one with its `resource` and `scope` as `kubectl api-resources` lists them");
+    // Elsewhere the cluster is asked, with the rights of whoever captures.
+    const elsewhere = { kubernetes: { namespaces: ["search"], kinds: [custom] } };
+    expect(() => parseStackSettings("primary", { ...processes, infrastructure: elsewhere })).not.to.throw();
+  });
+
   it("a public name leads to the gate's name, and images come from a registry at home", () => {
     const named = (url: unknown) => {
       const traffic = { zoneId: "Z0123456789", url: "https://search.example.org" };
@@ -336,10 +355,10 @@ describe("settings of a stack", () => {
       changed(kubernetes, "kubernetes.egressCidrs", ["10.8.0.0/16", "fd00::/8"]),
     );
     const at = (host: string) => ({ ...own, store, peer: outputs(`http://${host}:6333`) });
-    for (const reached of ["10.8.0.0", "10.8.255.255", "[2001:db8::1]", "qdrant-0.dr.example"]) {
+    for (const reached of ["10.8.0.0", "10.8.255.255", "[fd00::1]", "qdrant-0.dr.example"]) {
       expect(() => parseKubernetesSecrets(narrow as typeof settings, at(reached))).not.to.throw();
     }
-    for (const host of ["10.7.255.255", "10.9.0.0", "192.0.2.1"]) {
+    for (const host of ["10.7.255.255", "10.9.0.0", "192.0.2.1", "[2001:db8::1]"]) {
       expect(problemOf(narrow, at(host))).to.contain(
         `secrets.peer.qdrant.peers: no pod may go to ${host}: kubernetes.egressCidrs is 10.8.0.0/16, fd00::/8`,
       );
@@ -375,6 +394,23 @@ describe("settings of a stack", () => {
     const { hint, message } = refusal("prod", { ...kubernetes, peer: "D R", kubernetes: { namespace: "Q" } });
     expect(message).to.contain('peer: "D R" is not allowed').and.contain('kubernetes.namespace: "Q" is not allowed');
     expect(hint).to.contain("Pulumi.prod.yaml");
+  });
+
+  it("the key of a region's own Qdrant is one of its secrets; a stack that lacks it is refused, by its name", () => {
+    const given = {
+      qdrantApiKeys: { primary: "the-key-of-primary" },
+      store: { accessKeyId: "access-key-id", secretAccessKey: "secret-access-key" },
+      clientKey: "the-key-of-all-clients",
+      controlToken: "the-token-of-operators",
+      identity: "AGE-SECRET-KEY-1",
+    };
+    const { qdrantApiKeys, ...others } = given;
+    expect(parseProcessesSecrets("primary", given)).to.deep.equal({
+      ...others,
+      qdrantApiKey: qdrantApiKeys.primary,
+    });
+    const { message } = refused(() => parseProcessesSecrets("standby", given));
+    expect(message).to.equal("stack standby: secrets.qdrantApiKeys.standby: the key of this region's Qdrant is wanted");
   });
 
   it("never repeats a secret that it refuses", () => {

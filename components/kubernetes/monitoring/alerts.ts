@@ -1,4 +1,4 @@
-/** What of a region somebody is told of. Thresholds follow from the objectives and the schedules; each alert says what to do. */
+/** The alerts of a region. Thresholds follow from the objectives and the schedules; each alert says what to do. */
 import type { Schedules } from "../../../runtime/domain/settings/kubernetes-settings.ts";
 import { longestGapMinutes } from "../../../runtime/domain/settings/schedule.ts";
 import { type Replicate, Tiers } from "../../../runtime/domain/settings/tiers.ts";
@@ -34,7 +34,7 @@ export interface Alert {
   };
 }
 
-interface Told {
+interface AlertRule {
   readonly expr: string;
   readonly for: string;
   readonly severity: "critical" | "warning";
@@ -56,13 +56,16 @@ export function alertsOf(settings: AlertSettings): Alert[] {
   const { copy, full, incremental, testRestore, verify } = settings.schedules;
   const gap = (schedule: string) => longestGapMinutes(schedule) * minute;
   const gaps = {
-    ...{ full: gap(full), incremental: gap(incremental), copy: gap(copy) },
-    ...{ verify: gap(verify), testRestore: gap(testRestore) },
+    full: gap(full),
+    incremental: gap(incremental),
+    copy: gap(copy),
+    verify: gap(verify),
+    testRestore: gap(testRestore),
   };
-  const ofPair = settings.peer === undefined ? {} : toldOfPair(settings, gaps, settings.peer);
-  const told = { ...alwaysTold(settings, gaps), ...ofPair };
+  const ofPair = settings.peer === undefined ? {} : alertsOfPair(settings, gaps, settings.peer);
+  const rules = { ...alertsOfRegion(settings, gaps), ...ofPair };
   const runbooks = `${(settings.runbooks ?? runbooksFolder).replace(/\/$/, "")}/alerts.md`;
-  return Object.entries(told).map(([name, { description, expr, runbook, severity, summary, ...rest }]) => ({
+  return Object.entries(rules).map(([name, { description, expr, runbook, severity, summary, ...rest }]) => ({
     alert: `QdrantDr${name}`,
     expr,
     for: rest.for,
@@ -72,7 +75,7 @@ export function alertsOf(settings: AlertSettings): Alert[] {
   }));
 }
 
-function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<string, Told> {
+function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Record<string, AlertRule> {
   const of = queriesOf(region);
   const verified = gaps.verify + gaps.incremental + gaps.copy + slack.verify;
   return {
@@ -208,7 +211,11 @@ function alwaysTold({ objectives, region }: AlertSettings, gaps: Gaps): Record<s
 }
 
 /** Where there is another region. */
-function toldOfPair({ objectives, region, replicate }: AlertSettings, gaps: Gaps, peer: string): Record<string, Told> {
+function alertsOfPair(
+  { objectives, region, replicate }: AlertSettings,
+  gaps: Gaps,
+  peer: string,
+): Record<string, AlertRule> {
   const of = queriesOf(region);
   const copied = gaps.copy + slack.copy;
   const score = series("qdrant_dr_readiness_score", { region });
@@ -257,15 +264,15 @@ function toldOfPair({ objectives, region, replicate }: AlertSettings, gaps: Gaps
       description: "Its readiness is {{ $value }} of 100.",
       runbook: "`qdrant-dr status` names each reason and what removes it.",
     },
-    ...(replicate === undefined ? {} : toldOfStandby(region, replicate, objectives.rpoMinutes * minute)),
+    ...(replicate === undefined ? {} : alertsOfStandby(region, replicate, objectives.rpoMinutes * minute)),
   };
 }
 
-function toldOfStandby(
+function alertsOfStandby(
   region: string,
   replicate: Pick<Replicate, "everySeconds" | "tiers">,
   rpo: number,
-): Record<string, Told> {
+): Record<string, AlertRule> {
   const of = queriesOf(region);
   const { longestSeconds, shortestSeconds } = new Tiers(replicate);
   // Early enough to act before the objective is missed; later than some captures that take long.

@@ -9,7 +9,7 @@ export interface Panel {
   readonly unit: "s" | "short" | "percent" | "bool_yes_no" | "dateTimeFromNow";
   readonly width: number;
   /** Of a value that is worse the higher it is; without them nothing is coloured. */
-  readonly limits?: { readonly warn: number; readonly bad: number };
+  readonly limits?: { readonly warn: number; readonly bad: number } | undefined;
 }
 
 const region = "~$region";
@@ -18,7 +18,7 @@ const of = <Name extends MetricName>(name: Name, more: Parameters<typeof series<
 const ageOf = <Name extends MetricName>(name: Name, more: Parameters<typeof series<Name>>[1] = {}) =>
   `time() - ${of(name, more)}`;
 
-/** By the name of the file that the sidecar writes. */
+/** Dashboards by the names of the files that the sidecar writes. */
 export function dashboardsOf({ rpoMinutes }: { readonly rpoMinutes: number }): Readonly<Record<string, string>> {
   const rpo = { warn: (rpoMinutes * 60) / 3, bad: rpoMinutes * 60 };
   const dashboards = {
@@ -96,7 +96,7 @@ function stat(title: string, expr: string, legend: string, unit: Panel["unit"]):
 }
 
 function line(title: string, unit: Panel["unit"], width: number, limits?: Panel["limits"]): Omit<Panel, "queries"> {
-  return { title, type: "timeseries", unit, width, ...(limits === undefined ? {} : { limits }) };
+  return { title, type: "timeseries", unit, width, limits };
 }
 
 const gridWidth = 24;
@@ -119,8 +119,15 @@ function dashboard(uid: string, title: string, panels: readonly Panel[]) {
       list: [
         { name: "datasource", label: "Data source", type: "datasource", query: "prometheus" },
         {
-          ...{ name: "region", label: "Region", type: "query", datasource, refresh: 2 },
-          ...{ includeAll: true, multi: true, allValue: ".*", current: { text: "All", value: "$__all" } },
+          name: "region",
+          label: "Region",
+          type: "query",
+          datasource,
+          refresh: 2,
+          includeAll: true,
+          multi: true,
+          allValue: ".*",
+          current: { text: "All", value: "$__all" },
           query: "label_values(qdrant_dr_exporter_info, region)",
         },
       ],
@@ -149,8 +156,11 @@ function modelOf({ limits, queries, title, type, unit }: Panel) {
     datasource,
     fieldConfig: { defaults: { unit, min: 0, thresholds: { mode: "absolute", steps } }, overrides: [] },
     targets: queries.map(({ expr, legend }, index) => ({
-      ...{ refId: String.fromCharCode(65 + index), datasource, expr, legendFormat: legend },
-      ...(type === "stat" ? { instant: true } : {}),
+      refId: String.fromCharCode(65 + index),
+      datasource,
+      expr,
+      legendFormat: legend,
+      instant: type === "stat" ? true : undefined,
     })),
   };
 }

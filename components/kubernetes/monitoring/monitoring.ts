@@ -1,10 +1,10 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { objectNameOf } from "../../../runtime/domain/jobs.ts";
+import { jobTable, objectNameOf } from "../../../runtime/domain/jobs.ts";
+import { exporterPort } from "../../../runtime/domain/network/ports.ts";
 import type { MonitoringSettings } from "../../../runtime/domain/settings/kubernetes-settings.ts";
-import { labelsOf, reaches, selectorOf } from "../labels.ts";
+import { labelsOf, selectorOf } from "../labels.ts";
 import { type ProductPodBase, productPod } from "../product-pod.ts";
-import { metricsPort } from "../qdrant-names.ts";
 import { type AlertSettings, alertsOf } from "./alerts.ts";
 import { dashboardsOf } from "./dashboards.ts";
 import { operatorObject } from "./operator-objects.ts";
@@ -12,33 +12,33 @@ import { alertRoute } from "./receivers.ts";
 
 export interface MonitoringArgs extends ProductPodBase {
   readonly namespace: pulumi.Input<string>;
-  readonly settings: MonitoringSettings;
+  readonly monitoring: MonitoringSettings;
   readonly alerts: AlertSettings;
 }
 
-const what = objectNameOf("exporter");
+const exporterName = objectNameOf("exporter");
 
 /**
- * What tells of a region: the exporter, and for the operator's Prometheus, Alertmanager and Grafana what is scraped, who is told of what, and
- * what is shown. Nothing in it depends on the region's role: the alerts ask for it.
+ * The monitoring of a region: the exporter; for the operator's Prometheus what is scraped and the alerts, for its Alertmanager their
+ * route, for its Grafana dashboards. Nothing in it depends on the region's role: the alerts ask for it.
  */
 export class Monitoring extends pulumi.ComponentResource {
   constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:Monitoring", name, {}, opts);
-    const { alerts, namespace, settings, ...base } = args;
-    const { dashboardLabels, operator } = settings;
+    const { alerts, monitoring, namespace, ...base } = args;
+    const { dashboardLabels, operator } = monitoring;
     const child = { parent: this };
-    const metadata = { name: what, namespace, labels: labelsOf(what) };
-    const forOperator = { ...metadata, labels: { ...labelsOf(what), ...operator.labels } };
+    const metadata = { name: exporterName, namespace, labels: labelsOf(exporterName) };
+    const forOperator = { ...metadata, labels: { ...labelsOf(exporterName), ...operator.labels } };
 
-    new k8s.apps.v1.Deployment(`${name}-exporter`, { metadata, spec: exporter(base, alerts.region) }, child);
+    new k8s.apps.v1.Deployment(`${name}-exporter`, { metadata, spec: exporter(base) }, child);
     operatorObject(
       "PodMonitor",
       `${name}-scrape`,
       {
         metadata: forOperator,
         spec: {
-          selector: { matchLabels: selectorOf(what) },
+          selector: { matchLabels: selectorOf(exporterName) },
           podMetricsEndpoints: [{ port: "metrics", interval: "30s", scrapeTimeout: "10s" }],
         },
       },
@@ -62,7 +62,7 @@ export class Monitoring extends pulumi.ComponentResource {
       new k8s.core.v1.ConfigMap(
         `${name}-${dashboard}`,
         {
-          metadata: { name: dashboard, namespace, labels: { ...labelsOf(what), ...dashboardLabels } },
+          metadata: { name: dashboard, namespace, labels: { ...labelsOf(exporterName), ...dashboardLabels } },
           data: { [file]: json },
         },
         child,
@@ -72,21 +72,19 @@ export class Monitoring extends pulumi.ComponentResource {
   }
 }
 
-function exporter(base: ProductPodBase, region: string): k8s.types.input.apps.v1.DeploymentSpec {
+function exporter(base: ProductPodBase): k8s.types.input.apps.v1.DeploymentSpec {
   const health = { httpGet: { path: "/healthz", port: "metrics" } };
   return {
     replicas: 1,
     // Two of them would tell everything twice.
     strategy: { type: "Recreate" },
-    selector: { matchLabels: selectorOf(what) },
+    selector: { matchLabels: selectorOf(exporterName) },
     template: productPod({
       ...base,
       job: "exporter",
-      command: ["exporter", "--stack", region, "--host", "0.0.0.0", "--port", String(metricsPort)],
-      resources: { cpu: "100m", memory: "512Mi" },
-      reaches: [reaches.qdrant, reaches.stores, reaches.gate],
+      command: jobTable.exporter.runs.command(base.settings),
       container: {
-        ports: [{ name: "metrics", containerPort: metricsPort }],
+        ports: [{ name: "metrics", containerPort: exporterPort }],
         readinessProbe: { ...health, periodSeconds: 10 },
         livenessProbe: { ...health, periodSeconds: 30, failureThreshold: 5 },
       },

@@ -37,7 +37,8 @@ const rateLimitPolicy: RetryPolicy = {
 export interface QdrantAddress {
   /** A URL each, which lead to the peers of one Qdrant. */
   readonly peers: readonly string[];
-  readonly apiKey: string;
+  /** Empty for a Qdrant that has none. Left out where it is not known: nothing can be asked then. */
+  readonly apiKey?: string | undefined;
   /** So long an answer is waited for, where the question takes no work; else as long as it may take. */
   readonly patienceMs?: number;
 }
@@ -51,13 +52,13 @@ const signSchema = z.object({ title: z.string(), version: z.string() });
 /** The client library, which asks where all else asks: it would go to other places by a URL than every other tool. */
 export function clientOf(
   { host, isTls, port, prefix }: ServerAddress,
-  apiKey: string,
+  apiKey: string | undefined,
   timeoutMs: number,
 ): QdrantClient {
   return new QdrantClient({
     ...{ host, port, prefix, https: isTls },
     // Not as `apiKey`: the client would print a warning for every address without TLS.
-    headers: { "api-key": apiKey },
+    headers: apiKey === undefined ? {} : { "api-key": apiKey },
     timeout: timeoutMs,
     checkCompatibility: false,
   });
@@ -73,7 +74,7 @@ export interface Peer {
 }
 
 export class Peers {
-  readonly #apiKey: string;
+  readonly #apiKey: string | undefined;
   readonly #clock: Clock;
   readonly #patienceMs: number | undefined;
   readonly #peers: readonly [Peer, ...Peer[]];
@@ -82,7 +83,7 @@ export class Peers {
 
   constructor({ apiKey, patienceMs, peers }: QdrantAddress, clock: Clock) {
     this.#clock = clock;
-    this.#apiKey = headerKey(apiKey, "the API key of Qdrant");
+    this.#apiKey = apiKey === undefined ? undefined : headerKey(apiKey, "the API key of Qdrant");
     this.#patienceMs = patienceMs;
     const [first, ...others] = peers.map(addressOf).map((address) => ({
       url: urlOf(address),
@@ -285,7 +286,15 @@ export class Peers {
 
   /** Uncompressed: a stream costs Qdrant a core otherwise, and a small answer comes in pieces that wait for each other. */
   #headers(): Record<string, string> {
+    if (this.#apiKey === undefined) throw this.#keyUnknown();
     return { ...(this.#apiKey === "" ? {} : { "api-key": this.#apiKey }), "accept-encoding": "identity" };
+  }
+
+  #keyUnknown(): DrError {
+    const [{ url }] = this.#peers;
+    return new DrError("SETTING_INVALID", `the API key of the Qdrant at ${url} is not known here: \`qdrant.apiKey\``, {
+      hint: "give the region's outputs as its stack has them: a job's leave out what the job has no use for",
+    });
   }
 
   /** What is thrown says what happened and what to do. */

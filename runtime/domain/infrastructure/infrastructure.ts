@@ -3,23 +3,29 @@
  * captured folder.
  */
 import { z } from "zod";
+import { absolutePathSchema, isDistinct, namespaceSchema } from "../settings/primitives.ts";
 
 const kindSchema = z.strictObject({
   /** "v1", "apps/v1". */
   apiVersion: z.string().regex(/^([a-z0-9.-]+\/)?v[a-z0-9]+$/, 'a group and version, as "apps/v1", or "v1"'),
   kind: z.string().regex(/^[A-Z][A-Za-z0-9]*$/, "a kind as it is written in objects"),
+  /** The name in the API's paths, and whether objects belong to a namespace: for kinds that Kubernetes itself does not have. */
+  resource: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, "the name in the API's paths, such as deployments")
+    .optional(),
+  scope: z.enum(["Namespaced", "Cluster"]).optional(),
 });
-export type ObjectKind = z.infer<typeof kindSchema>;
+export type CapturedKind = z.infer<typeof kindSchema>;
+export type ObjectKind = Pick<CapturedKind, "apiVersion" | "kind">;
+export type ResourceScope = NonNullable<CapturedKind["scope"]>;
 
 const clusterSchema = z.strictObject({
   /** A kubeconfig file; otherwise KUBECONFIG, the home folder's, or the account of the pod that this runs in. */
-  kubeconfig: z.string().startsWith("/", "an absolute path").optional(),
+  kubeconfig: absolutePathSchema.optional(),
   /** Context of the kubeconfig; the current one when left out. */
   context: z.string().min(1).optional(),
-  namespaces: z
-    .array(z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "the name of a namespace"))
-    .min(1)
-    .refine(isDistinct, "each namespace once"),
+  namespaces: z.array(namespaceSchema).min(1).refine(isDistinct, "each namespace once"),
   /** Nothing is captured that is not asked for here: Secrets only when v1 Secret is among them. */
   kinds: z
     .array(kindSchema)
@@ -74,8 +80,4 @@ export function objectPath(
 
 export function isObjectPath(path: string): boolean {
   return path.startsWith(`${clusterFolder}/`);
-}
-
-function isDistinct(values: readonly string[]): boolean {
-  return new Set(values).size === values.length;
 }

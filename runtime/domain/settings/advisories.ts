@@ -1,7 +1,7 @@
-/** What follows from a region's settings and is not seen in them: told by every preview. */
+/** Advisories: consequences of a region's settings that are not seen in them. Every preview shows them. */
 import type { Region } from "../region.ts";
 import { bucketRpoMinutes } from "./objectives.ts";
-import type { KubernetesSettings } from "./stack-settings.ts";
+import type { KubernetesStackSettings } from "./stack-settings.ts";
 import type { Replicate } from "./tiers.ts";
 
 export interface Advisory {
@@ -10,13 +10,13 @@ export interface Advisory {
 }
 
 /** @param peer the other region, once its outputs are known here. */
-export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdrant"> | undefined): Advisory[] {
+export function advisoriesOn(settings: KubernetesStackSettings, peer: Pick<Region, "qdrant"> | undefined): Advisory[] {
   const { gate, qdrant, replicate, schedules } = settings.kubernetes;
   const minutes = bucketRpoMinutes(schedules);
   const follows = replicate === undefined ? "" : `; the standby follows every ${inTiers(replicate)}`;
-  const remarks: Advisory[] = [];
-  const info = (text: string) => remarks.push({ severity: "info", text });
-  const warn = (text: string) => remarks.push({ severity: "warn", text });
+  const advisories: Advisory[] = [];
+  const info = (text: string) => advisories.push({ severity: "info", text });
+  const warn = (text: string) => advisories.push({ severity: "warn", text });
 
   info(`RPO from copied recovery points alone: ${minutes} min and the time they take${follows}`);
   if (peer === undefined) {
@@ -29,7 +29,7 @@ export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdra
   }
   if (replicate?.folders === false && settings.configuration.length + settings.userData.length > 0) {
     info(
-      "configuration and user data come to the other region with the points of captures and copies: kubernetes.replicate.folders lets them follow, and mounts their volumes all the time",
+      "configuration and user data come to the other region with the recovery points of captures and copies: kubernetes.replicate.folders lets them follow, and mounts their volumes all the time",
     );
   }
   if (qdrant.existing !== undefined) {
@@ -44,7 +44,7 @@ export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdra
   }
   if (settings.store === "s3") {
     info(
-      "of the buckets nothing is declared or checked: locks, versions and encryption are what the store was told. Points reach the other region by copies of qdrant-dr's own, writes are create-only by its requests and not by a policy, and all pods have the same access key",
+      "of the buckets nothing is declared or checked: locks, versions and encryption are what the store was told. Recovery points reach the other region by copies of qdrant-dr's own, writes are create-only by its requests and not by a policy, and all pods have the same access key",
     );
   }
   const hasName = settings.store === "aws" && settings.aws.traffic !== undefined;
@@ -53,7 +53,7 @@ export function remarksOn(settings: KubernetesSettings, peer: Pick<Region, "qdra
       "no public name is declared: clients find the active region by the one gate that answers /.qdrant-dr/open with 200",
     );
   }
-  return remarks;
+  return advisories;
 }
 
 function inTiers({ everySeconds, tiers }: Replicate): string {

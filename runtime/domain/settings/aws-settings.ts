@@ -2,11 +2,10 @@
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { serverUrlSchema } from "../server-address.ts";
+import { bucketNameSchema, type bucketSchema, nameSchema } from "./primitives.ts";
 
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
 const account = z.string().regex(/^\d{12}$/, "the twelve digits of an account, in quotes");
 const awsRegion = z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, "an AWS region, such as eu-central-1");
-const bucket = z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of a bucket");
 const keyArn = z.string().regex(/^arn:aws:kms:[a-z0-9-]+:\d{12}:key\/[0-9a-z-]+$/, "the ARN of a KMS key");
 /** Plain settings reach a program as text. */
 const wholeNumber = (schema: z.ZodNumber) => z.preprocess((given) => (isDigits(given) ? Number(given) : given), schema);
@@ -38,7 +37,7 @@ export const awsSettingsSchema = z.strictObject({
   /** The key that this region's buckets are encrypted with. */
   keyArn,
   /** What this region reads of the other one. */
-  peer: z.strictObject({ repository: bucket, control: bucket, keyArn }),
+  peer: z.strictObject({ repository: bucketNameSchema, control: bucketNameSchema, keyArn }),
   cluster: clusterSchema,
   /** Clients have to find the active region otherwise when left out. */
   traffic: trafficSchema.optional(),
@@ -48,12 +47,9 @@ export const awsSettingsSchema = z.strictObject({
 });
 export type AwsSettings = z.infer<typeof awsSettingsSchema>;
 
-interface GivenStores {
-  readonly repository: { readonly bucket: string; readonly region: string; readonly endpoint?: string | undefined };
-  readonly control: { readonly bucket: string; readonly region: string; readonly endpoint?: string | undefined };
-}
+type GivenStores = Readonly<Record<"repository" | "control", z.infer<typeof bucketSchema>>>;
 
-/** What does not fit together, by the setting that is to be corrected. */
+/** Settings that do not fit together, each by the one that is to be corrected. */
 export function awsSettingsProblems(aws: AwsSettings, stores: GivenStores): { path: string[]; message: string }[] {
   const problems: { path: string[]; message: string }[] = [];
   for (const kind of ["repository", "control"] as const) {
@@ -105,10 +101,10 @@ export const bootstrapSettingsSchema = z
     prefix: z.string().regex(/^[a-z][a-z0-9-]{1,17}[a-z0-9]$/, "3 to 19 lower-case letters, digits and hyphens"),
     /** The two regions by the names of their stacks. */
     regions: z
-      .record(name, bootstrapRegionSchema)
+      .record(nameSchema, bootstrapRegionSchema)
       .refine((regions) => Object.keys(regions).length === 2, "two regions"),
     /** The one that serves first; the first epoch record says so. */
-    initialActive: name,
+    initialActive: nameSchema,
     /** `compliance`: nobody can delete what is locked, the account's root included. */
     lockMode: z.enum(["compliance", "governance"]).default("compliance"),
     auditLockDays: wholeNumber(lockDays).default(730),
@@ -136,6 +132,21 @@ export const bootstrapSettingsSchema = z
     }
   });
 export type BootstrapSettings = z.infer<typeof bootstrapSettingsSchema>;
+
+export interface BootstrapRegion extends z.infer<typeof bootstrapRegionSchema> {
+  readonly name: string;
+}
+
+/** The two regions, in the order of the settings. Keys are made in the first, and their replicas are in the second. */
+export function bootstrapRegionsOf({ regions }: Pick<BootstrapSettings, "regions">): {
+  readonly first: BootstrapRegion;
+  readonly second: BootstrapRegion;
+} {
+  const [first, second] = Object.entries(regions).map(([name, region]) => ({ name, ...region }));
+  // The schema takes two.
+  if (first === undefined || second === undefined) throw new Error("the settings have no two regions");
+  return { first, second };
+}
 
 function isDigits(given: unknown): boolean {
   return typeof given === "string" && /^\d+$/.test(given);

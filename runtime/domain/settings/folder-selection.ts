@@ -1,6 +1,7 @@
-/** What of a folder belongs to a recovery point: everything below its path, or what globs name. */
+/** The part of a folder that belongs to recovery points: everything below its path, or what globs name. */
 import { Minimatch } from "minimatch";
 import { z } from "zod";
+import { absolutePathSchema, nameSchema } from "./primitives.ts";
 
 const glob = z
   .string()
@@ -13,8 +14,8 @@ const glob = z
 
 export const folderSelectionSchema = z.strictObject({
   /** How the folder is called in recovery points, wherever it is. */
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens"),
-  path: z.string().startsWith("/", "an absolute path"),
+  name: nameSchema,
+  path: absolutePathSchema,
   /** Only what matches one of these; everything when left out. */
   include: z.array(glob).min(1).optional(),
   /** Left out, also when `include` names it. */
@@ -22,8 +23,16 @@ export const folderSelectionSchema = z.strictObject({
 });
 export type FolderSelection = z.infer<typeof folderSelectionSchema>;
 
+export type FolderKind = "config" | "user-data";
+
 /** A region's folders, each with the kind of data that it is. */
-export function foldersByKind({ configuration, userData }: Record<"configuration" | "userData", FolderSelection[]>) {
+export function foldersByKind({
+  configuration,
+  userData,
+}: Readonly<Record<"configuration" | "userData", readonly FolderSelection[]>>): {
+  readonly kind: FolderKind;
+  readonly selection: FolderSelection;
+}[] {
   return [
     ...configuration.map((selection) => ({ kind: "config" as const, selection })),
     ...userData.map((selection) => ({ kind: "user-data" as const, selection })),

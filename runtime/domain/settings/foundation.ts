@@ -1,16 +1,16 @@
-/** What the foundation of an estate says of itself: where each region's records are, and who serves first. */
+/** The outputs of a foundation: where each region's records are, and which region serves first. */
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
-import { serverUrlSchema } from "../server-address.ts";
+import { bucketSchema } from "./primitives.ts";
 
-const bucketSchema = z.object({ bucket: z.string().min(3), region: z.string(), endpoint: serverUrlSchema.optional() });
+const foundBucketSchema = z.object(bucketSchema.shape);
 
 const foundationSchema = z
   .object({
     initialActive: z.string(),
     regions: z.record(
       z.string(),
-      z.looseObject({ stores: z.object({ repository: bucketSchema, control: bucketSchema }) }),
+      z.looseObject({ stores: z.object({ repository: foundBucketSchema, control: foundBucketSchema }) }),
     ),
   })
   .refine(({ regions }) => Object.keys(regions).length === 2, { path: ["regions"], message: "two regions" })

@@ -1,12 +1,19 @@
 /** Settings of a region whose workloads run in a Kubernetes cluster. */
 import { z } from "zod";
-import { gateModes } from "../roles/gate.ts";
 import { peerUrlsSchema, serverUrlSchema } from "../server-address.ts";
+import {
+  absolutePathSchema,
+  bucketSchema,
+  gateShape,
+  hasWitness,
+  isDistinct,
+  nameSchema,
+  namespaceSchema,
+  recipientsSchema,
+} from "./primitives.ts";
 import { cronSchema } from "./schedule.ts";
 import { replicateSchema } from "./tiers.ts";
 
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
-const namespace = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "the name of a namespace");
 const cidr = z.union([z.cidrv4(), z.cidrv6()]);
 const annotations = z.record(z.string(), z.string());
 
@@ -26,7 +33,7 @@ const existingQdrantSchema = z.strictObject({
   urls: peerUrlsSchema,
   serviceUrl: serverUrlSchema,
   /** Where its pods are, and by what they are told from others. */
-  namespace,
+  namespace: namespaceSchema,
   podLabels: z
     .record(z.string().min(1), z.string())
     .refine((labels) => Object.keys(labels).length > 0, "a label at least, or any pod would be meant"),
@@ -41,7 +48,7 @@ const qdrantSchema = z
     existing: existingQdrantSchema.optional(),
     replicas: z.number().int().min(1).max(100).default(3),
     /** The cluster's default one when left out. */
-    storageClass: name.optional(),
+    storageClass: nameSchema.optional(),
     /** Of each replica's data, and as much again for snapshots: as of the first `up`. Later, the claims are what grows. */
     storageGib: z
       .number()
@@ -52,7 +59,7 @@ const qdrantSchema = z
     /** Raised by one for a new API key; the one before stays valid until the next time, from Qdrant 1.17 on. */
     keyGeneration: z.number().int().positive().default(1),
     /** A Secret with tls.crt, tls.key and ca.crt, which are valid for the pods' names: Qdrant then speaks TLS only. */
-    tlsSecret: name.optional(),
+    tlsSecret: nameSchema.optional(),
     /** How the other region, and operators, reach each peer: private load balancers, or routed names. */
     outside: z
       .strictObject({
@@ -76,20 +83,9 @@ const qdrantSchema = z
   });
 export type QdrantSettings = z.infer<typeof qdrantSchema>;
 
-export const bucketSchema = z.strictObject({
-  bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of a bucket"),
-  region: z.string().min(1),
-  /** AWS's own when left out. */
-  endpoint: serverUrlSchema.optional(),
-});
-
 const gateSchema = z
   .strictObject({
-    /** What the gate does that cannot see the other region: docs/adr/0011-gates.md says the price of each. */
-    mode: z.enum(gateModes).default("availability"),
-    /** A bucket that is lost with neither region, for the lease of the mode `consistency`. */
-    witness: bucketSchema.optional(),
-    leaseSeconds: z.number().min(1).max(300).default(15),
+    ...gateShape(bucketSchema),
     /** How clients outside the cluster, and operators, reach it; by its name in the cluster when left out. */
     url: serverUrlSchema.optional(),
     /** Its Service, such as one that external-dns gives a name. `/.qdrant-dr/open` answers 200 while it lets clients through. */
@@ -100,11 +96,7 @@ const gateSchema = z
       })
       .prefault({}),
   })
-  .refine(({ mode, witness }) => mode === "availability" || witness !== undefined, {
-    path: ["witness"],
-    message: "a third place, which the mode consistency needs",
-  });
-export type GateSettings = z.infer<typeof gateSchema>;
+  .refine(...hasWitness);
 
 const schedulesSchema = z.strictObject({
   full: cronSchema.default("0 2 * * *"),
@@ -119,9 +111,9 @@ const schedulesSchema = z.strictObject({
 });
 export type Schedules = z.infer<typeof schedulesSchema>;
 
-const secretKeySchema = z.strictObject({ name, key: z.string().min(1) });
+const secretKeySchema = z.strictObject({ name: nameSchema, key: z.string().min(1) });
 
-/** Who is told; the address is in a Secret of the namespace that is there. */
+/** The receiver of alerts; its address is in a Secret that is there, in the namespace. */
 const receiverSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("webhook"), secret: secretKeySchema }),
   z.strictObject({ kind: z.literal("slack"), secret: secretKeySchema, channel: z.string().min(1) }),
@@ -133,7 +125,7 @@ const monitoringSchema = z.strictObject({
   /** The Prometheus operator that the cluster has. */
   operator: z.strictObject({
     /** The namespace of the Prometheus that scrapes this region. */
-    namespace,
+    namespace: namespaceSchema,
     /** By these it finds monitors, rules and routes, such as `release`. */
     labels: annotations.default({}),
     /** Left out: alerts are led by what Alertmanager has already. */
@@ -148,12 +140,12 @@ export type MonitoringSettings = z.infer<typeof monitoringSchema>;
 
 export const kubernetesSchema = z.strictObject({
   /** A kubeconfig file; otherwise KUBECONFIG, or the home folder's. */
-  kubeconfig: z.string().startsWith("/", "an absolute path").optional(),
+  kubeconfig: absolutePathSchema.optional(),
   /** Context of the kubeconfig; the current one when left out. */
   context: z.string().min(1).optional(),
   /** What the cluster is known by: a kubeconfig that changed otherwise replaces nothing. */
   clusterIdentifier: z.string().min(1).optional(),
-  namespace,
+  namespace: namespaceSchema,
   /** Whether the namespace is this stack's to make. */
   createNamespace: z.boolean().default(true),
   /** The product. */
@@ -161,11 +153,11 @@ export const kubernetesSchema = z.strictObject({
   qdrant: qdrantSchema,
   /** Volumes that hold the folders of `configuration` and `userData`: claims of the namespace, and where captures see them. */
   claims: z
-    .array(z.strictObject({ claim: name, path: z.string().startsWith("/", "an absolute path") }))
+    .array(z.strictObject({ claim: nameSchema, path: absolutePathSchema }))
     .refine((claims) => isDistinct(claims.map(({ claim }) => claim)), "each claim once")
     .default([]),
   /** Namespaces whose pods are Qdrant's clients. */
-  clientNamespaces: z.array(namespace).default([]),
+  clientNamespaces: z.array(namespaceSchema).default([]),
   /** Where its clients outside the cluster are. */
   clientCidrs: z.array(cidr).default([]),
   gate: gateSchema.prefault({}),
@@ -176,13 +168,6 @@ export const kubernetesSchema = z.strictObject({
   schedules: schedulesSchema.prefault({}),
   /** While this region is the standby it follows the active one this often, folders more seldom; left out: by copied recovery points alone. */
   replicate: replicateSchema.optional(),
-  recipients: z
-    .array(z.string().startsWith("age1"))
-    .min(2, "the operational and the offline recovery recipient")
-    .refine(isDistinct, "two different recipients"),
+  recipients: recipientsSchema,
 });
-export type KubernetesPart = z.infer<typeof kubernetesSchema>;
-
-function isDistinct(values: readonly string[]): boolean {
-  return new Set(values).size === values.length;
-}
+export type KubernetesSettings = z.infer<typeof kubernetesSchema>;

@@ -5,25 +5,24 @@
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { headerKeySchema } from "../header-key.ts";
+import { apiResourceOf } from "../infrastructure/api-resources.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { hostsOutside } from "../network/reachable.ts";
 import { regionSchema } from "../region.ts";
-import { gateModes } from "../roles/gate.ts";
 import { addressOf, serverUrlSchema, withoutLogin } from "../server-address.ts";
 import { awsSettingsProblems, awsSettingsSchema, registryRegionOf } from "./aws-settings.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
-import { bucketSchema, kubernetesSchema } from "./kubernetes-settings.ts";
+import { kubernetesSchema } from "./kubernetes-settings.ts";
 import { reachableRpoMinutes } from "./objectives.ts";
+import { absolutePathSchema, bucketSchema, gateShape, hasWitness, nameSchema, recipientsSchema } from "./primitives.ts";
 
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a lower-case name of letters, digits and hyphens");
 const port = z.number().int().min(1024).max(65_528);
-const folder = z.string().startsWith("/", "an absolute path");
 
 const commonSchema = z.strictObject({
   /** Name of this region: the stack's. */
-  region: name,
+  region: nameSchema,
   /** Name of the other region, and of its stack. */
-  peer: name,
+  peer: nameSchema,
   /** The role before any failover; afterwards the epoch records decide. */
   initialRole: z.enum(["active", "standby"]),
   objectives: z
@@ -45,31 +44,18 @@ const commonSchema = z.strictObject({
   infrastructure: infrastructureSchema.default({ stacks: [] }),
 });
 
-/** What a region does that cannot see the other one; see docs/adr/0011-gates.md for the price of each. */
-const gateSchema = z
-  .strictObject({
-    mode: z.enum(gateModes).default("availability"),
-    /** A folder that neither region is lost with, for the lease of the mode `consistency`. */
-    witness: folder.optional(),
-    leaseSeconds: z.number().min(1).max(300).default(15),
-  })
-  .refine(({ mode, witness }) => mode === "availability" || witness !== undefined, {
-    path: ["witness"],
-    message: "a third place, which the mode consistency needs",
-  });
-
 const processesSchema = commonSchema.extend({
   platform: z.literal("processes"),
   store: z.literal("s3"),
   processes: z.strictObject({
     /** The estate the processes belong to. */
-    estate: name,
+    estate: nameSchema,
     /** The region's disk. */
-    folder,
+    folder: absolutePathSchema,
     /** Where epoch records and wrapped keys are; must exist before the first `up`. */
-    control: folder,
+    control: absolutePathSchema,
     /** The other region's, as far as this one can read it: its gate learns of a failover there. */
-    peerControl: folder.optional(),
+    peerControl: absolutePathSchema.optional(),
     ports: z.strictObject({
       gate: port,
       qdrant: port,
@@ -77,17 +63,17 @@ const processesSchema = commonSchema.extend({
       /** The first of eight that the store uses. */
       store: port,
     }),
-    gate: gateSchema.prefault({}),
+    gate: z
+      .strictObject(gateShape(absolutePathSchema))
+      .refine(...hasWitness)
+      .prefault({}),
     endpoint: z.strictObject({
       port,
       /** The stack that runs the endpoint's process: never the one that is expected to fail. */
       runsHere: z.boolean(),
-      upstreams: z.record(name, serverUrlSchema),
+      upstreams: z.record(nameSchema, serverUrlSchema),
     }),
-    recipients: z
-      .array(z.string().startsWith("age1"))
-      .min(2, "the operational and the offline recovery recipient")
-      .refine((recipients) => new Set(recipients).size === recipients.length, "two different recipients"),
+    recipients: recipientsSchema,
   }),
 });
 
@@ -129,8 +115,8 @@ export const stackSettingsSchema = z
   });
 
 export type StackSettings = z.infer<typeof stackSettingsSchema>;
-export type ProcessesSettings = z.infer<typeof processesSchema>;
-export type KubernetesSettings = z.infer<typeof kubernetesStackSchema>;
+export type ProcessesStackSettings = z.infer<typeof processesSchema>;
+export type KubernetesStackSettings = z.infer<typeof kubernetesStackSchema>;
 
 const storeCredentialsSchema = z.strictObject({
   accessKeyId: headerKeySchema.min(8),
@@ -143,8 +129,8 @@ interface Problem {
   readonly message: string;
 }
 
-/** What each setting allows by itself, and the others do not. */
-function clusterProblems(settings: KubernetesSettings): Problem[] {
+/** Settings of a cluster that are allowed by themselves, and not beside the others. */
+function clusterProblems(settings: KubernetesStackSettings): Problem[] {
   const { infrastructure, kubernetes, objectives } = settings;
   const problems: Problem[] = [];
   const refuse = (path: Problem["path"], message: string) => problems.push({ path, message });
@@ -170,6 +156,13 @@ function clusterProblems(settings: KubernetesSettings): Problem[] {
   }
   if (infrastructure.stacks.length > 0)
     refuse(["infrastructure", "stacks"], "none: a pod has no Pulumi to export them");
+  for (const [index, kind] of (infrastructure.kubernetes?.kinds ?? []).entries()) {
+    if (apiResourceOf(kind) !== undefined) continue;
+    refuse(
+      ["infrastructure", "kubernetes", "kinds", index],
+      "a kind of Kubernetes itself, or one with its `resource` and `scope` as `kubectl api-resources` lists them",
+    );
+  }
   for (const setting of ["kubeconfig", "context"] as const) {
     if (infrastructure.kubernetes?.[setting] === undefined) continue;
     refuse(["infrastructure", "kubernetes", setting], "nothing: captures read their own cluster, with their account");
@@ -177,8 +170,8 @@ function clusterProblems(settings: KubernetesSettings): Problem[] {
   return problems;
 }
 
-/** What the cluster and AWS have to agree on. */
-function cloudProblems({ aws, kubernetes }: Extract<KubernetesSettings, { store: "aws" }>): Problem[] {
+/** Settings of the cluster and of AWS that do not agree. */
+function cloudProblems({ aws, kubernetes }: Extract<KubernetesStackSettings, { store: "aws" }>): Problem[] {
   const problems: Problem[] = [];
   const images = [
     [["kubernetes", "image"], kubernetes.image],
@@ -206,16 +199,19 @@ function isWithin(path: string, folder: string): boolean {
   return `${path}/`.startsWith(`${folder.replace(/\/$/, "")}/`);
 }
 
-/** Secrets of a region of processes: one secret setting of the stack. */
+/** Secrets of regions of processes: one secret setting, the same in each of their stacks. */
 const processesSecretsSchema = z.strictObject({
   /** Every region's Qdrant has a key of its own. */
-  qdrantApiKeys: z.record(name, headerKeySchema.min(16)),
+  qdrantApiKeys: z.record(nameSchema, headerKeySchema.min(16)),
   store: storeCredentialsSchema,
   clientKey: headerKeySchema.min(16),
   controlToken: headerKeySchema.min(16),
   identity: identitySchema,
 });
-export type ProcessesSecrets = z.infer<typeof processesSecretsSchema>;
+export type GivenProcessesSecrets = z.infer<typeof processesSecretsSchema>;
+
+/** The secrets of one region of processes: of the keys its own Qdrant's alone. */
+export type ProcessesSecrets = Omit<GivenProcessesSecrets, "qdrantApiKeys"> & { readonly qdrantApiKey: string };
 
 /** Secrets of a region in a cluster. */
 export const kubernetesSecretsSchema = z.strictObject({
@@ -253,15 +249,21 @@ export function parseStackSettings(stack: string, given: Readonly<Record<string,
 
 /** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
 export function parseProcessesSecrets(stack: string, given: unknown): ProcessesSecrets {
-  return parseSecrets(stack, processesSecretsSchema, given);
+  const ofRegion = processesSecretsSchema.transform(({ qdrantApiKeys, ...secrets }, { addIssue }) => {
+    const qdrantApiKey = qdrantApiKeys[stack];
+    if (qdrantApiKey !== undefined) return { ...secrets, qdrantApiKey };
+    addIssue({ code: "custom", path: ["qdrantApiKeys", stack], message: "the key of this region's Qdrant is wanted" });
+    return z.NEVER;
+  });
+  return parseSecrets(stack, ofRegion, given);
 }
 
 /** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
-export function parseKubernetesSecrets(settings: KubernetesSettings, given: unknown): KubernetesSecrets {
+export function parseKubernetesSecrets(settings: KubernetesStackSettings, given: unknown): KubernetesSecrets {
   return parseSecrets(settings.region, kubernetesSecretsSchema.superRefine(agreesWith(settings)), given);
 }
 
-function agreesWith(settings: KubernetesSettings) {
+function agreesWith(settings: KubernetesStackSettings) {
   return ({ peer, qdrantApiKey, store }: KubernetesSecrets, { addIssue }: z.RefinementCtx) => {
     const refuse = (path: string[], message: string) => addIssue({ code: "custom", path, message });
     if (settings.store === "s3" && store === undefined) refuse(["store"], "credentials of the store are wanted");

@@ -1,4 +1,4 @@
-/** What buckets refuse, whatever roles are allowed. */
+/** The policy of a bucket: it refuses requests, whatever roles are allowed. */
 import { bucketArn, type Statement } from "./policy-document.ts";
 
 export interface BucketRules {
@@ -7,19 +7,19 @@ export interface BucketRules {
   /** Refuses whatever could replace an object. */
   readonly createOnly: boolean;
   /** Refuses deletes, and locks that are shorter or longer than the bucket's own. */
-  readonly lockDays?: number;
+  readonly lockDays?: number | undefined;
 }
 
-export function bucketStatements({ bucket, createOnly, keyArn, lockDays }: BucketRules): Statement[] {
+export function buildBucketPolicy({ bucket, createOnly, keyArn, lockDays }: BucketRules): Statement[] {
   return [
-    ...encryptedTransport(bucket),
-    ...encryptedWithKey(bucket, keyArn),
-    ...(createOnly ? [conditionalWrites(bucket)] : []),
-    ...(lockDays === undefined ? [] : locked(bucket, lockDays)),
+    ...buildTransportStatements(bucket),
+    ...buildEncryptionStatements(bucket, keyArn),
+    ...(createOnly ? [buildCreateOnlyStatement(bucket)] : []),
+    ...(lockDays === undefined ? [] : buildLockStatements(bucket, lockDays)),
   ];
 }
 
-function encryptedTransport(bucket: string): Statement[] {
+function buildTransportStatements(bucket: string): Statement[] {
   const everything = { Action: "s3:*", Resource: [bucketArn(bucket), `${bucketArn(bucket)}/*`] };
   return [
     {
@@ -40,7 +40,7 @@ function encryptedTransport(bucket: string): Statement[] {
 }
 
 /** A write that says nothing of encryption gets the bucket's own; one that names another way or key is refused. */
-function encryptedWithKey(bucket: string, keyArn: string): Statement[] {
+function buildEncryptionStatements(bucket: string, keyArn: string): Statement[] {
   const write = { Effect: "Deny", Principal: "*", Action: "s3:PutObject", Resource: `${bucketArn(bucket)}/*` } as const;
   const way = "s3:x-amz-server-side-encryption";
   const key = "s3:x-amz-server-side-encryption-aws-kms-key-id";
@@ -57,7 +57,7 @@ function encryptedWithKey(bucket: string, keyArn: string): Statement[] {
 }
 
 /** Parts of a multipart upload carry no condition; the request that makes the object of them does. */
-function conditionalWrites(bucket: string): Statement {
+function buildCreateOnlyStatement(bucket: string): Statement {
   return {
     Sid: "RefuseWritesThatCouldReplace",
     Effect: "Deny",
@@ -68,7 +68,7 @@ function conditionalWrites(bucket: string): Statement {
   };
 }
 
-function locked(bucket: string, lockDays: number): Statement[] {
+function buildLockStatements(bucket: string, lockDays: number): Statement[] {
   const remaining = "s3:object-lock-remaining-retention-days";
   const objects = { Effect: "Deny", Principal: "*", Resource: `${bucketArn(bucket)}/*` } as const;
   return [

@@ -1,0 +1,103 @@
+/** The policy of a job's role in S3: it reads what it needs, creates under the prefixes that it writes, and never deletes. */
+import { definitionOf, type Job, type RegionUse, storeKinds } from "../../runtime/domain/jobs.ts";
+import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import type { AwsSettings } from "../../runtime/domain/settings/aws-settings.ts";
+import { bucketArn, type Statement } from "./policy-document.ts";
+
+/** The buckets and the key of one region. */
+type Buckets = AwsSettings["peer"];
+
+export interface JobStores extends Buckets {
+  readonly peer: Buckets;
+  /** The bucket of the gate's leases, encrypted with S3's own key: what it holds is no secret. */
+  readonly witness?: string | undefined;
+}
+
+/** One of the regions that a job has to do with, as its statements name it. */
+interface UsedRegion {
+  readonly name: "Own" | "Peer";
+  readonly use: RegionUse;
+  readonly buckets: Buckets;
+}
+
+export function buildJobPolicy(job: Job, stores: JobStores): Statement[] {
+  const { holdsLease, own, peer } = definitionOf(job);
+  const regions: UsedRegion[] = [
+    { name: "Own", use: own, buckets: stores },
+    ...(peer === undefined ? [] : [{ name: "Peer" as const, use: peer, buckets: stores.peer }]),
+  ];
+  return [
+    ...regions.flatMap(buildStoreStatements),
+    ...buildKeyRefusals(regions),
+    ...(holdsLease && stores.witness !== undefined ? buildLeaseStatements(stores.witness) : []),
+  ];
+}
+
+function buildStoreStatements({ buckets, name, use: { stores } }: UsedRegion): Statement[] {
+  const read = storeKinds.filter((kind) => stores[kind] !== undefined);
+  const created = read.flatMap((kind) => (stores[kind] ?? []).map((prefix) => objectsUnder(buckets[kind], prefix)));
+  return [
+    ...buildReadStatements(
+      name,
+      read.map((kind) => buckets[kind]),
+      buckets.keyArn,
+    ),
+    ...(created.length === 0 ? [] : buildCreateStatements(name, created, buckets.keyArn)),
+  ];
+}
+
+function objectsUnder(bucket: string, prefix: string): string {
+  return `${bucketArn(bucket)}/${prefix}${prefix.endsWith("/") ? "*" : ""}`;
+}
+
+/** Without the right to list a bucket, an object that is not there is answered with a refusal instead. */
+function buildReadStatements(region: UsedRegion["name"], buckets: readonly string[], keyArn: string): Statement[] {
+  return [
+    { Sid: `List${region}`, Effect: "Allow", Action: "s3:ListBucket", Resource: buckets.map(bucketArn) },
+    {
+      Sid: `Read${region}`,
+      Effect: "Allow",
+      Action: "s3:GetObject",
+      Resource: buckets.map((bucket) => `${bucketArn(bucket)}/*`),
+    },
+    { Sid: `Open${region}`, Effect: "Allow", Action: "kms:Decrypt", ...throughS3(keyArn) },
+  ];
+}
+
+const createOnly = { Null: { "s3:if-none-match": "false" } };
+
+function buildCreateStatements(region: UsedRegion["name"], resources: readonly string[], keyArn: string): Statement[] {
+  return [
+    {
+      Sid: `Create${region}`,
+      Effect: "Allow",
+      Action: "s3:PutObject",
+      Resource: resources,
+      Condition: createOnly,
+    },
+    { Sid: `Seal${region}`, Effect: "Allow", Action: "kms:GenerateDataKey", ...throughS3(keyArn) },
+  ];
+}
+
+function buildLeaseStatements(witness: string): Statement[] {
+  const objects = objectsUnder(witness, controlLayout.leases);
+  return [
+    { Sid: "ListLeases", Effect: "Allow", Action: "s3:ListBucket", Resource: bucketArn(witness) },
+    { Sid: "ReadLeases", Effect: "Allow", Action: "s3:GetObject", Resource: objects },
+    { Sid: "CreateLeases", Effect: "Allow", Action: "s3:PutObject", Resource: objects, Condition: createOnly },
+  ];
+}
+
+/** A job that has no identity of a region has no business with the region's wrapped data keys. */
+function buildKeyRefusals(regions: readonly UsedRegion[]): Statement[] {
+  const resources = regions
+    .filter(({ use }) => use.stores.control !== undefined && !use.secrets.includes("identity"))
+    .map(({ buckets }) => objectsUnder(buckets.control, controlLayout.keys));
+  if (resources.length === 0) return [];
+  return [{ Sid: "LeaveKeys", Effect: "Deny", Action: "s3:GetObject", Resource: resources }];
+}
+
+function throughS3(keyArn: string): Pick<Statement, "Resource" | "Condition"> {
+  const region = keyArn.split(":")[3];
+  return { Resource: keyArn, Condition: { StringEquals: { "kms:ViaService": `s3.${region}.amazonaws.com` } } };
+}

@@ -1,0 +1,82 @@
+/** The environment of the gate's process. What declares a gate encodes it, the process parses it. */
+import { z } from "zod";
+import { DrError } from "../../errors.ts";
+import { headerKeySchema } from "../header-key.ts";
+import { storeAddressSchema } from "../region.ts";
+import { serverUrlSchema } from "../server-address.ts";
+import { gateModes } from "./gate.ts";
+
+/** A value that a variable holds as JSON. */
+function json<Schema extends z.ZodType>(schema: Schema) {
+  return z.codec(z.string(), schema, {
+    decode: (text, context): z.input<Schema> => {
+      try {
+        return JSON.parse(text);
+      } catch {
+        // What the parser says repeats the text, which may be secret.
+        context.issues.push({ code: "custom", input: text, message: "JSON is wanted" });
+        return z.NEVER;
+      }
+    },
+    encode: (value) => JSON.stringify(value),
+  });
+}
+
+function number(schema: z.ZodNumber) {
+  return z.codec(z.string(), schema, { decode: Number, encode: String });
+}
+
+const settingsSchema = z.object({
+  QDRANT_DR_GATE_HOST: z.string().default("127.0.0.1"),
+  QDRANT_DR_GATE_PORT: number(z.number().int().min(1).max(65_535)),
+  QDRANT_DR_GATE_REGION: z.string().min(1),
+  QDRANT_DR_GATE_MODE: z.enum(gateModes).default("availability"),
+  QDRANT_DR_GATE_LEASE_SECONDS: number(z.number().min(1)).default(15),
+  /** A file in which it keeps what it has seen of epochs and fences, over restarts. */
+  QDRANT_DR_GATE_STATE: z.string().min(1),
+});
+
+const secretsSchema = z.object({
+  /** The region's Qdrant. */
+  QDRANT_DR_GATE_UPSTREAM: json(z.object({ url: serverUrlSchema, apiKey: headerKeySchema.min(1) })),
+  QDRANT_DR_GATE_CLIENT_KEY: headerKeySchema.min(16),
+  QDRANT_DR_GATE_CONTROL_TOKEN: headerKeySchema.min(16),
+  /** The region's control store, and the other region's as far as this one may read it. */
+  QDRANT_DR_GATE_CONTROL: json(storeAddressSchema),
+  QDRANT_DR_GATE_PEER_CONTROL: json(storeAddressSchema).optional(),
+  /** The third place, for the lease of the mode `consistency`. */
+  QDRANT_DR_GATE_WITNESS: json(storeAddressSchema).optional(),
+});
+
+export const gateEnvironmentSchema = settingsSchema
+  .extend(secretsSchema.shape)
+  .refine((given) => given.QDRANT_DR_GATE_MODE === "availability" || given.QDRANT_DR_GATE_WITNESS !== undefined, {
+    path: ["QDRANT_DR_GATE_WITNESS"],
+    message: "the mode consistency wants a third place for its lease",
+  });
+export type GateEnvironment = z.output<typeof gateEnvironmentSchema>;
+
+/** The variables that hold nothing secret. */
+export function encodeGateSettings(settings: z.output<typeof settingsSchema>): Record<string, string> {
+  return withoutAbsent(z.encode(settingsSchema, settings));
+}
+
+export function encodeGateSecrets(secrets: z.output<typeof secretsSchema>): Record<string, string> {
+  return withoutAbsent(z.encode(secretsSchema, secrets));
+}
+
+/** @throws SETTING_INVALID naming every variable that is wrong, and showing none. */
+export function parseGateEnvironment(environment: Readonly<Record<string, string | undefined>>): GateEnvironment {
+  const result = gateEnvironmentSchema.safeParse(environment);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ message, path }) => `${path.join(".")}: ${message}`);
+  throw new DrError("SETTING_INVALID", `the gate's environment: ${problems.join("; ")}`, {
+    hint: "set these variables for the gate's process: the stack that declares the gate does",
+  });
+}
+
+function withoutAbsent(variables: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
