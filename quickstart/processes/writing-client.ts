@@ -116,7 +116,7 @@ async function writeUntil(stop: AbortSignal, settings: Settings, log: LogFile): 
       isAfterFailure = true;
       await pause(pauseAfterFailureMs, stop);
     }
-    // After an outage it does not catch up: the missed writes were never meant.
+    // After an outage it does not make up for missed writes: they were never meant.
     dueAt = Math.max(dueAt + interval, writtenAt);
     await pause(dueAt - performance.now(), stop);
   }

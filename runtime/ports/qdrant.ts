@@ -7,7 +7,7 @@ export type PointId = number | bigint | string;
 
 export interface StoredPoint {
   readonly id: PointId;
-  /** As `parseExactly` reads it; the vectors' numbers are plain ones. */
+  /** The payload as `parseExactly` reads it; numbers of vectors are plain ones. */
   readonly payload: unknown;
   readonly vector: unknown;
 }
@@ -15,7 +15,7 @@ export interface StoredPoint {
 export interface ShardPlacement {
   readonly id: number;
   readonly key?: ShardKey;
-  /** Where an Active replica is. */
+  /** The peer of an Active replica. */
   readonly peer: number;
   readonly peerUrl: string;
 }
@@ -46,7 +46,7 @@ export interface NearestQuery {
   /** Name of the vector; absent for the unnamed one. */
   readonly using?: string;
   readonly limit: number;
-  /** As clients ask, by the index; without it every point is compared, which answers alike wherever it is asked. */
+  /** Search by the index, as clients do; an exact search compares every point, and answers alike on every server. */
   readonly isApproximate?: boolean;
 }
 
@@ -76,7 +76,7 @@ export interface VectorDatabase {
   version(): Promise<string>;
   /** Marks of the running processes of those peers that answer: the same Qdrant has the same, by whatever URL. */
   processes(): Promise<string[]>;
-  /** What the machines of those peers have in all, used or not. */
+  /** The total of those peers' machines, used or not. */
   machine(): Promise<{ readonly memoryBytes: number; readonly diskBytes: number }>;
   /** Whether it runs in cluster mode, without which there are no custom shard keys. */
   isClustered(): Promise<boolean>;
@@ -90,7 +90,7 @@ export interface VectorDatabase {
    * shard has an Active replica that can be asked.
    */
   shards(collection: string): Promise<ShardPlacement[]>;
-  /** The same, and the transfers of shards and resharding under way, in words: none when nothing moves. */
+  /** The same, with transfers of shards and resharding under way, as text: empty when nothing moves. */
   layout(collection: string): Promise<{ readonly shards: ShardPlacement[]; readonly movements: string[] }>;
   /** Exact, unless the collection's strict mode forbids that: then nearly. */
   count(collection: string): Promise<number>;
