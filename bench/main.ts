@@ -113,7 +113,9 @@ program
 
 program
   .command("failover")
-  .description("a switchover, a warm and a cold failover of a practice estate as a writer sees them, and the standby's lag")
+  .description(
+    "a switchover, a warm and a cold failover of a practice estate as a writer sees them, and the standby's lag",
+  )
   .option("--json", "JSON instead of the table")
   .option("--points <count>", "in 4 collections of 128 dimensions", Number, 200_000)
   .option("--rate <points>", "written a second, in batches of 50", Number, 1_000)
