@@ -5,6 +5,7 @@
  */
 import { json } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { writtenPoint } from "./written-point.ts";
 
 export interface FailoverWriterOrder {
   readonly url: string;
@@ -43,7 +44,7 @@ async function write(collection: string, writer: number): Promise<void> {
     await sleep(Math.max(0, due - performance.now()));
     due = Math.max(due + everyMs, performance.now() - everyMs);
     try {
-      const points = Array.from({ length: batch }, (_, n) => point(first + n));
+      const points = Array.from({ length: batch }, (_, n) => writtenPoint(first + n, order.dimensions));
       await send(collection, "PUT", "points?wait=true", { points });
       if (isAfterFailure) await send(collection, "GET", `points/${first}`);
       const said: AcknowledgedBatch = { at: Date.now(), collection, first, count: batch, isReadBack: isAfterFailure };
@@ -55,11 +56,6 @@ async function write(collection: string, writer: number): Promise<void> {
       await sleep(pauseAfterFailureMs);
     }
   }
-}
-
-function point(id: number) {
-  const vector = Array.from({ length: order.dimensions }, () => Math.round(Math.random() * 20_000 - 10_000) / 10_000);
-  return { id, payload: { id, at: Date.now() }, vector };
 }
 
 async function send(collection: string, method: string, path: string, body?: object): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * Failovers of a practice estate under a writer that never stops, by the product's own commands, as the writer sees them:
- * planned to the standby, unplanned and warm back, unplanned and cold once more.
+ * a switchover to the standby, a warm failover back, and a cold failover once more.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -97,20 +97,20 @@ export async function measureFailover(
 
   const forth = follow(scratch, estate.id, "primary", "standby");
   await forth.level(levelForMs);
-  say("planned, to the standby");
+  say("switchover to the standby");
   const plannedAt = Date.now();
   const planned = await command("switchover", "run", "--to", "standby");
   await writer.until((batches) => batches.filter(({ at }) => at > Date.now() - 2_000).length > names.length);
   const plannedPauseSeconds = longestGap(writer.batches, plannedAt - 2_000) / 1000;
   const plannedLost = await lostIn(regions.standby, writer.batches, names);
 
-  say("unplanned and warm, back again");
+  say("warm failover, back again");
   const back = follow(scratch, estate.id, "standby", "primary");
   await back.level(levelForMs);
   const warm = await disaster(["standby-qdrant", "standby-gate"], "primary", command, writer, estate);
   const warmLost = await lostIn(regions.primary, writer.batches, names, warm.killedAt);
 
-  say("unplanned and cold: the standby's Qdrant is lost, and its bucket holds the newest point");
+  say("cold failover: the standby's Qdrant is lost, and its bucket holds the newest recovery point");
   await estate.stacks.refresh("standby");
   await estate.stacks.up("standby", quietly);
   await command("replicate", "--from", "primary", "--to", "standby", "--replace-existing", "--once");

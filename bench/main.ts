@@ -49,7 +49,7 @@ program
   .option("--keep-data", "keep the filled data for the next run, or use what an earlier run kept")
   .option("--without-peers", "only ours and the limits")
   .addOption(new Option("--until <phase>", "end after this one").choices(phases).default("snapshot"))
-  .option("--rounds <count>", "how often each thing is measured (2; 1 from 2 GB on)", Number)
+  .option("--rounds <count>", "how often each thing is measured (2; 1 from 2 GB on)", wholeNumber)
   .option("--profile <folder>", "write a CPU profile of each of our processes into this folder")
   .action(async (options: Options) => {
     const measurements = await measureRecoveryPoints(
@@ -83,10 +83,10 @@ program
   .command("replication")
   .description("how far a standby is behind under writes, and what that costs the writer")
   .option("--json", "JSON instead of the table")
-  .option("--points <count>", "in 4 collections of 128 dimensions", Number, 200_000)
-  .option("--rate <points>", "written a second, in batches of 50", Number, 1_000)
-  .option("--seconds <count>", "how long", Number, 120)
-  .option("--every <ms>", "from one capture to the next", Number, 2_000)
+  .option("--points <count>", "in 4 collections of 128 dimensions", wholeNumber, 200_000)
+  .option("--rate <points>", "written a second, in batches of 50", wholeNumber, 1_000)
+  .option("--seconds <count>", "how long", wholeNumber, 120)
+  .option("--every <seconds>", "from one capture to the next", wholeNumber, 2)
   .option("--without-pull", "do not measure what goes between the regions, and Qdrant's own pull")
   .option("--without-cost", "do not measure what it costs a writer that writes as fast as it can")
   .action(async (options: LagCommandOptions) => {
@@ -98,25 +98,23 @@ program
         dimensions: 128,
         pointsPerSecond: options.rate,
         seconds: options.seconds,
-        everyMs: options.every,
+        everyMs: options.every * 1000,
         withCost: options.withoutCost !== true,
         withPull: options.withoutPull !== true,
       },
       say,
     );
-    show(
-      options.json
-        ? JSON.stringify(result, null, 2)
-        : layOut(Object.entries(result).map(([key, value]) => [key, JSON.stringify(value)])),
-    );
+    show(options.json ? JSON.stringify(result, null, 2) : listOf(result));
   });
 
 program
   .command("failover")
-  .description("planned, warm and cold failovers of a practice estate as a writer sees them, and the standby's lag")
+  .description(
+    "a switchover, a warm and a cold failover of a practice estate as a writer sees them, and the standby's lag",
+  )
   .option("--json", "JSON instead of the table")
-  .option("--points <count>", "in 4 collections of 128 dimensions", Number, 200_000)
-  .option("--rate <points>", "written a second, in batches of 50", Number, 1_000)
+  .option("--points <count>", "in 4 collections of 128 dimensions", wholeNumber, 200_000)
+  .option("--rate <points>", "written a second, in batches of 50", wholeNumber, 1_000)
   .option("--without-lag", "only the failovers")
   .action(async (options: { json?: true; points: number; rate: number; withoutLag?: true }) => {
     const data = { collections: 4, points: options.points, dimensions: 128, pointsPerSecond: options.rate };
@@ -129,26 +127,18 @@ program
           say,
         );
     const result = { ...failovers, ...lag };
-    show(
-      options.json
-        ? JSON.stringify(result, null, 2)
-        : layOut(Object.entries(result).map(([key, value]) => [key, JSON.stringify(value)])),
-    );
+    show(options.json ? JSON.stringify(result, null, 2) : listOf(result));
   });
 
 program
   .command("exact-rounds")
   .description("whether a standby that calls itself exact is, under writers, deleters, merges and index builds")
   .option("--json", "JSON instead of the table")
-  .option("--rounds <count>", "cycles", Number, 100)
-  .option("--seed <number>", "of the writers", Number, 1)
+  .option("--rounds <count>", "cycles", wholeNumber, 100)
+  .option("--seed <number>", "of the writers", wholeNumber, 1)
   .action(async (options: { json?: true; rounds: number; seed: number }) => {
     const result = await measureExactRounds(scratch, options, say);
-    show(
-      options.json
-        ? JSON.stringify(result, null, 2)
-        : layOut(Object.entries(result).map(([key, value]) => [key, String(value)])),
-    );
+    show(options.json ? JSON.stringify(result, null, 2) : listOf(result));
   });
 
 try {
@@ -164,10 +154,20 @@ try {
   await ending;
 }
 
+function listOf(result: object): string {
+  return layOut(Object.entries(result).map(([key, value]) => [key, JSON.stringify(value)]));
+}
+
 function megabytes(text: string): number {
   const size = Number(text);
   if (Number.isFinite(size) && size >= 10) return size;
   throw new InvalidArgumentError("a number of megabytes, 10 or more");
+}
+
+function wholeNumber(text: string): number {
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  throw new InvalidArgumentError("a whole number above 0");
 }
 
 function wholeNumbers(text: string): number[] {

@@ -1,7 +1,7 @@
 /** What the measurements come to: ratios, bars, and a table for people. Pure. */
 import { formatBytes, formatCount, formatSeconds } from "../runtime/domain/format.ts";
 import { layOut } from "./lay-out.ts";
-import type { PeerRun } from "./peers.ts";
+import type { OtherToolRun } from "./other-tools.ts";
 import type { ProductRun } from "./product.ts";
 
 export interface Measurements {
@@ -21,13 +21,13 @@ export interface Measurements {
     readonly versions: Readonly<Record<string, string>>;
   };
   readonly runs: {
-    readonly full: { readonly ours: ProductRun[]; readonly restic: PeerRun[]; readonly limit: PeerRun[] };
-    readonly unchanged: { readonly ours: ProductRun[]; readonly restic: PeerRun[] };
-    readonly changed: { readonly ours: ProductRun[]; readonly restic: PeerRun[] };
-    readonly restore: { readonly ours: ProductRun[]; readonly restic: PeerRun[]; readonly limit: PeerRun[] };
-    readonly snapshot: PeerRun[];
+    readonly full: { readonly ours: ProductRun[]; readonly restic: OtherToolRun[]; readonly limit: OtherToolRun[] };
+    readonly unchanged: { readonly ours: ProductRun[]; readonly restic: OtherToolRun[] };
+    readonly changed: { readonly ours: ProductRun[]; readonly restic: OtherToolRun[] };
+    readonly restore: { readonly ours: ProductRun[]; readonly restic: OtherToolRun[]; readonly limit: OtherToolRun[] };
+    readonly snapshot: OtherToolRun[];
   };
-  readonly onePoint?: { readonly ours: ProductRun; readonly restic?: PeerRun };
+  readonly onePoint?: { readonly ours: ProductRun; readonly restic?: OtherToolRun };
 }
 
 /** Above 1 ours is the faster one; `storedVsRestic` is ours by restic's. Absent without the peer. */
@@ -168,7 +168,7 @@ function oursRow(what: string, runs: readonly ProductRun[]): string[][] {
   ];
 }
 
-function peerRow(what: string, runs: readonly PeerRun[]): string[][] {
+function peerRow(what: string, runs: readonly OtherToolRun[]): string[][] {
   if (runs.length === 0) return [];
   const best = runs.toSorted((a, b) => a.seconds - b.seconds)[0]?.way;
   const stored = runs.flatMap(({ storedBytes }) => (storedBytes === undefined ? [] : formatBytes(storedBytes)));
@@ -195,12 +195,12 @@ function number(value: number | undefined): string {
 }
 
 /** Of the ways that were tried, the median of the fastest one. */
-function bestWay(runs: readonly PeerRun[]): number | undefined {
+function bestWay(runs: readonly OtherToolRun[]): number | undefined {
   const ways = Map.groupBy(runs, ({ way }) => way ?? "");
   return least([...ways.values()].map((same) => median(same.map(secondsOf))));
 }
 
-function fastest(runs: readonly PeerRun[]): number | undefined {
+function fastest(runs: readonly OtherToolRun[]): number | undefined {
   return least(runs.map(secondsOf));
 }
 

@@ -10,13 +10,13 @@ import {
   byCollectionSnapshot,
   limitByCurl,
   limitByNode,
-  type PeerRun,
+  type OtherToolRun,
   Restic,
   readOnly,
   type Servers,
   saveArchives,
   uploadLimit,
-} from "./peers.ts";
+} from "./other-tools.ts";
 import { newRegion, type ProductRun, runProduct } from "./product.ts";
 import type { Measurements } from "./recovery-point-results.ts";
 import type { Scratch } from "./scratch.ts";
@@ -84,11 +84,11 @@ export async function measureRecoveryPoints(
 /** Everything of one run; each `ours` is a process of the product. */
 class Runs {
   readonly measured = {
-    full: { ours: [] as ProductRun[], restic: [] as PeerRun[], limit: [] as PeerRun[] },
-    unchanged: { ours: [] as ProductRun[], restic: [] as PeerRun[] },
-    changed: { ours: [] as ProductRun[], restic: [] as PeerRun[] },
-    restore: { ours: [] as ProductRun[], restic: [] as PeerRun[], limit: [] as PeerRun[] },
-    snapshot: [] as PeerRun[],
+    full: { ours: [] as ProductRun[], restic: [] as OtherToolRun[], limit: [] as OtherToolRun[] },
+    unchanged: { ours: [] as ProductRun[], restic: [] as OtherToolRun[] },
+    changed: { ours: [] as ProductRun[], restic: [] as OtherToolRun[] },
+    restore: { ours: [] as ProductRun[], restic: [] as OtherToolRun[], limit: [] as OtherToolRun[] },
+    snapshot: [] as OtherToolRun[],
   };
   readonly #servers: Servers;
   readonly #options: RecoveryPointOptions;
@@ -209,7 +209,7 @@ class Runs {
     return this.#region;
   }
 
-  async #backup(): Promise<PeerRun> {
+  async #backup(): Promise<OtherToolRun> {
     if (this.#restic === undefined) throw new Error("full backups come first");
     return this.#restic.backup(this.#resticAtOnce);
   }
@@ -232,7 +232,7 @@ class Runs {
     return `bench-${of}-${this.#names}`;
   }
 
-  #told<T extends PeerRun>(what: string, run: T): T {
+  #told<T extends OtherToolRun>(what: string, run: T): T {
     this.#say(`${what}: ${run.seconds.toFixed(2)} s${run.way === undefined ? "" : ` (${run.way})`}`);
     return run;
   }

@@ -4,6 +4,7 @@
  */
 import { json } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
+import { writtenPoint } from "./written-point.ts";
 
 export interface WritingOrder {
   readonly url: string;
@@ -66,11 +67,7 @@ async function write(collection: string, writer: number): Promise<void> {
 }
 
 function point(id: number) {
-  return {
-    id,
-    payload: { id, at: Date.now(), text: `document ${id}` },
-    vector: Array.from({ length: order.dimensions }, () => Math.round(Math.random() * 20_000 - 10_000) / 10_000),
-  };
+  return writtenPoint(id, order.dimensions, { text: `document ${id}` });
 }
 
 async function send(collection: string, method: string, path: string, body: object): Promise<void> {

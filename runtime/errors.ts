@@ -66,7 +66,7 @@ export const errorCodes = {
 export type ErrorCode = keyof typeof errorCodes;
 
 export interface ErrorDetails {
-  /** What to do now, one sentence. */
+  /** The next thing to do, in one sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
 }

@@ -117,7 +117,7 @@ async function writeUntil(stop: AbortSignal, settings: Settings, log: LogFile): 
       isAfterFailure = true;
       await pause(systemClock, pauseAfterFailureMs, stop);
     }
-    // After an outage it does not catch up: the missed writes were never meant.
+    // After an outage it does not make up for missed writes: they were never meant.
     dueAt = Math.max(dueAt + interval, writtenAt);
     await pause(systemClock, dueAt - performance.now(), stop);
   }

@@ -21,7 +21,7 @@ import { RegionAccess } from "./region-access.ts";
 
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
-/** What the program that runs a command gives to it. */
+/** The surroundings that the program gives to a command. */
 export interface Surroundings extends Pick<Deps, "progress" | "onInterrupt"> {
   /** The stacks of a practice estate that was kept. Without it no estate can be named. */
   openEstate?(id: string): Promise<PulumiStacks>;
@@ -73,7 +73,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
 const outputsHint = "write it with `pulumi stack output region --json --show-secrets`, readable for its owner only";
 
 async function outputsFile(path: string, stack: string): Promise<string> {
-  // What is not there is told when it is read.
+  // A missing file is reported when it is read.
   const isFolder = await stat(path).then(
     (found) => found.isDirectory(),
     () => false,
@@ -95,7 +95,7 @@ async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, "utf8"));
   } catch (cause) {
-    // What a parser says repeats the text, which holds secrets.
+    // The parser's message repeats the text, which holds secrets.
     const reason = (cause as NodeJS.ErrnoException).code ?? "it is not JSON";
     throw new DrError("SETTING_INVALID", `${path} cannot be read: ${reason}`, { hint: outputsHint });
   }

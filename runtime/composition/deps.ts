@@ -1,4 +1,4 @@
-/** What commands are given to act with. Only ports: `compose` decides what stands behind them. */
+/** The dependencies of commands. Only ports: `compose` chooses the adapters. */
 
 import type { ClusterSettings } from "../domain/infrastructure/infrastructure.ts";
 import type { Sample } from "../domain/monitoring/metrics.ts";
@@ -30,7 +30,7 @@ export interface Deps {
   readonly toolVersion: string;
   /** The process that runs the command. */
   readonly runner: Runner;
-  /** Where reports are written that no option names a place for. */
+  /** The folder for reports, unless an option names another. */
   readonly reportsFolder: string;
   /** Runs `clean` when the command is interrupted; the returned function withdraws it. */
   onInterrupt(clean: () => Promise<void>): () => void;

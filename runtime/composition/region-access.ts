@@ -59,7 +59,7 @@ export class RegionAccess implements RegionSession {
     });
   }
 
-  /** What is stored would be captured, and stored again, without an end. */
+  /** A store inside a captured folder would be captured, and stored again, without end. */
   #refuseStoreWithin({ exclude, include, name, path }: Region["userData"][number], other: Region | undefined): void {
     for (const store of [this.region, other].flatMap((region) => region && [region.repository, region.control])) {
       if (store?.kind !== "file" || !`${resolve(store.folder)}/`.startsWith(`${resolve(path)}/`)) continue;

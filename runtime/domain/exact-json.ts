@@ -19,7 +19,7 @@ export type ExactJson =
   | readonly ExactJson[]
   | { readonly [name: string]: ExactJson };
 
-/** What V8 has and TypeScript's library does not describe yet. */
+/** The part of V8's JSON that TypeScript's library does not describe yet. */
 const json = JSON as typeof JSON & {
   rawJSON(text: string): WrittenNumber;
   isRawJSON(value: unknown): value is WrittenNumber;
@@ -51,7 +51,7 @@ export function parseExactly(text: string): unknown {
   return JSON.parse(text, keep as (name: string, value: unknown) => unknown);
 }
 
-/** What `JSON.stringify` writes, with every number as it was read. */
+/** Writes JSON as `JSON.stringify` does, with every number as it was read. */
 export function exactText(value: unknown, indent?: number): string {
   return JSON.stringify(value, (_name, part) => (typeof part === "bigint" ? json.rawJSON(`${part}`) : part), indent);
 }

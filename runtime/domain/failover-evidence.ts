@@ -1,4 +1,4 @@
-/** What one run of a failover did, for the records of those who must show it: kept also when it did not end well. */
+/** The evidence of one run of a failover, for auditors; also kept when the run failed. */
 import type { TimedStep } from "./timed-step.ts";
 
 export interface FailoverEvidence {

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { DrError } from "../errors.ts";
 
-/** What every server takes in a header, Qdrant among them (`HeaderValue::to_str`): other bytes mean something else to each. */
+/** Characters that every server accepts in a header, Qdrant among them (`HeaderValue::to_str`); servers read other bytes differently. */
 const sendable = /^[\x20-\x7e]*$/;
 const wanted = "letters, digits and signs of ASCII in one line: no request can carry another key";
 

@@ -10,7 +10,7 @@ export interface ServerAddress {
   /** IPv6 addresses in brackets. */
   readonly host: string;
   readonly port: number;
-  /** What every path begins with, such as behind a proxy: empty, or `/…` that does not end in a slash. */
+  /** The prefix of every path, as behind a proxy: empty, or `/…` that does not end in a slash. */
   readonly prefix: string;
 }
 
@@ -62,7 +62,7 @@ export function withoutLogin(text: string): string {
 /** A URL as it was given, which names a server and nothing else. */
 export const serverUrlSchema = z.string().superRefine((text, { addIssue }) => {
   const read = readAddress(text);
-  // Whatever is compared with other settings reads the address.
+  // Comparisons with other settings read the address.
   if ("problem" in read) addIssue({ code: "custom", message: read.problem, continue: false });
 });
 

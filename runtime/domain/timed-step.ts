@@ -2,7 +2,7 @@
 export interface TimedStep {
   /** Stable name for programs: `provision`, `load`, `capture-full`, … */
   readonly name: string;
-  /** What a person reads. */
+  /** The step's name for people. */
   readonly title: string;
   readonly startedAt: string;
   readonly seconds: number;

@@ -16,7 +16,7 @@ export interface InfrastructureSource {
 
 export interface FieldConflict {
   readonly field: string;
-  /** Who set it to another value. */
+  /** The field manager that set it to another value. */
   readonly owner: string;
 }
 

@@ -10,5 +10,5 @@ export interface FailoverHookEvent {
 /** Asks the region that is promoted; answers how long the slowest search took. */
 export type AskQueries = () => Promise<{ readonly ms: number; readonly collection?: string }>;
 
-/** What an operator wants done around a failover's steps. Throws HOOK_FAILED when the failover must not go on. */
+/** Commands of the operator around a failover's steps. Throws HOOK_FAILED when the failover must not go on. */
 export type FailoverHooks = (event: FailoverHookEvent) => Promise<void>;

@@ -1,4 +1,4 @@
-/** What stands in a folder, as it was seen last. */
+/** The entries of a folder, as they were seen last. */
 export interface FoundEntry {
   /** Below the folder, with `/` between names; `.` is the folder itself. */
   readonly path: string;
@@ -45,7 +45,7 @@ export interface WatchedFolder extends FolderSource {
   watch(told: { changed(): void; broken(why: string): void }): () => void;
 }
 
-/** What is set of an entry once its content stands. */
+/** Attributes that are set once the content of an entry is written. */
 export type EntryAttributes = Pick<FoundEntry, "path" | "type" | "mode" | "uid" | "gid" | "modifiedAt">;
 
 /** A folder that is made beside its place, so that nothing half-made ever stands there. */
@@ -69,7 +69,7 @@ export interface FolderDraft {
 }
 
 export interface PlacedFolder {
-  /** Where what stood there is now. */
+  /** The path under which the former content is kept. */
   readonly keptAs?: string;
   /** Entries whose owner could not be set: that needs root. */
   readonly notOwned: readonly string[];
@@ -77,7 +77,7 @@ export interface PlacedFolder {
 
 /** Folders of this machine to write. */
 export interface FolderTarget {
-  /** What stands at the path; of a volume, what is in it cannot be kept under another name. */
+  /** Describes the present entry at the path; the content of a volume cannot be kept under another name. */
   look(path: string): Promise<{ readonly state: "missing" | "empty" | "occupied"; readonly isVolume: boolean }>;
   /** A draft for this place. What earlier drafts for it left that were cut off is removed. */
   draft(path: string): Promise<FolderDraft>;

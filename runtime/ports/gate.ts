@@ -17,6 +17,6 @@ export interface GateState {
 export interface Gate {
   /** Has its guard look at the records at once; answers what came of it. */
   look(): Promise<GateState>;
-  /** As it is, without a look. */
+  /** The gate's present state, without asking the control stores. */
   state(): Promise<GateState>;
 }

@@ -1,4 +1,4 @@
-/** What a person or a program is told while work goes on. */
+/** An event of progress, for a person or a program. */
 export type Progress = (event: ProgressEvent) => void;
 
 export interface ProgressEvent {
@@ -9,7 +9,7 @@ export interface ProgressEvent {
     readonly bytes: number;
     readonly done: number;
     readonly total: number;
-    /** What `done` and `total` count. */
+    /** The unit of `done` and `total`. */
     readonly unit: string;
     readonly seconds: number;
   };

@@ -7,7 +7,7 @@ export type PointId = number | bigint | string;
 
 export interface StoredPoint {
   readonly id: PointId;
-  /** As `parseExactly` reads it; the vectors' numbers are plain ones. */
+  /** The payload as `parseExactly` reads it; numbers of vectors are plain ones. */
   readonly payload: unknown;
   readonly vector: unknown;
 }
@@ -15,7 +15,7 @@ export interface StoredPoint {
 export interface ShardPlacement {
   readonly id: number;
   readonly key?: ShardKey;
-  /** Where an Active replica is. */
+  /** The peer of an Active replica. */
   readonly peer: number;
   readonly peerUrl: string;
 }
@@ -46,7 +46,7 @@ export interface NearestQuery {
   /** Name of the vector; absent for the unnamed one. */
   readonly using?: string;
   readonly limit: number;
-  /** As clients ask, by the index; without it every point is compared, which answers alike wherever it is asked. */
+  /** Search by the index, as clients do; an exact search compares every point, and answers alike on every server. */
   readonly isApproximate?: boolean;
 }
 
@@ -70,28 +70,25 @@ export interface CollectionSnapshot {
   readonly sha256?: string;
 }
 
-/** A Qdrant region: all its peers, of which some may be down. Throws UNREACHABLE (none that could answer does), ACCESS_DENIED or QDRANT_REFUSED. */
-export interface VectorDatabase {
+/** Describes the servers of a Qdrant region. */
+export interface QdrantInspector {
   /** The newest of its peers. Throws SETTING_INVALID when they are not peers of one Qdrant. */
   version(): Promise<string>;
   /** Marks of the running processes of those peers that answer: the same Qdrant has the same, by whatever URL. */
   processes(): Promise<string[]>;
-  /** What the machines of those peers have in all, used or not. */
+  /** The total of those peers' machines, used or not. */
   machine(): Promise<{ readonly memoryBytes: number; readonly diskBytes: number }>;
   /** Whether it runs in cluster mode, without which there are no custom shard keys. */
   isClustered(): Promise<boolean>;
+}
+
+/** Reads collections as clients see them. */
+export interface CollectionReader {
   collections(): Promise<string[]>;
   describe(collection: string): Promise<CollectionDescription>;
   /** Whether one of its shards was left half-made, by a kill or by a restore that failed: nothing can be read of it. */
   isHalfMade(collection: string): Promise<boolean>;
   aliases(): Promise<Alias[]>;
-  /**
-   * Every Active replica of every shard, by shard, then by peer. A peer that does not answer is no error as long as each
-   * shard has an Active replica that can be asked.
-   */
-  shards(collection: string): Promise<ShardPlacement[]>;
-  /** The same, and the transfers of shards and resharding under way, in words: none when nothing moves. */
-  layout(collection: string): Promise<{ readonly shards: ShardPlacement[]; readonly movements: string[] }>;
   /** Exact, unless the collection's strict mode forbids that: then nearly. */
   count(collection: string): Promise<number>;
   ids(collection: string): AsyncIterable<PointId>;
@@ -100,6 +97,19 @@ export interface VectorDatabase {
   sample(collection: string, count: number): Promise<StoredPoint[]>;
   /** The answer to each query, in their order; undefined when the collection's strict mode allows no such search. */
   nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined>;
+  /** A state that is not Active while there is one; then "green", "yellow" (optimizing), "grey" (waiting) or "red". */
+  health(collection: string): Promise<string>;
+}
+
+/** Finds shards and reads their files. */
+export interface ShardReader {
+  /**
+   * Every Active replica of every shard, by shard, then by peer. A peer that does not answer is no error as long as each
+   * shard has an Active replica that can be asked.
+   */
+  shards(collection: string): Promise<ShardPlacement[]>;
+  /** The same, with transfers of shards and resharding under way, as text: empty when nothing moves. */
+  layout(collection: string): Promise<{ readonly shards: ShardPlacement[]; readonly movements: string[] }>;
   /**
    * The shard's optimizations as its server remembers them; undefined when it cannot tell. Asked for after the call, or up
    * to `ageMs` milliseconds before it.
@@ -131,6 +141,10 @@ export interface VectorDatabase {
   readSnapshot(collection: string, shard: ShardPlacement, snapshot: CollectionSnapshot): Promise<Readable>;
   /** Does nothing when there is none of this name. */
   deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void>;
+}
+
+/** Makes, changes and deletes collections and their aliases. */
+export interface CollectionWriter {
   /** Without its strict mode, which would hold for all that is still to be made of it. */
   createCollection(collection: CollectionDescription): Promise<void>;
   /** Limits that are not among the settings stay as they are. */
@@ -138,6 +152,18 @@ export interface VectorDatabase {
   createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void>;
   createShardKey(collection: string, request: ShardKeyRequest): Promise<void>;
   deleteShardKey(collection: string, key: ShardKey): Promise<void>;
+  /** Returns when all writes are applied that were acknowledged before, also those that did not wait for it. */
+  settle(collection: string): Promise<void>;
+  /** How many optimizations may run at once; "auto" is Qdrant's own choice. Never to be asked of a collection that optimizes. */
+  setOptimizationThreads(collection: string, threads: number | "auto"): Promise<void>;
+  deleteCollection(collection: string): Promise<void>;
+  /** In one step, wherever the alias led before. */
+  createAlias(alias: Alias): Promise<void>;
+  deleteAlias(alias: string): Promise<void>;
+}
+
+/** Replaces the content of shards. */
+export interface ShardWriter {
   /** Replaces the shard's content by the archive's. */
   restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
   /**
@@ -145,14 +171,10 @@ export interface VectorDatabase {
    * and segments that are not named are removed, and named ones that did not come are taken for equal. Nothing is compared.
    */
   applyDifference(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Returns when all writes are applied that were acknowledged before, also those that did not wait for it. */
-  settle(collection: string): Promise<void>;
-  /** How many optimizations may run at once; "auto" is Qdrant's own choice. Never to be asked of a collection that optimizes. */
-  setOptimizationThreads(collection: string, threads: number | "auto"): Promise<void>;
-  /** A state that is not Active while there is one; then "green", "yellow" (optimizing), "grey" (waiting) or "red". */
-  health(collection: string): Promise<string>;
-  deleteCollection(collection: string): Promise<void>;
-  /** In one step, wherever the alias led before. */
-  createAlias(alias: Alias): Promise<void>;
-  deleteAlias(alias: string): Promise<void>;
 }
+
+/**
+ * A Qdrant region: all its peers, of which some may be down. Throws UNREACHABLE (none that could answer does), ACCESS_DENIED or
+ * QDRANT_REFUSED.
+ */
+export interface VectorDatabase extends QdrantInspector, CollectionReader, ShardReader, CollectionWriter, ShardWriter {}

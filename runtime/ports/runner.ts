@@ -1,6 +1,6 @@
-/** What runs a workflow. */
+/** The process that runs a workflow. */
 export interface Runner {
-  /** By which it is known afterwards; undefined where nothing tells it apart. */
+  /** Identifies the process afterwards; undefined where nothing distinguishes it from others. */
   readonly mark: string | undefined;
   /** Whether it is certain that the one with this mark has ended; never a guess. */
   isDead(mark: string): boolean;

@@ -18,6 +18,6 @@ export interface Stacks {
     stack: string,
     onEvent: (event: StackEvent) => void,
   ): Promise<{ readonly changes: Readonly<Record<string, number>> }>;
-  /** What `up` would change now, by operation, compared with what is really there. Changes nothing. */
+  /** Counts the changes that `up` would make now, by operation, compared with the real resources. Changes nothing. */
   preview(stack: string): Promise<{ readonly changes: Readonly<Record<string, number>> }>;
 }

@@ -2,7 +2,7 @@
 import { digestPoint, hasDigest, isSameAnswer } from "../domain/qdrant/point-digest.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
 import type { Canary, CapturedCollection } from "../domain/recovery-points/recovery-point.ts";
-import type { NearestQuery, StoredPoint, VectorDatabase } from "../ports/qdrant.ts";
+import type { CollectionReader, NearestQuery, StoredPoint } from "../ports/qdrant.ts";
 
 const sampledPoints = 64;
 const canaryQueries = 5;
@@ -13,7 +13,7 @@ export type Facts = Pick<CapturedCollection, "pointsBefore" | "samples" | "canar
 export type Observation = Facts & Pick<CapturedCollection, "pointsAfter">;
 
 export async function observeCollection(
-  database: VectorDatabase,
+  database: CollectionReader,
   collection: string,
   key: DataKey,
   tell: (detail: string) => void,
@@ -49,7 +49,7 @@ export function inheritedFacts(base: CapturedCollection): Facts | undefined {
 
 /** Which of the facts still hold; the others say nothing about what was captured. */
 export async function confirmFacts(
-  database: VectorDatabase,
+  database: CollectionReader,
   collection: string,
   key: DataKey,
   { canaries, pointsBefore, samples }: Facts,
@@ -79,7 +79,7 @@ export async function confirmFacts(
 
 /** What of an observation does not hold in `database`; empty when all of it does. */
 export async function compareWithObservation(
-  database: VectorDatabase,
+  database: CollectionReader,
   collection: CapturedCollection,
   key: DataKey,
 ): Promise<string[]> {
@@ -139,7 +139,7 @@ export function queriesFor(point: StoredPoint): NearestQuery[] {
 }
 
 async function askAll(
-  database: VectorDatabase,
+  database: CollectionReader,
   collection: string,
   queries: readonly NearestQuery[],
 ): Promise<Canary[]> {

@@ -53,7 +53,7 @@ export function dashboardsOf({ rpoMinutes }: { readonly rpoMinutes: number }): R
       stat("Epoch since", ageOf("qdrant_dr_epoch_timestamp_seconds"), "{{region}}", "s"),
       stat("Exporter", of("qdrant_dr_exporter_info"), "{{region}} {{version}}", "short"),
       {
-        ...line("Age of the newest complete point", "s", 12),
+        ...line("Age of the newest complete recovery point", "s", 12),
         queries: [{ expr: ageOf("qdrant_dr_recovery_point_timestamp_seconds"), legend: "{{region}} {{type}}" }],
       },
       {

@@ -144,7 +144,7 @@ class LocalDraft implements FolderDraft {
   }
 }
 
-/** Where a path leads to: what a link stands for is replaced, never the link. */
+/** Resolves links in a path: the restore replaces the target of a link, never the link. */
 async function placeOf(path: string): Promise<string> {
   try {
     return await realpath(path);
@@ -185,7 +185,7 @@ async function namesBeingMoved(place: string): Promise<string[] | undefined> {
   }
 }
 
-/** What is written never leaves the draft, whatever a tree says. */
+/** Refuses paths outside the draft, whatever the tree says. */
 function within(folder: string, path: string): string {
   const inside = join(folder, path);
   if (inside === folder || inside.startsWith(`${folder}/`)) return inside;
@@ -214,7 +214,7 @@ async function setAttributes(folder: string, entries: readonly EntryAttributes[]
 /** Seconds with a bit more, which a number of that size still tells: what is cut off would be a millisecond less. */
 function secondsOf(time: Date): string {
   const ms = time.getTime();
-  // As text: Node takes a negative number for now.
+  // Given as text: Node takes a negative number for the present time.
   return String((ms + Math.max(0.000_5, Math.abs(ms) * Number.EPSILON * 2)) / 1000);
 }
 

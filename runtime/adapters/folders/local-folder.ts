@@ -74,13 +74,13 @@ export class LocalFolder implements WatchedFolder {
       close: async () => {
         await file.close();
         const isUnchanged = describeFile(path, await statsOf(parts)).seen === entry.seen;
-        // What is beside a damaged database, and may belong to it, is not in the copy.
+        // The copy leaves out files beside a damaged database, which may belong to it.
         return { isConsistent: isUnchanged && companions.every((stats) => stats === undefined) };
       },
     };
   }
 
-  /** What is changed from another machine, on a disk of the network, is not told. */
+  /** The operating system does not report changes that another machine makes on a network disk. */
   watch({ broken, changed }: { changed(): void; broken(why: string): void }): () => void {
     try {
       const watcher = watch(this.path, { recursive: true }, (_event, name) => {
@@ -188,7 +188,7 @@ export class LocalFolder implements WatchedFolder {
     }
   }
 
-  /** Of what the path leads to: a link to a folder may be configured. */
+  /** Resolves the path first: a link to a folder may be configured. */
   async #rootStats(): Promise<Stats | undefined> {
     try {
       return await stat(this.path, { bigint: true });
@@ -240,7 +240,7 @@ function describe(path: string, type: FoundEntry["type"], stats: Stats): FoundEn
   };
 }
 
-/** Of a file and what belongs to it. */
+/** The newest change of a file and of the files that belong to it. */
 function describeFile(path: string, parts: readonly (Stats | undefined)[]): FoundEntry {
   const [main] = parts;
   if (main === undefined) return { ...emptyFile, path };

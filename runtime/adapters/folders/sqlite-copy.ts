@@ -11,7 +11,7 @@ import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
 import { scratchName, sweepScratch } from "../scratch.ts";
 
-/** What SQLite keeps beside a database. A copy that was taken with the database holds what they hold. */
+/** Files that SQLite keeps beside a database. A copy taken through SQLite contains their content. */
 export const companionSuffixes = ["-wal", "-shm", "-journal"] as const;
 
 const header = Buffer.from("SQLite format 3\0");

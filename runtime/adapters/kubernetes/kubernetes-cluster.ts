@@ -9,7 +9,7 @@ import type { ApplyOutcome, Cluster, FieldConflict } from "../../ports/cluster.t
 import { systemClock } from "../../time/system-clock.ts";
 import { type KubernetesAnswer, KubernetesRequests } from "./kubernetes-request.ts";
 
-/** Whose the fields are that a restore applies. */
+/** The field manager under which a restore applies fields. */
 const fieldManager = "qdrant-dr";
 
 /** An object may have over a megabyte, and a page is held whole. */
@@ -81,7 +81,7 @@ export class KubernetesCluster implements Cluster {
       const conflicts = conflictsIn(answer.body);
       if (conflicts.length > 0) return { outcome: "conflict", conflicts };
     }
-    // What is about to be deleted, and what does not validate; a namespace that is missing is a 404.
+    // The object is about to be deleted, or does not validate; a missing namespace is a 404.
     if ([400, 404, 409, 422].includes(answer.status)) return { outcome: "refused", reason: messageOf(answer) };
     return { outcome: "applied", object: read(answer, titleOf(object)) as KubernetesObject };
   }
@@ -133,7 +133,7 @@ export class KubernetesCluster implements Cluster {
     });
   }
 
-  /** What is found is remembered; what is not there may come with a custom resource definition. */
+  /** Remembers kinds that it found; a kind that is not there may come later with a custom resource definition. */
   async #discover(kind: ObjectKind): Promise<Resource | undefined> {
     const id = `${kind.apiVersion} ${kind.kind}`;
     const known = this.#resources.get(id);

@@ -61,7 +61,7 @@ export class KubernetesRequests {
       else config.loadFromFile(kubeconfig);
       if (context !== undefined) config.setCurrentContext(context);
     } catch (cause) {
-      // What a parser says may repeat the text, which holds secrets.
+      // The parser's message may repeat the text, which holds secrets.
       const reason = (cause as NodeJS.ErrnoException).code ?? "it is not a kubeconfig";
       throw new DrError("SETTING_INVALID", `${kubeconfig ?? "the kubeconfig"} cannot be read: ${reason}`, {
         hint: "check infrastructure.kubernetes.kubeconfig, or KUBECONFIG",

@@ -1,4 +1,4 @@
-/** What pulumi 3.259 says, in words that tell a person what to do. */
+/** Translates refusals of Pulumi (3.259) into errors that say what to do. */
 import { DrError, type ErrorCode } from "../../errors.ts";
 import { locksIn } from "./update-lock.ts";
 

@@ -19,13 +19,13 @@ export interface PulumiProject {
   readonly folder: string;
   /** Beside the caller's environment: backend, passphrase file. */
   readonly env: Readonly<Record<string, string>>;
-  /** So long the backend may take to give what it holds. */
+  /** How long the backend may take to answer a read. */
   readonly answerMs?: number;
   /** The stack's settings file, where it is not Pulumi.<stack>.yaml in the project's folder. */
   readonly settingsFile?: (stack: string) => string;
 }
 
-/** As in Pulumi.yaml. */
+/** The project's name in Pulumi.yaml. */
 const projectName = "qdrant-dr";
 /** A run that was killed may leave its `pulumi` alive for a while. */
 const othersEndWithinMs = 60_000;
@@ -54,7 +54,7 @@ export class PulumiStacks implements Stacks, StackExports {
     });
   }
 
-  /** By the CLI: the Automation API exports secrets in the clear. */
+  /** Exports by the CLI: the Automation API exports secrets in the clear. */
   async exportState(stack: string): Promise<{ state: string; changedAt: Date }> {
     const state = await this.#run(stack, ["stack", "export", "--stack", stack]);
     const changedAt = timeOfState(state);
@@ -216,7 +216,7 @@ export async function runPulumi(
   return output;
 }
 
-/** What is not JSON is no region; a parser's message would repeat the text, secrets included. */
+/** Refuses outputs that are not JSON without the parser's message, which would repeat the text, secrets included. */
 function parsedOutput(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -266,7 +266,7 @@ async function unlocked<T>(clock: Clock, onEvent: (event: StackEvent) => void, a
           isTold = true;
           throw new StackLocked(error, false);
         }
-        // What keeps a lock from being removed is not what went wrong: the lock is.
+        // The error to report is the lock, not what kept us from removing it.
         if (!(await removeDeadLocks(error.message).catch(() => false))) throw error;
         onEvent({ kind: "message", text: "removed the lock of an update that was killed" });
         throw new StackLocked(error, true);
@@ -304,7 +304,7 @@ function tell(event: EngineEvent, onEvent: (event: StackEvent) => void, failures
   onEvent({ kind: "resource", text: `${op} ${urn.split("::").at(-1) ?? urn}` });
 }
 
-/** What a person needs of pulumi's output: its error lines, without the noise around them. */
+/** Picks the error lines from Pulumi's output. */
 function errorLines(text: string): string[] {
   // The Automation API puts all that a command said into its errors, stderr last.
   const said = text.slice(Math.max(0, text.indexOf("\n stderr: "))).replace(/^\n stderr: /, "");

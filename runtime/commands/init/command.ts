@@ -86,7 +86,7 @@ function controlsOf({ regions }: Foundation, deps: Deps) {
   );
 }
 
-/** As lines of a settings file, in which JSON is YAML too. */
+/** Writes lines of a settings file; JSON is YAML, too. */
 function settingsOf({ regions }: Foundation): Record<string, string> {
   const lineOf = (name: string, value: unknown) => `  qdrant-dr:${name}: ${JSON.stringify(value)}`;
   return Object.fromEntries(

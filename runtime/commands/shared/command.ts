@@ -4,17 +4,17 @@ import type { z } from "zod";
 import type { Deps } from "../../composition/deps.ts";
 import { type DataKind, dataKinds } from "../../domain/recovery-points/recovery-point.ts";
 
-/** What a command answers: an object for programs and the same for people. */
+/** The answer of a command: an object for programs and the same as text for people. */
 export interface Answer<Json extends object> {
   readonly json: Json;
   readonly text: string;
 }
 
 export interface CommandDefinition<Options, Json extends object> {
-  /** As it is typed: `status`, or `failover plan`. */
+  /** The command as a user types it: `status`, or `failover plan`. */
   readonly name: string;
   readonly summary: string;
-  /** What `--json` prints when the command succeeds. */
+  /** The schema of the object that `--json` prints when the command succeeds. */
   readonly answer: z.ZodType<Json>;
   /** Options, and what `--help` adds: examples and exit codes. */
   configure(command: Command): Command;

@@ -1,4 +1,4 @@
-/** Where a restore goes: the stack's own Qdrant, or one that is named by its URLs. */
+/** Opens the target of a restore: the stack's own Qdrant, or one that is named by its URLs. */
 import { readFile } from "node:fs/promises";
 import type { Deps } from "../../composition/deps.ts";
 import { headerKey } from "../../domain/header-key.ts";

@@ -7,7 +7,7 @@ export type SignalState = "good" | "bad" | "unknown";
 
 export interface Signal {
   readonly state: SignalState;
-  /** What was answered, or why nothing is known. */
+  /** The answer, or why there was none. */
   readonly detail: string;
 }
 
@@ -28,7 +28,7 @@ export interface Look {
 export type Verdict = "serving" | "impaired" | "down" | "unclear";
 
 export interface JudgeRules {
-  /** So long all looks must agree before a verdict changes, and so long a verdict may go without a look that agrees. */
+  /** How long all looks must agree before a verdict changes, and how long a verdict holds without a look that agrees. */
   readonly settleSeconds: number;
   /** Looks further apart are no evidence for the time between them. */
   readonly longestGapSeconds: number;
@@ -39,22 +39,22 @@ export const judgeRules: JudgeRules = { settleSeconds: 15, longestGapSeconds: 5 
 export interface Judgement {
   readonly verdict: Verdict;
   readonly since: Date;
-  /** What the latest looks say, all alike since then. */
+  /** The common finding of the latest looks, and since when they agree. */
   readonly leaning: { readonly verdict: Verdict; readonly since: Date; readonly looks: number };
   /** The last look that agreed with the verdict. */
   readonly agreedAt: Date;
   readonly seenAt: Date;
 }
 
-/** What one look says by itself. */
+/** Judges one look by itself. */
 export function assess({ signals }: Look): Verdict {
   const { control, endpoint, gate, qdrant, store, witness } = signals;
-  // Whoever comes by the public name is served, whatever is between the region and here.
+  // Clients that come by the public name are served, whatever is between the region and here.
   if (endpoint.state === "good") return "serving";
   const stops = [gate, endpoint].filter(({ state }) => state === "bad");
   if (qdrant.state === "good") return stops.length > 0 ? "impaired" : "serving";
   const others = [...stops, store, control].filter(({ state }) => state === "bad");
-  // Where nothing at all answers, it may be the one who looks that is cut off.
+  // When nothing at all answers, the observer may be cut off.
   return qdrant.state === "bad" && others.length > 0 && witness.state === "good" ? "down" : "unclear";
 }
 

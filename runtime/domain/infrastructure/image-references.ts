@@ -3,9 +3,9 @@ import { isRecord } from "../exact-json.ts";
 import { type KubernetesObject, member, titleOf } from "./kubernetes-object.ts";
 
 export interface ImageReference {
-  /** As the workload names it. */
+  /** The image as the workload names it. */
   readonly image: string;
-  /** What ran under this name; several when the tag was moved meanwhile, none when no pod has run it. */
+  /** Digests that ran under this name: several when the tag was moved meanwhile, none when no pod has run it. */
   readonly digests: readonly string[];
   /** "Deployment shop/web" */
   readonly usedBy: readonly string[];
@@ -74,7 +74,7 @@ function digestOf(reference: string): string | undefined {
   return /@(sha256:[0-9a-f]{64})$/.exec(reference)?.[1];
 }
 
-/** Whoever declares the pod: behind a ReplicaSet with a hash in its name stands a Deployment. */
+/** The workload that declares the pod: a ReplicaSet with a hash in its name belongs to a Deployment. */
 function userOf(pod: KubernetesObject): string {
   const { labels = {}, namespace = "", ownerReferences = [] } = pod.metadata;
   const owner = ownerReferences.find(({ controller }) => controller === true);

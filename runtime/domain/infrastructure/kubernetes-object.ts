@@ -44,7 +44,7 @@ const everywhere: readonly FieldPath[] = [
 
 const jobLabels = ["controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"];
 
-/** Of single kinds: what another cluster must choose by itself. */
+/** Fields of single kinds that another cluster must choose by itself. */
 const ofKind: Readonly<Record<string, (object: KubernetesObject) => readonly FieldPath[]>> = {
   Namespace: () => [["spec", "finalizers"]],
   // A Service without an address says so with "None", and that is declared.

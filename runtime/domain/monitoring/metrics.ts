@@ -118,13 +118,13 @@ export interface KnownRecoveryPoints {
   readonly verified?: string;
 }
 
-/** What was found of a region when it was last asked. */
+/** The findings about a region when it was last asked. */
 export interface RegionView {
   readonly region: string;
   readonly peer: string;
   readonly toolVersion: string;
   readonly sources: Partial<Readonly<Record<Source, SourceState>>>;
-  /** Of a source that does not answer: nothing, because it may have changed. */
+  /** Empty for a source that does not answer: its state may have changed. */
   readonly epoch?: KnownEpoch;
   readonly peerEpoch?: KnownEpoch;
   readonly isGateOpen?: boolean;

@@ -5,7 +5,7 @@
 const mostBytes = 255;
 const forbidden = ["<", ">", ":", '"', "/", "\\", "|", "?", "*", "\u0000", "\u001f"];
 
-/** What is wrong with a name for a collection that is to be made; undefined when it can be had. */
+/** Says why Qdrant would refuse a name for a new collection; undefined when it accepts the name. */
 export function problemOfName(name: string): string | undefined {
   if (name === "" || name === "." || name === "..") return "it names no collection";
   const character = forbidden.find((each) => name.includes(each));

@@ -8,7 +8,7 @@ import { readSparseTar, type TarEntry } from "./sparse-tar.ts";
 
 const segmentTar = /^segments\/([^/]+)\.tar$/;
 const inSegmentTar = /^snapshot\/(files\/.+)$/;
-/** What every segment has, whatever its vectors are; the archive names its files nowhere. */
+/** Files that every segment has, whatever its vectors are; the archive has no list of its files. */
 const ofEverySegment = ["segment.json", "version.info"];
 
 /** Reads the source to its very end, so that what checks it as a whole is done. */

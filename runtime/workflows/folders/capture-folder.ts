@@ -125,7 +125,7 @@ class FolderRecorder {
     this.#tell = tell;
   }
 
-  /** What there is beside directories. */
+  /** Entries that are not directories. */
   get count(): number {
     return this.#entries.filter(({ type }) => type !== "directory").length;
   }

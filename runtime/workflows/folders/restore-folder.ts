@@ -36,7 +36,7 @@ export interface PlannedFolder {
   readonly path: string;
   readonly files: number;
   readonly bytes: number;
-  /** Where what stands there now will be kept. */
+  /** The path under which the present content will be kept. */
   readonly keepAs?: string;
 }
 
@@ -50,7 +50,7 @@ export interface RestoredFolder extends PlacedFolder {
   readonly inconsistent: readonly string[];
 }
 
-/** What a restore would do. Throws when it must not be done: nothing has been touched then. */
+/** Plans the restore of folders. Throws when the restore must not be done; nothing has been touched then. */
 export async function planFolderRestore(request: FolderRestoreRequest): Promise<PlannedFolder[]> {
   const { recoveryPoint, places, repository } = request;
   const known = recoveryPoint.folders.filter(({ kind }) => request.kinds.includes(kind));

@@ -19,7 +19,7 @@ export interface ObjectPlan {
   readonly object: KubernetesObject;
   readonly title: string;
   readonly change: "created" | "changed" | "unchanged";
-  /** What a change makes of the live object; values of Secrets are not shown. */
+  /** The fields of the live object that change; values of Secrets are not shown. */
   readonly fields: readonly FieldChange[];
   /** Fields that somebody else set to other values. */
   readonly conflicts: readonly FieldConflict[];
@@ -43,7 +43,7 @@ export interface ApplyRequest {
   readonly progress: Progress;
 }
 
-/** What an application would do, by asking the cluster for a rehearsal of each object. */
+/** Plans the application of objects: the cluster rehearses each of them (a dry run on the server). */
 export async function planApplication(cluster: Cluster, objects: readonly KubernetesObject[]): Promise<ObjectPlan[]> {
   const ordered = [...objects].sort((a, b) => applyStep(a) - applyStep(b));
   const plans: ObjectPlan[] = [];

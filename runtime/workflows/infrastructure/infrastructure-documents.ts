@@ -1,4 +1,4 @@
-/** What a region captures of its infrastructure, one document after another: objects of a cluster, images, stacks. */
+/** Yields a region's infrastructure, one document after another: objects of the cluster, images, stacks. */
 import { documentText } from "../../domain/exact-json.ts";
 import { ImageCollector } from "../../domain/infrastructure/image-references.ts";
 import {

@@ -214,7 +214,7 @@ function isStandby(control: InControl | undefined): boolean {
   return control !== undefined && control.epoch.role !== "active";
 }
 
-/** What it held before another failover says nothing of it now. */
+/** A state that the standby recorded before the newest failover says nothing about what it holds now. */
 function heldNow(control: InControl | undefined): StandbyState | undefined {
   if (!isStandby(control) || control?.held?.epoch !== control?.epoch.epoch) return undefined;
   return control?.held;

@@ -12,7 +12,7 @@ const daysLookedAt = 35;
 
 export type RunHistories = Partial<Readonly<Record<RunKind, RunHistory>>>;
 
-/** What the records say of each kind of run: all of them when they are first asked, then the new ones. */
+/** Follows the records of runs, by kind: reads all of them the first time, then only the new ones. */
 export class WatchedRuns {
   readonly #control: ObjectStoreReader;
   readonly #clock: Clock;

@@ -26,12 +26,12 @@ export class WatchedSource<T> {
     return this.#state;
   }
 
-  /** Of the newest answer. */
+  /** The time of the newest answer. */
   get value(): T | undefined {
     return this.#value;
   }
 
-  /** Of the newest answer, while it is answered. */
+  /** The value of the newest answer, as long as the source answers. */
   get valueNow(): T | undefined {
     return this.#state?.isUp ? this.#value : undefined;
   }

@@ -6,7 +6,7 @@ import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Gate } from "../../ports/gate.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import type { VectorDatabase } from "../../ports/qdrant.ts";
+import type { CollectionReader } from "../../ports/qdrant.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readOptionalRecord } from "../../repository/record.ts";
 import { ask, type ObservedRegion } from "./observed-region.ts";
@@ -76,7 +76,7 @@ function asState({ error, problem }: { readonly error: unknown; readonly problem
   return { state: hasCode(error, "ACCESS_DENIED") ? "unknown" : "bad", detail: problem };
 }
 
-async function collectionsIn(database: VectorDatabase): Promise<string> {
+async function collectionsIn(database: CollectionReader): Promise<string> {
   return `${(await database.collections()).length} collections`;
 }
 

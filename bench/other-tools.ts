@@ -11,7 +11,7 @@ import { call } from "./qdrant-call.ts";
 import { bytesIn, curlCredentials, type S3Address } from "./s3-bucket.ts";
 import type { Scratch } from "./scratch.ts";
 
-export interface PeerRun {
+export interface OtherToolRun {
   readonly seconds: number;
   /** Of all processes that were started for it; those of the servers are not counted. */
   readonly cpuSeconds?: number;
@@ -53,7 +53,7 @@ export async function readOnly({ qdrant, scratch }: Servers): Promise<{ seconds:
 }
 
 /** The same bytes read from Qdrant and put to S3, both shards at once; by Node and by curl. */
-export async function limitByNode({ qdrant, scratch }: Servers, bucket: S3Address): Promise<PeerRun> {
+export async function limitByNode({ qdrant, scratch }: Servers, bucket: S3Address): Promise<OtherToolRun> {
   const sources = shards.map((shard) => captureUrl(qdrant, shard));
   const order: LimitOrder = { sources, apiKey: qdrant.apiKey, bucket };
   const program = fileURLToPath(new URL("limit-process.ts", import.meta.url));
@@ -62,7 +62,7 @@ export async function limitByNode({ qdrant, scratch }: Servers, bucket: S3Addres
   return { seconds, cpuSeconds, way: "Node, 16 MiB objects" };
 }
 
-export async function limitByCurl({ qdrant, scratch, store }: Servers, bucket: S3Address): Promise<PeerRun> {
+export async function limitByCurl({ qdrant, scratch, store }: Servers, bucket: S3Address): Promise<OtherToolRun> {
   const put = (shard: number) =>
     `curl -sS --fail -T - ${curlCredentials(store)} ${store.endpoint}/${bucket.bucket}/curl/${randomUUID()}-${shard}`;
   const { cpuSeconds, seconds } = await scratch.bash(
@@ -100,7 +100,7 @@ export class Restic {
   }
 
   /** Each shard's whole archive piped into a backup of its own: restic decides itself what it knows already. */
-  async backup(atOnce: boolean): Promise<PeerRun> {
+  async backup(atOnce: boolean): Promise<OtherToolRun> {
     const before = await bytesIn(this.#bucket, this.#name);
     const line = (shard: number) =>
       `${curlCapture(this.#servers.qdrant, shard)} | restic backup --quiet --stdin --stdin-filename shard-${shard}.tar --tag shard-${shard}`;
@@ -110,7 +110,7 @@ export class Restic {
   }
 
   /** What a restore with restic is: dump, drop what Qdrant refuses, upload; a pipe a shard, all at once, until green. */
-  async restore(target: QdrantServer): Promise<PeerRun> {
+  async restore(target: QdrantServer): Promise<OtherToolRun> {
     return loadShards(
       this.#servers.scratch,
       target,
@@ -123,7 +123,10 @@ export class Restic {
 }
 
 /** The way without a tool: collection snapshot, download, SHA-256, tar.gz, upload. */
-export async function byCollectionSnapshot({ qdrant, scratch, store }: Servers, bucket: S3Address): Promise<PeerRun> {
+export async function byCollectionSnapshot(
+  { qdrant, scratch, store }: Servers,
+  bucket: S3Address,
+): Promise<OtherToolRun> {
   const folder = join(scratch.folder, "snapshot");
   mkdirSync(folder, { recursive: true });
   const key = `-H 'api-key: ${qdrant.apiKey}'`;
@@ -169,7 +172,7 @@ async function loadShards(
   line: (shard: number, upload: (file: string) => string) => string,
   env: NodeJS.ProcessEnv,
   atOnce = true,
-): Promise<PeerRun> {
+): Promise<OtherToolRun> {
   const begun = performance.now();
   await call(target, "PUT", `/collections/${collection}`, collectionSettings);
   await call(target, "PUT", `/collections/${collection}/index?wait=true`, {
