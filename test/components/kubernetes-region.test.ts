@@ -416,7 +416,12 @@ describe("KubernetesRegion", () => {
         const role = `arn:aws:iam::111122223333:role/qdrant-dr-prod-${name.slice("qdrant-dr-".length)}`;
         expect(annotations).to.deep.equal({ "eks.amazonaws.com/role-arn": role });
       }
-      expect(irsa.outputs.repository).to.deep.equal({ kind: "s3", bucket: "prod-points", region: "eu-central-1" });
+      expect(irsa.outputs.repository).to.deep.equal({
+        kind: "s3",
+        bucket: "prod-points",
+        region: "eu-central-1",
+        credentials: undefined,
+      });
       const podIdentity = await declarer.declare({ settings: awsSettings({ podIdentity: { name: "prod" } }) });
       const { inputs } = object(podIdentity, "NetworkPolicy", "qdrant-dr-reaches-stores") as Loose;
       expect(inputs.spec.egress[1].to[0]).to.deep.equal({ ipBlock: { cidr: "169.254.170.23/32" } });
