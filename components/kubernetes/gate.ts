@@ -8,12 +8,11 @@ import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/role
 import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { labelsOf, selectorOf } from "./labels.ts";
 import { productPod } from "./product-pod.ts";
+import { secretDigest } from "./secret-digest.ts";
 
 export interface GateArgs {
   readonly namespace: pulumi.Input<string>;
   readonly settings: KubernetesStackSettings;
-  /** Whether the other region's outputs are known here. */
-  readonly hasPeer: boolean;
   readonly upstream: pulumi.Output<{ readonly url: string; readonly apiKey: string }>;
   readonly clientKey: pulumi.Output<string>;
   readonly control: pulumi.Output<StoreAddress>;
@@ -42,11 +41,8 @@ export class Gate extends pulumi.ComponentResource {
     const metadata = { name: objectName, namespace, labels: labelsOf(objectName) };
     const token = new random.RandomPassword(`${name}-token`, { length: 48, special: false }, child).result;
 
-    const environment = new k8s.core.v1.Secret(
-      `${name}-environment`,
-      { metadata, stringData: secretEnvironment(args, token) },
-      child,
-    );
+    const variables = secretEnvironment(args, token);
+    const environment = new k8s.core.v1.Secret(`${name}-environment`, { metadata, stringData: variables }, child);
     new k8s.apps.v1.StatefulSet(
       `${name}-process`,
       {
@@ -56,7 +52,7 @@ export class Gate extends pulumi.ComponentResource {
           replicas: 1,
           persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Retain" },
           selector: { matchLabels: selectorOf(objectName) },
-          template: gatePod(args),
+          template: gatePod(args, secretDigest(variables)),
           volumeClaimTemplates: [
             {
               metadata: { name: "seen" },
@@ -95,8 +91,8 @@ export class Gate extends pulumi.ComponentResource {
   }
 }
 
-function gatePod({ hasPeer, settings }: GateArgs) {
-  const { gate, qdrant } = settings.kubernetes;
+function gatePod({ settings }: GateArgs, environment: pulumi.Output<string>) {
+  const { gate } = settings.kubernetes;
   const plain = encodeGateSettings({
     QDRANT_DR_GATE_HOST: "0.0.0.0",
     QDRANT_DR_GATE_PORT: gatePort,
@@ -118,12 +114,8 @@ function gatePod({ hasPeer, settings }: GateArgs) {
       volumeMounts: [{ name: "seen", mountPath: stateFolder }],
     },
   });
-  // What it reads from its Secret when it starts.
-  const annotations = {
-    "qdrant-dr/key-generation": String(qdrant.keyGeneration),
-    ...(hasPeer ? { "qdrant-dr/peer": settings.peer } : {}),
-  };
-  return { metadata: { ...metadata, annotations }, spec };
+  // The gate reads its Secret once, when it starts.
+  return { metadata: { ...metadata, annotations: { "qdrant-dr/environment": environment } }, spec };
 }
 
 function secretEnvironment(args: GateArgs, token: pulumi.Output<string>) {

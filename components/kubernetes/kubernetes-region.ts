@@ -122,14 +122,13 @@ export class KubernetesRegion extends pulumi.ComponentResource {
   }
 
   #declareGate(qdrant: RegionQdrant): Gate {
-    const { peer, secrets, settings } = this.#args;
+    const { secrets, settings } = this.#args;
     const { witness } = settings.kubernetes.gate;
     return new Gate(
       `${this.#name}-gate`,
       {
         namespace: this.#namespace,
         settings,
-        hasPeer: peer !== undefined,
         upstream: pulumi.output({ url: qdrant.serviceUrl, apiKey: qdrant.apiKey }),
         clientKey: secrets.clientKey,
         control: storeAt(settings.stores.control, secrets),
@@ -154,7 +153,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
   #declareJobs(inside: pulumi.Output<Region>): void {
     const { peer, role, secrets, settings } = this.#args;
     const child = { parent: this };
-    const { names: regionSecrets } = new RegionSecrets(
+    const { secrets: regionSecrets } = new RegionSecrets(
       `${this.#name}-regions`,
       {
         namespace: this.#namespace,

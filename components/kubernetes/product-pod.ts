@@ -1,10 +1,10 @@
 /** Pods that run the product. */
 import type * as k8s from "@pulumi/kubernetes";
-import type * as pulumi from "@pulumi/pulumi";
 import { definitionOf, type Job, objectNameOf, reachesOf } from "../../runtime/domain/jobs.ts";
-import { isRegionJob, type RegionJob } from "../../runtime/domain/region-for-job.ts";
+import { isRegionJob } from "../../runtime/domain/region-for-job.ts";
 import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { labelsOf, reachLabel } from "./labels.ts";
+import type { RegionSecrets } from "./region-secrets.ts";
 import { type RestrictedPodSpec, restrictedPod } from "./restricted-pod.ts";
 
 type PodTemplate = k8s.types.input.core.v1.PodTemplateSpec;
@@ -18,8 +18,8 @@ const regionsFolder = "/etc/qdrant-dr/regions";
 /** Arguments that all pods of the product share. */
 export interface ProductPodBase {
   readonly settings: KubernetesStackSettings;
-  /** Secrets with what each job is told of the regions. */
-  readonly regionSecrets: Readonly<Partial<Record<RegionJob, pulumi.Input<string>>>>;
+  /** The Secret of each job with the outputs of the regions. */
+  readonly regionSecrets: RegionSecrets["secrets"];
 }
 
 export interface ProductPodArgs extends Omit<ProductPodBase, "regionSecrets"> {
@@ -70,7 +70,7 @@ export function productPod(args: ProductPodArgs): PodTemplate {
     volumes: [
       ...(regionsSecret === undefined
         ? []
-        : [{ name: "regions", secret: { secretName: regionsSecret, defaultMode: 0o440 } }]),
+        : [{ name: "regions", secret: { secretName: regionsSecret.name, defaultMode: 0o440 } }]),
       { name: "scratch", emptyDir: {} },
       ...(tlsSecret === undefined
         ? []
@@ -79,5 +79,8 @@ export function productPod(args: ProductPodArgs): PodTemplate {
       ...(volumes as k8s.types.input.core.v1.Volume[]),
     ],
   });
-  return { metadata: { labels: Object.assign({}, labelsOf(name), ...reached.map(reachLabel)) }, spec };
+  const labels = Object.assign({}, labelsOf(name), ...reached.map(reachLabel));
+  // The product reads its regions once, when it starts.
+  const annotations = regionsSecret && { "qdrant-dr/regions": regionsSecret.digest };
+  return { metadata: { labels, ...(annotations && { annotations }) }, spec };
 }

@@ -4,6 +4,7 @@ import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { isRegionJob, ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/region-for-job.ts";
 import { labelsOf } from "./labels.ts";
+import { secretDigest } from "./secret-digest.ts";
 
 export interface RegionSecretsArgs {
   readonly namespace: pulumi.Input<string>;
@@ -15,27 +16,34 @@ export interface RegionSecretsArgs {
   readonly peer: pulumi.Output<Region | undefined>;
 }
 
+/** One job's Secret. */
+export interface RegionSecret {
+  readonly name: pulumi.Output<string>;
+  /** Changes with the content: a pod that has it among its annotations starts again then. */
+  readonly digest: pulumi.Output<string>;
+}
+
 /** For each job a Secret with what it is told of the regions, as `<region>.json`: a stolen one opens what that job opens. */
 export class RegionSecrets extends pulumi.ComponentResource {
-  /** Names of the Secrets. */
-  readonly names: Readonly<Partial<Record<RegionJob, pulumi.Output<string>>>>;
+  readonly secrets: Readonly<Partial<Record<RegionJob, RegionSecret>>>;
 
   constructor(name: string, args: RegionSecretsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:RegionSecrets", name, {}, opts);
     const { jobs, namespace, own, peer } = args;
     const secrets = jobs.filter(isRegionJob).map((job) => {
+      const files = pulumi.secret(pulumi.all([own, peer]).apply(([here, there]) => filesFor(job, here, there)));
       const { metadata } = new k8s.core.v1.Secret(
         `${name}-${job}`,
         {
           metadata: { name: `${objectNameOf(job)}-regions`, namespace, labels: labelsOf(objectNameOf(job)) },
-          stringData: pulumi.secret(pulumi.all([own, peer]).apply(([here, there]) => filesFor(job, here, there))),
+          stringData: files,
         },
         { parent: this },
       );
-      return [job, metadata.name] as const;
+      return [job, { name: metadata.name, digest: secretDigest(files) }] as const;
     });
-    this.names = Object.fromEntries(secrets);
-    this.registerOutputs({ names: this.names });
+    this.secrets = Object.fromEntries(secrets);
+    this.registerOutputs();
   }
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 /**
  * Proves which objects a region in a cluster declares, with which inputs, parents and secrets. That a Kubernetes API takes them is
  * proven in test/contract/declared-objects.test.ts, and their life in test/engine.
@@ -143,6 +144,24 @@ describe("KubernetesRegion", () => {
       const { template } = (object(declared, "StatefulSet", "qdrant") as Loose).inputs.spec;
       expect(template.metadata.annotations).to.deep.equal({ "qdrant-dr/key-generation": "3" });
       expect(template.spec.containers[0].env.map(({ name }: Loose) => name)).to.include("QDRANT__SERVICE__ALT_API_KEY");
+    });
+
+    it("a pod that reads a Secret when it starts, starts again when the Secret changes: it carries the digest of its content", async () => {
+      const declared = await declarer.declare();
+      const digestOf = (secret: string) => {
+        const entries = Object.entries((object(declared, "Secret", secret) as Loose).inputs.stringData).sort(
+          ([a], [b]) => (a < b ? -1 : 1),
+        );
+        return createHash("sha256").update(JSON.stringify(entries)).digest("hex");
+      };
+      const annotationsOf = (kind: string, name: string) =>
+        (object(declared, kind, name) as Loose).inputs.spec.template.metadata.annotations;
+      expect(annotationsOf("StatefulSet", "qdrant-dr-gate")).to.deep.equal({
+        "qdrant-dr/environment": digestOf("qdrant-dr-gate"),
+      });
+      expect(annotationsOf("Deployment", "qdrant-dr-replicate")).to.deep.equal({
+        "qdrant-dr/regions": digestOf("qdrant-dr-replicate-regions"),
+      });
     });
 
     it("TLS: from a Secret that is there, between peers too; the product trusts its authority", async () => {
@@ -292,9 +311,9 @@ describe("KubernetesRegion", () => {
       ];
       const before = new Map(objects(active).map((object) => [titleOf(object), object]));
       const changed = objects(standby)
-        .filter((object) => JSON.stringify(object.inputs) !== JSON.stringify(before.get(titleOf(object))?.inputs))
+        .filter((object) => withoutDigests(object) !== withoutDigests(before.get(titleOf(object))))
         .map(titleOf)
-        // Their keys carry the name of the region, which differs in this test.
+        // Keys carry the name of the region, which differs in this test, and so do digests of Secrets.
         .filter((title) => !["Secret search/qdrant-keys", "Secret search/qdrant-dr-gate"].includes(title));
       expect(changed).to.have.members([
         "CronJob search/qdrant-dr-copy",
@@ -744,4 +763,11 @@ async function refusedForItsRegionOnly(command: string, options: readonly string
   const exitCode = await runCli(args, deps, { out: () => {}, err: (text) => errors.push(text) });
   expect(errors.join(), args.join(" ")).to.contain("error: /etc/qdrant-dr/regions cannot be read: ENOENT");
   expect(exitCode).to.equal(2);
+}
+
+function withoutDigests(object: { readonly inputs: unknown } | undefined): string {
+  return JSON.stringify(object?.inputs ?? null).replaceAll(
+    /("qdrant-dr\/(regions|environment)":)"[0-9a-f]{64}"/g,
+    "$1",
+  );
 }
