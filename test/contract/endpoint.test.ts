@@ -5,12 +5,12 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import { type AddressInfo, createServer as createSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { EndpointControl } from "../../runtime/adapters/endpoint-control.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { closedPorts } from "../support/lonely-region.ts";
+import { isOk, untilReady } from "../support/until-ready.ts";
 
 const program = fileURLToPath(new URL("../../quickstart/processes/endpoint.ts", import.meta.url));
 const clientKey = "the-key-that-clients-have";
@@ -88,13 +88,8 @@ describe("public endpoint", () => {
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (piece) => (output += String(piece)));
     const url = `http://127.0.0.1:${port}`;
-    const deadline = performance.now() + longestStartMs;
-    for (;;) {
-      const health = await fetch(`${url}/.qdrant-dr/health`).catch(() => undefined);
-      if (health?.ok) break;
-      if (child.exitCode !== null || performance.now() > deadline) throw new Error(`it did not start: ${output}`);
-      await sleep(20);
-    }
+    const isReady = () => isOk(`${url}/.qdrant-dr/health`);
+    await untilReady(child, "the endpoint", longestStartMs, isReady, () => output);
     const control = new EndpointControl({ controlUrl: `${url}/.qdrant-dr/route`, controlToken });
     const get = (path = "/collections", headers: Record<string, string> = { "api-key": clientKey }) =>
       fetch(url + path, { headers });
@@ -225,7 +220,7 @@ describe("public endpoint", () => {
       () => undefined,
       (thrown: Error) => thrown,
     );
-    expect(error?.message).to.contain("it did not start");
+    expect(error?.message).to.contain("the endpoint did not start");
     expect(readFileSync(state, "utf8")).to.equal('{"region":"standby"');
   });
 

@@ -16,6 +16,7 @@ import type { CollectionSnapshot, Optimizations, VectorDatabase } from "../../ru
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
+import { eventually } from "../support/eventually.ts";
 import { hastyClock } from "../support/hasty-clock.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { ageKeys, asSeenElsewhere, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
@@ -282,7 +283,7 @@ describe("an exact capture", () => {
         database.isSlow = random() < 0.5;
         const wanted = load.acknowledged + 20 + Math.floor(random() * 100);
         load.start();
-        while (load.acknowledged < wanted) await sleep(5);
+        await eventually("writes to be acknowledged", () => load.acknowledged >= wanted, { everyMs: 5 });
         const report = await captureRecoveryPoint({
           region: "east",
           type: random() < 0.3 ? "full" : "incremental",
@@ -342,17 +343,15 @@ describe("an exact capture", () => {
     const [shard] = await database.shards(collection);
     if (shard === undefined) throw new Error("the collection has no shard");
     await client.updateCollection(collection, { optimizers_config: { indexing_threshold: 1 } });
-    const deadline = Date.now() + 30_000;
-    let optimizations = await database.optimizations(collection, shard);
-    while ((optimizations?.running ?? 0) === 0) {
-      if (Date.now() > deadline) throw new Error("no index build began");
-      await sleep(5);
-      optimizations = await database.optimizations(collection, shard);
-    }
+    const build = async () => {
+      const seen = await database.optimizations(collection, shard);
+      return (seen?.running ?? 0) > 0 && seen;
+    };
+    const optimizations = await eventually("an index build to begin", build, { everyMs: 5 });
     // An optimization is remembered a moment before deletes begin to miss the segments it works on: many, one by one.
     const from = Math.floor(random() * 100);
     for (let id = from; id < from + 60; id += 1) await load.delete([id * 7]);
-    return { load, shard, begun: optimizations?.begun };
+    return { load, shard, begun: optimizations.begun };
   }
 
   it("is not claimed during an index build without a collection snapshot: deletes come back, and the comparison sees it", async function () {
@@ -423,7 +422,7 @@ describe("an exact capture", () => {
       const kept = await database.snapshots(collection, shard);
       const wanted = load.acknowledged + Math.floor(random() * 60);
       load.start();
-      while (load.acknowledged < wanted) await sleep(5);
+      await eventually("writes to be acknowledged", () => load.acknowledged >= wanted, { everyMs: 5 });
 
       const report = await captureRecoveryPoint({
         region: "east",

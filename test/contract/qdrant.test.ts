@@ -11,6 +11,7 @@ import { type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime
 import { DrError, exitCodes } from "../../runtime/errors.ts";
 import type { CollectionDescription, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { allOf } from "../support/all-of.ts";
+import { eventually } from "../support/eventually.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { closedPorts } from "../support/lonely-region.ts";
@@ -168,13 +169,10 @@ describe("Qdrant", function () {
   it("remembers an optimization that is over as begun, once, and not as running", async () => {
     const shard = await makeSimple("first", 2_000);
     await client.updateCollection("first", { optimizers_config: { indexing_threshold: 1 } });
-    const deadline = Date.now() + 30_000;
-    let seen = await qdrant.optimizations("first", shard);
-    while (seen?.begun.length === 0 || seen?.running !== 0) {
-      if (Date.now() > deadline) throw new Error("no optimization began and ended");
-      await sleep(10);
-      seen = await qdrant.optimizations("first", shard);
-    }
+    const seen = await eventually("an optimization to begin and end", async () => {
+      const found = await qdrant.optimizations("first", shard);
+      return found !== undefined && found.begun.length > 0 && found.running === 0 && found;
+    });
 
     expect(seen.begun[0]).to.match(/^\w+@\d{4}-\d\d-\d\dT/);
     expect(new Set(seen.begun).size).to.equal(seen.begun.length);

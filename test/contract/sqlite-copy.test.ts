@@ -10,6 +10,7 @@ import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import type { OpenFile } from "../../runtime/ports/folders.ts";
 import { allOf } from "../support/all-of.ts";
+import { eventually } from "../support/eventually.ts";
 import { errorOf } from "../support/expect-code.ts";
 
 describe("a SQLite database in a folder", function () {
@@ -243,9 +244,5 @@ async function stateOf(folder: string): Promise<Map<string, string>> {
 }
 
 async function waitFor(isSo: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!(await isSo())) {
-    if (Date.now() > deadline) throw new Error("it did not come about");
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  await eventually("it to come about", isSo, { everyMs: 0 });
 }

@@ -1,9 +1,9 @@
 /** Capture and restore of clusters: other placements, other numbers of nodes, peers that are down, shards that move. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
+import { eventually } from "../support/eventually.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { hastyClock } from "../support/hasty-clock.ts";
 import { QdrantCluster } from "../support/qdrant-cluster.ts";
@@ -259,10 +259,6 @@ describe("a cluster of three nodes", function () {
   }
 
   async function until(isSo: () => Promise<boolean>): Promise<void> {
-    const deadline = performance.now() + 60_000;
-    while (!(await isSo())) {
-      if (performance.now() > deadline) throw new Error("it did not come to be so");
-      await sleep(20);
-    }
+    await eventually("the cluster to come to be so", isSo);
   }
 });

@@ -5,7 +5,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { alertsOf } from "../../components/kubernetes/monitoring/alerts.ts";
 import { dashboardsOf } from "../../components/kubernetes/monitoring/dashboards.ts";
@@ -22,6 +21,7 @@ import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { allOf } from "../support/all-of.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
+import { eventually } from "../support/eventually.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { FrontProcess } from "../support/front-process.ts";
 import { lonelyRegion } from "../support/lonely-region.ts";
@@ -134,13 +134,14 @@ describe("qdrant-dr exporter", function () {
   }
 
   async function servedOnce(holds: (metrics: Served) => boolean): Promise<Served> {
-    const deadline = performance.now() + longestMs;
-    for (;;) {
-      const found = await served();
-      if (holds(found)) return found;
-      if (performance.now() > deadline) expect.fail(JSON.stringify([...found], undefined, 1));
-      await sleep(100);
-    }
+    let found: Served = new Map();
+    const look = async () => {
+      found = await served();
+      return holds(found) && found;
+    };
+    return eventually("the metrics", look, { withinMs: longestMs, everyMs: 100 }).catch(() =>
+      expect.fail(JSON.stringify([...found], undefined, 1)),
+    );
   }
 
   const up = (found: Served, source: string) => found.get(`qdrant_dr_source_up{region="west",source="${source}"}`);
@@ -228,15 +229,10 @@ describe("qdrant-dr exporter", function () {
     });
     const prometheus = await PrometheusServer.start(url, alerts);
     try {
-      const deadline = performance.now() + longestMs;
       const isRun = ({ health }: { health: string }) => health !== "unknown";
-      while (
-        (await prometheus.query("qdrant_dr_exporter_info")).length === 0 ||
-        !(await prometheus.rules()).every(isRun)
-      ) {
-        if (performance.now() > deadline) expect.fail("Prometheus scrapes nothing");
-        await sleep(100);
-      }
+      const isScraped = async () =>
+        (await prometheus.query("qdrant_dr_exporter_info")).length > 0 && (await prometheus.rules()).every(isRun);
+      await eventually("Prometheus to scrape and to run its rules", isScraped, { withinMs: longestMs, everyMs: 100 });
       for (const { health, lastError, name } of await prometheus.rules())
         expect(health, `${name} ${lastError}`).to.equal("ok");
       const panels = Object.values(dashboardsOf({ rpoMinutes: 15 })).flatMap((json) => JSON.parse(json).panels);
