@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
-import { canonicalJson } from "../domain/qdrant/point-digest.ts";
+import { canonicalJson } from "../domain/exact-json.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
 import {
   type RecoveryPoint,
