@@ -167,7 +167,7 @@ describe("qdrant-dr exporter", function () {
     expect(at("qdrant_dr_epoch")).to.equal(1);
     expect(at("qdrant_dr_gate_open")).to.equal(0);
     expect(at("qdrant_dr_readiness_score")).to.be.within(50, 99);
-    expect(at("qdrant_dr_readiness_lost", ',check="point"')).to.equal(0);
+    expect(at("qdrant_dr_readiness_lost", ',check="recoveryPoint"')).to.equal(0);
     for (const kind of ["copy", "verify"]) {
       expect(at("qdrant_dr_run_exit_code", `,run="${kind}"`)).to.equal(0);
       expect(at("qdrant_dr_run_success_timestamp_seconds", `,run="${kind}"`)).to.be.closeTo(Date.now() / 1000, 100);
