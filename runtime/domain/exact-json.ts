@@ -84,7 +84,7 @@ export function canonicalJson(value: unknown): string {
  * One text for all ways to write a number, and another for each other number. A float is no whole number of the same value,
  * and is told as the double that it is, because versions of one server write the same float differently: `1e16`, `1e+16`.
  */
-export function numberText(value: number | bigint | WrittenNumber): string {
+function numberText(value: number | bigint | WrittenNumber): string {
   if (typeof value !== "object") return JSON.stringify(typeof value === "bigint" ? json.rawJSON(`${value}`) : value);
   const { rawJSON: source } = value;
   const double = Number(source);
@@ -108,7 +108,7 @@ export function isExactJson(value: unknown): value is ExactJson {
   return value === null || isWrittenNumber(value) || ["boolean", "string", "bigint"].includes(typeof value);
 }
 
-export function isWrittenNumber(value: unknown): value is WrittenNumber {
+function isWrittenNumber(value: unknown): value is WrittenNumber {
   return json.isRawJSON(value);
 }
 
