@@ -61,16 +61,30 @@ export function documentText(value: unknown): string {
   return `${exactText(sorted(value), 2)}\n`;
 }
 
-/** A plain value, or a list or object as one line. */
+/** One line for people: a plain value, or a list or object with its members in order. */
 export function lineOf(value: unknown): string {
   return exactText(sorted(value)) ?? "nothing";
+}
+
+/**
+ * One text for equal values: of any order of members, and of any way to write a number. For comparisons and digests; it keeps
+ * no number as it was written.
+ */
+export function canonicalJson(value: unknown): string {
+  if (typeof value === "number" || typeof value === "bigint" || isWrittenNumber(value)) return numberText(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
+  const members = membersInOrder(value)
+    .filter(([, member]) => member !== undefined)
+    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`);
+  return `{${members.join(",")}}`;
 }
 
 /**
  * One text for all ways to write a number, and another for each other number. A float is no whole number of the same value,
  * and is told as the double that it is, because versions of one server write the same float differently: `1e16`, `1e+16`.
  */
-export function numberText(value: number | bigint | WrittenNumber): string {
+function numberText(value: number | bigint | WrittenNumber): string {
   if (typeof value !== "object") return JSON.stringify(typeof value === "bigint" ? json.rawJSON(`${value}`) : value);
   const { rawJSON: source } = value;
   const double = Number(source);
@@ -94,7 +108,7 @@ export function isExactJson(value: unknown): value is ExactJson {
   return value === null || isWrittenNumber(value) || ["boolean", "string", "bigint"].includes(typeof value);
 }
 
-export function isWrittenNumber(value: unknown): value is WrittenNumber {
+function isWrittenNumber(value: unknown): value is WrittenNumber {
   return json.isRawJSON(value);
 }
 
@@ -105,8 +119,11 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isRecord(value)) return value;
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return mapMembers(Object.fromEntries(members), sorted);
+  return mapMembers(Object.fromEntries(membersInOrder(value)), sorted);
+}
+
+function membersInOrder(value: object): [string, unknown][] {
+  return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** Not by assignment: a member may be called __proto__. */

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
-import { canonicalJson } from "../domain/qdrant/point-digest.ts";
+import { canonicalJson } from "../domain/exact-json.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
 import {
   type RecoveryPoint,
@@ -14,7 +14,7 @@ import {
 } from "../domain/recovery-points/recovery-point.ts";
 import { nameOf, seal, unseal } from "../domain/recovery-points/sealing.ts";
 import { largestTree } from "../domain/recovery-points/shard-tree.ts";
-import { parseTreeKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
+import { parseStoreKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap } from "../ports/key-wrap.ts";
@@ -135,8 +135,8 @@ export class OpenRepository {
 
   /** Throws OBJECT_CORRUPT unless these bytes are what is sealed for this place: a tree or a record. */
   async checkSealed(place: string, bytes: Buffer): Promise<void> {
-    const tree = parseTreeKey(place);
-    await this.#unseal(tree === undefined ? this.#recordName(place) : treeName(tree), bytes);
+    const parsed = parseStoreKey(place);
+    await this.#unseal(parsed?.kind === "tree" ? treeName(parsed.id) : this.#recordName(place), bytes);
   }
 
   #recordName(place: string): string {
@@ -170,5 +170,6 @@ function treeName(id: string): string {
 
 /** Packs and trees: their names stand for their content. */
 function isNamedByContent(key: string): boolean {
-  return key.startsWith(storeLayout.packs) || key.startsWith(storeLayout.trees);
+  const kind = parseStoreKey(key)?.kind;
+  return kind === "pack" || kind === "tree";
 }

@@ -4,13 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { forEachConcurrently } from "../async/for-each-concurrently.ts";
-import { objectsOf, type TreePacks } from "../domain/recovery-points/catalog.ts";
+import { objectsOf, type PointState, type TreePacks } from "../domain/recovery-points/catalog.ts";
 import { capturesOf, keysOf, type RecoveryPoint, repositorySchema } from "../domain/recovery-points/recovery-point.ts";
-import { controlLayout, storeLayout } from "../domain/recovery-points/store-layout.ts";
-import { treePacksSchema } from "../domain/recovery-points/stored-content.ts";
+import { controlLayout, parseStoreKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
+import { type Pack, treePacksSchema } from "../domain/recovery-points/stored-content.ts";
 import { DrError } from "../errors.ts";
 import type { KeyWrap } from "../ports/key-wrap.ts";
 import type { Progress } from "../ports/progress.ts";
+import { BucketView } from "../repository/catalog/bucket-view.ts";
 import { readCatalog } from "../repository/catalog/read-catalog.ts";
 import { KeyRing } from "../repository/content/key-ring.ts";
 import { createRecord } from "../repository/record.ts";
@@ -20,7 +21,7 @@ const objectsAtOnce = 4;
 
 export interface CopyReport {
   readonly copied: readonly string[];
-  /** Points of the source that are not complete there, and so cannot be copied. */
+  /** Recovery points of the source that are not complete there, and so cannot be copied. */
   readonly skipped: readonly string[];
   readonly objects: number;
   readonly bytes: number;
@@ -33,34 +34,41 @@ export async function copyRecoveryPoints(
 ): Promise<CopyReport> {
   const destination = await openDestination(from, to);
   const source = await readCatalog(from);
-  const there = new Map((await readCatalog(destination)).entries.map(({ id, state }) => [id, state]));
+  const { entries, inventory } = await readCatalog(destination);
+  const states = new Map(entries.map(({ id, state }) => [id, state]));
+  // Listed once: after that, nothing is missing that this copy has brought.
+  const present = new Map(inventory);
   const copied: string[] = [];
   const skipped: string[] = [];
   let objects = 0;
   let bytes = 0;
   for (const { id, recoveryPoint, state } of source.entries) {
-    if (["complete", "deposed", "quarantined"].includes(there.get(id) ?? "missing")) continue;
+    if (isCopied(states.get(id))) continue;
     if (state !== "complete" || recoveryPoint === undefined) {
       skipped.push(id);
       continue;
     }
     progress({ step: "copy", detail: id });
-    const present = (await readCatalog(destination)).inventory;
     await copyKeys(from, destination, recoveryPoint);
     const missing = [...objectsOf(recoveryPoint, await packsOf(from, recoveryPoint))].filter(
       ([key, size]) => present.get(key) !== size,
     );
-    // Packs come before trees, as their keys do.
-    for (const prefix of [storeLayout.packs, storeLayout.trees]) {
-      const keys = missing.filter(([key]) => key.startsWith(prefix)).map(([key]) => key);
+    for (const kind of ["pack", "tree"] as const) {
+      const keys = missing.flatMap(([key]) => (parseStoreKey(key)?.kind === kind ? [key] : []));
       bytes += await copyObjects(from, destination, keys);
       objects += keys.length;
     }
+    for (const [key, size] of missing) present.set(key, size);
     await copyManifest(from, destination, recoveryPoint);
     copied.push(id);
   }
   await confirm(destination, copied);
   return { copied, skipped, objects, bytes };
+}
+
+/** What is quarantined or deposed there is there: a copy would change nothing. */
+function isCopied(state: PointState | undefined): boolean {
+  return state === "complete" || state === "deposed" || state === "quarantined";
 }
 
 /** An empty destination becomes the same repository: same id, same key of its manifests. */
@@ -95,7 +103,7 @@ async function copyKey(from: OpenRepository, to: RegionStores, ring: KeyRing, id
 }
 
 async function packsOf(repository: OpenRepository, recoveryPoint: RecoveryPoint): Promise<TreePacks> {
-  const packs = new Map();
+  const packs = new Map<string, readonly Pack[]>();
   for (const { tree } of capturesOf(recoveryPoint)) {
     packs.set(tree.id, (await repository.readTree(tree.id, treePacksSchema)).packs);
   }
@@ -107,7 +115,7 @@ async function copyObjects(from: OpenRepository, to: OpenRepository, keys: reado
   await forEachConcurrently(objectsAtOnce, keys, async (key) => {
     const object = await from.stores.repository.get(key);
     // Nothing that is created can be replaced: what came is looked at first.
-    if (key.startsWith(storeLayout.packs)) checkPack(key, object);
+    if (parseStoreKey(key)?.kind === "pack") checkPack(key, object);
     else await from.checkSealed(key, object);
     await to.stores.repository.create(key, object);
     bytes += object.length;
@@ -118,21 +126,20 @@ async function copyObjects(from: OpenRepository, to: OpenRepository, keys: reado
 function checkPack(key: string, bytes: Buffer): void {
   if (key === storeLayout.pack(createHash("sha256").update(bytes).digest("hex"))) return;
   throw new DrError("OBJECT_CORRUPT", `${key} does not hold what its name says; it was not copied`, {
-    hint: "verify the point in both regions, and take a full capture",
+    hint: "verify the recovery point in both regions, and take a full capture",
   });
 }
 
+/** Throws RECOVERY_POINT_INCOMPLETE unless the destination has everything that it copied. */
 async function confirm(destination: OpenRepository, copied: readonly string[]): Promise<void> {
-  const { entries } = await readCatalog(destination);
+  if (copied.length === 0) return;
+  const view = await BucketView.read(destination);
+  const packs = new Map<string, readonly Pack[]>();
   for (const id of copied) {
-    const entry = entries.find((candidate) => candidate.id === id);
-    if (entry?.state === "complete") continue;
-    throw new DrError(
-      "RECOVERY_POINT_INCOMPLETE",
-      `${id} was copied and is ${entry?.state ?? "missing"}: ${entry?.reasons[0] ?? "no manifest"}`,
-      {
-        hint: "run `qdrant-dr copy` again",
-      },
-    );
+    const { reasons, state } = await view.entry(id, packs);
+    if (state === "complete") continue;
+    throw new DrError("RECOVERY_POINT_INCOMPLETE", `${id} was copied and is ${state}: ${reasons[0] ?? "no manifest"}`, {
+      hint: "run `qdrant-dr copy` again",
+    });
   }
 }

@@ -14,6 +14,8 @@ export interface FaultPlan {
   readonly refuse?: { readonly method: Method; readonly prefix: string };
   /** Listings of this prefix end after so many objects, as if that were all. */
   readonly shorten?: { readonly prefix: string; readonly to: number };
+  /** Every listing misses its last object, is empty, or stays as it was when it was asked for first. */
+  readonly listings?: "short" | "empty" | "late";
 }
 
 export class Faults {
@@ -55,6 +57,7 @@ class FaultyStore implements ObjectStore {
   readonly #inner: ObjectStore;
   readonly #faults: Faults;
   readonly #plan: FaultPlan;
+  readonly #firstListings = new Map<string, readonly StoredObject[]>();
 
   constructor(inner: ObjectStore, faults: Faults, plan: FaultPlan) {
     this.#inner = inner;
@@ -68,8 +71,13 @@ class FaultyStore implements ObjectStore {
 
   async *list(prefix: string): AsyncGenerator<StoredObject> {
     const objects = await this.#faults.through("list", prefix, () => allOf(this.#inner.list(prefix)));
-    const { shorten } = this.#plan;
-    yield* shorten?.prefix === prefix ? objects.slice(0, shorten.to) : objects;
+    const { listings, shorten } = this.#plan;
+    const first = this.#firstListings.get(prefix) ?? objects;
+    this.#firstListings.set(prefix, first);
+    if (listings === "empty") return;
+    if (listings === "short") yield* objects.slice(0, -1);
+    else if (listings === "late") yield* first;
+    else yield* shorten?.prefix === prefix ? objects.slice(0, shorten.to) : objects;
   }
 
   create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {

@@ -1,13 +1,13 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import {
+  canonicalJson,
   documentText,
   exactText,
   isExactJson,
   parseExactly,
   withPlainFloats,
 } from "../../runtime/domain/exact-json.ts";
-import { canonicalJson } from "../../runtime/domain/qdrant/point-digest.ts";
 
 describe("exact JSON", () => {
   it("gives back every value that JSON can hold, but for integers that a number cannot", () => {

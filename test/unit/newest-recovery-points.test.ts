@@ -1,12 +1,11 @@
 import { expect } from "chai";
-import { z } from "zod";
 import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
-import { packSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
 import { attest } from "../../runtime/repository/catalog/attest.ts";
 import { NewestRecoveryPointsReader } from "../../runtime/repository/catalog/newest-recovery-points.ts";
 import { readNewestRecoveryPoint } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { makeRecoveryPoint } from "../support/made-recovery-point.ts";
 import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery-estate.ts";
 
 describe("the newest recovery points of a bucket", () => {
@@ -24,30 +23,8 @@ describe("the newest recovery points of a bucket", () => {
 
   /** Each an hour after the one before. */
   async function make(type: CaptureType, more: Partial<RecoveryPoint> & { isExact?: boolean } = {}): Promise<string> {
-    const { isExact = true, ...rest } = more;
     made += 1;
-    const time = new Date(Date.UTC(2026, 1, 1, made)).toISOString();
-    const id = time.replaceAll(/[-:.]/g, "");
-    const key = await repository.keys.key(repository.description.key);
-    const tree = await repository.createTree(key, z.object({ packs: z.array(packSchema), of: z.string() }), {
-      packs: [],
-      of: id,
-    });
-    const folder = {
-      kind: "config" as const,
-      name: "etc",
-      key: key.id,
-      tree,
-      startedAt: time,
-      finishedAt: time,
-      isExact,
-    };
-    await repository.createRecoveryPoint({
-      ...{ format: 1, id, type, kinds: ["qdrant", "config"], region: "east", epoch: 1, startedAt: time, time },
-      ...{ finishedAt: time, qdrantVersion: "1.16.3", toolVersion: "test", collections: [], aliases: [] },
-      ...{ folders: [folder], ...rest },
-    });
-    return id;
+    return makeRecoveryPoint(repository, new Date(Date.UTC(2026, 1, 1, made)), { type, ...more });
   }
 
   async function found() {

@@ -1,13 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { exactText, parseExactly } from "../../runtime/domain/exact-json.ts";
-import {
-  type Answer,
-  canonicalJson,
-  digestPoint,
-  hasDigest,
-  isSameAnswer,
-} from "../../runtime/domain/qdrant/point-digest.ts";
+import { canonicalJson, exactText, parseExactly } from "../../runtime/domain/exact-json.ts";
+import { digestPoint, hasDigest, isSameAnswer, type ScoredPoint } from "../../runtime/domain/qdrant/point-digest.ts";
 import { newKey } from "../../runtime/domain/recovery-points/key.ts";
 import { nameOf } from "../../runtime/domain/recovery-points/sealing.ts";
 
@@ -95,12 +89,12 @@ describe("digest of a point", () => {
 });
 
 describe("two answers to one question", () => {
-  const answer: (Answer & { readonly score: number })[] = [
+  const answer: (ScoredPoint & { readonly score: number })[] = [
     { id: 1, score: 0.9 },
     { id: 2, score: 0.8 },
     { id: 3, score: 0.5 },
   ];
-  const cases: [what: string, now: Answer[], isSame: boolean][] = [
+  const cases: [what: string, now: ScoredPoint[], isSame: boolean][] = [
     ["are the same", answer, true],
     ["differ in a score's last digits", answer.map(({ id, score }) => ({ id, score: score + 5e-5 })), true],
     ["differ in a score", answer.map(({ id, score }) => ({ id, score: id === 2 ? score + 2e-4 : score })), false],
@@ -117,11 +111,11 @@ describe("two answers to one question", () => {
   }
 
   it("count as equal when scores that are not finite stay so, and as different when one becomes so", () => {
-    const infinite: Answer[] = [
+    const infinite: ScoredPoint[] = [
       { id: 1, score: null },
       { id: 2, score: 0.5 },
     ];
-    const finite: Answer[] = [
+    const finite: ScoredPoint[] = [
       { id: 1, score: 0 },
       { id: 2, score: 0.5 },
     ];

@@ -6,7 +6,7 @@
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { canonicalJson } from "../../runtime/domain/qdrant/point-digest.ts";
+import { canonicalJson } from "../../runtime/domain/exact-json.ts";
 import { readSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import { toDrError } from "../../runtime/errors.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";

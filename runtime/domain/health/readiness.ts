@@ -10,10 +10,16 @@ import type { Role } from "../roles/epoch.ts";
 /** What was found, why nothing could be found, or why nobody looked. */
 export type Fact<T> = { readonly value: T } | { readonly problem: string } | { readonly notAsked: string };
 
+export interface Objectives {
+  readonly rtoMinutes: number;
+  readonly rpoMinutes: number;
+}
+
 export interface ReadinessFacts {
-  readonly objectives: { readonly rtoMinutes: number; readonly rpoMinutes: number };
+  /** Undefined when they are not known here: then nothing is known to be good enough. */
+  readonly objectives: Objectives | undefined;
   /** By the epoch records here, and whether the other region knows the same epoch as far as it answers. */
-  readonly role: Fact<{ readonly role: Role; readonly epoch: number; readonly otherEpoch?: number }>;
+  readonly role: Fact<{ readonly role: Role; readonly epoch: number; readonly otherEpoch?: number | undefined }>;
   /** Qdrant here. */
   readonly server: Fact<{ readonly version: string }>;
   /** What stands in front of Qdrant; undefined where nothing does. */
@@ -27,7 +33,7 @@ export interface ReadinessFacts {
   readonly traffic: Fact<{ readonly leadsTo: string | undefined }>;
   readonly machine: Fact<{ readonly memoryBytes: number; readonly diskBytes: number }>;
   /** Undefined: nothing is kept applied here. */
-  readonly standby: Fact<StandbyState | undefined>;
+  readonly standby: Fact<StandbyLag | undefined>;
   readonly restore: Fact<{ readonly bytes: number; readonly seconds: number }>;
   /** The state of this region's stack was read now. */
   readonly backend: Fact<true>;
@@ -42,10 +48,11 @@ export interface NewestRecoveryPoint {
   readonly ageSeconds: number;
   readonly isExact: boolean;
   readonly isVerified: boolean;
-  readonly qdrantVersion: string;
+  /** Undefined when the recovery point does not say. */
+  readonly qdrantVersion: string | undefined;
 }
 
-export interface StandbyState {
+export interface StandbyLag {
   readonly lagSeconds: number;
   /** Of the newest state that is known to be exact. */
   readonly exactLagSeconds: number | undefined;
@@ -134,8 +141,7 @@ const rules = {
       from(recoveryPoint, "make the repository here readable; `qdrant-dr recovery-points list` shows it", (newest) => {
         if ("none" in newest) return bad(newest.none, "bring one with `qdrant-dr copy`, or `qdrant-dr replicate`");
         const age = `${newest.id}, ${formatSeconds(newest.ageSeconds)} old`;
-        if (newest.ageSeconds <= objectives.rpoMinutes * 60) return good(age);
-        return poor(`${age}; ${objectives.rpoMinutes} min are wanted`, "capture and copy more often");
+        return judgeWithin(newest.ageSeconds, objectives?.rpoMinutes, age, "capture and copy more often");
       }),
   },
   exact: {
@@ -200,12 +206,11 @@ const rules = {
         if (state === undefined) return { state: "not asked", detail: "nothing is kept applied here" };
         const exact = state.exactLagSeconds === undefined ? "never exact" : formatSeconds(state.exactLagSeconds);
         const lag = `${formatSeconds(state.lagSeconds)} behind (exact: ${exact})`;
-        if ((state.begunSeconds ?? 0) > longestApplySeconds) {
-          const begun = `an apply that began ${formatSeconds(state.begunSeconds ?? 0)} ago did not end`;
+        if (state.begunSeconds !== undefined && state.begunSeconds > longestApplySeconds) {
+          const begun = `an apply that began ${formatSeconds(state.begunSeconds)} ago did not end`;
           return poor(`${lag}; ${begun}`, "run `qdrant-dr replicate`: it mends what was cut off");
         }
-        if (state.lagSeconds <= objectives.rpoMinutes * 60) return good(lag);
-        return poor(`${lag}; ${objectives.rpoMinutes} min are wanted`, "look at what `qdrant-dr replicate` says");
+        return judgeWithin(state.lagSeconds, objectives?.rpoMinutes, lag, "look at what `qdrant-dr replicate` says");
       }),
   },
   capacity: {
@@ -217,8 +222,8 @@ const rules = {
         from(machine, "let this tool read Qdrant's telemetry", ({ diskBytes, memoryBytes }) => {
           const needed = bytes * diskPerStoredByte;
           const has = `${formatBytes(diskBytes)} of disk, ${formatBytes(memoryBytes)} of memory`;
-          const told = `${has}; a restore takes up to ${formatBytes(needed)} of disk`;
-          return diskBytes >= needed ? good(told) : poor(told, "give this region's Qdrant more disk");
+          const room = `${has}; a restore takes up to ${formatBytes(needed)} of disk`;
+          return diskBytes >= needed ? good(room) : poor(room, "give this region's Qdrant more disk");
         }),
       ),
   },
@@ -228,12 +233,11 @@ const rules = {
     isNeeded: false,
     find: ({ objectives, restore, standby }) =>
       from(restore, "make the repository here readable", ({ bytes, seconds }) => {
-        const told = `${formatSeconds(seconds)} for ${formatBytes(bytes)}`;
-        const isWarm =
-          "value" in standby && (standby.value?.lagSeconds ?? Number.POSITIVE_INFINITY) <= objectives.rpoMinutes * 60;
-        if (isWarm) return good(`the standby holds it; from the bucket ${told}`);
-        if (seconds <= objectives.rtoMinutes * 60) return good(told);
-        return poor(`${told}; ${objectives.rtoMinutes} min are wanted`, "keep a warm standby: `qdrant-dr replicate`");
+        const predicted = `${formatSeconds(seconds)} for ${formatBytes(bytes)}`;
+        const lag = "value" in standby ? standby.value?.lagSeconds : undefined;
+        const isWarm = lag !== undefined && objectives !== undefined && lag <= objectives.rpoMinutes * 60;
+        if (isWarm) return good(`the standby holds it; from the bucket ${predicted}`);
+        return judgeWithin(seconds, objectives?.rtoMinutes, predicted, "keep a warm standby: `qdrant-dr replicate`");
       }),
   },
   backend: {
@@ -260,8 +264,8 @@ const rules = {
     find: ({ practice }) =>
       from(practice, "make the control store here readable", (last) => {
         if (last === undefined) return poor("nothing was ever restored here", "practise: restore a point beside");
-        const told = `${last.what}, ${formatSeconds(last.ageSeconds)} ago`;
-        return last.ageSeconds <= longestWithoutPractice ? good(told) : poor(told, "practise again");
+        const done = `${last.what}, ${formatSeconds(last.ageSeconds)} ago`;
+        return last.ageSeconds <= longestWithoutPractice ? good(done) : poor(done, "practise again");
       }),
   },
 } as const satisfies Record<string, CheckRule>;
@@ -311,7 +315,16 @@ function ofRecoveryPoint(
   return { state: "not asked", detail: "there is no point to look at" };
 }
 
-function compareVersions(captured: string, here: string): Finding {
+/** @param minutes the objective; undefined when it is not known here. */
+function judgeWithin(seconds: number, minutes: number | undefined, detail: string, hint: string): Finding {
+  if (minutes === undefined) return poor(`${detail}; the objective is not known here`, hint);
+  return seconds <= minutes * 60 ? good(detail) : poor(`${detail}; ${minutes} min are wanted`, hint);
+}
+
+function compareVersions(captured: string | undefined, here: string): Finding {
+  if (captured === undefined) {
+    return bad("the recovery point does not say its version of Qdrant", "use another recovery point");
+  }
   try {
     checkRestorable(captured, here);
     return good(`a point of ${captured} is restored on ${here}`);

@@ -1,10 +1,10 @@
-/** Whether what Qdrant answers about points is the same in two places. */
-
-import { isWrittenNumber, numberText, withPlainFloats } from "../exact-json.ts";
+/** Compares what Qdrant answers about points in two places. */
+import { canonicalJson, withPlainFloats } from "../exact-json.ts";
 import type { DataKey } from "../recovery-points/key.ts";
 import { nameOf } from "../recovery-points/sealing.ts";
 
-export interface Answer {
+/** A point in the answer of a search. */
+export interface ScoredPoint {
   readonly id: number | bigint | string;
   /** Null where it is not finite. */
   readonly score: number | null;
@@ -30,7 +30,7 @@ export function hasDigest(key: DataKey, { payload, vector }: Content, digest: st
 }
 
 /** Equal answers, but for the order of equals and for which of several equals made the cut. */
-export function isSameAnswer(before: readonly Answer[], now: readonly Answer[]): boolean {
+export function isSameAnswer(before: readonly ScoredPoint[], now: readonly ScoredPoint[]): boolean {
   if (before.length !== now.length) return false;
   if (!before.every(({ score }, rank) => isNear(score, now[rank]?.score))) return false;
   const cut = before.at(-1)?.score;
@@ -38,17 +38,6 @@ export function isSameAnswer(before: readonly Answer[], now: readonly Answer[]):
   return before.every(({ id, score }) => idsNow.has(id) || isNear(score, cut));
 }
 
-function isNear(a: Answer["score"], b: Answer["score"] | undefined): boolean {
+function isNear(a: ScoredPoint["score"], b: ScoredPoint["score"] | undefined): boolean {
   return typeof a === "number" && typeof b === "number" ? Math.abs(a - b) <= scoreTolerance : a === b;
-}
-
-export function canonicalJson(value: unknown): string {
-  if (typeof value === "number" || typeof value === "bigint" || isWrittenNumber(value)) return numberText(value);
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`);
-  return `{${members.join(",")}}`;
 }

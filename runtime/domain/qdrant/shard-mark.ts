@@ -3,7 +3,7 @@
  * (every write makes a version grow, every merge makes a new segment), a collection by its settings.
  */
 import { createHash } from "node:crypto";
-import { canonicalJson } from "./point-digest.ts";
+import { canonicalJson } from "../exact-json.ts";
 import type { SegmentManifest } from "./segment-manifest.ts";
 import type { ShardKey } from "./shard-key-plan.ts";
 

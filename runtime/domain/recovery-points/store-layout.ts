@@ -1,4 +1,7 @@
 /** The only place that builds or reads object keys. `docs/reference/store-format.md` describes what stands behind each. */
+import { z } from "zod";
+
+const numbered = (number: number, digits = 10): string => String(number).padStart(digits, "0");
 
 export const storeLayout = {
   repository: "repository.json",
@@ -12,46 +15,42 @@ export const storeLayout = {
   capturePlan: (session: string) => `sessions/${session}/plan`,
   capturePart: (session: string, worker: number) => `sessions/${session}/parts/${worker}`,
   captureCommitted: (session: string) => `sessions/${session}/committed`,
-  attestation: (recoveryPointId: string, kind: string, id: string) =>
-    `recovery-points/${recoveryPointId}/attestations/${kind}-${id}`,
+  attestation: (recoveryPointId: string, finding: string, id: string) =>
+    `recovery-points/${recoveryPointId}/attestations/${finding}-${id}`,
 } as const;
 
 /** Keys of the control store: small records outside the recovery points' retention. */
 export const controlLayout = {
   epochs: "epochs/",
   keys: "keys/",
-  epoch: (epoch: number) => `epochs/${String(epoch).padStart(10, "0")}.json`,
+  epoch: (epoch: number) => `epochs/${numbered(epoch)}.json`,
   key: (keyId: string) => `keys/${keyId}.age`,
   /** Closes the gate of the region that is active before this epoch. */
-  fence: (epoch: number) => `fences/${String(epoch).padStart(10, "0")}.json`,
+  fence: (epoch: number) => `fences/${numbered(epoch)}.json`,
   /** The region that this epoch makes active holds its data and may serve. */
-  opening: (epoch: number) => `openings/${String(epoch).padStart(10, "0")}.json`,
+  opening: (epoch: number) => `openings/${numbered(epoch)}.json`,
   leases: "leases/",
-  leaseLink: (epoch: number, link: number) =>
-    `leases/${String(epoch).padStart(10, "0")}/${String(link).padStart(10, "0")}.json`,
-  failover: (epoch: number) => `failovers/${String(epoch).padStart(10, "0")}/`,
+  leaseLink: (epoch: number, link: number) => `leases/${numbered(epoch)}/${numbered(link)}.json`,
+  failover: (epoch: number) => `failovers/${numbered(epoch)}/`,
   failoverStep: (epoch: number, step: string, phase: "started" | "done", run: string) =>
-    `failovers/${String(epoch).padStart(10, "0")}/${step}.${phase}.${run}.json`,
-  failoverOwner: (epoch: number, turn: number) =>
-    `failovers/${String(epoch).padStart(10, "0")}/owner.${String(turn).padStart(6, "0")}.json`,
-  heartbeat: (epoch: number, run: string, beat: number) =>
-    `failovers/${String(epoch).padStart(10, "0")}/alive.${run}.${beat}.json`,
-  divergence: (epoch: number, run: string) => `failovers/${String(epoch).padStart(10, "0")}/divergence.${run}.json`,
+    `failovers/${numbered(epoch)}/${step}.${phase}.${run}.json`,
+  failoverOwner: (epoch: number, turn: number) => `failovers/${numbered(epoch)}/owner.${numbered(turn, 6)}.json`,
+  heartbeat: (epoch: number, run: string, beat: number) => `failovers/${numbered(epoch)}/alive.${run}.${beat}.json`,
+  divergence: (epoch: number, run: string) => `failovers/${numbered(epoch)}/divergence.${run}.json`,
   restores: "restores/",
   restore: (id: string) => `restores/${id}.started.json`,
   restoreDone: (id: string) => `restores/${id}.done.json`,
   runs: "runs/",
   /** A folder for every day, so that the newest are found without a list of all. */
   runsOfDay: (day: string) => `runs/${day}/`,
-  run: (at: Date, id: string, kind: string) => `runs/${dayOf(at)}/${id}.${kind}.json`,
+  run: (at: Date, id: string, run: string) => `runs/${dayOf(at)}/${id}.${run}.json`,
   snapshots: "snapshots/",
   standby: "standby/",
-  standbyTurns: "standby/turns/",
-  standbyTurn: (turn: number) => `standby/turns/${String(turn).padStart(10, "0")}.json`,
-  standbyCapture: (epoch: number, number: number) =>
-    `standby/captures/${String(epoch).padStart(10, "0")}/${String(number).padStart(10, "0")}.json`,
+  standbyTurn: (turn: number) => `standby/turns/${numbered(turn)}.json`,
+  standbyCapture: (epoch: number, number: number) => `standby/captures/${numbered(epoch)}/${numbered(number)}.json`,
+  standbyStates: "standby/states/",
   /** A folder for every hour, so that the newest is found without a list of all. */
-  standbyStates: (hour: string) => `standby/states/${hour}/`,
+  standbyStatesOf: (hour: string) => `standby/states/${hour}/`,
   standbyState: (at: Date, phase: "begun" | "held", id: string) => `standby/states/${hourOf(at)}/${id}.${phase}.json`,
   snapshot: (id: string, phase: "making" | "made" | "gone") => `snapshots/${id}.${phase}.json`,
 } as const;
@@ -66,16 +65,125 @@ export function dayOf(at: Date): string {
   return at.toISOString().slice(0, 10);
 }
 
-/** The recovery point a key under `recovery-points/` belongs to, and what it is. */
-export function parseRecoveryPointKey(
-  key: string,
-): { recoveryPointId: string; kind: "manifest" | "attestation" } | undefined {
-  const match = /^recovery-points\/([^/]+)\/(manifest|attestations\/.+)$/.exec(key);
-  if (match?.[1] === undefined) return undefined;
-  return { recoveryPointId: match[1], kind: match[2] === "manifest" ? "manifest" : "attestation" };
+const text = z.string().min(1);
+const number = z.string().regex(/^\d+$/).transform(Number);
+
+/** Makes a parser of one kind of key. Its result counts only when the same key is built of it: `epochs/7.json` is no epoch's. */
+function kindOfKey<Parsed>(
+  shape: RegExp,
+  fields: z.ZodType<Parsed>,
+  build: (parsed: Parsed) => string,
+): (key: string) => Parsed | undefined {
+  return (key) => {
+    const match = shape.exec(key);
+    if (match === null) return undefined;
+    const { data } = fields.safeParse({ ...match.groups });
+    return data !== undefined && build(data) === key ? data : undefined;
+  };
 }
 
-/** The id of the tree that a key is of. */
-export function parseTreeKey(key: string): string | undefined {
-  return /^trees\/[^/]+\/([^/]+)$/.exec(key)?.[1];
+const kind = <Name extends string>(name: Name) => z.literal(name).default(name);
+
+const kindsOfStoreKeys = [
+  kindOfKey(/^packs\/[^/]+\/(?<id>[^/]+)$/, z.object({ kind: kind("pack"), id: text }), ({ id }) =>
+    storeLayout.pack(id),
+  ),
+  kindOfKey(/^trees\/[^/]+\/(?<id>[^/]+)$/, z.object({ kind: kind("tree"), id: text }), ({ id }) =>
+    storeLayout.tree(id),
+  ),
+  kindOfKey(
+    /^recovery-points\/(?<recoveryPointId>[^/]+)\/manifest$/,
+    z.object({ kind: kind("manifest"), recoveryPointId: text }),
+    ({ recoveryPointId }) => storeLayout.manifest(recoveryPointId),
+  ),
+  // A newer version may know other findings: theirs end before the id, which begins with a digit.
+  kindOfKey(
+    /^recovery-points\/(?<recoveryPointId>[^/]+)\/attestations\/(?<finding>quarantined|folders-quarantined|verified|[a-z-]+?)-(?<id>[^/]+)$/,
+    z.object({ kind: kind("attestation"), recoveryPointId: text, finding: text, id: text }),
+    ({ finding, id, recoveryPointId }) => storeLayout.attestation(recoveryPointId, finding, id),
+  ),
+  kindOfKey(
+    /^sessions\/(?<session>[^/]+)\/plan$/,
+    z.object({ kind: kind("capture-plan"), session: text }),
+    ({ session }) => storeLayout.capturePlan(session),
+  ),
+  kindOfKey(
+    /^sessions\/(?<session>[^/]+)\/parts\/(?<worker>\d+)$/,
+    z.object({ kind: kind("capture-part"), session: text, worker: number }),
+    ({ session, worker }) => storeLayout.capturePart(session, worker),
+  ),
+  kindOfKey(
+    /^sessions\/(?<session>[^/]+)\/committed$/,
+    z.object({ kind: kind("capture-committed"), session: text }),
+    ({ session }) => storeLayout.captureCommitted(session),
+  ),
+] as const;
+
+/** The object that a key of the repository store names. */
+export type StoreKey = NonNullable<ReturnType<(typeof kindsOfStoreKeys)[number]>>;
+
+/** Takes a key of the repository store apart; undefined for one that this tool does not write. */
+export function parseStoreKey(key: string): StoreKey | undefined {
+  for (const parse of kindsOfStoreKeys) {
+    const parsed = parse(key);
+    if (parsed !== undefined) return parsed;
+  }
+  return undefined;
+}
+
+const kindsOfControlKeys = [
+  kindOfKey(/^epochs\/(?<epoch>\d+)\.json$/, z.object({ kind: kind("epoch"), epoch: number }), ({ epoch }) =>
+    controlLayout.epoch(epoch),
+  ),
+  kindOfKey(
+    /^failovers\/(?<epoch>\d+)\/(?<step>[^/.]+)\.(?<phase>started|done)\.(?<run>[^/]+)\.json$/,
+    z.object({
+      kind: kind("failover-step"),
+      epoch: number,
+      step: text,
+      phase: z.enum(["started", "done"]),
+      run: text,
+    }),
+    ({ epoch, phase, run, step }) => controlLayout.failoverStep(epoch, step, phase, run),
+  ),
+  kindOfKey(
+    /^failovers\/(?<epoch>\d+)\/alive\.(?<run>[^/]+)\.(?<beat>\d+)\.json$/,
+    z.object({ kind: kind("heartbeat"), epoch: number, run: text, beat: number }),
+    ({ beat, epoch, run }) => controlLayout.heartbeat(epoch, run, beat),
+  ),
+  kindOfKey(
+    /^restores\/(?<id>[^/]+)\.started\.json$/,
+    z.object({ kind: kind("restore-started"), id: text }),
+    ({ id }) => controlLayout.restore(id),
+  ),
+  kindOfKey(/^restores\/(?<id>[^/]+)\.done\.json$/, z.object({ kind: kind("restore-done"), id: text }), ({ id }) =>
+    controlLayout.restoreDone(id),
+  ),
+  kindOfKey(
+    /^runs\/(?<day>[^/]+)\/(?<id>[^/.]+)\.(?<run>[^/.]+)\.json$/,
+    z.object({ kind: kind("run"), day: text, id: text, run: text }),
+    ({ day, id, run }) => `${controlLayout.runsOfDay(day)}${id}.${run}.json`,
+  ),
+  kindOfKey(
+    /^snapshots\/(?<id>[^/]+)\.(?<phase>making|made|gone)\.json$/,
+    z.object({ kind: kind("snapshot"), id: text, phase: z.enum(["making", "made", "gone"]) }),
+    ({ id, phase }) => controlLayout.snapshot(id, phase),
+  ),
+  kindOfKey(
+    /^standby\/states\/(?<hour>[^/]+)\/(?<id>[^/]+)\.(?<phase>begun|held)\.json$/,
+    z.object({ kind: kind("standby-state"), hour: text, id: text, phase: z.enum(["begun", "held"]) }),
+    ({ hour, id, phase }) => `${controlLayout.standbyStatesOf(hour)}${id}.${phase}.json`,
+  ),
+] as const;
+
+/** The object that a key of the control store names, of those kinds that are found by listing. */
+export type ControlKey = NonNullable<ReturnType<(typeof kindsOfControlKeys)[number]>>;
+
+/** Takes a key of the control store apart; undefined for one that this tool does not write, or that is never found by listing. */
+export function parseControlKey(key: string): ControlKey | undefined {
+  for (const parse of kindsOfControlKeys) {
+    const parsed = parse(key);
+    if (parsed !== undefined) return parsed;
+  }
+  return undefined;
 }

@@ -10,7 +10,7 @@ import {
   capturePlanSchema,
 } from "../../domain/recovery-points/capture-plan.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
-import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import { keysUnder, type TellUnreadable, unlessMissing, unlessUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
@@ -68,7 +68,7 @@ export class CaptureSession {
 /**
  * Plans of captures that began after `since` and made no recovery point: cut off, or still under way. One that cannot be read is told
  * and counts as none: what its capture stored is stored again where it is needed.
- * @param recovery points ids of the recovery points that were made.
+ * @param recoveryPoints ids of the recovery points that were made.
  */
 export async function unfinishedCaptures(
   repository: OpenRepository,
@@ -77,11 +77,13 @@ export async function unfinishedCaptures(
   tell: TellUnreadable,
 ): Promise<CapturePlan[]> {
   const keys = await keysUnder(repository.stores.repository, storeLayout.sessions);
-  const ended = new Set(keys.filter((key) => key.endsWith("/committed")).map((key) => key.split("/")[1]));
+  const found = keys.flatMap((key) => parseStoreKey(key) ?? []);
+  const ended = new Set(found.flatMap((key) => (key.kind === "capture-committed" ? [key.session] : [])));
+  const begun = found.flatMap((key) => (key.kind === "capture-plan" ? [key.session] : []));
   const unfinished: CapturePlan[] = [];
-  for (const key of keys) {
-    const name = key.split("/")[1] ?? "";
-    if (key !== storeLayout.capturePlan(name) || ended.has(name) || recoveryPoints.has(name)) continue;
+  for (const session of begun) {
+    if (ended.has(session) || recoveryPoints.has(session)) continue;
+    const key = storeLayout.capturePlan(session);
     const plan = await unlessUnreadable(key, repository.readRecord(key, capturePlanSchema), tell);
     if (
       plan === undefined ||

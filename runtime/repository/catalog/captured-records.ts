@@ -6,7 +6,7 @@ import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { createRecord, readOptionalRecord, unlessUnreadable } from "../record.ts";
+import { type LogEntry, NumberedLog } from "../numbered-log.ts";
 
 const time = z.iso.datetime();
 
@@ -29,82 +29,60 @@ export const capturedRecordSchema = z.object({
 });
 export type CapturedRecord = z.infer<typeof capturedRecordSchema>;
 
-/** What stands at a place of the chain; nothing is known of a record that cannot be read but that it is there. */
-type Link = { readonly record: CapturedRecord } | "unreadable" | undefined;
-
-/** The place in the chain of one who writes to it, or reads along. */
+/** The place in the chain of a process that writes to it, or reads along. */
 export class CapturedChain {
-  readonly #control: ObjectStoreReader;
-  readonly #epoch: number;
-  #known = 0;
+  readonly #log: NumberedLog<CapturedRecord>;
+  #known: LogEntry<CapturedRecord> | undefined;
 
-  private constructor(control: ObjectStoreReader, epoch: number) {
-    this.#control = control;
-    this.#epoch = epoch;
+  private constructor(log: NumberedLog<CapturedRecord>, known: LogEntry<CapturedRecord> | undefined) {
+    this.#log = log;
+    this.#known = known;
   }
 
-  /** From its newest record on, which is found in some dozen requests however long it is. */
+  /** Opens the chain of an epoch at its newest record. */
   static async open(control: ObjectStoreReader, epoch: number): Promise<CapturedChain> {
-    const chain = new CapturedChain(control, epoch);
-    const isThere = async (number: number) => (await chain.#read(number)) !== undefined;
-    let beyond = 1;
-    while (await isThere(beyond)) {
-      chain.#known = beyond;
-      beyond *= 2;
-    }
-    while (beyond - chain.#known > 1) {
-      const middle = Math.floor((chain.#known + beyond) / 2);
-      if (await isThere(middle)) chain.#known = middle;
-      else beyond = middle;
-    }
-    return chain;
+    const keyOf = (number: number) => controlLayout.standbyCapture(epoch, number);
+    const log = new NumberedLog(control, keyOf, capturedRecordSchema);
+    return new CapturedChain(log, await log.newest());
   }
 
   /** The newest of all that can be read; undefined while there is none. */
   async newest(): Promise<CapturedRecord | undefined> {
-    for (let number = this.#known; number > 0; number -= 1) {
-      const link = await this.#read(number);
-      if (link !== undefined && link !== "unreadable") return link.record;
+    for (let number = this.#next - 1; number > 0; number -= 1) {
+      const entry = await this.#log.entry(number);
+      if (entry?.record !== undefined) return entry.record;
     }
     return undefined;
   }
 
-  /** The newest that was told since it was asked for last; undefined when there is none. */
+  /** The newest that was published since the last call; undefined when there is none. */
   async newer(): Promise<CapturedRecord | undefined> {
     let newest: CapturedRecord | undefined;
-    for (let next = await this.#read(this.#known + 1); next !== undefined; next = await this.#read(this.#known + 1)) {
-      if (next !== "unreadable") newest = next.record;
-      this.#known += 1;
+    for (let next = await this.#log.entry(this.#next); next !== undefined; next = await this.#log.entry(this.#next)) {
+      newest = next.record ?? newest;
+      this.#known = next;
     }
     return newest;
   }
 
-  /** Throws EPOCH_CONFLICT when another run has told something since. */
+  /** Throws EPOCH_CONFLICT when another run has published something since. */
   async tell(control: ObjectStore, record: CapturedRecord): Promise<void> {
     for (;;) {
-      const number = this.#known + 1;
-      await createRecord(control, controlLayout.standbyCapture(this.#epoch, number), capturedRecordSchema, record);
-      const link = await this.#read(number);
-      const told = link === "unreadable" ? undefined : link?.record;
-      if (link !== "unreadable" && told?.run !== record.run) {
-        throw new DrError("EPOCH_CONFLICT", `another run (${told?.run ?? "unknown"}) captures for the standby`, {
+      await this.#log.create(control, this.#next, record);
+      const entry = await this.#log.entry(this.#next);
+      const published = entry?.record;
+      if (entry === undefined || (published !== undefined && published.run !== record.run)) {
+        throw new DrError("EPOCH_CONFLICT", `another run (${published?.run ?? "unknown"}) captures for the standby`, {
           hint: "let one run capture for a standby; stop the others",
         });
       }
-      this.#known = number;
+      this.#known = entry;
       // An earlier record of this run, whose answer was lost, may have taken the place, or one that nobody can read.
-      if (told?.at === record.at) return;
+      if (published?.at === record.at) return;
     }
   }
 
-  async #read(number: number): Promise<Link> {
-    const key = controlLayout.standbyCapture(this.#epoch, number);
-    let isUnreadable = false;
-    const reading = readOptionalRecord(this.#control, key, capturedRecordSchema);
-    const record = await unlessUnreadable(key, reading, () => {
-      isUnreadable = true;
-    });
-    if (isUnreadable) return "unreadable";
-    return record === undefined ? undefined : { record };
+  get #next(): number {
+    return this.#known === undefined ? 1 : this.#known.number + 1;
   }
 }

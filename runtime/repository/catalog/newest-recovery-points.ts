@@ -1,4 +1,7 @@
-/** Which recovery points are the newest of their kind in a bucket, asked again and again: what was read of a manifest once is not read again. */
+/**
+ * Finds the newest recovery points of a bucket by type, by exactness and by verification, again and again: metrics are made of
+ * them. It differs from `readNewestRecoveryPoint` in what it remembers: a manifest that was read once is not read again.
+ */
 import { holds, resolveLatestRestorable } from "../../domain/recovery-points/catalog.ts";
 import {
   type CaptureType,
@@ -7,22 +10,21 @@ import {
   isExact,
   type RecoveryPoint,
 } from "../../domain/recovery-points/recovery-point.ts";
-import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
-import { readEpochs } from "../control/epochs.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
-import { listRepository, readEntry, recoveryPointsIn } from "./read-catalog.ts";
+import { BucketView } from "./bucket-view.ts";
+import { wantingOf } from "./read-catalog.ts";
 
-type FoundRecoveryPoint = NonNullable<ReturnType<typeof resolveLatestRestorable>>;
+type RestorableEntry = NonNullable<ReturnType<typeof resolveLatestRestorable>>;
 
 export interface NewestRecoveryPoints {
-  /** Points that are listed, complete or not. */
+  /** How many recovery points are listed, complete or not. */
   readonly listed: number;
   /** As `resolveLatestRestorable` answers. */
-  readonly newest?: FoundRecoveryPoint;
+  readonly newest?: RestorableEntry;
   /** Where none is complete, what the newest lacks. */
-  readonly wanting?: string;
+  readonly wanting?: string | undefined;
   readonly byType: Partial<Readonly<Record<CaptureType, RecoveryPoint>>>;
   readonly exactByType: Partial<Readonly<Record<CaptureType, RecoveryPoint>>>;
   /** That was read back whole in this region. */
@@ -52,13 +54,11 @@ export class NewestRecoveryPointsReader {
   }
 
   async read(): Promise<NewestRecoveryPoints> {
-    const [{ inventory, recoveryPointKeys }, epochs] = await Promise.all([
-      listRepository(this.#repository),
-      readEpochs(this.#repository.stores.control),
-    ]);
-    const ids = recoveryPointsIn(recoveryPointKeys).sort().reverse();
+    const view = await BucketView.read(this.#repository);
+    const ids = view.newestFirst();
     this.#forget(new Set(ids));
-    const verifiedIds = idsWithVerification([...recoveryPointKeys.keys()]);
+    // By the keys alone; which region verified, the attestation says.
+    const verifiedIds = new Set(ids.filter((id) => view.hasAttestation(id, "verified")));
     const packs = new Map<string, readonly Pack[]>();
     const found: Found = { byType: {}, exactByType: {} };
     let reads = 0;
@@ -73,17 +73,20 @@ export class NewestRecoveryPointsReader {
       if (facts !== undefined && !isWanted(found, facts, verifiedIds.has(id))) continue;
       reads += 1;
       const known = new Map([...this.#packs, ...packs]);
-      const entry = await readEntry(this.#repository, id, { recoveryPointKeys, inventory, epochs, packs: known });
+      const entry = await view.entry(id, known);
       const complete = resolveLatestRestorable([entry]);
       if (complete === undefined) {
-        wanting ??= `${id}: ${entry.reasons[0] ?? `it holds ${entry.recoveryPoint?.kinds.join(", ")}`}`;
+        wanting ??= wantingOf(entry);
         continue;
       }
-      for (const { tree } of capturesOf(complete.recoveryPoint)) packs.set(tree.id, known.get(tree.id) ?? []);
+      for (const { tree } of capturesOf(complete.recoveryPoint)) {
+        const read = known.get(tree.id);
+        if (read !== undefined) packs.set(tree.id, read);
+      }
       take(found, complete, this.#region);
     }
     this.#packs = packs;
-    return { listed: ids.length, ...found, ...(wanting === undefined ? {} : { wanting }) };
+    return { listed: ids.length, ...found, wanting };
   }
 
   async #learn(id: string): Promise<void> {
@@ -103,7 +106,7 @@ export class NewestRecoveryPointsReader {
 }
 
 interface Found {
-  newest?: FoundRecoveryPoint;
+  newest?: RestorableEntry;
   byType: Partial<Record<CaptureType, RecoveryPoint>>;
   exactByType: Partial<Record<CaptureType, RecoveryPoint>>;
   verified?: RecoveryPoint;
@@ -115,7 +118,7 @@ function isAllFound({ byType, exactByType, verified }: Found, verifications: num
   return isSettled(byType) && isSettled(exactByType) && (verified !== undefined || verifications === 0);
 }
 
-function take(found: Found, { attestations, recoveryPoint, ...entry }: FoundRecoveryPoint, here: string): void {
+function take(found: Found, { attestations, recoveryPoint, ...entry }: RestorableEntry, here: string): void {
   found.newest ??= { ...entry, attestations, recoveryPoint };
   found.byType[recoveryPoint.type] ??= recoveryPoint;
   if (isExact(recoveryPoint)) found.exactByType[recoveryPoint.type] ??= recoveryPoint;
@@ -127,10 +130,4 @@ function isWanted(found: Found, { isExact, isOfQdrant, type }: PointFacts, isVer
   if (found.byType[type] === undefined) return true;
   if (isExact && found.exactByType[type] === undefined) return true;
   return isVerified && found.verified === undefined;
-}
-
-/** By the keys alone; which region verified, the attestation says. */
-function idsWithVerification(keys: readonly string[]): Set<string> {
-  const prefix = new RegExp(`^${storeLayout.recoveryPoints}([^/]+)/attestations/verified-`);
-  return new Set(keys.flatMap((key) => prefix.exec(key)?.[1] ?? []));
 }

@@ -1,6 +1,6 @@
 /** What captures that were cut off have stored: pieces of packs that no recovery point needs. */
 import { capturesOf } from "../../domain/recovery-points/recovery-point.ts";
-import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { parseStoreKey } from "../../domain/recovery-points/store-layout.ts";
 import { type Pack, type Piece, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import type { OrphanedPieces } from "../content/content-writer.ts";
 import { readDirectory } from "../content/pack-directory.ts";
@@ -17,8 +17,9 @@ export async function findOrphanedPieces(repository: OpenRepository, base: Captu
   const packs: Pack[] = [];
   const pieces = new Map<string, Piece>();
   for (const [key, size] of base.inventory) {
-    const id = key.startsWith(storeLayout.packs) ? (key.split("/").at(-1) ?? "") : "";
-    if (id === "" || claimed.has(id) || pieces.size >= mostPieces) continue;
+    const parsed = parseStoreKey(key);
+    if (parsed?.kind !== "pack" || claimed.has(parsed.id) || pieces.size >= mostPieces) continue;
+    const { id } = parsed;
     packs.push({ id, size });
     for (const piece of await readDirectory(repository, { id, size })) pieces.set(piece.name, piece);
   }

@@ -14,6 +14,7 @@ import {
   type Piece,
   serialiseChunkList,
 } from "../../domain/recovery-points/stored-content.ts";
+import { DrError } from "../../errors.ts";
 import type { OpenRepository } from "../repository.ts";
 import { ChunkLists, checkLength } from "./chunk-lists.ts";
 import { PackWriter } from "./pack-writer.ts";
@@ -49,23 +50,36 @@ const listPackSize = 2 * 1024 * 1024;
 /** What is on its way through the threads, for one writer. */
 const batchesUnderWay = 3;
 
-interface OpenFile {
+/** A piece of a pack that is being filled: its place is known when the pack is full, because packs are named by their bytes. */
+interface PendingPiece {
+  piece: Piece | undefined;
+}
+
+/** A chunk that is being filled. */
+interface OpenChunk {
+  readonly index: number;
+  readonly bytes: Buffer;
+  /** What lies behind this is not filled yet. */
+  covered: number;
+}
+
+interface WritingFile {
   readonly path: string;
   readonly size: number;
   readonly before: TreeFile | undefined;
-  readonly lists: (Piece | null)[];
+  readonly lists: (Piece | PendingPiece | null)[];
   readonly packs: Set<string>;
   hasChanged: boolean;
 }
 
 /** The stretch of a file that one chunk list covers. */
 interface Stretch {
-  readonly file: OpenFile;
+  readonly file: WritingFile;
   readonly position: number;
-  readonly list: ChunkList;
+  readonly list: (ChunkList[number] | PendingPiece)[];
   /** What the earlier tree has at each chunk; undefined is zeros. */
   readonly expected: readonly (Piece | undefined)[];
-  readonly known: Map<string, Piece>;
+  readonly known: Map<string, Piece | PendingPiece>;
   /** Chunks that have been read. */
   read: number;
   /** Chunks that are in the list. */
@@ -76,7 +90,7 @@ interface Stretch {
 
 /** How far a file has been read. */
 interface Reading {
-  readonly file: OpenFile;
+  readonly file: WritingFile;
   stretch: Stretch | undefined;
   /** The chunk that comes next. */
   next: number;
@@ -101,7 +115,7 @@ export class ContentWriter {
   readonly #knownLists: ChunkLists;
   readonly #chunkPacks: PackWriter;
   readonly #listPacks: PackWriter;
-  readonly #files = new Map<string, OpenFile>();
+  readonly #files = new Map<string, WritingFile>();
   readonly #underWay: Promise<void>[] = [];
   #batch: Batch | undefined;
   #lastBatch: Promise<void> = Promise.resolve();
@@ -126,31 +140,28 @@ export class ContentWriter {
   /** A file that is added again takes the place of the first. */
   async addFile(path: string, size: number, contents: Contents): Promise<void> {
     const before = this.#known.get(path);
-    const file: OpenFile = { path, size, before, lists: [], packs: new Set(), hasChanged: before?.size !== size };
+    const file: WritingFile = { path, size, before, lists: [], packs: new Set(), hasChanged: before?.size !== size };
     this.#take(file);
     const reading: Reading = { file, stretch: undefined, next: 0 };
-    let index = -1;
-    let chunk: Buffer | undefined;
-    let covered = 0;
+    let chunk: OpenChunk | undefined;
     const end = async () => {
-      if (chunk !== undefined) await this.#endChunk(reading, index, chunk.fill(0, covered));
+      if (chunk !== undefined) await this.#endChunk(reading, chunk.index, chunk.bytes.fill(0, chunk.covered));
     };
     for await (const { bytes, offset } of contents) {
       for (let done = 0; done < bytes.length; ) {
         const at = offset + done;
-        if (Math.floor(at / chunkSize) !== index) {
+        if (at >= size) throw new RangeError(`content at ${at} is beyond ${path}'s ${size} bytes`);
+        const index = Math.floor(at / chunkSize);
+        if (chunk?.index !== index) {
           await end();
-          index = Math.floor(at / chunkSize);
-          chunk = await this.#beginChunk(Math.min(chunkSize, size - index * chunkSize));
-          covered = 0;
+          const room = await this.#beginChunk(Math.min(chunkSize, size - index * chunkSize));
+          chunk = { index, bytes: room, covered: 0 };
         }
         const within = at - index * chunkSize;
-        const length = Math.min(bytes.length - done, (chunk?.length ?? 0) - within);
-        if (chunk === undefined || length <= 0)
-          throw new RangeError(`content at ${at} is beyond ${path}'s ${size} bytes`);
-        if (within > covered) chunk.fill(0, covered, within);
-        chunk.set(bytes.subarray(done, done + length), within);
-        covered = within + length;
+        const length = Math.min(bytes.length - done, chunk.bytes.length - within);
+        if (within > chunk.covered) chunk.bytes.fill(0, chunk.covered, within);
+        chunk.bytes.set(bytes.subarray(done, done + length), within);
+        chunk.covered = within + length;
         done += length;
       }
     }
@@ -162,7 +173,17 @@ export class ContentWriter {
   carry(path: string): boolean {
     const before = this.#known.get(path);
     if (before === undefined) return false;
-    const packs = before.packs.map((position) => this.#knownPacks[position]?.id ?? "");
+    const packs = before.packs.map((position) => {
+      const pack = this.#knownPacks[position];
+      if (pack !== undefined) return pack.id;
+      throw new DrError(
+        "OBJECT_CORRUPT",
+        `the tree of the last capture names no pack ${position}, which ${path} is in`,
+        {
+          hint: "take a full capture: it builds on no tree",
+        },
+      );
+    });
     const { lists, size } = before;
     this.#take({ path, size, before, lists, packs: new Set(packs), hasChanged: false });
     return true;
@@ -178,18 +199,18 @@ export class ContentWriter {
     const sizes = new Map(
       [...this.#knownPacks, ...(this.#unclaimed?.packs ?? []), ...stored].map(({ id, size }) => [id, size]),
     );
-    const packsOf = (file: OpenFile) =>
-      new Set([...file.packs, ...file.lists.flatMap((list) => (list === null ? [] : [list.pack]))]);
-    const used = [...new Set([...this.#files.values()].flatMap((file) => [...packsOf(file)]))].sort();
+    const files = [...this.#files.values()].map(({ lists, packs, path, size }) => {
+      const placed = lists.map((list) => list && placeOf(list));
+      return { path, size, lists: placed, packs: new Set([...packs, ...placed.flatMap((list) => list?.pack ?? [])]) };
+    });
+    const used = [...new Set(files.flatMap(({ packs }) => [...packs]))].sort();
     const positions = new Map(used.map((id, position) => [id, position]));
     return {
-      files: [...this.#files.values()].map((file) => ({
-        path: file.path,
-        size: file.size,
-        lists: file.lists,
-        packs: [...packsOf(file)].map((id) => positions.get(id) ?? -1).sort((a, b) => a - b),
+      files: files.map((file) => ({
+        ...file,
+        packs: [...file.packs].map((id) => known(positions, id)).sort((a, b) => a - b),
       })),
-      packs: used.map((id) => ({ id, size: sizes.get(id) ?? 0 })),
+      packs: used.map((id) => ({ id, size: known(sizes, id) })),
       changed: new Set([...this.#files.values()].filter(({ hasChanged }) => hasChanged).map(({ path }) => path)),
       readBytes: this.#readBytes,
       storedBytes: stored.reduce((sum, { size }) => sum + size, 0),
@@ -202,12 +223,12 @@ export class ContentWriter {
     this.#batch = undefined;
   }
 
-  #take(file: OpenFile): void {
+  #take(file: WritingFile): void {
     this.#files.delete(file.path);
     this.#files.set(file.path, file);
   }
 
-  async #openStretch(file: OpenFile): Promise<Stretch> {
+  async #openStretch(file: WritingFile): Promise<Stretch> {
     const position = file.lists.length;
     // Its place is taken now; the list comes when the packs of its chunks have names.
     file.lists.push(null);
@@ -304,7 +325,8 @@ export class ContentWriter {
       if ("zeros" in item) {
         addZeros(stretch, item.zeros);
       } else {
-        const [name = "", length = 0] = [names[item.chunk], sealedLengths[item.chunk]];
+        const [name, length] = [names[item.chunk], sealedLengths[item.chunk]];
+        if (name === undefined || length === undefined) throw new Error("fewer chunks were sealed than were read");
         await this.#addChunk(stretch, name, slot.sealed.subarray(at, at + length));
         at += length;
       }
@@ -323,13 +345,12 @@ export class ContentWriter {
       stretch.list.push(stored);
       return;
     }
-    const piece = { name, pack: "", offset: 0, length: sealed.length, key: this.#key.id };
-    stretch.known.set(name, piece);
-    stretch.list.push(piece);
+    const pending: PendingPiece = { piece: undefined };
+    stretch.known.set(name, pending);
+    stretch.list.push(pending);
     stretch.unsettled += 1;
     await this.#chunkPacks.add(name, sealed, (pack, offset) => {
-      piece.pack = pack;
-      piece.offset = offset;
+      pending.piece = { name, pack, offset, length: sealed.length, key: this.#key.id };
       stretch.unsettled -= 1;
       if (stretch.unsettled === 0 && isFull(stretch)) this.#settled.push(stretch);
     });
@@ -343,7 +364,8 @@ export class ContentWriter {
     }
   }
 
-  async #storeList({ file, list, position }: Stretch): Promise<void> {
+  async #storeList({ file, list: settled, position }: Stretch): Promise<void> {
+    const list = settled.map((entry) => (typeof entry === "number" ? entry : placeOf(entry)));
     if (list.every((entry) => typeof entry === "number")) return;
     for (const entry of list) if (typeof entry !== "number") file.packs.add(entry.pack);
     const plain = Buffer.from(serialiseChunkList(list));
@@ -355,11 +377,26 @@ export class ContentWriter {
       return;
     }
     const sealed = seal(this.#key, name, plain);
-    // In the order in which a tree is read back: a tree is named by its text.
-    const piece = { name, pack: "", offset: 0, length: sealed.length, key: this.#key.id };
-    file.lists[position] = piece;
-    await this.#listPacks.add(name, sealed, (pack, offset) => Object.assign(piece, { pack, offset }));
+    const pending: PendingPiece = { piece: undefined };
+    file.lists[position] = pending;
+    await this.#listPacks.add(name, sealed, (pack, offset) => {
+      // In the order in which a tree is read back: a tree is named by its text.
+      pending.piece = { name, pack, offset, length: sealed.length, key: this.#key.id };
+    });
   }
+}
+
+/** Throws when the piece's pack is not full yet: what asks for its place must wait for that. */
+function placeOf(piece: Piece | PendingPiece): Piece {
+  if (!("piece" in piece)) return piece;
+  if (piece.piece !== undefined) return piece.piece;
+  throw new Error("the place of a piece was asked for before its pack was named");
+}
+
+function known<T>(table: ReadonlyMap<string, T>, id: string): T {
+  const value = table.get(id);
+  if (value === undefined) throw new Error(`pack ${id} is used and was neither stored nor known before`);
+  return value;
 }
 
 function isFull({ file, filled, position }: Stretch): boolean {

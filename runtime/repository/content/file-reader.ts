@@ -49,7 +49,7 @@ export async function* readFiles<File extends Content>(
   const chunks = new OpenedChunks(repository, listed.pieces(), chunkSize);
   for (let next = await listed.nextFile(); next !== undefined; next = await listed.nextFile()) {
     const { file, lists } = next;
-    const regions: Region[] = [];
+    const regions: DataRegion[] = [];
     let offset = 0;
     for (const list of listsIn(file, lists)) {
       for (const entry of list) {
@@ -139,12 +139,12 @@ function* listsIn({ size }: Content, lists: readonly (Buffer | null)[]): Generat
   }
 }
 
-interface Region extends Extent {
+interface DataRegion extends Extent {
   readonly chunks: number;
 }
 
 /** Adds a chunk to the regions; answers where it ends. */
-function extend(regions: Region[], offset: number, length: number): number {
+function extend(regions: DataRegion[], offset: number, length: number): number {
   const last = regions.at(-1);
   if (last !== undefined && last.offset + last.length === offset) {
     regions[regions.length - 1] = { offset: last.offset, length: last.length + length, chunks: last.chunks + 1 };
@@ -155,7 +155,7 @@ function extend(regions: Region[], offset: number, length: number): number {
 }
 
 /** The chunks of each region, those that came together in one. */
-async function* take(opened: OpenedChunks, regions: readonly Region[]): AsyncGenerator<Buffer> {
+async function* take(opened: OpenedChunks, regions: readonly DataRegion[]): AsyncGenerator<Buffer> {
   for (const { chunks } of regions) {
     for (let left = chunks; left > 0; ) {
       const next = await opened.next(left);

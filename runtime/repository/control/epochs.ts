@@ -1,4 +1,4 @@
-import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/roles/epoch.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import {
@@ -12,7 +12,7 @@ import {
 } from "../record.ts";
 
 /**
- * One that cannot be read is told and left out as long as a later one stands. Throws OBJECT_CORRUPT when it is the newest:
+ * Reads all epochs. One that cannot be read is told and left out as long as a later one stands. Throws OBJECT_CORRUPT when it is the newest:
  * what it said decides who is active, and what was true before it must not be believed in its place.
  */
 export async function readEpochs(control: ObjectStoreReader, tell: TellUnreadable = untold): Promise<EpochRecord[]> {
@@ -26,26 +26,41 @@ export async function readEpochs(control: ObjectStoreReader, tell: TellUnreadabl
   const records = known === undefined ? listed : [...listed, ...(await epochsAfter(control, known.epoch))];
   const newest = newestEpoch(records)?.epoch ?? 0;
   for (const key of unreadable) {
-    const number = numberOf(key);
-    if (number !== undefined && number > newest) await readRecord(control, key, epochRecordSchema);
+    const parsed = parseControlKey(key);
+    if (parsed?.kind === "epoch" && parsed.epoch > newest) await readRecord(control, key, epochRecordSchema);
     tell(key);
   }
   return records;
 }
 
-/** Undefined for what is not the key of an epoch. */
-function numberOf(key: string): number | undefined {
-  const number = Number(/(\d+)\.json$/.exec(key)?.[1]);
-  return key === controlLayout.epoch(number) ? number : undefined;
-}
+/** Reads the epochs of one control store again and again. An epoch that was seen once stays seen, whatever later listings say. */
+export class EpochReader {
+  readonly #control: ObjectStoreReader;
+  #seen: readonly EpochRecord[] = [];
 
-/** The newest, when `known` was the newest once: a request. Without that, as many as it takes. */
-export async function newestEpochSince(
-  control: ObjectStoreReader,
-  known: EpochRecord | undefined,
-): Promise<EpochRecord | undefined> {
-  const later = known === undefined ? await readEpochs(control) : await epochsAfter(control, known.epoch);
-  return newestEpoch(later) ?? known;
+  constructor(control: ObjectStoreReader) {
+    this.#control = control;
+  }
+
+  /** All epochs, in their order: for decisions that are made once. */
+  async list(): Promise<readonly EpochRecord[]> {
+    return this.#see(await readEpochs(this.#control));
+  }
+
+  /**
+   * The epochs that were seen, with those that follow the newest of them: one request while none does. It misses epochs behind one
+   * that this store was never told of; `list` does not.
+   */
+  async follow(): Promise<readonly EpochRecord[]> {
+    const newest = newestEpoch(this.#seen);
+    return newest === undefined ? this.list() : this.#see(await epochsAfter(this.#control, newest.epoch));
+  }
+
+  #see(records: readonly EpochRecord[]): readonly EpochRecord[] {
+    const all = new Map([...this.#seen, ...records].map((record) => [record.epoch, record]));
+    this.#seen = [...all.values()].sort((a, b) => a.epoch - b.epoch);
+    return this.#seen;
+  }
 }
 
 /** What follows this epoch, asked for by name. */

@@ -3,25 +3,37 @@
  * step, and signs of life of the run that does it. Everything is create-only.
  */
 import { z } from "zod";
-import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Runner } from "../../ports/runner.ts";
-import { createRecord, keysUnder, readRecord, unlessUnreadable, untold } from "../record.ts";
+import { type LogEntry, NumberedLog } from "../numbered-log.ts";
+import { createRecord, keysUnder } from "../record.ts";
+import { Ownership } from "./ownership.ts";
 
 const beatMs = 2_000;
-/** Silence for so long means that a run is dead. */
+/** A run that is silent for longer is dead. */
 const silenceMs = 2.5 * beatMs;
+const listenEveryMs = 500;
 
 /** Whether some run of this epoch's failover has finished a step. */
 export async function isStepDone(control: ObjectStoreReader, epoch: number, step: string): Promise<boolean> {
   return (await stepsDone(control, epoch)).has(step);
 }
 
+async function stepsDone(control: ObjectStoreReader, epoch: number): Promise<Set<string>> {
+  const steps = new Set<string>();
+  for (const key of await keysUnder(control, controlLayout.failover(epoch))) {
+    const parsed = parseControlKey(key);
+    if (parsed?.kind === "failover-step" && parsed.phase === "done") steps.add(parsed.step);
+  }
+  return steps;
+}
+
 /**
- * Whether some run gives signs of life that does this epoch's failover. Answered at once when there never was one, and after the
- * time that a living one is silent at most.
+ * The run that owns this epoch's failover, when it gives signs of life. Answers at once when there is no owner or when it never
+ * gave one; otherwise as soon as there is another one, and at the latest when a living run would have given it.
  * @param except a run that does not count.
  */
 export async function findLivingFailover(
@@ -30,35 +42,54 @@ export async function findLivingFailover(
   clock: Clock,
   except?: string,
 ): Promise<string | undefined> {
-  const beats = async () =>
-    (await namesOf(control, epoch)).filter((name) => name.startsWith("alive.") && runOfBeat(name) !== except);
-  const known = new Set(await beats());
-  if (known.size === 0) return undefined;
-  await clock.sleep(silenceMs);
-  const alive = (await beats()).find((beat) => !known.has(beat));
-  return alive && runOfBeat(alive);
+  const owner = await turnsOf(control, epoch).newest();
+  const runs = owner === undefined ? [] : await runsToListenFor(control, epoch, owner);
+  const living = await Promise.all(
+    runs.filter((run) => run !== except).map((run) => beatsAgain(control, epoch, run, clock)),
+  );
+  return living.find((run) => run !== undefined);
 }
 
-function runOfBeat(name: string): string | undefined {
-  return name.split(".")[1];
+/** The owner; when its record cannot be read, every run that ever gave a sign of life. */
+async function runsToListenFor(
+  control: ObjectStoreReader,
+  epoch: number,
+  { record }: LogEntry<FailoverOwner>,
+): Promise<string[]> {
+  if (record !== undefined) return [record.run];
+  const runs = (await keysUnder(control, controlLayout.failover(epoch))).flatMap((key) => {
+    const parsed = parseControlKey(key);
+    return parsed?.kind === "heartbeat" ? [parsed.run] : [];
+  });
+  return [...new Set(runs)];
 }
 
-async function stepsDone(control: ObjectStoreReader, epoch: number): Promise<Set<string>> {
-  return new Set((await namesOf(control, epoch)).flatMap((name) => /^(.+)\.done\./.exec(name)?.[1] ?? []));
-}
-
-async function namesOf(control: ObjectStoreReader, epoch: number): Promise<string[]> {
-  const prefix = controlLayout.failover(epoch);
-  return (await keysUnder(control, prefix)).map((key) => key.slice(prefix.length));
+/** The run, when another heartbeat follows its newest one in time. */
+async function beatsAgain(
+  control: ObjectStoreReader,
+  epoch: number,
+  run: string,
+  clock: Clock,
+): Promise<string | undefined> {
+  const beats = beatsOf(control, epoch, run);
+  const newest = await beats.newest();
+  if (newest === undefined) return undefined;
+  const deadline = clock.monotonic() + silenceMs;
+  for (;;) {
+    if ((await beats.entry(newest.number + 1)) !== undefined) return run;
+    const leftMs = deadline - clock.monotonic();
+    if (leftMs <= 0) return undefined;
+    await clock.sleep(Math.min(listenEveryMs, leftMs));
+  }
 }
 
 export const ownerSchema = z.object({
   run: z.string(),
   at: z.string(),
-  /** What ran it. */
+  /** The mark of the process that the run is of. */
   runner: z.string().optional(),
 });
-type Owner = z.infer<typeof ownerSchema>;
+type FailoverOwner = z.infer<typeof ownerSchema>;
 
 export const receiptSchema = z.object({
   run: z.string(),
@@ -66,20 +97,37 @@ export const receiptSchema = z.object({
   detail: z.string().optional(),
   seconds: z.number().optional(),
 });
+type Receipt = z.infer<typeof receiptSchema>;
+
+function turnsOf(control: ObjectStoreReader, epoch: number): NumberedLog<FailoverOwner> {
+  return new NumberedLog(control, (turn) => controlLayout.failoverOwner(epoch, turn), ownerSchema);
+}
+
+/** The heartbeats of a run are numbered without a gap, so that the next one is asked for by its name. */
+function beatsOf(control: ObjectStoreReader, epoch: number, run: string): NumberedLog<Receipt> {
+  return new NumberedLog(control, (beat) => controlLayout.heartbeat(epoch, run, beat), receiptSchema);
+}
 
 export class FailoverRecords {
-  readonly #clock: Clock;
   readonly #control: ObjectStore;
   readonly #epoch: number;
   readonly #run: string;
   readonly #runner: Runner | undefined;
+  readonly #clock: Clock;
+  readonly #ownership: Ownership<FailoverOwner>;
 
   constructor(control: ObjectStore, epoch: number, run: string, clock: Clock, runner?: Runner) {
-    this.#clock = clock;
     this.#control = control;
     this.#epoch = epoch;
     this.#run = run;
     this.#runner = runner;
+    this.#clock = clock;
+    this.#ownership = new Ownership(control, {
+      run,
+      keyOf: (turn) => controlLayout.failoverOwner(epoch, turn),
+      schema: ownerSchema,
+      conflict: takenOver,
+    });
   }
 
   /** Steps that some run finished. */
@@ -88,7 +136,8 @@ export class FailoverRecords {
   }
 
   async begin(step: string, at: Date): Promise<void> {
-    await this.#write(controlLayout.failoverStep(this.#epoch, step, "started", this.#run), at);
+    const key = controlLayout.failoverStep(this.#epoch, step, "started", this.#run);
+    await createRecord(this.#control, key, receiptSchema, this.#signed(at));
   }
 
   /** The receipt of a step. */
@@ -99,29 +148,23 @@ export class FailoverRecords {
   ): Promise<void> {
     const key = controlLayout.failoverStep(this.#epoch, step, "done", this.#run);
     const { detail, seconds } = receipt;
-    await createRecord(this.#control, key, receiptSchema, {
-      ...this.#signed(at),
-      ...(detail === undefined ? {} : { detail }),
-      ...(seconds === undefined ? {} : { seconds }),
-    });
+    await createRecord(this.#control, key, receiptSchema, { ...this.#signed(at), detail, seconds });
   }
 
   /**
-   * Becomes the one run that may act, and gives signs of life until the answer is called. Throws EPOCH_CONFLICT when
+   * Becomes the one run that may act, and gives signs of life until the returned function is called. Throws EPOCH_CONFLICT when
    * another run lives, or was faster: one create-only write decides between several.
    */
   async takeOver(): Promise<() => void> {
-    // Counted before it is looked who lives: whoever comes between has taken this turn.
-    const turn = (await this.#turns()).length + 1;
-    if (!(await this.#isKnownDead(turn - 1))) await this.#refuseWhileAnotherRuns();
-    const stopBeating = await this.#beat();
+    let stopBeating = () => {};
+    const turn = { ...this.#signed(this.#clock.now()), runner: this.#runner?.mark };
     try {
-      const runner = this.#runner?.mark;
-      await createRecord(this.#control, controlLayout.failoverOwner(this.#epoch, turn), ownerSchema, {
-        ...this.#signed(this.#clock.now()),
-        ...(runner === undefined ? {} : { runner }),
+      await this.#ownership.take(turn, {
+        beforeTaking: async (owner) => {
+          if (!this.#isKnownDead(owner?.record)) await this.#refuseWhileAnotherRuns();
+          stopBeating = await this.#beat();
+        },
       });
-      await this.refuseUnlessOwner();
       return stopBeating;
     } catch (error) {
       stopBeating();
@@ -130,36 +173,33 @@ export class FailoverRecords {
   }
 
   /** Throws EPOCH_CONFLICT when another run took over meanwhile: this one was thought to be dead. */
-  async refuseUnlessOwner(): Promise<void> {
-    const { run } = await this.#owner((await this.#turns()).length);
-    if (run === this.#run) return;
-    throw new DrError("EPOCH_CONFLICT", `another run (${run}) took this failover over`, {
-      hint: "let it end; `qdrant-dr status` shows the roles",
-    });
-  }
-
-  #owner(turn: number): Promise<Owner> {
-    return readRecord(this.#control, controlLayout.failoverOwner(this.#epoch, turn), ownerSchema);
+  refuseUnlessOwner(): Promise<void> {
+    return this.#ownership.refuseUnlessMine();
   }
 
   /** Whether the run that owned the failover last ended on this machine: then nobody has to listen for signs of its life. */
-  async #isKnownDead(turn: number): Promise<boolean> {
-    if (turn === 0 || this.#runner === undefined) return false;
-    // Of one whose record cannot be read, signs of life are listened for.
-    const owner = await unlessUnreadable(controlLayout.failoverOwner(this.#epoch, turn), this.#owner(turn), untold);
-    return owner?.runner !== undefined && this.#runner.isDead(owner.runner);
+  #isKnownDead(owner: FailoverOwner | undefined): boolean {
+    if (owner?.runner === undefined || this.#runner === undefined) return false;
+    return this.#runner.isDead(owner.runner);
   }
 
-  /** Gives a sign of life, and more of them until the answer is called. A store that fails later fails in the steps. */
+  /** Gives a sign of life, and more of them until the returned function is called. A store that fails later fails in the steps. */
   async #beat(): Promise<() => void> {
-    let beat = 0;
-    const tick = () => {
-      beat += 1;
-      const at = this.#clock.now();
-      return this.#write(controlLayout.heartbeat(this.#epoch, this.#run, at.getTime() + beat), at);
+    const beats = beatsOf(this.#control, this.#epoch, this.#run);
+    let next = 1;
+    // A heartbeat that is stored already was ours, and its answer was lost: the one after it is the sign of life of now.
+    const beat = async () => {
+      while ((await beats.create(this.#control, next, this.#signed(this.#clock.now()))) === "exists") next += 1;
+      next += 1;
     };
-    await tick();
-    const timer = setInterval(() => tick().catch(() => undefined), beatMs);
+    await beat();
+    let isBeating = false;
+    const timer = setInterval(async () => {
+      if (isBeating) return;
+      isBeating = true;
+      await beat().catch(() => undefined);
+      isBeating = false;
+    }, beatMs);
     timer.unref();
     return () => clearInterval(timer);
   }
@@ -173,19 +213,14 @@ export class FailoverRecords {
     });
   }
 
-  async #turns(): Promise<string[]> {
-    return (await this.#names()).filter((name) => name.startsWith("owner."));
-  }
-
-  #names(): Promise<string[]> {
-    return namesOf(this.#control, this.#epoch);
-  }
-
-  async #write(key: string, at: Date): Promise<void> {
-    await createRecord(this.#control, key, receiptSchema, this.#signed(at));
-  }
-
   #signed(at: Date): { readonly run: string; readonly at: string } {
     return { run: this.#run, at: at.toISOString() };
   }
+}
+
+function takenOver(owner: FailoverOwner | undefined): DrError {
+  const run = owner?.run ?? "unknown: its record cannot be read";
+  return new DrError("EPOCH_CONFLICT", `another run (${run}) took this failover over`, {
+    hint: "let it end; `qdrant-dr status` shows the roles",
+  });
 }

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { createRecord, readOptionalRecord } from "../record.ts";
+import { NumberedLog } from "../numbered-log.ts";
 
 export const linkSchema = z.object({
   region: z.string(),
@@ -44,9 +44,9 @@ export class Lease {
   async renew(epoch: number): Promise<void> {
     if (epoch !== this.#epoch) {
       this.#heldUntil = Number.NEGATIVE_INFINITY;
-      const { link, number } = await newestLink(this.#witness, epoch);
+      const { link, next } = await newestLink(this.#witness, epoch);
       // Nothing follows the link that ends the chain.
-      this.#next = link?.seconds === 0 ? number : number + 1;
+      this.#next = link?.seconds === 0 ? next - 1 : next;
       this.#epoch = epoch;
     }
     // A third of it is used up before it is renewed, so that two renewals may fail.
@@ -59,7 +59,8 @@ export class Lease {
         this.#heldUntil = askedAt + 1000 * this.#seconds;
         return;
       }
-      const other = await readLink(this.#witness, epoch, this.#next);
+      // Throws OBJECT_CORRUPT at a link that cannot be read: it may be the one that ends the chain.
+      const other = await linksOf(this.#witness, epoch).read(this.#next);
       if (other === undefined || other.seconds === 0) return;
       // A link of ours whose answer was lost, or another guard's of this region: after it comes the next.
       this.#next += 1;
@@ -70,40 +71,37 @@ export class Lease {
 /** Ends the chain of an epoch; answers for how many seconds its holder may go on. */
 export async function endLease(witness: ObjectStore, epoch: number, region: string, clock: Clock): Promise<number> {
   for (;;) {
-    const { link, number } = await newestLink(witness, epoch);
+    const { link, next } = await newestLink(witness, epoch);
     const last = { region, seconds: 0, at: clock.now().toISOString() };
     if (link?.seconds === 0) {
       // Ended by an earlier run, which may have died while it waited: the link before it says how long that takes.
-      return (await readLink(witness, epoch, number - 1))?.seconds ?? 0;
+      const beforeEnd = next > 2 ? await linksOf(witness, epoch).read(next - 2) : undefined;
+      return secondsHeld(beforeEnd);
     }
-    if (await makeLink(witness, epoch, number + 1, last)) return link?.seconds ?? 0;
+    if (await makeLink(witness, epoch, next, last)) return secondsHeld(link);
   }
+}
+
+/** Nobody holds a lease of which there is no link. */
+function secondsHeld(link: Link | undefined): number {
+  return link === undefined ? 0 : link.seconds;
+}
+
+function linksOf(witness: ObjectStoreReader, epoch: number): NumberedLog<Link> {
+  return new NumberedLog(witness, (link) => controlLayout.leaseLink(epoch, link), linkSchema);
 }
 
 async function makeLink(witness: ObjectStore, epoch: number, number: number, link: Link): Promise<boolean> {
-  return (await createRecord(witness, controlLayout.leaseLink(epoch, number), linkSchema, link)) === "created";
+  return (await linksOf(witness, epoch).create(witness, number, link)) === "created";
 }
 
-/** Throws OBJECT_CORRUPT at a link that cannot be read: it may be the one that ends the chain. */
-async function readLink(witness: ObjectStoreReader, epoch: number, number: number): Promise<Link | undefined> {
-  return number < 1 ? undefined : readOptionalRecord(witness, controlLayout.leaseLink(epoch, number), linkSchema);
-}
-
-/** Looked for by doubling and halving: a chain may have a million links, and a listing of them would take a minute. */
+/** The newest link, and the number of the one that would follow it. Throws OBJECT_CORRUPT when it cannot be read. */
 async function newestLink(
   witness: ObjectStoreReader,
   epoch: number,
-): Promise<{ readonly number: number; readonly link?: Link | undefined }> {
-  let there = 0;
-  let missing = 1;
-  while ((await readLink(witness, epoch, missing)) !== undefined) {
-    there = missing;
-    missing *= 2;
-  }
-  while (missing - there > 1) {
-    const middle = Math.floor((there + missing) / 2);
-    if ((await readLink(witness, epoch, middle)) === undefined) missing = middle;
-    else there = middle;
-  }
-  return { number: there, link: await readLink(witness, epoch, there) };
+): Promise<{ readonly link: Link | undefined; readonly next: number }> {
+  const links = linksOf(witness, epoch);
+  const newest = await links.newest();
+  if (newest === undefined) return { link: undefined, next: 1 };
+  return { link: newest.record ?? (await links.read(newest.number)), next: newest.number + 1 };
 }

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { timeOfId } from "../../domain/identifier.ts";
-import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, keysUnder, readRecords, type TellUnreadable, untold } from "../record.ts";
 
@@ -75,8 +75,8 @@ export async function readRestores(
 
 /** The id of the restore that ended, when this is the key that says so: what it holds is needed for nothing else. */
 function endedIn(key: string): string | undefined {
-  const id = /^restores\/(.+)\.done\.json$/.exec(key)?.[1];
-  return id !== undefined && key === controlLayout.restoreDone(id) ? id : undefined;
+  const parsed = parseControlKey(key);
+  return parsed?.kind === "restore-done" ? parsed.id : undefined;
 }
 
 function inOrder(records: readonly RestoreRecord[]): RestoreRecord[] {
@@ -117,6 +117,7 @@ export function restoresUnderWay({ begun, done }: RestoreRecords, since: Date): 
 
 /** Of a start that cannot be read, the key tells the time. */
 function mayHaveBegunSince(key: string, since: Date): boolean {
-  const at = timeOfId(/^restores\/(.+)\.started\.json$/.exec(key)?.[1] ?? "");
+  const parsed = parseControlKey(key);
+  const at = parsed?.kind === "restore-started" ? timeOfId(parsed.id) : undefined;
   return at !== undefined && at >= since;
 }

@@ -4,7 +4,7 @@
  */
 import { newId } from "../../domain/identifier.ts";
 import { type RunKind, type RunRecord, runRecordSchema } from "../../domain/monitoring/runs.ts";
-import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, readRecord } from "../record.ts";
 
@@ -20,8 +20,9 @@ export async function runsOfDay(
 ): Promise<{ readonly key: string; readonly run: RunKind | undefined }[]> {
   const found: { key: string; run: RunKind | undefined }[] = [];
   for await (const { key } of control.list(controlLayout.runsOfDay(day))) {
-    const name = /\.([a-z-]+)\.json$/.exec(key)?.[1];
-    found.push({ key, run: runRecordSchema.shape.run.safeParse(name).data });
+    const parsed = parseControlKey(key);
+    const run = parsed?.kind === "run" ? parsed.run : undefined;
+    found.push({ key, run: runRecordSchema.shape.run.safeParse(run).data });
   }
   return found;
 }

@@ -4,7 +4,7 @@
  * one left, and nothing else.
  */
 import { z } from "zod";
-import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, keysUnder, readRecords, type TellUnreadable } from "../record.ts";
 
@@ -34,9 +34,10 @@ export async function leftSnapshots(control: ObjectStoreReader, tell: TellUnread
   const keys = new Set(await keysUnder(control, controlLayout.snapshots));
   const newest: string[] = [];
   for (const key of keys) {
-    const id = /^snapshots\/(.+)\.making\.json$/.exec(key)?.[1];
-    if (id === undefined || keys.has(controlLayout.snapshot(id, "gone"))) continue;
-    const made = controlLayout.snapshot(id, "made");
+    const parsed = parseControlKey(key);
+    if (parsed?.kind !== "snapshot" || parsed.phase !== "making") continue;
+    if (keys.has(controlLayout.snapshot(parsed.id, "gone"))) continue;
+    const made = controlLayout.snapshot(parsed.id, "made");
     newest.push(keys.has(made) ? made : key);
   }
   return (await readRecords(control, newest, snapshotRecordSchema, tell)).map(({ record }) => record);

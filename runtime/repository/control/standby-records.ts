@@ -5,19 +5,12 @@
  */
 import { z } from "zod";
 import { newId, timeOfId } from "../../domain/identifier.ts";
-import { controlLayout, hourOf } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, hourOf, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import {
-  createRecord,
-  keysUnder,
-  readOptionalRecord,
-  readRecords,
-  type TellUnreadable,
-  unlessUnreadable,
-  untold,
-} from "../record.ts";
+import { createRecord, keysUnder, readRecords, type TellUnreadable, untold } from "../record.ts";
+import { Ownership } from "./ownership.ts";
 
 const count = z.number().int().nonnegative();
 const time = z.iso.datetime();
@@ -96,16 +89,16 @@ export async function readStandbyNews(
   now: Date,
   tell: TellUnreadable = untold,
 ): Promise<StandbyNews> {
-  const seen: string[] = [];
+  const seen: StateKey[] = [];
   // From the next hour on: whoever wrote may have another clock.
   for (let back = -1; back < hoursLookedAt; back += 1) {
     const hour = hourOf(new Date(now.getTime() - back * 3_600_000));
-    const keys = await keysUnder(control, controlLayout.standbyStates(hour));
+    const keys = await stateKeys(control, controlLayout.standbyStatesOf(hour));
     const held = await newestHeld(control, keys, tell);
     seen.push(...keys);
     if (held !== undefined) return newsOf(control, held, seen, tell);
   }
-  const all = await keysUnder(control, controlLayout.standbyStates("").slice(0, -1));
+  const all = await stateKeys(control, controlLayout.standbyStates);
   return newsOf(control, await newestHeld(control, all, tell), all, tell);
 }
 
@@ -132,11 +125,38 @@ export async function readStandbyState(control: ObjectStoreReader, now: Date): P
   return (await readStandbyNews(control, now)).held;
 }
 
-async function newestHeld(control: ObjectStoreReader, keys: readonly string[], tell: TellUnreadable) {
-  const states = keys.filter((key) => key.endsWith(".held.json") && timeIn(key) !== undefined).sort(byId);
-  for (const key of states.reverse()) {
+/** The key of a state, taken apart. */
+interface StateKey {
+  readonly key: string;
+  readonly id: string;
+  readonly phase: "begun" | "held";
+  /** When it was recorded, by its id. */
+  readonly at: Date;
+}
+
+async function stateKeys(control: ObjectStoreReader, prefix: string): Promise<StateKey[]> {
+  return (await keysUnder(control, prefix)).flatMap((key) => {
+    const parsed = parseControlKey(key);
+    if (parsed?.kind !== "standby-state") return [];
+    const at = timeOfId(parsed.id);
+    return at === undefined ? [] : [{ key, id: parsed.id, phase: parsed.phase, at }];
+  });
+}
+
+interface HeldState {
+  readonly id: string;
+  readonly state: StandbyState;
+}
+
+async function newestHeld(
+  control: ObjectStoreReader,
+  keys: readonly StateKey[],
+  tell: TellUnreadable,
+): Promise<HeldState | undefined> {
+  const states = keys.filter(({ phase }) => phase === "held").sort(byId);
+  for (const { id, key } of states.reverse()) {
     const [state] = await readRecords(control, [key], standbyStateSchema, tell);
-    if (state !== undefined) return state;
+    if (state !== undefined) return { id, state: state.record };
   }
   return undefined;
 }
@@ -144,30 +164,27 @@ async function newestHeld(control: ObjectStoreReader, keys: readonly string[], t
 /** @param keys all that is newer than what is held is among them. */
 async function newsOf(
   control: ObjectStoreReader,
-  held: Awaited<ReturnType<typeof newestHeld>>,
-  keys: readonly string[],
+  held: HeldState | undefined,
+  keys: readonly StateKey[],
   tell: TellUnreadable,
 ): Promise<StandbyNews> {
-  const isLater = (key: string) => timeIn(key) !== undefined && (held === undefined || byId(key, held.key) > 0);
-  const later = keys.filter((key) => /\.(begun|held)\.json$/.test(key) && isLater(key)).sort(byId);
-  const begunAt = timeIn(later.at(-1) ?? "");
-  const newestBegun = later.filter((key) => key.endsWith(".begun.json")).slice(-begunRead);
+  const later = keys.filter((key) => held === undefined || byId(key, held) > 0).sort(byId);
+  const newestBegun = later.flatMap(({ key, phase }) => (phase === "begun" ? [key] : [])).slice(-begunRead);
   const begun = await readRecords(control, newestBegun, begunSchema, tell);
+  const begunAt = later.at(-1)?.at;
   return {
-    ...(held === undefined ? {} : { held: held.record }),
+    ...(held === undefined ? {} : { held: held.state }),
     ...(begunAt === undefined ? {} : { begunAt: begunAt.toISOString() }),
     making: begun.flatMap(({ record }) => record.making),
   };
 }
 
-/** Keys end in an id that begins with the time to the millisecond. */
-function byId(a: string, b: string): number {
-  const [idA, idB] = [a.split("/").at(-1) ?? "", b.split("/").at(-1) ?? ""];
-  return idA < idB ? -1 : idA === idB ? 0 : 1;
-}
-
-function timeIn(key: string): Date | undefined {
-  return timeOfId(/([^/.]+)\.(?:begun|held)\.json$/.exec(key)?.[1] ?? "");
+/**
+ * By time: ids begin with it. A clock that is behind can make an older state look like the newest one; what the standby holds
+ * is compared with the marks of a state before anything is built on it.
+ */
+function byId({ id: a }: { readonly id: string }, { id: b }: { readonly id: string }): number {
+  return a < b ? -1 : a === b ? 0 : 1;
 }
 
 const runSchema = z.object({ run: z.string(), at: time });
@@ -181,63 +198,63 @@ const turnSchema = runSchema.extend({
   /** The epoch that it makes: a failover brings the standby up to date by itself. */
   failover: count.optional(),
 });
-type Turn = z.infer<typeof turnSchema>;
-/** Who has a turn. Of one whose record cannot be read, nothing else is known. */
-export type Taker = Partial<Turn>;
+type StandbyTurnRecord = z.infer<typeof turnSchema>;
+/** The run that has a turn. Nothing else is known of it when its record cannot be read. */
+type Taker = Partial<StandbyTurnRecord>;
 
 /** The records of one run that changes a standby. */
 export class StandbyRecords {
   readonly #control: ObjectStore;
   readonly #run: string;
-  #turn = 0;
+  readonly #ownership: Ownership<StandbyTurnRecord>;
 
   constructor(control: ObjectStore, run: string) {
     this.#control = control;
     this.#run = run;
+    this.#ownership = new Ownership(control, {
+      run,
+      keyOf: controlLayout.standbyTurn,
+      schema: turnSchema,
+      conflict: overtaken,
+    });
   }
 
   /**
-   * Makes this run the one that may change the standby; whoever did so before stops. Replication that comes between makes way for
-   * a failover.
+   * Makes this run the one that may change the standby; the run that did so before stops. A failover passes a replication that
+   * came between.
    * @param refuse throws when this run must not. It is asked when it is known who had the turn last, so that whoever takes it
    *   meanwhile keeps it.
    */
-  async takeTurn(turn: Omit<Turn, "run">, refuse: () => Promise<void> = async () => undefined): Promise<void> {
-    for (;;) {
-      const next = (await this.#newestTurn()) + 1;
-      await refuse();
-      this.#turn = next;
-      await createRecord(this.#control, controlLayout.standbyTurn(next), turnSchema, { run: this.#run, ...turn });
-      const taken = (await this.#read(next)) ?? {};
-      if (taken.run === this.#run) break;
-      if (turn.failover === undefined || taken.failover !== undefined) throw overtaken(taken);
-    }
-    await this.refuseUnlessMine();
+  async takeTurn(turn: Omit<StandbyTurnRecord, "run">, refuse: () => Promise<void> = async () => undefined) {
+    await this.#ownership.take(
+      { run: this.#run, ...turn },
+      {
+        beforeTaking: refuse,
+        passes: (faster) => turn.failover !== undefined && faster?.failover === undefined,
+      },
+    );
   }
 
   /** Throws EPOCH_CONFLICT when another run took over. */
-  async refuseUnlessMine(): Promise<void> {
-    const next = await this.#read(this.#turn + 1);
-    if (next !== undefined) throw overtaken(next);
+  refuseUnlessMine(): Promise<void> {
+    return this.#ownership.refuseUnlessMine();
   }
 
-  /** Who has the turn now; undefined while it is this run. */
+  /** The run that has the turn now; undefined while it is this run. */
   async overtaker(): Promise<Taker | undefined> {
-    const newest = await this.#newestTurn();
-    return newest === this.#turn ? undefined : this.#read(newest);
+    const overtaker = await this.#ownership.overtaker();
+    return overtaker === undefined ? undefined : (overtaker.record ?? {});
   }
 
   /** Another answer whenever whoever has the turn has done something. */
   async signOfLife(now: Date): Promise<string> {
-    let newest: string | undefined;
+    const recorded: StateKey[] = [];
     for (const hour of [-1, 0, 1]) {
-      const prefix = controlLayout.standbyStates(hourOf(new Date(now.getTime() - hour * 3_600_000)));
-      newest = [newest, ...(await keysUnder(this.#control, prefix))]
-        .flatMap((key) => key ?? [])
-        .sort(byId)
-        .at(-1);
+      const prefix = controlLayout.standbyStatesOf(hourOf(new Date(now.getTime() - hour * 3_600_000)));
+      recorded.push(...(await stateKeys(this.#control, prefix)));
     }
-    return `${await this.#newestTurn()} ${newest}`;
+    const turn = await this.#ownership.newest();
+    return `${turn?.number} ${recorded.sort(byId).at(-1)?.key}`;
   }
 
   /**
@@ -256,25 +273,6 @@ export class StandbyRecords {
   async hold(state: StandbyState): Promise<void> {
     await recordHeld(this.#control, state);
   }
-
-  async #newestTurn(): Promise<number> {
-    let newest = 0;
-    for (const key of await keysUnder(this.#control, controlLayout.standbyTurns)) {
-      const turn = Number(/(\d+)\.json$/.exec(key)?.[1]);
-      if (key === controlLayout.standbyTurn(turn)) newest = Math.max(newest, turn);
-    }
-    return newest;
-  }
-
-  /** Undefined while nobody has it. */
-  async #read(turn: number): Promise<Taker | undefined> {
-    const key = controlLayout.standbyTurn(turn);
-    let taker: Taker | undefined;
-    const read = await unlessUnreadable(key, readOptionalRecord(this.#control, key, turnSchema), () => {
-      taker = {};
-    });
-    return read ?? taker;
-  }
 }
 
 export async function recordHeld(control: ObjectStore, state: StandbyState): Promise<void> {
@@ -283,7 +281,8 @@ export async function recordHeld(control: ObjectStore, state: StandbyState): Pro
   await createRecord(control, key, standbyStateSchema, state);
 }
 
-function overtaken({ failover, run = "unknown: its record cannot be read" }: Taker): DrError {
+function overtaken(owner: StandbyTurnRecord | undefined): DrError {
+  const { failover, run = "unknown: its record cannot be read" }: Taker = owner ?? {};
   if (failover !== undefined) {
     return new DrError("EPOCH_CONFLICT", `a failover to epoch ${failover} brings the standby up to date (run ${run})`, {
       hint: "let it end; if it does not, run it again or abort it",

@@ -1,5 +1,5 @@
 /** Captures a recovery point of a region: plan, parts, commit. One worker does all of it, or several share the parts. */
-import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import { canonicalJson } from "../../domain/exact-json.ts";
 import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
 import {
   type CapturedFolder,

@@ -1,6 +1,6 @@
 /** Puts the parts of a capture together, asks again what was asked before, and commits with one create-only write. */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
-import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import { canonicalJson } from "../../domain/exact-json.ts";
 import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
 import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";

@@ -3,8 +3,8 @@
  * only: nothing is stored, and no snapshot is asked of Qdrant.
  */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import { canonicalJson } from "../../domain/exact-json.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
-import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import type { CapturedShard, DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import type { ShardPlacement } from "../../ports/qdrant.ts";

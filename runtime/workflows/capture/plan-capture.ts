@@ -1,8 +1,8 @@
 /** What a capture will read: asked of the region before anything is read, and fixed for all of its workers. */
 import { createHmac } from "node:crypto";
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import { canonicalJson } from "../../domain/exact-json.ts";
 import { newId } from "../../domain/identifier.ts";
-import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
 import type { CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
 import type { DataKey } from "../../domain/recovery-points/key.ts";

@@ -2,14 +2,8 @@
 import { assessReadiness, type CheckName } from "../../domain/health/readiness.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { gatherReadiness, writeAgain } from "../status/gather-readiness.ts";
-import type { PairMember } from "../status/observe-pair.ts";
-import {
-  ask,
-  findNewestRecoveryPoint,
-  type ObservedRegion,
-  patience,
-  type Timeouts,
-} from "../status/observed-region.ts";
+import type { KnownMember, PairMember } from "../status/observe-pair.ts";
+import { ask, findNewestRecoveryPoint, patience, type Timeouts } from "../status/observed-region.ts";
 
 export interface Blocker {
   readonly region: string;
@@ -23,7 +17,7 @@ export interface Blocker {
 
 export interface ObstacleRequest {
   /** The region to promote. */
-  readonly target: PairMember & { readonly observed: ObservedRegion };
+  readonly target: KnownMember;
   /** The region that steps down: of a switchover. */
   readonly active?: PairMember | undefined;
   /** An earlier run has made the target the active region: its gate may be open. */
@@ -43,7 +37,7 @@ export async function findBlockers(request: ObstacleRequest): Promise<Blocker[]>
 }
 
 async function ofTarget({ active, clock, continues, target }: ObstacleRequest): Promise<Blocker[]> {
-  const { backend, name, objectives = { rtoMinutes: 0, rpoMinutes: 0 }, observed } = target;
+  const { backend, name, objectives, observed } = target;
   const found = await findNewestRecoveryPoint(observed, clock, patience);
   const asked = { region: observed, found, objectives, otherEpoch: undefined, backend, clock, patience };
   const { checks } = assessReadiness(await gatherReadiness(asked));

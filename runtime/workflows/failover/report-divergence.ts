@@ -3,7 +3,7 @@
  * there after the last state that reached the other side, or while both served. To be kept before it is overwritten.
  */
 import { z } from "zod";
-import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import { canonicalJson } from "../../domain/exact-json.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import type { PointId, VectorDatabase } from "../../ports/qdrant.ts";

@@ -2,7 +2,7 @@
  * Watches a region for its metrics: asks its stores, its Qdrant and its gate again and again, each by a clock of its own, and keeps what it
  * found. Nothing is written, and whoever reads the view waits for nothing.
  */
-import { assessReadiness, type Readiness, type ReadinessFacts } from "../../domain/health/readiness.ts";
+import { assessReadiness, type Objectives, type Readiness } from "../../domain/health/readiness.ts";
 import type {
   KnownEpoch,
   KnownRecoveryPoints,
@@ -37,7 +37,7 @@ import { WatchedSource } from "./watched-source.ts";
 
 export interface MonitorRequest {
   readonly region: ObservedRegion;
-  readonly objectives: ReadinessFacts["objectives"];
+  readonly objectives: Objectives;
   /** The other region, and its control store where that is known. */
   readonly peer: { readonly name: string; readonly control: ObjectStoreReader | undefined };
   /** From the begin of a look at something to that of the next. */

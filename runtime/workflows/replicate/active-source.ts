@@ -1,8 +1,8 @@
 /** The region that is replicated, which must be the active one, and not fenced for a failover. */
-import type { EpochRecord } from "../../domain/roles/epoch.ts";
+import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import { newestEpochSince } from "../../repository/control/epochs.ts";
+import { EpochReader } from "../../repository/control/epochs.ts";
 import { readFence } from "../../repository/control/gate-records.ts";
 
 export interface ActiveSourceRequest {
@@ -15,27 +15,26 @@ export interface ActiveSourceRequest {
 
 export class ActiveSource {
   readonly #request: ActiveSourceRequest;
-  /** The newest epoch that each control store told of. */
-  readonly #epochs = new Map<ObjectStoreReader, EpochRecord>();
+  readonly #controls: readonly { readonly control: ObjectStoreReader; readonly epochs: EpochReader }[];
 
   constructor(request: ActiveSourceRequest) {
     this.#request = request;
+    this.#controls = request.controls.map((control) => ({ control, epochs: new EpochReader(control) }));
   }
 
   /** Throws ROLE_REFUSES. */
   async refuseUnlessActive(): Promise<void> {
-    await Promise.all(this.#request.controls.map((control) => this.#refuseUnlessActiveBy(control)));
+    await Promise.all(this.#controls.map(({ control, epochs }) => this.#refuseUnlessActiveBy(control, epochs)));
   }
 
-  async #refuseUnlessActiveBy(control: ObjectStoreReader): Promise<void> {
+  async #refuseUnlessActiveBy(control: ObjectStoreReader, epochs: EpochReader): Promise<void> {
     const { isHandOver, region } = this.#request;
-    const epoch = await newestEpochSince(control, this.#epochs.get(control));
+    const epoch = newestEpoch(await epochs.follow());
     if (epoch?.active !== region) {
       throw new DrError("ROLE_REFUSES", `${region} is not the active region: ${epoch?.active ?? "none"} is`, {
         hint: "replicate from the active region to the other one; `qdrant-dr status` shows the roles",
       });
     }
-    this.#epochs.set(control, epoch);
     if (isHandOver || (await readFence(control, epoch.epoch + 1)) === undefined) return;
     throw new DrError("ROLE_REFUSES", `${region} is fenced for a switchover, which replicates itself`, {
       hint: "let it end; `qdrant-dr status` shows the roles",

@@ -4,11 +4,11 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EpochRecord } from "../../domain/roles/epoch.ts";
+import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { CapturedChain, type CapturedRecord } from "../../repository/catalog/captured-records.ts";
-import { newestEpochSince } from "../../repository/control/epochs.ts";
+import { EpochReader } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type CapturedState, type StateReport, stateReport } from "./source-capturer.ts";
 
@@ -54,12 +54,13 @@ export class StatePublisher {
 export class StateSubscriber {
   readonly #repository: OpenRepository;
   readonly #region: string;
-  #epoch: EpochRecord | undefined;
+  readonly #epochs: EpochReader;
   #chain: { readonly epoch: number; readonly opened: CapturedChain } | undefined;
 
   /** @param region the standby. */
   constructor(repository: OpenRepository, region: string) {
     this.#repository = repository;
+    this.#epochs = new EpochReader(repository.stores.control);
     this.#region = region;
   }
 
@@ -80,13 +81,12 @@ export class StateSubscriber {
 
   async #newer(): Promise<CapturedRecord | undefined> {
     const { control } = this.#repository.stores;
-    const epoch = await newestEpochSince(control, this.#epoch);
+    const epoch = newestEpoch(await this.#epochs.follow());
     if (epoch === undefined || epoch.active === this.#region) {
       throw new DrError("ROLE_REFUSES", `${this.#region} is not a standby: it is the active region`, {
         hint: "apply in the standby region; `qdrant-dr status` shows the roles",
       });
     }
-    this.#epoch = epoch;
     if (this.#chain?.epoch === epoch.epoch) return this.#chain.opened.newer();
     this.#chain = { epoch: epoch.epoch, opened: await CapturedChain.open(control, epoch.epoch) };
     return this.#chain.opened.newest();

@@ -5,8 +5,7 @@ import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import { epochsAfter, readEpochs } from "../../repository/control/epochs.ts";
+import { EpochReader } from "../../repository/control/epochs.ts";
 import { findLivingFailover } from "../../repository/control/failover-records.ts";
 import {
   newsSinceActive,
@@ -30,40 +29,41 @@ export interface TurnRequest {
   readonly clock: Clock;
 }
 
-/** What is known of a standby, and all epochs but the failover's own. */
-export async function readNews({
-  clock,
-  failover,
-  region,
-  repository,
-}: TurnRequest): Promise<{ readonly news: StandbyNews; readonly epochs: readonly EpochRecord[] }> {
+/** Reads what is known of a standby, and all epochs but the failover's own. */
+export async function readNews(
+  { clock, failover, region, repository }: TurnRequest,
+  reader = new EpochReader(repository.stores.control),
+): Promise<{ readonly news: StandbyNews; readonly epochs: readonly EpochRecord[] }> {
   const { control } = repository.stores;
-  const epochs = await epochsBefore(control, failover);
+  const epochs = before(failover, await reader.list());
   const { held, ...rest } = newsSinceActive(await readStandbyNews(control, clock.now()), region, epochs);
   // What the region held when it handed over lets its replication replace it. A failover back would replace it with something older.
   const isOwnPast = typeof failover === "number" && held?.region === region;
   return { news: { ...rest, ...(held === undefined || isOwnPast ? {} : { held }) }, epochs };
 }
 
-async function epochsBefore(control: ObjectStoreReader, failover: TurnRequest["failover"]): Promise<EpochRecord[]> {
-  return (await readEpochs(control)).filter(({ epoch }) => typeof failover !== "number" || epoch < failover);
+function before(failover: TurnRequest["failover"], epochs: readonly EpochRecord[]): readonly EpochRecord[] {
+  return epochs.filter(({ epoch }) => typeof failover !== "number" || epoch < failover);
 }
 
 export class StandbyTurn {
   readonly records: StandbyRecords;
   news: StandbyNews;
   readonly #request: TurnRequest;
+  readonly #reader: EpochReader;
   #epochs: readonly EpochRecord[];
 
   private constructor(
-    records: StandbyRecords,
-    { epochs, news }: Awaited<ReturnType<typeof readNews>>,
     request: TurnRequest,
+    records: StandbyRecords,
+    reader: EpochReader,
+    { epochs, news }: Awaited<ReturnType<typeof readNews>>,
   ) {
+    this.#request = request;
     this.records = records;
+    this.#reader = reader;
     this.news = news;
     this.#epochs = epochs;
-    this.#request = request;
   }
 
   /**
@@ -74,20 +74,21 @@ export class StandbyTurn {
     const { clock, failover, region, repository } = request;
     const { control } = repository.stores;
     const records = new StandbyRecords(control, randomUUID());
+    const reader = new EpochReader(control);
     const at = clock.now().toISOString();
-    if (failover === undefined) await records.takeTurn({ at }, () => refuseWhileFailingOver(request));
+    if (failover === undefined) await records.takeTurn({ at }, () => refuseWhileFailingOver(request, reader));
     else {
-      const epoch = newestEpoch(await epochsBefore(control, failover))?.epoch ?? 0;
+      const epoch = newestEpoch(before(failover, await reader.list()))?.epoch ?? 0;
       await records.takeTurn({ at, failover: epoch + 1 });
     }
     const deadline = clock.now().getTime() + overtakenEndsWithinMs;
     for (;;) {
-      const known = await readNews(request);
+      const known = await readNews(request, reader);
       // A failover may have claimed its epoch since it was asked for.
       if (failover === undefined) refuseActive(region, known.epochs);
       const { begunAt } = known.news;
       const isRecent = begunAt !== undefined && clock.now().getTime() - Date.parse(begunAt) < sendsWithinMs;
-      if (!isRecent || clock.now().getTime() >= deadline) return new StandbyTurn(records, known, request);
+      if (!isRecent || clock.now().getTime() >= deadline) return new StandbyTurn(request, records, reader, known);
       await sleep(200);
     }
   }
@@ -97,9 +98,7 @@ export class StandbyTurn {
    * been active since the capture: its clients' writes are not in this state.
    */
   async refuseOfEndedEpoch({ epoch, id, region }: RecoveryPoint): Promise<void> {
-    const known = newestEpoch(this.#epochs)?.epoch ?? 0;
-    const later = await epochsAfter(this.#request.repository.stores.control, known);
-    this.#epochs = [...this.#epochs, ...later];
+    this.#epochs = await this.#reader.follow();
     refuseActive(this.#request.region, this.#epochs);
     const other = this.#epochs.find((record) => record.epoch > epoch && record.active !== region);
     if (other === undefined) return;
@@ -129,8 +128,8 @@ export class StandbyTurn {
 }
 
 /** Throws ROLE_REFUSES from the moment on in which a failover claims its epoch, and EPOCH_CONFLICT before it. */
-async function refuseWhileFailingOver({ clock, region, repository }: TurnRequest): Promise<void> {
-  const epochs = await readEpochs(repository.stores.control);
+async function refuseWhileFailingOver({ clock, region, repository }: TurnRequest, reader: EpochReader): Promise<void> {
+  const epochs = await reader.list();
   refuseActive(region, epochs);
   const epoch = (newestEpoch(epochs)?.epoch ?? 0) + 1;
   const run = await findLivingFailover(repository.stores.control, epoch, clock);

@@ -3,8 +3,7 @@
  * captured, the target's own defaults set. And strict mode, which would refuse what a restore has to do.
  */
 
-import { isRecord, withPlainFloats } from "../../domain/exact-json.ts";
-import { canonicalJson } from "../../domain/qdrant/point-digest.ts";
+import { canonicalJson, isRecord, withPlainFloats } from "../../domain/exact-json.ts";
 import { DrError } from "../../errors.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";

@@ -1,5 +1,11 @@
-/** Asks a region all that its readiness to take over is judged by. */
-import type { Fact, NewestRecoveryPoint, ReadinessFacts, StandbyState } from "../../domain/health/readiness.ts";
+/** Gathers the facts by which a region's readiness to take over is judged. */
+import type {
+  Fact,
+  NewestRecoveryPoint,
+  Objectives,
+  ReadinessFacts,
+  StandbyLag,
+} from "../../domain/health/readiness.ts";
 import { isExact, keysOf, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
@@ -13,17 +19,17 @@ import { readStandbyNews } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { estimateRestore } from "../restore/estimate-restore.ts";
 import { wholeRecoveryPoint } from "../restore/restore-recovery-point.ts";
-import { ask, type FoundRecoveryPoint, type ObservedRegion, type Outcome, type Timeouts } from "./observed-region.ts";
+import { type AskResult, ask, type FoundRecoveryPoint, type ObservedRegion, type Timeouts } from "./observed-region.ts";
 
 export interface ReadinessRequest {
   readonly region: ObservedRegion;
-  readonly objectives: ReadinessFacts["objectives"];
-  readonly found: Outcome<FoundRecoveryPoint>;
+  readonly objectives: Objectives;
+  readonly found: AskResult<FoundRecoveryPoint>;
   /** The newest epoch that the other region knows, as far as it answered. */
   readonly otherEpoch: number | undefined;
   readonly backend: ReadinessFacts["backend"];
   /** Absent: nobody asked for it. */
-  readonly preview?: () => Promise<{ readonly changes: Readonly<Record<string, number>> }>;
+  readonly preview?: (() => Promise<{ readonly changes: Readonly<Record<string, number>> }>) | undefined;
   /** False: nothing is written, not even what stands there already. */
   readonly mayWrite?: boolean;
   readonly clock: Clock;
@@ -43,8 +49,7 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
     quick("the control store", async () => {
       const epoch = newestEpoch(await readEpochs(control));
       if (epoch === undefined) throw new DrError("ROLE_UNKNOWN", "the control store holds no epoch");
-      const told = otherEpoch === undefined ? {} : { otherEpoch };
-      return { role: effectiveRole(region.region, epoch), epoch: epoch.epoch, ...told };
+      return { role: effectiveRole(region.region, epoch), epoch: epoch.epoch, otherEpoch };
     }),
     quick("Qdrant", async () => {
       // The version is told to everyone; that the key is right, only this shows.
@@ -61,7 +66,7 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
       const last = await newestPractice(region);
       return last && { what: last.what, ageSeconds: secondsSince(last.at, clock) };
     }),
-    quick("the control store", () => standbyState(control, clock)),
+    quick("the control store", () => standbyLag(control, clock)),
     gatherRecoveryPoint(request),
     preview === undefined
       ? { notAsked: "ask with --drift" }
@@ -96,8 +101,8 @@ async function gatherRecoveryPoint({ clock, found, patience, region }: Readiness
   return { recoveryPoint: { value: described(newest, region.region, clock) }, keys, restore };
 }
 
-/** What replication says of this region in the epoch that is; what it did before another failover holds no more. */
-async function standbyState(control: ObjectStore, clock: Clock): Promise<StandbyState | undefined> {
+/** How far replication to this region is behind, in the current epoch: what it did before another failover holds no more. */
+async function standbyLag(control: ObjectStore, clock: Clock): Promise<StandbyLag | undefined> {
   const { begunAt, held } = await readStandbyNews(control, clock.now());
   const epoch = newestEpoch(await readEpochs(control))?.epoch;
   if (held === undefined || held.epoch !== epoch) return undefined;
@@ -115,11 +120,9 @@ async function newestPractice({ region, stores }: ObservedRegion): Promise<{ wha
   const newest = newestEpoch(promotions.filter(({ reason }) => reason === "switchover" || reason === "failover"));
   const opening = newest && (await readOpening(stores.control, newest.epoch));
   const done = [
-    ...(restore === undefined ? [] : [{ what: `restore of ${restore.recoveryPoint}`, at: restore.at }]),
-    ...(opening === undefined
-      ? []
-      : [{ what: `${newest?.reason} failover to epoch ${opening.epoch}`, at: opening.at }]),
-  ];
+    restore && { what: `restore of ${restore.recoveryPoint}`, at: restore.at },
+    opening && { what: `${newest?.reason} failover to epoch ${opening.epoch}`, at: opening.at },
+  ].filter((practice) => practice !== undefined);
   return done.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)).at(-1);
 }
 
@@ -133,7 +136,7 @@ function described(
     ageSeconds: secondsSince(asOf, clock),
     isExact: isExact(recoveryPoint),
     isVerified: attestations.some((finding) => finding.kind === "verified" && finding.region === region),
-    qdrantVersion: recoveryPoint.qdrantVersion ?? "",
+    qdrantVersion: recoveryPoint.qdrantVersion,
   };
 }
 

@@ -1,36 +1,50 @@
 /** The state of both regions, whether the active one serves, and how ready the other one is to take over. */
-import { assessReadiness, type Readiness, type ReadinessFacts } from "../../domain/health/readiness.ts";
+import {
+  assessReadiness,
+  type Objectives,
+  type Readiness,
+  type ReadinessFacts,
+} from "../../domain/health/readiness.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
 import { gatherReadiness } from "./gather-readiness.ts";
 import { observeRegion, observeTraffic, type RegionStatus, unknownRegion } from "./observe-region.ts";
 import {
+  type AskResult,
   type FoundRecoveryPoint,
   findNewestRecoveryPoint,
   type ObservedRegion,
-  type Outcome,
   type Timeouts,
   patience as usualPatience,
 } from "./observed-region.ts";
 import { type Watched, watchRegion } from "./watch-region.ts";
 
-/** One of the two, as far as it is known where it is. */
-export interface PairMember {
+/** A region of which it is known where it is. */
+export interface KnownMember {
   readonly name: string;
-  readonly observed: ObservedRegion | undefined;
-  /** Why it is not known. */
-  readonly problem?: string;
-  readonly objectives?: ReadinessFacts["objectives"];
+  readonly observed: ObservedRegion;
+  readonly objectives: Objectives;
   readonly backend: ReadinessFacts["backend"];
+  readonly problem?: undefined;
 }
+
+export interface UnknownMember {
+  readonly name: string;
+  readonly observed: undefined;
+  /** Why it is not known where it is. */
+  readonly problem: string;
+}
+
+/** One of the two, as far as it is known where it is. */
+export type PairMember = KnownMember | UnknownMember;
 
 export interface PairRequest {
   /** The one that was named, then its peer. */
-  readonly members: readonly [PairMember & { readonly observed: ObservedRegion }, PairMember];
+  readonly members: readonly [KnownMember, PairMember];
   /** For how long the active region is looked at. */
   readonly seconds: number;
   /** Asks Pulumi what `up` of a stack would change; absent: nobody asked for it. */
-  readonly preview?: (stack: string) => Promise<{ readonly changes: Readonly<Record<string, number>> }>;
+  readonly preview?: ((stack: string) => Promise<{ readonly changes: Readonly<Record<string, number>> }>) | undefined;
   readonly clock: Clock;
   readonly progress: Progress;
   readonly patience?: Timeouts;
@@ -40,36 +54,38 @@ export interface PairStatus {
   readonly regions: readonly [RegionStatus, RegionStatus];
   readonly traffic: { readonly region?: string; readonly epoch?: number; readonly problem?: string } | undefined;
   /** Absent when no region is known to be active. */
-  readonly primary?: { readonly region: string; readonly watched: Watched | undefined };
+  readonly primary?: { readonly region: string; readonly watched: Watched | undefined } | undefined;
   /** Of the region that is not active. */
-  readonly readiness?: Readiness & { readonly region: string };
+  readonly readiness?: (Readiness & { readonly region: string }) | undefined;
   readonly problems: readonly string[];
 }
 
 export async function observePair(request: PairRequest): Promise<PairStatus> {
   const { clock, members, patience = usualPatience } = request;
-  const [here, there] = members;
-  const recoveryPoints = members.map(({ observed }) => observed && findNewestRecoveryPoint(observed, clock, patience));
-  const observe = ({ name, observed, problem }: PairMember, index: number) => {
-    const reading = recoveryPoints[index];
-    if (observed === undefined || reading === undefined) return unknownRegion(name, problem ?? "it is not known here");
-    return observeRegion(observed, reading, clock, patience);
-  };
-  const hasPublicName = here.observed.publicDatabase !== undefined;
+  const begin = (member: PairMember): LookedAt =>
+    member.observed === undefined
+      ? member
+      : { ...member, found: findNewestRecoveryPoint(member.observed, clock, patience) };
+  const [here, there] = [begin(members[0]), begin(members[1])];
+  const observe = async (member: LookedAt) =>
+    member.observed === undefined
+      ? unknownRegion(member.name, member.problem)
+      : observeRegion(member.observed, member.found, clock, patience);
+  const { publicDatabase } = members[0].observed;
   const [first, second, traffic] = await Promise.all([
-    observe(here, 0),
-    observe(there, 1),
-    hasPublicName ? observeTraffic(here.observed.traffic(), patience) : undefined,
+    observe(here),
+    observe(there),
+    publicDatabase === undefined ? undefined : observeTraffic(members[0].observed.traffic(), patience),
   ]);
   const regions = [first, second] as const;
-  const active = activeOf(members, regions);
+  const active = activeOf([here, there], regions);
   const base = { regions, traffic, problems: disagreements(regions) };
   if (active === undefined) return base;
   const standby = active === here ? there : here;
   const epochOfActive = regions.find(({ region }) => region === active.name)?.epoch;
   const [watched, readiness] = await Promise.all([
     watch(request, active, standby),
-    readinessOf(request, standby, await recoveryPoints[members.indexOf(standby)], epochOfActive),
+    readinessOf(request, standby, epochOfActive),
   ]);
   return {
     ...base,
@@ -78,16 +94,19 @@ export async function observePair(request: PairRequest): Promise<PairStatus> {
   };
 }
 
-/** By the newest epoch that any of them knows. */
-function activeOf(members: readonly PairMember[], [a, b]: PairStatus["regions"]): PairMember | undefined {
+/** A member whose newest recovery point is being looked for, where it is known where to look. */
+type LookedAt = (KnownMember & { readonly found: Promise<AskResult<FoundRecoveryPoint>> }) | UnknownMember;
+
+/** The region that the newest epoch makes active, of those epochs that the two know. */
+function activeOf(members: readonly LookedAt[], [a, b]: PairStatus["regions"]): LookedAt | undefined {
   if (a.epoch === undefined && b.epoch === undefined) return undefined;
-  const knows = (b.epoch ?? 0) > (a.epoch ?? 0) ? b : a;
-  const other = knows === a ? b : a;
+  const isOfSecond = a.epoch === undefined || (b.epoch !== undefined && b.epoch > a.epoch);
+  const [knows, other] = isOfSecond ? [b, a] : [a, b];
   const name = knows.role === "active" ? knows.region : other.region;
   return members.find((member) => member.name === name);
 }
 
-async function watch(request: PairRequest, active: PairMember, standby: PairMember): Promise<Watched | undefined> {
+async function watch(request: PairRequest, active: LookedAt, standby: LookedAt): Promise<Watched | undefined> {
   const { clock, patience = usualPatience, progress, seconds } = request;
   if (active.observed === undefined) return undefined;
   const looked = { region: active.observed, witness: standby.observed, answerMs: patience.answerMs };
@@ -96,35 +115,42 @@ async function watch(request: PairRequest, active: PairMember, standby: PairMemb
 
 async function readinessOf(
   { clock, patience = usualPatience, preview }: PairRequest,
-  standby: PairMember,
-  found: Outcome<FoundRecoveryPoint> | undefined,
+  standby: LookedAt,
   otherEpoch: number | undefined,
 ): Promise<Readiness> {
-  const { backend, name, objectives, observed, problem = "it is not known here" } = standby;
-  if (observed === undefined || objectives === undefined || found === undefined)
-    return assessReadiness(nothingKnown(problem));
-  const asked = preview === undefined ? {} : { preview: () => preview(name) };
-  const request = { region: observed, found, objectives, otherEpoch, backend, clock, patience, ...asked };
-  return assessReadiness(await gatherReadiness(request));
+  if (standby.observed === undefined) return assessReadiness(nothingKnown(standby.problem));
+  const { backend, name, objectives, observed } = standby;
+  const facts = await gatherReadiness({
+    region: observed,
+    found: await standby.found,
+    objectives,
+    otherEpoch,
+    backend,
+    preview: preview && (() => preview(name)),
+    clock,
+    patience,
+  });
+  return assessReadiness(facts);
 }
 
 function nothingKnown(problem: string): ReadinessFacts {
   const unknown = { problem };
-  const facts = [
-    "role",
-    "server",
-    "gate",
-    "recoveryPoint",
-    "keys",
-    "writable",
-    "traffic",
-    "machine",
-    "standby",
-    "restore",
-  ] as const;
-  const rest = ["backend", "drift", "practice"] as const;
-  const all = Object.fromEntries([...facts, ...rest].map((name) => [name, unknown]));
-  return { ...(all as Omit<ReadinessFacts, "objectives">), objectives: { rtoMinutes: 0, rpoMinutes: 0 } };
+  return {
+    objectives: undefined,
+    role: unknown,
+    server: unknown,
+    gate: unknown,
+    recoveryPoint: unknown,
+    keys: unknown,
+    writable: unknown,
+    traffic: unknown,
+    machine: unknown,
+    standby: unknown,
+    restore: unknown,
+    backend: unknown,
+    drift: unknown,
+    practice: unknown,
+  };
 }
 
 function disagreements([a, b]: PairStatus["regions"]): string[] {

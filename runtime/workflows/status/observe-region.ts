@@ -1,5 +1,4 @@
-/** What is true of a region now, asked from outside; what cannot be asked is said, not guessed. */
-
+/** Observes the state of a region from outside; what cannot be observed is reported as a problem, not guessed. */
 import { effectiveRole, newestEpoch, type Role } from "../../domain/roles/epoch.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
@@ -8,7 +7,7 @@ import { readEpochs } from "../../repository/control/epochs.ts";
 import { newestFinishedRestore, readRestores } from "../../repository/control/restore-records.ts";
 import { readStandbyNews } from "../../repository/control/standby-records.ts";
 import type { TellUnreadable } from "../../repository/record.ts";
-import { ask, type FoundRecoveryPoint, type ObservedRegion, type Outcome, type Timeouts } from "./observed-region.ts";
+import { type AskResult, ask, type FoundRecoveryPoint, type ObservedRegion, type Timeouts } from "./observed-region.ts";
 
 export interface RegionStatus {
   readonly region: string;
@@ -16,23 +15,25 @@ export interface RegionStatus {
   readonly epoch: number | undefined;
   readonly qdrant: {
     readonly isReachable: boolean;
-    readonly version?: string;
-    readonly collections?: number;
-    readonly problem?: string;
+    readonly version?: string | undefined;
+    readonly collections?: number | undefined;
+    readonly problem?: string | undefined;
   };
   /**
    * The newest recovery point that this region's own bucket can restore, and for how long nothing later is in it: the RPO if this
    * region had to take over now.
    */
-  readonly newestRecoveryPoint?: { readonly id: string; readonly time: string; readonly ageSeconds: number };
-  /** Points that are listed in its bucket, complete or not. */
-  readonly points?: number;
+  readonly newestRecoveryPoint?:
+    | { readonly id: string; readonly time: string; readonly ageSeconds: number }
+    | undefined;
+  /** How many recovery points are listed in its bucket, complete or not. */
+  readonly points?: number | undefined;
   readonly problems: readonly string[];
 }
 
 export async function observeRegion(
   observed: ObservedRegion,
-  reading: Promise<Outcome<FoundRecoveryPoint>>,
+  reading: Promise<AskResult<FoundRecoveryPoint>>,
   clock: Clock,
   { answerMs }: Timeouts,
 ): Promise<RegionStatus> {
@@ -50,17 +51,19 @@ export async function observeRegion(
   ]);
   const epoch = newestEpoch("value" in epochs ? epochs.value : []);
   const { listed, newest } = "value" in found ? found.value : {};
-  const ageSeconds = newest && Math.max(0, (clock.now().getTime() - Date.parse(newest.asOf)) / 1000);
+  const newestRecoveryPoint = newest && {
+    id: newest.recoveryPoint.id,
+    time: newest.recoveryPoint.time,
+    ageSeconds: Math.max(0, (clock.now().getTime() - Date.parse(newest.asOf)) / 1000),
+  };
   return {
     region,
     role: epoch === undefined ? "unknown" : effectiveRole(region, epoch),
     epoch: epoch?.epoch,
     qdrant:
       "value" in qdrant ? { isReachable: true, ...qdrant.value } : { isReachable: false, problem: qdrant.problem },
-    ...(newest === undefined || ageSeconds === undefined
-      ? {}
-      : { newestRecoveryPoint: { id: newest.recoveryPoint.id, time: newest.recoveryPoint.time, ageSeconds } }),
-    ...(listed === undefined ? {} : { points: listed }),
+    newestRecoveryPoint,
+    points: listed,
     problems: [
       ...("problem" in epochs ? [`epochs: ${epochs.problem}`] : []),
       ...("problem" in found ? [`recovery points: ${found.problem}`] : []),
@@ -69,7 +72,7 @@ export async function observeRegion(
   };
 }
 
-/** What else this region's decisions are taken by; whether the store answers at all, its epochs tell. */
+/** Names the unreadable ones of the other records that decide about this region; the epochs show whether the store answers at all. */
 async function nameUnreadable(control: ObjectStoreReader, clock: Clock, tell: TellUnreadable): Promise<void> {
   await Promise.all([
     readRestores(control, undefined, tell),
@@ -78,7 +81,7 @@ async function nameUnreadable(control: ObjectStoreReader, clock: Clock, tell: Te
   ]);
 }
 
-/** Of a region that cannot even be asked: where its servers are is not known here. */
+/** The status of a region that cannot even be asked: where its servers are is not known here. */
 export function unknownRegion(region: string, problem: string): RegionStatus {
   return {
     region,

@@ -25,7 +25,7 @@ export interface ObservedRegion {
   traffic(): TrafficControl;
 }
 
-/** What a region could be made to hold from its own bucket, and where that is read. */
+/** The newest recovery point that a region's own bucket can restore, and the repository that it is in. */
 export interface FoundRecoveryPoint {
   readonly repository: OpenRepository;
   readonly newest?: {
@@ -34,17 +34,17 @@ export interface FoundRecoveryPoint {
     /** Everything acknowledged before this is in it. */
     readonly asOf: string;
   };
-  /** Points that are listed, complete or not. */
+  /** How many recovery points are listed, complete or not. */
   readonly listed: number;
   /** Where none is complete, what the newest lacks. */
-  readonly wanting?: string;
+  readonly wanting?: string | undefined;
 }
 
 export function findNewestRecoveryPoint(
   observed: ObservedRegion,
   clock: Clock,
   { readingMs }: Timeouts,
-): Promise<Outcome<FoundRecoveryPoint>> {
+): Promise<AskResult<FoundRecoveryPoint>> {
   return ask(readingMs, "the repository", async () => {
     const repository = await observed.repository();
     const [{ newest, ...found }, held] = await Promise.all([
@@ -73,10 +73,10 @@ export interface Timeouts {
 
 export const patience: Timeouts = { answerMs: 3_000, readingMs: 60_000 };
 
-export type Outcome<T> = { readonly value: T } | { readonly problem: string; readonly error: unknown };
+export type AskResult<T> = { readonly value: T } | { readonly problem: string; readonly error: unknown };
 
-/** What a question came to; never throws, and never takes longer than `ms`. */
-export async function ask<T>(ms: number, what: string, question: () => Promise<T>): Promise<Outcome<T>> {
+/** Asks a question; never throws, and never takes longer than `ms`. */
+export async function ask<T>(ms: number, what: string, question: () => Promise<T>): Promise<AskResult<T>> {
   try {
     return { value: await withTimeout(ms, what, question) };
   } catch (error) {

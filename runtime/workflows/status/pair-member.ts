@@ -1,8 +1,8 @@
 /** A region as `status` and the plans of role changes look at it: with little patience, and perhaps without knowing where it is. */
 import { toDrError } from "../../errors.ts";
 import type { RegionSession } from "../region-session.ts";
-import type { PairMember } from "./observe-pair.ts";
-import { type ObservedRegion, patience } from "./observed-region.ts";
+import type { KnownMember, PairMember } from "./observe-pair.ts";
+import { patience } from "./observed-region.ts";
 
 /** Where a region's outputs were read. */
 export type OutputsOrigin = "stack" | "file";
@@ -17,19 +17,11 @@ export async function knowPeer(
     return memberOf(await open(), origin);
   } catch (error) {
     const { message } = toDrError(error);
-    return {
-      name,
-      observed: undefined,
-      problem: `its outputs are not known here: ${message}`,
-      backend: { problem: message },
-    };
+    return { name, observed: undefined, problem: `its outputs are not known here: ${message}` };
   }
 }
 
-export function memberOf(
-  session: RegionSession,
-  origin: OutputsOrigin,
-): PairMember & { readonly observed: ObservedRegion } {
+export function memberOf(session: RegionSession, origin: OutputsOrigin): KnownMember {
   const { region } = session;
   const asked = session.withPatience(patience.answerMs);
   return {

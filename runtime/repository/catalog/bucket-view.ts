@@ -1,0 +1,144 @@
+/**
+ * One look at a region's bucket: which objects are there, which recovery points are listed with their attestations, and the
+ * epochs. Every recovery point is judged by one look.
+ */
+import { type CatalogEntry, type Inventory, judgeRecoveryPoint } from "../../domain/recovery-points/catalog.ts";
+import {
+  type Attestation,
+  attestationSchema,
+  capturesOf,
+  type RecoveryPoint,
+} from "../../domain/recovery-points/recovery-point.ts";
+import { parseStoreKey, type StoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { type Pack, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
+import type { EpochRecord } from "../../domain/roles/epoch.ts";
+import { hasCode, toDrError } from "../../errors.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import { readEpochs } from "../control/epochs.ts";
+import { keysUnder, readOptionalRecord, type TellUnreadable, unlessUnreadable, untold } from "../record.ts";
+import type { OpenRepository } from "../repository.ts";
+import { whenReadable } from "../when-readable.ts";
+
+type AttestationKey = Extract<StoreKey, { readonly kind: "attestation" }>;
+
+const quarantines = ["quarantined", "folders-quarantined"] as const;
+
+export class BucketView {
+  /** Sizes of the packs and trees. */
+  readonly inventory: Inventory;
+  readonly epochs: readonly EpochRecord[];
+  /** Ids of the recovery points whose manifests are listed. */
+  readonly listed: readonly string[];
+  readonly #repository: OpenRepository;
+  readonly #attestations: ReadonlyMap<string, readonly AttestationKey[]>;
+
+  private constructor(
+    repository: OpenRepository,
+    recoveryPointKeys: readonly string[],
+    inventory: Inventory,
+    epochs: readonly EpochRecord[],
+  ) {
+    this.#repository = repository;
+    this.inventory = inventory;
+    this.epochs = epochs;
+    const keys = recoveryPointKeys.flatMap((key) => parseStoreKey(key) ?? []);
+    this.listed = keys.flatMap((key) => (key.kind === "manifest" ? [key.recoveryPointId] : []));
+    this.#attestations = Map.groupBy(
+      keys.filter((key) => key.kind === "attestation"),
+      ({ recoveryPointId }) => recoveryPointId,
+    );
+  }
+
+  static async read(repository: OpenRepository, tell: TellUnreadable = untold): Promise<BucketView> {
+    const store = repository.stores.repository;
+    const [[recoveryPointKeys, inventory], epochs] = await Promise.all([
+      // Manifests before packs and trees: what is written after the first listing can only be more.
+      keysUnder(store, storeLayout.recoveryPoints).then(async (keys) => [keys, await listContent(store)] as const),
+      readEpochs(repository.stores.control, tell),
+    ]);
+    return new BucketView(repository, recoveryPointKeys, inventory, epochs);
+  }
+
+  /**
+   * The newest first. An id begins with the time at which its capture began, by the clock of the region that was active: the
+   * clock that also orders the recovery points themselves.
+   */
+  newestFirst(): string[] {
+    return [...this.listed].sort().reverse();
+  }
+
+  /** Whether the recovery point has an attestation of this kind, by the keys alone: one that cannot be read says it, too. */
+  hasAttestation(recoveryPointId: string, finding: Attestation["kind"]): boolean {
+    return this.#attestationsOf(recoveryPointId).some((key) => key.finding === finding);
+  }
+
+  /**
+   * Reads and judges a recovery point.
+   * @param packs those of trees that were read already; more are added.
+   */
+  async entry(
+    recoveryPointId: string,
+    packs: Map<string, readonly Pack[]>,
+    tell: TellUnreadable = untold,
+  ): Promise<CatalogEntry> {
+    const attestations = await this.#readAttestations(recoveryPointId, tell);
+    try {
+      const recoveryPoint = await this.#repository.readRecoveryPoint(recoveryPointId);
+      await this.#readPacks(recoveryPoint, packs);
+      const { epochs, inventory } = this;
+      return judgeRecoveryPoint(recoveryPoint, { attestations, epochs, inventory, packs });
+    } catch (error) {
+      if (hasCode(error, "UNREACHABLE", "ACCESS_DENIED", "STORE_REFUSED")) throw error;
+      return { id: recoveryPointId, state: "unreadable", reasons: [toDrError(error).message], attestations };
+    }
+  }
+
+  async #readPacks(recoveryPoint: RecoveryPoint, packs: Map<string, readonly Pack[]>): Promise<void> {
+    for (const { tree } of capturesOf(recoveryPoint)) {
+      if (packs.has(tree.id) || !this.inventory.has(storeLayout.tree(tree.id))) continue;
+      const read = await whenReadable(this.#repository.readTree(tree.id, treePacksSchema));
+      // Judged as "cannot be read" otherwise; other recovery points may be whole.
+      if (read !== undefined) packs.set(tree.id, read.packs);
+    }
+  }
+
+  async #readAttestations(recoveryPointId: string, tell: TellUnreadable): Promise<Attestation[]> {
+    const read = await Promise.all(
+      this.#attestationsOf(recoveryPointId).map(async ({ finding, id }) => {
+        const key = storeLayout.attestation(recoveryPointId, finding, id);
+        let isUnreadable = false;
+        const reading = readOptionalRecord(this.#repository.stores.repository, key, attestationSchema);
+        const attestation = await unlessUnreadable(key, reading, () => {
+          isUnreadable = true;
+        });
+        if (!isUnreadable) return attestation ?? [];
+        tell(key);
+        // One that cannot be read must not hide every recovery point of the bucket; but its key says that it is a quarantine.
+        const kind = quarantines.find((each) => each === finding);
+        if (kind === undefined) return [];
+        const detail = `${key} says so, and cannot be read`;
+        return { recoveryPoint: recoveryPointId, kind, at: new Date(0).toISOString(), region: "unknown", detail };
+      }),
+    );
+    return read.flat();
+  }
+
+  #attestationsOf(recoveryPointId: string): readonly AttestationKey[] {
+    return this.#attestations.get(recoveryPointId) ?? [];
+  }
+}
+
+/** Sizes of the packs and trees that are listed, by their keys. */
+async function listContent(store: ObjectStoreReader): Promise<Inventory> {
+  const [packs, trees] = await Promise.all([
+    sizesUnder(store, storeLayout.packs),
+    sizesUnder(store, storeLayout.trees),
+  ]);
+  return new Map([...packs, ...trees]);
+}
+
+async function sizesUnder(store: ObjectStoreReader, prefix: string): Promise<Map<string, number>> {
+  const sizes = new Map<string, number>();
+  for await (const { key, size } of store.list(prefix)) sizes.set(key, size);
+  return sizes;
+}

@@ -1,0 +1,73 @@
+/**
+ * Records that are numbered from 1 without a gap. Each is created once, and asked for by its number: a listing may come back
+ * short, an object that is asked for by its name is there or is not.
+ */
+import type { z } from "zod";
+import type { ObjectStore, ObjectStoreReader } from "../ports/object-store.ts";
+import { createRecord, readOptionalRecord, unlessUnreadable } from "./record.ts";
+
+export interface LogEntry<T> {
+  readonly number: number;
+  /** Undefined when the record is there and cannot be read. */
+  readonly record: T | undefined;
+}
+
+export class NumberedLog<T> {
+  readonly #store: ObjectStoreReader;
+  readonly #keyOf: (number: number) => string;
+  readonly #schema: z.ZodType<T>;
+
+  constructor(store: ObjectStoreReader, keyOf: (number: number) => string, schema: z.ZodType<T>) {
+    this.#store = store;
+    this.#keyOf = keyOf;
+    this.#schema = schema;
+  }
+
+  /** Undefined when there is no record of this number. */
+  async entry(number: number): Promise<LogEntry<T> | undefined> {
+    const key = this.#keyOf(number);
+    let isUnreadable = false;
+    const record = await unlessUnreadable(key, readOptionalRecord(this.#store, key, this.#schema), () => {
+      isUnreadable = true;
+    });
+    return record === undefined && !isUnreadable ? undefined : { number, record };
+  }
+
+  /** Undefined when there is no record of this number. Throws OBJECT_CORRUPT when it cannot be read. */
+  read(number: number): Promise<T | undefined> {
+    return readOptionalRecord(this.#store, this.#keyOf(number), this.#schema);
+  }
+
+  /** A record that is there already stays. */
+  create(store: ObjectStore, number: number, record: T): Promise<"created" | "exists"> {
+    return createRecord(store, this.#keyOf(number), this.#schema, record);
+  }
+
+  /**
+   * Finds the newest entry by doubling and halving: some dozen requests in a log of a million records, one when nothing follows
+   * `after`.
+   * @param after an entry that is known; undefined is the answer when there is none.
+   */
+  async newest(after?: LogEntry<T>): Promise<LogEntry<T> | undefined> {
+    let newest = after;
+    let beyond: number;
+    for (let step = 1; ; step *= 2) {
+      const next = await this.entry(numberOf(newest) + step);
+      beyond = numberOf(newest) + step;
+      if (next === undefined) break;
+      newest = next;
+    }
+    while (beyond - numberOf(newest) > 1) {
+      const middle = Math.floor((numberOf(newest) + beyond) / 2);
+      const found = await this.entry(middle);
+      if (found === undefined) beyond = middle;
+      else newest = found;
+    }
+    return newest;
+  }
+}
+
+/** Entries are numbered from 1. */
+function numberOf(entry: LogEntry<unknown> | undefined): number {
+  return entry === undefined ? 0 : entry.number;
+}
