@@ -82,17 +82,20 @@ describe("the commands of README and docs/", function () {
     "qdrant-dr replicate --from prod --to dr --half apply": { run: saysCycle },
     "qdrant-dr replicate --from prod --to dr --only qdrant,config,user-data": { run: saysCycle },
     "qdrant-dr exporter --stack dr --host 0.0.0.0 --port 9464": { run: { until: /"step":"serve"/ } },
-    "qdrant-dr restore --stack prod --collections notes --dry-run": { prepare: deleteNotes },
-    "qdrant-dr restore --stack prod --collections notes": {
+    "qdrant-dr restore --stack prod --recovery-point 2026-05-31T14:30:00Z --collections notes --dry-run": {
+      prepare: deleteNotes,
+    },
+    "qdrant-dr restore --stack prod --recovery-point 2026-05-31T14:30:00Z --collections notes": {
       check: async () => expect(await pair.ids("current-notes")).to.have.length(300),
     },
-    "qdrant-dr restore --stack prod --collections notes --as notes_2 --swap-alias current-notes": {
-      prepare: async () => {
-        await pair.client.delete("notes", { wait: true, points: [1, 2, 3] });
-        return undefined;
+    "qdrant-dr restore --stack prod --recovery-point 2026-05-31T14:30:00Z --collections notes --as notes_2 --swap-alias current-notes":
+      {
+        prepare: async () => {
+          await pair.client.delete("notes", { wait: true, points: [1, 2, 3] });
+          return undefined;
+        },
+        check: async () => expect(await pair.ids("current-notes")).to.have.length(300),
       },
-      check: async () => expect(await pair.ids("current-notes")).to.have.length(300),
-    },
     "qdrant-dr restore --stack prod --recovery-point 2026-05-31T14:30:00Z --collections notes --as notes_may": {
       check: async () => expect(await pair.ids("notes_may")).to.have.length(300),
     },
