@@ -193,9 +193,9 @@ function beforeRetired(glossary: string): string {
   return glossary.split("## Words we no longer use")[0] ?? "";
 }
 
-/** Of a line such as `KEY=… ./bin/qdrant-dr verify --stack dr  # why`, from `verify` on; nothing of any other line. */
+/** Of a line such as `KEY=… ./bin/qdrant-dr verify --stack dr > FILE  # why`, from `verify` to `dr`; nothing of any other line. */
 function argumentsOf(line: string): string[] {
-  const [, found] = /^ *(?:[A-Z_]+=\S+ )*(?:(?:\.\/)?bin\/)?qdrant-dr ([^#]+)/.exec(line) ?? [];
+  const [, found] = /^ *(?:[A-Z_]+=\S+ )*(?:(?:\.\/)?bin\/)?qdrant-dr ([^#>]+)/.exec(line) ?? [];
   return found === undefined ? [] : [found.trim()];
 }
 
