@@ -2,11 +2,11 @@
  * A practice estate with both regions up, a client's own data in it, and a way to run on it what documents show: their text
  * is what runs, with the names, addresses and times of this estate in the place of the documents'.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dumpYaml, loadYaml } from "@kubernetes/client-node";
-import { QdrantClient } from "@qdrant/js-client-rest";
+import type { QdrantClient } from "@qdrant/js-client-rest";
 import { EmbeddedEstate } from "../../quickstart/adapters/embedded-estate.ts";
 import type { EstateRegion } from "../../quickstart/adapters/estate-settings.ts";
 import { killEstate, startServer } from "../../quickstart/adapters/local-process.ts";
@@ -14,6 +14,7 @@ import { storeReadyUrls } from "../../quickstart/domain/seaweedfs.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { runningProcesses } from "./estate-remains.ts";
 import { QdrantServer } from "./qdrant-server.ts";
+import { clientOf } from "./recovery-practice.ts";
 import { type LineOptions, runLine } from "./run-line.ts";
 import { checkout, toldToProduct } from "./shown-commands.ts";
 
@@ -28,6 +29,8 @@ type Server = "qdrant" | "gate" | "store";
 export interface RunOptions extends LineOptions {
   /** What the line's time stands for; now when left out. */
   readonly time?: Date | undefined;
+  /** What the line's `ID` stands for. */
+  readonly recoveryPoint?: string | undefined;
   /** A folder with other outputs of the regions than the estate's own. */
   readonly outputs?: string | undefined;
 }
@@ -64,7 +67,7 @@ export class PracticePair {
     this.throwaway = throwaway;
     this.#estatesBefore = estatesBefore;
     const { clientKey = "", url = "" } = regions.standby.endpoint ?? {};
-    this.client = new QdrantClient({ url, headers: { "api-key": clientKey }, checkCompatibility: false });
+    this.client = clientOf({ url, apiKey: clientKey });
   }
 
   static async start(): Promise<PracticePair> {
@@ -102,7 +105,7 @@ export class PracticePair {
   /** The region's Qdrant, around its gate. */
   qdrant(name: Name): QdrantClient {
     const { apiKey, peers } = this.regions[this.stackOf(name)].qdrant;
-    return new QdrantClient({ url: peers[0] ?? "", apiKey, checkCompatibility: false });
+    return clientOf({ url: peers[0] ?? "", apiKey });
   }
 
   /** Folder of files with the regions' outputs, as `--outputs` takes it. */
@@ -119,17 +122,24 @@ export class PracticePair {
     return join(this.estate.folder, "recovery-identity.txt");
   }
 
-  /** Where this region looks for the other one's control store; removed, it does not see it. */
-  pathToPeer(stack: EstateRegion): string {
-    return join(this.estate.folder, `${stack}-sees`);
+  /** The gates do not see the other region's control store any more. */
+  separateGates(): void {
+    for (const stack of ["primary", "standby"] as const) rmSync(peerPath(this.estate, stack));
   }
 
-  separate(): void {
-    for (const stack of ["primary", "standby"] as const) rmSync(this.pathToPeer(stack));
+  joinGates(): void {
+    for (const stack of ["primary", "standby"] as const) joinGate(this.estate, stack);
   }
 
-  join(): void {
-    for (const stack of ["primary", "standby"] as const) joinPath(this.estate, stack);
+  /** Nobody sees the region's control store while `act` runs, its own gate neither. */
+  async withoutControl(name: Name, act: () => Promise<unknown>): Promise<void> {
+    const control = join(this.estate.disk(this.stackOf(name)), "control");
+    renameSync(control, `${control}.away`);
+    try {
+      await act();
+    } finally {
+      renameSync(`${control}.away`, control);
+    }
   }
 
   /** Ends with SIGKILL. */
@@ -176,7 +186,7 @@ export class PracticePair {
     return runLine(this.#here(line, options), { ...options, cwd: this.folder });
   }
 
-  #here(line: string, { outputs = this.outputs, time = new Date() }: RunOptions): string {
+  #here(line: string, { outputs = this.outputs, recoveryPoint = "ID", time = new Date() }: RunOptions): string {
     const told = toldToProduct(line) ?? "";
     const changesRoles = /^(failover run|switchover (run|abort)|drill) /.test(told);
     const reports = /^(failover run|switchover run|drill) /.test(told);
@@ -184,6 +194,7 @@ export class PracticePair {
     const prodsQdrant = this.regions[this.stackOf("prod")].qdrant;
     const all: Readonly<Record<string, string>> = {
       "--for 60": "--for 5",
+      "--recovery-point ID": `--recovery-point ${recoveryPoint}`,
       "--port 9464": "--port 0",
       "/media/offline/recovery.txt": this.recoveryIdentity,
       "/etc/qdrant-dr/prod.json": join(outputs, `${this.stackOf("prod")}.json`),
@@ -238,7 +249,7 @@ export class PracticePair {
 }
 
 /** Point with this id, as the practice writes it. */
-function noteOf(id: number) {
+export function noteOf(id: number) {
   const vector = Array.from({ length: size }, (_, index) => Math.fround(Math.sin(id * (index + 1))));
   return { id, vector, payload: { text: `note ${id}` } };
 }
@@ -251,7 +262,7 @@ export async function idsIn(client: QdrantClient, collection: string): Promise<n
 /** Folders to capture, and a path from each region to the other one that can be cut. */
 function prepare(estate: EmbeddedEstate): void {
   for (const stack of ["primary", "standby"] as const) {
-    joinPath(estate, stack);
+    joinGate(estate, stack);
     const data = join(estate.disk(stack), "app");
     for (const folder of ["config", "users"]) {
       mkdirSync(join(data, folder), { recursive: true });
@@ -259,16 +270,21 @@ function prepare(estate: EmbeddedEstate): void {
     }
     const file = join(estate.folder, "settings", `Pulumi.${stack}.yaml`);
     const settings = loadYaml<{ config: Record<string, object> }>(readFileSync(file, "utf8"));
-    Object.assign(settings.config["qdrant-dr:processes"] ?? {}, { peerControl: join(estate.folder, `${stack}-sees`) });
+    Object.assign(settings.config["qdrant-dr:processes"] ?? {}, { peerControl: peerPath(estate, stack) });
     settings.config["qdrant-dr:configuration"] = [{ name: "application", path: join(data, "config") }];
     settings.config["qdrant-dr:userData"] = [{ name: "users", path: join(data, "users") }];
     writeFileSync(file, dumpYaml(settings));
   }
 }
 
-function joinPath(estate: EmbeddedEstate, stack: EstateRegion): void {
+/** Where a region's gate looks for the other one's control store. */
+function peerPath(estate: EmbeddedEstate, stack: EstateRegion): string {
+  return join(estate.folder, `${stack}-sees`);
+}
+
+function joinGate(estate: EmbeddedEstate, stack: EstateRegion): void {
   const peer = stack === "primary" ? "standby" : "primary";
-  symlinkSync(join(estate.disk(peer), "control"), join(estate.folder, `${stack}-sees`));
+  symlinkSync(join(estate.disk(peer), "control"), peerPath(estate, stack));
 }
 
 /** How a process was started. */
