@@ -105,6 +105,7 @@ export class PracticePair {
   /** The region's Qdrant, around its gate. */
   qdrant(name: Name): QdrantClient {
     const { apiKey, peers } = this.regions[this.stackOf(name)].qdrant;
+    if (apiKey === undefined) throw new Error("each Qdrant of the practice has a key");
     return clientOf({ url: peers[0] ?? "", apiKey });
   }
 
