@@ -104,7 +104,6 @@ describe("the commands of README and docs/", function () {
       check: throwawayHasAll,
     },
     "qdrant-dr restore --stack prod --only config,user-data --into /tmp/restored": { check: foldersAreRestored },
-    "qdrant-dr restore --stack dr --only config,user-data --into /tmp/restored": { check: foldersAreRestored },
     "bin/qdrant-dr init --foundation foundation.json": { prepare: () => writeFoundation(pair) },
   };
 
