@@ -8,6 +8,8 @@ import type { PracticeResult } from "../../quickstart/domain/practice-result.ts"
 import type { Region } from "../../runtime/domain/region.ts";
 import { estatesIn, type Footprint, footprintOf, remainsOf, socketsOf } from "../support/estate-remains.ts";
 import { Product, watchCommandLines } from "../support/product.ts";
+import { runLine } from "../support/run-line.ts";
+import { shownCommands } from "../support/shown-commands.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 /** Numbers of the writing client; those of the loaded documents are below. */
@@ -315,6 +317,26 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
       const { collections } = (await ask("/collections")) as unknown as { collections: { name: string }[] };
       return collections.map(({ name }) => name);
     }
+  });
+
+  it("keeps an estate on which the commands of README and of the tutorial succeed as they are shown", async () => {
+    const shown = ["README.md", "docs/tutorials/quickstart.md"].flatMap(shownCommands).map(({ line }) => line);
+    const onIt = shown.filter((line) => line.includes(" --estate ID"));
+    // The others begin and end the practice, as this test does, or run the tests.
+    expect(new Set(shown.filter((line) => !onIt.includes(line)))).to.deep.equal(
+      new Set([
+        ...["npm run quickstart", "npm test", "npm run quickstart -- --keep"],
+        ...["./bin/qdrant-dr doctor", "./bin/qdrant-dr quickstart --stop"],
+      ]),
+    );
+    for (const line of new Set(onIt)) {
+      const here = line.replace(" --estate ID", ` --estate ${estate}`);
+      const about = { cwd: checkout, env: { QDRANT_DR_ESTATES: estates } };
+      const servesAlways = / exporter /.test(line);
+      if (servesAlways) await runLine(`${here} --port 0`, { ...about, until: /"step":"serve"/ });
+      else await runLine(here, about);
+    }
+    expect(await idsIn("symbols_restored")).to.deep.equal(await idsIn("symbols"));
   });
 
   it("lets no secret into any output, report, record, log, command line, or plain into the stacks' state", () => {

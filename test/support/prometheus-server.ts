@@ -1,4 +1,4 @@
-/** A real Prometheus on a free port, with rules, that scrapes one target. */
+/** A real Prometheus on a free port, with rules, that scrapes targets. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +20,7 @@ export class PrometheusServer {
     this.#folder = folder;
   }
 
-  static async start(target: string, rules: readonly object[]): Promise<PrometheusServer> {
+  static async start(targets: readonly string[], rules: readonly object[]): Promise<PrometheusServer> {
     const [port] = await closedPorts(1);
     const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-prometheus-"));
     // JSON is YAML too.
@@ -28,13 +28,17 @@ export class PrometheusServer {
     const config = {
       global: { scrape_interval: "1s", evaluation_interval: "1s" },
       rule_files: ["rules.yml"],
-      scrape_configs: [{ job_name: "exporter", static_configs: [{ targets: [new URL(target).host] }] }],
+      scrape_configs: [
+        { job_name: "exporter", static_configs: [{ targets: targets.map((target) => new URL(target).host) }] },
+      ],
     };
     writeFileSync(join(folder, "prometheus.yml"), JSON.stringify(config));
     const args = [
       `--config.file=${join(folder, "prometheus.yml")}`,
       `--storage.tsdb.path=${join(folder, "data")}`,
       `--web.listen-address=127.0.0.1:${port}`,
+      // What was scraped last counts at any time that is asked about; what is not served any more is stale at once.
+      "--query.lookback-delta=1000h",
     ];
     const child = spawn("prometheus", args, { cwd: folder, stdio: "ignore" });
     const server = new PrometheusServer(child, `http://127.0.0.1:${port}`, folder);
@@ -42,9 +46,10 @@ export class PrometheusServer {
     return server;
   }
 
-  /** Throws when Prometheus refuses the query. */
-  async query(expr: string): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {
-    return (await this.#ask(`query?${new URLSearchParams({ query: expr })}`)).result;
+  /** Now, or as it would be then. Throws when Prometheus refuses the query. */
+  async query(expr: string, at?: Date): Promise<{ metric: Record<string, string>; value: [number, string] }[]> {
+    const time = at === undefined ? {} : { time: String(at.getTime() / 1000) };
+    return (await this.#ask(`query?${new URLSearchParams({ query: expr, ...time })}`)).result;
   }
 
   /** What was wrong with each rule when it was last run; empty where it was not run yet. */

@@ -1,22 +1,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Command } from "commander";
 import { alertsOf } from "../../components/kubernetes/monitoring/alerts.ts";
 import { leafCommands, readProgram, references } from "../../docs/references.ts";
 import { kubernetesSchema } from "../../runtime/domain/settings/kubernetes-settings.ts";
+import { checkout, documentPaths, shownCommands, toldToProduct } from "../support/shown-commands.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const read = (path: string) => readFileSync(join(root, path), "utf8");
-const paths = [
-  "README.md",
-  "CONTRIBUTING.md",
-  "CHANGELOG.md",
-  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".md"))
-    .map((path) => join("docs", path)),
-];
+const read = (path: string) => readFileSync(join(checkout, path), "utf8");
+const paths = documentPaths();
 const files: ReadonlySet<string> = new Set(filesBelow(""));
 const documents = new Map(paths.map((path) => [path, read(path)]));
 const withoutCode = (text: string) => text.replaceAll(/^ *```.*?^ *```$/gms, "");
@@ -68,13 +60,11 @@ describe("documents", () => {
 
   describe("commands", () => {
     const program = readProgram();
-    const shown = new Set(
-      [...documents.values()].flatMap((text) =>
-        [...text.matchAll(/^ *```sh\n(.*?)^ *```$/gms)].flatMap(([, block = ""]) =>
-          block.split("\n").flatMap(argumentsOf),
-        ),
-      ),
-    );
+    const nameOf = (command: Command): string =>
+      command.parent === program || command.parent === null
+        ? command.name()
+        : `${nameOf(command.parent)} ${command.name()}`;
+    const shown = new Set(paths.flatMap(shownCommands).flatMap(({ line }) => toldToProduct(line) ?? []));
     for (const line of shown) {
       it(`are understood: ${line}`, async () => {
         const reached: string[] = [];
@@ -86,11 +76,23 @@ describe("documents", () => {
       });
     }
 
+    it("have only options that exist where a sentence or a table names them", () => {
+      const known = new Map(leafCommands(program).map((command) => [nameOf(command), command.options]));
+      const wrong: string[] = [];
+      for (const [path, text] of documents) {
+        for (const [span, name = "", told = ""] of text.matchAll(
+          /`(?:\S*qdrant-dr )?([a-z][a-z -]*?[a-z])((?: -[^`]*)?)`/g,
+        )) {
+          const options = known.get(name)?.flatMap(({ long }) => long ?? []);
+          const named = told.match(/--[a-z-]+/g) ?? [];
+          if (options !== undefined && named.some((option) => !options.includes(option)))
+            wrong.push(`${path}: ${span}`);
+        }
+      }
+      expect(wrong).to.deep.equal([]);
+    });
+
     it("are shown for each of the program's, in README or docs", () => {
-      const nameOf = (command: Command): string =>
-        command.parent === program || command.parent === null
-          ? command.name()
-          : `${nameOf(command.parent)} ${command.name()}`;
       const missing = leafCommands(program)
         .map(nameOf)
         .filter((name) => name !== "quickstart" && ![...shown].some((line) => `${line} `.startsWith(`${name} `)));
@@ -193,12 +195,6 @@ function beforeRetired(glossary: string): string {
   return glossary.split("## Words we no longer use")[0] ?? "";
 }
 
-/** Of a line such as `KEY=… ./bin/qdrant-dr verify --stack dr  # why`, from `verify` on; nothing of any other line. */
-function argumentsOf(line: string): string[] {
-  const [, found] = /^ *(?:[A-Z_]+=\S+ )*(?:(?:\.\/)?bin\/)?qdrant-dr ([^#]+)/.exec(line) ?? [];
-  return found === undefined ? [] : [found.trim()];
-}
-
 /** As GitHub makes anchors of headings. */
 function anchorsOf(text: string): string[] {
   return [...withoutCode(text).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
@@ -215,7 +211,7 @@ function isThere(path: string): boolean {
 
 /** Of the folders that documents link to. */
 function filesBelow(folder: string): string[] {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+  return readdirSync(join(checkout, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
     if (["node_modules", ".git"].includes(entry.name)) return [];
     return entry.isDirectory() ? filesBelow(path) : [path];

@@ -227,7 +227,7 @@ describe("qdrant-dr exporter", function () {
       ...{ region: "west", peer: "east", namespace: "search", objectives: { rpoMinutes: 15 } },
       ...{ schedules: kubernetesSchema.shape.schedules.parse({}), replicate: { everySeconds: 10, tiers: {} } },
     });
-    const prometheus = await PrometheusServer.start(url, alerts);
+    const prometheus = await PrometheusServer.start([url], alerts);
     try {
       const isRun = ({ health }: { health: string }) => health !== "unknown";
       const isScraped = async () =>

@@ -25,8 +25,10 @@ interface Options extends RegionOptions, QdrantOptions, FolderOptions, ClusterOp
 
 const help = `
 A restore never replaces a collection that exists: it may be the only copy.
-  A deleted collection          restore --stack prod --collections notes
-  A corrupted one               restore --stack prod --collections notes --as notes_2 --swap-alias current-notes
+After a mistake name a time before it: the latest recovery point may be of after it.
+  A deleted collection          restore --stack prod --collections notes --recovery-point 2026-05-31T14:30:00Z
+  A corrupted one               restore --stack prod --collections notes --recovery-point 2026-05-31T14:30:00Z \\
+                                  --as notes_2 --swap-alias current-notes
     (clients that use the alias are on the restored one from the moment it is compared; without an alias, delete the
     collection yourself, then restore it)
   As it was in the past         restore --stack prod --recovery-point 2026-05-31T14:30:00Z --collections notes --as notes_may

@@ -195,14 +195,14 @@ function repositoryReader(region: ObservedRegion): () => Promise<InRepository> {
   let opened: { repository: OpenRepository; reader: NewestRecoveryPointsReader } | undefined;
   return async () => {
     try {
-      if (opened === undefined) {
-        const repository = await region.repository();
+      const repository = await region.repository();
+      // A bucket that was lost and filled again is another repository.
+      if (opened?.repository.description.id !== repository.description.id)
         opened = { repository, reader: new NewestRecoveryPointsReader(repository, region.region) };
-      }
       return { repository: opened.repository, recoveryPoints: await opened.reader.read() };
     } catch (error) {
-      // It answers; it has nothing yet.
-      if (opened === undefined && hasCode(error, "RECOVERY_POINT_NOT_FOUND")) {
+      // It answers; it has nothing yet, or nothing any more.
+      if (hasCode(error, "RECOVERY_POINT_NOT_FOUND")) {
         return { recoveryPoints: { listed: 0, byType: {}, exactByType: {} } };
       }
       throw error;

@@ -7,6 +7,7 @@ import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import { type CapturedCollection, isExact, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { filesToSend } from "../../domain/recovery-points/shard-difference.ts";
+import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import { DrError } from "../../errors.ts";
@@ -14,6 +15,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { HeldCollection, StandbyState } from "../../repository/control/standby-records.ts";
+import { unlessMissing } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import { restoreCollection, waitUntilWhole } from "../restore/restore-collection.ts";
@@ -183,15 +185,14 @@ class Work {
     if (what === "keep") return;
     const tree = await readShardTree(repository, captured, shard);
     if (what !== "whole") {
-      const before = await readShardTree(repository, captured, {
-        id: shard.id,
-        tree: { id: what.differenceFrom, size: 0 },
-      });
+      // The bucket may have been lost since, and filled again without it.
+      const before = await unlessMissing(
+        readShardTree(repository, captured, { id: shard.id, tree: { id: what.differenceFrom, size: 0 } }),
+      );
       const present = await target.segments(captured.name, owner);
       // A tree of a collection snapshot names no segments: its log was replayed, and made the shard another one.
-      const canDiffer =
-        present !== undefined && [before, tree].every(({ segments }) => Object.keys(segments).length > 0);
-      if (canDiffer) {
+      const namesSegments = ({ segments }: ShardTree) => Object.keys(segments).length > 0;
+      if (before !== undefined && present !== undefined && namesSegments(before) && namesSegments(tree)) {
         const files = filesToSend(before, tree, present);
         await target.applyDifference(captured.name, owner, this.#sending(differenceArchive(repository, tree, files)));
         this.shards.difference += 1;
