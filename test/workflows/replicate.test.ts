@@ -4,8 +4,9 @@ import { expect } from "chai";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readStandbyState, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
-import { catchUp, planCatchUp } from "../../runtime/workflows/replicate/catch-up.ts";
+import { applyToStandby } from "../../runtime/workflows/replicate/apply-to-standby.ts";
 import { enableOptimizers } from "../../runtime/workflows/replicate/enable-optimizers.ts";
+import { planStandby } from "../../runtime/workflows/replicate/plan-standby.ts";
 import { StatePublisher, StateSubscriber } from "../../runtime/workflows/replicate/publish-states.ts";
 import { SourceCapturer } from "../../runtime/workflows/replicate/source-capturer.ts";
 import { StandbyApplier } from "../../runtime/workflows/replicate/standby-applier.ts";
@@ -108,9 +109,12 @@ describe("replication to a standby", function () {
     const recoveryPoint = await repository.readRecoveryPoint(id);
     const target = { repository, region: "west", target: pair.standby } as const;
     const request = { ...target, recoveryPoint, existing: "refuse", compare: "all" } as const;
-    const plan = await planCatchUp({ ...request, clock: systemClock, progress: silently });
-    expect(plan.collections.flatMap(({ shards }) => shards.map((shard) => shard.do))).to.deep.equal(["keep", "keep"]);
-    const report = await catchUp({ ...request, clock: systemClock, progress: silently });
+    const plan = await planStandby({ ...request, clock: systemClock });
+    expect(plan.collections.flatMap(({ shards }) => shards.map((shard) => shard.action))).to.deep.equal([
+      "keep",
+      "keep",
+    ]);
+    const report = await applyToStandby({ ...request, clock: systemClock, progress: silently });
     expect(report.shards).to.deep.equal({ kept: 2, difference: 0, whole: 0 });
     expect(report.samples).to.be.greaterThan(0);
 
