@@ -5,6 +5,8 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { ApplyJournal } from "./journal.ts";
 import type { ApplyPlan } from "./plan-apply.ts";
 
+const discardHint = "If nobody uses it, repeat the restore with --discard-unfinished";
+
 interface RemovalTools {
   readonly target: VectorDatabase;
   readonly journal: ApplyJournal;
@@ -54,13 +56,16 @@ export class MadeCollections {
     try {
       const left = await this.#removeOwn();
       if (left.length > 0) {
-        progress({ step: "clean", detail: `${left.join(", ")} is left: nobody knows who made it` });
+        progress({ step: "clean", detail: `${left.join(", ")} is left: it may be somebody else's. ${discardHint}` });
         return;
       }
       await journal.endInFailure();
       progress({ step: "clean", detail: "what this run had made is removed" });
     } catch (error) {
-      progress({ step: "clean", detail: `what this run had made may be left: ${toDrError(error).message}` });
+      progress({
+        step: "clean",
+        detail: `what this run had made may be left: ${toDrError(error).message}. ${discardHint}`,
+      });
     }
   }
 
