@@ -85,7 +85,7 @@ export interface ApplyPlan extends ApplyRules {
 export interface KnownTarget {
   /** Collections that an earlier run brought, as it left them. */
   readonly held: readonly HeldCollection[];
-  /** Names among those present of what an earlier run left half-made and may be thrown away. */
+  /** Names among those present of what an earlier run left half-made and may be thrown away: none of those held. */
   unfinishedAmong(present: ReadonlySet<string>): Promise<readonly string[]>;
   /** Whether nothing else was restored into the shard's peer since it was recorded. */
   isAsRecorded(shard: ShardPlacement): Promise<boolean>;
@@ -115,7 +115,7 @@ export async function planApply(request: ApplyRequest): Promise<ApplyPlan> {
   checkRestorable(qdrantVersionOf(recoveryPoint), await target.version());
   const present = new Set(await target.collections());
   const held = new Map(known.held.map((collection) => [collection.name, collection]));
-  const unfinished = (await known.unfinishedAmong(present)).filter((name) => !held.has(name));
+  const unfinished = await known.unfinishedAmong(present);
   const taken = wanted
     .map(({ name }) => name)
     .filter((name) => present.has(name) && !held.has(name) && !unfinished.includes(name));

@@ -43,13 +43,14 @@ export function basisOf({ begunAt, held }: StandbyNews): string {
 
 function knownByReplication(target: VectorDatabase, news: StandbyNews): KnownTarget {
   const detector = new StandbyRestoreDetector(target, news);
+  const held = news.held?.collections ?? [];
+  const making = new Set(news.making.map(({ name }) => name));
+  for (const { name } of held) making.delete(name);
   return {
-    held: news.held?.collections ?? [],
+    held,
     unfinishedAmong: async (present) => {
       const unfinished: string[] = [];
-      for (const name of new Set(news.making.map((making) => making.name))) {
-        if (present.has(name) && (await isOwnWork(target, name))) unfinished.push(name);
-      }
+      for (const name of making) if (present.has(name) && (await isOwnWork(target, name))) unfinished.push(name);
       return unfinished;
     },
     isAsRecorded: (shard) => detector.isAsRecorded(shard),
