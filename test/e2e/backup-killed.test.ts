@@ -295,6 +295,39 @@ describe("backup and restore, killed and run again", function () {
     }
   });
 
+  it("restore: interrupted, it takes away what it made before it ends, and run again it needs no word", async () => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      await east.rewind(state);
+      await emptyTarget();
+      targetProxy.reset();
+      let reached = () => {};
+      let release = () => {};
+      const met = new Promise<void>((resolve) => {
+        reached = resolve;
+      });
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      targetProxy.plan = async ({ path }) => {
+        if (!path.includes("/snapshots/upload")) return undefined;
+        reached();
+        await released;
+        return undefined;
+      };
+      const run = restore();
+      await Promise.race([met, run.end()]);
+      run.signal(signal);
+      release();
+      expect(await run.end(), `${run.stdout}\n${run.stderr}`).to.equal(130);
+      expect(await target.collections(), signal).to.deep.equal([]);
+      const records = await allOf(east.stores.control.list(controlLayout.restores));
+      expect(records.filter(({ key }) => key.includes(".done."))).to.have.lengthOf(1);
+      const again = restore();
+      expect(await again.end(), again.stderr).to.equal(0);
+      expect(await contentOf(target), signal).to.deep.equal(contents.get(known));
+    }
+  });
+
   it("backup sends nothing twice: what a killed run stored, the next one finds", async () => {
     const large = "pictures";
     await client.createCollection(large, {

@@ -36,7 +36,7 @@ export async function lonelyRegion(region: string, folder: string): Promise<{ ou
         credentials: { accessKeyId: "an-access-key-id", secretAccessKey },
       },
       control: { kind: "file", folder: control },
-      keys: { recipients: [recipient, recipient], identity },
+      keys: { recipients: [recipient, await identityToRecipient(await generateX25519Identity())], identity },
       endpoint: { url: endpointUrl, clientKey, controlUrl: `${endpointUrl}/.qdrant-dr/route`, controlToken },
     },
     secrets: [apiKey, clientKey, controlToken, secretAccessKey, identity],

@@ -6,8 +6,8 @@ import type { Clock } from "../../runtime/ports/clock.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import type { RestoreReport } from "../../runtime/workflows/apply/restore.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import type { RestoreReport, RestoreRequest } from "../../runtime/workflows/restore/restore-recovery-point.ts";
 import { allOf } from "./all-of.ts";
 import {
   ageKeys,
@@ -17,7 +17,7 @@ import {
   storesWithEpoch,
   systemClock,
 } from "./recovery-estate.ts";
-import { restoreRecoveryPoint } from "./restore-recovery-point.ts";
+import { type PlannedRestoreRequest, restoreRecoveryPoint } from "./restore-recovery-point.ts";
 
 export class RecoveryPractice {
   readonly stores: MemoryStores;
@@ -54,7 +54,7 @@ export class RecoveryPractice {
   async restore(
     recoveryPoint: RecoveryPoint,
     target: VectorDatabase,
-    options: Partial<RestoreRequest> = {},
+    options: Partial<PlannedRestoreRequest> = {},
   ): Promise<RestoreReport> {
     const repository = await asSeenElsewhere(this.stores, this.wrap);
     return restoreRecoveryPoint({

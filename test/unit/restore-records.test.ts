@@ -1,7 +1,16 @@
 import { expect } from "chai";
 import { newId } from "../../runtime/domain/identifier.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
-import { type RestoreRecords, unfinishedCollections } from "../../runtime/repository/control/restore-records.ts";
+import {
+  newestFinishedRestore,
+  type RestoreRecords,
+  readRestores,
+  recordRestoreEnd,
+  recordRestoreStart,
+  restoresUnderWay,
+  unfinishedCollections,
+} from "../../runtime/repository/control/restore-records.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 
 const at = (minute: number) => new Date(Date.UTC(2026, 4, 31, 14, minute));
 
@@ -27,5 +36,17 @@ describe("records of restores", () => {
     const unreadable = [unreadableOf(5)];
     const found = unfinishedCollections(records({ begun: [begun(1, "notes"), begun(9, "old")], unreadable }));
     expect([...found.keys()]).to.deep.equal(["old"]);
+  });
+
+  it("call a restore that failed ended, and no proof that a recovery point can be restored", async () => {
+    const control = new MemoryStore();
+    const [worked, failed] = [begun(1, "notes"), begun(2, "notes")];
+    for (const record of [worked, failed]) await recordRestoreStart(control, record);
+    await recordRestoreEnd(control, worked, at(1));
+    await recordRestoreEnd(control, failed, at(3), "failed");
+    const known = await readRestores(control);
+    expect(restoresUnderWay(known, at(0))).to.deep.equal([]);
+    expect([...unfinishedCollections(known).keys()]).to.deep.equal([]);
+    expect((await newestFinishedRestore(control))?.id).to.equal(worked.id);
   });
 });

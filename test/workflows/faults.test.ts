@@ -16,11 +16,11 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { verifyApplied, wholeRecoveryPoint } from "../../runtime/workflows/apply/verify-applied.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
 import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
-import { verifyRestored, wholeRecoveryPoint } from "../../runtime/workflows/restore/restore-recovery-point.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { clockShowing } from "../support/clock-showing.ts";
@@ -282,7 +282,7 @@ describe("workflows under faults", function () {
       const run = async (stores: MemoryStores, faults: Faults) => {
         const { repository, recoveryPoint } = await newestOf(faulty(stores, faults) as unknown as MemoryStores);
         await restoreRecoveryPoint({ repository, recoveryPoint, target, discardUnfinished: true, ...told });
-        return verifyRestored({ repository, target }, wholeRecoveryPoint(recoveryPoint));
+        return verifyApplied({ ...told, repository, target }, wholeRecoveryPoint(recoveryPoint));
       };
       const calls = await countCalls(async (faults) => run(copiesOf(west), faults));
       await target.deleteCollection(collection);

@@ -239,7 +239,8 @@ describe("workflows over a Qdrant that fails", function () {
       targetProxy.reset();
       if (code !== undefined) {
         expect(code, fault).not.to.equal("INTERNAL");
-        await restoreRecoveryPoint({ repository, recoveryPoint, target, discardUnfinished: true, ...told });
+        expect(await direct.collections(), `${fault}: what was made is removed`).to.deep.equal([]);
+        await restoreRecoveryPoint({ repository, recoveryPoint, target, ...told });
       }
       expect(await contentOf(direct), fault).to.deep.equal(contents.get(first));
     }

@@ -4,11 +4,14 @@ import { expect } from "chai";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readStandbyState, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
-import { catchUp, planCatchUp } from "../../runtime/workflows/replicate/catch-up.ts";
+import { applyToStandby } from "../../runtime/workflows/replicate/apply-to-standby.ts";
 import { enableOptimizers } from "../../runtime/workflows/replicate/enable-optimizers.ts";
+import { planStandby } from "../../runtime/workflows/replicate/plan-standby.ts";
 import { StatePublisher, StateSubscriber } from "../../runtime/workflows/replicate/publish-states.ts";
 import { SourceCapturer } from "../../runtime/workflows/replicate/source-capturer.ts";
 import { StandbyApplier } from "../../runtime/workflows/replicate/standby-applier.ts";
+import { StandbyJournal } from "../../runtime/workflows/replicate/standby-journal.ts";
+import { StandbyTurn } from "../../runtime/workflows/replicate/standby-turn.ts";
 import { clockShowing } from "../support/clock-showing.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
@@ -108,9 +111,12 @@ describe("replication to a standby", function () {
     const recoveryPoint = await repository.readRecoveryPoint(id);
     const target = { repository, region: "west", target: pair.standby } as const;
     const request = { ...target, recoveryPoint, existing: "refuse", compare: "all" } as const;
-    const plan = await planCatchUp({ ...request, clock: systemClock, progress: silently });
-    expect(plan.collections.flatMap(({ shards }) => shards.map((shard) => shard.do))).to.deep.equal(["keep", "keep"]);
-    const report = await catchUp({ ...request, clock: systemClock, progress: silently });
+    const plan = await planStandby({ ...request, clock: systemClock });
+    expect(plan.collections.flatMap(({ shards }) => shards.map((shard) => shard.action))).to.deep.equal([
+      "keep",
+      "keep",
+    ]);
+    const report = await applyToStandby({ ...request, clock: systemClock, progress: silently });
     expect(report.shards).to.deep.equal({ kept: 2, difference: 0, whole: 0 });
     expect(report.samples).to.be.greaterThan(0);
 
@@ -126,6 +132,21 @@ describe("replication to a standby", function () {
     expect(await contentOf(pair.standby, notes)).to.deep.equal(written);
     expect(written).to.have.lengthOf(397);
     expect(written.filter(({ payload }) => (payload as { tag: string }).tag === "promoted")).to.have.lengthOf(100);
+  });
+
+  it("refuses a plan that was made before another run changed the standby", async () => {
+    const replication = await pair.replication();
+    const { recoveryPoint: id } = await replication.cycle();
+    const repository = await pair.repository();
+    const request = { clock: systemClock, repository, region: "west", target: pair.standby } as const;
+    const recoveryPoint = await repository.readRecoveryPoint(id);
+    const plan = await planStandby({ ...request, recoveryPoint, existing: "refuse", compare: "changed" });
+    new StandbyJournal({ ...request, turn: await StandbyTurn.take(request) }, plan);
+
+    await upsert(1, 10, "since then");
+    await (await pair.replication()).cycle();
+    const turn = await StandbyTurn.take(request);
+    expect(() => new StandbyJournal({ ...request, turn }, plan)).to.throw("since this was planned");
   });
 
   it("makes and replaces collections, and drops them a day late", async () => {

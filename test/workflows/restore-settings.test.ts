@@ -102,8 +102,17 @@ describe("the settings of a restored collection", function () {
       });
       const recoveryPoint = await practice.capture(source);
       const progress = (event: ProgressEvent) => void told.push(event);
-      const error = await errorOf(practice.restore(recoveryPoint, databaseOf(opinionated), { progress }));
-      return { error, client: clientOf(opinionated) };
+      const database = databaseOf(opinionated);
+      const sentShards: number[] = [];
+      const restoreShard = database.restoreShard.bind(database);
+      const watched = Object.assign(database, {
+        restoreShard: (...request: Parameters<Qdrant["restoreShard"]>) => {
+          sentShards.push(request[1].id);
+          return restoreShard(...request);
+        },
+      });
+      const error = await errorOf(practice.restore(recoveryPoint, watched, { progress }));
+      return { error, database, sentShards, client: clientOf(opinionated) };
     }
 
     it("strict mode is off where it was not captured, so that clients are refused nothing new", async () => {
@@ -140,11 +149,12 @@ describe("the settings of a restored collection", function () {
     for (const [what, storage, captured, message] of refusals) {
       it(`what cannot be taken back is refused with both values, before a shard is sent: ${what}`, async () => {
         await client.updateCollection("notes", captured);
-        const { client: there, error } = await restoreInto(storage);
+        const { database, error, sentShards } = await restoreInto(storage);
         expect(error?.code).to.equal("QDRANT_REFUSED");
         expect(error?.message).to.match(message);
         expect(error?.hint).to.contain("configuration");
-        expect((await there.count("notes", { exact: true })).count).to.equal(0);
+        expect(sentShards).to.deep.equal([]);
+        expect(await database.collections(), "what was made is removed").to.deep.equal([]);
       });
     }
 

@@ -3,7 +3,7 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
-import { planRestore } from "../../runtime/workflows/restore/restore-recovery-point.ts";
+import { planRestore } from "../../runtime/workflows/apply/plan-restore.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { QdrantCluster } from "../support/qdrant-cluster.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";

@@ -3,8 +3,10 @@ import type { Deps } from "../../composition/deps.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { restoreRates } from "../../domain/recovery-points/restore-estimate.ts";
-import { estimateRestore, type RestoreEstimate } from "../../workflows/restore/estimate-restore.ts";
-import { executeRestore, planRestore, type RestorePlan } from "../../workflows/restore/restore-recovery-point.ts";
+import { estimateRestore, type RestoreEstimate } from "../../workflows/apply/estimate-restore.ts";
+import type { ApplyPlan } from "../../workflows/apply/plan-apply.ts";
+import { planRestore } from "../../workflows/apply/plan-restore.ts";
+import { restore } from "../../workflows/apply/restore.ts";
 import type { Answer } from "../shared/command.ts";
 import { openRestoreTarget, type TargetOptions } from "../shared/named-qdrant.ts";
 import type { PlannedPart } from "./answer.ts";
@@ -24,30 +26,30 @@ export async function planQdrant(
   options: QdrantOptions,
 ): Promise<RestorePart> {
   const { target, targetName } = await openRestoreTarget(deps, session, options);
-  const request = {
-    ...deps,
-    repository,
+  const { clock, progress } = deps;
+  const tools = { clock, progress, repository, target };
+  const plan = await planRestore({
+    ...tools,
     recoveryPoint,
-    target,
-    ...(targetName === undefined ? {} : { targetName }),
-    ...(options.collections === undefined ? {} : { only: options.collections }),
-    ...(options.as === undefined ? {} : { as: options.as }),
-    ...(options.swapAlias === undefined ? {} : { swapAlias: options.swapAlias }),
-    discardUnfinished: options.discardUnfinished ?? false,
-  };
-  const plan = await planRestore(request);
+    targetName,
+    only: options.collections,
+    as: options.as,
+    swapAlias: options.swapAlias,
+    discardUnfinished: options.discardUnfinished,
+  });
   const where = targetName ?? options.stack;
   return {
     planned: describePlan(recoveryPoint, where, plan, await estimateRestore(repository, plan)),
     run: async () => {
-      const { recoveryPoint: restored, time, ...report } = await executeRestore(request, plan);
+      const report = await restore({ ...tools, onInterrupt: deps.onInterrupt }, plan);
+      const { canaries, collections, points, recoveryPoint: restored, samples, seconds, swapped, time } = report;
       const text = [
-        `${restored} of ${time} restored into ${where} in ${formatSeconds(report.seconds)}`,
-        `  ${formatCount(report.points)} points in ${formatCount(report.collections)} collections`,
-        `  counts, ${formatCount(report.samples)} sampled points and ${formatCount(report.canaries)} canary queries are as captured`,
-        ...(report.swapped === undefined ? [] : [`  ${swapInWords(report.swapped, "leads", "led")}`]),
+        `${restored} of ${time} restored into ${where} in ${formatSeconds(seconds)}`,
+        `  ${formatCount(points)} points in ${formatCount(collections)} collections`,
+        `  counts, ${formatCount(samples)} sampled points and ${formatCount(canaries)} canary queries are as captured`,
+        ...(swapped === undefined ? [] : [`  ${swapInWords(swapped, "leads", "led")}`]),
       ].join("\n");
-      return { json: report, text };
+      return { json: { collections, points, samples, canaries, swapped, seconds }, text };
     },
   };
 }
@@ -55,10 +57,12 @@ export async function planQdrant(
 function describePlan(
   recoveryPoint: RecoveryPoint,
   where: string,
-  plan: RestorePlan,
+  plan: ApplyPlan,
   estimate: RestoreEstimate,
 ): Answer<PlannedPart> {
-  const { aliases, discard, swap } = plan;
+  const { swap } = plan;
+  const aliases = [...plan.aliases.wanted];
+  const discard = plan.collections.filter(({ action }) => action === "replace").map(({ name }) => name);
   const { bytes, collections, predictedSeconds } = estimate;
   const rows = collections.map(({ captured, ...collection }) => [
     captured === collection.name ? captured : `${captured} as ${collection.name}`,
@@ -80,7 +84,7 @@ function describePlan(
     collections,
     discard,
     aliases,
-    ...(swap === undefined ? {} : { swap }),
+    swap,
     bytes,
     predictedSeconds,
     rates: restoreRates,
@@ -88,7 +92,7 @@ function describePlan(
   return { json, text };
 }
 
-function swapInWords({ alias, from, to }: NonNullable<RestorePlan["swap"]>, now: string, before: string): string {
+function swapInWords({ alias, from, to }: NonNullable<ApplyPlan["swap"]>, now: string, before: string): string {
   return `the alias ${alias} ${now} to ${to}; ${from === undefined ? "it did not exist" : `it ${before} to ${from}`}`;
 }
 

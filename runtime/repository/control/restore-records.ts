@@ -19,6 +19,8 @@ export const restoreRecordSchema = z.object({
   /** Marks of the processes that answered there: another server may at the same address, later. */
   processes: z.array(z.string()).optional(),
   at: z.iso.datetime(),
+  /** Of an end: "failed" when nothing of the restore is left. */
+  outcome: z.enum(["failed"]).optional(),
 });
 export type RestoreRecord = z.infer<typeof restoreRecordSchema>;
 
@@ -26,8 +28,13 @@ export async function recordRestoreStart(control: ObjectStore, record: RestoreRe
   await createRecord(control, controlLayout.restore(record.id), restoreRecordSchema, record);
 }
 
-export async function recordRestoreEnd(control: ObjectStore, record: RestoreRecord, at: Date): Promise<void> {
-  const done = { ...record, at: at.toISOString() };
+export async function recordRestoreEnd(
+  control: ObjectStore,
+  record: RestoreRecord,
+  at: Date,
+  outcome?: RestoreRecord["outcome"],
+): Promise<void> {
+  const done = { ...record, at: at.toISOString(), outcome };
   await createRecord(control, controlLayout.restoreDone(record.id), restoreRecordSchema, done);
 }
 
@@ -40,14 +47,14 @@ export interface RestoreRecords {
   readonly unreadable: readonly string[];
 }
 
-/** The restore that ended last, into whatever target; its `at` is when it ended. */
+/** The restore that ended well last, into whatever target; its `at` is when it ended. */
 export async function newestFinishedRestore(
   control: ObjectStoreReader,
   tell: TellUnreadable = untold,
 ): Promise<RestoreRecord | undefined> {
   const keys = (await keysUnder(control, controlLayout.restores)).filter((key) => endedIn(key) !== undefined);
   const records = (await readRecords(control, keys, restoreRecordSchema, tell)).map(({ record }) => record);
-  return inOrder(records).at(-1);
+  return inOrder(records.filter(({ outcome }) => outcome === undefined)).at(-1);
 }
 
 /** @param target undefined: the region's own Qdrant. */

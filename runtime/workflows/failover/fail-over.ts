@@ -10,9 +10,10 @@ import { leaseEndsAfter } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
 import { readOpening, writeOpening } from "../../repository/control/gate-records.ts";
 import { endLease } from "../../repository/control/lease.ts";
-import { catchUp, planCatchUp } from "../replicate/catch-up.ts";
+import { verifyApplied, wholeRecoveryPoint } from "../apply/verify-applied.ts";
+import { applyToStandby } from "../replicate/apply-to-standby.ts";
 import { enableOptimizers } from "../replicate/enable-optimizers.ts";
-import { verifyRestored, wholeRecoveryPoint } from "../restore/restore-recovery-point.ts";
+import { planStandby } from "../replicate/plan-standby.ts";
 import { FailoverRun, type FailoverStep } from "./failover-run.ts";
 import { handOver } from "./hand-over.ts";
 import { type FailoverPlan, planFailover, type ServableState } from "./plan-failover.ts";
@@ -84,7 +85,7 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
       // Clients may write here since: nothing may be brought over that.
       if ((await readOpening(control, plan.epoch)) !== undefined) return "opened by an earlier run";
       const { recoveryPoint } = held;
-      const done = await catchUp({
+      const done = await applyToStandby({
         ...{
           repository,
           region: region.region,
@@ -105,8 +106,8 @@ export async function failOver(request: FailoverRequest): Promise<FailoverReport
     await run.once("verify", async () => {
       // Before the epoch was claimed, with the other region's gate closed.
       if (handed !== undefined) return "compared with the other region before it gave up";
-      const { canaries, samples } = await verifyRestored(
-        { repository, target: database },
+      const { canaries, samples } = await verifyApplied(
+        { clock, repository, target: database },
         wholeRecoveryPoint(held.recoveryPoint),
       );
       return `counts, ${samples} sampled points and ${canaries} canary queries are as captured`;
@@ -169,7 +170,7 @@ async function refuseWhatWouldStopItLater(request: FailoverRequest, { epoch, hel
   const { clock, database, gate, progress, region, repository, traffic } = request;
   if (held !== undefined) {
     const { recoveryPoint } = held;
-    await planCatchUp({
+    await planStandby({
       ...{ repository, region: region.region, recoveryPoint, target: database, failover: epoch, clock, progress },
       existing: "refuse",
       compare: "changed",

@@ -15,7 +15,7 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
 import { writeFence } from "../../repository/control/gate-records.ts";
 import { recordHeld } from "../../repository/control/standby-records.ts";
-import { verifyRestored, wholeRecoveryPoint } from "../restore/restore-recovery-point.ts";
+import { verifyApplied, wholeRecoveryPoint } from "../apply/verify-applied.ts";
 import type { FailoverRun } from "./failover-run.ts";
 import type { FailoverPlan, ServableState } from "./plan-failover.ts";
 import { findDivergence, keepDivergence } from "./report-divergence.ts";
@@ -83,7 +83,7 @@ export async function handOver(
     const recoveryPoint = await repository.readRecoveryPoint(last?.recoveryPoint ?? "");
     await run.step("compare", async () => {
       const points = await compareCounts(active.database, database, recoveryPoint);
-      const proof = await verifyRestored({ repository, target: database }, wholeRecoveryPoint(recoveryPoint));
+      const proof = await verifyApplied({ clock, repository, target: database }, wholeRecoveryPoint(recoveryPoint));
       const equal = `${formatCount(points)} points, ${proof.samples} samples and ${proof.canaries} canary queries are equal`;
       await recordHandedOver(active, { asOf, epoch: plan.epoch, recoveryPoint }, clock);
       return equal;

@@ -4,7 +4,8 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { type CatchUpReport, catchUp } from "./catch-up.ts";
+import type { ApplyReport } from "../apply/apply-plan.ts";
+import { applyToStandby } from "./apply-to-standby.ts";
 import { Overtaken } from "./overtaken.ts";
 import { type CapturedState, type StateReport, stateReport } from "./source-capturer.ts";
 import { StandbyTurn } from "./standby-turn.ts";
@@ -29,7 +30,7 @@ export interface CycleReport extends StateReport {
   readonly applySeconds: number;
   /** From `asOf` until it was compared. */
   readonly lagSeconds: number;
-  readonly shards: CatchUpReport["shards"];
+  readonly shards: ApplyReport["shards"];
 }
 
 export class StandbyApplier {
@@ -71,12 +72,10 @@ export class StandbyApplier {
   }
 
   async #take(): Promise<StandbyTurn> {
-    const { clock, isSwitchover: isHandOver, region, repository } = this.#request;
+    const { clock, isSwitchover, region, repository } = this.#request;
     await this.#overtaken?.refuseWhileAnotherFollows();
-    const turn = await StandbyTurn.take({
-      ...{ clock, region, repository },
-      failover: isHandOver ? "next" : undefined,
-    });
+    const failover = isSwitchover === true ? "next" : undefined;
+    const turn = await StandbyTurn.take({ clock, failover, region, repository });
     if (this.#overtaken !== undefined) this.#isBackSince = clock.now();
     this.#overtaken = undefined;
     return turn;
@@ -84,16 +83,24 @@ export class StandbyApplier {
 
   /** One at a time, and never an older state after a newer one. */
   async apply(state: CapturedState): Promise<CycleReport> {
-    const { clock, database, isSwitchover: _, ...request } = this.#request;
+    const { clock, database, existing, progress, region, repository } = this.#request;
     const { asOf, followedAt, fullAt, recoveryPoint } = state;
     const turn = await this.turn();
     await turn.refuseOfEndedEpoch(recoveryPoint);
     this.#refuseOlder(state, turn);
-    const applied = await catchUp({
-      ...request,
-      ...{ asOf, clock, followedAt, fullAt, recoveryPoint, turn },
-      target: database,
+    const applied = await applyToStandby({
+      asOf,
+      clock,
       compare: "changed",
+      existing,
+      followedAt,
+      fullAt,
+      progress,
+      recoveryPoint,
+      region,
+      repository,
+      target: database,
+      turn,
     });
     return {
       ...stateReport(state),

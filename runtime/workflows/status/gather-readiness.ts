@@ -17,8 +17,8 @@ import { readOpening } from "../../repository/control/gate-records.ts";
 import { newestFinishedRestore } from "../../repository/control/restore-records.ts";
 import { readStandbyNews } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { estimateRestore } from "../restore/estimate-restore.ts";
-import { wholeRecoveryPoint } from "../restore/restore-recovery-point.ts";
+import { estimateRestore } from "../apply/estimate-restore.ts";
+import { wholeRecoveryPoint } from "../apply/verify-applied.ts";
 import { type AskResult, ask, type FoundRecoveryPoint, type ObservedRegion, type Timeouts } from "./observed-region.ts";
 
 export interface ReadinessRequest {

@@ -1,5 +1,5 @@
 /**
- * Settings of a restored collection that a target may make otherwise than they were captured: what was not set when they were
+ * Settings of a collection that a target may make otherwise than they were captured: what was not set when they were
  * captured, the target's own defaults set. And strict mode, which would refuse what a restore has to do.
  */
 
@@ -28,7 +28,7 @@ export async function prepareSettings(
   }
   const told = others.flatMap((part) => differencesOf(part, settingOf(captured, part), settingOf(made, part)));
   if (told.length > 0) {
-    progress({ step: "restore", detail: `${name}: the target has its own settings: ${told.join("; ")}` });
+    progress({ step: "apply", detail: `${name}: the target has its own settings: ${told.join("; ")}` });
   }
   const own = settingsIn(made["strict_mode_config"]);
   if (own === undefined) return;
@@ -60,7 +60,7 @@ function refuseOtherLimits(name: string, { strict_mode_config: captured }: Setti
 
 function refusal(name: string, what: string, found: readonly string[]): DrError {
   return new DrError("QDRANT_REFUSED", `${name}: ${what}: ${found.join("; ")}`, {
-    hint: "take the defaults for collections out of the configuration of the target's Qdrant, delete the collection there, and do it again",
+    hint: "take the defaults for collections out of the configuration of the target's Qdrant, delete the collection if it is still there, and do it again",
   });
 }
 

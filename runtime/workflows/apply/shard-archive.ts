@@ -12,7 +12,7 @@ import type { OpenRepository } from "../../repository/repository.ts";
 export async function readShardTree(
   repository: OpenRepository,
   collection: Pick<CapturedCollection, "name">,
-  shard: Pick<CapturedShard, "id" | "tree">,
+  shard: { readonly id: number; readonly tree: Pick<CapturedShard["tree"], "id"> },
 ): Promise<ShardTree> {
   const tree = await repository.readTree(shard.tree.id, shardTreeSchema);
   if (tree.collection !== collection.name || tree.shard !== shard.id) {

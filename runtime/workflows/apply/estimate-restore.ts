@@ -3,7 +3,7 @@ import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { predictedSeconds } from "../../domain/recovery-points/restore-estimate.ts";
 import { shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import type { RestorePlan } from "./restore-recovery-point.ts";
+import type { WantedCollection } from "./plan-apply.ts";
 
 const treesAtOnce = 8;
 
@@ -24,7 +24,7 @@ export interface RestoreEstimate {
 
 export async function estimateRestore(
   repository: OpenRepository,
-  plan: Pick<RestorePlan, "collections">,
+  plan: { readonly collections: readonly WantedCollection[] },
 ): Promise<RestoreEstimate> {
   const collections: RestoreEstimate["collections"][number][] = [];
   const all = new Map<string, number>();

@@ -1,0 +1,250 @@
+/**
+ * Carries out a plan that makes a Qdrant hold a recovery point: restores, failovers, the seeding of a standby and its following are
+ * runs of this. Every change that it makes is in the plan.
+ */
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import { isExact } from "../../domain/recovery-points/recovery-point.ts";
+import { filesToSend } from "../../domain/recovery-points/shard-difference.ts";
+import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
+import { unlessMissing } from "../../repository/record.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { type AliasSwap, freeNames, setAliases } from "./aliases.ts";
+import { collectionsAtOnce } from "./collections-at-once.ts";
+import type { ApplyJournal } from "./journal.ts";
+import { MadeCollections } from "./made-collections.ts";
+import { makeCollection, waitUntilWhole } from "./make-collection.ts";
+import { type ApplyPlan, isMade, type PlannedCollection, type PlannedShard } from "./plan-apply.ts";
+import { refuseUnlessStored } from "./refuse-unless-stored.ts";
+import { differenceArchive, readShardTree, wholeArchive } from "./shard-archive.ts";
+import { type Compared, differencesFromCaptured, notAsCaptured } from "./verify-applied.ts";
+
+/** Whoever waits for this run to end must hear of it. */
+const saidAgainEveryMs = 60_000;
+
+export interface ApplyTools {
+  readonly repository: OpenRepository;
+  readonly target: VectorDatabase;
+  readonly journal: ApplyJournal;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  /** Runs `clean` when the run is interrupted; the returned function withdraws it. */
+  readonly onInterrupt?: ((clean: () => Promise<void>) => () => void) | undefined;
+}
+
+export interface ApplyReport extends Compared {
+  readonly recoveryPoint: string;
+  readonly time: string;
+  readonly isExact: boolean;
+  readonly collections: number;
+  readonly shards: { readonly kept: number; readonly difference: number; readonly whole: number };
+  /** Collections that were dropped and made again. */
+  readonly replaced: readonly string[];
+  /** On the target and not in the recovery point: dropped on the source since less than a day, or of somebody else. */
+  readonly extra: readonly string[];
+  readonly dropped: readonly string[];
+  /** Bytes of archives that Qdrant was sent. */
+  readonly sentBytes: number;
+  /** The alias that was moved, and where it led before. */
+  readonly swapped?: AliasSwap | undefined;
+  readonly seconds: number;
+}
+
+export async function applyPlan(tools: ApplyTools, plan: ApplyPlan): Promise<ApplyReport> {
+  const { clock, onInterrupt, target } = tools;
+  const begun = clock.monotonic();
+  const interruption = new AbortController();
+  const run = new PlanRun(tools, plan, interruption.signal);
+  const ended = Promise.withResolvers<void>();
+  const withdraw = onInterrupt?.(async () => {
+    interruption.abort(new DrError("INTERRUPTED", "the run was interrupted", { hint: "run it again" }));
+    await ended.promise;
+  });
+  try {
+    await run.applyCollections();
+    await run.finish();
+  } catch (error) {
+    await run.takeBack();
+    throw error;
+  } finally {
+    ended.resolve();
+    withdraw?.();
+  }
+  // The end is recorded: from here on the collections are in use, and must not count as half-made, whatever is killed.
+  if (plan.swap !== undefined) await target.createAlias({ alias: plan.swap.alias, collection: plan.swap.to });
+  return { ...run.report(), swapped: plan.swap, seconds: (clock.monotonic() - begun) / 1000 };
+}
+
+class PlanRun {
+  readonly #tools: ApplyTools;
+  readonly #plan: ApplyPlan;
+  readonly #signal: AbortSignal;
+  readonly #made: MadeCollections;
+  readonly #touched = new Set<string>();
+  readonly #dropped: string[] = [];
+  readonly #shards = { difference: 0, whole: 0 };
+  readonly #compared = { samples: 0, canaries: 0 };
+  #sentBytes = 0;
+
+  constructor(tools: ApplyTools, plan: ApplyPlan, signal: AbortSignal) {
+    this.#tools = tools;
+    this.#plan = plan;
+    this.#signal = signal;
+    this.#made = new MadeCollections(tools, plan);
+  }
+
+  async applyCollections(): Promise<void> {
+    const { journal, target } = this.#tools;
+    const { aliases, collections } = this.#plan;
+    const made = collections.filter(isMade);
+    if (collections.some(({ action }) => action !== "keep")) {
+      for (const { captured } of made.filter(({ action }) => action === "replace")) {
+        await refuseUnlessStored(this.#tools.repository, captured);
+      }
+      this.#made.begin();
+      await journal.begin(made.map(({ name }) => name));
+      const created = made.filter(({ action }) => action === "make");
+      await freeNames(
+        target,
+        aliases,
+        created.map(({ name }) => name),
+      );
+    }
+    const saying = setInterval(() => journal.sayAgain(), saidAgainEveryMs);
+    try {
+      await forEachConcurrently(collectionsAtOnce, collections, (each) => this.#bring(each));
+    } finally {
+      clearInterval(saying);
+    }
+  }
+
+  /** Applies one collection, and compares it as the plan says. */
+  async #bring(planned: PlannedCollection): Promise<void> {
+    this.#signal.throwIfAborted();
+    if (planned.action !== "keep") await this.#apply(planned);
+    else if (this.#plan.compare === "changed") return;
+    await this.#confirm(planned);
+    this.#compared.samples += planned.captured.samples.length;
+    this.#compared.canaries += planned.captured.canaries.length;
+  }
+
+  async #apply(planned: PlannedCollection): Promise<void> {
+    const { progress, target } = this.#tools;
+    const { action, captured, name, shards } = planned;
+    progress({ step: "apply", detail: name });
+    this.#touched.add(name);
+    if (action === "replace") {
+      await target.deleteCollection(name);
+      this.#made.removed(name);
+    }
+    if (isMade(planned)) {
+      const { optimizes } = this.#plan;
+      await makeCollection(
+        {
+          ...this.#tools,
+          signal: this.#signal,
+          sending: (archive) => this.#sending(archive),
+          onCreated: (created) => this.#made.created(created),
+        },
+        { captured, name, optimizes },
+      );
+      this.#shards.whole += captured.shards.length;
+    }
+    // One after another: of shards that a collection in cluster mode is given at once, some stay empty.
+    for (const shard of shards) await this.#applyShard(planned, shard);
+    await waitUntilWhole({ ...this.#tools, signal: this.#signal }, name);
+  }
+
+  async #applyShard({ captured, name }: PlannedCollection, planned: PlannedShard): Promise<void> {
+    const { repository, target } = this.#tools;
+    const { action, owner, shard } = planned;
+    if (action === "keep") return;
+    const tree = await readShardTree(repository, captured, shard);
+    if (action === "difference") {
+      // The bucket may have been lost since, and filled again without it.
+      const before = await unlessMissing(
+        readShardTree(repository, captured, { id: shard.id, tree: { id: planned.from } }),
+      );
+      const present = await target.segments(name, owner);
+      // A tree of a collection snapshot names no segments: its log was replayed, and made the shard another one.
+      const namesSegments = ({ segments }: ShardTree) => Object.keys(segments).length > 0;
+      if (before !== undefined && present !== undefined && namesSegments(before) && namesSegments(tree)) {
+        const files = filesToSend(before, tree, present);
+        await target.applyDifference(name, owner, this.#sending(differenceArchive(repository, tree, files)));
+        this.#shards.difference += 1;
+        return;
+      }
+    }
+    await target.restoreShard(name, owner, this.#sending(wholeArchive(repository, tree)));
+    this.#shards.whole += 1;
+  }
+
+  /** Throws VERIFICATION_FAILED when it is not what the source held, also after what stood there was restored whole. */
+  async #confirm(planned: PlannedCollection): Promise<void> {
+    const { journal, progress } = this.#tools;
+    const tools = { ...this.#tools, signal: this.#signal };
+    let differences = await differencesFromCaptured(tools, planned);
+    if (differences.length > 0 && !isMade(planned)) {
+      progress({ step: "apply", detail: `${planned.name} again, whole: ${differences[0]}` });
+      if (this.#touched.size === 0) await journal.begin([]);
+      const shards = planned.shards.map(({ owner, shard }) => ({ owner, shard, action: "whole" as const }));
+      await this.#apply({ ...planned, action: "update", shards });
+      differences = await differencesFromCaptured(tools, planned);
+    }
+    if (differences.length > 0) throw notAsCaptured(this.#plan.recoveryPoint, differences);
+  }
+
+  /** Counts, and does not end an archive when another run has taken over: Qdrant ignores one that does not end. */
+  async *#sending(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const bytes of archive) {
+      this.#signal.throwIfAborted();
+      this.#sentBytes += bytes.length;
+      yield bytes;
+    }
+    await this.#tools.journal.refuseUnlessMine();
+  }
+
+  /** All collections were compared: aliases, drops, and the record of the end. */
+  async finish(): Promise<void> {
+    const { journal, progress, target } = this.#tools;
+    const { aliases, collections, drop } = this.#plan;
+    this.#signal.throwIfAborted();
+    // From its aliases on, a collection can be in use.
+    this.#made.keep();
+    await setAliases(
+      target,
+      aliases,
+      collections.map(({ name }) => name),
+    );
+    for (const { because, name } of drop) {
+      progress({ step: "drop", detail: `${name}: ${because}` });
+      await target.deleteCollection(name);
+      this.#dropped.push(name);
+    }
+    await journal.end({ touched: this.#touched, dropped: this.#dropped });
+  }
+
+  async takeBack(): Promise<void> {
+    await this.#made.takeBack();
+  }
+
+  report(): Omit<ApplyReport, "seconds" | "swapped"> {
+    const { collections, foreign, gone, recoveryPoint } = this.#plan;
+    const kept = collections.flatMap(({ shards }) => shards).filter(({ action }) => action === "keep").length;
+    return {
+      recoveryPoint: recoveryPoint.id,
+      time: recoveryPoint.time,
+      isExact: isExact(recoveryPoint),
+      collections: collections.length,
+      shards: { kept, ...this.#shards },
+      replaced: collections.filter(({ action }) => action === "replace").map(({ name }) => name),
+      extra: [...gone.map(({ name }) => name), ...foreign],
+      dropped: this.#dropped,
+      sentBytes: this.#sentBytes,
+      ...this.#compared,
+    };
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Makes one collection of a recovery point on a target that does not have it: its configuration, its shard keys with the
+ * captured shard ids and its payload indexes first, all compared with what was captured, then every shard to an owner, and
+ * its strict mode last.
+ */
+import { exactText, isRecord, withPlainFloats } from "../../domain/exact-json.ts";
+import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
+import { planShardKeys, type ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
+import type { CapturedCollection, CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { waitUntil } from "../../time/wait-until.ts";
+import { differencesOf, prepareSettings, setStrictMode } from "./collection-settings.ts";
+import { readShardTree, wholeArchive } from "./shard-archive.ts";
+
+/** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
+const isWhole = { withinMs: 10 * 60_000, everyMs: 50 };
+/** The peers of a cluster learn of shards that are made and deleted one after another. */
+const isPlaced = { withinMs: 10_000, everyMs: 200 };
+
+export interface CollectionTools {
+  readonly repository: OpenRepository;
+  readonly target: VectorDatabase;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
+  /** Passes each archive on that is sent. */
+  sending(archive: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
+  /** Hears of a collection as soon as it is known that this call created it. */
+  onCreated(name: string): void;
+}
+
+export interface CollectionToMake {
+  readonly captured: CapturedCollection;
+  /** Its name on the target. */
+  readonly name: string;
+  /** False for a copy that is to stay as it came: nothing is merged or indexed until somebody says so. */
+  readonly optimizes: boolean;
+}
+
+export async function makeCollection(
+  tools: CollectionTools,
+  { captured, name, optimizes }: CollectionToMake,
+): Promise<void> {
+  const { onCreated, repository, sending, signal, target } = tools;
+  const capturedConfig = configOf(captured);
+  const config = optimizes ? capturedConfig : withoutOptimizations(capturedConfig);
+  await target.createCollection({ name, config, payloadIndexes: captured.payloadIndexes });
+  onCreated(name);
+  await prepareSettings(tools, name, config);
+  if (hasShardKeys(captured)) await makeShardKeys(target, name, captured.shards);
+  for (const [field, definition] of Object.entries(captured.payloadIndexes)) {
+    await target.createPayloadIndex(name, field, definition);
+  }
+  const { payloadIndexes } = await target.describe(name);
+  // The target's own definitions would win silently over the captured ones.
+  const differences = differencesOf(
+    "payload_schema",
+    withPlainFloats(captured.payloadIndexes),
+    withPlainFloats(payloadIndexes),
+  );
+  if (differences.length > 0) {
+    const told = differences.join("; ");
+    throw new DrError("QDRANT_REFUSED", `${name}: the target made other payload indexes than captured: ${told}`);
+  }
+  const owners = await ownersOf(tools, name, captured.shards);
+  // One after another: of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
+  for (const { owner, shard } of owners) {
+    signal?.throwIfAborted();
+    const tree = await readShardTree(repository, captured, shard);
+    await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
+  }
+  await setStrictMode(target, name, config);
+}
+
+/** Qdrant's `config` of a captured collection. Throws OBJECT_CORRUPT when it is none. */
+function configOf({ config, name }: CapturedCollection): Readonly<Record<string, unknown>> {
+  if (isRecord(config)) return config;
+  throw new DrError("OBJECT_CORRUPT", `the recovery point holds no configuration of ${name}`, {
+    hint: "use another recovery point",
+  });
+}
+
+function withoutOptimizations(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const optimizers = config["optimizer_config"];
+  return {
+    ...config,
+    optimizer_config: { ...(isRecord(optimizers) ? optimizers : {}), max_optimization_threads: 0 },
+  };
+}
+
+/** Custom sharding, of which a target outside cluster mode knows nothing. */
+export function hasShardKeys({ config }: CapturedCollection): boolean {
+  const params = isRecord(config) ? config["params"] : undefined;
+  return isRecord(params) && params["sharding_method"] === "custom";
+}
+
+/** Waits until every replica is Active and every shard is loaded. */
+export async function waitUntilWhole(
+  { clock, signal, target }: Pick<CollectionTools, "clock" | "signal" | "target">,
+  collection: string,
+): Promise<void> {
+  let health = "not known to be whole";
+  await waitUntil(
+    clock,
+    {
+      ...isWhole,
+      signal,
+      what: `${collection} to be whole`,
+      expired: () =>
+        new DrError("VERIFICATION_FAILED", `${collection} is still ${health}`, {
+          hint: "look at Qdrant's log, then run it again",
+        }),
+    },
+    async () => {
+      health = await target.health(collection);
+      // Grey: whole, and optimizations wait for the next write. Yellow: whole, and one runs.
+      return ["green", "grey", "yellow"].includes(health);
+    },
+  );
+}
+
+async function makeShardKeys(target: VectorDatabase, name: string, shards: readonly CapturedShard[]): Promise<void> {
+  for (const step of planShardKeys(name, shards)) {
+    if (step.do === "create") await target.createShardKey(name, step);
+    else await target.deleteShardKey(name, step.key);
+  }
+}
+
+interface OwnedShard {
+  readonly shard: CapturedShard;
+  readonly owner: ShardPlacement;
+}
+
+/** An owner of every captured shard. Throws when the target's shards are not the captured ones, by id and by key. */
+async function ownersOf(
+  { clock, signal, target }: Pick<CollectionTools, "clock" | "signal" | "target">,
+  name: string,
+  captured: readonly CapturedShard[],
+): Promise<readonly OwnedShard[]> {
+  let found: readonly ShardPlacement[] = [];
+  return waitUntil(
+    clock,
+    {
+      ...isPlaced,
+      signal,
+      what: `the shards of ${name}`,
+      expired: () =>
+        new DrError(
+          "QDRANT_REFUSED",
+          `${name}: the target has shards ${formatShards(found)} where ${formatShards(captured)} were captured; no data was sent`,
+          {
+            hint: "let nobody change the collection's shards, delete what is left of it on the target, and do it again",
+          },
+        ),
+    },
+    async () => {
+      found = chooseReplicas(await target.shards(name));
+      const owners = new Map(found.map((owner) => [owner.id, owner]));
+      const pairs = captured.flatMap((shard) => {
+        const owner = owners.get(shard.id);
+        return owner !== undefined && owner.key === shard.key ? [{ shard, owner }] : [];
+      });
+      return pairs.length === captured.length && owners.size === captured.length && pairs;
+    },
+  );
+}
+
+function formatShards(shards: readonly { readonly id: number; readonly key?: ShardKey | undefined }[]): string {
+  return shards.map(({ id, key }) => (key === undefined ? `${id}` : `${id} (${exactText(key)})`)).join(", ");
+}

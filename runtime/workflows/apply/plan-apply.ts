@@ -1,0 +1,219 @@
+/**
+ * Plans how a Qdrant comes to hold a recovery point, collection by collection and shard by shard: what stands is recognised and
+ * left alone, what changed is sent as a difference, all else is made anew.
+ */
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import { problemOfName } from "../../domain/qdrant/collection-name.ts";
+import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
+import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
+import type { HeldCollection } from "../../repository/control/standby-records.ts";
+import type { AliasPlan, AliasSwap } from "./aliases.ts";
+import { collectionsAtOnce } from "./collections-at-once.ts";
+import { describeCollection } from "./describe-collection.ts";
+import { hasShardKeys } from "./make-collection.ts";
+
+/** A drop on the source may have been a mistake: the target's copy is kept for a while. */
+const dropsFollowMs = 24 * 60 * 60_000;
+
+export interface WantedCollection {
+  readonly captured: CapturedCollection;
+  /** Its name on the target. */
+  readonly name: string;
+}
+
+export type PlannedShard = { readonly shard: CapturedShard; readonly owner: ShardPlacement } & (
+  | { readonly action: "keep" | "whole" }
+  /** `from` is the tree that the shard holds now. */
+  | { readonly action: "difference"; readonly from: string }
+);
+
+export interface PlannedCollection extends WantedCollection {
+  /** "replace" deletes the target's copy first. */
+  readonly action: "make" | "replace" | "update" | "keep";
+  /** Those of a collection that stands; a collection that is made gets all of its shards whole. */
+  readonly shards: readonly PlannedShard[];
+}
+
+export interface PlannedDrop {
+  readonly name: string;
+  readonly because: string;
+}
+
+/** A Qdrant that is known by its address only. */
+export interface NamedTarget {
+  readonly name: string;
+  /** Marks of the processes that answered there: another server may at the same address, later. */
+  readonly processes: readonly string[];
+}
+
+/** How a plan is carried out. */
+export interface ApplyRules {
+  /** Compare all collections afterwards, or only those that were changed. */
+  readonly compare: "changed" | "all";
+  /** False for collections that are to stay as they came: nothing is merged or indexed until somebody says so. */
+  readonly optimizes: boolean;
+  /** What becomes of collections that were made when the run fails. "leave": the next run recognises them. */
+  readonly onFailure: "remove" | "leave";
+}
+
+/** All that a run does which makes a target hold a recovery point: whoever carries it out knows nothing else. */
+export interface ApplyPlan extends ApplyRules {
+  readonly recoveryPoint: RecoveryPoint;
+  /** Absent for the region's own Qdrant. */
+  readonly named?: NamedTarget | undefined;
+  readonly collections: readonly PlannedCollection[];
+  /** Deleted when all collections are as they should be. */
+  readonly drop: readonly PlannedDrop[];
+  /** Collections that an earlier run brought, the recovery point does not hold, and that are not dropped yet. */
+  readonly gone: readonly HeldCollection[];
+  /** Collections of the target that no run here made: left alone. */
+  readonly foreign: readonly string[];
+  /** Set when all collections are compared. */
+  readonly aliases: AliasPlan;
+  /** Moved when the end of the run is recorded. */
+  readonly swap?: AliasSwap | undefined;
+  /** What the plan was made from: see `KnownTarget`. */
+  readonly basis?: string | undefined;
+}
+
+/** What records of earlier runs say of the target. */
+export interface KnownTarget {
+  /** Collections that an earlier run brought, as it left them. */
+  readonly held: readonly HeldCollection[];
+  /** Names among those present of what an earlier run left half-made and may be thrown away: none of those held. */
+  unfinishedAmong(present: ReadonlySet<string>): Promise<readonly string[]>;
+  /** Whether nothing else was restored into the shard's peer since it was recorded. */
+  isAsRecorded(shard: ShardPlacement): Promise<boolean>;
+  /** The refusal of collections that stand there and must not be replaced. */
+  refusalOf(taken: readonly string[]): DrError;
+  /** Another text whenever another run has changed the target: a plan that was made before does not hold any more. */
+  readonly basis?: string | undefined;
+}
+
+export interface ApplyRequest extends ApplyRules {
+  readonly recoveryPoint: RecoveryPoint;
+  readonly target: VectorDatabase;
+  readonly named?: NamedTarget | undefined;
+  readonly collections: readonly WantedCollection[];
+  /** Collections of the wanted names that no run here made. */
+  readonly existing: "refuse" | "replace";
+  readonly aliases: AliasPlan;
+  readonly swap?: AliasSwap | undefined;
+  readonly known: KnownTarget;
+  readonly clock: Clock;
+}
+
+/** Throws when the recovery point must not or cannot be put there; changes nothing. */
+export async function planApply(request: ApplyRequest): Promise<ApplyPlan> {
+  const { aliases, collections: wanted, compare, existing, known, named, recoveryPoint, swap, target } = request;
+  const { onFailure, optimizes } = request;
+  checkRestorable(qdrantVersionOf(recoveryPoint), await target.version());
+  const present = new Set(await target.collections());
+  const held = new Map(known.held.map((collection) => [collection.name, collection]));
+  const unfinished = await known.unfinishedAmong(present);
+  const taken = wanted
+    .map(({ name }) => name)
+    .filter((name) => present.has(name) && !held.has(name) && !unfinished.includes(name));
+  if (existing === "refuse" && taken.length > 0) throw known.refusalOf(taken);
+  await refuseLostShardKeys(target, wanted);
+  const planned = new Map<string, PlannedCollection>();
+  await forEachConcurrently(collectionsAtOnce, wanted, async (each) => {
+    const before = held.get(each.name);
+    if (!present.has(each.name)) planned.set(each.name, { ...each, action: "make", shards: [] });
+    else if (before === undefined) planned.set(each.name, { ...each, action: "replace", shards: [] });
+    else planned.set(each.name, await planStanding(target, each, before, known));
+  });
+  const collections = wanted.flatMap(({ name }) => planned.get(name) ?? []);
+  refuseImpossibleNames(collections);
+  const isWanted = (name: string) => wanted.some((each) => each.name === name);
+  const gone = known.held.filter(({ name }) => !isWanted(name) && present.has(name));
+  const now = request.clock.now().getTime();
+  const isDue = ({ goneSince }: HeldCollection) =>
+    goneSince !== undefined && now - Date.parse(goneSince) >= dropsFollowMs;
+  return {
+    recoveryPoint,
+    named,
+    collections,
+    drop: [
+      ...unfinished
+        .filter((name) => !isWanted(name))
+        .map((name) => ({ name, because: "the source dropped it before it was whole here" })),
+      ...gone.filter(isDue).map(({ goneSince, name }) => ({ name, because: `the source dropped it at ${goneSince}` })),
+    ],
+    gone: gone.filter((each) => !isDue(each)),
+    foreign: [...present].filter((name) => !isWanted(name) && !held.has(name) && !unfinished.includes(name)),
+    aliases,
+    swap,
+    compare,
+    optimizes,
+    onFailure,
+    basis: known.basis,
+  };
+}
+
+/** A collection that is created by the plan. */
+export function isMade({ action }: PlannedCollection): boolean {
+  return action === "make" || action === "replace";
+}
+
+/** Throws RECOVERY_POINT_NOT_FOUND when the recovery point holds nothing of Qdrant. */
+export function qdrantVersionOf({ id, kinds, qdrantVersion }: RecoveryPoint): string {
+  if (qdrantVersion !== undefined) return qdrantVersion;
+  throw new DrError("RECOVERY_POINT_NOT_FOUND", `${id} holds ${kinds.join(", ")}, and nothing of Qdrant`, {
+    hint: "`qdrant-dr recovery-points list` shows what each recovery point holds",
+  });
+}
+
+/** Qdrant would refuse them when others have been made. */
+function refuseImpossibleNames(planned: readonly PlannedCollection[]): void {
+  for (const { name } of planned.filter(isMade)) {
+    const problem = problemOfName(name);
+    if (problem === undefined) continue;
+    throw new DrError("USAGE", `no collection can be called ${JSON.stringify(name)}: ${problem}; nothing was changed`, {
+      hint: "restore it by itself under another name, with --as: letters, digits, - and _ are always allowed",
+    });
+  }
+}
+
+/** Shard keys that cannot be made again on the target as they were. */
+async function refuseLostShardKeys(target: VectorDatabase, collections: readonly WantedCollection[]): Promise<void> {
+  const withKeys = collections.filter(({ captured }) => hasShardKeys(captured));
+  for (const { captured, name } of withKeys) planShardKeys(name, captured.shards);
+  if (withKeys.length === 0 || (await target.isClustered())) return;
+  const names = withKeys.map(({ name }) => name).join(", ");
+  throw new DrError("NOT_SUPPORTED", `${names} has custom shard keys, and the target does not run in cluster mode`, {
+    hint: "start the target's Qdrant with QDRANT__CLUSTER__ENABLED=true and --uri: one node is enough",
+  });
+}
+
+async function planStanding(
+  target: VectorDatabase,
+  wanted: WantedCollection,
+  held: HeldCollection,
+  known: KnownTarget,
+): Promise<PlannedCollection> {
+  const { captured, name } = wanted;
+  const replace: PlannedCollection = { ...wanted, action: "replace", shards: [] };
+  if (held.made !== markOfSettings(captured, captured.shards)) return replace;
+  const described = await describeCollection(target, name);
+  if (described?.mark !== held.described || described.optimizes) return replace;
+  const shards: PlannedShard[] = [];
+  for (const shard of captured.shards) {
+    const owner = described.owners.find(({ id }) => id === shard.id);
+    if (owner === undefined) return replace;
+    const before = held.shards.find(({ id }) => id === shard.id);
+    const segments = (await known.isAsRecorded(owner)) ? await target.segments(name, owner) : undefined;
+    const isStanding = segments !== undefined && before?.segments === markOfSegments(segments);
+    if (!isStanding || before === undefined) shards.push({ shard, owner, action: "whole" });
+    else if (before.tree === shard.tree.id) shards.push({ shard, owner, action: "keep" });
+    // Of several replicas a difference would reach one only.
+    else if (described.replicas > captured.shards.length) shards.push({ shard, owner, action: "whole" });
+    else shards.push({ shard, owner, action: "difference", from: before.tree });
+  }
+  return { ...wanted, action: shards.every(({ action }) => action === "keep") ? "keep" : "update", shards };
+}

@@ -1,0 +1,20 @@
+/** Carries out a planned restore. */
+import { type ApplyReport, type ApplyTools, applyPlan } from "./apply-plan.ts";
+import type { ApplyPlan } from "./plan-apply.ts";
+import { RestoreJournal } from "./restore-journal.ts";
+
+export type RestoreTools = Omit<ApplyTools, "journal">;
+
+export interface RestoreReport extends ApplyReport {
+  /** Number of Qdrant points in the restored collections. */
+  readonly points: number;
+}
+
+/** Does what `planRestore` planned for this target. */
+export async function restore(tools: RestoreTools, plan: ApplyPlan): Promise<RestoreReport> {
+  const { clock, onInterrupt, progress, repository, target } = tools;
+  const journal = new RestoreJournal({ clock, control: repository.stores.control }, plan);
+  const report = await applyPlan({ clock, journal, onInterrupt, progress, repository, target }, plan);
+  const counts = await Promise.all(plan.collections.map(({ name }) => target.count(name)));
+  return { ...report, points: counts.reduce((sum, count) => sum + count, 0) };
+}

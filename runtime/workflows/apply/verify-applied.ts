@@ -1,0 +1,83 @@
+/** Compares what a target holds with what the source answered when it was captured. */
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { waitUntil } from "../../time/wait-until.ts";
+import { compareWithObservation } from "../observe-collection.ts";
+import type { WantedCollection } from "./plan-apply.ts";
+
+/** A replica that has just been brought up to date may leave again for a moment: what differs in a cluster is asked again. */
+const settles = { withinMs: 5_000, everyMs: 250 };
+
+export interface VerifyTools {
+  readonly repository: OpenRepository;
+  readonly target: VectorDatabase;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What was compared with the source's own answers. */
+export interface Compared {
+  readonly samples: number;
+  readonly canaries: number;
+}
+
+/** Throws VERIFICATION_FAILED. */
+export async function verifyApplied(
+  tools: VerifyTools,
+  { collections, recoveryPoint }: WantedCollections,
+): Promise<Compared> {
+  const differences: string[] = [];
+  let samples = 0;
+  let canaries = 0;
+  for (const wanted of collections) {
+    differences.push(...(await differencesFromCaptured(tools, wanted)));
+    samples += wanted.captured.samples.length;
+    canaries += wanted.captured.canaries.length;
+  }
+  if (differences.length > 0) throw notAsCaptured(recoveryPoint, differences);
+  return { samples, canaries };
+}
+
+/** What of one collection is not as it was captured; none when all of it is. */
+export async function differencesFromCaptured(
+  { clock, repository, signal, target }: VerifyTools,
+  { captured, name }: WantedCollection,
+): Promise<readonly string[]> {
+  const key = await repository.keys.key(captured.key);
+  const compare = () => compareWithObservation(target, { ...captured, name }, key);
+  let differences = await compare();
+  if (differences.length === 0 || !(await target.isClustered())) return differences;
+  const unsettled = new DrError("VERIFICATION_FAILED", `${name} stays different from what was captured`);
+  try {
+    await waitUntil(clock, { ...settles, signal, what: `${name} to settle`, expired: () => unsettled }, async () => {
+      differences = await compare();
+      return differences.length === 0;
+    });
+  } catch (error) {
+    if (error !== unsettled) throw error;
+  }
+  return differences;
+}
+
+export function notAsCaptured({ id }: RecoveryPoint, differences: readonly string[]): DrError {
+  const shown = differences.slice(0, 3).join("; ");
+  return new DrError("VERIFICATION_FAILED", `${differences.length} things differ from ${id}: ${shown}`, {
+    hint: "do not serve from it: look at the log of its Qdrant and do it again, or restore an earlier recovery point (`qdrant-dr recovery-points list`, then `restore --recovery-point`)",
+  });
+}
+
+interface WantedCollections {
+  readonly recoveryPoint: RecoveryPoint;
+  readonly collections: readonly WantedCollection[];
+}
+
+/** All of a recovery point, under the names that it was captured by. */
+export function wholeRecoveryPoint(recoveryPoint: RecoveryPoint): WantedCollections {
+  return {
+    recoveryPoint,
+    collections: recoveryPoint.collections.map((captured) => ({ captured, name: captured.name })),
+  };
+}

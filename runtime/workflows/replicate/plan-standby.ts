@@ -1,0 +1,72 @@
+/** Plans how a region's Qdrant comes to hold exactly one recovery point of its own bucket, whatever it holds. */
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { DrError } from "../../errors.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
+import type { StandbyNews } from "../../repository/control/standby-records.ts";
+import { optimizes } from "../apply/describe-collection.ts";
+import { type ApplyPlan, type ApplyRequest, type KnownTarget, planApply } from "../apply/plan-apply.ts";
+import { wholeRecoveryPoint } from "../apply/verify-applied.ts";
+import { StandbyRestoreDetector } from "./standby-restore-detector.ts";
+import { readNews, type StandbyTurn, type TurnRequest } from "./standby-turn.ts";
+
+export interface StandbyPlanRequest extends Omit<TurnRequest, "failover">, Pick<ApplyRequest, "compare" | "existing"> {
+  readonly recoveryPoint: RecoveryPoint;
+  /** The region's own Qdrant. */
+  readonly target: VectorDatabase;
+  /** Of a failover to the region: the epoch that it makes. */
+  readonly failover?: number | undefined;
+  /** Whose plan it is; without it, the plan is for a turn that is taken later, and refused if anything was changed meanwhile. */
+  readonly turn?: StandbyTurn | undefined;
+}
+
+/** Throws when the recovery point must not or cannot be put there; changes nothing. */
+export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPlan> {
+  const { clock, compare, existing, recoveryPoint, target, turn } = request;
+  const news = turn?.news ?? (await readNews(request)).news;
+  return planApply({
+    ...wholeRecoveryPoint(recoveryPoint),
+    target,
+    existing,
+    aliases: { wanted: recoveryPoint.aliases, standing: "replace" },
+    known: knownByReplication(target, news),
+    compare,
+    optimizes: false,
+    onFailure: "leave",
+    clock,
+  });
+}
+
+/** What the plan was made from; another one when the standby was changed since. */
+export function basisOf({ begunAt, held }: StandbyNews): string {
+  return JSON.stringify([held?.recoveryPoint, held?.at, begunAt]);
+}
+
+function knownByReplication(target: VectorDatabase, news: StandbyNews): KnownTarget {
+  const detector = new StandbyRestoreDetector(target, news);
+  const held = news.held?.collections ?? [];
+  const making = new Set(news.making.map(({ name }) => name));
+  for (const { name } of held) making.delete(name);
+  return {
+    held,
+    unfinishedAmong: async (present) => {
+      const unfinished: string[] = [];
+      for (const name of making) if (present.has(name) && (await isOwnWork(target, name))) unfinished.push(name);
+      return unfinished;
+    },
+    isAsRecorded: (shard) => detector.isAsRecorded(shard),
+    refusalOf: (taken) =>
+      new DrError("TARGET_NOT_EMPTY", `${taken.join(", ")} is there already, and replication did not make it`, {
+        hint: "nothing was changed. A region that was lost in a failover may hold the last writes of its clients (`qdrant-dr divergence` lists them). If they may be lost, repeat with --replace-existing, or delete the collections yourself",
+      }),
+    basis: basisOf(news),
+  };
+}
+
+/**
+ * Whether what stands under a name that replication set out to make is what it made. Somebody else may have made it first:
+ * theirs optimizes, and replication's never does from its first moment on. Throws when Qdrant does not tell for another reason
+ * than that it is half-made.
+ */
+async function isOwnWork(target: VectorDatabase, name: string): Promise<boolean> {
+  return (await target.isHalfMade(name)) || !optimizes(await target.describe(name));
+}
