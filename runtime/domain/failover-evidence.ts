@@ -24,8 +24,8 @@ export interface FailoverEvidence {
         readonly isExact: boolean;
         readonly isWarm: boolean;
         readonly points: number;
-        /** Planned: for so long no region took writes. */
-        readonly pauseSeconds?: number;
+        /** Of a switchover: for so many seconds no region took writes. */
+        readonly pauseSeconds?: number | undefined;
       }
-    | { readonly isDone: false; readonly code: string; readonly message: string; readonly hint?: string };
+    | { readonly isDone: false; readonly code: string; readonly message: string; readonly hint?: string | undefined };
 }

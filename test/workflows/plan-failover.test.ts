@@ -56,10 +56,13 @@ describe("plan of a failover", () => {
 
   async function plan() {
     const region = { region: "west", peer: "east" } as Region;
-    const { dataLossSeconds, dataLossSecondsOf, held } = await planFailover({
-      ...{ region, repository, isPlanned: false, clock: clockShowing(() => now) },
+    const { dataLossSeconds, dataLossSecondsOf, serveFrom } = await planFailover({
+      region,
+      repository,
+      clock: clockShowing(() => now),
     });
-    return { recoveryPoint: held?.recoveryPoint.id, isWarm: held?.isWarm, dataLossSeconds, dataLossSecondsOf };
+    const { isWarm, recoveryPoint } = serveFrom;
+    return { recoveryPoint: recoveryPoint.id, isWarm, dataLossSeconds, dataLossSecondsOf };
   }
 
   it("serves what the standby follows to, and says of each tier what is lost", async () => {

@@ -71,11 +71,11 @@ export class StandbyApplier {
   }
 
   async #take(): Promise<StandbyTurn> {
-    const { clock, isSwitchover: isHandOver, region, repository } = this.#request;
+    const { clock, isSwitchover, region, repository } = this.#request;
     await this.#overtaken?.refuseWhileAnotherFollows();
     const turn = await StandbyTurn.take({
       ...{ clock, region, repository },
-      failover: isHandOver ? "next" : undefined,
+      failover: isSwitchover ? "next" : undefined,
     });
     if (this.#overtaken !== undefined) this.#isBackSince = clock.now();
     this.#overtaken = undefined;

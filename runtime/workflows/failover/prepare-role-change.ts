@@ -1,7 +1,6 @@
-/** From the sessions of the two regions to what a failover or a switchover acts on. */
+/** Opens what a failover or a switchover acts with, from the sessions of the two regions. */
 import { randomUUID } from "node:crypto";
 import { withTimeout } from "../../async/with-timeout.ts";
-import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { toDrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { FailoverHooks } from "../../ports/failover-hooks.ts";
@@ -9,11 +8,9 @@ import type { ObjectStore } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { Runner } from "../../ports/runner.ts";
 import type { Stacks } from "../../ports/stacks.ts";
-import { readEpochs } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { RegionSession } from "../region-session.ts";
-import { Replication } from "../replicate/replication.ts";
-import type { FailoverRequest, HandOver } from "./request.ts";
+import type { FailoverRequest, SwitchoverRequest } from "./request.ts";
 
 /** What every change of roles acts with. */
 export interface RoleChange {
@@ -33,42 +30,49 @@ const lostRegionAnswersWithinMs = 5_000;
 /** And none of its servers for longer than this. */
 const lostServerAnswersWithinMs = 2_000;
 
-/** @param active the region that hands over. */
-export async function prepareSwitchover(change: RoleChange, active: RegionSession): Promise<FailoverRequest> {
-  const repository = await change.session.repositoryForWriting();
-  const handOver = await handOverBy(change, repository, active);
-  return { ...common(change, repository), handOver, otherControl: handOver.control, acceptedDataLossSeconds: 0 };
+/** @param active the region that steps down. */
+export async function prepareSwitchover(change: RoleChange, active: RegionSession): Promise<SwitchoverRequest> {
+  return {
+    kind: "switchover",
+    ...common(change, await change.session.repositoryForWriting()),
+    active: {
+      region: active.region.region,
+      database: active.database,
+      control: active.stores.control,
+      gate: active.gate(),
+    },
+    toolVersion: change.toolVersion,
+  };
 }
 
 export interface FailoverChoice {
-  /** Another recovery point than the newest. */
-  readonly recoveryPoint: string | undefined;
   readonly acceptedDataLossSeconds: number;
-  /** Opens the region that is given up; undefined when nothing here tells where it is. */
+  /** Opens the lost region; undefined when nothing here tells where it is. */
   readonly openLost: (() => Promise<RegionSession>) | undefined;
 }
 
 export async function prepareFailover(
   change: RoleChange,
-  { acceptedDataLossSeconds, openLost, recoveryPoint }: FailoverChoice,
+  { acceptedDataLossSeconds, openLost }: FailoverChoice,
 ): Promise<FailoverRequest> {
   const { session } = change;
   return {
+    kind: "failover",
     ...common(change, await session.repository()),
-    recoveryPoint,
-    witness: session.witness(),
-    otherControl: openLost && (await reachLost(openLost, session.region.peer, change.progress)),
+    lostControl: openLost && (await reachLost(openLost, session.region.peer, change.progress)),
     acceptedDataLossSeconds,
   };
 }
 
 function common({ clock, hooks, progress, runner, session, stack, stacks }: RoleChange, repository: OpenRepository) {
+  progress({ step: "assess", detail: "Find what this region can serve from" });
   return {
     stack,
     region: session.region,
     repository,
     database: session.database,
     gate: session.gate(),
+    witness: session.witness(),
     traffic: session.region.endpoint && session.traffic(),
     stacks,
     hooks,
@@ -76,36 +80,6 @@ function common({ clock, hooks, progress, runner, session, stack, stacks }: Role
     runner,
     clock,
     progress,
-  };
-}
-
-async function handOverBy(
-  { clock, progress, session, toolVersion }: RoleChange,
-  repository: OpenRepository,
-  active: RegionSession,
-): Promise<HandOver> {
-  const newest = newestEpoch(await readEpochs(repository.stores.control));
-  // Its own past: it was active until it was given up.
-  const wasActive = newest?.previous === session.region.region && newest.active !== session.region.region;
-  const replication = new Replication({
-    source: { region: active.region.region, database: active.database, control: active.stores.control },
-    standby: { region: session.region.region, database: session.database, repository },
-    existing: wasActive ? "replace" : "refuse",
-    isSwitchover: true,
-    toolVersion,
-    clock,
-    progress,
-  });
-  return {
-    region: active.region.region,
-    database: active.database,
-    control: active.stores.control,
-    gate: active.gate(),
-    isSuperseding: wasActive && newest?.reason === "failover",
-    async cycle({ patience }) {
-      const { applySeconds, captureSeconds, ...report } = await replication.cycle(patience);
-      return { ...report, seconds: captureSeconds + applySeconds };
-    },
   };
 }
 
@@ -119,7 +93,7 @@ async function reachLost(
     const lost = await withTimeout(lostRegionAnswersWithinMs, `the state backend of ${peer}`, open);
     return lost.withPatience(lostServerAnswersWithinMs).stores.control;
   } catch (error) {
-    progress({ step: "assess", detail: `the other region cannot be told: ${toDrError(error).message}` });
+    progress({ step: "assess", detail: `${peer} gets no copy of the epoch: ${toDrError(error).message}` });
     return undefined;
   }
 }

@@ -1,0 +1,13 @@
+import type { Step, StepContext } from "./step.ts";
+import { summariseUpdate } from "./summarise-update.ts";
+
+export const stepDown: Step<StepContext> = {
+  name: "step-down",
+  title: "Step the other stack down (pulumi up)",
+  repeat: "bestEffort",
+  applies: ({ plan }) => plan.kind === "switchover" || (plan.kind === "resume" && plan.stepsDown),
+  async run({ plan, request: { progress, stacks } }) {
+    const { changes } = await stacks.up(plan.from, ({ text }) => progress({ step: "step-down", detail: text }));
+    return summariseUpdate(changes);
+  },
+};
