@@ -12,6 +12,8 @@ import type { Gate, GateState } from "../../runtime/ports/gate.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
+import { switchOver } from "../../runtime/workflows/failover/fail-over.ts";
+import { planSwitchover } from "../../runtime/workflows/failover/plan-failover.ts";
 import type { FailoverRequest, SwitchoverRequest } from "../../runtime/workflows/failover/request.ts";
 import { Guard } from "../../runtime/workflows/gate/guard.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
@@ -21,6 +23,7 @@ import { planAndFailOver, planAndSwitchOver } from "../support/change-roles.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
 import { Faults } from "../support/faulty-store.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 import { type MemoryStores, silently, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf } from "../support/recovery-practice.ts";
 import { StandbyPair } from "../support/standby-pair.ts";
@@ -254,6 +257,43 @@ describe("switchover under faults", function () {
     const refusal = await errorOf(planAndSwitchOver({ ...wanted, active }));
     expect(refusal?.code).to.equal("UNREACHABLE");
     expect(await write(), "the guard sees in the other store that it was aborted").to.deep.equal(["east"]);
+  });
+
+  it("a plan that another run has overtaken is refused before anything is fenced, and changes nothing", async () => {
+    await begin();
+    const wanted = await request("run-1");
+    const plan = await planSwitchover(wanted);
+    await claimEpoch(pair.west.control, { ...epochOf(2, "east"), previous: "east", reason: "aborted" });
+    const before = [...pair.east.control.objects.keys()];
+    expect(await codeOf(switchOver(wanted, plan))).to.equal("EPOCH_CONFLICT");
+    expect([...pair.east.control.objects.keys()]).to.deep.equal(before);
+    expect(pair.west.control.objects.has(controlLayout.fence(2))).to.equal(false);
+    expect(await write()).to.deep.equal(["east"]);
+  });
+
+  it("a failover that a switchover resumes stays one: it ends the lease, and says what was lost", async () => {
+    await begin();
+    await (await followed("west")).cycle("exact");
+    const killed = planAndFailOver({
+      ...(await failoverRequest("run-1")),
+      async hooks({ step, when }) {
+        if (step === "epoch" && when === "after") throw new Error("killed");
+      },
+    });
+    await killed.then(
+      () => expect.fail("it was not killed"),
+      () => undefined,
+    );
+    forgetSignsOfLife();
+    const report = await planAndSwitchOver({ ...(await request("run-2")), witness: new MemoryStore() });
+    expect(report).to.include({ mode: "failover", isVerified: true, pauseSeconds: undefined });
+    expect(report.dataLossSeconds).to.be.greaterThan(0);
+    expect(report.steps.map(({ name }) => name)).to.include.members(["lease", "step-down"]);
+    // Verified by the run before it.
+    forgetSignsOfLife();
+    const again = await planAndSwitchOver(await request("run-3"));
+    expect(again).to.include({ isVerified: true });
+    expect(again.steps.find(({ name }) => name === "verify")?.detail).to.equal("done by an earlier run");
   });
 
   it("what was brought over is not what is there: aborted before the epoch, and the active region serves on", async () => {

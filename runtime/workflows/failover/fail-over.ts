@@ -84,7 +84,7 @@ async function changeRoles(
   plan: RoleChangePlan,
   doSteps: DoSteps,
 ): Promise<RoleChangeReport> {
-  const run = new FailoverRun(request, plan);
+  const run = new FailoverRun({ ...request, control: request.repository.stores.control }, plan);
   run.assessed(summarise(plan));
   const findings = new Findings(plan);
   const stopBeating = await run.records.takeOver();

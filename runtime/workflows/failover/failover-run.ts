@@ -4,17 +4,19 @@
  */
 import type { TimedStep } from "../../domain/timed-step.ts";
 import { toDrError } from "../../errors.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
 import { FailoverRecords } from "../../repository/control/failover-records.ts";
 import type { RoleChangePlan } from "./plan-failover.ts";
 import type { RoleChangeRequest } from "./request.ts";
 import type { StepName } from "./step-names.ts";
 import type { Step } from "./steps/step.ts";
 
-/** Of a request: what a run needs whatever its steps do. */
-export type RunRequest = Pick<
-  RoleChangeRequest,
-  "repository" | "run" | "runner" | "hooks" | "onStep" | "clock" | "progress"
->;
+/** The part of a request that a run needs whatever its steps do. */
+export interface RunRequest
+  extends Pick<RoleChangeRequest, "run" | "runner" | "hooks" | "onStep" | "clock" | "progress"> {
+  /** Control store of the region to promote. */
+  readonly control: ObjectStore;
+}
 
 export class FailoverRun {
   readonly steps: TimedStep[] = [];
@@ -26,7 +28,7 @@ export class FailoverRun {
   constructor(request: RunRequest, plan: Pick<RoleChangePlan, "region" | "epoch" | "plannedAt">) {
     this.#request = request;
     this.#plan = plan;
-    this.records = new FailoverRecords(request.repository.stores.control, plan.epoch, request.run, request.clock, request.runner);
+    this.records = new FailoverRecords(request.control, plan.epoch, request.run, request.clock, request.runner);
   }
 
   /** Since planning began. */

@@ -1,12 +1,22 @@
 import { DrError } from "../../../errors.ts";
 import type { Gate, GateState } from "../../../ports/gate.ts";
+import type { VectorDatabase } from "../../../ports/qdrant.ts";
 import { waitUntil } from "../../../time/wait-until.ts";
-import type { Step, SwitchoverContext } from "./step.ts";
+import type { ActiveRegion, SwitchoverRequest } from "../request.ts";
+import type { Step } from "./step.ts";
 
 const pollMs = 50;
 const closesWithinMs = 30_000;
 
-export const drain: Step<SwitchoverContext> = {
+interface DrainContext {
+  readonly request: Pick<SwitchoverRequest, "clock"> & {
+    readonly active: Pick<ActiveRegion, "region" | "gate"> & {
+      readonly database: Pick<VectorDatabase, "collections" | "settle">;
+    };
+  };
+}
+
+export const drain: Step<DrainContext> = {
   name: "drain",
   title: "Wait until the active region's gate is closed and empty",
   repeat: "always",

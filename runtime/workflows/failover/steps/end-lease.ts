@@ -2,10 +2,15 @@ import { formatSeconds } from "../../../domain/format.ts";
 import { leaseEndsAfter } from "../../../domain/roles/gate.ts";
 import { endLease } from "../../../repository/control/lease.ts";
 import { modeOf } from "../plan-failover.ts";
+import type { RoleChangeRequest } from "../request.ts";
 import type { Step, StepContext } from "./step.ts";
 
+interface LeaseContext extends Pick<StepContext, "plan" | "findings"> {
+  readonly request: Pick<RoleChangeRequest, "clock" | "witness">;
+}
+
 /** After a failover only: a switchover has seen the other region's gate closed and empty. */
-export const endLeaseStep: Step<StepContext> = {
+export const endLeaseStep: Step<LeaseContext> = {
   name: "lease",
   title: "End the lease of the lost region",
   repeat: "always",

@@ -1,7 +1,12 @@
 import { DrError } from "../../../errors.ts";
+import type { RoleChangeRequest } from "../request.ts";
 import type { Step, StepContext } from "./step.ts";
 
-export const moveTraffic: Step<StepContext> = {
+interface TrafficContext extends Pick<StepContext, "plan"> {
+  readonly request: Pick<RoleChangeRequest, "traffic">;
+}
+
+export const moveTraffic: Step<TrafficContext> = {
   name: "traffic",
   title: "Lead clients here",
   repeat: "always",

@@ -1,15 +1,25 @@
 import { DrError } from "../../../errors.ts";
 import type { GateState } from "../../../ports/gate.ts";
+import type { VectorDatabase } from "../../../ports/qdrant.ts";
 import { writeOpening } from "../../../repository/control/gate-records.ts";
+import type { RegionStores } from "../../../repository/repository.ts";
 import { waitUntil } from "../../../time/wait-until.ts";
 import { enableOptimizers } from "../../replicate/enable-optimizers.ts";
+import type { RoleChangeRequest } from "../request.ts";
 import type { Step, StepContext } from "./step.ts";
 
 /** How long a gate may take to see what the records say; it looks when it is asked. */
 const opensWithinMs = 30_000;
 const pollMs = 100;
 
-export const openGate: Step<StepContext> = {
+interface OpenContext extends Pick<StepContext, "plan" | "findings"> {
+  readonly request: Pick<RoleChangeRequest, "clock" | "gate" | "run"> & {
+    readonly database: Pick<VectorDatabase, "describe" | "setOptimizationThreads">;
+    readonly repository: { readonly stores: Pick<RegionStores, "control"> };
+  };
+}
+
+export const openGate: Step<OpenContext> = {
   name: "open",
   title: "Open the gate",
   repeat: "always",

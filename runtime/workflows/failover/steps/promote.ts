@@ -1,9 +1,14 @@
 import { DrError } from "../../../errors.ts";
+import type { RoleChangeRequest } from "../request.ts";
 import type { Step, StepContext } from "./step.ts";
 import { summariseUpdate } from "./summarise-update.ts";
 
+interface PromoteContext extends Pick<StepContext, "plan"> {
+  readonly request: Pick<RoleChangeRequest, "stack" | "stacks" | "progress">;
+}
+
 /** Clients are served already; the stack converges to what is true, however long it takes. */
-export const promote: Step<StepContext> = {
+export const promote: Step<PromoteContext> = {
   name: "promote",
   title: "Promote the stack (pulumi up)",
   repeat: "once",

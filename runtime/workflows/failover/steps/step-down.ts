@@ -1,7 +1,12 @@
+import type { RoleChangeRequest } from "../request.ts";
 import type { Step, StepContext } from "./step.ts";
 import { summariseUpdate } from "./summarise-update.ts";
 
-export const stepDown: Step<StepContext> = {
+interface StepDownContext extends Pick<StepContext, "plan"> {
+  readonly request: Pick<RoleChangeRequest, "stacks" | "progress">;
+}
+
+export const stepDown: Step<StepDownContext> = {
   name: "step-down",
   title: "Step the other stack down (pulumi up)",
   repeat: "bestEffort",
