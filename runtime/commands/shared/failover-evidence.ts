@@ -44,8 +44,19 @@ export async function withEvidence<Request extends RoleChangeRequest>(
 }
 
 function outcomeOf(report: RoleChangeReport): FailoverEvidence["outcome"] {
-  const { dataLossSeconds, epoch, from, isExact, isWarm, pauseSeconds, recoveryPoint, points } = report;
-  return { isDone: true, from, epoch, recoveryPoint, dataLossSeconds, isExact, isWarm, points, pauseSeconds };
+  const { dataLossSeconds, epoch, from, isExact, isVerified, isWarm, pauseSeconds, points, recoveryPoint } = report;
+  return {
+    isDone: true,
+    from,
+    epoch,
+    recoveryPoint,
+    dataLossSeconds,
+    isExact,
+    isWarm,
+    points,
+    isVerified,
+    pauseSeconds,
+  };
 }
 
 /** A page that cannot be written fails no change of roles. */

@@ -1,4 +1,4 @@
-/** What a failover, a switchover and each half of a drill answer. */
+/** Answers of a failover, a switchover and each half of a drill. */
 import { z } from "zod";
 import { formatSeconds } from "../../domain/format.ts";
 import type { RoleChangeReport } from "../../workflows/failover/fail-over.ts";

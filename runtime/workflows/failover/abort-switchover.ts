@@ -89,7 +89,7 @@ export async function abortAfter(error: unknown, { plan, request }: SwitchoverCo
 }
 
 interface Abort {
-  /** Of the region that was to be promoted. */
+  /** The control store of the region that was to be promoted. */
   readonly control: ObjectStore;
   readonly promoted: string;
   readonly active: Pick<ActiveRegion, "region" | "control" | "gate">;
@@ -101,7 +101,7 @@ interface Abort {
 /** `claimed`: a run was faster, and has made the promoted region the active one. */
 type Outcome = "aborted" | "claimed";
 
-/** The same create-only write decides between this and a run that is about to claim the epoch for the promoted region. */
+/** One create-only write decides between the abort and a run that is about to claim the epoch for the promoted region. */
 async function claimForActive({ active, clock, control, epoch, promoted, run }: Abort): Promise<Outcome> {
   const record: EpochRecord = {
     epoch,

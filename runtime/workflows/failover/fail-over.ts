@@ -33,12 +33,12 @@ export interface RoleChangeReport {
   readonly run: string;
   readonly recoveryPoint: string;
   readonly recoveryPointTime: string;
-  /** Seconds whose acknowledged writes may be lost. */
+  /** Writes acknowledged in so many seconds may be lost. */
   readonly dataLossSeconds: number;
   readonly isExact: boolean;
   readonly isWarm: boolean;
   readonly points: number;
-  /** What the region serves was compared with what the source answered, in this run or in the one that it resumed. */
+  /** A step compared the region with what the source answered, in this run or in the one that it resumed. */
   readonly isVerified: boolean;
   /** Seconds from the fence of a switchover until the gate of this region was open; absent when another run wrote the fence. */
   readonly pauseSeconds?: number | undefined;

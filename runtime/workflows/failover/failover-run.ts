@@ -41,7 +41,7 @@ export class FailoverRun {
     return this.#doneBefore.has(name);
   }
 
-  /** What was found before this run owned anything. */
+  /** Reports the plan as the first step: it was made before this run owned anything. */
   assessed(detail: string): void {
     const startedAt = this.#plan.plannedAt.toISOString();
     const title = "Find what this region can serve from";

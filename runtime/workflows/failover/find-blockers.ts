@@ -7,7 +7,7 @@ import { ask, findNewestRecoveryPoint, patience, type Timeouts } from "../status
 
 export interface Blocker {
   readonly region: string;
-  /** What was looked at. */
+  /** The thing that was looked at. */
   readonly what: string;
   readonly detail: string;
   readonly hint?: string | undefined;

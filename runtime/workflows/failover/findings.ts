@@ -1,7 +1,7 @@
-/** What the steps of one run found, for the steps after them and for the report. Times are of the monotonic clock. */
+/** Steps of one run leave their findings here, for the steps after them and for the report. Times are of the monotonic clock. */
 import type { RoleChangePlan, ServableState } from "./plan-failover.ts";
 
-/** What was compared with the source's own answers. */
+/** Counts of what was compared with the source's own answers. */
 export interface Proof {
   readonly samples: number;
   readonly canaries: number;
@@ -9,7 +9,7 @@ export interface Proof {
 
 export class Findings {
   #serveFrom: ServableState | undefined;
-  /** Absent until what the region holds was compared in this run. */
+  /** Absent until a step of this run has compared the region. */
   proof?: Proof;
   /** When the fence of a switchover was about to be written. */
   fencedAtMs?: number;

@@ -40,7 +40,7 @@ export type ForecastRequest =
       readonly observeActive: () => Promise<PairMember>;
     });
 
-/** What it takes to serve from the state that the region holds. */
+/** The cost of serving from the state that the region holds. */
 export interface ServingForecast extends ServableState {
   /** Collections that the region's Qdrant lacks: they are restored. */
   readonly lacking: readonly string[];

@@ -30,7 +30,7 @@ interface Promotion {
   readonly region: string;
   readonly from: string;
   readonly epoch: number;
-  /** Of the promoted region; undefined when it has no gate. */
+  /** Undefined when the promoted region has no gate. */
   readonly gateMode: GateMode | undefined;
   /** When planning began: the report counts from then. */
   readonly plannedAt: Date;
@@ -54,8 +54,8 @@ export interface ServableState {
 export interface SwitchoverPlan extends Promotion {
   readonly kind: "switchover";
   /**
-   * What the promoted region holds from when it was active itself. It is replaced after a switchover, when the other region
-   * has all of it; after a failover it diverged, and what only it has is recorded before it is replaced.
+   * The promoted region may hold collections from when it was active itself. After a switchover the other region has all of
+   * them: they are replaced. After a failover they diverged: points that only they hold are recorded before they are replaced.
    */
   readonly past: "none" | "replaceable" | "diverged";
 }
@@ -69,7 +69,7 @@ export interface FailoverPlan extends Promotion, DataLoss {
 /** Completes what an earlier run began, which claimed the epoch and may have died. */
 export interface ResumePlan extends Promotion, DataLoss {
   readonly kind: "resume";
-  /** What the earlier run began. */
+  /** The role change that the earlier run began. */
   readonly mode: Mode;
   readonly serveFrom: ServableState;
   /** The other region lives: its stack is updated last. */
@@ -117,7 +117,7 @@ export async function planFailover(request: FailoverPlanRequest): Promise<Failov
   return { kind: "failover", ...promotion(region, newest, plannedAt), serveFrom, ...loss };
 }
 
-/** What an earlier run has chosen, and may have begun to restore. */
+/** Serves from the state that the earlier run has chosen, and may have begun to restore. */
 async function planResume(
   { region, repository }: PlanRequest,
   newest: EpochRecord,

@@ -12,7 +12,7 @@ import type { OpenRepository } from "../../repository/repository.ts";
 import type { RegionSession } from "../region-session.ts";
 import type { FailoverRequest, SwitchoverRequest } from "./request.ts";
 
-/** What every change of roles acts with. */
+/** The region to promote, and the ports that every change of roles acts with. */
 export interface RoleChange {
   /** Stack and session of the region that is promoted. */
   readonly stack: string;

@@ -1,4 +1,4 @@
-/** What a switchover and a failover act with. The plan says what they do. */
+/** Requests hold what a switchover and a failover act with. The plan says what they do. */
 import type { Region } from "../../domain/region.ts";
 import type { TimedStep } from "../../domain/timed-step.ts";
 import type { Clock } from "../../ports/clock.ts";

@@ -53,7 +53,7 @@ export class Guard {
     this.#view = { ...this.#decide([]), ...this.#epoch(), blind: ["nothing was looked at yet"] };
   }
 
-  /** As of the last look; a lease runs out by itself. */
+  /** The view of the last look; a lease runs out by itself. */
   get view(): GuardView {
     const { isOpen } = this.#view;
     if (!isOpen || this.#isLeaseHeld()) return this.#view;

@@ -11,14 +11,14 @@ export interface StepContext {
   readonly findings: Findings;
 }
 
-/** Of a switchover before its epoch is claimed. */
+/** Steps of a switchover before its epoch is claimed act with this. */
 export interface SwitchoverContext extends StepContext {
   readonly request: SwitchoverRequest;
   readonly plan: SwitchoverPlan;
   readonly replication: Pick<Replication, "cycle">;
 }
 
-/** What it finds and does is said in words, for people. */
+/** A step answers in words for people. */
 export interface Step<Context> {
   readonly name: StepName;
   readonly title: string;
