@@ -8,6 +8,8 @@ import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
 import { captureRecoveryPoint } from "../runtime/workflows/capture/capture-recovery-point.ts";
 import { copyRecoveryPoints } from "../runtime/workflows/copy-recovery-points.ts";
 import { failOver } from "../runtime/workflows/failover/fail-over.ts";
+import { planFailover } from "../runtime/workflows/failover/plan-failover.ts";
+import type { FailoverRequest } from "../runtime/workflows/failover/request.ts";
 import { verifyRecoveryPoint } from "../runtime/workflows/verify-recovery-point.ts";
 import type { EmbeddedEstate } from "./adapters/embedded-estate.ts";
 import { readWorkspace } from "./adapters/workspace-documents.ts";
@@ -82,7 +84,8 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
     async failOver(progress) {
       // As an operator's command would: nothing is known but the name of the stack.
       const standby = new RegionAccess(await estate.stacks.region("standby"));
-      return failOver({
+      const request: FailoverRequest = {
+        kind: "failover",
         stack: "standby",
         region: standby.region,
         repository: await standby.repository(),
@@ -90,13 +93,14 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
         gate: standby.gate(),
         traffic: standby.traffic(),
         stacks: estate.stacks,
-        otherControl: undefined,
+        lostControl: undefined,
         run: randomUUID(),
         runner: new ThisProcess(),
         acceptedDataLossSeconds: standby.region.objectives.rpoMinutes * 60,
         clock,
         progress,
-      });
+      };
+      return failOver(request, await planFailover(request));
     },
     async versions() {
       return { ...versions, "Qdrant server": await (await access("standby")).database.version() };

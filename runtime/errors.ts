@@ -67,7 +67,7 @@ export type ErrorCode = keyof typeof errorCodes;
 
 export interface ErrorDetails {
   /** The next thing to do, in one sentence. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly cause?: unknown;
 }
 

@@ -12,7 +12,7 @@ import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import type { Stacks } from "../../runtime/ports/stacks.ts";
 import type { CaptureReport } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import type { CopyReport } from "../../runtime/workflows/copy-recovery-points.ts";
-import type { FailoverReport } from "../../runtime/workflows/failover/fail-over.ts";
+import type { RoleChangeReport } from "../../runtime/workflows/failover/fail-over.ts";
 import type { VerifyReport } from "../../runtime/workflows/verify-recovery-point.ts";
 import { proofsOf } from "../domain/practice-proofs.ts";
 import type { PracticeCollection, PracticeResult } from "../domain/practice-result.ts";
@@ -48,7 +48,7 @@ export interface PracticeEstate {
   database(region: "primary" | "standby"): Promise<VectorDatabase>;
   /** Kills the primary's processes and removes its disk; answers when the signals were sent and when all were gone. */
   destroyPrimary(): Promise<{ readonly killedAt: Date; readonly goneAt: Date }>;
-  failOver(progress: Progress): Promise<FailoverReport>;
+  failOver(progress: Progress): Promise<RoleChangeReport>;
   versions(): Promise<Readonly<Record<string, string>>>;
 }
 

@@ -15,7 +15,7 @@ import { ThisProcess } from "../adapters/this-process.ts";
 import { regionSchema } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
 import { systemClock } from "../time/system-clock.ts";
-import { failoverSteps } from "../workflows/failover/failover-run.ts";
+import { stepNames } from "../workflows/failover/step-names.ts";
 import type { Deps, RegionOptions } from "./deps.ts";
 import { RegionAccess } from "./region-access.ts";
 
@@ -49,7 +49,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     store: openStore,
     folderTarget: new LocalFolders(),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
-    hooks: (file, askQueries) => readHooks(file, failoverSteps, surroundings.progress, askQueries, systemClock),
+    hooks: (file, askQueries) => readHooks(file, stepNames, surroundings.progress, askQueries, systemClock),
     async serveMetrics(address, samples) {
       // Loaded on demand: only the exporter needs the library.
       const { MetricsServer } = await import("../adapters/metrics-server.ts");

@@ -10,7 +10,7 @@ export interface FailoverEvidence {
   readonly toolVersion: string;
   readonly startedAt: string;
   readonly endedAt: string;
-  /** Those that were finished. */
+  /** The steps that were finished. */
   readonly steps: readonly TimedStep[];
   readonly outcome:
     | {
@@ -19,13 +19,15 @@ export interface FailoverEvidence {
         readonly epoch: number;
         /** The recovery point that is served. */
         readonly recoveryPoint: string;
-        /** Seconds whose acknowledged writes may be lost. */
+        /** Writes acknowledged in so many seconds may be lost. */
         readonly dataLossSeconds: number;
         readonly isExact: boolean;
         readonly isWarm: boolean;
         readonly points: number;
-        /** Planned: for so long no region took writes. */
-        readonly pauseSeconds?: number;
+        /** A step compared the region with what the source answered. */
+        readonly isVerified: boolean;
+        /** Seconds in which no region took writes; absent unless this run was a switchover and wrote the fence. */
+        readonly pauseSeconds?: number | undefined;
       }
-    | { readonly isDone: false; readonly code: string; readonly message: string; readonly hint?: string };
+    | { readonly isDone: false; readonly code: string; readonly message: string; readonly hint?: string | undefined };
 }

@@ -12,7 +12,7 @@ import { parseGateEnvironment } from "../domain/roles/gate-environment.ts";
 import { hasErrno } from "../errno.ts";
 import { Lease } from "../repository/control/lease.ts";
 import { systemClock } from "../time/system-clock.ts";
-import { Guard } from "../workflows/failover/guard.ts";
+import { Guard } from "../workflows/gate/guard.ts";
 
 const controlPath = "/.qdrant-dr/gate";
 /** 200 when the process runs. */

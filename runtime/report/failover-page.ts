@@ -41,7 +41,14 @@ time until somebody noticed and decided is before its first step, and what clien
 
 function success({ region }: FailoverEvidence, done: Done): Html {
   return html`<h1><span>${region} is the active region in epoch ${done.epoch}.</span><span>${lossOf(done)}</span></h1>
-<p class="verdict">✓ Verified: what it serves is what was captured, by counts, samples and canary queries.</p>`;
+${verdict(done)}`;
+}
+
+function verdict({ isVerified }: Done): Html {
+  if (!isVerified) {
+    return html`<p class="verdict failed">✗ Not verified: no step compared what it serves with what was captured.</p>`;
+  }
+  return html`<p class="verdict">✓ Verified: what it serves is what was captured, by counts, samples and canary queries.</p>`;
 }
 
 function lossOf({ dataLossSeconds, from, isExact, pauseSeconds }: Done): string {
@@ -72,7 +79,7 @@ function figures(evidence: FailoverEvidence, { dataLossSeconds, isWarm, pauseSec
       ? {
           name: "Writes that may be lost",
           value: dataLossSeconds,
-          meaning: "Acknowledged in so long a time before this run.",
+          meaning: "Writes that were acknowledged in the last seconds before this run.",
         }
       : { name: "Writes paused for", value: pauseSeconds, meaning: "From the fence until the gate here was open." };
   return html`<dl class="figures">

@@ -162,7 +162,7 @@ describe("gate", () => {
     expect((await again.gate.look()).reason).to.equal("fenced for a switchover to epoch 2");
   });
 
-  it("a planned failover that is given up opens it again; one that is done opens the other, when its data are there", async () => {
+  it("a switchover that is aborted opens it again; one that is done opens the other, when its data are there", async () => {
     const estate = await pair();
     const east = await start(estate, "east");
     const west = await start(estate, "west");

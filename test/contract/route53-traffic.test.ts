@@ -15,8 +15,9 @@ import { expect } from "chai";
 import { Route53Traffic } from "../../runtime/adapters/route53-traffic.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { FailoverHooks } from "../../runtime/ports/failover-hooks.ts";
-import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
+import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
 import { AwsEmulator } from "../support/aws-emulator.ts";
+import { planAndFailOver } from "../support/change-roles.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { FakeStacks, regionNamed } from "../support/fake-region.ts";
 import { closedPorts } from "../support/lonely-region.ts";
@@ -144,15 +145,25 @@ describe("public name in Route 53", function () {
       await (await pair.replication()).cycle("exact");
       const region = regionNamed("west");
       const stacks = new FakeStacks(pair.west.control);
-      const request = async (run: string, hooks?: FailoverHooks) => ({
-        ...{ stack: "west", region, repository: await pair.repository(), database: pair.standby, stacks, run, hooks },
-        ...{ traffic: control(zoneId, "west"), otherControl: pair.east.control, acceptedDataLossSeconds: 3600 },
-        ...{ clock: systemClock, progress: silently },
+      const request = async (run: string, hooks?: FailoverHooks): Promise<FailoverRequest> => ({
+        kind: "failover",
+        stack: "west",
+        region,
+        repository: await pair.repository(),
+        database: pair.standby,
+        stacks,
+        run,
+        hooks,
+        traffic: control(zoneId, "west"),
+        lostControl: pair.east.control,
+        acceptedDataLossSeconds: 3600,
+        clock: systemClock,
+        progress: silently,
       });
       const kill: FailoverHooks = async ({ step, when }) => {
         if (step === "traffic" && when === "after") throw new Error("killed");
       };
-      const killed = failOver(await request("run-1", kill));
+      const killed = planAndFailOver(await request("run-1", kill));
       await killed.then(
         () => expect.fail("it was not killed"),
         () => undefined,
@@ -161,7 +172,7 @@ describe("public name in Route 53", function () {
       for (const key of [...pair.west.control.objects.keys()]) {
         if (key.includes("/alive.")) pair.west.control.objects.delete(key);
       }
-      const { steps } = await failOver(await request("run-2"));
+      const { steps } = await planAndFailOver(await request("run-2"));
       expect(steps.find((step) => step.name === "traffic")?.detail).to.equal("the endpoint leads to west");
       expect(await control(zoneId, "west").current()).to.deep.equal({ region: "west", epoch: 2 });
       expect(await weightsIn(zoneId)).to.deep.equal({ east: 0, west: 100 });

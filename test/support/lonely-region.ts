@@ -9,7 +9,7 @@ import type { Region } from "../../runtime/domain/region.ts";
 
 export async function lonelyRegion(region: string, folder: string): Promise<{ outputs: Region; secrets: string[] }> {
   const identity = await generateX25519Identity();
-  const recipient = await identityToRecipient(identity);
+  const recipients = [await identityToRecipient(identity), await identityToRecipient(await generateX25519Identity())];
   const secret = () => randomBytes(24).toString("hex");
   const [apiKey, clientKey, controlToken, secretAccessKey] = [secret(), secret(), secret(), secret()] as const;
   const [qdrant, store, endpoint] = await closedPorts(3);
@@ -36,7 +36,7 @@ export async function lonelyRegion(region: string, folder: string): Promise<{ ou
         credentials: { accessKeyId: "an-access-key-id", secretAccessKey },
       },
       control: { kind: "file", folder: control },
-      keys: { recipients: [recipient, await identityToRecipient(await generateX25519Identity())], identity },
+      keys: { recipients, identity },
       endpoint: { url: endpointUrl, clientKey, controlUrl: `${endpointUrl}/.qdrant-dr/route`, controlToken },
     },
     secrets: [apiKey, clientKey, controlToken, secretAccessKey, identity],

@@ -12,7 +12,7 @@ const steps = [
 const done = {
   isDone: true,
   ...{ from: "east", epoch: 7, recoveryPoint: "20261014T120300000Z-5f0c2a91", dataLossSeconds: 4 },
-  ...{ isExact: true, isWarm: true, points: 22_913 },
+  ...{ isExact: true, isWarm: true, points: 22_913, isVerified: true },
 } as const;
 
 function evidence(changes: Partial<FailoverEvidence> = {}): FailoverEvidence {
@@ -31,12 +31,18 @@ describe("report of a failover", () => {
     expect(text).to.include("20261014T120300000Z-5f0c2a91");
   });
 
-  it("of a planned one, that nothing was lost and how long writes paused; of a provisional state, what that means", () => {
+  it("of a switchover, that nothing was lost and how long writes paused; of a provisional state, what that means", () => {
     const planned = { ...done, dataLossSeconds: 0, pauseSeconds: 5 };
     const text = visibleText(failoverPage(evidence({ mode: "switchover", outcome: planned })));
     expect(text).to.include("Nothing of east was lost; writes paused for 5.0 s.");
     const provisional = failoverPage(evidence({ outcome: { ...done, isExact: false } }));
     expect(visibleText(provisional)).to.include("Acknowledged deletes may be undone");
+  });
+
+  it("says that it was verified only when a step has found so", () => {
+    expect(visibleText(failoverPage(evidence()))).to.include("✓ Verified");
+    const text = visibleText(failoverPage(evidence({ outcome: { ...done, isVerified: false } })));
+    expect(text).to.include("✗ Not verified").and.not.include("✓");
   });
 
   it("of one that did not end well: says so before all else, with what to do and the last step that was finished", () => {

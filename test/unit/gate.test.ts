@@ -48,7 +48,7 @@ const cases: readonly Case[] = [
     because: "epoch 4 is not opened",
   },
   {
-    when: "a planned failover was given up: its fence ends with the epoch that says so",
+    when: "a switchover was aborted: its fence ends with the epoch that says so",
     region: "east",
     known: [fenced, told(epochOf(2, "east", "aborted"))],
     open: always,

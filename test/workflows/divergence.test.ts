@@ -99,7 +99,7 @@ describe("divergence after a failover", function () {
       { name: "dropped", isMissing: false, onlyThere: [], different: [], deletedThere: [1, 2, 3, 4, 5] },
     ]);
     expect((await divergence("--against", beside.url)).output).to.contain(
-      "notes: 1 points only there, 1 otherwise, 2 deleted there",
+      "notes: 1 points only there, 1 with other contents, 2 deleted there",
     );
   });
 

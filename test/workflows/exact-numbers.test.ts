@@ -180,8 +180,8 @@ describe("numbers of any size and form", function () {
       expect(told.exitCode, told.output).to.equal(0);
       expect(told.output).to.contain(found);
       const control = openStore(regions.west.control);
-      const divergence = await findDivergence(databaseOf(source), databaseOf(target));
-      const key = await keepDivergence(control, 1, "run", divergence);
+      const collections = await findDivergence(databaseOf(source), databaseOf(target));
+      const key = await keepDivergence(control, { epoch: 1, run: "run", at: new Date(), collections });
       expect(readFileSync(join(folder, "west-control", key), "utf8")).to.contain(found);
     });
   });

@@ -14,11 +14,12 @@ import { DrError, toDrError } from "../../runtime/errors.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { type FailoverReport, failOver } from "../../runtime/workflows/failover/fail-over.ts";
+import type { RoleChangeReport } from "../../runtime/workflows/failover/fail-over.ts";
 import { findDivergence } from "../../runtime/workflows/failover/report-divergence.ts";
-import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
+import type { RoleChangeRequest } from "../../runtime/workflows/failover/request.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import { BucketRegion, type BucketState } from "../support/bucket-region.ts";
+import { planAndFailOver, planAndSwitchOver } from "../support/change-roles.ts";
 import { FakeStacks, regionNamed } from "../support/fake-region.ts";
 import { type FaultKind, FaultProxy } from "../support/fault-proxy.ts";
 import { FrontProcess } from "../support/front-process.ts";
@@ -168,7 +169,7 @@ describe("failover while servers fail", function () {
     }
 
     /** As a command would compose it: new clients each time. The first run's have little patience for what hangs. */
-    async request(run: string, mode: Round["mode"], hooks: FailoverRequest["hooks"]): Promise<FailoverRequest> {
+    async request(run: string, mode: Round["mode"], hooks: RoleChangeRequest["hooks"]): Promise<RoleChangeRequest> {
       const limits = run === "run-1" ? { patienceMs } : {};
       const at = (region: "east" | "west") => ({
         stores: run === "run-1" ? regions[region].through(proxies[`${region}-store`].url) : regions[region].stores,
@@ -181,29 +182,24 @@ describe("failover while servers fail", function () {
       const [east, west] = [at("east"), at("west")];
       const repository = await OpenRepository.openOrCreate(west.stores, wrap);
       const common = {
-        ...{ stack: "west", region: regionNamed("west"), repository, database: west.database, gate: west.gate },
-        ...{ traffic: new EndpointControl(controlOf(this.endpoint)), stacks: this.stacks, run, hooks },
+        stack: "west",
+        region: regionNamed("west"),
+        repository,
+        database: west.database,
+        gate: west.gate,
+        traffic: new EndpointControl(controlOf(this.endpoint)),
+        stacks: this.stacks,
+        run,
+        hooks,
         // Runs of one process follow each other here: the one before is dead.
         runner: { mark: run, isDead: (mark: string) => mark !== run },
-        ...{ otherControl: east.stores.control, acceptedDataLossSeconds: 600, ...told },
+        ...told,
       };
-      if (mode !== "switchover") return common;
-      const replication = new Replication({
-        source: { region: "east", database: east.database, control: east.stores.control },
-        standby: { region: "west", database: west.database, repository },
-        ...{ existing: "refuse", isSwitchover: true, toolVersion: "test", ...told },
-      });
-      return {
-        ...common,
-        handOver: {
-          ...{ region: "east", database: east.database, control: east.stores.control, gate: east.gate },
-          isSuperseding: false,
-          async cycle({ patience }) {
-            const { applySeconds, captureSeconds, ...report } = await replication.cycle(patience);
-            return { ...report, seconds: captureSeconds + applySeconds };
-          },
-        },
-      };
+      if (mode !== "switchover") {
+        return { ...common, kind: "failover", lostControl: east.stores.control, acceptedDataLossSeconds: 600 };
+      }
+      const active = { region: "east", database: east.database, control: east.stores.control, gate: east.gate };
+      return { ...common, kind: "switchover", active, toolVersion: "test" };
     }
 
     /** Brings the active region's points to the standby; `isKept` leaves them in its Qdrant, too. */
@@ -223,20 +219,20 @@ describe("failover while servers fail", function () {
   }
 
   /** Runs it until it is done; the servers are well again after the first run. */
-  async function seenThrough(estate: Estate, round: Round): Promise<{ report: FailoverReport; refusal?: string }> {
+  async function seenThrough(estate: Estate, round: Round): Promise<{ report: RoleChangeReport; refusal?: string }> {
     let isHarmed = false;
     const request = await estate.request("run-1", round.mode, async ({ step, when }) => {
       if (isHarmed || step !== round.step || when !== "before") return;
       isHarmed = true;
       await harmed(round);
     });
-    const outcome = await failOver(request).catch((error: unknown) => toDrError(error));
+    const outcome = await changeRoles(request).catch((error: unknown) => toDrError(error));
     expect(isHarmed, "the fault came").to.equal(true);
     await healed(round.mode === "switchover" ? undefined : "east");
     if (!(outcome instanceof DrError)) return { report: outcome };
     const { code, message } = outcome;
     expect(code, message).to.not.equal("INTERNAL");
-    const report = await failOver(await estate.request("run-2", round.mode, undefined));
+    const report = await changeRoles(await estate.request("run-2", round.mode, undefined));
     return { report, refusal: `${code}: ${message}` };
   }
 
@@ -298,6 +294,10 @@ describe("failover while servers fail", function () {
     });
   }
 });
+
+function changeRoles(request: RoleChangeRequest): Promise<RoleChangeReport> {
+  return request.kind === "switchover" ? planAndSwitchOver(request) : planAndFailOver(request);
+}
 
 function byNumber(a: number, b: number): number {
   return a - b;

@@ -19,10 +19,10 @@ import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { verifyApplied, wholeRecoveryPoint } from "../../runtime/workflows/apply/verify-applied.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
-import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
+import { planAndFailOver } from "../support/change-roles.ts";
 import { clockShowing } from "../support/clock-showing.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
@@ -139,11 +139,12 @@ describe("workflows under faults", function () {
     more: Partial<FailoverRequest> & Pick<FailoverRequest, "traffic" | "stacks">,
   ): FailoverRequest {
     return {
+      kind: "failover",
       stack: "west",
       region: regionNamed("west"),
       repository,
       database: target,
-      otherControl: undefined,
+      lostControl: undefined,
       run: "run-1",
       acceptedDataLossSeconds: 86_400,
       ...told,
@@ -305,7 +306,7 @@ describe("workflows under faults", function () {
         more: Pick<FailoverRequest, "traffic" | "stacks" | "run">,
       ) => {
         const repository = await OpenRepository.open(faulty(stores, faults), wrap);
-        return failOver(failoverRequest(repository, more));
+        return planAndFailOver(failoverRequest(repository, more));
       };
       const fresh = () => {
         const stores = copiesOf(west);
@@ -485,7 +486,7 @@ describe("workflows under faults", function () {
       const clock = clockShowing(() => new Date(Date.parse(recoveryPoint.time) + 120_000));
 
       const request = failoverRequest(repository, { ...acts, clock, acceptedDataLossSeconds: 119 });
-      const refusal = await errorOf(failOver(request));
+      const refusal = await errorOf(planAndFailOver(request));
 
       expect(refusal?.code).to.equal("DATA_LOSS_NOT_ACCEPTED");
       expect(refusal?.hint).to.include("120");
@@ -501,7 +502,7 @@ describe("workflows under faults", function () {
       const repository = await OpenRepository.open(stores, wrap);
 
       const outcomes = await Promise.allSettled(
-        ["run-1", "run-2"].map((run) => failOver(failoverRequest(repository, { ...acts, run }))),
+        ["run-1", "run-2"].map((run) => planAndFailOver(failoverRequest(repository, { ...acts, run }))),
       );
 
       const won = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
@@ -518,12 +519,12 @@ describe("workflows under faults", function () {
       acts.stacks.failures = 1;
       const repository = await OpenRepository.open(stores, wrap);
 
-      expect(await codeOf(failOver(failoverRequest(repository, acts)))).to.equal("PULUMI_FAILED");
+      expect(await codeOf(planAndFailOver(failoverRequest(repository, acts)))).to.equal("PULUMI_FAILED");
       expect(acts.traffic.target).to.deep.equal({ region: "west", epoch: 2 });
       expect(await contentOf(target)).to.deep.equal(written);
 
       // A run of its own, after the real silence of the first.
-      const report = await failOver(failoverRequest(repository, { ...acts, run: "run-2" }));
+      const report = await planAndFailOver(failoverRequest(repository, { ...acts, run: "run-2" }));
       expect(report.epoch).to.equal(2);
       expect((await acts.stacks.region()).role).to.equal("active");
     });

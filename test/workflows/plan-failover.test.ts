@@ -1,18 +1,22 @@
-/** What a failover serves from, and what it says would be lost. */
+/** Plans of role changes: what is served, what would be lost, what is resumed. */
 import { expect } from "chai";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
-import type { Region } from "../../runtime/domain/region.ts";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { planFailover } from "../../runtime/workflows/failover/plan-failover.ts";
+import { planFailover, planSwitchover } from "../../runtime/workflows/failover/plan-failover.ts";
 import { clockShowing } from "../support/clock-showing.ts";
-import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery-estate.ts";
+import { codeOf } from "../support/expect-code.ts";
+import { regionNamed } from "../support/fake-region.ts";
+import { ageKeys, type MemoryStores, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
 
 const now = new Date("2026-01-02T12:00:00.000Z");
 const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000).toISOString();
 
-describe("plan of a failover", () => {
+describe("plan of a role change", () => {
   let stores: MemoryStores;
   let repository: OpenRepository;
   let tree: { readonly id: string; readonly size: number };
@@ -55,11 +59,9 @@ describe("plan of a failover", () => {
   }
 
   async function plan() {
-    const region = { region: "west", peer: "east" } as Region;
-    const { dataLossSeconds, dataLossSecondsOf, held } = await planFailover({
-      ...{ region, repository, isPlanned: false, clock: clockShowing(() => now) },
-    });
-    return { recoveryPoint: held?.recoveryPoint.id, isWarm: held?.isWarm, dataLossSeconds, dataLossSecondsOf };
+    const { dataLossSeconds, dataLossSecondsOf, serveFrom } = await planFailover(request("west"));
+    const { isWarm, recoveryPoint } = serveFrom;
+    return { recoveryPoint: recoveryPoint.id, isWarm, dataLossSeconds, dataLossSecondsOf };
   }
 
   it("serves what the standby follows to, and says of each tier what is lost", async () => {
@@ -102,5 +104,45 @@ describe("plan of a failover", () => {
     await recoveryPoint("later", { archive: 1_500, documents: 1_500 });
 
     expect(await plan()).to.include({ recoveryPoint: "later", isWarm: false, dataLossSeconds: 1_500 });
+  });
+
+  async function made(epoch: number, record: Pick<EpochRecord, "active" | "previous" | "reason" | "recoveryPoint">) {
+    await claimEpoch(stores.control, { epoch, run: "elsewhere", at: ago(100), ...record });
+  }
+  const request = (region: string) => ({
+    region: regionNamed(region),
+    repository,
+    clock: clockShowing(() => now),
+  });
+
+  it("what a region holds of its own past is replaced after a switchover, and recorded first after a failover", async () => {
+    expect(await planSwitchover(request("west"))).to.include({ kind: "switchover", from: "east", past: "none" });
+    await made(2, { active: "west", previous: "east", reason: "failover" });
+    expect(await planSwitchover(request("east"))).to.include({ kind: "switchover", epoch: 3, past: "diverged" });
+    await made(3, { active: "east", previous: "west", reason: "switchover" });
+    expect(await planSwitchover(request("west"))).to.include({ kind: "switchover", epoch: 4, past: "replaceable" });
+  });
+
+  it("an aborted switchover does not hide that the region was lost in a failover before", async () => {
+    await made(2, { active: "west", previous: "east", reason: "failover" });
+    await made(3, { active: "west", previous: "west", reason: "aborted" });
+    expect(await planSwitchover(request("east"))).to.include({ from: "west", epoch: 4, past: "diverged" });
+  });
+
+  it("what an earlier run began is resumed as what it was, whichever command does so", async () => {
+    await recoveryPoint("served", { documents: 160 });
+    await made(2, { active: "west", previous: "east", reason: "failover", recoveryPoint: "served" });
+    const loss = { dataLossSeconds: 60, dataLossSecondsOf: { documents: 60 } };
+    const resumed = { kind: "resume", mode: "failover", from: "east", epoch: 2, hasEnded: false };
+    expect(await planFailover(request("west"))).to.deep.include({ ...resumed, ...loss, stepsDown: false });
+    expect(await planSwitchover(request("west"))).to.deep.include({ ...resumed, ...loss, stepsDown: true });
+    await new FailoverRecords(stores.control, 2, "run-1", systemClock).end("promote", now);
+    expect(await planFailover(request("west"))).to.include({ hasEnded: true });
+  });
+
+  it("a region that is active without a role change has nothing to resume", async () => {
+    await made(2, { active: "east", previous: "east", reason: "aborted" });
+    expect(await codeOf(planFailover(request("east")))).to.equal("ROLE_REFUSES");
+    expect(await codeOf(planSwitchover(request("east")))).to.equal("ROLE_REFUSES");
   });
 });

@@ -1,5 +1,5 @@
 /**
- * A planned failover that is killed, overtaken, cut off or repeated at each of its steps: two real Qdrants, real
+ * A switchover that is killed, overtaken, cut off or repeated at each of its steps: two real Qdrants, real
  * replication and guards, stores in memory. Whatever happens, never do both gates let writes through, the next run
  * completes, and what a client was told is safe is there.
  */
@@ -12,15 +12,18 @@ import type { Gate, GateState } from "../../runtime/ports/gate.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
-import { failOver } from "../../runtime/workflows/failover/fail-over.ts";
-import { Guard } from "../../runtime/workflows/failover/guard.ts";
-import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
+import { switchOver } from "../../runtime/workflows/failover/fail-over.ts";
+import { planSwitchover } from "../../runtime/workflows/failover/plan-failover.ts";
+import type { FailoverRequest, SwitchoverRequest } from "../../runtime/workflows/failover/request.ts";
+import { Guard } from "../../runtime/workflows/gate/guard.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import { SourceCapturer } from "../../runtime/workflows/replicate/source-capturer.ts";
 import { allOf } from "../support/all-of.ts";
+import { planAndFailOver, planAndSwitchOver } from "../support/change-roles.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
 import { Faults } from "../support/faulty-store.ts";
+import { MemoryStore } from "../support/memory-store.ts";
 import { type MemoryStores, silently, systemClock } from "../support/recovery-estate.ts";
 import { clientOf, contentOf } from "../support/recovery-practice.ts";
 import { StandbyPair } from "../support/standby-pair.ts";
@@ -71,7 +74,7 @@ class GuardedGate implements Gate {
   }
 }
 
-describe("planned failover under faults", function () {
+describe("switchover under faults", function () {
   this.timeout(300_000);
   let pair: StandbyPair;
   let gates: Record<"east" | "west", GuardedGate>;
@@ -118,40 +121,43 @@ describe("planned failover under faults", function () {
   const databaseOf = (region: RegionName) => (region === "east" ? pair.source : pair.standby);
   const peerOf = (region: RegionName): RegionName => (region === "east" ? "west" : "east");
 
+  interface Changes {
+    readonly faults?: Faults;
+    readonly to?: RegionName;
+    readonly hooks?: SwitchoverRequest["hooks"];
+    readonly database?: SwitchoverRequest["database"];
+  }
+
   async function request(
     run: string,
-    {
-      faults = new Faults(),
-      to = "west",
-      ...more
-    }: Partial<FailoverRequest> & { readonly faults?: Faults; readonly to?: RegionName } = {},
-  ): Promise<FailoverRequest> {
+    { faults = new Faults(), to = "west", ...more }: Changes = {},
+  ): Promise<SwitchoverRequest> {
     const faulty = ({ control, repository }: MemoryStores) => ({
       control: faults.wrap(control),
       repository: faults.wrap(repository),
     });
     const from = peerOf(to);
     const [other, repository] = [faulty(pair[from]), await pair.repository(faulty(pair[to]))];
-    const replication = new Replication({
-      source: { region: from, database: databaseOf(from), control: other.control },
-      standby: { region: to, database: databaseOf(to), repository },
-      ...{ existing: "refuse", isSwitchover: true, toolVersion: "test" },
-      ...told,
-    });
     return {
-      ...{ stack: to, region: regionNamed(to), repository, database: databaseOf(to), gate: gates[to] },
-      ...{ traffic, stacks, otherControl: other.control, run, acceptedDataLossSeconds: 0 },
-      handOver: {
-        ...{ region: from, database: databaseOf(from), control: other.control, gate: gates[from] },
-        isSuperseding: false,
-        async cycle({ patience }) {
-          const { applySeconds, captureSeconds, ...report } = await replication.cycle(patience);
-          return { ...report, seconds: captureSeconds + applySeconds };
-        },
-      },
+      kind: "switchover",
+      stack: to,
+      region: regionNamed(to),
+      repository,
+      database: databaseOf(to),
+      gate: gates[to],
+      traffic,
+      stacks,
+      run,
+      active: { region: from, database: databaseOf(from), control: other.control, gate: gates[from] },
+      toolVersion: "test",
       ...told,
       ...more,
     };
+  }
+
+  async function failoverRequest(run: string, changes: Changes = {}): Promise<FailoverRequest> {
+    const { active, toolVersion: _, ...same } = await request(run, changes);
+    return { ...same, kind: "failover", lostControl: active.control, acceptedDataLossSeconds: 600 };
   }
 
   function forgetSignsOfLife(): void {
@@ -178,7 +184,7 @@ describe("planned failover under faults", function () {
       it(`killed ${when} ${step}: never two gates open, and the next run completes with nothing lost`, async () => {
         await begin();
         const faults = new Faults();
-        const killed = failOver(
+        const killed = planAndSwitchOver(
           await request("run-1", {
             faults,
             async hooks(event) {
@@ -194,7 +200,7 @@ describe("planned failover under faults", function () {
         );
         expect((await write()).length, "gates open after the kill").to.be.lessThan(2);
         forgetSignsOfLife();
-        const report = await failOver(await request("run-2"));
+        const report = await planAndSwitchOver(await request("run-2"));
         expect(report).to.include({ epoch: 2, mode: "switchover", dataLossSeconds: 0, isVerified: true });
         await expectDone("after the second run");
       });
@@ -203,10 +209,10 @@ describe("planned failover under faults", function () {
 
   it("run again when it is done: says so, and changes nothing that clients have written since", async () => {
     await begin();
-    await failOver(await request("run-1"));
+    await planAndSwitchOver(await request("run-1"));
     await write();
     forgetSignsOfLife();
-    await failOver(await request("run-2"));
+    await planAndSwitchOver(await request("run-2"));
     await expectDone("after the second run");
   });
 
@@ -221,7 +227,7 @@ describe("planned failover under faults", function () {
       const there = new Promise<void>((resolve) => {
         isThere = resolve;
       });
-      const stale = failOver(
+      const stale = planAndSwitchOver(
         await request("run-1", {
           async hooks(event) {
             if (event.step !== step || event.when !== "before") return;
@@ -233,7 +239,7 @@ describe("planned failover under faults", function () {
       await there;
       forgetSignsOfLife();
       // Silent for so long that another run takes over.
-      await failOver(await request("run-2"));
+      await planAndSwitchOver(await request("run-2"));
       await write();
       goOn();
       expect(await codeOf(stale)).to.equal("EPOCH_CONFLICT");
@@ -241,20 +247,56 @@ describe("planned failover under faults", function () {
     });
   }
 
-  it("the active region's control store cannot be reached: refused or given up, and it serves on", async () => {
+  it("the active region's control store cannot be reached: refused or aborted, and it serves on", async () => {
     await begin();
     const cut = new Faults();
     cut.kill();
     const otherControl = cut.wrap(pair.east.control);
     const wanted = await request("run-1");
-    const { handOver } = wanted;
-    if (handOver === undefined) throw new Error("it is planned");
-    const refusal = await errorOf(failOver({ ...wanted, handOver: { ...handOver, control: otherControl } }));
+    const active = { ...wanted.active, control: otherControl };
+    const refusal = await errorOf(planAndSwitchOver({ ...wanted, active }));
     expect(refusal?.code).to.equal("UNREACHABLE");
-    expect(await write(), "the guard sees in the other store that it was given up").to.deep.equal(["east"]);
+    expect(await write(), "the guard sees in the other store that it was aborted").to.deep.equal(["east"]);
   });
 
-  it("what was brought over is not what is there: given up before the epoch, and the active region serves on", async () => {
+  it("a plan that another run has overtaken is refused before anything is fenced, and changes nothing", async () => {
+    await begin();
+    const wanted = await request("run-1");
+    const plan = await planSwitchover(wanted);
+    await claimEpoch(pair.west.control, { ...epochOf(2, "east"), previous: "east", reason: "aborted" });
+    const before = [...pair.east.control.objects.keys()];
+    expect(await codeOf(switchOver(wanted, plan))).to.equal("EPOCH_CONFLICT");
+    expect([...pair.east.control.objects.keys()]).to.deep.equal(before);
+    expect(pair.west.control.objects.has(controlLayout.fence(2))).to.equal(false);
+    expect(await write()).to.deep.equal(["east"]);
+  });
+
+  it("a failover that a switchover resumes stays one: it ends the lease, and says what was lost", async () => {
+    await begin();
+    await (await followed("west")).cycle("exact");
+    const killed = planAndFailOver({
+      ...(await failoverRequest("run-1")),
+      async hooks({ step, when }) {
+        if (step === "epoch" && when === "after") throw new Error("killed");
+      },
+    });
+    await killed.then(
+      () => expect.fail("it was not killed"),
+      () => undefined,
+    );
+    forgetSignsOfLife();
+    const report = await planAndSwitchOver({ ...(await request("run-2")), witness: new MemoryStore() });
+    expect(report).to.include({ mode: "failover", isVerified: true, pauseSeconds: undefined });
+    expect(report.dataLossSeconds).to.be.greaterThan(0);
+    expect(report.steps.map(({ name }) => name)).to.include.members(["lease", "step-down"]);
+    // Verified by the run before it.
+    forgetSignsOfLife();
+    const again = await planAndSwitchOver(await request("run-3"));
+    expect(again).to.include({ isVerified: true });
+    expect(again.steps.find(({ name }) => name === "verify")?.detail).to.equal("done by an earlier run");
+  });
+
+  it("what was brought over is not what is there: aborted before the epoch, and the active region serves on", async () => {
     await begin();
     const wanted = await request("run-1", {
       async hooks({ step, when }) {
@@ -262,9 +304,9 @@ describe("planned failover under faults", function () {
         await clientOf(pair.standbyServer).delete(notes, { wait: true, points: [1] });
       },
     });
-    const refusal = await errorOf(failOver(wanted));
+    const refusal = await errorOf(planAndSwitchOver(wanted));
     expect(refusal?.code).to.equal("VERIFICATION_FAILED");
-    expect(refusal?.message).to.contain("the failover was given up and east serves again");
+    expect(refusal?.message).to.contain("the switchover was aborted and east serves again");
     expect(await write()).to.deep.equal(["east"]);
     expect((await readEpochs(pair.west.control)).map(({ reason }) => reason)).to.deep.equal(["initial", "aborted"]);
   });
@@ -304,8 +346,7 @@ describe("planned failover under faults", function () {
         };
       },
     });
-    const unplanned = { acceptedDataLossSeconds: 600, handOver: undefined, database };
-    const report = await failOver(await request("run-1", unplanned));
+    const report = await planAndFailOver(await failoverRequest("run-1", { database }));
     expect(report).to.include({ epoch: 2, mode: "failover" });
     expect(codes).to.deep.equal(["EPOCH_CONFLICT", "ROLE_REFUSES"]);
     await write();
@@ -316,7 +357,7 @@ describe("planned failover under faults", function () {
     expect(await contentOf(pair.standby, notes)).to.deep.equal(before);
   });
 
-  it("a failover back before the region that handed over has followed leaves what it holds, which is newer than its recovery points", async () => {
+  it("a failover back before the region that stepped down has followed leaves what it holds, which is newer than its recovery points", async () => {
     await begin();
     const earlier = new SourceCapturer({
       source: { region: "east", database: pair.source, control: pair.east.control },
@@ -326,20 +367,20 @@ describe("planned failover under faults", function () {
     });
     await earlier.capture("exact");
     await write();
-    await failOver(await request("there"));
+    await planAndSwitchOver(await request("there"));
     const before = await contentOf(pair.source, notes);
-    const unplanned = { to: "east", acceptedDataLossSeconds: 600, handOver: undefined } as const;
-    expect(await codeOf(failOver(await request("back", unplanned)))).to.equal("TARGET_NOT_EMPTY");
+    const back = await failoverRequest("back", { to: "east" });
+    expect(await codeOf(planAndFailOver(back))).to.equal("TARGET_NOT_EMPTY");
     expect(await contentOf(pair.source, notes)).to.deep.equal(before);
     expect((await readEpochs(pair.east.control)).at(-1)?.epoch, "no epoch was claimed").to.equal(2);
   });
 
-  it("the region that handed over follows back by itself, also what is new since, and so on after each further switchover", async () => {
+  it("the region that stepped down follows back by itself, also what is new since, and so on after each further switchover", async () => {
     await begin();
     let active: RegionName = "east";
     for (const to of ["west", "east", "west"] as const) {
       stacks = new FakeStacks(pair[to].control, regionNamed(to));
-      await failOver(await request(`to-${to}`, { to }));
+      await planAndSwitchOver(await request(`to-${to}`, { to }));
       [active] = [to];
       await write();
       const client = clientOf(active === "east" ? pair.sourceServer : pair.standbyServer);
@@ -355,10 +396,10 @@ describe("planned failover under faults", function () {
 
   it("what clients of a region wrote after it became active again is its own: a record of before lets nobody replace it", async () => {
     await begin();
-    await failOver(await request("there"));
+    await planAndSwitchOver(await request("there"));
     stacks = new FakeStacks(pair.east.control, regionNamed("east"));
     await (await followed("east")).cycle("exact");
-    await failOver(await request("back", { to: "east" }));
+    await planAndSwitchOver(await request("back", { to: "east" }));
     // Nothing of this reached the other region when it took over.
     await write();
     const before = await contentOf(pair.source, notes);
@@ -367,10 +408,10 @@ describe("planned failover under faults", function () {
     expect(await contentOf(pair.source, notes)).to.deep.equal(before);
   });
 
-  it("what a region was about to hand over is its own when the switchover was given up and its store does not know", async () => {
+  it("what a region held as it was about to step down is its own when the switchover was aborted and its store does not know", async () => {
     await begin();
-    await failOver(await request("there"));
-    // Only the other region's store has the epoch by which it was given up, and this region served on.
+    await planAndSwitchOver(await request("there"));
+    // Only the other region's store has the epoch by which it was aborted, and this region served on.
     pair.east.control.objects.delete(controlLayout.epoch(2));
     for (const { control } of [pair.east, pair.west]) await claimEpoch(control, epochOf(3, "west"));
     await clientOf(pair.sourceServer).upsert(notes, { wait: true, points: [{ id: 9_000, vector: [1, 2, 3, 4] }] });
@@ -399,19 +440,19 @@ describe("planned failover under faults", function () {
         await sleep(50);
       }
     })();
-    const report = await failOver(await request("run-1")).finally(() => ended.abort());
+    const report = await planAndSwitchOver(await request("run-1")).finally(() => ended.abort());
     await Promise.all([replicator, writer]);
     expect(report).to.include({ epoch: 2, mode: "switchover", dataLossSeconds: 0 });
     expect(starts, "starts of the replicator").to.be.greaterThan(3);
     await expectDone("in the end");
   });
 
-  it("replication waits while a failover lives, and goes on by itself after it has died or was given up", async () => {
+  it("replication waits while a failover lives, and goes on by itself after it has died or was aborted", async () => {
     await begin();
     const replication = await followed("west");
     await replication.cycle();
     const killed = await errorOf(
-      failOver(
+      planAndSwitchOver(
         await request("run-1", {
           async hooks({ step, when }) {
             if (step !== "fence" || when !== "before") return;

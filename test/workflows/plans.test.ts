@@ -62,7 +62,7 @@ describe("a plan of a change of roles", function () {
     expect(stored()).to.deep.equal(before);
   });
 
-  it("leaves it to `switchover abort` to give the switchover up", async () => {
+  it("leaves it to `switchover abort` to abort the switchover", async () => {
     const { exitCode, output } = await run("switchover", "abort", "--json");
     expect(exitCode, output).to.equal(0);
     expect(JSON.parse(output)).to.deep.equal({ epoch: 2, active: "east" });

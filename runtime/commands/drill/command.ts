@@ -1,11 +1,11 @@
 import { z } from "zod";
 import type { Deps } from "../../composition/deps.ts";
 import { DrError, toDrError } from "../../errors.ts";
-import { prepareSwitchover } from "../../workflows/failover/prepare-failover.ts";
 import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
-import { failOverWithEvidence, type KeptFailover, returnReportPath } from "../shared/failover-evidence.ts";
-import { goesOn, type RunOptions, roleChangeOf, runOptions, switchoverExitCodes } from "../shared/role-change.ts";
+import { type KeptRoleChange, returnReportPath } from "../shared/failover-evidence.ts";
+import { goesOn, type RunOptions, runOptions, switchoverExitCodes } from "../shared/role-change.ts";
 import { describeRoleChange, roleChangeAnswer } from "../shared/role-change-answer.ts";
+import { runSwitchover } from "../shared/run-switchover.ts";
 
 const answer = z.strictObject({
   there: roleChangeAnswer.describe("the switchover to the region"),
@@ -18,28 +18,20 @@ export const drill: CommandDefinition<RunOptions, z.infer<typeof answer>> = {
   answer,
   configure: (command) => runOptions(command).addHelpText("after", `${exitCodesHelp(...switchoverExitCodes)}${goesOn}`),
   async run(deps, options) {
-    const there = await switchOver(deps, options);
+    const there = await runSwitchover(deps, options);
     const back = await goBack(deps, there, options);
     const [first, second] = [describeRoleChange(there), describeRoleChange(back)];
     return { json: { there: first.json, back: second.json }, text: [first.text, second.text].join("\n") };
   },
 };
 
-async function switchOver(deps: Deps, options: RunOptions): Promise<KeptFailover> {
-  const session = await deps.access(options.to, options);
-  const change = await roleChangeOf(deps, session, options);
-  const request = await prepareSwitchover(change, await deps.access(session.region.peer, options));
-  return failOverWithEvidence(deps, request, options.report);
-}
-
 async function goBack(
   deps: Deps,
-  { report: { from, region } }: KeptFailover,
+  { report: { from, region } }: KeptRoleChange,
   { report, ...options }: RunOptions,
-): Promise<KeptFailover> {
-  const page = returnReportPath(report);
+): Promise<KeptRoleChange> {
   try {
-    return await switchOver(deps, { ...options, to: from, ...(page === undefined ? {} : { report: page }) });
+    return await runSwitchover(deps, { ...options, to: from, report: returnReportPath(report) });
   } catch (error) {
     const { code, message } = toDrError(error);
     throw new DrError(code, `${region} is active, and the way back failed: ${message}`, {

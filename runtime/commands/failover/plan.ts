@@ -1,4 +1,4 @@
-import { forecastFailover } from "../../workflows/failover/forecast-failover.ts";
+import { forecastRoleChange } from "../../workflows/failover/forecast-role-change.ts";
 import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
 import { originOf } from "../shared/outputs-origin.ts";
 import { describeForecast } from "../shared/plan-text.ts";
@@ -18,12 +18,11 @@ export const failoverPlan: CommandDefinition<Options, PlanAnswer> = {
       .option("--recovery-point <id>", "another recovery point than the newest")
       .addHelpText("after", exitCodesHelp(...planExitCodes)),
   async run(deps, options) {
-    const session = await deps.access(options.to, options);
     return describeForecast(
-      await forecastFailover({
-        session,
+      await forecastRoleChange({
+        kind: "failover",
+        session: await deps.access(options.to, options),
         origin: originOf(options),
-        observeActive: undefined,
         recoveryPoint: options.recoveryPoint,
         clock: deps.clock,
       }),

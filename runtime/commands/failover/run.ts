@@ -1,6 +1,8 @@
-import { prepareFailover } from "../../workflows/failover/prepare-failover.ts";
+import { failOver } from "../../workflows/failover/fail-over.ts";
+import { planFailover } from "../../workflows/failover/plan-failover.ts";
+import { prepareFailover } from "../../workflows/failover/prepare-role-change.ts";
 import { type CommandDefinition, exitCodesHelp, parseNumber } from "../shared/command.ts";
-import { failOverWithEvidence } from "../shared/failover-evidence.ts";
+import { withEvidence } from "../shared/failover-evidence.ts";
 import { failoverExitCodes, goesOn, type RunOptions, roleChangeOf, runOptions } from "../shared/role-change.ts";
 import { describeRoleChange, type RoleChangeAnswer, roleChangeAnswer } from "../shared/role-change-answer.ts";
 
@@ -25,11 +27,13 @@ export const failoverRun: CommandDefinition<Options, RoleChangeAnswer> = {
       .addHelpText("after", `${exitCodesHelp(...failoverExitCodes)}${goesOn}`),
   async run(deps, options) {
     const session = await deps.access(options.to, options);
-    const request = await prepareFailover(await roleChangeOf(deps, session, options), {
-      recoveryPoint: options.recoveryPoint,
+    const prepared = await prepareFailover(await roleChangeOf(deps, session, options), {
       acceptedDataLossSeconds: options.acceptDataLoss,
       openLost: options.outputs === undefined ? () => deps.access(session.region.peer, options) : undefined,
     });
-    return describeRoleChange(await failOverWithEvidence(deps, request, options.report));
+    const kept = await withEvidence(deps, prepared, options.report, async (request) =>
+      failOver(request, await planFailover({ ...request, recoveryPoint: options.recoveryPoint })),
+    );
+    return describeRoleChange(kept);
   },
 };

@@ -3,51 +3,63 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Deps } from "../../composition/deps.ts";
 import type { FailoverEvidence } from "../../domain/failover-evidence.ts";
+import type { TimedStep } from "../../domain/timed-step.ts";
 import { toDrError } from "../../errors.ts";
 import { failoverPage } from "../../report/failover-page.ts";
-import { type FailoverReport, failOver } from "../../workflows/failover/fail-over.ts";
-import type { FailoverStep } from "../../workflows/failover/failover-run.ts";
-import type { FailoverRequest } from "../../workflows/failover/request.ts";
+import type { RoleChangeReport } from "../../workflows/failover/fail-over.ts";
+import type { RoleChangeRequest } from "../../workflows/failover/request.ts";
 
-export interface KeptFailover {
-  readonly report: FailoverReport;
+export interface KeptRoleChange {
+  readonly report: RoleChangeReport;
   /** Where the page is; absent when it could not be written. */
-  readonly page?: string;
+  readonly page?: string | undefined;
 }
 
-/** @param file of the page; the JSON has the same name and ends with `.json`. */
-export async function failOverWithEvidence(
+/**
+ * Does a change of roles and keeps its evidence, also of a failure.
+ * @param file of the page; the JSON has the same name and ends with `.json`.
+ */
+export async function withEvidence<Request extends RoleChangeRequest>(
   deps: Deps,
-  request: FailoverRequest,
+  request: Request,
   file: string | undefined,
-): Promise<KeptFailover> {
-  const { clock, handOver, region, run } = request;
+  act: (request: Request) => Promise<RoleChangeReport>,
+): Promise<KeptRoleChange> {
+  const { clock, kind, region, run } = request;
   const startedAt = clock.now().toISOString();
-  const steps: FailoverStep[] = [];
-  const keep = (outcome: FailoverEvidence["outcome"]) => {
-    const mode = handOver === undefined ? "failover" : "switchover";
+  const steps: TimedStep[] = [];
+  const keep = (mode: FailoverEvidence["mode"], outcome: FailoverEvidence["outcome"]) => {
     const about = { format: 1, region: region.region, mode, run, toolVersion: deps.toolVersion } as const;
     const evidence = { ...about, startedAt, endedAt: clock.now().toISOString(), steps, outcome };
     return write(deps, evidence, resolve(file ?? defaultFile(deps, evidence)));
   };
   try {
-    const report = await failOver({ ...request, onStep: (step) => steps.push(step) });
-    const page = await keep(outcomeOf(report));
-    return page === undefined ? { report } : { report, page };
+    const report = await act({ ...request, onStep: (step: TimedStep) => steps.push(step) });
+    return { report, page: await keep(report.mode, outcomeOf(report)) };
   } catch (error) {
     const { code, hint, message } = toDrError(error);
-    await keep({ isDone: false, code, message, ...(hint === undefined ? {} : { hint }) });
+    await keep(kind, { isDone: false, code, message, hint });
     throw error;
   }
 }
 
-function outcomeOf(report: FailoverReport): FailoverEvidence["outcome"] {
-  const { dataLossSeconds, epoch, from, isExact, isWarm, pauseSeconds, recoveryPoint, points } = report;
-  const paused = pauseSeconds === undefined ? {} : { pauseSeconds };
-  return { isDone: true, from, epoch, recoveryPoint, dataLossSeconds, isExact, isWarm, points, ...paused };
+function outcomeOf(report: RoleChangeReport): FailoverEvidence["outcome"] {
+  const { dataLossSeconds, epoch, from, isExact, isVerified, isWarm, pauseSeconds, points, recoveryPoint } = report;
+  return {
+    isDone: true,
+    from,
+    epoch,
+    recoveryPoint,
+    dataLossSeconds,
+    isExact,
+    isWarm,
+    points,
+    isVerified,
+    pauseSeconds,
+  };
 }
 
-/** No failover fails because of what is written about it. */
+/** A page that cannot be written fails no change of roles. */
 async function write(deps: Deps, evidence: FailoverEvidence, page: string): Promise<string | undefined> {
   try {
     await mkdir(dirname(page), { recursive: true });
@@ -60,7 +72,7 @@ async function write(deps: Deps, evidence: FailoverEvidence, page: string): Prom
   }
 }
 
-/** Where the way back of a drill is reported. */
+/** Path of the page about the way back of a drill; undefined when none was named for the way there. */
 export function returnReportPath(file: string | undefined): string | undefined {
   return file === undefined ? undefined : `${withoutEnding(file)}-back.html`;
 }

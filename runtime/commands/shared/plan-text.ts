@@ -1,42 +1,48 @@
-/** What a failover or a switchover would do, cost and meet, for people and programs. */
-
+/** Describes what a failover or a switchover would do and cost, and what stands in its way, for people and programs. */
 import { formatSeconds } from "../../domain/format.ts";
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
 import type { Blocker } from "../../workflows/failover/find-blockers.ts";
-import type { FailoverForecast, ServingForecast } from "../../workflows/failover/forecast-failover.ts";
-import type { FailoverPlan } from "../../workflows/failover/plan-failover.ts";
+import type { Forecast, ServingForecast } from "../../workflows/failover/forecast-role-change.ts";
+import type {
+  FailoverPlan,
+  ResumePlan,
+  RoleChangePlan,
+  SwitchoverPlan,
+} from "../../workflows/failover/plan-failover.ts";
 import type { Answer } from "./command.ts";
 import type { PlanAnswer } from "./role-change-answer.ts";
 
 /** Throws why nothing can be planned, with what stands in the way. */
-export function describeForecast(forecast: FailoverForecast): Answer<PlanAnswer> {
+export function describeForecast(forecast: Forecast): Answer<PlanAnswer> {
   if (forecast.kind === "ended") return describeEnded(forecast.plan);
-  const { obstacles } = forecast;
-  const inTheWay = describeObstacles(obstacles);
+  const { blockers } = forecast;
+  const inTheWay = describeBlockers(blockers);
   if (forecast.kind === "impossible") {
     const { code, hint, message } = forecast.reason;
-    throw new DrError(code, [message, ...inTheWay].join("\n"), hint === undefined ? {} : { hint });
+    throw new DrError(code, [message, ...inTheWay].join("\n"), { hint });
   }
-  const { json, text } = forecast.kind === "serve" ? describeServing(forecast) : describeHandOver(forecast.plan);
-  return { json: { ...json, obstacles }, text: [text, ...inTheWay].join("\n") };
+  const { json, text } = forecast.kind === "serve" ? describeServing(forecast) : describeSwitchover(forecast.plan);
+  return { json: { ...json, obstacles: blockers }, text: [text, ...inTheWay].join("\n") };
 }
 
-function describeEnded({ held, ...plan }: FailoverPlan): Answer<PlanAnswer> {
-  const text = `The failover to epoch ${plan.epoch} has ended: ${plan.region} is the active region; nothing is left to do`;
-  const recoveryPoint = held && { recoveryPoint: held.recoveryPoint.id, recoveryPointTime: held.recoveryPoint.time };
-  return { json: { ...plan, ...recoveryPoint, obstacles: [] }, text };
+function describeEnded(plan: ResumePlan): Answer<PlanAnswer> {
+  const { id: recoveryPoint, time: recoveryPointTime } = plan.serveFrom.recoveryPoint;
+  return {
+    json: { ...describePlan(plan), recoveryPoint, recoveryPointTime, obstacles: [] },
+    text: `The ${plan.mode} to epoch ${plan.epoch} has ended: ${plan.region} is the active region; nothing is left to do`,
+  };
 }
 
-function describeObstacles(obstacles: readonly Blocker[]): string[] {
+function describeBlockers(blockers: readonly Blocker[]): string[] {
   const lines = (found: readonly Blocker[]) =>
     found.flatMap(({ detail, hint, region, what }) => [
       `    ${what} of ${region}: ${detail}`,
       ...(hint === undefined ? [] : [`      ${hint}`]),
     ]);
-  const stopping = obstacles.filter(({ stops }) => stops);
-  const others = obstacles.filter(({ stops }) => !stops);
+  const stopping = blockers.filter(({ stops }) => stops);
+  const others = blockers.filter(({ stops }) => !stops);
   return [
     ...(stopping.length === 0
       ? ["  nothing that was looked at stands in the way"]
@@ -47,22 +53,34 @@ function describeObstacles(obstacles: readonly Blocker[]): string[] {
 
 type PlanWithoutObstacles = Omit<PlanAnswer, "obstacles">;
 
-function describeHandOver({ held: _held, ...plan }: FailoverPlan): Answer<PlanWithoutObstacles> {
+function describePlan(plan: RoleChangePlan): PlanWithoutObstacles {
+  const { epoch, from, gateMode, region } = plan;
+  const loss = plan.kind === "switchover" ? { dataLossSeconds: 0, dataLossSecondsOf: {} } : plan;
+  return {
+    region,
+    from,
+    epoch,
+    continues: plan.kind === "resume",
+    hasEnded: plan.kind === "resume" && plan.hasEnded,
+    gateMode,
+    dataLossSeconds: loss.dataLossSeconds,
+    dataLossSecondsOf: loss.dataLossSecondsOf,
+  };
+}
+
+function describeSwitchover(plan: SwitchoverPlan): Answer<PlanWithoutObstacles> {
   const text = [
     headOf(plan),
     `  ${plan.from} is fenced, its last writes are brought over and compared: nothing is lost, and writes pause`,
   ].join("\n");
-  return { json: plan, text };
+  return { json: describePlan(plan), text };
 }
 
-function headOf({ continues, epoch, region }: Pick<FailoverPlan, "continues" | "epoch" | "region">): string {
-  return `${continues ? "Would go on with" : "Would begin"} epoch ${epoch}: ${region} becomes active`;
+function headOf({ epoch, kind, region }: RoleChangePlan): string {
+  return `${kind === "resume" ? "Would go on with" : "Would begin"} epoch ${epoch}: ${region} becomes active`;
 }
 
-function describeServing({
-  plan: { held: _held, ...plan },
-  serving,
-}: Extract<FailoverForecast, { kind: "serve" }>): Answer<PlanWithoutObstacles> {
+function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>): Answer<PlanWithoutObstacles> {
   const { dataLossSeconds, from, gateMode } = plan;
   const { asOf, bytes, isWarm, leaseSeconds, recoveryPoint, predictedSeconds, restoreSeconds } = serving;
   const names = recoveryPoint.collections.map(({ name }) => name);
@@ -78,7 +96,7 @@ function describeServing({
     `  ${priceOf(from, gateMode)}`,
   ];
   const json = {
-    ...plan,
+    ...describePlan(plan),
     recoveryPoint: recoveryPoint.id,
     recoveryPointTime: recoveryPoint.time,
     collections: names,
@@ -97,15 +115,15 @@ function lackingText({ lacking, recoveryPoint, restoreSeconds }: ServingForecast
   return `; ${lacking.length} of ${recoveryPoint.collections.length} are not there and are restored in about ${formatSeconds(restoreSeconds)}`;
 }
 
-/** Collections of other tiers lose less: those that were captured together are seconds apart, too, and are not named for that. */
-function lessOf({ dataLossSeconds, dataLossSecondsOf }: Omit<FailoverPlan, "held">): string {
+/** Names collections of faster tiers, which lose much less. Collections that were captured together are only seconds apart. */
+function lessOf({ dataLossSeconds, dataLossSecondsOf }: FailoverPlan | ResumePlan): string {
   const less = Object.entries(dataLossSecondsOf).filter(([, seconds]) => seconds < dataLossSeconds / 2);
   if (less.length === 0) return "";
   const most = formatSeconds(Math.max(...less.map(([, seconds]) => seconds)));
   return `; of ${less.map(([name]) => name).join(", ")} those of the last ${most}`;
 }
 
-/** What the guard's setting costs when the region that is given up lives and cannot be seen. */
+/** The price of the gate's setting when the other region lives and cannot be seen. */
 function priceOf(from: string, gateMode: GateMode | undefined): string {
   if (gateMode === undefined) return `${from} has no gate: if it lives, clients that reach it go on writing there`;
   if (gateMode === "consistency") {

@@ -1,8 +1,9 @@
-/** What a failover, a switchover and each half of a drill answer. */
+/** Answers of a failover, a switchover and each half of a drill. */
 import { z } from "zod";
 import { formatSeconds } from "../../domain/format.ts";
+import type { RoleChangeReport } from "../../workflows/failover/fail-over.ts";
 import type { Answer } from "./command.ts";
-import type { KeptFailover } from "./failover-evidence.ts";
+import type { KeptRoleChange } from "./failover-evidence.ts";
 import { bytes, count, gateMode, listOf, recoveryPointId, seconds, time, timedStep } from "./fields.ts";
 
 export const roleChangeAnswer = z.strictObject({
@@ -17,8 +18,10 @@ export const roleChangeAnswer = z.strictObject({
   isExact: z.boolean().describe("false: deletes since an optimization began may be undone in the recovery point"),
   isWarm: z.boolean().describe("the region's Qdrant held the recovery point already"),
   points: count.describe("Qdrant points that the region holds now"),
-  isVerified: z.boolean().describe("what it serves was compared with what was captured"),
-  pauseSeconds: seconds.optional().describe("switchover: for how long no region took writes"),
+  isVerified: z.boolean().describe("what the region serves was compared with what the source answered"),
+  pauseSeconds: seconds
+    .optional()
+    .describe("switchover: for how long no region took writes; absent when an earlier run fenced the region"),
   steps: listOf(timedStep),
   startedAt: time,
   seconds: seconds.describe("from the command to its end"),
@@ -26,23 +29,26 @@ export const roleChangeAnswer = z.strictObject({
 });
 export type RoleChangeAnswer = z.infer<typeof roleChangeAnswer>;
 
-export function describeRoleChange(kept: KeptFailover): Answer<RoleChangeAnswer> {
+export function describeRoleChange(kept: KeptRoleChange): Answer<RoleChangeAnswer> {
   const { recoveryPoint, recoveryPointTime, ...report } = kept.report;
   const json = { ...report, recoveryPoint, recoveryPointTime: recoveryPointTime, report: kept.page };
   return { json, text: formatRoleChange(kept) };
 }
 
-function formatRoleChange({ page, report }: KeptFailover): string {
-  const { dataLossSeconds, epoch, mode, pauseSeconds, region, steps } = report;
-  const cost =
-    mode === "switchover"
-      ? `nothing lost, writes paused for ${formatSeconds(pauseSeconds ?? 0)}`
-      : `${formatSeconds(dataLossSeconds)} of writes may be lost`;
+function formatRoleChange({ page, report }: KeptRoleChange): string {
+  const { epoch, region, steps } = report;
   const lines = steps.map(
     ({ detail, seconds, title }) => `  ${formatSeconds(seconds).padStart(8)}  ${title}: ${detail}`,
   );
   const where = page === undefined ? [] : [`Report  ${page}`];
-  return [`${region} is active in epoch ${epoch}: ${cost}`, ...lines, ...where].join("\n");
+  return [`${region} is active in epoch ${epoch}: ${formatCost(report)}`, ...lines, ...where].join("\n");
+}
+
+function formatCost({ dataLossSeconds, mode, pauseSeconds }: RoleChangeReport): string {
+  if (mode === "failover") return `${formatSeconds(dataLossSeconds)} of writes may be lost`;
+  // An earlier run wrote the fence: nobody measured the pause.
+  if (pauseSeconds === undefined) return "nothing lost";
+  return `nothing lost, writes paused for ${formatSeconds(pauseSeconds)}`;
 }
 
 const obstacle = z.strictObject({

@@ -1,7 +1,7 @@
 /** Options that failover, switchover and drill share, and what they act with. */
 import type { Command } from "commander";
 import type { Deps, RegionOptions } from "../../composition/deps.ts";
-import type { RoleChange } from "../../workflows/failover/prepare-failover.ts";
+import type { RoleChange } from "../../workflows/failover/prepare-role-change.ts";
 import { slowestQuery } from "../../workflows/failover/slowest-query.ts";
 import type { RegionSession } from "../../workflows/region-session.ts";
 import { regionOptions } from "./command.ts";
@@ -11,8 +11,8 @@ export interface TargetOptions extends RegionOptions {
 }
 
 export interface RunOptions extends TargetOptions {
-  readonly hooks?: string;
-  readonly report?: string;
+  readonly hooks?: string | undefined;
+  readonly report?: string | undefined;
 }
 
 export function targetOption(command: Command): Command {

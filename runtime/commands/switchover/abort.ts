@@ -11,7 +11,7 @@ const answer = z.strictObject({
 
 export const switchoverAbort: CommandDefinition<TargetOptions, z.infer<typeof answer>> = {
   name: "switchover abort",
-  summary: "give a switchover up that did not end: the region that was active serves again",
+  summary: "abort a switchover that did not end: the region that was active serves again",
   answer,
   configure: (command) =>
     targetOption(command).addHelpText(

@@ -1,4 +1,4 @@
-import { forecastFailover } from "../../workflows/failover/forecast-failover.ts";
+import { forecastRoleChange } from "../../workflows/failover/forecast-role-change.ts";
 import { knowPeer } from "../../workflows/status/pair-member.ts";
 import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
 import { originOf } from "../shared/outputs-origin.ts";
@@ -16,7 +16,8 @@ export const switchoverPlan: CommandDefinition<TargetOptions, PlanAnswer> = {
     const { peer } = session.region;
     const origin = originOf(options);
     return describeForecast(
-      await forecastFailover({
+      await forecastRoleChange({
+        kind: "switchover",
         session,
         origin,
         observeActive: () => knowPeer(peer, () => deps.access(peer, options), origin),

@@ -1,6 +1,6 @@
 /**
  * Which region is active is decided by epoch records: create-only, numbered, kept in the control store of the region
- * they promote (and told to the other one as well as possible). The configuration names only the initial role.
+ * they promote (with a copy in the other one if it can be reached). The configuration names only the initial role.
  */
 import { z } from "zod";
 
@@ -12,7 +12,7 @@ export const epochRecordSchema = z.object({
   /** The region that is active from this epoch on. */
   active: z.string(),
   previous: z.string().optional(),
-  /** `aborted`: a switchover that was given up; the region that was active stays it. */
+  /** `aborted`: a switchover ended without changing roles; the region that was active stays active. */
   reason: z.enum(["initial", "switchover", "failover", "aborted"]),
   /** The run that made it: only this run, or a continuation of it, may act in its name. */
   run: z.string(),

@@ -1,122 +1,104 @@
 /**
- * One run of a failover: its steps in order, each recorded before it is begun and when it is done, told to people, to
- * hooks and to the report. Only the run that owns the failover acts; a later one goes on with a dead one's work.
+ * One run of a role change: it does steps in their order, records each before it acts and when it is done, and reports
+ * it to people, hooks and the evidence. Only the run that owns the role change acts; a later one goes on with a dead one's work.
  */
 import type { TimedStep } from "../../domain/timed-step.ts";
 import { toDrError } from "../../errors.ts";
-import type { Clock } from "../../ports/clock.ts";
-import type { FailoverHooks } from "../../ports/failover-hooks.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
-import type { Progress } from "../../ports/progress.ts";
-import type { Runner } from "../../ports/runner.ts";
 import { FailoverRecords } from "../../repository/control/failover-records.ts";
+import type { RoleChangePlan } from "./plan-failover.ts";
+import type { RoleChangeRequest } from "./request.ts";
+import type { StepName } from "./step-names.ts";
+import type { Step } from "./steps/step.ts";
 
-const titles = {
-  assess: "Find what this region can serve from",
-  divergence: "Keep what only the old region has",
-  follow: "Bring this region up to date while clients are served",
-  fence: "Fence the active region",
-  drain: "Wait until its gate is closed and empty",
-  "last-writes": "Bring the last writes here",
-  compare: "Compare both regions",
-  epoch: "Claim the epoch",
-  lease: "End the lease of the region that is given up",
-  restore: "Make this region hold the recovery point",
-  verify: "Compare with what the source answered",
-  open: "Open the gate",
-  traffic: "Lead clients here",
-  promote: "Promote the stack (pulumi up)",
-  "step-down": "Let the other stack step down (pulumi up)",
-} as const;
-export type FailoverStepName = keyof typeof titles;
-export const failoverSteps = Object.keys(titles);
-
-export interface FailoverStep extends TimedStep {
-  readonly name: FailoverStepName;
-}
-
-export interface FailoverRunRequest {
-  /** Control store of the region that is promoted. */
+/** The part of a request that a run needs whatever its steps do. */
+export interface RunRequest
+  extends Pick<RoleChangeRequest, "run" | "runner" | "hooks" | "onStep" | "clock" | "progress"> {
+  /** Control store of the region to promote. */
   readonly control: ObjectStore;
-  readonly region: string;
-  readonly epoch: number;
-  readonly run: string;
-  /** Lets a later run of the same machine know that this one is dead. */
-  readonly runner?: Runner | undefined;
-  readonly hooks?: FailoverHooks | undefined;
-  /** Told of each step when it is finished. */
-  readonly onStep?: ((step: FailoverStep) => void) | undefined;
-  readonly clock: Clock;
-  readonly progress: Progress;
 }
 
 export class FailoverRun {
-  readonly steps: FailoverStep[] = [];
+  readonly steps: TimedStep[] = [];
   readonly records: FailoverRecords;
-  readonly #request: FailoverRunRequest;
-  readonly #begunAt: Date;
+  readonly #request: RunRequest;
+  readonly #plan: Pick<RoleChangePlan, "region" | "epoch" | "plannedAt">;
+  readonly #doneBefore = new Set<StepName>();
 
-  constructor(request: FailoverRunRequest, begunAt: Date) {
+  constructor(request: RunRequest, plan: Pick<RoleChangePlan, "region" | "epoch" | "plannedAt">) {
     this.#request = request;
-    this.#begunAt = begunAt;
-    this.records = new FailoverRecords(request.control, request.epoch, request.run, request.clock, request.runner);
+    this.#plan = plan;
+    this.records = new FailoverRecords(request.control, plan.epoch, request.run, request.clock, request.runner);
   }
 
+  /** Since planning began. */
   get seconds(): number {
-    return this.#secondsSince(this.#begunAt);
+    return (this.#request.clock.now().getTime() - this.#plan.plannedAt.getTime()) / 1000;
   }
 
-  /** What was found before this run owned anything. */
+  /** Whether an earlier run did a step that is done once. */
+  wasDoneBefore(name: StepName): boolean {
+    return this.#doneBefore.has(name);
+  }
+
+  /** Reports the plan as the first step: it was made before this run owned anything. */
   assessed(detail: string): void {
-    const startedAt = this.#begunAt.toISOString();
-    this.#finished({ name: "assess", title: titles.assess, startedAt, seconds: this.seconds, detail });
+    const startedAt = this.#plan.plannedAt.toISOString();
+    const title = "Find what this region can serve from";
+    this.#finished({ name: "assess", title, startedAt, seconds: this.seconds, detail });
   }
 
-  /**
-   * Does a step, whoever may have done it before: it must find out by itself what is left of it.
-   * @param act answers what it did, for people.
-   */
-  async step(name: FailoverStepName, act: () => Promise<string>): Promise<void> {
-    const { clock, epoch, hooks, progress, region, run } = this.#request;
+  async all<Context>(steps: readonly Step<Context>[], context: Context): Promise<void> {
+    for (const step of steps) if (step.applies?.(context) ?? true) await this.#step(step, context);
+  }
+
+  async #step<Context>(step: Step<Context>, context: Context): Promise<void> {
+    const { clock, hooks, progress, run } = this.#request;
+    const { epoch, region } = this.#plan;
+    const { name, title } = step;
     await this.records.refuseUnlessOwner();
-    progress({ step: name, detail: titles[name] });
+    progress({ step: name, detail: title });
     const startedAt = clock.now();
+    const startedMs = clock.monotonic();
     await this.records.begin(name, startedAt);
     if (hooks !== undefined) {
       await hooks({ when: "before", step: name, epoch, region, run });
       // An approval may have taken hours.
       await this.records.refuseUnlessOwner();
     }
-    const detail = await act();
-    const seconds = this.#secondsSince(startedAt);
+    const detail = await this.#do(step, context);
+    const seconds = (clock.monotonic() - startedMs) / 1000;
     await this.records.end(name, clock.now(), { detail, seconds });
-    this.#finished({ name, title: titles[name], startedAt: startedAt.toISOString(), seconds, detail });
+    this.#finished({ name, title, startedAt: startedAt.toISOString(), seconds, detail });
     await hooks?.({ when: "after", step: name, epoch, region, run });
   }
 
-  /** The same for a step that is not to be done again when some run has done it. */
-  async once(name: FailoverStepName, act: () => Promise<string>): Promise<void> {
-    const isDone = (await this.records.done()).has(name);
-    await this.step(name, isDone ? async () => "done by an earlier run" : act);
+  async #do<Context>(step: Step<Context>, context: Context): Promise<string> {
+    switch (step.repeat) {
+      case "always":
+        return probeRunVerify(step, context);
+      case "once":
+        if (!(await this.records.done()).has(step.name)) return probeRunVerify(step, context);
+        this.#doneBefore.add(step.name);
+        return "done by an earlier run";
+      case "bestEffort":
+        try {
+          return await probeRunVerify(step, context);
+        } catch (error) {
+          return `not done: ${toDrError(error).message}`;
+        }
+    }
   }
 
-  /** A step that may fail without the failover having failed. */
-  async attempt(name: FailoverStepName, act: () => Promise<string>): Promise<void> {
-    await this.step(name, async () => {
-      try {
-        return await act();
-      } catch (error) {
-        return `not done: ${toDrError(error).message}`;
-      }
-    });
-  }
-
-  #finished(step: FailoverStep): void {
+  #finished(step: TimedStep): void {
     this.steps.push(step);
     this.#request.onStep?.(step);
   }
+}
 
-  #secondsSince(begun: Date): number {
-    return (this.#request.clock.now().getTime() - begun.getTime()) / 1000;
-  }
+async function probeRunVerify<Context>({ probe, run, verify }: Step<Context>, context: Context): Promise<string> {
+  const found = await probe?.(context);
+  if (found !== undefined) return found;
+  const said = [await run(context), await verify?.(context)];
+  return said.filter((each) => each !== undefined).join("; ");
 }

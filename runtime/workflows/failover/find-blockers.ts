@@ -1,4 +1,4 @@
-/** What stands in the way of a failover, found before one is begun. Changes nothing, and waits for nobody for long. */
+/** Finds what would stop a role change, or make it worse. Changes nothing, and waits for nobody for long. */
 import { assessReadiness, type CheckName } from "../../domain/health/readiness.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { gatherReadiness, writeAgain } from "../status/gather-readiness.ts";
@@ -7,36 +7,36 @@ import { ask, findNewestRecoveryPoint, patience, type Timeouts } from "../status
 
 export interface Blocker {
   readonly region: string;
-  /** What was looked at. */
+  /** The thing that was looked at. */
   readonly what: string;
   readonly detail: string;
-  readonly hint?: string;
-  /** A failover stops at it; otherwise it only makes one worse. */
+  readonly hint?: string | undefined;
+  /** A role change stops at it; otherwise it only makes one worse. */
   readonly stops: boolean;
 }
 
-export interface ObstacleRequest {
+export interface BlockerRequest {
   /** The region to promote. */
   readonly target: KnownMember;
-  /** The region that steps down: of a switchover. */
+  /** The region that steps down in a switchover; absent in a failover, which asks nothing of the other region. */
   readonly active?: PairMember | undefined;
   /** An earlier run has made the target the active region: its gate may be open. */
-  readonly continues: boolean;
+  readonly isResumed: boolean;
   readonly clock: Clock;
 }
 
-/** Told by the plan itself, or true of a region that is not in the middle of a failover only. */
+/** The plan answers these itself, or they hold only of a region that no role change has begun to promote. */
 const notAsked: readonly CheckName[] = ["role", "practice", "drift"];
 /** A switchover brings its own recovery point. */
 const onlyFailover: readonly CheckName[] = ["recoveryPoint", "exact", "verified", "versions", "rto", "standby"];
 
-export async function findBlockers(request: ObstacleRequest): Promise<Blocker[]> {
+export async function findBlockers(request: BlockerRequest): Promise<Blocker[]> {
   const { active } = request;
   const [here, there] = await Promise.all([ofTarget(request), active === undefined ? [] : ofActive(active, patience)]);
   return [...here, ...there].sort((a, b) => Number(b.stops) - Number(a.stops));
 }
 
-async function ofTarget({ active, clock, continues, target }: ObstacleRequest): Promise<Blocker[]> {
+async function ofTarget({ active, clock, isResumed, target }: BlockerRequest): Promise<Blocker[]> {
   const { backend, name, objectives, observed } = target;
   const found = await findNewestRecoveryPoint(observed, clock, patience);
   const asked = { region: observed, found, objectives, otherEpoch: undefined, backend, clock, patience };
@@ -44,13 +44,13 @@ async function ofTarget({ active, clock, continues, target }: ObstacleRequest): 
   const skipped = active === undefined ? notAsked : [...notAsked, ...onlyFailover];
   return checks.flatMap(({ detail, hint, isNeeded, name: check, state, title }) => {
     if (state === "good" || state === "not asked" || skipped.includes(check)) return [];
-    if (check === "gate" && state === "poor" && continues) return [];
+    if (check === "gate" && state === "poor" && isResumed) return [];
     const stops = isNeeded && state !== "poor";
-    return [{ region: name, what: title, detail, stops, ...(hint === undefined ? {} : { hint }) }];
+    return [{ region: name, what: title, detail, hint, stops }];
   });
 }
 
-/** What a switchover needs of the region that steps down. */
+/** Asks the region that steps down for what a switchover needs of it. */
 async function ofActive({ name, observed, problem }: PairMember, { answerMs }: Timeouts): Promise<Blocker[]> {
   const hint = "if it cannot be mended, run a failover";
   if (observed === undefined) {

@@ -1,4 +1,4 @@
-/** What a failover would do, from what, at which loss, and what stands in its way. Changes nothing. */
+/** Plans of role changes: which epoch they make, what the region serves from then on, and what is lost. Planning changes nothing. */
 import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
 import {
   type CapturedCollection,
@@ -15,28 +15,31 @@ import { readEpochs } from "../../repository/control/epochs.ts";
 import { isStepDone } from "../../repository/control/failover-records.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import type { StepName } from "./step-names.ts";
 
 /** A standby whose state was captured longer ago is not followed any more. */
 const followsWithinMs = 60_000;
 
-/** What a failover does last, by what it was. */
-const lastSteps = { initial: "", aborted: "", switchover: "step-down", failover: "promote" } as const;
+export type Mode = "switchover" | "failover";
 
-export interface FailoverPlan {
+/** The last step of a role change: when it is done, nothing is left to do. */
+const lastSteps: Readonly<Record<Mode, StepName>> = { switchover: "step-down", failover: "promote" };
+
+interface Promotion {
   /** The region that is promoted, and the one that is active until then. */
   readonly region: string;
   readonly from: string;
   readonly epoch: number;
-  /** What this region serves from; undefined when a switchover is going to bring it here. */
-  readonly held: ServableState | undefined;
-  /** Writes acknowledged in so many seconds may be lost; and by collection, of which some may have been captured later. */
+  /** Undefined when the promoted region has no gate. */
+  readonly gateMode: GateMode | undefined;
+  /** When planning began: the report counts from then. */
+  readonly plannedAt: Date;
+}
+
+/** Seconds whose acknowledged writes may be lost; and by collection, of which some may have been captured later. */
+interface DataLoss {
   readonly dataLossSeconds: number;
   readonly dataLossSecondsOf: Readonly<Record<string, number>>;
-  /** An earlier run made the epoch, and may not have ended. */
-  readonly continues: boolean;
-  /** It did all there is to do. */
-  readonly hasEnded: boolean;
-  readonly gateMode: GateMode | undefined;
 }
 
 export interface ServableState {
@@ -47,75 +50,145 @@ export interface ServableState {
   readonly isWarm: boolean;
 }
 
+/** Fences the active region, brings its last writes over and loses nothing. */
+export interface SwitchoverPlan extends Promotion {
+  readonly kind: "switchover";
+  /**
+   * The promoted region may hold collections from when it was active itself. After a switchover the other region has all of
+   * them: they are replaced. After a failover they diverged: points that only they hold are recorded before they are replaced.
+   */
+  readonly past: "none" | "replaceable" | "diverged";
+}
+
+/** Serves from what the region has. */
+export interface FailoverPlan extends Promotion, DataLoss {
+  readonly kind: "failover";
+  readonly serveFrom: ServableState;
+}
+
+/** Completes what an earlier run began, which claimed the epoch and may have died. */
+export interface ResumePlan extends Promotion, DataLoss {
+  readonly kind: "resume";
+  /** The role change that the earlier run began. */
+  readonly mode: Mode;
+  readonly serveFrom: ServableState;
+  /** The other region lives: its stack is updated last. */
+  readonly stepsDown: boolean;
+  /** The earlier run did all there is to do. */
+  readonly hasEnded: boolean;
+}
+
+export type RoleChangePlan = SwitchoverPlan | FailoverPlan | ResumePlan;
+
+export function modeOf(plan: RoleChangePlan): Mode {
+  return plan.kind === "resume" ? plan.mode : plan.kind;
+}
+
 export interface PlanRequest {
+  /** The region to promote. */
   readonly region: Region;
   readonly repository: OpenRepository;
-  readonly isPlanned: boolean;
-  /** Another recovery point than the newest: everything acknowledged after it is lost. */
-  readonly recoveryPoint?: string | undefined;
   readonly clock: Clock;
 }
 
+export interface FailoverPlanRequest extends PlanRequest {
+  /** Another recovery point than the newest: everything acknowledged after it is lost. */
+  readonly recoveryPoint?: string | undefined;
+}
+
+/** Throws ROLE_UNKNOWN or ROLE_REFUSES when there is nothing to be planned. */
+export async function planSwitchover(request: PlanRequest): Promise<SwitchoverPlan | ResumePlan> {
+  const { clock, region, repository } = request;
+  const plannedAt = clock.now();
+  const epochs = await readEpochs(repository.stores.control);
+  const newest = requireEpoch(region.region, epochs);
+  if (newest.active === region.region) return planResume(request, newest, { plannedAt, stepsDown: true });
+  return { kind: "switchover", ...promotion(region, newest, plannedAt), past: pastOf(region.region, epochs) };
+}
+
 /** Throws ROLE_UNKNOWN, ROLE_REFUSES or RECOVERY_POINT_NOT_FOUND when there is nothing to be planned. */
-export async function planFailover(request: PlanRequest): Promise<FailoverPlan> {
-  const { clock, isPlanned, region, repository } = request;
-  const { control } = repository.stores;
-  const newest = await readNewestEpoch(region.region, repository);
-  const continues = newest.active === region.region;
-  if (continues && newest.recoveryPoint === undefined) {
-    throw new DrError("ROLE_REFUSES", `${region.region} is the active region already (epoch ${newest.epoch})`, {
+export async function planFailover(request: FailoverPlanRequest): Promise<FailoverPlan | ResumePlan> {
+  const { clock, region, repository } = request;
+  const plannedAt = clock.now();
+  const newest = requireEpoch(region.region, await readEpochs(repository.stores.control));
+  if (newest.active === region.region) return planResume(request, newest, { plannedAt, stepsDown: false });
+  const serveFrom = await chooseState(request, newest);
+  const loss = dataLoss(serveFrom, clock.now());
+  return { kind: "failover", ...promotion(region, newest, plannedAt), serveFrom, ...loss };
+}
+
+/** Serves from the state that the earlier run has chosen, and may have begun to restore. */
+async function planResume(
+  { region, repository }: PlanRequest,
+  newest: EpochRecord,
+  { plannedAt, stepsDown }: Pick<ResumePlan, "plannedAt" | "stepsDown">,
+): Promise<ResumePlan> {
+  const { epoch, reason: mode, recoveryPoint: id } = newest;
+  if ((mode !== "switchover" && mode !== "failover") || id === undefined) {
+    throw new DrError("ROLE_REFUSES", `${region.region} is the active region already (epoch ${epoch})`, {
       hint: "fail over to the other region, or look at `qdrant-dr status`",
     });
   }
-  const plan = {
-    region: region.region,
-    from: continues ? (newest.previous ?? region.peer) : newest.active,
-    epoch: continues ? newest.epoch : newest.epoch + 1,
-    continues,
-    hasEnded: continues && (await isStepDone(control, newest.epoch, lastSteps[newest.reason])),
-    gateMode: region.gate?.mode,
-  };
-  const lossless = { dataLossSeconds: 0, dataLossSecondsOf: {} };
-  if (isPlanned && !continues) return { ...plan, ...lossless, held: undefined };
-  const held = continues ? await heldBy(repository, newest) : await chooseState(request, newest);
-  if (newest.reason === "switchover" && continues) return { ...plan, ...lossless, held };
-  const begun = continues ? Date.parse(newest.at) : clock.now().getTime();
-  const lossSince = (asOf: number) => Math.max(0, (begun - asOf) / 1000);
-  // What was found unchanged later is not written down collection by collection.
-  const lossOf = (captured: CapturedCollection) =>
-    lossSince(Math.max(held.asOf.getTime(), capturedAt(captured)?.getTime() ?? 0));
+  const { control } = repository.stores;
+  const recoveryPoint = await repository.readRecoveryPoint(id);
+  const serveFrom = { recoveryPoint, asOf: new Date(newest.asOf ?? recoveryPoint.time), isWarm: false };
+  const loss =
+    mode === "switchover" ? { dataLossSeconds: 0, dataLossSecondsOf: {} } : dataLoss(serveFrom, new Date(newest.at));
   return {
-    ...{ ...plan, held, dataLossSeconds: lossSince(held.asOf.getTime()) },
-    dataLossSecondsOf: Object.fromEntries(
-      held.recoveryPoint.collections.map((captured) => [captured.name, lossOf(captured)]),
-    ),
+    kind: "resume",
+    mode,
+    region: region.region,
+    from: newest.previous ?? region.peer,
+    epoch,
+    gateMode: region.gate?.mode,
+    plannedAt,
+    serveFrom,
+    ...loss,
+    stepsDown,
+    hasEnded: await isStepDone(control, epoch, lastSteps[mode]),
   };
 }
 
-async function readNewestEpoch(region: string, repository: OpenRepository): Promise<EpochRecord> {
-  const newest = newestEpoch(await readEpochs(repository.stores.control));
+function promotion(region: Region, { active, epoch }: EpochRecord, plannedAt: Date): Promotion {
+  return { region: region.region, from: active, epoch: epoch + 1, gateMode: region.gate?.mode, plannedAt };
+}
+
+/** By the epoch that changed the active region last: aborted switchovers since have changed nothing. */
+function pastOf(region: string, epochs: readonly EpochRecord[]): SwitchoverPlan["past"] {
+  const last = newestEpoch(epochs.filter(({ reason }) => reason !== "aborted"));
+  if (last?.previous !== region || last.active === region) return "none";
+  return last.reason === "failover" ? "diverged" : "replaceable";
+}
+
+function dataLoss(serveFrom: ServableState, until: Date): DataLoss {
+  const since = (asOf: number) => Math.max(0, (until.getTime() - asOf) / 1000);
+  const asOf = serveFrom.asOf.getTime();
+  // A later capture that finds no change updates only the standby's `asOf`, not the times of the collections.
+  const lossOf = (captured: CapturedCollection) => since(Math.max(asOf, capturedAt(captured)?.getTime() ?? 0));
+  const { collections } = serveFrom.recoveryPoint;
+  return {
+    dataLossSeconds: since(asOf),
+    dataLossSecondsOf: Object.fromEntries(collections.map((captured) => [captured.name, lossOf(captured)])),
+  };
+}
+
+function requireEpoch(region: string, epochs: readonly EpochRecord[]): EpochRecord {
+  const newest = newestEpoch(epochs);
   if (newest !== undefined) return newest;
   throw new DrError("ROLE_UNKNOWN", `the control store of ${region} holds no epoch`, {
     hint: "it is not the store of this estate, or it was emptied",
   });
 }
 
-/** What an earlier run has chosen, and may have begun to restore. */
-async function heldBy(repository: OpenRepository, epoch: EpochRecord): Promise<ServableState> {
-  const recoveryPoint = await repository.readRecoveryPoint(epoch.recoveryPoint ?? "");
-  return { recoveryPoint, asOf: new Date(epoch.asOf ?? recoveryPoint.time), isWarm: false };
-}
-
 /**
- * A standby that follows is newer than any recovery point that came otherwise; one that stopped may not be. When it stopped tells the beginning of
- * the capture that it holds: collections of slower tiers are older than that by right.
+ * A standby that follows is newer than any recovery point that came otherwise; a standby that stopped may not be. It stopped
+ * when the capture began that it holds: collections of slower tiers are older than that by right.
  */
-async function chooseState(request: PlanRequest, newest: EpochRecord): Promise<ServableState> {
-  const { clock, recoveryPoint: wanted } = request;
+async function chooseState(request: FailoverPlanRequest, newest: EpochRecord): Promise<ServableState> {
+  const { clock, recoveryPoint: wanted, repository } = request;
   if (wanted !== undefined) return chooseRecoveryPoint(request);
   const state = await followedState(request, newest);
   if (state === undefined) return chooseRecoveryPoint(request);
-  const { repository } = request;
   const warm = {
     recoveryPoint: await repository.readRecoveryPoint(state.recoveryPoint),
     asOf: new Date(state.asOf),
@@ -138,7 +211,11 @@ async function followedState(
   return (await isQuarantined(repository, state.recoveryPoint)) ? undefined : state;
 }
 
-async function chooseRecoveryPoint({ recoveryPoint: wanted, region, repository }: PlanRequest): Promise<ServableState> {
+async function chooseRecoveryPoint({
+  recoveryPoint: wanted,
+  region,
+  repository,
+}: FailoverPlanRequest): Promise<ServableState> {
   const entry =
     wanted === undefined
       ? (await readNewestRecoveryPoint(repository)).newest

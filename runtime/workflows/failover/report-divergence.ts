@@ -1,6 +1,6 @@
 /**
- * What a region that was given up in a failover holds and the active one does not, id by id: writes that were acknowledged
- * there after the last state that reached the other side, or while both served. To be kept before it is overwritten.
+ * Compares a region that was lost in a failover with the active one, id by id. It may hold writes that were acknowledged after
+ * the last state that reached the other region, or while both served: they are recorded before replication replaces them.
  */
 import { z } from "zod";
 import { canonicalJson } from "../../domain/exact-json.ts";
@@ -15,18 +15,18 @@ export interface CollectionDivergence {
   readonly name: string;
   /** The active region has no such collection. */
   readonly isMissing: boolean;
-  /** In the old region only: written there last, or deleted in the active one since. */
+  /** In the lost region only: written there last, or deleted in the active one since. */
   readonly onlyThere: readonly PointId[];
   /** In both, with other payload or vectors. */
   readonly different: readonly PointId[];
-  /** In the other state only: known when nobody has written to that since. */
+  /** In the other state only; known only of a state to which nobody has written since. */
   readonly deletedThere?: readonly PointId[];
 }
 
 /**
- * Holds the ids of what differs, and a few hundred points at a time.
+ * Keeps in memory the ids of what differs, and a few hundred points at a time.
  *
- * @param isServedState `active` is as it was when the old region was given up, so that what only it has was deleted there.
+ * @param isServedState `active` is as it was when the old region was lost: the points that only `active` has were deleted there.
  */
 export async function findDivergence(
   old: VectorDatabase,
@@ -63,7 +63,7 @@ export async function findDivergence(
   return found;
 }
 
-/** Ids that the state has and the old region has not. */
+/** Ids that the state has and the lost region has not. */
 async function missingFrom(old: VectorDatabase, state: VectorDatabase, name: string): Promise<PointId[]> {
   const missing: PointId[] = [];
   for await (const ids of inBatches(state.ids(name))) {
@@ -75,7 +75,7 @@ async function missingFrom(old: VectorDatabase, state: VectorDatabase, name: str
 
 const ids = z.array(z.union([z.number(), z.bigint(), z.string()])).readonly();
 
-/** Read by people. */
+/** People read it. */
 export const divergenceSchema = z.object({
   run: z.string(),
   at: z.iso.datetime(),
@@ -90,16 +90,19 @@ export const divergenceSchema = z.object({
   ),
 });
 
-/** Create-only: what was found first is what was there before anything was overwritten. */
-export async function keepDivergence(
-  control: ObjectStore,
-  epoch: number,
-  run: string,
-  collections: readonly CollectionDivergence[],
-): Promise<string> {
+export interface DivergenceRecord {
+  /** The epoch that the switchover makes. */
+  readonly epoch: number;
+  readonly run: string;
+  readonly at: Date;
+  readonly collections: readonly CollectionDivergence[];
+}
+
+/** Answers the key of the record. Create-only: the first record is from before anything was overwritten. */
+export async function keepDivergence(control: ObjectStore, record: DivergenceRecord): Promise<string> {
+  const { at, collections, epoch, run } = record;
   const key = controlLayout.divergence(epoch, run);
-  const at = new Date().toISOString();
-  await createRecord(control, key, divergenceSchema, { run, at, collections: [...collections] });
+  await createRecord(control, key, divergenceSchema, { run, at: at.toISOString(), collections: [...collections] });
   return key;
 }
 

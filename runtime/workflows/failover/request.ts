@@ -1,5 +1,6 @@
-/** What a failover is asked to do, and with what. */
+/** Requests hold what a switchover and a failover act with. The plan says what they do. */
 import type { Region } from "../../domain/region.ts";
+import type { TimedStep } from "../../domain/timed-step.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { FailoverHooks } from "../../ports/failover-hooks.ts";
 import type { Gate } from "../../ports/gate.ts";
@@ -10,54 +11,54 @@ import type { Runner } from "../../ports/runner.ts";
 import type { Stacks } from "../../ports/stacks.ts";
 import type { TrafficControl } from "../../ports/traffic.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import type { FailoverStep } from "./failover-run.ts";
 
-export interface FailoverRequest {
-  /** Stack and outputs of the region to promote. */
+/** The region to promote, and the run that promotes it. */
+interface PromotionRequest {
+  /** Its stack. */
   readonly stack: string;
   readonly region: Region;
   readonly repository: OpenRepository;
   readonly database: VectorDatabase;
   /** Absent when the region declares none: then nothing but the public name's control keeps clients away. */
   readonly gate?: Gate | undefined;
+  /** The third place, when the gates work with leases. */
+  readonly witness?: ObjectStore | undefined;
   /** Absent when there is no public name that could be moved. */
   readonly traffic: TrafficControl | undefined;
   readonly stacks: Stacks;
-  /** Control store of the region that is given up, as far as it can be reached. */
-  readonly otherControl: ObjectStore | undefined;
-  /** The third place, when the gates work with leases. */
-  readonly witness?: ObjectStore | undefined;
-  /** Set for a switchover: the region that steps down. */
-  readonly handOver?: HandOver | undefined;
   readonly hooks?: FailoverHooks | undefined;
-  readonly onStep?: ((step: FailoverStep) => void) | undefined;
+  /** Called with each step that is finished. */
+  readonly onStep?: ((step: TimedStep) => void) | undefined;
   readonly run: string;
+  /** Lets a later run on the same machine know that this one is dead. */
   readonly runner?: Runner | undefined;
-  /** Another recovery point than the newest. */
-  readonly recoveryPoint?: string | undefined;
-  /** The most seconds of acknowledged writes that may be lost. */
-  readonly acceptedDataLossSeconds: number;
   readonly clock: Clock;
   readonly progress: Progress;
 }
 
-/** What a cycle of replication did: see runtime/workflows/replicate. */
-export interface FollowCycle {
-  readonly recoveryPoint: string;
-  readonly asOf: string;
-  readonly isExact: boolean;
-  readonly isChanged: boolean;
-  readonly seconds: number;
-}
-
-/** The active region of a switchover. */
-export interface HandOver {
+/** The region that steps down in a switchover. */
+export interface ActiveRegion {
   readonly region: string;
   readonly database: VectorDatabase;
   readonly control: ObjectStore;
   readonly gate: Gate | undefined;
-  /** What the promoted region holds is its own past, from before it was given up in a failover: it is overwritten. */
-  readonly isSuperseding: boolean;
-  /** From the active region to the one that is promoted. */
-  cycle(options: { readonly patience: "provisional" | "soon" }): Promise<FollowCycle>;
 }
+
+/** Both regions live. */
+export interface SwitchoverRequest extends PromotionRequest {
+  readonly kind: "switchover";
+  readonly active: ActiveRegion;
+  /** Written into the recovery points that bring the last writes over. */
+  readonly toolVersion: string;
+}
+
+/** The active region is lost. */
+export interface FailoverRequest extends PromotionRequest {
+  readonly kind: "failover";
+  /** Control store of the lost region; undefined when it cannot be reached. */
+  readonly lostControl: ObjectStore | undefined;
+  /** The most seconds of acknowledged writes that may be lost. */
+  readonly acceptedDataLossSeconds: number;
+}
+
+export type RoleChangeRequest = SwitchoverRequest | FailoverRequest;

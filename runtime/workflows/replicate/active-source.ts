@@ -7,10 +7,10 @@ import { readFence } from "../../repository/control/gate-records.ts";
 
 export interface ActiveSourceRequest {
   readonly region: string;
-  /** Of both regions: a failover may have told one of them only. */
+  /** Of both regions: a failover may have reached one of them only. */
   readonly controls: readonly ObjectStoreReader[];
   /** The last writes before a switchover: its fence is no reason to stop. */
-  readonly isHandOver?: boolean | undefined;
+  readonly isSwitchover?: boolean | undefined;
 }
 
 export class ActiveSource {
@@ -28,14 +28,14 @@ export class ActiveSource {
   }
 
   async #refuseUnlessActiveBy(control: ObjectStoreReader, epochs: EpochReader): Promise<void> {
-    const { isHandOver, region } = this.#request;
+    const { isSwitchover, region } = this.#request;
     const epoch = newestEpoch(await epochs.follow());
     if (epoch?.active !== region) {
       throw new DrError("ROLE_REFUSES", `${region} is not the active region: ${epoch?.active ?? "none"} is`, {
         hint: "replicate from the active region to the other one; `qdrant-dr status` shows the roles",
       });
     }
-    if (isHandOver || (await readFence(control, epoch.epoch + 1)) === undefined) return;
+    if (isSwitchover || (await readFence(control, epoch.epoch + 1)) === undefined) return;
     throw new DrError("ROLE_REFUSES", `${region} is fenced for a switchover, which replicates itself`, {
       hint: "let it end; `qdrant-dr status` shows the roles",
     });

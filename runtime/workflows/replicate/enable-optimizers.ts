@@ -11,7 +11,7 @@ export async function enableOptimizers({
   target,
 }: {
   readonly recoveryPoint: RecoveryPoint;
-  readonly target: VectorDatabase;
+  readonly target: Pick<VectorDatabase, "describe" | "setOptimizationThreads">;
 }): Promise<void> {
   for (const { config, name } of recoveryPoint.collections) {
     const wanted = threadsIn(config);

@@ -97,11 +97,11 @@ export class SourceCapturer {
   #hasTold = false;
 
   constructor(request: SourceCapturerRequest) {
-    const { isSwitchover: isHandOver, repository, source, tiers } = request;
+    const { isSwitchover, repository, source, tiers } = request;
     this.#request = request;
     this.#due = tiers && new DueCollections(tiers);
     this.#source = new ActiveSource({
-      ...{ region: source.region, isHandOver },
+      ...{ region: source.region, isSwitchover },
       controls: [repository.stores.control, source.control],
     });
   }

@@ -1,8 +1,7 @@
 /**
- * Decides again and again whether a region's gate is open. What it has seen of epochs and fences it never forgets, also
- * over a restart: a region that learnt that it was given up does not serve again because it cannot see that any more.
+ * Decides again and again whether a region's gate is open. It never forgets which epochs and fences it has seen, also over a
+ * restart: a region that has seen another one become active does not serve again when it can no longer see that.
  */
-
 import { withTimeout } from "../../async/with-timeout.ts";
 import {
   decideGate,
@@ -28,16 +27,16 @@ export interface GuardRequest {
   readonly peerControl: ObjectStore | undefined;
   /** For `consistency`. */
   readonly lease: Lease | undefined;
-  /** What was seen until now, from before a restart. */
+  /** The epochs and fences that it had seen before a restart. */
   readonly seen: GateKnowledge | undefined;
-  /** Keeps what was seen; done before it is acted on. */
+  /** Stores what was seen; called before the guard acts on it. */
   readonly remember: (seen: GateKnowledge) => void;
 }
 
 export interface GuardView extends GateDecision {
   readonly epoch: number | undefined;
   readonly active: string | undefined;
-  /** What could not be seen. */
+  /** The stores that could not be read, and why. */
   readonly blind: readonly string[];
 }
 
@@ -45,7 +44,7 @@ export class Guard {
   readonly #request: GuardRequest;
   #seen: GateKnowledge | undefined;
   /** The newest epoch that is known to stand in the own control store. */
-  #told = 0;
+  #copied = 0;
   #view: GuardView;
 
   constructor(request: GuardRequest) {
@@ -54,7 +53,7 @@ export class Guard {
     this.#view = { ...this.#decide([]), ...this.#epoch(), blind: ["nothing was looked at yet"] };
   }
 
-  /** As of the last look; a lease runs out by itself. */
+  /** The view of the last look; a lease runs out by itself. */
   get view(): GuardView {
     const { isOpen } = this.#view;
     if (!isOpen || this.#isLeaseHeld()) return this.#view;
@@ -90,7 +89,7 @@ export class Guard {
     const decision = this.#decide(known);
     this.#remember(mergeKnowledge([this.#seen, ...known]), blind);
     this.#view = { ...decision, ...this.#epoch(), blind };
-    await this.#tellOwnStore(own);
+    await this.#copyToOwnStore(own);
     return this.#view;
   }
 
@@ -129,13 +128,13 @@ export class Guard {
     this.#seen = seen;
   }
 
-  /** A failover tells the region that it gives up as well as it can; what it could not is carried here. */
-  async #tellOwnStore(own: GateKnowledge | undefined): Promise<void> {
+  /** A failover copies its epoch to the lost region if it can reach it. Where it could not, the guard does when it sees the epoch. */
+  async #copyToOwnStore(own: GateKnowledge | undefined): Promise<void> {
     const newest = this.#seen?.newest;
-    if (own === undefined || newest === undefined || newest.epoch === this.#told) return;
+    if (own === undefined || newest === undefined || newest.epoch === this.#copied) return;
     try {
       await claimEpoch(this.#request.control, newest);
-      this.#told = newest.epoch;
+      this.#copied = newest.epoch;
     } catch {
       // Tried again at the next look; the guard itself has seen it.
     }

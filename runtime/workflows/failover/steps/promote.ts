@@ -1,0 +1,24 @@
+import { DrError } from "../../../errors.ts";
+import type { RoleChangeRequest } from "../request.ts";
+import type { Step, StepContext } from "./step.ts";
+import { summariseUpdate } from "./summarise-update.ts";
+
+interface PromoteContext extends Pick<StepContext, "plan"> {
+  readonly request: Pick<RoleChangeRequest, "stack" | "stacks" | "progress">;
+}
+
+/** Clients are served already; the stack converges to what is true, however long it takes. */
+export const promote: Step<PromoteContext> = {
+  name: "promote",
+  title: "Promote the stack (pulumi up)",
+  repeat: "once",
+  async run({ request: { progress, stack, stacks } }) {
+    const { changes } = await stacks.up(stack, ({ text }) => progress({ step: "promote", detail: text }));
+    return summariseUpdate(changes);
+  },
+  async verify({ plan, request: { stack, stacks } }) {
+    const { epoch, role } = await stacks.region(stack);
+    if (role === "active" && epoch === plan.epoch) return undefined;
+    throw new DrError("PULUMI_FAILED", `after the update stack ${stack} is ${role} in epoch ${epoch}`);
+  },
+};
