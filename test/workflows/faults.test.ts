@@ -9,7 +9,7 @@ import { objectsOf } from "../../runtime/domain/recovery-points/catalog.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { type Pack, treePacksSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
-import type { DrError } from "../../runtime/errors.ts";
+import { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
@@ -456,9 +456,12 @@ describe("workflows under faults", function () {
       const stores = copiesOf(west);
       const { repository, recoveryPoint } = await newestOf(stores);
       const killed = await OpenRepository.open(faulty(stores, new Faults({ killAt: 12 })), wrap);
-      expect(await codeOf(restoreRecoveryPoint({ repository: killed, recoveryPoint, target, ...told }))).to.equal(
-        "UNREACHABLE",
-      );
+      // Who is killed removes nothing.
+      const deleteCollection = () => Promise.reject(new DrError("UNREACHABLE", "killed"));
+      const reached = Object.assign(databaseOf(targetServer), { deleteCollection });
+      expect(
+        await codeOf(restoreRecoveryPoint({ repository: killed, recoveryPoint, target: reached, ...told })),
+      ).to.equal("UNREACHABLE");
       expect(await codeOf(restoreRecoveryPoint({ repository, recoveryPoint, target, ...told }))).to.equal(
         "TARGET_NOT_EMPTY",
       );
