@@ -2,7 +2,7 @@
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
-import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
+import type { ShardPlacement, ShardReader } from "../../ports/qdrant.ts";
 import { waitUntil } from "../../time/wait-until.ts";
 
 /** How long shards may move before a capture is refused. */
@@ -10,7 +10,7 @@ const movementsEndWithinMs = 10 * 60_000;
 const looksEveryMs = 500;
 
 export interface PlacementSource {
-  readonly database: VectorDatabase;
+  readonly database: ShardReader;
   readonly clock: Clock;
   readonly progress: Progress;
 }

@@ -2,15 +2,15 @@
 import { canonicalJson } from "../../../domain/exact-json.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
 import type { CapturedFolder, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
-import type { VectorDatabase } from "../../../ports/qdrant.ts";
+import type { CollectionReader } from "../../../ports/qdrant.ts";
 import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
 import type { PlannedCapture } from "../planned-capture.ts";
 import { type JoinedParts, timeOf } from "./join-parts.ts";
 
 export class UnchangedFinder {
-  readonly #database: VectorDatabase;
+  readonly #database: CollectionReader;
 
-  constructor(database: VectorDatabase) {
+  constructor(database: CollectionReader) {
     this.#database = database;
   }
 

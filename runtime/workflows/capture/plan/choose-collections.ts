@@ -3,7 +3,7 @@ import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
 import type { RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
 import type { EpochRecord } from "../../../domain/roles/epoch.ts";
 import { DrError } from "../../../errors.ts";
-import type { VectorDatabase } from "../../../ports/qdrant.ts";
+import type { CollectionReader } from "../../../ports/qdrant.ts";
 import { isRestoredSince, newestRestore, type RestoreRecords } from "../../../repository/control/restore-records.ts";
 import { collectionsAtOnce } from "../../concurrency.ts";
 import type { CaptureMemory } from "../capture-memory.ts";
@@ -22,13 +22,13 @@ export interface ChosenCollections {
 }
 
 export class CollectionChooser {
-  readonly #database: VectorDatabase;
+  readonly #database: CollectionReader;
   readonly #names: CaptureOptions["collections"];
   readonly #incremental: IncrementalContext | undefined;
 
   /** @param names the only ones to be read; all are when left out. */
   constructor(
-    database: VectorDatabase,
+    database: CollectionReader,
     names: CaptureOptions["collections"],
     incremental: IncrementalContext | undefined,
   ) {
@@ -104,7 +104,7 @@ function isContinued(
 }
 
 /** Collections that an alias has come to name: clients that were led there find what another one held before. */
-async function newlyLedTo(database: VectorDatabase, base: RecoveryPoint): Promise<ReadonlySet<string>> {
+async function newlyLedTo(database: CollectionReader, base: RecoveryPoint): Promise<ReadonlySet<string>> {
   const isKnown = ({ alias, collection }: RecoveryPoint["aliases"][number]) =>
     base.aliases.some((known) => known.alias === alias && known.collection === collection);
   const fresh = (await database.aliases()).filter((alias) => !isKnown(alias));

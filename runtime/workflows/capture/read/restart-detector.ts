@@ -1,12 +1,12 @@
 import { DrError } from "../../../errors.ts";
-import type { ShardPlacement, VectorDatabase } from "../../../ports/qdrant.ts";
+import type { ShardPlacement, ShardReader } from "../../../ports/qdrant.ts";
 
 /** Notices when a peer was restarted or restored into: it is asked once before its first shard is read and once after the last. */
 export class RestartDetector {
-  readonly #database: VectorDatabase;
+  readonly #database: ShardReader;
   readonly #asked = new Map<number, { readonly shard: ShardPlacement; readonly fingerprint: Promise<string> }>();
 
-  constructor(database: VectorDatabase) {
+  constructor(database: ShardReader) {
     this.#database = database;
   }
 

@@ -4,7 +4,7 @@ import { type SegmentManifest, segmentsThatWentBack } from "../../../domain/qdra
 import { readSparseTar } from "../../../domain/qdrant/sparse-tar.ts";
 import { DrError } from "../../../errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
-import type { Optimizations, ShardPlacement, VectorDatabase } from "../../../ports/qdrant.ts";
+import type { Optimizations, ShardPlacement, ShardReader } from "../../../ports/qdrant.ts";
 import type { ShardBase, TakenCapture } from "./captured-shard.ts";
 import { type ShardOptimizations, wasQuiet } from "./shard-optimizations.ts";
 import { isOfSegment, type ShardRecorder, type ShardRecorders } from "./shard-recorder.ts";
@@ -17,7 +17,7 @@ const answersAgainWithin = 12;
 
 export interface PartialSnapshotSource {
   readonly clock: Clock;
-  readonly database: VectorDatabase;
+  readonly database: ShardReader;
   readonly collection: string;
   readonly shard: ShardPlacement;
   /** The last capture of the shard whose versions compare with those of now. */

@@ -1,12 +1,12 @@
 /** The optimizations of one shard, as its server tells of them: those that run can undo deletes in what is captured meanwhile. */
 import type { Clock } from "../../../ports/clock.ts";
-import type { Optimizations, ShardPlacement, VectorDatabase } from "../../../ports/qdrant.ts";
+import type { Optimizations, ShardPlacement, ShardReader } from "../../../ports/qdrant.ts";
 import { waitAtMost } from "../../../time/wait-until.ts";
 
 const looksEveryMs = 100;
 
 export interface OptimizationSource {
-  readonly database: VectorDatabase;
+  readonly database: ShardReader;
   readonly collection: string;
   readonly shard: ShardPlacement;
   readonly clock: Clock;

@@ -8,7 +8,7 @@ import { shardInSnapshot } from "../../../domain/qdrant/collection-snapshot.ts";
 import type { TarEntry } from "../../../domain/qdrant/sparse-tar.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { ObjectStore } from "../../../ports/object-store.ts";
-import type { ShardPlacement, VectorDatabase } from "../../../ports/qdrant.ts";
+import type { CollectionReader, ShardPlacement, ShardReader } from "../../../ports/qdrant.ts";
 import { leftSnapshots, recordSnapshot, type SnapshotRecord } from "../../../repository/control/snapshot-records.ts";
 import { type TellUnreadable, untold } from "../../../repository/record.ts";
 
@@ -35,10 +35,14 @@ export interface LeftSnapshots {
 export class TemporarySnapshots {
   readonly #clock: Clock;
   readonly #control: ObjectStore;
-  readonly #database: VectorDatabase;
+  readonly #database: Pick<CollectionReader, "collections"> & ShardReader;
 
   /** @param control where the snapshots are recorded that are under way, or were not deleted. */
-  constructor({ clock, control, database }: { clock: Clock; control: ObjectStore; database: VectorDatabase }) {
+  constructor({
+    clock,
+    control,
+    database,
+  }: { clock: Clock; control: ObjectStore; database: Pick<CollectionReader, "collections"> & ShardReader }) {
     this.#clock = clock;
     this.#control = control;
     this.#database = database;
