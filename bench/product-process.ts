@@ -16,7 +16,8 @@ import type { Region } from "../runtime/domain/region.ts";
 import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
 import { systemClock } from "../runtime/time/system-clock.ts";
 import { waitUntil } from "../runtime/time/wait-until.ts";
-import { type CaptureReport, captureRecoveryPoint } from "../runtime/workflows/capture/capture-recovery-point.ts";
+import { captureRecoveryPoint } from "../runtime/workflows/capture/capture-recovery-point.ts";
+import type { CaptureReport } from "../runtime/workflows/capture/capture-report.ts";
 import { restoreRecoveryPoint } from "../test/support/restore-recovery-point.ts";
 
 export type Order =

@@ -10,7 +10,7 @@ import type { Clock } from "../../runtime/ports/clock.ts";
 import type { Progress } from "../../runtime/ports/progress.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import type { Stacks } from "../../runtime/ports/stacks.ts";
-import type { CaptureReport } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import type { CaptureReport } from "../../runtime/workflows/capture/capture-report.ts";
 import type { CopyReport } from "../../runtime/workflows/copy-recovery-points.ts";
 import type { RoleChangeReport } from "../../runtime/workflows/failover/fail-over.ts";
 import type { VerifyReport } from "../../runtime/workflows/verify-recovery-point.ts";

@@ -15,7 +15,7 @@ import { DrError, hasCode } from "../../runtime/errors.ts";
 import type { CollectionSnapshot, Optimizations, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
+import { captureShard } from "../../runtime/workflows/capture/shard/capture-shard.ts";
 import { eventually } from "../support/eventually.ts";
 import { hastyClock } from "../support/hasty-clock.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
@@ -373,7 +373,7 @@ describe("an exact capture", () => {
       isFull: true,
       clock: systemClock,
       patience: { quietMs: 0, attempts: 1, usesSnapshot: true },
-      turns: new Semaphore(1),
+      readers: new Semaphore(1),
     });
     const report = await captureRecoveryPoint({
       region: "east",

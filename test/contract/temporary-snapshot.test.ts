@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { CollectionSnapshot, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { recordSnapshot } from "../../runtime/repository/control/snapshot-records.ts";
-import { removeLeftSnapshots, withTemporarySnapshot } from "../../runtime/workflows/capture/temporary-snapshot.ts";
+import { TemporarySnapshots } from "../../runtime/workflows/capture/shard/temporary-snapshot.ts";
 import { allOf } from "../support/all-of.ts";
 import { clockShowing } from "../support/clock-showing.ts";
 import { codeOf } from "../support/expect-code.ts";
@@ -42,15 +42,15 @@ describe("a borrowed snapshot", function () {
 
   const isSecondOf = (name: string) => name.includes(new Date().toISOString().slice(0, 19).replaceAll(/[T:]/g, "-"));
 
-  function requestOf(control = new MemoryStore(), database = qdrant) {
-    return { database, control, collection, shard, clock: systemClock };
+  function partsOf(control = new MemoryStore(), database = qdrant) {
+    return { database, control, clock: systemClock };
   }
 
   const daysLater = (days: number) => clockShowing(() => new Date(Date.now() + days * 86_400_000));
 
   it("brings the shard with its log, and is deleted when it is given back", async () => {
-    const request = requestOf();
-    const snapshot = await withTemporarySnapshot(request);
+    const parts = partsOf();
+    const snapshot = await new TemporarySnapshots(parts).take(collection, shard);
     expect(await qdrant.snapshots(collection, shard)).to.have.lengthOf(2);
 
     const paths = (await allOf(snapshot.read())).map(({ path }) => path);
@@ -59,7 +59,10 @@ describe("a borrowed snapshot", function () {
     expect(paths).to.include.members(["replica_state.json", "shard_config.json", "wal/open-1"]);
     expect(paths.some((path) => /^segments\/[^/]+\/files\/segment\.json$/.test(path))).to.equal(true);
     expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
-    expect(await removeLeftSnapshots({ ...request, clock: daysLater(9) })).to.deep.equal({ removed: [], unsure: [] });
+    expect(await new TemporarySnapshots({ ...parts, clock: daysLater(9) }).removeLeft()).to.deep.equal({
+      removed: [],
+      unsure: [],
+    });
   });
 
   it("ends in an error when its bytes are not those that were made, and is deleted all the same", async () => {
@@ -69,7 +72,7 @@ describe("a borrowed snapshot", function () {
       }
     }
     const damaging = new Damaging({ peers: [server.url], apiKey: server.apiKey });
-    const snapshot = await withTemporarySnapshot(requestOf(new MemoryStore(), damaging));
+    const snapshot = await new TemporarySnapshots(partsOf(new MemoryStore(), damaging)).take(collection, shard);
 
     expect(await codeOf(allOf(snapshot.read()))).to.equal("CAPTURE_INCOMPLETE");
     await snapshot.giveBack();
@@ -78,31 +81,37 @@ describe("a borrowed snapshot", function () {
   });
 
   it("is removed by a later run when its own was killed, and no earlier than a living one reads it", async () => {
-    const request = requestOf();
-    await withTemporarySnapshot(request);
+    const parts = partsOf();
+    await new TemporarySnapshots(parts).take(collection, shard);
     const left = (await qdrant.snapshots(collection, shard)).filter((name) => name !== users);
     expect(left).to.have.lengthOf(1);
 
-    expect(await removeLeftSnapshots(request)).to.deep.equal({ removed: [], unsure: [] });
-    expect(await removeLeftSnapshots({ ...request, clock: daysLater(1) })).to.deep.equal({ removed: left, unsure: [] });
+    expect(await new TemporarySnapshots(parts).removeLeft()).to.deep.equal({ removed: [], unsure: [] });
+    expect(await new TemporarySnapshots({ ...parts, clock: daysLater(1) }).removeLeft()).to.deep.equal({
+      removed: left,
+      unsure: [],
+    });
 
     expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
-    expect(await removeLeftSnapshots({ ...request, clock: daysLater(1) })).to.deep.equal({ removed: [], unsure: [] });
+    expect(await new TemporarySnapshots({ ...parts, clock: daysLater(1) }).removeLeft()).to.deep.equal({
+      removed: [],
+      unsure: [],
+    });
   });
 
   it("is told and kept when its run was killed before the name was known: it may be anybody's", async () => {
-    const request = requestOf();
+    const parts = partsOf();
     const at = new Date().toISOString();
     const record = { id: "killed", collection, shard: shard.id, peer: shard.peer, at, before: [users] };
-    await recordSnapshot(request.control, record, "making");
+    await recordSnapshot(parts.control, record, "making");
     const { name } = await qdrant.createSnapshot(collection, shard);
 
-    const later = { ...request, clock: daysLater(2) };
-    expect(await removeLeftSnapshots(later)).to.deep.equal({ removed: [], unsure: [name] });
+    const later = { ...parts, clock: daysLater(2) };
+    expect(await new TemporarySnapshots(later).removeLeft()).to.deep.equal({ removed: [], unsure: [name] });
     expect(await qdrant.snapshots(collection, shard)).to.have.members([users, name]);
     await client.deleteSnapshot(collection, name);
 
-    expect(await removeLeftSnapshots(later)).to.deep.equal({ removed: [], unsure: [] });
+    expect(await new TemporarySnapshots(later).removeLeft()).to.deep.equal({ removed: [], unsure: [] });
   });
 
   it("leaves alone what had its name before: two of one second share it", async () => {
@@ -111,24 +120,24 @@ describe("a borrowed snapshot", function () {
         return { name: users };
       }
     }
-    const request = requestOf(new MemoryStore(), new SameSecond({ peers: [server.url], apiKey: server.apiKey }));
+    const parts = partsOf(new MemoryStore(), new SameSecond({ peers: [server.url], apiKey: server.apiKey }));
 
-    const snapshot = await withTemporarySnapshot(request);
+    const snapshot = await new TemporarySnapshots(parts).take(collection, shard);
     await snapshot.giveBack();
-    await withTemporarySnapshot(request);
-    await removeLeftSnapshots({ ...request, clock: daysLater(2) });
+    await new TemporarySnapshots(parts).take(collection, shard);
+    await new TemporarySnapshots({ ...parts, clock: daysLater(2) }).removeLeft();
 
     expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
   });
 
   it("stays on record when its server is gone before it can be deleted", async () => {
-    const request = requestOf();
-    const snapshot = await withTemporarySnapshot(request);
+    const parts = partsOf();
+    const snapshot = await new TemporarySnapshots(parts).take(collection, shard);
     await server.kill();
     await snapshot.giveBack();
     await server.restart();
 
-    const { removed } = await removeLeftSnapshots({ ...request, clock: daysLater(2) });
+    const { removed } = await new TemporarySnapshots({ ...parts, clock: daysLater(2) }).removeLeft();
 
     expect(removed).to.have.lengthOf(1);
     expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);

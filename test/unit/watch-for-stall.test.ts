@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { expect } from "chai";
-import { StallError, watchForStall } from "../../runtime/workflows/capture/watch-for-stall.ts";
+import { StallError, watchForStall } from "../../runtime/workflows/capture/shard/watch-for-stall.ts";
 import { SimulatedClock } from "../support/simulated-clock.ts";
 
 describe("a watch for a stall", () => {

@@ -9,8 +9,8 @@ import { FailoverRecords } from "../../runtime/repository/control/failover-recor
 import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import type { CaptureRequest } from "../../runtime/workflows/capture/capture-request.ts";
 import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
-import type { CaptureRequest } from "../../runtime/workflows/capture/plan-capture.ts";
 import { clockShowing } from "../support/clock-showing.ts";
 import { MemoryStore } from "../support/memory-store.ts";
 

@@ -53,8 +53,14 @@ describe("capture of some collections", function () {
   async function capture(chosen: readonly string[], database = source) {
     const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
     const report = await captureRecoveryPoint({
-      ...{ region: "east", type: "incremental", database, repository, onlyChanges: true, memory },
-      ...{ choose: () => chosen, clock: systemClock, progress: silently, toolVersion: "test" },
+      region: "east",
+      type: "incremental",
+      database,
+      repository,
+      incremental: { memory, choose: () => chosen },
+      clock: systemClock,
+      progress: silently,
+      toolVersion: "test",
     });
     return { report, recoveryPoint: await repository.readRecoveryPoint(report.recoveryPoint) };
   }

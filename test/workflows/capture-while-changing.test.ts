@@ -7,8 +7,8 @@ import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
 import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
+import { captureShard } from "../../runtime/workflows/capture/shard/capture-shard.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/qdrant-server.ts";
 import { silently, systemClock } from "../support/recovery-estate.ts";
@@ -141,14 +141,17 @@ describe("a capture", function () {
       lineage: "",
       isFull: true,
       // Called when the capture has begun, and nothing of it is read.
-      unclaimed: async () => {
-        drop ??= client.deleteCollection("large");
-        await drop;
-        return undefined;
+      storing: {
+        begin: async () => undefined,
+        orphanedPieces: async () => {
+          drop ??= client.deleteCollection("large");
+          await drop;
+          return undefined;
+        },
       },
       clock: systemClock,
       patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
-      turns: new Semaphore(1),
+      readers: new Semaphore(1),
       heldUpMs: 2_000,
     });
     expect(await codeOf(capture)).to.equal("QDRANT_REFUSED");
@@ -169,14 +172,17 @@ describe("a capture", function () {
       lineage: "",
       isFull: true,
       // Called when the capture has begun, and nothing of it is read.
-      unclaimed: async () => {
-        pausedAt = performance.now();
-        server.pause();
-        return undefined;
+      storing: {
+        begin: async () => undefined,
+        orphanedPieces: async () => {
+          pausedAt = performance.now();
+          server.pause();
+          return undefined;
+        },
       },
       clock: systemClock,
       patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
-      turns: new Semaphore(1),
+      readers: new Semaphore(1),
       heldUpMs: 200,
     });
     try {

@@ -6,7 +6,7 @@ import { Semaphore } from "../../runtime/async/semaphore.ts";
 import { type OutgoingEntry, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import type { Optimizations, ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { captureShard } from "../../runtime/workflows/capture/capture-shard.ts";
+import { captureShard } from "../../runtime/workflows/capture/shard/capture-shard.ts";
 import { systemClock } from "../support/recovery-estate.ts";
 import { RecoveryPractice } from "../support/recovery-practice.ts";
 import { SimulatedClock } from "../support/simulated-clock.ts";
@@ -37,9 +37,9 @@ describe("a shard whose turn comes late", () => {
         return undefined;
       },
     } as unknown as VectorDatabase;
-    const turns = new Semaphore(1);
+    const readers = new Semaphore(1);
     let release: () => void = () => undefined;
-    const held = turns.run(
+    const held = readers.run(
       () =>
         new Promise<void>((resolve) => {
           release = resolve;
@@ -47,7 +47,14 @@ describe("a shard whose turn comes late", () => {
     );
 
     const captured = captureShard({
-      ...{ database, turns, repository: {} as OpenRepository, key: {} as never, collection: "c", lineage: "l" },
+      ...{
+        database,
+        readers,
+        repository: { stores: {} } as OpenRepository,
+        key: {} as never,
+        collection: "c",
+        lineage: "l",
+      },
       shard: { id: 0, peer: 1, peerUrl: "http://q" } as ShardPlacement,
       base: { isExact: true, tree: { ...tree, files: [], packs: [], id: "t", size: 1 } },
       isFull: false,
@@ -109,7 +116,7 @@ describe("an archive whose first entry comes before the freeze (as of 1.19.0, fr
       } as unknown as VectorDatabase;
 
       const { isExact } = await captureShard({
-        ...{ database, repository, collection: "c", lineage: "l", clock: systemClock, turns: new Semaphore(1) },
+        ...{ database, repository, collection: "c", lineage: "l", clock: systemClock, readers: new Semaphore(1) },
         key: await repository.keys.make({ collection: "c" }),
         shard: { id: 0, peer: 1, peerUrl: "http://q" },
         isFull: true,

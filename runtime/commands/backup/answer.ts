@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
-import type { CaptureReport } from "../../workflows/capture/capture-recovery-point.ts";
+import type { CaptureReport } from "../../workflows/capture/capture-report.ts";
 import { bytes, count, kind, listOf, recoveryPointId, seconds, time } from "../shared/fields.ts";
 
 const captured = z.strictObject({

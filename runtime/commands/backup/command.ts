@@ -7,8 +7,8 @@ import {
   dataKinds,
 } from "../../domain/recovery-points/recovery-point.ts";
 import { captureRecoveryPoint } from "../../workflows/capture/capture-recovery-point.ts";
-import { captureRequestFor } from "../../workflows/capture/capture-request.ts";
 import { forecastCapture } from "../../workflows/capture/forecast-capture.ts";
+import { captureRequestFor } from "../../workflows/capture/region-capture.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
 import { type CommandDefinition, exitCodesHelp, parseKinds, parseNames, regionOptions } from "../shared/command.ts";
 import { type BackupAnswer, backupAnswer, reportAsJson } from "./answer.ts";

@@ -1,5 +1,5 @@
 import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
-import type { CaptureReport } from "../../workflows/capture/capture-recovery-point.ts";
+import type { CaptureReport } from "../../workflows/capture/capture-report.ts";
 import type { CaptureForecast } from "../../workflows/capture/forecast-capture.ts";
 
 export function reportInWords(report: CaptureReport): string {

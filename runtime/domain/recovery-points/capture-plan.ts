@@ -38,19 +38,22 @@ export const capturePlanSchema = z.object({
 });
 export type CapturePlan = z.infer<typeof capturePlanSchema>;
 
+/** What a worker found of one shard; `shard` is what the recovery point will say of it. */
+const shardResultSchema = z.object({
+  collection: z.string(),
+  shard: capturedShardSchema,
+  /** The server said that nothing changed since the base. */
+  isUnchanged: z.boolean(),
+  /** Files that have the base's version and other bytes. */
+  contradictions: z.array(z.string()),
+});
+export type ShardResult = z.infer<typeof shardResultSchema>;
+
 export const capturePartSchema = z.object({
   format: z.literal(1),
   /** From 0 on. */
   worker: count,
-  shards: z.array(
-    capturedShardSchema.extend({
-      collection: z.string(),
-      /** Nothing changed since the base. */
-      isUnchanged: z.boolean(),
-      /** Files that have the base's version and other bytes. */
-      contradictions: z.array(z.string()),
-    }),
-  ),
+  shards: z.array(shardResultSchema),
   folders: z.array(capturedFolderSchema),
   readBytes: count,
   storedBytes: count,

@@ -106,7 +106,7 @@ function openAll({ bytes, pieces, plainSize }: OpenTask): OpenAnswer {
     throw new DrError("OBJECT_CORRUPT", `the content of chunk ${name} is not the one its name says`);
   });
   const lengths = opened.map(({ length }) => length);
-  // In one piece of memory that can be handed over: small buffers share theirs with others.
+  // In a buffer of its own, which can be transferred: small buffers share their memory with others.
   const plain = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
   let end = 0;
   for (const each of opened) {

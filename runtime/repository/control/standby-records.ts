@@ -103,19 +103,19 @@ export async function readStandbyNews(
 }
 
 /**
- * What of it holds in a region that has been active since: nothing that is older. From then on clients changed what is there,
- * and what they wrote last may be nowhere else. What the region recorded of itself when it was to hand over holds from the
- * epoch on of which it tells: without that one, the switchover was perhaps given up, and only the other region's store knows.
+ * The records that still hold in a region that has been active since: none that is older, because clients changed its data, and
+ * their last writes may be nowhere else. The record that a region made of itself before it stepped down holds from the epoch on
+ * that it names: without that epoch, the switchover was perhaps aborted, and only the other region's store knows.
  */
 export function newsSinceActive(news: StandbyNews, region: string, epochs: readonly EpochRecord[]): StandbyNews {
   const { held, making, ...rest } = news;
   const isPast = ({ epoch }: { readonly epoch: number }) =>
     epochs.some((record) => record.active === region && record.epoch >= epoch);
-  const hasHandedOver = ({ epoch, region: captured }: StandbyState) =>
+  const hasSteppedDown = ({ epoch, region: captured }: StandbyState) =>
     captured !== region || epochs.some((record) => record.active !== region && record.epoch === epoch);
   return {
     ...rest,
-    ...(held === undefined || isPast(held) || !hasHandedOver(held) ? {} : { held }),
+    ...(held === undefined || isPast(held) || !hasSteppedDown(held) ? {} : { held }),
     making: making.filter((each) => !isPast(each)),
   };
 }

@@ -1,74 +1,68 @@
-/** From a region's session to a request for a capture of all, or of some, that the region has. */
-import type { ClusterSettings } from "../../domain/infrastructure/infrastructure.ts";
-import { hasInfrastructure } from "../../domain/infrastructure/infrastructure.ts";
-import { type CaptureType, type DataKind, dataKinds } from "../../domain/recovery-points/recovery-point.ts";
-import { DrError } from "../../errors.ts";
+/** What a capture is asked for. `captureRecoveryPoint` takes the request apart; none of its phases sees all of it. */
+import type { CaptureType, DataKind } from "../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { Cluster } from "../../ports/cluster.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
-import type { StackExports } from "../../ports/stacks.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { folderCapture } from "../folders/capture-folder.ts";
-import { infrastructureCapture } from "../infrastructure/capture-infrastructure.ts";
-import { infrastructureSource } from "../infrastructure/infrastructure-documents.ts";
-import type { RegionSession } from "../region-session.ts";
+import type { CaptureMemory } from "./capture-memory.ts";
 import type { FolderCapture } from "./folder-capture.ts";
-import type { CaptureRequest } from "./plan-capture.ts";
 
-export interface RegionCapture {
-  readonly session: RegionSession;
-  readonly repository: OpenRepository;
-  readonly cluster: (settings: Pick<ClusterSettings, "context" | "kubeconfig">) => Promise<Cluster>;
-  readonly stacks: () => Promise<StackExports>;
-  readonly type: CaptureType;
-  /** Everything that the region has when left out. */
-  readonly only: readonly DataKind[] | undefined;
-  readonly collections: readonly string[] | undefined;
-  readonly worker: CaptureRequest["worker"] | undefined;
-  readonly allowEmpty: boolean;
+export interface CaptureRequest extends CaptureTarget, CaptureOptions {
+  readonly incremental?: IncrementalContext | undefined;
   readonly clock: Clock;
   readonly progress: Progress;
   readonly toolVersion: string;
 }
 
-/** Throws USAGE when the region has not all of the kinds that are asked for. */
-export function captureRequestFor(capture: RegionCapture): CaptureRequest {
-  const { allowEmpty, clock, collections, only, progress, repository, session, toolVersion, type, worker } = capture;
-  const folders = foldersOf(capture);
-  return {
-    region: session.region.region,
-    type,
-    database: session.database,
-    repository,
-    clock,
-    progress,
-    toolVersion,
-    kinds: kindsOf(session.region.region, only, folders),
-    folders,
-    ...(collections === undefined ? {} : { collections }),
-    ...(worker === undefined ? {} : { worker }),
-    allowEmpty,
-  };
+/** The region that is captured, and the repository that its recovery points go into. */
+export interface CaptureTarget {
+  readonly region: string;
+  readonly database: VectorDatabase;
+  readonly repository: OpenRepository;
+  /** Control store of the region that is captured, when the recovery point goes into another region's bucket. */
+  readonly control?: ObjectStoreReader | undefined;
 }
 
-function foldersOf({ cluster, progress, session, stacks }: RegionCapture): FolderCapture[] {
-  const { infrastructure: settings } = session.region;
-  const parts = { settings, cluster: () => cluster(settings.kubernetes ?? {}), stacks };
-  return [
-    ...session.folders().map((folder) => folderCapture(folder, progress)),
-    ...(hasInfrastructure(settings) ? [infrastructureCapture(infrastructureSource(parts), progress)] : []),
-  ];
+export interface CaptureOptions {
+  readonly type: CaptureType;
+  /** What to capture; Qdrant alone when left out. */
+  readonly kinds?: readonly DataKind[] | undefined;
+  /** Read only these collections; the others are as in the base. */
+  readonly collections?: readonly string[] | undefined;
+  readonly folders?: readonly FolderCapture[] | undefined;
+  /** Commit a recovery point without points, though the last one has some. */
+  readonly allowEmpty?: boolean | undefined;
+  readonly patience?: CapturePatience | undefined;
+  /** Shards that are read side by side; 2 when left out. Each takes memory for its packs, and asks its server for more at once. */
+  readonly readAtOnce?: number | undefined;
+  /** One of several workers that capture one recovery point; a single one does all of it when left out. */
+  readonly worker?: CaptureWorker | undefined;
 }
 
-function kindsOf(
-  region: string,
-  asked: readonly DataKind[] | undefined,
-  folders: readonly FolderCapture[],
-): DataKind[] {
-  const present = dataKinds.filter((kind) => kind === "qdrant" || folders.some((folder) => folder.kind === kind));
-  const missing = (asked ?? []).filter((kind) => !present.includes(kind));
-  if (missing.length === 0) return present.filter((kind) => asked?.includes(kind) ?? true);
-  throw new DrError("USAGE", `region ${region} has no ${missing.join(", ")} in its settings`, {
-    hint: "name what it has in the stack's settings (configuration, userData, infrastructure)",
-  });
+/** One of `count` workers that capture one recovery point, `index` from 0 on; `session` is the same for all of them. */
+export interface CaptureWorker {
+  readonly index: number;
+  readonly count: number;
+  readonly session: string;
+}
+
+export interface CapturePatience {
+  /** How long an optimization is waited for. */
+  readonly quietMs: number;
+  /** How often a capture is tried before it is kept as not exact. */
+  readonly attempts: number;
+  /** Take a collection snapshot when an optimization outlasts that. */
+  readonly usesSnapshot: boolean;
+}
+
+/** A run that captures again and again, as replication does. It commits nothing when all is as in the last recovery point. */
+export interface IncrementalContext {
+  /** What the run knows from its last capture, the base first of all; kept up by this one. */
+  readonly memory: CaptureMemory;
+  /**
+   * Which of the collections are read, of those that may be as in the base: all are read when this run did not make the base, or is not
+   * sure of it, and after a restore or a new epoch.
+   */
+  readonly choose?: ((collections: readonly string[]) => readonly string[]) | undefined;
 }

@@ -1,7 +1,7 @@
 import { withTimeout } from "../../async/with-timeout.ts";
 import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { VectorDatabase } from "../../ports/qdrant.ts";
+import type { CollectionReader } from "../../ports/qdrant.ts";
 import { waitAtMost } from "../../time/wait-until.ts";
 
 const learnedWithinMs = 10_000;
@@ -13,7 +13,7 @@ const answersWithinMs = 20_000;
  * Whether Qdrant says of the collection itself that it is not there: a list that comes back short drops nothing. Its name may
  * have become an alias, by which Qdrant answers for another one.
  */
-export async function isGone(database: VectorDatabase, collection: string): Promise<boolean> {
+export async function isGone(database: CollectionReader, collection: string): Promise<boolean> {
   try {
     await database.describe(collection);
     return (await database.aliases()).some(({ alias }) => alias === collection);
@@ -28,7 +28,7 @@ export async function isGone(database: VectorDatabase, collection: string): Prom
  * drop one after another, so that a refusal is looked into for a while.
  */
 export async function wasDropped(
-  { clock, database }: { readonly clock: Clock; readonly database: VectorDatabase },
+  { clock, database }: { readonly clock: Clock; readonly database: CollectionReader },
   collection: string,
   error: unknown,
 ): Promise<boolean> {
@@ -41,7 +41,7 @@ export async function wasDropped(
   return outcome === "dropped";
 }
 
-async function namesIn(database: VectorDatabase): Promise<string[] | undefined> {
+async function namesIn(database: CollectionReader): Promise<string[] | undefined> {
   try {
     return await withTimeout(answersWithinMs, "Qdrant", () => database.collections());
   } catch (error) {

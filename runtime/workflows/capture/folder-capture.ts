@@ -2,9 +2,9 @@
 import type { Inventory } from "../../domain/recovery-points/catalog.ts";
 import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { OrphanedPieces } from "../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
+import type { Storing } from "./read/storing.ts";
 
 /** Something beside Qdrant that can be captured: one folder, or documents that stand for one. */
 export interface FolderCapture {
@@ -29,8 +29,5 @@ export interface FolderContext {
   readonly allowEmpty: boolean;
   readonly clock: Clock;
   readonly memory: CaptureMemory | undefined;
-  /** Looked for once, when something is to be stored. */
-  unclaimed(): Promise<OrphanedPieces | undefined>;
-  /** To be awaited before anything is stored. */
-  beginStoring(): Promise<void>;
+  readonly storing: Storing;
 }

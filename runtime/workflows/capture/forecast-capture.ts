@@ -5,16 +5,16 @@
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { canonicalJson } from "../../domain/exact-json.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
-import type { CapturedShard, DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import type { CapturedShard, DataKind } from "../../domain/recovery-points/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import type { ShardPlacement } from "../../ports/qdrant.ts";
-import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { newestRestore } from "../../repository/control/restore-records.ts";
 import { whenReadable } from "../../repository/when-readable.ts";
 import { collectionsAtOnce } from "../concurrency.ts";
-import { nameUnreadable } from "../name-unreadable.ts";
+import { phasesOf } from "./capture-phases.ts";
+import type { CaptureRequest } from "./capture-request.ts";
 import { wasDropped } from "./collection-existence.ts";
-import { assessCapture, type CaptureAssessment, type CaptureRequest } from "./plan-capture.ts";
+import type { CaptureAssessment } from "./plan/assess-capture.ts";
 
 export interface ShardForecast {
   readonly collection: string;
@@ -22,9 +22,9 @@ export interface ShardForecast {
   readonly peer: number;
   readonly reads: "everything" | "what changed" | "nothing";
   /** Why everything is read. */
-  readonly because?: string;
+  readonly because?: string | undefined;
   /** Bytes of the shard's packs at its last capture; absent when it was never captured. */
-  readonly lastStoredBytes?: number;
+  readonly lastStoredBytes?: number | undefined;
 }
 
 export interface CaptureForecast {
@@ -42,15 +42,17 @@ export interface CaptureForecast {
 }
 
 export async function forecastCapture(request: CaptureRequest): Promise<CaptureForecast> {
-  const { kinds = ["qdrant"], progress, region, repository } = request;
-  const assessed = await assessCapture(request, await readCaptureBase(repository, kinds, nameUnreadable(progress)));
+  const { clock, database, region, repository, type } = request;
+  const { assessor, bases } = phasesOf(request);
+  const assessed = await assessor.assess(await bases.find());
   const { base, carried, epoch, folders, qdrantVersion, wanted } = assessed;
+  const forecaster = new CollectionForecaster({ database, region, repository, type }, assessed);
   const found: CollectionForecast[] = [];
   await forEachConcurrently(collectionsAtOnce, wanted, async (name) => {
     try {
-      found.push(await forecastCollection(request, assessed, name));
+      found.push(await forecaster.forecast(name));
     } catch (error) {
-      if (!(await wasDropped(request, name, error))) throw error;
+      if (!(await wasDropped({ clock, database }, name, error))) throw error;
     }
   });
   found.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -72,45 +74,50 @@ interface CollectionForecast {
   readonly shards: readonly ShardForecast[];
 }
 
-async function forecastCollection(
-  request: CaptureRequest,
-  assessed: CaptureAssessment,
-  name: string,
-): Promise<CollectionForecast> {
-  const before = capturedIn(assessed.base, name);
-  const { movements, shards: replicas } = await request.database.layout(name);
-  const shards: ShardForecast[] = [];
-  for (const shard of chooseReplicas(replicas, before)) {
-    const last = before?.find(({ id }) => id === shard.id);
-    const read = await forecastShard(request, assessed, name, shard, last);
-    shards.push({ collection: name, shard: shard.id, peer: shard.peer, ...read });
-  }
-  return { name, movements, shards };
-}
+class CollectionForecaster {
+  readonly #source: Pick<CaptureRequest, "database" | "region" | "repository" | "type">;
+  readonly #assessed: CaptureAssessment;
 
-function capturedIn(base: RecoveryPoint | undefined, collection: string): CapturedShard[] | undefined {
-  return base?.collections.find(({ name }) => name === collection)?.shards;
-}
-
-async function forecastShard(
-  { database, region, repository, type }: CaptureRequest,
-  { epoch, restores }: CaptureAssessment,
-  collection: string,
-  shard: ShardPlacement,
-  last: CapturedShard | undefined,
-): Promise<Pick<ShardForecast, "reads" | "because" | "lastStoredBytes">> {
-  if (last === undefined) return { reads: "everything", because: "it was never captured" };
-  const tree = await whenReadable(repository.readTree(last.tree.id, shardTreeSchema));
-  if (tree === undefined) return { reads: "everything", because: "its last capture cannot be read" };
-  const lastStoredBytes = tree.packs.reduce((sum, { size }) => sum + size, 0);
-  if (type === "full") return { reads: "everything", because: "a full capture compares contents", lastStoredBytes };
-  const history = await database.restoreFingerprint(shard);
-  const restore = newestRestore(restores);
-  if (tree.lineage !== lineageOf({ region, epoch: epoch.epoch, peer: shard.peer, fingerprint: history, restore })) {
-    const because = "its versions cannot be compared: another peer, a restart, a restore or a failover";
-    return { reads: "everything", because, lastStoredBytes };
+  constructor(
+    source: Pick<CaptureRequest, "database" | "region" | "repository" | "type">,
+    assessed: CaptureAssessment,
+  ) {
+    this.#source = source;
+    this.#assessed = assessed;
   }
-  const segments = await database.segments(collection, shard);
-  const isSame = segments !== undefined && canonicalJson(segments) === canonicalJson(tree.segments);
-  return { reads: isSame ? "nothing" : "what changed", lastStoredBytes };
+
+  async forecast(name: string): Promise<CollectionForecast> {
+    const before = this.#assessed.base?.collections.find((collection) => collection.name === name)?.shards;
+    const { movements, shards: replicas } = await this.#source.database.layout(name);
+    const shards: ShardForecast[] = [];
+    for (const shard of chooseReplicas(replicas, before)) {
+      const last = before?.find(({ id }) => id === shard.id);
+      const read = await this.#forecastShard(name, shard, last);
+      shards.push({ collection: name, shard: shard.id, peer: shard.peer, ...read });
+    }
+    return { name, movements, shards };
+  }
+
+  async #forecastShard(
+    collection: string,
+    shard: ShardPlacement,
+    last: CapturedShard | undefined,
+  ): Promise<Pick<ShardForecast, "reads" | "because" | "lastStoredBytes">> {
+    const { database, region, repository, type } = this.#source;
+    if (last === undefined) return { reads: "everything", because: "it was never captured" };
+    const tree = await whenReadable(repository.readTree(last.tree.id, shardTreeSchema));
+    if (tree === undefined) return { reads: "everything", because: "its last capture cannot be read" };
+    const lastStoredBytes = tree.packs.reduce((sum, { size }) => sum + size, 0);
+    if (type === "full") return { reads: "everything", because: "a full capture compares contents", lastStoredBytes };
+    const fingerprint = await database.restoreFingerprint(shard);
+    const { epoch, restores } = this.#assessed;
+    const restore = newestRestore(restores);
+    if (tree.lineage !== lineageOf({ region, epoch: epoch.epoch, peer: shard.peer, fingerprint, restore })) {
+      const because = "its versions cannot be compared: another peer, a restart, a restore or a failover";
+      return { reads: "everything", because, lastStoredBytes };
+    }
+    const segments = await database.segments(collection, shard);
+    const isSame = segments !== undefined && canonicalJson(segments) === canonicalJson(tree.segments);
+    return { reads: isSame ? "nothing" : "what changed", lastStoredBytes };
+  }
 }

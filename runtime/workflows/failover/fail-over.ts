@@ -24,6 +24,9 @@ import {
 import type { FailoverRequest, RoleChangeRequest, SwitchoverRequest } from "./request.ts";
 import { failoverSteps, switchoverSteps } from "./step-lists.ts";
 
+/** The region may have been lost at any time since its newest state: while a person decides, the possible loss grows. */
+const secondsToDecide = 300;
+
 export interface RoleChangeReport {
   readonly region: string;
   /** The region that was active before. */
@@ -109,7 +112,7 @@ function lossOf({ dataLossSeconds }: FailoverPlan | ResumePlan): string {
 function refuseUnacceptedLoss({ acceptedDataLossSeconds }: FailoverRequest, plan: FailoverPlan): void {
   if (plan.dataLossSeconds <= acceptedDataLossSeconds) return;
   throw new DrError("DATA_LOSS_NOT_ACCEPTED", `${lossOf(plan)}, and ${acceptedDataLossSeconds} s are accepted`, {
-    hint: `repeat with --accept-data-loss ${Math.ceil(plan.dataLossSeconds)} if that is better than waiting`,
+    hint: `repeat with --accept-data-loss ${Math.ceil(plan.dataLossSeconds) + secondsToDecide} if that is better than waiting: the loss counts up to the moment of the command`,
   });
 }
 

@@ -18,8 +18,8 @@ import type { FolderSource, FoundEntry } from "../../ports/folders.ts";
 import type { Progress } from "../../ports/progress.ts";
 import { ContentWriter } from "../../repository/content/content-writer.ts";
 import { readWholeTree } from "../../repository/content/read-whole-tree.ts";
+import { obtainDataKey } from "../capture/data-key.ts";
 import type { FolderCapture, FolderContext } from "../capture/folder-capture.ts";
-import { keyFor } from "../capture/plan-capture.ts";
 
 /** How often a file that changes while it is read is read, before it is kept as it came. */
 const attempts = 4;
@@ -51,9 +51,9 @@ export async function captureFolder(
   const startedAt = clock.now();
   const what = `${kind} ${name}`;
   const place = source.path ?? "it";
-  const key = await keyFor(repository, context.epoch, { folder: `${kind}/${name}` }, before);
+  const key = await obtainDataKey(repository, context.epoch, { folder: `${kind}/${name}` }, before);
   const base = before === undefined ? undefined : await readBase(context, before);
-  const content = new ContentWriter(repository, key, base, await context.unclaimed());
+  const content = new ContentWriter(repository, key, base, await context.storing.orphanedPieces());
   const recording = new FolderRecorder(context, content, base, (detail) =>
     progress({ step: "capture", detail: `${what}: ${detail}` }),
   );
@@ -67,9 +67,12 @@ export async function captureFolder(
       progress({ step: "capture", detail: `${what}: ${JSON.stringify(path)} is left out: it cannot be described` });
     }
     const tree: FolderTree = {
-      ...{ format: 1, kind, name },
-      ...(source.path === undefined ? {} : { path: source.path }),
-      ...{ entries, packs },
+      format: 1,
+      kind,
+      name,
+      path: source.path,
+      entries,
+      packs,
     };
     const stored = await repository.createTree(key, folderTreeSchema, tree, before?.tree);
     context.memory?.folders.set(stored.id, { tree, at: startedAt });
@@ -146,7 +149,7 @@ class FolderRecorder {
   }
 
   async #takeFile(source: FolderSource, found: FoundEntry): Promise<void> {
-    await this.#context.beginStoring();
+    await this.#context.storing.begin();
     for (let attempt = 1; ; attempt += 1) {
       const file = await source.open(found.path);
       // Deleted since it was found.

@@ -78,17 +78,20 @@ export class FolderStream {
       database: source.database,
       repository,
       control: source.control,
-      onlyChanges: true,
       allowEmpty,
-      memory: this.#memory,
+      incremental: { memory: this.#memory },
       clock,
       progress: () => undefined,
       toolVersion,
     });
     return {
-      ...{ recoveryPoint: captured.recoveryPoint, asOf: captured.time, isExact: captured.isExact },
+      recoveryPoint: captured.recoveryPoint,
+      asOf: captured.time,
+      isExact: captured.isExact,
       isChanged: captured.isUnchanged !== true,
-      ...{ readBytes: captured.readBytes, storedBytes: captured.storedBytes, captureSeconds: captured.seconds },
+      readBytes: captured.readBytes,
+      storedBytes: captured.storedBytes,
+      captureSeconds: captured.seconds,
     };
   }
 

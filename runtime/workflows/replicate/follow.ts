@@ -155,7 +155,7 @@ class LatestStateQueue<State> {
     }
   }
 
-  /** Until what was handed over will have been applied, by how long it took the last time. */
+  /** The time until the waiting states are applied, estimated by the last one. */
   remainingMs(): number {
     const underWay = this.#begunAt === undefined ? 0 : Math.max(0, this.#lastMs - (performance.now() - this.#begunAt));
     return underWay + (this.#waiting === undefined ? 0 : this.#lastMs);

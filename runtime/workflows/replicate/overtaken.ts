@@ -7,7 +7,7 @@ import type { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { StandbyRecords } from "../../repository/control/standby-records.ts";
 
-/** Some times what the longest silence of a living run is: see `recordEveryMs` and `saidAgainEveryMs` of catching up. */
+/** Some times what the longest silence of a living run is: see `recordEveryMs` and `saidAgainEveryMs` of `apply`. */
 const silentForMs = 180_000;
 
 export class Overtaken {

@@ -9,7 +9,7 @@ import { readStandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { CaptureMemory } from "../capture/capture-memory.ts";
 import { captureRecoveryPoint } from "../capture/capture-recovery-point.ts";
-import type { CapturePatience } from "../capture/capture-shard.ts";
+import type { CapturePatience } from "../capture/capture-request.ts";
 import { ActiveSource } from "./active-source.ts";
 import { DueCollections } from "./due-collections.ts";
 
@@ -82,8 +82,13 @@ export interface StateReport {
 export function stateReport(state: CapturedState): StateReport {
   const { asOf, isChanged, recoveryPoint, readBytes, seconds, storedBytes } = state;
   return {
-    ...{ recoveryPoint: recoveryPoint.id, asOf: asOf.toISOString(), isExact: isExact(recoveryPoint), isChanged },
-    ...{ readBytes, storedBytes, captureSeconds: seconds },
+    recoveryPoint: recoveryPoint.id,
+    asOf: asOf.toISOString(),
+    isExact: isExact(recoveryPoint),
+    isChanged,
+    readBytes,
+    storedBytes,
+    captureSeconds: seconds,
   };
 }
 
@@ -101,7 +106,8 @@ export class SourceCapturer {
     this.#request = request;
     this.#due = tiers && new DueCollections(tiers);
     this.#source = new ActiveSource({
-      ...{ region: source.region, isSwitchover },
+      region: source.region,
+      isSwitchover,
       controls: [repository.stores.control, source.control],
     });
   }
@@ -128,12 +134,10 @@ export class SourceCapturer {
       repository,
       control: source.control,
       patience: patienceFor[patience],
-      ...(isFull ? {} : { readAtOnce: changesReadAtOnce }),
-      onlyChanges: true,
-      ...(patience === "provisional" && !isFull ? { choose } : {}),
-      memory: this.#memory,
+      readAtOnce: isFull ? undefined : changesReadAtOnce,
+      incremental: { memory: this.#memory, choose: patience === "provisional" && !isFull ? choose : undefined },
       clock,
-      progress: ({ amount, ...event }) => amount ?? progress(event),
+      progress: withoutAmounts(progress),
       toolVersion,
     });
     const fullAt = isFull || this.#fullAt === undefined ? begun : this.#fullAt;
@@ -168,6 +172,13 @@ export class SourceCapturer {
   refuseUnlessActive(): Promise<void> {
     return this.#source.refuseUnlessActive();
   }
+}
+
+/** How far a capture is says nothing here: the next one follows at once. */
+function withoutAmounts(progress: Progress): Progress {
+  return (event) => {
+    if (event.amount === undefined) progress(event);
+  };
 }
 
 /** As the standby's records say: a run that is started anew every day would never compare. */

@@ -37,7 +37,7 @@ export async function readNews(
   const { control } = repository.stores;
   const epochs = before(failover, await reader.list());
   const { held, ...rest } = newsSinceActive(await readStandbyNews(control, clock.now()), region, epochs);
-  // What the region held when it handed over lets its replication replace it. A failover back would replace it with something older.
+  // The record of a region that stepped down lets its replication replace what it held. A failover back would replace it with something older.
   const isOwnPast = typeof failover === "number" && held?.region === region;
   return { news: { ...rest, ...(held === undefined || isOwnPast ? {} : { held }) }, epochs };
 }

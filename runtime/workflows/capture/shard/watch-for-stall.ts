@@ -3,7 +3,7 @@
  * (1.16.3). So a capture that takes long looks whether the server still answers, and ends when it does not.
  */
 import type { Readable } from "node:stream";
-import type { Clock } from "../../ports/clock.ts";
+import type { Clock } from "../../../ports/clock.ts";
 
 /** Thrown to whoever reads the stream. */
 export class StallError extends Error {}
@@ -21,18 +21,20 @@ export function watchForStall(
 ): () => void {
   const ended = new AbortController();
   const pause = () => clock.sleep(patienceMs, ended.signal);
+  const answersInTime = () => {
+    // What the server says is of no interest here, nor that it refuses: it answers.
+    const answered = ask().then(
+      () => true,
+      () => true,
+    );
+    return Promise.race([answered, pause().then(() => false)]);
+  };
   const watch = async () => {
-    for (;;) {
-      await pause();
-      // What the server says is of no interest here, nor that it refuses: it answers.
-      const answered = () => "answered" as const;
-      const outcome = await Promise.race([pause().then(() => "stalled" as const), ask().then(answered, answered)]);
-      if (outcome === "answered") continue;
-      // Nobody may be reading right now.
-      stream.on("error", () => undefined);
-      stream.destroy(new StallError("the server answers nothing else"));
-      return;
-    }
+    do await pause();
+    while (await answersInTime());
+    // Nobody may be reading right now.
+    stream.on("error", () => undefined);
+    stream.destroy(new StallError("the server answers nothing else"));
   };
   watch().catch(() => undefined);
   return () => ended.abort();

@@ -1,0 +1,71 @@
+/** Takes a capture's request apart: each phase is built with what it needs. */
+
+import type { CaptureRequest } from "./capture-request.ts";
+import { type CaptureWorkers, SharingWorker, SingleWorker } from "./capture-workers.ts";
+import { CaptureCommitter } from "./commit/commit-capture.ts";
+import { UnchangedFinder } from "./commit/find-unchanged.ts";
+import { ContradictionQuarantine } from "./commit/quarantine-contradicted.ts";
+import { BaseFinder } from "./find-base.ts";
+import { CaptureAssessor } from "./plan/assess-capture.ts";
+import { CollectionChooser } from "./plan/choose-collections.ts";
+import { CapturePlanner } from "./plan/plan-capture.ts";
+import { CollectionPlanner } from "./plan/plan-collection.ts";
+import { SnapshotTidier } from "./plan/tidy-snapshots.ts";
+import { FoldersReader } from "./read/read-folders.ts";
+import { PartReader } from "./read/read-part.ts";
+import { ShardsReader } from "./read/read-shards.ts";
+import { StoringStarter } from "./read/start-storing.ts";
+import { TemporarySnapshots } from "./shard/temporary-snapshot.ts";
+import { ShardPlacements } from "./shard-placements.ts";
+
+export interface CapturePhases {
+  readonly workers: CaptureWorkers;
+  readonly bases: BaseFinder;
+  readonly assessor: CaptureAssessor;
+  readonly planner: CapturePlanner;
+  readonly reader: PartReader;
+  /** Undefined where a recovery point is committed whether anything changed or not. */
+  readonly unchanged: UnchangedFinder | undefined;
+  readonly committer: CaptureCommitter;
+}
+
+export function phasesOf(request: CaptureRequest): CapturePhases {
+  const { allowEmpty = false, clock, database, incremental, progress, region, repository, type } = request;
+  const { collections, folders = [], kinds = ["qdrant"], patience, readAtOnce, toolVersion, worker } = request;
+  const control = request.control ?? repository.stores.control;
+  const memory = incremental?.memory;
+  // This run has looked at the region and its bucket before, and was not cut off since.
+  const isContinued = memory?.base !== undefined;
+  const workers =
+    worker === undefined ? new SingleWorker(repository) : new SharingWorker(worker, repository, { region, type });
+  const placements = new ShardPlacements({ clock, database, progress });
+  const snapshots = new TemporarySnapshots({ clock, control: repository.stores.control, database });
+  const assessor = new CaptureAssessor(
+    { region, clock, control, database, kinds, folders, isContinued, progress },
+    new CollectionChooser(database, collections, incremental),
+  );
+  const trees = memory?.trees;
+  const choosesCollections = incremental?.choose !== undefined;
+  return {
+    workers,
+    bases: new BaseFinder({ kinds, progress, remembered: memory?.base, repository }),
+    assessor,
+    planner: new CapturePlanner(
+      { clock, region, type, kinds, workers: workers.count },
+      assessor,
+      new CollectionPlanner({ clock, database, placements, progress, repository, type }),
+      kinds.includes("qdrant") && !isContinued ? new SnapshotTidier(snapshots, progress) : undefined,
+    ),
+    reader: new PartReader(
+      workers.index,
+      new ShardsReader({ clock, database, repository, placements, progress, patience, readAtOnce, trees }),
+      new FoldersReader({ folders, repository, allowEmpty, memory, clock, progress }),
+      new StoringStarter({ memory, progress, repository, workers }),
+    ),
+    unchanged: incremental && new UnchangedFinder(database),
+    committer: new CaptureCommitter(
+      { clock, control, database, placements, repository, toolVersion, allowEmpty, choosesCollections },
+      new ContradictionQuarantine({ clock, progress, repository }),
+    ),
+  };
+}

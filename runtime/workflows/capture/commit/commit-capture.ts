@@ -1,0 +1,177 @@
+/** Asks again what was asked before the capture, and commits its recovery point with one create-only write. */
+import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
+import { canonicalJson } from "../../../domain/exact-json.ts";
+import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
+import type { CapturedCollection, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
+import { DrError } from "../../../errors.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../../ports/object-store.ts";
+import type { VectorDatabase } from "../../../ports/qdrant.ts";
+import { newestRestore, readRestores } from "../../../repository/control/restore-records.ts";
+import type { OpenRepository } from "../../../repository/repository.ts";
+import { collectionsAtOnce } from "../../concurrency.ts";
+import { confirmFacts, type Observation } from "../../observe-collection.ts";
+import { isGone } from "../collection-existence.ts";
+import type { PlannedCapture } from "../planned-capture.ts";
+import type { ShardPlacements } from "../shard-placements.ts";
+import { type JoinedCollection, type JoinedParts, timeOf } from "./join-parts.ts";
+import type { ContradictionQuarantine } from "./quarantine-contradicted.ts";
+
+export interface CommitContext {
+  readonly clock: Clock;
+  /** Where the restores of the region are recorded. */
+  readonly control: ObjectStoreReader;
+  readonly database: VectorDatabase;
+  readonly placements: ShardPlacements;
+  readonly repository: OpenRepository;
+  readonly toolVersion: string;
+  /** Commit a recovery point without points, though the last one has some. */
+  readonly allowEmpty: boolean;
+  /** This run chooses itself what it reads: what it leaves out must not be what clients are led to meanwhile. */
+  readonly choosesCollections: boolean;
+}
+
+export class CaptureCommitter {
+  readonly #context: CommitContext;
+  readonly #quarantine: ContradictionQuarantine;
+
+  constructor(context: CommitContext, quarantine: ContradictionQuarantine) {
+    this.#context = context;
+    this.#quarantine = quarantine;
+  }
+
+  async commit({ before, plan }: PlannedCapture, joined: JoinedParts): Promise<RecoveryPoint> {
+    const { allowEmpty, clock, database, choosesCollections, repository, toolVersion } = this.#context;
+    const { carried, folders } = joined;
+    const hasQdrant = plan.kinds.includes("qdrant");
+    const [collections, aliases] = hasQdrant
+      ? await Promise.all([this.#confirmCollections(joined), database.aliases()])
+      : [[], []];
+    if (choosesCollections) refuseNewlyLedToCarried(aliases, carried, before);
+    refuseMissingFolders(plan, joined);
+    const recoveryPoint: RecoveryPoint = {
+      format: 1,
+      id: plan.recoveryPoint,
+      type: plan.type,
+      kinds: plan.kinds,
+      base: before?.id,
+      region: plan.region,
+      epoch: plan.epoch,
+      startedAt: plan.at,
+      time: timeOf(plan, collections),
+      finishedAt: clock.now().toISOString(),
+      qdrantVersion: plan.qdrantVersion,
+      toolVersion,
+      collections,
+      aliases,
+      folders: [...folders],
+    };
+    await this.#refuseAfterRestore(plan.restore);
+    if (hasQdrant && !allowEmpty) refuseEmptied(recoveryPoint, before, carried);
+    await this.#quarantine.quarantine(plan, joined);
+    await repository.createRecoveryPoint(recoveryPoint);
+    return recoveryPoint;
+  }
+
+  /** Those that are there now, as they were captured, in the order of their names. */
+  async #confirmCollections({ carried, collections: read }: JoinedParts): Promise<CapturedCollection[]> {
+    const present = new Set(await this.#context.database.collections());
+    const isThere = async (name: string) => present.has(name) || !(await isGone(this.#context.database, name));
+    const collections: CapturedCollection[] = [];
+    await forEachConcurrently(collectionsAtOnce, read, async (collection) => {
+      if (await isThere(collection.planned.name)) collections.push(await this.#confirm(collection));
+    });
+    for (const collection of carried) if (await isThere(collection.name)) collections.push(collection);
+    return collections.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async #confirm({ before, isUnchanged, planned, shards: results }: JoinedCollection): Promise<CapturedCollection> {
+    const { shards: plannedShards, ...facts } = planned;
+    const shards = results.map(({ shard }) => shard);
+    if (canonicalJson(shards.map(({ id, key }) => ({ id, key }))) !== canonicalJson(plannedShards)) {
+      throw new DrError("CAPTURE_INCOMPLETE", `${facts.name}: not every shard was captured; nothing was committed`, {
+        hint: "capture again",
+      });
+    }
+    const observed = isUnchanged && before !== undefined ? before : await this.#observeAgain(planned);
+    const { canaries, pointsAfter, pointsBefore, samples } = observed;
+    return { ...facts, shards, pointsBefore, pointsAfter, samples, canaries };
+  }
+
+  async #observeAgain({
+    config,
+    key,
+    name,
+    payloadIndexes,
+    shards: planned,
+    ...facts
+  }: CapturePlan["collections"][number]): Promise<Observation> {
+    const { database, placements, repository } = this.#context;
+    const [observed, now, replicas] = await Promise.all([
+      repository.keys.key(key).then((opened) => confirmFacts(database, name, opened, facts)),
+      database.describe(name),
+      placements.current(name),
+    ]);
+    const shards = new Map(replicas.map((shard) => [shard.id, { id: shard.id, key: shard.key }]));
+    const isSame =
+      canonicalJson({ config: now.config, payloadIndexes: now.payloadIndexes }) ===
+        canonicalJson({ config, payloadIndexes }) &&
+      canonicalJson([...shards.values()].sort((a, b) => a.id - b.id)) === canonicalJson(planned);
+    if (isSame) return observed;
+    // A configuration that changed meanwhile belongs to other data than that which was read.
+    throw new DrError("CAPTURE_INCOMPLETE", `${name} was changed while it was captured; nothing was committed`, {
+      hint: "capture again",
+    });
+  }
+
+  /** A restore into this region while it was captured mixes two histories in one recovery point. */
+  async #refuseAfterRestore(restore: string | undefined): Promise<void> {
+    if (newestRestore(await readRestores(this.#context.control)) === restore) return;
+    throw new DrError("LINEAGE_BROKEN", "something was restored into this region during the capture", {
+      hint: "capture again when the restore is done",
+    });
+  }
+}
+
+/** Clients that an alias led elsewhere during the capture find there what was captured before it led there. */
+function refuseNewlyLedToCarried(
+  aliases: RecoveryPoint["aliases"],
+  carried: readonly CapturedCollection[],
+  base: RecoveryPoint | undefined,
+): void {
+  const isKnown = ({ alias, collection }: RecoveryPoint["aliases"][number]) =>
+    base?.aliases.some((known) => known.alias === alias && known.collection === collection) ?? false;
+  const moved = aliases.find((each) => !isKnown(each) && carried.some(({ name }) => name === each.collection));
+  if (moved === undefined) return;
+  throw new DrError(
+    "CAPTURE_INCOMPLETE",
+    `the alias ${moved.alias} was led to ${moved.collection} during the capture, which did not read it; nothing was committed`,
+    { hint: "capture again" },
+  );
+}
+
+function refuseMissingFolders(plan: CapturePlan, { folders }: JoinedParts): void {
+  for (const { kind, name } of plan.folders) {
+    if (folders.some((folder) => folder.kind === kind && folder.name === name)) continue;
+    throw new DrError("CAPTURE_INCOMPLETE", `${kind} ${name} was not captured; nothing was committed`);
+  }
+}
+
+/** A Qdrant that lost its disk answers like an empty one. What was not read says nothing of that. */
+function refuseEmptied(
+  recoveryPoint: RecoveryPoint,
+  base: RecoveryPoint | undefined,
+  carried: readonly CapturedCollection[],
+): void {
+  const unread = new Set(carried.map(({ name }) => name));
+  const count = ({ collections }: RecoveryPoint) =>
+    collections.filter(({ name }) => !unread.has(name)).reduce((sum, { pointsAfter }) => sum + pointsAfter, 0);
+  if (base === undefined || count(base) === 0 || count(recoveryPoint) > 0) return;
+  throw new DrError(
+    "LINEAGE_BROKEN",
+    `${carried.length === 0 ? "Qdrant holds" : "the collections that were read hold"} no points, and the last recovery point holds ${count(base)} of them; nothing was committed`,
+    {
+      hint: "see whether it lost its disk; if it was emptied on purpose, repeat with --allow-empty",
+    },
+  );
+}

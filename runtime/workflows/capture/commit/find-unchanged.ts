@@ -1,0 +1,78 @@
+/** Finds the recovery point that says all that a new one would say. */
+import { canonicalJson } from "../../../domain/exact-json.ts";
+import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
+import type { CapturedFolder, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
+import type { CollectionReader } from "../../../ports/qdrant.ts";
+import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
+import type { PlannedCapture } from "../planned-capture.ts";
+import { type JoinedParts, timeOf } from "./join-parts.ts";
+
+export class UnchangedFinder {
+  readonly #database: CollectionReader;
+
+  constructor(database: CollectionReader) {
+    this.#database = database;
+  }
+
+  /** The recovery point as of now: its shards were found to be as they were then. Undefined when anything changed. */
+  async find({ base, before, plan }: PlannedCapture, joined: JoinedParts): Promise<RecoveryPoint | undefined> {
+    if (!plan.kinds.includes("qdrant")) {
+      const same = withSameFolders(plan, joined.folders, base);
+      return same && seenAgain(same, plan, joined);
+    }
+    if (before === undefined || !holdsSame(before, plan, joined)) return undefined;
+    const aliases = await this.#database.aliases();
+    return isSameSet(aliases, before.aliases) ? seenAgain(before, plan, joined) : undefined;
+  }
+}
+
+/** Whether the recovery point says all that a new one would say, but for the aliases. */
+function holdsSame(before: RecoveryPoint, plan: CapturePlan, { carried, collections, folders }: JoinedParts): boolean {
+  if (plan.type === "full" || plan.epoch !== before.epoch || plan.qdrantVersion !== before.qdrantVersion) return false;
+  if (folders.length > 0 || collections.length + carried.length !== before.collections.length) return false;
+  return collections.every(
+    ({ before: last, isSame, planned }) =>
+      last !== undefined &&
+      isSame &&
+      canonicalJson([planned.config, planned.payloadIndexes]) === canonicalJson([last.config, last.payloadIndexes]),
+  );
+}
+
+function isSameSet(now: RecoveryPoint["aliases"], then: RecoveryPoint["aliases"]): boolean {
+  const sorted = (aliases: RecoveryPoint["aliases"]) => aliases.toSorted((a, b) => (a.alias < b.alias ? -1 : 1));
+  return canonicalJson(sorted(now)) === canonicalJson(sorted(then));
+}
+
+/** The newest of the recovery points that hold the folders as they were captured now. */
+function withSameFolders(
+  plan: CapturePlan,
+  folders: readonly CapturedFolder[],
+  base: CaptureBase,
+): RecoveryPoint | undefined {
+  const recoveryPoints = plan.kinds.flatMap((kind) => base.recoveryPoints.get(kind) ?? []);
+  if (plan.type === "full" || recoveryPoints.length < plan.kinds.length) return undefined;
+  if (recoveryPoints.some(({ epoch }) => epoch !== plan.epoch)) return undefined;
+  const known = plan.kinds.flatMap(
+    (kind) => base.recoveryPoints.get(kind)?.folders.filter((each) => each.kind === kind) ?? [],
+  );
+  const isSame = ({ isExact, kind, name, tree }: CapturedFolder) =>
+    known.some(
+      (each) => each.kind === kind && each.name === name && each.tree.id === tree.id && each.isExact === isExact,
+    );
+  if (known.length !== folders.length || !folders.every(isSame)) return undefined;
+  return recoveryPoints.sort((a, b) => (a.id < b.id ? -1 : 1)).at(-1);
+}
+
+/** The recovery point, as of when its shards were found to be as they were then. */
+function seenAgain(recoveryPoint: RecoveryPoint, plan: CapturePlan, joined: JoinedParts): RecoveryPoint {
+  const read = new Map(joined.collections.map(({ planned, shards }) => [planned.name, shards]));
+  const collections = recoveryPoint.collections.map((collection) => {
+    const seen = new Map(read.get(collection.name)?.map(({ shard }) => [shard.id, shard]));
+    const shards = collection.shards.map((shard) => {
+      const again = seen.get(shard.id);
+      return again === undefined ? shard : { ...shard, startedAt: again.startedAt, finishedAt: again.finishedAt };
+    });
+    return { ...collection, shards };
+  });
+  return { ...recoveryPoint, collections, time: timeOf(plan, collections) };
+}

@@ -1,0 +1,55 @@
+import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
+import type { RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import type { Progress } from "../../../ports/progress.ts";
+import { attest } from "../../../repository/catalog/attest.ts";
+import { readCatalog } from "../../../repository/catalog/read-catalog.ts";
+import type { OpenRepository } from "../../../repository/repository.ts";
+import type { JoinedParts } from "./join-parts.ts";
+
+export interface QuarantineContext {
+  readonly repository: OpenRepository;
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+/**
+ * Quarantines recovery points that a full capture contradicts. A file with its base's version and other bytes proves that versions
+ * did not tell the truth: whatever was assembled by them since the last full capture is not to be trusted.
+ */
+export class ContradictionQuarantine {
+  readonly #context: QuarantineContext;
+
+  constructor(context: QuarantineContext) {
+    this.#context = context;
+  }
+
+  async quarantine(plan: CapturePlan, { collections }: JoinedParts): Promise<void> {
+    const { clock, progress, repository } = this.#context;
+    const contradicted = collections
+      .flatMap(({ shards }) => shards)
+      .filter(({ contradictions }) => contradictions.length > 0);
+    const [first] = contradicted;
+    if (first === undefined) return;
+    const { entries } = await readCatalog(repository);
+    const recoveryPoints = entries.flatMap(({ recoveryPoint }) => (recoveryPoint === undefined ? [] : [recoveryPoint]));
+    const isOfQdrant = ({ kinds }: RecoveryPoint) => kinds.includes("qdrant");
+    const lastFull = recoveryPoints
+      .filter((recoveryPoint) => isOfQdrant(recoveryPoint) && recoveryPoint.type === "full")
+      .at(-1);
+    const names = [...new Set(contradicted.map(({ collection }) => collection))].join(", ");
+    const detail =
+      `the full capture ${plan.recoveryPoint} found ${first.collection} shard ${first.shard.id}: ${first.contradictions[0]} with the same ` +
+      `version and other bytes; the history of ${names} is not what its versions say`;
+    for (const recoveryPoint of recoveryPoints) {
+      const isSince = lastFull === undefined || Date.parse(recoveryPoint.startedAt) > Date.parse(lastFull.startedAt);
+      if (recoveryPoint.type !== "incremental" || !isOfQdrant(recoveryPoint) || !isSince) continue;
+      await attest(repository, "quarantined", recoveryPoint, {
+        at: clock.now(),
+        region: plan.region,
+        detail,
+      });
+      progress({ step: "quarantine", detail: recoveryPoint.id });
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/** Finds out whether a region may be captured now, and what of it would be: before anything is read, changed, or asked that costs the region. */
+import type { DataKind, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
+import { checkSupported } from "../../../domain/recovery-points/version-rule.ts";
+import { type EpochRecord, newestEpoch } from "../../../domain/roles/epoch.ts";
+import { DrError } from "../../../errors.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../../ports/object-store.ts";
+import type { Progress } from "../../../ports/progress.ts";
+import type { VectorDatabase } from "../../../ports/qdrant.ts";
+import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
+import { isStepDone } from "../../../repository/control/failover-records.ts";
+import { type RestoreRecords, readRestores, restoresUnderWay } from "../../../repository/control/restore-records.ts";
+import { untold } from "../../../repository/record.ts";
+import { nameUnreadable } from "../../name-unreadable.ts";
+import type { FolderCapture } from "../folder-capture.ts";
+import type { ChosenCollections, CollectionChooser } from "./choose-collections.ts";
+
+/** A restore that began longer ago and did not end was cut off. */
+const restoreEndsWithinMs = 60 * 60_000;
+
+export interface AssessedRegion {
+  readonly region: string;
+  readonly clock: Clock;
+  /** Where the restores and failovers of the region are recorded. */
+  readonly control: ObjectStoreReader;
+  readonly database: VectorDatabase;
+  readonly kinds: readonly DataKind[];
+  readonly folders: readonly Pick<FolderCapture, "kind" | "name">[];
+  /** This run has assessed the region before, and told what there is to tell. */
+  readonly isContinued: boolean;
+  readonly progress: Progress;
+}
+
+export interface CaptureAssessment {
+  readonly epoch: EpochRecord;
+  readonly restores: RestoreRecords;
+  /** Absent when nothing of Qdrant is captured. */
+  readonly qdrantVersion: string | undefined;
+  /** The recovery point that the Qdrant part builds on. */
+  readonly base: RecoveryPoint | undefined;
+  /** Collections that are read. */
+  readonly wanted: readonly string[];
+  /** Collections that stay as in the base. */
+  readonly carried: readonly string[];
+  readonly folders: readonly Pick<FolderCapture, "kind" | "name">[];
+}
+
+export class CaptureAssessor {
+  readonly #region: AssessedRegion;
+  readonly #chooser: CollectionChooser;
+
+  constructor(region: AssessedRegion, chooser: CollectionChooser) {
+    this.#region = region;
+    this.#chooser = chooser;
+  }
+
+  /** Refuses what must not be captured now: another region than the active one, half-restored data, an unsupported version. */
+  async assess({ epochs, recoveryPoints }: CaptureBase): Promise<CaptureAssessment> {
+    const { control, database, folders, isContinued, kinds, progress, region } = this.#region;
+    const holdsQdrant = kinds.includes("qdrant");
+    const epoch = newestEpoch(epochs);
+    if (epoch?.active !== region) {
+      throw new DrError("ROLE_REFUSES", `${region} is not the active region: ${epoch?.active ?? "none"} is`, {
+        hint: "capture in the active region; points of another one would be ignored",
+      });
+    }
+    const [qdrantVersion, restores] = await Promise.all([
+      holdsQdrant ? database.version() : undefined,
+      readRestores(control, undefined, isContinued ? untold : nameUnreadable(progress)),
+    ]);
+    const unproven = qdrantVersion === undefined ? undefined : checkSupported(qdrantVersion);
+    if (unproven !== undefined && !isContinued) progress({ step: "version", detail: unproven });
+    await this.#refuseWhileRestoring(epoch, restores);
+    const base = recoveryPoints.get("qdrant");
+    const chosen: ChosenCollections = holdsQdrant
+      ? await this.#chooser.choose({ epoch, restores }, base)
+      : { wanted: [], carried: [] };
+    return {
+      epoch,
+      restores,
+      qdrantVersion,
+      base,
+      ...chosen,
+      folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
+    };
+  }
+
+  /** What is half-restored, or restored and not yet compared, must not become the newest recovery point. */
+  async #refuseWhileRestoring({ active, epoch, recoveryPoint }: EpochRecord, restores: RestoreRecords): Promise<void> {
+    const { clock, control } = this.#region;
+    const [restore] = restoresUnderWay(restores, new Date(clock.now().getTime() - restoreEndsWithinMs));
+    // Opening begins with waking the optimizers, which a capture must not meet.
+    const isPromoted = recoveryPoint === undefined || (await isStepDone(control, epoch, "open"));
+    if (restore === undefined && isPromoted) return;
+    const what = isPromoted ? `restore ${restore} has not ended` : `the failover of epoch ${epoch} has not ended`;
+    throw new DrError("ROLE_REFUSES", `${what}: a capture of ${active} would look like its newest state`, {
+      hint: "let it end, or run it again; then capture. A restore that was cut off counts for an hour",
+    });
+  }
+}

@@ -1,0 +1,74 @@
+/** Plans a capture: what will be read, fixed for all of its workers. */
+import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
+import { newId } from "../../../domain/identifier.ts";
+import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
+import type { CaptureType, DataKind } from "../../../domain/recovery-points/recovery-point.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
+import { newestRestore } from "../../../repository/control/restore-records.ts";
+import { collectionsAtOnce } from "../../concurrency.ts";
+import type { CaptureAssessment, CaptureAssessor } from "./assess-capture.ts";
+import type { CollectionPlanner } from "./plan-collection.ts";
+import type { SnapshotTidier } from "./tidy-snapshots.ts";
+
+export interface PlannedRegion {
+  readonly clock: Clock;
+  readonly region: string;
+  readonly type: CaptureType;
+  readonly kinds: readonly DataKind[];
+  /** How many workers share the plan. */
+  readonly workers: number;
+}
+
+export class CapturePlanner {
+  readonly #region: PlannedRegion;
+  readonly #assessor: CaptureAssessor;
+  readonly #collections: CollectionPlanner;
+  readonly #tidier: SnapshotTidier | undefined;
+
+  /** @param tidier undefined where nothing can be left to tidy. */
+  constructor(
+    region: PlannedRegion,
+    assessor: CaptureAssessor,
+    collections: CollectionPlanner,
+    tidier: SnapshotTidier | undefined,
+  ) {
+    this.#region = region;
+    this.#assessor = assessor;
+    this.#collections = collections;
+    this.#tidier = tidier;
+  }
+
+  async plan(base: CaptureBase): Promise<CapturePlan> {
+    const { clock, kinds, region, type, workers } = this.#region;
+    // Before anything is asked of the region.
+    const at = clock.now();
+    const assessed = await this.#assessor.assess(base);
+    const [collections] = await Promise.all([this.#planCollections(assessed), this.#tidier?.tidy()]);
+    return {
+      format: 1,
+      recoveryPoint: newId(at),
+      type,
+      kinds: [...kinds],
+      workers,
+      at: at.toISOString(),
+      base: assessed.base?.id,
+      region,
+      epoch: assessed.epoch.epoch,
+      restore: newestRestore(assessed.restores),
+      qdrantVersion: assessed.qdrantVersion,
+      collections,
+      carried: [...assessed.carried],
+      folders: [...assessed.folders],
+    };
+  }
+
+  async #planCollections({ base, epoch, wanted }: CaptureAssessment): Promise<CapturePlan["collections"]> {
+    const planned: CapturePlan["collections"] = [];
+    await forEachConcurrently(collectionsAtOnce, wanted, async (name) => {
+      const collection = await this.#collections.plan(name, epoch, base);
+      if (collection !== undefined) planned.push(collection);
+    });
+    return planned.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+}

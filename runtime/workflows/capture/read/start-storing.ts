@@ -1,0 +1,56 @@
+/** What happens before a capture stores anything: its plan is written, and what captures that were cut off left is looked for. */
+import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
+import type { Progress } from "../../../ports/progress.ts";
+import { unfinishedCaptures } from "../../../repository/catalog/capture-session.ts";
+import { findOrphanedPieces } from "../../../repository/catalog/orphaned-pieces.ts";
+import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
+import type { OrphanedPieces } from "../../../repository/content/content-writer.ts";
+import type { OpenRepository } from "../../../repository/repository.ts";
+import { nameUnreadable } from "../../name-unreadable.ts";
+import type { CaptureMemory } from "../capture-memory.ts";
+import type { CaptureWorkers } from "../capture-workers.ts";
+import type { Storing } from "./storing.ts";
+
+export interface StoringContext {
+  readonly repository: OpenRepository;
+  readonly memory: CaptureMemory | undefined;
+  readonly workers: CaptureWorkers;
+  readonly progress: Progress;
+}
+
+export class StoringStarter {
+  readonly #context: StoringContext;
+
+  constructor(context: StoringContext) {
+    this.#context = context;
+  }
+
+  for(plan: CapturePlan, base: CaptureBase): Storing {
+    const { memory, workers } = this.#context;
+    // A run that remembers its base was not cut off since the last recovery point.
+    const isContinued = memory?.base !== undefined;
+    let announced: Promise<void> | undefined;
+    let orphaned: Promise<OrphanedPieces | undefined> | undefined;
+    return {
+      begin: async () => {
+        memory?.forget();
+        announced ??= workers.announce(plan);
+        await announced;
+      },
+      orphanedPieces: async () => {
+        if (!isContinued) orphaned ??= this.#orphanedPieces(plan, base);
+        return orphaned;
+      },
+    };
+  }
+
+  /** Looked for only when an earlier capture was cut off since the last recovery point was made: it costs a look at every tree. */
+  async #orphanedPieces(plan: CapturePlan, base: CaptureBase): Promise<OrphanedPieces | undefined> {
+    const { progress, repository } = this.#context;
+    const newest = [...base.recoveryPoints.values()].map(({ startedAt }) => Date.parse(startedAt));
+    const since = newest.length === 0 ? undefined : new Date(Math.max(...newest));
+    const unfinished = await unfinishedCaptures(repository, base.listed, since, nameUnreadable(progress));
+    const wasCutOff = unfinished.some(({ recoveryPoint }) => recoveryPoint !== plan.recoveryPoint || plan.workers > 1);
+    return wasCutOff ? findOrphanedPieces(repository, base) : undefined;
+  }
+}
