@@ -1,5 +1,5 @@
 /** The collection that is measured: how it is made, filled, indexed, changed and asked for its state. */
-import type { QdrantServer } from "../test/support/qdrant-server.ts";
+import type { QdrantServer } from "../test/support/servers/qdrant-server.ts";
 import { dimensions, PointGenerator, randomFrom } from "./generated-points.ts";
 import { call, untilStatus } from "./qdrant-call.ts";
 

@@ -3,8 +3,8 @@
  * are built, each held against what was acknowledged when.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { StandbyPair } from "../test/support/estates/standby-pair.ts";
 import { seeded } from "../test/support/seeded.ts";
-import { StandbyPair } from "../test/support/standby-pair.ts";
 import type { Scratch } from "./scratch.ts";
 
 export interface ExactRounds {

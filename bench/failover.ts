@@ -79,8 +79,11 @@ export async function measureFailover(
   for (const name of names) await fill(regions.primary, name, perCollection, options.dimensions);
 
   const writer = new Writer(scratch, {
-    ...{ url: regions.standby.endpoint?.url ?? "", apiKey: regions.standby.endpoint?.clientKey ?? "" },
-    ...{ collections: names, dimensions: options.dimensions, pointsPerSecond: options.pointsPerSecond },
+    url: regions.standby.endpoint?.url ?? "",
+    apiKey: regions.standby.endpoint?.clientKey ?? "",
+    collections: names,
+    dimensions: options.dimensions,
+    pointsPerSecond: options.pointsPerSecond,
     firstId: perCollection + 1,
   });
   const command = async (...args: string[]) => {

@@ -1,6 +1,6 @@
 /** What captures cost that grows with the number of collections and not with their data: many small ones. */
-import { QdrantServer } from "../test/support/qdrant-server.ts";
-import { SeaweedServer } from "../test/support/seaweedfs-server.ts";
+import { QdrantServer } from "../test/support/servers/qdrant-server.ts";
+import { SeaweedServer } from "../test/support/servers/seaweedfs-server.ts";
 import { newRegion, type ProductRun, runProduct } from "./product.ts";
 import { call } from "./qdrant-call.ts";
 import type { Scratch } from "./scratch.ts";

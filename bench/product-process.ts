@@ -18,7 +18,7 @@ import { systemClock } from "../runtime/time/system-clock.ts";
 import { waitUntil } from "../runtime/time/wait-until.ts";
 import { captureRecoveryPoint } from "../runtime/workflows/capture/capture-recovery-point.ts";
 import type { CaptureReport } from "../runtime/workflows/capture/capture-report.ts";
-import { restoreRecoveryPoint } from "../test/support/restore-recovery-point.ts";
+import { restoreRecoveryPoint } from "../test/support/estates/restore-recovery-point.ts";
 
 export type Order =
   | { readonly action: "capture"; readonly region: Region; readonly type: CaptureType }

@@ -6,8 +6,8 @@ import { controlLayout } from "../runtime/domain/recovery-points/store-layout.ts
 import { type Region, regionSchema } from "../runtime/domain/region.ts";
 import type { EpochRecord } from "../runtime/domain/roles/epoch.ts";
 import { NODE_ENVIRONMENT, NODE_FLAGS } from "../setup/node-flags.mjs";
-import type { QdrantServer } from "../test/support/qdrant-server.ts";
-import type { SeaweedServer } from "../test/support/seaweedfs-server.ts";
+import type { QdrantServer } from "../test/support/servers/qdrant-server.ts";
+import type { SeaweedServer } from "../test/support/servers/seaweedfs-server.ts";
 import type { Order, ProcessResult } from "./product-process.ts";
 import { bytesIn, type S3Address } from "./s3-bucket.ts";
 import type { Scratch } from "./scratch.ts";

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { availableParallelism, cpus, homedir, loadavg, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import type { Region } from "../runtime/domain/region.ts";
-import { QdrantServer } from "../test/support/qdrant-server.ts";
-import { SeaweedServer } from "../test/support/seaweedfs-server.ts";
+import { QdrantServer } from "../test/support/servers/qdrant-server.ts";
+import { SeaweedServer } from "../test/support/servers/seaweedfs-server.ts";
 import { type Change, changeCollection, fillCollection, pointsFor } from "./collection-under-test.ts";
 import {
   byCollectionSnapshot,

@@ -72,7 +72,8 @@ if (half === "capture") {
   await run({ everyMs: 0, restsFor: 0, capture: (signal) => hearing.next(signal), apply });
 } else {
   const replication = new Replication({
-    ...{ ...shared, source: active },
+    ...shared,
+    source: active,
     standby: { region: standby.region, database: to.database, repository: stored },
   });
   const capture = async () => {

@@ -1,6 +1,6 @@
 import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
 import type { StoreAddress } from "../runtime/domain/region.ts";
-import type { SeaweedServer } from "../test/support/seaweedfs-server.ts";
+import type { SeaweedServer } from "../test/support/servers/seaweedfs-server.ts";
 
 export type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 

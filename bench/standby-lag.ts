@@ -11,8 +11,8 @@ import { controlLayout } from "../runtime/domain/recovery-points/store-layout.ts
 import { type Region, regionSchema } from "../runtime/domain/region.ts";
 import { systemClock } from "../runtime/time/system-clock.ts";
 import { NODE_FLAGS } from "../setup/node-flags.mjs";
-import { QdrantServer } from "../test/support/qdrant-server.ts";
-import { SeaweedServer } from "../test/support/seaweedfs-server.ts";
+import { QdrantServer } from "../test/support/servers/qdrant-server.ts";
+import { SeaweedServer } from "../test/support/servers/seaweedfs-server.ts";
 import { countingLink } from "./counting-link.ts";
 import { cpuSeconds } from "./cpu-seconds.ts";
 import { secondsUntilExact } from "./exact-again.ts";
@@ -108,8 +108,13 @@ export async function measureStandbyLag(
   let firstId = perCollection + 1;
   const writing = async (seconds: number, pointsPerSecond?: number): Promise<WritingResult> => {
     const order: WritingOrder = {
-      ...{ url: primary.url, apiKey: primary.apiKey, collections: names, dimensions: options.dimensions },
-      ...{ firstId, seconds, ...(pointsPerSecond === undefined ? {} : { pointsPerSecond }) },
+      url: primary.url,
+      apiKey: primary.apiKey,
+      collections: names,
+      dimensions: options.dimensions,
+      firstId,
+      seconds,
+      ...(pointsPerSecond === undefined ? {} : { pointsPerSecond }),
     };
     onCore(0);
     const program = fileURLToPath(new URL("writing-process.ts", import.meta.url));
@@ -291,7 +296,11 @@ async function pairOfRegions(primary: QdrantServer, standby: QdrantServer, store
   const recipients = [await identityToRecipient(identity), await identityToRecipient(recovery)];
   const regionOf = async (name: string, peer: string, server: QdrantServer): Promise<Region> => {
     const region = regionSchema.parse({
-      ...{ contract: 1, region: name, peer, role: name === "east" ? "active" : "standby", epoch: 1 },
+      contract: 1,
+      region: name,
+      peer,
+      role: name === "east" ? "active" : "standby",
+      epoch: 1,
       objectives: { rtoMinutes: 30, rpoMinutes: 15 },
       qdrant: { peers: [server.url], apiKey: server.apiKey },
       repository: await store.bucket(`${name}-repository`),
@@ -336,7 +345,10 @@ async function contentOf(server: QdrantServer, name: string): Promise<Map<number
   const content = new Map<number, string>();
   for (let offset: number | null = 0; offset !== null; ) {
     const page = (await call(server, "POST", `/collections/${name}/points/scroll`, {
-      ...{ offset, limit: 5_000, with_payload: true, with_vector: true },
+      offset,
+      limit: 5_000,
+      with_payload: true,
+      with_vector: true,
     })) as { points: { id: number }[]; next_page_offset: number | null };
     for (const point of page.points) content.set(point.id, JSON.stringify(point));
     offset = page.next_page_offset;

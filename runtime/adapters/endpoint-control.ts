@@ -27,8 +27,13 @@ export class EndpointControl implements TrafficControl {
 
   async #send(method: "GET" | "PUT", body?: string): Promise<{ region: string; epoch: number } | null> {
     const { isOk, status, text } = await requestControl({
-      ...{ url: this.#url, token: this.#token, method, body, timeoutMs },
-      ...{ what: "the public endpoint's control", hint: "run `pulumi up` of the stack that declares the endpoint" },
+      url: this.#url,
+      token: this.#token,
+      method,
+      body,
+      timeoutMs,
+      what: "the public endpoint's control",
+      hint: "run `pulumi up` of the stack that declares the endpoint",
     });
     if (isOk) return readJsonAnswer(answerSchema, text, `${method} of the public endpoint's control`).route;
     if (status === 409) throw new DrError("EPOCH_CONFLICT", `the endpoint refuses: ${text}`);

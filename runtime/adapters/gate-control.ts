@@ -37,8 +37,12 @@ export class GateControl implements Gate {
 
   async #send(method: "GET" | "POST"): Promise<GateState> {
     const { isOk, status, text } = await requestControl({
-      ...{ url: this.#url, token: this.#token, method, timeoutMs },
-      ...{ what: "the gate", hint: "run `pulumi up` of the region's stack" },
+      url: this.#url,
+      token: this.#token,
+      method,
+      timeoutMs,
+      what: "the gate",
+      hint: "run `pulumi up` of the region's stack",
     });
     if (isOk) return readJsonAnswer(stateSchema, text, `${method} of the gate`);
     const isRefused = status === 401 || status === 403;

@@ -5,8 +5,8 @@
 import * as aws from "@pulumi/aws";
 import { expect } from "chai";
 import { type BootstrapSettings, parseBootstrapSettings } from "../../runtime/domain/settings/aws-settings.ts";
-import { awsOutputs } from "../support/aws-outputs.ts";
-import { known, one, RecordedResources } from "../support/recorded-resources.ts";
+import { awsOutputs } from "../support/stacks/aws-outputs.ts";
+import { known, one, RecordedResources } from "../support/stacks/recorded-resources.ts";
 
 const dataKeyArns = {
   prod: "arn:aws:kms:eu-central-1:111122223333:key/mrk-qdrant-dr-data-key",

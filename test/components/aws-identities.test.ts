@@ -3,8 +3,8 @@ import { expect } from "chai";
 import type { AwsIdentitiesArgs } from "../../components/aws/aws-identities.ts";
 import { jobs } from "../../runtime/domain/jobs.ts";
 import { type AwsSettings, awsSettingsSchema } from "../../runtime/domain/settings/aws-settings.ts";
-import { awsOutputs } from "../support/aws-outputs.ts";
-import { known, one, RecordedResources } from "../support/recorded-resources.ts";
+import { awsOutputs } from "../support/stacks/aws-outputs.ts";
+import { known, one, RecordedResources } from "../support/stacks/recorded-resources.ts";
 
 const keyArn = "arn:aws:kms:eu-west-1:111122223333:key/mrk-1";
 const peerKeyArn = "arn:aws:kms:eu-central-1:111122223333:key/mrk-1";

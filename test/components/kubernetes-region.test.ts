@@ -20,8 +20,8 @@ import {
   qdrantImage,
   RegionDeclarer,
   storeSecret,
-} from "../support/kubernetes-region.ts";
-import { one, type Registration } from "../support/recorded-resources.ts";
+} from "../support/estates/kubernetes-region.ts";
+import { one, type Registration } from "../support/stacks/recorded-resources.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of a dozen kinds, looked into by path
 type Loose = any;
@@ -80,7 +80,8 @@ describe("KubernetesRegion", () => {
   it("every pod is restricted: no root, no capability, nothing to write to but volumes, no account's token that is not used", async () => {
     const { kubernetes, settings } = folderSettings;
     const declared = await declarer.declare({
-      ...{ role: "standby", kubernetes },
+      role: "standby",
+      kubernetes,
       settings: { ...settings, infrastructure: capturedObjects },
     });
     const pods = objects(declared).flatMap(podOf);
@@ -248,7 +249,8 @@ describe("KubernetesRegion", () => {
       expect(spec).to.deep.equal({ replicas: 1, strategy: { type: "Recreate" }, selector: { matchLabels: labels } });
       expect(template.metadata.labels).to.deep.equal({
         ...labels,
-        ...{ "app.kubernetes.io/managed-by": "pulumi", "qdrant-dr/reaches-stores": "true" },
+        "app.kubernetes.io/managed-by": "pulumi",
+        "qdrant-dr/reaches-stores": "true",
       });
       const { containers, volumes, ...pod } = template.spec;
       expect(pod).to.include({
@@ -331,8 +333,11 @@ describe("KubernetesRegion", () => {
       expect(spec).to.include({ schedule: "0 */4 * * *", timeZone: "Etc/UTC", concurrencyPolicy: "Forbid" });
       const { template, ...job } = spec.jobTemplate.spec;
       expect(job).to.deep.equal({
-        ...{ completionMode: "Indexed", completions: 3, parallelism: 3 },
-        ...{ backoffLimit: 6, activeDeadlineSeconds: 3600 },
+        completionMode: "Indexed",
+        completions: 3,
+        parallelism: 3,
+        backoffLimit: 6,
+        activeDeadlineSeconds: 3600,
       });
       const [container] = template.spec.containers;
       expect(container.args).to.deep.equal([
@@ -567,7 +572,8 @@ describe("KubernetesRegion", () => {
 
   it("no object has a secret in an input that is not secret", async () => {
     const { resources } = await declarer.declare({
-      ...{ ...folderSettings, role: "standby" },
+      ...folderSettings,
+      role: "standby",
       qdrant: { keyGeneration: 2 },
     });
     const withSecrets = resources.filter(({ secretInputs }) => secretInputs.length > 0);

@@ -4,7 +4,7 @@
  */
 import { expect } from "chai";
 import { roles } from "../../runtime/domain/roles/epoch.ts";
-import { type DeclaredRegion, type DeclareOptions, RegionDeclarer } from "../support/kubernetes-region.ts";
+import { type DeclaredRegion, type DeclareOptions, RegionDeclarer } from "../support/estates/kubernetes-region.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of several kinds, looked into by path
 type Loose = any;

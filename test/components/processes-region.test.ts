@@ -7,7 +7,7 @@ import { expect } from "chai";
 import { regionSchema } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import type { ProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
-import { known, RecordedResources, type Registration } from "../support/recorded-resources.ts";
+import { known, RecordedResources, type Registration } from "../support/stacks/recorded-resources.ts";
 
 const secrets: ProcessesSecrets = {
   qdrantApiKey: "secret-qdrant-key",

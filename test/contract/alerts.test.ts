@@ -132,8 +132,13 @@ const quiet: readonly State[] = [
   { ...serving, [success("copy")]: undefined },
   // A region that is new.
   {
-    ...{ ...serving, [epochAt]: now - 600, [points("full")]: undefined, [points("incremental")]: undefined },
-    ...{ [verified]: undefined, [success("test-restore")]: undefined, [restorable]: now - 600 },
+    ...serving,
+    [epochAt]: now - 600,
+    [points("full")]: undefined,
+    [points("incremental")]: undefined,
+    [verified]: undefined,
+    [success("test-restore")]: undefined,
+    [restorable]: now - 600,
   },
 ];
 

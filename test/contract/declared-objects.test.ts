@@ -3,10 +3,10 @@
  * at Pod Security's level `restricted`. There are no controllers: what they make of the objects is not proven.
  */
 import { expect } from "chai";
-import { type DeclareOptions, folderSettings, RegionDeclarer } from "../support/kubernetes-region.ts";
-import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
+import { type DeclareOptions, folderSettings, RegionDeclarer } from "../support/estates/kubernetes-region.ts";
 import { installOperatorSchemas } from "../support/operator-schemas.ts";
-import type { Registration } from "../support/recorded-resources.ts";
+import { EtcdServer, KubernetesServer } from "../support/servers/kubernetes-server.ts";
+import type { Registration } from "../support/stacks/recorded-resources.ts";
 
 interface KubernetesObject {
   readonly apiVersion: string;

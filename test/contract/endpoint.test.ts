@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { EndpointControl } from "../../runtime/adapters/endpoint-control.ts";
 import { DrError } from "../../runtime/errors.ts";
-import { closedPorts } from "../support/lonely-region.ts";
-import { isOk, untilReady } from "../support/until-ready.ts";
+import { closedPorts } from "../support/estates/lonely-region.ts";
+import { isOk, untilReady } from "../support/time/until-ready.ts";
 
 const program = fileURLToPath(new URL("../../quickstart/processes/endpoint.ts", import.meta.url));
 const clientKey = "the-key-that-clients-have";

@@ -16,12 +16,18 @@ import type { CollectionSnapshot, Optimizations, VectorDatabase } from "../../ru
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { captureShard } from "../../runtime/workflows/capture/shard/capture-shard.ts";
-import { eventually } from "../support/eventually.ts";
-import { hastyClock } from "../support/hasty-clock.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { ageKeys, asSeenElsewhere, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
-import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
+import {
+  ageKeys,
+  asSeenElsewhere,
+  silently,
+  storesWithEpoch,
+  systemClock,
+} from "../support/estates/recovery-estate.ts";
+import { restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
 import { seeded } from "../support/seeded.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { eventually } from "../support/time/eventually.ts";
+import { hastyClock } from "../support/time/hasty-clock.ts";
 
 const rounds = Number(process.env["QDRANT_DR_ROUNDS"] ?? 8);
 const builds = Number(process.env["QDRANT_DR_BUILDS"] ?? 2);

@@ -10,7 +10,7 @@ import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 
-const restorer = fileURLToPath(new URL("../support/folder-restorer.ts", import.meta.url));
+const restorer = fileURLToPath(new URL("../support/estates/folder-restorer.ts", import.meta.url));
 const steps = 7;
 
 const pretence = `

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
-import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
+import { EtcdServer, KubernetesServer } from "../support/servers/kubernetes-server.ts";
 
 const program = fileURLToPath(new URL("../../runtime/processes/gate.ts", import.meta.url));
 const key = "key-of-all-the-clients";

@@ -20,8 +20,8 @@ import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { writeFence, writeOpening } from "../../runtime/repository/control/gate-records.ts";
 import { endLease } from "../../runtime/repository/control/lease.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
+import { closedPorts } from "../support/estates/lonely-region.ts";
 import { errorOf } from "../support/expect-code.ts";
-import { closedPorts } from "../support/lonely-region.ts";
 
 const program = fileURLToPath(new URL("../../runtime/processes/gate.ts", import.meta.url));
 const clientKey = "the-key-that-clients-have";

@@ -7,8 +7,8 @@ import { apiResourceOf } from "../../runtime/domain/infrastructure/api-resources
 import type { KubernetesObject } from "../../runtime/domain/infrastructure/kubernetes-object.ts";
 import { allOf } from "../support/all-of.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
-import { asItIs, type KubernetesProxy, kubernetesProxy } from "../support/kubernetes-proxy.ts";
-import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
+import { asItIs, type KubernetesProxy, kubernetesProxy } from "../support/servers/kubernetes-proxy.ts";
+import { EtcdServer, KubernetesServer } from "../support/servers/kubernetes-server.ts";
 
 const configMap = { apiVersion: "v1", kind: "ConfigMap" };
 const objectsInPage = 3;

@@ -83,7 +83,11 @@ describe("a folder on this machine", () => {
     expect(paths).to.deep.equal([".", ".hidden", ".hidden/one", "a.txt", "b", "b/away", "b/two", "empty"]);
     const { gid, uid } = await lstat(folder);
     expect(byPath(entries, "b/two")).to.deep.include({
-      ...{ type: "file", mode: 0o640, uid, gid, size: 2 },
+      type: "file",
+      mode: 0o640,
+      uid,
+      gid,
+      size: 2,
       modifiedAt: new Date(1_700_000_000_250),
     });
     expect(byPath(entries, "b/away")).to.include({ type: "symlink", target: "../../outside" });

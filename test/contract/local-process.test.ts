@@ -14,7 +14,7 @@ import {
   stopProcess,
 } from "../../quickstart/adapters/local-process.ts";
 import { DrError } from "../../runtime/errors.ts";
-import { closedPorts } from "../support/lonely-region.ts";
+import { closedPorts } from "../support/estates/lonely-region.ts";
 
 const secret = "a-secret-of-the-process";
 

@@ -3,10 +3,10 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
+import { clientOf } from "../support/estates/recovery-practice.ts";
 import { errorOf } from "../support/expect-code.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { clientOf } from "../support/recovery-practice.ts";
+import { FaultProxy } from "../support/faults/fault-proxy.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 function refusal(status: number, error: string) {
   const body = Buffer.from(JSON.stringify({ status: { error }, time: 0 }));

@@ -16,8 +16,8 @@ import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { CachingStore } from "../../runtime/repository/content/caching-store.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
-import { SeaweedServer } from "../support/seaweedfs-server.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
+import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 import { describeObjectStore, keysOf } from "./object-store.contract.ts";
 
 describe("object store in memory", () => {

@@ -7,8 +7,8 @@ import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { allOf } from "../support/all-of.ts";
 import { errorOf } from "../support/expect-code.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
+import { FaultProxy } from "../support/faults/fault-proxy.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
 const kept = "kept";

@@ -11,11 +11,11 @@ import { type OutgoingEntry, readSparseTar, writeSparseTar } from "../../runtime
 import { DrError, exitCodes } from "../../runtime/errors.ts";
 import type { CollectionDescription, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { allOf } from "../support/all-of.ts";
-import { eventually } from "../support/eventually.ts";
+import { closedPorts } from "../support/estates/lonely-region.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { closedPorts } from "../support/lonely-region.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
+import { FaultProxy } from "../support/faults/fault-proxy.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { eventually } from "../support/time/eventually.ts";
 
 const config = {
   params: {

@@ -7,7 +7,7 @@ import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { allOf } from "../support/all-of.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
 

@@ -16,13 +16,13 @@ import { Route53Traffic } from "../../runtime/adapters/route53-traffic.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { FailoverHooks } from "../../runtime/ports/failover-hooks.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
-import { AwsEmulator } from "../support/aws-emulator.ts";
-import { planAndFailOver } from "../support/change-roles.ts";
+import { planAndFailOver } from "../support/estates/change-roles.ts";
+import { FakeStacks, regionNamed } from "../support/estates/fake-region.ts";
+import { closedPorts } from "../support/estates/lonely-region.ts";
+import { silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { StandbyPair } from "../support/estates/standby-pair.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { FakeStacks, regionNamed } from "../support/fake-region.ts";
-import { closedPorts } from "../support/lonely-region.ts";
-import { silently, systemClock } from "../support/recovery-estate.ts";
-import { StandbyPair } from "../support/standby-pair.ts";
+import { AwsEmulator } from "../support/servers/aws-emulator.ts";
 
 describe("public name in Route 53", function () {
   this.timeout(60_000);
@@ -58,14 +58,12 @@ describe("public name in Route 53", function () {
     );
     const zoneId = (HostedZone?.Id ?? "").replace("/hostedzone/", "");
     const records = Object.entries(regions).map(([region, Weight]) => ({
-      ...{
-        Name: name,
-        Type: "CNAME" as const,
-        TTL: 30,
-        SetIdentifier: region,
-        Weight,
-        HealthCheckId: `check-${region}`,
-      },
+      Name: name,
+      Type: "CNAME" as const,
+      TTL: 30,
+      SetIdentifier: region,
+      Weight,
+      HealthCheckId: `check-${region}`,
       ResourceRecords: [{ Value: `gate.${region}.example` }],
     }));
     await change(

@@ -10,8 +10,8 @@ import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import type { OpenFile } from "../../runtime/ports/folders.ts";
 import { allOf } from "../support/all-of.ts";
-import { eventually } from "../support/eventually.ts";
 import { errorOf } from "../support/expect-code.ts";
+import { eventually } from "../support/time/eventually.ts";
 
 describe("a SQLite database in a folder", function () {
   this.timeout(60_000);

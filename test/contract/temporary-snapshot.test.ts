@@ -7,11 +7,11 @@ import type { CollectionSnapshot, ShardPlacement } from "../../runtime/ports/qdr
 import { recordSnapshot } from "../../runtime/repository/control/snapshot-records.ts";
 import { TemporarySnapshots } from "../../runtime/workflows/capture/shard/temporary-snapshot.ts";
 import { allOf } from "../support/all-of.ts";
-import { clockShowing } from "../support/clock-showing.ts";
+import { systemClock } from "../support/estates/recovery-estate.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { systemClock } from "../support/recovery-estate.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 const collection = "notes";
 

@@ -7,8 +7,8 @@ import { expect } from "chai";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { type Region, regionSchema } from "../../runtime/domain/region.ts";
 import { ownRegionFor, peerRegionFor } from "../../runtime/domain/region-for-job.ts";
+import { regionNamed } from "../support/estates/fake-region.ts";
 import { errorOf } from "../support/expect-code.ts";
-import { regionNamed } from "../support/fake-region.ts";
 
 describe("a secret that a job is not told", () => {
   let asked = 0;

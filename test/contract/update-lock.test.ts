@@ -8,7 +8,7 @@ import { locksIn, removeDeadLocks } from "../../runtime/adapters/pulumi/update-l
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { allOf } from "../support/all-of.ts";
-import { SeaweedServer } from "../support/seaweedfs-server.ts";
+import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 
 /** Above the largest PID that a kernel gives (proc(5): pid_max). */
 const nobody = 4_194_305;

@@ -14,7 +14,7 @@ import {
   type WriteLogEntry,
 } from "../../quickstart/domain/write-log.ts";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const program = fileURLToPath(new URL("../../quickstart/processes/writing-client.ts", import.meta.url));
 const collections = ["documents", "code"];

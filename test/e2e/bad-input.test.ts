@@ -19,7 +19,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { allOf } from "../support/all-of.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
+import { lonelyRegion } from "../support/estates/lonely-region.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const launcher = join(checkout, "bin", "qdrant-dr");

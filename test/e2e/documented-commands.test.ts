@@ -8,9 +8,15 @@ import { join } from "node:path";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
-import { idsIn, PracticePair, type RunOptions } from "../support/practice-pair.ts";
-import { clientOf, databaseOf, emptied } from "../support/recovery-practice.ts";
-import { checkout, documentPaths, type ShownCommand, shownCommands, toldToProduct } from "../support/shown-commands.ts";
+import {
+  checkout,
+  documentPaths,
+  type ShownCommand,
+  shownCommands,
+  toldToProduct,
+} from "../support/documents/shown-commands.ts";
+import { idsIn, PracticePair, type RunOptions } from "../support/estates/practice-pair.ts";
+import { clientOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
 
 /** Why a command is not run, only held against the options of its program. */
 const onlyParsed: readonly (readonly [RegExp, string])[] = [

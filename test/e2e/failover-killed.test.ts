@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { acknowledgedBefore, measureOutage, type WriteLogEntry } from "../../quickstart/domain/write-log.ts";
-import { runStep } from "../support/ci-workflow.ts";
-import { footprintOf, remainsOf } from "../support/estate-remains.ts";
-import { type LostPrimary, loseThePrimary } from "../support/lost-primary.ts";
+import { runStep } from "../support/documents/ci-workflow.ts";
+import { footprintOf, remainsOf } from "../support/estates/estate-remains.ts";
+import { type LostPrimary, loseThePrimary } from "../support/estates/lost-primary.ts";
 import { Product } from "../support/product.ts";
 
 const points = 1_500;

@@ -23,9 +23,9 @@ import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { NODE_ENVIRONMENT, NODE_FLAGS } from "../../setup/node-flags.mjs";
-import { closedPorts, lonelyRegion } from "../support/lonely-region.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { clientOf } from "../support/recovery-practice.ts";
+import { closedPorts, lonelyRegion } from "../support/estates/lonely-region.ts";
+import { clientOf } from "../support/estates/recovery-practice.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const dockerfile = readFileSync(join(checkout, "Dockerfile"), "utf8");
@@ -56,7 +56,8 @@ describe("image", function () {
     const [, options = ""] = /NODE_OPTIONS="(.*)"/.exec(dockerfile) ?? [];
     const env = { HOME: home, PATH: "", NODE_OPTIONS: options, ...more };
     const child = spawn(process.execPath, [join(app, program), ...args], {
-      ...{ cwd: home, env },
+      cwd: home,
+      env,
       stdio: ["ignore", "pipe", "pipe"],
     });
     return { child, home };

@@ -103,7 +103,9 @@ describe("planned and warm failovers on a practice estate, with leases", functio
     const lost: number[] = [];
     for (const collection of collections) {
       const answer = await ask(region, "POST", `/collections/${collection}/points/scroll`, {
-        ...{ limit: 100_000, with_payload: false, with_vector: false },
+        limit: 100_000,
+        with_payload: false,
+        with_vector: false,
       });
       const present = (answer["result"] as { points: { id: number }[] }).points.map(({ id }) => id);
       const writes = acknowledged(log).filter((entry) => entry.collection === collection);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import type { PracticeResult } from "../../quickstart/domain/practice-result.ts";
-import { estatesIn, type Footprint, footprintOf, remainsOf } from "../support/estate-remains.ts";
+import { estatesIn, type Footprint, footprintOf, remainsOf } from "../support/estates/estate-remains.ts";
 import { Product } from "../support/product.ts";
 
 const points = 1_500;

@@ -6,10 +6,10 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { PracticeResult } from "../../quickstart/domain/practice-result.ts";
 import type { Region } from "../../runtime/domain/region.ts";
-import { estatesIn, type Footprint, footprintOf, remainsOf, socketsOf } from "../support/estate-remains.ts";
+import { runLine } from "../support/documents/run-line.ts";
+import { shownCommands } from "../support/documents/shown-commands.ts";
+import { estatesIn, type Footprint, footprintOf, remainsOf, socketsOf } from "../support/estates/estate-remains.ts";
 import { Product, watchCommandLines } from "../support/product.ts";
-import { runLine } from "../support/run-line.ts";
-import { shownCommands } from "../support/shown-commands.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 /** Numbers of the writing client; those of the loaded documents are below. */

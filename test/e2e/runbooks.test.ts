@@ -9,12 +9,12 @@ import { generateX25519Identity } from "age-encryption";
 import { expect } from "chai";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
 import { exitCodes } from "../../runtime/errors.ts";
-import { idsIn, noteOf, PracticePair } from "../support/practice-pair.ts";
+import { Runbook } from "../support/documents/runbook.ts";
+import { documentPaths, shownCommands } from "../support/documents/shown-commands.ts";
+import { idsIn, noteOf, PracticePair } from "../support/estates/practice-pair.ts";
+import { clientOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
+import { WatchedPair } from "../support/estates/watched-pair.ts";
 import { Product } from "../support/product.ts";
-import { clientOf, databaseOf, emptied } from "../support/recovery-practice.ts";
-import { Runbook } from "../support/runbook.ts";
-import { documentPaths, shownCommands } from "../support/shown-commands.ts";
-import { WatchedPair } from "../support/watched-pair.ts";
 
 const folder = "docs/operations/runbooks";
 describe("runbooks, on a practice estate", function () {

@@ -64,7 +64,10 @@ describe("setup with the real registries", function () {
   it("fetches a fitting Node when PATH holds only an old one", async () => {
     const before = said.length;
     const only = await makeReady(["node"], {
-      ...{ cacheDir, onProgress, bases: NOWHERE, running: null },
+      cacheDir,
+      onProgress,
+      bases: NOWHERE,
+      running: null,
       env: { ...env, PATH: `${bare}${delimiter}${managers}` },
     });
     expect(said[before]).to.contain(`node: passing over ${join(bare, "node")}: it is version 18.0.0`);

@@ -10,9 +10,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GetBucketPolicyCommand, GetObjectCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
-import { AwsEmulator } from "../support/aws-emulator.ts";
-import { executablePolicyPack } from "../support/policy-pack.ts";
 import { installStandIns } from "../support/providers/plugins.ts";
+import { AwsEmulator } from "../support/servers/aws-emulator.ts";
+import { executablePolicyPack } from "../support/stacks/policy-pack.ts";
 
 const program = fileURLToPath(new URL("../../bootstrap", import.meta.url));
 const product = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url));

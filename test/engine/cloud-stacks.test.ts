@@ -10,9 +10,9 @@ import { S3Store } from "../../runtime/adapters/stores/s3-store.ts";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
-import { awsAccount } from "../support/aws-emulator.ts";
-import { CloudEstate, type RegionName, regionNames, up } from "../support/cloud-estate.ts";
-import { executablePolicyPack } from "../support/policy-pack.ts";
+import { CloudEstate, type RegionName, regionNames, up } from "../support/estates/cloud-estate.ts";
+import { awsAccount } from "../support/servers/aws-emulator.ts";
+import { executablePolicyPack } from "../support/stacks/policy-pack.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of a dozen kinds and outputs of stacks, looked into by path
 type Loose = any;

@@ -23,8 +23,8 @@ import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
-import { runningProcesses } from "../support/estate-remains.ts";
-import { closedPorts } from "../support/lonely-region.ts";
+import { runningProcesses } from "../support/estates/estate-remains.ts";
+import { closedPorts } from "../support/estates/lonely-region.ts";
 import { watchCommandLines } from "../support/product.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));

@@ -30,7 +30,8 @@ describe("settings files by the engine", function () {
 
   async function pulumi(args: readonly string[], cwd: string) {
     const child = spawn("pulumi", [...args, "--non-interactive", "--color", "never"], {
-      ...{ cwd, env },
+      cwd,
+      env,
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
@@ -118,7 +119,9 @@ describe("settings files by the engine", function () {
       platform: "processes",
       store: "s3",
       processes: {
-        ...{ estate: "test", folder: join(folder, "disk"), control },
+        estate: "test",
+        folder: join(folder, "disk"),
+        control,
         ports: { gate: 20_011, qdrant: 20_000, qdrantGrpc: 20_001, store: 20_002 },
         endpoint: { port: 20_010, runsHere: false, upstreams: { one: "http://127.0.0.1:20000" } },
         recipients: ["age1operational", "age1recovery"],

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { waitUntil } from "../../runtime/time/wait-until.ts";
-import type { KubernetesServer } from "./kubernetes-server.ts";
+import type { KubernetesServer } from "./servers/kubernetes-server.ts";
 
 const longestMs = 20_000;
 const kinds = ["podmonitors", "prometheusrules", "alertmanagerconfigs"];

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { checkAnswer } from "./checked-cli.ts";
-import { runningProcesses } from "./estate-remains.ts";
+import { runningProcesses } from "./estates/estate-remains.ts";
 
 const launcher = fileURLToPath(new URL("../../bin/qdrant-dr", import.meta.url));
 const program = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url));

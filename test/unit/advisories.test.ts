@@ -7,10 +7,15 @@ const peer = { qdrant: { peers: ["https://qdrant-0.dr.example:6333"], apiKey: ""
 
 function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, unknown> = {}): KubernetesStackSettings {
   const settings = parseStackSettings("prod", {
-    ...{ peer: "dr", initialRole: "active", platform: "kubernetes", store: "s3" },
+    peer: "dr",
+    initialRole: "active",
+    platform: "kubernetes",
+    store: "s3",
     stores: { repository: { bucket: "points", region: "one" }, control: { bucket: "control", region: "one" } },
     kubernetes: {
-      ...{ namespace: "qdrant", image: `a/b@${digest}`, recipients: ["age1operational", "age1recovery"] },
+      namespace: "qdrant",
+      image: `a/b@${digest}`,
+      recipients: ["age1operational", "age1recovery"],
       qdrant: { image: `a/c@${digest}`, storageGib: 1, ...qdrant },
       replicate: { everySeconds: 10, tiers: {} },
       ...more,

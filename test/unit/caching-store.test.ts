@@ -2,7 +2,7 @@
 import { expect } from "chai";
 import { CachingStore } from "../../runtime/repository/content/caching-store.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
 
 class CountedStore extends MemoryStore {
   readonly asked: string[] = [];

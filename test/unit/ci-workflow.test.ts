@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { runCli } from "../../runtime/cli.ts";
 import type { Deps } from "../../runtime/composition/deps.ts";
 import { DrError } from "../../runtime/errors.ts";
-import { ciWorkflow } from "../support/ci-workflow.ts";
+import { ciWorkflow } from "../support/documents/ci-workflow.ts";
 
 const { env, steps } = ciWorkflow.jobs.failover;
 

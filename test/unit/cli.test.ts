@@ -9,7 +9,7 @@ import type { Deps } from "../../runtime/composition/deps.ts";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { DrError, exitCodes } from "../../runtime/errors.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
+import { lonelyRegion } from "../support/estates/lonely-region.ts";
 
 /** Every command, with the options that it cannot do without. */
 const required: Record<string, string[]> = {

@@ -1,7 +1,7 @@
 /** Both clocks keep the port's promises; the simulated one tells of a sleep that nobody ends. */
 import { expect } from "chai";
 import { systemClock } from "../../runtime/time/system-clock.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const reasonOf = (sleep: Promise<void>) => sleep.catch((reason: unknown) => reason);
 

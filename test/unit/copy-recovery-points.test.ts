@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
-import { Faults, type Method } from "../support/faulty-store.ts";
-import { makeRecoveryPoint } from "../support/made-recovery-point.ts";
-import { ageKeys, silently, storesWithEpoch } from "../support/recovery-estate.ts";
+import { makeRecoveryPoint } from "../support/estates/made-recovery-point.ts";
+import { ageKeys, silently, storesWithEpoch } from "../support/estates/recovery-estate.ts";
+import { Faults, type Method } from "../support/faults/faulty-store.ts";
 
 describe("a copy of recovery points", function () {
   this.timeout(60_000);

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { alertsOf } from "../../components/kubernetes/monitoring/alerts.ts";
 import { leafCommands, readProgram, references } from "../../docs/references.ts";
 import { kubernetesSchema } from "../../runtime/domain/settings/kubernetes-settings.ts";
-import { checkout, documentPaths, shownCommands, toldToProduct } from "../support/shown-commands.ts";
+import { checkout, documentPaths, shownCommands, toldToProduct } from "../support/documents/shown-commands.ts";
 
 const read = (path: string) => readFileSync(join(checkout, path), "utf8");
 const paths = documentPaths();

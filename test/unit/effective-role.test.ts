@@ -4,7 +4,7 @@ import type { ObjectStoreReader } from "../../runtime/ports/object-store.ts";
 import { readEffectiveRole } from "../../runtime/repository/control/effective-role.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
 
 const first: EpochRecord = { epoch: 1, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
 const second: EpochRecord = { ...first, epoch: 2, active: "dr", previous: "prod", reason: "failover" };

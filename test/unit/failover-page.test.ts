@@ -11,8 +11,14 @@ const steps = [
 ];
 const done = {
   isDone: true,
-  ...{ from: "east", epoch: 7, recoveryPoint: "20261014T120300000Z-5f0c2a91", dataLossSeconds: 4 },
-  ...{ isExact: true, isWarm: true, points: 22_913, isVerified: true },
+  from: "east",
+  epoch: 7,
+  recoveryPoint: "20261014T120300000Z-5f0c2a91",
+  dataLossSeconds: 4,
+  isExact: true,
+  isWarm: true,
+  points: 22_913,
+  isVerified: true,
 } as const;
 
 function evidence(changes: Partial<FailoverEvidence> = {}): FailoverEvidence {

@@ -6,10 +6,10 @@ import { FailoverRun } from "../../runtime/workflows/failover/failover-run.ts";
 import { failoverSteps, switchoverSteps } from "../../runtime/workflows/failover/step-lists.ts";
 import { stepNames } from "../../runtime/workflows/failover/step-names.ts";
 import type { Step } from "../../runtime/workflows/failover/steps/step.ts";
+import { silently } from "../support/estates/recovery-estate.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
-import { silently } from "../support/recovery-estate.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const plan = { region: "west", epoch: 2, plannedAt: new Date("2026-01-01T00:00:00.000Z") };
 

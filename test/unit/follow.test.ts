@@ -22,7 +22,9 @@ describe("following", () => {
     const applied: number[] = [];
     let atOnce = 0;
     const last = await follow<number, number>({
-      ...{ ...pace, capture: captures(20), signal: stopping.signal },
+      ...pace,
+      capture: captures(20),
+      signal: stopping.signal,
       async apply(state) {
         atOnce += 1;
         expect(atOnce).to.equal(1);
@@ -45,7 +47,8 @@ describe("following", () => {
     });
     let begun = 0;
     await follow<number, number>({
-      ...{ ...pace, signal: stopping.signal },
+      ...pace,
+      signal: stopping.signal,
       capture: async (signal) => {
         begun += 1;
         if (begun === 2) goOn();
@@ -64,7 +67,9 @@ describe("following", () => {
     const stopping = new AbortController();
     const reports: number[] = [];
     const last = await follow<number, number>({
-      ...{ ...pace, capture: captures(1), signal: stopping.signal },
+      ...pace,
+      capture: captures(1),
+      signal: stopping.signal,
       async apply(state) {
         stopping.abort();
         return state;
@@ -88,7 +93,9 @@ describe("following", () => {
           ? { capture: failing, apply: async () => undefined }
           : { capture: captures(1), apply: failing };
       const ended = follow<unknown, unknown>({
-        ...{ ...pace, ...halves, signal: new AbortController().signal },
+        ...pace,
+        ...halves,
+        signal: new AbortController().signal,
         told: (news) => "problem" in news && problems.push(news.problem),
       });
       const error = await ended.catch((thrown: unknown) => thrown);
@@ -102,7 +109,8 @@ describe("following", () => {
     const problems: string[] = [];
     let tries = 0;
     const last = await follow<number, number>({
-      ...{ ...pace, signal: stopping.signal },
+      ...pace,
+      signal: stopping.signal,
       async capture(signal) {
         tries += 1;
         if (tries < 3) throw new DrError("ROLE_REFUSES", "east is fenced");

@@ -3,7 +3,7 @@ import { parseFoundation } from "../../runtime/domain/settings/foundation.ts";
 import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { initEstate } from "../../runtime/workflows/init-estate.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
 
 const now = new Date("2026-01-01T00:00:00.000Z");
 

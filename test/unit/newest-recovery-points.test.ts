@@ -5,8 +5,8 @@ import { attest } from "../../runtime/repository/catalog/attest.ts";
 import { NewestRecoveryPointsReader } from "../../runtime/repository/catalog/newest-recovery-points.ts";
 import { readNewestRecoveryPoint } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { makeRecoveryPoint } from "../support/made-recovery-point.ts";
-import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/recovery-estate.ts";
+import { makeRecoveryPoint } from "../support/estates/made-recovery-point.ts";
+import { ageKeys, type MemoryStores, storesWithEpoch } from "../support/estates/recovery-estate.ts";
 
 describe("the newest recovery points of a bucket", () => {
   let stores: MemoryStores;
@@ -32,8 +32,12 @@ describe("the newest recovery points of a bucket", () => {
     const ids = (recoveryPoints: typeof byType) =>
       Object.fromEntries(Object.entries(recoveryPoints).map(([type, recoveryPoint]) => [type, recoveryPoint.id]));
     return {
-      ...{ listed, newest: newest?.id, byType: ids(byType), exact: ids(exactByType) },
-      ...{ verified: verified?.id, wanting },
+      listed,
+      newest: newest?.id,
+      byType: ids(byType),
+      exact: ids(exactByType),
+      verified: verified?.id,
+      wanting,
     };
   }
 
@@ -45,7 +49,10 @@ describe("the newest recovery points of a bucket", () => {
     await attest(repository, "verified", { id: full }, { ...finding, region: "west" });
     await attest(repository, "verified", { id: newer }, { ...finding, region: "east" });
     expect(await found()).to.deep.equal({
-      ...{ listed: 3, newest: newer, wanting: undefined, verified: full },
+      listed: 3,
+      newest: newer,
+      wanting: undefined,
+      verified: full,
       byType: { full, incremental: newer },
       exact: { full, incremental: older },
     });

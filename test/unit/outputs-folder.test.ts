@@ -10,7 +10,11 @@ describe("outputs of regions", () => {
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-outputs-"));
   const outputsOf = (region: string) =>
     JSON.stringify({
-      ...{ contract: 1, region, peer: "other", role: "active", epoch: 1 },
+      contract: 1,
+      region,
+      peer: "other",
+      role: "active",
+      epoch: 1,
       objectives: { rtoMinutes: 30, rpoMinutes: 15 },
       qdrant: { peers: ["http://127.0.0.1:6333"], apiKey: "key" },
       repository: { kind: "file", folder: join(folder, "repository") },

@@ -6,9 +6,9 @@ import { FailoverRecords, findLivingFailover } from "../../runtime/repository/co
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { type FaultPlan, Faults } from "../support/faulty-store.ts";
-import { MemoryStore } from "../support/memory-store.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { type FaultPlan, Faults } from "../support/faults/faulty-store.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const at = new Date(0).toISOString();
 const epoch = 2;
@@ -83,7 +83,8 @@ describe("signs of life of a failover", () => {
   function beating(run: string): ObjectStore {
     let last: number | undefined;
     return {
-      ...{ create: store.create.bind(store), list: store.list.bind(store) },
+      create: store.create.bind(store),
+      list: store.list.bind(store),
       get: async (key, range) => {
         const beat = new RegExp(`/alive\\.${run}\\.(\\d+)\\.json$`).exec(key)?.[1];
         if (beat !== undefined && clock.monotonic() > 0 && last === undefined) last = Number(beat);

@@ -8,7 +8,7 @@ import { expect } from "chai";
 import { isAlive, isGone, ownIdentity, readProcess } from "../../runtime/adapters/process-identity.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { waitUntil } from "../../runtime/time/wait-until.ts";
-import { killed } from "../support/killed.ts";
+import { killed } from "../support/faults/killed.ts";
 
 /** Above the largest PID that a kernel gives (proc(5): pid_max). */
 const nobody = 4_194_305;

@@ -4,7 +4,7 @@ import { processKind } from "../../quickstart/provider/process-kind.ts";
 import type { Inputs, ResourceKind } from "../../quickstart/provider/resource-kind.ts";
 import { routeKind } from "../../quickstart/provider/route-kind.ts";
 import { plainInputs } from "../../quickstart/provider/secrets.ts";
-import { closedPorts } from "../support/lonely-region.ts";
+import { closedPorts } from "../support/estates/lonely-region.ts";
 
 const unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const signature = "4dabf18193072939515e22adb298388d";

@@ -28,7 +28,8 @@ function view(peer: number, replicas: Record<string, State>, rest: Partial<Clust
 
 /** What a server says of the cluster that it is in: its own id and those of all that it knows, itself too. */
 const member = (peer_id: number, ...known: number[]) => ({
-  ...{ peer_id, peerUrl: `http://peer-${peer_id}` },
+  peer_id,
+  peerUrl: `http://peer-${peer_id}`,
   peers: Object.fromEntries([peer_id, ...known].map((id) => [id, {}])),
 });
 const alone = (peerUrl: string) => ({ peerUrl, peers: {} });

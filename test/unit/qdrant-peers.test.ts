@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { Peers } from "../../runtime/adapters/qdrant/qdrant-peers.ts";
 import { insist, isOfHalfMadeShard, isOverdue, refused } from "../../runtime/adapters/qdrant/refusals.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 describe("a question to Qdrant whose rate limit is reached", () => {
   const address = { peers: ["http://qdrant.example:6333"], apiKey: "of-a-test" };

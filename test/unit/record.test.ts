@@ -23,8 +23,8 @@ import { standbyStateSchema } from "../../runtime/repository/control/standby-rec
 import { claimRecord, createRecord, readRecord } from "../../runtime/repository/record.ts";
 import { divergenceSchema } from "../../runtime/workflows/failover/report-divergence.ts";
 import { errorOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
 import { seeded } from "../support/seeded.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
 
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 20_261_130);
 const valuesOfEach = 400;

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { reportPage } from "../../quickstart/report/report-page.ts";
-import { practiceResult, withTexts } from "../support/practice-result.ts";
+import { practiceResult, withTexts } from "../support/documents/practice-result.ts";
 
 describe("report page", () => {
   it("says the outcome first, with the objectives", () => {

@@ -10,7 +10,7 @@ import {
   restoresUnderWay,
   unfinishedCollections,
 } from "../../runtime/repository/control/restore-records.ts";
-import { MemoryStore } from "../support/memory-store.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
 
 const at = (minute: number) => new Date(Date.UTC(2026, 4, 31, 14, minute));
 

@@ -2,7 +2,7 @@ import { stripVTControlCharacters } from "node:util";
 import { expect } from "chai";
 import fc from "fast-check";
 import { resultTable } from "../../quickstart/report/result-table.ts";
-import { practiceResult, withTexts } from "../support/practice-result.ts";
+import { practiceResult, withTexts } from "../support/documents/practice-result.ts";
 
 const plainTable = (changes: Parameters<typeof practiceResult>[0] = {}, width = 100) =>
   resultTable(practiceResult(changes), { width, colour: false });

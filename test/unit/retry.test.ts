@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { retry } from "../../runtime/time/retry.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const busy = new Error("busy");
 const isRetryable = (error: unknown) => error === busy;

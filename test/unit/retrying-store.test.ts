@@ -3,8 +3,8 @@ import { RetryingStore } from "../../runtime/adapters/stores/retrying-store.ts";
 import { WorthRepeating } from "../../runtime/adapters/stores/worth-repeating.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const brokenOff = new DrError("STORE_REFUSED", "it broke off", { cause: new WorthRepeating("half a body") });
 const refused = new DrError("STORE_REFUSED", "the server is ill");

@@ -13,11 +13,11 @@ import { moveTraffic } from "../../runtime/workflows/failover/steps/move-traffic
 import { openGate } from "../../runtime/workflows/failover/steps/open-gate.ts";
 import { promote } from "../../runtime/workflows/failover/steps/promote.ts";
 import { stepDown } from "../../runtime/workflows/failover/steps/step-down.ts";
+import { FakeStacks, FakeTraffic } from "../support/estates/fake-region.ts";
+import { silently, storesWithEpoch } from "../support/estates/recovery-estate.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
-import { FakeStacks, FakeTraffic } from "../support/fake-region.ts";
-import { MemoryStore } from "../support/memory-store.ts";
-import { silently, storesWithEpoch } from "../support/recovery-estate.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const recoveryPoint: RecoveryPoint = {
   format: 1,

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { SharedAnswer } from "../../runtime/adapters/qdrant/shared-answer.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 describe("an answer that is shared", () => {
   it("is asked for after whoever wants a fresh one, and once for all who wait", async () => {

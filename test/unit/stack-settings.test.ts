@@ -53,11 +53,15 @@ describe("settings of a stack", () => {
       infrastructure: { stacks: [] },
     };
     expect(parseStackSettings("primary", processes)).to.deep.equal({
-      ...{ ...processes, region: "primary", ...filledIn },
+      ...processes,
+      region: "primary",
+      ...filledIn,
       processes: { ...processes.processes, gate: { mode: "availability", leaseSeconds: 15 } },
     });
     expect(parseStackSettings("prod", kubernetes)).to.deep.equal({
-      ...{ ...kubernetes, region: "prod", ...filledIn },
+      ...kubernetes,
+      region: "prod",
+      ...filledIn,
       kubernetes: {
         ...kubernetes.kubernetes,
         createNamespace: true,
@@ -342,8 +346,12 @@ describe("settings of a stack", () => {
     );
     const region = { contract: 1, region: "dr", peer: "prod", role: "standby", epoch: 1 };
     const outputs = (url: string, name = "dr") => ({
-      ...{ ...region, region: name, objectives: objectives(), qdrant: { peers: [url], apiKey: "hidden-api-key" } },
-      ...{ repository: { kind: "file", folder: "/a" }, control: { kind: "file", folder: "/b" } },
+      ...region,
+      region: name,
+      objectives: objectives(),
+      qdrant: { peers: [url], apiKey: "hidden-api-key" },
+      repository: { kind: "file", folder: "/a" },
+      control: { kind: "file", folder: "/b" },
       keys: { recipients: ["age1a", "age1b"], identity },
     });
     const peer = outputs("http://qdrant-0.dr.example:6333");
@@ -452,14 +460,17 @@ function cluster(): Members {
   const { kubernetes: ofCluster, ...settings } = structuredClone(kubernetes);
   return {
     ...settings,
-    ...{ objectives: objectives(), configuration: [{ name: "app", path: "/srv/app" }] },
+    objectives: objectives(),
+    configuration: [{ name: "app", path: "/srv/app" }],
     infrastructure: {
       kubernetes: { namespaces: ["search"], kinds: [{ apiVersion: "v1", kind: "ConfigMap" }] },
       stacks: [],
     },
     kubernetes: {
       ...ofCluster,
-      ...{ claims: [{ claim: "files", path: "/srv/app/" }], egressCidrs: ["10.0.0.0/8"], schedules: {} },
+      claims: [{ claim: "files", path: "/srv/app/" }],
+      egressCidrs: ["10.0.0.0/8"],
+      schedules: {},
     },
   };
 }
@@ -475,7 +486,9 @@ function ofAws(): Members {
     ...structuredClone(kubernetes),
     store: "aws",
     aws: {
-      ...{ account: "111122223333", region: "eu-central-1", keyArn: keyIn("eu-central-1") },
+      account: "111122223333",
+      region: "eu-central-1",
+      keyArn: keyIn("eu-central-1"),
       peer: { repository: "dr-points", control: "dr-control", keyArn: keyIn("eu-west-1") },
       cluster: { podIdentity: { name: "prod" } },
     },

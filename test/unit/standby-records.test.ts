@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
 
 const at = new Date(0).toISOString();
 

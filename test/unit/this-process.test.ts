@@ -6,7 +6,7 @@ import type { Runner } from "../../runtime/ports/runner.ts";
 import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { MemoryStore } from "../support/memory-store.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
 
 describe("a process of this machine, by its mark", () => {
   const here = new ThisProcess();

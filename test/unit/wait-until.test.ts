@@ -2,7 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { DrError, hasCode } from "../../runtime/errors.ts";
 import { waitAtMost, waitUntil } from "../../runtime/time/wait-until.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const errorOf = (outcome: Promise<unknown>): Promise<unknown> =>
   outcome.then(

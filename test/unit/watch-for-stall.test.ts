@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { expect } from "chai";
 import { StallError, watchForStall } from "../../runtime/workflows/capture/shard/watch-for-stall.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 describe("a watch for a stall", () => {
   const endless = () => new Readable({ read: () => undefined });

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { retiredWordsIn, retiredWordsInCode } from "../support/retired-words.ts";
+import { retiredWordsIn, retiredWordsInCode } from "../support/documents/retired-words.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const rooms = ["bench", "bootstrap", "components", "policy", "quickstart", "runtime", "setup"];

@@ -14,7 +14,6 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
 import {
   ageKeys,
   asSeenElsewhere,
@@ -22,9 +21,10 @@ import {
   silently,
   storesWithEpoch,
   systemClock,
-} from "../support/recovery-estate.ts";
-import { clientOf, databaseOf } from "../support/recovery-practice.ts";
-import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
+} from "../support/estates/recovery-estate.ts";
+import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const runs = Number(process.env["QDRANT_DR_RUNS"] ?? 12);
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 20_261_122);

@@ -11,8 +11,8 @@ import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import type { CaptureRequest } from "../../runtime/workflows/capture/capture-request.ts";
 import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
-import { clockShowing } from "../support/clock-showing.ts";
-import { MemoryStore } from "../support/memory-store.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 const now = new Date("2026-01-02T00:00:00.000Z");
 const clock = clockShowing(() => now);

@@ -7,10 +7,10 @@ import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/c
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import { firstEpoch, silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { firstEpoch, silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 describe("capture of some collections", function () {
   this.timeout(60_000);
@@ -216,8 +216,14 @@ describe("capture of some collections", function () {
     await recordRestoreEnd(practice.stores.control, restore, new Date());
     const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
     const named = captureRecoveryPoint({
-      ...{ region: "east", type: "incremental", database: source, repository, collections: ["often"] },
-      ...{ clock: systemClock, progress: silently, toolVersion: "test" },
+      region: "east",
+      type: "incremental",
+      database: source,
+      repository,
+      collections: ["often"],
+      clock: systemClock,
+      progress: silently,
+      toolVersion: "test",
     });
 
     expect(await codeOf(named)).to.equal("USAGE");

@@ -7,11 +7,11 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import type { CaptureReport } from "../../runtime/workflows/capture/capture-report.ts";
+import { asSeenElsewhere, type MemoryStores, silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { Faults } from "../support/faulty-store.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { asSeenElsewhere, type MemoryStores, silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+import { Faults } from "../support/faults/faulty-store.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const names = ["notes", "pages", "symbols"];
 const workers = 3;

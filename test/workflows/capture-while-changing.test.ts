@@ -9,11 +9,11 @@ import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
 import { captureShard } from "../../runtime/workflows/capture/shard/capture-shard.ts";
+import { silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
 import { seeded } from "../support/seeded.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 /** Something happens once, while the first shard of a collection comes, and has happened when it is looked at again. */
 class InterferedQdrant extends Qdrant {

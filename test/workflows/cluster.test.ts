@@ -3,12 +3,12 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
-import { eventually } from "../support/eventually.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { errorOf } from "../support/expect-code.ts";
-import { hastyClock } from "../support/hasty-clock.ts";
-import { QdrantCluster } from "../support/qdrant-cluster.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+import { QdrantCluster } from "../support/servers/qdrant-cluster.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { eventually } from "../support/time/eventually.ts";
+import { hastyClock } from "../support/time/hasty-clock.ts";
 
 const collection = "notes";
 

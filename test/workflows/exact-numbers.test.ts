@@ -9,10 +9,10 @@ import { compose } from "../../runtime/composition/compose.ts";
 import { exactText } from "../../runtime/domain/exact-json.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { findDivergence, keepDivergence } from "../../runtime/workflows/failover/report-divergence.ts";
-import { QdrantCluster } from "../support/qdrant-cluster.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
-import { regionPair } from "../support/region-pair.ts";
+import { databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
+import { regionPair } from "../support/estates/region-pair.ts";
+import { QdrantCluster } from "../support/servers/qdrant-cluster.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "numbers";
 const uuid = "5c56c793-69f3-4fbf-87e6-c4bf54c28c26";

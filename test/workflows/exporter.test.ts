@@ -21,15 +21,15 @@ import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { allOf } from "../support/all-of.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
-import { eventually } from "../support/eventually.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { FrontProcess } from "../support/front-process.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
-import { PrometheusServer } from "../support/prometheus-server.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { firstEpoch } from "../support/recovery-estate.ts";
-import { clientOf } from "../support/recovery-practice.ts";
-import { SeaweedServer } from "../support/seaweedfs-server.ts";
+import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { firstEpoch } from "../support/estates/recovery-estate.ts";
+import { clientOf } from "../support/estates/recovery-practice.ts";
+import { FaultProxy } from "../support/faults/fault-proxy.ts";
+import { FrontProcess } from "../support/servers/front-process.ts";
+import { PrometheusServer } from "../support/servers/prometheus-server.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
+import { eventually } from "../support/time/eventually.ts";
 
 type Served = ReadonlyMap<string, number>;
 
@@ -59,7 +59,10 @@ describe("qdrant-dr exporter", function () {
     const regionOf = async (region: string, peer: string): Promise<Region> => {
       const { endpoint: _, ...outputs } = (await lonelyRegion(region, join(folder, region))).outputs;
       return {
-        ...{ ...outputs, peer, keys, qdrant: { peers: [server.url], apiKey: server.apiKey } },
+        ...outputs,
+        peer,
+        keys,
+        qdrant: { peers: [server.url], apiKey: server.apiKey },
         repository: { ...(await store.bucket(`${region}-repository`)), endpoint: toStore.url },
       };
     };
@@ -198,14 +201,18 @@ describe("qdrant-dr exporter", function () {
     const asOf = new Date();
     const states = new StandbyRecords(openStore(west.control), newId(asOf));
     await states.hold({
-      ...{ format: 1, at: asOf.toISOString(), recoveryPoint: recoveryPoint?.id ?? "", region: "east", epoch: 1 },
-      ...{
-        asOf: asOf.toISOString(),
-        followedAt: new Date(asOf.getTime() + 1000).toISOString(),
-        isExact: false,
-        exactAsOf: "2026-01-01T00:00:00.000Z",
-      },
-      ...{ processes: [], fingerprints: {}, collections: [] },
+      format: 1,
+      at: asOf.toISOString(),
+      recoveryPoint: recoveryPoint?.id ?? "",
+      region: "east",
+      epoch: 1,
+      asOf: asOf.toISOString(),
+      followedAt: new Date(asOf.getTime() + 1000).toISOString(),
+      isExact: false,
+      exactAsOf: "2026-01-01T00:00:00.000Z",
+      processes: [],
+      fingerprints: {},
+      collections: [],
     });
     const seconds = asOf.getTime() / 1000;
     const found = await servedOnce((now) => now.get('qdrant_dr_standby_timestamp_seconds{region="west"}') === seconds);
@@ -224,8 +231,12 @@ describe("qdrant-dr exporter", function () {
 
   it("every query of alerts and dashboards runs on Prometheus, and finds its metrics", async () => {
     const alerts = alertsOf({
-      ...{ region: "west", peer: "east", namespace: "search", objectives: { rpoMinutes: 15 } },
-      ...{ schedules: kubernetesSchema.shape.schedules.parse({}), replicate: { everySeconds: 10, tiers: {} } },
+      region: "west",
+      peer: "east",
+      namespace: "search",
+      objectives: { rpoMinutes: 15 },
+      schedules: kubernetesSchema.shape.schedules.parse({}),
+      replicate: { everySeconds: 10, tiers: {} },
     });
     const prometheus = await PrometheusServer.start([url], alerts);
     try {

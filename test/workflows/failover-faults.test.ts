@@ -18,17 +18,17 @@ import type { RoleChangeReport } from "../../runtime/workflows/failover/fail-ove
 import { findDivergence } from "../../runtime/workflows/failover/report-divergence.ts";
 import type { RoleChangeRequest } from "../../runtime/workflows/failover/request.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
-import { BucketRegion, type BucketState } from "../support/bucket-region.ts";
-import { planAndFailOver, planAndSwitchOver } from "../support/change-roles.ts";
-import { FakeStacks, regionNamed } from "../support/fake-region.ts";
-import { type FaultKind, FaultProxy } from "../support/fault-proxy.ts";
-import { FrontProcess } from "../support/front-process.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { ageKeys, silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, databaseOf, emptied } from "../support/recovery-practice.ts";
-import { SeaweedServer } from "../support/seaweedfs-server.ts";
+import { BucketRegion, type BucketState } from "../support/estates/bucket-region.ts";
+import { planAndFailOver, planAndSwitchOver } from "../support/estates/change-roles.ts";
+import { FakeStacks, regionNamed } from "../support/estates/fake-region.ts";
+import { ageKeys, silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
+import { type FaultKind, FaultProxy } from "../support/faults/fault-proxy.ts";
+import { UncertainWriter } from "../support/faults/uncertain-writer.ts";
 import { seeded } from "../support/seeded.ts";
-import { UncertainWriter } from "../support/uncertain-writer.ts";
+import { FrontProcess } from "../support/servers/front-process.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 
 const notes = "notes";
 const told = { clock: systemClock, progress: silently };
@@ -174,7 +174,8 @@ describe("failover while servers fail", function () {
       const at = (region: "east" | "west") => ({
         stores: run === "run-1" ? regions[region].through(proxies[`${region}-store`].url) : regions[region].stores,
         database: new Qdrant({
-          ...{ peers: [proxies[`${region}-qdrant`].url], apiKey: servers[region].apiKey },
+          peers: [proxies[`${region}-qdrant`].url],
+          apiKey: servers[region].apiKey,
           ...limits,
         }),
         gate: new GateControl(this.gates[region].asGate),
@@ -211,7 +212,9 @@ describe("failover while servers fail", function () {
           database: databaseOf(servers.west),
           repository: await OpenRepository.openOrCreate(regions.west.stores, wrap),
         },
-        ...{ existing: "refuse", toolVersion: "test", ...told },
+        existing: "refuse",
+        toolVersion: "test",
+        ...told,
       });
       await replication.cycle("exact");
       if (!isKept) await emptied(databaseOf(servers.west));

@@ -22,12 +22,8 @@ import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
-import { planAndFailOver } from "../support/change-roles.ts";
-import { clockShowing } from "../support/clock-showing.ts";
-import { codeOf, errorOf } from "../support/expect-code.ts";
-import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
-import { type FaultPlan, Faults } from "../support/faulty-store.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
+import { planAndFailOver } from "../support/estates/change-roles.ts";
+import { FakeStacks, FakeTraffic, regionNamed } from "../support/estates/fake-region.ts";
 import {
   ageKeys,
   copyOf,
@@ -36,9 +32,13 @@ import {
   silently,
   storesWithEpoch,
   systemClock,
-} from "../support/recovery-estate.ts";
-import { clientOf, databaseOf } from "../support/recovery-practice.ts";
-import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
+} from "../support/estates/recovery-estate.ts";
+import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
+import { type FaultPlan, Faults } from "../support/faults/faulty-store.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 /** A clean run's calls are all tried when this is set, otherwise a sample: the first, the last, and some between. */
 const triesEvery = process.env["QDRANT_DR_EVERY_CALL"] !== undefined;

@@ -8,7 +8,7 @@ import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
+import { lonelyRegion } from "../support/estates/lonely-region.ts";
 
 describe("backup and restore of folders", function () {
   this.timeout(60_000);
@@ -72,7 +72,8 @@ describe("backup and restore of folders", function () {
     expect(captured).to.include({ folders: 2, collections: 0, isExact: true, isCommitted: true });
     const { recoveryPoints } = await run(0, "recovery-points list");
     expect(recoveryPoints[0]).to.deep.include({
-      ...{ state: "complete", kinds: ["config", "user-data"] },
+      state: "complete",
+      kinds: ["config", "user-data"],
       folders: [
         { kind: "config", name: "app", isExact: true },
         { kind: "user-data", name: "data", isExact: true },

@@ -13,10 +13,10 @@ import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { FolderStream } from "../../runtime/workflows/replicate/folder-stream.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
-import { clockShowing } from "../support/clock-showing.ts";
-import { MemoryStore } from "../support/memory-store.ts";
-import { ageKeys, firstEpoch, silently, storesWithEpoch } from "../support/recovery-estate.ts";
-import { type RegionPair, regionPair } from "../support/region-pair.ts";
+import { ageKeys, firstEpoch, silently, storesWithEpoch } from "../support/estates/recovery-estate.ts";
+import { type RegionPair, regionPair } from "../support/estates/region-pair.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 describe("configuration and user data that are replicated", function () {
   this.timeout(60_000);
@@ -221,7 +221,11 @@ describe("configuration and user data that are replicated", function () {
     const stream = new FolderStream({
       source: { region: "east", database: {} as VectorDatabase, control: stores.control },
       folders: [{ kind: "user-data", name: "files", source: new LocalFolder({ path: join(ground, "files") }) }],
-      ...{ repository, clock, progress: silently, toolVersion: "test", allowEmpty: false },
+      repository,
+      clock,
+      progress: silently,
+      toolVersion: "test",
+      allowEmpty: false,
     });
     await stream.capture();
     for (let n = 0; n < 3; n += 1) {

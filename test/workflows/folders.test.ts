@@ -47,9 +47,6 @@ import {
   restoreFolders,
 } from "../../runtime/workflows/folders/restore-folder.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
-import { clockShowing } from "../support/clock-showing.ts";
-import { codeOf, errorOf } from "../support/expect-code.ts";
-import { Faults } from "../support/faulty-store.ts";
 import {
   ageKeys,
   copyOf,
@@ -57,7 +54,10 @@ import {
   silently,
   storesWithEpoch,
   systemClock,
-} from "../support/recovery-estate.ts";
+} from "../support/estates/recovery-estate.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
+import { Faults } from "../support/faults/faulty-store.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 const untouched = new Proxy({} as VectorDatabase, {
   get: (_, method) => {
@@ -352,12 +352,12 @@ describe("folders in recovery points", function () {
 
   it("keep times of any year, and tell of one that is beyond all that can be kept", async () => {
     const times = {
-      ...{
-        first: "-271821-04-20T00:00:00.001Z",
-        before: "-000001-12-31T23:59:59.999Z",
-        old: "0000-01-01T00:00:00.000Z",
-      },
-      ...{ new: "9999-12-31T23:59:59.999Z", after: "+010000-01-01T00:00:00.001Z", last: "+275760-09-13T00:00:00.000Z" },
+      first: "-271821-04-20T00:00:00.001Z",
+      before: "-000001-12-31T23:59:59.999Z",
+      old: "0000-01-01T00:00:00.000Z",
+      new: "9999-12-31T23:59:59.999Z",
+      after: "+010000-01-01T00:00:00.001Z",
+      last: "+275760-09-13T00:00:00.000Z",
     };
     for (const name of Object.keys(times)) await write(name);
     const at = (path: string) => new Map(Object.entries(times)).get(path);
@@ -373,7 +373,9 @@ describe("folders in recovery points", function () {
     for (const name of ["a/in", "good", "odd", "twice"]) await write(name);
     const folder = local();
     const source: FolderSource = {
-      ...{ path: home, exists: () => folder.exists(), open: (path) => folder.open(path) },
+      path: home,
+      exists: () => folder.exists(),
+      open: (path) => folder.open(path),
       async *entries(tell) {
         for await (const entry of folder.entries(tell)) {
           if (entry.path === "good") yield { ...entry, type: "symlink", path: "good/../..", target: "/" };
@@ -571,7 +573,10 @@ describe("folders in recovery points", function () {
       const attributes = { mode: 0o644, uid: 0, gid: 0, modifiedAt: "2026-01-01T00:00:00.000Z" };
       const content = { size: 0, lists: [], packs: [] };
       const tree = await repository.createTree(key, z.looseObject({ packs: z.array(packSchema) }), {
-        ...{ format: 1, kind: "user-data", name: "files", packs: [] },
+        format: 1,
+        kind: "user-data",
+        name: "files",
+        packs: [],
         entries: entries.map((entry) => ({ ...attributes, ...(entry["type"] === "file" ? content : {}), ...entry })),
       });
       const folders = recoveryPoint.folders.map((folder) => ({ ...folder, tree }));
@@ -584,7 +589,12 @@ describe("folders in recovery points", function () {
   async function captureThrough(faults: Faults, into: MemoryStores): Promise<void> {
     const wrapped = { repository: faults.wrap(into.repository), control: faults.wrap(into.control) };
     await captureRecoveryPoint({
-      ...{ region: "east", type: "full", kinds: ["user-data"], database: untouched, clock, progress: silently },
+      region: "east",
+      type: "full",
+      kinds: ["user-data"],
+      database: untouched,
+      clock,
+      progress: silently,
       folders: [folderCapture({ kind: "user-data", name: "files", source: local() }, silently)],
       repository: await OpenRepository.open(wrapped, wrap),
       toolVersion: "test",
@@ -596,7 +606,8 @@ describe("folders in recovery points", function () {
     const folder = local();
     const changed = (entry: FoundEntry): FoundEntry => ({ ...entry, modifiedAt: new Date(timeOf(entry.path)) });
     return {
-      ...{ path: home, exists: () => folder.exists() },
+      path: home,
+      exists: () => folder.exists(),
       async *entries(tell) {
         for await (const entry of folder.entries(tell)) yield changed(entry);
       },

@@ -9,8 +9,8 @@ import { infrastructureSchema } from "../../runtime/domain/infrastructure/infras
 import type { Region } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
-import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
+import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { EtcdServer, KubernetesServer } from "../support/servers/kubernetes-server.ts";
 
 const configMaps = "/api/v1/namespaces/shop/configmaps";
 const secretWord = Buffer.from("a word that nobody may read").toString("base64");

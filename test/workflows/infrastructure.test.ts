@@ -27,10 +27,16 @@ import { infrastructureCapture } from "../../runtime/workflows/infrastructure/ca
 import { infrastructureSource } from "../../runtime/workflows/infrastructure/infrastructure-documents.ts";
 import { readInfrastructure } from "../../runtime/workflows/infrastructure/read-infrastructure.ts";
 import { allOf } from "../support/all-of.ts";
+import {
+  ageKeys,
+  type MemoryStores,
+  silently,
+  storesWithEpoch,
+  systemClock,
+} from "../support/estates/recovery-estate.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
-import { asItIs, type KubernetesProxy, kubernetesProxy } from "../support/kubernetes-proxy.ts";
-import { EtcdServer, KubernetesServer } from "../support/kubernetes-server.ts";
-import { ageKeys, type MemoryStores, silently, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
+import { asItIs, type KubernetesProxy, kubernetesProxy } from "../support/servers/kubernetes-proxy.ts";
+import { EtcdServer, KubernetesServer } from "../support/servers/kubernetes-server.ts";
 
 const digest = `sha256:${"5".repeat(64)}`;
 const kinds = [
@@ -243,12 +249,13 @@ describe("infrastructure, captured and applied again", function () {
       const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-infrastructure-"));
       try {
         const request = {
-          ...{
-            repository,
-            recoveryPoint: await repository.readRecoveryPoint(recoveryPoint),
-            target: new LocalFolders(),
-          },
-          ...{ kinds: ["infrastructure" as const], homes: new Map(), into: folder, progress: silently },
+          repository,
+          recoveryPoint: await repository.readRecoveryPoint(recoveryPoint),
+          target: new LocalFolders(),
+          kinds: ["infrastructure" as const],
+          homes: new Map(),
+          into: folder,
+          progress: silently,
         };
         await restoreFolders(request, await planFolderRestore(request));
         for (const [path, text] of captured) {

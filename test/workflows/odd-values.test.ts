@@ -4,9 +4,9 @@ import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.t
 import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { systemClock } from "../support/recovery-estate.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+import { systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 describe("odd values in Qdrant", function () {
   this.timeout(120_000);
@@ -38,7 +38,12 @@ describe("odd values in Qdrant", function () {
     const repository = await OpenRepository.openOrCreate(practice.stores, practice.wrap);
     const progress = ({ detail, step }: ProgressEvent) => void told.push(`${step} ${detail}`);
     const { recoveryPoint } = await captureRecoveryPoint({
-      ...{ region: "east", type, database: databaseOf(server), repository, clock: systemClock, progress },
+      region: "east",
+      type,
+      database: databaseOf(server),
+      repository,
+      clock: systemClock,
+      progress,
       toolVersion: "test",
     });
     return repository.readRecoveryPoint(recoveryPoint);

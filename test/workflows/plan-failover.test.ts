@@ -8,10 +8,10 @@ import { FailoverRecords } from "../../runtime/repository/control/failover-recor
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { planFailover, planSwitchover } from "../../runtime/workflows/failover/plan-failover.ts";
-import { clockShowing } from "../support/clock-showing.ts";
+import { regionNamed } from "../support/estates/fake-region.ts";
+import { ageKeys, type MemoryStores, storesWithEpoch, systemClock } from "../support/estates/recovery-estate.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { regionNamed } from "../support/fake-region.ts";
-import { ageKeys, type MemoryStores, storesWithEpoch, systemClock } from "../support/recovery-estate.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 const now = new Date("2026-01-02T12:00:00.000Z");
 const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000).toISOString();
@@ -34,15 +34,37 @@ describe("plan of a role change", () => {
     const oldest = ago(Math.max(...Object.values(seconds)));
     const newest = ago(Math.min(...Object.values(seconds)));
     const made: RecoveryPoint = {
-      ...{ format: 1, id, type: "incremental", kinds: ["qdrant"], region: "east", epoch: 1, toolVersion: "0" },
-      ...{ startedAt: newest, time: oldest, finishedAt: newest, qdrantVersion: "1.16.3", aliases: [], folders: [] },
+      format: 1,
+      id,
+      type: "incremental",
+      kinds: ["qdrant"],
+      region: "east",
+      epoch: 1,
+      toolVersion: "0",
+      startedAt: newest,
+      time: oldest,
+      finishedAt: newest,
+      qdrantVersion: "1.16.3",
+      aliases: [],
+      folders: [],
       collections: Object.entries(seconds).map(([name, age]) => ({
-        ...{ name, key: repository.description.key, config: {}, payloadIndexes: {}, samples: [], canaries: [] },
-        ...{ pointsBefore: 0, pointsAfter: 0 },
+        name,
+        key: repository.description.key,
+        config: {},
+        payloadIndexes: {},
+        samples: [],
+        canaries: [],
+        pointsBefore: 0,
+        pointsAfter: 0,
         shards: [
           {
-            ...{ id: 0, peer: 1, tree, method: "partial-snapshot", isExact: true },
-            ...{ startedAt: ago(age), finishedAt: ago(age) },
+            id: 0,
+            peer: 1,
+            tree,
+            method: "partial-snapshot",
+            isExact: true,
+            startedAt: ago(age),
+            finishedAt: ago(age),
           },
         ],
       })),
@@ -52,9 +74,17 @@ describe("plan of a role change", () => {
 
   async function holds(id: string, seconds: { readonly followed: number; readonly asOf: number }): Promise<void> {
     await new StandbyRecords(stores.control, "run").hold({
-      ...{ format: 1, at: now.toISOString(), recoveryPoint: id, region: "east", epoch: 1 },
-      ...{ asOf: ago(seconds.asOf), followedAt: ago(seconds.followed) },
-      ...{ isExact: true, processes: [], fingerprints: {}, collections: [] },
+      format: 1,
+      at: now.toISOString(),
+      recoveryPoint: id,
+      region: "east",
+      epoch: 1,
+      asOf: ago(seconds.asOf),
+      followedAt: ago(seconds.followed),
+      isExact: true,
+      processes: [],
+      fingerprints: {},
+      collections: [],
     });
   }
 

@@ -19,14 +19,14 @@ import { Guard } from "../../runtime/workflows/gate/guard.ts";
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import { SourceCapturer } from "../../runtime/workflows/replicate/source-capturer.ts";
 import { allOf } from "../support/all-of.ts";
-import { planAndFailOver, planAndSwitchOver } from "../support/change-roles.ts";
+import { planAndFailOver, planAndSwitchOver } from "../support/estates/change-roles.ts";
+import { FakeStacks, FakeTraffic, regionNamed } from "../support/estates/fake-region.ts";
+import { type MemoryStores, silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf } from "../support/estates/recovery-practice.ts";
+import { StandbyPair } from "../support/estates/standby-pair.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
-import { FakeStacks, FakeTraffic, regionNamed } from "../support/fake-region.ts";
-import { Faults } from "../support/faulty-store.ts";
-import { MemoryStore } from "../support/memory-store.ts";
-import { type MemoryStores, silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, contentOf } from "../support/recovery-practice.ts";
-import { StandbyPair } from "../support/standby-pair.ts";
+import { Faults } from "../support/faults/faulty-store.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
 
 const notes = "notes";
 const told = { clock: systemClock, progress: silently };
@@ -317,13 +317,18 @@ describe("switchover under faults", function () {
     return new Replication({
       source: { region: source, database: databaseOf(source), control: pair[source].control },
       standby: { region: standby, database: databaseOf(standby), repository: await pair.repository(pair[standby]) },
-      ...{ existing, toolVersion: "test" },
+      existing,
+      toolVersion: "test",
       ...told,
     });
   }
 
   const epochOf = (epoch: number, active: RegionName): EpochRecord => ({
-    ...{ epoch, active, previous: peerOf(active), reason: "failover", run: "elsewhere" },
+    epoch,
+    active,
+    previous: peerOf(active),
+    reason: "failover",
+    run: "elsewhere",
     at: new Date().toISOString(),
   });
 

@@ -8,7 +8,7 @@ import { compose } from "../../runtime/composition/compose.ts";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { writeFence } from "../../runtime/repository/control/gate-records.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
-import { type RegionPair, regionPair } from "../support/region-pair.ts";
+import { type RegionPair, regionPair } from "../support/estates/region-pair.ts";
 
 describe("a plan of a change of roles", function () {
   this.timeout(60_000);

@@ -16,9 +16,6 @@ import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
-import { codeOf } from "../support/expect-code.ts";
-import { type FaultKind, FaultProxy, type SeenRequest } from "../support/fault-proxy.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
 import {
   ageKeys,
   asSeenElsewhere,
@@ -27,9 +24,12 @@ import {
   silently,
   storesWithEpoch,
   systemClock,
-} from "../support/recovery-estate.ts";
-import { clientOf, databaseOf } from "../support/recovery-practice.ts";
-import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
+} from "../support/estates/recovery-estate.ts";
+import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
+import { codeOf } from "../support/expect-code.ts";
+import { type FaultKind, FaultProxy, type SeenRequest } from "../support/faults/fault-proxy.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
 const told = { clock: systemClock, progress: silently };

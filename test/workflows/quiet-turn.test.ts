@@ -7,9 +7,9 @@ import { type OutgoingEntry, writeSparseTar } from "../../runtime/domain/qdrant/
 import type { Optimizations, ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureShard } from "../../runtime/workflows/capture/shard/capture-shard.ts";
-import { systemClock } from "../support/recovery-estate.ts";
-import { RecoveryPractice } from "../support/recovery-practice.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { systemClock } from "../support/estates/recovery-estate.ts";
+import { RecoveryPractice } from "../support/estates/recovery-practice.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const tree = { format: 1, collection: "c", shard: 0, lineage: "l", segments: {}, files: [], packs: [] } as const;
 
@@ -47,14 +47,12 @@ describe("a shard whose turn comes late", () => {
     );
 
     const captured = captureShard({
-      ...{
-        database,
-        readers,
-        repository: { stores: {} } as OpenRepository,
-        key: {} as never,
-        collection: "c",
-        lineage: "l",
-      },
+      database,
+      readers,
+      repository: { stores: {} } as OpenRepository,
+      key: {} as never,
+      collection: "c",
+      lineage: "l",
       shard: { id: 0, peer: 1, peerUrl: "http://q" } as ShardPlacement,
       base: { isExact: true, tree: { ...tree, files: [], packs: [], id: "t", size: 1 } },
       isFull: false,
@@ -116,7 +114,12 @@ describe("an archive whose first entry comes before the freeze (as of 1.19.0, fr
       } as unknown as VectorDatabase;
 
       const { isExact } = await captureShard({
-        ...{ database, repository, collection: "c", lineage: "l", clock: systemClock, readers: new Semaphore(1) },
+        database,
+        repository,
+        collection: "c",
+        lineage: "l",
+        clock: systemClock,
+        readers: new Semaphore(1),
         key: await repository.keys.make({ collection: "c" }),
         shard: { id: 0, peer: 1, peerUrl: "http://q" },
         isFull: true,

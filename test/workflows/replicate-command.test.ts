@@ -11,10 +11,10 @@ import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { readStandbyState } from "../../runtime/repository/control/standby-records.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { firstEpoch } from "../support/recovery-estate.ts";
-import { clientOf, contentOf, databaseOf } from "../support/recovery-practice.ts";
-import { type RegionPair, regionPair } from "../support/region-pair.ts";
+import { firstEpoch } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf } from "../support/estates/recovery-practice.ts";
+import { type RegionPair, regionPair } from "../support/estates/region-pair.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
 

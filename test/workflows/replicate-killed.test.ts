@@ -9,13 +9,13 @@ import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import { readStandbyNews, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
-import { clockShowing } from "../support/clock-showing.ts";
+import { clientOf, contentOf } from "../support/estates/recovery-practice.ts";
+import { StandbyPair } from "../support/estates/standby-pair.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { Faults, type Method } from "../support/faulty-store.ts";
-import { clientOf, contentOf } from "../support/recovery-practice.ts";
+import { FaultProxy } from "../support/faults/fault-proxy.ts";
+import { Faults, type Method } from "../support/faults/faulty-store.ts";
 import { seeded } from "../support/seeded.ts";
-import { StandbyPair } from "../support/standby-pair.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 const rounds = Number(process.env["QDRANT_DR_ROUNDS"] ?? 8);
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 918_273_645);

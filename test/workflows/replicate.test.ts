@@ -12,12 +12,12 @@ import { SourceCapturer } from "../../runtime/workflows/replicate/source-capture
 import { StandbyApplier } from "../../runtime/workflows/replicate/standby-applier.ts";
 import { StandbyJournal } from "../../runtime/workflows/replicate/standby-journal.ts";
 import { StandbyTurn } from "../../runtime/workflows/replicate/standby-turn.ts";
-import { clockShowing } from "../support/clock-showing.ts";
+import { silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf } from "../support/estates/recovery-practice.ts";
+import { StandbyPair } from "../support/estates/standby-pair.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, contentOf } from "../support/recovery-practice.ts";
 import { seeded } from "../support/seeded.ts";
-import { StandbyPair } from "../support/standby-pair.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 const notes = "notes";
 const slow = "slow";

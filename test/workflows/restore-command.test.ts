@@ -12,9 +12,9 @@ import type { Region } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { clientOf, contentOf, databaseOf, emptied } from "../support/recovery-practice.ts";
+import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { clientOf, contentOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
 
@@ -213,7 +213,11 @@ describe("qdrant-dr restore", function () {
     const control = openStore(outputs.control);
     const cutOff = (id: string, processes?: string[]) =>
       recordRestoreStart(control, {
-        ...{ id, recoveryPoint: "p", collections: [collection], target: otherServer.url, at: new Date().toISOString() },
+        id,
+        recoveryPoint: "p",
+        collections: [collection],
+        target: otherServer.url,
+        at: new Date().toISOString(),
         ...(processes === undefined ? {} : { processes }),
       });
     await clientOf(otherServer).createCollection(collection, { vectors: { size: 4, distance: "Dot" } });

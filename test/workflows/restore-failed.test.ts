@@ -6,11 +6,11 @@ import { DrError } from "../../runtime/errors.ts";
 import { readRestores, restoresUnderWay } from "../../runtime/repository/control/restore-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { planRestore } from "../../runtime/workflows/apply/plan-restore.ts";
+import { silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
+import { type PlannedRestoreRequest, restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
-import { type PlannedRestoreRequest, restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const told = { clock: systemClock, progress: silently };
 const [notes, bystander] = ["notes", "bystander"];

@@ -5,10 +5,10 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { ProgressEvent } from "../../runtime/ports/progress.ts";
+import { clientOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
+import { StandbyPair } from "../support/estates/standby-pair.ts";
 import { errorOf } from "../support/expect-code.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { clientOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
-import { StandbyPair } from "../support/standby-pair.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const settings = { vectors: { size: 2, distance: "Dot" }, wal_config: { wal_capacity_mb: 1 } } as const;
 const points = (from: number, count: number) =>
@@ -21,8 +21,13 @@ async function tune(client: QdrantClient, name: string): Promise<void> {
   await client.updateCollection(name, {
     params: { read_fan_out_factor: 1 },
     strict_mode_config: {
-      ...{ enabled: true, max_payload_index_count: 1, upsert_max_batchsize: 5, max_timeout: 20 },
-      ...{ search_allow_exact: true, max_query_limit: 500, unindexed_filtering_update: false },
+      enabled: true,
+      max_payload_index_count: 1,
+      upsert_max_batchsize: 5,
+      max_timeout: 20,
+      search_allow_exact: true,
+      max_query_limit: 500,
+      unindexed_filtering_update: false,
     },
   });
 }

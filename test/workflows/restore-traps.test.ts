@@ -11,10 +11,10 @@ import { type ShardTree, shardTreeSchema } from "../../runtime/domain/recovery-p
 import type { CollectionDescription, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { readFiles } from "../../runtime/repository/content/file-reader.ts";
 import type { OpenRepository } from "../../runtime/repository/repository.ts";
+import { asSeenElsewhere } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { errorOf } from "../support/expect-code.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { asSeenElsewhere } from "../support/recovery-estate.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
 const textIndex = {

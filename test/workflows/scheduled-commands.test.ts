@@ -12,10 +12,10 @@ import type { Region } from "../../runtime/domain/region.ts";
 import { ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/region-for-job.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
-import { RegionDeclarer } from "../support/kubernetes-region.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { clientOf, contentOf, databaseOf } from "../support/recovery-practice.ts";
+import { RegionDeclarer } from "../support/estates/kubernetes-region.ts";
+import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { clientOf, contentOf, databaseOf } from "../support/estates/recovery-practice.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
 const workers = 2;
@@ -63,7 +63,9 @@ describe("scheduled commands of a region in a cluster", function () {
     for (const store of ["repository", "control"]) mkdirSync(join(folder, `${region}-${store}`));
     const own: Region = {
       ...outputs,
-      ...{ region, peer: region === "prod" ? "dr" : "prod", role: region === "prod" ? "active" : "standby" },
+      region,
+      peer: region === "prod" ? "dr" : "prod",
+      role: region === "prod" ? "active" : "standby",
       qdrant: { peers: [live.url], apiKey: live.apiKey },
       repository: { kind: "file", folder: join(folder, `${region}-repository`) },
       control: { kind: "file", folder: join(folder, `${region}-control`) },

@@ -4,11 +4,11 @@ import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { planRestore } from "../../runtime/workflows/apply/plan-restore.ts";
+import { asSeenElsewhere, silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { errorOf } from "../support/expect-code.ts";
-import { QdrantCluster } from "../support/qdrant-cluster.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { asSeenElsewhere, silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+import { QdrantCluster } from "../support/servers/qdrant-cluster.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "tenants";
 

@@ -20,14 +20,14 @@ import type { Blocker } from "../../runtime/workflows/failover/find-blockers.ts"
 import { Replication } from "../../runtime/workflows/replicate/replication.ts";
 import { type Watched, watchRegion } from "../../runtime/workflows/status/watch-region.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
-import { clockShowing } from "../support/clock-showing.ts";
-import { FaultProxy } from "../support/fault-proxy.ts";
-import { FrontProcess } from "../support/front-process.ts";
-import { lonelyRegion } from "../support/lonely-region.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { firstEpoch, silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf } from "../support/recovery-practice.ts";
-import { SeaweedServer } from "../support/seaweedfs-server.ts";
+import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { firstEpoch, silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf } from "../support/estates/recovery-practice.ts";
+import { FaultProxy } from "../support/faults/fault-proxy.ts";
+import { FrontProcess } from "../support/servers/front-process.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 interface Said extends Omit<StatusAnswer, "primary"> {
   readonly primary: { region: string; verdict: string; leaning: { verdict: string }; looks: number } & Pick<

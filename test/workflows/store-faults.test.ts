@@ -16,14 +16,14 @@ import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-re
 import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
-import { BucketRegion, type BucketState } from "../support/bucket-region.ts";
-import { type FaultKind, FaultProxy, faultKinds, type SeenRequest } from "../support/fault-proxy.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { ageKeys, silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, databaseOf } from "../support/recovery-practice.ts";
-import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
-import { SeaweedServer } from "../support/seaweedfs-server.ts";
+import { BucketRegion, type BucketState } from "../support/estates/bucket-region.ts";
+import { ageKeys, silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
+import { type FaultKind, FaultProxy, faultKinds, type SeenRequest } from "../support/faults/fault-proxy.ts";
 import { seeded } from "../support/seeded.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 
 const triesAll = process.env["QDRANT_DR_FAULTS"] === "all";
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 20_261_122);

@@ -31,12 +31,12 @@ import {
   type ObservedRegion,
   patience,
 } from "../../runtime/workflows/status/observed-region.ts";
+import { firstEpoch, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
+import { restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { firstEpoch, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
-import { restoreRecoveryPoint } from "../support/restore-recovery-point.ts";
-import { SimulatedClock } from "../support/simulated-clock.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const garbage = Buffer.from("?");
 const secondEpoch: EpochRecord = { ...firstEpoch, epoch: 2, reason: "aborted", at: "2026-01-02T00:00:00.000Z" };
@@ -83,14 +83,12 @@ describe("records that cannot be read", function () {
     written += 1;
     await clientOf(server).upsert("notes", { wait: true, points: [{ id: written, vector: [written, 1] }] });
     const { recoveryPoint } = await captureRecoveryPoint({
-      ...{
-        region: "east",
-        type: "incremental",
-        database: databaseOf(server),
-        repository,
-        clock: systemClock,
-        progress,
-      },
+      region: "east",
+      type: "incremental",
+      database: databaseOf(server),
+      repository,
+      clock: systemClock,
+      progress,
       toolVersion: "test",
     });
     return repository.readRecoveryPoint(recoveryPoint);
@@ -161,8 +159,11 @@ describe("records that cannot be read", function () {
   /** What it says is wrong; that it knows the role and the newest point is asserted. */
   async function status(): Promise<readonly string[]> {
     const observed: ObservedRegion = {
-      ...{ region: "east", stores: practice.stores, database: databaseOf(server) },
-      ...{ publicDatabase: undefined, gate: undefined },
+      region: "east",
+      stores: practice.stores,
+      database: databaseOf(server),
+      publicDatabase: undefined,
+      gate: undefined,
       repository: async () => repository,
       traffic: () => {
         throw new Error("there is no public name");
@@ -219,15 +220,16 @@ describe("records that cannot be read", function () {
     const records = new StandbyRecords(control(), "ours");
     const hourAgo = new Date(Date.now() - 3_600_000);
     const state: StandbyState = {
-      ...{
-        format: 1,
-        at: hourAgo.toISOString(),
-        recoveryPoint: "p",
-        region: "east",
-        epoch: 2,
-        asOf: hourAgo.toISOString(),
-      },
-      ...{ isExact: true, processes: [], fingerprints: {}, collections: [] },
+      format: 1,
+      at: hourAgo.toISOString(),
+      recoveryPoint: "p",
+      region: "east",
+      epoch: 2,
+      asOf: hourAgo.toISOString(),
+      isExact: true,
+      processes: [],
+      fingerprints: {},
+      collections: [],
     };
     await records.hold(state);
     expect(await readStandbyNews(control(), new Date())).to.deep.equal({ held: state, making: [] });
@@ -241,8 +243,16 @@ describe("records that cannot be read", function () {
     const records = new StandbyRecords(control(), "ours");
     const [held, begun] = [new Date("2026-03-01T10:59:00.000Z"), new Date("2026-03-01T11:01:00.000Z")];
     await records.hold({
-      ...{ format: 1, at: held.toISOString(), recoveryPoint: "p", region: "east", epoch: 2, asOf: held.toISOString() },
-      ...{ isExact: true, processes: [], fingerprints: {}, collections: [] },
+      format: 1,
+      at: held.toISOString(),
+      recoveryPoint: "p",
+      region: "east",
+      epoch: 2,
+      asOf: held.toISOString(),
+      isExact: true,
+      processes: [],
+      fingerprints: {},
+      collections: [],
     });
     await records.begin(begun, []);
     expect((await readStandbyNews(control(), new Date("2026-03-01T11:02:00.000Z"))).begunAt).to.equal(
@@ -252,14 +262,16 @@ describe("records that cannot be read", function () {
 
   it("a captured state in the chain is passed over, by who tells and by who hears", async () => {
     const record = (n: number): CapturedRecord => ({
-      ...{ format: 1, run: "ours", at: `2026-01-01T00:00:0${n}.000Z`, recoveryPoint: `p${n}`, isChanged: true },
-      ...{
-        asOf: "2026-01-01T00:00:00.000Z",
-        fullAt: "2026-01-01T00:00:00.000Z",
-        readBytes: 0,
-        storedBytes: 0,
-        seconds: 0,
-      },
+      format: 1,
+      run: "ours",
+      at: `2026-01-01T00:00:0${n}.000Z`,
+      recoveryPoint: `p${n}`,
+      isChanged: true,
+      asOf: "2026-01-01T00:00:00.000Z",
+      fullAt: "2026-01-01T00:00:00.000Z",
+      readBytes: 0,
+      storedBytes: 0,
+      seconds: 0,
     });
     const [telling, hearing] = [await CapturedChain.open(control(), 2), await CapturedChain.open(control(), 2)];
     await telling.tell(control(), record(1));
@@ -273,7 +285,12 @@ describe("records that cannot be read", function () {
   it("the record of a run is named once, and the other runs are told", async () => {
     const at = new Date().toISOString();
     await recordRun(control(), {
-      ...{ run: "full", region: "east", startedAt: at, finishedAt: at, exitCode: 0, toolVersion: "test" },
+      run: "full",
+      region: "east",
+      startedAt: at,
+      finishedAt: at,
+      exitCode: 0,
+      toolVersion: "test",
     });
     const key = controlLayout.run(new Date(), late, "verify");
     control().objects.set(key, garbage);

@@ -5,10 +5,10 @@ import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
+import { silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { clientOf, databaseOf, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { silently, systemClock } from "../support/recovery-estate.ts";
-import { clientOf, databaseOf, RecoveryPractice } from "../support/recovery-practice.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 /** Flips a byte of so many answers with bytes of packs. */
 function flipping(store: ObjectStore, answers: number): ObjectStore {

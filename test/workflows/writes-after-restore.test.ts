@@ -1,8 +1,8 @@
 /** A restored collection has to take writes as its source did, and keep them. Two real Qdrants. */
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { QdrantServer } from "../support/qdrant-server.ts";
-import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/recovery-practice.ts";
+import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
 const points = (from: number, to: number, tag: string) =>

@@ -56,7 +56,10 @@ export function clientOf(
   timeoutMs: number,
 ): QdrantClient {
   return new QdrantClient({
-    ...{ host, port, prefix, https: isTls },
+    host,
+    port,
+    prefix,
+    https: isTls,
     // Not as `apiKey`: the client would print a warning for every address without TLS.
     headers: apiKey === undefined ? {} : { "api-key": apiKey },
     timeout: timeoutMs,

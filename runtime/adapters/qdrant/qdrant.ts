@@ -305,8 +305,9 @@ export class Qdrant implements VectorDatabase {
       this.#askWithin(collection, async ({ url }, { allowsExact, maxLimit, maxTimeoutSeconds }) => {
         if (!allowsExact && queries.some(({ isApproximate }) => isApproximate !== true)) return undefined;
         const searches = queries.map(({ isApproximate, limit, using, vector }) => ({
-          ...{ query: vector, limit: Math.min(limit, maxLimit) },
-          ...{ params: { exact: isApproximate !== true } },
+          query: vector,
+          limit: Math.min(limit, maxLimit),
+          params: { exact: isApproximate !== true },
           ...(using === undefined ? {} : { using }),
         }));
         const timeout = Math.min(answerWithinMs / 1000, maxTimeoutSeconds);

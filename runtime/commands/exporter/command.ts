@@ -41,8 +41,11 @@ qdrant_dr_source_up 0; times that were found stay, so that ages grow. No store c
       deps.progress({ step: "watch", detail: `${peer} is not watched: ${other.problem}` });
     const monitor = new RegionMonitor({
       region: memberOf(access, originOf(options)).observed,
-      ...{ objectives, everySeconds: Math.max(1, options.every), toolVersion: deps.toolVersion },
-      ...{ clock: deps.clock, progress: deps.progress },
+      objectives,
+      everySeconds: Math.max(1, options.every),
+      toolVersion: deps.toolVersion,
+      clock: deps.clock,
+      progress: deps.progress,
       peer: { name: peer, control: other.observed?.stores.control },
     });
     const stopping = new AbortController();

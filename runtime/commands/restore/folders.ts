@@ -27,7 +27,10 @@ export async function planFolders(
   { folder, inPlace, into }: FolderOptions,
 ): Promise<RestorePart> {
   const request = {
-    ...{ repository, recoveryPoint, kinds, inPlace: inPlace ?? false },
+    repository,
+    recoveryPoint,
+    kinds,
+    inPlace: inPlace ?? false,
     target: deps.folderTarget,
     ...(folder === undefined ? {} : { places: folder }),
     ...(into === undefined ? {} : { into }),

@@ -246,7 +246,9 @@ async function openRun(repository: OpenRepository, run: Run, plainSize: number):
   const bytes = await repository.stores.repository.get(storeLayout.pack(run.pack), range);
   const pieces = await Promise.all(
     run.pieces.map(async ({ key, length, name, offset }) => ({
-      ...{ length, name, offset: offset - run.start },
+      length,
+      name,
+      offset: offset - run.start,
       key: await repository.keys.key(key),
     })),
   );

@@ -198,7 +198,11 @@ class FolderRecorder {
     if (content === undefined) throw new Error(`${path} was not stored`);
     const { lists, packs, size } = content;
     return {
-      ...{ ...attributes, type, size, lists, packs },
+      ...attributes,
+      type,
+      size,
+      lists,
+      packs,
       ...(this.#inconsistent.has(path) ? { isConsistent: false as const } : {}),
       ...(seen === undefined || changedAt === undefined ? {} : { seen, changedAt: changedAt.toISOString() }),
     };

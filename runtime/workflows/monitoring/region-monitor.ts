@@ -119,7 +119,9 @@ export class RegionMonitor {
     const held = heldNow(control);
     const readiness = isStandby(control) ? this.#readiness.valueNow : undefined;
     return {
-      ...{ region: region.region, peer: peer.name, toolVersion },
+      region: region.region,
+      peer: peer.name,
+      toolVersion,
       sources: this.#states(),
       runs: control?.runs ?? {},
       ...(epoch === undefined ? {} : { epoch }),
@@ -145,7 +147,9 @@ export class RegionMonitor {
 
   #sources(): Partial<Record<Source, WatchedSource<unknown>>> {
     return {
-      ...{ control: this.#control, repository: this.#repository, qdrant: this.#qdrant },
+      control: this.#control,
+      repository: this.#repository,
+      qdrant: this.#qdrant,
       ...(this.#gate === undefined ? {} : { gate: this.#gate }),
       ...(this.#peerControl === undefined ? {} : { peer_control: this.#peerControl }),
     };
@@ -161,7 +165,10 @@ export class RegionMonitor {
     if (!isStandby(this.#control.value)) return undefined;
     return assessReadiness(
       await gatherReadiness({
-        ...{ region, objectives, clock, patience: this.#patience },
+        region,
+        objectives,
+        clock,
+        patience: this.#patience,
         found: this.#found(),
         otherEpoch: this.#peerControl?.valueNow?.epoch,
         backend: { notAsked: "the exporter has no Pulumi" },

@@ -40,8 +40,16 @@ export class StatePublisher {
     const at = this.#clock.now();
     if (isChanged || at.getTime() - this.#toldAt >= toldEveryMs) {
       await this.#chain.opened.tell(control, {
-        ...{ format: 1, run: this.#run, recoveryPoint: recoveryPoint.id, isChanged, readBytes, storedBytes, seconds },
-        ...{ at: at.toISOString(), asOf: asOf.toISOString(), fullAt: fullAt.toISOString() },
+        format: 1,
+        run: this.#run,
+        recoveryPoint: recoveryPoint.id,
+        isChanged,
+        readBytes,
+        storedBytes,
+        seconds,
+        at: at.toISOString(),
+        asOf: asOf.toISOString(),
+        fullAt: fullAt.toISOString(),
         followedAt: followedAt.toISOString(),
       });
       this.#toldAt = at.getTime();

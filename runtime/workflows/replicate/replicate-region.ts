@@ -80,7 +80,10 @@ export async function applyingPart(request: ReplicateRequest): Promise<Pick<Repl
   const hearing = new StateSubscriber(repository, standby.region.region);
   const existing = replaceExisting ? "replace" : "refuse";
   const applying = new StandbyApplier({
-    ...{ existing, clock, progress, repository },
+    existing,
+    clock,
+    progress,
+    repository,
     region: standby.region.region,
     database: standby.database,
   });

@@ -29,7 +29,9 @@ export class Replication {
     this.#capturing = new SourceCapturer({ ...request, repository });
     this.#applying = new StandbyApplier({
       ...request,
-      ...{ repository, region: standby.region, database: standby.database },
+      repository,
+      region: standby.region,
+      database: standby.database,
     });
   }
 

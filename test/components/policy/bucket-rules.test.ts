@@ -10,8 +10,8 @@ import {
   told,
   withoutStatement,
   withStatement,
-} from "../../support/policy-changes.ts";
-import { account, policyStacks } from "../../support/policy-stacks.ts";
+} from "../../support/stacks/policy-changes.ts";
+import { account, policyStacks } from "../../support/stacks/policy-stacks.ts";
 
 const repository = "qdrant-dr-prod-repository";
 const control = "qdrant-dr-prod-control";

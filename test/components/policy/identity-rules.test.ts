@@ -1,7 +1,7 @@
 /** Proves that each rule about roles and regions tells what breaks it. */
 import { identityRules } from "../../../policy/rules/identity-rules.ts";
-import { changePolicy, changeTrust, describeRules, set, withStatement } from "../../support/policy-changes.ts";
-import { account } from "../../support/policy-stacks.ts";
+import { changePolicy, changeTrust, describeRules, set, withStatement } from "../../support/stacks/policy-changes.ts";
+import { account } from "../../support/stacks/policy-stacks.ts";
 
 describe("policy: identity rules", () => {
   describeRules(identityRules, [

@@ -1,6 +1,6 @@
 /** Proves that each rule about what outlives a stack tells what breaks it. */
 import { keepingRules } from "../../../policy/rules/keeping-rules.ts";
-import { describeRules, remove, set, unprotect } from "../../support/policy-changes.ts";
+import { describeRules, remove, set, unprotect } from "../../support/stacks/policy-changes.ts";
 
 const repository = "qdrant-dr-prod-repository";
 

@@ -1,6 +1,6 @@
 /** Proves that each rule about pods tells what breaks it. */
 import { podRules } from "../../../policy/rules/pod-rules.ts";
-import { describeRules, set } from "../../support/policy-changes.ts";
+import { describeRules, set } from "../../support/stacks/policy-changes.ts";
 
 describe("policy: pod rules", () => {
   describeRules(podRules, [

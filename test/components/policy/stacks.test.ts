@@ -1,8 +1,8 @@
 /** Proves that both kinds of stack keep every rule of the policy pack. That the engine runs the pack is proven in test/engine. */
 import { expect } from "chai";
 import { rules } from "../../../policy/rules.ts";
-import { told } from "../../support/policy-changes.ts";
-import { policyStacks } from "../../support/policy-stacks.ts";
+import { told } from "../../support/stacks/policy-changes.ts";
+import { policyStacks } from "../../support/stacks/policy-stacks.ts";
 
 describe("policy: stacks", () => {
   for (const stack of ["foundation", "region"] as const) {

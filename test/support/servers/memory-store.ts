@@ -1,0 +1,28 @@
+/** The reference implementation of `ObjectStore`: says by being simple what the others must do. */
+import { objectNotFound, wholeRange } from "../../../runtime/adapters/stores/ranges.ts";
+import type { ObjectStore, StoredObject } from "../../../runtime/ports/object-store.ts";
+
+export class MemoryStore implements ObjectStore {
+  readonly objects = new Map<string, Buffer>();
+
+  async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
+    const bytes = this.objects.get(key);
+    if (bytes === undefined) throw objectNotFound(key);
+    return range === undefined
+      ? Buffer.from(bytes)
+      : wholeRange(key, bytes.subarray(range.offset, range.offset + range.length), range);
+  }
+
+  async *list(prefix: string): AsyncGenerator<StoredObject> {
+    for (const key of [...this.objects.keys()].filter((candidate) => candidate.startsWith(prefix)).sort()) {
+      const bytes = this.objects.get(key);
+      if (bytes !== undefined) yield { key, size: bytes.length };
+    }
+  }
+
+  async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+    if (this.objects.has(key)) return "exists";
+    this.objects.set(key, Buffer.from(bytes));
+    return "created";
+  }
+}
