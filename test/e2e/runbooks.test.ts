@@ -455,7 +455,7 @@ describe("runbooks, on a practice estate", function () {
     await pair.client.deleteCollection("notes");
     const args = ["restore", "--stack", pair.stackOf("prod"), "--collections", "notes", "--outputs", pair.outputs];
     const run = Product.startDirect(args, process.env["QDRANT_DR_ESTATES"] ?? "");
-    await run.says(/^restore: notes/);
+    await run.says(/^apply: notes$/);
     run.signal("SIGKILL");
     await run.end();
     await mistake.run("restore");
