@@ -446,11 +446,11 @@ describe("runbooks, on a practice estate", function () {
     await book.run("backup --stack dr --type full");
     await book.run("restore --stack dr --only config,user-data");
     expect(readFileSync(join(pair.restored, "application", "first.txt"), "utf8")).to.equal("config of the application");
+    pair.active = pair.stackOf("dr");
   });
 
   it("operator error: a restore that was cut off is run again, and all is there", async () => {
     // The last of all: what is left of the restore that was killed keeps captures waiting for an hour.
-    pair.active = pair.stackOf("dr");
     const before = await pair.ids("docs");
     await pair.client.deleteCollection("notes");
     const args = ["restore", "--stack", pair.stackOf("prod"), "--collections", "notes", "--outputs", pair.outputs];
