@@ -46,7 +46,7 @@ export const standbyStateSchema = z.object({
   recoveryPoint: z.string(),
   /** What was captured. */
   region: z.string(),
-  /** In which it was captured; of a region that handed over, the one in which the other region became active. */
+  /** In which it was captured; of a region that stepped down, the one in which the other region became active. */
   epoch: count,
   /** Everything acknowledged before this is in it: when the newest capture began that brought it, or found nothing new. */
   asOf: time,
