@@ -66,7 +66,7 @@ if (half === "capture") {
   await run({ ...pace, capture: () => capturing.capture("provisional"), apply: (state) => telling.publish(state) });
 } else if (half === "apply") {
   const repository = stored.remembering(rememberedBytes);
-  const hearing = new StateSubscriber(repository, standby.region);
+  const hearing = new StateSubscriber(repository, standby.region, systemClock);
   const applying = new StandbyApplier({ ...shared, repository, region: standby.region, database: to.database });
   const apply = (state: CapturedState) => applying.apply(state);
   await run({ everyMs: 0, restsFor: 0, capture: (signal) => hearing.next(signal), apply });
@@ -89,12 +89,13 @@ if (half === "capture") {
 }
 
 function run<Report extends StateReport>(
-  halves: Omit<FollowRequest<CapturedState, Report>, "signal" | "told">,
+  halves: Omit<FollowRequest<CapturedState, Report>, "clock" | "onNews" | "signal">,
 ): Promise<unknown> {
   return follow({
     ...halves,
     signal: ending.signal,
-    told(news) {
+    clock: systemClock,
+    onNews(news) {
       if ("report" in news) say(news.report);
       else process.stderr.write(`${news.problem}\n`);
     },

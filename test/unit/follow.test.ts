@@ -1,9 +1,10 @@
 /** Two halves that go on side by side: which state is applied when, what failing and ending does. */
 import { expect } from "chai";
 import { DrError } from "../../runtime/errors.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { type FollowRequest, follow } from "../../runtime/workflows/replicate/follow.ts";
 
-const pace = { everyMs: 0, restsFor: 0 };
+const pace = { clock: systemClock, everyMs: 0, restsFor: 0 };
 const untilAborted = (signal: AbortSignal) =>
   new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
 
@@ -33,7 +34,7 @@ describe("following", () => {
         applied.push(state);
         return state;
       },
-      told: (news) => "report" in news && news.report === 20 && stopping.abort(),
+      onNews: (news) => "report" in news && news.report === 20 && stopping.abort(),
     });
     expect(last).to.equal(20);
     expect(applied).to.deep.equal([...new Set(applied)].sort((a, b) => a - b));
@@ -58,7 +59,7 @@ describe("following", () => {
         await captured;
         return state;
       },
-      told: (news) => "report" in news && news.report === 2 && stopping.abort(),
+      onNews: (news) => "report" in news && news.report === 2 && stopping.abort(),
     });
     expect(begun).to.be.greaterThan(1);
   });
@@ -74,7 +75,7 @@ describe("following", () => {
         stopping.abort();
         return state;
       },
-      told: (news) => "report" in news && reports.push(news.report),
+      onNews: (news) => "report" in news && reports.push(news.report),
     });
     expect({ last, reports }).to.deep.equal({ last: 1, reports: [1] });
   });
@@ -96,7 +97,7 @@ describe("following", () => {
         ...pace,
         ...halves,
         signal: new AbortController().signal,
-        told: (news) => "problem" in news && problems.push(news.problem),
+        onNews: (news) => "problem" in news && problems.push(news.problem),
       });
       const error = await ended.catch((thrown: unknown) => thrown);
       expect((error as DrError).code).to.equal("TARGET_NOT_EMPTY");
@@ -120,7 +121,7 @@ describe("following", () => {
         stopping.abort();
         return state;
       },
-      told: (news) => "problem" in news && problems.push(news.problem),
+      onNews: (news) => "problem" in news && problems.push(news.problem),
     });
     expect(last).to.equal(3);
     expect(problems).to.deep.equal(["ROLE_REFUSES: east is fenced; it waits until that is over"]);

@@ -132,7 +132,13 @@ describe("configuration and user data that are replicated", function () {
     expect(exitCode, JSON.stringify(answer)).to.equal(0);
     expect(await made("east-repository")).to.deep.equal(repository);
     expect(await made("east-control")).to.deep.equal(control);
-    expect(await made("west-repository")).to.deep.equal(["packs", "points", "repository.json", "sessions", "trees"]);
+    expect(await made("west-repository")).to.deep.equal([
+      "packs",
+      "recovery-points",
+      "repository.json",
+      "sessions",
+      "trees",
+    ]);
     expect(await made("west-control")).to.deep.equal(["epochs", "keys"]);
   });
 

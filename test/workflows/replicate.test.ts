@@ -358,7 +358,7 @@ describe("replication to a standby", function () {
       return {
         capturing: new SourceCapturer({ ...request, source }),
         telling: new StatePublisher(repository, systemClock),
-        hearing: new StateSubscriber(repository, "west"),
+        hearing: new StateSubscriber(repository, "west", systemClock),
         applying: new StandbyApplier({ ...request, region: "west", database: pair.standby }),
       };
     };
@@ -383,7 +383,9 @@ describe("replication to a standby", function () {
     const late = await first.capturing.capture("provisional");
     expect(await codeOf(first.telling.publish(late))).to.equal("EPOCH_CONFLICT");
     expect(await codeOf(first.applying.apply(late))).to.equal("EPOCH_CONFLICT");
-    expect(await codeOf(new StateSubscriber(await pair.repository(), "east").next(never))).to.equal("ROLE_REFUSES");
+    expect(await codeOf(new StateSubscriber(await pair.repository(), "east", systemClock).next(never))).to.equal(
+      "ROLE_REFUSES",
+    );
   });
 
   it("reads and compares everything once a day, also when it was started anew since", async () => {

@@ -27,9 +27,9 @@ const listed = z.strictObject({
   epoch: count.optional().describe("the epoch in which it was captured"),
   isExact: z.boolean().describe("false: deletes since an optimization began may be undone in it, or a file changed"),
   kinds: listOf(kind),
-  collections: count.describe("number of collections"),
+  collections: count.optional().describe("number of collections"),
   folders: listOf(z.strictObject({ kind, name: z.string(), isExact: z.boolean() })),
-  points: count.describe("number of Qdrant points"),
+  points: count.optional().describe("number of Qdrant points"),
   verifiedAt: time.optional().describe("when `verify` last read all of it in this region"),
 });
 
@@ -81,22 +81,28 @@ function describe(
     epoch: recoveryPoint?.epoch,
     isExact: recoveryPoint !== undefined && isExact(recoveryPoint),
     kinds: recoveryPoint?.kinds ?? [],
-    collections: recoveryPoint?.collections.length ?? 0,
+    collections: recoveryPoint?.collections.length,
     folders: (recoveryPoint?.folders ?? []).map(({ isExact: exact, kind, name }) => ({ kind, name, isExact: exact })),
-    points: recoveryPoint?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0) ?? 0,
+    points: recoveryPoint?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0),
     verifiedAt: verified.sort().at(-1),
   };
 }
 
+function contentOf({ collections, kinds, points }: z.infer<typeof listed>): string {
+  if (collections === undefined || points === undefined) return "content not known";
+  if (!kinds.includes("qdrant")) return "no Qdrant";
+  return `${formatCount(points)} points in ${formatCount(collections)} collections`;
+}
+
 function formatRecoveryPoint(found: z.infer<typeof listed>): string {
-  const { collections, folders, id, kinds, points, reasons, state, startedAt, time: asOf, type, verifiedAt } = found;
+  const { folders, id, reasons, state, startedAt, time: asOf, type, verifiedAt } = found;
   return [
     id,
     (type ?? "?").padEnd(11),
     startedAt ?? "?",
     state.padEnd(11),
     found.isExact ? "exact  " : "inexact",
-    kinds.includes("qdrant") ? `${formatCount(points)} points in ${formatCount(collections)} collections` : "no Qdrant",
+    contentOf(found),
     ...folders.map(({ kind, name }) => `${kind} ${name}`),
     ...(asOf === startedAt ? [] : [`its oldest collection as of ${asOf}`]),
     verifiedAt === undefined ? "not verified here" : `verified ${verifiedAt}`,

@@ -101,7 +101,6 @@ const restored = z.strictObject({
   ...restoredQdrant.partial().shape,
   folders: listOf(restoredFolder).optional(),
   infrastructure: restoredInfrastructure.optional(),
-  verified: z.literal(true).describe("what was restored was compared with what was captured"),
   plan: planned.describe("what was planned before anything was touched"),
 });
 
@@ -110,4 +109,4 @@ export type RestoreAnswer = z.infer<typeof restoreAnswer>;
 
 /** The parts of an answer: what one kind of data adds to it. */
 export type PlannedPart = Omit<z.infer<typeof planned>, keyof typeof source>;
-export type RestoredPart = Omit<z.infer<typeof restored>, keyof typeof source | "plan" | "verified">;
+export type RestoredPart = Omit<z.infer<typeof restored>, keyof typeof source | "plan">;

@@ -139,7 +139,7 @@ async function restoreFrom(
   const answers: Answer<RestoredPart>[] = [];
   for (const part of parts) answers.push(await part.run());
   const { json, text } = joined(from, answers);
-  return { json: { ...json, verified: true, plan: planned.json }, text };
+  return { json: { ...json, plan: planned.json }, text };
 }
 
 /** What each part adds to the answer, in one object. */

@@ -51,11 +51,15 @@ done. No role changes by itself.`,
       ...(options.drift ? { preview: async (stack) => (await deps.stacks(options)).preview(stack) } : {}),
     });
     const text = describeStatus(found);
-    const score = found.readiness?.score ?? 0;
-    if (options.atLeast !== undefined && score < options.atLeast) {
-      throw new DrError("OBJECTIVE_MISSED", `readiness is ${score}, and ${options.atLeast} is wanted\n${text}`, {
-        hint: "mend what is marked above; each line says how",
-      });
+    const score = found.readiness?.score;
+    if (options.atLeast !== undefined && (score === undefined || score < options.atLeast)) {
+      throw new DrError(
+        "OBJECTIVE_MISSED",
+        `readiness is ${score ?? "not known"}, and ${options.atLeast} is wanted\n${text}`,
+        {
+          hint: "mend what is marked above; each line says how",
+        },
+      );
     }
     return { json: asJson(found), text };
   },

@@ -2,7 +2,6 @@
  * Configuration and user data of the active region, captured into the standby's bucket whenever they change: as recovery points
  * that hold these kinds alone, so that neither they nor Qdrant wait for each other.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../ports/clock.ts";
 import type { WatchedFolder } from "../../ports/folders.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
@@ -49,10 +48,10 @@ export class FolderStream {
   readonly #watch: FolderWatch;
 
   constructor(request: FolderStreamRequest) {
-    const { folders, progress, repository, source } = request;
+    const { clock, folders, progress, repository, source } = request;
     this.#request = request;
     this.#source = new ActiveSource({ region: source.region, controls: [repository.stores.control, source.control] });
-    this.#watch = new FolderWatch(folders, progress);
+    this.#watch = new FolderWatch(folders, clock, progress);
   }
 
   /** The next state that is in the standby's bucket: at once in the beginning, and then when something may have changed. */
@@ -103,13 +102,15 @@ export class FolderStream {
 /** Whether something may have changed since it was asked for the last time. */
 class FolderWatch {
   readonly #folders: readonly StreamedFolder[];
+  readonly #clock: Clock;
   readonly #progress: Progress;
   #ends: (() => void)[] = [];
   #isChanged = true;
   #wake: () => void = () => undefined;
 
-  constructor(folders: readonly StreamedFolder[], progress: Progress) {
+  constructor(folders: readonly StreamedFolder[], clock: Clock, progress: Progress) {
     this.#folders = folders;
+    this.#clock = clock;
     this.#progress = progress;
   }
 
@@ -117,7 +118,7 @@ class FolderWatch {
   async changed(signal: AbortSignal): Promise<void> {
     if (!this.#isChanged) {
       await this.#toldOrTimeOver(signal);
-      await sleep(settlesMs, undefined, { signal });
+      await this.#clock.sleep(settlesMs, signal);
     }
     // Another folder may stand in its place, which the old watch does not see.
     if (!this.#isChanged || this.#ends.length === 0) this.#begin();
@@ -130,7 +131,7 @@ class FolderWatch {
       this.#wake = resolve;
     });
     try {
-      await Promise.race([told, sleep(looksEveryMs, undefined, { signal: AbortSignal.any([signal, ended.signal]) })]);
+      await Promise.race([told, this.#clock.sleep(looksEveryMs, AbortSignal.any([signal, ended.signal]))]);
     } finally {
       ended.abort();
     }

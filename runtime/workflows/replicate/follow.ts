@@ -3,8 +3,9 @@
  * that is busy is left alone for longer, within limits; what fails is tried again, ever more slowly. Where another has the turn,
  * a failover or a region that is active now, it waits until that is over, and goes on by itself.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { type DrError, hasCode, toDrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { pause } from "../../time/pause.ts";
 
 const longestPauseMs = 60_000;
 const shortestPauseMs = 1_000;
@@ -14,46 +15,47 @@ const longestWaitMs = 10_000;
 const longestRestMs = 1_000;
 
 export interface FollowRequest<State, Report> {
-  /** What it waits for may end when the signal says so. */
+  /** Captures, or waits for, the next state; ends early when the signal aborts. */
   capture(signal: AbortSignal): Promise<State>;
   apply(state: State): Promise<Report>;
-  /** From the beginning of one capture to that of the next, as long as both ends keep up. */
+  /** The target interval between the beginnings of two captures. */
   readonly everyMs: number;
   /**
-   * What was captured from for so long is left alone for this many times as long, and for a second at most. One long capture
-   * alone, as the first one and that of each day are, does not count.
+   * The source rests for this many times as long as a capture took, at most a second. A single long capture, as the first one and
+   * the daily full one are, does not count.
    */
   readonly restsFor: number;
-  /** What no waiting changes; the usual when left out. */
+  /** Whether an error ends it, because no waiting helps; `isFinal` when left out. */
   isFinal?(error: DrError): boolean;
-  /** What is under way is ended first. */
+  /** Ends it after the state that is being applied. */
   readonly signal: AbortSignal;
-  told(news: { readonly report: Report } | { readonly problem: string }): void;
+  onNews(news: { readonly report: Report } | { readonly problem: string }): void;
+  readonly clock: Clock;
 }
 
-/** The report of the last state that was applied. Throws what no waiting changes. */
+/** Returns the report of the last state that was applied. Throws errors that no waiting mends. */
 export async function follow<State, Report>(request: FollowRequest<State, Report>): Promise<Report | undefined> {
-  const { everyMs, restsFor, told } = request;
+  const { clock, everyMs, onNews, restsFor } = request;
   const failed = new AbortController();
   const signal = AbortSignal.any([request.signal, failed.signal]);
-  const waiting = new LatestStateQueue<State>(signal);
+  const waiting = new LatestStateQueue<State>(clock, signal);
   let last: Report | undefined;
   let waitsFor: string | undefined;
 
   const captureAgain = async () => {
     let before = 0;
     for (let failures = 0; !signal.aborted; ) {
-      const begun = performance.now();
+      const begun = clock.monotonic();
       const tried = await attempt(failures, async () => waiting.hand(await request.capture(signal)));
       failures = tried.failures;
-      const took = performance.now() - begun;
+      const took = clock.monotonic() - begun;
       const paceMs = Math.max(
         everyMs - took,
         Math.min(longestRestMs, restsFor * Math.min(took, before)),
         waiting.remainingMs() - took,
       );
       before = took;
-      await pause(tried.pauseMs ?? paceMs, signal);
+      await pause(clock, tried.pauseMs ?? paceMs, signal);
     }
   };
   const applyAgain = async () => {
@@ -62,12 +64,12 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
       if (state === undefined) return;
       const tried = await attempt(failures, async () => {
         last = await waiting.timed(() => request.apply(state));
-        told({ report: last });
+        onNews({ report: last });
       });
       failures = tried.failures;
       if (tried.pauseMs === undefined) continue;
       waiting.handBack(state);
-      await pause(tried.pauseMs, signal);
+      await pause(clock, tried.pauseMs, signal);
     }
   };
   /** How often it has failed in a row, and how long it is left alone then. */
@@ -86,11 +88,12 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
       const failures = before + 1;
       const backOffMs = Math.max(shortestPauseMs, everyMs) * 2 ** (failures - 1);
       if (!isOthersTurn(known)) {
-        told({ problem: `${known.code}: ${known.message}; it is tried again` });
+        onNews({ problem: `${known.code}: ${known.message}; it is tried again` });
         return { failures, pauseMs: Math.min(longestPauseMs, backOffMs) };
       }
       // It may last for weeks, and is said once.
-      if (known.message !== waitsFor) told({ problem: `${known.code}: ${known.message}; it waits until that is over` });
+      if (known.message !== waitsFor)
+        onNews({ problem: `${known.code}: ${known.message}; it waits until that is over` });
       waitsFor = known.message;
       return { failures, pauseMs: Math.min(longestWaitMs, backOffMs) };
     }
@@ -111,29 +114,31 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
 
 /** The newest state that waits to be applied, and how long applying takes. */
 class LatestStateQueue<State> {
+  readonly #clock: Clock;
   readonly #signal: AbortSignal;
   #waiting: { readonly state: State } | undefined;
   #wake: () => void = () => undefined;
   #begunAt: number | undefined;
   #lastMs = 0;
 
-  constructor(signal: AbortSignal) {
+  constructor(clock: Clock, signal: AbortSignal) {
+    this.#clock = clock;
     this.#signal = signal;
     signal.addEventListener("abort", () => this.#wake());
   }
 
-  /** In the place of an older one that was not begun with. */
+  /** Replaces an older state that nobody took. */
   hand(state: State): void {
     this.#waiting = { state };
     this.#wake();
   }
 
-  /** For another try, unless there is a newer one. */
+  /** Returns a state for another try, unless a newer one waits. */
   handBack(state: State): void {
     this.#waiting ??= { state };
   }
 
-  /** Undefined in the end. */
+  /** Waits for the next state; undefined once the signal aborted. */
   async next(): Promise<State | undefined> {
     while (this.#waiting === undefined && !this.#signal.aborted) {
       await new Promise<void>((resolve) => {
@@ -146,27 +151,24 @@ class LatestStateQueue<State> {
   }
 
   async timed<T>(apply: () => Promise<T>): Promise<T> {
-    this.#begunAt = performance.now();
+    this.#begunAt = this.#clock.monotonic();
     try {
       return await apply();
     } finally {
-      this.#lastMs = performance.now() - this.#begunAt;
+      this.#lastMs = this.#clock.monotonic() - this.#begunAt;
       this.#begunAt = undefined;
     }
   }
 
   /** The time until the waiting states are applied, estimated by the last one. */
   remainingMs(): number {
-    const underWay = this.#begunAt === undefined ? 0 : Math.max(0, this.#lastMs - (performance.now() - this.#begunAt));
+    const underWay =
+      this.#begunAt === undefined ? 0 : Math.max(0, this.#lastMs - (this.#clock.monotonic() - this.#begunAt));
     return underWay + (this.#waiting === undefined ? 0 : this.#lastMs);
   }
 }
 
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => undefined);
-}
-
-/** What no waiting changes: a person must. */
+/** Whether a person must mend the cause of an error. */
 export function isFinal(error: DrError): boolean {
   return hasCode(
     error,

@@ -2,7 +2,6 @@
  * Waits in the place of a run that was overtaken, until whoever has the turn has ended. After a failover that is so as soon as it
  * gives no more signs of life; after another replication, which may be idle or send for long, when it was silent for minutes.
  */
-import { performance } from "node:perf_hooks";
 import type { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { StandbyRecords } from "../../repository/control/standby-records.ts";
@@ -14,8 +13,7 @@ export class Overtaken {
   readonly error: DrError;
   readonly #records: StandbyRecords;
   readonly #clock: Clock;
-  #sign: string | undefined;
-  #since = 0;
+  #lastSign: { readonly sign: string | undefined; readonly since: number } | undefined;
 
   constructor(error: DrError, records: StandbyRecords, clock: Clock) {
     this.error = error;
@@ -28,7 +26,8 @@ export class Overtaken {
     const turn = await this.#records.overtaker();
     if (turn === undefined || turn.failover !== undefined) return;
     const sign = await this.#records.signOfLife(this.#clock.now());
-    if (sign !== this.#sign) [this.#sign, this.#since] = [sign, performance.now()];
-    if (performance.now() - this.#since < silentForMs) throw this.error;
+    const now = this.#clock.monotonic();
+    if (this.#lastSign === undefined || sign !== this.#lastSign.sign) this.#lastSign = { sign, since: now };
+    if (now - this.#lastSign.since < silentForMs) throw this.error;
   }
 }

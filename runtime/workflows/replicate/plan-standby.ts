@@ -1,6 +1,7 @@
 /** Plans how a region's Qdrant comes to hold exactly one recovery point of its own bucket, whatever it holds. */
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { StandbyNews } from "../../repository/control/standby-records.ts";
 import { optimizes } from "../apply/describe-collection.ts";
@@ -28,7 +29,7 @@ export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPla
     target,
     existing,
     aliases: { wanted: recoveryPoint.aliases, standing: "replace" },
-    known: knownByReplication(target, news),
+    known: knownByReplication(target, news, clock),
     compare,
     optimizes: false,
     onFailure: "leave",
@@ -41,8 +42,8 @@ export function basisOf({ begunAt, held }: StandbyNews): string {
   return JSON.stringify([held?.recoveryPoint, held?.at, begunAt]);
 }
 
-function knownByReplication(target: VectorDatabase, news: StandbyNews): KnownTarget {
-  const detector = new StandbyRestoreDetector(target, news);
+function knownByReplication(target: VectorDatabase, news: StandbyNews, clock: Clock): KnownTarget {
+  const detector = new StandbyRestoreDetector(target, news, clock);
   const held = news.held?.collections ?? [];
   const making = new Set(news.making.map(({ name }) => name));
   for (const { name } of held) making.delete(name);

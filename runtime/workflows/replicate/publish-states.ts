@@ -3,7 +3,6 @@
  * and no Qdrant is reached from the other region.
  */
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -62,17 +61,19 @@ export class StatePublisher {
 export class StateSubscriber {
   readonly #repository: OpenRepository;
   readonly #region: string;
+  readonly #clock: Clock;
   readonly #epochs: EpochReader;
   #chain: { readonly epoch: number; readonly opened: CapturedChain } | undefined;
 
   /** @param region the standby. */
-  constructor(repository: OpenRepository, region: string) {
+  constructor(repository: OpenRepository, region: string, clock: Clock) {
     this.#repository = repository;
+    this.#clock = clock;
     this.#epochs = new EpochReader(repository.stores.control);
     this.#region = region;
   }
 
-  /** The newest state that was told and not heard of yet, as soon as there is one. Throws ROLE_REFUSES once the region is active. */
+  /** Waits for a state that is newer than those it returned. Throws ROLE_REFUSES once the region is active. */
   async next(signal: AbortSignal): Promise<CapturedState> {
     for (;;) {
       const record = await this.#newer();
@@ -83,7 +84,7 @@ export class StateSubscriber {
         const times = { asOf: new Date(record.asOf), followedAt, fullAt: new Date(record.fullAt) };
         return { recoveryPoint, ...times, isChanged, readBytes, storedBytes, seconds };
       }
-      await sleep(pollMs, undefined, { signal });
+      await this.#clock.sleep(pollMs, signal);
     }
   }
 

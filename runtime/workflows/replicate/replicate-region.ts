@@ -75,9 +75,9 @@ export async function partsOf(
 
 /** Applies what another process captured. */
 export async function applyingPart(request: ReplicateRequest): Promise<Pick<ReplicationPart, "follow">> {
-  const { clock, onNews, progress, replaceExisting, standby } = request;
+  const { clock, progress, replaceExisting, standby } = request;
   const repository = (await standby.repositoryForWriting()).remembering(rememberedBytes);
-  const hearing = new StateSubscriber(repository, standby.region.region);
+  const hearing = new StateSubscriber(repository, standby.region.region, clock);
   const existing = replaceExisting ? "replace" : "refuse";
   const applying = new StandbyApplier({
     existing,
@@ -97,7 +97,7 @@ export async function applyingPart(request: ReplicateRequest): Promise<Pick<Repl
         apply: (state: CapturedState) => applying.apply(state),
       },
       (report) => ({ kind: "applied", report }),
-      onNews,
+      request,
     ),
   };
 }
@@ -135,7 +135,7 @@ function sourceOf({ database, region, stores }: RegionSession) {
 }
 
 function followingQdrant(request: Replicated): ReplicationPart {
-  const { active, clock, onNews, progress, repository, standby, toolVersion } = request;
+  const { active, clock, progress, repository, standby, toolVersion } = request;
   const tiers = tiersOf(request);
   const replication = new Replication({
     clock,
@@ -155,12 +155,12 @@ function followingQdrant(request: Replicated): ReplicationPart {
   const applied = (report: CycleReport): ReplicationReport => ({ kind: "applied", report });
   return {
     once: async () => applied(await replication.cycle("exact")),
-    follow: following(halves, applied, onNews),
+    follow: following(halves, applied, request),
   };
 }
 
 function capturingQdrant(request: Replicated): ReplicationPart {
-  const { active, clock, onNews, progress, toolVersion } = request;
+  const { active, clock, progress, toolVersion } = request;
   const repository = request.repository.remembering(rememberedBytes);
   const tiers = tiersOf(request);
   const capturing = new SourceCapturer({ clock, progress, toolVersion, tiers, source: sourceOf(active), repository });
@@ -176,7 +176,7 @@ function capturingQdrant(request: Replicated): ReplicationPart {
   const captured = (report: StateReport): ReplicationReport => ({ kind: "captured", report });
   return {
     once: async () => captured(await telling.publish(await capturing.capture("exact"))),
-    follow: following(halves, captured, onNews),
+    follow: following(halves, captured, request),
   };
 }
 
@@ -202,7 +202,7 @@ function foldersOf(active: RegionSession, standby: RegionSession, only: readonly
 }
 
 function streamingFolders(request: Replicated, folders: readonly RegionFolder[]): ReplicationPart {
-  const { active, allowEmpty, clock, everySeconds, onNews, progress, repository, toolVersion } = request;
+  const { active, allowEmpty, clock, everySeconds, progress, repository, toolVersion } = request;
   const source = sourceOf(active);
   const stream = new FolderStream({ clock, progress, toolVersion, source, folders, repository, allowEmpty });
   const halves = {
@@ -213,7 +213,7 @@ function streamingFolders(request: Replicated, folders: readonly RegionFolder[])
     apply: async (state: StateReport) => state,
   };
   const captured = (report: StateReport): ReplicationReport => ({ kind: "folders", report });
-  const followed = following(halves, captured, onNews);
+  const followed = following(halves, captured, request);
   return {
     once: async () => captured(await stream.capture()),
     follow: (signal) => followed(signal).finally(() => stream.close()),
@@ -226,15 +226,16 @@ function isOfKeys(error: DrError): boolean {
 }
 
 function following<State, Report>(
-  halves: Omit<FollowRequest<State, Report>, "signal" | "told">,
+  halves: Omit<FollowRequest<State, Report>, "clock" | "onNews" | "signal">,
   named: (report: Report) => ReplicationReport,
-  onNews: ReplicateRequest["onNews"],
+  { clock, onNews }: Pick<ReplicateRequest, "clock" | "onNews">,
 ): ReplicationPart["follow"] {
   return async (signal) => {
     const last = await follow({
       ...halves,
+      clock,
       signal,
-      told: (news) => onNews("report" in news ? named(news.report) : news),
+      onNews: (news) => onNews("report" in news ? named(news.report) : news),
     });
     return last === undefined ? undefined : named(last);
   };

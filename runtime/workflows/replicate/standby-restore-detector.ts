@@ -1,19 +1,22 @@
-/** Whether something else was restored into a standby's peers than replication knows of. */
-import { setTimeout as sleep } from "node:timers/promises";
+/** Detects restores into a standby's peers that replication did not make. */
+import type { Clock } from "../../ports/clock.ts";
 import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { StandbyNews } from "../../repository/control/standby-records.ts";
+import { waitAtMost } from "../../time/wait-until.ts";
 
-/** A restore that is under way makes a peer's past another one at every look. */
-const stillWithin = { looks: 50, everyMs: 200 };
+/** While a restore is under way, a peer's fingerprint is another one at every look. */
+const stillWithin = { withinMs: 10_000, everyMs: 200 };
 
 export class StandbyRestoreDetector {
   readonly #target: VectorDatabase;
   readonly #news: StandbyNews;
+  readonly #clock: Clock;
   readonly #answers = new Map<number, Promise<boolean>>();
 
-  constructor(target: VectorDatabase, news: StandbyNews) {
+  constructor(target: VectorDatabase, news: StandbyNews, clock: Clock) {
     this.#target = target;
     this.#news = news;
+    this.#clock = clock;
   }
 
   /**
@@ -33,13 +36,14 @@ export class StandbyRestoreDetector {
     const recorded = held?.fingerprints[String(shard.peer)];
     let now = await this.#target.restoreFingerprint(shard);
     if (held === undefined || now === recorded) return held !== undefined;
-    // What another run has sent may be taking effect right now.
-    for (let look = 1; look <= stillWithin.looks; look += 1) {
-      await sleep(stillWithin.everyMs);
+    // The restore of another run may be taking effect right now.
+    await this.#clock.sleep(stillWithin.everyMs);
+    await waitAtMost(this.#clock, stillWithin, async () => {
       const again = await this.#target.restoreFingerprint(shard);
-      if (again === now) break;
+      const isStill = again === now;
       now = again;
-    }
+      return isStill;
+    });
     if (now === recorded || begunAt !== undefined) return true;
     const processes = await this.#target.processes();
     return !processes.every((process) => held.processes.includes(process));

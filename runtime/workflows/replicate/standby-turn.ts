@@ -1,6 +1,5 @@
 /** The right to change a standby, and what is known of it. Of several runs that replicate, the one that began last has it. */
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
@@ -14,9 +13,10 @@ import {
   StandbyRecords,
 } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { waitAtMost } from "../../time/wait-until.ts";
 
 /** What another run was sending when it was overtaken has been taken in, or refused, by then. */
-const overtakenEndsWithinMs = 3_000;
+const overtakenEnds = { withinMs: 3_000, everyMs: 200 };
 /** Something that was begun longer ago than this is not being sent any more. */
 const sendsWithinMs = 10 * 60_000;
 
@@ -81,16 +81,24 @@ export class StandbyTurn {
       const epoch = newestEpoch(before(failover, await reader.list()))?.epoch ?? 0;
       await records.takeTurn({ at, failover: epoch + 1 });
     }
-    const deadline = clock.now().getTime() + overtakenEndsWithinMs;
-    for (;;) {
+    const look = async () => {
       const known = await readNews(request, reader);
       // A failover may have claimed its epoch since it was asked for.
       if (failover === undefined) refuseActive(region, known.epochs);
+      return known;
+    };
+    let known = await look();
+    const mayBeSending = () => {
       const { begunAt } = known.news;
-      const isRecent = begunAt !== undefined && clock.now().getTime() - Date.parse(begunAt) < sendsWithinMs;
-      if (!isRecent || clock.now().getTime() >= deadline) return new StandbyTurn(request, records, reader, known);
-      await sleep(200);
+      return begunAt !== undefined && clock.now().getTime() - Date.parse(begunAt) < sendsWithinMs;
+    };
+    if (mayBeSending()) {
+      await waitAtMost(clock, overtakenEnds, async () => {
+        known = await look();
+        return !mayBeSending();
+      });
     }
+    return new StandbyTurn(request, records, reader, known);
   }
 
   /**
