@@ -492,7 +492,8 @@ describe("workflows under faults", function () {
       const refusal = await errorOf(planAndFailOver(request));
 
       expect(refusal?.code).to.equal("DATA_LOSS_NOT_ACCEPTED");
-      expect(refusal?.hint).to.include("120");
+      expect(refusal?.message).to.match(/\b2 min/);
+      expect(refusal?.hint).to.include("--accept-data-loss 420");
       expect([...stores.control.objects.keys()]).to.deep.equal(keys);
       expect(acts.traffic.target).to.deep.equal({ region: "east", epoch: 1 });
       expect(acts.stacks.ups).to.equal(0);
