@@ -11,7 +11,7 @@ import type { Region } from "../runtime/domain/region.ts";
 import { systemClock } from "../runtime/time/system-clock.ts";
 import { type FollowRequest, follow } from "../runtime/workflows/replicate/follow.ts";
 import { StatePublisher, StateSubscriber } from "../runtime/workflows/replicate/publish-states.ts";
-import { Replication, rememberedBytes } from "../runtime/workflows/replicate/replication.ts";
+import { cacheBytes, Replication } from "../runtime/workflows/replicate/replication.ts";
 import {
   type CapturedState,
   SourceCapturer,
@@ -60,12 +60,12 @@ const active = { region: source.region, database: from.database, control: from.s
 const stored = await to.repositoryForWriting();
 const pace = { everyMs, restsFor: sourceRestsFor };
 if (half === "capture") {
-  const repository = stored.remembering(rememberedBytes);
+  const repository = stored.remembering(cacheBytes);
   const capturing = new SourceCapturer({ ...shared, source: active, repository });
   const telling = new StatePublisher(repository, shared.clock);
   await run({ ...pace, capture: () => capturing.capture("provisional"), apply: (state) => telling.publish(state) });
 } else if (half === "apply") {
-  const repository = stored.remembering(rememberedBytes);
+  const repository = stored.remembering(cacheBytes);
   const hearing = new StateSubscriber(repository, standby.region, systemClock);
   const applying = new StandbyApplier({ ...shared, repository, region: standby.region, database: to.database });
   const apply = (state: CapturedState) => applying.apply(state);
@@ -89,13 +89,13 @@ if (half === "capture") {
 }
 
 function run<Report extends StateReport>(
-  halves: Omit<FollowRequest<CapturedState, Report>, "clock" | "onNews" | "signal">,
+  halves: Omit<FollowRequest<CapturedState, Report>, "clock" | "onReport" | "signal">,
 ): Promise<unknown> {
   return follow({
     ...halves,
     signal: ending.signal,
     clock: systemClock,
-    onNews(news) {
+    onReport(news) {
       if ("report" in news) say(news.report);
       else process.stderr.write(`${news.problem}\n`);
     },

@@ -26,7 +26,7 @@ export interface ProductPodArgs extends Omit<ProductPodBase, "regionSecrets"> {
   readonly job: Job;
   /** Left out for a program that is told of no region. */
   readonly regionSecrets?: ProductPodBase["regionSecrets"];
-  /** Of the command line, without what says where the regions' outputs are; or another program of the image, which is given nothing. */
+  /** Arguments of the command line, without those that name the regions' outputs; or another program of the image, without arguments. */
   readonly command: readonly string[] | { readonly program: string };
   /** @default none */
   readonly env?: k8s.types.input.core.v1.EnvVar[];

@@ -21,7 +21,7 @@ const stopWithinMs = 10_000;
 const portFreeWithinMs = 1_000;
 
 export interface ProcessSpec {
-  /** The estate it belongs to; `stopAll` ends an estate's processes. */
+  /** The estate it belongs to; `killEstate` ends an estate's processes. */
   readonly estate: string;
   readonly name: string;
   /** Looked up on PATH. */

@@ -166,7 +166,7 @@ function practise(
 function judged(result: PracticeResult, afterword = ""): Answer<PracticeResult> {
   const table = resultTable(result, { width: process.stdout.columns ?? 100, colour: process.stdout.isTTY });
   if (!result.verified) {
-    throw new DrError("VERIFICATION_FAILED", `what came back is not what was there\n${table}`, {
+    throw new DrError("VERIFICATION_FAILED", `the data after the failover are not those from before it\n${table}`, {
       hint: `see ${result.report}`,
     });
   }

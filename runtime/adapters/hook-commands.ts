@@ -64,7 +64,7 @@ export async function readHooks(
       const name = queries === undefined ? `hook ${command?.[0]}` : "check of queries";
       const what = `the ${name} ${event.when} ${event.step} ${problem}`;
       if (hook.onFailure === "stop") {
-        throw new DrError("HOOK_FAILED", what, { hint: "run the failover again when what it asks for is done" });
+        throw new DrError("HOOK_FAILED", what, { hint: "do what the hook asks for, then run the same command again" });
       }
       progress({ step: event.step, detail: `${what}; the failover goes on` });
     }

@@ -25,7 +25,7 @@ export async function requestControl({
     const answer = await fetch(url, {
       method,
       headers: { authorization: `Bearer ${token}` },
-      // Who answers is who was named.
+      // A redirect would send the token to another server.
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMs),
       ...(body === undefined ? {} : { body }),

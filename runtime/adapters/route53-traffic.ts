@@ -223,9 +223,13 @@ function leaderIn({ Name, ResourceRecords = [] }: ResourceRecordSet): Leader {
   const text = ResourceRecords[0]?.Value ?? "";
   const result = leaderSchema.safeParse(/region=(?<region>\S+) epoch=(?<epoch>\d+)"$/.exec(text)?.groups);
   if (result.success) return result.data;
-  throw new DrError("SETTING_INVALID", `the record TXT ${Name} says ${text.slice(0, 100)}, which is none of ours`, {
-    hint: "keep that name for qdrant-dr",
-  });
+  throw new DrError(
+    "SETTING_INVALID",
+    `the record TXT ${Name} says ${text.slice(0, 100)}, which qdrant-dr did not write`,
+    {
+      hint: "keep that name for qdrant-dr",
+    },
+  );
 }
 
 function nameOf(error: unknown): string {

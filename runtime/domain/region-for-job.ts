@@ -1,4 +1,4 @@
-/** Takes out of the regions' outputs what a job is told of them: what it has no use for it cannot give away. */
+/** Cuts the regions' outputs down to what one job needs: a stolen pod can give away nothing else. */
 import { definitionOf, type Job, type RegionSecret, type RegionUse, type StoreKind } from "./jobs.ts";
 import type { Region, StoreAddress } from "./region.ts";
 

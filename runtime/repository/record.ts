@@ -9,17 +9,17 @@ import { DrError, hasCode } from "../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../ports/object-store.ts";
 
 /** Hears the key of a record that is there and cannot be read; it is not obeyed. */
-export type TellUnreadable = (key: string) => void;
+export type ReportUnreadable = (key: string) => void;
 
-/** Where nobody listens: what the record would have said is asked for elsewhere, and told there. */
-export const untold: TellUnreadable = () => undefined;
+/** Reports nothing: another reader of the same record reports that it cannot be read. */
+export const ignoreUnreadable: ReportUnreadable = () => undefined;
 
 /** Throws OBJECT_CORRUPT naming the object: it is not what this tool writes. */
 export function parseRecord<T>(schema: z.ZodType<T>, key: string, bytes: Uint8Array): T {
   try {
     return schema.parse(parseExactly(Buffer.from(bytes).toString("utf8")));
   } catch (cause) {
-    throw new DrError("OBJECT_CORRUPT", `${key} does not hold what this version writes there`, {
+    throw new DrError("OBJECT_CORRUPT", `${key} cannot be read: it does not have the form that this version writes`, {
       hint: "it was changed, or a newer version wrote it",
       cause,
     });
@@ -86,7 +86,7 @@ export async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefin
 export async function unlessUnreadable<T>(
   key: string,
   reading: Promise<T>,
-  tell: TellUnreadable,
+  tell: ReportUnreadable,
 ): Promise<T | undefined> {
   try {
     return await reading;
@@ -102,7 +102,7 @@ export async function readRecords<T>(
   store: ObjectStoreReader,
   keys: readonly string[],
   schema: z.ZodType<T>,
-  tell: TellUnreadable,
+  tell: ReportUnreadable,
 ): Promise<{ readonly key: string; readonly record: T }[]> {
   const read = await Promise.all(
     keys.map(async (key) => {

@@ -154,7 +154,7 @@ export class OpenRepository {
     return unseal(key, name, bytes.subarray(keyIdLength), largestTree);
   }
 
-  /** That the object's key is missing must not look as if the object were. */
+  /** Throws OBJECT_CORRUPT when the key is missing: OBJECT_NOT_FOUND would say that the object itself is. */
   async #keyOf(name: string, keyId: string): Promise<DataKey> {
     const key = await unlessMissing(this.keys.key(keyId));
     if (key !== undefined) return key;

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { forEachConcurrently } from "../async/for-each-concurrently.ts";
-import { objectsOf, type PointState, type TreePacks } from "../domain/recovery-points/catalog.ts";
+import { objectsOf, type RecoveryPointState, type TreePacks } from "../domain/recovery-points/catalog.ts";
 import { capturesOf, keysOf, type RecoveryPoint, repositorySchema } from "../domain/recovery-points/recovery-point.ts";
 import { controlLayout, parseStoreKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
 import { type Pack, treePacksSchema } from "../domain/recovery-points/stored-content.ts";
@@ -67,7 +67,7 @@ export async function copyRecoveryPoints(
 }
 
 /** What is quarantined or deposed there is there: a copy would change nothing. */
-function isCopied(state: PointState | undefined): boolean {
+function isCopied(state: RecoveryPointState | undefined): boolean {
   return state === "complete" || state === "deposed" || state === "quarantined";
 }
 

@@ -1,8 +1,8 @@
 import type { Progress } from "../ports/progress.ts";
-import type { TellUnreadable } from "../repository/record.ts";
+import type { ReportUnreadable } from "../repository/record.ts";
 
-/** Names to whoever follows the run what it meets and does not obey. */
-export function nameUnreadable(progress: Progress): TellUnreadable {
+/** Reports each record that a run cannot read and therefore ignores. */
+export function unreadableReporter(progress: Progress): ReportUnreadable {
   return (key) =>
     progress({ step: "ignore", detail: `${key} cannot be read: it was damaged, or is of a newer version` });
 }

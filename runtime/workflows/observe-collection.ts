@@ -8,7 +8,7 @@ const sampledPoints = 64;
 const canaryQueries = 5;
 const canaryAnswers = 10;
 
-/** What can be asked again: facts of the source, that hold of what was captured when they hold before and after. */
+/** Answers of the source that a restored collection must give again. They hold for the capture if they hold before and after it. */
 export type Facts = Pick<CapturedCollection, "pointsBefore" | "samples" | "canaries">;
 export type Observation = Facts & Pick<CapturedCollection, "pointsAfter">;
 
@@ -77,7 +77,7 @@ export async function confirmFacts(
   };
 }
 
-/** What of an observation does not hold in `database`; empty when all of it does. */
+/** Differences between the observed answers and those of `database`; empty when there are none. */
 export async function compareWithObservation(
   database: CollectionReader,
   collection: CapturedCollection,

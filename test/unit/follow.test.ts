@@ -34,7 +34,7 @@ describe("following", () => {
         applied.push(state);
         return state;
       },
-      onNews: (news) => "report" in news && news.report === 20 && stopping.abort(),
+      onReport: (news) => "report" in news && news.report === 20 && stopping.abort(),
     });
     expect(last).to.equal(20);
     expect(applied).to.deep.equal([...new Set(applied)].sort((a, b) => a - b));
@@ -59,7 +59,7 @@ describe("following", () => {
         await captured;
         return state;
       },
-      onNews: (news) => "report" in news && news.report === 2 && stopping.abort(),
+      onReport: (news) => "report" in news && news.report === 2 && stopping.abort(),
     });
     expect(begun).to.be.greaterThan(1);
   });
@@ -75,7 +75,7 @@ describe("following", () => {
         stopping.abort();
         return state;
       },
-      onNews: (news) => "report" in news && reports.push(news.report),
+      onReport: (news) => "report" in news && reports.push(news.report),
     });
     expect({ last, reports }).to.deep.equal({ last: 1, reports: [1] });
   });
@@ -97,7 +97,7 @@ describe("following", () => {
         ...pace,
         ...halves,
         signal: new AbortController().signal,
-        onNews: (news) => "problem" in news && problems.push(news.problem),
+        onReport: (news) => "problem" in news && problems.push(news.problem),
       });
       const error = await ended.catch((thrown: unknown) => thrown);
       expect((error as DrError).code).to.equal("TARGET_NOT_EMPTY");
@@ -121,7 +121,7 @@ describe("following", () => {
         stopping.abort();
         return state;
       },
-      onNews: (news) => "problem" in news && problems.push(news.problem),
+      onReport: (news) => "problem" in news && problems.push(news.problem),
     });
     expect(last).to.equal(3);
     expect(problems).to.deep.equal(["ROLE_REFUSES: east is fenced; it waits until that is over"]);

@@ -18,7 +18,7 @@ import { FailoverRecords } from "../../runtime/repository/control/failover-recor
 import { Lease } from "../../runtime/repository/control/lease.ts";
 import { recordRun } from "../../runtime/repository/control/run-records.ts";
 import {
-  readStandbyNews,
+  readStandbyKnowledge,
   StandbyRecords,
   type StandbyState,
 } from "../../runtime/repository/control/standby-records.ts";
@@ -232,9 +232,9 @@ describe("records that cannot be read", function () {
       collections: [],
     };
     await records.hold(state);
-    expect(await readStandbyNews(control(), new Date())).to.deep.equal({ held: state, making: [] });
+    expect(await readStandbyKnowledge(control(), new Date())).to.deep.equal({ held: state, making: [] });
     control().objects.set(controlLayout.standbyState(new Date(), "held", late), garbage);
-    const { begunAt, held } = await readStandbyNews(control(), new Date());
+    const { begunAt, held } = await readStandbyKnowledge(control(), new Date());
     expect(held).to.deep.equal(state);
     expect(Date.parse(begunAt ?? "")).to.be.greaterThan(hourAgo.getTime());
   });
@@ -255,7 +255,7 @@ describe("records that cannot be read", function () {
       collections: [],
     });
     await records.begin(begun, []);
-    expect((await readStandbyNews(control(), new Date("2026-03-01T11:02:00.000Z"))).begunAt).to.equal(
+    expect((await readStandbyKnowledge(control(), new Date("2026-03-01T11:02:00.000Z"))).begunAt).to.equal(
       begun.toISOString(),
     );
   });

@@ -142,7 +142,8 @@ export class KubernetesCluster implements Cluster {
     const answer = await this.#requests.send(root);
     if (answer.status === 404) return undefined;
     const { resources } = read(answer, kind.apiVersion) as { resources?: unknown };
-    if (!Array.isArray(resources)) throw new DrError("KUBERNETES_REFUSED", `${this.name} does not tell its kinds`);
+    if (!Array.isArray(resources))
+      throw new DrError("KUBERNETES_REFUSED", `${this.name} does not list its kinds of objects`);
     // "deployments/status" has the kind too.
     const found = resources.find(
       (one) => isRecord(one) && one["kind"] === kind.kind && !String(one["name"]).includes("/"),

@@ -296,7 +296,7 @@ export class Peers {
   #keyUnknown(): DrError {
     const [{ url }] = this.#peers;
     return new DrError("SETTING_INVALID", `the API key of the Qdrant at ${url} is not known here: \`qdrant.apiKey\``, {
-      hint: "give the region's outputs as its stack has them: a job's leave out what the job has no use for",
+      hint: "use the full `region` output of the stack: the outputs in a job's Secret leave keys out that the job does not need",
     });
   }
 

@@ -8,7 +8,7 @@ import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
 import { type RetryPolicy, retry } from "../../time/retry.ts";
 import { WorthRepeating } from "./worth-repeating.ts";
 
-/** What broke a request off may not be over in the same moment; creators that met should not meet again. */
+/** The delay lets a broken connection recover; the jitter keeps two creators of one key from colliding again. */
 const policy: RetryPolicy = { attempts: 3, firstDelayMs: 50, jitter: 1, isRetryable };
 
 export class RetryingStore implements ObjectStore {

@@ -26,7 +26,7 @@ type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 export interface StoreLimits {
   /** A connection that brings and takes nothing for so long is given up. */
   readonly idleMs?: number;
-  /** A request that met no answer is sent so often in all. */
+  /** How often in all a request without an answer is sent. */
   readonly attempts?: number;
 }
 
@@ -118,7 +118,7 @@ export class S3Store implements ObjectStore {
       "STORE_REFUSED",
       `the store said that ${key} ${answer === "exists" ? "exists" : "is stored"}, and ${what}`,
       {
-        hint: "run it again; if it stays, look at what stands between here and the store",
+        hint: "run it again; if it stays, the store or a proxy before it acknowledges objects that it does not keep: check both",
       },
     );
   }
@@ -150,7 +150,7 @@ async function readBody(key: string, { Body, ContentLength = 0 }: GetObjectComma
 
 function brokenOff(key: string, reason: string, cause?: unknown): DrError {
   return new DrError("STORE_REFUSED", `${key} did not come whole (${reason})`, {
-    hint: "the connection breaks off or changes what it carries; run it again",
+    hint: "run it again; if it stays, check the network and proxies between here and the store: a connection broke off or changed bytes",
     cause: new WorthRepeating("the answer's body broke off", { cause }),
   });
 }

@@ -4,7 +4,7 @@ import type { DataKind } from "../../domain/recovery-points/recovery-point.ts";
 import { replicateSchema } from "../../domain/settings/tiers.ts";
 import {
   applyingPart,
-  foldersRarer,
+  folderIntervalFactor,
   partsOf,
   type ReplicationReport,
   streamedKinds,
@@ -56,7 +56,7 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
       )
       .option(
         "--only <kinds>",
-        `these kinds of data, separated by commas: ${streamedKinds.join(", ")}; qdrant when left out. Folders are read on this machine, which must be the active region's, ${foldersRarer} times less often than --every`,
+        `these kinds of data, separated by commas: ${streamedKinds.join(", ")}; qdrant when left out. Folders are read on this machine, which must be the active region's, ${folderIntervalFactor} times less often than --every`,
         parseKinds,
       )
       .option("--allow-empty", "with --once: a folder that is gone or empty, and was not before, is meant to be")
@@ -85,7 +85,7 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
       tiers: options.tier,
       replaceExisting: options.replaceExisting ?? false,
       allowEmpty: options.allowEmpty ?? false,
-      onNews: (news: ReplicationReport | { readonly problem: string }) =>
+      onReport: (news: ReplicationReport | { readonly problem: string }) =>
         deps.progress({ step: "replicate", detail: "problem" in news ? news.problem : formatCycle(news) }),
     };
     if (half === "apply") return answerOf(await untilInterrupted([await applyingPart(request)], deps.onInterrupt));

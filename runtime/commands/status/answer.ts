@@ -75,7 +75,7 @@ export const statusAnswer = z.strictObject({
 });
 export type StatusAnswer = z.infer<typeof statusAnswer>;
 
-export function asJson({ primary, regions, ...status }: PairStatus): StatusAnswer {
+export function asJson({ active: primary, regions, ...status }: PairStatus): StatusAnswer {
   const [here, there] = regions;
   return { ...status, regions: [regionAsJson(here), regionAsJson(there)], primary: primary && primaryAsJson(primary) };
 }
@@ -84,7 +84,7 @@ function regionAsJson({ newestRecoveryPoint, points, ...status }: RegionStatus):
   return { ...status, newestRecoveryPoint: newestRecoveryPoint, recoveryPoints: points };
 }
 
-function primaryAsJson({ region, watched }: NonNullable<PairStatus["primary"]>): StatusAnswer["primary"] {
+function primaryAsJson({ region, watched }: NonNullable<PairStatus["active"]>): StatusAnswer["primary"] {
   if (watched === undefined) return { region };
   const { judgement, look, looks } = watched;
   const { leaning, since, verdict } = judgement;

@@ -7,7 +7,7 @@ import type { RegionStatus } from "../../workflows/status/observe-region.ts";
 
 const marks = { good: "✓", poor: "!", bad: "✗", unknown: "?", "not asked": "-" } as const;
 
-export function describeStatus({ primary, problems, readiness, regions, traffic }: PairStatus): string {
+export function describeStatus({ active: primary, problems, readiness, regions, traffic }: PairStatus): string {
   const led =
     traffic === undefined ? "no endpoint" : (traffic.problem ?? `clients are led to ${traffic.region ?? "nowhere"}`);
   return [
@@ -30,7 +30,7 @@ function describeRegion({ epoch, newestRecoveryPoint, points, problems, qdrant, 
   return [`${region}  ${role}, epoch ${epoch ?? "unknown"}`, server, recoveryPoint, ...problems].join("\n  ");
 }
 
-function describePrimary(primary: PairStatus["primary"]): string[] {
+function describePrimary(primary: PairStatus["active"]): string[] {
   if (primary === undefined) return ["no region is known to be active"];
   const { region, watched } = primary;
   if (watched === undefined) return [`${region} is active, and cannot be looked at from here`];

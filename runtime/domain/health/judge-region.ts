@@ -75,7 +75,7 @@ export function judge(before: Judgement | undefined, look: Look, rules: JudgeRul
   if (secondsBetween(leaning.since, at) >= rules.settleSeconds) {
     return { ...seen, verdict: said, since: at, agreedAt: at };
   }
-  // Looks that agree with each other as little as with the verdict leave none that could be relied on.
+  // The looks agree neither with each other nor with the verdict: no verdict can be relied on.
   if (before.verdict === "unclear" || secondsBetween(agreedAt, at) < rules.settleSeconds) return seen;
   return { ...seen, verdict: "unclear", since: at, agreedAt: at };
 }

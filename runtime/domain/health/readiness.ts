@@ -283,7 +283,7 @@ export function assessReadiness(facts: ReadinessFacts): Readiness {
   const lost = asked.reduce((sum, { finding, rule }) => sum + rule.weight * shareLost(finding.state), 0);
   const cannot = asked.some(({ finding, rule }) => rule.isNeeded && shareLost(finding.state) === 1);
   return {
-    // Down: what is not perfect never looks so.
+    // Rounded down: only a region without a fault gets 100.
     score: cannot ? 0 : Math.floor((100 * (all - lost)) / all),
     checks: found.map(({ finding, name, rule }) => ({
       name,

@@ -8,11 +8,11 @@ import type { Pack } from "./stored-content.ts";
 /** Object sizes by key, as one listing of the whole bucket gave them. */
 export type Inventory = ReadonlyMap<string, number>;
 
-export type PointState = "complete" | "incomplete" | "deposed" | "quarantined" | "unreadable";
+export type RecoveryPointState = "complete" | "incomplete" | "deposed" | "quarantined" | "unreadable";
 
 export interface CatalogEntry {
   readonly id: string;
-  readonly state: PointState;
+  readonly state: RecoveryPointState;
   /** Why the state is not `complete`; empty otherwise. */
   readonly reasons: readonly string[];
   /** Absent when the manifest could not be read. */

@@ -138,7 +138,7 @@ function clusterProblems(settings: KubernetesStackSettings): Problem[] {
     problems.push(...awsSettingsProblems(settings.aws, settings.stores), ...cloudProblems(settings));
   }
   const minutes = reachableRpoMinutes(kubernetes);
-  // What comes round just as often leaves no time for a capture and for applying it.
+  // A replication interval as long as the RPO leaves no time to capture and to apply.
   const isReached =
     kubernetes.replicate === undefined ? minutes <= objectives.rpoMinutes : minutes < objectives.rpoMinutes;
   if (!isReached) {

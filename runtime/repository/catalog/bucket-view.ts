@@ -15,7 +15,7 @@ import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { hasCode, toDrError } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { readEpochs } from "../control/epochs.ts";
-import { keysUnder, readOptionalRecord, type TellUnreadable, unlessUnreadable, untold } from "../record.ts";
+import { ignoreUnreadable, keysUnder, type ReportUnreadable, readOptionalRecord, unlessUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 
@@ -49,7 +49,7 @@ export class BucketView {
     );
   }
 
-  static async read(repository: OpenRepository, tell: TellUnreadable = untold): Promise<BucketView> {
+  static async read(repository: OpenRepository, tell: ReportUnreadable = ignoreUnreadable): Promise<BucketView> {
     const store = repository.stores.repository;
     const [[recoveryPointKeys, inventory], epochs] = await Promise.all([
       // Manifests before packs and trees: what is written after the first listing can only be more.
@@ -79,7 +79,7 @@ export class BucketView {
   async entry(
     recoveryPointId: string,
     packs: Map<string, readonly Pack[]>,
-    tell: TellUnreadable = untold,
+    tell: ReportUnreadable = ignoreUnreadable,
   ): Promise<CatalogEntry> {
     const attestations = await this.#readAttestations(recoveryPointId, tell);
     try {
@@ -102,7 +102,7 @@ export class BucketView {
     }
   }
 
-  async #readAttestations(recoveryPointId: string, tell: TellUnreadable): Promise<Attestation[]> {
+  async #readAttestations(recoveryPointId: string, tell: ReportUnreadable): Promise<Attestation[]> {
     const read = await Promise.all(
       this.#attestationsOf(recoveryPointId).map(async ({ finding, id }) => {
         const key = storeLayout.attestation(recoveryPointId, finding, id);

@@ -12,7 +12,7 @@ import {
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import { keysUnder, type TellUnreadable, unlessMissing, unlessUnreadable } from "../record.ts";
+import { keysUnder, type ReportUnreadable, unlessMissing, unlessUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 
 const committedSchema = z.object({ recoveryPoint: z.string() });
@@ -74,7 +74,7 @@ export async function unfinishedCaptures(
   repository: OpenRepository,
   recoveryPoints: ReadonlySet<string>,
   since: Date | undefined,
-  tell: TellUnreadable,
+  tell: ReportUnreadable,
 ): Promise<CapturePlan[]> {
   const keys = await keysUnder(repository.stores.repository, storeLayout.sessions);
   const found = keys.flatMap((key) => parseStoreKey(key) ?? []);

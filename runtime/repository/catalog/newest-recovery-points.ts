@@ -31,7 +31,7 @@ export interface NewestRecoveryPoints {
   readonly verified?: RecoveryPoint;
 }
 
-interface PointFacts {
+interface RecoveryPointFacts {
   readonly type: CaptureType;
   readonly isExact: boolean;
   readonly isOfQdrant: boolean;
@@ -44,7 +44,7 @@ export class NewestRecoveryPointsReader {
   readonly #repository: OpenRepository;
   readonly #region: string;
   /** Of each manifest that was read: nothing in it ever changes. */
-  #facts = new Map<string, PointFacts>();
+  #facts = new Map<string, RecoveryPointFacts>();
   /** Of the trees of the recovery points that the last look found. */
   #packs = new Map<string, readonly Pack[]>();
 
@@ -125,7 +125,7 @@ function take(found: Found, { attestations, recoveryPoint, ...entry }: Restorabl
   if (attestations.some(({ kind, region }) => kind === "verified" && region === here)) found.verified ??= recoveryPoint;
 }
 
-function isWanted(found: Found, { isExact, isOfQdrant, type }: PointFacts, isVerified: boolean): boolean {
+function isWanted(found: Found, { isExact, isOfQdrant, type }: RecoveryPointFacts, isVerified: boolean): boolean {
   if (!isOfQdrant) return false;
   if (found.byType[type] === undefined) return true;
   if (isExact && found.exactByType[type] === undefined) return true;

@@ -4,7 +4,7 @@ import type { DataKind, RecoveryPoint } from "../../domain/recovery-points/recov
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
-import { keysUnder, type TellUnreadable } from "../record.ts";
+import { keysUnder, type ReportUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 import { BucketView } from "./bucket-view.ts";
@@ -21,7 +21,7 @@ export interface Catalog {
 /** Reads and judges every recovery point. */
 export async function readCatalog(repository: OpenRepository): Promise<Catalog> {
   const unreadable: string[] = [];
-  const tell: TellUnreadable = (key) => unreadable.push(key);
+  const tell: ReportUnreadable = (key) => unreadable.push(key);
   const view = await BucketView.read(repository, tell);
   const packs = new Map<string, readonly Pack[]>();
   const entries: CatalogEntry[] = [];
@@ -84,7 +84,7 @@ export interface CaptureBase {
 export async function readCaptureBase(
   repository: OpenRepository,
   kinds: readonly DataKind[],
-  tell: TellUnreadable,
+  tell: ReportUnreadable,
 ): Promise<CaptureBase> {
   const [view] = await Promise.all([
     BucketView.read(repository, tell),

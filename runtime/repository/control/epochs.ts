@@ -3,19 +3,22 @@ import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/r
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import {
   claimRecord,
+  ignoreUnreadable,
   keysUnder,
+  type ReportUnreadable,
   readOptionalRecord,
   readRecord,
   readRecords,
-  type TellUnreadable,
-  untold,
 } from "../record.ts";
 
 /**
  * Reads all epochs. One that cannot be read is told and left out as long as a later one stands. Throws OBJECT_CORRUPT when it is the newest:
  * what it said decides who is active, and what was true before it must not be believed in its place.
  */
-export async function readEpochs(control: ObjectStoreReader, tell: TellUnreadable = untold): Promise<EpochRecord[]> {
+export async function readEpochs(
+  control: ObjectStoreReader,
+  tell: ReportUnreadable = ignoreUnreadable,
+): Promise<EpochRecord[]> {
   const unreadable: string[] = [];
   const keys = await keysUnder(control, controlLayout.epochs);
   const read = await readRecords(control, keys, epochRecordSchema, (key) => unreadable.push(key));

@@ -82,7 +82,7 @@ export async function endLease(witness: ObjectStore, epoch: number, region: stri
   }
 }
 
-/** Nobody holds a lease of which there is no link. */
+/** The seconds that a link grants; 0 without a link, for then nobody holds the lease. */
 function secondsHeld(link: Link | undefined): number {
   return link === undefined ? 0 : link.seconds;
 }

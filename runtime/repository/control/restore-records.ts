@@ -7,7 +7,7 @@ import { z } from "zod";
 import { timeOfId } from "../../domain/identifier.ts";
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { createRecord, keysUnder, readRecords, type TellUnreadable, untold } from "../record.ts";
+import { createRecord, ignoreUnreadable, keysUnder, type ReportUnreadable, readRecords } from "../record.ts";
 
 export const restoreRecordSchema = z.object({
   id: z.string(),
@@ -50,7 +50,7 @@ export interface RestoreRecords {
 /** The restore that ended well last, into whatever target; its `at` is when it ended. */
 export async function newestFinishedRestore(
   control: ObjectStoreReader,
-  tell: TellUnreadable = untold,
+  tell: ReportUnreadable = ignoreUnreadable,
 ): Promise<RestoreRecord | undefined> {
   const keys = (await keysUnder(control, controlLayout.restores)).filter((key) => endedIn(key) !== undefined);
   const records = (await readRecords(control, keys, restoreRecordSchema, tell)).map(({ record }) => record);
@@ -61,7 +61,7 @@ export async function newestFinishedRestore(
 export async function readRestores(
   control: ObjectStoreReader,
   target?: string,
-  tell: TellUnreadable = untold,
+  tell: ReportUnreadable = ignoreUnreadable,
 ): Promise<RestoreRecords> {
   const keys = await keysUnder(control, controlLayout.restores);
   const ended = keys.flatMap((key) => endedIn(key) ?? []);
@@ -122,7 +122,7 @@ export function restoresUnderWay({ begun, done }: RestoreRecords, since: Date): 
   return begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime()).map(({ id }) => id);
 }
 
-/** Of a start that cannot be read, the key tells the time. */
+/** The record of the start cannot be read, but its key holds the time at which the restore began. */
 function mayHaveBegunSince(key: string, since: Date): boolean {
   const parsed = parseControlKey(key);
   const at = parsed?.kind === "restore-started" ? timeOfId(parsed.id) : undefined;

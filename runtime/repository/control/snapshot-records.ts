@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { createRecord, keysUnder, readRecords, type TellUnreadable } from "../record.ts";
+import { createRecord, keysUnder, type ReportUnreadable, readRecords } from "../record.ts";
 
 export const snapshotRecordSchema = z.object({
   id: z.string(),
@@ -30,7 +30,7 @@ export async function recordSnapshot(
 }
 
 /** What is not known to be gone, as far as it is known. Of one that cannot be read, nothing is removed. */
-export async function leftSnapshots(control: ObjectStoreReader, tell: TellUnreadable): Promise<SnapshotRecord[]> {
+export async function leftSnapshots(control: ObjectStoreReader, tell: ReportUnreadable): Promise<SnapshotRecord[]> {
   const keys = new Set(await keysUnder(control, controlLayout.snapshots));
   const newest: string[] = [];
   for (const key of keys) {

@@ -9,7 +9,7 @@ import { controlLayout, hourOf, parseControlKey } from "../../domain/recovery-po
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { createRecord, keysUnder, readRecords, type TellUnreadable, untold } from "../record.ts";
+import { createRecord, ignoreUnreadable, keysUnder, type ReportUnreadable, readRecords } from "../record.ts";
 import { Ownership } from "./ownership.ts";
 
 const count = z.number().int().nonnegative();
@@ -65,7 +65,7 @@ export const standbyStateSchema = z.object({
 });
 export type StandbyState = z.infer<typeof standbyStateSchema>;
 
-export interface StandbyNews {
+export interface StandbyKnowledge {
   /** The newest state that was held; absent when there never was one. */
   readonly held?: StandbyState;
   /** When something was begun to be done to the standby that did not end in a state. */
@@ -84,11 +84,11 @@ const begunRead = 4;
  * The newest, in a few requests while replication is alive. A state that cannot be read was something that was done to the
  * standby: what was held before is not held any more as it was.
  */
-export async function readStandbyNews(
+export async function readStandbyKnowledge(
   control: ObjectStoreReader,
   now: Date,
-  tell: TellUnreadable = untold,
-): Promise<StandbyNews> {
+  tell: ReportUnreadable = ignoreUnreadable,
+): Promise<StandbyKnowledge> {
   const seen: StateKey[] = [];
   // From the next hour on: whoever wrote may have another clock.
   for (let back = -1; back < hoursLookedAt; back += 1) {
@@ -96,10 +96,10 @@ export async function readStandbyNews(
     const keys = await stateKeys(control, controlLayout.standbyStatesOf(hour));
     const held = await newestHeld(control, keys, tell);
     seen.push(...keys);
-    if (held !== undefined) return newsOf(control, held, seen, tell);
+    if (held !== undefined) return knowledgeOf(control, held, seen, tell);
   }
   const all = await stateKeys(control, controlLayout.standbyStates);
-  return newsOf(control, await newestHeld(control, all, tell), all, tell);
+  return knowledgeOf(control, await newestHeld(control, all, tell), all, tell);
 }
 
 /**
@@ -107,7 +107,11 @@ export async function readStandbyNews(
  * their last writes may be nowhere else. The record that a region made of itself before it stepped down holds from the epoch on
  * that it names: without that epoch, the switchover was perhaps aborted, and only the other region's store knows.
  */
-export function newsSinceActive(news: StandbyNews, region: string, epochs: readonly EpochRecord[]): StandbyNews {
+export function knowledgeSinceActive(
+  news: StandbyKnowledge,
+  region: string,
+  epochs: readonly EpochRecord[],
+): StandbyKnowledge {
   const { held, making, ...rest } = news;
   const isPast = ({ epoch }: { readonly epoch: number }) =>
     epochs.some((record) => record.active === region && record.epoch >= epoch);
@@ -122,7 +126,7 @@ export function newsSinceActive(news: StandbyNews, region: string, epochs: reado
 
 /** What the standby holds, as it was recorded last. */
 export async function readStandbyState(control: ObjectStoreReader, now: Date): Promise<StandbyState | undefined> {
-  return (await readStandbyNews(control, now)).held;
+  return (await readStandbyKnowledge(control, now)).held;
 }
 
 /** The key of a state, taken apart. */
@@ -151,7 +155,7 @@ interface HeldState {
 async function newestHeld(
   control: ObjectStoreReader,
   keys: readonly StateKey[],
-  tell: TellUnreadable,
+  tell: ReportUnreadable,
 ): Promise<HeldState | undefined> {
   const states = keys.filter(({ phase }) => phase === "held").sort(byId);
   for (const { id, key } of states.reverse()) {
@@ -162,12 +166,12 @@ async function newestHeld(
 }
 
 /** @param keys all that is newer than what is held is among them. */
-async function newsOf(
+async function knowledgeOf(
   control: ObjectStoreReader,
   held: HeldState | undefined,
   keys: readonly StateKey[],
-  tell: TellUnreadable,
-): Promise<StandbyNews> {
+  tell: ReportUnreadable,
+): Promise<StandbyKnowledge> {
   const later = keys.filter((key) => held === undefined || byId(key, held) > 0).sort(byId);
   const newestBegun = later.flatMap(({ key, phase }) => (phase === "begun" ? [key] : [])).slice(-begunRead);
   const begun = await readRecords(control, newestBegun, begunSchema, tell);
@@ -246,7 +250,7 @@ export class StandbyRecords {
     return overtaker === undefined ? undefined : (overtaker.record ?? {});
   }
 
-  /** Another answer whenever whoever has the turn has done something. */
+  /** A text that changes whenever the run that has the turn records something. */
   async signOfLife(now: Date): Promise<string> {
     const recorded: StateKey[] = [];
     for (const hour of [-1, 0, 1]) {

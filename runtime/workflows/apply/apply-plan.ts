@@ -22,8 +22,8 @@ import { refuseUnlessStored } from "./refuse-unless-stored.ts";
 import { differenceArchive, readShardTree, wholeArchive } from "./shard-archive.ts";
 import { type Compared, differencesFromCaptured, notAsCaptured } from "./verify-applied.ts";
 
-/** Whoever waits for this run to end must hear of it. */
-const saidAgainEveryMs = 60_000;
+/** How often a living run says so: other runs wait for it to end. */
+const heartbeatEveryMs = 60_000;
 
 export interface ApplyTools {
   readonly repository: OpenRepository;
@@ -113,7 +113,7 @@ class PlanRun {
         created.map(({ name }) => name),
       );
     }
-    const saying = setInterval(() => journal.sayAgain(), saidAgainEveryMs);
+    const saying = setInterval(() => journal.heartbeat(), heartbeatEveryMs);
     try {
       await forEachConcurrently(collectionsAtOnce, collections, (each) => this.#bring(each));
     } finally {

@@ -13,7 +13,7 @@ export interface ApplyJournal {
    */
   begin(making: readonly string[]): Promise<void>;
   /** Says that what was begun goes on: called now and then. */
-  sayAgain(): void;
+  heartbeat(): void;
   /** Throws EPOCH_CONFLICT when another run took over. */
   refuseUnlessMine(): Promise<void>;
   /** The target holds the recovery point, which was compared. */

@@ -35,7 +35,7 @@ export type PlannedShard = { readonly shard: CapturedShard; readonly owner: Shar
 export interface PlannedCollection extends WantedCollection {
   /** "replace" deletes the target's copy first. */
   readonly action: "make" | "replace" | "update" | "keep";
-  /** Those of a collection that stands; a collection that is made gets all of its shards whole. */
+  /** Shards of a collection that exists already. A collection that is made gets all of its shards whole. */
   readonly shards: readonly PlannedShard[];
 }
 

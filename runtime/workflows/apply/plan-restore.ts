@@ -6,7 +6,7 @@ import type { Progress } from "../../ports/progress.ts";
 import type { Alias, VectorDatabase } from "../../ports/qdrant.ts";
 import { type RestoreRecord, readRestores, unfinishedCollections } from "../../repository/control/restore-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { nameUnreadable } from "../name-unreadable.ts";
+import { unreadableReporter } from "../name-unreadable.ts";
 import { type AliasSwap, aliasesAmong, refuseTakenAliases } from "./aliases.ts";
 import {
   type ApplyPlan,
@@ -43,7 +43,7 @@ export async function planRestore(request: RestoreRequest): Promise<ApplyPlan> {
   const names = collections.map(({ name }) => name);
   const named = targetName === undefined ? undefined : { name: targetName, processes: await target.processes() };
   const halfMade = unfinishedCollections(
-    await readRestores(repository.stores.control, targetName, nameUnreadable(progress)),
+    await readRestores(repository.stores.control, targetName, unreadableReporter(progress)),
   );
   const aliases = as === undefined ? aliasesAmong(recoveryPoint, names) : [];
   const plan = await planApply({

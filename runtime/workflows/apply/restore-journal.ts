@@ -32,7 +32,7 @@ export class RestoreJournal implements ApplyJournal {
     await recordRestoreStart(this.#control, this.#record);
   }
 
-  sayAgain(): void {}
+  heartbeat(): void {}
 
   async refuseUnlessMine(): Promise<void> {}
 

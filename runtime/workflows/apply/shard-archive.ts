@@ -31,7 +31,7 @@ export function wholeArchive(repository: OpenRepository, tree: ShardTree): Async
   return writeSparseTar(entriesOf(repository, tree.files));
 }
 
-/** What a shard takes that holds all but `files` of the tree. */
+/** The archive for a shard that lacks only `files` of the tree. */
 export function differenceArchive(
   repository: OpenRepository,
   tree: ShardTree,

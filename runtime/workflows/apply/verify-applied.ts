@@ -41,7 +41,7 @@ export async function verifyApplied(
   return { samples, canaries };
 }
 
-/** What of one collection is not as it was captured; none when all of it is. */
+/** Differences between a collection and its capture, each as a sentence; empty when they are equal. */
 export async function differencesFromCaptured(
   { clock, repository, signal, target }: VerifyTools,
   { captured, name }: WantedCollection,

@@ -6,7 +6,7 @@ import type { Progress } from "../../ports/progress.ts";
 import { type CaptureBase, readCaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { epochsAfter, readEpochs } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { nameUnreadable } from "../name-unreadable.ts";
+import { unreadableReporter } from "../name-unreadable.ts";
 
 export interface BaseSource {
   readonly repository: OpenRepository;
@@ -25,7 +25,7 @@ export class BaseFinder {
 
   async find(): Promise<CaptureBase> {
     const { kinds, progress, remembered, repository } = this.#source;
-    if (remembered === undefined) return readCaptureBase(repository, kinds, nameUnreadable(progress));
+    if (remembered === undefined) return readCaptureBase(repository, kinds, unreadableReporter(progress));
     const { control } = repository.stores;
     const newest = newestEpoch(remembered.epochs);
     const epochs =

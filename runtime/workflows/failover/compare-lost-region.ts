@@ -34,7 +34,7 @@ async function requireServedState(active: RegionSession, database: VectorDatabas
   if (epoch?.active !== region || epoch.reason !== "failover" || epoch.recoveryPoint === undefined) {
     throw new DrError(
       "ROLE_REFUSES",
-      `${region} is not active since a failover: no recovery point says from what it began to serve`,
+      `no failover made ${region} the active region: there is no recovery point from which it began to serve`,
       { hint: "leave --against out; `qdrant-dr status` shows the roles" },
     );
   }
@@ -46,8 +46,12 @@ async function requireServedState(active: RegionSession, database: VectorDatabas
       ? await compareWithObservation(database, captured, await repository.keys.key(captured.key))
       : [`${captured.name} is missing`];
     if (difference === undefined) continue;
-    throw new DrError("VERIFICATION_FAILED", `what --against names does not hold ${recoveryPoint.id}: ${difference}`, {
-      hint: `\`qdrant-dr restore --stack ${region} --recovery-point ${recoveryPoint.id} --to <url>\` into an empty Qdrant`,
-    });
+    throw new DrError(
+      "VERIFICATION_FAILED",
+      `the Qdrant of --against does not hold ${recoveryPoint.id}: ${difference}`,
+      {
+        hint: `\`qdrant-dr restore --stack ${region} --recovery-point ${recoveryPoint.id} --to <url>\` into an empty Qdrant`,
+      },
+    );
   }
 }

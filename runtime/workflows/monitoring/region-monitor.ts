@@ -24,7 +24,7 @@ import { readEpochs } from "../../repository/control/epochs.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { pause } from "../../time/pause.ts";
-import { nameUnreadable } from "../name-unreadable.ts";
+import { unreadableReporter } from "../name-unreadable.ts";
 import { gatherReadiness } from "../status/gather-readiness.ts";
 import {
   type ObservedRegion,
@@ -79,7 +79,7 @@ export class RegionMonitor {
     const quick = { clock, ms: patience.answerMs };
     // These list all that a repository holds, or read the records of weeks.
     const slow = { clock, ms: patience.readingMs };
-    const runs = new WatchedRuns(region.stores.control, clock, nameUnreadable(request.progress));
+    const runs = new WatchedRuns(region.stores.control, clock, unreadableReporter(request.progress));
     this.#control = new WatchedSource("the control store", slow, async () => ({
       epoch: await epochIn(region.stores.control, region.region),
       held: await readStandbyState(region.stores.control, clock.now()),

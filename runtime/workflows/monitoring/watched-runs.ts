@@ -4,7 +4,7 @@ import { dayOf } from "../../domain/recovery-points/store-layout.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { readRun, runsOfDay } from "../../repository/control/run-records.ts";
-import { type TellUnreadable, unlessMissing, unlessUnreadable } from "../../repository/record.ts";
+import { type ReportUnreadable, unlessMissing, unlessUnreadable } from "../../repository/record.ts";
 
 const dayMs = 24 * 3_600_000;
 /** Runs that ended earlier are not looked for. */
@@ -16,13 +16,13 @@ export type RunHistories = Partial<Readonly<Record<RunKind, RunHistory>>>;
 export class WatchedRuns {
   readonly #control: ObjectStoreReader;
   readonly #clock: Clock;
-  readonly #tell: TellUnreadable;
+  readonly #tell: ReportUnreadable;
   /** Keys that were read, by day. */
   #seen = new Map<string, Set<string>>();
   #histories: RunHistories = {};
   #isStarted = false;
 
-  constructor(control: ObjectStoreReader, clock: Clock, tell: TellUnreadable) {
+  constructor(control: ObjectStoreReader, clock: Clock, tell: ReportUnreadable) {
     this.#control = control;
     this.#clock = clock;
     this.#tell = tell;

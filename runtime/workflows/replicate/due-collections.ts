@@ -5,14 +5,14 @@ import type { Tiers } from "../../domain/settings/tiers.ts";
 export class DueCollections {
   readonly #tiers: Tiers;
   readonly #begunAt = new Map<string, number>();
-  /** What is not known to be exact is looked at each time, until it is. */
+  /** Collections whose last capture is not known to be exact: each capture reads them until one is. */
   #inexact: ReadonlySet<string> = new Set();
 
   constructor(tiers: Tiers) {
     this.#tiers = tiers;
   }
 
-  /** Those for which the next time would be later than this one is early. */
+  /** Collections whose next scheduled capture is closer to now than to the following cycle. */
   of(collections: readonly string[], now: Date): string[] {
     const earlyMs = this.#tiers.shortestSeconds * 500;
     return collections.filter((name) => {

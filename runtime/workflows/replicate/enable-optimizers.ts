@@ -4,7 +4,7 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
 
 /**
  * Can be repeated: what is awake is left alone, as a change of settings while its server is captured could stop it (1.19.0).
- * What a standby held is not recognised afterwards: nothing may be caught up from then on.
+ * Merges change the standby's segments: replication recognises none of them afterwards, and must not apply differences.
  */
 export async function enableOptimizers({
   recoveryPoint,

@@ -14,10 +14,10 @@ import { type FolderToCapture, folderCapture } from "../folders/capture-folder.t
 import { ActiveSource } from "./active-source.ts";
 import type { StateReport } from "./source-capturer.ts";
 
-/** What is told of changes may be short: disks of the network tell of none. */
+/** Watches of the file system can miss changes, and network disks report none: the folder is also looked at this often. */
 const looksEveryMs = 60_000;
-/** Who writes a file rarely writes one alone. */
-const settlesMs = 200;
+/** A program that writes one file usually writes more: the capture waits until they are there. */
+const debounceMs = 200;
 
 export interface StreamedFolder extends FolderToCapture {
   readonly source: WatchedFolder;
@@ -114,18 +114,18 @@ class FolderWatch {
     this.#progress = progress;
   }
 
-  /** Resolves when it may; told of in time or not, once a minute. */
+  /** Resolves when the folder may have changed: when its watch reports a change, and at the latest after a minute. */
   async changed(signal: AbortSignal): Promise<void> {
     if (!this.#isChanged) {
-      await this.#toldOrTimeOver(signal);
-      await this.#clock.sleep(settlesMs, signal);
+      await this.#changeOrTimeout(signal);
+      await this.#clock.sleep(debounceMs, signal);
     }
     // Another folder may stand in its place, which the old watch does not see.
     if (!this.#isChanged || this.#ends.length === 0) this.#begin();
     this.#isChanged = false;
   }
 
-  async #toldOrTimeOver(signal: AbortSignal): Promise<void> {
+  async #changeOrTimeout(signal: AbortSignal): Promise<void> {
     const ended = new AbortController();
     const told = new Promise<void>((resolve) => {
       this.#wake = resolve;

@@ -29,13 +29,13 @@ export interface FollowRequest<State, Report> {
   isFinal?(error: DrError): boolean;
   /** Ends it after the state that is being applied. */
   readonly signal: AbortSignal;
-  onNews(news: { readonly report: Report } | { readonly problem: string }): void;
+  onReport(news: { readonly report: Report } | { readonly problem: string }): void;
   readonly clock: Clock;
 }
 
 /** Returns the report of the last state that was applied. Throws errors that no waiting mends. */
 export async function follow<State, Report>(request: FollowRequest<State, Report>): Promise<Report | undefined> {
-  const { clock, everyMs, onNews, restsFor } = request;
+  const { clock, everyMs, onReport, restsFor } = request;
   const failed = new AbortController();
   const signal = AbortSignal.any([request.signal, failed.signal]);
   const waiting = new LatestStateQueue<State>(clock, signal);
@@ -64,7 +64,7 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
       if (state === undefined) return;
       const tried = await attempt(failures, async () => {
         last = await waiting.timed(() => request.apply(state));
-        onNews({ report: last });
+        onReport({ report: last });
       });
       failures = tried.failures;
       if (tried.pauseMs === undefined) continue;
@@ -88,12 +88,12 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
       const failures = before + 1;
       const backOffMs = Math.max(shortestPauseMs, everyMs) * 2 ** (failures - 1);
       if (!isOthersTurn(known)) {
-        onNews({ problem: `${known.code}: ${known.message}; it is tried again` });
+        onReport({ problem: `${known.code}: ${known.message}; it is tried again` });
         return { failures, pauseMs: Math.min(longestPauseMs, backOffMs) };
       }
-      // It may last for weeks, and is said once.
+      // The cause may last for weeks: it is reported once.
       if (known.message !== waitsFor)
-        onNews({ problem: `${known.code}: ${known.message}; it waits until that is over` });
+        onReport({ problem: `${known.code}: ${known.message}; it waits until that is over` });
       waitsFor = known.message;
       return { failures, pauseMs: Math.min(longestWaitMs, backOffMs) };
     }

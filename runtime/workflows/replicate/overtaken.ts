@@ -1,12 +1,12 @@
 /**
- * Waits in the place of a run that was overtaken, until whoever has the turn has ended. After a failover that is so as soon as it
- * gives no more signs of life; after another replication, which may be idle or send for long, when it was silent for minutes.
+ * Lets a run that was overtaken wait until the run that owns the standby has ended. A failover counts as ended as soon as it
+ * gives no more signs of life; another replication, which may be idle or send for long, when it was silent for minutes.
  */
 import type { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { StandbyRecords } from "../../repository/control/standby-records.ts";
 
-/** Some times what the longest silence of a living run is: see `recordEveryMs` and `saidAgainEveryMs` of `apply`. */
+/** Several times the longest silence of a living run: `recordEveryMs` (standby-journal.ts), `saidAgainEveryMs` (apply-plan.ts). */
 const silentForMs = 180_000;
 
 export class Overtaken {
@@ -21,7 +21,7 @@ export class Overtaken {
     this.#clock = clock;
   }
 
-  /** Throws what it was overtaken by while another replication lives; a living failover is found when the turn is taken. */
+  /** Throws EPOCH_CONFLICT while the replication that overtook this run lives. Taking the turn finds a living failover. */
   async refuseWhileAnotherFollows(): Promise<void> {
     const turn = await this.#records.overtaker();
     if (turn === undefined || turn.failover !== undefined) return;

@@ -3,18 +3,18 @@ import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
-import type { StandbyNews } from "../../repository/control/standby-records.ts";
+import type { StandbyKnowledge } from "../../repository/control/standby-records.ts";
 import { optimizes } from "../apply/describe-collection.ts";
 import { type ApplyPlan, type ApplyRequest, type KnownTarget, planApply } from "../apply/plan-apply.ts";
 import { wholeRecoveryPoint } from "../apply/verify-applied.ts";
 import { StandbyRestoreDetector } from "./standby-restore-detector.ts";
-import { readNews, type StandbyTurn, type TurnRequest } from "./standby-turn.ts";
+import { readKnowledge, type StandbyTurn, type TurnRequest } from "./standby-turn.ts";
 
 export interface StandbyPlanRequest extends Omit<TurnRequest, "failover">, Pick<ApplyRequest, "compare" | "existing"> {
   readonly recoveryPoint: RecoveryPoint;
   /** The region's own Qdrant. */
   readonly target: VectorDatabase;
-  /** Of a failover to the region: the epoch that it makes. */
+  /** The epoch that a failover to this region makes; absent for replication. */
   readonly failover?: number | undefined;
   /** Whose plan it is; without it, the plan is for a turn that is taken later, and refused if anything was changed meanwhile. */
   readonly turn?: StandbyTurn | undefined;
@@ -23,7 +23,7 @@ export interface StandbyPlanRequest extends Omit<TurnRequest, "failover">, Pick<
 /** Throws when the recovery point must not or cannot be put there; changes nothing. */
 export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPlan> {
   const { clock, compare, existing, recoveryPoint, target, turn } = request;
-  const news = turn?.news ?? (await readNews(request)).news;
+  const news = turn?.news ?? (await readKnowledge(request)).knowledge;
   return planApply({
     ...wholeRecoveryPoint(recoveryPoint),
     target,
@@ -37,12 +37,12 @@ export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPla
   });
 }
 
-/** What the plan was made from; another one when the standby was changed since. */
-export function basisOf({ begunAt, held }: StandbyNews): string {
+/** A text that differs as soon as the standby was changed: a plan made from an older text must not be carried out. */
+export function basisOf({ begunAt, held }: StandbyKnowledge): string {
   return JSON.stringify([held?.recoveryPoint, held?.at, begunAt]);
 }
 
-function knownByReplication(target: VectorDatabase, news: StandbyNews, clock: Clock): KnownTarget {
+function knownByReplication(target: VectorDatabase, news: StandbyKnowledge, clock: Clock): KnownTarget {
   const detector = new StandbyRestoreDetector(target, news, clock);
   const held = news.held?.collections ?? [];
   const making = new Set(news.making.map(({ name }) => name));

@@ -11,8 +11,8 @@ import { EpochReader } from "../../repository/control/epochs.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type CapturedState, type StateReport, stateReport } from "./source-capturer.ts";
 
-/** While nothing changes, it is told so often that it was looked. */
-const toldEveryMs = 5_000;
+/** While the source does not change, its unchanged state is published again this often. */
+const republishEveryMs = 5_000;
 const pollMs = 250;
 
 /** The capturing half's end. */
@@ -21,23 +21,23 @@ export class StatePublisher {
   readonly #clock: Clock;
   readonly #run = randomUUID();
   #chain: { readonly epoch: number; readonly opened: CapturedChain } | undefined;
-  #toldAt = 0;
+  #publishedAt = 0;
 
   constructor(repository: OpenRepository, clock: Clock) {
     this.#repository = repository;
     this.#clock = clock;
   }
 
-  /** Throws EPOCH_CONFLICT when another run has begun to tell. */
+  /** Throws EPOCH_CONFLICT when another run publishes states for the same standby. */
   async publish(state: CapturedState): Promise<StateReport> {
     const { asOf, followedAt, fullAt, isChanged, recoveryPoint, readBytes, seconds, storedBytes } = state;
     const { control } = this.#repository.stores;
     if (this.#chain?.epoch !== recoveryPoint.epoch) {
       this.#chain = { epoch: recoveryPoint.epoch, opened: await CapturedChain.open(control, recoveryPoint.epoch) };
-      this.#toldAt = 0;
+      this.#publishedAt = 0;
     }
     const at = this.#clock.now();
-    if (isChanged || at.getTime() - this.#toldAt >= toldEveryMs) {
+    if (isChanged || at.getTime() - this.#publishedAt >= republishEveryMs) {
       await this.#chain.opened.tell(control, {
         format: 1,
         run: this.#run,
@@ -51,7 +51,7 @@ export class StatePublisher {
         fullAt: fullAt.toISOString(),
         followedAt: followedAt.toISOString(),
       });
-      this.#toldAt = at.getTime();
+      this.#publishedAt = at.getTime();
     }
     return stateReport(state);
   }

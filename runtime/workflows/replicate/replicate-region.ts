@@ -10,12 +10,12 @@ import type { RegionFolder, RegionSession } from "../region-session.ts";
 import { FolderStream } from "./folder-stream.ts";
 import { type FollowRequest, follow, isFinal } from "./follow.ts";
 import { StatePublisher, StateSubscriber } from "./publish-states.ts";
-import { Replication, rememberedBytes } from "./replication.ts";
+import { cacheBytes, Replication } from "./replication.ts";
 import { type CapturedState, SourceCapturer, type StateReport, sourceRestsFor } from "./source-capturer.ts";
 import { type CycleReport, StandbyApplier } from "./standby-applier.ts";
 
 /** A change of folders costs a recovery point of its own, and these are read one by one: so folders are captured this much less often. */
-export const foldersRarer = 30;
+export const folderIntervalFactor = 30;
 
 /** What follows a region by itself; infrastructure comes with the recovery points of `backup`. */
 export const streamedKinds = ["qdrant", "config", "user-data"] as const satisfies DataKind[];
@@ -47,7 +47,7 @@ export interface ReplicateRequest {
   readonly clock: Clock;
   readonly progress: Progress;
   /** Called with each report while the standby follows, and with what fails and is tried again. */
-  readonly onNews: (news: ReplicationReport | { readonly problem: string }) => void;
+  readonly onReport: (news: ReplicationReport | { readonly problem: string }) => void;
 }
 
 interface Replicated extends ReplicateRequest {
@@ -76,7 +76,7 @@ export async function partsOf(
 /** Applies what another process captured. */
 export async function applyingPart(request: ReplicateRequest): Promise<Pick<ReplicationPart, "follow">> {
   const { clock, progress, replaceExisting, standby } = request;
-  const repository = (await standby.repositoryForWriting()).remembering(rememberedBytes);
+  const repository = (await standby.repositoryForWriting()).remembering(cacheBytes);
   const hearing = new StateSubscriber(repository, standby.region.region, clock);
   const existing = replaceExisting ? "replace" : "refuse";
   const applying = new StandbyApplier({
@@ -102,7 +102,7 @@ export async function applyingPart(request: ReplicateRequest): Promise<Pick<Repl
   };
 }
 
-/** Runs parts side by side until the interruption, or until one of them says that this is not to be done. */
+/** Runs parts side by side until the run is interrupted or one of them ends; then the others end, too. */
 export async function untilInterrupted(
   parts: readonly Pick<ReplicationPart, "follow">[],
   onInterrupt: (clean: () => Promise<void>) => () => void,
@@ -161,7 +161,7 @@ function followingQdrant(request: Replicated): ReplicationPart {
 
 function capturingQdrant(request: Replicated): ReplicationPart {
   const { active, clock, progress, toolVersion } = request;
-  const repository = request.repository.remembering(rememberedBytes);
+  const repository = request.repository.remembering(cacheBytes);
   const tiers = tiersOf(request);
   const capturing = new SourceCapturer({ clock, progress, toolVersion, tiers, source: sourceOf(active), repository });
   const telling = new StatePublisher(repository, clock);
@@ -170,7 +170,7 @@ function capturingQdrant(request: Replicated): ReplicationPart {
     restsFor: sourceRestsFor,
     capture: () => capturing.capture("provisional"),
     apply: (state: CapturedState) => telling.publish(state),
-    // Two that capture would tell the standby of two states in turn.
+    // Two capturing processes would publish different states for the same standby.
     isFinal: (error: DrError) => isFinal(error) || hasCode(error, "EPOCH_CONFLICT"),
   };
   const captured = (report: StateReport): ReplicationReport => ({ kind: "captured", report });
@@ -206,7 +206,7 @@ function streamingFolders(request: Replicated, folders: readonly RegionFolder[])
   const source = sourceOf(active);
   const stream = new FolderStream({ clock, progress, toolVersion, source, folders, repository, allowEmpty });
   const halves = {
-    everyMs: everySeconds * foldersRarer * 1000,
+    everyMs: everySeconds * folderIntervalFactor * 1000,
     restsFor: 0,
     isFinal: isOfKeys,
     capture: (signal: AbortSignal) => stream.next(signal),
@@ -226,16 +226,16 @@ function isOfKeys(error: DrError): boolean {
 }
 
 function following<State, Report>(
-  halves: Omit<FollowRequest<State, Report>, "clock" | "onNews" | "signal">,
+  halves: Omit<FollowRequest<State, Report>, "clock" | "onReport" | "signal">,
   named: (report: Report) => ReplicationReport,
-  { clock, onNews }: Pick<ReplicateRequest, "clock" | "onNews">,
+  { clock, onReport }: Pick<ReplicateRequest, "clock" | "onReport">,
 ): ReplicationPart["follow"] {
   return async (signal) => {
     const last = await follow({
       ...halves,
       clock,
       signal,
-      onNews: (news) => onNews("report" in news ? named(news.report) : news),
+      onReport: (news) => onReport("report" in news ? named(news.report) : news),
     });
     return last === undefined ? undefined : named(last);
   };

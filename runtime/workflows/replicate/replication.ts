@@ -7,8 +7,8 @@ import type { OpenRepository } from "../../repository/repository.ts";
 import { type CapturedState, type Patience, SourceCapturer, type SourceCapturerRequest } from "./source-capturer.ts";
 import { type CycleReport, StandbyApplier, type StandbyApplierRequest } from "./standby-applier.ts";
 
-/** What is stored is read again at once, and most of it again and again: files come whole of which a part changed. */
-export const rememberedBytes = 192 * 1024 * 1024;
+/** Memory for recent packs and trees: each cycle reads them back at once, because Qdrant sends touched files whole. */
+export const cacheBytes = 192 * 1024 * 1024;
 
 export interface ReplicationRequest
   extends Omit<SourceCapturerRequest, "repository">,
@@ -25,7 +25,7 @@ export class Replication {
   readonly #applying: StandbyApplier;
 
   constructor({ standby, ...request }: ReplicationRequest) {
-    const repository = standby.repository.remembering(rememberedBytes);
+    const repository = standby.repository.remembering(cacheBytes);
     this.#capturing = new SourceCapturer({ ...request, repository });
     this.#applying = new StandbyApplier({
       ...request,
@@ -42,7 +42,7 @@ export class Replication {
 
   /** May go on while an earlier state is applied. */
   async capture(patience: Patience = "provisional"): Promise<CapturedState> {
-    // Whoever follows now must not stop for one that would follow the wrong region.
+    // Taking the turn stops the replication that runs now: not for a source that is not the active region.
     if (!this.#applying.hasTurn) await this.#capturing.refuseUnlessActive();
     await this.#applying.turn();
     return this.#capturing.capture(patience);

@@ -13,7 +13,7 @@ import type { CapturePatience } from "../capture/capture-request.ts";
 import { ActiveSource } from "./active-source.ts";
 import { DueCollections } from "./due-collections.ts";
 
-/** What was built on versions is compared by contents so often. */
+/** How often a full capture compares contents: between two of them captures trust Qdrant's versions. */
 const fullEveryMs = 24 * 60 * 60_000;
 
 /**
@@ -30,7 +30,7 @@ export type Patience = keyof typeof patienceFor;
 /** Most of the time that a small change takes is spent waiting. */
 const changesReadAtOnce = 4;
 
-/** A source that was read for so long has this many times as long for its clients alone, within what `follow` allows. */
+/** After a capture the source rests for this many times as long as the capture took, within the limits of `follow`. */
 export const sourceRestsFor = 2;
 
 export interface SourceCapturerRequest {
@@ -174,14 +174,14 @@ export class SourceCapturer {
   }
 }
 
-/** How far a capture is says nothing here: the next one follows at once. */
+/** Leaves out how far a capture has come: the next capture begins at once, and such lines would never end. */
 function withoutAmounts(progress: Progress): Progress {
   return (event) => {
     if (event.amount === undefined) progress(event);
   };
 }
 
-/** As the standby's records say: a run that is started anew every day would never compare. */
+/** The time of the last full capture, from the standby's records: without them a run that is restarted daily would never make one. */
 async function lastFull({ stores }: OpenRepository, now: Date): Promise<Date | undefined> {
   const state = await readStandbyState(stores.control, now);
   return state?.fullAt === undefined ? undefined : new Date(state.fullAt);

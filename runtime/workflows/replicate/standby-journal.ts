@@ -50,8 +50,8 @@ export class StandbyJournal implements ApplyJournal {
     await this.#request.turn.begin(making);
   }
 
-  sayAgain(): void {
-    this.#request.turn.sayAgain();
+  heartbeat(): void {
+    this.#request.turn.heartbeat();
   }
 
   async refuseUnlessMine(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Detects restores into a standby's peers that replication did not make. */
 import type { Clock } from "../../ports/clock.ts";
 import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
-import type { StandbyNews } from "../../repository/control/standby-records.ts";
+import type { StandbyKnowledge } from "../../repository/control/standby-records.ts";
 import { waitAtMost } from "../../time/wait-until.ts";
 
 /** While a restore is under way, a peer's fingerprint is another one at every look. */
@@ -9,11 +9,11 @@ const stillWithin = { withinMs: 10_000, everyMs: 200 };
 
 export class StandbyRestoreDetector {
   readonly #target: VectorDatabase;
-  readonly #news: StandbyNews;
+  readonly #news: StandbyKnowledge;
   readonly #clock: Clock;
   readonly #answers = new Map<number, Promise<boolean>>();
 
-  constructor(target: VectorDatabase, news: StandbyNews, clock: Clock) {
+  constructor(target: VectorDatabase, news: StandbyKnowledge, clock: Clock) {
     this.#target = target;
     this.#news = news;
     this.#clock = clock;

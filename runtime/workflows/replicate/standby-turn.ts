@@ -7,9 +7,9 @@ import type { Clock } from "../../ports/clock.ts";
 import { EpochReader } from "../../repository/control/epochs.ts";
 import { findLivingFailover } from "../../repository/control/failover-records.ts";
 import {
-  newsSinceActive,
-  readStandbyNews,
-  type StandbyNews,
+  knowledgeSinceActive,
+  readStandbyKnowledge,
+  type StandbyKnowledge,
   StandbyRecords,
 } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
@@ -30,16 +30,16 @@ export interface TurnRequest {
 }
 
 /** Reads what is known of a standby, and all epochs but the failover's own. */
-export async function readNews(
+export async function readKnowledge(
   { clock, failover, region, repository }: TurnRequest,
   reader = new EpochReader(repository.stores.control),
-): Promise<{ readonly news: StandbyNews; readonly epochs: readonly EpochRecord[] }> {
+): Promise<{ readonly knowledge: StandbyKnowledge; readonly epochs: readonly EpochRecord[] }> {
   const { control } = repository.stores;
   const epochs = before(failover, await reader.list());
-  const { held, ...rest } = newsSinceActive(await readStandbyNews(control, clock.now()), region, epochs);
+  const { held, ...rest } = knowledgeSinceActive(await readStandbyKnowledge(control, clock.now()), region, epochs);
   // The record of a region that stepped down lets its replication replace what it held. A failover back would replace it with something older.
   const isOwnPast = typeof failover === "number" && held?.region === region;
-  return { news: { ...rest, ...(held === undefined || isOwnPast ? {} : { held }) }, epochs };
+  return { knowledge: { ...rest, ...(held === undefined || isOwnPast ? {} : { held }) }, epochs };
 }
 
 function before(failover: TurnRequest["failover"], epochs: readonly EpochRecord[]): readonly EpochRecord[] {
@@ -48,7 +48,7 @@ function before(failover: TurnRequest["failover"], epochs: readonly EpochRecord[
 
 export class StandbyTurn {
   readonly records: StandbyRecords;
-  news: StandbyNews;
+  news: StandbyKnowledge;
   readonly #request: TurnRequest;
   readonly #reader: EpochReader;
   #epochs: readonly EpochRecord[];
@@ -57,7 +57,7 @@ export class StandbyTurn {
     request: TurnRequest,
     records: StandbyRecords,
     reader: EpochReader,
-    { epochs, news }: Awaited<ReturnType<typeof readNews>>,
+    { epochs, knowledge: news }: Awaited<ReturnType<typeof readKnowledge>>,
   ) {
     this.#request = request;
     this.records = records;
@@ -82,14 +82,14 @@ export class StandbyTurn {
       await records.takeTurn({ at, failover: epoch + 1 });
     }
     const look = async () => {
-      const known = await readNews(request, reader);
+      const known = await readKnowledge(request, reader);
       // A failover may have claimed its epoch since it was asked for.
       if (failover === undefined) refuseActive(region, known.epochs);
       return known;
     };
     let known = await look();
     const mayBeSending = () => {
-      const { begunAt } = known.news;
+      const { begunAt } = known.knowledge;
       return begunAt !== undefined && clock.now().getTime() - Date.parse(begunAt) < sendsWithinMs;
     };
     if (mayBeSending()) {
@@ -129,8 +129,8 @@ export class StandbyTurn {
     this.news = { ...this.news, begunAt: at.toISOString(), making: all };
   }
 
-  /** As well as possible: whoever misses it takes this run for dead, and is refused or refuses by its turn. */
-  sayAgain(): void {
+  /** Records a sign of life. A failure is ignored: a run that then takes this one for dead still has to take the next turn. */
+  heartbeat(): void {
     this.records.begin(this.#request.clock.now(), this.news.making).catch(() => undefined);
   }
 }

@@ -15,7 +15,7 @@ import type { ObjectStore } from "../../ports/object-store.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readOpening } from "../../repository/control/gate-records.ts";
 import { newestFinishedRestore } from "../../repository/control/restore-records.ts";
-import { readStandbyNews } from "../../repository/control/standby-records.ts";
+import { readStandbyKnowledge } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { estimateRestore } from "../apply/estimate-restore.ts";
 import { wholeRecoveryPoint } from "../apply/verify-applied.ts";
@@ -103,7 +103,7 @@ async function gatherRecoveryPoint({ clock, found, patience, region }: Readiness
 
 /** How far replication to this region is behind, in the current epoch: what it did before another failover holds no more. */
 async function standbyLag(control: ObjectStore, clock: Clock): Promise<StandbyLag | undefined> {
-  const { begunAt, held } = await readStandbyNews(control, clock.now());
+  const { begunAt, held } = await readStandbyKnowledge(control, clock.now());
   const epoch = newestEpoch(await readEpochs(control))?.epoch;
   if (held === undefined || held.epoch !== epoch) return undefined;
   return {
@@ -121,7 +121,7 @@ async function newestPractice({ region, stores }: ObservedRegion): Promise<{ wha
   const opening = newest && (await readOpening(stores.control, newest.epoch));
   const done = [
     restore && { what: `restore of ${restore.recoveryPoint}`, at: restore.at },
-    opening && { what: `${newest?.reason} failover to epoch ${opening.epoch}`, at: opening.at },
+    opening && { what: `${newest?.reason} to epoch ${opening.epoch}`, at: opening.at },
   ].filter((practice) => practice !== undefined);
   return done.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)).at(-1);
 }

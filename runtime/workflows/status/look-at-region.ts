@@ -71,7 +71,7 @@ async function signal(answerMs: number, what: string, question: () => Promise<st
   return "value" in answer ? { state: "good", detail: answer.value } : asState(answer);
 }
 
-/** Who refuses our key lives; whether it serves others is not known. */
+/** A server that refuses our key is alive; whether it serves clients is not known. */
 function asState({ error, problem }: { readonly error: unknown; readonly problem: string }): Signal {
   return { state: hasCode(error, "ACCESS_DENIED") ? "unknown" : "bad", detail: problem };
 }

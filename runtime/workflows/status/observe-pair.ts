@@ -54,7 +54,7 @@ export interface PairStatus {
   readonly regions: readonly [RegionStatus, RegionStatus];
   readonly traffic: { readonly region?: string; readonly epoch?: number; readonly problem?: string } | undefined;
   /** Absent when no region is known to be active. */
-  readonly primary?: { readonly region: string; readonly watched: Watched | undefined } | undefined;
+  readonly active?: { readonly region: string; readonly watched: Watched | undefined } | undefined;
   /** Of the region that is not active. */
   readonly readiness?: (Readiness & { readonly region: string }) | undefined;
   readonly problems: readonly string[];
@@ -89,7 +89,7 @@ export async function observePair(request: PairRequest): Promise<PairStatus> {
   ]);
   return {
     ...base,
-    primary: { region: active.name, watched },
+    active: { region: active.name, watched },
     readiness: { region: standby.name, ...readiness },
   };
 }

@@ -5,8 +5,8 @@ import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { TrafficControl } from "../../ports/traffic.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { newestFinishedRestore, readRestores } from "../../repository/control/restore-records.ts";
-import { readStandbyNews } from "../../repository/control/standby-records.ts";
-import type { TellUnreadable } from "../../repository/record.ts";
+import { readStandbyKnowledge } from "../../repository/control/standby-records.ts";
+import type { ReportUnreadable } from "../../repository/record.ts";
 import { type AskResult, ask, type FoundRecoveryPoint, type ObservedRegion, type Timeouts } from "./observed-region.ts";
 
 export interface RegionStatus {
@@ -39,7 +39,7 @@ export async function observeRegion(
 ): Promise<RegionStatus> {
   const { database, region, stores } = observed;
   const unreadable = new Set<string>();
-  const tell: TellUnreadable = (key) => unreadable.add(key);
+  const tell: ReportUnreadable = (key) => unreadable.add(key);
   const [epochs, , qdrant, found] = await Promise.all([
     ask(answerMs, "the control store", () => readEpochs(stores.control, tell)),
     ask(answerMs, "the control store", () => nameUnreadable(stores.control, clock, tell)),
@@ -73,11 +73,11 @@ export async function observeRegion(
 }
 
 /** Names the unreadable ones of the other records that decide about this region; the epochs show whether the store answers at all. */
-async function nameUnreadable(control: ObjectStoreReader, clock: Clock, tell: TellUnreadable): Promise<void> {
+async function nameUnreadable(control: ObjectStoreReader, clock: Clock, tell: ReportUnreadable): Promise<void> {
   await Promise.all([
     readRestores(control, undefined, tell),
     newestFinishedRestore(control, tell),
-    readStandbyNews(control, clock.now(), tell),
+    readStandbyKnowledge(control, clock.now(), tell),
   ]);
 }
 

@@ -15,7 +15,7 @@ export interface QuarantineContext {
 
 /**
  * Quarantines recovery points that a full capture contradicts. A file with its base's version and other bytes proves that versions
- * did not tell the truth: whatever was assembled by them since the last full capture is not to be trusted.
+ * were wrong: no incremental recovery point since the last full capture can be trusted.
  */
 export class ContradictionQuarantine {
   readonly #context: QuarantineContext;

@@ -10,8 +10,8 @@ import type { VectorDatabase } from "../../../ports/qdrant.ts";
 import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
 import { isStepDone } from "../../../repository/control/failover-records.ts";
 import { type RestoreRecords, readRestores, restoresUnderWay } from "../../../repository/control/restore-records.ts";
-import { untold } from "../../../repository/record.ts";
-import { nameUnreadable } from "../../name-unreadable.ts";
+import { ignoreUnreadable } from "../../../repository/record.ts";
+import { unreadableReporter } from "../../name-unreadable.ts";
 import type { FolderCapture } from "../folder-capture.ts";
 import type { ChosenCollections, CollectionChooser } from "./choose-collections.ts";
 
@@ -66,7 +66,7 @@ export class CaptureAssessor {
     }
     const [qdrantVersion, restores] = await Promise.all([
       holdsQdrant ? database.version() : undefined,
-      readRestores(control, undefined, isContinued ? untold : nameUnreadable(progress)),
+      readRestores(control, undefined, isContinued ? ignoreUnreadable : unreadableReporter(progress)),
     ]);
     const unproven = qdrantVersion === undefined ? undefined : checkSupported(qdrantVersion);
     if (unproven !== undefined && !isContinued) progress({ step: "version", detail: unproven });
@@ -93,8 +93,12 @@ export class CaptureAssessor {
     const isPromoted = recoveryPoint === undefined || (await isStepDone(control, epoch, "open"));
     if (restore === undefined && isPromoted) return;
     const what = isPromoted ? `restore ${restore} has not ended` : `the failover of epoch ${epoch} has not ended`;
-    throw new DrError("ROLE_REFUSES", `${what}: a capture of ${active} would look like its newest state`, {
-      hint: "let it end, or run it again; then capture. A restore that was cut off counts for an hour",
-    });
+    throw new DrError(
+      "ROLE_REFUSES",
+      `${what}: a capture now could make a half-restored state the newest recovery point of ${active}`,
+      {
+        hint: "let it end, or run it again; then capture. A restore that was cut off counts for an hour",
+      },
+    );
   }
 }

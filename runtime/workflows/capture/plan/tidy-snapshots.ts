@@ -1,5 +1,5 @@
 import type { Progress } from "../../../ports/progress.ts";
-import { nameUnreadable } from "../../name-unreadable.ts";
+import { unreadableReporter } from "../../name-unreadable.ts";
 import type { TemporarySnapshots } from "../shard/temporary-snapshot.ts";
 
 /** Removes the temporary snapshots that captures left which were cut off, and reports those that may be somebody's. */
@@ -13,7 +13,7 @@ export class SnapshotTidier {
   }
 
   async tidy(): Promise<void> {
-    const { removed, unsure } = await this.#snapshots.removeLeft(nameUnreadable(this.#progress));
+    const { removed, unsure } = await this.#snapshots.removeLeft(unreadableReporter(this.#progress));
     for (const name of removed) this.#report(`removed ${name}, which a capture that was cut off left`);
     for (const name of unsure) {
       this.#report(`${name} may be left from a capture that was cut off: delete it if it is not yours`);

@@ -6,7 +6,7 @@ import { findOrphanedPieces } from "../../../repository/catalog/orphaned-pieces.
 import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
 import type { OrphanedPieces } from "../../../repository/content/content-writer.ts";
 import type { OpenRepository } from "../../../repository/repository.ts";
-import { nameUnreadable } from "../../name-unreadable.ts";
+import { unreadableReporter } from "../../name-unreadable.ts";
 import type { CaptureMemory } from "../capture-memory.ts";
 import type { CaptureWorkers } from "../capture-workers.ts";
 import type { Storing } from "./storing.ts";
@@ -49,7 +49,7 @@ export class StoringStarter {
     const { progress, repository } = this.#context;
     const newest = [...base.recoveryPoints.values()].map(({ startedAt }) => Date.parse(startedAt));
     const since = newest.length === 0 ? undefined : new Date(Math.max(...newest));
-    const unfinished = await unfinishedCaptures(repository, base.listed, since, nameUnreadable(progress));
+    const unfinished = await unfinishedCaptures(repository, base.listed, since, unreadableReporter(progress));
     const wasCutOff = unfinished.some(({ recoveryPoint }) => recoveryPoint !== plan.recoveryPoint || plan.workers > 1);
     return wasCutOff ? findOrphanedPieces(repository, base) : undefined;
   }

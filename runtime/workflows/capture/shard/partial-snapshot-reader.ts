@@ -12,7 +12,7 @@ import { StallError, watchForStall } from "./watch-for-stall.ts";
 
 /** Longer than a busy server takes for an answer. */
 const usuallyHeldUpMs = 5_000;
-/** So many times as long a server may take to answer again, once nothing of its shard is being read any more. */
+/** Once nothing of its shard is read any more, a server may take this many times `heldUpMs` until it answers again. */
 const answersAgainWithin = 12;
 
 export interface PartialSnapshotSource {

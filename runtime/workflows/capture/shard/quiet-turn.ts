@@ -4,7 +4,7 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { Optimizations } from "../../../ports/qdrant.ts";
 import type { ShardOptimizations } from "./shard-optimizations.ts";
 
-/** What was quiet so long ago is looked at once: what began since is seen after the first file of a segment. */
+/** An answer up to this old counts as new: the look after a segment's first file finds optimizations that began since. */
 const recentMs = 2_000;
 
 export interface TurnContext {

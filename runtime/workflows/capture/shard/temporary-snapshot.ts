@@ -10,7 +10,7 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { ObjectStore } from "../../../ports/object-store.ts";
 import type { CollectionReader, ShardPlacement, ShardReader } from "../../../ports/qdrant.ts";
 import { leftSnapshots, recordSnapshot, type SnapshotRecord } from "../../../repository/control/snapshot-records.ts";
-import { type TellUnreadable, untold } from "../../../repository/record.ts";
+import { ignoreUnreadable, type ReportUnreadable } from "../../../repository/record.ts";
 
 /** A run that made a snapshot has begun to read it long before, and reads on when the name is gone. */
 const readBeginsWithinMs = 10 * 60_000;
@@ -79,7 +79,7 @@ export class TemporarySnapshots {
   }
 
   /** Removes what earlier runs left, as far as its collection and its peer are there. */
-  async removeLeft(tell: TellUnreadable = untold): Promise<LeftSnapshots> {
+  async removeLeft(tell: ReportUnreadable = ignoreUnreadable): Promise<LeftSnapshots> {
     const removed: string[] = [];
     const unsure: string[] = [];
     const left = await leftSnapshots(this.#control, tell);

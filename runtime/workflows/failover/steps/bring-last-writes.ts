@@ -22,7 +22,7 @@ export const bringLastWrites: Step<SwitchoverContext> = {
     }
     throw new DrError(
       "CAPTURE_INCOMPLETE",
-      `after ${mostCycles} cycles it is not known that ${plan.region} holds all of ${plan.from}`,
+      `${mostCycles} cycles of replication gave no exact state: ${plan.region} may lack last writes of ${plan.from}`,
       { hint: "optimizations do not end, and no snapshot could be taken meanwhile; try again when it is quieter" },
     );
   },
