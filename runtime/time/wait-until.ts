@@ -31,13 +31,13 @@ export async function waitAtMost<T>(
   probe: Probe<T>,
 ): Promise<T | undefined> {
   const deadline = clock.monotonic() + withinMs;
-  // A timer may wake a moment early: the look at the deadline is the last one all the same.
+  // Timers count in milliseconds and may wake a moment early: the look at the deadline is the last one all the same.
   for (let isLast = false; ; ) {
     signal?.throwIfAborted();
     const found = await probe(Math.max(0, deadline - clock.monotonic()));
     if (found !== undefined && found !== false) return found;
     const leftMs = deadline - clock.monotonic();
-    if (isLast || leftMs <= 0) return undefined;
+    if (isLast || leftMs < 1) return undefined;
     isLast = leftMs <= everyMs;
     await clock.sleep(Math.min(everyMs, leftMs), signal);
   }
