@@ -143,10 +143,16 @@ export interface ShardReader {
   deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void>;
 }
 
+/**
+ * "created": this call made the collection, whatever fails afterwards. "taken": there was one of the name, and this call did
+ * nothing. An error without an outcome leaves both possible.
+ */
+export type CreationOutcome = "created" | "taken";
+
 /** Makes, changes and deletes collections and their aliases. */
 export interface CollectionWriter {
   /** Without its strict mode, which would hold for all that is still to be made of it. */
-  createCollection(collection: CollectionDescription): Promise<void>;
+  createCollection(collection: CollectionDescription, onOutcome?: (outcome: CreationOutcome) => void): Promise<void>;
   /** Limits that are not among the settings stay as they are. */
   setStrictMode(collection: string, settings: Readonly<Record<string, unknown>>): Promise<void>;
   createPayloadIndex(collection: string, field: string, definition: unknown): Promise<void>;

@@ -71,6 +71,20 @@ describe("Qdrant", function () {
     for (const name of await qdrant.collections()) await qdrant.deleteCollection(name);
   });
 
+  it("tells that a collection was made although what belongs to it fails, and that a name is taken", async () => {
+    const outcomes: unknown[] = [];
+    const params = { vectors: { size: 4, distance: "Dot" } };
+    const create = (read_fan_out_factor?: number) =>
+      qdrant.createCollection(
+        { name: "once", config: { params: { ...params, read_fan_out_factor } }, payloadIndexes: {} },
+        (outcome) => outcomes.push(outcome),
+      );
+    expect(await codeOf(create(-1))).to.equal("QDRANT_REFUSED");
+    expect(outcomes).to.deep.equal(["created"]);
+    expect(await codeOf(create())).to.equal("QDRANT_REFUSED");
+    expect(outcomes).to.deep.equal(["created", "taken"]);
+  });
+
   async function make(description: CollectionDescription): Promise<void> {
     await qdrant.createCollection(description);
     for (const [field, definition] of Object.entries(description.payloadIndexes)) {

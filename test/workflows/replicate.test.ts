@@ -1,7 +1,7 @@
 /** The standby is the source, cycle by cycle, whatever is done to either. Two real Qdrants. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readStandbyState, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { applyToStandby } from "../../runtime/workflows/replicate/apply-to-standby.ts";
@@ -10,8 +10,6 @@ import { planStandby } from "../../runtime/workflows/replicate/plan-standby.ts";
 import { StatePublisher, StateSubscriber } from "../../runtime/workflows/replicate/publish-states.ts";
 import { SourceCapturer } from "../../runtime/workflows/replicate/source-capturer.ts";
 import { StandbyApplier } from "../../runtime/workflows/replicate/standby-applier.ts";
-import { StandbyJournal } from "../../runtime/workflows/replicate/standby-journal.ts";
-import { StandbyTurn } from "../../runtime/workflows/replicate/standby-turn.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, contentOf } from "../support/estates/recovery-practice.ts";
 import { StandbyPair } from "../support/estates/standby-pair.ts";
@@ -132,21 +130,6 @@ describe("replication to a standby", function () {
     expect(await contentOf(pair.standby, notes)).to.deep.equal(written);
     expect(written).to.have.lengthOf(397);
     expect(written.filter(({ payload }) => (payload as { tag: string }).tag === "promoted")).to.have.lengthOf(100);
-  });
-
-  it("refuses a plan that was made before another run changed the standby", async () => {
-    const replication = await pair.replication();
-    const { recoveryPoint: id } = await replication.cycle();
-    const repository = await pair.repository();
-    const request = { clock: systemClock, repository, region: "west", target: pair.standby } as const;
-    const recoveryPoint = await repository.readRecoveryPoint(id);
-    const plan = await planStandby({ ...request, recoveryPoint, existing: "refuse", compare: "changed" });
-    new StandbyJournal({ ...request, turn: await StandbyTurn.take(request) }, plan);
-
-    await upsert(1, 10, "since then");
-    await (await pair.replication()).cycle();
-    const turn = await StandbyTurn.take(request);
-    expect(() => new StandbyJournal({ ...request, turn }, plan)).to.throw("since this was planned");
   });
 
   it("makes and replaces collections, and drops them a day late", async () => {
@@ -288,6 +271,71 @@ describe("replication to a standby", function () {
     };
     pair.west.control.objects.set("epochs/0000000002.json", Buffer.from(JSON.stringify(deposed)));
     expect(await codeOf((await pair.replication()).cycle())).to.equal("ROLE_REFUSES");
+  });
+
+  it("deletes and moves nothing after another run took over", async () => {
+    const calls: string[] = [];
+    /** Another run takes over in the call of this number. */
+    const overtakenIn = async (method: string, number: number, clock = systemClock) => {
+      calls.length = 0;
+      let call = 0;
+      let isOvertaken = false;
+      const standby = new Proxy(pair.standby, {
+        get(target, name) {
+          const member: unknown = Reflect.get(target, name);
+          if (typeof member !== "function") return member;
+          return (...parameters: unknown[]) => {
+            if (isOvertaken && /^(delete|create)/.test(String(name))) calls.push(String(name));
+            const answer: unknown = member.apply(target, parameters);
+            if (name !== method || ++call !== number) return answer;
+            const at = new Date().toISOString();
+            const taking = new StandbyRecords(pair.west.control, "failover").takeTurn({ at, failover: 2 });
+            return taking.then(() => {
+              isOvertaken = true;
+              return answer;
+            });
+          };
+        },
+      });
+      const code = await codeOf((await pair.replication({ standby, clock })).cycle("exact"));
+      return isOvertaken ? code : `${code}, and not overtaken`;
+    };
+    await pair.client.createCollection("dropped", settings);
+    await (await pair.replication()).cycle();
+    await pair.client.updateCollectionAliases({
+      actions: [{ create_alias: { alias_name: "current", collection_name: notes } }],
+    });
+    await upsert(1, 10, "changed");
+    expect(await overtakenIn("count", 1), "while it is compared").to.equal("EPOCH_CONFLICT");
+    expect(calls).to.deep.equal([]);
+
+    await clientOf(pair.standbyServer).updateCollection(notes, { hnsw_config: { m: 24 } });
+    expect(await overtakenIn("aliases", 1), "before what was replaced").to.equal("EPOCH_CONFLICT");
+    expect(calls).to.deep.equal([]);
+
+    await pair.client.deleteCollection("dropped");
+    await (await pair.replication()).cycle();
+    const tomorrow = clockShowing(() => new Date(Date.now() + 25 * 60 * 60_000));
+    expect(await overtakenIn("aliases", 1, tomorrow), "before what was dropped").to.equal("EPOCH_CONFLICT");
+    expect(calls).to.deep.equal([]);
+    expect(await pair.standby.collections()).to.include("dropped");
+  });
+
+  it("goes on when the bucket lost the tree that a difference would be made from", async () => {
+    const repository = await pair.repository();
+    const request = { repository, progress: silently, existing: "refuse", toolVersion: "test" } as const;
+    const source = { region: "east", database: pair.source, control: pair.east.control };
+    const capturing = new SourceCapturer({ ...request, clock: systemClock, source });
+    const applying = new StandbyApplier({ ...request, clock: systemClock, region: "west", database: pair.standby });
+    await applying.apply(await capturing.capture("exact"));
+    await upsert(1, 400, "changed");
+    await pair.untilQuiet(notes);
+    const changed = await capturing.capture("exact");
+    const held = (await readStandbyState(pair.west.control, new Date()))?.collections ?? [];
+    const trees = held.flatMap(({ shards }) => shards).map(({ tree }) => storeLayout.tree(tree));
+    for (const tree of trees) expect(pair.west.repository.objects.delete(tree), tree).to.equal(true);
+    expect((await applying.apply(changed)).shards).to.deep.equal({ kept: 0, difference: 0, whole: 2 });
+    expect(await pair.differences(notes)).to.deep.equal([]);
   });
 
   it("when it is back after another run, applies what is newer than what that one brought, also when the source's clock is slow, and nothing older", async () => {

@@ -6,6 +6,7 @@ import { DrError } from "../../runtime/errors.ts";
 import { readRestores, restoresUnderWay } from "../../runtime/repository/control/restore-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { planRestore } from "../../runtime/workflows/apply/plan-restore.ts";
+import { restore } from "../../runtime/workflows/apply/restore.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { type PlannedRestoreRequest, restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
@@ -87,60 +88,79 @@ describe("a restore that does not succeed", function () {
   const nothing = { collections: [bystander], unended: 0 };
   const halfMade = { collections: [bystander, notes], unended: 1 };
 
-  it("leaves nothing whatever call to the target fails until all is compared; what may be in use or somebody else's stays", async () => {
-    const calls: Method[] = [];
-    let isPlanned = false;
-    const counting: Around = async (method, act) => {
-      // The plan ends with it.
-      if (isPlanned) calls.push(method);
-      if (method === "aliases") isPlanned = true;
-      return act();
-    };
-    await restoreThrough(counting);
-    expect(calls).to.include.members(["createCollection", "createPayloadIndex", "restoreShard", "health", "points"]);
-    const made = calls.lastIndexOf("nearest");
+  const elsewhere = { targetName: "http://elsewhere" };
+  const places = [
+    ["into the region's own Qdrant, where clients may write to it from its last shard on", {}, "restoreShard"],
+    ["into another Qdrant, until all is compared", elsewhere, "nearest"],
+  ] as const;
+  for (const [where, more, last] of places) {
+    it(`leaves nothing, whatever call to the target fails, ${where}; afterwards it stays`, async () => {
+      const calls: Method[] = [];
+      let isPlanned = false;
+      const counting: Around = async (method, act) => {
+        // The plan ends with it.
+        if (isPlanned) calls.push(method);
+        if (method === "aliases") isPlanned = true;
+        return act();
+      };
+      await restoreThrough(counting, more);
+      expect(calls).to.include.members(["createCollection", "createPayloadIndex", "restoreShard", "health", "points"]);
+      const removable = calls.lastIndexOf(last);
+      const compared = calls.lastIndexOf("nearest");
 
-    const outcomes = { nothing: 0, left: 0 };
-    for (const acts of [false, true]) {
-      for (let failing = calls.indexOf("createCollection"); failing < calls.length; failing += 1) {
-        const what = `${calls[failing]}, call ${failing}, ${acts ? "after" : "before"} it acted`;
-        await emptied(target);
-        await clientOf(targetServer).createCollection(bystander, settings);
-        let call = -1;
-        let isActing = false;
-        const code = await codeOf(
-          restoreThrough(async (method, act) => {
+      const outcomes = { nothing: 0, left: 0 };
+      for (const acts of [false, true]) {
+        for (let failing = calls.indexOf("createCollection"); failing < calls.length; failing += 1) {
+          const what = `${calls[failing]}, call ${failing}, ${acts ? "after" : "before"} it acted`;
+          await emptied(target);
+          await clientOf(targetServer).createCollection(bystander, settings);
+          let call = -1;
+          let isActing = false;
+          const said: string[] = [];
+          const failingOnce: Around = async (method, act) => {
             if (isActing) call += 1;
             if (method === "aliases") isActing = true;
             if (!isActing || call !== failing) return act();
             if (acts) await act();
             throw broken();
-          }),
-        );
-        // Points are counted for the answer only.
-        if (calls[failing] === "count" && failing > made) continue;
-        expect(code, what).to.equal("UNREACHABLE");
-        const mayBeForeign = calls[failing] === "createCollection" && acts;
-        const left = await leftBehind();
-        if (failing > made || mayBeForeign) {
-          expect(left.collections, what).to.deep.equal(halfMade.collections);
-          expect(await codeOf(planRestore(requestOf())), what).to.equal("TARGET_NOT_EMPTY");
-          await planRestore(requestOf({ discardUnfinished: true }));
-          outcomes.left += 1;
-        } else {
-          expect(left.collections, what).to.deep.equal(nothing.collections);
-          await planRestore(requestOf());
-          outcomes.nothing += 1;
-        }
-        const ended = (await leftBehind()).unended === 0;
-        expect(ended, `${what}: the end is recorded`).to.equal(!(failing > made || mayBeForeign));
-        for (const key of practice.stores.control.objects.keys()) {
-          if (!untouched.has(key)) practice.stores.control.objects.delete(key);
+          };
+          const progress = ({ detail = "" }) => void said.push(detail);
+          const code = await codeOf(restoreThrough(failingOnce, { ...more, progress }));
+          // Points are counted for the answer only.
+          if (calls[failing] === "count" && failing > compared) continue;
+          expect(code, what).to.equal("UNREACHABLE");
+          const left = await leftBehind(requestOf(more).targetName);
+          if (failing > removable) {
+            expect(left, what).to.deep.equal(halfMade);
+            expect(said.join("\n"), what)
+              .to.match(/collections stay|notes stays/)
+              .and.to.contain("captures are refused");
+            expect(await codeOf(planRestore(requestOf(more))), what).to.equal("TARGET_NOT_EMPTY");
+            await planRestore(requestOf({ ...more, discardUnfinished: true }));
+            outcomes.left += 1;
+          } else {
+            expect(left, what).to.deep.equal(nothing);
+            await planRestore(requestOf(more));
+            outcomes.nothing += 1;
+          }
+          for (const key of practice.stores.control.objects.keys()) {
+            if (!untouched.has(key)) practice.stores.control.objects.delete(key);
+          }
         }
       }
-    }
-    expect(outcomes.nothing).to.be.greaterThan(10);
-    expect(outcomes.left).to.be.greaterThan(1);
+      expect(outcomes.nothing).to.be.greaterThan(10);
+      expect(outcomes.left).to.be.greaterThan(1);
+    });
+  }
+
+  it("keeps a collection of which nobody knows who made it", async () => {
+    const cut: Around = async (method, act) => {
+      if (method !== "createCollection") return act();
+      await clientOf(targetServer).createCollection(notes, settings);
+      throw broken();
+    };
+    expect(await codeOf(restoreThrough(cut))).to.equal("UNREACHABLE");
+    expect(await leftBehind()).to.deep.equal(halfMade);
   });
 
   it("lets the next capture and the next restore go on as if it had never been", async () => {
@@ -153,14 +173,52 @@ describe("a restore that does not succeed", function () {
     expect(await contentOf(target, notes)).to.deep.equal(await contentOf(source, notes));
   });
 
-  it("removes what differs from what was captured, too", async () => {
-    const late: Around = async (method, act) => {
-      const answer = await act();
-      if (method === "restoreShard") await clientOf(targetServer).delete(notes, { wait: true, points: [1, 2, 3] });
-      return answer;
+  it("removes what differs from what was captured where no client looks for it", async () => {
+    const [as, targetName] = ["beside", "http://elsewhere"];
+    for (const [name, more] of [[as, { as }] as const, [notes, { targetName }] as const]) {
+      const late: Around = async (method, act) => {
+        const answer = await act();
+        if (method === "restoreShard") await clientOf(targetServer).delete(name, { wait: true, points: [1, 2, 3] });
+        return answer;
+      };
+      expect((await errorOf(restoreThrough(late, more)))?.message).to.match(/differ from .*point 1 is missing/);
+      expect(await leftBehind(requestOf(more).targetName)).to.deep.equal(nothing);
+    }
+  });
+
+  it("keeps what clients wrote to the region's own Qdrant before it was compared, also when it is interrupted, and says what now", async () => {
+    let interrupt: () => Promise<void> = async () => undefined;
+    const onInterrupt = (clean: () => Promise<void>) => {
+      interrupt = clean;
+      return () => undefined;
     };
-    expect((await errorOf(restoreThrough(late)))?.message).to.match(/differ from .*point 1 is missing/);
-    expect(await leftBehind()).to.deep.equal(nothing);
+    const restoreBesideClients = async (then: () => void) => {
+      const said: string[] = [];
+      const written: Around = async (method, act) => {
+        const answer = await act();
+        if (method === "restoreShard") {
+          await clientOf(targetServer).upsert(notes, { wait: true, points: [{ id: 1, vector: [7, 7], payload: {} }] });
+          then();
+        }
+        return answer;
+      };
+      const progress = ({ detail = "" }) => void said.push(detail);
+      const code = await codeOf(restoreThrough(written, { onInterrupt, progress, discardUnfinished: true }));
+      expect(said.join("\n")).to.match(
+        /notes stays: .*clients may have written.*captures are refused.*--discard-unfinished/,
+      );
+      expect(await leftBehind()).to.have.deep.property("collections", [bystander, notes]);
+      expect((await target.points(notes, [1]))[0]?.vector).to.deep.equal([7, 7]);
+      expect(await codeOf(practice.capture(source))).to.equal("ROLE_REFUSES");
+      return code;
+    };
+    expect(await restoreBesideClients(() => undefined)).to.equal("VERIFICATION_FAILED");
+    let settled: Promise<void> | undefined;
+    const interrupted = restoreBesideClients(() => {
+      settled = interrupt();
+    });
+    expect(await interrupted).to.equal("INTERRUPTED");
+    await settled;
   });
 
   it("stays half-made when it cannot be removed: captures are refused, and the next restore discards it when told to", async () => {
@@ -208,7 +266,60 @@ describe("a restore that does not succeed", function () {
     expect(await codeOf(restoreThrough(racing, { progress }))).to.equal("QDRANT_REFUSED");
 
     expect(await target.count(notes)).to.equal(3);
-    expect(said.join("\n")).to.contain("notes is left");
+    expect(said.join("\n")).to.contain("notes was made by somebody else").and.not.to.contain("--discard-unfinished");
+    expect((await leftBehind()).unended).to.equal(0);
+  });
+
+  it("does not call half-made what another restore, begun at the same moment, has made", async () => {
+    const { clock, progress } = told;
+    const plan = await planRestore(requestOf());
+    let loser: string | undefined;
+    await restoreThrough(async (method, act) => {
+      if (method === "restoreShard") loser = await codeOf(restore({ clock, progress, repository, target }, plan));
+      return act();
+    });
+    expect(loser).to.equal("QDRANT_REFUSED");
+    expect(await leftBehind()).to.deep.equal({ collections: [bystander, notes], unended: 0 });
+    expect(await codeOf(planRestore(requestOf({ discardUnfinished: true })))).to.equal("TARGET_NOT_EMPTY");
+    await practice.capture(source);
+  });
+
+  it("replaces nothing when another server answers at the address since the plan", async () => {
+    const to = { targetName: "http://elsewhere", discardUnfinished: true };
+    await restoreThrough(
+      (method, act) => (method === "restoreShard" || method === "deleteCollection" ? Promise.reject(broken()) : act()),
+      to,
+    ).catch(() => undefined);
+    const { clock, progress } = told;
+    const plan = await planRestore(requestOf(to));
+    expect(plan.collections.map(({ action }) => action)).to.deep.equal(["replace"]);
+    const before = practice.stores.control.objects.size;
+    const another = surrounded(target, async (method, act) => (method === "processes" ? ["another process"] : act()));
+    const refused = codeOf(restore({ clock, progress, repository, target: another }, plan));
+    expect(await refused).to.equal("TARGET_NOT_EMPTY");
+    expect(await target.collections()).to.include(notes);
+    expect(practice.stores.control.objects.size, "records").to.equal(before);
+  });
+
+  it("may be interrupted while it moves an alias: that is waited for", async () => {
+    const order: string[] = [];
+    let interrupt: () => Promise<void> = async () => void order.push("withdrawn");
+    const onInterrupt = (clean: () => Promise<void>) => {
+      interrupt = clean;
+      return () => {
+        interrupt = async () => void order.push("withdrawn");
+      };
+    };
+    let settled: Promise<unknown> | undefined;
+    const around: Around = async (method, act) => {
+      if (method !== "createAlias") return act();
+      settled = interrupt().then(() => order.push("may end"));
+      await act();
+      order.push("moved");
+    };
+    await restoreThrough(around, { as: "beside", swapAlias: "served", onInterrupt });
+    await settled;
+    expect(order).to.deep.equal(["moved", "may end"]);
   });
 
   it("removes nothing when another server answers at the address by then", async () => {

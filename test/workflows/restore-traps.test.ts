@@ -105,10 +105,10 @@ describe("traps of capture and restore", function () {
   for (const [what, params] of wrong) {
     it(`configuration: a target that makes the collection with ${what} gets no shard`, async () => {
       const changed = altered(targetServer, {
-        createCollection: (description: CollectionDescription) => {
+        createCollection: (description: CollectionDescription, onOutcome) => {
           const captured = description.config["params"] as object;
           const config = { ...description.config, params: { ...captured, ...params } };
-          return target.createCollection({ ...description, config });
+          return target.createCollection({ ...description, config }, onOutcome);
         },
         restoreShard: refuseShards,
       });

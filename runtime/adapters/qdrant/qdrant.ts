@@ -18,6 +18,7 @@ import type {
   Alias,
   CollectionDescription,
   CollectionSnapshot,
+  CreationOutcome,
   NearestQuery,
   Neighbour,
   Optimizations,
@@ -39,7 +40,7 @@ import {
   unrestIn,
 } from "./qdrant-cluster.ts";
 import { type Peer, Peers, type QdrantAddress, requestTimeoutMs } from "./qdrant-peers.ts";
-import { insist, isOfHalfMadeShard, isOverdue, refused, refuseUnlessOk } from "./refusals.ts";
+import { insist, isOfHalfMadeShard, isOfTakenName, isOverdue, refused, refuseUnlessOk } from "./refusals.ts";
 import { restoreFingerprintIn } from "./restore-fingerprint.ts";
 import { SharedAnswer } from "./shared-answer.ts";
 import { notStrict, type StrictMode, strictModeIn } from "./strict-mode.ts";
@@ -415,20 +416,29 @@ export class Qdrant implements VectorDatabase {
     answer.resume();
   }
 
-  async createCollection(collection: CollectionDescription): Promise<void> {
+  async createCollection(
+    collection: CollectionDescription,
+    onOutcome?: (outcome: CreationOutcome) => void,
+  ): Promise<void> {
     const { params, hnsw_config, optimizer_config, wal_config, quantization_config, metadata } =
       collection.config as Record<string, object | undefined>;
     const optional = { quantization_config, metadata };
     const { read_fan_out_delay_ms, read_fan_out_factor, ...creatable } = (params ?? {}) as FanOut;
-    await this.#peers.change((_client, url) =>
-      this.#peers.exactly(url, "PUT", collectionPath(collection.name), {
-        ...creatable,
-        hnsw_config,
-        optimizers_config: optimizer_config,
-        wal_config,
-        ...settingsAmong(optional),
-      }),
-    );
+    try {
+      await this.#peers.change((_client, url) =>
+        this.#peers.exactly(url, "PUT", collectionPath(collection.name), {
+          ...creatable,
+          hnsw_config,
+          optimizers_config: optimizer_config,
+          wal_config,
+          ...settingsAmong(optional),
+        }),
+      );
+    } catch (error) {
+      if (isOfTakenName(error)) onOutcome?.("taken");
+      throw error;
+    }
+    onOutcome?.("created");
     // Creation ignores it.
     const fanOut = settingsAmong({ read_fan_out_factor, read_fan_out_delay_ms });
     if (Object.keys(fanOut).length > 0) {

@@ -11,9 +11,13 @@ export class AnswerOverdue extends Error {}
 /** Why a collection cannot be asked: the restore of a shard of it was killed, or failed. */
 class HalfMadeShard extends Error {}
 
+/** Why a collection cannot be made: there is one of the name. */
+class NameTaken extends Error {}
+
 /** What Qdrant says of them: its answers have no codes. */
 const timeoutWords = ["Timeout error: "];
 const halfMadeWords = ["Dirty shard", "Failed to restore local replica"];
+const takenWords = ["already exists"];
 
 export function refused(status: number, text: string, what: string, cause?: unknown): DrError {
   if (status === 401 || status === 403) {
@@ -30,6 +34,7 @@ export function refused(status: number, text: string, what: string, cause?: unkn
 function reasonIn(text: string, cause: unknown): Error | undefined {
   const isSaid = (words: readonly string[]) => words.some((each) => text.includes(each));
   if (isSaid(timeoutWords)) return new AnswerOverdue("it gave up", { cause });
+  if (isSaid(takenWords)) return new NameTaken("the name is taken", { cause });
   return isSaid(halfMadeWords) ? new HalfMadeShard("a shard is half made", { cause }) : undefined;
 }
 
@@ -45,6 +50,10 @@ export function isOverdue(error: unknown): boolean {
 
 export function isOfHalfMadeShard(error: unknown): boolean {
   return hasCode(error, "QDRANT_REFUSED") && error.cause instanceof HalfMadeShard;
+}
+
+export function isOfTakenName(error: unknown): boolean {
+  return hasCode(error, "QDRANT_REFUSED") && error.cause instanceof NameTaken;
 }
 
 /** Asks again each time that the answer is overdue, and waits longer for it. */

@@ -64,17 +64,19 @@ export async function applyPlan(tools: ApplyTools, plan: ApplyPlan): Promise<App
     await ended.promise;
   });
   try {
-    await run.applyCollections();
-    await run.finish();
-  } catch (error) {
-    await run.takeBack();
-    throw error;
+    try {
+      await run.applyCollections();
+      await run.finish();
+    } catch (error) {
+      await run.takeBack();
+      throw error;
+    }
+    // The end is recorded: from here on the collections are in use, and must not count as half-made, whatever is killed.
+    if (plan.swap !== undefined) await target.createAlias({ alias: plan.swap.alias, collection: plan.swap.to });
   } finally {
     ended.resolve();
     withdraw?.();
   }
-  // The end is recorded: from here on the collections are in use, and must not count as half-made, whatever is killed.
-  if (plan.swap !== undefined) await target.createAlias({ alias: plan.swap.alias, collection: plan.swap.to });
   return { ...run.report(), swapped: plan.swap, seconds: (clock.monotonic() - begun) / 1000 };
 }
 
@@ -85,7 +87,8 @@ class PlanRun {
   readonly #made: MadeCollections;
   readonly #touched = new Set<string>();
   readonly #dropped: string[] = [];
-  readonly #shards = { difference: 0, whole: 0 };
+  /** How each shard came to hold its tree, by `shardKey`: one that was sent twice counts as it was sent last. */
+  readonly #shards = new Map<string, PlannedShard["action"]>();
   readonly #compared = { samples: 0, canaries: 0 };
   #sentBytes = 0;
 
@@ -94,6 +97,9 @@ class PlanRun {
     this.#plan = plan;
     this.#signal = signal;
     this.#made = new MadeCollections(tools, plan);
+    for (const { name, shards } of plan.collections) {
+      for (const { action, shard } of shards) this.#shards.set(shardKey(name, shard.id), action);
+    }
   }
 
   async applyCollections(): Promise<void> {
@@ -104,9 +110,11 @@ class PlanRun {
       for (const { captured } of made.filter(({ action }) => action === "replace")) {
         await refuseUnlessStored(this.#tools.repository, captured);
       }
+      if (made.some(({ action }) => action === "replace")) await this.#made.refuseAnotherServer();
       this.#made.begin();
       await journal.begin(made.map(({ name }) => name));
       const created = made.filter(({ action }) => action === "make");
+      await journal.refuseUnlessMine();
       await freeNames(
         target,
         aliases,
@@ -132,11 +140,12 @@ class PlanRun {
   }
 
   async #apply(planned: PlannedCollection): Promise<void> {
-    const { progress, target } = this.#tools;
+    const { journal, progress, target } = this.#tools;
     const { action, captured, name, shards } = planned;
     progress({ step: "apply", detail: name });
     this.#touched.add(name);
     if (action === "replace") {
+      await journal.refuseUnlessMine();
       await target.deleteCollection(name);
       this.#made.removed(name);
     }
@@ -147,11 +156,12 @@ class PlanRun {
           ...this.#tools,
           signal: this.#signal,
           sending: (archive) => this.#sending(archive),
-          onCreated: (created) => this.#made.created(created),
+          onCreation: (outcome) => this.#made.decided(name, outcome),
+          onLoaded: () => this.#made.loaded(planned),
         },
         { captured, name, optimizes },
       );
-      this.#shards.whole += captured.shards.length;
+      for (const { id } of captured.shards) this.#shards.set(shardKey(name, id), "whole");
     }
     // One after another: of shards that a collection in cluster mode is given at once, some stay empty.
     for (const shard of shards) await this.#applyShard(planned, shard);
@@ -162,6 +172,7 @@ class PlanRun {
     const { repository, target } = this.#tools;
     const { action, owner, shard } = planned;
     if (action === "keep") return;
+    const key = shardKey(name, shard.id);
     const tree = await readShardTree(repository, captured, shard);
     if (action === "difference") {
       // The bucket may have been lost since, and filled again without it.
@@ -174,12 +185,12 @@ class PlanRun {
       if (before !== undefined && present !== undefined && namesSegments(before) && namesSegments(tree)) {
         const files = filesToSend(before, tree, present);
         await target.applyDifference(name, owner, this.#sending(differenceArchive(repository, tree, files)));
-        this.#shards.difference += 1;
+        this.#shards.set(key, "difference");
         return;
       }
     }
     await target.restoreShard(name, owner, this.#sending(wholeArchive(repository, tree)));
-    this.#shards.whole += 1;
+    this.#shards.set(key, "whole");
   }
 
   /** Throws VERIFICATION_FAILED when it is not what the source held, also after what stood there was restored whole. */
@@ -211,6 +222,7 @@ class PlanRun {
   async finish(): Promise<void> {
     const { journal, progress, target } = this.#tools;
     const { aliases, collections, drop } = this.#plan;
+    await journal.refuseUnlessMine();
     this.#signal.throwIfAborted();
     // From its aliases on, a collection can be in use.
     this.#made.keep();
@@ -220,6 +232,7 @@ class PlanRun {
       collections.map(({ name }) => name),
     );
     for (const { because, name } of drop) {
+      await journal.refuseUnlessMine();
       progress({ step: "drop", detail: `${name}: ${because}` });
       await target.deleteCollection(name);
       this.#dropped.push(name);
@@ -233,13 +246,14 @@ class PlanRun {
 
   report(): Omit<ApplyReport, "seconds" | "swapped"> {
     const { collections, foreign, gone, recoveryPoint } = this.#plan;
-    const kept = collections.flatMap(({ shards }) => shards).filter(({ action }) => action === "keep").length;
+    const actions = [...this.#shards.values()];
+    const countOf = (action: PlannedShard["action"]) => actions.filter((each) => each === action).length;
     return {
       recoveryPoint: recoveryPoint.id,
       time: recoveryPoint.time,
       isExact: isExact(recoveryPoint),
       collections: collections.length,
-      shards: { kept, ...this.#shards },
+      shards: { kept: countOf("keep"), difference: countOf("difference"), whole: countOf("whole") },
       replaced: collections.filter(({ action }) => action === "replace").map(({ name }) => name),
       extra: [...gone.map(({ name }) => name), ...foreign],
       dropped: this.#dropped,
@@ -247,4 +261,8 @@ class PlanRun {
       ...this.#compared,
     };
   }
+}
+
+function shardKey(collection: string, shard: number): string {
+  return `${shard} ${collection}`;
 }

@@ -1,11 +1,12 @@
 /** The collections that a run made, and their removal when it fails: a failed run leaves nothing that a later one trips over. */
-import { toDrError } from "../../errors.ts";
+import { DrError, toDrError } from "../../errors.ts";
 import type { Progress } from "../../ports/progress.ts";
-import type { VectorDatabase } from "../../ports/qdrant.ts";
+import type { CreationOutcome, VectorDatabase } from "../../ports/qdrant.ts";
 import type { ApplyJournal } from "./journal.ts";
-import type { ApplyPlan } from "./plan-apply.ts";
+import type { ApplyPlan, WantedCollection } from "./plan-apply.ts";
 
 const discardHint = "If nobody uses it, repeat the restore with --discard-unfinished";
+const capturesWait = "The restore counts as not ended: captures are refused for an hour after it began";
 
 interface RemovalTools {
   readonly target: VectorDatabase;
@@ -16,15 +17,19 @@ interface RemovalTools {
 export class MadeCollections {
   readonly #tools: RemovalTools;
   readonly #plan: ApplyPlan;
-  /** Made by this run, or half-made by one before it, as the plan says. */
-  readonly #own: Set<string>;
+  /** Made by this run, or half-made by one before it, as the plan says; in use by nobody. */
+  readonly #removable: Set<string>;
+  /** Loaded where clients look for them: they may hold writes that are nowhere else. */
+  readonly #reachable = new Set<string>();
+  /** Made by somebody else since the plan. */
+  readonly #foreign = new Set<string>();
   #hasBegun = false;
   #isKept = false;
 
   constructor({ journal, progress, target }: RemovalTools, plan: ApplyPlan) {
     this.#tools = { journal, progress, target };
     this.#plan = plan;
-    this.#own = new Set(plan.collections.filter(({ action }) => action === "replace").map(({ name }) => name));
+    this.#removable = new Set(plan.collections.filter(({ action }) => action === "replace").map(({ name }) => name));
   }
 
   /** The journal is about to name the collections. */
@@ -32,13 +37,21 @@ export class MadeCollections {
     this.#hasBegun = true;
   }
 
-  /** After an error of the creation nobody knows whose a collection of the name is: only what succeeds is the run's own. */
-  created(name: string): void {
-    this.#own.add(name);
+  /** After an error without an outcome nobody knows whose a collection of the name is: it is not removed. */
+  decided(name: string, outcome: CreationOutcome): void {
+    if (outcome === "created") this.#removable.add(name);
+    else this.#foreign.add(name);
+  }
+
+  /** Clients of the region's own Qdrant can write to a collection under its captured name from here on. */
+  loaded({ captured, name }: WantedCollection): void {
+    if (this.#plan.named !== undefined || name !== captured.name) return;
+    this.#removable.delete(name);
+    this.#reachable.add(name);
   }
 
   removed(name: string): void {
-    this.#own.delete(name);
+    this.#removable.delete(name);
   }
 
   /** The collections are whole and compared, and may be used at any moment. */
@@ -47,35 +60,59 @@ export class MadeCollections {
   }
 
   /**
-   * Removes them and records the end, where the plan says so. What cannot be removed stays with a record that has no end:
-   * captures are refused then, and the next run names it.
+   * Removes them and records the end, where the plan says so. What cannot or must not be removed stays with a record that has no
+   * end: captures are refused then, and the next run names it.
    */
   async takeBack(): Promise<void> {
-    if (this.#plan.onFailure === "leave" || !this.#hasBegun || this.#isKept) return;
-    const { journal, progress } = this.#tools;
+    if (this.#plan.onFailure === "leave" || !this.#hasBegun) return;
+    const { journal } = this.#tools;
+    if (this.#isKept) {
+      this.#say(
+        `all collections stay: they are as captured, and clients may use them already. ${capturesWait}. Set the aliases that are missing yourself`,
+      );
+      return;
+    }
+    const reachable = [...this.#reachable].join(", ");
+    if (reachable !== "") {
+      this.#say(
+        `${reachable} stays: it was loaded, and clients may have written to it since. ${capturesWait}. To throw it away with such writes, repeat the restore with --discard-unfinished; to keep it, look first at what differs`,
+      );
+    }
     try {
-      const left = await this.#removeOwn();
-      if (left.length > 0) {
-        progress({ step: "clean", detail: `${left.join(", ")} is left: it may be somebody else's. ${discardHint}` });
-        return;
-      }
+      const left = (await this.#remove()).filter((name) => !this.#reachable.has(name) && !this.#foreign.has(name));
+      if (left.length > 0) this.#say(`${left.join(", ")} is left: it may be somebody else's. ${discardHint}`);
+      if (this.#foreign.size > 0) this.#say(`${[...this.#foreign].join(", ")} was made by somebody else: left alone`);
+      if (left.length > 0 || this.#reachable.size > 0) return;
       await journal.endInFailure();
-      progress({ step: "clean", detail: "what this run had made is removed" });
+      this.#say("what this run had made is removed");
     } catch (error) {
-      progress({
-        step: "clean",
-        detail: `what this run had made may be left: ${toDrError(error).message}. ${discardHint}`,
-      });
+      this.#say(`what this run had made may be left: ${toDrError(error).message}. ${discardHint}`);
     }
   }
 
+  #say(detail: string): void {
+    this.#tools.progress({ step: "clean", detail });
+  }
+
   /** Names of the plan that stand on the target afterwards. */
-  async #removeOwn(): Promise<readonly string[]> {
+  async #remove(): Promise<readonly string[]> {
     const { target } = this.#tools;
     const names = this.#plan.collections.map(({ name }) => name);
-    if (await this.#isSameTarget()) for (const name of this.#own) await target.deleteCollection(name);
+    if (await this.#isSameTarget()) for (const name of this.#removable) await target.deleteCollection(name);
     const present = await target.collections();
     return names.filter((name) => present.includes(name));
+  }
+
+  /** Throws TARGET_NOT_EMPTY: what another server holds under the names was not left half-made by a restore. */
+  async refuseAnotherServer(): Promise<void> {
+    if (await this.#isSameTarget()) return;
+    throw new DrError(
+      "TARGET_NOT_EMPTY",
+      `another server answers at ${this.#plan.named?.name} since this was planned`,
+      {
+        hint: "nothing was changed. Look whose it is, and run it again",
+      },
+    );
   }
 
   /** Another server may answer at the address by now. */

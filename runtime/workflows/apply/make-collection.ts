@@ -10,7 +10,7 @@ import type { CapturedCollection, CapturedShard } from "../../domain/recovery-po
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
-import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
+import type { CreationOutcome, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { waitUntil } from "../../time/wait-until.ts";
 import { differencesOf, prepareSettings, setStrictMode } from "./collection-settings.ts";
@@ -29,8 +29,10 @@ export interface CollectionTools {
   readonly signal?: AbortSignal | undefined;
   /** Passes each archive on that is sent. */
   sending(archive: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
-  /** Hears of a collection as soon as it is known that this call created it. */
-  onCreated(name: string): void;
+  /** Hears what came of the creation as soon as that is known for certain. */
+  onCreation(outcome: CreationOutcome): void;
+  /** Hears that all shards are loaded: clients that know the name can use the collection. */
+  onLoaded(): void;
 }
 
 export interface CollectionToMake {
@@ -45,11 +47,10 @@ export async function makeCollection(
   tools: CollectionTools,
   { captured, name, optimizes }: CollectionToMake,
 ): Promise<void> {
-  const { onCreated, repository, sending, signal, target } = tools;
+  const { onCreation, onLoaded, repository, sending, signal, target } = tools;
   const capturedConfig = configOf(captured);
   const config = optimizes ? capturedConfig : withoutOptimizations(capturedConfig);
-  await target.createCollection({ name, config, payloadIndexes: captured.payloadIndexes });
-  onCreated(name);
+  await target.createCollection({ name, config, payloadIndexes: captured.payloadIndexes }, onCreation);
   await prepareSettings(tools, name, config);
   if (hasShardKeys(captured)) await makeShardKeys(target, name, captured.shards);
   for (const [field, definition] of Object.entries(captured.payloadIndexes)) {
@@ -73,6 +74,7 @@ export async function makeCollection(
     const tree = await readShardTree(repository, captured, shard);
     await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
   }
+  onLoaded();
   await setStrictMode(target, name, config);
 }
 

@@ -3,7 +3,6 @@
  * left alone, what changed is sent as a difference, all else is made anew.
  */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
-import { problemOfName } from "../../domain/qdrant/collection-name.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
@@ -77,22 +76,23 @@ export interface ApplyPlan extends ApplyRules {
   readonly aliases: AliasPlan;
   /** Moved when the end of the run is recorded. */
   readonly swap?: AliasSwap | undefined;
-  /** What the plan was made from: see `KnownTarget`. */
-  readonly basis?: string | undefined;
+}
+
+export interface StandingCollections {
+  /** As the last run left them. */
+  readonly held: readonly HeldCollection[];
+  /** Whether nothing else was restored into the shard's peer since it was recorded. */
+  isAsRecorded(shard: ShardPlacement): Promise<boolean>;
 }
 
 /** What records of earlier runs say of the target. */
 export interface KnownTarget {
-  /** Collections that an earlier run brought, as it left them. */
-  readonly held: readonly HeldCollection[];
+  /** What earlier runs brought and this one goes on from; absent for a restore, which never goes on from what stands. */
+  readonly standing?: StandingCollections | undefined;
   /** Names among those present of what an earlier run left half-made and may be thrown away: none of those held. */
   unfinishedAmong(present: ReadonlySet<string>): Promise<readonly string[]>;
-  /** Whether nothing else was restored into the shard's peer since it was recorded. */
-  isAsRecorded(shard: ShardPlacement): Promise<boolean>;
   /** The refusal of collections that stand there and must not be replaced. */
   refusalOf(taken: readonly string[]): DrError;
-  /** Another text whenever another run has changed the target: a plan that was made before does not hold any more. */
-  readonly basis?: string | undefined;
 }
 
 export interface ApplyRequest extends ApplyRules {
@@ -103,18 +103,18 @@ export interface ApplyRequest extends ApplyRules {
   /** Collections of the wanted names that no run here made. */
   readonly existing: "refuse" | "replace";
   readonly aliases: AliasPlan;
-  readonly swap?: AliasSwap | undefined;
   readonly known: KnownTarget;
   readonly clock: Clock;
 }
 
 /** Throws when the recovery point must not or cannot be put there; changes nothing. */
 export async function planApply(request: ApplyRequest): Promise<ApplyPlan> {
-  const { aliases, collections: wanted, compare, existing, known, named, recoveryPoint, swap, target } = request;
+  const { aliases, collections: wanted, compare, existing, known, named, recoveryPoint, target } = request;
   const { onFailure, optimizes } = request;
   checkRestorable(qdrantVersionOf(recoveryPoint), await target.version());
   const present = new Set(await target.collections());
-  const held = new Map(known.held.map((collection) => [collection.name, collection]));
+  const standing = known.standing?.held ?? [];
+  const held = new Map(standing.map((collection) => [collection.name, collection]));
   const unfinished = await known.unfinishedAmong(present);
   const taken = wanted
     .map(({ name }) => name)
@@ -125,13 +125,13 @@ export async function planApply(request: ApplyRequest): Promise<ApplyPlan> {
   await forEachConcurrently(collectionsAtOnce, wanted, async (each) => {
     const before = held.get(each.name);
     if (!present.has(each.name)) planned.set(each.name, { ...each, action: "make", shards: [] });
-    else if (before === undefined) planned.set(each.name, { ...each, action: "replace", shards: [] });
-    else planned.set(each.name, await planStanding(target, each, before, known));
+    else if (before === undefined || known.standing === undefined)
+      planned.set(each.name, { ...each, action: "replace", shards: [] });
+    else planned.set(each.name, await planStanding(target, each, before, known.standing));
   });
   const collections = wanted.flatMap(({ name }) => planned.get(name) ?? []);
-  refuseImpossibleNames(collections);
   const isWanted = (name: string) => wanted.some((each) => each.name === name);
-  const gone = known.held.filter(({ name }) => !isWanted(name) && present.has(name));
+  const gone = standing.filter(({ name }) => !isWanted(name) && present.has(name));
   const now = request.clock.now().getTime();
   const isDue = ({ goneSince }: HeldCollection) =>
     goneSince !== undefined && now - Date.parse(goneSince) >= dropsFollowMs;
@@ -148,11 +148,9 @@ export async function planApply(request: ApplyRequest): Promise<ApplyPlan> {
     gone: gone.filter((each) => !isDue(each)),
     foreign: [...present].filter((name) => !isWanted(name) && !held.has(name) && !unfinished.includes(name)),
     aliases,
-    swap,
     compare,
     optimizes,
     onFailure,
-    basis: known.basis,
   };
 }
 
@@ -167,17 +165,6 @@ export function qdrantVersionOf({ id, kinds, qdrantVersion }: RecoveryPoint): st
   throw new DrError("RECOVERY_POINT_NOT_FOUND", `${id} holds ${kinds.join(", ")}, and nothing of Qdrant`, {
     hint: "`qdrant-dr recovery-points list` shows what each recovery point holds",
   });
-}
-
-/** Qdrant would refuse them when others have been made. */
-function refuseImpossibleNames(planned: readonly PlannedCollection[]): void {
-  for (const { name } of planned.filter(isMade)) {
-    const problem = problemOfName(name);
-    if (problem === undefined) continue;
-    throw new DrError("USAGE", `no collection can be called ${JSON.stringify(name)}: ${problem}; nothing was changed`, {
-      hint: "restore it by itself under another name, with --as: letters, digits, - and _ are always allowed",
-    });
-  }
 }
 
 /** Shard keys that cannot be made again on the target as they were. */
@@ -195,7 +182,7 @@ async function planStanding(
   target: VectorDatabase,
   wanted: WantedCollection,
   held: HeldCollection,
-  known: KnownTarget,
+  standing: StandingCollections,
 ): Promise<PlannedCollection> {
   const { captured, name } = wanted;
   const replace: PlannedCollection = { ...wanted, action: "replace", shards: [] };
@@ -207,7 +194,7 @@ async function planStanding(
     const owner = described.owners.find(({ id }) => id === shard.id);
     if (owner === undefined) return replace;
     const before = held.shards.find(({ id }) => id === shard.id);
-    const segments = (await known.isAsRecorded(owner)) ? await target.segments(name, owner) : undefined;
+    const segments = (await standing.isAsRecorded(owner)) ? await target.segments(name, owner) : undefined;
     const isStanding = segments !== undefined && before?.segments === markOfSegments(segments);
     if (!isStanding || before === undefined) shards.push({ shard, owner, action: "whole" });
     else if (before.tree === shard.tree.id) shards.push({ shard, owner, action: "keep" });

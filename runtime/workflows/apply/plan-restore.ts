@@ -1,4 +1,5 @@
 /** Plans a restore into a Qdrant that does not hold the wanted collections, or holds what an earlier restore left half-made. */
+import { problemOfName } from "../../domain/qdrant/collection-name.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -59,6 +60,7 @@ export async function planRestore(request: RestoreRequest): Promise<ApplyPlan> {
     onFailure: "remove",
     clock,
   });
+  refuseImpossibleNames(names);
   const present = await target.aliases();
   const swap = await planSwap(request, present);
   refuseTakenAliases(names, aliases, present);
@@ -83,9 +85,7 @@ function knownByRestores(
     return named === undefined || named.processes.some((process) => record.processes?.includes(process));
   };
   return {
-    held: [],
     unfinishedAmong: async (present) => wanted.filter((name) => present.has(name) && mayBeDiscarded(name)),
-    isAsRecorded: async () => false,
     refusalOf: (taken) => {
       const halfMadeHint = discardUnfinished
         ? "an earlier restore was cut off, and not in the process that answers there now: it may be another server. If nobody uses the collection, delete it yourself"
@@ -97,6 +97,17 @@ function knownByRestores(
       });
     },
   };
+}
+
+/** Qdrant would refuse them when others have been made. */
+function refuseImpossibleNames(names: readonly string[]): void {
+  for (const name of names) {
+    const problem = problemOfName(name);
+    if (problem === undefined) continue;
+    throw new DrError("USAGE", `no collection can be called ${JSON.stringify(name)}: ${problem}; nothing was changed`, {
+      hint: "restore it by itself under another name, with --as: letters, digits, - and _ are always allowed",
+    });
+  }
 }
 
 function wantedCollections({ as, only, recoveryPoint, swapAlias }: RestoreRequest): WantedCollection[] {

@@ -9,26 +9,29 @@ import type { ApplyPlan } from "./plan-apply.ts";
 export class RestoreJournal implements ApplyJournal {
   readonly #control: ObjectStore;
   readonly #clock: Clock;
-  readonly #record: RestoreRecord;
-  #hasBegun = false;
+  readonly #plan: ApplyPlan;
+  /** Absent until the restore begins; a recovery point without collections never does. */
+  #record: RestoreRecord | undefined;
 
   /** @param control the control store of the region whose recovery point it is. */
   constructor({ clock, control }: { readonly clock: Clock; readonly control: ObjectStore }, plan: ApplyPlan) {
     this.#clock = clock;
     this.#control = control;
-    const at = clock.now();
-    this.#record = {
-      id: newId(at),
-      recoveryPoint: plan.recoveryPoint.id,
-      collections: plan.collections.map(({ name }) => name),
-      target: plan.named?.name,
-      processes: plan.named && [...plan.named.processes],
-      at: at.toISOString(),
-    };
+    this.#plan = plan;
   }
 
+  /** Records all collections of the plan: a restore makes every one of them. */
   async begin(): Promise<void> {
-    this.#hasBegun = true;
+    const { collections, named, recoveryPoint } = this.#plan;
+    const at = this.#clock.now();
+    this.#record = {
+      id: newId(at),
+      recoveryPoint: recoveryPoint.id,
+      collections: collections.map(({ name }) => name),
+      target: named?.name,
+      processes: named && [...named.processes],
+      at: at.toISOString(),
+    };
     await recordRestoreStart(this.#control, this.#record);
   }
 
@@ -37,12 +40,12 @@ export class RestoreJournal implements ApplyJournal {
   async refuseUnlessMine(): Promise<void> {}
 
   async end(): Promise<void> {
-    // Of a recovery point without collections, nothing was restored.
-    if (!this.#hasBegun) return;
+    if (this.#record === undefined) return;
     await recordRestoreEnd(this.#control, this.#record, this.#clock.now());
   }
 
   async endInFailure(): Promise<void> {
+    if (this.#record === undefined) return;
     await recordRestoreEnd(this.#control, this.#record, this.#clock.now(), "failed");
   }
 }

@@ -47,8 +47,12 @@ export async function differencesFromCaptured(
   { captured, name }: WantedCollection,
 ): Promise<readonly string[]> {
   const key = await repository.keys.key(captured.key);
-  const compare = () => compareWithObservation(target, { ...captured, name }, key);
+  const compare = () => {
+    signal?.throwIfAborted();
+    return compareWithObservation(target, { ...captured, name }, key);
+  };
   let differences = await compare();
+  signal?.throwIfAborted();
   if (differences.length === 0 || !(await target.isClustered())) return differences;
   const unsettled = new DrError("VERIFICATION_FAILED", `${name} stays different from what was captured`);
   try {

@@ -16,7 +16,7 @@ export interface StandbyPlanRequest extends Omit<TurnRequest, "failover">, Pick<
   readonly target: VectorDatabase;
   /** The epoch that a failover to this region makes; absent for replication. */
   readonly failover?: number | undefined;
-  /** Whose plan it is; without it, the plan is for a turn that is taken later, and refused if anything was changed meanwhile. */
+  /** Whose plan it is; without it, the plan only tells what would be refused or done now. */
   readonly turn?: StandbyTurn | undefined;
 }
 
@@ -37,29 +37,22 @@ export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPla
   });
 }
 
-/** A text that differs as soon as the standby was changed: a plan made from an older text must not be carried out. */
-export function basisOf({ begunAt, held }: StandbyKnowledge): string {
-  return JSON.stringify([held?.recoveryPoint, held?.at, begunAt]);
-}
-
 function knownByReplication(target: VectorDatabase, news: StandbyKnowledge, clock: Clock): KnownTarget {
   const detector = new StandbyRestoreDetector(target, news, clock);
   const held = news.held?.collections ?? [];
   const making = new Set(news.making.map(({ name }) => name));
   for (const { name } of held) making.delete(name);
   return {
-    held,
+    standing: { held, isAsRecorded: (shard) => detector.isAsRecorded(shard) },
     unfinishedAmong: async (present) => {
       const unfinished: string[] = [];
       for (const name of making) if (present.has(name) && (await isOwnWork(target, name))) unfinished.push(name);
       return unfinished;
     },
-    isAsRecorded: (shard) => detector.isAsRecorded(shard),
     refusalOf: (taken) =>
       new DrError("TARGET_NOT_EMPTY", `${taken.join(", ")} is there already, and replication did not make it`, {
         hint: "nothing was changed. A region that was lost in a failover may hold the last writes of its clients (`qdrant-dr divergence` lists them). If they may be lost, repeat with --replace-existing, or delete the collections yourself",
       }),
-    basis: basisOf(news),
   };
 }
 

@@ -10,7 +10,6 @@ import { collectionsAtOnce } from "../apply/collections-at-once.ts";
 import { describeCollection } from "../apply/describe-collection.ts";
 import type { AppliedState, ApplyJournal } from "../apply/journal.ts";
 import type { ApplyPlan, PlannedCollection } from "../apply/plan-apply.ts";
-import { basisOf } from "./plan-standby.ts";
 import type { StandbyTurn } from "./standby-turn.ts";
 
 /** While nothing changes, it is recorded so often that the standby still holds everything. */
@@ -36,14 +35,10 @@ export class StandbyJournal implements ApplyJournal {
   readonly #request: StandbyJournalRequest;
   readonly #plan: ApplyPlan;
 
-  /** Throws EPOCH_CONFLICT when the standby was changed since the plan was made. */
+  /** @param plan made in the request's turn. */
   constructor(request: StandbyJournalRequest, plan: ApplyPlan) {
     this.#request = request;
     this.#plan = plan;
-    if (plan.basis === basisOf(request.turn.news)) return;
-    throw new DrError("EPOCH_CONFLICT", `another run changed the standby since this was planned`, {
-      hint: "nothing was changed; run it again",
-    });
   }
 
   async begin(making: readonly string[]): Promise<void> {
