@@ -6,7 +6,7 @@ import type { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { StandbyRecords } from "../../repository/control/standby-records.ts";
 
-/** Several times the longest silence of a living run: `recordEveryMs` (standby-journal.ts), `saidAgainEveryMs` (apply-plan.ts). */
+/** Several times the longest silence of a living run: `recordEveryMs` (standby-journal.ts), `heartbeatEveryMs` (apply-plan.ts). */
 const silentForMs = 180_000;
 
 export class Overtaken {
