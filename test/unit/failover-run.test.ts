@@ -11,7 +11,7 @@ import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/servers/memory-store.ts";
 import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
-const plan = { region: "west", epoch: 2, plannedAt: new Date("2026-01-01T00:00:00.000Z") };
+const plan = { region: "west", epoch: 2, plannedAt: new Date("2026-01-01T00:00:00.000Z"), plannedAtMs: 0 };
 
 describe("a run of a role change", () => {
   let control: MemoryStore;
@@ -127,6 +127,7 @@ describe("a run of a role change", () => {
     });
     await run.all([failing, step("always")], done);
     expect(run.steps.map(({ detail }) => detail)).to.deep.equal(["not done: its backend is lost", "restored"]);
+    expect(await run.records.done(), "a later run tries it again").to.deep.equal(new Set(["restore"]));
   });
 
   it("neither records nor names a step that does not apply", async () => {
@@ -145,7 +146,7 @@ describe("a run of a role change", () => {
     expect(done).to.deep.equal([]);
   });
 
-  it("measures a step by the clock that nobody sets", async () => {
+  it("measures a step and the whole run by the clock that nobody sets", async () => {
     const run = await begin("run-1");
     const slow = step("always", {
       async run() {
@@ -156,6 +157,7 @@ describe("a run of a role change", () => {
     });
     await clock.run(run.all([slow], []));
     expect(run.steps.map(({ seconds }) => seconds)).to.deep.equal([1.5]);
+    expect(run.seconds).to.equal(1.5);
   });
 });
 

@@ -68,6 +68,20 @@ for (const [what, contender] of Object.entries(contests)) {
   });
 }
 
+describe("an owner in a store that does not keep what it took", () => {
+  for (const answer of ["created", "exists"] as const) {
+    it(`is refused, and not tried for again and again, when it says "${answer}"`, async () => {
+      const forgetful = { ...reading(new MemoryStore()), create: async () => answer };
+      const standby = new StandbyRecords(forgetful, "a");
+      expect(await codeOf(standby.takeTurn({ at, failover: epoch }))).to.equal("STORE_REFUSED");
+    });
+  }
+});
+
+function reading(store: MemoryStore): Pick<ObjectStore, "get" | "list"> {
+  return { get: store.get.bind(store), list: store.list.bind(store) };
+}
+
 describe("signs of life of a failover", () => {
   let store: MemoryStore;
   let clock: SimulatedClock;
@@ -129,5 +143,59 @@ describe("signs of life of a failover", () => {
     const third = new FailoverRecords(store, epoch, "third", clock);
     (await clock.run(third.takeOver()))();
     await third.refuseUnlessOwner();
+  });
+
+  describe("in a store that leaves a request without an answer", () => {
+    /** Which heartbeats hang, counted by the requests for them; the others are stored, and told of. */
+    function hanging(hangs: (request: number) => boolean) {
+      const stored: number[] = [];
+      const waiting: (() => void)[] = [];
+      let requests = 0;
+      let isStored = () => {};
+      const create = async (key: string, bytes: Uint8Array) => {
+        const beat = /\/alive\.living\.(\d+)\.json$/.exec(key)?.[1];
+        if (beat === undefined) return store.create(key, bytes);
+        requests += 1;
+        if (hangs(requests)) await new Promise<void>((resolve) => waiting.push(resolve));
+        const answer = await store.create(key, bytes);
+        if (answer === "created") stored.push(Number(beat));
+        isStored();
+        return answer;
+      };
+      return {
+        control: { ...reading(store), create },
+        stored,
+        answer: () => {
+          for (const resolve of waiting.splice(0)) resolve();
+        },
+        until: async (count: number) => {
+          while (stored.length < count) {
+            await new Promise<void>((resolve) => {
+              isStored = resolve;
+            });
+          }
+        },
+      };
+    }
+
+    it("are given again when the first one hangs, and the run becomes the owner", async () => {
+      const { answer, control, stored } = hanging((request) => request === 1);
+      const records = new FailoverRecords(control, epoch, "living", systemClock);
+      const stop = await records.takeOver();
+      stop();
+      await records.refuseUnlessOwner();
+      expect(stored).to.deep.equal([1]);
+      answer();
+    });
+
+    it("go on while one hangs, and leave no gap when its late answer comes", async () => {
+      const { answer, control, stored, until } = hanging((request) => request === 2);
+      const stop = await new FailoverRecords(control, epoch, "living", systemClock).takeOver();
+      await until(3);
+      answer();
+      await until(4);
+      stop();
+      expect(stored).to.deep.equal(stored.map((_, index) => index + 1));
+    });
   });
 });

@@ -3,6 +3,7 @@ import { expect } from "chai";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { leaseEndsAfter } from "../../runtime/domain/roles/gate.ts";
 import type { Gate, GateState } from "../../runtime/ports/gate.ts";
+import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { readOpening } from "../../runtime/repository/control/gate-records.ts";
 import { Lease } from "../../runtime/repository/control/lease.ts";
 import { Findings } from "../../runtime/workflows/failover/findings.ts";
@@ -43,6 +44,7 @@ const plan: FailoverPlan = {
   epoch: 2,
   gateMode: "consistency",
   plannedAt: new Date("2026-01-01T00:01:00.000Z"),
+  plannedAtMs: 0,
   serveFrom: { recoveryPoint, asOf: new Date("2026-01-01T00:00:00.000Z"), isWarm: true },
   dataLossSeconds: 60,
   dataLossSecondsOf: {},
@@ -133,11 +135,40 @@ describe("end the lease, open the gate", () => {
     expect(await opened(control)).to.include({ region: "west", epoch: 2, recoveryPoint: "served" });
   });
 
+  it("ends the lease also of a region that has seen none of the switchovers that were aborted since, and waits for the longest", async () => {
+    const clock = new SimulatedClock();
+    const witness = new MemoryStore();
+    const { context, control } = contextWith(clock, undefined, witness);
+    for (const epoch of [2, 3]) {
+      const at = clock.now().toISOString();
+      await claimEpoch(control, { epoch, active: "east", previous: "east", reason: "aborted", run: "r", at });
+    }
+    const unaware = new Lease(witness, { region: "east", seconds: 20, clock });
+    await unaware.renew(1);
+    await new Lease(witness, { region: "east", seconds: 10, clock }).renew(3);
+    const { findings } = context;
+    await endLeaseStep.run({ ...context, plan: { ...plan, epoch: 4 } });
+    expect(findings.leaseEndsAtMs).to.equal(1000 * leaseEndsAfter(20));
+    await clock.advance(20_000);
+    await unaware.renew(1);
+    expect(unaware.isHeld(1)).to.equal(false);
+  });
+
+  it("asks Qdrant nothing again when an earlier run has opened: clients may have deleted what was served", async () => {
+    const clock = new SimulatedClock();
+    const { context } = contextWith(clock, undefined);
+    await openGate.run(context);
+    const collection = { name: "notes", key: "k", config: {}, payloadIndexes: {}, samples: [], canaries: [] };
+    const collections = [{ ...collection, pointsBefore: 0, pointsAfter: 0, shards: [] }];
+    context.findings.serveFrom = { ...plan.serveFrom, recoveryPoint: { ...recoveryPoint, collections } };
+    expect(await openGate.run(context)).to.equal("opened by an earlier run");
+  });
+
   it("ends a lease after a failover only: the gate of a region that stepped down was seen closed", () => {
     const witness = new MemoryStore();
     const applies = (one: FailoverPlan | ResumePlan, at: MemoryStore | undefined) =>
       endLeaseStep.applies?.({
-        request: { clock: new SimulatedClock(), witness: at },
+        request: { clock: new SimulatedClock(), witness: at, repository: { stores: storesWithEpoch() } },
         plan: one,
         findings: new Findings(one),
       });

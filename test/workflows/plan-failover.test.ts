@@ -170,6 +170,14 @@ describe("plan of a role change", () => {
     expect(await planFailover(request("west"))).to.include({ hasEnded: true });
   });
 
+  it("another recovery point than the one that an earlier run serves from is refused, and the same one is not", async () => {
+    await recoveryPoint("served", { documents: 160 });
+    await recoveryPoint("other", { documents: 200 });
+    await made(2, { active: "west", previous: "east", reason: "failover", recoveryPoint: "served" });
+    expect(await codeOf(planFailover({ ...request("west"), recoveryPoint: "other" }))).to.equal("USAGE");
+    expect(await planFailover({ ...request("west"), recoveryPoint: "served" })).to.include({ kind: "resume" });
+  });
+
   it("a region that is active without a role change has nothing to resume", async () => {
     await made(2, { active: "east", previous: "east", reason: "aborted" });
     expect(await codeOf(planFailover(request("east")))).to.equal("ROLE_REFUSES");

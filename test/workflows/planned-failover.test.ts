@@ -64,13 +64,14 @@ class GuardedGate implements Gate {
     });
   }
 
-  state(): Promise<GateState> {
-    return this.look();
+  async state(): Promise<GateState> {
+    const { epoch, isOpen, reason } = this.#guard.view;
+    return { isOpen, reason, epoch, mode: "availability", inFlight: 0, cut: 0 };
   }
 
   async look(): Promise<GateState> {
-    const { epoch, isOpen, reason } = await this.#guard.look();
-    return { isOpen, reason, epoch, mode: "availability", inFlight: 0, cut: 0 };
+    await this.#guard.look();
+    return this.state();
   }
 }
 
@@ -202,6 +203,8 @@ describe("switchover under faults", function () {
         forgetSignsOfLife();
         const report = await planAndSwitchOver(await request("run-2"));
         expect(report).to.include({ epoch: 2, mode: "switchover", dataLossSeconds: 0, isVerified: true });
+        const wasFenced = steps.indexOf(step) > steps.indexOf("fence") || (step === "fence" && when === "after");
+        expect(report.pauseSeconds === undefined, "the pause began with another run").to.equal(wasFenced);
         await expectDone("after the second run");
       });
     }
@@ -257,6 +260,134 @@ describe("switchover under faults", function () {
     const refusal = await errorOf(planAndSwitchOver({ ...wanted, active }));
     expect(refusal?.code).to.equal("UNREACHABLE");
     expect(await write(), "the guard sees in the other store that it was aborted").to.deep.equal(["east"]);
+  });
+
+  const dead = async (): Promise<never> => {
+    throw new DrError("UNREACHABLE", "injected: it does not answer");
+  };
+  const deadGate: Gate = { look: dead, state: dead };
+  for (const [what, code, change] of [
+    ["the gate of the region to promote does not answer", "UNREACHABLE", () => ({ gate: deadGate })],
+    ["the endpoint does not answer", "UNREACHABLE", () => ({ traffic: { current: dead, pointTo: dead } })],
+    [
+      "the gate of the active region does not answer",
+      "UNREACHABLE",
+      ({ active }: SwitchoverRequest) => ({ active: { ...active, gate: deadGate } }),
+    ],
+    [
+      "the active region has no gate",
+      "NOT_SUPPORTED",
+      ({ active }: SwitchoverRequest) => ({ active: { ...active, gate: undefined } }),
+    ],
+  ] as const) {
+    it(`${what}: refused before anything is fenced, and the active region serves on`, async () => {
+      await begin();
+      const wanted = await request("run-1");
+      expect(await codeOf(planAndSwitchOver({ ...wanted, ...change(wanted) }))).to.equal(code);
+      for (const { control } of [pair.east, pair.west]) {
+        expect(control.objects.has(controlLayout.fence(2))).to.equal(false);
+      }
+      expect(await write()).to.deep.equal(["east"]);
+    });
+  }
+
+  it("overtaken by a run that died while it is fenced: says that the region stays fenced, and how to end that", async () => {
+    await begin();
+    const second = new Faults();
+    const refusal = await errorOf(
+      planAndSwitchOver(
+        await request("run-1", {
+          async hooks({ step, when }) {
+            if (step !== "drain" || when !== "before") return;
+            forgetSignsOfLife();
+            const other = await request("run-2", {
+              faults: second,
+              async hooks(event) {
+                if (event.step !== "drain" || event.when !== "before") return;
+                second.kill();
+                throw new Error("killed");
+              },
+            });
+            await errorOf(planAndSwitchOver(other));
+          },
+        }),
+      ),
+    );
+    expect(refusal?.code).to.equal("EPOCH_CONFLICT");
+    expect(refusal?.message).to.contain("east stays fenced until that run ends");
+    expect(refusal?.hint).to.contain("switchover abort");
+    expect(await write()).to.deep.equal([]);
+  });
+
+  it("resumed with a listing that misses what was done, after clients changed what is served: completes, and claims no proof", async () => {
+    await begin();
+    await pair.client.createCollection("archive", { vectors: { size: 4, distance: "Dot" } });
+    const killed = planAndSwitchOver(
+      await request("run-1", {
+        async hooks({ step, when }) {
+          if (step === "open" && when === "after") throw new DrError("HOOK_FAILED", "killed");
+        },
+      }),
+    );
+    expect(await codeOf(killed)).to.equal("HOOK_FAILED");
+    await write();
+    await clientOf(pair.standbyServer).deleteCollection("archive");
+    forgetSignsOfLife();
+    const { objects } = pair.west.control;
+    for (const key of [...objects.keys()]) if (key.includes(".done.")) objects.delete(key);
+    const report = await planAndSwitchOver(await request("run-2"));
+    expect(report).to.include({ isVerified: false, points: acknowledged.length });
+    await expectDone("in the end");
+  });
+
+  it("a collection that somebody else makes before it is restored is replaced by no run, however often it is tried", async () => {
+    await begin();
+    await (await followed("west")).capture("exact");
+    const client = clientOf(pair.standbyServer);
+    const first = await failoverRequest("run-1", {
+      async hooks({ step, when }) {
+        if (step !== "restore" || when !== "before") return;
+        await client.createCollection(notes, { vectors: { size: 4, distance: "Dot" } });
+        await client.upsert(notes, { wait: true, points: [{ id: 9_000, vector: [1, 2, 3, 4] }] });
+      },
+    });
+    expect(await codeOf(planAndFailOver(first))).to.equal("TARGET_NOT_EMPTY");
+    const theirs = await contentOf(pair.standby, notes);
+    for (const run of ["run-2", "run-3"]) {
+      forgetSignsOfLife();
+      expect(await codeOf(planAndFailOver(await failoverRequest(run))), run).to.equal("TARGET_NOT_EMPTY");
+      expect(await contentOf(pair.standby, notes)).to.deep.equal(theirs);
+    }
+    await client.deleteCollection(notes);
+    forgetSignsOfLife();
+    expect(await planAndFailOver(await failoverRequest("run-4"))).to.include({ mode: "failover", isVerified: true });
+  });
+
+  it("a region that serves from what it captured itself is resumed, also when its own work is all that is there", async () => {
+    await begin();
+    const earlier = new SourceCapturer({
+      source: { region: "east", database: pair.source, control: pair.east.control },
+      repository: await pair.repository(pair.east),
+      toolVersion: "test",
+      ...told,
+    });
+    await earlier.capture("exact");
+    const captured = await contentOf(pair.source, notes);
+    await planAndSwitchOver(await request("there"));
+    await pair.source.deleteCollection(notes);
+    stacks = new FakeStacks(pair.east.control, regionNamed("east"));
+    const killed = await failoverRequest("back", {
+      to: "east",
+      async hooks({ step, when }) {
+        if (step === "restore" && when === "after") throw new DrError("HOOK_FAILED", "killed");
+      },
+    });
+    expect(await codeOf(planAndFailOver(killed))).to.equal("HOOK_FAILED");
+    const { objects } = pair.east.control;
+    for (const key of [...objects.keys()]) if (/\/alive\.|\.done\./.test(key)) objects.delete(key);
+    const report = await planAndFailOver(await failoverRequest("again", { to: "east" }));
+    expect(report).to.include({ mode: "failover", epoch: 3, isVerified: true });
+    expect(await contentOf(pair.source, notes)).to.deep.equal(captured);
   });
 
   it("a plan that another run has overtaken is refused before anything is fenced, and changes nothing", async () => {

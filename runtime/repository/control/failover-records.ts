@@ -183,24 +183,34 @@ export class FailoverRecords {
     return this.#runner.isDead(owner.runner);
   }
 
-  /** Gives a sign of life, and more of them until the returned function is called. A store that fails later fails in the steps. */
+  /**
+   * Gives a sign of life, and more of them until the returned function is called. A store that fails later fails in the steps; one
+   * that leaves a request without an answer for long is asked for the same sign of life again meanwhile.
+   */
   async #beat(): Promise<() => void> {
     const beats = beatsOf(this.#control, this.#epoch, this.#run);
+    const { promise: alive, resolve: isAlive } = Promise.withResolvers<void>();
+    /** All numbers below are stored: whoever listens crosses no gap. */
     let next = 1;
-    // A heartbeat that is stored already was ours, and its answer was lost: the one after it is the sign of life of now.
     const beat = async () => {
-      while ((await beats.create(this.#control, next, this.#signed(this.#clock.now()))) === "exists") next += 1;
-      next += 1;
+      let number = next;
+      // A heartbeat that is stored already was ours, and its answer was lost or is late: the one after it is the sign of life of now.
+      while ((await beats.create(this.#control, number, this.#signed(this.#clock.now()))) === "exists") {
+        number = Math.max(number + 1, next);
+      }
+      next = Math.max(number + 1, next);
+      isAlive();
     };
-    await beat();
-    let isBeating = false;
-    const timer = setInterval(async () => {
-      if (isBeating) return;
-      isBeating = true;
-      await beat().catch(() => undefined);
-      isBeating = false;
+    const timer = setInterval(() => {
+      beat().catch(() => undefined);
     }, beatMs);
     timer.unref();
+    try {
+      await Promise.race([beat(), alive]);
+    } catch (error) {
+      clearInterval(timer);
+      throw error;
+    }
     return () => clearInterval(timer);
   }
 

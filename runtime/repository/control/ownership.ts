@@ -4,6 +4,7 @@
  * listing that came back short would make an owner of a run that was overtaken.
  */
 import type { z } from "zod";
+import { DrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import { type LogEntry, NumberedLog } from "../numbered-log.ts";
 
@@ -53,7 +54,7 @@ export class Ownership<T extends Turn> {
     this.#conflict = conflict;
   }
 
-  /** Makes this run the owner. Throws the conflict when another one is. */
+  /** Makes this run the owner. Throws the conflict when another one is, and STORE_REFUSED when the store does not keep a turn. */
   async take(turn: T, { beforeTaking, passes = () => false }: TurnRules<T> = {}): Promise<void> {
     for (;;) {
       const owner = await this.#turns.newest(this.#mine);
@@ -61,11 +62,12 @@ export class Ownership<T extends Turn> {
       const next = owner === undefined ? 1 : owner.number + 1;
       await this.#turns.create(this.#store, next, turn);
       const taken = await this.#turns.entry(next);
-      if (taken?.record?.run === this.#run) {
+      if (taken === undefined) throw notKept(next);
+      if (taken.record?.run === this.#run) {
         this.#mine = taken;
         return this.refuseUnlessMine();
       }
-      if (!passes(taken?.record)) throw this.#conflict(taken?.record);
+      if (!passes(taken.record)) throw this.#conflict(taken.record);
     }
   }
 
@@ -86,4 +88,10 @@ export class Ownership<T extends Turn> {
     const newest = await this.newest();
     return newest?.number === this.#mine?.number ? undefined : newest;
   }
+}
+
+function notKept(turn: number): DrError {
+  return new DrError("STORE_REFUSED", `the control store said that it has turn ${turn}, and does not have it`, {
+    hint: "see whether something deletes objects in it, or whether its reads are behind its writes; then run it again",
+  });
 }

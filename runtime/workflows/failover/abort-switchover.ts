@@ -4,10 +4,10 @@
  */
 import { randomUUID } from "node:crypto";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
-import { DrError, hasCode, toDrError } from "../../errors.ts";
+import { DrError, toDrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
-import { claimEpoch, readEpochs } from "../../repository/control/epochs.ts";
+import { claimEpoch, epochsAfter, readEpochs } from "../../repository/control/epochs.ts";
 import { readFence } from "../../repository/control/gate-records.ts";
 import type { RegionSession } from "../region-session.ts";
 import type { ActiveRegion } from "./request.ts";
@@ -61,9 +61,15 @@ function nothingToAbort(region: string): DrError {
 
 /** Aborts a switchover that failed while the active region was fenced, and answers what to throw. */
 export async function abortAfter(error: unknown, { plan, request }: SwitchoverContext): Promise<unknown> {
-  // The run that owns it now decides; and once the epoch is claimed there is no way back but another switchover.
-  if (hasCode(error, "EPOCH_CONFLICT")) return error;
   const { code, hint, message } = toDrError(error);
+  // The run that owns it now decides; and once the epoch is claimed there is no way back but another switchover.
+  if (code === "EPOCH_CONFLICT") {
+    if (!(await isFencedFor(plan.epoch, request))) return error;
+    return new DrError(code, `${message}; ${plan.from} stays fenced until that run ends`, {
+      hint: `let it end; if it does not, run the switchover again, or abort epoch ${plan.epoch} with \`qdrant-dr switchover abort\``,
+      cause: error,
+    });
+  }
   let outcome: Outcome;
   try {
     outcome = await claimForActive({
@@ -86,6 +92,18 @@ export async function abortAfter(error: unknown, { plan, request }: SwitchoverCo
     hint,
     cause: error,
   });
+}
+
+/** Whether the active region is fenced for this epoch, which nobody has claimed yet. */
+async function isFencedFor(epoch: number, { repository }: SwitchoverContext["request"]): Promise<boolean> {
+  const { control } = repository.stores;
+  try {
+    if ((await readFence(control, epoch)) === undefined) return false;
+    return (await epochsAfter(control, epoch - 1)).length === 0;
+  } catch {
+    // A store that does not answer lifts no fence.
+    return true;
+  }
 }
 
 interface Abort {

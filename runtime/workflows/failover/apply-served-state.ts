@@ -1,4 +1,5 @@
 /** The one place where a role change calls the engine that makes a Qdrant hold a recovery point. */
+import { readStandbyState } from "../../repository/control/standby-records.ts";
 import type { ApplyReport } from "../apply/apply-plan.ts";
 import { applyToStandby, type StandbyApplyRequest } from "../replicate/apply-to-standby.ts";
 import { planStandby } from "../replicate/plan-standby.ts";
@@ -11,21 +12,38 @@ export async function checkServedState(
   plan: RoleChangePlan,
   state: ServableState,
 ): Promise<void> {
-  await planStandby(engineRequest(request, plan, state));
+  await planStandby(engineRequest(request, plan, state, "refuse"));
 }
 
-export function applyServedState(
+/** What an earlier run left half-made is made again. What somebody else made since the epoch was claimed is refused. */
+export async function applyServedState(
   request: RoleChangeRequest,
   plan: RoleChangePlan,
   state: ServableState,
 ): Promise<ApplyReport> {
-  return applyToStandby(engineRequest(request, plan, state));
+  const existing = (await holdsOwnPast(request, plan, state)) ? "replace" : "refuse";
+  return applyToStandby(engineRequest(request, plan, state, existing));
+}
+
+/**
+ * Whether an earlier run has made the region hold what is served, and that was captured in this region itself. The engine does not
+ * go by such a record: the record of a region that stepped down looks alike.
+ */
+async function holdsOwnPast(
+  { clock, repository }: RoleChangeRequest,
+  { kind, region }: RoleChangePlan,
+  { recoveryPoint }: ServableState,
+): Promise<boolean> {
+  if (kind !== "resume" || recoveryPoint.region !== region) return false;
+  const held = await readStandbyState(repository.stores.control, clock.now());
+  return held?.recoveryPoint === recoveryPoint.id;
 }
 
 function engineRequest(
   { clock, database, progress, repository }: RoleChangeRequest,
-  { epoch, kind, region }: RoleChangePlan,
+  { epoch, region }: RoleChangePlan,
   { asOf, recoveryPoint }: ServableState,
+  existing: StandbyApplyRequest["existing"],
 ): StandbyApplyRequest {
   return {
     repository,
@@ -33,8 +51,7 @@ function engineRequest(
     recoveryPoint,
     target: database,
     asOf,
-    // Nothing of another's was here when the epoch was claimed: what an earlier run left half-made is made again.
-    existing: kind === "resume" ? "replace" : "refuse",
+    existing,
     compare: "changed",
     failover: epoch,
     clock,

@@ -23,6 +23,7 @@ import {
 } from "./plan-failover.ts";
 import type { FailoverRequest, RoleChangeRequest, SwitchoverRequest } from "./request.ts";
 import { failoverSteps, switchoverSteps } from "./step-lists.ts";
+import { requireGate } from "./steps/drain.ts";
 
 /** The region may have been lost at any time since its newest state: while a person decides, the possible loss grows. */
 const secondsToDecide = 300;
@@ -55,6 +56,7 @@ export async function switchOver(
   plan: SwitchoverPlan | ResumePlan,
 ): Promise<RoleChangeReport> {
   if (plan.kind === "resume") return changeRoles(request, plan, doFailoverSteps(request, plan));
+  await refuseWhatWouldStopItFenced(request);
   return changeRoles(request, plan, async (run, findings) => {
     const context = { request, plan, findings, replication: replicationOf(request, plan) };
     await run.all(switchoverSteps.serving, context);
@@ -118,9 +120,20 @@ function refuseUnacceptedLoss({ acceptedDataLossSeconds }: FailoverRequest, plan
 
 /** Whatever would stop it later must stop it before the epoch is claimed and the other region learns of it. */
 async function refuseWhatWouldStopItLater(request: FailoverRequest, plan: FailoverPlan): Promise<void> {
-  const { gate, repository, traffic } = request;
+  const { repository } = request;
   await checkServedState(request, plan, plan.serveFrom);
   for (const { key } of plan.serveFrom.recoveryPoint.collections) await repository.keys.key(key);
+  await askWhatLeadsClients(request);
+}
+
+/** Whatever would stop it later must stop it before the fence: after the epoch there is no way back, and no region serves. */
+async function refuseWhatWouldStopItFenced(request: SwitchoverRequest): Promise<void> {
+  const { gate, region } = request.active;
+  await requireGate(gate, region).state();
+  await askWhatLeadsClients(request);
+}
+
+async function askWhatLeadsClients({ gate, traffic }: RoleChangeRequest): Promise<void> {
   await traffic?.current();
   await gate?.look();
 }
@@ -157,7 +170,10 @@ async function report(
   { findings, run }: { readonly findings: Findings; readonly run: FailoverRun },
 ): Promise<RoleChangeReport> {
   const { isWarm, recoveryPoint } = findings.serveFrom;
-  const counts = await Promise.all(recoveryPoint.collections.map(({ name }) => database.count(name)));
+  // Once the gate is open, clients may delete a collection.
+  const present = new Set(await database.collections());
+  const counted = recoveryPoint.collections.filter(({ name }) => present.has(name));
+  const counts = await Promise.all(counted.map(({ name }) => database.count(name)));
   return {
     region: plan.region,
     from: plan.from,

@@ -18,14 +18,22 @@ export interface RunRequest
   readonly control: ObjectStore;
 }
 
+type RunPlan = Pick<RoleChangePlan, "region" | "epoch" | "plannedAt" | "plannedAtMs">;
+
+interface StepOutcome {
+  /** For people. */
+  readonly detail: string;
+  readonly isDone: boolean;
+}
+
 export class FailoverRun {
   readonly steps: TimedStep[] = [];
   readonly records: FailoverRecords;
   readonly #request: RunRequest;
-  readonly #plan: Pick<RoleChangePlan, "region" | "epoch" | "plannedAt">;
+  readonly #plan: RunPlan;
   readonly #doneBefore = new Set<StepName>();
 
-  constructor(request: RunRequest, plan: Pick<RoleChangePlan, "region" | "epoch" | "plannedAt">) {
+  constructor(request: RunRequest, plan: RunPlan) {
     this.#request = request;
     this.#plan = plan;
     this.records = new FailoverRecords(request.control, plan.epoch, request.run, request.clock, request.runner);
@@ -33,7 +41,7 @@ export class FailoverRun {
 
   /** Since planning began. */
   get seconds(): number {
-    return (this.#request.clock.now().getTime() - this.#plan.plannedAt.getTime()) / 1000;
+    return (this.#request.clock.monotonic() - this.#plan.plannedAtMs) / 1000;
   }
 
   /** Whether an earlier run did a step that is done once. */
@@ -66,26 +74,28 @@ export class FailoverRun {
       // An approval may have taken hours.
       await this.records.refuseUnlessOwner();
     }
-    const detail = await this.#do(step, context);
+    const { detail, isDone } = await this.#do(step, context);
     const seconds = (clock.monotonic() - startedMs) / 1000;
-    await this.records.end(name, clock.now(), { detail, seconds });
+    if (isDone) await this.records.end(name, clock.now(), { detail, seconds });
     this.#finished({ name, title, startedAt: startedAt.toISOString(), seconds, detail });
     await hooks?.({ when: "after", step: name, epoch, region, run });
   }
 
-  async #do<Context>(step: Step<Context>, context: Context): Promise<string> {
+  async #do<Context>(step: Step<Context>, context: Context): Promise<StepOutcome> {
     switch (step.repeat) {
       case "always":
-        return probeRunVerify(step, context);
+        return { detail: await probeRunVerify(step, context), isDone: true };
       case "once":
-        if (!(await this.records.done()).has(step.name)) return probeRunVerify(step, context);
+        if (!(await this.records.done()).has(step.name)) {
+          return { detail: await probeRunVerify(step, context), isDone: true };
+        }
         this.#doneBefore.add(step.name);
-        return "done by an earlier run";
+        return { detail: "done by an earlier run", isDone: true };
       case "bestEffort":
         try {
-          return await probeRunVerify(step, context);
+          return { detail: await probeRunVerify(step, context), isDone: true };
         } catch (error) {
-          return `not done: ${toDrError(error).message}`;
+          return { detail: `not done: ${toDrError(error).message}`, isDone: false };
         }
     }
   }

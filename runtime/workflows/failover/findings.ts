@@ -11,7 +11,7 @@ export class Findings {
   #serveFrom: ServableState | undefined;
   /** Absent until a step of this run has compared the region. */
   proof?: Proof;
-  /** When the fence of a switchover was about to be written. */
+  /** When this run was about to write the fence of a switchover; absent when an earlier run had written it. */
   fencedAtMs?: number;
   /** When the gate of the promoted region was seen open. */
   openedAtMs?: number;

@@ -34,7 +34,11 @@ interface Promotion {
   readonly gateMode: GateMode | undefined;
   /** When planning began: the report counts from then. */
   readonly plannedAt: Date;
+  /** The same by the monotonic clock. */
+  readonly plannedAtMs: number;
 }
+
+type PlanningStart = Pick<Promotion, "plannedAt" | "plannedAtMs">;
 
 /** Seconds whose acknowledged writes may be lost; and by collection, of which some may have been captured later. */
 interface DataLoss {
@@ -99,29 +103,48 @@ export interface FailoverPlanRequest extends PlanRequest {
 /** Throws ROLE_UNKNOWN or ROLE_REFUSES when there is nothing to be planned. */
 export async function planSwitchover(request: PlanRequest): Promise<SwitchoverPlan | ResumePlan> {
   const { clock, region, repository } = request;
-  const plannedAt = clock.now();
+  const start = startOf(clock);
   const epochs = await readEpochs(repository.stores.control);
   const newest = requireEpoch(region.region, epochs);
-  if (newest.active === region.region) return planResume(request, newest, { plannedAt, stepsDown: true });
-  return { kind: "switchover", ...promotion(region, newest, plannedAt), past: pastOf(region.region, epochs) };
+  if (newest.active === region.region) return planResume(request, newest, { ...start, stepsDown: true });
+  return { kind: "switchover", ...promotion(region, newest, start), past: pastOf(region.region, epochs) };
 }
 
-/** Throws ROLE_UNKNOWN, ROLE_REFUSES or RECOVERY_POINT_NOT_FOUND when there is nothing to be planned. */
+/**
+ * Throws ROLE_UNKNOWN, ROLE_REFUSES or RECOVERY_POINT_NOT_FOUND when there is nothing to be planned, and USAGE when an earlier run
+ * has chosen another recovery point than the wanted one.
+ */
 export async function planFailover(request: FailoverPlanRequest): Promise<FailoverPlan | ResumePlan> {
   const { clock, region, repository } = request;
-  const plannedAt = clock.now();
+  const start = startOf(clock);
   const newest = requireEpoch(region.region, await readEpochs(repository.stores.control));
-  if (newest.active === region.region) return planResume(request, newest, { plannedAt, stepsDown: false });
+  if (newest.active === region.region) {
+    const resumed = await planResume(request, newest, { ...start, stepsDown: false });
+    refuseOtherChoice(resumed, request.recoveryPoint);
+    return resumed;
+  }
   const serveFrom = await chooseState(request, newest);
   const loss = dataLoss(serveFrom, clock.now());
-  return { kind: "failover", ...promotion(region, newest, plannedAt), serveFrom, ...loss };
+  return { kind: "failover", ...promotion(region, newest, start), serveFrom, ...loss };
+}
+
+function startOf(clock: Clock): PlanningStart {
+  return { plannedAt: clock.now(), plannedAtMs: clock.monotonic() };
+}
+
+function refuseOtherChoice({ epoch, serveFrom }: ResumePlan, wanted: string | undefined): void {
+  const chosen = serveFrom.recoveryPoint.id;
+  if (wanted === undefined || wanted === chosen) return;
+  throw new DrError("USAGE", `an earlier run has claimed epoch ${epoch} to serve from ${chosen}, not from ${wanted}`, {
+    hint: "repeat without --recovery-point: the run is gone on with as it was begun",
+  });
 }
 
 /** Serves from the state that the earlier run has chosen, and may have begun to restore. */
 async function planResume(
   { region, repository }: PlanRequest,
   newest: EpochRecord,
-  { plannedAt, stepsDown }: Pick<ResumePlan, "plannedAt" | "stepsDown">,
+  { plannedAt, plannedAtMs, stepsDown }: PlanningStart & Pick<ResumePlan, "stepsDown">,
 ): Promise<ResumePlan> {
   const { epoch, reason: mode, recoveryPoint: id } = newest;
   if ((mode !== "switchover" && mode !== "failover") || id === undefined) {
@@ -142,6 +165,7 @@ async function planResume(
     epoch,
     gateMode: region.gate?.mode,
     plannedAt,
+    plannedAtMs,
     serveFrom,
     ...loss,
     stepsDown,
@@ -149,8 +173,8 @@ async function planResume(
   };
 }
 
-function promotion(region: Region, { active, epoch }: EpochRecord, plannedAt: Date): Promotion {
-  return { region: region.region, from: active, epoch: epoch + 1, gateMode: region.gate?.mode, plannedAt };
+function promotion(region: Region, { active, epoch }: EpochRecord, start: PlanningStart): Promotion {
+  return { region: region.region, from: active, epoch: epoch + 1, gateMode: region.gate?.mode, ...start };
 }
 
 /** By the epoch that changed the active region last: aborted switchovers since have changed nothing. */

@@ -43,7 +43,8 @@ export const drain: Step<DrainContext> = {
   },
 };
 
-function requireGate(gate: Gate | undefined, region: string): Gate {
+/** Throws NOT_SUPPORTED. */
+export function requireGate(gate: Gate | undefined, region: string): Gate {
   if (gate !== undefined) return gate;
   throw new DrError("NOT_SUPPORTED", `${region} has no gate: nothing could stop its writes`, {
     hint: "declare a gate for it, or stop its clients and run a failover",

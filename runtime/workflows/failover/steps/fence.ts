@@ -8,10 +8,11 @@ export const fence: Step<SwitchoverContext> = {
   repeat: "always",
   async run({ findings, plan, request }) {
     const { active, clock, repository, run } = request;
-    findings.fencedAtMs = clock.monotonic();
+    const fencedAtMs = clock.monotonic();
     const record = { epoch: plan.epoch, region: active.region, run, at: clock.now().toISOString() };
     // Here first: replication into this region stops by it, and the other region's gate may see it here, too.
-    await writeFence(repository.stores.control, record);
+    const stands = await writeFence(repository.stores.control, record);
+    if (stands.run === run) findings.fencedAtMs = fencedAtMs;
     await writeFence(active.control, record);
     return `${active.region} is fenced for epoch ${plan.epoch}`;
   },

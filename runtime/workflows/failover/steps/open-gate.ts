@@ -1,7 +1,7 @@
 import { DrError } from "../../../errors.ts";
 import type { GateState } from "../../../ports/gate.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
-import { writeOpening } from "../../../repository/control/gate-records.ts";
+import { readOpening, writeOpening } from "../../../repository/control/gate-records.ts";
 import type { RegionStores } from "../../../repository/repository.ts";
 import { waitUntil } from "../../../time/wait-until.ts";
 import { enableOptimizers } from "../../replicate/enable-optimizers.ts";
@@ -26,6 +26,9 @@ export const openGate: Step<OpenContext> = {
   async run({ findings, plan, request }) {
     const { clock, database, repository, run } = request;
     const { recoveryPoint } = findings.serveFrom;
+    // Clients have written since, and may have deleted collections.
+    const opening = await readOpening(repository.stores.control, plan.epoch);
+    if (opening !== undefined) return "opened by an earlier run";
     // Until then the other region may take writes.
     const leftMs = (findings.leaseEndsAtMs ?? clock.monotonic()) - clock.monotonic();
     if (leftMs > 0) await clock.sleep(leftMs);

@@ -1,3 +1,4 @@
+import { readOpening } from "../../../repository/control/gate-records.ts";
 import { verifyApplied, wholeRecoveryPoint } from "../../apply/verify-applied.ts";
 import type { Step, StepContext } from "./step.ts";
 
@@ -5,9 +6,12 @@ export const verify: Step<StepContext> = {
   name: "verify",
   title: "Compare with what the source answered",
   repeat: "once",
-  async probe({ plan }) {
+  async probe({ plan, request }) {
     // With the gate of the other region closed.
-    return plan.kind === "switchover" ? `compared with ${plan.from} before the epoch was claimed` : undefined;
+    if (plan.kind === "switchover") return `compared with ${plan.from} before the epoch was claimed`;
+    // Clients may have written here since: it need not be as captured any more.
+    const opening = await readOpening(request.repository.stores.control, plan.epoch);
+    return opening === undefined ? undefined : "opened by an earlier run";
   },
   async run({ findings, request: { clock, database, repository } }) {
     const { recoveryPoint } = findings.serveFrom;
