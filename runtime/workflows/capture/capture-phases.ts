@@ -60,7 +60,7 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
       workers.index,
       new ShardsReader({ clock, database, repository, placements, progress, patience, readAtOnce, trees }),
       new FoldersReader({ folders, repository, allowEmpty, memory, clock, progress }),
-      new StoringStarter({ memory, progress, repository, workers }),
+      new StoringStarter({ isContinued, memory, progress, repository, workers }),
     ),
     unchanged: incremental && new UnchangedFinder(database),
     committer: new CaptureCommitter(

@@ -72,7 +72,7 @@ export class ShardsReader {
     const share = shareOf(all, worker, plan.workers);
     const shardProgress = new ShardProgress(clock, progress, share.length);
     const restarts = new RestartDetector(database);
-    const readers = new Semaphore(readAtOnce);
+    const permits = new Semaphore(readAtOnce);
     const shards: ShardResult[] = [];
     let readBytes = 0;
     let storedBytes = 0;
@@ -81,14 +81,14 @@ export class ShardsReader {
       const what = `${name} shard ${task.id}`;
       const onRead = (bytes: number) => shardProgress.read(what, bytes);
       try {
-        const { capture, shard } = await this.#capture(task, planned, { onRead, readers, restarts, storing });
+        const { capture, shard } = await this.#capture(task, planned, { onRead, permits, restarts, storing });
         readBytes += capture.readBytes;
         storedBytes += capture.storedBytes;
         shards.push(resultOf(name, shard, capture));
       } catch (error) {
         // Dropped while it was captured: the commit leaves it out. A list that comes back short does not drop anything.
         if (!(await wasDropped({ clock, database }, name, error))) {
-          readers.close(error);
+          permits.close(error);
           throw error;
         }
       }
@@ -104,7 +104,7 @@ export class ShardsReader {
     { collection: { key, name }, id }: ShardTask,
     planned: PlannedCapture,
     shared: {
-      readonly readers: Semaphore;
+      readonly permits: Semaphore;
       readonly restarts: RestartDetector;
       readonly storing: Storing;
       onRead(bytes: number): void;
@@ -114,7 +114,7 @@ export class ShardsReader {
     const { before, plan } = planned;
     const last = before?.collections.find((collection) => collection.name === name);
     const shard = await this.#replicaOf(name, id, last);
-    const { onRead, readers, restarts, storing } = shared;
+    const { onRead, permits, restarts, storing } = shared;
     const [dataKey, fingerprint, base] = await Promise.all([
       repository.keys.key(key),
       restarts.fingerprintOf(shard),
@@ -137,7 +137,7 @@ export class ShardsReader {
       isFull: plan.type === "full",
       clock,
       patience,
-      readers,
+      permits,
       storing,
       onRead,
     });
