@@ -115,8 +115,9 @@ export class SourceCapturer {
   /**
    * What is provisional is captured collection by collection, as it is due; otherwise all of them are. Throws ROLE_REFUSES
    * when the source is not the active region.
+   * @param signal ends what the capture waits for, and so the capture.
    */
-  async capture(patience: Patience): Promise<CapturedState> {
+  async capture(patience: Patience, signal?: AbortSignal): Promise<CapturedState> {
     const { clock, progress, repository, source, toolVersion } = this.#request;
     await this.refuseUnlessActive();
     const begun = clock.now();
@@ -140,6 +141,7 @@ export class SourceCapturer {
       clock,
       progress: withoutAmounts(progress),
       toolVersion,
+      signal,
     });
     const fullAt = isFull || this.#fullAt === undefined ? begun : this.#fullAt;
     this.#fullAt = fullAt;

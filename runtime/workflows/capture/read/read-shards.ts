@@ -44,6 +44,8 @@ export interface ShardsSource {
   readonly patience: CapturePatience | undefined;
   /** Shards that are read side by side; 2 when left out. */
   readonly readAtOnce: number | undefined;
+  /** Ends the waits for optimizations. */
+  readonly signal: AbortSignal | undefined;
   /** Trees that are whole in the repository, as this run remembers them. */
   readonly trees: Map<string, ShardTree> | undefined;
 }
@@ -110,7 +112,7 @@ export class ShardsReader {
       onRead(bytes: number): void;
     },
   ): Promise<{ readonly capture: ShardCapture; readonly shard: ShardPlacement }> {
-    const { clock, database, patience = mostPatience, repository, trees } = this.#source;
+    const { clock, database, patience = mostPatience, repository, signal, trees } = this.#source;
     const { before, plan } = planned;
     const last = before?.collections.find((collection) => collection.name === name);
     const shard = await this.#replicaOf(name, id, last);
@@ -138,6 +140,7 @@ export class ShardsReader {
       clock,
       patience,
       permits,
+      signal,
       storing,
       onRead,
     });

@@ -33,6 +33,8 @@ export interface ShardCaptureRequest {
   /** Told how many bytes came since the last call. */
   readonly onRead?: ((bytes: number) => void) | undefined;
   readonly patience: CapturePatience;
+  /** Ends the waits for optimizations. */
+  readonly signal?: AbortSignal | undefined;
   /** Has a permit while the shard is read and stored; not while it waits for quiet beforehand, or for what the server tells of it afterwards. */
   readonly permits: Semaphore;
   /** How long it goes on while its server answers nothing else; 5 s when left out. */
@@ -69,9 +71,9 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
 
 /** Each is told what it needs of the shard. */
 function readersOf(request: ShardCaptureRequest) {
-  const { clock, collection, database, heldUpMs, key, lineage, onRead, patience, repository, shard } = request;
+  const { clock, collection, database, heldUpMs, key, lineage, onRead, patience, repository, shard, signal } = request;
   const comparable = request.base?.tree.lineage === lineage ? request.base : undefined;
-  const optimizations = new ShardOptimizations({ clock, collection, database, shard });
+  const optimizations = new ShardOptimizations({ clock, collection, database, shard, signal });
   const snapshots = new TemporarySnapshots({ clock, control: repository.stores.control, database });
   const recorders = new ShardRecorders(
     { repository, key, collection, shard: shard.id, lineage, found: request.base, onRead },
