@@ -2,6 +2,7 @@
 import { apiResourceOf } from "../../runtime/domain/infrastructure/api-resources.ts";
 import {
   type CapturedKind,
+  groupOf,
   qualifiedKind,
   type ResourceScope,
 } from "../../runtime/domain/infrastructure/infrastructure.ts";
@@ -22,10 +23,4 @@ export function readRules(kinds: readonly CapturedKind[], scope: ResourceScope):
       ? [{ apiGroups: [groupOf(kind)], resources: [found.resource], verbs: ["get", "list"] }]
       : [];
   });
-}
-
-/** The core's group has an empty name. */
-function groupOf({ apiVersion }: CapturedKind): string {
-  const [group = "", version] = apiVersion.split("/");
-  return version === undefined ? "" : group;
 }

@@ -19,7 +19,10 @@ export interface RegionSecretsArgs {
 /** One job's Secret. */
 export interface RegionSecret {
   readonly name: pulumi.Output<string>;
-  /** Changes with the content: a pod that has it among its annotations starts again then. */
+  /**
+   * Changes with the content, except for roles: a pod that has it among its annotations starts again then. Roles change without
+   * `up`, and a promotion waits for no pod that would only hear of it.
+   */
   readonly digest: pulumi.Output<string>;
 }
 
@@ -31,7 +34,8 @@ export class RegionSecrets extends pulumi.ComponentResource {
     super("qdrant-dr:index:RegionSecrets", name, {}, opts);
     const { jobs, namespace, own, peer } = args;
     const secrets = jobs.filter(isRegionJob).map((job) => {
-      const files = pulumi.secret(pulumi.all([own, peer]).apply(([here, there]) => filesFor(job, here, there)));
+      const told = pulumi.all([own, peer]).apply(([here, there]) => regionsFor(job, here, there));
+      const files = pulumi.secret(told.apply((regions) => filesOf(regions)));
       const { metadata } = new k8s.core.v1.Secret(
         `${name}-${job}`,
         {
@@ -40,17 +44,26 @@ export class RegionSecrets extends pulumi.ComponentResource {
         },
         { parent: this },
       );
-      return [job, { name: metadata.name, digest: secretDigest(files) }] as const;
+      return [
+        job,
+        { name: metadata.name, digest: secretDigest(told.apply((regions) => filesOf(regions.map(withoutRole)))) },
+      ] as const;
     });
     this.secrets = Object.fromEntries(secrets);
     this.registerOutputs();
   }
 }
 
-function filesFor(job: RegionJob, own: Region, peer: Region | undefined): Record<string, string> {
-  const there = peer === undefined ? undefined : peerRegionFor(job, peer);
-  return {
-    [`${own.region}.json`]: JSON.stringify(ownRegionFor(job, own)),
-    ...(there === undefined ? {} : { [`${there.region}.json`]: JSON.stringify(there) }),
-  };
+function regionsFor(job: RegionJob, own: Region, peer: Region | undefined): Region[] {
+  const there = peer && peerRegionFor(job, peer);
+  return there === undefined ? [ownRegionFor(job, own)] : [ownRegionFor(job, own), there];
+}
+
+function filesOf(regions: readonly Pick<Region, "region">[]): Record<string, string> {
+  return Object.fromEntries(regions.map((region) => [`${region.region}.json`, JSON.stringify(region)]));
+}
+
+/** Who serves is read from the epoch records. */
+function withoutRole({ epoch: _epoch, role: _role, ...region }: Region): Omit<Region, "epoch" | "role"> {
+  return region;
 }

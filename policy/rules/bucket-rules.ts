@@ -72,7 +72,8 @@ const bucketsAreEncrypted: Rule = {
 
 const nothingExpires: Rule = {
   name: "nothing-expires",
-  description: "Versions are kept, and no lifecycle touches a current one: only the product knows what a point needs.",
+  description:
+    "Versions are kept, and no lifecycle touches a current one: only the product knows what a recovery point needs.",
   violations: eachOf([bucketType], (bucket, all) => {
     const versioning = partOf(bucket, "bucketVersioning:BucketVersioning", all)?.["versioningConfiguration"];
     const rules: Props[] =
@@ -115,7 +116,8 @@ const leastLockDays: Readonly<Record<string, number>> = { repository: 30, audit:
 
 const lockedAsLongAsKept: Rule = {
   name: "locked-as-long-as-kept",
-  description: "Points are locked for 30 days at least, evidence for two years; deletes are refused to everybody.",
+  description:
+    "Recovery points are locked for 30 days at least, evidence for two years; deletes are refused to everybody.",
   violations: eachOf([bucketType], (bucket, all) => {
     const held = holds(bucket);
     const least = held === undefined ? undefined : leastLockDays[held];

@@ -48,8 +48,10 @@ export function ownIdentity(): ProcessIdentity {
   });
 }
 
-/** Whether some process has this PID. One that cannot be looked at counts as alive. */
+/** Whether some process has this PID, which may be any number that a record holds. One that cannot be looked at counts as alive. */
 export function isAlive(pid: number): boolean {
+  // To the kernel, 0 and negative numbers are groups of processes.
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
   try {
     process.kill(pid, 0);
   } catch (error) {

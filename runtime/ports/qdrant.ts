@@ -82,10 +82,21 @@ export interface QdrantInspector {
   isClustered(): Promise<boolean>;
 }
 
+/** The names of all collections that the peers know. */
+export interface CollectionList {
+  readonly names: string[];
+  /** URLs of the peers that did not answer: they may know more. */
+  readonly silent: string[];
+}
+
 /** Reads collections as clients see them. */
 export interface CollectionReader {
+  listCollections(): Promise<CollectionList>;
+  /** Their names alone. */
   collections(): Promise<string[]>;
   describe(collection: string): Promise<CollectionDescription>;
+  /** Whether the first peer that answers knows a collection or an alias of this name. */
+  exists(collection: string): Promise<boolean>;
   /** Whether one of its shards was left half-made, by a kill or by a restore that failed: nothing can be read of it. */
   isHalfMade(collection: string): Promise<boolean>;
   aliases(): Promise<Alias[]>;

@@ -379,7 +379,7 @@ describe("an exact capture", () => {
       isFull: true,
       clock: systemClock,
       patience: { quietMs: 0, attempts: 1, usesSnapshot: true },
-      readers: new Semaphore(1),
+      permits: new Semaphore(1),
     });
     const report = await captureRecoveryPoint({
       region: "east",

@@ -437,6 +437,8 @@ describe("Qdrant", function () {
 
     expect(await halfGone.version()).to.equal(await qdrant.version());
     expect(await halfGone.collections()).to.deep.equal(["first"]);
+    expect(await halfGone.listCollections()).to.deep.equal({ names: ["first"], silent: [peers[0]] });
+    expect(await qdrant.listCollections()).to.deep.equal({ names: ["first"], silent: [] });
     expect(await halfGone.shards("first")).to.deep.equal(await qdrant.shards("first"));
     expect((await halfGone.layout("first")).movements).to.deep.equal([]);
     expect(await halfGone.count("first")).to.equal(3);
@@ -452,6 +454,7 @@ describe("Qdrant", function () {
 
     const refusal = { code: "QDRANT_REFUSED", exitCode: exitCodes.unreachable };
     expect(await errorOf(qdrant.describe("missing")), "no defect of this tool").to.include(refusal);
+    expect([await qdrant.exists("first"), await qdrant.exists("missing")]).to.deep.equal([true, false]);
     expect(await codeOf(qdrant.captureShard("missing", shard, {}))).to.equal("QDRANT_REFUSED");
     expect(await codeOf(qdrant.captureShard("first", { ...shard, id: 9 }, {}))).to.equal("QDRANT_REFUSED");
     expect(await codeOf(makeSimple("first", 1))).to.equal("QDRANT_REFUSED");

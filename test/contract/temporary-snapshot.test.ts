@@ -54,7 +54,7 @@ describe("a borrowed snapshot", function () {
     expect(await qdrant.snapshots(collection, shard)).to.have.lengthOf(2);
 
     const paths = (await allOf(snapshot.read())).map(({ path }) => path);
-    await snapshot.giveBack();
+    await snapshot.remove();
 
     expect(paths).to.include.members(["replica_state.json", "shard_config.json", "wal/open-1"]);
     expect(paths.some((path) => /^segments\/[^/]+\/files\/segment\.json$/.test(path))).to.equal(true);
@@ -75,7 +75,7 @@ describe("a borrowed snapshot", function () {
     const snapshot = await new TemporarySnapshots(partsOf(new MemoryStore(), damaging)).take(collection, shard);
 
     expect(await codeOf(allOf(snapshot.read()))).to.equal("CAPTURE_INCOMPLETE");
-    await snapshot.giveBack();
+    await snapshot.remove();
 
     expect(await qdrant.snapshots(collection, shard)).to.deep.equal([users]);
   });
@@ -123,7 +123,7 @@ describe("a borrowed snapshot", function () {
     const parts = partsOf(new MemoryStore(), new SameSecond({ peers: [server.url], apiKey: server.apiKey }));
 
     const snapshot = await new TemporarySnapshots(parts).take(collection, shard);
-    await snapshot.giveBack();
+    await snapshot.remove();
     await new TemporarySnapshots(parts).take(collection, shard);
     await new TemporarySnapshots({ ...parts, clock: daysLater(2) }).removeLeft();
 
@@ -134,7 +134,7 @@ describe("a borrowed snapshot", function () {
     const parts = partsOf();
     const snapshot = await new TemporarySnapshots(parts).take(collection, shard);
     await server.kill();
-    await snapshot.giveBack();
+    await snapshot.remove();
     await server.restart();
 
     const { removed } = await new TemporarySnapshots({ ...parts, clock: daysLater(2) }).removeLeft();

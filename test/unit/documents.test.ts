@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { alertsOf } from "../../components/kubernetes/monitoring/alerts.ts";
 import { leafCommands, readProgram, references } from "../../docs/references.ts";
 import { kubernetesSchema } from "../../runtime/domain/settings/kubernetes-settings.ts";
+import { retiredWordsIn } from "../support/documents/retired-words.ts";
 import { checkout, documentPaths, shownCommands, toldToProduct } from "../support/documents/shown-commands.ts";
 
 const read = (path: string) => readFileSync(join(checkout, path), "utf8");
@@ -31,7 +32,7 @@ describe("documents", () => {
     });
 
     it(`${path} uses no word that the glossary retires`, () => {
-      expect(retiredIn(path === "docs/concepts/glossary.md" ? beforeRetired(text) : text)).to.deep.equal([]);
+      expect(retiredWordsIn(path === "docs/concepts/glossary.md" ? beforeRetired(text) : text)).to.deep.equal([]);
     });
   }
 
@@ -100,7 +101,7 @@ describe("documents", () => {
     });
 
     it("use no word that the glossary retires in their help", () => {
-      expect(retiredIn(references().get("cli.md") ?? "")).to.deep.equal([]);
+      expect(retiredWordsIn(references().get("cli.md") ?? "")).to.deep.equal([]);
     });
   });
 
@@ -143,7 +144,7 @@ describe("documents", () => {
 describe("an alert's runbook", () => {
   it("uses no word that the glossary retires, and neither does the rest of the alert", () => {
     const texts = allAlerts().flatMap(({ annotations }) => Object.values(annotations));
-    expect(retiredIn(texts.join("\n"))).to.deep.equal([]);
+    expect(retiredWordsIn(texts.join("\n"))).to.deep.equal([]);
   });
 
   it("is at the address that the settings give", () => {
@@ -172,23 +173,6 @@ function allAlerts() {
     schedules: kubernetesSchema.shape.schedules.parse({}),
     replicate: { everySeconds: 10, tiers: {} },
   });
-}
-
-/** Phrases by which the words that the glossary retires are found. */
-const retired = [
-  /\b(un)?planned failovers?\b/gi,
-  /\bhand(s|ed|ing)?[- ]over\b/gi,
-  /\b(newest|latest) (complete )?points?\b/gi,
-  /--point\b/g,
-  /\bqdrant-dr points\b/g,
-  /--(un)?planned\b/g,
-  /failover [^\n`]*--(plan|drill|abort|divergence)\b/g,
-  /\bcatch(es|ing)? up\b/gi,
-  /\bembedded estates?\b/gi,
-];
-
-function retiredIn(text: string): string[] {
-  return retired.flatMap((pattern) => [...text.matchAll(pattern)].map(([found]) => found));
 }
 
 function beforeRetired(glossary: string): string {

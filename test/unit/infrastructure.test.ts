@@ -55,6 +55,19 @@ describe("infrastructure: settings and documents", () => {
     expect(apiResourceOf({ apiVersion: "example.org/v1", kind: "Tenancy", ...given })).to.deep.equal(given);
   });
 
+  it("settings cannot lead a kind to what belongs to a kind of Kubernetes", () => {
+    const configMap = { apiVersion: "v1", kind: "ConfigMap" };
+    expect(apiResourceOf({ ...configMap, resource: "secrets" })).to.equal(undefined);
+    expect(apiResourceOf({ ...configMap, scope: "Cluster" })).to.equal(undefined);
+    const own = { resource: "configmaps", scope: "Namespaced" as const };
+    expect(apiResourceOf({ ...configMap, ...own })).to.deep.equal(own);
+    const secrets = { resource: "secrets", scope: "Namespaced" as const };
+    expect(apiResourceOf({ apiVersion: "v1", kind: "Made", ...secrets }), "a kind that there is not").to.equal(
+      undefined,
+    );
+    expect(apiResourceOf({ apiVersion: "example.org/v1", kind: "Made", ...secrets })).to.deep.equal(secrets);
+  });
+
   it("gives every document a place of its own", () => {
     const at = (apiVersion: string, kind: string, namespace?: string) =>
       objectPath({ apiVersion, kind, metadata: { name: "a:b", namespace } });

@@ -45,6 +45,12 @@ describe("identity of a process", () => {
     expect(isGone({ ...own, pid: nobody })).to.equal(true);
   });
 
+  it("is nobody's when its PID is no number that a kernel gives", () => {
+    for (const pid of [Number.NaN, Number.POSITIVE_INFINITY, 0, -process.pid, process.pid + 0.5, 2 ** 53]) {
+      expect([isAlive(pid), isGone({ pid, startTicks: "1" })], String(pid)).to.deep.equal([false, true]);
+    }
+  });
+
   it("is gone as soon as it has ended, though its parent never looks", async () => {
     // The shell's own place is taken by one that waits for nobody.
     const { child } = await start("sh", "-c", "sleep 60 & echo $!; exec sleep 60");

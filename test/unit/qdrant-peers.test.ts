@@ -1,7 +1,7 @@
 import { QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Peers } from "../../runtime/adapters/qdrant/qdrant-peers.ts";
-import { insist, isOfHalfMadeShard, isOverdue, refused } from "../../runtime/adapters/qdrant/refusals.ts";
+import { insist, isNotFound, isOfHalfMadeShard, isOverdue, refused } from "../../runtime/adapters/qdrant/refusals.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
@@ -40,6 +40,20 @@ describe("what Qdrant refuses", () => {
     ].map((text) => refused(500, text, "a question"));
     expect(refusals.map(isOverdue)).to.deep.equal([true, false, false, false]);
     expect(refusals.map(isOfHalfMadeShard)).to.deep.equal([false, true, true, false]);
+  });
+
+  it("is of a half-made shard also when that is said together with a timeout", () => {
+    const both = refused(500, "Timeout error: shard 0 is not ready: Dirty shard", "a question");
+    expect([isOfHalfMadeShard(both), isOverdue(both)]).to.deep.equal([true, false]);
+  });
+
+  it("is called not found by its status alone", () => {
+    const text = "Not found: Collection `c` doesn't exist!";
+    const statuses = [404, 400, 429, 500, 503, 504];
+    expect(statuses.map((status) => isNotFound(refused(status, text, "a question")))).to.deep.equal([
+      true,
+      ...statuses.slice(1).map(() => false),
+    ]);
   });
 
   it("is insisted on with more time each time while its answer is overdue, and not for any other reason", async () => {

@@ -72,7 +72,7 @@ describe("readiness", () => {
     ["recoveryPoint", "good", "15 min old", { recoveryPoint: { value: { ...recoveryPoint, ageSeconds: 900 } } }],
     ["recoveryPoint", "unknown", "does not answer", { recoveryPoint: problem }],
     ["exact", "poor", "deletes may be back", { recoveryPoint: { value: { ...recoveryPoint, isExact: false } } }],
-    ["exact", "not asked", "no point", { recoveryPoint: { value: { none: "the bucket is empty" } } }],
+    ["exact", "not asked", "no recovery point", { recoveryPoint: { value: { none: "the bucket is empty" } } }],
     ["verified", "poor", "not here", { recoveryPoint: { value: { ...recoveryPoint, isVerified: false } } }],
     [
       "versions",

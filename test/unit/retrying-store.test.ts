@@ -54,6 +54,13 @@ describe("repetitions of a store's requests", () => {
     }
   });
 
+  it("are as many as they are limited to", async () => {
+    const [clock, store] = [new SimulatedClock(), new FailingStore(1)];
+    store.objects.set("a", bytes);
+    expect(await codeOf(clock.run(new RetryingStore(store, clock, 1).get("a")))).to.equal("STORE_REFUSED");
+    expect(store.asked).to.have.lengthOf(1);
+  });
+
   it("are not made of what the store does not call worth it: the client library has repeated that", async () => {
     const [clock, store] = [new SimulatedClock(), new FailingStore(1)];
     store.error = refused;

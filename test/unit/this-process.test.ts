@@ -27,6 +27,12 @@ describe("a process of this machine, by its mark", () => {
     expect(here.isDead(`${boot}/${namespace}/${pid}/1`)).to.equal(true);
   });
 
+  it("is dead when its mark names no PID: no process that lives has made it", () => {
+    for (const nobody of ["?", "", "0", "-1"]) {
+      expect(here.isDead(`${boot}/${namespace}/${nobody}/1`), nobody).to.equal(true);
+    }
+  });
+
   it("is never called dead when it ran on another machine, before another start, or in another namespace", () => {
     for (const place of [`other/${namespace}`, `${boot}/pid:[1]`]) {
       expect(here.isDead(`${place}/${pid}/1`)).to.equal(false);

@@ -17,7 +17,7 @@ describe("tiers of replication", () => {
 });
 
 describe("collections that are due", () => {
-  const at = (seconds: number) => new Date(1_800_000_000_000 + seconds * 1000);
+  const at = (seconds: number) => seconds * 1000;
   const pointOf = (...inexact: string[]) =>
     ({ collections: inexact.map((name) => ({ name, shards: [{ isExact: false }] })) }) as never;
   const names = ["notes", "archive-2024"];

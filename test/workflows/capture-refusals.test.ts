@@ -1,6 +1,5 @@
 import { expect } from "chai";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
-import { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
@@ -24,9 +23,8 @@ const plainWrap: KeyWrap = {
 const emptyDatabase = {
   version: async () => "1.16.3",
   collections: async () => [],
-  describe: async () => {
-    throw new DrError("QDRANT_REFUSED", "there is no such collection");
-  },
+  listCollections: async () => ({ names: [], silent: [] }),
+  exists: async () => false,
   aliases: async () => [],
 } as unknown as VectorDatabase;
 

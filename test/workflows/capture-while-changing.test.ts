@@ -3,7 +3,7 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { Semaphore } from "../../runtime/async/semaphore.ts";
-import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
+import type { CollectionList, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
@@ -30,9 +30,9 @@ class InterferedQdrant extends Qdrant {
     return stream;
   }
 
-  override async collections(): Promise<string[]> {
+  override async listCollections(): Promise<CollectionList> {
     await this.#happening;
-    return super.collections();
+    return super.listCollections();
   }
 }
 
@@ -151,7 +151,7 @@ describe("a capture", function () {
       },
       clock: systemClock,
       patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
-      readers: new Semaphore(1),
+      permits: new Semaphore(1),
       heldUpMs: 2_000,
     });
     expect(await codeOf(capture)).to.equal("QDRANT_REFUSED");
@@ -182,7 +182,7 @@ describe("a capture", function () {
       },
       clock: systemClock,
       patience: { quietMs: 1_000, attempts: 1, usesSnapshot: false },
-      readers: new Semaphore(1),
+      permits: new Semaphore(1),
       heldUpMs: 200,
     });
     try {

@@ -37,9 +37,9 @@ describe("a shard whose turn comes late", () => {
         return undefined;
       },
     } as unknown as VectorDatabase;
-    const readers = new Semaphore(1);
+    const permits = new Semaphore(1);
     let release: () => void = () => undefined;
-    const held = readers.run(
+    const held = permits.run(
       () =>
         new Promise<void>((resolve) => {
           release = resolve;
@@ -48,7 +48,7 @@ describe("a shard whose turn comes late", () => {
 
     const captured = captureShard({
       database,
-      readers,
+      permits,
       repository: { stores: {} } as OpenRepository,
       key: {} as never,
       collection: "c",
@@ -119,7 +119,7 @@ describe("an archive whose first entry comes before the freeze (as of 1.19.0, fr
         collection: "c",
         lineage: "l",
         clock: systemClock,
-        readers: new Semaphore(1),
+        permits: new Semaphore(1),
         key: await repository.keys.make({ collection: "c" }),
         shard: { id: 0, peer: 1, peerUrl: "http://q" },
         isFull: true,

@@ -29,8 +29,8 @@ import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 import { clockShowing } from "../support/time/clock-showing.ts";
 
-interface Said extends Omit<StatusAnswer, "primary"> {
-  readonly primary: { region: string; verdict: string; leaning: { verdict: string }; looks: number } & Pick<
+interface Said extends Omit<StatusAnswer, "active"> {
+  readonly active: { region: string; verdict: string; leaning: { verdict: string }; looks: number } & Pick<
     Watched["look"],
     "signals"
   >;
@@ -161,8 +161,8 @@ describe("qdrant-dr status", function () {
     return keys;
   }
 
-  const statesOf = ({ primary }: Said) =>
-    Object.fromEntries(Object.entries(primary.signals).map(([name, { state }]) => [name, state]));
+  const statesOf = ({ active }: Said) =>
+    Object.fromEntries(Object.entries(active.signals).map(([name, { state }]) => [name, state]));
   const checkOf = ({ readiness }: Said, name: CheckName) => readiness?.checks.find((check) => check.name === name);
 
   it("says of two regions that are well: who serves, and what the other one lacks", async () => {
@@ -172,8 +172,8 @@ describe("qdrant-dr status", function () {
       ["east", "active", 1],
     ]);
     expect(said.traffic).to.include({ region: "east", epoch: 1 });
-    expect(said.primary).to.deep.include({ region: "east", looks: 1, verdict: "unclear" });
-    expect(said.primary.leaning.verdict).to.equal("serving");
+    expect(said.active).to.deep.include({ region: "east", looks: 1, verdict: "unclear" });
+    expect(said.active.leaning.verdict).to.equal("serving");
     expect(new Set(Object.values(statesOf(said)))).to.deep.equal(new Set(["good"]));
     expect(said.readiness).to.include({ region: "west" });
     expect(said.readiness?.score).to.be.within(50, 99);
@@ -194,7 +194,7 @@ describe("qdrant-dr status", function () {
     expect(exitCode).to.equal(0);
     expect(out).to.contain("east: one look says serving").and.contain("clients are led to east");
     expect(out).to.match(/readiness of west to take over: \d\d of 100/);
-    expect(out).to.contain("! Verified point").and.contain("`qdrant-dr verify` reads all of it");
+    expect(out).to.contain("! Verified recovery point").and.contain("`qdrant-dr verify` reads all of it");
   });
 
   it("--at-least ends with 13 and the reasons when the readiness is lower, and with 0 when it is not", async () => {
@@ -260,7 +260,7 @@ describe("qdrant-dr status", function () {
       const before = await statusOf();
       harm();
       const said = await statusOf();
-      expect(said.primary.leaning.verdict).to.equal("down");
+      expect(said.active.leaning.verdict).to.equal("down");
       expect(statesOf(said)).to.deep.equal({
         qdrant: "bad",
         gate: "bad",
@@ -269,7 +269,7 @@ describe("qdrant-dr status", function () {
         control: "bad",
         witness: "good",
       });
-      expect(said.primary.signals.qdrant.detail).to.match(qdrant);
+      expect(said.active.signals.qdrant.detail).to.match(qdrant);
       const [here, there] = said.regions;
       expect(here.qdrant.isReachable).to.equal(true);
       expect(there.qdrant.isReachable).to.equal(false);
@@ -282,7 +282,7 @@ describe("qdrant-dr status", function () {
     eastServer.pause();
     const said = await statusOf();
     expect(statesOf(said)).to.include({ qdrant: "bad", gate: "good", endpoint: "bad", store: "good", control: "good" });
-    expect(said.primary.leaning.verdict).to.equal("down");
+    expect(said.active.leaning.verdict).to.equal("down");
   });
 
   it("when nothing of the active region is known here, not even where it is: says so, and how ready the other is", async () => {
@@ -291,7 +291,7 @@ describe("qdrant-dr status", function () {
     const [, there] = said.regions;
     expect(there).to.include({ region: "east", role: "unknown" });
     expect(there.problems[0]).to.contain("the state backend does not answer");
-    expect(said.primary).to.deep.equal({ region: "east" });
+    expect(said.active).to.deep.equal({ region: "east" });
     expect(said.readiness?.score).to.equal(before.readiness?.score);
   });
 
@@ -341,7 +341,9 @@ describe("qdrant-dr status", function () {
       }
       const { out } = await call(["failover", "plan", "--to", "west"]);
       expect(out).to.contain("nothing that was looked at stands in the way");
-      expect(out).to.contain("Verified point of west: not here").and.contain("`qdrant-dr verify` reads all of it");
+      expect(out)
+        .to.contain("Verified recovery point of west: not here")
+        .and.contain("`qdrant-dr verify` reads all of it");
     });
 
     it("of a switchover, when the active region hangs: all that it needs of it, soon; of a failover: it needs none of that", async () => {

@@ -274,10 +274,10 @@ describe("records that cannot be read", function () {
       seconds: 0,
     });
     const [telling, hearing] = [await CapturedChain.open(control(), 2), await CapturedChain.open(control(), 2)];
-    await telling.tell(control(), record(1));
+    await telling.publish(control(), record(1));
     control().objects.set(controlLayout.standbyCapture(2, 2), garbage);
     expect((await (await CapturedChain.open(control(), 2)).newest())?.recoveryPoint).to.equal("p1");
-    await telling.tell(control(), record(3));
+    await telling.publish(control(), record(3));
     expect(control().objects.has(controlLayout.standbyCapture(2, 3))).to.equal(true);
     expect((await hearing.newer())?.recoveryPoint).to.equal("p3");
   });

@@ -1,6 +1,7 @@
 /** Damage that is there, and damage that was only on its way; points of a real Qdrant in a store in memory. */
 import { expect } from "chai";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
@@ -79,5 +80,26 @@ describe("verify", () => {
     expect(await states()).to.deep.equal(["complete"]);
     practice.stores.repository.objects.set(storeLayout.attestation(id, "quarantined", "x"), Buffer.from("?"));
     expect(await states()).to.deep.equal(["quarantined"]);
+  });
+
+  it("a quarantine that is listed and cannot be found is reported, and is one all the same", async () => {
+    const { id } = await practice.capture(databaseOf(server));
+    const key = storeLayout.attestation(id, "quarantined", "x");
+    const { objects } = practice.stores.repository;
+    objects.set(key, Buffer.from("?"));
+    const whole: ObjectStore = practice.stores.repository;
+    const repository: ObjectStore = {
+      list: (prefix) => whole.list(prefix),
+      create: (...created) => whole.create(...created),
+      get: async (asked, range) => {
+        if (asked === key) throw new DrError("OBJECT_NOT_FOUND", `there is no ${key}`);
+        const bytes = await whole.get(asked);
+        return range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
+      },
+    };
+    const opened = await OpenRepository.open({ ...practice.stores, repository }, practice.wrap);
+    const { entries, unreadable } = await readCatalog(opened);
+    expect(entries.map(({ state }) => state)).to.deep.equal(["quarantined"]);
+    expect(unreadable).to.deep.equal([key]);
   });
 });

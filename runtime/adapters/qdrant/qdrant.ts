@@ -17,6 +17,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type {
   Alias,
   CollectionDescription,
+  CollectionList,
   CollectionSnapshot,
   CreationOutcome,
   NearestQuery,
@@ -40,7 +41,15 @@ import {
   unrestIn,
 } from "./qdrant-cluster.ts";
 import { type Peer, Peers, type QdrantAddress, requestTimeoutMs } from "./qdrant-peers.ts";
-import { insist, isOfHalfMadeShard, isOfTakenName, isOverdue, refused, refuseUnlessOk } from "./refusals.ts";
+import {
+  insist,
+  isNotFound,
+  isOfHalfMadeShard,
+  isOfTakenName,
+  isOverdue,
+  refused,
+  refuseUnlessOk,
+} from "./refusals.ts";
 import { restoreFingerprintIn } from "./restore-fingerprint.ts";
 import { SharedAnswer } from "./shared-answer.ts";
 import { notStrict, type StrictMode, strictModeIn } from "./strict-mode.ts";
@@ -184,11 +193,16 @@ export class Qdrant implements VectorDatabase {
   }
 
   /** All that any peer knows: one that has just been started again may lag behind. */
-  async collections(): Promise<string[]> {
-    const { answers } = await this.#peers.askEvery(async ({ url }) => {
+  async listCollections(): Promise<CollectionList> {
+    const { answers, silent } = await this.#peers.askEvery(async ({ url }) => {
       return (await this.#get(collectionsSchema, url, "/collections")).collections;
     });
-    return [...new Set(answers.flatMap((collections) => collections.map(({ name }) => name)))].sort();
+    const names = [...new Set(answers.flatMap((collections) => collections.map(({ name }) => name)))].sort();
+    return { names, silent };
+  }
+
+  async collections(): Promise<string[]> {
+    return (await this.listCollections()).names;
   }
 
   async describe(collection: string): Promise<CollectionDescription> {
@@ -198,6 +212,16 @@ export class Qdrant implements VectorDatabase {
       Object.entries(payload_schema).map(([field, { data_type, params }]) => [field, params ?? data_type]),
     );
     return { name: collection, config, payloadIndexes };
+  }
+
+  async exists(collection: string): Promise<boolean> {
+    try {
+      await this.describe(collection);
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
   }
 
   async isHalfMade(collection: string): Promise<boolean> {

@@ -14,6 +14,9 @@ class HalfMadeShard extends Error {}
 /** Why a collection cannot be made: there is one of the name. */
 class NameTaken extends Error {}
 
+/** Why nothing is answered of a collection or shard: the server knows none of this name. */
+class NotFound extends Error {}
+
 /** What Qdrant says of them: its answers have no codes. */
 const timeoutWords = ["Timeout error: "];
 const halfMadeWords = ["Dirty shard", "Failed to restore local replica"];
@@ -27,15 +30,17 @@ export function refused(status: number, text: string, what: string, cause?: unkn
     });
   }
   return new DrError("QDRANT_REFUSED", `Qdrant answered ${status} for ${what}: ${text.slice(0, 300)}`, {
-    cause: reasonIn(text, cause) ?? cause,
+    cause: reasonIn(status, text, cause) ?? cause,
   });
 }
 
-function reasonIn(text: string, cause: unknown): Error | undefined {
+function reasonIn(status: number, text: string, cause: unknown): Error | undefined {
   const isSaid = (words: readonly string[]) => words.some((each) => text.includes(each));
+  // Before the time-out that it may have led to: no longer wait makes the shard whole.
+  if (isSaid(halfMadeWords)) return new HalfMadeShard("a shard is half made", { cause });
   if (isSaid(timeoutWords)) return new AnswerOverdue("it gave up", { cause });
   if (isSaid(takenWords)) return new NameTaken("the name is taken", { cause });
-  return isSaid(halfMadeWords) ? new HalfMadeShard("a shard is half made", { cause }) : undefined;
+  return status === 404 ? new NotFound("there is none of this name", { cause }) : undefined;
 }
 
 export async function refuseUnlessOk(answer: IncomingMessage, what: string): Promise<void> {
@@ -54,6 +59,10 @@ export function isOfHalfMadeShard(error: unknown): boolean {
 
 export function isOfTakenName(error: unknown): boolean {
   return hasCode(error, "QDRANT_REFUSED") && error.cause instanceof NameTaken;
+}
+
+export function isNotFound(error: unknown): boolean {
+  return hasCode(error, "QDRANT_REFUSED") && error.cause instanceof NotFound;
 }
 
 /** Asks again each time that the answer is overdue, and waits longer for it. */

@@ -7,5 +7,5 @@ import { S3Store, type StoreLimits } from "./s3-store.ts";
 
 export function openStore(address: StoreAddress, limits?: StoreLimits): ObjectStore {
   if (address.kind === "file") return new FileStore(address.folder);
-  return new RetryingStore(new S3Store(address, limits), systemClock);
+  return new RetryingStore(new S3Store(address, limits), systemClock, limits?.attempts);
 }

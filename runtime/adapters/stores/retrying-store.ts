@@ -9,19 +9,22 @@ import { type RetryPolicy, retry } from "../../time/retry.ts";
 import { WorthRepeating } from "./worth-repeating.ts";
 
 /** The delay lets a broken connection recover; the jitter keeps two creators of one key from colliding again. */
-const policy: RetryPolicy = { attempts: 3, firstDelayMs: 50, jitter: 1, isRetryable };
+const usualPolicy = { attempts: 3, firstDelayMs: 50, jitter: 1, isRetryable } satisfies RetryPolicy;
 
 export class RetryingStore implements ObjectStore {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
+  readonly #policy: RetryPolicy;
 
-  constructor(store: ObjectStore, clock: Clock) {
+  /** @param attempts how often in all a request is made; 3 times when left out. */
+  constructor(store: ObjectStore, clock: Clock, attempts: number = usualPolicy.attempts) {
     this.#store = store;
     this.#clock = clock;
+    this.#policy = { ...usualPolicy, attempts };
   }
 
   get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
-    return retry(this.#clock, policy, () => this.#store.get(key, range));
+    return retry(this.#clock, this.#policy, () => this.#store.get(key, range));
   }
 
   /** Not repeated: what was listed until the error cannot be taken back. The store repeats the request for a page. */
@@ -30,7 +33,7 @@ export class RetryingStore implements ObjectStore {
   }
 
   create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
-    return retry(this.#clock, policy, () => this.#store.create(key, bytes, sha256));
+    return retry(this.#clock, this.#policy, () => this.#store.create(key, bytes, sha256));
   }
 }
 

@@ -26,7 +26,7 @@ type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 export interface StoreLimits {
   /** A connection that brings and takes nothing for so long is given up. */
   readonly idleMs?: number;
-  /** How often in all a request without an answer is sent. */
+  /** How often in all a request is sent that meets no answer, or half of one. */
   readonly attempts?: number;
 }
 

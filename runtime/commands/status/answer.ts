@@ -2,7 +2,6 @@ import { z } from "zod";
 import { signalNames } from "../../domain/health/judge-region.ts";
 import { roles } from "../../domain/roles/epoch.ts";
 import type { PairStatus } from "../../workflows/status/observe-pair.ts";
-import type { RegionStatus } from "../../workflows/status/observe-region.ts";
 import { count, listOf, recoveryPointId, seconds, time } from "../shared/fields.ts";
 
 const verdict = z.enum(["serving", "impaired", "down", "unclear"]);
@@ -29,7 +28,7 @@ const region = z.strictObject({
   problems: listOf(z.string()),
 });
 
-const primary = z.strictObject({
+const activeRegion = z.strictObject({
   region: z.string(),
   verdict: verdict
     .optional()
@@ -66,7 +65,7 @@ export const statusAnswer = z.strictObject({
     })
     .optional()
     .describe("absent when there is no public name"),
-  primary: primary.optional().describe("the active region; absent when none is known to be active"),
+  active: activeRegion.optional().describe("the active region; absent when none is known to be active"),
   readiness: z
     .strictObject({ region: z.string(), score: z.number().describe("0 to 100"), checks: listOf(check) })
     .optional()
@@ -75,16 +74,11 @@ export const statusAnswer = z.strictObject({
 });
 export type StatusAnswer = z.infer<typeof statusAnswer>;
 
-export function asJson({ active: primary, regions, ...status }: PairStatus): StatusAnswer {
-  const [here, there] = regions;
-  return { ...status, regions: [regionAsJson(here), regionAsJson(there)], primary: primary && primaryAsJson(primary) };
+export function asJson({ active, ...status }: PairStatus): StatusAnswer {
+  return { ...status, active: active && activeAsJson(active) };
 }
 
-function regionAsJson({ newestRecoveryPoint, points, ...status }: RegionStatus): StatusAnswer["regions"][number] {
-  return { ...status, newestRecoveryPoint: newestRecoveryPoint, recoveryPoints: points };
-}
-
-function primaryAsJson({ region, watched }: NonNullable<PairStatus["active"]>): StatusAnswer["primary"] {
+function activeAsJson({ region, watched }: NonNullable<PairStatus["active"]>): StatusAnswer["active"] {
   if (watched === undefined) return { region };
   const { judgement, look, looks } = watched;
   const { leaning, since, verdict } = judgement;

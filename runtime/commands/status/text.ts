@@ -7,32 +7,40 @@ import type { RegionStatus } from "../../workflows/status/observe-region.ts";
 
 const marks = { good: "✓", poor: "!", bad: "✗", unknown: "?", "not asked": "-" } as const;
 
-export function describeStatus({ active: primary, problems, readiness, regions, traffic }: PairStatus): string {
+export function describeStatus({ active, problems, readiness, regions, traffic }: PairStatus): string {
   const led =
     traffic === undefined ? "no endpoint" : (traffic.problem ?? `clients are led to ${traffic.region ?? "nowhere"}`);
   return [
     ...regions.map(describeRegion),
     `endpoint  ${led}`,
     ...problems,
-    ...describePrimary(primary),
+    ...describeActive(active),
     ...(readiness === undefined ? [] : describeReadiness(readiness)),
   ].join("\n");
 }
 
-function describeRegion({ epoch, newestRecoveryPoint, points, problems, qdrant, region, role }: RegionStatus): string {
+function describeRegion({
+  epoch,
+  newestRecoveryPoint,
+  problems,
+  qdrant,
+  recoveryPoints,
+  region,
+  role,
+}: RegionStatus): string {
   const server = qdrant.isReachable
     ? `Qdrant ${qdrant.version}, ${qdrant.collections} collections`
     : `Qdrant unreachable: ${qdrant.problem}`;
   const recoveryPoint =
     newestRecoveryPoint === undefined
       ? "no complete recovery point"
-      : `newest complete one of ${points} recovery points is ${formatSeconds(newestRecoveryPoint.ageSeconds)} old: ${newestRecoveryPoint.id}`;
+      : `newest complete one of ${recoveryPoints} recovery points is ${formatSeconds(newestRecoveryPoint.ageSeconds)} old: ${newestRecoveryPoint.id}`;
   return [`${region}  ${role}, epoch ${epoch ?? "unknown"}`, server, recoveryPoint, ...problems].join("\n  ");
 }
 
-function describePrimary(primary: PairStatus["active"]): string[] {
-  if (primary === undefined) return ["no region is known to be active"];
-  const { region, watched } = primary;
+function describeActive(active: PairStatus["active"]): string[] {
+  if (active === undefined) return ["no region is known to be active"];
+  const { region, watched } = active;
   if (watched === undefined) return [`${region} is active, and cannot be looked at from here`];
   const { judgement, look, looks } = watched;
   const { leaning, verdict } = judgement;
@@ -50,7 +58,7 @@ function describeReadiness({ checks, region, score }: Readiness & { readonly reg
   return [
     `readiness of ${region} to take over: ${score} of 100`,
     ...checks.flatMap(({ detail, hint, state, title }) => [
-      `  ${marks[state]} ${title.padEnd(20)} ${detail}`,
+      `  ${marks[state]} ${title.padEnd(24)} ${detail}`,
       ...(hint === undefined ? [] : [`      ${hint}`]),
     ]),
   ];

@@ -145,7 +145,7 @@ const rules = {
       }),
   },
   exact: {
-    title: "Exact point",
+    title: "Exact recovery point",
     weight: 4,
     isNeeded: false,
     find: ({ recoveryPoint }) =>
@@ -154,7 +154,7 @@ const rules = {
       ),
   },
   verified: {
-    title: "Verified point",
+    title: "Verified recovery point",
     weight: 4,
     isNeeded: false,
     find: ({ recoveryPoint }) =>
@@ -263,7 +263,8 @@ const rules = {
     isNeeded: false,
     find: ({ practice }) =>
       from(practice, "make the control store here readable", (last) => {
-        if (last === undefined) return poor("nothing was ever restored here", "practise: restore a point beside");
+        if (last === undefined)
+          return poor("nothing was ever restored here", "practise: restore a recovery point beside");
         const done = `${last.what}, ${formatSeconds(last.ageSeconds)} ago`;
         return last.ageSeconds <= longestWithoutPractice ? good(done) : poor(done, "practise again");
       }),
@@ -312,7 +313,7 @@ function ofRecoveryPoint(
   find: (newest: NewestRecoveryPoint) => Finding,
 ): Finding {
   if ("value" in recoveryPoint && !("none" in recoveryPoint.value)) return find(recoveryPoint.value);
-  return { state: "not asked", detail: "there is no point to look at" };
+  return { state: "not asked", detail: "there is no recovery point to look at" };
 }
 
 /** @param minutes the objective; undefined when it is not known here. */
@@ -327,7 +328,7 @@ function compareVersions(captured: string | undefined, here: string): Finding {
   }
   try {
     checkRestorable(captured, here);
-    return good(`a point of ${captured} is restored on ${here}`);
+    return good(`a recovery point of ${captured} is restored on ${here}`);
   } catch (error) {
     const { hint, message } = toDrError(error);
     return bad(message, hint ?? "look at what answers at this region's address of Qdrant");

@@ -2,7 +2,7 @@
  * By which name the API has objects of a kind, and whether they belong to a namespace. Access is given by it, before any cluster can be
  * asked. Kinds of Kubernetes itself are known; of others, settings say it.
  */
-import { type CapturedKind, qualifiedKind, type ResourceScope } from "./infrastructure.ts";
+import { type CapturedKind, groupOf, qualifiedKind, type ResourceScope } from "./infrastructure.ts";
 
 export interface ApiResource {
   /** As in the API's paths, such as `deployments`. */
@@ -78,11 +78,23 @@ const builtInKinds: Readonly<Record<ResourceScope, Readonly<Record<string, strin
   },
 };
 
-/** Undefined when the kind is none of Kubernetes itself, and the settings do not say both. */
+/**
+ * Undefined when the kind is none of Kubernetes itself, and the settings do not say both; and when they give it what belongs to a kind of
+ * Kubernetes, by which they would open another kind than the one that they name.
+ */
 export function apiResourceOf(kind: CapturedKind): ApiResource | undefined {
   const builtIn = builtInResource(qualifiedKind(kind));
   const { resource = builtIn?.resource, scope = builtIn?.scope } = kind;
-  return resource === undefined || scope === undefined ? undefined : { resource, scope };
+  if (resource === undefined || scope === undefined) return undefined;
+  if (builtIn === undefined) return isBuiltIn(groupOf(kind), resource) ? undefined : { resource, scope };
+  return resource === builtIn.resource && scope === builtIn.scope ? builtIn : undefined;
+}
+
+/** Whether Kubernetes itself has a resource of this name in the group. */
+function isBuiltIn(group: string, resource: string): boolean {
+  return Object.values(builtInKinds)
+    .flatMap((kinds) => Object.entries(kinds))
+    .some(([qualified, name]) => name === resource && qualified.split(".").slice(1).join(".") === group);
 }
 
 function builtInResource(kind: string): ApiResource | undefined {

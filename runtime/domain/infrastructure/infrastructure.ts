@@ -56,6 +56,12 @@ export function qualifiedKind({ apiVersion, kind }: ObjectKind): string {
   return version === undefined ? kind : `${kind}.${group}`;
 }
 
+/** The core's group has an empty name. */
+export function groupOf({ apiVersion }: ObjectKind): string {
+  const [group = "", version] = apiVersion.split("/");
+  return version === undefined ? "" : group;
+}
+
 export const imagesPath = "images.json";
 
 export function stackPath(stack: string): string {

@@ -48,7 +48,7 @@ const secretsSchema = z.object({
   QDRANT_DR_GATE_WITNESS: json(storeAddressSchema).optional(),
 });
 
-export const gateEnvironmentSchema = settingsSchema
+const gateEnvironmentSchema = settingsSchema
   .extend(secretsSchema.shape)
   .refine((given) => given.QDRANT_DR_GATE_MODE === "availability" || given.QDRANT_DR_GATE_WITNESS !== undefined, {
     path: ["QDRANT_DR_GATE_WITNESS"],

@@ -160,7 +160,7 @@ function clusterProblems(settings: KubernetesStackSettings): Problem[] {
     if (apiResourceOf(kind) !== undefined) continue;
     refuse(
       ["infrastructure", "kubernetes", "kinds", index],
-      "a kind of Kubernetes itself, or one with its `resource` and `scope` as `kubectl api-resources` lists them",
+      "a kind of Kubernetes itself, with its own `resource` and `scope` if with any, or another one with its `resource` and `scope` as `kubectl api-resources` lists them",
     );
   }
   for (const setting of ["kubeconfig", "context"] as const) {

@@ -106,12 +106,10 @@ export class BucketView {
     const read = await Promise.all(
       this.#attestationsOf(recoveryPointId).map(async ({ finding, id }) => {
         const key = storeLayout.attestation(recoveryPointId, finding, id);
-        let isUnreadable = false;
+        // Listed, and missing when it is asked for: not read either. Nobody deletes an attestation.
         const reading = readOptionalRecord(this.#repository.stores.repository, key, attestationSchema);
-        const attestation = await unlessUnreadable(key, reading, () => {
-          isUnreadable = true;
-        });
-        if (!isUnreadable) return attestation ?? [];
+        const attestation = await unlessUnreadable(key, reading, ignoreUnreadable);
+        if (attestation !== undefined) return attestation;
         tell(key);
         // One that cannot be read must not hide every recovery point of the bucket; but its key says that it is a quarantine.
         const kind = quarantines.find((each) => each === finding);

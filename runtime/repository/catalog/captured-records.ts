@@ -66,7 +66,7 @@ export class CapturedChain {
   }
 
   /** Throws EPOCH_CONFLICT when another run has published something since. */
-  async tell(control: ObjectStore, record: CapturedRecord): Promise<void> {
+  async publish(control: ObjectStore, record: CapturedRecord): Promise<void> {
     for (;;) {
       await this.#log.create(control, this.#next, record);
       const entry = await this.#log.entry(this.#next);

@@ -111,7 +111,7 @@ export class ContentWriter {
   readonly #key: DataKey;
   readonly #known: ReadonlyMap<string, TreeFile>;
   readonly #knownPacks: readonly Pack[];
-  readonly #unclaimed: OrphanedPieces | undefined;
+  readonly #orphaned: OrphanedPieces | undefined;
   readonly #knownLists: ChunkLists;
   readonly #chunkPacks: PackWriter;
   readonly #listPacks: PackWriter;
@@ -126,12 +126,12 @@ export class ContentWriter {
     repository: OpenRepository,
     key: DataKey,
     known: KnownFiles = { files: [], packs: [] },
-    unclaimed?: OrphanedPieces,
+    orphaned?: OrphanedPieces,
   ) {
     this.#key = key;
     this.#known = new Map(known.files.map((file) => [file.path, file]));
     this.#knownPacks = known.packs;
-    this.#unclaimed = unclaimed;
+    this.#orphaned = orphaned;
     this.#knownLists = new ChunkLists(repository, known.files);
     this.#chunkPacks = new PackWriter(repository.stores.repository, key, chunkPackSize);
     this.#listPacks = new PackWriter(repository.stores.repository, key, listPackSize);
@@ -197,7 +197,7 @@ export class ContentWriter {
     await this.#storeSettled();
     const stored = [...chunkPacks, ...(await this.#listPacks.finish())];
     const sizes = new Map(
-      [...this.#knownPacks, ...(this.#unclaimed?.packs ?? []), ...stored].map(({ id, size }) => [id, size]),
+      [...this.#knownPacks, ...(this.#orphaned?.packs ?? []), ...stored].map(({ id, size }) => [id, size]),
     );
     const files = [...this.#files.values()].map(({ lists, packs, path, size }) => {
       const placed = lists.map((list) => list && placeOf(list));
@@ -340,7 +340,7 @@ export class ContentWriter {
     const expected = stretch.expected[stretch.filled];
     if (expected?.name !== name) stretch.file.hasChanged = true;
     stretch.filled += 1;
-    const stored = stretch.known.get(name) ?? this.#unclaimed?.find(name);
+    const stored = stretch.known.get(name) ?? this.#orphaned?.find(name);
     if (stored !== undefined) {
       stretch.list.push(stored);
       return;
@@ -371,7 +371,7 @@ export class ContentWriter {
     const plain = Buffer.from(serialiseChunkList(list));
     const name = nameOf(this.#key, plain);
     const before = file.before?.lists[position];
-    const stored = before?.name === name && before.key === this.#key.id ? before : this.#unclaimed?.find(name);
+    const stored = before?.name === name && before.key === this.#key.id ? before : this.#orphaned?.find(name);
     if (stored !== undefined) {
       file.lists[position] = stored;
       return;

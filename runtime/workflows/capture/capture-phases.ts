@@ -31,14 +31,14 @@ export interface CapturePhases {
 
 export function phasesOf(request: CaptureRequest): CapturePhases {
   const { allowEmpty = false, clock, database, incremental, progress, region, repository, type } = request;
-  const { collections, folders = [], kinds = ["qdrant"], patience, readAtOnce, toolVersion, worker } = request;
+  const { collections, folders = [], kinds = ["qdrant"], patience, readAtOnce, signal, toolVersion, worker } = request;
   const control = request.control ?? repository.stores.control;
   const memory = incremental?.memory;
   // This run has looked at the region and its bucket before, and was not cut off since.
   const isContinued = memory?.base !== undefined;
   const workers =
     worker === undefined ? new SingleWorker(repository) : new SharingWorker(worker, repository, { region, type });
-  const placements = new ShardPlacements({ clock, database, progress });
+  const placements = new ShardPlacements({ clock, database, progress, signal });
   const snapshots = new TemporarySnapshots({ clock, control: repository.stores.control, database });
   const assessor = new CaptureAssessor(
     { region, clock, control, database, kinds, folders, isContinued, progress },
@@ -58,9 +58,9 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
     ),
     reader: new PartReader(
       workers.index,
-      new ShardsReader({ clock, database, repository, placements, progress, patience, readAtOnce, trees }),
+      new ShardsReader({ clock, database, repository, placements, progress, patience, readAtOnce, signal, trees }),
       new FoldersReader({ folders, repository, allowEmpty, memory, clock, progress }),
-      new StoringStarter({ memory, progress, repository, workers }),
+      new StoringStarter({ isContinued, memory, progress, repository, workers }),
     ),
     unchanged: incremental && new UnchangedFinder(database),
     committer: new CaptureCommitter(

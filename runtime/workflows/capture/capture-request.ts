@@ -13,6 +13,8 @@ export interface CaptureRequest extends CaptureTarget, CaptureOptions {
   readonly clock: Clock;
   readonly progress: Progress;
   readonly toolVersion: string;
+  /** Ends the waits for shards that move and for optimizations; the capture fails with its reason then, and commits nothing. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The region that is captured, and the repository that its recovery points go into. */

@@ -1,7 +1,7 @@
 import { withTimeout } from "../../async/with-timeout.ts";
-import { hasCode } from "../../errors.ts";
+import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { CollectionReader } from "../../ports/qdrant.ts";
+import type { CollectionList, CollectionReader } from "../../ports/qdrant.ts";
 import { waitAtMost } from "../../time/wait-until.ts";
 
 const learnedWithinMs = 10_000;
@@ -9,41 +9,49 @@ const lookEveryMs = 200;
 /** A server that answers nothing any more tells nothing about a drop either. */
 const answersWithinMs = 20_000;
 
+/** What tells whether a collection is there. */
+export type CollectionNames = Pick<CollectionReader, "aliases" | "exists" | "listCollections">;
+
 /**
- * Whether Qdrant says of the collection itself that it is not there: a list that comes back short drops nothing. Its name may
- * have become an alias, by which Qdrant answers for another one.
+ * Whether a collection that a list does not name is not there: a list that comes back short drops nothing. Its name may
+ * have become an alias, by which Qdrant answers for another one. Throws UNREACHABLE when only a silent peer could tell.
  */
-export async function isGone(database: CollectionReader, collection: string): Promise<boolean> {
-  try {
-    await database.describe(collection);
+export async function isGone(database: CollectionNames, collection: string): Promise<boolean> {
+  if (await database.exists(collection)) {
     return (await database.aliases()).some(({ alias }) => alias === collection);
-  } catch (error) {
-    if (hasCode(error, "QDRANT_REFUSED")) return true;
-    throw error;
   }
+  // The peer that was asked may have just come back, and not know of the collection yet.
+  const { names, silent } = await database.listCollections();
+  if (names.includes(collection)) return false;
+  if (silent.length === 0) return true;
+  throw new DrError(
+    "UNREACHABLE",
+    `whether ${collection} was dropped is not known: no peer that answers knows it, and ${silent.join(", ")} does not answer`,
+    { hint: "try again when the peer answers; one that is gone for good is taken out of the region's `qdrant.peers`" },
+  );
 }
 
 /**
- * Whether `error` came because the collection was dropped: no peer names it any more. The peers of a cluster learn of a
- * drop one after another, so that a refusal is looked into for a while.
+ * Whether `error` came because the collection was dropped: every peer answers, and none names it any more. The peers of a
+ * cluster learn of a drop one after another, so that a refusal is looked into for a while.
  */
 export async function wasDropped(
-  { clock, database }: { readonly clock: Clock; readonly database: CollectionReader },
+  { clock, database }: { readonly clock: Clock; readonly database: Pick<CollectionReader, "listCollections"> },
   collection: string,
   error: unknown,
 ): Promise<boolean> {
   const withinMs = hasCode(error, "QDRANT_REFUSED") ? learnedWithinMs : 0;
   const outcome = await waitAtMost(clock, { withinMs, everyMs: lookEveryMs }, async () => {
-    const names = await namesIn(database);
-    if (names === undefined) return "unknown";
-    return !names.includes(collection) && "dropped";
+    const list = await listOf(database);
+    if (list === undefined) return "unknown";
+    return !list.names.includes(collection) && list.silent.length === 0 && "dropped";
   });
   return outcome === "dropped";
 }
 
-async function namesIn(database: CollectionReader): Promise<string[] | undefined> {
+async function listOf(database: Pick<CollectionReader, "listCollections">): Promise<CollectionList | undefined> {
   try {
-    return await withTimeout(answersWithinMs, "Qdrant", () => database.collections());
+    return await withTimeout(answersWithinMs, "Qdrant", () => database.listCollections());
   } catch (error) {
     if (hasCode(error, "UNREACHABLE")) return undefined;
     throw error;

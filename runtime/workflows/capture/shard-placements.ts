@@ -10,9 +10,11 @@ const movementsEndWithinMs = 10 * 60_000;
 const looksEveryMs = 500;
 
 export interface PlacementSource {
-  readonly database: ShardReader;
+  readonly database: Pick<ShardReader, "layout">;
   readonly clock: Clock;
   readonly progress: Progress;
+  /** Ends the wait for shards that move. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export class ShardPlacements {
@@ -34,12 +36,13 @@ export class ShardPlacements {
 
   /** The replicas of a collection as they are now. Waits until its shards do not move, and refuses when that takes too long. */
   current(collection: string): Promise<ShardPlacement[]> {
-    const { clock, database, progress } = this.#source;
+    const { clock, database, progress, signal } = this.#source;
     let seen: readonly string[] = [];
     const wait = {
       what: `the shards of ${collection} to stay where they are`,
       withinMs: movementsEndWithinMs,
       everyMs: looksEveryMs,
+      signal,
       expired: () =>
         new DrError("CAPTURE_INCOMPLETE", `${collection}: ${seen.join("; ")}; nothing was committed`, {
           hint: "capture again when shards no longer move",

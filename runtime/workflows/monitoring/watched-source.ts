@@ -26,12 +26,12 @@ export class WatchedSource<T> {
     return this.#state;
   }
 
-  /** The time of the newest answer. */
+  /** The newest answer. */
   get value(): T | undefined {
     return this.#value;
   }
 
-  /** The value of the newest answer, as long as the source answers. */
+  /** The newest answer, as long as the source answers. */
   get valueNow(): T | undefined {
     return this.#state?.isUp ? this.#value : undefined;
   }

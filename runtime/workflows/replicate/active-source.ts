@@ -29,7 +29,9 @@ export class ActiveSource {
 
   async #refuseUnlessActiveBy(control: ObjectStoreReader, epochs: EpochReader): Promise<void> {
     const { isSwitchover, region } = this.#request;
-    const epoch = newestEpoch(await epochs.follow());
+    const followed = newestEpoch(await epochs.follow());
+    // Epochs that follow one which this store was never told of are found by a listing alone.
+    const epoch = followed?.active === region ? followed : newestEpoch(await epochs.list());
     if (epoch?.active !== region) {
       throw new DrError("ROLE_REFUSES", `${region} is not the active region: ${epoch?.active ?? "none"} is`, {
         hint: "replicate from the active region to the other one; `qdrant-dr status` shows the roles",

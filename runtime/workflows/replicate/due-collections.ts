@@ -12,19 +12,25 @@ export class DueCollections {
     this.#tiers = tiers;
   }
 
-  /** Collections whose next scheduled capture is closer to now than to the following cycle. */
-  of(collections: readonly string[], now: Date): string[] {
+  /**
+   * Collections whose next scheduled capture is closer to now than to the following cycle.
+   * @param nowMs by the monotonic clock: the time of day may be set back.
+   */
+  of(collections: readonly string[], nowMs: number): string[] {
     const earlyMs = this.#tiers.shortestSeconds * 500;
     return collections.filter((name) => {
       const begunAt = this.#begunAt.get(name);
       if (begunAt === undefined || this.#inexact.has(name)) return true;
-      return now.getTime() - begunAt + earlyMs >= this.#tiers.secondsOf(name) * 1000;
+      return nowMs - begunAt + earlyMs >= this.#tiers.secondsOf(name) * 1000;
     });
   }
 
-  /** @param names of the collections that were read for the recovery point. */
-  captured(names: readonly string[], begun: Date, { collections }: RecoveryPoint): void {
-    for (const name of names) this.#begunAt.set(name, begun.getTime());
+  /**
+   * @param names of the collections that were read for the recovery point.
+   * @param begunMs when its capture began, by the monotonic clock.
+   */
+  captured(names: readonly string[], begunMs: number, { collections }: RecoveryPoint): void {
+    for (const name of names) this.#begunAt.set(name, begunMs);
     const inexact = collections.filter(({ shards }) => shards.some(({ isExact }) => !isExact));
     this.#inexact = new Set(inexact.map(({ name }) => name));
   }

@@ -80,9 +80,7 @@ export async function follow<State, Report>(request: FollowRequest<State, Report
       return { failures: 0 };
     } catch (error) {
       // What it waited for is of no interest any more.
-      if (signal.aborted && error instanceof Error && error.name === "AbortError") {
-        return { failures: before, pauseMs: 0 };
-      }
+      if (signal.aborted && error === signal.reason) return { failures: before, pauseMs: 0 };
       const known = toDrError(error);
       if ((request.isFinal ?? isFinal)(known)) throw error;
       const failures = before + 1;

@@ -21,7 +21,8 @@ export class StatePublisher {
   readonly #clock: Clock;
   readonly #run = randomUUID();
   #chain: { readonly epoch: number; readonly opened: CapturedChain } | undefined;
-  #publishedAt = 0;
+  /** By the monotonic clock; undefined until the chain holds a state of this run. */
+  #publishedAtMs: number | undefined;
 
   constructor(repository: OpenRepository, clock: Clock) {
     this.#repository = repository;
@@ -34,11 +35,11 @@ export class StatePublisher {
     const { control } = this.#repository.stores;
     if (this.#chain?.epoch !== recoveryPoint.epoch) {
       this.#chain = { epoch: recoveryPoint.epoch, opened: await CapturedChain.open(control, recoveryPoint.epoch) };
-      this.#publishedAt = 0;
+      this.#publishedAtMs = undefined;
     }
-    const at = this.#clock.now();
-    if (isChanged || at.getTime() - this.#publishedAt >= republishEveryMs) {
-      await this.#chain.opened.tell(control, {
+    const nowMs = this.#clock.monotonic();
+    if (isChanged || this.#publishedAtMs === undefined || nowMs - this.#publishedAtMs >= republishEveryMs) {
+      await this.#chain.opened.publish(control, {
         format: 1,
         run: this.#run,
         recoveryPoint: recoveryPoint.id,
@@ -46,12 +47,12 @@ export class StatePublisher {
         readBytes,
         storedBytes,
         seconds,
-        at: at.toISOString(),
+        at: this.#clock.now().toISOString(),
         asOf: asOf.toISOString(),
         fullAt: fullAt.toISOString(),
         followedAt: followedAt.toISOString(),
       });
-      this.#publishedAt = at.getTime();
+      this.#publishedAtMs = nowMs;
     }
     return stateReport(state);
   }

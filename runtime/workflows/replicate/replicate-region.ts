@@ -149,7 +149,7 @@ function followingQdrant(request: Replicated): ReplicationPart {
   const halves = {
     everyMs: tiers.shortestSeconds * 1000,
     restsFor: sourceRestsFor,
-    capture: () => replication.capture(),
+    capture: (signal: AbortSignal) => replication.capture("provisional", signal),
     apply: (state: CapturedState) => replication.apply(state),
   };
   const applied = (report: CycleReport): ReplicationReport => ({ kind: "applied", report });
@@ -168,7 +168,7 @@ function capturingQdrant(request: Replicated): ReplicationPart {
   const halves = {
     everyMs: tiers.shortestSeconds * 1000,
     restsFor: sourceRestsFor,
-    capture: () => capturing.capture("provisional"),
+    capture: (signal: AbortSignal) => capturing.capture("provisional", signal),
     apply: (state: CapturedState) => telling.publish(state),
     // Two capturing processes would publish different states for the same standby.
     isFinal: (error: DrError) => isFinal(error) || hasCode(error, "EPOCH_CONFLICT"),

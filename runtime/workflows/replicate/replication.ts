@@ -41,11 +41,11 @@ export class Replication {
   }
 
   /** May go on while an earlier state is applied. */
-  async capture(patience: Patience = "provisional"): Promise<CapturedState> {
+  async capture(patience: Patience = "provisional", signal?: AbortSignal): Promise<CapturedState> {
     // Taking the turn stops the replication that runs now: not for a source that is not the active region.
     if (!this.#applying.hasTurn) await this.#capturing.refuseUnlessActive();
     await this.#applying.turn();
-    return this.#capturing.capture(patience);
+    return this.#capturing.capture(patience, signal);
   }
 
   apply(state: CapturedState): Promise<CycleReport> {

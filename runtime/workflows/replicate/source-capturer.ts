@@ -97,7 +97,7 @@ export class SourceCapturer {
   readonly #memory = new CaptureMemory();
   readonly #source: ActiveSource;
   readonly #due: DueCollections | undefined;
-  #point: RecoveryPoint | undefined;
+  #recoveryPoint: RecoveryPoint | undefined;
   #fullAt: Date | undefined;
   #hasTold = false;
 
@@ -115,16 +115,18 @@ export class SourceCapturer {
   /**
    * What is provisional is captured collection by collection, as it is due; otherwise all of them are. Throws ROLE_REFUSES
    * when the source is not the active region.
+   * @param signal ends what the capture waits for, and so the capture.
    */
-  async capture(patience: Patience): Promise<CapturedState> {
+  async capture(patience: Patience, signal?: AbortSignal): Promise<CapturedState> {
     const { clock, progress, repository, source, toolVersion } = this.#request;
     await this.refuseUnlessActive();
     const begun = clock.now();
+    const begunMs = clock.monotonic();
     this.#fullAt ??= await lastFull(repository, begun);
     const isFull = this.#fullAt === undefined || begun.getTime() - this.#fullAt.getTime() >= fullEveryMs;
     let chosen: readonly string[] | undefined;
     const choose = (collections: readonly string[]) => {
-      chosen = this.#due?.of(collections, begun) ?? collections;
+      chosen = this.#due?.of(collections, begunMs) ?? collections;
       return chosen;
     };
     const captured = await captureRecoveryPoint({
@@ -139,15 +141,20 @@ export class SourceCapturer {
       clock,
       progress: withoutAmounts(progress),
       toolVersion,
+      signal,
     });
     const fullAt = isFull || this.#fullAt === undefined ? begun : this.#fullAt;
     this.#fullAt = fullAt;
-    if (this.#point?.id !== captured.recoveryPoint)
-      this.#point = await repository.readRecoveryPoint(captured.recoveryPoint);
+    if (this.#recoveryPoint?.id !== captured.recoveryPoint)
+      this.#recoveryPoint = await repository.readRecoveryPoint(captured.recoveryPoint);
     this.#tellOfUnmatched();
-    this.#due?.captured(chosen ?? this.#point.collections.map(({ name }) => name), begun, this.#point);
+    this.#due?.captured(
+      chosen ?? this.#recoveryPoint.collections.map(({ name }) => name),
+      begunMs,
+      this.#recoveryPoint,
+    );
     return {
-      recoveryPoint: this.#point,
+      recoveryPoint: this.#recoveryPoint,
       asOf: new Date(captured.time),
       followedAt: begun,
       fullAt,
@@ -163,7 +170,7 @@ export class SourceCapturer {
     const { progress, tiers } = this.#request;
     if (this.#hasTold) return;
     this.#hasTold = true;
-    for (const name of tiers?.unmatchedBy(this.#point?.collections.map((each) => each.name) ?? []) ?? []) {
+    for (const name of tiers?.unmatchedBy(this.#recoveryPoint?.collections.map((each) => each.name) ?? []) ?? []) {
       progress({ step: "replicate", detail: `there is no collection ${name}, of which a tier tells` });
     }
   }

@@ -95,7 +95,7 @@ async function gatherRecoveryPoint({ clock, found, patience, region }: Readiness
   const keys = await factOf(readingMs, "the control store", () => openKeys(repository, newest?.recoveryPoint));
   if (newest === undefined) {
     const none = { none: wanting === undefined ? "the bucket is empty" : `none of ${listed} is complete; ${wanting}` };
-    return { recoveryPoint: { value: none }, keys, restore: { notAsked: "there is no point to look at" } };
+    return { recoveryPoint: { value: none }, keys, restore: { notAsked: "there is no recovery point to look at" } };
   }
   const restore = await factOf(readingMs, "the repository", () => estimate(repository, newest.recoveryPoint));
   return { recoveryPoint: { value: described(newest, region.region, clock) }, keys, restore };

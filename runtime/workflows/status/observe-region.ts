@@ -27,7 +27,7 @@ export interface RegionStatus {
     | { readonly id: string; readonly time: string; readonly ageSeconds: number }
     | undefined;
   /** How many recovery points are listed in its bucket, complete or not. */
-  readonly points?: number | undefined;
+  readonly recoveryPoints?: number | undefined;
   readonly problems: readonly string[];
 }
 
@@ -63,7 +63,7 @@ export async function observeRegion(
     qdrant:
       "value" in qdrant ? { isReachable: true, ...qdrant.value } : { isReachable: false, problem: qdrant.problem },
     newestRecoveryPoint,
-    points: listed,
+    recoveryPoints: listed,
     problems: [
       ...("problem" in epochs ? [`epochs: ${epochs.problem}`] : []),
       ...("problem" in found ? [`recovery points: ${found.problem}`] : []),

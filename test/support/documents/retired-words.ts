@@ -6,7 +6,7 @@ const phrases = [
   /\b(un)?planned failovers?\b/gi,
   /\bfail(s|ed|ing)? over unplanned\b/gi,
   /\bhand(s|ed|ing)?[- ]over\b/gi,
-  /\bcatch(es|ing)?[- ]up\b/gi,
+  /\b(catch(es|ing)?|caught)[- ]up\b/gi,
   /\b(newest|latest|copied|complete) points?\b/gi,
   /--point\b/g,
   /\bqdrant-dr points\b/g,

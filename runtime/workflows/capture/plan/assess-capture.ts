@@ -61,7 +61,7 @@ export class CaptureAssessor {
     const epoch = newestEpoch(epochs);
     if (epoch?.active !== region) {
       throw new DrError("ROLE_REFUSES", `${region} is not the active region: ${epoch?.active ?? "none"} is`, {
-        hint: "capture in the active region; points of another one would be ignored",
+        hint: "capture in the active region; recovery points of another one would be ignored",
       });
     }
     const [qdrantVersion, restores] = await Promise.all([

@@ -44,6 +44,8 @@ export interface ShardsSource {
   readonly patience: CapturePatience | undefined;
   /** Shards that are read side by side; 2 when left out. */
   readonly readAtOnce: number | undefined;
+  /** Ends the waits for optimizations. */
+  readonly signal: AbortSignal | undefined;
   /** Trees that are whole in the repository, as this run remembers them. */
   readonly trees: Map<string, ShardTree> | undefined;
 }
@@ -72,7 +74,7 @@ export class ShardsReader {
     const share = shareOf(all, worker, plan.workers);
     const shardProgress = new ShardProgress(clock, progress, share.length);
     const restarts = new RestartDetector(database);
-    const readers = new Semaphore(readAtOnce);
+    const permits = new Semaphore(readAtOnce);
     const shards: ShardResult[] = [];
     let readBytes = 0;
     let storedBytes = 0;
@@ -81,14 +83,14 @@ export class ShardsReader {
       const what = `${name} shard ${task.id}`;
       const onRead = (bytes: number) => shardProgress.read(what, bytes);
       try {
-        const { capture, shard } = await this.#capture(task, planned, { onRead, readers, restarts, storing });
+        const { capture, shard } = await this.#capture(task, planned, { onRead, permits, restarts, storing });
         readBytes += capture.readBytes;
         storedBytes += capture.storedBytes;
         shards.push(resultOf(name, shard, capture));
       } catch (error) {
         // Dropped while it was captured: the commit leaves it out. A list that comes back short does not drop anything.
         if (!(await wasDropped({ clock, database }, name, error))) {
-          readers.close(error);
+          permits.close(error);
           throw error;
         }
       }
@@ -104,17 +106,17 @@ export class ShardsReader {
     { collection: { key, name }, id }: ShardTask,
     planned: PlannedCapture,
     shared: {
-      readonly readers: Semaphore;
+      readonly permits: Semaphore;
       readonly restarts: RestartDetector;
       readonly storing: Storing;
       onRead(bytes: number): void;
     },
   ): Promise<{ readonly capture: ShardCapture; readonly shard: ShardPlacement }> {
-    const { clock, database, patience = mostPatience, repository, trees } = this.#source;
+    const { clock, database, patience = mostPatience, repository, signal, trees } = this.#source;
     const { before, plan } = planned;
     const last = before?.collections.find((collection) => collection.name === name);
     const shard = await this.#replicaOf(name, id, last);
-    const { onRead, readers, restarts, storing } = shared;
+    const { onRead, permits, restarts, storing } = shared;
     const [dataKey, fingerprint, base] = await Promise.all([
       repository.keys.key(key),
       restarts.fingerprintOf(shard),
@@ -137,7 +139,8 @@ export class ShardsReader {
       isFull: plan.type === "full",
       clock,
       patience,
-      readers,
+      permits,
+      signal,
       storing,
       onRead,
     });

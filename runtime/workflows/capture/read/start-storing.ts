@@ -14,6 +14,8 @@ import type { Storing } from "./storing.ts";
 export interface StoringContext {
   readonly repository: OpenRepository;
   readonly memory: CaptureMemory | undefined;
+  /** A run that remembers its base: it was not cut off since the last recovery point. */
+  readonly isContinued: boolean;
   readonly workers: CaptureWorkers;
   readonly progress: Progress;
 }
@@ -26,9 +28,7 @@ export class StoringStarter {
   }
 
   for(plan: CapturePlan, base: CaptureBase): Storing {
-    const { memory, workers } = this.#context;
-    // A run that remembers its base was not cut off since the last recovery point.
-    const isContinued = memory?.base !== undefined;
+    const { isContinued, memory, workers } = this.#context;
     let announced: Promise<void> | undefined;
     let orphaned: Promise<OrphanedPieces | undefined> | undefined;
     return {

@@ -33,8 +33,10 @@ export interface ShardCaptureRequest {
   /** Told how many bytes came since the last call. */
   readonly onRead?: ((bytes: number) => void) | undefined;
   readonly patience: CapturePatience;
+  /** Ends the waits for optimizations. */
+  readonly signal?: AbortSignal | undefined;
   /** Has a permit while the shard is read and stored; not while it waits for quiet beforehand, or for what the server tells of it afterwards. */
-  readonly readers: Semaphore;
+  readonly permits: Semaphore;
   /** How long it goes on while its server answers nothing else; 5 s when left out. */
   readonly heldUpMs?: number | undefined;
 }
@@ -69,19 +71,19 @@ export async function captureShard(request: ShardCaptureRequest): Promise<ShardC
 
 /** Each is told what it needs of the shard. */
 function readersOf(request: ShardCaptureRequest) {
-  const { clock, collection, database, heldUpMs, key, lineage, onRead, patience, repository, shard } = request;
-  const base = request.base?.tree.lineage === lineage ? request.base : undefined;
-  const optimizations = new ShardOptimizations({ clock, collection, database, shard });
+  const { clock, collection, database, heldUpMs, key, lineage, onRead, patience, repository, shard, signal } = request;
+  const comparable = request.base?.tree.lineage === lineage ? request.base : undefined;
+  const optimizations = new ShardOptimizations({ clock, collection, database, shard, signal });
   const snapshots = new TemporarySnapshots({ clock, control: repository.stores.control, database });
   const recorders = new ShardRecorders(
-    { repository, key, collection, shard: shard.id, lineage, base: request.base, onRead },
+    { repository, key, collection, shard: shard.id, lineage, found: request.base, onRead },
     request.storing,
   );
   const { quietMs } = patience;
   return {
-    quietTurn: new QuietTurn({ clock, optimizations, quietMs, readers: request.readers }),
+    quietTurn: new QuietTurn({ clock, optimizations, quietMs, permits: request.permits }),
     fromPartialSnapshot: new PartialSnapshotReader(
-      { clock, database, collection, shard, base, optimizations, quietMs, heldUpMs },
+      { clock, database, collection, shard, comparable, optimizations, quietMs, heldUpMs },
       recorders,
     ),
     fromCollectionSnapshot: new CollectionSnapshotReader(

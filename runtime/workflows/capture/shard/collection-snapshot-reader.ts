@@ -48,7 +48,7 @@ export class CollectionSnapshotReader {
         contradictions: [],
       };
     } finally {
-      await snapshot.giveBack();
+      await snapshot.remove();
     }
   }
 

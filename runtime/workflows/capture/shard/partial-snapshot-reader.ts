@@ -21,7 +21,7 @@ export interface PartialSnapshotSource {
   readonly collection: string;
   readonly shard: ShardPlacement;
   /** The last capture of the shard whose versions compare with those of now. */
-  readonly base: ShardBase | undefined;
+  readonly comparable: ShardBase | undefined;
   readonly optimizations: ShardOptimizations;
   /** How long an optimization is waited for before the shard is read once more. */
   readonly quietMs: number;
@@ -67,9 +67,9 @@ export class PartialSnapshotReader {
   }
 
   async #capture(isFull: boolean, before: Optimizations | undefined, givesWay: boolean): Promise<TakenCapture> {
-    const { base, clock, collection, database, optimizations, quietMs, shard } = this.#source;
+    const { comparable, clock, collection, database, optimizations, quietMs, shard } = this.#source;
     const startedAt = clock.now();
-    const manifest = isFull || base === undefined ? {} : whatQdrantTakes(base.tree.segments);
+    const manifest = isFull || comparable === undefined ? {} : whatQdrantTakes(comparable.tree.segments);
     const stream = await database.captureShard(collection, shard, manifest);
     if (stream === undefined) return this.#asInBase(startedAt);
     const look = () => optimizations.look();
@@ -88,9 +88,9 @@ export class PartialSnapshotReader {
         }
         await recorder.take(entry);
       }
-      const wentBack = segmentsThatWentBack(base?.tree.segments ?? {}, recorder.segments);
+      const wentBack = segmentsThatWentBack(comparable?.tree.segments ?? {}, recorder.segments);
       if (wentBack.length === 0 || isFull) {
-        const carries = !isFull && base !== undefined;
+        const carries = !isFull && comparable !== undefined;
         const stored = await recorder.finish(carries);
         return {
           ...stored,
@@ -98,7 +98,7 @@ export class PartialSnapshotReader {
           finishedAt: clock.now(),
           method: "partial-snapshot",
           isUnchanged: false,
-          contradictions: carries ? [] : recorder.contradictions(base?.tree.segments ?? {}),
+          contradictions: carries ? [] : recorder.contradictions(comparable?.tree.segments ?? {}),
           isExact: async () => wasQuiet(before, await (afterFreeze ?? look())),
         };
       }
@@ -113,21 +113,21 @@ export class PartialSnapshotReader {
 
   /** The same state as then: what was exact is, and what was not is not. */
   #asInBase(startedAt: Date): TakenCapture {
-    const { base, clock, collection, shard } = this.#source;
-    if (base === undefined) {
+    const { comparable, clock, collection, shard } = this.#source;
+    if (comparable === undefined) {
       throw new DrError(
         "CAPTURE_INCOMPLETE",
         `${collection} shard ${shard.id}: Qdrant sent nothing for a first capture`,
       );
     }
-    const { id, size, ...content } = base.tree;
+    const { id, size, ...content } = comparable.tree;
     return {
       tree: { id, size },
       content,
       startedAt,
       finishedAt: clock.now(),
       method: "partial-snapshot",
-      isExact: async () => base.isExact,
+      isExact: async () => comparable.isExact,
       isUnchanged: true,
       contradictions: [],
       readBytes: 0,

@@ -10,7 +10,7 @@ const recentMs = 2_000;
 export interface TurnContext {
   readonly optimizations: ShardOptimizations;
   /** Lets as many shards be read at a time as it has permits. */
-  readonly readers: Semaphore;
+  readonly permits: Semaphore;
   /** How long an optimization is waited for. */
   readonly quietMs: number;
   readonly clock: Clock;
@@ -29,13 +29,13 @@ export class QuietTurn {
    * To wait for the turn is no patience with the server.
    */
   async run<T>(act: (before: Optimizations | undefined) => Promise<T>): Promise<T> {
-    const { clock, optimizations, quietMs, readers } = this.#context;
+    const { clock, optimizations, quietMs, permits } = this.#context;
     let deadline = clock.monotonic() + quietMs;
     for (;;) {
       await optimizations.whenQuiet(deadline - clock.monotonic(), this.#isFirst ? recentMs : undefined);
       this.#isFirst = false;
       const asked = clock.monotonic();
-      const acted = await readers.run(async () => {
+      const acted = await permits.run(async () => {
         deadline += clock.monotonic() - asked;
         const before = await optimizations.look(recentMs);
         const isBusy = before !== undefined && before.running > 0 && clock.monotonic() < deadline;

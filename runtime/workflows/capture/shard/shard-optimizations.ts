@@ -10,6 +10,8 @@ export interface OptimizationSource {
   readonly collection: string;
   readonly shard: ShardPlacement;
   readonly clock: Clock;
+  /** Ends the wait for quiet. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export class ShardOptimizations {
@@ -29,7 +31,8 @@ export class ShardOptimizations {
   async whenQuiet(withinMs: number, ageMs?: number): Promise<Optimizations | undefined> {
     let age = ageMs;
     let seen: Optimizations | undefined;
-    await waitAtMost(this.#source.clock, { withinMs, everyMs: looksEveryMs }, async () => {
+    const { clock, signal } = this.#source;
+    await waitAtMost(clock, { withinMs, everyMs: looksEveryMs, signal }, async () => {
       seen = await this.look(age);
       age = undefined;
       return seen === undefined || seen.running === 0;

@@ -31,7 +31,8 @@ export interface ShardRecording {
   readonly collection: string;
   readonly shard: number;
   readonly lineage: string;
-  readonly base: ShardBase | undefined;
+  /** The last capture of the shard in the bucket: bytes that it holds are not stored again. */
+  readonly found: ShardBase | undefined;
   /** Told how many bytes came since the last call. */
   readonly onRead: ((bytes: number) => void) | undefined;
 }
@@ -66,9 +67,9 @@ export class ShardRecorder {
   #changed: ReadonlySet<string> = new Set();
 
   constructor(recording: ShardRecording, orphaned: OrphanedPieces | undefined) {
-    const { base, key, repository } = recording;
+    const { found, key, repository } = recording;
     this.#recording = recording;
-    this.#content = new ContentWriter(repository, key, base?.tree, orphaned);
+    this.#content = new ContentWriter(repository, key, found?.tree, orphaned);
   }
 
   async take(entry: TarEntry): Promise<void> {

@@ -23,7 +23,7 @@ const clocksDifferMs = 5 * 60_000;
 export interface TemporarySnapshot {
   read(): AsyncGenerator<TarEntry>;
   /** To be called whatever became of it. Keeps errors to itself: what could not be deleted is recorded for a later run. */
-  giveBack(): Promise<void>;
+  remove(): Promise<void>;
 }
 
 export interface LeftSnapshots {
@@ -68,7 +68,7 @@ export class TemporarySnapshots {
           archive.destroy();
         }
       },
-      async giveBack() {
+      async remove() {
         try {
           await remove();
         } catch {
