@@ -85,6 +85,8 @@ export interface QdrantInspector {
 /** The names of all collections that the peers know. */
 export interface CollectionList {
   readonly names: string[];
+  /** How many peers answered. */
+  readonly answered: number;
   /** URLs of the peers that did not answer: they may know more. */
   readonly silent: string[];
 }

@@ -10,16 +10,19 @@ const refusal = () => new DrError("QDRANT_REFUSED", "Qdrant answered 404");
 function knowingNothing(given: Partial<CollectionNames> = {}): CollectionNames {
   return { aliases: async () => [], exists: async () => false, listCollections: async () => listed([]), ...given };
 }
-const listed = (names: string[], silent: string[] = []) => ({ names, silent });
+const listed = (names: string[], silent: string[] = [], answered = 1) => ({ names, answered, silent });
 const other = "http://other.example:6333";
 
 describe("whether a collection is gone", () => {
-  it("is known once every peer has answered, and none names it", async () => {
+  it("is known once a majority of the peers has answered, and none names it", async () => {
+    expect(await isGone(knowingNothing({ listCollections: async () => listed([], [other], 2) }), "notes")).to.equal(
+      true,
+    );
     expect(await isGone(knowingNothing(), "notes")).to.equal(true);
     expect(await isGone(knowingNothing({ listCollections: async () => listed(["notes"]) }), "notes")).to.equal(false);
   });
 
-  it("is not known while a peer is silent: the one that answers may have just rejoined", async () => {
+  it("is not known while as many peers are silent as answer: those that answer may have just rejoined", async () => {
     const database = knowingNothing({ listCollections: async () => listed([], [other]) });
     expect(await codeOf(isGone(database, "notes"))).to.equal("UNREACHABLE");
   });
@@ -49,7 +52,7 @@ describe("an error that came because the collection was dropped", () => {
     expect(await outcomeOf([listed([])], new DrError("CAPTURE_INCOMPLETE", "gone"))).to.equal(true);
   });
 
-  it("is none while a peer names it, or is silent", async () => {
+  it("is none while a peer names it, or half of the peers are silent", async () => {
     expect(await outcomeOf([listed(["notes"])])).to.equal(false);
     expect(await outcomeOf([listed([], [other])])).to.equal(false);
     expect(await outcomeOf([listed([], [other]), listed(["notes"])]), "the silent one knew it").to.equal(false);

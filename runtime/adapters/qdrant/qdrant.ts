@@ -198,7 +198,7 @@ export class Qdrant implements VectorDatabase {
       return (await this.#get(collectionsSchema, url, "/collections")).collections;
     });
     const names = [...new Set(answers.flatMap((collections) => collections.map(({ name }) => name)))].sort();
-    return { names, silent };
+    return { names, answered: answers.length, silent };
   }
 
   async collections(): Promise<string[]> {

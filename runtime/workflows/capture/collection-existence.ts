@@ -14,16 +14,16 @@ export type CollectionNames = Pick<CollectionReader, "aliases" | "exists" | "lis
 
 /**
  * Whether a collection that a list does not name is not there: a list that comes back short drops nothing. Its name may
- * have become an alias, by which Qdrant answers for another one. Throws UNREACHABLE when only a silent peer could tell.
+ * have become an alias, by which Qdrant answers for another one. Throws UNREACHABLE when only silent peers could tell.
  */
 export async function isGone(database: CollectionNames, collection: string): Promise<boolean> {
   if (await database.exists(collection)) {
     return (await database.aliases()).some(({ alias }) => alias === collection);
   }
   // The peer that was asked may have just come back, and not know of the collection yet.
-  const { names, silent } = await database.listCollections();
+  const { answered, names, silent } = await database.listCollections();
   if (names.includes(collection)) return false;
-  if (silent.length === 0) return true;
+  if (isMajority({ answered, silent })) return true;
   throw new DrError(
     "UNREACHABLE",
     `whether ${collection} was dropped is not known: no peer that answers knows it, and ${silent.join(", ")} does not answer`,
@@ -32,7 +32,7 @@ export async function isGone(database: CollectionNames, collection: string): Pro
 }
 
 /**
- * Whether `error` came because the collection was dropped: every peer answers, and none names it any more. The peers of a
+ * Whether `error` came because the collection was dropped: a majority of the peers answers, and none names it any more. The peers of a
  * cluster learn of a drop one after another, so that a refusal is looked into for a while.
  */
 export async function wasDropped(
@@ -44,9 +44,14 @@ export async function wasDropped(
   const outcome = await waitAtMost(clock, { withinMs, everyMs: lookEveryMs }, async () => {
     const list = await listOf(database);
     if (list === undefined) return "unknown";
-    return !list.names.includes(collection) && list.silent.length === 0 && "dropped";
+    return !list.names.includes(collection) && isMajority(list) && "dropped";
   });
   return outcome === "dropped";
+}
+
+/** A majority of the peers has at least one member that knows of each change that the cluster's consensus has accepted. */
+function isMajority({ answered, silent }: Pick<CollectionList, "answered" | "silent">): boolean {
+  return answered > silent.length;
 }
 
 async function listOf(database: Pick<CollectionReader, "listCollections">): Promise<CollectionList | undefined> {

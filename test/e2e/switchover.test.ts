@@ -25,10 +25,10 @@ const quietly = () => {};
 /** Short, because a promotion waits for it; renewed often enough on a machine with other work. */
 const leaseSeconds = 4;
 
-/** Of a planned failover only; what follows the epoch, every failover does: see failover-killed.test.ts. */
+/** Steps of a switchover only. The steps after the epoch are those of every failover: see failover-killed.test.ts. */
 const killedAt = ["follow", "fence", "drain", "compare", "epoch", "step-down"] as const;
 
-describe("planned and warm failovers on a practice estate, with leases", function () {
+describe("switchovers, and failovers to a standby that follows, on a practice estate, with leases", function () {
   this.timeout(300_000);
   const estates = mkdtempSync(join(tmpdir(), "qdrant-dr-planned-"));
   const estatesBefore = process.env["QDRANT_DR_ESTATES"];
@@ -141,7 +141,7 @@ describe("planned and warm failovers on a practice estate, with leases", functio
     await client.until((log) => acknowledged(log).length >= before + more, 30_000);
   }
 
-  it("planned, killed while the active region is fenced: no region serves, and `switchover abort` lets it serve again", async () => {
+  it("a switchover killed while the active region is fenced: no region serves, and `switchover abort` lets it serve again", async () => {
     // Held there, so that the kill comes before the other region opens.
     const hooks = join(estates, "hooks.json");
     writeFileSync(hooks, JSON.stringify([{ when: "before", step: "last-writes", command: ["sleep", "5"] }]));
@@ -177,7 +177,7 @@ describe("planned and warm failovers on a practice estate, with leases", functio
     expect(steps.map(({ name }) => name)).to.include.members(["assess", "last-writes", "open", ...killedAt]);
   });
 
-  it("unplanned, warm: serves what this region followed to when the lease has run out, and `failover plan` had said so", async () => {
+  it("a failover to a standby that follows serves what this region followed to when the lease has run out, and `failover plan` had said so", async () => {
     const args = ["--from", "primary", "--to", "standby", "--once", "--estate", estate.id];
     const follow = Product.startDirect(["replicate", ...args], estates);
     expect(await follow.end(), follow.stderr).to.equal(0);
