@@ -23,7 +23,7 @@ const plainWrap: KeyWrap = {
 const emptyDatabase = {
   version: async () => "1.16.3",
   collections: async () => [],
-  listCollections: async () => ({ names: [], silent: [] }),
+  listCollections: async () => ({ names: [], answered: 1, silent: [] }),
   exists: async () => false,
   aliases: async () => [],
 } as unknown as VectorDatabase;
