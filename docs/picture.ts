@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const launcher = fileURLToPath(new URL("../bin/qdrant-dr", import.meta.url));
 const picture = fileURLToPath(new URL("images/report.png", import.meta.url));
 /** The head of the page: what was lost, how long it took, and the steps. */
-const size = { width: 1120, height: 980 };
+const size = { width: 1120, height: 1060 };
 
 const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-picture-"));
 try {
