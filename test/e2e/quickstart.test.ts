@@ -309,7 +309,8 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
     expect(plan.collections.map(({ name }) => name)).to.deep.equal([lost]);
     expect(await names()).to.not.include(lost);
     const report = await run(0, ...restore);
-    expect(report).to.include({ points: before.size, collections: 1, verified: true });
+    expect(report).to.include({ points: before.size, collections: 1 });
+    expect(Number(report["samples"])).to.be.greaterThan(0);
     expect(await idsIn(lost)).to.deep.equal(before);
     expect((await ask("/aliases"))["aliases"]).to.have.deep.members(aliasesBefore as unknown[]);
 
