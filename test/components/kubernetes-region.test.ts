@@ -159,7 +159,10 @@ describe("KubernetesRegion", () => {
         const files = (object(declared, "Secret", secret) as Loose).inputs.stringData as Record<string, string>;
         const entries = Object.entries(files).map(([name, text]) => {
           const { epoch, role, ...rest } = JSON.parse(text);
-          expect([epoch, roles.includes(role)], "there is a role that is left out").to.deep.equal([1, true]);
+          expect([typeof epoch, roles.includes(role)], "there is a role that is left out").to.deep.equal([
+            "number",
+            true,
+          ]);
           return [name, JSON.stringify(rest)] as const;
         });
         return digestOfEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -169,7 +169,8 @@ describe("monitoring of a region in a cluster", () => {
     const ofRole = async (role: (typeof roles)[number]) => {
       const { name, resources } = await watched({ role });
       const own = resources.filter(({ parent }) => parent.endsWith(`::${name}-monitoring`));
-      return own.map(({ inputs }) => inputs);
+      // Keys carry the name of the region, which differs in this test, and so do digests of Secrets.
+      return own.map(({ inputs }) => JSON.stringify(inputs).replaceAll(/("qdrant-dr\/regions":)"[0-9a-f]{64}"/g, "$1"));
     };
     const active = await ofRole("active");
     for (const role of roles) expect(await ofRole(role)).to.deep.equal(active);

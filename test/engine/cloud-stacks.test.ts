@@ -80,6 +80,7 @@ describe("stacks in the cloud", function () {
       await up(estate.stacks, region);
       expect(changed(before, await objectsIn(region))).to.deep.equal([
         "cronjobs/qdrant-dr-copy",
+        "deployments/qdrant-dr-exporter",
         "deployments/qdrant-dr-replicate",
         "deployments/qdrant-dr-replicate-folders",
         "networkpolicies/qdrant-dr-reaches-stores",
