@@ -52,6 +52,8 @@ describe("the address of a Qdrant", function () {
       expect((await qdrant.machine()).memoryBytes).to.be.greaterThan(0);
       expect(await qdrant.isClustered()).to.equal(true);
       expect(await qdrant.collections()).to.have.members(["keyed", kept, collection]);
+      expect((await qdrant.listCollections()).silent).to.deep.equal([]);
+      expect(await qdrant.exists(collection)).to.equal(true);
       expect((await qdrant.describe(collection)).name).to.equal(collection);
       expect(await qdrant.aliases()).to.deep.equal([{ alias: "current", collection }]);
       const [shard] = await qdrant.shards(collection);
