@@ -86,13 +86,13 @@ export async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefin
 export async function unlessUnreadable<T>(
   key: string,
   reading: Promise<T>,
-  tell: ReportUnreadable,
+  reportUnreadable: ReportUnreadable,
 ): Promise<T | undefined> {
   try {
     return await reading;
   } catch (error) {
     if (!hasCode(error, "OBJECT_CORRUPT", "KEY_UNAVAILABLE")) throw error;
-    tell(key);
+    reportUnreadable(key);
     return undefined;
   }
 }
@@ -102,11 +102,11 @@ export async function readRecords<T>(
   store: ObjectStoreReader,
   keys: readonly string[],
   schema: z.ZodType<T>,
-  tell: ReportUnreadable,
+  reportUnreadable: ReportUnreadable,
 ): Promise<{ readonly key: string; readonly record: T }[]> {
   const read = await Promise.all(
     keys.map(async (key) => {
-      const record = await unlessUnreadable(key, readOptionalRecord(store, key, schema), tell);
+      const record = await unlessUnreadable(key, readOptionalRecord(store, key, schema), reportUnreadable);
       return record === undefined ? [] : [{ key, record }];
     }),
   );

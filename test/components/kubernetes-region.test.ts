@@ -20,6 +20,7 @@ import {
   qdrantImage,
   RegionDeclarer,
   storeSecret,
+  withoutDigests,
 } from "../support/estates/kubernetes-region.ts";
 import { one, type Registration } from "../support/stacks/recorded-resources.ts";
 
@@ -785,11 +786,4 @@ async function refusedForItsRegionOnly(command: string, options: readonly string
 
 function digestOfEntries(entries: readonly (readonly [string, unknown])[]): string {
   return createHash("sha256").update(JSON.stringify(entries)).digest("hex");
-}
-
-function withoutDigests(object: { readonly inputs: unknown } | undefined): string {
-  return JSON.stringify(object?.inputs ?? null).replaceAll(
-    /("qdrant-dr\/(regions|environment)":)"[0-9a-f]{64}"/g,
-    "$1",
-  );
 }

@@ -195,8 +195,8 @@ describe("replication that is killed while it makes collections", function () {
     control.objects.clear();
     await records.hold({ ...held.held, at: lastSecond.toISOString() });
     await records.begin(firstSecond, [{ name: "fresh-1", epoch: 1 }]);
-    const news = await readStandbyKnowledge(control, firstSecond);
-    expect(news.held?.at).to.equal(lastSecond.toISOString());
-    expect(news).to.deep.include({ begunAt: firstSecond.toISOString(), making: [{ name: "fresh-1", epoch: 1 }] });
+    const knowledge = await readStandbyKnowledge(control, firstSecond);
+    expect(knowledge.held?.at).to.equal(lastSecond.toISOString());
+    expect(knowledge).to.deep.include({ begunAt: firstSecond.toISOString(), making: [{ name: "fresh-1", epoch: 1 }] });
   });
 });

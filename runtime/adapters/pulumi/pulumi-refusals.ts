@@ -38,7 +38,7 @@ const refusals: readonly Refusal[] = [
   },
   {
     pattern: /PULUMI_ACCESS_TOKEN must be set/,
-    message: (stack) => `no Pulumi state backend is set for stack ${stack}`,
+    message: (stack) => `it is not known in which state backend stack ${stack} is`,
     hint: () => "name it with PULUMI_BACKEND_URL, or `pulumi login <url>`",
   },
   {

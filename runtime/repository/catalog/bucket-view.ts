@@ -49,12 +49,15 @@ export class BucketView {
     );
   }
 
-  static async read(repository: OpenRepository, tell: ReportUnreadable = ignoreUnreadable): Promise<BucketView> {
+  static async read(
+    repository: OpenRepository,
+    reportUnreadable: ReportUnreadable = ignoreUnreadable,
+  ): Promise<BucketView> {
     const store = repository.stores.repository;
     const [[recoveryPointKeys, inventory], epochs] = await Promise.all([
       // Manifests before packs and trees: what is written after the first listing can only be more.
       keysUnder(store, storeLayout.recoveryPoints).then(async (keys) => [keys, await listContent(store)] as const),
-      readEpochs(repository.stores.control, tell),
+      readEpochs(repository.stores.control, reportUnreadable),
     ]);
     return new BucketView(repository, recoveryPointKeys, inventory, epochs);
   }
@@ -79,9 +82,9 @@ export class BucketView {
   async entry(
     recoveryPointId: string,
     packs: Map<string, readonly Pack[]>,
-    tell: ReportUnreadable = ignoreUnreadable,
+    reportUnreadable: ReportUnreadable = ignoreUnreadable,
   ): Promise<CatalogEntry> {
-    const attestations = await this.#readAttestations(recoveryPointId, tell);
+    const attestations = await this.#readAttestations(recoveryPointId, reportUnreadable);
     try {
       const recoveryPoint = await this.#repository.readRecoveryPoint(recoveryPointId);
       await this.#readPacks(recoveryPoint, packs);
@@ -102,7 +105,7 @@ export class BucketView {
     }
   }
 
-  async #readAttestations(recoveryPointId: string, tell: ReportUnreadable): Promise<Attestation[]> {
+  async #readAttestations(recoveryPointId: string, reportUnreadable: ReportUnreadable): Promise<Attestation[]> {
     const read = await Promise.all(
       this.#attestationsOf(recoveryPointId).map(async ({ finding, id }) => {
         const key = storeLayout.attestation(recoveryPointId, finding, id);
@@ -110,7 +113,7 @@ export class BucketView {
         const reading = readOptionalRecord(this.#repository.stores.repository, key, attestationSchema);
         const attestation = await unlessUnreadable(key, reading, ignoreUnreadable);
         if (attestation !== undefined) return attestation;
-        tell(key);
+        reportUnreadable(key);
         // One that cannot be read must not hide every recovery point of the bucket; but its key says that it is a quarantine.
         const kind = quarantines.find((each) => each === finding);
         if (kind === undefined) return [];

@@ -74,7 +74,7 @@ export async function unfinishedCaptures(
   repository: OpenRepository,
   recoveryPoints: ReadonlySet<string>,
   since: Date | undefined,
-  tell: ReportUnreadable,
+  reportUnreadable: ReportUnreadable,
 ): Promise<CapturePlan[]> {
   const keys = await keysUnder(repository.stores.repository, storeLayout.sessions);
   const found = keys.flatMap((key) => parseStoreKey(key) ?? []);
@@ -84,7 +84,7 @@ export async function unfinishedCaptures(
   for (const session of begun) {
     if (ended.has(session) || recoveryPoints.has(session)) continue;
     const key = storeLayout.capturePlan(session);
-    const plan = await unlessUnreadable(key, repository.readRecord(key, capturePlanSchema), tell);
+    const plan = await unlessUnreadable(key, repository.readRecord(key, capturePlanSchema), reportUnreadable);
     if (
       plan === undefined ||
       recoveryPoints.has(plan.recoveryPoint) ||

@@ -21,11 +21,11 @@ export interface Catalog {
 /** Reads and judges every recovery point. */
 export async function readCatalog(repository: OpenRepository): Promise<Catalog> {
   const unreadable: string[] = [];
-  const tell: ReportUnreadable = (key) => unreadable.push(key);
-  const view = await BucketView.read(repository, tell);
+  const reportUnreadable: ReportUnreadable = (key) => unreadable.push(key);
+  const view = await BucketView.read(repository, reportUnreadable);
   const packs = new Map<string, readonly Pack[]>();
   const entries: CatalogEntry[] = [];
-  for (const id of view.listed) entries.push(await view.entry(id, packs, tell));
+  for (const id of view.listed) entries.push(await view.entry(id, packs, reportUnreadable));
   entries.sort((a, b) => startOf(a) - startOf(b));
   return { entries, inventory: view.inventory, epochs: view.epochs, unreadable };
 }
@@ -84,10 +84,10 @@ export interface CaptureBase {
 export async function readCaptureBase(
   repository: OpenRepository,
   kinds: readonly DataKind[],
-  tell: ReportUnreadable,
+  reportUnreadable: ReportUnreadable,
 ): Promise<CaptureBase> {
   const [view] = await Promise.all([
-    BucketView.read(repository, tell),
+    BucketView.read(repository, reportUnreadable),
     // Asked for meanwhile: every manifest and tree needs it.
     repository.keys.key(repository.description.key),
   ]);
@@ -97,7 +97,7 @@ export async function readCaptureBase(
     if (kinds.every((kind) => recoveryPoints.has(kind))) break;
     if (view.hasAttestation(id, "quarantined")) continue;
     const recoveryPoint = await whenReadable(repository.readRecoveryPoint(id));
-    if (recoveryPoint === undefined) tell(storeLayout.manifest(id));
+    if (recoveryPoint === undefined) reportUnreadable(storeLayout.manifest(id));
     if (recoveryPoint === undefined || !isOfActiveRegion(recoveryPoint, view.epochs)) continue;
     const areFoldersBad = view.hasAttestation(id, "folders-quarantined");
     for (const kind of recoveryPoint.kinds) {

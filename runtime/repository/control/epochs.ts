@@ -17,7 +17,7 @@ import {
  */
 export async function readEpochs(
   control: ObjectStoreReader,
-  tell: ReportUnreadable = ignoreUnreadable,
+  reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<EpochRecord[]> {
   const unreadable: string[] = [];
   const keys = await keysUnder(control, controlLayout.epochs);
@@ -31,7 +31,7 @@ export async function readEpochs(
   for (const key of unreadable) {
     const parsed = parseControlKey(key);
     if (parsed?.kind === "epoch" && parsed.epoch > newest) await readRecord(control, key, epochRecordSchema);
-    tell(key);
+    reportUnreadable(key);
   }
   return records;
 }

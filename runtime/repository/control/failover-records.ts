@@ -8,6 +8,7 @@ import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Runner } from "../../ports/runner.ts";
+import { waitAtMost } from "../../time/wait-until.ts";
 import { type LogEntry, NumberedLog } from "../numbered-log.ts";
 import { createRecord, keysUnder } from "../record.ts";
 import { Ownership } from "./ownership.ts";
@@ -74,13 +75,9 @@ async function beatsAgain(
   const beats = beatsOf(control, epoch, run);
   const newest = await beats.newest();
   if (newest === undefined) return undefined;
-  const deadline = clock.monotonic() + silenceMs;
-  for (;;) {
-    if ((await beats.entry(newest.number + 1)) !== undefined) return run;
-    const leftMs = deadline - clock.monotonic();
-    if (leftMs <= 0) return undefined;
-    await clock.sleep(Math.min(listenEveryMs, leftMs));
-  }
+  return waitAtMost(clock, { withinMs: silenceMs, everyMs: listenEveryMs }, async () => {
+    return (await beats.entry(newest.number + 1)) !== undefined && run;
+  });
 }
 
 export const ownerSchema = z.object({

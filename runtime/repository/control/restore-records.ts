@@ -50,10 +50,10 @@ export interface RestoreRecords {
 /** The restore that ended well last, into whatever target; its `at` is when it ended. */
 export async function newestFinishedRestore(
   control: ObjectStoreReader,
-  tell: ReportUnreadable = ignoreUnreadable,
+  reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<RestoreRecord | undefined> {
   const keys = (await keysUnder(control, controlLayout.restores)).filter((key) => endedIn(key) !== undefined);
-  const records = (await readRecords(control, keys, restoreRecordSchema, tell)).map(({ record }) => record);
+  const records = (await readRecords(control, keys, restoreRecordSchema, reportUnreadable)).map(({ record }) => record);
   return inOrder(records.filter(({ outcome }) => outcome === undefined)).at(-1);
 }
 
@@ -61,7 +61,7 @@ export async function newestFinishedRestore(
 export async function readRestores(
   control: ObjectStoreReader,
   target?: string,
-  tell: ReportUnreadable = ignoreUnreadable,
+  reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<RestoreRecords> {
   const keys = await keysUnder(control, controlLayout.restores);
   const ended = keys.flatMap((key) => endedIn(key) ?? []);
@@ -72,7 +72,7 @@ export async function readRestores(
     restoreRecordSchema,
     (key) => unreadable.push(key),
   );
-  for (const key of unreadable) tell(key);
+  for (const key of unreadable) reportUnreadable(key);
   return {
     begun: inOrder(begun.map(({ record }) => record).filter((record) => record.target === target)),
     done: new Set(ended),

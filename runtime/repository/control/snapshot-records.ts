@@ -30,7 +30,10 @@ export async function recordSnapshot(
 }
 
 /** What is not known to be gone, as far as it is known. Of one that cannot be read, nothing is removed. */
-export async function leftSnapshots(control: ObjectStoreReader, tell: ReportUnreadable): Promise<SnapshotRecord[]> {
+export async function leftSnapshots(
+  control: ObjectStoreReader,
+  reportUnreadable: ReportUnreadable,
+): Promise<SnapshotRecord[]> {
   const keys = new Set(await keysUnder(control, controlLayout.snapshots));
   const newest: string[] = [];
   for (const key of keys) {
@@ -40,5 +43,5 @@ export async function leftSnapshots(control: ObjectStoreReader, tell: ReportUnre
     const made = controlLayout.snapshot(parsed.id, "made");
     newest.push(keys.has(made) ? made : key);
   }
-  return (await readRecords(control, newest, snapshotRecordSchema, tell)).map(({ record }) => record);
+  return (await readRecords(control, newest, snapshotRecordSchema, reportUnreadable)).map(({ record }) => record);
 }

@@ -87,19 +87,19 @@ const begunRead = 4;
 export async function readStandbyKnowledge(
   control: ObjectStoreReader,
   now: Date,
-  tell: ReportUnreadable = ignoreUnreadable,
+  reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<StandbyKnowledge> {
   const seen: StateKey[] = [];
   // From the next hour on: whoever wrote may have another clock.
   for (let back = -1; back < hoursLookedAt; back += 1) {
     const hour = hourOf(new Date(now.getTime() - back * 3_600_000));
     const keys = await stateKeys(control, controlLayout.standbyStatesOf(hour));
-    const held = await newestHeld(control, keys, tell);
+    const held = await newestHeld(control, keys, reportUnreadable);
     seen.push(...keys);
-    if (held !== undefined) return knowledgeOf(control, held, seen, tell);
+    if (held !== undefined) return knowledgeOf(control, held, seen, reportUnreadable);
   }
   const all = await stateKeys(control, controlLayout.standbyStates);
-  return knowledgeOf(control, await newestHeld(control, all, tell), all, tell);
+  return knowledgeOf(control, await newestHeld(control, all, reportUnreadable), all, reportUnreadable);
 }
 
 /**
@@ -108,11 +108,11 @@ export async function readStandbyKnowledge(
  * that it names: without that epoch, the switchover was perhaps aborted, and only the other region's store knows.
  */
 export function knowledgeSinceActive(
-  news: StandbyKnowledge,
+  knowledge: StandbyKnowledge,
   region: string,
   epochs: readonly EpochRecord[],
 ): StandbyKnowledge {
-  const { held, making, ...rest } = news;
+  const { held, making, ...rest } = knowledge;
   const isPast = ({ epoch }: { readonly epoch: number }) =>
     epochs.some((record) => record.active === region && record.epoch >= epoch);
   const hasSteppedDown = ({ epoch, region: captured }: StandbyState) =>
@@ -155,11 +155,11 @@ interface HeldState {
 async function newestHeld(
   control: ObjectStoreReader,
   keys: readonly StateKey[],
-  tell: ReportUnreadable,
+  reportUnreadable: ReportUnreadable,
 ): Promise<HeldState | undefined> {
   const states = keys.filter(({ phase }) => phase === "held").sort(byId);
   for (const { id, key } of states.reverse()) {
-    const [state] = await readRecords(control, [key], standbyStateSchema, tell);
+    const [state] = await readRecords(control, [key], standbyStateSchema, reportUnreadable);
     if (state !== undefined) return { id, state: state.record };
   }
   return undefined;
@@ -170,11 +170,11 @@ async function knowledgeOf(
   control: ObjectStoreReader,
   held: HeldState | undefined,
   keys: readonly StateKey[],
-  tell: ReportUnreadable,
+  reportUnreadable: ReportUnreadable,
 ): Promise<StandbyKnowledge> {
   const later = keys.filter((key) => held === undefined || byId(key, held) > 0).sort(byId);
   const newestBegun = later.flatMap(({ key, phase }) => (phase === "begun" ? [key] : [])).slice(-begunRead);
-  const begun = await readRecords(control, newestBegun, begunSchema, tell);
+  const begun = await readRecords(control, newestBegun, begunSchema, reportUnreadable);
   const begunAt = later.at(-1)?.at;
   return {
     ...(held === undefined ? {} : { held: held.state }),

@@ -22,10 +22,10 @@ export class WatchedRuns {
   #histories: RunHistories = {};
   #isStarted = false;
 
-  constructor(control: ObjectStoreReader, clock: Clock, tell: ReportUnreadable) {
+  constructor(control: ObjectStoreReader, clock: Clock, reportUnreadable: ReportUnreadable) {
     this.#control = control;
     this.#clock = clock;
-    this.#tell = tell;
+    this.#tell = reportUnreadable;
   }
 
   async read(): Promise<RunHistories> {

@@ -23,13 +23,13 @@ export interface StandbyPlanRequest extends Omit<TurnRequest, "failover">, Pick<
 /** Throws when the recovery point must not or cannot be put there; changes nothing. */
 export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPlan> {
   const { clock, compare, existing, recoveryPoint, target, turn } = request;
-  const news = turn?.news ?? (await readKnowledge(request)).knowledge;
+  const knowledge = turn?.knowledge ?? (await readKnowledge(request)).knowledge;
   return planApply({
     ...wholeRecoveryPoint(recoveryPoint),
     target,
     existing,
     aliases: { wanted: recoveryPoint.aliases, standing: "replace" },
-    known: knownByReplication(target, news, clock),
+    known: knownByReplication(target, knowledge, clock),
     compare,
     optimizes: false,
     onFailure: "leave",
@@ -37,10 +37,10 @@ export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPla
   });
 }
 
-function knownByReplication(target: VectorDatabase, news: StandbyKnowledge, clock: Clock): KnownTarget {
-  const detector = new StandbyRestoreDetector(target, news, clock);
-  const held = news.held?.collections ?? [];
-  const making = new Set(news.making.map(({ name }) => name));
+function knownByReplication(target: VectorDatabase, knowledge: StandbyKnowledge, clock: Clock): KnownTarget {
+  const detector = new StandbyRestoreDetector(target, knowledge, clock);
+  const held = knowledge.held?.collections ?? [];
+  const making = new Set(knowledge.making.map(({ name }) => name));
   for (const { name } of held) making.delete(name);
   return {
     standing: { held, isAsRecorded: (shard) => detector.isAsRecorded(shard) },

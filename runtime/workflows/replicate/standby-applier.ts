@@ -115,9 +115,10 @@ export class StandbyApplier {
    * What was captured before this run was overtaken may be older than what the other one brought. Either may have been captured by
    * another clock than this one's: what is newer than what is held is not refused, nor what was captured since.
    */
-  #refuseOlder({ followedAt }: CapturedState, { news }: StandbyTurn): void {
+  #refuseOlder({ followedAt }: CapturedState, { knowledge }: StandbyTurn): void {
     if (this.#isBackSince === undefined || followedAt >= this.#isBackSince) return;
-    if (news.held === undefined || followedAt >= new Date(news.held.followedAt ?? news.held.asOf)) return;
+    if (knowledge.held === undefined || followedAt >= new Date(knowledge.held.followedAt ?? knowledge.held.asOf))
+      return;
     throw new DrError("EPOCH_CONFLICT", "another run brought the standby up to date since this state was captured", {
       hint: "wait for the next one",
     });

@@ -57,7 +57,7 @@ export class StandbyJournal implements ApplyJournal {
     const { clock, target, turn } = this.#request;
     const { collections: planned, gone, recoveryPoint } = this.#plan;
     const at = clock.now();
-    const before = turn.news.held;
+    const before = turn.knowledge.held;
     const asOf = this.#request.asOf?.toISOString() ?? recoveryPoint.time;
     const collections: HeldCollection[] = [];
     const owners = new Map<number, ShardPlacement>();
@@ -90,11 +90,11 @@ export class StandbyJournal implements ApplyJournal {
     const isSame = touched.size === 0 && dropped.length === 0 && before?.recoveryPoint === recoveryPoint.id;
     if (isSame && at.getTime() - Date.parse(before.at) < recordEveryMs) {
       // `at` stays that of the record, which decides when the next one is due.
-      turn.news = { held: { ...state, at: before.at }, making: [] };
+      turn.knowledge = { held: { ...state, at: before.at }, making: [] };
       return;
     }
     await turn.records.hold(state);
-    turn.news = { held: state, making: [] };
+    turn.knowledge = { held: state, making: [] };
   }
 
   /** A standby keeps what was made in part: the next run recognises it by what `begin` recorded. */

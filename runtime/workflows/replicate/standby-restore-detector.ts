@@ -13,9 +13,9 @@ export class StandbyRestoreDetector {
   readonly #clock: Clock;
   readonly #answers = new Map<number, Promise<boolean>>();
 
-  constructor(target: VectorDatabase, news: StandbyKnowledge, clock: Clock) {
+  constructor(target: VectorDatabase, knowledge: StandbyKnowledge, clock: Clock) {
     this.#target = target;
-    this.#news = news;
+    this.#news = knowledge;
     this.#clock = clock;
   }
 

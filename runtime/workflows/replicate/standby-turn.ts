@@ -48,7 +48,7 @@ function before(failover: TurnRequest["failover"], epochs: readonly EpochRecord[
 
 export class StandbyTurn {
   readonly records: StandbyRecords;
-  news: StandbyKnowledge;
+  knowledge: StandbyKnowledge;
   readonly #request: TurnRequest;
   readonly #reader: EpochReader;
   #epochs: readonly EpochRecord[];
@@ -57,12 +57,12 @@ export class StandbyTurn {
     request: TurnRequest,
     records: StandbyRecords,
     reader: EpochReader,
-    { epochs, knowledge: news }: Awaited<ReturnType<typeof readKnowledge>>,
+    { epochs, knowledge }: Awaited<ReturnType<typeof readKnowledge>>,
   ) {
     this.#request = request;
     this.records = records;
     this.#reader = reader;
-    this.news = news;
+    this.knowledge = knowledge;
     this.#epochs = epochs;
   }
 
@@ -87,18 +87,13 @@ export class StandbyTurn {
       if (failover === undefined) refuseActive(region, known.epochs);
       return known;
     };
-    let known = await look();
-    const mayBeSending = () => {
+    const settled = await waitAtMost(clock, overtakenEnds, async () => {
+      const known = await look();
       const { begunAt } = known.knowledge;
-      return begunAt !== undefined && clock.now().getTime() - Date.parse(begunAt) < sendsWithinMs;
-    };
-    if (mayBeSending()) {
-      await waitAtMost(clock, overtakenEnds, async () => {
-        known = await look();
-        return !mayBeSending();
-      });
-    }
-    return new StandbyTurn(request, records, reader, known);
+      const mayBeSending = begunAt !== undefined && clock.now().getTime() - Date.parse(begunAt) < sendsWithinMs;
+      return mayBeSending ? undefined : known;
+    });
+    return new StandbyTurn(request, records, reader, settled ?? (await look()));
   }
 
   /**
@@ -122,16 +117,16 @@ export class StandbyTurn {
   /** To be awaited before the standby is changed: whatever happens then, what was begun is recognised. */
   async begin(making: readonly string[]): Promise<void> {
     const at = this.#request.clock.now();
-    const known = this.news.making.filter(({ name }) => !making.includes(name));
+    const known = this.knowledge.making.filter(({ name }) => !making.includes(name));
     const epoch = newestEpoch(this.#epochs)?.epoch ?? 0;
     const all = [...known, ...making.map((name) => ({ name, epoch }))];
     await this.records.begin(at, all);
-    this.news = { ...this.news, begunAt: at.toISOString(), making: all };
+    this.knowledge = { ...this.knowledge, begunAt: at.toISOString(), making: all };
   }
 
   /** Records a sign of life. A failure is ignored: a run that then takes this one for dead still has to take the next turn. */
   heartbeat(): void {
-    this.records.begin(this.#request.clock.now(), this.news.making).catch(() => undefined);
+    this.records.begin(this.#request.clock.now(), this.knowledge.making).catch(() => undefined);
   }
 }
 

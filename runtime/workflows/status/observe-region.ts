@@ -39,10 +39,10 @@ export async function observeRegion(
 ): Promise<RegionStatus> {
   const { database, region, stores } = observed;
   const unreadable = new Set<string>();
-  const tell: ReportUnreadable = (key) => unreadable.add(key);
+  const reportUnreadable: ReportUnreadable = (key) => unreadable.add(key);
   const [epochs, , qdrant, found] = await Promise.all([
-    ask(answerMs, "the control store", () => readEpochs(stores.control, tell)),
-    ask(answerMs, "the control store", () => nameUnreadable(stores.control, clock, tell)),
+    ask(answerMs, "the control store", () => readEpochs(stores.control, reportUnreadable)),
+    ask(answerMs, "the control store", () => nameUnreadable(stores.control, clock, reportUnreadable)),
     ask(answerMs, "Qdrant", async () => ({
       version: await database.version(),
       collections: (await database.collections()).length,
@@ -73,11 +73,15 @@ export async function observeRegion(
 }
 
 /** Names the unreadable ones of the other records that decide about this region; the epochs show whether the store answers at all. */
-async function nameUnreadable(control: ObjectStoreReader, clock: Clock, tell: ReportUnreadable): Promise<void> {
+async function nameUnreadable(
+  control: ObjectStoreReader,
+  clock: Clock,
+  reportUnreadable: ReportUnreadable,
+): Promise<void> {
   await Promise.all([
-    readRestores(control, undefined, tell),
-    newestFinishedRestore(control, tell),
-    readStandbyKnowledge(control, clock.now(), tell),
+    readRestores(control, undefined, reportUnreadable),
+    newestFinishedRestore(control, reportUnreadable),
+    readStandbyKnowledge(control, clock.now(), reportUnreadable),
   ]);
 }
 

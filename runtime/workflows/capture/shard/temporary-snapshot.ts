@@ -79,10 +79,10 @@ export class TemporarySnapshots {
   }
 
   /** Removes what earlier runs left, as far as its collection and its peer are there. */
-  async removeLeft(tell: ReportUnreadable = ignoreUnreadable): Promise<LeftSnapshots> {
+  async removeLeft(reportUnreadable: ReportUnreadable = ignoreUnreadable): Promise<LeftSnapshots> {
     const removed: string[] = [];
     const unsure: string[] = [];
-    const left = await leftSnapshots(this.#control, tell);
+    const left = await leftSnapshots(this.#control, reportUnreadable);
     const collections = left.length === 0 ? [] : await this.#database.collections();
     for (const record of left) {
       const age = this.#clock.now().getTime() - Date.parse(record.at);
