@@ -90,6 +90,8 @@ describe("stacks in the cloud", function () {
         "secrets/qdrant-dr-gate",
         "secrets/qdrant-dr-replicate-folders-regions",
         "secrets/qdrant-dr-replicate-regions",
+        "serviceaccounts/qdrant-dr-copy",
+        "serviceaccounts/qdrant-dr-replicate",
         "serviceaccounts/qdrant-dr-replicate-folders",
         "statefulsets/qdrant-dr-gate",
       ]);
