@@ -25,7 +25,7 @@ const steps: Readonly<Record<string, RegExp>> = {
   load: /^Load a workspace/,
   provision: firstStep,
 };
-const instants = 10;
+const instants = Number(process.env["QDRANT_DR_INSTANTS"] ?? 4);
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 1_399_751_466);
 const interruptions: Readonly<Record<string, { readonly signal: NodeJS.Signals; readonly at: RegExp | "folder" }>> = {
   "SIGTERM while the estate is made": { signal: "SIGTERM", at: "folder" },
