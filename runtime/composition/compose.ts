@@ -10,14 +10,18 @@ import { KubernetesCluster } from "../adapters/kubernetes/kubernetes-cluster.ts"
 import { readyParts } from "../adapters/parts.ts";
 import { PulumiStacks } from "../adapters/pulumi/pulumi-stacks.ts";
 import { Qdrant } from "../adapters/qdrant/qdrant.ts";
+import { findSettingsFile, settingsFileName, settingsVariable } from "../adapters/settings-file.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
+import { identityIn } from "../domain/age-identity.ts";
 import { regionSchema } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
+import type { SettingsFile } from "../ports/settings-file.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { stepNames } from "../workflows/failover/step-names.ts";
 import type { Deps, RegionOptions } from "./deps.ts";
 import { RegionAccess } from "./region-access.ts";
+import { readSettingsRegion } from "./settings-region.ts";
 
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -55,7 +59,16 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
       const { MetricsServer } = await import("../adapters/metrics-server.ts");
       return MetricsServer.start(address, samples);
     },
-    async access(stack, options) {
+    settings: ({ settings }) => findSettingsFile(settings, process.env),
+    async access(name, options) {
+      const identity = await readIdentity(options.identityFile);
+      const file = isOfStack(options) ? undefined : await findSettingsFile(options.settings, process.env);
+      if (file !== undefined && (options.settings !== undefined || name === undefined || isOf(file, name))) {
+        if (name !== undefined && !isOf(file, name)) throw notInSettings(file, name);
+        return new RegionAccess(await readSettingsRegion(file, identity), { identity, origin: "settings" });
+      }
+      if (name === undefined) throw noRegionNamed();
+      const stack = name;
       const region =
         options.outputs === undefined
           ? await (await stacks(options)).region(stack)
@@ -65,9 +78,34 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
           hint: "name the region whose outputs these are, or give the outputs of the other one",
         });
       }
-      return new RegionAccess(region, await readIdentity(options.identityFile));
+      return new RegionAccess(region, { identity, origin: options.outputs === undefined ? "stack" : "outputs" });
     },
   };
+}
+
+/** What names a stack leads to no settings file. */
+function isOfStack({ estate, outputs, settings }: RegionOptions): boolean {
+  if (estate === undefined && outputs === undefined) return false;
+  if (settings === undefined) return true;
+  throw new DrError("USAGE", "--settings, --estate and --outputs exclude each other", {
+    hint: "a settings file is of one Qdrant; the other two are of a stack",
+  });
+}
+
+function isOf({ settings }: SettingsFile, name: string): boolean {
+  return settings.region === name;
+}
+
+function notInSettings({ path, settings }: SettingsFile, name: string): DrError {
+  return new DrError("USAGE", `${path} is of the region ${settings.region}, and ${name} was asked for`, {
+    hint: "leave the name out, or leave --settings out for a stack",
+  });
+}
+
+function noRegionNamed(): DrError {
+  return new DrError("USAGE", `no region is named: there is no ${settingsFileName} here, and no --stack`, {
+    hint: `make a settings file for a Qdrant with \`qdrant-dr init\`, name one with --settings or ${settingsVariable}, or name a stack with --stack`,
+  });
 }
 
 const outputsHint = "write it with `pulumi stack output region --json --show-secrets`, readable for its owner only";
@@ -111,8 +149,8 @@ async function readIdentity(path: string | undefined): Promise<string | undefine
   } catch (cause) {
     throw new DrError("SETTING_INVALID", `the identity file ${path} cannot be read`, { hint: identityHint, cause });
   }
-  const identity = text.split("\n").find((line) => line.startsWith("AGE-SECRET-KEY-"));
-  if (identity !== undefined) return identity.trim();
+  const identity = identityIn(text);
+  if (identity !== undefined) return identity;
   throw new DrError("SETTING_INVALID", `${path} holds no age identity`, {
     hint: identityHint,
   });

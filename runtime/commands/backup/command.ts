@@ -15,7 +15,7 @@ import { type BackupAnswer, backupAnswer, reportAsJson } from "./answer.ts";
 import { forecastInWords, reportInWords } from "./text.ts";
 
 interface Options extends RegionOptions {
-  readonly stack: string;
+  readonly stack?: string;
   readonly type: CaptureType;
   readonly only?: readonly DataKind[];
   readonly collections?: readonly string[];
@@ -31,7 +31,7 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
   answer: backupAnswer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack of the active region")
+      .option("--stack <name>", "stack of the active region; left out: the region of the settings file")
       .addOption(
         new Option(
           "--type <type>",

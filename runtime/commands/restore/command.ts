@@ -48,7 +48,10 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
   answer: restoreAnswer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack whose bucket is read, and whose Qdrant is filled unless --to is given")
+      .option(
+        "--stack <name>",
+        "stack whose bucket is read, and whose Qdrant is filled unless --to is given; left out: the region of the settings file",
+      )
       .option(
         "--recovery-point <id>",
         "a recovery point, latest, or a time: the newest one that was begun then or before",
