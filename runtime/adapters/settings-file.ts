@@ -29,7 +29,15 @@ export async function findSettingsFile(
   const path = settingsPath(named, env);
   const isNamed = named !== undefined || nameInVariable(env) !== undefined;
   if (!isNamed && !(await isThere(path))) return undefined;
-  return new YamlSettingsFile(path, parseRegionSettings(path, parseYaml(path, await readText(path))), env);
+  return new YamlSettingsFile(path, parseSettings(path, await readText(path)), env);
+}
+
+/**
+ * @param path for messages.
+ * @throws SETTING_INVALID
+ */
+export function parseSettings(path: string, text: string): RegionSettings {
+  return parseRegionSettings(path, parseYaml(path, text));
 }
 
 /** Where the settings file is, or would be made. */

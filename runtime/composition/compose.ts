@@ -4,14 +4,23 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
+import { ageIdentities } from "../adapters/age-identities.ts";
 import { LocalFolders } from "../adapters/folders/folder-target.ts";
 import { readHooks } from "../adapters/hook-commands.ts";
 import { KubernetesCluster } from "../adapters/kubernetes/kubernetes-cluster.ts";
 import { readyParts } from "../adapters/parts.ts";
+import { privateFiles } from "../adapters/private-files.ts";
 import { PulumiStacks } from "../adapters/pulumi/pulumi-stacks.ts";
 import { Qdrant } from "../adapters/qdrant/qdrant.ts";
-import { findSettingsFile, settingsFileName, settingsVariable } from "../adapters/settings-file.ts";
-import { openStore } from "../adapters/stores/open-store.ts";
+import {
+  findSettingsFile,
+  parseSettings,
+  settingsFileName,
+  settingsPath,
+  settingsVariable,
+} from "../adapters/settings-file.ts";
+import { openStore, prepareStore } from "../adapters/stores/open-store.ts";
+import { processTerminal } from "../adapters/terminal.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
 import { identityIn } from "../domain/age-identity.ts";
 import { regionSchema } from "../domain/region.ts";
@@ -42,6 +51,25 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     await readyParts(["pulumi"]);
     return new PulumiStacks({ folder: projectFolder, env: {} });
   };
+  const access: Deps["access"] = async (name, options) => {
+    const identity = await readIdentity(options.identityFile);
+    const file = isOfStack(options) ? undefined : await findSettingsFile(options.settings, process.env);
+    if (file !== undefined && (options.settings !== undefined || name === undefined || isOf(file, name))) {
+      if (name !== undefined && !isOf(file, name)) throw notInSettings(file, name);
+      return new RegionAccess(await readSettingsRegion(file, identity), { identity, origin: "settings" });
+    }
+    if (name === undefined) throw noRegionNamed();
+    const region =
+      options.outputs === undefined
+        ? await (await stacks(options)).region(name)
+        : await readOutputs(await outputsFile(options.outputs, name));
+    if (region.region !== name) {
+      throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${name} was asked for`, {
+        hint: "name the region whose outputs these are, or give the outputs of the other one",
+      });
+    }
+    return new RegionAccess(region, { identity, origin: options.outputs === undefined ? "stack" : "outputs" });
+  };
   return {
     clock: systemClock,
     ...surroundings,
@@ -60,25 +88,18 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
       return MetricsServer.start(address, samples);
     },
     settings: ({ settings }) => findSettingsFile(settings, process.env),
-    async access(name, options) {
-      const identity = await readIdentity(options.identityFile);
-      const file = isOfStack(options) ? undefined : await findSettingsFile(options.settings, process.env);
-      if (file !== undefined && (options.settings !== undefined || name === undefined || isOf(file, name))) {
-        if (name !== undefined && !isOf(file, name)) throw notInSettings(file, name);
-        return new RegionAccess(await readSettingsRegion(file, identity), { identity, origin: "settings" });
-      }
-      if (name === undefined) throw noRegionNamed();
-      const stack = name;
-      const region =
-        options.outputs === undefined
-          ? await (await stacks(options)).region(stack)
-          : await readOutputs(await outputsFile(options.outputs, stack));
-      if (region.region !== stack) {
-        throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${stack} was asked for`, {
-          hint: "name the region whose outputs these are, or give the outputs of the other one",
-        });
-      }
-      return new RegionAccess(region, { identity, origin: options.outputs === undefined ? "stack" : "outputs" });
+    access,
+    initTools: {
+      terminal: processTerminal,
+      files: privateFiles,
+      identities: ageIdentities,
+      settingsPath: (named) => settingsPath(named, process.env),
+      readSettings: async (path) =>
+        (await privateFiles.read(path)) === undefined ? undefined : findSettingsFile(path, process.env),
+      parseSettings,
+      openSettings: (path) => access(undefined, { settings: path }),
+      open: (region) => new RegionAccess(region, { origin: "settings" }),
+      prepareStore,
     },
   };
 }

@@ -13,6 +13,7 @@ import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 import type { StackExports, Stacks } from "../ports/stacks.ts";
+import type { InitTools } from "../workflows/init/init-region.ts";
 import type { RegionSession } from "../workflows/region-session.ts";
 
 /** How a command finds the region that it is about. */
@@ -46,6 +47,7 @@ export interface Deps {
    */
   access(name: string | undefined, options: RegionOptions): Promise<RegionSession>;
   cluster(settings: Pick<ClusterSettings, "context" | "kubeconfig">): Promise<Cluster>;
+  readonly initTools: InitTools;
   /** A store that is in no stack; of AWS with the credentials of the environment. */
   store(address: StoreAddress): ObjectStore;
   /** Folders of this machine to restore into. */

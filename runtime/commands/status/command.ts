@@ -43,9 +43,9 @@ done. No role changes by itself.`,
   async run(deps, options) {
     const here = await deps.access(options.stack, options);
     const { peer } = here.region;
-    const there = peer === undefined ? [] : [await knowPeer(peer, () => deps.access(peer, options))];
+    const there = peer === undefined ? undefined : await knowPeer(peer, () => deps.access(peer, options));
     const found = await observePair({
-      members: [memberOf(here), ...there],
+      members: there === undefined ? [memberOf(here)] : [memberOf(here), there],
       seconds: options.for,
       clock: deps.clock,
       progress: deps.progress,

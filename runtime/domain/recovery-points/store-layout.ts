@@ -44,6 +44,9 @@ export const controlLayout = {
   /** A folder for every day, so that the newest are found without a list of all. */
   runsOfDay: (day: string) => `runs/${day}/`,
   run: (at: Date, id: string, run: string) => `runs/${dayOf(at)}/${id}.${run}.json`,
+  probesOf: (id: string) => `probes/${id}/`,
+  /** What was tried out before anything was kept here. */
+  probe: (id: string, name: "kept" | "raced") => `probes/${id}/${name}`,
   snapshots: "snapshots/",
   standby: "standby/",
   standbyTurn: (turn: number) => `standby/turns/${numbered(turn)}.json`,

@@ -15,6 +15,7 @@ import { folderSelectionSchema } from "./folder-selection.ts";
 import { kubernetesSchema } from "./kubernetes-settings.ts";
 import { reachableRpoMinutes } from "./objectives.ts";
 import { absolutePathSchema, bucketSchema, gateShape, hasWitness, nameSchema, recipientsSchema } from "./primitives.ts";
+import { problemsInWords } from "./setting-problems.ts";
 
 const port = z.number().int().min(1024).max(65_528);
 
