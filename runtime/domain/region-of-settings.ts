@@ -6,6 +6,7 @@ import { readStoreLocation } from "./settings/store-location.ts";
 
 /** The secrets that the settings refer to, as far as they are needed. */
 export interface SettingsSecrets {
+  /** Absent: Qdrant asks for none. */
   readonly apiKey?: string | undefined;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
   readonly identity?: string | undefined;
@@ -27,7 +28,7 @@ export function regionOfSettings(settings: RegionSettings, folder: string, secre
     role: "active",
     epoch: 1,
     objectives: { rtoMinutes: objectives.rtoMinutes, rpoMinutes },
-    qdrant: { peers: qdrant.peers ?? [qdrant.url ?? ""], apiKey: secrets.apiKey },
+    qdrant: { peers: qdrant.peers ?? [qdrant.url ?? ""], apiKey: secrets.apiKey ?? "" },
     ...storesOfSettings(settings, folder, secrets.credentials),
     keys: { recipients: keys.recipients, identity: secrets.identity },
     configuration,

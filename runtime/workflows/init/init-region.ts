@@ -80,7 +80,7 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
 
   const terminal = { ...tools.terminal, isInteractive: tools.terminal.isInteractive && !request.asksNothing };
   const answers = await askForRegion(request, terminal);
-  const apiKey = await findApiKey(request, path);
+  const apiKey = await findApiKey(request, path, terminal);
   const { identity, offline, operationalFile } = await findKeys(request, path);
   const text = settingsText({
     region: request.region,
@@ -97,6 +97,7 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
   const server = await checkQdrant(request, session);
   await checkStore(request, session);
   await refuseOtherKeys(session);
+  if (apiKey?.typedInto !== undefined) await tools.files.create(apiKey.typedInto, `${apiKey.value}\n`);
   await keepKeys(request, { identity, offline, operationalFile }, terminal.isInteractive);
   if ((await tools.files.create(path, text)) === "exists") {
     throw new DrError("SETTING_INVALID", `${path} was written by another run just now`, { hint: "look at it" });
@@ -146,9 +147,11 @@ function refuseOther({ qdrant, store }: InitRegionRequest, { path, settings }: S
 interface Secret {
   readonly reference: SecretReference;
   readonly value: string;
+  /** The file that it is to be kept in, when a person typed it. */
+  readonly typedInto?: string;
 }
 
-async function findApiKey(request: InitRegionRequest, path: string): Promise<Secret | undefined> {
+async function findApiKey(request: InitRegionRequest, path: string, terminal: Terminal): Promise<Secret | undefined> {
   const { apiKeyFile, apiKeyInEnvironment, tools } = request;
   if (apiKeyFile !== undefined) {
     const text = await tools.files.read(apiKeyFile);
@@ -157,11 +160,23 @@ async function findApiKey(request: InitRegionRequest, path: string): Promise<Sec
     if (value === "") throw new DrError("SETTING_INVALID", `${apiKeyFile} is empty`, { hint: keyHint });
     return { reference: { file: pathFrom(path, apiKeyFile) }, value };
   }
-  if (apiKeyInEnvironment === undefined || apiKeyInEnvironment === "") return undefined;
-  return {
-    reference: { env: "QDRANT_API_KEY" },
-    value: headerKey(apiKeyInEnvironment, "the key in QDRANT_API_KEY"),
-  };
+  if (apiKeyInEnvironment !== undefined && apiKeyInEnvironment !== "") {
+    const value = headerKey(apiKeyInEnvironment, "the key in QDRANT_API_KEY");
+    return { reference: { env: "QDRANT_API_KEY" }, value };
+  }
+  if (!terminal.isInteractive) return undefined;
+  const typedInto = besideSettings(path, "qdrant-key");
+  const reference = { file: basename(typedInto) };
+  // A run before this one may have been killed since it was typed.
+  const kept = await tools.files.read(typedInto);
+  if (kept !== undefined) return { reference, value: headerKey(kept, `the key in ${typedInto}`) };
+  const value = headerKey(await terminal.askSecret("Qdrant's API key; empty when it has none"), "the key");
+  return value === "" ? undefined : { reference, value, typedInto };
+}
+
+/** Secrets that this makes are kept beside the settings, under their name. */
+function besideSettings(path: string, ending: string): string {
+  return join(dirname(path), `${basename(path).replace(/\.ya?ml$/, "")}.${ending}`);
 }
 
 const keyHint = "give a file that holds Qdrant's key alone, readable for its owner only";
@@ -180,7 +195,7 @@ interface Identity {
 }
 
 async function findKeys(request: InitRegionRequest, path: string) {
-  const operationalFile = join(dirname(path), `${basename(path).replace(/\.ya?ml$/, "")}.key`);
+  const operationalFile = besideSettings(path, "key");
   const identity = await findIdentity(request.tools, operationalFile);
   const offline = await findIdentity(request.tools, request.offlineKeyFile);
   if (identity.recipient === offline.recipient) {
@@ -207,7 +222,15 @@ async function findIdentity({ files, identities }: InitTools, file: string | und
 async function checkQdrant({ progress, run }: InitRegionRequest, { database, region }: RegionSession) {
   const version = await database.version();
   const warning = checkSupported(version);
-  const collections = (await database.collections()).length;
+  const collections = (
+    await database.collections().catch((cause: unknown) => {
+      if (!hasCode(cause, "ACCESS_DENIED")) throw cause;
+      throw new DrError("ACCESS_DENIED", `Qdrant at ${region.qdrant.peers.join(",")} refuses the key, or wants one`, {
+        hint: "give Qdrant's full key in QDRANT_API_KEY, or in a file with --api-key-file",
+        cause,
+      });
+    })
+  ).length;
   try {
     // A key that may write is allowed to take away an alias that nobody has.
     await database.deleteAlias(`qdrant-dr-${run}`);
