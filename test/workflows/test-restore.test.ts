@@ -1,4 +1,5 @@
 /** `restore --test` beside live collections of a real Qdrant: while captures run, after kills, and where it must fail. */
+import { Readable } from "node:stream";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
@@ -94,20 +95,17 @@ describe("a test restore beside live collections", function () {
   });
 
   it("a restore of somebody else is told apart from its own", async () => {
-    const before = await capture("incremental");
+    await capture("incremental");
     const [shard] = await database.shards("pictures");
-    const snapshot = await client.createShardSnapshot("pictures", shard?.id ?? 0, { wait: true });
-    await client.recoverShardFromSnapshot("pictures", shard?.id ?? 0, {
-      wait: true,
-      location: `file://${server.folder}/snapshots/pictures/shards/${shard?.id}/${snapshot?.name}`,
-    });
+    if (shard === undefined) throw new Error("the collection has shards");
+    const archive = await database.captureShard("pictures", shard, {});
+    await database.applyDifference("pictures", shard, archive ?? Readable.from([]));
     await test();
     const { readBytes } = await captureRecoveryPoint({
       ...{ region: "east", type: "incremental", database, repository },
       ...told,
     });
     expect(readBytes).to.be.greaterThan(0);
-    expect(before.collections).to.have.length(2);
   });
 
   it("removes what a killed run left, and neither what is another's nor what a living run uses", async () => {
