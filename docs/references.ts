@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { buildProgram, commandAnswers } from "../runtime/cli.ts";
 import { metrics } from "../runtime/domain/monitoring/metrics.ts";
 import { bootstrapSettingsSchema } from "../runtime/domain/settings/aws-settings.ts";
+import { regionSettingsSchema } from "../runtime/domain/settings/region-settings.ts";
 import { kubernetesSecretsSchema, stackSettingsSchema } from "../runtime/domain/settings/stack-settings.ts";
 import { errorCodes } from "../runtime/errors.ts";
 import { errorMeanings } from "./error-meanings.ts";
@@ -80,8 +81,12 @@ function jsonPage(): string {
 function settingsPage(): string {
   return page(
     "Settings",
-    "A stack's settings are in `Pulumi.<stack>.yaml`; the stack's name is the region's name. They are checked before any resource is touched, and refused with their name, what was given and what is allowed. `[]` stands for each item of a list, `*` for each name; *required* means: where its group is given, on the platform and store that know it.",
+    "Settings are checked before anything is touched, and refused with their name, what was given and what is allowed. `[]` stands for each item of a list, `*` for each name; *required* means: where its group is given, on the platform and store that know it.",
+    "## The settings file of one Qdrant",
+    "`qdrant-dr init` writes `qdrant-dr.yaml`. A command reads the file that `--settings` names, or else the variable `QDRANT_DR_SETTINGS`, or else `qdrant-dr.yaml` in the folder where it runs. A *secret* is never in it: `{ file: path }` names a file that holds the secret alone (relative to the settings file), `{ env: NAME }` an environment variable. Commands read only the secrets that they need.",
+    settingsTable(regionSettingsSchema),
     "## A region's stack",
+    "A stack's settings are in `Pulumi.<stack>.yaml`; the stack's name is the region's name.",
     settingsTable(stackSettingsSchema, stackSettings),
     "## Secrets of a region's stack",
     "One secret setting, `secrets`, a JSON object: `pulumi config set --secret secrets --stack prod < secrets.json`.",

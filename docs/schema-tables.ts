@@ -4,6 +4,8 @@ import { z } from "zod";
 /** The parts of a JSON Schema that a table shows. */
 interface Node {
   readonly type?: string | readonly string[] | undefined;
+  /** What a group is called that is shown as one value. */
+  readonly title?: string | undefined;
   readonly description?: string | undefined;
   readonly format?: string | undefined;
   readonly const?: unknown;
@@ -26,6 +28,7 @@ interface Node {
 const nodeSchema: z.ZodType<Node> = z.lazy(() =>
   z.looseObject({
     type: z.union([z.string(), z.array(z.string())]).optional(),
+    title: z.string().optional(),
     description: z.string().optional(),
     format: z.string().optional(),
     const: z.unknown().optional(),
@@ -52,11 +55,12 @@ interface Row {
 }
 
 /**
- * @param descriptions a sentence for each setting. `undefined` leaves the setting and all below it out; a sentence that ends with "…" leaves
+ * @param descriptions a sentence for each setting; where they are left out, each has one in the schema. `undefined` leaves the setting and all below it out; a sentence that ends with "…" leaves
  * out what is below.
  * @throws when a setting has no description, or a description no setting.
  */
-export function settingsTable(schema: z.ZodType, descriptions: Readonly<Record<string, string | undefined>>): string {
+export function settingsTable(schema: z.ZodType, descriptions?: Readonly<Record<string, string | undefined>>): string {
+  const sentences = new Map(Object.entries(descriptions ?? {}));
   const rows = new Map<string, Row>();
   // What may be left out is known on the way in; what a value has to be, on the way out.
   const optional = new Set<string>();
@@ -66,8 +70,10 @@ export function settingsTable(schema: z.ZodType, descriptions: Readonly<Record<s
   });
   collect(jsonSchema(schema, "output"), "", true, (path, node, isWanted) => {
     const isRequired = isWanted && !optional.has(path);
-    if (!(path in descriptions)) throw new Error(`setting-descriptions.ts has no sentence for ${path}`);
-    const description = descriptions[path];
+    if (descriptions === undefined) sentences.set(path, sentences.get(path) ?? node.description);
+    else if (!sentences.has(path)) throw new Error(`setting-descriptions.ts has no sentence for ${path}`);
+    const description = sentences.get(path);
+    if (description === undefined && descriptions === undefined) throw new Error(`nothing describes ${path}`);
     if (description === undefined) return false;
     const known = rows.get(path);
     rows.set(path, {
@@ -78,7 +84,7 @@ export function settingsTable(schema: z.ZodType, descriptions: Readonly<Record<s
     });
     return !description.endsWith("…");
   });
-  for (const [path, description] of Object.entries(descriptions)) {
+  for (const [path, description] of sentences) {
     if (description !== undefined && !rows.has(path))
       throw new Error(`docs/setting-descriptions.ts describes ${path}, which is no setting`);
   }
@@ -87,7 +93,7 @@ export function settingsTable(schema: z.ZodType, descriptions: Readonly<Record<s
     "| --- | --- | --- | --- |",
     ...[...rows].map(([path, row]) => {
       const byDefault = row.default === undefined ? (row.isRequired ? "required" : "") : `\`${row.default}\``;
-      return `| \`${path}\` | ${[...row.types].join(" or ")} | ${byDefault} | ${descriptions[path]?.replace(/ ?…$/, "")} |`;
+      return `| \`${path}\` | ${[...row.types].join(" or ")} | ${byDefault} | ${inCell(sentences.get(path) ?? "").replace(/ ?…$/, "")} |`;
     }),
   ].join("\n");
 }
@@ -134,6 +140,7 @@ function collect(node: Node, path: string, isRequired: boolean, visit: Visit, is
 }
 
 function collectChildren(node: Node, path: string, visit: Visit, inAll: ReadonlySet<string>): void {
+  if (node.title !== undefined) return;
   for (const variant of variantsOf(node)) collectChildren(variant, path, visit, inAll);
   const below = path === "" ? "" : `${path}.`;
   for (const [name, child] of Object.entries(node.properties ?? {})) {
@@ -162,6 +169,7 @@ function itemsOf({ items, prefixItems = [] }: Node): readonly Node[] {
 }
 
 function typeOf(node: Node): string {
+  if (node.title !== undefined) return node.title;
   if (typeof node.type === "object") return node.type.map((type) => typeOf({ type })).join(" or ");
   const variants = variantsOf(node);
   if (variants.length > 0) return [...new Set(variants.map(typeOf))].join(" or ");

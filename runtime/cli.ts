@@ -6,6 +6,7 @@ import { copy } from "./commands/copy/command.ts";
 import { divergence } from "./commands/divergence/command.ts";
 import { doctor } from "./commands/doctor/command.ts";
 import { drill } from "./commands/drill/command.ts";
+import { estateInit } from "./commands/estate/init.ts";
 import { exporter } from "./commands/exporter/command.ts";
 import { failoverPlan } from "./commands/failover/plan.ts";
 import { failoverRun } from "./commands/failover/run.ts";
@@ -43,6 +44,7 @@ const definitions = [
   drill,
   divergence,
   exporter,
+  estateInit,
 ] as readonly CommandDefinition<object, object>[];
 
 /** The schema of what `--json` prints, by the command's name. */
@@ -52,6 +54,7 @@ export const commandAnswers = Object.fromEntries(definitions.map(({ answer, name
 const groups: Readonly<Record<string, string>> = {
   "recovery-points": "the recovery points in a region's bucket",
   failover: "the active region is lost: make the other one active",
+  estate: "what two regions of stacks have in common",
   switchover: "both regions live: change their roles with nothing lost",
 };
 

@@ -4,20 +4,33 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
+import { ageIdentities } from "../adapters/age-identities.ts";
 import { LocalFolders } from "../adapters/folders/folder-target.ts";
 import { readHooks } from "../adapters/hook-commands.ts";
 import { KubernetesCluster } from "../adapters/kubernetes/kubernetes-cluster.ts";
 import { readyParts } from "../adapters/parts.ts";
+import { privateFiles } from "../adapters/private-files.ts";
 import { PulumiStacks } from "../adapters/pulumi/pulumi-stacks.ts";
 import { Qdrant } from "../adapters/qdrant/qdrant.ts";
-import { openStore } from "../adapters/stores/open-store.ts";
+import {
+  findSettingsFile,
+  parseSettings,
+  settingsFileName,
+  settingsPath,
+  settingsVariable,
+} from "../adapters/settings-file.ts";
+import { openStore, prepareStore } from "../adapters/stores/open-store.ts";
+import { processTerminal } from "../adapters/terminal.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
+import { identityIn } from "../domain/age-identity.ts";
 import { regionSchema } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
+import type { SettingsFile } from "../ports/settings-file.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { stepNames } from "../workflows/failover/step-names.ts";
 import type { Deps, RegionOptions } from "./deps.ts";
 import { RegionAccess } from "./region-access.ts";
+import { readSettingsRegion } from "./settings-region.ts";
 
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -38,6 +51,25 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     await readyParts(["pulumi"]);
     return new PulumiStacks({ folder: projectFolder, env: {} });
   };
+  const access: Deps["access"] = async (name, options) => {
+    const identity = await readIdentity(options.identityFile);
+    const file = isOfStack(options) ? undefined : await findSettingsFile(options.settings, process.env);
+    if (file !== undefined && (options.settings !== undefined || name === undefined || isOf(file, name))) {
+      if (name !== undefined && !isOf(file, name)) throw notInSettings(file, name);
+      return new RegionAccess(await readSettingsRegion(file, identity), { identity, origin: "settings" });
+    }
+    if (name === undefined) throw noRegionNamed();
+    const region =
+      options.outputs === undefined
+        ? await (await stacks(options)).region(name)
+        : await readOutputs(await outputsFile(options.outputs, name));
+    if (region.region !== name) {
+      throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${name} was asked for`, {
+        hint: "name the region whose outputs these are, or give the outputs of the other one",
+      });
+    }
+    return new RegionAccess(region, { identity, origin: options.outputs === undefined ? "stack" : "outputs" });
+  };
   return {
     clock: systemClock,
     ...surroundings,
@@ -55,19 +87,46 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
       const { MetricsServer } = await import("../adapters/metrics-server.ts");
       return MetricsServer.start(address, samples);
     },
-    async access(stack, options) {
-      const region =
-        options.outputs === undefined
-          ? await (await stacks(options)).region(stack)
-          : await readOutputs(await outputsFile(options.outputs, stack));
-      if (region.region !== stack) {
-        throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${stack} was asked for`, {
-          hint: "name the region whose outputs these are, or give the outputs of the other one",
-        });
-      }
-      return new RegionAccess(region, await readIdentity(options.identityFile));
+    settings: ({ settings }) => findSettingsFile(settings, process.env),
+    access,
+    initTools: {
+      terminal: processTerminal,
+      files: privateFiles,
+      identities: ageIdentities,
+      settingsPath: (named) => settingsPath(named, process.env),
+      readSettings: async (path) =>
+        (await privateFiles.read(path)) === undefined ? undefined : findSettingsFile(path, process.env),
+      parseSettings,
+      openSettings: (path) => access(undefined, { settings: path }),
+      open: (region) => new RegionAccess(region, { origin: "settings" }),
+      prepareStore,
     },
   };
+}
+
+/** What names a stack leads to no settings file. */
+function isOfStack({ estate, outputs, settings }: RegionOptions): boolean {
+  if (estate === undefined && outputs === undefined) return false;
+  if (settings === undefined) return true;
+  throw new DrError("USAGE", "--settings, --estate and --outputs exclude each other", {
+    hint: "a settings file is of one Qdrant; the other two are of a stack",
+  });
+}
+
+function isOf({ settings }: SettingsFile, name: string): boolean {
+  return settings.region === name;
+}
+
+function notInSettings({ path, settings }: SettingsFile, name: string): DrError {
+  return new DrError("USAGE", `${path} is of the region ${settings.region}, and ${name} was asked for`, {
+    hint: "leave the name out, or leave --settings out for a stack",
+  });
+}
+
+function noRegionNamed(): DrError {
+  return new DrError("USAGE", `no region is named: there is no ${settingsFileName} here, and no --stack`, {
+    hint: `make a settings file for a Qdrant with \`qdrant-dr init\`, name one with --settings or ${settingsVariable}, or name a stack with --stack`,
+  });
 }
 
 const outputsHint = "write it with `pulumi stack output region --json --show-secrets`, readable for its owner only";
@@ -111,8 +170,8 @@ async function readIdentity(path: string | undefined): Promise<string | undefine
   } catch (cause) {
     throw new DrError("SETTING_INVALID", `the identity file ${path} cannot be read`, { hint: identityHint, cause });
   }
-  const identity = text.split("\n").find((line) => line.startsWith("AGE-SECRET-KEY-"));
-  if (identity !== undefined) return identity.trim();
+  const identity = identityIn(text);
+  if (identity !== undefined) return identity;
   throw new DrError("SETTING_INVALID", `${path} holds no age identity`, {
     hint: identityHint,
   });

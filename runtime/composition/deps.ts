@@ -11,11 +11,15 @@ import type { ObjectStore } from "../ports/object-store.ts";
 import type { Progress } from "../ports/progress.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
+import type { SettingsFile } from "../ports/settings-file.ts";
 import type { StackExports, Stacks } from "../ports/stacks.ts";
+import type { InitTools } from "../workflows/init/init-region.ts";
 import type { RegionSession } from "../workflows/region-session.ts";
 
 /** How a command finds the region that it is about. */
 export interface RegionOptions {
+  /** A settings file; otherwise the one that QDRANT_DR_SETTINGS names, or `qdrant-dr.yaml` here. */
+  readonly settings?: string | undefined;
   /** A practice estate that was kept. */
   readonly estate?: string | undefined;
   /** A file with the stack's `region` output, for jobs that have no Pulumi; or a folder with one of each stack, `<stack>.json`. */
@@ -35,8 +39,15 @@ export interface Deps {
   /** Runs `clean` when the command is interrupted; the returned function withdraws it. */
   onInterrupt(clean: () => Promise<void>): () => void;
   stacks(options: RegionOptions): Promise<Stacks & StackExports>;
-  access(stack: string, options: RegionOptions): Promise<RegionSession>;
+  /** The settings file that the options, the environment or the folder name; undefined when there is none. Throws SETTING_INVALID. */
+  settings(options: Pick<RegionOptions, "settings">): Promise<SettingsFile | undefined>;
+  /**
+   * Opens a region.
+   * @param name of its stack, or as its settings file calls it; undefined: the one that the settings file is of.
+   */
+  access(name: string | undefined, options: RegionOptions): Promise<RegionSession>;
   cluster(settings: Pick<ClusterSettings, "context" | "kubeconfig">): Promise<Cluster>;
+  readonly initTools: InitTools;
   /** A store that is in no stack; of AWS with the credentials of the environment. */
   store(address: StoreAddress): ObjectStore;
   /** Folders of this machine to restore into. */

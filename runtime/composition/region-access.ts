@@ -16,32 +16,39 @@ import type { ObjectStore } from "../ports/object-store.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { TrafficControl } from "../ports/traffic.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
-import type { RegionFolder, RegionSession } from "../workflows/region-session.ts";
+import type { RegionFolder, RegionOrigin, RegionSession } from "../workflows/region-session.ts";
+
+interface Opening {
+  /** Opens the keys instead of the region's own: the offline recovery identity. */
+  readonly identity?: string | undefined;
+  /** How long its servers may be silent before they count as down. */
+  readonly patienceMs?: number;
+  readonly origin?: RegionOrigin;
+}
 
 export class RegionAccess implements RegionSession {
   readonly region: Region;
   readonly stores: RegionStores;
   readonly wrap: KeyWrap;
   readonly database: VectorDatabase;
-  readonly #identity: string | undefined;
+  readonly origin: RegionOrigin;
+  readonly #opening: Opening;
   readonly #patience: { readonly patienceMs?: number };
 
-  /**
-   * @param identity opens the keys instead of the region's own: the offline recovery identity.
-   * @param patienceMs how long its servers may be silent before they count as down.
-   */
-  constructor(region: Region, identity?: string, patienceMs?: number) {
+  constructor(region: Region, opening: Opening = {}) {
+    const { identity, origin = "stack", patienceMs } = opening;
     this.region = region;
+    this.origin = origin;
+    this.#opening = opening;
     const limits = patienceMs === undefined ? undefined : { idleMs: patienceMs, attempts: 1 };
     this.stores = { repository: openStore(region.repository, limits), control: openStore(region.control, limits) };
     this.wrap = new AgeKeyWrap({ recipients: region.keys.recipients, identity: identity ?? region.keys.identity });
-    this.#identity = identity;
     this.#patience = patienceMs === undefined ? {} : { patienceMs };
     this.database = new Qdrant({ ...region.qdrant, ...this.#patience });
   }
 
   withPatience(patienceMs: number): RegionAccess {
-    return new RegionAccess(this.region, this.#identity, patienceMs);
+    return new RegionAccess(this.region, { ...this.#opening, patienceMs });
   }
 
   repository(): Promise<OpenRepository> {

@@ -3,6 +3,7 @@
  * read nothing else about a region.
  */
 import { z } from "zod";
+import { DrError } from "../errors.ts";
 import { headerKeySchema } from "./header-key.ts";
 import { infrastructureSchema } from "./infrastructure/infrastructure.ts";
 import { roles } from "./roles/epoch.ts";
@@ -15,7 +16,10 @@ export const storeAddressSchema = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("s3"),
     bucket: bucketNameSchema,
-    region: z.string(),
+    /** Everything is below it; absent: the whole bucket is the store. */
+    prefix: z.string().min(1).optional(),
+    /** Absent: the environment's, or the profile's. */
+    region: z.string().optional(),
     /** Absent: AWS's own endpoint. */
     endpoint: serverUrlSchema.optional(),
     /** Absent: the environment's credentials (a role). */
@@ -29,8 +33,8 @@ export const regionSchema = z.object({
   contract: z.literal(1),
   /** Its name, and its stack's. */
   region: z.string(),
-  /** The other region's name, and its stack's. */
-  peer: z.string(),
+  /** The other region's name, and its stack's; absent: the region is alone. */
+  peer: z.string().optional(),
   /** As of the last `up`; the epoch records decide. */
   role: z.enum(roles),
   epoch: z.number().int().positive(),
@@ -84,3 +88,14 @@ export const regionSchema = z.object({
     .optional(),
 });
 export type Region = z.infer<typeof regionSchema>;
+
+/**
+ * The name of the other region.
+ * @throws NOT_SUPPORTED
+ */
+export function peerOf({ peer, region }: Pick<Region, "peer" | "region">): string {
+  if (peer !== undefined) return peer;
+  throw new DrError("NOT_SUPPORTED", `region ${region} is alone: this needs a second region`, {
+    hint: "one Qdrant alone is brought back by `qdrant-dr restore`; docs/how-to/existing-qdrant.md says what a second region takes",
+  });
+}

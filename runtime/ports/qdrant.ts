@@ -96,6 +96,8 @@ export interface CollectionReader {
   listCollections(): Promise<CollectionList>;
   /** Their names alone. */
   collections(): Promise<string[]>;
+  /** Names of what test restores made beside them: those are in no other list. */
+  scratchCollections(): Promise<string[]>;
   describe(collection: string): Promise<CollectionDescription>;
   /** Whether the first peer that answers knows a collection or an alias of this name. */
   exists(collection: string): Promise<boolean>;
@@ -132,6 +134,8 @@ export interface ShardReader {
     shard: ShardPlacement,
     options?: { readonly ageMs?: number },
   ): Promise<Optimizations | undefined>;
+  /** When the shard's server began: it counts from then on. */
+  processStart(shard: ShardPlacement): Promise<string>;
   /**
    * Another string whenever the shard's server may have become one whose versions do not compare with earlier ones: it was
    * started again, or something was restored into it, by whomever. To be asked before and after what it shall hold for.

@@ -16,7 +16,11 @@ export interface RegionFolder {
   readonly source: WatchedFolder;
 }
 
+/** Where it was read what a region is: the outputs of its stack, a file with those, or a settings file. */
+export type RegionOrigin = "stack" | "outputs" | "settings";
+
 export interface RegionSession {
+  readonly origin: RegionOrigin;
   readonly region: Region;
   readonly stores: RegionStores;
   readonly wrap: KeyWrap;

@@ -60,7 +60,7 @@ describe("a secret that a job is not told", () => {
     const error = await errorOf(new RegionAccess(toldOf).wrap.unwrap(wrapped));
     expect(error?.code).to.equal("KEY_UNAVAILABLE");
     expect(error?.message).to.contain("no age identity is known here");
-    expect(await new RegionAccess(toldOf, identity).wrap.unwrap(wrapped)).to.equal("a data key");
+    expect(await new RegionAccess(toldOf, { identity }).wrap.unwrap(wrapped)).to.equal("a data key");
   });
 
   it("is left out of outputs, and never empty in them", () => {

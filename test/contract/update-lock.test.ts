@@ -69,7 +69,11 @@ describe("lock of an update in a bucket", function () {
     const address = await server.bucket("states");
     locks = openStore(address);
     [process.env["AWS_ACCESS_KEY_ID"], process.env["AWS_SECRET_ACCESS_KEY"]] = Object.values(server.credentials);
-    const query = new URLSearchParams({ endpoint: server.endpoint, region: address.region, s3ForcePathStyle: "true" });
+    const query = new URLSearchParams({
+      endpoint: server.endpoint,
+      region: address.region ?? "",
+      s3ForcePathStyle: "true",
+    });
     env = {
       PULUMI_BACKEND_URL: `s3://states?${query}`,
       PULUMI_CONFIG_PASSPHRASE: "of a test",

@@ -110,7 +110,7 @@ describe("the commands of README and docs/", function () {
       check: throwawayHasAll,
     },
     "qdrant-dr restore --stack prod --only config,user-data --into /tmp/restored": { check: foldersAreRestored },
-    "bin/qdrant-dr init --foundation foundation.json": { prepare: () => writeFoundation(pair) },
+    "bin/qdrant-dr estate init --foundation foundation.json": { prepare: () => writeFoundation(pair) },
   };
 
   it("are run by a test, or are told here why they are only parsed", () => {

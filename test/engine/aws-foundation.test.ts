@@ -102,7 +102,7 @@ describe("the foundation in AWS", function () {
     const outputs = await pulumi(["stack", "output", "--json", "--stack", "estate"]);
     const file = join(folder, "foundation.json");
     writeFileSync(file, outputs.output);
-    const first = await qdrantDr(["init", "--foundation", file, "--json"]);
+    const first = await qdrantDr(["estate", "init", "--foundation", file, "--json"]);
     expect(first.exitCode, first.output).to.equal(0);
     const { first: epoch, settings: lines } = JSON.parse(first.output.trim().split("\n").at(-1) ?? "");
     expect(epoch).to.include({ epoch: 1, active: "prod", reason: "initial" });
@@ -111,7 +111,7 @@ describe("the foundation in AWS", function () {
       'qdrant-dr:stores: {"repository":{"bucket":"example-qdr-dr-repository","region":"eu-west-1"}',
     );
     expect(lines.dr).to.contain(`"keyArn":"${keyArn}"`);
-    const again = await qdrantDr(["init", "--foundation", file]);
+    const again = await qdrantDr(["estate", "init", "--foundation", file]);
     expect(again.output).to.contain("Epoch 1 stands in both control stores: prod serves first.");
     for (const region of ["prod", "dr"]) {
       const command = new GetObjectCommand({ Bucket: `example-qdr-${region}-control`, Key: "epochs/0000000001.json" });
@@ -120,7 +120,7 @@ describe("the foundation in AWS", function () {
     }
     const other = JSON.stringify({ ...JSON.parse(outputs.output), initialActive: "dr" });
     writeFileSync(file, other);
-    const refused = await qdrantDr(["init", "--foundation", file]);
+    const refused = await qdrantDr(["estate", "init", "--foundation", file]);
     expect(refused.exitCode).to.equal(11);
     expect(refused.output).to.contain("begins with prod as active");
   });

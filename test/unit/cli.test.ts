@@ -15,7 +15,7 @@ import { lonelyRegion } from "../support/estates/lonely-region.ts";
 const required: Record<string, string[]> = {
   quickstart: [],
   doctor: [],
-  init: ["--foundation", "foundation.json"],
+  init: [],
   status: ["--stack", "prod"],
   "recovery-points list": ["--stack", "prod"],
   backup: ["--stack", "prod"],
@@ -31,6 +31,7 @@ const required: Record<string, string[]> = {
   drill: ["--to", "dr"],
   divergence: ["--to", "dr"],
   exporter: ["--stack", "prod"],
+  "estate init": ["--foundation", "foundation.json"],
 };
 const commands = Object.keys(required);
 const exitCodesPage = fileURLToPath(new URL("../../docs/reference/exit-codes.md", import.meta.url));
@@ -40,7 +41,7 @@ describe("command line", () => {
     const { exitCode, err, out } = await run(["--help"]);
     expect([exitCode, err]).to.deep.equal([0, ""]);
     expect(listedIn(out)).to.deep.equal([...new Set(commands.map((command) => command.split(" ")[0]))]);
-    for (const group of ["recovery-points", "failover", "switchover"]) {
+    for (const group of ["recovery-points", "failover", "switchover", "estate"]) {
       const { out: help } = await run([group, "--help"]);
       expect(listedIn(help).map((word) => `${group} ${word}`)).to.deep.equal(
         commands.filter((command) => command.startsWith(`${group} `)),
@@ -76,11 +77,10 @@ describe("command line", () => {
 
   const wrong: [args: string[], said: string][] = [
     [["back-up"], "unknown command 'back-up'"],
-    [["backup"], "required option '--stack <name>'"],
     [["backup", "--stack"], "argument missing"],
     [["backup", "--stack", "prod", "--type", "partial"], "Allowed choices are full, incremental"],
     [["backup", "--stack", "prod", "extra"], "too many arguments"],
-    [["init"], "required option '--foundation <file>'"],
+    [["estate", "init"], "required option '--foundation <file>'"],
     [["copy", "--from", "prod"], "required option '--to <stack>'"],
     [["failover", "run", "--to", "dr", "--accept-data-loss", "-1"], "It must be a number, 0 or more."],
     [["failover", "run", "--to", "dr", "--accept-data-loss", "soon"], "It must be a number, 0 or more."],
@@ -100,7 +100,7 @@ describe("command line", () => {
   }
 
   it("says a wrong option as JSON too when that is asked for", async () => {
-    const { exitCode, out } = await run(["backup", "--json"]);
+    const { exitCode, out } = await run(["copy", "--json"]);
     expect(exitCode).to.equal(2);
     expect(JSON.parse(out).error).to.include({ code: "USAGE", exitCode: 2, retryable: false });
   });
@@ -203,8 +203,29 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     database: () => {
       throw new Error("no database is asked");
     },
+    settings: async () => undefined,
+    initTools: {
+      terminal: {
+        isInteractive: false,
+        ask: () => neverAsked(),
+        askSecret: () => neverAsked(),
+        show: () => undefined,
+      },
+      files: { read: () => neverAsked(), create: () => neverAsked() },
+      identities: { make: () => neverAsked(), recipientOf: () => neverAsked() },
+      settingsPath: () => "qdrant-dr.yaml",
+      readSettings: async () => undefined,
+      parseSettings: () => {
+        throw new Error("no settings are read");
+      },
+      openSettings: () => neverAsked(),
+      open: () => {
+        throw new Error("no region is opened");
+      },
+      prepareStore: () => neverAsked(),
+    },
     access(stack, options) {
-      asked.push(stack);
+      asked.push(stack ?? "the one of the settings");
       return access(stack, options);
     },
   };

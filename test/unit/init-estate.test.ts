@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { parseFoundation } from "../../runtime/domain/settings/foundation.ts";
 import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
-import { initEstate } from "../../runtime/workflows/init-estate.ts";
+import { initEstate } from "../../runtime/workflows/init/init-estate.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/servers/memory-store.ts";
 

@@ -101,6 +101,11 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
     const [epoch, run, beat] = [parts.number(), newId(parts.at()), parts.number()];
     return [controlLayout.heartbeat(epoch, run, beat), { kind: "heartbeat", epoch, run, beat }];
   },
+  "scratch-upload": (parts) => {
+    const [process, id] = [parts.word(), newId(parts.at())];
+    const phase = parts.pick(["begun", "taken", "unknown"]);
+    return [controlLayout.scratchUpload(process, id, phase), { kind: "scratch-upload", process, id, phase }];
+  },
   "restore-started": (parts) => {
     const id = parts.id();
     return [controlLayout.restore(id), { kind: "restore-started", id }];

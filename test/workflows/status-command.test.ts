@@ -29,7 +29,8 @@ import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 import { clockShowing } from "../support/time/clock-showing.ts";
 
-interface Said extends Omit<StatusAnswer, "active"> {
+interface Said extends Omit<StatusAnswer, "active" | "regions"> {
+  readonly regions: readonly [StatusAnswer["regions"][number], StatusAnswer["regions"][number]];
   readonly active: { region: string; verdict: string; leaning: { verdict: string }; looks: number } & Pick<
     Watched["look"],
     "signals"
@@ -135,7 +136,7 @@ describe("qdrant-dr status", function () {
         stacks: async () =>
           ({ preview: async (stack: string) => ({ changes: { update: 2, [stack]: 0 } }) }) as unknown as PulumiStacks,
         async access(stack) {
-          const region = regions[stack];
+          const region = regions[stack ?? ""];
           if (region === undefined) throw new DrError("PULUMI_FAILED", "the state backend does not answer");
           return new RegionAccess(region);
         },

@@ -8,6 +8,7 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { parseExactly, withPlainFloats } from "../../domain/exact-json.ts";
+import { isScratchName } from "../../domain/qdrant/scratch-name.ts";
 import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant/segment-manifest.ts";
 import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
 import { nameOrNumberSchema } from "../../domain/recovery-points/recovery-point.ts";
@@ -116,6 +117,8 @@ const versionSchema = z.object({ version: z.string() });
 const processSchema = z.object({ id: z.string() });
 const clusterSchema = z.object({ status: z.string() });
 
+const startSchema = z.object({ app: z.object({ startup: z.string() }) });
+
 const machineSchema = z.object({
   app: z.object({ system: z.object({ ram_size: z.number(), disk_size: z.number() }) }),
 });
@@ -194,6 +197,15 @@ export class Qdrant implements VectorDatabase {
 
   /** All that any peer knows: one that has just been started again may lag behind. */
   async listCollections(): Promise<CollectionList> {
+    const { names, ...peers } = await this.#listEveryCollection();
+    return { names: names.filter((name) => !isScratchName(name)), ...peers };
+  }
+
+  async scratchCollections(): Promise<string[]> {
+    return (await this.#listEveryCollection()).names.filter(isScratchName);
+  }
+
+  async #listEveryCollection(): Promise<CollectionList> {
     const { answers, silent } = await this.#peers.askEvery(async ({ url }) => {
       return (await this.#get(collectionsSchema, url, "/collections")).collections;
     });
@@ -363,6 +375,10 @@ export class Qdrant implements VectorDatabase {
     const marksOf = (entries: typeof log) => entries.map(({ name, start_at }) => `${name}@${start_at}`);
     const underWay = marksOf(log.filter(({ status }) => status === "optimizing"));
     return { running: underWay.length, begun: marksOf(log), underWay };
+  }
+
+  async processStart(shard: ShardPlacement): Promise<string> {
+    return (await this.#get(startSchema, shard.peerUrl, "/telemetry?details_level=1")).app.startup;
   }
 
   async restoreFingerprint(shard: ShardPlacement): Promise<string> {

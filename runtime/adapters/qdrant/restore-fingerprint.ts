@@ -5,11 +5,12 @@
  */
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
+import { isScratchName } from "../../domain/qdrant/scratch-name.ts";
 
 const telemetrySchema = z.object({
   app: z.object({ startup: z.string() }),
   collections: z.object({
-    snapshots: z.array(z.object({ running_snapshot_recovery: z.number() })),
+    snapshots: z.array(z.object({ id: z.string(), running_snapshot_recovery: z.number() })),
   }),
   requests: z.object({
     rest: z.object({ responses: z.record(z.string(), z.unknown()) }),
@@ -27,7 +28,10 @@ export function restoreFingerprintIn(answer: unknown): string {
   const responses = [...Object.entries(requests.rest.responses), ...Object.entries(requests.grpc.responses)]
     .filter(([endpoint]) => restores.test(endpoint))
     .map(([, response]) => response);
-  const isUnderWay = collections.snapshots.some(({ running_snapshot_recovery }) => running_snapshot_recovery > 0);
+  // A test restore goes into a collection of nobody.
+  const isUnderWay = collections.snapshots.some(
+    ({ id, running_snapshot_recovery }) => running_snapshot_recovery > 0 && !isScratchName(id),
+  );
   // Accepted to go on in the background: it takes effect at any later time, without another count.
   const isPending = responses.some((response) => (response as Record<string, unknown>)["202"] !== undefined);
   if (isUnderWay || isPending) return `${app.startup}/${randomUUID()}`;

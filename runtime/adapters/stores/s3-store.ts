@@ -33,9 +33,12 @@ export interface StoreLimits {
 export class S3Store implements ObjectStore {
   readonly #client: S3Client;
   readonly #address: S3Address;
+  /** Empty, or it ends with a slash. */
+  readonly #prefix: string;
 
   constructor(address: S3Address, limits: StoreLimits = {}) {
     this.#address = address;
+    this.#prefix = address.prefix === undefined ? "" : `${address.prefix}/`;
     this.#client = new S3Client(s3ClientSettings(address, limits));
   }
 
@@ -43,7 +46,7 @@ export class S3Store implements ObjectStore {
     const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
     // The checksum that `create` left is of the whole object.
     const whole = range === undefined ? ({ ChecksumMode: "ENABLED" } as const) : {};
-    const command = { Bucket: this.#address.bucket, Key: key, Range, ...whole };
+    const command = { ...this.#place(key), Range, ...whole };
     return this.#translate(key, async () => {
       const bytes = await readBody(key, await this.#client.send(new GetObjectCommand(command)));
       return range === undefined ? bytes : wholeRange(key, bytes, range);
@@ -51,21 +54,25 @@ export class S3Store implements ObjectStore {
   }
 
   async *list(prefix: string): AsyncGenerator<StoredObject> {
+    const wanted = this.#prefix + prefix;
     for (let token: string | undefined, isFirst = true; isFirst || token !== undefined; isFirst = false) {
       const page = await this.#translate(prefix, () =>
         this.#client.send(
-          new ListObjectsV2Command({ Bucket: this.#address.bucket, Prefix: prefix, ContinuationToken: token }),
+          new ListObjectsV2Command({ Bucket: this.#address.bucket, Prefix: wanted, ContinuationToken: token }),
         ),
       );
       // Any answer without entries would be an empty listing: this one has to say that it is one.
-      if (page.IsTruncated === undefined || (page.Prefix ?? "") !== prefix) {
+      if (page.IsTruncated === undefined || (page.Prefix ?? "") !== wanted) {
         throw new DrError("STORE_REFUSED", `the answer is no listing of ${prefix}`, { hint: "run it again" });
       }
       for (const { Key, Size } of page.Contents ?? []) {
         if (Key === undefined || Size === undefined) {
           throw new DrError("STORE_REFUSED", `the listing of ${prefix} has an entry without key or size`);
         }
-        yield { key: Key, size: Size };
+        if (!Key.startsWith(wanted)) {
+          throw new DrError("STORE_REFUSED", `the listing of ${wanted} has an entry of another place`);
+        }
+        yield { key: Key.slice(this.#prefix.length), size: Size };
       }
       if (page.IsTruncated && page.NextContinuationToken === undefined) {
         throw new DrError("STORE_REFUSED", `the listing of ${prefix} was cut short`, { hint: "run it again" });
@@ -84,8 +91,7 @@ export class S3Store implements ObjectStore {
 
   async #put(key: string, bytes: Uint8Array, sha256: string | undefined): Promise<"created" | "exists"> {
     const input = {
-      Bucket: this.#address.bucket,
-      Key: key,
+      ...this.#place(key),
       Body: bytes,
       IfNoneMatch: "*",
       // Not every server compares the body with the signature; this they do.
@@ -106,12 +112,10 @@ export class S3Store implements ObjectStore {
 
   /** Servers, and what stands before them, have been seen to acknowledge what they did not keep. */
   async #confirm(key: string, answer: "created" | "exists", size: number): Promise<void> {
-    const found = await this.#client
-      .send(new HeadObjectCommand({ Bucket: this.#address.bucket, Key: key }))
-      .catch((error: unknown) => {
-        if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return undefined;
-        throw error;
-      });
+    const found = await this.#client.send(new HeadObjectCommand(this.#place(key))).catch((error: unknown) => {
+      if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return undefined;
+      throw error;
+    });
     if (found !== undefined && (answer === "exists" || found.ContentLength === size)) return;
     const what = found === undefined ? "it is not there" : `it has ${found.ContentLength} of ${size} bytes`;
     throw new DrError(
@@ -121,6 +125,10 @@ export class S3Store implements ObjectStore {
         hint: "run it again; if it stays, the store or a proxy before it acknowledges objects that it does not keep: check both",
       },
     );
+  }
+
+  #place(key: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.#address.bucket, Key: this.#prefix + key };
   }
 
   async #translate<T>(key: string, call: () => Promise<T>): Promise<T> {
@@ -186,7 +194,7 @@ export function s3ClientSettings(
   { attempts: maxAttempts = usualAttempts, idleMs = 30_000 }: StoreLimits = {},
 ) {
   return {
-    region: address.region,
+    ...regionOf(address),
     ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint, forcePathStyle: true }),
     ...(address.credentials === undefined ? {} : { credentials: address.credentials }),
     // A store that accepts and then is silent must not hold up a failover for ever.
@@ -201,7 +209,10 @@ export function s3ClientSettings(
 
 export function translateS3Error(error: unknown, key: string, address: S3Address): unknown {
   if (error instanceof DrError || !(error instanceof Error)) return error;
-  const where = `bucket ${address.bucket}${address.endpoint === undefined ? "" : ` at ${address.endpoint}`}`;
+  const below = address.prefix === undefined ? "" : `/${address.prefix}`;
+  const where = `bucket ${address.bucket}${below}${address.endpoint === undefined ? "" : ` at ${address.endpoint}`}`;
+  const missing = translateMissing(error, where);
+  if (missing !== undefined) return missing;
   if (!(error instanceof S3ServiceException)) {
     const reason = (error as NodeJS.ErrnoException).code ?? error.message;
     return new DrError("UNREACHABLE", `${where} does not answer (${reason})`, {
@@ -235,4 +246,28 @@ export function translateS3Error(error: unknown, key: string, address: S3Address
         },
       );
   }
+}
+
+/** Without a region the client library asks the environment and the profile, and knows one variable of the two that are in use. */
+function regionOf({ endpoint, region = process.env["AWS_REGION"] ?? process.env["AWS_DEFAULT_REGION"] }: S3Address): {
+  region?: string;
+} {
+  if (region !== undefined) return { region };
+  // Other servers than AWS's take any; this one is what they call their own.
+  return endpoint === undefined ? {} : { region: "us-east-1" };
+}
+
+/** What the client library finds neither in the settings nor around this process. */
+function translateMissing(error: Error, where: string): DrError | undefined {
+  if (error.message === "Region is missing") {
+    return new DrError("SETTING_INVALID", `the region of ${where} is not known`, {
+      hint: "set s3.region in the settings file, or AWS_REGION",
+      cause: error,
+    });
+  }
+  if (!/^(CredentialsProviderError|TokenProviderError|ProviderError)$/.test(error.name)) return undefined;
+  return new DrError("ACCESS_DENIED", `no credentials for ${where} are found (${error.message})`, {
+    hint: "give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of this machine, or s3.credentials in the settings file",
+    cause: error,
+  });
 }

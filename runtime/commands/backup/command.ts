@@ -9,14 +9,15 @@ import {
 import { captureRecoveryPoint } from "../../workflows/capture/capture-recovery-point.ts";
 import { forecastCapture } from "../../workflows/capture/forecast-capture.ts";
 import { captureRequestFor } from "../../workflows/capture/region-capture.ts";
+import { usualCaptureType } from "../../workflows/capture/usual-type.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
 import { type CommandDefinition, exitCodesHelp, parseKinds, parseNames, regionOptions } from "../shared/command.ts";
 import { type BackupAnswer, backupAnswer, reportAsJson } from "./answer.ts";
 import { forecastInWords, reportInWords } from "./text.ts";
 
 interface Options extends RegionOptions {
-  readonly stack: string;
-  readonly type: CaptureType;
+  readonly stack?: string;
+  readonly type?: CaptureType;
   readonly only?: readonly DataKind[];
   readonly collections?: readonly string[];
   readonly worker?: { readonly index: number; readonly count: number };
@@ -31,14 +32,12 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
   answer: backupAnswer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack of the active region")
+      .option("--stack <name>", "stack of the active region; left out: the region of the settings file")
       .addOption(
         new Option(
           "--type <type>",
-          "full reads everything and compares; incremental reads what changed since the last recovery point",
-        )
-          .choices(captureTypes)
-          .default("incremental"),
+          "full reads everything and compares; incremental reads what changed since the last recovery point; when left out, incremental where there is one",
+        ).choices(captureTypes),
       )
       .option("--only <kinds>", `only these kinds of data, separated by commas: ${dataKinds.join(", ")}`, parseKinds)
       .option(
@@ -65,13 +64,14 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
       throw new InvalidArgumentError("--worker and --session belong together.");
     }
     const session = await deps.access(options.stack, options);
+    const type = options.type ?? (await usualCaptureType(session));
     const request = async () =>
       captureRequestFor({
         ...deps,
         session,
         repository: options.dryRun ? await session.repository() : await session.repositoryForWriting(),
         stacks: () => deps.stacks(options),
-        type: options.type,
+        type,
         only: options.only,
         collections: options.collections,
         worker: worker === undefined || name === undefined ? undefined : { ...worker, session: name },
@@ -83,7 +83,7 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
     }
     // Of several workers, the one that commits ends the run.
     const report = await recordedRun(
-      { ...deps, session, run: options.type },
+      { ...deps, session, run: type },
       async () => captureRecoveryPoint(await request()),
       ({ isCommitted }) => isCommitted,
     );

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { formatCount } from "../../domain/format.ts";
+import { peerOf } from "../../domain/region.ts";
 import { compareLostRegion } from "../../workflows/failover/compare-lost-region.ts";
 import type { CollectionDivergence } from "../../workflows/failover/report-divergence.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
@@ -50,7 +51,7 @@ export const divergence: CommandDefinition<Options, z.infer<typeof answer>> = {
       ),
   async run(deps, options) {
     const lost = await deps.access(options.to, options);
-    const active = await deps.access(lost.region.peer, options);
+    const active = await deps.access(peerOf(lost.region), options);
     const { region } = lost.region;
     const served = options.against === undefined ? undefined : await databaseAt(deps, options.against, "--against");
     const collections = await compareLostRegion({ lost, active, served });

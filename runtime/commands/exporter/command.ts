@@ -5,10 +5,9 @@ import { samplesOf } from "../../domain/monitoring/metrics.ts";
 import { RegionMonitor } from "../../workflows/monitoring/region-monitor.ts";
 import { knowPeer, memberOf } from "../../workflows/status/pair-member.ts";
 import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "../shared/command.ts";
-import { originOf } from "../shared/outputs-origin.ts";
 
 interface Options extends RegionOptions {
-  readonly stack: string;
+  readonly stack?: string;
   readonly host: string;
   readonly port: number;
   readonly every: number;
@@ -22,7 +21,7 @@ export const exporter: CommandDefinition<Options, z.infer<typeof answer>> = {
   answer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack of the region")
+      .option("--stack <name>", "stack of the region; left out: the region of the settings file")
       .option("--host <address>", "address to listen on", "127.0.0.1")
       .option("--port <number>", "port to listen on; 0 takes any that is free", parseAnyPort, 9464)
       .option("--every <seconds>", "from one look at the region to the next", parseNumber, 30)
@@ -36,17 +35,17 @@ qdrant_dr_source_up 0; times that were found stay, so that ages grow. No store c
   async run(deps, options) {
     const access = await deps.access(options.stack, options);
     const { objectives, peer } = access.region;
-    const other = await knowPeer(peer, () => deps.access(peer, options), originOf(options));
-    if (other.problem !== undefined)
+    const other = peer === undefined ? undefined : await knowPeer(peer, () => deps.access(peer, options));
+    if (other?.problem !== undefined)
       deps.progress({ step: "watch", detail: `${peer} is not watched: ${other.problem}` });
     const monitor = new RegionMonitor({
-      region: memberOf(access, originOf(options)).observed,
+      region: memberOf(access).observed,
       objectives,
       everySeconds: Math.max(1, options.every),
       toolVersion: deps.toolVersion,
       clock: deps.clock,
       progress: deps.progress,
-      peer: { name: peer, control: other.observed?.stores.control },
+      peer: other && { name: other.name, control: other.observed?.stores.control },
     });
     const stopping = new AbortController();
     const server = await deps.serveMetrics(options, () => samplesOf(monitor.view));

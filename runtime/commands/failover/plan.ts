@@ -1,6 +1,5 @@
 import { forecastRoleChange } from "../../workflows/failover/forecast-role-change.ts";
 import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
-import { originOf } from "../shared/outputs-origin.ts";
 import { describeForecast } from "../shared/plan-text.ts";
 import { planExitCodes, type TargetOptions, targetOption } from "../shared/role-change.ts";
 import { type PlanAnswer, planAnswer } from "../shared/role-change-answer.ts";
@@ -22,7 +21,6 @@ export const failoverPlan: CommandDefinition<Options, PlanAnswer> = {
       await forecastRoleChange({
         kind: "failover",
         session: await deps.access(options.to, options),
-        origin: originOf(options),
         recoveryPoint: options.recoveryPoint,
         clock: deps.clock,
       }),

@@ -1,3 +1,4 @@
+import { peerOf } from "../../domain/region.ts";
 import { failOver } from "../../workflows/failover/fail-over.ts";
 import { planFailover } from "../../workflows/failover/plan-failover.ts";
 import { prepareFailover } from "../../workflows/failover/prepare-role-change.ts";
@@ -29,7 +30,7 @@ export const failoverRun: CommandDefinition<Options, RoleChangeAnswer> = {
     const session = await deps.access(options.to, options);
     const prepared = await prepareFailover(await roleChangeOf(deps, session, options), {
       acceptedDataLossSeconds: options.acceptDataLoss,
-      openLost: options.outputs === undefined ? () => deps.access(session.region.peer, options) : undefined,
+      openLost: options.outputs === undefined ? () => deps.access(peerOf(session.region), options) : undefined,
     });
     const kept = await withEvidence(deps, prepared, options.report, async (request) =>
       failOver(request, await planFailover({ ...request, recoveryPoint: options.recoveryPoint })),

@@ -1,98 +1,103 @@
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import type { Deps } from "../../composition/deps.ts";
-import type { EpochRecord } from "../../domain/roles/epoch.ts";
-import { type Foundation, foundationHint, parseFoundation } from "../../domain/settings/foundation.ts";
-import { DrError } from "../../errors.ts";
-import { initEstate } from "../../workflows/init-estate.ts";
+import { type InitReport, initRegion } from "../../workflows/init/init-region.ts";
 import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
-import { count, recoveryPointId, time } from "../shared/fields.ts";
+import { count, listOf } from "../shared/fields.ts";
 
 interface Options {
-  readonly foundation: string;
+  readonly qdrant?: string;
+  readonly store?: string;
+  readonly apiKeyFile?: string;
+  readonly s3Endpoint?: string;
+  readonly s3Region?: string;
+  readonly region: string;
+  readonly settings?: string;
+  readonly offlineKeyFile?: string;
+  readonly yes?: boolean;
 }
 
-const epoch = z.strictObject({
-  epoch: count,
-  active: z.string().describe("the region that is active from this epoch on"),
-  previous: z.string().optional().describe("the region that was active before"),
-  reason: z.enum(["initial", "switchover", "failover", "aborted"]),
-  run: z.string().describe("id of the run that made it"),
-  recoveryPoint: recoveryPointId.optional().describe("the recovery point that the region began to serve"),
-  asOf: time.optional().describe("every write acknowledged before this is in it"),
-  at: time,
-});
-
 const answer = z.strictObject({
-  first: epoch.describe("the first epoch, as it stands in every control store"),
-  newest: epoch.describe("the newest one: another when the active region changed since"),
-  settings: z.record(z.string(), z.string()).describe("by region: lines for its stack's settings file"),
+  settings: z.string().describe("path of the settings file"),
+  region: z.string().describe("how the region is called"),
+  isNew: z.boolean().describe("false: the settings file was there already, and is as it was"),
+  qdrantVersion: z.string().describe("version of Qdrant"),
+  collections: count.describe("number of its collections"),
+  store: z.string().describe("where recovery points are kept, as the settings say it"),
+  identityFile: z.string().optional().describe("path of the operational identity; absent when a variable holds it"),
+  offlineKeyFile: z
+    .string()
+    .optional()
+    .describe("path of the offline recovery identity; absent when it was shown, or the settings are not new"),
+  epoch: count.describe("the epoch in which the region is active"),
+  warnings: listOf(z.string()).describe("what is not as it should be, and stopped nothing"),
 });
 
 export const init: CommandDefinition<Options, z.infer<typeof answer>> = {
   name: "init",
-  summary:
-    "write the first epoch, which names the region that serves first, and show what the stacks are configured with",
+  summary: "protect a Qdrant at a URL: try out it and a store, make keys, write the settings file",
   answer,
   configure: (command) =>
     command
-      .requiredOption(
-        "--foundation <file>",
-        "outputs of the foundation, as `pulumi stack output --json --cwd bootstrap` writes them",
+      .option(
+        "--qdrant <url>",
+        "URL of its REST API with the port; of a cluster the URL of each peer, separated by commas",
       )
+      .option("--store <place>", "where recovery points are kept: a folder, or s3://bucket/prefix")
+      .option(
+        "--api-key-file <file>",
+        "Qdrant's full key is in this file; otherwise it is in QDRANT_API_KEY, if it has one",
+      )
+      .option("--s3-endpoint <url>", "the S3 server; AWS when left out")
+      .option("--s3-region <name>", "its region; AWS_REGION or the profile's when left out")
+      .option("--region <name>", "how the region is called in recovery points and records", "main")
+      .option(
+        "--settings <file>",
+        "the settings file to write; QDRANT_DR_SETTINGS or qdrant-dr.yaml here when left out",
+      )
+      .option(
+        "--offline-key-file <file>",
+        "write the offline recovery identity to this file, to be moved elsewhere, or take the one that is there; it is shown once when left out",
+      )
+      .option("--yes", "ask nothing")
       .addHelpText(
         "after",
-        exitCodesHelp([5, "a control store does not answer"], [11, "the control stores belong to another estate"]),
+        `${exitCodesHelp(
+          [2, "wrong option, a version of Qdrant or a store that cannot be used, or other settings are there already"],
+          [5, "Qdrant or the store does not answer, or refuses what is needed"],
+          [10, "the store holds recovery points made with other keys"],
+          [11, "the store belongs to another region"],
+        )}
+
+Credentials of S3 come from the environment, a profile, SSO, or a role of this machine. What is written: the settings file, and beside it
+the operational identity, both readable for their owner only. Nothing is ever replaced. Killed at any point and run again, it goes on.`,
       ),
-  async run(deps, { foundation: file }) {
-    const foundation = await readFoundation(file);
-    const { first, newest } = await initEstate({
-      initialActive: foundation.initialActive,
-      controls: controlsOf(foundation, deps),
+  async run(deps, options) {
+    const { yes: asksNothing = false, ...given } = options;
+    const report = await initRegion({
+      ...given,
+      asksNothing,
+      apiKeyInEnvironment: process.env["QDRANT_API_KEY"],
+      tools: deps.initTools,
       run: randomUUID(),
-      now: deps.clock.now(),
+      clock: deps.clock,
+      progress: deps.progress,
     });
-    const settings = settingsOf(foundation);
-    const since = newest.epoch === 1 ? "" : `; since then ${newest.active} became active, in epoch ${newest.epoch}`;
-    const lines = Object.entries(settings).map(([region, text]) => `\nInto Pulumi.${region}.yaml:\n${text}`);
-    return {
-      json: { first: asJson(first), newest: asJson(newest), settings },
-      text: [`Epoch 1 stands in both control stores: ${first.active} serves first${since}.`, ...lines].join("\n"),
-    };
+    return { json: { ...report }, text: describe(report) };
   },
 };
 
-function asJson({ recoveryPoint, ...epoch }: EpochRecord): z.infer<typeof answer>["first"] {
-  return { ...epoch, recoveryPoint };
-}
-
-async function readFoundation(file: string): Promise<Foundation> {
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (cause) {
-    throw new DrError("USAGE", `the foundation's outputs cannot be read: ${(cause as Error).message}`, {
-      hint: foundationHint,
-      cause,
-    });
-  }
-  return parseFoundation(text);
-}
-
-function controlsOf({ regions }: Foundation, deps: Deps) {
-  return new Map(
-    Object.entries(regions).map(([region, { stores }]) => [region, deps.store({ kind: "s3", ...stores.control })]),
-  );
-}
-
-/** Writes lines of a settings file; JSON is YAML, too. */
-function settingsOf({ regions }: Foundation): Record<string, string> {
-  const lineOf = (name: string, value: unknown) => `  qdrant-dr:${name}: ${JSON.stringify(value)}`;
-  return Object.fromEntries(
-    Object.entries(regions).map(([region, { aws, stores }]) => [
-      region,
-      [lineOf("stores", stores), ...(aws === undefined ? [] : [lineOf("aws", aws)])].join("\n"),
-    ]),
-  );
+function describe(report: InitReport): string {
+  const { collections, identityFile, isNew, offlineKeyFile, qdrantVersion, region, settings, store, warnings } = report;
+  return [
+    isNew
+      ? `${settings} is written: region ${region}`
+      : `${settings} is there already, and as it was: region ${region}`,
+    `  Qdrant ${qdrantVersion}, ${collections} collections; recovery points in ${store}`,
+    ...(identityFile === undefined ? [] : [`  operational identity: ${identityFile}`]),
+    ...(offlineKeyFile === undefined
+      ? []
+      : [`  offline recovery identity: ${offlineKeyFile}; move it off this machine`]),
+    ...warnings.map((warning) => `  ${warning}`),
+    "Next: qdrant-dr backup",
+  ].join("\n");
 }

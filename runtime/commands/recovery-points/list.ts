@@ -8,7 +8,7 @@ import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/
 import { count, kind, listOf, recoveryPointId, time } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
-  readonly stack: string;
+  readonly stack?: string;
 }
 
 const listed = z.strictObject({
@@ -46,7 +46,7 @@ export const recoveryPointsList: CommandDefinition<Options, z.infer<typeof answe
   answer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack whose bucket is listed")
+      .option("--stack <name>", "stack whose bucket is listed; left out: the region of the settings file")
       .addHelpText(
         "after",
         exitCodesHelp([5, "the bucket does not answer, or refuses access"], [10, "no repository is there"]),

@@ -104,7 +104,28 @@ const restored = z.strictObject({
   plan: planned.describe("what was planned before anything was touched"),
 });
 
-export const restoreAnswer = z.union([restored, planned.describe("with --dry-run")]);
+const tested = z.strictObject({
+  ...source,
+  test: z
+    .strictObject({
+      target: z.string().describe("the region, or the URL of the other Qdrant"),
+      collections: listOf(
+        z.strictObject({
+          name: z.string().describe("its name in the recovery point"),
+          points: count.describe("number of Qdrant points"),
+          samples: count.describe("points that were compared with the source's own answers"),
+          canaries: count.describe("queries that were compared with the source's own answers"),
+          searches: count.describe("searches by the index that found points"),
+          seconds,
+        }),
+      ),
+      removed: listOf(z.string()).describe("what earlier test restores had left, and this one removed"),
+      seconds,
+    })
+    .describe("each collection was restored, compared, asked and removed again"),
+});
+
+export const restoreAnswer = z.union([restored, planned.describe("with --dry-run"), tested.describe("with --test")]);
 export type RestoreAnswer = z.infer<typeof restoreAnswer>;
 
 /** The parts of an answer: what one kind of data adds to it. */

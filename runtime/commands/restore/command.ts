@@ -16,11 +16,13 @@ import { type RestoreAnswer, type RestoredPart, restoreAnswer } from "./answer.t
 import { type FolderOptions, parseFolder, parsePath, planFolders } from "./folders.ts";
 import { type ClusterOptions, isForCluster, planInfrastructure, refuseClusterOptions } from "./infrastructure.ts";
 import { planQdrant, type QdrantOptions } from "./qdrant.ts";
+import { testAnswer } from "./test.ts";
 
 interface Options extends RegionOptions, QdrantOptions, FolderOptions, ClusterOptions {
   readonly recoveryPoint: string;
   readonly only?: readonly DataKind[];
   readonly dryRun?: boolean;
+  readonly test?: boolean;
 }
 
 const help = `
@@ -35,6 +37,7 @@ After a mistake name a time before it: the latest recovery point may be of after
   Into another Qdrant           QDRANT_API_KEY=… restore --stack prod --to http://10.0.0.5:6333,http://10.0.0.6:6333
   Configuration and user data   restore --stack prod --only config,user-data --into /tmp/restored
   The same, where they belong   restore --stack prod --only config,user-data --in-place
+  Only to prove it             restore --test
   Infrastructure, as files      restore --stack prod --only infrastructure --into /tmp/restored
   The same, to a cluster        restore --stack prod --only infrastructure --context dr --dry-run
     (what would change is shown first; fields that others set are taken over only with --force-conflicts; nothing is
@@ -48,7 +51,10 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
   answer: restoreAnswer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack whose bucket is read, and whose Qdrant is filled unless --to is given")
+      .option(
+        "--stack <name>",
+        "stack whose bucket is read, and whose Qdrant is filled unless --to is given; left out: the region of the settings file",
+      )
       .option(
         "--recovery-point <id>",
         "a recovery point, latest, or a time: the newest one that was begun then or before",
@@ -85,12 +91,17 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
       )
       .option("--discard-unfinished", "throw away what an earlier restore that was cut off left half-made")
       .option("--dry-run", "say what would be done, and change nothing")
+      .option(
+        "--test",
+        "prove that it can be restored: each collection by itself under a scratch name, compared, asked by search and removed; beside the live ones, or in the Qdrant of the setting testRestore",
+      )
       .addHelpText(
         "after",
         help +
           "\n" +
           exitCodesHelp(
             [2, "wrong option, or versions that do not fit"],
+            [4, "with --test: that Qdrant has too little disk; nothing was made"],
             [5, "a server does not answer, or refuses what it is asked"],
             [10, "no such recovery point, or it is not complete"],
             [11, "the target holds such a collection; nothing was changed"],
@@ -101,7 +112,11 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
     const kinds = options.only ?? ["qdrant"];
     refuseFolderOptions(kinds, options);
     refuseClusterOptions(kinds, options);
+    refuseBesideTest(options);
     const session = await deps.access(options.stack, options);
+    if (options.test) {
+      return recordedRun({ ...deps, session, run: "test-restore" }, () => testAnswer(deps, session, options));
+    }
     const work = () => restoreFrom(deps, session, kinds, options);
     // Into another Qdrant than the region's own, it proves that the recovery points can be restored.
     const isTest = options.to !== undefined && !options.dryRun;
@@ -149,6 +164,17 @@ function joined<Part extends object>(
 ): Answer<typeof from & Partial<Part>> {
   const json: typeof from & Partial<Part> = Object.assign({}, from, ...answers.map((answer) => answer.json));
   return { json, text: answers.map(({ text }) => text).join("\n") };
+}
+
+/** A test restores what is there, where nothing is in its way: only what is tested can be chosen. */
+function refuseBesideTest({ test, ...options }: Options): void {
+  if (!test) return;
+  const allowed = ["collections", "recoveryPoint", "settings", "stack", "outputs", "estate", "identityFile", "json"];
+  const other = Object.keys(options).find((name) => !allowed.includes(name));
+  if (other === undefined) return;
+  throw new DrError("USAGE", `--test goes without --${other.replaceAll(/[A-Z]/g, (big) => `-${big.toLowerCase()}`)}`, {
+    hint: "leave one of them out; --collections and --recovery-point choose what is tested",
+  });
 }
 
 function refuseFolderOptions(kinds: readonly DataKind[], { folder, inPlace, into }: FolderOptions): void {

@@ -13,7 +13,7 @@ import type { PlannedPart } from "./answer.ts";
 import type { RestorePart, RestoreSources } from "./part.ts";
 
 export interface QdrantOptions extends TargetOptions {
-  readonly stack: string;
+  readonly stack?: string;
   readonly collections?: readonly string[];
   readonly as?: string;
   readonly swapAlias?: string;
@@ -37,7 +37,7 @@ export async function planQdrant(
     swapAlias: options.swapAlias,
     discardUnfinished: options.discardUnfinished,
   });
-  const where = targetName ?? options.stack;
+  const where = targetName ?? session.region.region;
   return {
     planned: describePlan(recoveryPoint, where, plan, await estimateRestore(repository, plan)),
     run: async () => {

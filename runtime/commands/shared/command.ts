@@ -24,6 +24,10 @@ export interface CommandDefinition<Options, Json extends object> {
 /** The options of every command that is about regions. */
 export function regionOptions(command: Command): Command {
   return command
+    .option(
+      "--settings <file>",
+      "the settings file; when left out, QDRANT_DR_SETTINGS names it, or it is qdrant-dr.yaml here",
+    )
     .option("--estate <id>", "a practice estate that was kept (`quickstart --keep`)")
     .option(
       "--outputs <path>",

@@ -1,6 +1,6 @@
 /** Opens the target of a restore: the stack's own Qdrant, or one that is named by its URLs. */
 import { readFile } from "node:fs/promises";
-import type { Deps } from "../../composition/deps.ts";
+import type { Deps, RegionOptions } from "../../composition/deps.ts";
 import { headerKey } from "../../domain/header-key.ts";
 import { namedTwice, readAddress, urlOf, withoutLogin } from "../../domain/server-address.ts";
 import { DrError, hasCode } from "../../errors.ts";
@@ -33,6 +33,21 @@ export async function openRestoreTarget(
   const target = deps.database(peers, await readApiKey(options.apiKeyFile));
   if (await isSame(target, access.database)) return { target: access.database };
   return { target, targetName: [...peers].sort().join(",") };
+}
+
+/** The Qdrant that the settings name for test restores; the region's own where they name none, or that by another URL. */
+export async function openTestTarget(
+  deps: Deps,
+  access: RegionSession,
+  options: Pick<RegionOptions, "settings">,
+): Promise<RestoreTarget> {
+  const file = access.origin === "settings" ? await deps.settings(options) : undefined;
+  const named = file?.settings.testRestore;
+  if (file === undefined || named === undefined) return { target: access.database };
+  const apiKey = named.apiKey === undefined ? "" : await file.secret(named.apiKey, "testRestore.apiKey");
+  const target = deps.database([named.qdrant], headerKey(apiKey, "testRestore.apiKey"));
+  if (await isSame(target, access.database)) return { target: access.database };
+  return { target, targetName: named.qdrant };
 }
 
 /** A Qdrant that an option names by its URLs; its key is in QDRANT_API_KEY. */

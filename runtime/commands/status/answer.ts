@@ -56,7 +56,7 @@ const check = z.strictObject({
 });
 
 export const statusAnswer = z.strictObject({
-  regions: z.tuple([region, region]).readonly().describe("the one that was named, then its peer"),
+  regions: listOf(region).describe("the one that was named, then its peer; one where that is alone"),
   traffic: z
     .strictObject({
       region: z.string().optional().describe("the region that the public name leads to"),
@@ -69,7 +69,7 @@ export const statusAnswer = z.strictObject({
   readiness: z
     .strictObject({ region: z.string(), score: z.number().describe("0 to 100"), checks: listOf(check) })
     .optional()
-    .describe("how ready the other region is to take over"),
+    .describe("how ready the other region is to take over; absent when there is none"),
   problems: listOf(z.string()),
 });
 export type StatusAnswer = z.infer<typeof statusAnswer>;

@@ -3,12 +3,11 @@ import { DrError } from "../../errors.ts";
 import { observePair } from "../../workflows/status/observe-pair.ts";
 import { knowPeer, memberOf } from "../../workflows/status/pair-member.ts";
 import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "../shared/command.ts";
-import { originOf } from "../shared/outputs-origin.ts";
 import { asJson, type StatusAnswer, statusAnswer } from "./answer.ts";
 import { describeStatus } from "./text.ts";
 
 interface Options extends RegionOptions {
-  readonly stack: string;
+  readonly stack?: string;
   readonly for: number;
   readonly drift?: boolean;
   readonly atLeast?: number;
@@ -20,7 +19,10 @@ export const status: CommandDefinition<Options, StatusAnswer> = {
   answer: statusAnswer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "one of the two stacks; the other is its peer")
+      .option(
+        "--stack <name>",
+        "one of the two stacks; the other is its peer; left out: the region of the settings file",
+      )
       .option(
         "--for <seconds>",
         "look at the active region until a verdict stands, at most for so long",
@@ -41,10 +43,9 @@ done. No role changes by itself.`,
   async run(deps, options) {
     const here = await deps.access(options.stack, options);
     const { peer } = here.region;
-    const origin = originOf(options);
-    const there = await knowPeer(peer, () => deps.access(peer, options), origin);
+    const there = peer === undefined ? undefined : await knowPeer(peer, () => deps.access(peer, options));
     const found = await observePair({
-      members: [memberOf(here, origin), there],
+      members: there === undefined ? [memberOf(here)] : [memberOf(here), there],
       seconds: options.for,
       clock: deps.clock,
       progress: deps.progress,

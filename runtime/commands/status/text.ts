@@ -12,7 +12,8 @@ export function describeStatus({ active, problems, readiness, regions, traffic }
     traffic === undefined ? "no endpoint" : (traffic.problem ?? `clients are led to ${traffic.region ?? "nowhere"}`);
   return [
     ...regions.map(describeRegion),
-    `endpoint  ${led}`,
+    // Where there is one region, clients have nowhere else to be led.
+    ...(regions.length === 1 && traffic === undefined ? [] : [`endpoint  ${led}`]),
     ...problems,
     ...describeActive(active),
     ...(readiness === undefined ? [] : describeReadiness(readiness)),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { peerOf } from "../../domain/region.ts";
 import { abortSwitchover } from "../../workflows/failover/abort-switchover.ts";
 import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
 import { count } from "../shared/fields.ts";
@@ -24,7 +25,7 @@ export const switchoverAbort: CommandDefinition<TargetOptions, z.infer<typeof an
     ),
   async run(deps, options) {
     const session = await deps.access(options.to, options);
-    const openActive = () => deps.access(session.region.peer, options);
+    const openActive = () => deps.access(peerOf(session.region), options);
     const { active, epoch } = await abortSwitchover({ session, openActive, clock: deps.clock });
     return { json: { epoch, active }, text: `${active} stays the active region, in epoch ${epoch}` };
   },

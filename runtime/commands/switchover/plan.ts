@@ -1,7 +1,7 @@
+import { peerOf } from "../../domain/region.ts";
 import { forecastRoleChange } from "../../workflows/failover/forecast-role-change.ts";
 import { knowPeer } from "../../workflows/status/pair-member.ts";
 import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
-import { originOf } from "../shared/outputs-origin.ts";
 import { describeForecast } from "../shared/plan-text.ts";
 import { planExitCodes, type TargetOptions, targetOption } from "../shared/role-change.ts";
 import { type PlanAnswer, planAnswer } from "../shared/role-change-answer.ts";
@@ -13,14 +13,12 @@ export const switchoverPlan: CommandDefinition<TargetOptions, PlanAnswer> = {
   configure: (command) => targetOption(command).addHelpText("after", exitCodesHelp(...planExitCodes)),
   async run(deps, options) {
     const session = await deps.access(options.to, options);
-    const { peer } = session.region;
-    const origin = originOf(options);
+    const peer = peerOf(session.region);
     return describeForecast(
       await forecastRoleChange({
         kind: "switchover",
         session,
-        origin,
-        observeActive: () => knowPeer(peer, () => deps.access(peer, options), origin),
+        observeActive: () => knowPeer(peer, () => deps.access(peer, options)),
         clock: deps.clock,
       }),
     );

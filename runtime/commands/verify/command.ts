@@ -8,7 +8,7 @@ import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/
 import { bytes, count, recoveryPointId, seconds } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
-  readonly stack: string;
+  readonly stack?: string;
   readonly recoveryPoint: string;
 }
 
@@ -25,7 +25,7 @@ export const verify: CommandDefinition<Options, z.infer<typeof answer>> = {
   answer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack whose bucket is read")
+      .option("--stack <name>", "stack whose bucket is read; left out: the region of the settings file")
       .option(
         "--recovery-point <id>",
         "a recovery point, latest, or a time: the newest one begun then or before",
@@ -48,7 +48,7 @@ export const verify: CommandDefinition<Options, z.infer<typeof answer>> = {
         ...deps,
         region: session.region.region,
       });
-      const text = `${recoveryPoint} is whole in ${options.stack}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`;
+      const text = `${recoveryPoint} is whole in ${session.region.region}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`;
       return { json: { recoveryPoint, ...report }, text };
     });
   },

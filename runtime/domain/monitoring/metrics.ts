@@ -121,7 +121,7 @@ export interface KnownRecoveryPoints {
 /** The findings about a region when it was last asked. */
 export interface RegionView {
   readonly region: string;
-  readonly peer: string;
+  readonly peer?: string | undefined;
   readonly toolVersion: string;
   readonly sources: Partial<Readonly<Record<Source, SourceState>>>;
   /** Empty for a source that does not answer: its state may have changed. */
@@ -160,7 +160,7 @@ export function samplesOf(view: RegionView): Sample[] {
       ...of("qdrant_dr_source_look_seconds", seconds, { source }),
     ]),
     ...epochSamples(region, view.epoch),
-    ...epochSamples(view.peer, view.peerEpoch),
+    ...(view.peer === undefined ? [] : epochSamples(view.peer, view.peerEpoch)),
     ...of("qdrant_dr_gate_open", view.isGateOpen === undefined ? undefined : Number(view.isGateOpen)),
     ...of("qdrant_dr_restorable_timestamp_seconds", recoveryPoints?.restorable),
     ...Object.entries(recoveryPoints?.newest ?? {}).flatMap(([type, time]) =>

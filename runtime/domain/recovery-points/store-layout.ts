@@ -44,6 +44,12 @@ export const controlLayout = {
   /** A folder for every day, so that the newest are found without a list of all. */
   runsOfDay: (day: string) => `runs/${day}/`,
   run: (at: Date, id: string, run: string) => `runs/${dayOf(at)}/${id}.${run}.json`,
+  scratchUploadsOf: (process: string) => `scratch/${inKey(process)}/`,
+  scratchUpload: (process: string, id: string, phase: "begun" | "taken" | "unknown") =>
+    `scratch/${inKey(process)}/${id}.${phase}.json`,
+  probesOf: (id: string) => `probes/${id}/`,
+  /** What was tried out before anything was kept here. */
+  probe: (id: string, name: "kept" | "raced") => `probes/${id}/${name}`,
   snapshots: "snapshots/",
   standby: "standby/",
   standbyTurn: (turn: number) => `standby/turns/${numbered(turn)}.json`,
@@ -54,6 +60,11 @@ export const controlLayout = {
   standbyState: (at: Date, phase: "begun" | "held", id: string) => `standby/states/${hourOf(at)}/${id}.${phase}.json`,
   snapshot: (id: string, phase: "making" | "made" | "gone") => `snapshots/${id}.${phase}.json`,
 } as const;
+
+/** A text of a server, as a part of a key. */
+function inKey(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9-]/g, "_");
+}
 
 /** The hour in UTC, as in `2026-01-31T23`. */
 export function hourOf(at: Date): string {
@@ -173,6 +184,11 @@ const kindsOfControlKeys = [
     /^standby\/states\/(?<hour>[^/]+)\/(?<id>[^/]+)\.(?<phase>begun|held)\.json$/,
     z.object({ kind: kind("standby-state"), hour: text, id: text, phase: z.enum(["begun", "held"]) }),
     ({ hour, id, phase }) => `${controlLayout.standbyStatesOf(hour)}${id}.${phase}.json`,
+  ),
+  kindOfKey(
+    /^scratch\/(?<process>[^/]+)\/(?<id>[^/.]+)\.(?<phase>begun|taken|unknown)\.json$/,
+    z.object({ kind: kind("scratch-upload"), process: text, id: text, phase: z.enum(["begun", "taken", "unknown"]) }),
+    ({ id, phase, process }) => controlLayout.scratchUpload(process, id, phase),
   ),
 ] as const;
 

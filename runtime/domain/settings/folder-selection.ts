@@ -13,13 +13,10 @@ const glob = z
   );
 
 export const folderSelectionSchema = z.strictObject({
-  /** How the folder is called in recovery points, wherever it is. */
-  name: nameSchema,
-  path: absolutePathSchema,
-  /** Only what matches one of these; everything when left out. */
-  include: z.array(glob).min(1).optional(),
-  /** Left out, also when `include` names it. */
-  exclude: z.array(glob).min(1).optional(),
+  name: nameSchema.describe("name of the folder in recovery points, wherever it is; no two folders have the same one"),
+  path: absolutePathSchema.describe("absolute path, as the capture sees it"),
+  include: z.array(glob).min(1).optional().describe("globs: only what matches one; everything when left out"),
+  exclude: z.array(glob).min(1).optional().describe("globs: left out, also when `include` names it"),
 });
 export type FolderSelection = z.infer<typeof folderSelectionSchema>;
 

@@ -13,22 +13,22 @@ const field = /^([0-9*,/-]|[A-Za-z]{3})+$/;
 export const cronSchema = z
   .string()
   .refine(
-    (text) => runsOf(text).length > 1,
+    (text) => runsOf(text, 2).length > 1,
     "a cron expression of five fields, in UTC, that comes round again and again, such as 0 2 * * *",
   );
 
 /** The longest time between two runs. */
 export function longestGapMinutes(expression: string): number {
-  const runs = runsOf(expression).map((run) => run.getTime());
+  const runs = runsOf(expression, runsLookedAt).map((run) => run.getTime());
   const gaps = runs.slice(1).map((run, index) => run - (runs[index] ?? run));
   return Math.max(...gaps) / minuteMs;
 }
 
-function runsOf(expression: string): Date[] {
+function runsOf(expression: string, count: number): Date[] {
   const fields = expression.trim().split(/\s+/);
   if (fields.length !== 5 || !fields.every((text) => field.test(text))) return [];
   try {
-    return new Cron(expression, { mode: "5-part", timezone: "UTC", paused: true }).nextRuns(runsLookedAt, from);
+    return new Cron(expression, { mode: "5-part", timezone: "UTC", paused: true }).nextRuns(count, from);
   } catch {
     return [];
   }

@@ -9,12 +9,13 @@ import { apiResourceOf } from "../infrastructure/api-resources.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { hostsOutside } from "../network/reachable.ts";
 import { regionSchema } from "../region.ts";
-import { addressOf, serverUrlSchema, withoutLogin } from "../server-address.ts";
+import { addressOf, serverUrlSchema } from "../server-address.ts";
 import { awsSettingsProblems, awsSettingsSchema, registryRegionOf } from "./aws-settings.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { kubernetesSchema } from "./kubernetes-settings.ts";
 import { reachableRpoMinutes } from "./objectives.ts";
 import { absolutePathSchema, bucketSchema, gateShape, hasWitness, nameSchema, recipientsSchema } from "./primitives.ts";
+import { problemsInWords } from "./setting-problems.ts";
 
 const port = z.number().int().min(1024).max(65_528);
 
@@ -233,14 +234,7 @@ export function parseStackSettings(stack: string, given: Readonly<Record<string,
   const result = stackSettingsSchema.safeParse(settings);
   const isNamedTwice = "region" in given;
   if (result.success && !isNamedTwice) return result.data;
-  const problems = (result.error?.issues ?? []).map((issue) => {
-    const path = issue.path.join(".");
-    if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => `${path === "" ? key : `${path}.${key}`}: there is no such setting`).join("; ");
-    }
-    const allowed = issue.code === "invalid_key" ? issue.issues[0]?.message : issue.message;
-    return `${path}: ${shown(valueAt(settings, issue.path))} is not allowed (${allowed})`;
-  });
+  const problems = problemsInWords(result.error?.issues ?? [], settings);
   if (isNamedTwice) problems.push("region: there is no such setting");
   throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
     hint: `correct it in Pulumi.${stack}.yaml; Pulumi.yaml describes every setting`,
@@ -305,13 +299,4 @@ function parseSecrets<S extends z.ZodType>(stack: string, schema: S, given: unkn
   throw new DrError("SETTING_INVALID", `stack ${stack}: ${problems.join("; ")}`, {
     hint: `correct it with \`pulumi config set --secret secrets --stack ${stack}\`, the JSON on its standard input`,
   });
-}
-
-function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], given);
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return "nothing";
-  return JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? withoutLogin(part) : part));
 }

@@ -19,6 +19,8 @@ export const restoreRecordSchema = z.object({
   /** Marks of the processes that answered there: another server may at the same address, later. */
   processes: z.array(z.string()).optional(),
   at: z.iso.datetime(),
+  /** The process that restores: when it is dead, what it left is nobody's. */
+  runner: z.string().optional(),
   /** Of an end: "failed" when nothing of the restore is left. */
   outcome: z.enum(["failed"]).optional(),
 });

@@ -10,12 +10,24 @@ export class RestoreJournal implements ApplyJournal {
   readonly #control: ObjectStore;
   readonly #clock: Clock;
   readonly #plan: ApplyPlan;
+  readonly #runner: string | undefined;
   /** Absent until the restore begins; a recovery point without collections never does. */
   #record: RestoreRecord | undefined;
 
-  /** @param control the control store of the region whose recovery point it is. */
-  constructor({ clock, control }: { readonly clock: Clock; readonly control: ObjectStore }, plan: ApplyPlan) {
+  /**
+   * @param control the control store of the region whose recovery point it is.
+   * @param runner the mark of the process that restores.
+   */
+  constructor(
+    {
+      clock,
+      control,
+      runner,
+    }: { readonly clock: Clock; readonly control: ObjectStore; readonly runner?: string | undefined },
+    plan: ApplyPlan,
+  ) {
     this.#clock = clock;
+    this.#runner = runner;
     this.#control = control;
     this.#plan = plan;
   }
@@ -31,6 +43,7 @@ export class RestoreJournal implements ApplyJournal {
       target: named?.name,
       processes: named && [...named.processes],
       at: at.toISOString(),
+      ...(this.#runner === undefined ? {} : { runner: this.#runner }),
     };
     await recordRestoreStart(this.#control, this.#record);
   }

@@ -3,7 +3,10 @@ import { type ApplyReport, type ApplyTools, applyPlan } from "./apply-plan.ts";
 import type { ApplyPlan } from "./plan-apply.ts";
 import { RestoreJournal } from "./restore-journal.ts";
 
-export type RestoreTools = Omit<ApplyTools, "journal">;
+export interface RestoreTools extends Omit<ApplyTools, "journal"> {
+  /** The mark of the process that restores. */
+  readonly runner?: string | undefined;
+}
 
 export interface RestoreReport extends ApplyReport {
   /** Number of Qdrant points in the restored collections. */
@@ -12,8 +15,8 @@ export interface RestoreReport extends ApplyReport {
 
 /** Does what `planRestore` planned for this target. */
 export async function restore(tools: RestoreTools, plan: ApplyPlan): Promise<RestoreReport> {
-  const { clock, onInterrupt, progress, repository, target } = tools;
-  const journal = new RestoreJournal({ clock, control: repository.stores.control }, plan);
+  const { clock, onInterrupt, progress, repository, runner, target } = tools;
+  const journal = new RestoreJournal({ clock, control: repository.stores.control, runner }, plan);
   const report = await applyPlan({ clock, journal, onInterrupt, progress, repository, target }, plan);
   const counts = await Promise.all(plan.collections.map(({ name }) => target.count(name)));
   return { ...report, points: counts.reduce((sum, count) => sum + count, 0) };

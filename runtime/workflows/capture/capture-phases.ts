@@ -58,7 +58,11 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
     ),
     reader: new PartReader(
       workers.index,
-      new ShardsReader({ clock, database, repository, placements, progress, patience, readAtOnce, signal, trees }),
+      new ShardsReader({
+        ...{ clock, database, repository, placements, progress, patience, readAtOnce, signal, trees },
+        // A run that captures again and again has a base of its own moments ago: it asks no store each time.
+        control: incremental === undefined ? control : undefined,
+      }),
       new FoldersReader({ folders, repository, allowEmpty, memory, clock, progress }),
       new StoringStarter({ isContinued, memory, progress, repository, workers }),
     ),

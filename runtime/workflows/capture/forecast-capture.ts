@@ -15,6 +15,7 @@ import { phasesOf } from "./capture-phases.ts";
 import type { CaptureRequest } from "./capture-request.ts";
 import { wasDropped } from "./collection-existence.ts";
 import type { CaptureAssessment } from "./plan/assess-capture.ts";
+import { ownFingerprint } from "./read/own-fingerprint.ts";
 
 export interface ShardForecast {
   readonly collection: string;
@@ -46,7 +47,10 @@ export async function forecastCapture(request: CaptureRequest): Promise<CaptureF
   const { assessor, bases } = phasesOf(request);
   const assessed = await assessor.assess(await bases.find());
   const { base, carried, epoch, folders, qdrantVersion, wanted } = assessed;
-  const forecaster = new CollectionForecaster({ database, region, repository, type }, assessed);
+  const forecaster = new CollectionForecaster(
+    { clock, control: request.control, database, region, repository, type },
+    assessed,
+  );
   const found: CollectionForecast[] = [];
   await forEachConcurrently(collectionsAtOnce, wanted, async (name) => {
     try {
@@ -74,14 +78,13 @@ interface CollectionForecast {
   readonly shards: readonly ShardForecast[];
 }
 
+type ForecastSource = Pick<CaptureRequest, "clock" | "control" | "database" | "region" | "repository" | "type">;
+
 class CollectionForecaster {
-  readonly #source: Pick<CaptureRequest, "database" | "region" | "repository" | "type">;
+  readonly #source: ForecastSource;
   readonly #assessed: CaptureAssessment;
 
-  constructor(
-    source: Pick<CaptureRequest, "database" | "region" | "repository" | "type">,
-    assessed: CaptureAssessment,
-  ) {
+  constructor(source: ForecastSource, assessed: CaptureAssessment) {
     this.#source = source;
     this.#assessed = assessed;
   }
@@ -103,13 +106,14 @@ class CollectionForecaster {
     shard: ShardPlacement,
     last: CapturedShard | undefined,
   ): Promise<Pick<ShardForecast, "reads" | "because" | "lastStoredBytes">> {
-    const { database, region, repository, type } = this.#source;
+    const { clock, database, region, repository, type } = this.#source;
     if (last === undefined) return { reads: "everything", because: "it was never captured" };
     const tree = await whenReadable(repository.readTree(last.tree.id, shardTreeSchema));
     if (tree === undefined) return { reads: "everything", because: "its last capture cannot be read" };
     const lastStoredBytes = tree.packs.reduce((sum, { size }) => sum + size, 0);
     if (type === "full") return { reads: "everything", because: "a full capture compares contents", lastStoredBytes };
-    const fingerprint = await database.restoreFingerprint(shard);
+    const control = this.#source.control ?? repository.stores.control;
+    const fingerprint = await ownFingerprint({ clock, control, database }, shard);
     const { epoch, restores } = this.#assessed;
     const restore = newestRestore(restores);
     if (tree.lineage !== lineageOf({ region, epoch: epoch.epoch, peer: shard.peer, fingerprint, restore })) {

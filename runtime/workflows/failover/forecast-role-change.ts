@@ -9,7 +9,7 @@ import type { OpenRepository } from "../../repository/repository.ts";
 import { estimateRestore } from "../apply/estimate-restore.ts";
 import type { RegionSession } from "../region-session.ts";
 import type { PairMember } from "../status/observe-pair.ts";
-import { memberOf, type OutputsOrigin } from "../status/pair-member.ts";
+import { memberOf } from "../status/pair-member.ts";
 import { type Blocker, findBlockers } from "./find-blockers.ts";
 import {
   type FailoverPlan,
@@ -24,7 +24,6 @@ import {
 interface Target {
   /** The region that would be promoted. */
   readonly session: RegionSession;
-  readonly origin: OutputsOrigin;
   readonly clock: Clock;
 }
 
@@ -96,9 +95,9 @@ async function blockersOf(
   request: ForecastRequest,
   { isResumed }: { readonly isResumed: boolean },
 ): Promise<readonly Blocker[]> {
-  const { clock, origin, session } = request;
+  const { clock, session } = request;
   return findBlockers({
-    target: memberOf(session, origin),
+    target: memberOf(session),
     active: request.kind === "switchover" ? await request.observeActive() : undefined,
     isResumed,
     clock,

@@ -5,7 +5,7 @@ import {
   capturedAt,
   type RecoveryPoint,
 } from "../../domain/recovery-points/recovery-point.ts";
-import type { Region } from "../../domain/region.ts";
+import { peerOf, type Region } from "../../domain/region.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
@@ -161,7 +161,7 @@ async function planResume(
     kind: "resume",
     mode,
     region: region.region,
-    from: newest.previous ?? region.peer,
+    from: newest.previous ?? peerOf(region),
     epoch,
     gateMode: region.gate?.mode,
     plannedAt,

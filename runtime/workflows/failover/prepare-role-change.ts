@@ -1,6 +1,7 @@
 /** Opens what a failover or a switchover acts with, from the sessions of the two regions. */
 import { randomUUID } from "node:crypto";
 import { withTimeout } from "../../async/with-timeout.ts";
+import { peerOf } from "../../domain/region.ts";
 import { toDrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { FailoverHooks } from "../../ports/failover-hooks.ts";
@@ -59,7 +60,7 @@ export async function prepareFailover(
   return {
     kind: "failover",
     ...common(change, await session.repository()),
-    lostControl: openLost && (await reachLost(openLost, session.region.peer, change.progress)),
+    lostControl: openLost && (await reachLost(openLost, peerOf(session.region), change.progress)),
     acceptedDataLossSeconds,
   };
 }

@@ -38,8 +38,8 @@ import { WatchedSource } from "./watched-source.ts";
 export interface MonitorRequest {
   readonly region: ObservedRegion;
   readonly objectives: Objectives;
-  /** The other region, and its control store where that is known. */
-  readonly peer: { readonly name: string; readonly control: ObjectStoreReader | undefined };
+  /** The other region, and its control store where that is known; undefined where the region is alone. */
+  readonly peer: { readonly name: string; readonly control: ObjectStoreReader | undefined } | undefined;
   /** From the begin of a look at something to that of the next. */
   readonly everySeconds: number;
   readonly toolVersion: string;
@@ -89,9 +89,11 @@ export class RegionMonitor {
     this.#qdrant = new WatchedSource("Qdrant", quick, () => region.database.collections());
     const { gate } = region;
     this.#gate = gate && new WatchedSource("the gate", quick, async () => (await gate.state()).isOpen);
-    const { control } = peer;
-    const peerStore = `the control store of ${peer.name}`;
-    this.#peerControl = control && new WatchedSource(peerStore, quick, () => epochIn(control, peer.name));
+    const { control, name } = peer ?? {};
+    if (control !== undefined && name !== undefined) {
+      const peerStore = `the control store of ${name}`;
+      this.#peerControl = new WatchedSource(peerStore, quick, () => epochIn(control, name));
+    }
     this.#readiness = new WatchedSource("what readiness is judged by", slow, () => this.#judgeReadiness());
   }
 
@@ -120,7 +122,7 @@ export class RegionMonitor {
     const readiness = isStandby(control) ? this.#readiness.valueNow : undefined;
     return {
       region: region.region,
-      peer: peer.name,
+      peer: peer?.name,
       toolVersion,
       sources: this.#states(),
       runs: control?.runs ?? {},

@@ -1,4 +1,4 @@
-/** The state of both regions, whether the active one serves, and how ready the other one is to take over. */
+/** The state of a region and its peer, whether the active one serves, and how ready the other one is to take over. */
 import {
   assessReadiness,
   type Objectives,
@@ -39,8 +39,8 @@ export interface UnknownMember {
 export type PairMember = KnownMember | UnknownMember;
 
 export interface PairRequest {
-  /** The one that was named, then its peer. */
-  readonly members: readonly [KnownMember, PairMember];
+  /** The one that was named, then its peer unless it is alone. */
+  readonly members: readonly [KnownMember, PairMember?];
   /** For how long the active region is looked at. */
   readonly seconds: number;
   /** Asks Pulumi what `up` of a stack would change; absent: nobody asked for it. */
@@ -51,7 +51,7 @@ export interface PairRequest {
 }
 
 export interface PairStatus {
-  readonly regions: readonly [RegionStatus, RegionStatus];
+  readonly regions: readonly RegionStatus[];
   readonly traffic: { readonly region?: string; readonly epoch?: number; readonly problem?: string } | undefined;
   /** Absent when no region is known to be active. */
   readonly active?: { readonly region: string; readonly watched: Watched | undefined } | undefined;
@@ -66,31 +66,29 @@ export async function observePair(request: PairRequest): Promise<PairStatus> {
     member.observed === undefined
       ? member
       : { ...member, found: findNewestRecoveryPoint(member.observed, clock, patience) };
-  const [here, there] = [begin(members[0]), begin(members[1])];
+  const looked = members.filter((member) => member !== undefined).map(begin);
   const observe = async (member: LookedAt) =>
     member.observed === undefined
       ? unknownRegion(member.name, member.problem)
       : observeRegion(member.observed, member.found, clock, patience);
   const { publicDatabase } = members[0].observed;
-  const [first, second, traffic] = await Promise.all([
-    observe(here),
-    observe(there),
+  const [regions, traffic] = await Promise.all([
+    Promise.all(looked.map(observe)),
     publicDatabase === undefined ? undefined : observeTraffic(members[0].observed.traffic(), patience),
   ]);
-  const regions = [first, second] as const;
-  const active = activeOf([here, there], regions);
+  const active = activeOf(looked, regions);
   const base = { regions, traffic, problems: disagreements(regions) };
   if (active === undefined) return base;
-  const standby = active === here ? there : here;
+  const standby = looked.find((member) => member !== active);
   const epochOfActive = regions.find(({ region }) => region === active.name)?.epoch;
   const [watched, readiness] = await Promise.all([
     watch(request, active, standby),
-    readinessOf(request, standby, epochOfActive),
+    standby && readinessOf(request, standby, epochOfActive),
   ]);
   return {
     ...base,
     active: { region: active.name, watched },
-    readiness: { region: standby.name, ...readiness },
+    ...(standby === undefined || readiness === undefined ? {} : { readiness: { region: standby.name, ...readiness } }),
   };
 }
 
@@ -98,18 +96,22 @@ export async function observePair(request: PairRequest): Promise<PairStatus> {
 type LookedAt = (KnownMember & { readonly found: Promise<AskResult<FoundRecoveryPoint>> }) | UnknownMember;
 
 /** The region that the newest epoch makes active, of those epochs that the two know. */
-function activeOf(members: readonly LookedAt[], [a, b]: PairStatus["regions"]): LookedAt | undefined {
-  if (a.epoch === undefined && b.epoch === undefined) return undefined;
-  const isOfSecond = a.epoch === undefined || (b.epoch !== undefined && b.epoch > a.epoch);
-  const [knows, other] = isOfSecond ? [b, a] : [a, b];
-  const name = knows.role === "active" ? knows.region : other.region;
-  return members.find((member) => member.name === name);
+function activeOf(members: readonly LookedAt[], regions: readonly RegionStatus[]): LookedAt | undefined {
+  const known = regions.filter(({ epoch }) => epoch !== undefined);
+  const [knows] = known.sort((a, b) => (b.epoch ?? 0) - (a.epoch ?? 0));
+  if (knows === undefined) return undefined;
+  const active = knows.role === "active" ? knows : regions.find(({ region }) => region !== knows.region);
+  return members.find((member) => member.name === active?.region);
 }
 
-async function watch(request: PairRequest, active: LookedAt, standby: LookedAt): Promise<Watched | undefined> {
+async function watch(
+  request: PairRequest,
+  active: LookedAt,
+  standby: LookedAt | undefined,
+): Promise<Watched | undefined> {
   const { clock, patience = usualPatience, progress, seconds } = request;
   if (active.observed === undefined) return undefined;
-  const looked = { region: active.observed, witness: standby.observed, answerMs: patience.answerMs };
+  const looked = { region: active.observed, witness: standby?.observed, answerMs: patience.answerMs };
   return watchRegion({ ...looked, seconds, clock, progress });
 }
 
@@ -153,7 +155,8 @@ function nothingKnown(problem: string): ReadinessFacts {
   };
 }
 
-function disagreements([a, b]: PairStatus["regions"]): string[] {
-  if (a.epoch === undefined || b.epoch === undefined || a.epoch === b.epoch) return [];
+function disagreements(regions: readonly RegionStatus[]): string[] {
+  const epochs = new Set(regions.flatMap(({ epoch }) => (epoch === undefined ? [] : [epoch])));
+  if (epochs.size < 2) return [];
   return ["the regions know different epochs: the newer one decides"];
 }

@@ -12,6 +12,7 @@ import type { CapturedCollection } from "../../../domain/recovery-points/recover
 import { lineageOf, type ShardTree, shardTreeSchema } from "../../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../../errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../../ports/object-store.ts";
 import type { Progress } from "../../../ports/progress.ts";
 import type { ShardPlacement, VectorDatabase } from "../../../ports/qdrant.ts";
 import { readWholeTree } from "../../../repository/content/read-whole-tree.ts";
@@ -46,6 +47,8 @@ export interface ShardsSource {
   readonly readAtOnce: number | undefined;
   /** Ends the waits for optimizations. */
   readonly signal: AbortSignal | undefined;
+  /** See `FingerprintSource`. */
+  readonly control: ObjectStoreReader | undefined;
   /** Trees that are whole in the repository, as this run remembers them. */
   readonly trees: Map<string, ShardTree> | undefined;
 }
@@ -73,7 +76,7 @@ export class ShardsReader {
     const all = plan.collections.flatMap((collection) => collection.shards.map(({ id }) => ({ collection, id })));
     const share = shareOf(all, worker, plan.workers);
     const shardProgress = new ShardProgress(clock, progress, share.length);
-    const restarts = new RestartDetector(database);
+    const restarts = new RestartDetector({ clock, database, control: this.#source.control });
     const permits = new Semaphore(readAtOnce);
     const shards: ShardResult[] = [];
     let readBytes = 0;

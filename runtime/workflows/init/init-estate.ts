@@ -1,8 +1,8 @@
 /** The first epoch of an estate, which names the region that serves first. Without one no stack comes up. */
-import { type EpochRecord, newestEpoch } from "../domain/roles/epoch.ts";
-import { DrError } from "../errors.ts";
-import type { ObjectStore } from "../ports/object-store.ts";
-import { claimEpoch, readEpochs } from "../repository/control/epochs.ts";
+import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
+import { DrError } from "../../errors.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
+import { claimEpoch, readEpochs } from "../../repository/control/epochs.ts";
 
 export interface InitEstateRequest {
   readonly initialActive: string;

@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import type { Deps } from "../../composition/deps.ts";
+import type { EpochRecord } from "../../domain/roles/epoch.ts";
+import { type Foundation, foundationHint, parseFoundation } from "../../domain/settings/foundation.ts";
+import { DrError } from "../../errors.ts";
+import { initEstate } from "../../workflows/init/init-estate.ts";
+import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
+import { count, recoveryPointId, time } from "../shared/fields.ts";
+
+interface Options {
+  readonly foundation: string;
+}
+
+const epoch = z.strictObject({
+  epoch: count,
+  active: z.string().describe("the region that is active from this epoch on"),
+  previous: z.string().optional().describe("the region that was active before"),
+  reason: z.enum(["initial", "switchover", "failover", "aborted"]),
+  run: z.string().describe("id of the run that made it"),
+  recoveryPoint: recoveryPointId.optional().describe("the recovery point that the region began to serve"),
+  asOf: time.optional().describe("every write acknowledged before this is in it"),
+  at: time,
+});
+
+const answer = z.strictObject({
+  first: epoch.describe("the first epoch, as it stands in every control store"),
+  newest: epoch.describe("the newest one: another when the active region changed since"),
+  settings: z.record(z.string(), z.string()).describe("by region: lines for its stack's settings file"),
+});
+
+export const estateInit: CommandDefinition<Options, z.infer<typeof answer>> = {
+  name: "estate init",
+  summary:
+    "write the first epoch, which names the region that serves first, and show what the stacks are configured with",
+  answer,
+  configure: (command) =>
+    command
+      .requiredOption(
+        "--foundation <file>",
+        "outputs of the foundation, as `pulumi stack output --json --cwd bootstrap` writes them",
+      )
+      .addHelpText(
+        "after",
+        exitCodesHelp([5, "a control store does not answer"], [11, "the control stores belong to another estate"]),
+      ),
+  async run(deps, { foundation: file }) {
+    const foundation = await readFoundation(file);
+    const { first, newest } = await initEstate({
+      initialActive: foundation.initialActive,
+      controls: controlsOf(foundation, deps),
+      run: randomUUID(),
+      now: deps.clock.now(),
+    });
+    const settings = settingsOf(foundation);
+    const since = newest.epoch === 1 ? "" : `; since then ${newest.active} became active, in epoch ${newest.epoch}`;
+    const lines = Object.entries(settings).map(([region, text]) => `\nInto Pulumi.${region}.yaml:\n${text}`);
+    return {
+      json: { first: asJson(first), newest: asJson(newest), settings },
+      text: [`Epoch 1 stands in both control stores: ${first.active} serves first${since}.`, ...lines].join("\n"),
+    };
+  },
+};
+
+function asJson({ recoveryPoint, ...epoch }: EpochRecord): z.infer<typeof answer>["first"] {
+  return { ...epoch, recoveryPoint };
+}
+
+async function readFoundation(file: string): Promise<Foundation> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    throw new DrError("USAGE", `the foundation's outputs cannot be read: ${(cause as Error).message}`, {
+      hint: foundationHint,
+      cause,
+    });
+  }
+  return parseFoundation(text);
+}
+
+function controlsOf({ regions }: Foundation, deps: Deps) {
+  return new Map(
+    Object.entries(regions).map(([region, { stores }]) => [region, deps.store({ kind: "s3", ...stores.control })]),
+  );
+}
+
+/** Writes lines of a settings file; JSON is YAML, too. */
+function settingsOf({ regions }: Foundation): Record<string, string> {
+  const lineOf = (name: string, value: unknown) => `  qdrant-dr:${name}: ${JSON.stringify(value)}`;
+  return Object.fromEntries(
+    Object.entries(regions).map(([region, { aws, stores }]) => [
+      region,
+      [lineOf("stores", stores), ...(aws === undefined ? [] : [lineOf("aws", aws)])].join("\n"),
+    ]),
+  );
+}

@@ -1,0 +1,41 @@
+/** `restore --test`: the newest recovery point proves that it can be restored. */
+import type { Deps, RegionOptions } from "../../composition/deps.ts";
+import { formatCount, formatSeconds } from "../../domain/format.ts";
+import { findRecoveryPoint } from "../../workflows/find-recovery-point.ts";
+import type { RegionSession } from "../../workflows/region-session.ts";
+import { testRestore } from "../../workflows/test-restore.ts";
+import type { Answer } from "../shared/command.ts";
+import { openTestTarget } from "../shared/named-qdrant.ts";
+import type { RestoreAnswer } from "./answer.ts";
+
+interface Options extends RegionOptions {
+  readonly recoveryPoint: string;
+  readonly collections?: readonly string[];
+}
+
+export async function testAnswer(deps: Deps, session: RegionSession, options: Options): Promise<Answer<RestoreAnswer>> {
+  const repository = await session.repository();
+  const recoveryPoint = await findRecoveryPoint(repository, options.recoveryPoint, ["qdrant"]);
+  const { clock, progress, runner } = deps;
+  const opened = await openTestTarget(deps, session, options);
+  const report = await testRestore({
+    ...opened,
+    ...{ clock, progress, recoveryPoint, repository, runner },
+    only: options.collections,
+    onInterrupt: (clean) => deps.onInterrupt(clean),
+  });
+  const target = opened.targetName ?? session.region.region;
+  const { collections, seconds } = report;
+  const sum = (count: (typeof collections)[number]["points"][]) => count.reduce((all, each) => all + each, 0);
+  const points = sum(collections.map((tested) => tested.points));
+  const samples = sum(collections.map((tested) => tested.samples));
+  const canaries = sum(collections.map((tested) => tested.canaries));
+  const searches = sum(collections.map((tested) => tested.searches));
+  const text = [
+    `${recoveryPoint.id} of ${recoveryPoint.time} can be restored: tried in ${target} in ${formatSeconds(seconds)}, and removed again`,
+    `  ${formatCount(points)} points in ${formatCount(collections.length)} collections`,
+    `  counts, ${formatCount(samples)} sampled points and ${formatCount(canaries)} canary queries are as captured; ${formatCount(searches)} searches by the index found points`,
+  ].join("\n");
+  const from = { recoveryPoint: recoveryPoint.id, time: recoveryPoint.time };
+  return { json: { ...from, test: { target, collections, removed: report.removed, seconds } }, text };
+}

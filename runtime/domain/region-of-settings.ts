@@ -1,0 +1,65 @@
+/** The region that a settings file describes: alone, with its repository and its records in one store. */
+import { join } from "node:path";
+import type { Region, StoreAddress } from "./region.ts";
+import { captureGapMinutes, type RegionSettings } from "./settings/region-settings.ts";
+import { readStoreLocation } from "./settings/store-location.ts";
+
+/** The secrets that the settings refer to, as far as they are needed. */
+export interface SettingsSecrets {
+  /** Absent: Qdrant asks for none. */
+  readonly apiKey?: string | undefined;
+  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
+  readonly identity?: string | undefined;
+}
+
+/** Objectives of a region without a schedule: whoever captures keeps them. */
+const usualRpoMinutes = 15;
+/** A capture begins by its schedule and takes its time. */
+const gapShare = 1.25;
+
+/** @param folder that relative paths begin at: the settings file's. */
+export function regionOfSettings(settings: RegionSettings, folder: string, secrets: SettingsSecrets): Region {
+  const { configuration, keys, objectives, qdrant, region, schedules, userData } = settings;
+  const gap = captureGapMinutes(schedules);
+  const rpoMinutes = objectives.rpoMinutes ?? (gap === undefined ? usualRpoMinutes : gap * gapShare);
+  return {
+    contract: 1,
+    region,
+    role: "active",
+    epoch: 1,
+    objectives: { rtoMinutes: objectives.rtoMinutes, rpoMinutes },
+    qdrant: { peers: qdrant.peers ?? [qdrant.url ?? ""], apiKey: secrets.apiKey ?? "" },
+    ...storesOfSettings(settings, folder, secrets.credentials),
+    keys: { recipients: keys.recipients, identity: secrets.identity },
+    configuration,
+    userData,
+    infrastructure: { stacks: [] },
+  };
+}
+
+/** The repository and the control store, side by side in the one store of the settings. */
+export function storesOfSettings(
+  { s3, store }: Pick<RegionSettings, "s3" | "store">,
+  folder: string,
+  credentials: SettingsSecrets["credentials"],
+): { readonly repository: StoreAddress; readonly control: StoreAddress } {
+  const location = readStoreLocation(store);
+  if ("problem" in location) throw new Error(`not a store's location: ${location.problem}`);
+  const at = (name: string): StoreAddress => {
+    if (location.kind === "file") {
+      const absolute = location.folder.startsWith("/") ? location.folder : join(folder, location.folder);
+      return { kind: "file", folder: join(absolute, name) };
+    }
+    const { bucket, prefix } = location;
+    const { endpoint, region } = s3 ?? {};
+    return {
+      kind: "s3",
+      bucket,
+      prefix: prefix === undefined ? name : `${prefix}/${name}`,
+      ...(region === undefined ? {} : { region }),
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(credentials === undefined ? {} : { credentials }),
+    };
+  };
+  return { repository: at("repository"), control: at("control") };
+}

@@ -1,0 +1,321 @@
+/**
+ * Sets up one Qdrant: tries out the server and the store, makes keys, writes the settings file and claims the first epoch. Killed at any
+ * point and run again, it goes on; a settings file that is there is never changed.
+ */
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { identityIn } from "../../domain/age-identity.ts";
+import { headerKey } from "../../domain/header-key.ts";
+import { checkSupported } from "../../domain/recovery-points/version-rule.ts";
+import type { Region, StoreAddress } from "../../domain/region.ts";
+import { regionOfSettings } from "../../domain/region-of-settings.ts";
+import { newestEpoch } from "../../domain/roles/epoch.ts";
+import type { RegionSettings } from "../../domain/settings/region-settings.ts";
+import type { SecretReference } from "../../domain/settings/secret-reference.ts";
+import { settingsText } from "../../domain/settings/settings-text.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Identities } from "../../ports/identities.ts";
+import type { PrivateFiles } from "../../ports/private-files.ts";
+import type { Progress } from "../../ports/progress.ts";
+import type { SettingsFile } from "../../ports/settings-file.ts";
+import type { Terminal } from "../../ports/terminal.ts";
+import { readEpochs } from "../../repository/control/epochs.ts";
+import { probeStore } from "../probe-store.ts";
+import type { RegionSession } from "../region-session.ts";
+import { askForRegion, type GivenAnswers } from "./ask-for-region.ts";
+import { initEstate } from "./init-estate.ts";
+
+export interface InitTools {
+  readonly terminal: Terminal;
+  readonly files: PrivateFiles;
+  readonly identities: Identities;
+  /** Where the settings file is, or is to be made. */
+  settingsPath(named: string | undefined): string;
+  /** The file at this path; undefined when there is none. */
+  readSettings(path: string): Promise<SettingsFile | undefined>;
+  /** What this text would be as a settings file there. Throws SETTING_INVALID. */
+  parseSettings(path: string, text: string): RegionSettings;
+  openSettings(path: string): Promise<RegionSession>;
+  open(region: Region): RegionSession;
+  /** Makes the folder of a store that is one. Throws UNREACHABLE when the folder above is not there. */
+  prepareStore(address: StoreAddress): Promise<void>;
+}
+
+export interface InitRegionRequest extends GivenAnswers {
+  readonly tools: InitTools;
+  readonly settings?: string | undefined;
+  readonly region: string;
+  readonly apiKeyFile?: string | undefined;
+  /** The value of QDRANT_API_KEY. */
+  readonly apiKeyInEnvironment?: string | undefined;
+  /** Where the offline recovery identity is, or is written to; it is shown when left out. */
+  readonly offlineKeyFile?: string | undefined;
+  readonly asksNothing: boolean;
+  readonly run: string;
+  readonly clock: Clock;
+  readonly progress: Progress;
+}
+
+export interface InitReport {
+  readonly settings: string;
+  readonly region: string;
+  /** False: an earlier run had written the settings. */
+  readonly isNew: boolean;
+  readonly qdrantVersion: string;
+  readonly collections: number;
+  readonly store: string;
+  readonly identityFile?: string | undefined;
+  /** Absent: the identity was shown, and is kept nowhere here. */
+  readonly offlineKeyFile?: string | undefined;
+  readonly epoch: number;
+  /** What is not as it should be, and stops nothing. */
+  readonly warnings: readonly string[];
+}
+
+export async function initRegion(request: InitRegionRequest): Promise<InitReport> {
+  const { tools } = request;
+  const path = tools.settingsPath(request.settings);
+  const present = await tools.readSettings(path);
+  if (present !== undefined) return complete(request, present);
+
+  const terminal = { ...tools.terminal, isInteractive: tools.terminal.isInteractive && !request.asksNothing };
+  const answers = await askForRegion(request, terminal);
+  const apiKey = await findApiKey(request, path, terminal);
+  const { identity, offline, operationalFile } = await findKeys(request, path);
+  const text = settingsText({
+    region: request.region,
+    qdrant: answers.qdrant.split(",").map((url) => url.trim()),
+    apiKey: apiKey?.reference,
+    store: answers.store,
+    s3: { endpoint: answers.s3Endpoint, region: answers.s3Region },
+    recipients: { operational: identity.recipient, offline: offline.recipient },
+    identity: { file: basename(operationalFile) },
+  });
+  const settings = tools.parseSettings(path, text);
+  const described = regionOfSettings(settings, dirname(path), { apiKey: apiKey?.value, identity: identity.secret });
+  const session = tools.open(described);
+  const server = await checkQdrant(request, session);
+  await checkStore(request, session);
+  await refuseOtherKeys(session);
+  if (apiKey?.typedInto !== undefined) await tools.files.create(apiKey.typedInto, `${apiKey.value}\n`);
+  await keepKeys(request, { identity, offline, operationalFile }, terminal.isInteractive);
+  if ((await tools.files.create(path, text)) === "exists") {
+    throw new DrError("SETTING_INVALID", `${path} was written by another run just now`, { hint: "look at it" });
+  }
+  return {
+    ...server,
+    settings: path,
+    region: settings.region,
+    isNew: true,
+    store: settings.store,
+    identityFile: operationalFile,
+    offlineKeyFile: request.offlineKeyFile && resolve(request.offlineKeyFile),
+    epoch: await claimFirstEpoch(request, session),
+  };
+}
+
+/** The settings are there: what may be missing still is the first epoch. */
+async function complete(request: InitRegionRequest, file: SettingsFile): Promise<InitReport> {
+  const { path, settings } = file;
+  const { file: identityFile } = settings.keys.identity;
+  refuseOther(request, file);
+  const session = await request.tools.openSettings(path);
+  const server = await checkQdrant(request, session);
+  return {
+    ...server,
+    settings: path,
+    region: settings.region,
+    isNew: false,
+    store: settings.store,
+    identityFile: identityFile && resolve(dirname(path), identityFile),
+    epoch: await claimFirstEpoch(request, session),
+  };
+}
+
+function refuseOther({ qdrant, store }: InitRegionRequest, { path, settings }: SettingsFile): void {
+  const present = (settings.qdrant.peers ?? [settings.qdrant.url]).join(",");
+  const others = [
+    ...(qdrant === undefined || qdrant === present ? [] : ["Qdrant"]),
+    ...(store === undefined || store === settings.store ? [] : ["store"]),
+  ];
+  if (others.length === 0) return;
+  throw new DrError("USAGE", `${path} is there already, and names another ${others.join(" and another ")}`, {
+    hint: "`init` changes no settings: edit the file, or name another one with --settings",
+  });
+}
+
+interface Secret {
+  readonly reference: SecretReference;
+  readonly value: string;
+  /** The file that it is to be kept in, when a person typed it. */
+  readonly typedInto?: string;
+}
+
+async function findApiKey(request: InitRegionRequest, path: string, terminal: Terminal): Promise<Secret | undefined> {
+  const { apiKeyFile, apiKeyInEnvironment, tools } = request;
+  if (apiKeyFile !== undefined) {
+    const text = await tools.files.read(apiKeyFile);
+    if (text === undefined) throw new DrError("SETTING_INVALID", `there is no ${apiKeyFile}`, { hint: keyHint });
+    const value = headerKey(text, `the key in ${apiKeyFile}`);
+    if (value === "") throw new DrError("SETTING_INVALID", `${apiKeyFile} is empty`, { hint: keyHint });
+    return { reference: { file: pathFrom(path, apiKeyFile) }, value };
+  }
+  if (apiKeyInEnvironment !== undefined && apiKeyInEnvironment !== "") {
+    const value = headerKey(apiKeyInEnvironment, "the key in QDRANT_API_KEY");
+    return { reference: { env: "QDRANT_API_KEY" }, value };
+  }
+  if (!terminal.isInteractive) return undefined;
+  const typedInto = besideSettings(path, "qdrant-key");
+  const reference = { file: basename(typedInto) };
+  // A run before this one may have been killed since it was typed.
+  const kept = await tools.files.read(typedInto);
+  if (kept !== undefined) return { reference, value: headerKey(kept, `the key in ${typedInto}`) };
+  const value = headerKey(await terminal.askSecret("Qdrant's API key; empty when it has none"), "the key");
+  return value === "" ? undefined : { reference, value, typedInto };
+}
+
+/** Secrets that this makes are kept beside the settings, under their name. */
+function besideSettings(path: string, ending: string): string {
+  return join(dirname(path), `${basename(path).replace(/\.ya?ml$/, "")}.${ending}`);
+}
+
+const keyHint = "give a file that holds Qdrant's key alone, readable for its owner only";
+
+/** Files beside the settings move with them. */
+function pathFrom(settingsPath: string, file: string): string {
+  const path = relative(dirname(settingsPath), resolve(file));
+  return path.startsWith("..") ? resolve(file) : path;
+}
+
+interface Identity {
+  readonly secret: string;
+  readonly recipient: string;
+  /** It is in its file already, as a run before this one left it or as people brought it. */
+  readonly isKept: boolean;
+}
+
+async function findKeys(request: InitRegionRequest, path: string) {
+  const operationalFile = besideSettings(path, "key");
+  const identity = await findIdentity(request.tools, operationalFile);
+  const offline = await findIdentity(request.tools, request.offlineKeyFile);
+  if (identity.recipient === offline.recipient) {
+    throw new DrError("SETTING_INVALID", `${request.offlineKeyFile} holds the operational identity, too`, {
+      hint: "name a file that is not there yet: an offline identity of its own is written to it",
+    });
+  }
+  return { identity, offline, operationalFile };
+}
+
+async function findIdentity({ files, identities }: InitTools, file: string | undefined): Promise<Identity> {
+  const text = file === undefined ? undefined : await files.read(file);
+  if (text === undefined) {
+    const secret = await identities.make();
+    return { secret, recipient: await identities.recipientOf(secret), isKept: false };
+  }
+  const secret = identityIn(text);
+  if (secret !== undefined) return { secret, recipient: await identities.recipientOf(secret), isKept: true };
+  throw new DrError("SETTING_INVALID", `${file} is there already and holds no age identity`, {
+    hint: "move it away, or put the identity there",
+  });
+}
+
+async function checkQdrant({ progress, run }: InitRegionRequest, { database, region }: RegionSession) {
+  const version = await database.version();
+  const warning = checkSupported(version);
+  const collections = (
+    await database.collections().catch((cause: unknown) => {
+      if (!hasCode(cause, "ACCESS_DENIED")) throw cause;
+      throw new DrError("ACCESS_DENIED", `Qdrant at ${region.qdrant.peers.join(",")} refuses the key, or wants one`, {
+        hint: "give Qdrant's full key in QDRANT_API_KEY, or in a file with --api-key-file",
+        cause,
+      });
+    })
+  ).length;
+  try {
+    // A key that may write is allowed to take away an alias that nobody has.
+    await database.deleteAlias(`qdrant-dr-${run}`);
+  } catch (error) {
+    if (!hasCode(error, "ACCESS_DENIED")) throw error;
+    throw new DrError("ACCESS_DENIED", `the key of Qdrant at ${region.qdrant.peers.join(",")} may only read`, {
+      hint: "give Qdrant's full key: captures make snapshots, and restores make collections",
+      cause: error,
+    });
+  }
+  progress({ step: "qdrant", detail: `Qdrant ${version} with ${collections} collections` });
+  return { qdrantVersion: version, collections, warnings: warning === undefined ? [] : [warning] };
+}
+
+async function checkStore({ progress, run, tools }: InitRegionRequest, { region, stores }: RegionSession) {
+  for (const address of [region.repository, region.control]) await tools.prepareStore(address);
+  const { failed } = await probeStore(stores.control, run);
+  if (failed !== undefined) throw failed.problem;
+  const newest = newestEpoch(await readEpochs(stores.control));
+  if (newest !== undefined && newest.active !== region.region) {
+    throw new DrError("EPOCH_CONFLICT", `the store belongs to a region that is called ${newest.active}`, {
+      hint: `name another folder or prefix, or go on with it by \`--region ${newest.active}\``,
+    });
+  }
+  progress({ step: "store", detail: "creates, reads back, lists, and never replaces" });
+}
+
+/** What the store holds already has to open with the keys of the new settings. */
+async function refuseOtherKeys(session: RegionSession): Promise<void> {
+  try {
+    const repository = await session.repository();
+    await repository.keys.key(repository.description.key);
+  } catch (error) {
+    if (hasCode(error, "RECOVERY_POINT_NOT_FOUND")) return;
+    if (!hasCode(error, "KEY_UNAVAILABLE")) throw error;
+    throw new DrError("KEY_UNAVAILABLE", "the store holds recovery points that were made with other keys", {
+      hint: "put the key file of the former settings beside the new ones before `init`, or name another folder or prefix",
+      cause: error,
+    });
+  }
+}
+
+async function keepKeys(
+  { offlineKeyFile, tools }: InitRegionRequest,
+  {
+    identity,
+    offline,
+    operationalFile,
+  }: { readonly identity: Identity; readonly offline: Identity; readonly operationalFile: string },
+  isInteractive: boolean,
+): Promise<void> {
+  const { files, terminal } = tools;
+  if (!identity.isKept) await keepKey(files, operationalFile, identity, "operational");
+  if (offlineKeyFile !== undefined) {
+    if (!offline.isKept) await keepKey(files, offlineKeyFile, offline, "offline recovery");
+    return;
+  }
+  terminal.show(
+    [
+      "",
+      "The offline recovery identity. It opens every recovery point when this machine is lost, and is kept nowhere on it:",
+      "store it elsewhere now (a password manager, paper). It is not shown again.",
+      "",
+      ...keyLines(offline, "offline recovery"),
+      "",
+    ].join("\n"),
+  );
+  if (isInteractive) await terminal.ask("Press Enter when you have stored it");
+}
+
+async function keepKey(files: PrivateFiles, file: string, identity: Identity, name: string): Promise<void> {
+  if ((await files.create(file, `${keyLines(identity, name).join("\n")}\n`)) === "created") return;
+  throw new DrError("SETTING_INVALID", `${file} was written by another run just now`, { hint: "run it again" });
+}
+
+function keyLines({ recipient, secret }: Identity, name: string): string[] {
+  return [`# qdrant-dr: ${name} identity of ${recipient}`, secret];
+}
+
+async function claimFirstEpoch({ clock, run }: InitRegionRequest, { region, stores }: RegionSession): Promise<number> {
+  const { newest } = await initEstate({
+    initialActive: region.region,
+    controls: new Map([[region.region, stores.control]]),
+    run,
+    now: clock.now(),
+  });
+  return newest.epoch;
+}

@@ -1,0 +1,256 @@
+/**
+ * Proves that a recovery point can be restored: brings each of its collections, one after another, under a scratch name into a Qdrant,
+ * compares it as every restore does, asks it by search, and removes it. Live collections are not touched, and captures go on.
+ */
+
+import { formatBytes } from "../domain/format.ts";
+import { newScratchName } from "../domain/qdrant/scratch-name.ts";
+import type { CapturedCollection, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import { DrError, type ErrorCode, toDrError } from "../errors.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import type { Progress } from "../ports/progress.ts";
+import type { VectorDatabase } from "../ports/qdrant.ts";
+import type { Runner } from "../ports/runner.ts";
+import { readRestores } from "../repository/control/restore-records.ts";
+import { beginScratchUpload } from "../repository/control/scratch-uploads.ts";
+import type { OpenRepository } from "../repository/repository.ts";
+import { estimateRestore } from "./apply/estimate-restore.ts";
+import { planRestore } from "./apply/plan-restore.ts";
+import { type RestoreReport, restore } from "./apply/restore.ts";
+import { wholeRecoveryPoint } from "./apply/verify-applied.ts";
+import { unreadableReporter } from "./name-unreadable.ts";
+import { queriesFor } from "./observe-collection.ts";
+
+/** What the records call the region's own Qdrant in a test: it is no restore that captures wait for. */
+const besideLive = "test restore";
+/** Whoever has not ended by then was killed on a machine that cannot be asked. */
+const longestTestMs = 24 * 60 * 60_000;
+const searchedPoints = 5;
+/** What the other collections would meet as well. */
+const stopsAll: ReadonlySet<ErrorCode> = new Set(["INTERRUPTED", "UNREACHABLE", "ACCESS_DENIED"]);
+
+export interface TestRestoreRequest {
+  readonly repository: OpenRepository;
+  readonly recoveryPoint: RecoveryPoint;
+  readonly target: VectorDatabase;
+  /** What another Qdrant than the region's own is called. */
+  readonly targetName?: string | undefined;
+  /** Names of collections; all of the recovery point when left out. */
+  readonly only?: readonly string[] | undefined;
+  readonly runner: Runner;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  onInterrupt?(clean: () => Promise<void>): () => void;
+}
+
+export interface TestedCollection {
+  readonly name: string;
+  readonly points: number;
+  readonly samples: number;
+  readonly canaries: number;
+  /** Searches by the index that found something. */
+  readonly searches: number;
+  readonly seconds: number;
+}
+
+export interface TestRestoreReport {
+  readonly recoveryPoint: string;
+  readonly collections: readonly TestedCollection[];
+  /** Scratch collections of earlier runs that were removed. */
+  readonly removed: readonly string[];
+  readonly seconds: number;
+}
+
+/**
+ * @throws DISK_FULL before anything is made, when the target cannot have the room.
+ * @throws VERIFICATION_FAILED, or what else stopped a collection, when all others were tried.
+ */
+export async function testRestore(request: TestRestoreRequest): Promise<TestRestoreReport> {
+  const { clock, onInterrupt, progress } = request;
+  const begun = clock.monotonic();
+  const wanted = wantedOf(request);
+  const removed = await removeLeftovers(request);
+  await refuseWithoutRoom(request, wanted);
+  const interruption = new AbortController();
+  const ended = Promise.withResolvers<void>();
+  const withdraw = onInterrupt?.(async () => {
+    interruption.abort(new DrError("INTERRUPTED", "the test restore was interrupted", { hint: "run it again" }));
+    await ended.promise;
+  });
+  const collections: TestedCollection[] = [];
+  const problems: { readonly name: string; readonly problem: DrError }[] = [];
+  try {
+    for (const captured of wanted) {
+      interruption.signal.throwIfAborted();
+      try {
+        collections.push(await testCollection(request, captured));
+      } catch (error) {
+        const problem = toDrError(error);
+        if (stopsAll.has(problem.code)) throw problem;
+        progress({ step: "test", detail: `${captured.name} failed: ${problem.message}` });
+        problems.push({ name: captured.name, problem });
+      }
+    }
+  } finally {
+    ended.resolve();
+    withdraw?.();
+  }
+  refuseProblems(request.recoveryPoint, problems, wanted.length);
+  return { recoveryPoint: request.recoveryPoint.id, collections, removed, seconds: (clock.monotonic() - begun) / 1000 };
+}
+
+function wantedOf({ only, recoveryPoint }: TestRestoreRequest): readonly CapturedCollection[] {
+  const { collections, id } = recoveryPoint;
+  const unknown = (only ?? []).filter((name) => !collections.some((collection) => collection.name === name));
+  if (unknown.length === 0) return collections.filter(({ name }) => only?.includes(name) ?? true);
+  throw new DrError("USAGE", `${unknown.join(", ")} is not in ${id}`, {
+    hint: `it holds ${collections.map(({ name }) => name).join(", ") || "none"}`,
+  });
+}
+
+async function testCollection(
+  { clock, onInterrupt, progress, recoveryPoint, repository, runner, target, targetName }: TestRestoreRequest,
+  captured: CapturedCollection,
+): Promise<TestedCollection> {
+  const begun = clock.monotonic();
+  const { control } = repository.stores;
+  const name = newScratchName(clock.now());
+  const noted = targetName === undefined ? notingUploads(target, control, clock) : target;
+  const tools = { clock, progress: silentAbout(name, captured.name, progress), repository, target: noted };
+  let report: RestoreReport;
+  let searches: number;
+  try {
+    const plan = await planRestore({
+      ...tools,
+      recoveryPoint,
+      targetName: targetName ?? besideLive,
+      only: [captured.name],
+      as: name,
+    });
+    report = await restore({ ...tools, onInterrupt, runner: runner.mark }, plan);
+    searches = await searchIn(target, name);
+    if (report.canaries > 0 && searches === 0) {
+      throw new DrError("VERIFICATION_FAILED", `${captured.name}: no search by the index finds anything`, {
+        hint: "look at the log of the Qdrant that was restored into",
+      });
+    }
+  } catch (error) {
+    // What is left is removed by the next run, as after a kill.
+    await target.deleteCollection(name).catch(() => undefined);
+    throw error;
+  }
+  await target.deleteCollection(name);
+  const { canaries, points, samples } = report;
+  progress({ step: "test", detail: `${captured.name} is as captured: ${points} points` });
+  return { name: captured.name, points, samples, canaries, searches, seconds: (clock.monotonic() - begun) / 1000 };
+}
+
+/** Lets the tools of a restore speak of the collection, not of its scratch name. */
+function silentAbout(scratch: string, name: string, progress: Progress): Progress {
+  return ({ detail, ...event }) =>
+    progress({ ...event, ...(detail === undefined ? {} : { detail: detail.replaceAll(scratch, `${name} (test)`) }) });
+}
+
+/** As clients search. How many of the asked found something. */
+async function searchIn(target: VectorDatabase, name: string): Promise<number> {
+  const queries = (await target.sample(name, searchedPoints)).flatMap(queriesFor).slice(0, searchedPoints);
+  const answers = await target.nearest(
+    name,
+    queries.map((query) => ({ ...query, isApproximate: true })),
+  );
+  return (answers ?? []).filter((found) => found.length > 0).length;
+}
+
+/**
+ * The same database, which notes every shard that it takes, so that captures know that nothing of theirs was restored.
+ */
+function notingUploads(target: VectorDatabase, control: ObjectStore, clock: Clock): VectorDatabase {
+  const restoreShard: VectorDatabase["restoreShard"] = async (collection, shard, archive) => {
+    const upload = await beginScratchUpload(control, await target.processStart(shard), clock.now());
+    try {
+      await target.restoreShard(collection, shard, archive);
+    } catch (error) {
+      await upload.end("unknown");
+      throw error;
+    }
+    await upload.end("taken");
+  };
+  return new Proxy(target, {
+    get(database, method) {
+      if (method === "restoreShard") return restoreShard;
+      const value: unknown = Reflect.get(database, method);
+      return typeof value === "function" ? value.bind(database) : value;
+    },
+  });
+}
+
+/** Scratch collections that killed runs of this region left. Those of others, and of a run that goes on, stay. */
+async function removeLeftovers({
+  clock,
+  progress,
+  repository,
+  runner,
+  target,
+  targetName,
+}: TestRestoreRequest): Promise<readonly string[]> {
+  const present = await target.scratchCollections();
+  if (present.length === 0) return [];
+  const { begun } = await readRestores(
+    repository.stores.control,
+    targetName ?? besideLive,
+    unreadableReporter(progress),
+  );
+  const mayBeInUse = ({ at, runner: mark }: (typeof begun)[number]) =>
+    mark !== undefined &&
+    mark !== runner.mark &&
+    !runner.isDead(mark) &&
+    clock.now().getTime() - Date.parse(at) < longestTestMs;
+  const ours = new Set(begun.filter((record) => !mayBeInUse(record)).flatMap(({ collections }) => collections));
+  const left = present.filter((name) => ours.has(name));
+  for (const name of left) {
+    progress({ step: "clean", detail: `${name}, which an earlier test restore left` });
+    await target.deleteCollection(name);
+  }
+  return left;
+}
+
+/** The disk is known by its size alone; the live data are about as large as the recovery point that holds them. */
+async function refuseWithoutRoom(
+  { recoveryPoint, repository, target, targetName }: TestRestoreRequest,
+  wanted: readonly CapturedCollection[],
+): Promise<void> {
+  if (wanted.length === 0) return;
+  const { collections } = await estimateRestore(repository, wholeRecoveryPoint(recoveryPoint));
+  const live = targetName === undefined ? collections.reduce((sum, { bytes }) => sum + bytes, 0) : 0;
+  const largest = Math.max(
+    ...collections.filter(({ captured }) => wanted.some(({ name }) => name === captured)).map(({ bytes }) => bytes),
+  );
+  const { diskBytes } = await target.machine();
+  if (diskBytes === 0 || live + largest <= diskBytes) return;
+  const beside = live === 0 ? "" : ` beside the ${formatBytes(live)} that are there`;
+  throw new DrError(
+    "DISK_FULL",
+    `a test restore takes up to ${formatBytes(largest)}${beside}, and the disk of that Qdrant has ${formatBytes(diskBytes)} in all; nothing was made`,
+    { hint: "let testRestore.qdrant name another Qdrant, or test some collections with --collections" },
+  );
+}
+
+function refuseProblems(
+  { id }: RecoveryPoint,
+  problems: readonly { readonly name: string; readonly problem: DrError }[],
+  tried: number,
+): void {
+  const [first] = problems;
+  if (first === undefined) return;
+  const { code, hint, message } = first.problem;
+  const names = problems.map(({ name }) => name).join(", ");
+  throw new DrError(
+    code,
+    `${problems.length} of ${tried} collections of ${id} cannot be restored: ${names}; ${message}`,
+    {
+      hint,
+      cause: first.problem,
+    },
+  );
+}
