@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, watch } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, watch, writeFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { CachingStore } from "../../runtime/repository/content/caching-store.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
+import { probeStore, storeChecks } from "../../runtime/workflows/probe-store.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/servers/memory-store.ts";
 import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
@@ -149,6 +151,91 @@ describe("object store in an S3 bucket", function () {
   });
 
   describeObjectStore(() => store);
+
+  describe("below a prefix, beside others", () => {
+    const below = () => openStore({ ...address, prefix: "ours/qdrant" });
+
+    before(async () => {
+      for (const key of ["ours/qdrant-2/a", "ours/qdrant", "ours/a", "a"]) await store.create(key, Buffer.from(key));
+    });
+
+    describeObjectStore(below);
+
+    it("writes and lists nothing beside it, and is tried out as any store", async () => {
+      expect(await probeStore(below(), "below")).to.deep.equal({ passed: Object.keys(storeChecks) });
+      const listed = await keysOf(below(), "");
+      expect(listed).to.include("probes/below/kept").and.not.include("a");
+      const inBucket = await keysOf(store, "ours/qdrant/");
+      expect(inBucket).to.deep.equal(listed.map((key) => `ours/qdrant/${key}`));
+    });
+  });
+
+  describe("without credentials of its own", () => {
+    const variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"];
+    const more = ["AWS_CONFIG_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_DISABLED"];
+    const environment = new Map<string, string | undefined>();
+    const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-aws-"));
+
+    beforeEach(() => {
+      for (const name of [...variables, ...more]) {
+        environment.set(name, process.env[name]);
+        delete process.env[name];
+      }
+      process.env["AWS_EC2_METADATA_DISABLED"] = "true";
+      process.env["AWS_SHARED_CREDENTIALS_FILE"] = join(folder, "none");
+      process.env["AWS_CONFIG_FILE"] = join(folder, "none");
+    });
+
+    afterEach(() => {
+      for (const [name, value] of environment) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    });
+
+    after(() => rmSync(folder, { recursive: true, force: true }));
+
+    const asked = () => {
+      const { credentials: _own, ...anonymous } = address;
+      return keysOf(openStore(anonymous), "no-such-prefix");
+    };
+
+    it("takes those of the environment", async () => {
+      process.env["AWS_ACCESS_KEY_ID"] = server.credentials.accessKeyId;
+      process.env["AWS_SECRET_ACCESS_KEY"] = server.credentials.secretAccessKey;
+      expect(await asked()).to.deep.equal([]);
+    });
+
+    it("takes those of a profile", async () => {
+      const { accessKeyId, secretAccessKey } = server.credentials;
+      const file = join(folder, "credentials");
+      writeFileSync(file, `[ours]\naws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`);
+      process.env["AWS_SHARED_CREDENTIALS_FILE"] = file;
+      process.env["AWS_PROFILE"] = "ours";
+      expect(await asked()).to.deep.equal([]);
+    });
+
+    it("takes those that a container's agent gives for its role", async () => {
+      const agent = createHttpServer((_request, answer) => {
+        const { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey } = server.credentials;
+        const Expiration = new Date(Date.now() + 3_600_000).toISOString();
+        answer.setHeader("content-type", "application/json");
+        answer.end(JSON.stringify({ AccessKeyId, SecretAccessKey, Token: "", Expiration }));
+      });
+      await once(agent.listen(0, "127.0.0.1"), "listening");
+      const { port } = agent.address() as AddressInfo;
+      process.env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = `http://127.0.0.1:${port}/role`;
+      try {
+        expect(await asked()).to.deep.equal([]);
+      } finally {
+        await once(agent.close(), "close");
+      }
+    });
+
+    it("says that none are found", async () => {
+      expect(await codeOf(asked())).to.equal("ACCESS_DENIED");
+    });
+  });
 
   it("calls a wrong secret ACCESS_DENIED, whatever is asked", async () => {
     const credentials = { ...server.credentials, secretAccessKey: "another-secret-than-the-writers" };

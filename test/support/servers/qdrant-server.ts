@@ -12,6 +12,7 @@ const longestStartMs = 20_000;
 export class QdrantServer {
   readonly url: string;
   readonly apiKey = "test-key-of-a-qdrant-server";
+  readonly readOnlyKey = "test-key-that-may-only-read";
   readonly folder = mkdtempSync(join(tmpdir(), "qdrant-dr-server-"));
   readonly #ports: readonly [http: number, grpc: number, p2p: number];
   readonly #mode: "alone" | "first" | QdrantServer;
@@ -55,6 +56,7 @@ export class QdrantServer {
         QDRANT__SERVICE__HTTP_PORT: String(http),
         QDRANT__SERVICE__GRPC_PORT: String(grpc),
         QDRANT__SERVICE__API_KEY: this.apiKey,
+        QDRANT__SERVICE__READ_ONLY_API_KEY: this.readOnlyKey,
         QDRANT__STORAGE__STORAGE_PATH: join(this.folder, "storage"),
         QDRANT__STORAGE__SNAPSHOTS_PATH: join(this.folder, "snapshots"),
         QDRANT__TELEMETRY_DISABLED: "true",

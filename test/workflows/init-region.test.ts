@@ -1,0 +1,195 @@
+/** `init` on a real Qdrant and folders: killed at every effect and run again, with a person who answers, and where it must refuse. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { identityToRecipient } from "age-encryption";
+import { expect } from "chai";
+import { compose } from "../../runtime/composition/compose.ts";
+import type { Deps } from "../../runtime/composition/deps.ts";
+import type { ObjectStore } from "../../runtime/ports/object-store.ts";
+import { type InitRegionRequest, type InitTools, initRegion } from "../../runtime/workflows/init/init-region.ts";
+import type { RegionSession } from "../../runtime/workflows/region-session.ts";
+import { silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { codeOf } from "../support/expect-code.ts";
+import { QdrantServer } from "../support/servers/qdrant-server.ts";
+
+describe("init of an own Qdrant", function () {
+  this.timeout(120_000);
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-init-"));
+  let server: QdrantServer;
+  let deps: Deps;
+  let number = 0;
+
+  before(async () => {
+    server = await QdrantServer.start();
+    deps = await compose({ progress: silently, onInterrupt: () => () => undefined });
+  });
+
+  after(async () => {
+    await server?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** A folder of its own for a settings file, with Qdrant's key in it. */
+  function place(): string {
+    const own = join(folder, String(++number));
+    mkdirSync(own);
+    writeFileSync(join(own, "qdrant"), `${server.apiKey}\n`);
+    return own;
+  }
+
+  const request = (own: string, options: Partial<InitRegionRequest> = {}): InitRegionRequest => ({
+    tools: toolsWith(),
+    qdrant: server.url,
+    store: "backups",
+    settings: join(own, "qdrant-dr.yaml"),
+    region: "main",
+    apiKeyFile: join(own, "qdrant"),
+    asksNothing: true,
+    run: `run-${++number}`,
+    clock: systemClock,
+    progress: silently,
+    ...options,
+  });
+
+  /** @param effect hears of every effect before it is made, and ends the run by throwing. */
+  function toolsWith(effect: () => void = () => undefined, shown: string[] = []): InitTools {
+    const { initTools } = deps;
+    const counted = (session: RegionSession): RegionSession => {
+      const store = (real: ObjectStore): ObjectStore => ({
+        get: (...given) => real.get(...given),
+        list: (prefix) => real.list(prefix),
+        create: async (...given) => {
+          // What a probe leaves is in nobody's way.
+          if (!given[0].startsWith("probes/")) effect();
+          return real.create(...given);
+        },
+      });
+      const { control, repository } = session.stores;
+      return Object.assign(Object.create(session) as RegionSession, {
+        stores: { control: store(control), repository: store(repository) },
+      });
+    };
+    return {
+      ...initTools,
+      terminal: { ...initTools.terminal, isInteractive: false, show: (text) => void shown.push(text) },
+      files: {
+        ...initTools.files,
+        create: async (path, text) => {
+          effect();
+          return initTools.files.create(path, text);
+        },
+      },
+      prepareStore: async (address) => {
+        effect();
+        await initTools.prepareStore(address);
+      },
+      open: (region) => counted(initTools.open(region)),
+      openSettings: async (path) => counted(await initTools.openSettings(path)),
+    };
+  }
+
+  it("killed before each of its effects, and run again, ends with settings, keys and one first epoch", async () => {
+    for (let last = 1; ; last += 1) {
+      const own = place();
+      const shown: string[] = [];
+      let effects = 0;
+      const dies = () => {
+        effects += 1;
+        if (effects >= last) throw new Error("killed");
+      };
+      const first = await initRegion(request(own, { tools: toolsWith(dies, shown) })).catch(() => undefined);
+      if (first !== undefined) {
+        expect(last).to.equal(6);
+        break;
+      }
+      const hadSettings = readdirSync(own).includes("qdrant-dr.yaml");
+      const { epoch, isNew } = await initRegion(request(own, { tools: toolsWith(undefined, shown) }));
+      expect([epoch, isNew]).to.deep.equal([1, !hadSettings]);
+      expect(readdirSync(own)).to.have.members(["backups", "qdrant", "qdrant-dr.key", "qdrant-dr.yaml"]);
+      const offline = /AGE-SECRET-KEY-\S+/.exec(shown.at(-1) ?? "")?.[0] ?? "";
+      const file = await deps.settings({ settings: join(own, "qdrant-dr.yaml") });
+      // The identity that was shown last is the one that opens.
+      expect(file?.settings.keys.recipients[1]).to.equal(await identityToRecipient(offline));
+      const session = await deps.access(undefined, { settings: join(own, "qdrant-dr.yaml") });
+      const { keys } = await session.repositoryForWriting();
+      expect((await keys.make("repository")).id).to.be.a("string");
+    }
+  });
+
+  it("asks what no option says, and keeps a key that is typed in a file", async () => {
+    const own = place();
+    const answers: Record<string, string> = { "URL of": server.url, Where: "backups", Press: "" };
+    const asked: string[] = [];
+    const terminal: InitTools["terminal"] = {
+      isInteractive: true,
+      ask: async (question) => {
+        asked.push(question);
+        return Object.entries(answers).find(([begin]) => question.startsWith(begin))?.[1] ?? "";
+      },
+      askSecret: async () => server.apiKey,
+      show: () => undefined,
+    };
+    await initRegion(
+      request(own, {
+        tools: { ...toolsWith(), terminal },
+        ...{ qdrant: undefined, store: undefined, apiKeyFile: undefined, asksNothing: false },
+      }),
+    );
+    expect(asked).to.have.length(3);
+    expect(readFileSync(join(own, "qdrant-dr.qdrant-key"), "utf8").trim()).to.equal(server.apiKey);
+    expect(readFileSync(join(own, "qdrant-dr.yaml"), "utf8")).not.to.contain(server.apiKey);
+    const session = await deps.access(undefined, { settings: join(own, "qdrant-dr.yaml") });
+    expect(await session.database.collections()).to.deep.equal([]);
+  });
+
+  it("writes the offline identity to a file, and takes the one that is there", async () => {
+    const [own, other] = [place(), place()];
+    const offlineKeyFile = join(own, "offline.key");
+    const recipients: string[] = [];
+    for (const at of [own, other]) {
+      await initRegion(request(at, { offlineKeyFile }));
+      const file = await deps.settings({ settings: join(at, "qdrant-dr.yaml") });
+      recipients.push(file?.settings.keys.recipients[1] ?? "");
+    }
+    expect(recipients[0]).to.equal(recipients[1]);
+  });
+
+  it("refuses other settings than those that are there, a store of another region and one with other keys", async () => {
+    const own = place();
+    await initRegion(request(own));
+    expect(await codeOf(initRegion(request(own, { store: "elsewhere" })))).to.equal("USAGE");
+    const store = join(own, "backups");
+    expect(await codeOf(initRegion(request(place(), { store, region: "other" })))).to.equal("EPOCH_CONFLICT");
+    await (await deps.access(undefined, { settings: join(own, "qdrant-dr.yaml") })).repositoryForWriting();
+    const stranger = place();
+    expect(await codeOf(initRegion(request(stranger, { store })))).to.equal("KEY_UNAVAILABLE");
+    expect(readdirSync(stranger)).to.deep.equal(["qdrant"]);
+    // With the former key beside the new settings it goes on.
+    writeFileSync(join(stranger, "qdrant-dr.key"), readFileSync(join(own, "qdrant-dr.key")));
+    expect(await initRegion(request(stranger, { store }))).to.include({ isNew: true, epoch: 1 });
+  });
+
+  it("refuses a key that may only read, and a store that replaces objects", async () => {
+    const denied = toolsWith();
+    const readsOnly = place();
+    writeFileSync(join(readsOnly, "qdrant"), server.readOnlyKey);
+    expect(await codeOf(initRegion(request(readsOnly)))).to.equal("ACCESS_DENIED");
+    expect(readdirSync(readsOnly)).to.deep.equal(["qdrant"]);
+    const replacing: InitTools = {
+      ...denied,
+      open: (region) => {
+        const session = denied.open(region);
+        const create = async () => "created" as const;
+        const control = Object.assign(Object.create(session.stores.control), {
+          create,
+          get: async () => Buffer.from(""),
+        });
+        return Object.assign(Object.create(session) as RegionSession, { stores: { ...session.stores, control } });
+      },
+    };
+    const own = place();
+    expect(await codeOf(initRegion(request(own, { tools: replacing })))).to.equal("NOT_SUPPORTED");
+    expect(readdirSync(own)).not.to.include("qdrant-dr.yaml");
+  });
+});
