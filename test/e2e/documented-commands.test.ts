@@ -22,12 +22,14 @@ import { clientOf, databaseOf, emptied } from "../support/estates/recovery-pract
 const onlyParsed: readonly (readonly [RegExp, string])[] = [
   [/^pulumi /, "it changes a stack in a cluster or in AWS"],
   [/ --context /, "it needs a cluster"],
+  [/^qdrant-dr (init |restore( --test .*)?$)/, "own-qdrant.test.ts does the same on a Qdrant without a stack"],
 ];
 /** Documents whose commands run in another test, or are not for users of the product. */
 const runElsewhere = [
   "README.md",
   "CONTRIBUTING.md",
   "CHANGELOG.md",
+  "docs/tutorials/own-qdrant.md",
   "docs/tutorials/quickstart.md",
   "docs/how-to/fail-over.md",
 ];

@@ -40,5 +40,5 @@ export function shownCommands(document: string): ShownCommand[] {
 
 /** What the program is told by a line such as `KEY=… ./bin/qdrant-dr verify --stack dr > FILE`; undefined for another program's. */
 export function toldToProduct(line: string): string | undefined {
-  return /^(?:[A-Z_]+=\S+ )*(?:(?:\.\/)?bin\/)?qdrant-dr (.+?)(?: > \S+)?$/.exec(line)?.[1];
+  return /^(?:[A-Z_]+=\S+ )*(?:npx |(?:\.\/)?bin\/)?qdrant-dr (.+?)(?: > \S+)?$/.exec(line)?.[1];
 }
