@@ -170,6 +170,25 @@ describe("init of an own Qdrant", function () {
     expect(await initRegion(request(stranger, { store }))).to.include({ isNew: true, epoch: 1 });
   });
 
+  it("leaves nothing where Qdrant or the store cannot be used", async () => {
+    const wrong: [Partial<InitRegionRequest>, string][] = [
+      [{ qdrant: "http://127.0.0.1:1" }, "UNREACHABLE"],
+      [{ qdrant: "http://user:secret@127.0.0.1:1" }, "SETTING_INVALID"],
+      [{ apiKeyFile: undefined }, "ACCESS_DENIED"],
+      [{ apiKeyFile: undefined, apiKeyInEnvironment: "another key" }, "ACCESS_DENIED"],
+      [{ apiKeyFile: "no-such-file" }, "SETTING_INVALID"],
+      [{ store: "not/mounted/backups" }, "UNREACHABLE"],
+      [{ store: "gs://bucket" }, "SETTING_INVALID"],
+      [{ region: "Not A Name" }, "SETTING_INVALID"],
+      [{ qdrant: undefined }, "USAGE"],
+    ];
+    const own = place();
+    for (const [options, code] of wrong) {
+      expect(await codeOf(initRegion(request(own, options))), JSON.stringify(options)).to.equal(code);
+      expect(readdirSync(own)).to.deep.equal(["qdrant"]);
+    }
+  });
+
   it("refuses a key that may only read, and a store that replaces objects", async () => {
     const denied = toolsWith();
     const readsOnly = place();
