@@ -19,7 +19,7 @@ const gapShare = 1.25;
 
 /** @param folder that relative paths begin at: the settings file's. */
 export function regionOfSettings(settings: RegionSettings, folder: string, secrets: SettingsSecrets): Region {
-  const { configuration, keys, objectives, qdrant, region, schedules, userData } = settings;
+  const { configuration, exclude, keys, objectives, qdrant, region, schedules, userData } = settings;
   const gap = captureGapMinutes(schedules);
   const rpoMinutes = objectives.rpoMinutes ?? (gap === undefined ? usualRpoMinutes : gap * gapShare);
   return {
@@ -31,6 +31,7 @@ export function regionOfSettings(settings: RegionSettings, folder: string, secre
     qdrant: { peers: qdrant.peers ?? [qdrant.url ?? ""], apiKey: secrets.apiKey ?? "" },
     ...storesOfSettings(settings, folder, secrets.credentials),
     keys: { recipients: keys.recipients, identity: secrets.identity },
+    ...(exclude.length === 0 ? {} : { exclude }),
     configuration,
     userData,
     infrastructure: { stacks: [] },
@@ -38,7 +39,7 @@ export function regionOfSettings(settings: RegionSettings, folder: string, secre
 }
 
 /** The repository and the control store, side by side in the one store of the settings. */
-export function storesOfSettings(
+function storesOfSettings(
   { s3, store }: Pick<RegionSettings, "s3" | "store">,
   folder: string,
   credentials: SettingsSecrets["credentials"],

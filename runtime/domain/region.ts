@@ -53,6 +53,8 @@ export const regionSchema = z.object({
     /** age identity that opens them in this region. Left out where nothing is opened. */
     identity: z.string().startsWith("AGE-SECRET-KEY-").optional(),
   }),
+  /** Names and patterns of collections that are not captured. */
+  exclude: z.array(z.string()).optional(),
   /** Folders of configuration and of user data, on the machine that captures. */
   configuration: z.array(folderSelectionSchema).default([]),
   userData: z.array(folderSelectionSchema).default([]),
