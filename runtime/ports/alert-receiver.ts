@@ -1,7 +1,10 @@
 import type { Alert } from "../domain/alerts/alert.ts";
 
 /** What is told: an alert, or that this is a test. */
-export type Told = Omit<Alert, "event" | "subject"> & { readonly event: Alert["event"] | "test" };
+export type Told = Omit<Alert, "event" | "subject"> & {
+  readonly event: Alert["event"] | "test";
+  readonly subject: Alert["subject"] | "test";
+};
 
 /** Somebody who is told. */
 export interface AlertReceiver {

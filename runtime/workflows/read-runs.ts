@@ -1,6 +1,7 @@
 /** The newest runs of a region, by the records that they left. */
-import { type RunKind, type RunRecord, runKinds } from "../domain/monitoring/runs.ts";
+
 import { timeOfId } from "../domain/identifier.ts";
+import { type RunKind, type RunRecord, runKinds } from "../domain/monitoring/runs.ts";
 import { dayOf, parseControlKey } from "../domain/recovery-points/store-layout.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ObjectStoreReader } from "../ports/object-store.ts";

@@ -69,10 +69,25 @@ describe("what a schedule asks for", () => {
       "2T08:02",
       { state: "waits for another attempt", at: at("2T08:03") },
     ],
-    ["its second attempt", { newest: attempt("2T08:00", 1, failed("2T08:02")) }, "2T08:03", { state: "due", attempt: 2 }],
-    ["its fourth and last", { newest: attempt("2T08:00", 3, failed("2T08:09")) }, "2T08:24", { state: "due", attempt: 4 }],
+    [
+      "its second attempt",
+      { newest: attempt("2T08:00", 1, failed("2T08:02")) },
+      "2T08:03",
+      { state: "due", attempt: 2 },
+    ],
+    [
+      "its fourth and last",
+      { newest: attempt("2T08:00", 3, failed("2T08:09")) },
+      "2T08:24",
+      { state: "due", attempt: 4 },
+    ],
     ["four failed", { newest: attempt("2T08:00", 4, failed("2T08:26")) }, "2T11:59", { state: "given up" }],
-    ["that helps nothing", { newest: attempt("2T08:00", 1, failed("2T08:02", false)) }, "2T11:59", { state: "given up" }],
+    [
+      "that helps nothing",
+      { newest: attempt("2T08:00", 1, failed("2T08:02", false)) },
+      "2T11:59",
+      { state: "given up" },
+    ],
     [
       "what was given up is begun afresh at its next time",
       { newest: attempt("2T08:00", 4, failed("2T08:26")) },

@@ -2,7 +2,7 @@
 import { expect } from "chai";
 import { CronTimes } from "../../runtime/domain/schedule/cron-times.ts";
 import type { ScheduledKind } from "../../runtime/domain/schedule/scheduled-kinds.ts";
-import type { Schedule } from "../../runtime/workflows/serve/serve-schedules.ts";
+import type { Schedule } from "../../runtime/domain/schedule/schedules-of.ts";
 import { minuteMs, SimulatedMachine, type SimulatedServe } from "../support/estates/simulated-serve.ts";
 import { seeded } from "../support/seeded.ts";
 import { SimulatedClock } from "../support/time/simulated-clock.ts";
@@ -16,9 +16,19 @@ const usual: readonly Schedule[] = [
 ];
 const receivers = ["webhook-1", "email-1"];
 const hourMs = 60 * minuteMs;
+/** Kinds that are made to fail. */
+const breakable: readonly ScheduledKind[] = ["verify", "incremental"];
+const seed = Number(process.env["QDRANT_DR_SEED"] ?? 14);
+const rounds = Number(process.env["QDRANT_DR_ROUNDS"] ?? 4);
 /** A Monday. */
 const monday = new Date("2026-03-02T00:00:00.000Z");
-const refused = { code: "VERIFICATION_FAILED", exitCode: 12, message: "a pack is damaged", hint: "see", retryable: false };
+const refused = {
+  code: "VERIFICATION_FAILED",
+  exitCode: 12,
+  message: "a pack is damaged",
+  hint: "see",
+  retryable: false,
+};
 
 class Week {
   readonly clock = new SimulatedClock({ start: monday, unattendedMs: 120_000 });
@@ -47,7 +57,9 @@ class Week {
 
   /** When runs of the kind that ended well began, as `02 04:00`. */
   wells(run: ScheduledKind): string[] {
-    return this.machine.runs.filter((each) => each.run === run && each.end === "well").map(({ startedAt }) => short(startedAt));
+    return this.machine.runs
+      .filter((each) => each.run === run && each.end === "well")
+      .map(({ startedAt }) => short(startedAt));
   }
 
   /** What the receiver was told: when, what event, of what. */
@@ -118,12 +130,22 @@ describe("serve, a week on a simulated clock", function () {
     await week.stop();
 
     const said = machine.log.join("\n");
-    expect(week.wells("incremental").filter((at) => at.startsWith("03")), said).to.deep.equal([
-      "03 00:00", "03 04:00", "03 09:30", "03 12:00", "03 16:00", "03 20:00",
-    ]);
-    expect(week.wells("incremental").filter((at) => at.startsWith("04")), said).to.deep.equal(["04 00:00"]);
-    expect(week.wells("full").filter((at) => at >= "04" && at < "07"), said).to.deep.equal(["05 00:31", "05 02:00", "06 03:15"]);
-    expect(week.wells("incremental").filter((at) => at >= "09 12:00"), said).to.deep.equal(["09 12:38", "09 16:00", "09 20:00"]);
+    expect(
+      week.wells("incremental").filter((at) => at.startsWith("03")),
+      said,
+    ).to.deep.equal(["03 00:00", "03 04:00", "03 09:30", "03 12:00", "03 16:00", "03 20:00"]);
+    expect(
+      week.wells("incremental").filter((at) => at.startsWith("04")),
+      said,
+    ).to.deep.equal(["04 00:00"]);
+    expect(
+      week.wells("full").filter((at) => at >= "04" && at < "07"),
+      said,
+    ).to.deep.equal(["05 00:31", "05 02:00", "06 03:15"]);
+    expect(
+      week.wells("incremental").filter((at) => at >= "09 12:00"),
+      said,
+    ).to.deep.equal(["09 12:38", "09 16:00", "09 20:00"]);
     refuseDoubles(machine);
     expect(week.told("webhook-1"), said).to.deep.equal([
       "03 09:30 failure: the incremental capture was cut off",
@@ -148,9 +170,100 @@ describe("serve, a week on a simulated clock", function () {
   });
 });
 
+describe("serve, whatever happens to it", function () {
+  this.timeout(120_000 * rounds);
+
+  for (let round = 0; round < rounds; round += 1) {
+    it(`history ${seed + round}: nothing doubled, nothing forgotten, each problem told once and its end once`, async () => {
+      const random = seeded(seed + round);
+      const clock = new SimulatedClock({ start: monday, unattendedMs: 120_000 });
+      const machine = new SimulatedMachine(clock);
+      machine.knowsTheDead = random() < 0.5;
+      const serves: SimulatedServe[] = [machine.start(usual, receivers)];
+      const pick = () => serves[Math.floor(random() * serves.length)];
+      const without = (serve: SimulatedServe | undefined) => serve && serves.splice(serves.indexOf(serve), 1);
+      const acts: Record<string, () => Promise<unknown> | unknown> = {
+        kill: () => {
+          const serve = pick();
+          serve?.kill();
+          without(serve);
+        },
+        stop: () => {
+          const serve = pick();
+          without(serve);
+          return serve?.stop();
+        },
+        start: () => serves.length < 2 && serves.push(machine.start(usual, receivers)),
+        "start again": () => serves.length < 2 && serves.push(machine.start(usual, receivers)),
+        "store goes": () => (machine.isStoreDown = true),
+        "store comes": () => (machine.isStoreDown = false),
+        "receiver goes": () => machine.deaf.add("email-1"),
+        "receiver comes": () => machine.deaf.delete("email-1"),
+        "verify breaks": () => machine.broken.set("verify", refused),
+        "capture breaks": () => machine.broken.set("incremental", { ...refused, code: "UNREACHABLE", retryable: true }),
+        "all is mended": () => machine.broken.clear(),
+        "machine sleeps": () => clock.setTimeOfDay(new Date(clock.now().getTime() + random() * 30 * hourMs)),
+      };
+      for (let step = 0; step < 40; step += 1) {
+        await clock.advance(Math.round(random() ** 3 * 14 * hourMs));
+        const names = Object.keys(acts);
+        const name = names[Math.floor(random() * names.length)] ?? "";
+        machine.log.push(`${clock.now().toISOString()} ${name}`);
+        await acts[name]?.();
+      }
+      machine.log.push(`${clock.now().toISOString()} everything is well from here on`);
+      machine.isStoreDown = false;
+      machine.deaf.clear();
+      machine.broken.clear();
+      if (serves.length === 0) serves.push(machine.start(usual, receivers));
+      const wellFrom = new Date(clock.now().getTime() + 2 * hourMs);
+      await clock.advance(30 * hourMs);
+      for (const serve of serves) await serve.stop();
+
+      refuseDoubles(machine);
+      refuseForgotten(machine, wellFrom, clock.now());
+      for (const receiver of receivers) refuseWrongAlerts(machine, receiver);
+    });
+  }
+});
+
+/** Each time between these was served by a run that ended well, and the one before them, unless it was given up because it failed. */
+function refuseForgotten({ log, runs }: SimulatedMachine, from: Date, to: Date): void {
+  for (const { cron, run } of usual) {
+    const times = new CronTimes(cron);
+    const wells = runs.filter((each) => each.run === run && each.end === "well");
+    for (
+      let time = breakable.includes(run) ? times.next(from) : times.newest(from);
+      time !== undefined && time.getTime() < to.getTime() - 2 * hourMs;
+      time = times.next(time)
+    ) {
+      const next = times.next(time) ?? to;
+      const isServed = wells.some(({ startedAt }) => time !== undefined && startedAt >= time && startedAt < next);
+      expect(isServed, `${run} of ${time.toISOString()} is forgotten\n${log.join("\n")}`).to.equal(true);
+    }
+  }
+}
+
+/** A problem, its end, a problem, its end. Who was down for more than a week is told no old news: a problem may end that it never heard of. */
+function refuseWrongAlerts({ log, told }: SimulatedMachine, receiver: string): void {
+  const open = new Set<string>();
+  for (const { told: alert } of told.get(receiver) ?? []) {
+    const { event, subject, title } = alert;
+    const isOver = event === "recovery";
+    const isWrong = isOver !== open.has(subject) && receiver === "webhook-1";
+    expect(isWrong, `${receiver} was told ${event} of ${subject} (${title})\n${log.join("\n")}`).to.equal(false);
+    if (isOver) open.delete(subject);
+    else open.add(subject);
+  }
+  expect([...open], `${receiver} never hears that it is over\n${log.join("\n")}`).to.deep.equal([]);
+}
+
 /** Of each lane one at a time. */
 function refuseOverlaps({ runs }: SimulatedMachine): void {
-  for (const lane of [["full", "incremental", "prune"], ["verify", "test-restore"]]) {
+  for (const lane of [
+    ["full", "incremental", "prune"],
+    ["verify", "test-restore"],
+  ]) {
     const ofLane = runs.filter(({ run }) => lane.includes(run));
     ofLane.slice(1).forEach(({ run, startedAt }, index) => {
       const before = ofLane[index];
@@ -164,7 +277,9 @@ function refuseOverlaps({ runs }: SimulatedMachine): void {
 function refuseDoubles({ log, runs }: SimulatedMachine): void {
   for (const { cron, run } of usual) {
     const times = new CronTimes(cron);
-    const served = runs.filter((each) => each.run === run && each.end === "well").map((each) => times.newest(each.startedAt)?.toISOString());
+    const served = runs
+      .filter((each) => each.run === run && each.end === "well")
+      .map((each) => times.newest(each.startedAt)?.toISOString());
     expect(served, `${run}\n${log.join("\n")}`).to.deep.equal([...new Set(served)]);
   }
 }

@@ -16,9 +16,7 @@ export async function callSecretUrl(
       // A redirect would send what is told to another server.
       redirect: "manual",
       signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
-      ...(body === undefined
-        ? {}
-        : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
     });
     await answer.body?.cancel();
     status = answer.status;

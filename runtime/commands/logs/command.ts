@@ -10,7 +10,7 @@ import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/
 import { listOf, seconds, time } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
-  readonly stack: string;
+  readonly stack?: string;
   readonly kind?: RunKind;
   readonly last: number;
   readonly failed?: boolean;
@@ -38,7 +38,7 @@ export const logs: CommandDefinition<Options, z.infer<typeof answer>> = {
   answer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack of the region")
+      .option("--stack <name>", "stack of the region; left out: the region of the settings file")
       .addOption(new Option("--kind <kind>", "only runs of this kind").choices(runKinds))
       .option("--last <number>", "how many of each kind", parseCount, 5)
       .option("--failed", "only runs that failed")
@@ -79,7 +79,12 @@ function inTable(runs: readonly Run[]): string {
   const rows = runs.map((run) => [formatTime(run.startedAt), run.kind, formatSeconds(run.seconds), endInWords(run)]);
   const all = [["BEGAN", "KIND", "TOOK", "ENDED"], ...rows];
   const widths = [0, 1, 2].map((at) => Math.max(...all.map((row) => row[at]?.length ?? 0)));
-  const lines = all.map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join("  ").trimEnd());
+  const lines = all.map((row) =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
   return lines.flatMap((line, at) => [line, ...whyOf(runs[at - 1])]).join("\n");
 }
 

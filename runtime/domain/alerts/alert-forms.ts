@@ -2,7 +2,7 @@
 import { formatTime } from "../format.ts";
 import type { Alert } from "./alert.ts";
 
-type Told = Omit<Alert, "event" | "subject"> & { readonly event: Alert["event"] | "test"; readonly subject?: string };
+type Told = Omit<Alert, "event" | "subject"> & { readonly event: Alert["event"] | "test"; readonly subject: string };
 
 export const webhookForms = ["json", "slack", "teams"] as const;
 export type WebhookForm = (typeof webhookForms)[number];
@@ -22,7 +22,8 @@ function paragraphs({ at, hint, message }: Told): string[] {
 }
 
 export function asWebhookBody(form: WebhookForm, told: Told): object {
-  if (form === "slack") return { text: [`*${slackText(marked(told))}*`, ...paragraphs(told).map(slackText)].join("\n") };
+  if (form === "slack")
+    return { text: [`*${slackText(marked(told))}*`, ...paragraphs(told).map(slackText)].join("\n") };
   if (form === "teams") return teamsCard(told);
   return { source: "qdrant-dr", ...told };
 }
@@ -38,7 +39,12 @@ function slackText(text: string): string {
 
 /** An adaptive card, as Teams' workflow "when a webhook request is received" posts it. */
 function teamsCard(told: Told): object {
-  const block = (text: string, more: object = {}) => ({ type: "TextBlock", text: teamsText(text), wrap: true, ...more });
+  const block = (text: string, more: object = {}) => ({
+    type: "TextBlock",
+    text: teamsText(text),
+    wrap: true,
+    ...more,
+  });
   return {
     type: "message",
     attachments: [

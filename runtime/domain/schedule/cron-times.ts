@@ -32,7 +32,8 @@ export class CronTimes {
   /** How many are after `from` and before `to`; at most `most`. */
   countBetween(from: Date, to: Date, most: number): number {
     let count = 0;
-    for (let time = this.next(from); time !== undefined && time < to && count < most; time = this.next(time)) count += 1;
+    for (let time = this.next(from); time !== undefined && time < to && count < most; time = this.next(time))
+      count += 1;
     return count;
   }
 }

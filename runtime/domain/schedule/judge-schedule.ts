@@ -6,6 +6,7 @@ import type { CronTimes } from "./cron-times.ts";
 
 const minuteMs = 60_000;
 /** From the end of an attempt that failed to the next one. */
+/** Then its next time begins afresh. */
 const retryAfterMinutes = [1, 5, 15];
 const mostAttempts = retryAfterMinutes.length + 1;
 

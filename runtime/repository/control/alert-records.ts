@@ -54,15 +54,27 @@ export class AlertRecords {
     return new Set();
   }
 
-  /** Whether the newest one is this alert of this process: it may have been written although its answer was lost. */
-  isNewest(alert: Alert): boolean {
+  #isNewest(alert: Alert): boolean {
     const { record } = this.#newest ?? {};
     return record?.by === this.#process.id && record.at === alert.at && record.subject === alert.subject;
   }
 
+  /** Where the alert is: its number, "over" when something later was told of its subject, undefined when it is not there. */
+  async find({ at, subject }: Alert): Promise<number | "over" | undefined> {
+    let entry = this.#newest;
+    for (let looked = 0; entry !== undefined && looked < mostLookedAt; looked += 1) {
+      const { number, record } = entry;
+      if (record?.subject === subject) {
+        if (record.at === at) return number;
+        return Date.parse(record.at) > Date.parse(at) ? "over" : undefined;
+      }
+      entry = number === 1 ? undefined : await this.#log.entry(number - 1);
+    }
+    return undefined;
+  }
+
   /** The number of the alert; undefined when another process told something since `open` was asked. */
   async add(alert: Alert, open: ReadonlySet<Subject>): Promise<number | undefined> {
-    if (this.isNewest(alert)) return this.#newest?.number;
     const number = (this.#newest?.number ?? 0) + 1;
     const { id, runner } = this.#process;
     await this.#log.create(this.#control, number, {
@@ -72,7 +84,7 @@ export class AlertRecords {
       open: [...open],
     });
     this.#newest = await this.#log.entry(number);
-    return this.isNewest(alert) ? number : undefined;
+    return this.#isNewest(alert) ? number : undefined;
   }
 
   async take(number: number, receiver: string, at: Date): Promise<void> {

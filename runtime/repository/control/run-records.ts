@@ -56,7 +56,9 @@ export async function successfulRunSince(
 /** Days from the newest on, those of the last weeks. */
 function daysBetween(since: Date, now: Date): string[] {
   const days = Math.floor((Date.parse(dayOf(now)) - Date.parse(dayOf(since))) / dayMs) + 1;
-  return Array.from({ length: Math.min(days, daysLookedAt) }, (_, back) => dayOf(new Date(now.getTime() - back * dayMs)));
+  return Array.from({ length: Math.min(days, daysLookedAt) }, (_, back) =>
+    dayOf(new Date(now.getTime() - back * dayMs)),
+  );
 }
 
 export function readRun(control: ObjectStoreReader, key: string): Promise<RunRecord> {

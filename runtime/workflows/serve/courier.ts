@@ -7,7 +7,7 @@ import type { Progress } from "../../ports/progress.ts";
 import { retry } from "../../time/retry.ts";
 
 /** An alert that a receiver did not take for so long is not news any more. */
-export const newsForMs = 24 * 3_600_000;
+export const newsForMs = 7 * 24 * 3_600_000;
 const firstDelayMs = 10_000;
 const longestDelayMs = 10 * 60_000;
 
@@ -71,8 +71,8 @@ export class Courier {
       });
       await taken();
     } catch {
-      // Its failure was said; it is given up when it is stopped, or after a day.
-      if (!stopped.aborted) this.#say(`did not take it for a day: ${alert.title}`);
+      // Its failure was said; it is given up when it is stopped, or after a week.
+      if (!stopped.aborted) this.#say(`did not take it for a week: ${alert.title}`);
     }
   }
 

@@ -10,11 +10,12 @@ import { CronTimes } from "../../domain/schedule/cron-times.ts";
 import { type Judgement, judgeSchedule } from "../../domain/schedule/judge-schedule.ts";
 import { scheduleFinding } from "../../domain/schedule/schedule-finding.ts";
 import { kindTable, type Lane, type ScheduledKind } from "../../domain/schedule/scheduled-kinds.ts";
+import type { Schedule } from "../../domain/schedule/schedules-of.ts";
 import { toDrError } from "../../errors.ts";
 import type { Heartbeat } from "../../ports/alert-receiver.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { CommandEnd, OwnCommands } from "../../ports/own-commands.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
+import type { CommandEnd, OwnCommands } from "../../ports/own-commands.ts";
 import type { Progress } from "../../ports/progress.ts";
 import { recordRun, successfulRunSince } from "../../repository/control/run-records.ts";
 import type { KnownSchedule, ScheduleRecords } from "../../repository/control/schedule-records.ts";
@@ -31,11 +32,6 @@ const storePatienceMs = 10 * minuteMs;
 /** A loop that stands still for longer is not ready. */
 const standstillMs = 5 * minuteMs;
 const mostCounted = 100;
-
-export interface Schedule {
-  readonly run: ScheduledKind;
-  readonly cron: string;
-}
 
 export interface ServeRequest {
   readonly region: string;
@@ -117,7 +113,7 @@ export class ServeSchedules {
     } catch (error) {
       this.#storeFails(toDrError(error).message);
     }
-    desk.tellWithoutStore(this.#storeFinding());
+    await desk.tellWithoutStore(this.#storeFinding());
     this.#turnedAt = clock.monotonic();
   }
 
@@ -186,7 +182,8 @@ export class ServeSchedules {
     if (turn === undefined) return;
     const again = attempt === 1 ? "" : `, attempt ${attempt}`;
     const missed = servedUntil === undefined ? 0 : followed.times.countBetween(servedUntil, time, mostCounted);
-    const late = missed === 0 ? "" : `, and for ${formatCount(missed)}${missed === mostCounted ? " or more" : ""} before`;
+    const late =
+      missed === 0 ? "" : `, and for ${formatCount(missed)}${missed === mostCounted ? " or more" : ""} before`;
     this.#say(run, `begins, for ${formatTime(time.toISOString())}${again}${late}`);
     const startedAt = this.#request.clock.now();
     const running = runScheduled(run, turn, this.#request, stopped)

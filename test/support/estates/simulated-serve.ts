@@ -4,6 +4,7 @@
  */
 import { failureOf } from "../../../runtime/domain/monitoring/runs.ts";
 import { kindTable, type ScheduledKind, scheduledKinds } from "../../../runtime/domain/schedule/scheduled-kinds.ts";
+import type { Schedule } from "../../../runtime/domain/schedule/schedules-of.ts";
 import { DrError } from "../../../runtime/errors.ts";
 import type { AlertReceiver, Told } from "../../../runtime/ports/alert-receiver.ts";
 import type { Clock } from "../../../runtime/ports/clock.ts";
@@ -13,7 +14,7 @@ import { AlertRecords } from "../../../runtime/repository/control/alert-records.
 import { recordRun } from "../../../runtime/repository/control/run-records.ts";
 import { ScheduleRecords } from "../../../runtime/repository/control/schedule-records.ts";
 import { AlertDesk } from "../../../runtime/workflows/serve/alert-desk.ts";
-import { type Schedule, ServeSchedules } from "../../../runtime/workflows/serve/serve-schedules.ts";
+import { ServeSchedules } from "../../../runtime/workflows/serve/serve-schedules.ts";
 import { MemoryStore } from "../servers/memory-store.ts";
 import type { SimulatedClock } from "../time/simulated-clock.ts";
 
@@ -36,6 +37,7 @@ export class SimulatedMachine {
   readonly told = new Map<string, { readonly at: Date; readonly told: Told }[]>();
   readonly log: string[] = [];
   isStoreDown = false;
+  note: string | undefined;
   /** Receivers that do not answer. */
   readonly deaf = new Set<string>();
   /** What these kinds end with from now on. */
@@ -85,6 +87,13 @@ export class SimulatedServe {
       desk: new AlertDesk({
         region: "main",
         records: new AlertRecords(control, process, ignore),
+        note: {
+          read: () => this.#alive(async () => machine.note),
+          write: (text) =>
+            this.#alive(async () => {
+              machine.note = text;
+            }),
+        },
         receivers: receivers.map((name) => this.#receiver(name)),
         clock,
         progress,
