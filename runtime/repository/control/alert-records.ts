@@ -23,11 +23,11 @@ type AlertRecord = z.infer<typeof alertRecordSchema>;
 
 export const takenSchema = z.object({ at: z.iso.datetime() });
 
-export interface StoredAlert {
+export interface AlertOfOther {
   readonly number: number;
   readonly alert: Alert;
   /** Whether the process that tells it is known to be gone. */
-  readonly isLeftBehind: boolean;
+  readonly isLeftBehind: () => boolean;
 }
 
 export class AlertRecords {
@@ -35,6 +35,7 @@ export class AlertRecords {
   readonly #process: ScheduleProcess;
   readonly #log: NumberedLog<AlertRecord>;
   readonly #reportUnreadable: ReportUnreadable;
+  #asked = 0;
   #newest: { readonly number: number; readonly record: AlertRecord | undefined } | undefined;
 
   constructor(control: ObjectStore, process: ScheduleProcess, reportUnreadable: ReportUnreadable) {
@@ -97,20 +98,21 @@ export class AlertRecords {
     return (await unlessMissing(this.#control.get(controlLayout.alertTaken(number, receiver)))) !== undefined;
   }
 
-  /** Alerts that other processes had to tell since then, in their order. */
-  async ofOthersSince(since: Date): Promise<StoredAlert[]> {
-    const found: StoredAlert[] = [];
+  /** Alerts that other processes have to tell and that are not older than `since`, in their order: those that were not asked for yet. */
+  async newOfOthers(since: Date): Promise<AlertOfOther[]> {
+    const found: AlertOfOther[] = [];
     let entry = this.#newest;
-    for (let looked = 0; entry !== undefined && looked < mostLookedAt; looked += 1) {
+    for (let looked = 0; entry !== undefined && entry.number > this.#asked && looked < mostLookedAt; looked += 1) {
       const { number, record } = entry;
       if (record !== undefined && Date.parse(record.at) < since.getTime()) break;
       if (record !== undefined && record.by !== this.#process.id) {
         const { by: _, open: __, runner, ...alert } = record;
-        const isLeftBehind = runner !== undefined && this.#process.runner.isDead(runner);
+        const isLeftBehind = () => runner !== undefined && this.#process.runner.isDead(runner);
         found.push({ number, alert, isLeftBehind });
       }
       entry = number === 1 ? undefined : await this.#log.entry(number - 1);
     }
+    this.#asked = this.#newest?.number ?? 0;
     return found.reverse();
   }
 }

@@ -13,7 +13,7 @@ import type { AlertReceiver } from "../../ports/alert-receiver.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { LocalNote } from "../../ports/local-note.ts";
 import type { Progress } from "../../ports/progress.ts";
-import type { AlertRecords } from "../../repository/control/alert-records.ts";
+import type { AlertOfOther, AlertRecords } from "../../repository/control/alert-records.ts";
 import { Courier, newsForMs } from "./courier.ts";
 
 /** Another process that is not known to be gone tells its alerts itself, within this time. */
@@ -47,8 +47,9 @@ export class AlertDesk {
   readonly #request: AlertDeskRequest;
   readonly #couriers: readonly Courier[];
   readonly #told: Told[] = [];
+  readonly #ofOthers: (AlertOfOther & { readonly seenAt: number })[] = [];
   #open: ReadonlySet<Subject> = new Set();
-  #isStarted = false;
+  #isNoteRead = false;
 
   constructor(request: AlertDeskRequest) {
     const { clock, progress, receivers } = request;
@@ -115,7 +116,7 @@ export class AlertDesk {
   /** Begins with what the store knows, and writes what was told while it did not answer. */
   async #synchronise(): Promise<void> {
     const { records } = this.#request;
-    if (!this.#isStarted) await this.#readNote();
+    if (!this.#isNoteRead) await this.#readNote();
     let open = await records.open();
     const waiting = this.#told.filter(({ number }) => number === undefined);
     for (const told of waiting) {
@@ -124,9 +125,7 @@ export class AlertDesk {
     }
     this.#open = open;
     if (waiting.length > 0) await this.#writeNote();
-    if (this.#isStarted) return;
     await this.#tellWhatOthersLeft();
-    this.#isStarted = true;
   }
 
   /** Writes the alert, unless it is there: its answer was lost, or another process told the same. */
@@ -141,17 +140,18 @@ export class AlertDesk {
   /** Whoever told it may be gone before every receiver took it. */
   async #tellWhatOthersLeft(): Promise<void> {
     const { clock, records } = this.#request;
-    const now = clock.now().getTime();
-    for (const { alert, isLeftBehind, number } of await records.ofOthersSince(new Date(now - newsForMs))) {
+    const since = new Date(clock.now().getTime() - newsForMs);
+    for (const alert of await records.newOfOthers(since)) this.#ofOthers.push({ ...alert, seenAt: clock.monotonic() });
+    for (const other of [...this.#ofOthers]) {
+      const { alert, isLeftBehind, number, seenAt } = other;
+      if (!isLeftBehind() && clock.monotonic() - seenAt < othersTellWithinMs) continue;
       const told: Told = { alert, number, takenBy: new Set(), written: new Set() };
-      this.#told.push(told);
-      const waitMs = isLeftBehind ? 0 : othersTellWithinMs - Math.max(0, now - Date.parse(alert.at));
       for (const courier of this.#couriers) {
-        const { name } = courier;
-        const isTaken = () => records.isTaken(number, name);
-        if (await isTaken()) continue;
-        courier.send({ alert, otherFirst: { waitMs, isTaken }, taken: () => this.#taken(told, name) });
+        if (await records.isTaken(number, courier.name)) continue;
+        courier.send({ alert, taken: () => this.#taken(told, courier.name) });
       }
+      this.#told.push(told);
+      this.#ofOthers.splice(this.#ofOthers.indexOf(other), 1);
     }
   }
 
@@ -175,6 +175,7 @@ export class AlertDesk {
   /** What a process before this one, or another one of this machine, told while the store did not answer. */
   async #readNote(): Promise<void> {
     const text = await this.#request.note.read();
+    this.#isNoteRead = true;
     if (text === undefined) return;
     let noted: z.infer<typeof noteSchema>;
     try {

@@ -13,8 +13,6 @@ const longestDelayMs = 10 * 60_000;
 
 export interface Errand {
   readonly alert: Alert;
-  /** Another process may tell it: waits so long for that, then looks whether it did. */
-  readonly otherFirst?: { readonly waitMs: number; readonly isTaken: () => Promise<boolean> };
   readonly taken: () => Promise<void>;
 }
 
@@ -50,14 +48,10 @@ export class Courier {
     }
   }
 
-  async #deliver({ alert, otherFirst, taken }: Errand, stopped: AbortSignal): Promise<void> {
+  async #deliver({ alert, taken }: Errand, stopped: AbortSignal): Promise<void> {
     let told: string | undefined;
     const isStale = () => this.#clock.now().getTime() - Date.parse(alert.at) > newsForMs;
     try {
-      if (otherFirst !== undefined) {
-        await this.#clock.sleep(otherFirst.waitMs, stopped);
-        if (await otherFirst.isTaken().catch(() => false)) return await taken();
-      }
       const patience = { budgetMs: newsForMs, firstDelayMs, factor: 3, longestDelayMs, jitter: 0.2, signal: stopped };
       await retry(this.#clock, { ...patience, isRetryable: () => !isStale() }, async () => {
         try {
