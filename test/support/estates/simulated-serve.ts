@@ -6,7 +6,7 @@ import { failureOf } from "../../../runtime/domain/monitoring/runs.ts";
 import { kindTable, type ScheduledKind, scheduledKinds } from "../../../runtime/domain/schedule/scheduled-kinds.ts";
 import type { Schedule } from "../../../runtime/domain/schedule/schedules-of.ts";
 import { DrError } from "../../../runtime/errors.ts";
-import type { AlertReceiver, Told } from "../../../runtime/ports/alert-receiver.ts";
+import type { AlertReceiver, Heartbeat, Told } from "../../../runtime/ports/alert-receiver.ts";
 import type { Clock } from "../../../runtime/ports/clock.ts";
 import type { ObjectStore } from "../../../runtime/ports/object-store.ts";
 import type { CommandEnd, CommandError, OwnCommands } from "../../../runtime/ports/own-commands.ts";
@@ -33,6 +33,9 @@ export class SimulatedMachine {
   readonly store = new MemoryStore();
   readonly runs: SimulatedRun[] = [];
   readonly beats: Date[] = [];
+  /** Real ones, in the place of those that only count. */
+  heartbeat: Heartbeat | undefined;
+  readonly receivers: AlertReceiver[] = [];
   /** By receiver, what it took, with the time. */
   readonly told = new Map<string, { readonly at: Date; readonly told: Told }[]>();
   readonly log: string[] = [];
@@ -94,11 +97,13 @@ export class SimulatedServe {
               machine.note = text;
             }),
         },
-        receivers: receivers.map((name) => this.#receiver(name)),
+        receivers: [...machine.receivers, ...receivers.map((name) => this.#receiver(name))],
         clock,
         progress,
       }),
-      heartbeat: { beat: () => this.#alive(async () => void machine.beats.push(machine.clock.now())) },
+      heartbeat: machine.heartbeat ?? {
+        beat: () => this.#alive(async () => void machine.beats.push(machine.clock.now())),
+      },
       commands: this.#commands(),
       clock,
       progress,
