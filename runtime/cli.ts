@@ -1,6 +1,7 @@
 /** The command line: from arguments to a command, from its answer or error to output and an exit code. */
 import { Command, CommanderError } from "commander";
 import { quickstart } from "../quickstart/index.ts";
+import { alertsTest } from "./commands/alerts/test.ts";
 import { backup } from "./commands/backup/command.ts";
 import { copy } from "./commands/copy/command.ts";
 import { divergence } from "./commands/divergence/command.ts";
@@ -11,9 +12,11 @@ import { exporter } from "./commands/exporter/command.ts";
 import { failoverPlan } from "./commands/failover/plan.ts";
 import { failoverRun } from "./commands/failover/run.ts";
 import { init } from "./commands/init/command.ts";
+import { logs } from "./commands/logs/command.ts";
 import { recoveryPointsList } from "./commands/recovery-points/list.ts";
 import { replicate } from "./commands/replicate/command.ts";
 import { restore } from "./commands/restore/command.ts";
+import { serve } from "./commands/serve/command.ts";
 import type { CommandDefinition } from "./commands/shared/command.ts";
 import { status } from "./commands/status/command.ts";
 import { switchoverAbort } from "./commands/switchover/abort.ts";
@@ -44,6 +47,9 @@ const definitions = [
   drill,
   divergence,
   exporter,
+  serve,
+  logs,
+  alertsTest,
   estateInit,
 ] as readonly CommandDefinition<object, object>[];
 
@@ -52,6 +58,7 @@ export const commandAnswers = Object.fromEntries(definitions.map(({ answer, name
 
 /** Commands that only lead to others. */
 const groups: Readonly<Record<string, string>> = {
+  alerts: "who is told when something goes wrong",
   "recovery-points": "the recovery points in a region's bucket",
   failover: "the active region is lost: make the other one active",
   estate: "what two regions of stacks have in common",

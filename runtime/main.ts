@@ -5,30 +5,36 @@ import { compose } from "./composition/compose.ts";
 import { exitCodes } from "./errors.ts";
 import { progressTo } from "./progress.ts";
 
-const cleaning = new Set<() => Promise<void>>();
+const cleaning = new Map<() => Promise<void>, { readonly isUsualEnd: boolean }>();
 let isInterrupted = false;
+let isUsualEnd = false;
 
 const deps = await compose({
   progress: progressTo(process.stderr),
   openEstate: openKeptEstate,
-  onInterrupt(clean) {
-    cleaning.add(clean);
+  onInterrupt(clean, how = { isUsualEnd: false }) {
+    cleaning.set(clean, how);
     return () => cleaning.delete(clean);
   },
 });
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => {
-    if (isInterrupted) return;
-    isInterrupted = true;
-    process.stderr.write(`${signal}: cleaning up\n`);
-    Promise.allSettled([...cleaning].map((clean) => clean())).finally(() => process.exit(exitCodes.interrupted));
-  });
-}
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupt(signal));
+// `serve`, which started this command, is gone: nobody else would stop it, and the next `serve` may begin the same.
+process.once("disconnect", () => interrupt("the process that started this one is gone"));
 
 const exitCode = await runCli(process.argv.slice(2), deps, {
   out: (text) => process.stdout.write(`${text}\n`),
   err: (text) => process.stderr.write(`${text}\n`),
 });
 // An interrupted command fails because its estate is taken away: the interruption ends the process, not that failure.
-if (!isInterrupted) process.exitCode = exitCode;
+if (!isInterrupted || isUsualEnd) process.exitCode = exitCode;
+
+function interrupt(why: string): void {
+  if (isInterrupted) return;
+  isInterrupted = true;
+  process.stderr.write(`${why}: cleaning up\n`);
+  isUsualEnd = cleaning.size > 0 && [...cleaning.values()].every((how) => how.isUsualEnd);
+  Promise.allSettled([...cleaning.keys()].map((clean) => clean())).finally(() => {
+    if (!isUsualEnd) process.exit(exitCodes.interrupted);
+  });
+}

@@ -20,10 +20,11 @@ export class MetricsServer {
   static async start(
     { host, port }: { readonly host: string; readonly port: number },
     samples: () => readonly Sample[],
+    problem: () => string | undefined = () => undefined,
   ): Promise<MetricsServer> {
     const registry = new SampleRegistry();
     const server = createServer((incoming, outgoing) => {
-      void answer(incoming, outgoing, () => registry.text(samples()));
+      void answer(incoming, outgoing, () => registry.text(samples()), problem);
     });
     try {
       await once(server.listen(port, host), "listening");
@@ -48,10 +49,19 @@ export class MetricsServer {
   }
 }
 
-async function answer(incoming: IncomingMessage, outgoing: ServerResponse, text: () => Promise<string>): Promise<void> {
+async function answer(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  text: () => Promise<string>,
+  problem: () => string | undefined,
+): Promise<void> {
   const path = incoming.url?.split("?")[0];
   if (incoming.method !== "GET" && incoming.method !== "HEAD") return end(outgoing, 405, "GET\n");
   if (path === "/healthz") return end(outgoing, 200, "ok\n");
+  if (path === "/readyz") {
+    const found = problem();
+    return end(outgoing, found === undefined ? 200 : 503, `${found ?? "ok"}\n`);
+  }
   if (path !== "/metrics") return end(outgoing, 404, "/metrics\n");
   outgoing.setHeader("content-type", Registry.PROMETHEUS_CONTENT_TYPE);
   end(outgoing, 200, await text());

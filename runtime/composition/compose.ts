@@ -8,6 +8,8 @@ import { ageIdentities } from "../adapters/age-identities.ts";
 import { LocalFolders } from "../adapters/folders/folder-target.ts";
 import { readHooks } from "../adapters/hook-commands.ts";
 import { KubernetesCluster } from "../adapters/kubernetes/kubernetes-cluster.ts";
+import { LocalNoteFile } from "../adapters/local-note-file.ts";
+import { OwnProcesses } from "../adapters/own-processes.ts";
 import { readyParts } from "../adapters/parts.ts";
 import { privateFiles } from "../adapters/private-files.ts";
 import { PulumiStacks } from "../adapters/pulumi/pulumi-stacks.ts";
@@ -28,6 +30,7 @@ import { DrError } from "../errors.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { stepNames } from "../workflows/failover/step-names.ts";
+import { readAlertReceivers } from "./alert-receivers.ts";
 import type { Deps, RegionOptions } from "./deps.ts";
 import { RegionAccess } from "./region-access.ts";
 import { readSettingsRegion } from "./settings-region.ts";
@@ -82,11 +85,17 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     folderTarget: new LocalFolders(),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
     hooks: (file, askQueries) => readHooks(file, stepNames, surroundings.progress, askQueries, systemClock),
-    async serveMetrics(address, samples) {
-      // Loaded on demand: only the exporter needs the library.
+    async serveMetrics(address, samples, problem) {
+      // Loaded on demand: only `exporter` and `serve` need the library.
       const { MetricsServer } = await import("../adapters/metrics-server.ts");
-      return MetricsServer.start(address, samples);
+      return MetricsServer.start(address, samples, problem);
     },
+    ownCommands: (lastArgs) => {
+      const [node, program = ""] = process.argv;
+      return new OwnProcesses([node ?? process.execPath, ...process.execArgv, program], lastArgs);
+    },
+    alertReceivers: readAlertReceivers,
+    localNote: (about) => new LocalNoteFile(about, process.env),
     settings: ({ settings }) => findSettingsFile(settings, process.env),
     access,
     initTools: {

@@ -3,11 +3,14 @@
 import type { ClusterSettings } from "../domain/infrastructure/infrastructure.ts";
 import type { Sample } from "../domain/monitoring/metrics.ts";
 import type { StoreAddress } from "../domain/region.ts";
+import type { AlertReceiver, Heartbeat } from "../ports/alert-receiver.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Cluster } from "../ports/cluster.ts";
 import type { AskQueries, FailoverHooks } from "../ports/failover-hooks.ts";
 import type { FolderTarget } from "../ports/folders.ts";
+import type { LocalNote } from "../ports/local-note.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
+import type { OwnCommands } from "../ports/own-commands.ts";
 import type { Progress } from "../ports/progress.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
@@ -36,8 +39,11 @@ export interface Deps {
   readonly runner: Runner;
   /** The folder for reports, unless an option names another. */
   readonly reportsFolder: string;
-  /** Runs `clean` when the command is interrupted; the returned function withdraws it. */
-  onInterrupt(clean: () => Promise<void>): () => void;
+  /**
+   * Runs `clean` when the command is interrupted; the returned function withdraws it.
+   * @param how isUsualEnd: the command runs until it is interrupted, and then ends by itself, with its own exit code.
+   */
+  onInterrupt(clean: () => Promise<void>, how?: { readonly isUsualEnd: boolean }): () => void;
   stacks(options: RegionOptions): Promise<Stacks & StackExports>;
   /** The settings file that the options, the environment or the folder name; undefined when there is none. Throws SETTING_INVALID. */
   settings(options: Pick<RegionOptions, "settings">): Promise<SettingsFile | undefined>;
@@ -56,11 +62,26 @@ export interface Deps {
   database(peers: readonly string[], apiKey: string): VectorDatabase;
   /** The hooks in an operator's file. Throws SETTING_INVALID. */
   hooks(file: string, askQueries: AskQueries): Promise<FailoverHooks>;
-  /** Serves what `samples` answers to Prometheus. Throws PORT_TAKEN. */
+  /**
+   * Serves what `samples` answers to Prometheus. Throws PORT_TAKEN.
+   * @param problem why the process is not ready; undefined when it is.
+   */
   serveMetrics(
     address: { readonly host: string; readonly port: number },
     samples: () => readonly Sample[],
+    problem?: () => string | undefined,
   ): Promise<MetricsEndpoint>;
+  /** A note on this machine about this. */
+  localNote(about: string): LocalNote;
+  /** Commands of this program, each with these arguments behind its own. */
+  ownCommands(lastArgs: readonly string[]): OwnCommands;
+  /** Who is told of problems, by a settings file. Throws SETTING_INVALID. */
+  alertReceivers(file: SettingsFile): Promise<AlertReceivers>;
+}
+
+export interface AlertReceivers {
+  readonly receivers: readonly AlertReceiver[];
+  readonly heartbeat: Heartbeat | undefined;
 }
 
 export interface MetricsEndpoint {

@@ -1,4 +1,4 @@
-import type { RunKind } from "../domain/monitoring/runs.ts";
+import { failureOf, type RunKind } from "../domain/monitoring/runs.ts";
 import { type DrError, exitCodes, toDrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Progress } from "../ports/progress.ts";
@@ -35,7 +35,7 @@ export async function recordedRun<Result>(
         startedAt: startedAt.toISOString(),
         finishedAt: clock.now().toISOString(),
         exitCode: error?.exitCode ?? exitCodes.ok,
-        ...(error === undefined ? {} : { error: error.code }),
+        ...(error === undefined ? {} : failureOf(error)),
         toolVersion,
       });
     } catch (problem) {

@@ -200,6 +200,13 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     reportsFolder: "no-reports",
     hooks: () => neverAsked(),
     serveMetrics: () => neverAsked(),
+    ownCommands: () => ({
+      start: () => {
+        throw new Error("no command is started");
+      },
+    }),
+    alertReceivers: () => neverAsked(),
+    localNote: () => ({ read: () => neverAsked(), write: () => neverAsked() }),
     database: () => {
       throw new Error("no database is asked");
     },

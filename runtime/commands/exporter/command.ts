@@ -2,9 +2,8 @@ import { InvalidArgumentError } from "commander";
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { samplesOf } from "../../domain/monitoring/metrics.ts";
-import { RegionMonitor } from "../../workflows/monitoring/region-monitor.ts";
-import { knowPeer, memberOf } from "../../workflows/status/pair-member.ts";
 import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "../shared/command.ts";
+import { monitorOf } from "../shared/watch-region.ts";
 
 interface Options extends RegionOptions {
   readonly stack?: string;
@@ -29,31 +28,20 @@ export const exporter: CommandDefinition<Options, z.infer<typeof answer>> = {
         "after",
         `${exitCodesHelp([2, "wrong option or stack"], [4, "the port is taken"])}
 
-It runs until it is interrupted. /metrics is answered from what the last looks found, and /healthz with 200. What does not answer is
+It runs until it is interrupted, and then ends with 0. /metrics is answered from what the last looks found, and /healthz with 200. What does not answer is
 qdrant_dr_source_up 0; times that were found stay, so that ages grow. No store can make it wait or fail.`,
       ),
   async run(deps, options) {
     const access = await deps.access(options.stack, options);
-    const { objectives, peer } = access.region;
-    const other = peer === undefined ? undefined : await knowPeer(peer, () => deps.access(peer, options));
-    if (other?.problem !== undefined)
-      deps.progress({ step: "watch", detail: `${peer} is not watched: ${other.problem}` });
-    const monitor = new RegionMonitor({
-      region: memberOf(access).observed,
-      objectives,
-      everySeconds: Math.max(1, options.every),
-      toolVersion: deps.toolVersion,
-      clock: deps.clock,
-      progress: deps.progress,
-      peer: other && { name: other.name, control: other.observed?.stores.control },
-    });
+    const monitor = await monitorOf(deps, access, options, Math.max(1, options.every));
     const stopping = new AbortController();
     const server = await deps.serveMetrics(options, () => samplesOf(monitor.view));
     const watching = monitor.run(stopping.signal);
-    const settled = deps.onInterrupt(async () => {
+    const stop = async () => {
       stopping.abort();
       await server.stop();
-    });
+    };
+    const settled = deps.onInterrupt(stop, { isUsualEnd: true });
     deps.progress({ step: "serve", detail: `${server.url}/metrics` });
     await watching;
     settled();

@@ -23,17 +23,21 @@ export interface CommandDefinition<Options, Json extends object> {
 
 /** The options of every command that is about regions. */
 export function regionOptions(command: Command): Command {
-  return command
-    .option(
-      "--settings <file>",
-      "the settings file; when left out, QDRANT_DR_SETTINGS names it, or it is qdrant-dr.yaml here",
-    )
+  return settingsOption(command)
     .option("--estate <id>", "a practice estate that was kept (`quickstart --keep`)")
     .option(
       "--outputs <path>",
       "read the region from this file (`pulumi stack output region --json --show-secrets`), or <stack>.json in this folder",
     )
     .option("--identity-file <file>", "open the keys with the offline recovery identity in this file");
+}
+
+/** The option of commands that are about the region of a settings file. */
+export function settingsOption(command: Command): Command {
+  return command.option(
+    "--settings <file>",
+    "the settings file; when left out, QDRANT_DR_SETTINGS names it, or it is qdrant-dr.yaml here",
+  );
 }
 
 export function exitCodesHelp(...codes: readonly (readonly [number, string])[]): string {

@@ -1,8 +1,13 @@
 /** How commands that run by the clock ended: what a record of a run holds. */
 import { z } from "zod";
+import { oneLine } from "../one-line.ts";
 
-export const runKinds = ["full", "incremental", "copy", "verify", "test-restore"] as const;
+export const runKinds = ["full", "incremental", "copy", "verify", "test-restore", "prune"] as const;
 export type RunKind = (typeof runKinds)[number];
+
+/** Why a run failed, as its record keeps it: a line each, and bounded, for a message may repeat what a server said. */
+const longestLine = 500;
+const line = z.string().max(longestLine).optional();
 
 export const runRecordSchema = z.object({
   run: z.enum(runKinds),
@@ -13,6 +18,22 @@ export const runRecordSchema = z.object({
   exitCode: z.number().int().nonnegative(),
   /** Code of the error. */
   error: z.string().optional(),
+  /** What happened, and what to do; records of before this was kept have neither. */
+  message: line,
+  hint: line,
   toolVersion: z.string(),
 });
 export type RunRecord = z.infer<typeof runRecordSchema>;
+
+/** An error's part of the record. */
+export function failureOf(error: {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+}): Pick<RunRecord, "error" | "message" | "hint"> {
+  return {
+    error: error.code,
+    message: oneLine(error.message, longestLine),
+    ...(error.hint === undefined ? {} : { hint: oneLine(error.hint, longestLine) }),
+  };
+}

@@ -50,6 +50,15 @@ export const controlLayout = {
   probesOf: (id: string) => `probes/${id}/`,
   /** What was tried out before anything was kept here. */
   probe: (id: string, name: "kept" | "raced") => `probes/${id}/${name}`,
+  schedule: "schedule/",
+  scheduledTurn: (run: string, turn: number) => `schedule/${run}/${numbered(turn)}.json`,
+  scheduledEnd: (run: string, turn: number) => `schedule/${run}/${numbered(turn)}.ended.json`,
+  scheduledBeat: (run: string, turn: number, beat: number) =>
+    `schedule/${run}/${numbered(turn)}.alive.${numbered(beat, 6)}.json`,
+  alerts: "alerts/",
+  alert: (number: number) => `alerts/${numbered(number)}.json`,
+  /** A receiver has taken it. */
+  alertTaken: (number: number, receiver: string) => `alerts/${numbered(number)}.taken.${receiver}.json`,
   snapshots: "snapshots/",
   standby: "standby/",
   standbyTurn: (turn: number) => `standby/turns/${numbered(turn)}.json`,

@@ -3,12 +3,8 @@ import { type RunKind, type RunRecord, runKinds } from "../../domain/monitoring/
 import { dayOf } from "../../domain/recovery-points/store-layout.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import { readRun, runsOfDay } from "../../repository/control/run-records.ts";
+import { dayMs, daysLookedAt, readRun, runsOfDay } from "../../repository/control/run-records.ts";
 import { type ReportUnreadable, unlessMissing, unlessUnreadable } from "../../repository/record.ts";
-
-const dayMs = 24 * 3_600_000;
-/** Runs that ended earlier are not looked for. */
-const daysLookedAt = 35;
 
 export type RunHistories = Partial<Readonly<Record<RunKind, RunHistory>>>;
 

@@ -42,7 +42,8 @@ export class SimulatedClock implements Clock {
         settle();
       };
       const cancel = () => end(() => reject(signal?.reason));
-      const sleeper: Sleeper = { wakeAt: this.#monotonic + Math.max(0, ms), wake: () => end(resolve) };
+      // Whole milliseconds: sums of others are rounded, and a sleeper would be a hair away for ever.
+      const sleeper: Sleeper = { wakeAt: this.#monotonic + Math.ceil(Math.max(0, ms)), wake: () => end(resolve) };
       const watchdog = setTimeout(() => {
         const waited = `nobody advanced the clock for ${this.#unattendedMs} ms`;
         end(() => reject(new Error(`a sleep of ${ms} ms of a simulated clock does not end: ${waited}`)));

@@ -1,0 +1,71 @@
+import { z } from "zod";
+import { samplesOf } from "../../domain/monitoring/metrics.ts";
+import { schedulesOf } from "../../domain/schedule/schedules-of.ts";
+import { openServe } from "../../workflows/serve/open-serve.ts";
+import { type CommandDefinition, exitCodesHelp, settingsOption } from "../shared/command.ts";
+import { namedSettings } from "../shared/named-settings.ts";
+import { monitorOf } from "../shared/watch-region.ts";
+
+interface Options {
+  readonly settings?: string;
+}
+
+const answer = z.strictObject({ url: z.string().describe("where metrics and health were served") });
+
+/** From one look at the region for its metrics to the next. */
+const watchEverySeconds = 30;
+
+export const serve: CommandDefinition<Options, z.infer<typeof answer>> = {
+  name: "serve",
+  summary: "run the schedules of a settings file, tell who is to be told when something goes wrong, and show metrics",
+  answer,
+  configure: (command) =>
+    settingsOption(command).addHelpText(
+      "after",
+      `${exitCodesHelp([2, "wrong option or setting"], [4, "the port of `serve` is taken"])}
+
+It runs until it is interrupted, and then ends with 0: what runs is interrupted as Ctrl-C does it, and begun again by the next \`serve\`.
+Each run is a process of its own, and its command what a person would type. Captures and prunes come one after the other, and so do
+verifications and test restores. A run that was missed is caught up once; one that failed is tried again 1, 5 and 15 minutes
+later when that can help. /metrics, /healthz and /readyz are served at \`serve.host\` and \`serve.port\`.`,
+    ),
+  async run(deps, options) {
+    const file = await namedSettings(deps, options);
+    const { schedules, serve: address } = file.settings;
+    const named = { settings: file.path };
+    const session = await deps.access(undefined, named);
+    const { heartbeat, receivers } = await deps.alertReceivers(file);
+    const monitor = await monitorOf(deps, session, named, watchEverySeconds);
+    const serving = openServe({
+      ...deps,
+      session,
+      schedules: schedulesOf(schedules),
+      receivers,
+      heartbeat,
+      note: deps.localNote(file.path),
+      commands: deps.ownCommands(["--settings", file.path]),
+    });
+    const server = await deps.serveMetrics(
+      address,
+      () => samplesOf(monitor.view),
+      () => serving.problem,
+    );
+    const stopping = new AbortController();
+    const working = Promise.all([serving.run(stopping.signal), monitor.run(stopping.signal)]);
+    const settled = deps.onInterrupt(
+      async () => {
+        stopping.abort();
+        await working;
+      },
+      { isUsualEnd: true },
+    );
+    deps.progress({ step: "serve", detail: `${server.url}/metrics` });
+    try {
+      await working;
+    } finally {
+      settled();
+      await server.stop();
+    }
+    return { json: { url: server.url }, text: "Stopped" };
+  },
+};
