@@ -8,6 +8,7 @@ import type { Cluster } from "../ports/cluster.ts";
 import type { AskQueries, FailoverHooks } from "../ports/failover-hooks.ts";
 import type { FolderTarget } from "../ports/folders.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
+import type { PrunableStore } from "../ports/prunable-store.ts";
 import type { Progress } from "../ports/progress.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
@@ -50,6 +51,8 @@ export interface Deps {
   readonly initTools: InitTools;
   /** A store that is in no stack; of AWS with the credentials of the environment. */
   store(address: StoreAddress): ObjectStore;
+  /** The right to delete from a region's repository. Only `prune` takes it. */
+  pruner(address: StoreAddress): PrunableStore;
   /** Folders of this machine to restore into. */
   readonly folderTarget: FolderTarget;
   /** A Qdrant that is in no stack. */

@@ -1,7 +1,7 @@
 /** How commands that run by the clock ended: what a record of a run holds. */
 import { z } from "zod";
 
-export const runKinds = ["full", "incremental", "copy", "verify", "test-restore"] as const;
+export const runKinds = ["full", "incremental", "copy", "verify", "test-restore", "prune"] as const;
 export type RunKind = (typeof runKinds)[number];
 
 export const runRecordSchema = z.object({
