@@ -90,7 +90,8 @@ function lookOf(
   const gone = isBegun ? dropped : { recoveryPoints: 0, trees: 0, packs: 0 };
   return {
     ...execution,
-    giveUp: planned.flatMap(({ id, isGivenUp }) => (isGivenUp ? [id] : [])),
+    // What is given up now is in the next plan; of this one nothing was needed by it.
+    giveUp: [...execution.giveUp, ...planned.flatMap(({ id, isGivenUp }) => (isGivenUp ? [id] : []))],
     deletable: new Set(planned.map(({ id }) => id)),
     expected: {
       counts: {
