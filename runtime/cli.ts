@@ -11,6 +11,7 @@ import { exporter } from "./commands/exporter/command.ts";
 import { failoverPlan } from "./commands/failover/plan.ts";
 import { failoverRun } from "./commands/failover/run.ts";
 import { init } from "./commands/init/command.ts";
+import { prune } from "./commands/prune/command.ts";
 import { recoveryPointsList } from "./commands/recovery-points/list.ts";
 import { replicate } from "./commands/replicate/command.ts";
 import { restore } from "./commands/restore/command.ts";
@@ -34,6 +35,7 @@ const definitions = [
   backup,
   verify,
   copy,
+  prune,
   replicate,
   restore,
   failoverPlan,

@@ -4,12 +4,12 @@
  */
 import { createHash } from "node:crypto";
 import { forEachConcurrently } from "../async/for-each-concurrently.ts";
+import { decideKept } from "../domain/history/decide-kept.ts";
+import { type Retention, usualRetention } from "../domain/history/retention.ts";
 import { type CatalogEntry, objectsOf, type RecoveryPointState } from "../domain/recovery-points/catalog.ts";
 import { keysOf, type RecoveryPoint, repositorySchema } from "../domain/recovery-points/recovery-point.ts";
 import { controlLayout, parseStoreKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../domain/recovery-points/stored-content.ts";
-import { decideKept } from "../domain/history/decide-kept.ts";
-import { type Retention, usualRetention } from "../domain/history/retention.ts";
 import type { Region } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";

@@ -3,8 +3,8 @@ import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
 import { makeRecoveryPoint } from "../support/estates/made-recovery-point.ts";
 import { ageKeys, silently, storesWithEpoch } from "../support/estates/recovery-estate.ts";
-import { clockShowing } from "../support/time/clock-showing.ts";
 import { Faults, type Method } from "../support/faults/faulty-store.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 describe("a copy of recovery points", function () {
   this.timeout(60_000);

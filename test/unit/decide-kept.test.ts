@@ -57,10 +57,22 @@ describe("retention", () => {
   });
 
   const always: readonly [string, readonly Candidate[], string][] = [
-    ["what is held", [candidate(400 * day, { id: "old", heldBy: ["the standby holds it"] }), candidate(0)], "the standby holds it"],
+    [
+      "what is held",
+      [candidate(400 * day, { id: "old", heldBy: ["the standby holds it"] }), candidate(0)],
+      "the standby holds it",
+    ],
     ["the newest full one", [candidate(400 * day, { id: "old", type: "full" }), candidate(0)], "the newest full one"],
-    ["the newest exact one", [candidate(400 * day, { id: "old" }), candidate(0, { isExact: false })], "the newest that is exact"],
-    ["the newest that was verified", [candidate(400 * day, { id: "old", isVerified: true }), candidate(0)], "the newest that was verified"],
+    [
+      "the newest exact one",
+      [candidate(400 * day, { id: "old" }), candidate(0, { isExact: false })],
+      "the newest that is exact",
+    ],
+    [
+      "the newest that was verified",
+      [candidate(400 * day, { id: "old", isVerified: true }), candidate(0)],
+      "the newest that was verified",
+    ],
     [
       "the newest with a collection",
       [candidate(400 * day, { id: "old", holdings: { qdrant: [...notes, "the collection gone"] } }), candidate(0)],
@@ -68,7 +80,10 @@ describe("retention", () => {
     ],
     [
       "the newest with a folder",
-      [candidate(400 * day, { id: "old", holdings: { qdrant: notes, folders: ["config", "config etc"] } }), candidate(0)],
+      [
+        candidate(400 * day, { id: "old", holdings: { qdrant: notes, folders: ["config", "config etc"] } }),
+        candidate(0),
+      ],
       "one of the 1 newest",
     ],
   ];
@@ -81,7 +96,13 @@ describe("retention", () => {
   it("counts what cannot be restored as nothing: it fills no place, and no floor", () => {
     const bad = { isRestorable: false };
     const policy = retention({ atLeast: 2 });
-    const candidates = [candidate(0, bad), candidate(minute, bad), candidate(500 * day), candidate(600 * day), candidate(700 * day)];
+    const candidates = [
+      candidate(0, bad),
+      candidate(minute, bad),
+      candidate(500 * day),
+      candidate(600 * day),
+      candidate(700 * day),
+    ];
     expect(keptOf(candidates, policy, day)).to.deep.equal([0, 500, 600]);
     const inOneSlot = [candidate(0, bad), candidate(minute), candidate(2 * minute)];
     expect(keptOf(inOneSlot)).to.deep.equal([0, 1]);
@@ -97,7 +118,12 @@ describe("retention", () => {
 
   it("keeps, beside one that lacks a collection, the newest of its time that has it", () => {
     const both = { holdings: { qdrant: [...notes, "the collection more"] } };
-    const candidates = [candidate(0), candidate(10 * day), candidate(10 * day + minute, both), candidate(10 * day + 2 * minute, both)];
+    const candidates = [
+      candidate(0),
+      candidate(10 * day),
+      candidate(10 * day + minute, both),
+      candidate(10 * day + 2 * minute, both),
+    ];
     expect(keptOf(candidates)).to.deep.equal([0, 14_400, 14_401]);
   });
 
@@ -114,7 +140,12 @@ describe("retention", () => {
   });
 
   it("says which one stands for what is dropped", () => {
-    const candidates = [candidate(0), candidate(minute, { id: "one" }), candidate(26 * hour), candidate(27 * hour, { id: "two" })];
+    const candidates = [
+      candidate(0),
+      candidate(minute, { id: "one" }),
+      candidate(26 * hour),
+      candidate(27 * hour, { id: "two" }),
+    ];
     const { dropped } = decideKept(candidates, retention(), now);
     expect([...dropped]).to.deep.equal([
       ["one", `${candidates[0]?.id} is kept of its 15 minutes`],
@@ -204,7 +235,9 @@ describe("retention", () => {
 
   it("decides about 100,000 recovery points in seconds", function () {
     this.timeout(20_000);
-    const history = Array.from({ length: 100_000 }, (_, n) => candidate(n * 5 * minute, { id: String(n), isExact: n % 3 > 0 }));
+    const history = Array.from({ length: 100_000 }, (_, n) =>
+      candidate(n * 5 * minute, { id: String(n), isExact: n % 3 > 0 }),
+    );
     const begun = performance.now();
     const { kept } = decideKept(history, usualRetention, now);
     expect(kept.size).to.be.within(500, 800);

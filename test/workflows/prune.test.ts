@@ -142,7 +142,11 @@ describe("prune", function () {
       () => void region.controlStore.objects.set(controlLayout.epoch(2), Buffer.from("?")),
       /epochs\/0000000002.json cannot be read/,
     ],
-    ["a newest recovery point that is too old", () => region.time.pass(3 * dayMs), /the newest recovery point .* is .* old/],
+    [
+      "a newest recovery point that is too old",
+      () => region.time.pass(3 * dayMs),
+      /the newest recovery point .* is .* old/,
+    ],
     [
       "a plan that cannot be read",
       () => void region.controlStore.objects.set(controlLayout.prunePlan(1), Buffer.from("?")),
@@ -192,12 +196,22 @@ describe("prune", function () {
     await due();
     const before = region.keys();
     for (const ms of [-11 * 60_000, 11 * 60_000, 400 * dayMs]) {
-      const clock = { ...region.time, sleep: async () => undefined, monotonic: () => 0, now: () => new Date(region.time.now().getTime() + ms) };
+      const clock = {
+        ...region.time,
+        sleep: async () => undefined,
+        monotonic: () => 0,
+        now: () => new Date(region.time.now().getTime() + ms),
+      };
       const error = await errorOf(region.prune({ clock }));
       if (error !== undefined) expect(error.code, String(ms)).to.equal("PRUNE_REFUSED");
       expect(region.keys()).to.deep.equal(before);
     }
-    const clock = { ...region.time, sleep: async () => undefined, monotonic: () => 0, now: () => new Date(region.time.now().getTime() - 9 * 60_000) };
+    const clock = {
+      ...region.time,
+      sleep: async () => undefined,
+      monotonic: () => 0,
+      now: () => new Date(region.time.now().getTime() - 9 * 60_000),
+    };
     expect((await region.prune({ clock })).executed).not.to.equal(undefined);
   });
 
@@ -239,7 +253,14 @@ describe("prune", function () {
     const ids = await history(16, 2 * hourMs);
     const repository = await region.open();
     const [held, restored, bad] = [ids[1] ?? "", ids[3] ?? "", ids.at(-1) ?? ""];
-    const epoch = { epoch: 2, active: "east", reason: "aborted", run: "r", recoveryPoint: held, at: region.time.now().toISOString() };
+    const epoch = {
+      epoch: 2,
+      active: "east",
+      reason: "aborted",
+      run: "r",
+      recoveryPoint: held,
+      at: region.time.now().toISOString(),
+    };
     region.controlStore.objects.set(controlLayout.epoch(2), Buffer.from(JSON.stringify(epoch)));
     const at = region.time.now().toISOString();
     const restore = { id: "x", recoveryPoint: restored, collections: [], at };
@@ -321,7 +342,12 @@ describe("prune", function () {
   it("copies are not made of what the other region's retention dropped, and lose nothing to a prune there", async () => {
     const west = new PrunedRegion(wrap, region.time);
     const copy = async () =>
-      copyRecoveryPoints(await region.open(), { ...west.stores, stores: west.stores, wrap, region: { retention: undefined } }, silently, region.time);
+      copyRecoveryPoints(
+        await region.open(),
+        { ...west.stores, stores: west.stores, wrap, region: { retention: undefined } },
+        silently,
+        region.time,
+      );
     for (let n = 0; n < 30; n += 1) {
       region.write("changing", `state ${n}`, 100_000);
       await region.capture();

@@ -202,7 +202,12 @@ describe("workflows over a store that fails", function () {
       },
       run: async () => {
         const from = await OpenRepository.open(east.through(proxy.url), wrap);
-        const { skipped } = await copyRecoveryPoints(from, { stores: west.through(proxy.url), wrap }, silently, systemClock);
+        const { skipped } = await copyRecoveryPoints(
+          from,
+          { stores: west.through(proxy.url), wrap },
+          silently,
+          systemClock,
+        );
         return both().filter((id) => !skipped.includes(id));
       },
       at: () => west,

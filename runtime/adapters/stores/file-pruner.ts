@@ -1,8 +1,8 @@
 /** Deletes objects of a store in a folder. */
 import { rmdir, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { hasErrno } from "../../errno.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
 import type { LockedObject, PrunableStore } from "../../ports/prunable-store.ts";
 

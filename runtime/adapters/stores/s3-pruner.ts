@@ -9,8 +9,8 @@ import {
   ListObjectVersionsCommand,
   type ObjectIdentifier,
   S3Client,
-  S3ServiceException,
   type _Error as S3Failure,
+  S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import type { StoreAddress } from "../../domain/region.ts";

@@ -41,7 +41,9 @@ export function retentionSchemaOf(defaultDays: number) {
       .positive()
       .max(8_760)
       .default(48)
-      .describe("nothing is dropped while the newest restorable recovery point is older: a dead schedule thins no history"),
+      .describe(
+        "nothing is dropped while the newest restorable recovery point is older: a dead schedule thins no history",
+      ),
     folders: overridesSchema.default({}).describe("other days for recovery points of configuration and user data"),
     infrastructure: overridesSchema.default({}).describe("other days for recovery points of infrastructure"),
   });
@@ -69,7 +71,8 @@ const dayMs = 24 * 60 * minuteMs;
  */
 export function tiersOf(retention: Retention, kind: RetainedKind): Tier[] {
   const overrides = kind === "qdrant" ? {} : retention[kind];
-  const reach = (field: "days" | "fourHourlyDays" | "quarterHourlyDays") => (overrides[field] ?? retention[field]) * dayMs;
+  const reach = (field: "days" | "fourHourlyDays" | "quarterHourlyDays") =>
+    (overrides[field] ?? retention[field]) * dayMs;
   return [
     { slot: "15 minutes", slotMs: 15 * minuteMs, reachMs: reach("quarterHourlyDays") },
     { slot: "4 hours", slotMs: 240 * minuteMs, reachMs: reach("fourHourlyDays") },

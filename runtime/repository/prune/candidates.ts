@@ -52,7 +52,12 @@ export class CandidateMaker {
       isRestorable: !isQuarantined && isOfActiveRegion(facts, epochs),
       heldBy,
       holdings: {
-        ...this.#held("qdrant", kinds, ["qdrant"], collections.map(({ name }) => `the collection ${name}`)),
+        ...this.#held(
+          "qdrant",
+          kinds,
+          ["qdrant"],
+          collections.map(({ name }) => `the collection ${name}`),
+        ),
         ...this.#held("folders", kinds, ["config", "user-data"], namesOf(folders, ["config", "user-data"])),
         ...this.#held("infrastructure", kinds, ["infrastructure"], namesOf(folders, ["infrastructure"])),
       },

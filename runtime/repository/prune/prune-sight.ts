@@ -4,7 +4,11 @@
  * other: either the prune counts the recovery point, or the writer learns that objects of a plan may be gone, and whether it
  * names one of them. No clock has a part in that, and no writer is too slow.
  */
-import { droppedObjectsSchema, droppedRecoveryPointsSchema, type PrunePlan } from "../../domain/history/prune-records.ts";
+import {
+  droppedObjectsSchema,
+  droppedRecoveryPointsSchema,
+  type PrunePlan,
+} from "../../domain/history/prune-records.ts";
 import type { PruneSight } from "../../domain/recovery-points/capture-plan.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";

@@ -15,8 +15,8 @@ import {
 } from "../../domain/history/prune-records.ts";
 import { controlLayout, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { mostKeysAtOnce } from "../../ports/prunable-store.ts";
-import { OpenPlan } from "../../repository/prune/prune-sight.ts";
 import { hasBegun } from "../../repository/prune/prune-log.ts";
+import { OpenPlan } from "../../repository/prune/prune-sight.ts";
 import { createRecord, readOptionalRecord } from "../../repository/record.ts";
 import { whatOf } from "./plan-prune.ts";
 import type { PruneRequest } from "./prune-context.ts";
@@ -81,11 +81,7 @@ async function allRecoveryPoints(plan: OpenPlan): Promise<DroppedRecoveryPoint[]
   return all;
 }
 
-function lookOf(
-  execution: Execution,
-  planned: readonly DroppedRecoveryPoint[],
-  isBegun: boolean,
-): SurveyRequest {
+function lookOf(execution: Execution, planned: readonly DroppedRecoveryPoint[], isBegun: boolean): SurveyRequest {
   const { counted, dropped, kept } = execution.plan;
   const gone = isBegun ? dropped : { recoveryPoints: 0, trees: 0, packs: 0 };
   return {

@@ -1,15 +1,16 @@
 /** Who needs recovery points, whatever the schedule says: failovers, restores, standbys, captures and copies that are under way. */
-import type { RepositoryListing } from "./list-repository.ts";
+
 import { capturePlanSchema } from "../../domain/recovery-points/capture-plan.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
-import type { ReportUnreadable } from "../../repository/record.ts";
-import { unlessMissing, unlessUnreadable } from "../../repository/record.ts";
 import { CapturedChain } from "../../repository/catalog/captured-records.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { restoresNotEnded } from "../../repository/control/restore-records.ts";
 import { readStandbyKnowledge } from "../../repository/control/standby-records.ts";
+import type { ReportUnreadable } from "../../repository/record.ts";
+import { unlessMissing, unlessUnreadable } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import type { RepositoryListing } from "./list-repository.ts";
 
 /** A restore that has not ended for so long was killed, and nobody goes on with it. */
 const restoreLastsMs = 30 * 24 * 3_600_000;

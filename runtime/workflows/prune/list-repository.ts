@@ -1,5 +1,5 @@
 /** One look at all that a repository lists, in bounded memory: names of recovery points, of sessions, and marks of packs and trees. */
-import { type ObjectKind, isContentId, ObjectMarks } from "../../domain/history/object-marks.ts";
+import { isContentId, type ObjectKind, ObjectMarks } from "../../domain/history/object-marks.ts";
 import type { RepositoryCounts } from "../../domain/history/prune-records.ts";
 import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";

@@ -1,8 +1,8 @@
 import type { Retention } from "../../domain/history/retention.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { PrunableStore } from "../../ports/prunable-store.ts";
 import type { Progress } from "../../ports/progress.ts";
+import type { PrunableStore } from "../../ports/prunable-store.ts";
 import type { Runner } from "../../ports/runner.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 

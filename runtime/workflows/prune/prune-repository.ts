@@ -2,8 +2,9 @@
  * Drops what retention does not want, in two phases at least a day apart. A run executes the plan that is due, to its end, and then
  * makes the next one.
  */
-import type { PruneDone, PrunePlan } from "../../domain/history/prune-records.ts";
+
 import { clockToleranceMs } from "../../domain/history/decide-kept.ts";
+import type { PruneDone, PrunePlan } from "../../domain/history/prune-records.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { newestPlan, readDone } from "../../repository/prune/prune-log.ts";
 import { executePlan } from "./execute-prune.ts";
@@ -89,7 +90,9 @@ async function execute(
   request: PruneRequest,
   turn: PruneTurn,
   { number, plan }: NewestPlan,
-): Promise<{ readonly open: OpenPlanReport } | { readonly executed: { readonly number: number; readonly done: PruneDone } }> {
+): Promise<
+  { readonly open: OpenPlanReport } | { readonly executed: { readonly number: number; readonly done: PruneDone } }
+> {
   const { clock, repository } = request;
   const { control } = repository.stores;
   const key = controlLayout.prunePlan(number);

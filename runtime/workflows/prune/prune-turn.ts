@@ -1,5 +1,5 @@
 /** One prune at a time: a run takes a turn, says now and then that it is alive, and gives the turn back. */
-import { type PruneTurn as TurnRecord, pruneTurnSchema } from "../../domain/history/prune-records.ts";
+import { pruneTurnSchema, type PruneTurn as TurnRecord } from "../../domain/history/prune-records.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
@@ -70,7 +70,8 @@ export class PruneTurn {
 
 /** When an object was stored, by its store's clock. */
 export async function storedAt(control: ObjectStore, key: string): Promise<Date> {
-  for await (const found of control.list(key)) if (found.key === key && found.storedAt !== undefined) return found.storedAt;
+  for await (const found of control.list(key))
+    if (found.key === key && found.storedAt !== undefined) return found.storedAt;
   throw new DrError("STORE_REFUSED", `the store does not tell when ${key} was stored`, {
     hint: "prune needs a store whose listings show at once what was written, with its time; nothing was deleted",
   });

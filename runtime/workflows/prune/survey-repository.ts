@@ -1,7 +1,12 @@
 /** Looks at the whole repository, and says what of it retention keeps, what it drops and what the kept needs. It changes nothing. */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { formatSeconds } from "../../domain/format.ts";
-import { type Candidate, clockToleranceMs, decideKept, type RetentionDecision } from "../../domain/history/decide-kept.ts";
+import {
+  type Candidate,
+  clockToleranceMs,
+  decideKept,
+  type RetentionDecision,
+} from "../../domain/history/decide-kept.ts";
 import type { RepositoryCounts } from "../../domain/history/prune-records.ts";
 import { CandidateMaker } from "../../repository/prune/candidates.ts";
 import { ReferenceCount, readFacts } from "./count-references.ts";

@@ -1,21 +1,21 @@
 /** A region whose recovery points hold one small folder, with stores in memory and a time that a test sets: captures, copies and prunes as the commands do. */
 import { type Retention, retentionSchema } from "../../../runtime/domain/history/retention.ts";
 import type { RecoveryPoint } from "../../../runtime/domain/recovery-points/recovery-point.ts";
+import { controlLayout } from "../../../runtime/domain/recovery-points/store-layout.ts";
 import type { Clock } from "../../../runtime/ports/clock.ts";
 import type { KeyWrap } from "../../../runtime/ports/key-wrap.ts";
 import type { ObjectStore } from "../../../runtime/ports/object-store.ts";
 import type { PrunableStore } from "../../../runtime/ports/prunable-store.ts";
 import type { VectorDatabase } from "../../../runtime/ports/qdrant.ts";
+import { readCatalog } from "../../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../../runtime/repository/repository.ts";
-import { CaptureMemory } from "../../../runtime/workflows/capture/capture-memory.ts";
+import type { CaptureMemory } from "../../../runtime/workflows/capture/capture-memory.ts";
 import { captureRecoveryPoint } from "../../../runtime/workflows/capture/capture-recovery-point.ts";
 import { folderCapture } from "../../../runtime/workflows/folders/capture-folder.ts";
 import { documentFolder } from "../../../runtime/workflows/folders/document-folder.ts";
-import { type PruneReport, pruneRepository } from "../../../runtime/workflows/prune/prune-repository.ts";
 import type { PruneRequest } from "../../../runtime/workflows/prune/prune-context.ts";
+import { type PruneReport, pruneRepository } from "../../../runtime/workflows/prune/prune-repository.ts";
 import { verifyRecoveryPoint } from "../../../runtime/workflows/verify-recovery-point.ts";
-import { controlLayout } from "../../../runtime/domain/recovery-points/store-layout.ts";
-import { readCatalog } from "../../../runtime/repository/catalog/read-catalog.ts";
 import type { Faults } from "../faults/faulty-store.ts";
 import { MemoryStore } from "../servers/memory-store.ts";
 import { firstEpoch, silently } from "./recovery-estate.ts";
@@ -181,7 +181,10 @@ export class PrunedRegion {
     for (const { recoveryPoint, state } of entries) {
       if (state !== "complete" || recoveryPoint === undefined) continue;
       // Attestations of a test's own looks would be objects of the repository.
-      const seen = await OpenRepository.open({ ...this.stores, repository: unwritten(this.repositoryStore) }, this.wrap);
+      const seen = await OpenRepository.open(
+        { ...this.stores, repository: unwritten(this.repositoryStore) },
+        this.wrap,
+      );
       await verifyRecoveryPoint(seen, recoveryPoint, { clock: this.time, progress: silently, region: "east" });
       found.push(recoveryPoint);
     }
