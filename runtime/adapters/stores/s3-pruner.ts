@@ -27,10 +27,13 @@ const versionsReadAtOnce = 8;
 export class S3Pruner implements PrunableStore {
   readonly #address: S3Address;
   readonly #client: S3Client;
+  /** Empty, or it ends with a slash: what the bucket calls a key begins with it. */
+  readonly #prefix: string;
   #isVersioned: Promise<boolean> | undefined;
 
   constructor(address: S3Address) {
     this.#address = address;
+    this.#prefix = address.prefix === undefined ? "" : `${address.prefix}/`;
     this.#client = new S3Client(s3ClientSettings(address));
   }
 
@@ -38,7 +41,8 @@ export class S3Pruner implements PrunableStore {
     const [first] = keys;
     if (first === undefined) return [];
     return this.#translate(first, async () => {
-      const identifiers = (await this.#keepsVersions()) ? await this.#versionsOf(keys) : keys.map((Key) => ({ Key }));
+      const named = keys.map((key) => this.#prefix + key);
+      const identifiers = (await this.#keepsVersions()) ? await this.#versionsOf(named) : named.map((Key) => ({ Key }));
       const failed = new Map<string, S3Failure>();
       for (let start = 0; start < identifiers.length; start += mostAtOnce) {
         for (const failure of await this.#deleteSome(identifiers.slice(start, start + mostAtOnce))) {
@@ -63,7 +67,7 @@ export class S3Pruner implements PrunableStore {
     for (const [key, failure] of failed) {
       const until = await this.#lockedUntil(key, failure.VersionId);
       if (until === undefined) throw this.#refused(key, failure);
-      locked.push({ key, reason: until });
+      locked.push({ key: key.slice(this.#prefix.length), reason: until });
     }
     return locked;
   }

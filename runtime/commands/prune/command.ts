@@ -11,7 +11,7 @@ import { type CommandDefinition, exitCodesHelp, parseNames, regionOptions } from
 import { bytes, count, listOf, recoveryPointId, time } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
-  readonly stack: string;
+  readonly stack?: string;
   readonly plan?: true;
   readonly giveUp: readonly string[];
   readonly acceptFewer?: true;
@@ -66,7 +66,7 @@ export const prune: CommandDefinition<Options, PruneAnswer> = {
   answer,
   configure: (command: Command) =>
     regionOptions(command)
-      .requiredOption("--stack <name>", "stack whose bucket is pruned")
+      .option("--stack <name>", "stack whose bucket is pruned; left out: the region of the settings file")
       .option("--plan", "show what would be dropped, and why; change nothing")
       .option(
         "--give-up <ids>",

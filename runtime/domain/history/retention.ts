@@ -19,40 +19,65 @@ const overridesSchema = z.strictObject({
   quarterHourlyDays: tierDaysShape.quarterHourlyDays.optional(),
 });
 
-/** The seed's retention for the region's own recovery points, and for those that are kept in the other region. */
+/** The seed's retention for the region's own recovery points, and for those that are kept elsewhere. */
 export const localDays = 30;
 export const remoteDays = 365;
 
-/** @param defaultDays how long one recovery point a day is kept when nothing is said. */
-export function retentionSchemaOf(defaultDays: number) {
-  return z.strictObject({
-    days: tierDaysShape.days.default(defaultDays),
-    fourHourlyDays: tierDaysShape.fourHourlyDays.default(30),
-    quarterHourlyDays: tierDaysShape.quarterHourlyDays.default(1),
-    atLeast: z
-      .number()
-      .int()
-      .min(1)
-      .max(1_000)
-      .default(3)
-      .describe("so many of the newest restorable recovery points of each kind are kept, however old they are"),
-    newestWithinHours: z
-      .number()
-      .positive()
-      .max(8_760)
-      .default(48)
-      .describe(
-        "nothing is dropped while the newest restorable recovery point is older: a dead schedule thins no history",
-      ),
-    folders: overridesSchema.default({}).describe("other days for recovery points of configuration and user data"),
-    infrastructure: overridesSchema.default({}).describe("other days for recovery points of infrastructure"),
-  });
-}
+const usualHours = 48;
+
+const retentionShape = {
+  fourHourlyDays: tierDaysShape.fourHourlyDays.default(30),
+  quarterHourlyDays: tierDaysShape.quarterHourlyDays.default(1),
+  atLeast: z
+    .number()
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(3)
+    .describe("so many of the newest restorable recovery points of each kind are kept, however old they are"),
+  folders: overridesSchema.default({}).describe("other days for recovery points of configuration and user data"),
+  infrastructure: overridesSchema.default({}).describe("other days for recovery points of infrastructure"),
+};
+
+const newestWithinHours = z
+  .number()
+  .positive()
+  .max(8_760)
+  .describe("nothing is dropped while the newest restorable recovery point is older: a dead schedule thins no history");
+
+/** As people write it: what is left out depends on where the recovery points are, and how often they are made. */
+export const retentionSettingsSchema = z.strictObject({
+  days: tierDaysShape.days
+    .optional()
+    .describe(
+      `${tierDaysShape.days.description}; ${localDays} when left out for a folder or the region that is active first, ${remoteDays} for a bucket or the standby`,
+    ),
+  newestWithinHours: newestWithinHours
+    .optional()
+    .describe(
+      `${newestWithinHours.description}; ${usualHours} when left out, or twice the longest time between two captures`,
+    ),
+  ...retentionShape,
+});
+export type RetentionSettings = z.infer<typeof retentionSettingsSchema>;
 
 /** Where nobody says whether a store is the region's own or the other's, the longer time counts. */
-export const retentionSchema = retentionSchemaOf(remoteDays);
+export const retentionSchema = z.strictObject({
+  days: tierDaysShape.days.default(remoteDays),
+  newestWithinHours: newestWithinHours.default(usualHours),
+  ...retentionShape,
+});
 export type Retention = z.infer<typeof retentionSchema>;
 export const usualRetention: Retention = retentionSchema.parse({});
+
+/** @param gapMinutes the longest time between two captures; undefined where no schedule says. */
+export function retentionOf(
+  settings: RetentionSettings,
+  { gapMinutes, isLocal }: { readonly isLocal: boolean; readonly gapMinutes?: number | undefined },
+): Retention {
+  const { days = isLocal ? localDays : remoteDays, newestWithinHours: hours, ...rest } = settings;
+  return { ...rest, days, newestWithinHours: hours ?? Math.max(usualHours, ((gapMinutes ?? 0) * 2) / 60) };
+}
 
 /** One recovery point is kept for each slot of a tier, as long as it is not older than the tier reaches. */
 export interface Tier {
