@@ -68,7 +68,7 @@ export function practiceGround(request: PracticeGroundRequest): PracticeEstate {
       });
     },
     async copy(progress) {
-      return copyRecoveryPoints(await (await access("primary")).repository(), await access("standby"), progress);
+      return copyRecoveryPoints(await (await access("primary")).repository(), await access("standby"), progress, clock);
     },
     async verify(progress) {
       const repository = await (await access("standby")).repository();

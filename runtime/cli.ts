@@ -13,6 +13,7 @@ import { failoverPlan } from "./commands/failover/plan.ts";
 import { failoverRun } from "./commands/failover/run.ts";
 import { init } from "./commands/init/command.ts";
 import { logs } from "./commands/logs/command.ts";
+import { prune } from "./commands/prune/command.ts";
 import { recoveryPointsList } from "./commands/recovery-points/list.ts";
 import { replicate } from "./commands/replicate/command.ts";
 import { restore } from "./commands/restore/command.ts";
@@ -37,6 +38,7 @@ const definitions = [
   backup,
   verify,
   copy,
+  prune,
   replicate,
   restore,
   failoverPlan,

@@ -54,6 +54,7 @@ export const errorCodes = {
   TARGET_NOT_EMPTY: { exitCode: exitCodes.fenced, retryable: false },
   EPOCH_CONFLICT: { exitCode: exitCodes.fenced, retryable: false },
   ROLE_UNKNOWN: { exitCode: exitCodes.fenced, retryable: true },
+  PRUNE_REFUSED: { exitCode: exitCodes.fenced, retryable: false },
   ROLE_REFUSES: { exitCode: exitCodes.fenced, retryable: false },
   OBJECTIVE_MISSED: { exitCode: exitCodes.objectiveMissed, retryable: false },
   DATA_LOSS_NOT_ACCEPTED: { exitCode: exitCodes.objectiveMissed, retryable: false },

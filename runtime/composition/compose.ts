@@ -21,6 +21,7 @@ import {
   settingsPath,
   settingsVariable,
 } from "../adapters/settings-file.ts";
+import { openPruner } from "../adapters/stores/open-pruner.ts";
 import { openStore, prepareStore } from "../adapters/stores/open-store.ts";
 import { processTerminal } from "../adapters/terminal.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
@@ -82,6 +83,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     stacks,
     cluster: (settings) => KubernetesCluster.open(settings),
     store: openStore,
+    pruner: openPruner,
     folderTarget: new LocalFolders(),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
     hooks: (file, askQueries) => readHooks(file, stepNames, surroundings.progress, askQueries, systemClock),

@@ -12,6 +12,7 @@ import type { LocalNote } from "../ports/local-note.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { OwnCommands } from "../ports/own-commands.ts";
 import type { Progress } from "../ports/progress.ts";
+import type { PrunableStore } from "../ports/prunable-store.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
@@ -56,6 +57,8 @@ export interface Deps {
   readonly initTools: InitTools;
   /** A store that is in no stack; of AWS with the credentials of the environment. */
   store(address: StoreAddress): ObjectStore;
+  /** The right to delete from a region's repository. Only `prune` takes it. */
+  pruner(address: StoreAddress): PrunableStore;
   /** Folders of this machine to restore into. */
   readonly folderTarget: FolderTarget;
   /** A Qdrant that is in no stack. */

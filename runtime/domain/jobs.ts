@@ -126,7 +126,10 @@ export const jobTable = {
     exists: (_, hasPeer) => hasPeer,
     own: {
       secrets: ["identity"],
-      stores: { repository: capturedParts, control: [controlLayout.keys, controlLayout.runs] },
+      stores: {
+        repository: [...capturedParts, storeLayout.sessions],
+        control: [controlLayout.keys, controlLayout.runs],
+      },
     },
     peer: { secrets: ["identity"], stores: { repository: readOnly, control: readOnly } },
     reaches: ["stores"],

@@ -1,5 +1,6 @@
 /** The region that a settings file describes: alone, with its repository and its records in one store. */
 import { join } from "node:path";
+import { retentionOf } from "./history/retention.ts";
 import type { Region, StoreAddress } from "./region.ts";
 import { captureGapMinutes, type RegionSettings } from "./settings/region-settings.ts";
 import { readStoreLocation } from "./settings/store-location.ts";
@@ -22,14 +23,16 @@ export function regionOfSettings(settings: RegionSettings, folder: string, secre
   const { configuration, exclude, keys, objectives, qdrant, region, schedules, userData } = settings;
   const gap = captureGapMinutes(schedules);
   const rpoMinutes = objectives.rpoMinutes ?? (gap === undefined ? usualRpoMinutes : gap * gapShare);
+  const stores = storesOfSettings(settings, folder, secrets.credentials);
   return {
     contract: 1,
     region,
     role: "active",
     epoch: 1,
     objectives: { rtoMinutes: objectives.rtoMinutes, rpoMinutes },
+    retention: retentionOf(settings.retention, { isLocal: stores.repository.kind === "file", gapMinutes: gap }),
     qdrant: { peers: qdrant.peers ?? [qdrant.url ?? ""], apiKey: secrets.apiKey ?? "" },
-    ...storesOfSettings(settings, folder, secrets.credentials),
+    ...stores,
     keys: { recipients: keys.recipients, identity: secrets.identity },
     ...(exclude.length === 0 ? {} : { exclude }),
     configuration,

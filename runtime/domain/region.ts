@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { DrError } from "../errors.ts";
 import { headerKeySchema } from "./header-key.ts";
+import { retentionSchema } from "./history/retention.ts";
 import { infrastructureSchema } from "./infrastructure/infrastructure.ts";
 import { roles } from "./roles/epoch.ts";
 import { gateModes } from "./roles/gate.ts";
@@ -38,6 +39,8 @@ export const regionSchema = z.object({
   /** As of the last `up`; the epoch records decide. */
   role: z.enum(roles),
   epoch: z.number().int().positive(),
+  /** How long recovery points are kept in its repository; when left out, as long as in the other region of a pair. */
+  retention: retentionSchema.optional(),
   objectives: z.object({ rtoMinutes: z.number().positive(), rpoMinutes: z.number().positive() }),
   qdrant: z.object({
     /** One URL per peer, never a load balancer's. */

@@ -1,6 +1,8 @@
 export interface StoredObject {
   readonly key: string;
   readonly size: number;
+  /** When it was stored, by the store's own clock. Absent where the store does not tell. */
+  readonly storedAt?: Date | undefined;
 }
 
 export interface ObjectStoreReader {

@@ -4,16 +4,24 @@
  */
 import { createHash } from "node:crypto";
 import { forEachConcurrently } from "../async/for-each-concurrently.ts";
-import { objectsOf, type RecoveryPointState, type TreePacks } from "../domain/recovery-points/catalog.ts";
-import { capturesOf, keysOf, type RecoveryPoint, repositorySchema } from "../domain/recovery-points/recovery-point.ts";
+import { decideKept } from "../domain/history/decide-kept.ts";
+import { type Retention, usualRetention } from "../domain/history/retention.ts";
+import { type CatalogEntry, objectsOf, type RecoveryPointState } from "../domain/recovery-points/catalog.ts";
+import { keysOf, type RecoveryPoint, repositorySchema } from "../domain/recovery-points/recovery-point.ts";
 import { controlLayout, parseStoreKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
-import { type Pack, treePacksSchema } from "../domain/recovery-points/stored-content.ts";
+import type { Pack } from "../domain/recovery-points/stored-content.ts";
+import type { Region } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { KeyWrap } from "../ports/key-wrap.ts";
 import type { Progress } from "../ports/progress.ts";
 import { BucketView } from "../repository/catalog/bucket-view.ts";
-import { readCatalog } from "../repository/catalog/read-catalog.ts";
+import { keepSessionAlive, signalSession } from "../repository/catalog/capture-session.ts";
+import { type Catalog, readCatalog } from "../repository/catalog/read-catalog.ts";
 import { KeyRing } from "../repository/content/key-ring.ts";
+import { objectsNeeded, packsOf } from "../repository/content/objects-needed.ts";
+import { CandidateMaker } from "../repository/prune/candidates.ts";
+import { lookAtPrunes, refusePruned } from "../repository/prune/prune-sight.ts";
 import { createRecord } from "../repository/record.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 
@@ -23,23 +31,29 @@ export interface CopyReport {
   readonly copied: readonly string[];
   /** Recovery points of the source that are not complete there, and so cannot be copied. */
   readonly skipped: readonly string[];
+  /** How many the destination's retention does not want. */
+  readonly unwanted: number;
   readonly objects: number;
   readonly bytes: number;
 }
 
 export async function copyRecoveryPoints(
   from: OpenRepository,
-  to: { readonly stores: RegionStores; readonly wrap: KeyWrap },
+  to: { readonly stores: RegionStores; readonly wrap: KeyWrap; readonly region?: Pick<Region, "retention"> },
   progress: Progress,
+  clock: Clock,
 ): Promise<CopyReport> {
   const destination = await openDestination(from, to);
+  const prunes = await lookAtPrunes(destination.stores.control);
   const source = await readCatalog(from);
   const { entries, inventory } = await readCatalog(destination);
+  const isWanted = wantedBy(to.region?.retention ?? usualRetention, [...entries, ...source.entries], source, clock);
   const states = new Map(entries.map(({ id, state }) => [id, state]));
   // Listed once: after that, nothing is missing that this copy has brought.
   const present = new Map(inventory);
   const copied: string[] = [];
   const skipped: string[] = [];
+  let unwanted = 0;
   let objects = 0;
   let bytes = 0;
   for (const { id, recoveryPoint, state } of source.entries) {
@@ -48,22 +62,75 @@ export async function copyRecoveryPoints(
       skipped.push(id);
       continue;
     }
-    progress({ step: "copy", detail: id });
-    await copyKeys(from, destination, recoveryPoint);
-    const missing = [...objectsOf(recoveryPoint, await packsOf(from, recoveryPoint))].filter(
-      ([key, size]) => present.get(key) !== size,
-    );
-    for (const kind of ["pack", "tree"] as const) {
-      const keys = missing.flatMap(([key]) => (parseStoreKey(key)?.kind === kind ? [key] : []));
-      bytes += await copyObjects(from, destination, keys);
-      objects += keys.length;
+    // What was pruned there, or would be, is not brought again.
+    if (!isWanted(id)) {
+      unwanted += 1;
+      continue;
     }
-    for (const [key, size] of missing) present.set(key, size);
-    await copyManifest(from, destination, recoveryPoint);
+    progress({ step: "copy", detail: id });
+    const brought = await announced(destination, id, clock, () => copyOne(from, destination, recoveryPoint, present));
+    objects += brought.objects;
+    bytes += brought.bytes;
     copied.push(id);
+    // What is removed now is brought again by the next copy, which sees that the recovery point lacks it.
+    await refusePruned(destination.stores.control, prunes, () => objectsNeeded(from, recoveryPoint));
   }
   await confirm(destination, copied);
-  return { copied, skipped, objects, bytes };
+  return { copied, skipped, unwanted, objects, bytes };
+}
+
+/** A prune spares what is stored for a recovery point whose manifest is not there yet, as long as signs of life are given. */
+async function announced<T>(to: OpenRepository, id: string, clock: Clock, act: () => Promise<T>): Promise<T> {
+  await signalSession(to, id, clock.now());
+  const stopSigns = keepSessionAlive(to, id, () => clock.now());
+  try {
+    return await act();
+  } finally {
+    stopSigns();
+  }
+}
+
+/** @param present sizes of what is in the destination; what was brought is added. */
+async function copyOne(
+  from: OpenRepository,
+  to: OpenRepository,
+  recoveryPoint: RecoveryPoint,
+  present: Map<string, number>,
+): Promise<{ readonly objects: number; readonly bytes: number }> {
+  await copyKeys(from, to, recoveryPoint);
+  const missing = [...objectsOf(recoveryPoint, await packsOf(from, recoveryPoint))].filter(
+    ([key, size]) => present.get(key) !== size,
+  );
+  let bytes = 0;
+  for (const kind of ["pack", "tree"] as const) {
+    bytes += await copyObjects(
+      from,
+      to,
+      missing.flatMap(([key]) => (parseStoreKey(key)?.kind === kind ? [key] : [])),
+    );
+  }
+  for (const [key, size] of missing) present.set(key, size);
+  await copyManifest(from, to, recoveryPoint);
+  return { objects: missing.length, bytes };
+}
+
+/** Which of the source's recovery points retention keeps in the destination, beside what is there. */
+function wantedBy(
+  retention: Retention,
+  entries: readonly CatalogEntry[],
+  { epochs }: Pick<Catalog, "epochs">,
+  clock: Clock,
+): (id: string) => boolean {
+  const maker = new CandidateMaker();
+  const known = new Map(entries.flatMap((entry) => (entry.recoveryPoint === undefined ? [] : [[entry.id, entry]])));
+  const candidates = [...known.values()].flatMap(({ attestations, recoveryPoint, state }) => {
+    if (recoveryPoint === undefined) return [];
+    const isQuarantined = state !== "complete" && state !== "deposed";
+    const isVerified = attestations.some(({ kind }) => kind === "verified");
+    return [maker.candidateOf(recoveryPoint, { epochs, isQuarantined, isVerified, heldBy: [] })];
+  });
+  const { kept } = decideKept(candidates, retention, clock.now());
+  return (id) => kept.has(id);
 }
 
 /** What is quarantined or deposed there is there: a copy would change nothing. */
@@ -100,14 +167,6 @@ async function copyKey(from: OpenRepository, to: RegionStores, ring: KeyRing, id
   const wrapped = await from.stores.control.get(key);
   await ring.open(id, wrapped);
   await to.control.create(key, wrapped);
-}
-
-async function packsOf(repository: OpenRepository, recoveryPoint: RecoveryPoint): Promise<TreePacks> {
-  const packs = new Map<string, readonly Pack[]>();
-  for (const { tree } of capturesOf(recoveryPoint)) {
-    packs.set(tree.id, (await repository.readTree(tree.id, treePacksSchema)).packs);
-  }
-  return packs;
 }
 
 async function copyObjects(from: OpenRepository, to: OpenRepository, keys: readonly string[]): Promise<number> {

@@ -8,6 +8,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Progress } from "../ports/progress.ts";
 import { attest } from "../repository/catalog/attest.ts";
 import { readFiles } from "../repository/content/file-reader.ts";
+import { unlessMissing } from "../repository/record.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
 export interface VerifyReport {
@@ -50,6 +51,7 @@ export async function verifyRecoveryPoint(
     await found("verified", `${sum.files} files, ${sum.bytes} bytes read and opened`);
     return { recoveryPoint: recoveryPoint.id, ...sum, seconds: (clock.monotonic() - begun) / 1000 };
   }
+  await refuseUnlessListed(repository, recoveryPoint);
   const detail = damaged.map(({ error, part }) => `${part.name}: ${error.message}`).join("; ");
   const isOfFoldersOnly = recoveryPoint.kinds.includes("qdrant") && damaged.every(({ part }) => !part.isOfQdrant);
   await found(isOfFoldersOnly ? "folders-quarantined" : "quarantined", detail);
@@ -58,6 +60,14 @@ export async function verifyRecoveryPoint(
       ? "Qdrant can be restored from it; restore the folders from another recovery point, and capture them again"
       : "restore from another recovery point, or copy this one again from the other region",
     cause: first.error,
+  });
+}
+
+/** What a prune removes is not damaged: its manifest goes first. */
+async function refuseUnlessListed(repository: OpenRepository, { id }: RecoveryPoint): Promise<void> {
+  if ((await unlessMissing(repository.readRecoveryPoint(id))) !== undefined) return;
+  throw new DrError("RECOVERY_POINT_NOT_FOUND", `${id} was pruned while it was read`, {
+    hint: "verify another one: `qdrant-dr recovery-points list` shows what is kept",
   });
 }
 

@@ -195,6 +195,9 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     store: () => {
       throw new Error("no store is asked");
     },
+    pruner: () => {
+      throw new Error("nothing is deleted");
+    },
     folderTarget: new LocalFolders(),
     runner: { mark: undefined, isDead: () => false },
     reportsFolder: "no-reports",

@@ -21,7 +21,7 @@ describe("region settings", () => {
       testRestore: "0 5 * * 0",
       prune: "30 5 * * *",
     });
-    expect(settings.retention).to.deep.equal({ localDays: 30, remoteDays: 365 });
+    expect(settings.retention.atLeast).to.equal(3);
     expect(settings.serve).to.deep.equal({ host: "127.0.0.1", port: 9464 });
     expect(settings.alerts).to.deep.equal({ webhooks: [] });
     expect(captureGapMinutes(settings.schedules)).to.equal(240);

@@ -85,6 +85,10 @@ const storeKeys: { [Kind in StoreKey["kind"]]: (parts: Parts) => [string, Extrac
     const session = parts.id();
     return [storeLayout.captureCommitted(session), { kind: "capture-committed", session }];
   },
+  "session-alive": (parts) => {
+    const [session, id] = [parts.id(), parts.id()];
+    return [storeLayout.sessionAlive(session, id), { kind: "session-alive", session, id }];
+  },
 };
 
 const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Extract<ControlKey, { kind: Kind }>] } = {

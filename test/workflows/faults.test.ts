@@ -88,7 +88,7 @@ describe("workflows under faults", function () {
     await capture(await OpenRepository.openOrCreate(stores, wrap), "incremental");
     east = stores;
     west = storesWithEpoch();
-    await copyRecoveryPoints(await OpenRepository.open(east, wrap), { stores: west, wrap }, silently);
+    await copyRecoveryPoints(await OpenRepository.open(east, wrap), { stores: west, wrap }, silently, systemClock);
     written = await contentOf(source);
   });
 
@@ -208,6 +208,7 @@ describe("workflows under faults", function () {
           await OpenRepository.open(faulty(copiesOf(east), faults), wrap),
           { stores: faulty(destination, faults), wrap },
           silently,
+          systemClock,
         );
       const calls = await countCalls(async (faults) => run(storesWithEpoch(), faults));
 
@@ -229,6 +230,7 @@ describe("workflows under faults", function () {
           await OpenRepository.open(faulty(copiesOf(east), faults), wrap),
           { stores: faulty(destination, faults), wrap },
           silently,
+          systemClock,
         );
       const calls = await countCalls(async (faults) => run(storesWithEpoch(), faults));
 
@@ -248,12 +250,22 @@ describe("workflows under faults", function () {
       await capture(await OpenRepository.openOrCreate(stores, wrap), "full");
       const own = await verifyComplete(stores, "west");
 
-      const report = await copyRecoveryPoints(await OpenRepository.open(east, wrap), { stores, wrap }, silently);
+      const report = await copyRecoveryPoints(
+        await OpenRepository.open(east, wrap),
+        { stores, wrap },
+        silently,
+        systemClock,
+      );
 
       expect(report.copied).to.have.lengthOf(2);
       const complete = (await verifyComplete(stores, "west")).map(({ id }) => id);
       expect(complete).to.have.members([...own.map(({ id }) => id), ...report.copied]);
-      const again = await copyRecoveryPoints(await OpenRepository.open(east, wrap), { stores, wrap }, silently);
+      const again = await copyRecoveryPoints(
+        await OpenRepository.open(east, wrap),
+        { stores, wrap },
+        silently,
+        systemClock,
+      );
       expect(again).to.deep.include({ copied: [], objects: 0 });
       const repository = await OpenRepository.open(stores, wrap);
       await restoreRecoveryPoint({
@@ -273,7 +285,12 @@ describe("workflows under faults", function () {
       await capture(repository, "incremental");
       const destination = storesWithEpoch();
 
-      const report = await copyRecoveryPoints(repository, { stores: faulty(destination, slow()), wrap }, silently);
+      const report = await copyRecoveryPoints(
+        repository,
+        { stores: faulty(destination, slow()), wrap },
+        silently,
+        systemClock,
+      );
 
       expect(report.copied).to.have.lengthOf(2);
       expect(await verifyComplete(destination, "west")).to.have.lengthOf(2);
@@ -407,9 +424,9 @@ describe("workflows under faults", function () {
       expect(refusal?.message).to.include(key.split("/").at(-1));
 
       const destination = storesWithEpoch();
-      expect(await codeOf(copyRecoveryPoints(repository, { stores: destination, wrap }, silently))).to.equal(
-        "OBJECT_CORRUPT",
-      );
+      expect(
+        await codeOf(copyRecoveryPoints(repository, { stores: destination, wrap }, silently, systemClock)),
+      ).to.equal("OBJECT_CORRUPT");
       expect(destination.repository.objects.has(key)).to.equal(false);
       expect(await verifyComplete(destination, "west")).to.deep.equal([]);
     });

@@ -422,7 +422,7 @@ describe("folders in recovery points", function () {
     await fill();
     const { recoveryPoint } = await capture("full");
     const west = storesWithEpoch();
-    const report = await copyRecoveryPoints(repository, { stores: west, wrap }, silently);
+    const report = await copyRecoveryPoints(repository, { stores: west, wrap }, silently, systemClock);
     expect(report.copied).to.deep.equal([recoveryPoint.id]);
     const twin = await OpenRepository.open(west, wrap);
     expect((await readCatalog(twin)).entries[0]?.state).to.equal("complete");

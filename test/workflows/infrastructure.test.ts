@@ -203,7 +203,7 @@ describe("infrastructure, captured and applied again", function () {
     it("comes back object by object from another region's bucket", async () => {
       const { recoveryPoint } = await capturedInto(onTheWay());
       const westStores = storesWithEpoch();
-      await copyRecoveryPoints(repository, { stores: westStores, wrap }, silently);
+      await copyRecoveryPoints(repository, { stores: westStores, wrap }, silently, systemClock);
       const west = await OpenRepository.open(westStores, wrap);
       const { objects, stacks } = await readInfrastructure(west, await west.readRecoveryPoint(recoveryPoint));
       expect(objects).to.deep.equal(objectsIn(captured));

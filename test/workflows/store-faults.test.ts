@@ -106,7 +106,7 @@ describe("workflows over a store that fails", function () {
       [full, incremental].map(({ recoveryPoint }) => repository.readRecoveryPoint(recoveryPoint)),
     );
     westEmpty = await west.state();
-    await copyRecoveryPoints(repository, { stores: west.stores, wrap }, silently);
+    await copyRecoveryPoints(repository, { stores: west.stores, wrap }, silently, systemClock);
     eastState = await east.state();
     westState = await west.state();
     // What the captures under test find changed.
@@ -202,7 +202,12 @@ describe("workflows over a store that fails", function () {
       },
       run: async () => {
         const from = await OpenRepository.open(east.through(proxy.url), wrap);
-        const { skipped } = await copyRecoveryPoints(from, { stores: west.through(proxy.url), wrap }, silently);
+        const { skipped } = await copyRecoveryPoints(
+          from,
+          { stores: west.through(proxy.url), wrap },
+          silently,
+          systemClock,
+        );
         return both().filter((id) => !skipped.includes(id));
       },
       at: () => west,

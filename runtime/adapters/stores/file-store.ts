@@ -41,13 +41,21 @@ export class FileStore implements ObjectStore {
 
   async *list(prefix: string): AsyncGenerator<StoredObject> {
     await this.#checkFolder();
-    const entries = await readdir(this.#folder, { recursive: true, withFileTypes: true });
-    const keys = entries
-      .filter((entry) => entry.isFile() && !entry.name.startsWith(unfinished))
-      .map((entry) => join(entry.parentPath, entry.name).slice(this.#folder.length + 1))
-      .filter((key) => key.startsWith(prefix))
-      .sort();
-    for (const key of keys) yield { key, size: (await stat(this.#path(key))).size };
+    // Folder by folder: the names of one are in memory, never those of all.
+    const end = prefix.lastIndexOf("/");
+    yield* this.#listFolder(prefix.slice(0, Math.max(0, end)), prefix);
+  }
+
+  async *#listFolder(folder: string, prefix: string): AsyncGenerator<StoredObject> {
+    for (const { isFolder, name } of await entriesOf(folder === "" ? this.#folder : this.#path(folder))) {
+      const key = folder === "" ? name : `${folder}/${name}`;
+      if (isFolder) {
+        if (`${key}/`.startsWith(prefix)) yield* this.#listFolder(key, prefix);
+      } else if (key.startsWith(prefix) && !name.startsWith(unfinished)) {
+        const found = await unlessGone(stat(this.#path(key)));
+        if (found !== undefined) yield { key, size: found.size, storedAt: found.mtime };
+      }
+    }
   }
 
   async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
@@ -91,6 +99,24 @@ export class FileStore implements ObjectStore {
         cause,
       });
     }
+  }
+}
+
+async function entriesOf(folder: string): Promise<{ readonly name: string; readonly isFolder: boolean }[]> {
+  const entries = await unlessGone(readdir(folder, { withFileTypes: true }));
+  return (entries ?? [])
+    .filter((entry) => entry.isFile() || entry.isDirectory())
+    .map((entry) => ({ name: entry.name, isFolder: entry.isDirectory() }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** What was there a moment ago may be pruned by now, and no folder may ever have been made for a prefix. */
+async function unlessGone<T>(looking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await looking;
+  } catch (error) {
+    if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
   }
 }
 

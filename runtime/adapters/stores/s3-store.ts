@@ -65,14 +65,14 @@ export class S3Store implements ObjectStore {
       if (page.IsTruncated === undefined || (page.Prefix ?? "") !== wanted) {
         throw new DrError("STORE_REFUSED", `the answer is no listing of ${prefix}`, { hint: "run it again" });
       }
-      for (const { Key, Size } of page.Contents ?? []) {
+      for (const { Key, LastModified, Size } of page.Contents ?? []) {
         if (Key === undefined || Size === undefined) {
           throw new DrError("STORE_REFUSED", `the listing of ${prefix} has an entry without key or size`);
         }
         if (!Key.startsWith(wanted)) {
           throw new DrError("STORE_REFUSED", `the listing of ${wanted} has an entry of another place`);
         }
-        yield { key: Key.slice(this.#prefix.length), size: Size };
+        yield { key: Key.slice(this.#prefix.length), size: Size, storedAt: LastModified };
       }
       if (page.IsTruncated && page.NextContinuationToken === undefined) {
         throw new DrError("STORE_REFUSED", `the listing of ${prefix} was cut short`, { hint: "run it again" });

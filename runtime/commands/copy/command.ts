@@ -16,6 +16,7 @@ const answer = z.strictObject({
   skipped: listOf(recoveryPointId).describe(
     "ids of recovery points that are not complete in the source, and cannot be copied",
   ),
+  unwanted: count.describe("recovery points of the source that the destination's retention does not want"),
   objects: count.describe("objects that were written"),
   bytes,
 });
@@ -40,12 +41,16 @@ export const copy: CommandDefinition<Options, z.infer<typeof answer>> = {
     const from = await deps.access(options.from, options);
     const to = await deps.access(options.to, options);
     return recordedRun({ ...deps, session: to, run: "copy" }, async () => {
-      const report = await copyRecoveryPoints(await from.repository(), to, deps.progress);
+      const report = await copyRecoveryPoints(await from.repository(), to, deps.progress, deps.clock);
       const skipped =
         report.skipped.length === 0
           ? ""
           : `\n  not copied, not complete in ${options.from}: ${report.skipped.join(", ")}`;
-      const text = `${formatCount(report.copied.length)} recovery points copied to ${options.to}: ${formatCount(report.objects)} objects, ${formatBytes(report.bytes)}${skipped}`;
+      const unwanted =
+        report.unwanted === 0
+          ? ""
+          : `\n  not copied, not wanted by the retention of ${options.to}: ${formatCount(report.unwanted)}`;
+      const text = `${formatCount(report.copied.length)} recovery points copied to ${options.to}: ${formatCount(report.objects)} objects, ${formatBytes(report.bytes)}${skipped}${unwanted}`;
       return { json: report, text };
     });
   },

@@ -12,6 +12,15 @@ import {
   nameOrNumberSchema,
 } from "./recovery-point.ts";
 
+/** What a writer knows of the prunes of a repository. Taken before anything of the repository is listed or read. */
+export const pruneSightSchema = z.object({
+  /** Number of the newest plan; 0 when there is none. */
+  newest: z.number().int().nonnegative(),
+  /** That plan is not executed to its end. */
+  isOpen: z.boolean(),
+});
+export type PruneSight = z.infer<typeof pruneSightSchema>;
+
 const count = z.number().int().nonnegative();
 
 const plannedShardSchema = z.object({ id: count, key: nameOrNumberSchema.optional() });
@@ -26,6 +35,10 @@ export const capturePlanSchema = z.object({
   /** Before anything was asked or read. */
   at: z.iso.datetime(),
   base: z.string().optional(),
+  /** All recovery points that it builds on, that of the Qdrant part among them. Absent in plans of before. */
+  bases: z.array(z.string()).optional(),
+  /** What was known of prunes when the repository was looked at: the commit looks whether one began since. Absent in plans of before. */
+  prunes: pruneSightSchema.optional(),
   region: z.string(),
   epoch: count,
   /** The newest restore into the region; another one meanwhile breaks the capture off. */

@@ -93,7 +93,10 @@ export function quarantineOfFolders({ attestations }: Pick<CatalogEntry, "attest
 }
 
 /** Of two whose captures began at the same time, the one that was made later knows more. */
-function isNewer(a: RecoveryPoint, b: RecoveryPoint): boolean {
+export function isNewer(
+  a: Pick<RecoveryPoint, "startedAt" | "finishedAt">,
+  b: Pick<RecoveryPoint, "startedAt" | "finishedAt">,
+): boolean {
   const [begunA, begunB] = [Date.parse(a.startedAt), Date.parse(b.startedAt)];
   return begunA === begunB ? Date.parse(a.finishedAt) > Date.parse(b.finishedAt) : begunA > begunB;
 }

@@ -15,6 +15,8 @@ export const storeLayout = {
   capturePlan: (session: string) => `sessions/${session}/plan`,
   capturePart: (session: string, worker: number) => `sessions/${session}/parts/${worker}`,
   captureCommitted: (session: string) => `sessions/${session}/committed`,
+  /** A sign of life of a capture that lasts, or of a copy that brings the recovery point of this id. */
+  sessionAlive: (session: string, id: string) => `sessions/${session}/alive/${id}`,
   attestation: (recoveryPointId: string, finding: string, id: string) =>
     `recovery-points/${recoveryPointId}/attestations/${finding}-${id}`,
 } as const;
@@ -23,6 +25,14 @@ export const storeLayout = {
 export const controlLayout = {
   epochs: "epochs/",
   keys: "keys/",
+  prunes: "prunes/",
+  prunePlan: (number: number) => `prunes/${numbered(number)}/plan.json`,
+  prunePart: (number: number, run: string, part: number) =>
+    `prunes/${numbered(number)}/parts/${run}.${numbered(part, 6)}.json`,
+  pruneBegun: (number: number) => `prunes/${numbered(number)}/begun.json`,
+  prunePartDone: (number: number, part: number) => `prunes/${numbered(number)}/done/${numbered(part, 6)}.json`,
+  pruneDone: (number: number) => `prunes/${numbered(number)}/done.json`,
+  pruneTurn: (turn: number) => `prunes/turns/${numbered(turn)}.json`,
   epoch: (epoch: number) => `epochs/${numbered(epoch)}.json`,
   key: (keyId: string) => `keys/${keyId}.age`,
   /** Closes the gate of the region that is active before this epoch. */
@@ -136,6 +146,11 @@ const kindsOfStoreKeys = [
     /^sessions\/(?<session>[^/]+)\/committed$/,
     z.object({ kind: kind("capture-committed"), session: text }),
     ({ session }) => storeLayout.captureCommitted(session),
+  ),
+  kindOfKey(
+    /^sessions\/(?<session>[^/]+)\/alive\/(?<id>[^/]+)$/,
+    z.object({ kind: kind("session-alive"), session: text, id: text }),
+    ({ id, session }) => storeLayout.sessionAlive(session, id),
   ),
 ] as const;
 

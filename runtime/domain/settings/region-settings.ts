@@ -1,6 +1,8 @@
 /** The settings file of one region without Pulumi, `qdrant-dr.yaml`: a Qdrant at a URL, a store, and what is done when. */
+
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
+import { retentionSettingsSchema } from "../history/retention.ts";
 import { peerUrlsSchema, serverUrlSchema } from "../server-address.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { nameSchema, recipientsSchema } from "./primitives.ts";
@@ -53,11 +55,6 @@ const schedulesSchema = z.strictObject({
   verify: scheduleSchema.default("0 4 * * *").describe("reads of every byte of the newest recovery point"),
   testRestore: scheduleSchema.default("0 5 * * 0").describe("test restores of the newest recovery point"),
   prune: scheduleSchema.default("30 5 * * *").describe("removal of what `retention` no longer keeps"),
-});
-
-const retentionSchema = z.strictObject({
-  localDays: z.number().int().min(1).max(36_500).default(30).describe("days, in the store of this file"),
-  remoteDays: z.number().int().min(1).max(36_500).default(365).describe("days, in a store that they are copied to"),
 });
 
 const webhookSchema = z.strictObject({
@@ -132,7 +129,7 @@ export const regionSettingsSchema = z
       })
       .optional()
       .describe("a Qdrant of its own for test restores; when left out, they use the protected one under scratch names"),
-    retention: retentionSchema.prefault({}).describe("how long recovery points are kept"),
+    retention: retentionSettingsSchema.prefault({}).describe("how long recovery points are kept"),
     alerts: alertsSchema.prefault({}).describe("who is told when something goes wrong"),
     serve: serveSchema.prefault({}).describe("where `serve` shows metrics and its health"),
   })

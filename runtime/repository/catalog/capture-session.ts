@@ -3,6 +3,7 @@
  * capture that was cut off is recognised by a plan without a recovery point.
  */
 import { z } from "zod";
+import { newId } from "../../domain/identifier.ts";
 import {
   type CapturePart,
   type CapturePlan,
@@ -12,8 +13,16 @@ import {
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import { keysUnder, type ReportUnreadable, unlessMissing, unlessUnreadable } from "../record.ts";
+import { createRecord, keysUnder, type ReportUnreadable, unlessMissing, unlessUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
+
+/**
+ * How often a capture that lasts gives a sign of life. A prune spares what a session stores and builds on until it was silent for two
+ * days.
+ */
+const aliveEveryMs = 6 * 3_600_000;
+
+const aliveSchema = z.object({ at: z.iso.datetime() });
 
 const committedSchema = z.object({ recoveryPoint: z.string() });
 
@@ -63,6 +72,21 @@ export class CaptureSession {
       });
     }
   }
+}
+
+/** Says that a session is alive. A copy has a session of the recovery point's id, and no plan. */
+export async function signalSession({ stores }: OpenRepository, session: string, at: Date): Promise<void> {
+  const key = storeLayout.sessionAlive(session, newId(at));
+  await createRecord(stores.repository, key, aliveSchema, { at: at.toISOString() });
+}
+
+/** Says so again and again, until the returned function is called. A sign that fails is missed by nobody but a prune, days later. */
+export function keepSessionAlive(repository: OpenRepository, session: string, now: () => Date): () => void {
+  const timer = setInterval(() => {
+    signalSession(repository, session, now()).catch(() => undefined);
+  }, aliveEveryMs);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 /**

@@ -4,6 +4,7 @@ import { parseStoreKey } from "../../domain/recovery-points/store-layout.ts";
 import { type Pack, type Piece, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import type { OrphanedPieces } from "../content/content-writer.ts";
 import { readDirectory } from "../content/pack-directory.ts";
+import { openPlan } from "../prune/prune-sight.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 import type { CaptureBase } from "./read-catalog.ts";
@@ -27,7 +28,7 @@ export async function findOrphanedPieces(repository: OpenRepository, base: Captu
 }
 
 /**
- * The packs of every recovery point. What only the tree of a capture that was cut off names is as unclaimed as the tree, and so is
+ * The packs of every recovery point, and those that an open plan of a prune drops: nothing is built on them. What only the tree of a capture that was cut off names is as unclaimed as the tree, and so is
  * what a damaged object named: it is looked at, and opens or does not.
  */
 async function claimedPacks(repository: OpenRepository, base: CaptureBase): Promise<Set<string>> {
@@ -40,6 +41,13 @@ async function claimedPacks(repository: OpenRepository, base: CaptureBase): Prom
   for (const id of trees) {
     const tree = await whenReadable(repository.readTree(id, treePacksSchema));
     for (const pack of tree?.packs ?? []) claimed.add(pack.id);
+  }
+  const plan = await openPlan(repository.stores.control, base.prunes);
+  for await (const objects of plan?.objects() ?? []) {
+    for (const { key } of objects) {
+      const parsed = parseStoreKey(key);
+      if (parsed?.kind === "pack") claimed.add(parsed.id);
+    }
   }
   return claimed;
 }

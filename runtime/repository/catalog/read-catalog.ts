@@ -1,9 +1,11 @@
 /** Reads the recovery points of a region's bucket: all of them, the newest that can be restored, or those to build on. */
+import type { PruneSight } from "../../domain/recovery-points/capture-plan.ts";
 import { type CatalogEntry, type Inventory, resolveLatestRestorable } from "../../domain/recovery-points/catalog.ts";
 import type { DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
+import { lookAtPrunes, openPlan } from "../prune/prune-sight.ts";
 import { keysUnder, type ReportUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
@@ -78,6 +80,8 @@ export interface CaptureBase {
   readonly listed: ReadonlySet<string>;
   readonly inventory: Inventory;
   readonly epochs: readonly EpochRecord[];
+  /** What was known of prunes before the repository was looked at. */
+  readonly prunes: PruneSight;
 }
 
 /** Reads as many manifests as it takes to find a base for each kind: usually one. */
@@ -86,8 +90,13 @@ export async function readCaptureBase(
   kinds: readonly DataKind[],
   reportUnreadable: ReportUnreadable,
 ): Promise<CaptureBase> {
-  const [view] = await Promise.all([
+  const { control } = repository.stores;
+  const prunes = await lookAtPrunes(control);
+  const plan = await openPlan(control, prunes);
+  const [view, dropped] = await Promise.all([
     BucketView.read(repository, reportUnreadable),
+    // Nothing is built on what will be gone. A plan that cannot be read drops nothing.
+    plan && whenReadable(plan.droppedIds()),
     // Asked for meanwhile: every manifest and tree needs it.
     repository.keys.key(repository.description.key),
   ]);
@@ -95,7 +104,7 @@ export async function readCaptureBase(
   // Should a clock have been wrong, an older base is as right as the newest, only dearer.
   for (const id of view.newestFirst()) {
     if (kinds.every((kind) => recoveryPoints.has(kind))) break;
-    if (view.hasAttestation(id, "quarantined")) continue;
+    if (dropped?.has(id) || view.hasAttestation(id, "quarantined")) continue;
     const recoveryPoint = await whenReadable(repository.readRecoveryPoint(id));
     if (recoveryPoint === undefined) reportUnreadable(storeLayout.manifest(id));
     if (recoveryPoint === undefined || !isOfActiveRegion(recoveryPoint, view.epochs)) continue;
@@ -106,5 +115,5 @@ export async function readCaptureBase(
     }
   }
   const { epochs, inventory, listed } = view;
-  return { recoveryPoints, listed: new Set(listed), inventory, epochs };
+  return { recoveryPoints, listed: new Set(listed), inventory, epochs, prunes };
 }

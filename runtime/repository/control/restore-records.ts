@@ -130,3 +130,20 @@ function mayHaveBegunSince(key: string, since: Date): boolean {
   const at = parsed?.kind === "restore-started" ? timeOfId(parsed.id) : undefined;
   return at !== undefined && at >= since;
 }
+
+/** Restores into whatever target that began after `since` and have not ended. */
+export async function restoresNotEnded(
+  control: ObjectStoreReader,
+  since: Date,
+  reportUnreadable: ReportUnreadable,
+): Promise<RestoreRecord[]> {
+  const keys = await keysUnder(control, controlLayout.restores);
+  const done = new Set(keys.flatMap((key) => endedIn(key) ?? []));
+  const open = keys.filter((key) => {
+    const parsed = parseControlKey(key);
+    if (parsed?.kind !== "restore-started" || done.has(parsed.id)) return false;
+    const at = timeOfId(parsed.id);
+    return at === undefined || at >= since;
+  });
+  return (await readRecords(control, open, restoreRecordSchema, reportUnreadable)).map(({ record }) => record);
+}

@@ -37,7 +37,9 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
   // This run has looked at the region and its bucket before, and was not cut off since.
   const isContinued = memory?.base !== undefined;
   const workers =
-    worker === undefined ? new SingleWorker(repository) : new SharingWorker(worker, repository, { region, type });
+    worker === undefined
+      ? new SingleWorker(repository, clock)
+      : new SharingWorker(worker, repository, { region, type }, clock);
   const placements = new ShardPlacements({ clock, database, progress, signal });
   const snapshots = new TemporarySnapshots({ clock, control: repository.stores.control, database });
   const assessor = new CaptureAssessor(

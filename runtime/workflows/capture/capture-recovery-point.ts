@@ -1,5 +1,5 @@
 /** Captures a recovery point of a region: plan, read and store, commit. Each phase hands a value to the next. */
-import { phasesOf } from "./capture-phases.ts";
+import { type CapturePhases, phasesOf } from "./capture-phases.ts";
 import { type CaptureReport, reportOf } from "./capture-report.ts";
 import type { CaptureRequest } from "./capture-request.ts";
 import { joinParts } from "./commit/join-parts.ts";
@@ -8,8 +8,19 @@ export async function captureRecoveryPoint(request: CaptureRequest): Promise<Cap
   const { clock, incremental } = request;
   const begunMs = clock.monotonic();
   const seconds = () => (clock.monotonic() - begunMs) / 1000;
-  const { bases, committer, planner, reader, unchanged, workers } = phasesOf(request);
+  const phases = phasesOf(request);
+  try {
+    return await capture(phases, incremental, seconds);
+  } finally {
+    phases.workers.close();
+  }
+}
 
+async function capture(
+  { bases, committer, planner, reader, unchanged, workers }: CapturePhases,
+  incremental: CaptureRequest["incremental"],
+  seconds: () => number,
+): Promise<CaptureReport> {
   const base = await bases.find();
   const plan = await workers.agree(() => planner.plan(base));
   const before = await bases.recoveryPointOf(plan, base);

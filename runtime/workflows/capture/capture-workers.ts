@@ -2,7 +2,8 @@
 import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
 import type { CaptureType, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
-import { CaptureSession, committedRecoveryPoint } from "../../repository/catalog/capture-session.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { CaptureSession, committedRecoveryPoint, keepSessionAlive } from "../../repository/catalog/capture-session.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { CaptureWorker } from "./capture-request.ts";
 
@@ -19,15 +20,20 @@ export interface CaptureWorkers {
   /** Undefined while others have not done theirs. */
   allParts(plan: CapturePlan, own: CapturePart): Promise<readonly CapturePart[] | undefined>;
   commit(plan: CapturePlan, commit: () => Promise<RecoveryPoint>): Promise<RecoveryPoint>;
+  /** To be called in the end, however it ends: no more signs of life are given. */
+  close(): void;
 }
 
 export class SingleWorker implements CaptureWorkers {
   readonly count = 1;
   readonly index = 0;
   readonly #repository: OpenRepository;
+  readonly #clock: Clock;
+  #stopSigns: () => void = () => undefined;
 
-  constructor(repository: OpenRepository) {
+  constructor(repository: OpenRepository, clock: Clock) {
     this.#repository = repository;
+    this.#clock = clock;
   }
 
   agree(propose: () => Promise<CapturePlan>): Promise<CapturePlan> {
@@ -36,6 +42,7 @@ export class SingleWorker implements CaptureWorkers {
 
   async announce(plan: CapturePlan): Promise<void> {
     await new CaptureSession(this.#repository, plan.recoveryPoint).agree(plan);
+    this.#stopSigns = keepSessionAlive(this.#repository, plan.recoveryPoint, () => this.#clock.now());
   }
 
   part(capture: () => Promise<CapturePart>): Promise<CapturePart> {
@@ -49,6 +56,10 @@ export class SingleWorker implements CaptureWorkers {
   commit(_plan: CapturePlan, commit: () => Promise<RecoveryPoint>): Promise<RecoveryPoint> {
     return commit();
   }
+
+  close(): void {
+    this.#stopSigns();
+  }
 }
 
 export class SharingWorker implements CaptureWorkers {
@@ -56,6 +67,7 @@ export class SharingWorker implements CaptureWorkers {
   readonly index: number;
   readonly #repository: OpenRepository;
   readonly #session: CaptureSession;
+  readonly #stopSigns: () => void;
   readonly #asked: { readonly region: string; readonly type: CaptureType };
 
   /** @param asked must be the same for all workers. */
@@ -63,11 +75,13 @@ export class SharingWorker implements CaptureWorkers {
     { count, index, session }: CaptureWorker,
     repository: OpenRepository,
     asked: { readonly region: string; readonly type: CaptureType },
+    clock: Clock,
   ) {
     this.count = count;
     this.index = index;
     this.#repository = repository;
     this.#session = new CaptureSession(repository, session);
+    this.#stopSigns = keepSessionAlive(repository, session, () => clock.now());
     this.#asked = asked;
   }
 
@@ -107,6 +121,10 @@ export class SharingWorker implements CaptureWorkers {
     const recoveryPoint = (await this.#committed(plan)) ?? (await this.#commitOnce(plan, commit));
     await this.#session.end(plan);
     return recoveryPoint;
+  }
+
+  close(): void {
+    this.#stopSigns();
   }
 
   /** Of several workers that find all parts done, one commits, and the others take its recovery point. */

@@ -5,13 +5,14 @@ import { newestEpoch } from "../../domain/roles/epoch.ts";
 import type { Progress } from "../../ports/progress.ts";
 import { type CaptureBase, readCaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { epochsAfter, readEpochs } from "../../repository/control/epochs.ts";
+import { isPlannedSince } from "../../repository/prune/prune-sight.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { unreadableReporter } from "../name-unreadable.ts";
 
 export interface BaseSource {
   readonly repository: OpenRepository;
   readonly kinds: readonly DataKind[];
-  /** What this run made; only the epochs since are read then. */
+  /** What this run made; only the epochs since, and whether a prune was planned since, are read then. */
   readonly remembered: CaptureBase | undefined;
   readonly progress: Progress;
 }
@@ -27,6 +28,10 @@ export class BaseFinder {
     const { kinds, progress, remembered, repository } = this.#source;
     if (remembered === undefined) return readCaptureBase(repository, kinds, unreadableReporter(progress));
     const { control } = repository.stores;
+    // What this run remembers may be in the plan.
+    if (await isPlannedSince(control, remembered.prunes)) {
+      return readCaptureBase(repository, kinds, unreadableReporter(progress));
+    }
     const newest = newestEpoch(remembered.epochs);
     const epochs =
       newest === undefined

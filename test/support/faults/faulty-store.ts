@@ -1,9 +1,10 @@
 /** Object stores that fail on order. All stores of one `Faults` count their calls together, as one process would. */
 import { DrError } from "../../../runtime/errors.ts";
 import type { ObjectStore, StoredObject } from "../../../runtime/ports/object-store.ts";
+import type { PrunableStore } from "../../../runtime/ports/prunable-store.ts";
 import { allOf } from "../all-of.ts";
 
-export type Method = "get" | "list" | "create";
+export type Method = "get" | "list" | "create" | "delete";
 
 export interface FaultPlan {
   /** This call and every later one fail before they act: the process is dead to the store. */
@@ -35,6 +36,20 @@ export class Faults {
 
   wrap(store: ObjectStore): ObjectStore {
     return new FaultyStore(store, this, this.#plan);
+  }
+
+  /** A delete that fails has deleted half of what it was told: stores take the keys of a request one by one. */
+  wrapPrunable(store: PrunableStore): PrunableStore {
+    return {
+      delete: async (keys) => {
+        try {
+          return await this.through("delete", keys[0] ?? "", () => store.delete(keys));
+        } catch (error) {
+          if (this.#plan.killAt === this.calls) await store.delete(keys.slice(0, Math.floor(keys.length / 2)));
+          throw error;
+        }
+      },
+    };
   }
 
   async through<T>(method: Method, key: string, act: () => Promise<T>): Promise<T> {

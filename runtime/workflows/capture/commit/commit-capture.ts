@@ -3,11 +3,14 @@ import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
 import { canonicalJson } from "../../../domain/exact-json.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
 import type { CapturedCollection, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
-import { DrError } from "../../../errors.ts";
+import { DrError, hasCode } from "../../../errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../../ports/object-store.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
+import { attest } from "../../../repository/catalog/attest.ts";
+import { objectsNeeded } from "../../../repository/content/objects-needed.ts";
 import { newestRestore, readRestores } from "../../../repository/control/restore-records.ts";
+import { refusePruned } from "../../../repository/prune/prune-sight.ts";
 import type { OpenRepository } from "../../../repository/repository.ts";
 import { collectionsAtOnce } from "../../concurrency.ts";
 import { confirmFacts, type Observation } from "../../observe-collection.ts";
@@ -69,8 +72,31 @@ export class CaptureCommitter {
     await this.#refuseAfterRestore(plan.restore);
     if (hasQdrant && !allowEmpty) refuseEmptied(recoveryPoint, before, carried);
     await this.#quarantine.quarantine(plan, joined);
+    const refusePrunedSince = () => this.#refusePruned(plan, recoveryPoint);
+    await refusePrunedSince();
     await repository.createRecoveryPoint(recoveryPoint);
+    await this.#quarantineUnless(refusePrunedSince, recoveryPoint);
     return recoveryPoint;
+  }
+
+  /** A prune that began before the recovery point could be seen may remove what it builds on. */
+  async #refusePruned({ prunes }: CapturePlan, recoveryPoint: RecoveryPoint): Promise<void> {
+    const { repository } = this.#context;
+    const sight = prunes ?? { newest: 0, isOpen: false };
+    await refusePruned(repository.stores.control, sight, () => objectsNeeded(repository, recoveryPoint));
+  }
+
+  /** It is there by now, and must not be taken for one that is whole. */
+  async #quarantineUnless(refuse: () => Promise<void>, recoveryPoint: RecoveryPoint): Promise<void> {
+    const { clock, repository } = this.#context;
+    try {
+      await refuse();
+    } catch (error) {
+      if (!hasCode(error, "CAPTURE_INCOMPLETE")) throw error;
+      const { message: detail } = error;
+      await attest(repository, "quarantined", recoveryPoint, { at: clock.now(), region: recoveryPoint.region, detail });
+      throw error;
+    }
   }
 
   /** Those that are there now, as they were captured, in the order of their names. */

@@ -53,6 +53,8 @@ export class CapturePlanner {
       workers,
       at: at.toISOString(),
       base: assessed.base?.id,
+      bases: [...new Set([...base.recoveryPoints.values()].map(({ id }) => id))],
+      prunes: base.prunes,
       region,
       epoch: assessed.epoch.epoch,
       restore: newestRestore(assessed.restores),

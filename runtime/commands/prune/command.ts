@@ -1,0 +1,172 @@
+import { randomUUID } from "node:crypto";
+import type { Command } from "commander";
+import { z } from "zod";
+import type { Deps, RegionOptions } from "../../composition/deps.ts";
+import { formatBytes, formatCount, formatTime } from "../../domain/format.ts";
+import { usualRetention } from "../../domain/history/retention.ts";
+import { type PruneReport, previewPrune, pruneRepository } from "../../workflows/prune/prune-repository.ts";
+import { recordedRun } from "../../workflows/recorded-run.ts";
+import type { RegionSession } from "../../workflows/region-session.ts";
+import { type CommandDefinition, exitCodesHelp, parseNames, regionOptions } from "../shared/command.ts";
+import { bytes, count, listOf, recoveryPointId, time } from "../shared/fields.ts";
+
+interface Options extends RegionOptions {
+  readonly stack?: string;
+  readonly plan?: true;
+  readonly giveUp: readonly string[];
+  readonly acceptFewer?: true;
+}
+
+const dropped = z.strictObject({ id: recoveryPointId, reason: z.string().describe("why it is not kept") });
+
+const answer = z.strictObject({
+  region: z.string(),
+  executed: z
+    .strictObject({
+      plan: count.describe("number of the plan"),
+      recoveryPoints: count.describe("recovery points that were dropped"),
+      objects: count.describe("objects that were deleted"),
+      bytes: bytes.describe("what they took"),
+      spared: count.describe("recovery points and objects of the plan that are needed again, or were gone"),
+      locked: count.describe("objects that the store keeps, because they are locked"),
+    })
+    .optional()
+    .describe("the plan that was executed now; absent when none was due"),
+  planned: z
+    .strictObject({
+      plan: count.describe("number of the plan"),
+      recoveryPoints: count.describe("recovery points that it drops"),
+      objects: count.describe("objects that it drops"),
+      bytes: bytes.describe("what they take"),
+      dueAt: time.describe("it is executed by the first run after this"),
+      waitsFor: z
+        .string()
+        .optional()
+        .describe(
+          "session of a capture or copy that began before the plan and has not ended: it is executed after that",
+        ),
+    })
+    .optional()
+    .describe("the plan that waits; absent when there is nothing to drop"),
+  preview: z
+    .strictObject({
+      kept: listOf(z.strictObject({ id: recoveryPointId, reasons: listOf(z.string()).describe("why it is kept") })),
+      dropped: listOf(dropped),
+      objects: count.describe("objects that nothing would need then"),
+      bytes: bytes.describe("what they take"),
+    })
+    .optional()
+    .describe("with --plan: what a plan that is made now would drop"),
+});
+type PruneAnswer = z.infer<typeof answer>;
+
+export const prune: CommandDefinition<Options, PruneAnswer> = {
+  name: "prune",
+  summary: "drop the recovery points that retention does not want, and delete what nothing needs then",
+  answer,
+  configure: (command: Command) =>
+    regionOptions(command)
+      .option("--stack <name>", "stack whose bucket is pruned; left out: the region of the settings file")
+      .option("--plan", "show what would be dropped, and why; change nothing")
+      .option(
+        "--give-up <ids>",
+        "recovery points that cannot be restored, and that are dropped though nobody can read what they need",
+        parseNames,
+        [],
+      )
+      .option("--accept-fewer", "what is missing since the last run was taken away on purpose")
+      .addHelpText(
+        "after",
+        "\nA run executes the plan that was made a day ago or earlier, after it has counted anew what is needed, and then makes the next\nplan. Killed at any point, it is gone on with by the next run.",
+      )
+      .addHelpText(
+        "after",
+        exitCodesHelp(
+          [5, "the bucket does not answer, or refuses to delete"],
+          [10, "no repository is there"],
+          [11, "another run prunes, or what is seen is no ground to delete anything"],
+        ),
+      ),
+  async run(deps, options) {
+    const session = await deps.access(options.stack, options);
+    if (options.plan) return showPlan(deps, session, options);
+    return recordedRun({ ...deps, session, run: "prune" }, async () => {
+      const context = await contextOf(deps, session, options);
+      const prunable = deps.pruner(session.region.repository);
+      const report = await pruneRepository({ ...context, prunable, run: randomUUID(), runner: deps.runner });
+      const json = answerOf(session.region.region, report);
+      return { json, text: textOf(json) };
+    });
+  },
+};
+
+async function contextOf({ clock, progress }: Deps, session: RegionSession, { acceptFewer, giveUp }: Options) {
+  return {
+    repository: await session.repository(),
+    retention: session.region.retention ?? usualRetention,
+    giveUp,
+    acceptsFewer: acceptFewer === true,
+    clock,
+    progress,
+  };
+}
+
+async function showPlan(deps: Deps, session: RegionSession, options: Options) {
+  const { region } = session.region;
+  const preview = await previewPrune(await contextOf(deps, session, options));
+  const { bytes: size, dropped: drops, kept, objects } = preview;
+  const json: PruneAnswer = { region, preview: { kept: [...kept], dropped: [...drops], objects, bytes: size } };
+  const lines = [
+    ...kept.map(({ id, reasons }) => `keep  ${id}  ${reasons[0]}`),
+    ...drops.map(({ id, reason }) => `drop  ${id}  ${reason}`),
+    `${region} would keep ${formatCount(kept.length)} recovery points and drop ${formatCount(drops.length)}; nothing would need ${formatCount(objects)} objects then, ${formatBytes(size)}. Nothing was changed.`,
+  ];
+  return { json, text: lines.join("\n") };
+}
+
+function answerOf(region: string, { executed, open }: PruneReport): PruneAnswer {
+  return {
+    region,
+    ...(executed === undefined
+      ? {}
+      : {
+          executed: {
+            plan: executed.number,
+            ...executed.done.deleted,
+            spared: executed.done.spared,
+            locked: executed.done.locked,
+          },
+        }),
+    ...(open === undefined
+      ? {}
+      : {
+          planned: {
+            plan: open.number,
+            recoveryPoints: open.plan.dropped.recoveryPoints,
+            objects: open.plan.dropped.trees + open.plan.dropped.packs + open.plan.dropped.records,
+            bytes: open.plan.dropped.bytes,
+            dueAt: open.dueAt.toISOString(),
+            ...(open.waitsFor === undefined ? {} : { waitsFor: open.waitsFor }),
+          },
+        }),
+  };
+}
+
+function textOf({ executed, planned, region }: PruneAnswer): string {
+  const lines: string[] = [];
+  if (executed !== undefined) {
+    const locked =
+      executed.locked === 0 ? "" : `; ${formatCount(executed.locked)} are locked, and stay until that is over`;
+    lines.push(
+      `Plan ${executed.plan}: ${formatCount(executed.recoveryPoints)} recovery points dropped, ${formatCount(executed.objects)} objects deleted, ${formatBytes(executed.bytes)}${locked}`,
+    );
+  }
+  if (planned !== undefined) {
+    const waits =
+      planned.waitsFor === undefined ? "" : `; it waits for the end of ${planned.waitsFor}, which began before it`;
+    lines.push(
+      `Plan ${planned.plan}: ${formatCount(planned.recoveryPoints)} recovery points and ${formatCount(planned.objects)} objects (${formatBytes(planned.bytes)}) will go, not before ${formatTime(planned.dueAt)}${waits}`,
+    );
+  }
+  return lines.length === 0 ? `${region} holds nothing that retention does not want` : lines.join("\n");
+}

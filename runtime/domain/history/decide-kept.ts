@@ -1,0 +1,143 @@
+/**
+ * Which recovery points the schedule wants, each with its reasons, and which it does not. Pure: whoever deletes looks at the
+ * answer twice, a day apart.
+ */
+import { isNewer } from "../recovery-points/catalog.ts";
+import type { CaptureType } from "../recovery-points/recovery-point.ts";
+import { type RetainedKind, type Retention, retainedKinds, type Tier, tiersOf } from "./retention.ts";
+
+/** What a recovery point holds of one kind: the kinds of data, collections and folders, each by a name of its own. */
+export type Holding = readonly string[];
+
+export interface Candidate {
+  readonly id: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly type: CaptureType;
+  readonly isExact: boolean;
+  readonly isVerified: boolean;
+  /** False: quarantined, deposed, or known to be incomplete. It fills no place of one that can be restored. */
+  readonly isRestorable: boolean;
+  /** Equal holdings should be one object: then they are told apart at no cost. */
+  readonly holdings: Readonly<Partial<Record<RetainedKind, Holding>>>;
+  /** Who needs it, whatever the schedule says. */
+  readonly heldBy: readonly string[];
+}
+
+export interface RetentionDecision {
+  /** Why, by the id of each that is kept; the first reason is the one that lasts longest. */
+  readonly kept: ReadonlyMap<string, readonly string[]>;
+  /** Why not, by the id of each that is dropped. */
+  readonly dropped: ReadonlyMap<string, string>;
+}
+
+/** Clocks of those who capture and of those who prune may differ by so much. */
+export const clockToleranceMs = 10 * 60_000;
+
+export function decideKept(candidates: readonly Candidate[], retention: Retention, now: Date): RetentionDecision {
+  const reasons = new Map<string, Set<string>>();
+  const keep = ({ id }: Candidate, reason: string) => {
+    const known = reasons.get(id) ?? new Set();
+    reasons.set(id, known.add(reason));
+  };
+  const dated: DatedCandidate[] = [];
+  for (const candidate of candidates) {
+    for (const holder of candidate.heldBy) keep(candidate, holder);
+    const startedMs = Date.parse(candidate.startedAt);
+    // It fills no place and is no newest, or one wrong clock would thin a whole history.
+    if (startedMs > now.getTime() + clockToleranceMs) keep(candidate, "its time is in the future, and does not count");
+    else dated.push({ candidate, startedMs });
+  }
+  dated.sort((a, b) => (isNewer(a.candidate, b.candidate) ? -1 : isNewer(b.candidate, a.candidate) ? 1 : 0));
+  const restorable = dated.filter(({ candidate }) => candidate.isRestorable);
+  const others = dated.filter(({ candidate }) => !candidate.isRestorable);
+  const standIns = new Map<string, string>();
+  for (const kind of retainedKinds) {
+    const holdsKind = ({ candidate }: DatedCandidate) => candidate.holdings[kind] !== undefined;
+    keepNewest(restorable.filter(holdsKind), kind, retention.atLeast, keep);
+    for (const tier of tiersOf(retention, kind)) {
+      keepOfTier(restorable.filter(holdsKind), kind, tier, now, keep, standIns, "");
+      // They may be healed: they are thinned like the others, among themselves.
+      keepOfTier(others.filter(holdsKind), kind, tier, now, keep, standIns, ", though it cannot be restored now");
+    }
+  }
+  const dropped = candidates.filter(({ id }) => !reasons.has(id));
+  return {
+    kept: new Map([...reasons].map(([id, all]) => [id, [...all]])),
+    dropped: new Map(dropped.map(({ id }) => [id, standIns.get(id) ?? "older than all that is kept"])),
+  };
+}
+
+interface DatedCandidate {
+  readonly candidate: Candidate;
+  readonly startedMs: number;
+}
+
+type Keep = (candidate: Candidate, reason: string) => void;
+
+/** The newest of everything, however old they are. */
+function keepNewest(newestFirst: readonly DatedCandidate[], kind: RetainedKind, atLeast: number, keep: Keep): void {
+  for (const { candidate } of newestFirst.slice(0, atLeast)) keep(candidate, `one of the ${atLeast} newest`);
+  const first = (reason: string, isWanted: (candidate: Candidate) => boolean) => {
+    const found = newestFirst.find(({ candidate }) => isWanted(candidate));
+    if (found !== undefined) keep(found.candidate, reason);
+  };
+  first("the newest that is exact", ({ isExact }) => isExact);
+  first("the newest full one", ({ type }) => type === "full");
+  first("the newest that was verified", ({ isVerified }) => isVerified);
+  const covered = new Set<string>();
+  let last: Holding | undefined;
+  for (const { candidate } of newestFirst) {
+    const holding = candidate.holdings[kind];
+    if (holding === undefined || holding === last) continue;
+    last = holding;
+    for (const part of holding) {
+      if (covered.has(part)) continue;
+      covered.add(part);
+      keep(candidate, `the newest with ${part}`);
+    }
+  }
+}
+
+/**
+ * In each slot the newest exact one, or the newest where none is exact; and of what that does not hold, the newest that does.
+ * @param standIns told of each that is not kept which one stands for it; what is told first stays.
+ */
+function keepOfTier(
+  newestFirst: readonly DatedCandidate[],
+  kind: RetainedKind,
+  { reachMs, slot, slotMs }: Tier,
+  now: Date,
+  keep: Keep,
+  standIns: Map<string, string>,
+  remark: string,
+): void {
+  const slots = new Map<number, DatedCandidate[]>();
+  for (const dated of newestFirst) {
+    if (now.getTime() - dated.startedMs > reachMs) continue;
+    const number = Math.floor(dated.startedMs / slotMs);
+    const members = slots.get(number);
+    if (members === undefined) slots.set(number, [dated]);
+    else members.push(dated);
+  }
+  for (const members of slots.values()) {
+    const exactFirst = [
+      ...members.filter(({ candidate }) => candidate.isExact),
+      ...members.filter(({ candidate }) => !candidate.isExact),
+    ];
+    const covered = new Set<string>();
+    let last: Holding | undefined;
+    for (const { candidate } of exactFirst) {
+      const holding = candidate.holdings[kind];
+      if (holding === undefined) continue;
+      const adds = holding !== last && holding.some((part) => !covered.has(part));
+      last = holding;
+      if (adds) {
+        for (const part of holding) covered.add(part);
+        keep(candidate, `the newest of its ${slot}${remark}`);
+      } else if (!standIns.has(candidate.id)) {
+        standIns.set(candidate.id, `${exactFirst[0]?.candidate.id} is kept of its ${slot}`);
+      }
+    }
+  }
+}

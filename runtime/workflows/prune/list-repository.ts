@@ -1,0 +1,122 @@
+/** One look at all that a repository lists, in bounded memory: names of recovery points, of sessions, and marks of packs and trees. */
+import { isContentId, type ObjectKind, ObjectMarks } from "../../domain/history/object-marks.ts";
+import type { RepositoryCounts } from "../../domain/history/prune-records.ts";
+import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { DrError } from "../../errors.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import { pruneRefused } from "./prune-context.ts";
+
+export interface ListedObject {
+  readonly kind: ObjectKind;
+  readonly id: string;
+  readonly key: string;
+  readonly size: number;
+  readonly storedAt: Date;
+}
+
+export interface ListedSession {
+  readonly hasPlan: boolean;
+  readonly isCommitted: boolean;
+  readonly begunAt: Date;
+  /** Of its newest record. */
+  readonly aliveAt: Date;
+  readonly records: readonly { readonly key: string; readonly size: number }[];
+}
+
+export interface RepositoryListing {
+  /** Ids of the recovery points whose manifests are listed. */
+  readonly recoveryPoints: ReadonlySet<string>;
+  readonly quarantined: ReadonlySet<string>;
+  readonly verified: ReadonlySet<string>;
+  /** Attestations, by the recovery point. */
+  readonly attestations: ReadonlyMap<string, readonly { readonly key: string; readonly size: number }[]>;
+  readonly sessions: ReadonlyMap<string, ListedSession>;
+  readonly marks: ObjectMarks;
+  readonly counts: RepositoryCounts;
+}
+
+/** Manifests before what they need: what is written after the first listing can only be more. */
+export async function listRepository(store: ObjectStoreReader): Promise<RepositoryListing> {
+  const listed = await listRecoveryPoints(store);
+  const sessions = await listSessions(store);
+  const before = await countContent(store);
+  const marks = new ObjectMarks(Math.ceil((before.packs + before.trees) * 1.05) + 10_000);
+  const counted = { packs: 0, trees: 0 };
+  for await (const { id, kind, size } of listContent(store)) {
+    marks.list(kind, id, size);
+    counted[`${kind}s`] += 1;
+  }
+  // Nobody else deletes: of two listings the later one shows at least as much, or one of them is short.
+  const again = new Set((await listRecoveryPoints(store)).recoveryPoints);
+  const gone = [...listed.recoveryPoints].find((id) => !again.has(id));
+  if (gone !== undefined || counted.packs < before.packs || counted.trees < before.trees) {
+    throw pruneRefused(
+      gone === undefined ? "a second listing of packs and trees shows fewer" : `a second listing does not show ${gone}`,
+      "the store's listings cannot be relied on, or something else deletes: find out which, then run it again",
+    );
+  }
+  return { ...listed, sessions, marks, counts: { recoveryPoints: listed.recoveryPoints.size, ...counted } };
+}
+
+/** Packs and trees of this tool; what has another name is left alone. */
+export async function* listContent(store: ObjectStoreReader): AsyncGenerator<ListedObject> {
+  for (const kind of ["tree", "pack"] as const) {
+    for await (const { key, size, storedAt } of store.list(storeLayout[`${kind}s`])) {
+      const id = key.slice(key.lastIndexOf("/") + 1);
+      if (!isContentId(id) || key !== storeLayout[kind](id)) continue;
+      yield { kind, id, key, size, storedAt: told(key, storedAt) };
+    }
+  }
+}
+
+async function countContent(store: ObjectStoreReader): Promise<{ readonly packs: number; readonly trees: number }> {
+  const counts = { packs: 0, trees: 0 };
+  for await (const { kind } of listContent(store)) counts[`${kind}s`] += 1;
+  return counts;
+}
+
+async function listRecoveryPoints(
+  store: ObjectStoreReader,
+): Promise<Pick<RepositoryListing, "recoveryPoints" | "quarantined" | "verified" | "attestations">> {
+  const recoveryPoints = new Set<string>();
+  const quarantined = new Set<string>();
+  const verified = new Set<string>();
+  const attestations = new Map<string, { key: string; size: number }[]>();
+  for await (const { key, size } of store.list(storeLayout.recoveryPoints)) {
+    const parsed = parseStoreKey(key);
+    if (parsed?.kind === "manifest") recoveryPoints.add(parsed.recoveryPointId);
+    if (parsed?.kind !== "attestation") continue;
+    const { finding, recoveryPointId } = parsed;
+    if (finding === "quarantined" || finding === "folders-quarantined") quarantined.add(recoveryPointId);
+    if (finding === "verified") verified.add(recoveryPointId);
+    const known = attestations.get(recoveryPointId) ?? [];
+    attestations.set(recoveryPointId, known);
+    known.push({ key, size });
+  }
+  return { recoveryPoints, quarantined, verified, attestations };
+}
+
+async function listSessions(store: ObjectStoreReader): Promise<Map<string, ListedSession>> {
+  const sessions = new Map<string, ListedSession>();
+  for await (const { key, size, storedAt } of store.list(storeLayout.sessions)) {
+    const parsed = parseStoreKey(key);
+    if (parsed === undefined || !("session" in parsed)) continue;
+    const at = told(key, storedAt);
+    const known = sessions.get(parsed.session);
+    sessions.set(parsed.session, {
+      hasPlan: known?.hasPlan === true || parsed.kind === "capture-plan",
+      isCommitted: known?.isCommitted === true || parsed.kind === "capture-committed",
+      begunAt: known === undefined || at < known.begunAt ? at : known.begunAt,
+      aliveAt: known === undefined || at > known.aliveAt ? at : known.aliveAt,
+      records: [...(known?.records ?? []), { key, size }],
+    });
+  }
+  return sessions;
+}
+
+function told(key: string, storedAt: Date | undefined): Date {
+  if (storedAt !== undefined) return storedAt;
+  throw new DrError("NOT_SUPPORTED", `the store does not tell when ${key} was stored`, {
+    hint: "prune needs a store that tells it in its listings, as S3 and folders do; nothing was deleted",
+  });
+}
