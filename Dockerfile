@@ -7,11 +7,11 @@ FROM ${BUILD} AS build
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY image image
+COPY package package
 COPY quickstart quickstart
 COPY runtime runtime
 COPY setup setup
-RUN node image/bundle.ts /app
+RUN node package/bundle.ts /app
 
 FROM ${BASE}
 ARG VERSION=unknown

@@ -173,6 +173,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
         region: settings.region,
         peer: peer === undefined ? undefined : settings.peer,
         namespace,
+        hasGate: true,
         objectives: settings.objectives,
         schedules,
         replicate,

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { type AlertSettings, alertsOf } from "../../components/kubernetes/monitoring/alerts.ts";
+import { type AlertSettings, alertsOf } from "../../runtime/domain/monitoring/alerts.ts";
 import { alertRoute } from "../../components/kubernetes/monitoring/receivers.ts";
 import { kubernetesSchema, type ReceiverSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 
@@ -15,6 +15,7 @@ const settings: AlertSettings = {
   region: "dr",
   peer: "prod",
   namespace: "search",
+  hasGate: true,
   objectives: { rpoMinutes: 15 },
   schedules: kubernetesSchema.shape.schedules.parse({}),
   replicate: { everySeconds: 10, tiers: {} },

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect } from "chai";
 import type { Command } from "commander";
-import { alertsOf } from "../../components/kubernetes/monitoring/alerts.ts";
+import { alertsOf } from "../../runtime/domain/monitoring/alerts.ts";
 import { leafCommands, readProgram, references } from "../../docs/references.ts";
 import { kubernetesSchema } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { retiredWordsIn } from "../support/documents/retired-words.ts";
@@ -152,6 +152,7 @@ describe("an alert's runbook", () => {
       region: "dr",
       peer: undefined,
       namespace: "search",
+      hasGate: true,
       objectives: { rpoMinutes: 15 },
       schedules: kubernetesSchema.shape.schedules.parse({}),
       replicate: undefined,
@@ -169,6 +170,7 @@ function allAlerts() {
     region: "dr",
     peer: "prod",
     namespace: "search",
+    hasGate: true,
     objectives: { rpoMinutes: 15 },
     schedules: kubernetesSchema.shape.schedules.parse({}),
     replicate: { everySeconds: 10, tiers: {} },

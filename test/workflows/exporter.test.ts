@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { alertsOf } from "../../components/kubernetes/monitoring/alerts.ts";
-import { dashboardsOf } from "../../components/kubernetes/monitoring/dashboards.ts";
+import { alertsOf } from "../../runtime/domain/monitoring/alerts.ts";
+import { dashboardsOf } from "../../runtime/domain/monitoring/dashboards.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Deps } from "../../runtime/composition/deps.ts";
@@ -234,6 +234,7 @@ describe("qdrant-dr exporter", function () {
       region: "west",
       peer: "east",
       namespace: "search",
+      hasGate: true,
       objectives: { rpoMinutes: 15 },
       schedules: kubernetesSchema.shape.schedules.parse({}),
       replicate: { everySeconds: 10, tiers: {} },

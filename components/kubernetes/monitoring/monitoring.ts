@@ -5,8 +5,9 @@ import { exporterPort } from "../../../runtime/domain/network/ports.ts";
 import type { MonitoringSettings } from "../../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, selectorOf } from "../labels.ts";
 import { type ProductPodBase, productPod } from "../product-pod.ts";
-import { type AlertSettings, alertsOf } from "./alerts.ts";
-import { dashboardsOf } from "./dashboards.ts";
+import type { AlertSettings } from "../../../runtime/domain/monitoring/alerts.ts";
+import { dashboardsOf } from "../../../runtime/domain/monitoring/dashboards.ts";
+import { ruleGroupsOf } from "../../../runtime/domain/monitoring/rule-groups.ts";
 import { operatorObject } from "./operator-objects.ts";
 import { alertRoute } from "./receivers.ts";
 
@@ -49,7 +50,7 @@ export class Monitoring extends pulumi.ComponentResource {
       `${name}-alerts`,
       {
         metadata: forOperator,
-        spec: { groups: [{ name: `qdrant-dr-${alerts.region}`, interval: "30s", rules: alertsOf(alerts) }] },
+        spec: { groups: ruleGroupsOf(alerts) },
       },
       child,
     );

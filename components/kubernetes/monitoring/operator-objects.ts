@@ -1,7 +1,7 @@
 /** Objects of the Prometheus operator, as far as they are declared here. */
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
-import type { Alert } from "./alerts.ts";
+import type { RuleGroup } from "../../../runtime/domain/monitoring/rule-groups.ts";
 
 type Metadata = k8s.types.input.meta.v1.ObjectMeta;
 
@@ -16,7 +16,7 @@ interface Specs {
     readonly podMetricsEndpoints: readonly { port: string; interval: string; scrapeTimeout: string }[];
   };
   PrometheusRule: {
-    readonly groups: readonly { readonly name: string; readonly interval: string; readonly rules: readonly Alert[] }[];
+    readonly groups: readonly RuleGroup[];
   };
   AlertmanagerConfig: {
     readonly route: {

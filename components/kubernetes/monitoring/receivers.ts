@@ -1,4 +1,5 @@
 import type { ReceiverSettings } from "../../../runtime/domain/settings/kubernetes-settings.ts";
+import { chatMessage, grouping } from "../../../runtime/domain/monitoring/alertmanager.ts";
 import type { AlertmanagerSpec } from "./operator-objects.ts";
 
 const name = "qdrant-dr";
@@ -12,11 +13,10 @@ export function alertRoute(region: string, settings: ReceiverSettings): Alertman
         { name: "alertname", matchType: "=~", value: "QdrantDr.+" },
         { name: "region", matchType: "=", value: region },
       ],
-      // All that is wrong with a region comes as one.
-      groupBy: ["region"],
-      groupWait: "30s",
-      groupInterval: "5m",
-      repeatInterval: "4h",
+      groupBy: grouping.by,
+      groupWait: grouping.wait,
+      groupInterval: grouping.interval,
+      repeatInterval: grouping.repeat,
     },
     receivers: [{ name, ...addressed(settings) }],
   };
@@ -26,7 +26,5 @@ function addressed(settings: ReceiverSettings): Omit<AlertmanagerSpec["receivers
   const { secret } = settings;
   if (settings.kind === "webhook") return { webhookConfigs: [{ urlSecret: secret, sendResolved: true }] };
   if (settings.kind === "pagerduty") return { pagerdutyConfigs: [{ routingKey: secret, sendResolved: true }] };
-  const title = "{{ .GroupLabels.region }}: {{ .Alerts.Firing | len }} alerts";
-  const text = "{{ range .Alerts.Firing }}{{ .Annotations.summary }}\n{{ .Annotations.runbook }}\n{{ end }}";
-  return { slackConfigs: [{ apiURL: secret, channel: settings.channel, sendResolved: true, title, text }] };
+  return { slackConfigs: [{ apiURL: secret, channel: settings.channel, sendResolved: true, ...chatMessage }] };
 }

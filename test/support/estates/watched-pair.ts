@@ -1,7 +1,7 @@
 /** The exporters of both regions of a practice, and a Prometheus that is asked whether the condition of an alert holds. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { alertsOf } from "../../../components/kubernetes/monitoring/alerts.ts";
+import { alertsOf } from "../../../runtime/domain/monitoring/alerts.ts";
 import type { EstateRegion } from "../../../quickstart/adapters/estate-settings.ts";
 import { kubernetesSchema } from "../../../runtime/domain/settings/kubernetes-settings.ts";
 import { systemClock } from "../../../runtime/time/system-clock.ts";
@@ -84,6 +84,7 @@ function ruleOf(alert: string, stack: EstateRegion) {
     region: stack,
     peer: peers[stack],
     namespace: "practice",
+    hasGate: true,
     objectives: { rpoMinutes: 15 },
     schedules: kubernetesSchema.shape.schedules.parse({}),
     replicate: { everySeconds: 10, tiers: {} },

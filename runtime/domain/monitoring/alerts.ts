@@ -1,16 +1,22 @@
 /** The alerts of a region. Thresholds follow from the objectives and the schedules; each alert says what to do. */
-import type { Schedules } from "../../../runtime/domain/settings/kubernetes-settings.ts";
-import { longestGapMinutes } from "../../../runtime/domain/settings/schedule.ts";
-import { type Replicate, Tiers } from "../../../runtime/domain/settings/tiers.ts";
+import { longestGapMinutes } from "../settings/schedule.ts";
+import { type Replicate, Tiers } from "../settings/tiers.ts";
 import { series } from "./query.ts";
+
+/** Runs that a schedule makes, by the names that settings give them. */
+const scheduledRuns = ["full", "incremental", "copy", "verify", "testRestore"] as const;
+type ScheduledRun = (typeof scheduledRuns)[number];
 
 export interface AlertSettings {
   readonly region: string;
-  /** Absent until its outputs are known here. */
+  /** Absent when there is none, or until its outputs are known here. */
   readonly peer: string | undefined;
-  readonly namespace: string;
+  /** The namespace of its jobs in a cluster; absent where they are processes of a machine. */
+  readonly namespace?: string | undefined;
+  readonly hasGate: boolean;
   readonly objectives: { readonly rpoMinutes: number };
-  readonly schedules: Schedules;
+  /** Cron expressions; what has none runs by no schedule, and is never late. */
+  readonly schedules: Partial<Readonly<Record<ScheduledRun, string>>>;
   readonly replicate: Pick<Replicate, "everySeconds" | "tiers"> | undefined;
   /** Address of the folder with the runbooks. */
   readonly runbooks?: string | undefined;
@@ -47,37 +53,61 @@ interface AlertRule {
 const minute = 60;
 const hour = 60 * minute;
 /** A run may take so long after its time before it counts as missed. */
-const slack = { full: 2 * hour, incremental: hour, copy: 2 * hour, verify: 4 * hour, testRestore: 8 * hour };
+const slack: Readonly<Record<ScheduledRun, number>> = {
+  full: 2 * hour,
+  incremental: hour,
+  copy: 2 * hour,
+  verify: 4 * hour,
+  testRestore: 8 * hour,
+};
 
-/** The longest time between two runs of each, in seconds. */
-type Gaps = Readonly<Record<keyof typeof slack, number>>;
+/** The longest time between two runs of each, in seconds; of those that a schedule makes. */
+type Gaps = Partial<Readonly<Record<ScheduledRun, number>>>;
 
 export function alertsOf(settings: AlertSettings): Alert[] {
-  const { copy, full, incremental, testRestore, verify } = settings.schedules;
-  const gap = (schedule: string) => longestGapMinutes(schedule) * minute;
-  const gaps = {
-    full: gap(full),
-    incremental: gap(incremental),
-    copy: gap(copy),
-    verify: gap(verify),
-    testRestore: gap(testRestore),
+  const gaps: Gaps = Object.fromEntries(
+    scheduledRuns.flatMap((run) => {
+      const schedule = settings.schedules[run];
+      return schedule === undefined ? [] : [[run, longestGapMinutes(schedule) * minute]];
+    }),
+  );
+  const rules: AlertRules = {
+    ...alertsOfSources(settings),
+    ...(settings.hasGate ? alertsOfGate(settings) : {}),
+    ...alertsOfRecoveryPoints(settings),
+    ...alertsOfSchedules(settings, gaps),
+    ...(settings.peer === undefined ? {} : alertsOfPair(settings, gaps, settings.peer)),
   };
-  const ofPair = settings.peer === undefined ? {} : alertsOfPair(settings, gaps, settings.peer);
-  const rules = { ...alertsOfRegion(settings, gaps), ...ofPair };
   const runbooks = `${(settings.runbooks ?? runbooksFolder).replace(/\/$/, "")}/alerts.md`;
-  return Object.entries(rules).map(([name, { description, expr, runbook, severity, summary, ...rest }]) => ({
-    alert: `QdrantDr${name}`,
-    expr,
-    for: rest.for,
-    // The operator leads alerts to a receiver by the namespace, and what is absent has no labels.
-    labels: { severity, region: settings.region, namespace: settings.namespace },
-    annotations: { summary, description, runbook, runbook_url: `${runbooks}#${`QdrantDr${name}`.toLowerCase()}` },
-  }));
+  const labels = {
+    // What is absent has no labels of its own.
+    region: settings.region,
+    // By it the operator leads alerts to a receiver.
+    ...(settings.namespace === undefined ? {} : { namespace: settings.namespace }),
+  };
+  return Object.entries(rules).flatMap(([name, rule]) => {
+    if (rule === undefined) return [];
+    const { description, expr, runbook, severity, summary } = rule;
+    const runbook_url = `${runbooks}#${`QdrantDr${name}`.toLowerCase()}`;
+    return {
+      alert: `QdrantDr${name}`,
+      expr,
+      for: rule.for,
+      labels: { severity, ...labels },
+      annotations: { summary, description, runbook, runbook_url },
+    };
+  });
 }
 
-function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Record<string, AlertRule> {
-  const of = queriesOf(region);
-  const verified = gaps.verify + gaps.incremental + gaps.copy + slack.verify;
+type AlertRules = Readonly<Record<string, AlertRule | undefined>>;
+
+/** Whether what the exporter asks answers, and whether anybody asks. */
+function alertsOfSources({ namespace, peer, region }: AlertSettings): AlertRules {
+  const exporter = namespace === undefined ? "`qdrant-dr serve` or `qdrant-dr exporter`" : "the pod qdrant-dr-exporter";
+  const next =
+    peer === undefined
+      ? "bring it back, or restore into another one with `qdrant-dr restore --to`."
+      : "then `qdrant-dr failover plan` in the other one.";
   return {
     ExporterGone: {
       expr: `absent(${series("qdrant_dr_exporter_info", { region })})`,
@@ -85,8 +115,7 @@ function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Reco
       severity: "critical",
       summary: `Nothing is known of ${region}: its exporter is not scraped`,
       description: "No other alert of this region can be trusted to fire.",
-      runbook:
-        "Look at the pod qdrant-dr-exporter and at the targets of Prometheus; `qdrant-dr status` asks the region directly.",
+      runbook: `Look at ${exporter} and at the targets of Prometheus; \`qdrant-dr status\` asks the region directly.`,
     },
     StoreDown: {
       expr: `${series("qdrant_dr_source_up", { region, source: "~control|repository" })} == 0`,
@@ -95,7 +124,7 @@ function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Reco
       summary: `A store of ${region} does not answer`,
       description: "The {{ $labels.source }} store cannot be read: nothing can be captured to it or restored from it.",
       runbook:
-        "Check the bucket, its key and the exporter's role; `qdrant-dr recovery-points list` says what is refused.",
+        "Check the store, its credentials and what the exporter may do there; `qdrant-dr recovery-points list` says what is refused.",
     },
     QdrantDown: {
       expr: `${series("qdrant_dr_source_up", { region, source: "qdrant" })} == 0`,
@@ -103,16 +132,21 @@ function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Reco
       severity: "critical",
       summary: `Qdrant of ${region} does not answer`,
       description: "No peer answers a question for its collections.",
-      runbook:
-        "`qdrant-dr status --for 60` tells whether the region is down; then `qdrant-dr failover plan` in the other one.",
+      runbook: `\`qdrant-dr status --for 60\` tells whether the region is down; ${next}`,
     },
+  };
+}
+
+function alertsOfGate({ namespace, region }: AlertSettings): AlertRules {
+  const of = queriesOf(region);
+  return {
     GateDown: {
       expr: `${series("qdrant_dr_source_up", { region, source: "gate" })} == 0`,
       for: "2m",
       severity: "critical",
       summary: `The gate of ${region} does not answer`,
       description: "While the region is active its clients are not served.",
-      runbook: "Look at the pod qdrant-dr-gate-0 and its log.",
+      runbook: `Look at the ${namespace === undefined ? "gate's process" : "pod qdrant-dr-gate-0"} and its log.`,
     },
     GateClosed: {
       expr: `${series("qdrant_dr_gate_open", { region })} == 0 and on () ${of.isActive}`,
@@ -132,14 +166,20 @@ function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Reco
       runbook:
         "Let its gate reach the other region's control store; afterwards `qdrant-dr divergence` shows what differs.",
     },
+  };
+}
+
+function alertsOfRecoveryPoints({ objectives, peer, region }: AlertSettings): AlertRules {
+  const of = queriesOf(region);
+  const orCopy = peer === undefined ? "" : " or `qdrant-dr copy`";
+  return {
     NothingRestorable: {
       expr: `${of.repositoryAnswers} unless on () ${series("qdrant_dr_restorable_timestamp_seconds", { region })}`,
       for: "1h",
       severity: "critical",
       summary: `No recovery point can be restored from the bucket of ${region}`,
       description: "The bucket answers, and holds no complete recovery point.",
-      runbook:
-        "`qdrant-dr recovery-points list` says what each recovery point lacks; `qdrant-dr backup` or `qdrant-dr copy` brings one.",
+      runbook: `\`qdrant-dr recovery-points list\` says what each recovery point lacks; \`qdrant-dr backup\`${orCopy} brings one.`,
     },
     RpoMissed: {
       expr: `time() - max(${series("qdrant_dr_restorable_timestamp_seconds", { region })}) > ${objectives.rpoMinutes * minute} unless on () ${of.isActive}`,
@@ -150,20 +190,29 @@ function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Reco
       runbook:
         "Look at qdrant-dr-replicate and at the jobs of the active region; `qdrant-dr copy` brings what is there.",
     },
-    CaptureOverdue: {
+  };
+}
+
+/** Runs that a schedule makes, and that fail or do not happen. */
+function alertsOfSchedules(settings: AlertSettings, gaps: Gaps): AlertRules {
+  const { region } = settings;
+  const of = queriesOf(region);
+  const capture = gaps.incremental === undefined ? "full" : "incremental";
+  const captured = gaps[capture];
+  return {
+    CaptureOverdue: captured === undefined ? undefined : {
       expr: of.overdue(
         of.isActive,
         series("qdrant_dr_recovery_point_timestamp_seconds", { region }),
-        gaps.incremental + slack.incremental,
+        captured + slack[capture],
       ),
       for: "5m",
       severity: "critical",
       summary: `${region} is active, and nothing was captured on time`,
       description: "No complete recovery point of any type is as new as the schedule wants.",
-      runbook:
-        "Look at the jobs qdrant-dr-incremental and qdrant-dr-full; `qdrant-dr backup --dry-run` shows what a capture would read.",
+      runbook: `${look(settings, "incremental", "full")}; \`qdrant-dr backup --dry-run\` shows what a capture would read.`,
     },
-    FullCaptureOverdue: {
+    FullCaptureOverdue: gaps.full === undefined ? undefined : {
       expr: of.overdue(
         of.isActive,
         series("qdrant_dr_recovery_point_timestamp_seconds", { region, type: "full" }),
@@ -173,21 +222,22 @@ function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Reco
       severity: "warning",
       summary: `${region} is active, and no full capture was made on time`,
       description: "Only full captures compare contents: what incrementals got wrong is not found meanwhile.",
-      runbook: "Look at the job qdrant-dr-full; `qdrant-dr backup --type full` takes one.",
+      runbook: `${look(settings, "full")}; \`qdrant-dr backup --type full\` takes one.`,
     },
-    VerificationOverdue: {
+    VerificationOverdue: gaps.verify === undefined ? undefined : {
       expr: of.overdue(
         of.repositoryAnswers,
         series("qdrant_dr_recovery_point_verified_timestamp_seconds", { region }),
-        verified,
+        // What is verified may be as old as captures and copies leave it.
+        gaps.verify + (captured ?? 0) + (gaps.copy ?? 0) + slack.verify,
       ),
       for: "15m",
       severity: "warning",
       summary: `No recent recovery point was verified in ${region}`,
       description: "The newest recovery point that was read back whole is older than the schedule wants.",
-      runbook: "Look at the job qdrant-dr-verify; `qdrant-dr verify` reads the newest recovery point.",
+      runbook: `${look(settings, "verify")}; \`qdrant-dr verify\` reads the newest recovery point.`,
     },
-    TestRestoreOverdue: {
+    TestRestoreOverdue: gaps.testRestore === undefined ? undefined : {
       expr: of.overdue(
         of.repositoryAnswers,
         series("qdrant_dr_run_success_timestamp_seconds", { region, run: "test-restore" }),
@@ -197,7 +247,7 @@ function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Reco
       severity: "warning",
       summary: `No test restore succeeded in ${region} on time`,
       description: "A recovery point that was never restored is not known to be restorable.",
-      runbook: "Look at the job qdrant-dr-test-restore and its log.",
+      runbook: `${look(settings, "test-restore")}.`,
     },
     RunFailed: {
       expr: `${series("qdrant_dr_run_exit_code", { region })} != 0`,
@@ -205,19 +255,22 @@ function alertsOfRegion({ objectives, region }: AlertSettings, gaps: Gaps): Reco
       severity: "warning",
       summary: `A run failed in ${region} and none succeeded since`,
       description: "The last {{ $labels.run }} ended with exit code {{ $value }}.",
-      runbook: "The job's log says why, and what to do; docs/reference/exit-codes.md says what the code means.",
+      runbook: "Its log says why, and what to do; docs/reference/exit-codes.md says what the code means.",
     },
   };
 }
 
+/** How to see what became of runs. */
+function look({ namespace }: AlertSettings, ...jobs: readonly string[]): string {
+  if (namespace === undefined) return "`qdrant-dr logs` says how the last runs ended";
+  const names = jobs.map((job) => `qdrant-dr-${job}`).join(" and ");
+  return `Look at the job${jobs.length > 1 ? "s" : ""} ${names} and ${jobs.length > 1 ? "their logs" : "its log"}`;
+}
+
 /** Where there is another region. */
-function alertsOfPair(
-  { objectives, region, replicate }: AlertSettings,
-  gaps: Gaps,
-  peer: string,
-): Record<string, AlertRule> {
+function alertsOfPair(settings: AlertSettings, gaps: Gaps, peer: string): AlertRules {
+  const { objectives, region, replicate } = settings;
   const of = queriesOf(region);
-  const copied = gaps.copy + slack.copy;
   const score = series("qdrant_dr_readiness_score", { region });
   return {
     PeerStoreDown: {
@@ -236,17 +289,17 @@ function alertsOfPair(
       description: "The newer one decides; the region that does not know it may take writes.",
       runbook: "Run the last failover again, so that both regions are told.",
     },
-    CopyOverdue: {
+    CopyOverdue: gaps.copy === undefined ? undefined : {
       expr: of.overdue(
         of.isStandby,
         series("qdrant_dr_run_success_timestamp_seconds", { region, run: "copy" }),
-        copied,
+        gaps.copy + slack.copy,
       ),
       for: "5m",
       severity: "warning",
       summary: `No copy into the bucket of ${region} succeeded on time`,
       description: "Recovery points of the active region are not brought here by the schedule.",
-      runbook: "Look at the job qdrant-dr-copy and its log.",
+      runbook: `${look(settings, "copy")}.`,
     },
     CannotTakeOver: {
       expr: `${score} == 0`,
@@ -272,7 +325,7 @@ function alertsOfStandby(
   region: string,
   replicate: Pick<Replicate, "everySeconds" | "tiers">,
   rpo: number,
-): Record<string, AlertRule> {
+): AlertRules {
   const of = queriesOf(region);
   const { longestSeconds, shortestSeconds } = new Tiers(replicate);
   // Early enough to act before the objective is missed; later than some captures that take long.

@@ -1,4 +1,4 @@
-/** Bundles the image's programs, each into one file that needs Node and nothing else: `node image/bundle.ts <folder>`. */
+/** Bundles the image's programs, each into one file that needs Node and nothing else: `node package/bundle.ts <folder>`. */
 
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
@@ -42,7 +42,7 @@ const kubeconfigsOnly: Plugin = {
 };
 
 const [, , folder] = process.argv;
-if (folder === undefined) throw new Error("usage: node image/bundle.ts <folder>");
+if (folder === undefined) throw new Error("usage: node package/bundle.ts <folder>");
 await build({
   absWorkingDir: checkout,
   entryPoints: Object.entries(programs).map(([out, source]) => ({ in: source, out })),

@@ -1,12 +1,13 @@
 /** Grafana dashboards, as the JSON that its sidecar loads: plain objects, the same each time. */
-import type { MetricName } from "../../../runtime/domain/monitoring/metrics.ts";
+import type { MetricName } from "./metrics.ts";
 import { series } from "./query.ts";
+import { recorded } from "./recordings.ts";
 
 export interface Panel {
   readonly title: string;
   readonly type: "stat" | "timeseries" | "bargauge" | "table";
   readonly queries: readonly { readonly expr: string; readonly legend: string }[];
-  readonly unit: "s" | "short" | "percent" | "bool_yes_no" | "dateTimeFromNow";
+  readonly unit: "s" | "short" | "percentunit" | "bool_yes_no" | "dateTimeFromNow";
   readonly width: number;
   /** Of a value that is worse the higher it is; without them nothing is coloured. */
   readonly limits?: { readonly warn: number; readonly bad: number } | undefined;
@@ -15,6 +16,8 @@ export interface Panel {
 const region = "~$region";
 const of = <Name extends MetricName>(name: Name, more: Parameters<typeof series<Name>>[1] = {}) =>
   series(name, { region, ...more } as Parameters<typeof series<Name>>[1]);
+/** The share of the last 30 days in which this was so; a part of a day that nobody looked at does not count. */
+const shareOf = (name: string) => `avg_over_time(${name}{region=~"$region"}[30d])`;
 const ageOf = <Name extends MetricName>(name: Name, more: Parameters<typeof series<Name>>[1] = {}) =>
   `time() - ${of(name, more)}`;
 
@@ -37,6 +40,14 @@ export function dashboardsOf({ rpoMinutes }: { readonly rpoMinutes: number }): R
           { expr: ageOf("qdrant_dr_standby_timestamp_seconds"), legend: "{{region}}" },
           { expr: ageOf("qdrant_dr_standby_exact_timestamp_seconds"), legend: "{{region}}, exact" },
         ],
+      },
+      {
+        ...line("Share of 30 days within the objective", "percentunit", 12),
+        queries: [{ expr: shareOf(recorded.withinObjective), legend: "{{region}}" }],
+      },
+      {
+        ...line("Share of 30 days in which the last run was well", "percentunit", 12),
+        queries: [{ expr: shareOf(recorded.lastRunWell), legend: "{{region}} {{run}}" }],
       },
       {
         ...line("Answers", "bool_yes_no", 12),

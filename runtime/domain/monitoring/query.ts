@@ -1,5 +1,5 @@
 /** PromQL over the metrics of one region. */
-import type { MetricName, metrics } from "../../../runtime/domain/monitoring/metrics.ts";
+import type { MetricName, metrics } from "./metrics.ts";
 
 type Matchers<Name extends MetricName> = Partial<Record<(typeof metrics)[Name]["labels"][number], string>>;
 
