@@ -89,9 +89,15 @@ export function buildProgram(
     definition
       .configure(command.description(definition.summary))
       .option("--json", "one JSON object as the last line of the output")
-      .action((options: object) => act(definition, options));
+      .action((...given: unknown[]) => act(definition, optionsOf(given.at(-1) as Command)));
   }
   return program;
+}
+
+/** Its arguments are options too, by their names. */
+function optionsOf(command: Command): object {
+  const named = command.registeredArguments.map((argument, at) => [argument.name(), command.processedArgs[at]]);
+  return { ...Object.fromEntries(named), ...command.opts() };
 }
 
 /** Runs the command that `args` name; answers the exit code. */
