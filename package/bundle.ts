@@ -1,4 +1,4 @@
-/** Bundles the image's programs, each into one file that needs Node and nothing else: `node package/bundle.ts <folder>`. */
+/** Bundles the programs of image and package, each into one file that needs Node and nothing else. */
 
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
@@ -7,14 +7,14 @@ import { build, type Plugin } from "esbuild";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 
-/** By the name of the file in the image. */
+/** By the name of their file. */
 const programs = {
   "qdrant-dr": "runtime/main.ts",
   gate: "runtime/processes/gate.ts",
   "sealing-thread": "runtime/repository/content/sealing-thread.ts",
 };
 
-/** A program starts another by its place beside the source; in the image all are in one folder. */
+/** A program starts another by its place beside the source; bundled, all are in one folder. */
 const besideEachOther: Plugin = {
   name: "beside-each-other",
   setup({ onLoad }) {
@@ -41,22 +41,23 @@ const kubeconfigsOnly: Plugin = {
   },
 };
 
-const [, , folder] = process.argv;
-if (folder === undefined) throw new Error("usage: node package/bundle.ts <folder>");
-await build({
-  absWorkingDir: checkout,
-  entryPoints: Object.entries(programs).map(([out, source]) => ({ in: source, out })),
-  outdir: folder,
-  outExtension: { ".js": ".mjs" },
-  bundle: true,
-  format: "esm",
-  platform: "node",
-  target: "node24",
-  // The engine is not in the image: jobs there are told their regions by files.
-  external: ["@pulumi/*"],
-  // Libraries that are CommonJS ask for Node's own modules with it.
-  banner: { js: 'import { createRequire } from "node:module";const require = createRequire(import.meta.url);' },
-  legalComments: "linked",
-  logLevel: "error",
-  plugins: [besideEachOther, kubeconfigsOnly],
-});
+/** @param folder gets a file a program, and beside each the licences of what is in it. */
+export async function bundle(folder: string): Promise<void> {
+  await build({
+    absWorkingDir: checkout,
+    entryPoints: Object.entries(programs).map(([out, source]) => ({ in: source, out })),
+    outdir: folder,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node22.18",
+    // The engine is in neither image nor package: regions are told by a settings file, or by files with outputs.
+    external: ["@pulumi/*"],
+    // Libraries that are CommonJS ask for Node's own modules with it.
+    banner: { js: 'import { createRequire } from "node:module";const require = createRequire(import.meta.url);' },
+    legalComments: "linked",
+    logLevel: "error",
+    plugins: [besideEachOther, kubeconfigsOnly],
+  });
+}

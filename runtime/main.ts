@@ -1,5 +1,6 @@
 /** Entry of the command line: the only place that ends the process. */
 import { openKeptEstate } from "../quickstart/index.ts";
+import { isCheckout } from "./adapters/parts.ts";
 import { runCli } from "./cli.ts";
 import { compose } from "./composition/compose.ts";
 import { exitCodes } from "./errors.ts";
@@ -11,7 +12,8 @@ let isUsualEnd = false;
 
 const deps = await compose({
   progress: progressTo(process.stderr),
-  openEstate: openKeptEstate,
+  // The practice, and so its estates, need the source.
+  ...(isCheckout ? { openEstate: openKeptEstate } : {}),
   onInterrupt(clean, how = { isUsualEnd: false }) {
     cleaning.set(clean, how);
     return () => cleaning.delete(clean);

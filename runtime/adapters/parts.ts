@@ -1,25 +1,20 @@
 /** Makes programs ready that the runtime starts, and puts them first on PATH; what is ready already costs a look. */
-import { existsSync } from "node:fs";
 import { delimiter, dirname } from "node:path";
 import { makeReady } from "../../setup/make-ready.mjs";
 import { SetupError } from "../../setup/setup-error.mjs";
 import { DrError } from "../errors.ts";
 
-/** The source of all this, with the Pulumi project in it; an image has the bundled programs only. */
-const project = new URL("../../Pulumi.yaml", import.meta.url);
+/** Source, with the Pulumi project beside it, is in a checkout only: package and image hold the bundled programs. */
+export const isCheckout = import.meta.url.endsWith(".ts");
 
 export type Part = "pulumi" | "qdrant" | "seaweedfs";
 
-/** @returns their versions. Throws PART_MISSING or DISK_FULL, naming every source that was tried. */
+/** @returns their versions. Throws PART_MISSING or DISK_FULL, naming every source that was tried; NOT_SUPPORTED outside of a checkout. */
 export async function readyParts(wanted: readonly Part[]): Promise<Record<string, string>> {
-  if (!existsSync(project)) {
-    throw new DrError(
-      "PART_MISSING",
-      `${wanted.join(", ")}: this image runs jobs, and has neither these nor a project`,
-      {
-        hint: "give the region's outputs with --outputs, or run it from a checkout",
-      },
-    );
+  if (!isCheckout) {
+    throw new DrError("NOT_SUPPORTED", `this needs ${wanted.join(", ")}, which package and image come without`, {
+      hint: "name the region by its settings file (--settings), or by its stack's outputs (--outputs); stacks and the practice need a checkout",
+    });
   }
   const { bins, parts } = await makeReady([...wanted]).catch((error: unknown) => {
     throw translate(error);

@@ -10,7 +10,7 @@ import { readHooks } from "../adapters/hook-commands.ts";
 import { KubernetesCluster } from "../adapters/kubernetes/kubernetes-cluster.ts";
 import { LocalNoteFile } from "../adapters/local-note-file.ts";
 import { OwnProcesses } from "../adapters/own-processes.ts";
-import { readyParts } from "../adapters/parts.ts";
+import { isCheckout, readyParts } from "../adapters/parts.ts";
 import { privateFiles } from "../adapters/private-files.ts";
 import { PulumiStacks } from "../adapters/pulumi/pulumi-stacks.ts";
 import { Qdrant } from "../adapters/qdrant/qdrant.ts";
@@ -49,7 +49,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     if (estate !== undefined) {
       if (openEstate !== undefined) return openEstate(estate);
       throw new DrError("NOT_SUPPORTED", `this program opens no estate, and ${estate} was named`, {
-        hint: "leave out --estate, or use `bin/qdrant-dr`",
+        hint: "leave out --estate, or use `bin/qdrant-dr` of a checkout",
       });
     }
     await readyParts(["pulumi"]);
@@ -79,7 +79,8 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     ...surroundings,
     toolVersion: manifest.version,
     runner: new ThisProcess(),
-    reportsFolder: join(projectFolder, ".qdrant-dr", "reports"),
+    // Beside what a package or an image holds nobody looks for reports, or may write any.
+    reportsFolder: join(isCheckout ? projectFolder : process.cwd(), ".qdrant-dr", "reports"),
     stacks,
     cluster: (settings) => KubernetesCluster.open(settings),
     store: openStore,
