@@ -1,10 +1,11 @@
 /**
- * The image's programs as the Dockerfile makes them, run with nothing beside them. What the base images hold, and that the
- * image builds, is not proven here: there is no container runtime.
+ * The programs of image and npm package, as the Dockerfile makes them, run with nothing beside them: as a pod runs them, and installed by npm
+ * on each Node that is supported. What the base images hold, and that the image builds, is not proven here: there is no container runtime.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -16,7 +17,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
@@ -25,28 +26,44 @@ import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { NODE_ENVIRONMENT, NODE_FLAGS } from "../../setup/node-flags.mjs";
 import { closedPorts, lonelyRegion } from "../support/estates/lonely-region.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
+import { AwsCredentialSources } from "../support/servers/aws-credential-sources.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const dockerfile = readFileSync(join(checkout, "Dockerfile"), "utf8");
 
-describe("image", function () {
+describe("package and image", function () {
   this.timeout(60_000);
-  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-image-"));
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-package-"));
+  /** What npm publishes. */
+  const published = join(folder, "package");
   /** Holds /app as the image does. */
-  const root = join(folder, "root");
-  const app = join(root, "app");
+  const app = join(folder, "root", "app");
+  /** A folder of a user, in which the package is installed. */
+  const project = join(folder, "project");
+  /** Folders that hold a Node under its own name, by version. */
+  const nodes = { "22.18.0": join(folder, "node-22"), [process.versions.node]: dirname(process.execPath) };
 
-  before("the build stage: what it copies, and what it runs", () => {
+  before("the build stage: what it copies, and what it runs; npm packs it and installs that", () => {
     const source = join(folder, "src");
     const stage = dockerfile.slice(dockerfile.indexOf("AS build"), dockerfile.lastIndexOf("\nFROM "));
-    for (const [, paths = ""] of stage.matchAll(/^COPY (.*) \S+$/gm)) {
-      for (const path of paths.split(" ")) cpSync(join(checkout, path), join(source, path), { recursive: true });
+    for (const [, paths = "", into = ""] of stage.matchAll(/^COPY (.*) (\S+)$/gm)) {
+      for (const path of paths.split(" ")) cpSync(join(checkout, path), join(source, into === "./" ? path : into), { recursive: true });
     }
     // In the place of `npm ci`.
     symlinkSync(join(checkout, "node_modules"), join(source, "node_modules"));
     const [, line = ""] = /^RUN node (.*)$/m.exec(stage) ?? [];
-    execFileSync(process.execPath, line.replace("/app", app).split(" "), { cwd: source });
+    execFileSync(process.execPath, line.replace(/ \/package$/, ` ${published}`).split(" "), { cwd: source });
+    const [, taken = ""] = /^COPY --from=build \/package\/(\S+) \/app$/m.exec(dockerfile) ?? [];
+    cpSync(join(published, taken), app, { recursive: true });
+
+    const npm = (cwd: string, ...args: string[]) =>
+      execFileSync("npm", [...args, "--offline", "--no-audit", "--no-fund", "--loglevel=error"], { cwd, encoding: "utf8" });
+    const tarball = npm(folder, "pack", published, "--silent").trim();
+    mkdirSync(project);
+    npm(project, "install", "--prefix", project, join(folder, tarball));
+    mkdirSync(nodes["22.18.0"]);
+    symlinkSync(execFileSync("which", ["node-22"], { encoding: "utf8" }).trim(), join(nodes["22.18.0"], "node"));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -65,22 +82,29 @@ describe("image", function () {
 
   async function run(...args: string[]) {
     const { child, home } = start("qdrant-dr.mjs", args);
-    let [out, err] = ["", ""];
-    child.stdout.on("data", (piece) => (out += String(piece)));
-    child.stderr.on("data", (piece) => (err += String(piece)));
-    await once(child, "close");
+    const ended = await endOf(child);
     expect(readdirSync(home)).to.deep.equal([]);
-    return { exitCode: child.exitCode, out, err };
+    return ended;
+  }
+
+  /** As a user runs what npm installed, with this Node first on PATH. */
+  function runInstalled(node: string, args: readonly string[], more: Readonly<Record<string, string>> = {}) {
+    const env = { HOME: project, PATH: `${node}:/usr/bin:/bin`, ...more };
+    const program = join(project, "node_modules/.bin/qdrant-dr");
+    return endOf(spawn(program, args, { cwd: project, env, stdio: ["ignore", "pipe", "pipe"] }));
   }
 
   it("is a file a program and small, and holds nothing of Pulumi", async () => {
     expect(readdirSync(app).filter((name) => !name.endsWith(".LEGAL.txt"))).to.deep.equal([
       "gate.mjs",
+      "main.mjs",
       "qdrant-dr.mjs",
       "sealing-thread.mjs",
     ]);
     expect(statSync(join(app, "qdrant-dr.mjs")).size).to.be.below(12_000_000);
     const text = readFileSync(join(app, "qdrant-dr.mjs"), "utf8");
+    const { size } = statSync(join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? ""));
+    expect(size).to.be.below(3_000_000);
     // What went in is named in comments.
     const packages = new Set(
       [...text.matchAll(/^ *\/\/ \S*node_modules\/((?:@[\w.-]+\/)?[\w.-]+)\//gm)].map(([, name]) => name),
@@ -98,22 +122,68 @@ describe("image", function () {
     expect(dockerfile).to.match(/^USER 65532:65532$/m);
   });
 
-  it("shows its help and its version", async () => {
+  it("shows its help and its version, on each Node, and by npx", async () => {
     const { version } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8"));
-    expect(await run("--version")).to.deep.equal({ exitCode: 0, out: `${version}\n`, err: "" });
-    expect((await run("--help")).out).to.contain("Commands:");
+    const shown = { exitCode: 0, out: `${version}\n`, err: "" };
+    expect(await run("--version")).to.deep.equal(shown);
+    for (const [name, node] of Object.entries(nodes)) {
+      expect(await runInstalled(node, ["--version"]), name).to.deep.equal(shown);
+      expect((await runInstalled(node, ["--help"])).out, name).to.contain("Commands:");
+    }
+    const npx = spawn("npx", ["--offline", "qdrant-dr", "--version"], { cwd: project, stdio: ["ignore", "pipe", "pipe"] });
+    expect(await endOf(npx)).to.deep.equal(shown);
   });
 
-  it("says what it lacks when it is asked for what needs Pulumi", async () => {
+  it("is told apart from what it needs: a Node that is too old, or none, is one clear error", async () => {
+    const old = join(folder, "node-old");
+    mkdirSync(old);
+    // A Node that says that it is old, in the place of one.
+    writeFileSync(join(old, "node"), `#!/bin/sh\nexec ${process.execPath} --import 'data:text/javascript,Object.defineProperty(process, "versions", { value: { node: "20.20.2" } })' "$@"\n`);
+    chmodSync(join(old, "node"), 0o755);
+    const { err, exitCode } = await runInstalled(old, ["--version"]);
+    expect(err).to.match(/^error: qdrant-dr needs Node 22\.18 or newer.*\nhint: /);
+    expect(exitCode).to.equal(4);
+    const none = join(folder, "no-node");
+    mkdirSync(none);
+    for (const tool of ["dirname", "readlink"]) symlinkSync(join("/usr/bin", tool), join(none, tool));
+    const without = await runInstalled(none, ["--version"], { PATH: none });
+    expect(without).to.include({ exitCode: 4 });
+    expect(without.err).to.match(/^error: node is not on PATH\nhint: /);
+  });
+
+  it("refuses what needs Pulumi or the practice, and says what it takes instead", async () => {
     for (const command of [["status", "--stack", "prod"], ["quickstart"]]) {
       const { err, exitCode } = await run(...command);
-      expect(err).to.match(/^error: pulumi.*: this image runs jobs/);
-      expect(err).to.contain("--outputs");
-      expect(exitCode).to.equal(4);
+      expect(err).to.match(/^error: this needs pulumi.*, which package and image come without\nhint: .*--outputs/);
+      expect(exitCode).to.equal(2);
+    }
+    const { err, exitCode } = await run("status", "--stack", "prod", "--estate", "abc");
+    expect(err).to.match(/^error: this program opens no estate.*\nhint: leave out --estate/);
+    expect(exitCode).to.equal(2);
+  });
+
+  it("holds the whole chain in which AWS's credentials are looked for", async () => {
+    const sources = await AwsCredentialSources.start(join(folder, "aws"));
+    try {
+      const { outputs } = await lonelyRegion("prod", join(folder, "cloud"));
+      const repository = { kind: "s3", bucket: "recovery-points", region: "us-east-1", endpoint: sources.url };
+      const file = join(folder, "cloud", "prod.json");
+      writeFileSync(file, JSON.stringify({ ...outputs, repository }));
+      const oldest = nodes["22.18.0"];
+      await Promise.all(
+        Object.entries(sources.environments).map(async ([source, env]) => {
+          const args = ["recovery-points", "list", "--stack", "prod", "--outputs", file];
+          const { err, exitCode } = await runInstalled(oldest, args, env);
+          expect(exitCode, `${source}: ${err}`).to.equal(5);
+          expect(sources.seen, `${source}: ${err}`).to.include(`key-of-${source}`);
+        }),
+      );
+    } finally {
+      await sources.stop();
     }
   });
 
-  it("captures and verifies, with its threads, by the outputs of a region in a file", async () => {
+  it("captures and verifies, with its threads, by the outputs of a region in a file, on each Node", async () => {
     const server = await QdrantServer.start();
     try {
       const { outputs } = await lonelyRegion("prod", folder);
@@ -131,8 +201,12 @@ describe("image", function () {
 
       const backup = await run("backup", "--stack", "prod", "--outputs", regions);
       expect(backup.exitCode, backup.err).to.equal(0);
-      const verify = await run("verify", "--stack", "prod", "--recovery-point", "latest", "--outputs", regions);
-      expect(verify.exitCode, verify.err).to.equal(0);
+      for (const node of Object.values(nodes)) {
+        const again = await runInstalled(node, ["backup", "--stack", "prod", "--outputs", regions]);
+        expect(again.exitCode, again.err).to.equal(0);
+        const verify = await runInstalled(node, ["verify", "--stack", "prod", "--outputs", regions]);
+        expect(verify.exitCode, verify.err).to.equal(0);
+      }
 
       const kubernetes = {
         kubeconfig: join(regions, "kubeconfig"),
@@ -194,6 +268,14 @@ describe("image", function () {
     }
   });
 });
+
+async function endOf(child: ChildProcess): Promise<{ exitCode: number | null; out: string; err: string }> {
+  let [out, err] = ["", ""];
+  child.stdout?.on("data", (piece) => (out += String(piece)));
+  child.stderr?.on("data", (piece) => (err += String(piece)));
+  await once(child, "close");
+  return { exitCode: child.exitCode, out, err };
+}
 
 async function answerOf(url: string): Promise<Response> {
   for (;;) {
