@@ -3,7 +3,8 @@ const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 
 if (major > 22 || (major === 22 && minor >= 18)) {
   silenceExperimentalWarnings();
-  await import("./qdrant-dr.mjs");
+  // Bundled beside it.
+  await import(new URL("qdrant-dr.mjs", import.meta.url).href);
 } else {
   process.stderr.write(`error: qdrant-dr needs Node 22.18 or newer, and this is ${process.version}\n`);
   process.stderr.write("hint: install a newer Node and put it first on PATH\n");

@@ -8,6 +8,7 @@ import { divergence } from "./commands/divergence/command.ts";
 import { doctor } from "./commands/doctor/command.ts";
 import { drill } from "./commands/drill/command.ts";
 import { estateInit } from "./commands/estate/init.ts";
+import { exportMonitoring } from "./commands/export/monitoring.ts";
 import { exporter } from "./commands/exporter/command.ts";
 import { failoverPlan } from "./commands/failover/plan.ts";
 import { failoverRun } from "./commands/failover/run.ts";
@@ -52,6 +53,7 @@ const definitions = [
   serve,
   logs,
   alertsTest,
+  exportMonitoring,
   estateInit,
 ] as readonly CommandDefinition<object, object>[];
 
@@ -62,6 +64,7 @@ export const commandAnswers = Object.fromEntries(definitions.map(({ answer, name
 const groups: Readonly<Record<string, string>> = {
   alerts: "who is told when something goes wrong",
   "recovery-points": "the recovery points in a region's bucket",
+  export: "write something for other tools",
   failover: "the active region is lost: make the other one active",
   estate: "what two regions of stacks have in common",
   switchover: "both regions live: change their roles with nothing lost",

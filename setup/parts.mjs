@@ -40,7 +40,7 @@ const ETCD = "3.6.8";
 const KUBERNETES = "1.36.3";
 const MINISTACK = "1.5.33";
 const PROMETHEUS = "2.42.0";
-const ALERTMANAGER = "0.25.0";
+const ALERTMANAGER = "0.35.0";
 const COMPOSE = "2.16.2";
 const RESTIC = "0.19.1";
 
@@ -322,16 +322,26 @@ const prometheus = {
 const amtool = {
   id: "amtool",
   purpose: "checks how Alertmanager is told to lead alerts, for tests",
-  required: "0.25 or newer, below 1",
-  range: [{ from: "0.25.0", below: "1.0.0" }],
+  required: "0.26 or newer, below 1",
+  range: [{ from: "0.26.0", below: "1.0.0" }],
   command: "amtool",
   versionArgs: ["--version"],
   versionPattern: /^amtool, version (\S+)/m,
   companions: [],
   provides: ALERTMANAGER,
   official: { ...ofPrometheus("alertmanager", ALERTMANAGER), layout: [["*/amtool", "bin/amtool"]] },
-  registry: debianPackages({ packages: ["prometheus-alertmanager"], layout: [["usr/bin/amtool", "bin/amtool"]] }),
-  mend: "put amtool 0.25 or newer on PATH, or run on Debian, whose packages are unpacked",
+  registry: goBuilds({
+    duration: "about 2 minutes",
+    builds: [
+      {
+        folder: "amtool",
+        package: "github.com/prometheus/alertmanager/cmd/amtool",
+        output: "bin/amtool",
+        linkFlags: `-s -w -X github.com/prometheus/common/version.Version=${ALERTMANAGER}`,
+      },
+    ],
+  }),
+  mend: "put amtool 0.26 or newer on PATH, or install Go 1.26 or newer to build it",
 };
 
 /** @type {ToolPart} */

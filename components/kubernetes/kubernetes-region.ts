@@ -6,6 +6,7 @@ import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
 import { advisoriesOn } from "../../runtime/domain/settings/advisories.ts";
 import type { KubernetesSecrets, KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { Replicate } from "../../runtime/domain/settings/tiers.ts";
 import { AwsIdentities } from "../aws/aws-identities.ts";
 import { AwsTraffic } from "../aws/aws-traffic.ts";
 import { Accounts } from "./accounts.ts";
@@ -196,6 +197,8 @@ function regionOf(
       region,
       peer,
       objectives,
+      schedules: schedulesOf(kubernetes.schedules),
+      ...(kubernetes.replicate === undefined ? {} : { replicate: tiersOf(kubernetes.replicate) }),
       role,
       epoch: epoch.epoch,
       qdrant,
@@ -234,6 +237,14 @@ function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
     egressPorts: [...new Set([...storePorts, ...qdrantPorts])].sort((a, b) => a - b),
   };
+}
+
+function schedulesOf({ workers: _, ...schedules }: KubernetesStackSettings["kubernetes"]["schedules"]) {
+  return schedules;
+}
+
+function tiersOf({ everySeconds, tiers }: Replicate) {
+  return { everySeconds, tiers };
 }
 
 /** AWS's own endpoints are on 443. */

@@ -2,7 +2,9 @@ import { exporterPort } from "../../runtime/domain/network/ports.ts";
 import { environment, type Variable } from "./environment.ts";
 
 const variables = new Map<string, Variable>(
-  Object.values(environment).flatMap(({ variables }) => variables.map((variable) => [variable.name, variable] as const)),
+  Object.values(environment).flatMap(({ variables }) =>
+    variables.map((variable) => [variable.name, variable] as const),
+  ),
 );
 
 /** As Compose puts a variable in: its default, or the refusal to start without it. */

@@ -53,7 +53,11 @@ export const environment = {
   images: {
     title: "Images.",
     variables: [
-      { name: "QDRANT_DR_IMAGE", meaning: "this product; built from the checkout when it is not there", fallback: "qdrant-dr" },
+      {
+        name: "QDRANT_DR_IMAGE",
+        meaning: "this product; built from the checkout when it is not there",
+        fallback: "qdrant-dr",
+      },
       { name: "QDRANT_IMAGE", meaning: "Qdrant", fallback: "qdrant/qdrant:v1.16.3" },
       { name: "STORE_IMAGE", meaning: "the S3 store", fallback: "chrislusf/seaweedfs:4.48" },
     ],
@@ -64,7 +68,10 @@ export const environment = {
 const everywhere: Group = {
   title: "Read by qdrant-dr wherever it runs, also without Compose.",
   variables: [
-    { name: "QDRANT_DR_SETTINGS", meaning: "the settings file, where no --settings names it; ./qdrant-dr.yaml when left out" },
+    {
+      name: "QDRANT_DR_SETTINGS",
+      meaning: "the settings file, where no --settings names it; ./qdrant-dr.yaml when left out",
+    },
     { name: "QDRANT_DR_DEBUG", meaning: "1 shows where in the program an error came up" },
     { name: "AWS_PROFILE", meaning: "profile of ~/.aws whose credentials are used, SSO too" },
     { name: "NODE_EXTRA_CA_CERTS", meaning: "file with the certificates of your own authority" },

@@ -6,7 +6,13 @@ const days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 export function onCalendar(cron: string): string {
   const [minute = "", hour = "", day = "", month = "", weekday = ""] = cron.split(" ");
   if (day !== "*" && weekday !== "*") throw new Error(`${cron}: cron means either day, systemd both`);
-  const week = weekday === "*" ? "" : `${weekday.split(",").map((each) => days[Number(each) % 7]).join(",")} `;
+  const week =
+    weekday === "*"
+      ? ""
+      : `${weekday
+          .split(",")
+          .map((each) => days[Number(each) % 7])
+          .join(",")} `;
   return `${week}*-${part(month)}-${part(day)} ${part(hour)}:${part(minute)}:00 UTC`;
 }
 

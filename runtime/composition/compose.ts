@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import { ageIdentities } from "../adapters/age-identities.ts";
 import { LocalFolders } from "../adapters/folders/folder-target.ts";
+import { TextFolder } from "../adapters/folders/text-folder.ts";
 import { readHooks } from "../adapters/hook-commands.ts";
 import { KubernetesCluster } from "../adapters/kubernetes/kubernetes-cluster.ts";
 import { LocalNoteFile } from "../adapters/local-note-file.ts";
@@ -86,6 +87,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     store: openStore,
     pruner: openPruner,
     folderTarget: new LocalFolders(),
+    textFiles: (folder) => new TextFolder(folder),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
     hooks: (file, askQueries) => readHooks(file, stepNames, surroundings.progress, askQueries, systemClock),
     async serveMetrics(address, samples, problem) {

@@ -17,6 +17,7 @@ import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 import type { StackExports, Stacks } from "../ports/stacks.ts";
+import type { TextFiles } from "../ports/text-files.ts";
 import type { InitTools } from "../workflows/init/init-region.ts";
 import type { RegionSession } from "../workflows/region-session.ts";
 
@@ -61,6 +62,8 @@ export interface Deps {
   pruner(address: StoreAddress): PrunableStore;
   /** Folders of this machine to restore into. */
   readonly folderTarget: FolderTarget;
+  /** A folder of this machine to write texts to; it need not be there. */
+  textFiles(folder: string): TextFiles;
   /** A Qdrant that is in no stack. */
   database(peers: readonly string[], apiKey: string): VectorDatabase;
   /** The hooks in an operator's file. Throws SETTING_INVALID. */

@@ -19,7 +19,10 @@ export function peerRegionFor(job: RegionJob, region: Region): Region | undefine
   return peer === undefined ? undefined : withOnly(region, peer);
 }
 
-function withOnly({ endpoint: _, gate, ...region }: Region, { secrets, stores }: RegionUse): Region {
+function withOnly(
+  { endpoint: _, gate, replicate: _replicate, schedules: _schedules, ...region }: Region,
+  { secrets, stores }: RegionUse,
+): Region {
   const { keys, qdrant } = region;
   const told = <T>(secret: RegionSecret, value: T) => (secrets.includes(secret) ? value : undefined);
   const store = (kind: StoreKind) => (stores[kind] === undefined ? withoutCredentials(region[kind]) : region[kind]);

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { retentionOf } from "./history/retention.ts";
 import type { Region, StoreAddress } from "./region.ts";
-import { captureGapMinutes, type RegionSettings } from "./settings/region-settings.ts";
+import { captureGapMinutes, off, type RegionSettings } from "./settings/region-settings.ts";
+import { type RunSchedules, scheduledRuns } from "./settings/schedule.ts";
 import { readStoreLocation } from "./settings/store-location.ts";
 
 /** The secrets that the settings refer to, as far as they are needed. */
@@ -31,6 +32,7 @@ export function regionOfSettings(settings: RegionSettings, folder: string, secre
     epoch: 1,
     objectives: { rtoMinutes: objectives.rtoMinutes, rpoMinutes },
     retention: retentionOf(settings.retention, { isLocal: stores.repository.kind === "file", gapMinutes: gap }),
+    schedules: schedulesInUse(schedules),
     qdrant: { peers: qdrant.peers ?? [qdrant.url ?? ""], apiKey: secrets.apiKey ?? "" },
     ...stores,
     keys: { recipients: keys.recipients, identity: secrets.identity },
@@ -66,4 +68,12 @@ function storesOfSettings(
     };
   };
   return { repository: at("repository"), control: at("control") };
+}
+
+function schedulesInUse(schedules: RegionSettings["schedules"]): RunSchedules {
+  const inUse = scheduledRuns.flatMap((run) => {
+    const schedule = run === "copy" ? off : schedules[run];
+    return schedule === off ? [] : [[run, schedule] as const];
+  });
+  return Object.fromEntries(inUse);
 }

@@ -12,6 +12,8 @@ import { gateModes } from "./roles/gate.ts";
 import { peerUrlsSchema, serverUrlSchema } from "./server-address.ts";
 import { folderSelectionSchema } from "./settings/folder-selection.ts";
 import { bucketNameSchema, recipientsSchema } from "./settings/primitives.ts";
+import { scheduledRuns } from "./settings/schedule.ts";
+import { replicateSchema } from "./settings/tiers.ts";
 
 export const storeAddressSchema = z.discriminatedUnion("kind", [
   z.object({
@@ -41,6 +43,9 @@ export const regionSchema = z.object({
   epoch: z.number().int().positive(),
   /** How long recovery points are kept in its repository; when left out, as long as in the other region of a pair. */
   retention: retentionSchema.optional(),
+  /** When its runs are due, and how its standby follows: what is late is judged by these. Absent: nobody said. */
+  schedules: z.partialRecord(z.enum(scheduledRuns), z.string()).optional(),
+  replicate: replicateSchema.pick({ everySeconds: true, tiers: true }).optional(),
   objectives: z.object({ rtoMinutes: z.number().positive(), rpoMinutes: z.number().positive() }),
   qdrant: z.object({
     /** One URL per peer, never a load balancer's. */

@@ -7,8 +7,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { type AlertSettings, alertsOf } from "../../runtime/domain/monitoring/alerts.ts";
 import { alertRoute } from "../../components/kubernetes/monitoring/receivers.ts";
+import { type AlertSettings, alertsOf } from "../../runtime/domain/monitoring/alerts.ts";
 import { kubernetesSchema, type ReceiverSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 
 const settings: AlertSettings = {

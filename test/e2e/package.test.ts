@@ -48,7 +48,8 @@ describe("package and image", function () {
     const source = join(folder, "src");
     const stage = dockerfile.slice(dockerfile.indexOf("AS build"), dockerfile.lastIndexOf("\nFROM "));
     for (const [, paths = "", into = ""] of stage.matchAll(/^COPY (.*) (\S+)$/gm)) {
-      for (const path of paths.split(" ")) cpSync(join(checkout, path), join(source, into === "./" ? path : into), { recursive: true });
+      for (const path of paths.split(" "))
+        cpSync(join(checkout, path), join(source, into === "./" ? path : into), { recursive: true });
     }
     // In the place of `npm ci`.
     symlinkSync(join(checkout, "node_modules"), join(source, "node_modules"));
@@ -58,7 +59,10 @@ describe("package and image", function () {
     cpSync(join(published, taken), app, { recursive: true });
 
     const npm = (cwd: string, ...args: string[]) =>
-      execFileSync("npm", [...args, "--offline", "--no-audit", "--no-fund", "--loglevel=error"], { cwd, encoding: "utf8" });
+      execFileSync("npm", [...args, "--offline", "--no-audit", "--no-fund", "--loglevel=error"], {
+        cwd,
+        encoding: "utf8",
+      });
     const tarball = npm(folder, "pack", published, "--silent").trim();
     mkdirSync(project);
     npm(project, "install", "--prefix", project, join(folder, tarball));
@@ -130,7 +134,10 @@ describe("package and image", function () {
       expect(await runInstalled(node, ["--version"]), name).to.deep.equal(shown);
       expect((await runInstalled(node, ["--help"])).out, name).to.contain("Commands:");
     }
-    const npx = spawn("npx", ["--offline", "qdrant-dr", "--version"], { cwd: project, stdio: ["ignore", "pipe", "pipe"] });
+    const npx = spawn("npx", ["--offline", "qdrant-dr", "--version"], {
+      cwd: project,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     expect(await endOf(npx)).to.deep.equal(shown);
   });
 
@@ -138,7 +145,10 @@ describe("package and image", function () {
     const old = join(folder, "node-old");
     mkdirSync(old);
     // A Node that says that it is old, in the place of one.
-    writeFileSync(join(old, "node"), `#!/bin/sh\nexec ${process.execPath} --import 'data:text/javascript,Object.defineProperty(process, "versions", { value: { node: "20.20.2" } })' "$@"\n`);
+    writeFileSync(
+      join(old, "node"),
+      `#!/bin/sh\nexec ${process.execPath} --import 'data:text/javascript,Object.defineProperty(process, "versions", { value: { node: "20.20.2" } })' "$@"\n`,
+    );
     chmodSync(join(old, "node"), 0o755);
     const { err, exitCode } = await runInstalled(old, ["--version"]);
     expect(err).to.match(/^error: qdrant-dr needs Node 22\.18 or newer.*\nhint: /);

@@ -200,6 +200,7 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     },
     folderTarget: new LocalFolders(),
     runner: { mark: undefined, isDead: () => false },
+    textFiles: () => expect.fail("no files"),
     reportsFolder: "no-reports",
     hooks: () => neverAsked(),
     serveMetrics: () => neverAsked(),

@@ -1,13 +1,13 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { jobTable, objectNameOf } from "../../../runtime/domain/jobs.ts";
+import type { AlertSettings } from "../../../runtime/domain/monitoring/alerts.ts";
+import { dashboardsOf } from "../../../runtime/domain/monitoring/dashboards.ts";
+import { ruleGroupsOf } from "../../../runtime/domain/monitoring/rule-groups.ts";
 import { exporterPort } from "../../../runtime/domain/network/ports.ts";
 import type { MonitoringSettings } from "../../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, selectorOf } from "../labels.ts";
 import { type ProductPodBase, productPod } from "../product-pod.ts";
-import type { AlertSettings } from "../../../runtime/domain/monitoring/alerts.ts";
-import { dashboardsOf } from "../../../runtime/domain/monitoring/dashboards.ts";
-import { ruleGroupsOf } from "../../../runtime/domain/monitoring/rule-groups.ts";
 import { operatorObject } from "./operator-objects.ts";
 import { alertRoute } from "./receivers.ts";
 

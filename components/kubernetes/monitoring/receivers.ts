@@ -1,5 +1,5 @@
-import type { ReceiverSettings } from "../../../runtime/domain/settings/kubernetes-settings.ts";
 import { chatMessage, grouping } from "../../../runtime/domain/monitoring/alertmanager.ts";
+import type { ReceiverSettings } from "../../../runtime/domain/settings/kubernetes-settings.ts";
 import type { AlertmanagerSpec } from "./operator-objects.ts";
 
 const name = "qdrant-dr";

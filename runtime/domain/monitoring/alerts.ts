@@ -1,11 +1,7 @@
 /** The alerts of a region. Thresholds follow from the objectives and the schedules; each alert says what to do. */
-import { longestGapMinutes } from "../settings/schedule.ts";
+import { longestGapMinutes, type RunSchedules, type ScheduledRun, scheduledRuns } from "../settings/schedule.ts";
 import { type Replicate, Tiers } from "../settings/tiers.ts";
 import { series } from "./query.ts";
-
-/** Runs that a schedule makes, by the names that settings give them. */
-const scheduledRuns = ["full", "incremental", "copy", "verify", "testRestore"] as const;
-type ScheduledRun = (typeof scheduledRuns)[number];
 
 export interface AlertSettings {
   readonly region: string;
@@ -15,8 +11,8 @@ export interface AlertSettings {
   readonly namespace?: string | undefined;
   readonly hasGate: boolean;
   readonly objectives: { readonly rpoMinutes: number };
-  /** Cron expressions; what has none runs by no schedule, and is never late. */
-  readonly schedules: Partial<Readonly<Record<ScheduledRun, string>>>;
+  /** What has none is never late. */
+  readonly schedules: RunSchedules;
   readonly replicate: Pick<Replicate, "everySeconds" | "tiers"> | undefined;
   /** Address of the folder with the runbooks. */
   readonly runbooks?: string | undefined;
@@ -200,55 +196,67 @@ function alertsOfSchedules(settings: AlertSettings, gaps: Gaps): AlertRules {
   const capture = gaps.incremental === undefined ? "full" : "incremental";
   const captured = gaps[capture];
   return {
-    CaptureOverdue: captured === undefined ? undefined : {
-      expr: of.overdue(
-        of.isActive,
-        series("qdrant_dr_recovery_point_timestamp_seconds", { region }),
-        captured + slack[capture],
-      ),
-      for: "5m",
-      severity: "critical",
-      summary: `${region} is active, and nothing was captured on time`,
-      description: "No complete recovery point of any type is as new as the schedule wants.",
-      runbook: `${look(settings, "incremental", "full")}; \`qdrant-dr backup --dry-run\` shows what a capture would read.`,
-    },
-    FullCaptureOverdue: gaps.full === undefined ? undefined : {
-      expr: of.overdue(
-        of.isActive,
-        series("qdrant_dr_recovery_point_timestamp_seconds", { region, type: "full" }),
-        gaps.full + slack.full,
-      ),
-      for: "5m",
-      severity: "warning",
-      summary: `${region} is active, and no full capture was made on time`,
-      description: "Only full captures compare contents: what incrementals got wrong is not found meanwhile.",
-      runbook: `${look(settings, "full")}; \`qdrant-dr backup --type full\` takes one.`,
-    },
-    VerificationOverdue: gaps.verify === undefined ? undefined : {
-      expr: of.overdue(
-        of.repositoryAnswers,
-        series("qdrant_dr_recovery_point_verified_timestamp_seconds", { region }),
-        // What is verified may be as old as captures and copies leave it.
-        gaps.verify + (captured ?? 0) + (gaps.copy ?? 0) + slack.verify,
-      ),
-      for: "15m",
-      severity: "warning",
-      summary: `No recent recovery point was verified in ${region}`,
-      description: "The newest recovery point that was read back whole is older than the schedule wants.",
-      runbook: `${look(settings, "verify")}; \`qdrant-dr verify\` reads the newest recovery point.`,
-    },
-    TestRestoreOverdue: gaps.testRestore === undefined ? undefined : {
-      expr: of.overdue(
-        of.repositoryAnswers,
-        series("qdrant_dr_run_success_timestamp_seconds", { region, run: "test-restore" }),
-        gaps.testRestore + slack.testRestore,
-      ),
-      for: "15m",
-      severity: "warning",
-      summary: `No test restore succeeded in ${region} on time`,
-      description: "A recovery point that was never restored is not known to be restorable.",
-      runbook: `${look(settings, "test-restore")}.`,
-    },
+    CaptureOverdue:
+      captured === undefined
+        ? undefined
+        : {
+            expr: of.overdue(
+              of.isActive,
+              series("qdrant_dr_recovery_point_timestamp_seconds", { region }),
+              captured + slack[capture],
+            ),
+            for: "5m",
+            severity: "critical",
+            summary: `${region} is active, and nothing was captured on time`,
+            description: "No complete recovery point of any type is as new as the schedule wants.",
+            runbook: `${look(settings, "incremental", "full")}; \`qdrant-dr backup --dry-run\` shows what a capture would read.`,
+          },
+    FullCaptureOverdue:
+      gaps.full === undefined
+        ? undefined
+        : {
+            expr: of.overdue(
+              of.isActive,
+              series("qdrant_dr_recovery_point_timestamp_seconds", { region, type: "full" }),
+              gaps.full + slack.full,
+            ),
+            for: "5m",
+            severity: "warning",
+            summary: `${region} is active, and no full capture was made on time`,
+            description: "Only full captures compare contents: what incrementals got wrong is not found meanwhile.",
+            runbook: `${look(settings, "full")}; \`qdrant-dr backup --type full\` takes one.`,
+          },
+    VerificationOverdue:
+      gaps.verify === undefined
+        ? undefined
+        : {
+            expr: of.overdue(
+              of.repositoryAnswers,
+              series("qdrant_dr_recovery_point_verified_timestamp_seconds", { region }),
+              // What is verified may be as old as captures and copies leave it.
+              gaps.verify + (captured ?? 0) + (gaps.copy ?? 0) + slack.verify,
+            ),
+            for: "15m",
+            severity: "warning",
+            summary: `No recent recovery point was verified in ${region}`,
+            description: "The newest recovery point that was read back whole is older than the schedule wants.",
+            runbook: `${look(settings, "verify")}; \`qdrant-dr verify\` reads the newest recovery point.`,
+          },
+    TestRestoreOverdue:
+      gaps.testRestore === undefined
+        ? undefined
+        : {
+            expr: of.overdue(
+              of.repositoryAnswers,
+              series("qdrant_dr_run_success_timestamp_seconds", { region, run: "test-restore" }),
+              gaps.testRestore + slack.testRestore,
+            ),
+            for: "15m",
+            severity: "warning",
+            summary: `No test restore succeeded in ${region} on time`,
+            description: "A recovery point that was never restored is not known to be restorable.",
+            runbook: `${look(settings, "test-restore")}.`,
+          },
     RunFailed: {
       expr: `${series("qdrant_dr_run_exit_code", { region })} != 0`,
       for: "15m",
@@ -289,18 +297,21 @@ function alertsOfPair(settings: AlertSettings, gaps: Gaps, peer: string): AlertR
       description: "The newer one decides; the region that does not know it may take writes.",
       runbook: "Run the last failover again, so that both regions are told.",
     },
-    CopyOverdue: gaps.copy === undefined ? undefined : {
-      expr: of.overdue(
-        of.isStandby,
-        series("qdrant_dr_run_success_timestamp_seconds", { region, run: "copy" }),
-        gaps.copy + slack.copy,
-      ),
-      for: "5m",
-      severity: "warning",
-      summary: `No copy into the bucket of ${region} succeeded on time`,
-      description: "Recovery points of the active region are not brought here by the schedule.",
-      runbook: `${look(settings, "copy")}.`,
-    },
+    CopyOverdue:
+      gaps.copy === undefined
+        ? undefined
+        : {
+            expr: of.overdue(
+              of.isStandby,
+              series("qdrant_dr_run_success_timestamp_seconds", { region, run: "copy" }),
+              gaps.copy + slack.copy,
+            ),
+            for: "5m",
+            severity: "warning",
+            summary: `No copy into the bucket of ${region} succeeded on time`,
+            description: "Recovery points of the active region are not brought here by the schedule.",
+            runbook: `${look(settings, "copy")}.`,
+          },
     CannotTakeOver: {
       expr: `${score} == 0`,
       for: "10m",

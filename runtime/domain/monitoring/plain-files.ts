@@ -1,7 +1,7 @@
 /** Everything that watches a region, as files for a Prometheus, an Alertmanager and a Grafana that nobody runs by an operator. */
 import { stringify } from "yaml";
-import type { AlertSettings } from "./alerts.ts";
 import { alertmanagerConfig, type Receivers, secretFilesOf } from "./alertmanager.ts";
+import type { AlertSettings } from "./alerts.ts";
 import { dashboardsOf } from "./dashboards.ts";
 import { ruleGroupsOf } from "./rule-groups.ts";
 
@@ -23,9 +23,15 @@ export function monitoringFiles({ alerts, receivers, target }: WatchedRegion): R
   return new Map([
     [
       "prometheus/prometheus.yml",
-      yaml(prometheus, "For a Prometheus of its own. One that is there already takes these three blocks into its file."),
+      yaml(
+        prometheus,
+        "For a Prometheus of its own. One that is there already takes these three blocks into its file.",
+      ),
     ],
-    [`prometheus/${rules}`, yaml({ groups: ruleGroupsOf(alerts) }, `Records and alerts of the region ${alerts.region}.`)],
+    [
+      `prometheus/${rules}`,
+      yaml({ groups: ruleGroupsOf(alerts) }, `Records and alerts of the region ${alerts.region}.`),
+    ],
     [
       "alertmanager/alertmanager.yml",
       yaml(
@@ -34,9 +40,7 @@ export function monitoringFiles({ alerts, receivers, target }: WatchedRegion): R
         ...secretFilesOf(receivers).map((file) => `  ${file}`),
       ),
     ],
-    ...Object.entries(dashboardsOf(alerts.objectives)).map(
-      ([name, text]) => [`grafana/${name}`, `${text}\n`] as const,
-    ),
+    ...Object.entries(dashboardsOf(alerts.objectives)).map(([name, text]) => [`grafana/${name}`, `${text}\n`] as const),
   ]);
 }
 

@@ -2,6 +2,12 @@
 import { Cron } from "croner";
 import { z } from "zod";
 
+/** Runs that a schedule makes, by the names that settings give them. */
+export const scheduledRuns = ["full", "incremental", "copy", "verify", "testRestore"] as const;
+export type ScheduledRun = (typeof scheduledRuns)[number];
+/** Cron expressions; what has none runs by no schedule. */
+export type RunSchedules = Partial<Readonly<Record<ScheduledRun, string>>>;
+
 const minuteMs = 60_000;
 const runsLookedAt = 1_500;
 /** A Thursday, before a leap day: gaps of months and years are seen as well. */

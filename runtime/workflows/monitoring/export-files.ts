@@ -40,9 +40,13 @@ export async function exportFiles(folder: TextFiles, files: ReadonlyMap<string, 
   };
   for (const [path, text] of files) await look(path, text);
   if (foreign.length > 0) {
-    throw new DrError("TARGET_NOT_EMPTY", `the folder holds files that are not as they were exported: ${foreign.join(", ")}`, {
-      hint: "move them away, or name another folder; nothing was written",
-    });
+    throw new DrError(
+      "TARGET_NOT_EMPTY",
+      `the folder holds files that are not as they were exported: ${foreign.join(", ")}`,
+      {
+        hint: "move them away, or name another folder; nothing was written",
+      },
+    );
   }
   // Before the files: a run that is cut off between has told of what stands there, before it and after it.
   await writeRecord(folder, known, new Map([...wanted, ...unchanged]));

@@ -1,8 +1,8 @@
 /** The exporters of both regions of a practice, and a Prometheus that is asked whether the condition of an alert holds. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { alertsOf } from "../../../runtime/domain/monitoring/alerts.ts";
 import type { EstateRegion } from "../../../quickstart/adapters/estate-settings.ts";
+import { alertsOf } from "../../../runtime/domain/monitoring/alerts.ts";
 import { kubernetesSchema } from "../../../runtime/domain/settings/kubernetes-settings.ts";
 import { systemClock } from "../../../runtime/time/system-clock.ts";
 import { waitUntil } from "../../../runtime/time/wait-until.ts";

@@ -31,7 +31,9 @@ export class AwsCredentialSources {
       const [, key] = /Credential=([^/]+)\//.exec(headers.authorization ?? "") ?? [];
       if (url.startsWith("/recovery-points") && key !== undefined) this.seen.add(key);
       const text = answerTo(url);
-      answer.writeHead(text === undefined ? 403 : 200, { "content-type": text?.startsWith("<") ? "text/xml" : "application/json" });
+      answer.writeHead(text === undefined ? 403 : 200, {
+        "content-type": text?.startsWith("<") ? "text/xml" : "application/json",
+      });
       answer.end(text ?? "<Error><Code>AccessDenied</Code></Error>");
     });
   }
@@ -55,7 +57,12 @@ function answerTo(url: string): string | undefined {
   if (/security-credentials\/?$/.test(url)) return "role";
   if (/security-credentials\/role$/.test(url)) return metadataOf("instance");
   if (url.startsWith("/federation/credentials")) {
-    const credentials = { accessKeyId: "key-of-sso", secretAccessKey: secret, sessionToken: "t", expiration: Date.parse(expiration) };
+    const credentials = {
+      accessKeyId: "key-of-sso",
+      secretAccessKey: secret,
+      sessionToken: "t",
+      expiration: Date.parse(expiration),
+    };
     return JSON.stringify({ roleCredentials: credentials });
   }
   if (url === "/") {
