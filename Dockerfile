@@ -14,6 +14,8 @@ COPY quickstart quickstart
 COPY runtime runtime
 COPY setup setup
 RUN node package/build.ts /package
+# A volume that is mounted there for the first time gets its owner from here.
+RUN mkdir /settings
 
 FROM ${BASE}
 ARG VERSION=unknown
@@ -22,6 +24,7 @@ LABEL org.opencontainers.image.title="qdrant-dr" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /package/dist /app
+COPY --from=build --chown=65532:65532 /settings /settings
 # As setup/node-flags.mjs says.
 ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=1" MALLOC_ARENA_MAX=1
 USER 65532:65532

@@ -1,4 +1,5 @@
 /** Units of systemd: one that serves all schedules, or a timer and a service for each. */
+import { onCalendar } from "./on-calendar.ts";
 import { scheduledCommands } from "./scheduled-commands.ts";
 
 const settings = "/etc/qdrant-dr/qdrant-dr.yaml";
@@ -30,7 +31,7 @@ CapabilityBoundingSet=
 AmbientCapabilities=
 LockPersonality=yes
 RemoveIPC=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -45,9 +46,9 @@ Wants=network-online.target`;
 export function systemdUnits(): ReadonlyMap<string, string> {
   return new Map([
     ["qdrant-dr.service", serveUnit()],
-    ...scheduledCommands().flatMap(({ args, name, onCalendar, title }) => [
+    ...scheduledCommands().flatMap(({ args, cron, name, title }) => [
       [`qdrant-dr-${name}.service`, runUnit(title, args)] as const,
-      [`qdrant-dr-${name}.timer`, timerUnit(title, onCalendar)] as const,
+      [`qdrant-dr-${name}.timer`, timerUnit(title, onCalendar(cron))] as const,
     ]),
   ]);
 }
@@ -64,8 +65,6 @@ Restart=on-failure
 RestartSec=30
 # A capture that is stopped cleans up.
 TimeoutStopSec=120
-# Stopped in order it ends as interrupted.
-SuccessExitStatus=130
 ${confined}`,
     `[Install]
 WantedBy=multi-user.target`,
@@ -84,12 +83,12 @@ ${confined}`,
   );
 }
 
-function timerUnit(title: string, onCalendar: string): string {
+function timerUnit(title: string, when: string): string {
   return unit(
     `[Unit]
 Description=Recovery points of Qdrant: when for the ${title}`,
     `[Timer]
-OnCalendar=${onCalendar}
+OnCalendar=${when}
 # A machine that was off catches up.
 Persistent=yes`,
     `[Install]

@@ -3,6 +3,7 @@ import { dirname, join, normalize } from "node:path";
 import { expect } from "chai";
 import type { Command } from "commander";
 import { leafCommands, readProgram, references } from "../../docs/references.ts";
+import { deploymentFiles } from "../../package/deployment/files.ts";
 import { alertsOf } from "../../runtime/domain/monitoring/alerts.ts";
 import { kubernetesSchema } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { retiredWordsIn } from "../support/documents/retired-words.ts";
@@ -109,6 +110,10 @@ describe("documents", () => {
     for (const [name, text] of references()) {
       expect(read(`docs/reference/${name}`), `docs/reference/${name} is stale: npm run docs`).to.equal(text);
     }
+    for (const [name, text] of deploymentFiles()) {
+      expect(read(`deploy/${name}`), `deploy/${name} is stale: npm run docs`).to.equal(text);
+    }
+    expect(filesBelow("deploy")).to.have.members([...deploymentFiles().keys()].map((name) => `deploy/${name}`));
   });
 
   it("have a section with all four parts for each alert, to which the alert leads", () => {
