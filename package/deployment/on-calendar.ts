@@ -13,17 +13,17 @@ export function onCalendar(cron: string): string {
           .split(",")
           .map((each) => days[Number(each) % 7])
           .join(",")} `;
-  return `${week}*-${part(month)}-${part(day)} ${part(hour)}:${part(minute)}:00 UTC`;
+  return `${week}*-${part(month, 1)}-${part(day, 1)} ${part(hour, 0)}:${part(minute, 0)}:00 UTC`;
 }
 
-/** `*\/4` is `00/4` there: from 0 on, every fourth. */
-function part(field: string): string {
+/** A star with a step is a number with one there: every fourth from the first one on. */
+function part(field: string, first: 0 | 1): string {
   if (field === "*") return "*";
   return field
     .split(",")
     .map((each) => {
       const [range = "", step] = each.split("/");
-      const from = range === "*" ? "00" : range.replace("-", "..").padStart(2, "0");
+      const from = range === "*" ? `0${first}` : range.replace("-", "..").padStart(2, "0");
       return step === undefined ? from : `${from}/${step}`;
     })
     .join(",");

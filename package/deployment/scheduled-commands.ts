@@ -12,7 +12,7 @@ export interface ScheduledCommand {
 }
 
 export function scheduledCommands(): ScheduledCommand[] {
-  const { testRestore: testRestore, ...schedules } = regionSettingsSchema.shape.schedules.parse({});
+  const { testRestore, ...schedules } = regionSettingsSchema.shape.schedules.parse({});
   const crons = { ...schedules, "test-restore": testRestore };
   return scheduledKinds.flatMap((name) => {
     const { args, title } = kindTable[name];

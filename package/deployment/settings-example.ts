@@ -76,8 +76,11 @@ function settingsOf({ properties = {}, required = [] }: Node, examples: object, 
     // An empty list shows nothing of what it may hold.
     const hasDefault = node.default !== undefined && !Array.isArray(node.default);
     const path = `${group}${name}`;
-    const isActive = required.includes(name) || hasDefault || path === chosen;
-    const lines = [...comment(node), ...settingOf(path, name, node, example ?? node.default)];
+    const setting = settingOf(path, name, node, example ?? node.default);
+    // A group of which nothing is set is nothing.
+    const isEmpty = isGroup(node) && setting.slice(1).every((line) => line.trim().startsWith("#"));
+    const isActive = !isEmpty && (required.includes(name) || hasDefault || path === chosen);
+    const lines = [...comment(node), ...setting];
     return isActive ? lines : lines.map((line) => (line.startsWith("# ") ? line : `# ${line}`));
   });
 }
