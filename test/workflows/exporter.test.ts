@@ -13,6 +13,7 @@ import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { newId } from "../../runtime/domain/identifier.ts";
 import { alertsOf } from "../../runtime/domain/monitoring/alerts.ts";
 import { dashboardsOf } from "../../runtime/domain/monitoring/dashboards.ts";
+import { recordingsOf } from "../../runtime/domain/monitoring/recordings.ts";
 import { metrics } from "../../runtime/domain/monitoring/metrics.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { kubernetesSchema } from "../../runtime/domain/settings/kubernetes-settings.ts";
@@ -239,11 +240,13 @@ describe("qdrant-dr exporter", function () {
       schedules: kubernetesSchema.shape.schedules.parse({}),
       replicate: { everySeconds: 10, tiers: {} },
     });
-    const prometheus = await PrometheusServer.start([url], alerts);
+    const recordings = recordingsOf({ region: "west", objectives: { rpoMinutes: 15 } });
+    const prometheus = await PrometheusServer.start([url], [...recordings, ...alerts]);
     try {
       const isRun = ({ health }: { health: string }) => health !== "unknown";
       const isScraped = async () =>
-        (await prometheus.query("qdrant_dr_exporter_info")).length > 0 && (await prometheus.rules()).every(isRun);
+        (await prometheus.query(recordings.map(({ record }) => record).join(" or "))).length > 1 &&
+        (await prometheus.rules()).every(isRun);
       await eventually("Prometheus to scrape and to run its rules", isScraped, { withinMs: longestMs, everyMs: 100 });
       for (const { health, lastError, name } of await prometheus.rules())
         expect(health, `${name} ${lastError}`).to.equal("ok");
@@ -254,8 +257,8 @@ describe("qdrant-dr exporter", function () {
       const empty: string[] = [];
       for (const query of queries) if ((await prometheus.query(query)).length === 0) empty.push(query);
       expect(empty).to.deep.equal([]);
-      const selectors = [...queries, ...alerts.map(({ expr }) => expr)].flatMap(
-        (expr) => expr.match(/qdrant_dr_\w+/g) ?? [],
+      const selectors = [...queries, ...[...recordings, ...alerts].map(({ expr }) => expr)].flatMap(
+        (expr) => expr.match(/(?<![\w:])qdrant_dr_\w+/g) ?? [],
       );
       const found = await prometheus.query('count by (__name__) ({__name__=~"qdrant_dr_.+"})');
       const names = found.map(({ metric }) => metric["__name__"]);

@@ -9,6 +9,7 @@ export function alertSettingsOf(region: Watched, usual: RunSchedules, runbooks: 
   return {
     region: region.region,
     peer: region.peer,
+    isAlone: region.peer === undefined,
     hasGate: region.gate !== undefined,
     objectives: region.objectives,
     schedules: region.schedules ?? usual,

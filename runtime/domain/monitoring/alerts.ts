@@ -7,6 +7,8 @@ export interface AlertSettings {
   readonly region: string;
   /** Absent when there is none, or until its outputs are known here. */
   readonly peer: string | undefined;
+  /** There is no other region, and so nothing that could take over. */
+  readonly isAlone?: boolean;
   /** The namespace of its jobs in a cluster; absent where they are processes of a machine. */
   readonly namespace?: string | undefined;
   readonly hasGate: boolean;
@@ -165,7 +167,7 @@ function alertsOfGate({ namespace, region }: AlertSettings): AlertRules {
   };
 }
 
-function alertsOfRecoveryPoints({ objectives, peer, region }: AlertSettings): AlertRules {
+function alertsOfRecoveryPoints({ isAlone, objectives, peer, region }: AlertSettings): AlertRules {
   const of = queriesOf(region);
   const orCopy = peer === undefined ? "" : " or `qdrant-dr copy`";
   return {
@@ -177,7 +179,7 @@ function alertsOfRecoveryPoints({ objectives, peer, region }: AlertSettings): Al
       description: "The bucket answers, and holds no complete recovery point.",
       runbook: `\`qdrant-dr recovery-points list\` says what each recovery point lacks; \`qdrant-dr backup\`${orCopy} brings one.`,
     },
-    RpoMissed: {
+    RpoMissed: isAlone ? undefined : {
       expr: `time() - max(${series("qdrant_dr_restorable_timestamp_seconds", { region })}) > ${objectives.rpoMinutes * minute} unless on () ${of.isActive}`,
       for: "2m",
       severity: "critical",

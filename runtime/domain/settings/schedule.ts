@@ -9,6 +9,7 @@ export type ScheduledRun = (typeof scheduledRuns)[number];
 export type RunSchedules = Partial<Readonly<Record<ScheduledRun, string>>>;
 
 const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
 const runsLookedAt = 1_500;
 /** A Thursday, before a leap day: gaps of months and years are seen as well. */
 const from = new Date("2026-01-01T00:00:00Z");
@@ -25,17 +26,30 @@ export const cronSchema = z
 
 /** The longest time between two runs. */
 export function longestGapMinutes(expression: string): number {
-  const runs = runsOf(expression, runsLookedAt).map((run) => run.getTime());
+  const end = from.getTime() + repeatsAfterMs(expression);
+  const runs = runsOf(expression, runsLookedAt, (run) => run.getTime() < end).map((run) => run.getTime());
   const gaps = runs.slice(1).map((run, index) => run - (runs[index] ?? run));
   return Math.max(...gaps) / minuteMs;
 }
 
-function runsOf(expression: string, count: number): Date[] {
+/** After so long all its gaps have been seen; looking further costs each command that reads a schedule a tenth of a second. */
+function repeatsAfterMs(expression: string): number {
+  const [, , day, month, weekday] = expression.trim().split(/\s+/);
+  if (day !== "*" || month !== "*") return Number.POSITIVE_INFINITY;
+  return weekday === "*" ? 2 * dayMs : 15 * dayMs;
+}
+
+function runsOf(expression: string, count: number, isWanted: (run: Date) => boolean = () => true): Date[] {
   const fields = expression.trim().split(/\s+/);
   if (fields.length !== 5 || !fields.every((text) => field.test(text))) return [];
+  const runs: Date[] = [];
   try {
-    return new Cron(expression, { mode: "5-part", timezone: "UTC", paused: true }).nextRuns(count, from);
+    const cron = new Cron(expression, { mode: "5-part", timezone: "UTC", paused: true });
+    for (let run = cron.nextRun(from); run !== null && runs.length < count && isWanted(run); run = cron.nextRun(run)) {
+      runs.push(run);
+    }
   } catch {
     return [];
   }
+  return runs;
 }
