@@ -9,7 +9,7 @@ import { expect } from "chai";
 import ts from "typescript";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
-const folders = ["bench", "bootstrap", "components", "image", "policy", "quickstart", "runtime", "setup", "test"];
+const folders = ["bench", "bootstrap", "components", "package", "policy", "quickstart", "runtime", "setup", "test"];
 
 /** What each file imports, types included. */
 type Imports = ReadonlyMap<string, readonly string[]>;
