@@ -24,10 +24,13 @@ import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { NODE_ENVIRONMENT, NODE_FLAGS } from "../../setup/node-flags.mjs";
+import { composeConfig } from "../support/documents/compose-file.ts";
+import { shownCommands } from "../support/documents/shown-commands.ts";
 import { closedPorts, lonelyRegion } from "../support/estates/lonely-region.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
 import { AwsCredentialSources } from "../support/servers/aws-credential-sources.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const dockerfile = readFileSync(join(checkout, "Dockerfile"), "utf8");
@@ -43,6 +46,21 @@ describe("package and image", function () {
   const project = join(folder, "project");
   /** Folders that hold a Node under its own name, by version. */
   const nodes = { "22.18.0": join(folder, "node-22"), [process.versions.node]: dirname(process.execPath) };
+
+  const points = Array.from({ length: 100 }, (_, id) => ({ id, vector: [id, 1] }));
+  let tarball: string;
+  let server: QdrantServer;
+  let store: SeaweedServer;
+
+  before(async () => {
+    [server, store] = await Promise.all([QdrantServer.start(), SeaweedServer.start()]);
+    await clientOf(server).createCollection("notes", { vectors: { size: 2, distance: "Dot" } });
+    await clientOf(server).upsert("notes", { wait: true, points });
+  });
+  after(async () => {
+    await server?.stop();
+    await store?.stop();
+  });
 
   before("the build stage: what it copies, and what it runs; npm packs it and installs that", () => {
     const source = join(folder, "src");
@@ -63,9 +81,9 @@ describe("package and image", function () {
         cwd,
         encoding: "utf8",
       });
-    const tarball = npm(folder, "pack", published, "--silent").trim();
+    tarball = join(folder, npm(folder, "pack", published, "--silent").trim());
     mkdirSync(project);
-    npm(project, "install", "--prefix", project, join(folder, tarball));
+    npm(project, "install", "--prefix", project, tarball);
     mkdirSync(nodes["22.18.0"]);
     symlinkSync(execFileSync("which", ["node-22"], { encoding: "utf8" }).trim(), join(nodes["22.18.0"], "node"));
   });
@@ -107,8 +125,7 @@ describe("package and image", function () {
     ]);
     expect(statSync(join(app, "qdrant-dr.mjs")).size).to.be.below(12_000_000);
     const text = readFileSync(join(app, "qdrant-dr.mjs"), "utf8");
-    const { size } = statSync(join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? ""));
-    expect(size).to.be.below(3_000_000);
+    expect(statSync(tarball).size).to.be.below(3_000_000);
     // What went in is named in comments.
     const packages = new Set(
       [...text.matchAll(/^ *\/\/ \S*node_modules\/((?:@[\w.-]+\/)?[\w.-]+)\//gm)].map(([, name]) => name),
@@ -141,7 +158,7 @@ describe("package and image", function () {
     expect(await endOf(npx)).to.deep.equal(shown);
   });
 
-  it("is told apart from what it needs: a Node that is too old, or none, is one clear error", async () => {
+  it("ends with one clear error on a Node that is too old, and where there is none", async () => {
     const old = join(folder, "node-old");
     mkdirSync(old);
     // A Node that says that it is old, in the place of one.
@@ -194,48 +211,121 @@ describe("package and image", function () {
   });
 
   it("captures and verifies, with its threads, by the outputs of a region in a file, on each Node", async () => {
-    const server = await QdrantServer.start();
-    try {
-      const { outputs } = await lonelyRegion("prod", folder);
-      const repository = { kind: "file" as const, folder: join(folder, "repository") };
-      mkdirSync(repository.folder);
-      const regions = join(folder, "regions");
-      mkdirSync(regions);
-      const region = { ...outputs, qdrant: { peers: [server.url], apiKey: server.apiKey }, repository };
-      writeFileSync(join(regions, "prod.json"), JSON.stringify(region));
-      const at = new Date().toISOString();
-      await claimEpoch(openStore(region.control), { epoch: 1, active: "prod", reason: "initial", run: "r", at });
-      await clientOf(server).createCollection("notes", { vectors: { size: 2, distance: "Dot" } });
-      const points = Array.from({ length: 100 }, (_, id) => ({ id, vector: [id, 1] }));
-      await clientOf(server).upsert("notes", { wait: true, points });
+    const { outputs } = await lonelyRegion("prod", folder);
+    const repository = { kind: "file" as const, folder: join(folder, "repository") };
+    mkdirSync(repository.folder);
+    const regions = join(folder, "regions");
+    mkdirSync(regions);
+    const region = { ...outputs, qdrant: { peers: [server.url], apiKey: server.apiKey }, repository };
+    writeFileSync(join(regions, "prod.json"), JSON.stringify(region));
+    const at = new Date().toISOString();
+    await claimEpoch(openStore(region.control), { epoch: 1, active: "prod", reason: "initial", run: "r", at });
 
-      const backup = await run("backup", "--stack", "prod", "--outputs", regions);
-      expect(backup.exitCode, backup.err).to.equal(0);
-      for (const node of Object.values(nodes)) {
-        const again = await runInstalled(node, ["backup", "--stack", "prod", "--outputs", regions]);
-        expect(again.exitCode, again.err).to.equal(0);
-        const verify = await runInstalled(node, ["verify", "--stack", "prod", "--outputs", regions]);
-        expect(verify.exitCode, verify.err).to.equal(0);
-      }
-
-      const kubernetes = {
-        kubeconfig: join(regions, "kubeconfig"),
-        namespaces: ["qdrant"],
-        kinds: [{ apiVersion: "v1", kind: "Service" }],
-      };
-      const nobody = new URL(outputs.qdrant.peers[0] ?? "").host;
-      writeFileSync(kubernetes.kubeconfig, kubeconfigOf(`https://${nobody}`));
-      writeFileSync(
-        join(regions, "prod.json"),
-        JSON.stringify({ ...region, infrastructure: { kubernetes, stacks: [] } }),
-      );
-      const objects = await run("backup", "--stack", "prod", "--only", "infrastructure", "--outputs", regions);
-      expect(objects.exitCode).to.equal(5);
-      expect(objects.err).to.contain(`in-a-pod (https://${nobody}) gave no whole answer (ECONNREFUSED)`);
-    } finally {
-      await server.stop();
+    const backup = await run("backup", "--stack", "prod", "--outputs", regions);
+    expect(backup.exitCode, backup.err).to.equal(0);
+    for (const node of Object.values(nodes)) {
+      const again = await runInstalled(node, ["backup", "--stack", "prod", "--outputs", regions]);
+      expect(again.exitCode, again.err).to.equal(0);
+      const verify = await runInstalled(node, ["verify", "--stack", "prod", "--outputs", regions]);
+      expect(verify.exitCode, verify.err).to.equal(0);
     }
+
+    const kubernetes = {
+      kubeconfig: join(regions, "kubeconfig"),
+      namespaces: ["qdrant"],
+      kinds: [{ apiVersion: "v1", kind: "Service" }],
+    };
+    const nobody = new URL(outputs.qdrant.peers[0] ?? "").host;
+    writeFileSync(kubernetes.kubeconfig, kubeconfigOf(`https://${nobody}`));
+    writeFileSync(
+      join(regions, "prod.json"),
+      JSON.stringify({ ...region, infrastructure: { kubernetes, stacks: [] } }),
+    );
+    const objects = await run("backup", "--stack", "prod", "--only", "infrastructure", "--outputs", regions);
+    expect(objects.exitCode).to.equal(5);
+    expect(objects.err).to.contain(`in-a-pod (https://${nobody}) gave no whole answer (ECONNREFUSED)`);
   });
+
+  it("starts as the Compose file says: settings and keys once, then all schedules, told to be well", async () => {
+    const here = join(folder, "compose");
+    mkdirSync(here);
+    const [metricsPort = 0] = await closedPorts(1);
+    const { services } = composeConfig(here, {
+      QDRANT_API_KEY: server.apiKey,
+      AWS_ACCESS_KEY_ID: store.credentials.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: store.credentials.secretAccessKey,
+    });
+    /** The names of the containers' network and folders, as they are here. */
+    const asHere = (text: string) =>
+      text
+        .replace("http://qdrant:6333", server.url)
+        .replace("/dev/tcp/127.0.0.1/6333", `/dev/tcp/127.0.0.1/${new URL(server.url).port}`)
+        .replaceAll(/http:\/\/(store|127\.0\.0\.1):(8333|9333)/g, (_, __, port) => store.urlOf(port))
+        .replace(/^\/settings\//, `${here}/`)
+        .replace("9464", String(metricsPort))
+        .replace("/nodejs/bin/node", process.execPath);
+    const isWell = async (name: string) => {
+      const [kind, ...test] = services[name]?.healthcheck?.test.map(asHere) ?? [];
+      const [program = "", ...args] = kind === "CMD-SHELL" ? ["/bin/sh", "-c", ...test] : test;
+      return (await endOf(spawn(program, args, { stdio: "ignore" }))).exitCode === 0;
+    };
+    const startService = (name: string) => {
+      const { command = [], environment = {} } = services[name] ?? {};
+      const [program = "", ...args] = command.map(asHere);
+      const env = Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, asHere(value)]));
+      return start(program.replace("/app/", ""), args, env).child;
+    };
+    expect([await isWell("qdrant"), await isWell("store")]).to.deep.equal([true, true]);
+    const made = await endOf(startService("init"));
+    expect(made.exitCode, made.err).to.equal(0);
+    expect(made.err).to.match(/AGE-SECRET-KEY-/);
+    const again = await endOf(startService("init"));
+    expect(again.exitCode, again.err).to.equal(0);
+    expect(again.err).not.to.match(/AGE-SECRET-KEY-/);
+
+    const child = startService("qdrant-dr");
+    const ended = endOf(child);
+    try {
+      while (!(await isWell("qdrant-dr"))) expect(child.exitCode).to.equal(null);
+    } finally {
+      child.kill("SIGTERM");
+    }
+    const { err, exitCode } = await ended;
+    expect(exitCode, err).to.equal(0);
+  });
+
+  for (const heading of ["In a folder", "In an S3 store"]) {
+    it(`is all that a newcomer needs: ${heading.toLowerCase()}, by the commands of the tutorial, on the oldest Node`, async () => {
+      const lines = shownCommands("docs/tutorials/own-qdrant.md").filter((shown) => shown.heading === heading);
+      expect(lines).to.have.length.within(3, 6);
+      const cwd = mkdtempSync(join(folder, "newcomer-"));
+      await store.bucket("my-bucket").catch(() => undefined);
+      const env = {
+        HOME: cwd,
+        PATH: `${nodes["22.18.0"]}:${process.env["PATH"]}`,
+        QDRANT_API_KEY: server.apiKey,
+        AWS_ACCESS_KEY_ID: store.credentials.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: store.credentials.secretAccessKey,
+        AWS_REGION: "us-east-1",
+      };
+      const began = performance.now();
+      for (const { line } of lines) {
+        const here = line
+          .replace(/ qdrant-dr$/, ` ${tarball} --offline --no-audit --no-fund`)
+          .replace("http://127.0.0.1:6333", server.url)
+          .replace("https://s3.example.com", store.endpoint);
+        const { err, exitCode, out } = await endOf(
+          spawn("bash", ["-c", here], { cwd, env, stdio: ["ignore", "pipe", "pipe"] }),
+        );
+        expect(exitCode, `${line}\n${out}${err}`).to.equal(0);
+      }
+      const seconds = (performance.now() - began) / 1000;
+      console.log(`      ${heading}: ${lines.length} commands, ${seconds.toFixed(1)} s`);
+      expect(seconds).to.be.below(300);
+      const { collections } = await clientOf(server).getCollections();
+      expect(collections.map(({ name }) => name)).to.deep.equal(["notes"]);
+    });
+  }
 
   it("runs the gate, which is closed as long as it knows no epoch", async () => {
     const { outputs } = await lonelyRegion("prod", join(folder, "gate"));

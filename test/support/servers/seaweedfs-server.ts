@@ -52,6 +52,12 @@ export class SeaweedServer {
     return address;
   }
 
+  /** Where it listens instead of a port that weed takes by itself: 8333 of the S3 gateway, 9333 of the master. */
+  urlOf(port: "8333" | "9333"): string {
+    const [gateway = "", master = ""] = storeReadyUrls(this.#first);
+    return new URL(port === "8333" ? gateway : master).origin;
+  }
+
   get pid(): number | undefined {
     return this.#process?.pid;
   }
