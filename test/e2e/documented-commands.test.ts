@@ -1,6 +1,6 @@
 /**
  * Runs the commands that README and docs/ show, document by document, on a practice estate with both regions up. Elsewhere run: those of
- * README and the tutorial (quickstart.test.ts), and those of a failover or that a runbook shows too (runbooks.test.ts).
+ * README and the tutorial (quickstart.test.ts), those that install the product (package.test.ts), and those of a failover or that a runbook shows too (runbooks.test.ts).
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -32,6 +32,7 @@ const runElsewhere = [
   "docs/tutorials/own-qdrant.md",
   "docs/tutorials/quickstart.md",
   "docs/how-to/fail-over.md",
+  "docs/how-to/install.md",
 ];
 const runbooks = "docs/operations/runbooks/";
 

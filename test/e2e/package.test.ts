@@ -56,13 +56,7 @@ describe("package and image", function () {
     [server, store] = await Promise.all([QdrantServer.start(), SeaweedServer.start()]);
     await clientOf(server).createCollection("notes", { vectors: { size: 2, distance: "Dot" } });
     await clientOf(server).upsert("notes", { wait: true, points });
-  });
-  after(async () => {
-    await server?.stop();
-    await store?.stop();
-  });
-
-  before("the build stage: what it copies, and what it runs; npm packs it and installs that", () => {
+    // The build stage: what it copies, and what it runs.
     const source = join(folder, "src");
     const stage = dockerfile.slice(dockerfile.indexOf("AS build"), dockerfile.lastIndexOf("\nFROM "));
     for (const [, paths = "", into = ""] of stage.matchAll(/^COPY (.*) (\S+)$/gm)) {
@@ -76,6 +70,7 @@ describe("package and image", function () {
     const [, taken = ""] = /^COPY --from=build \/package\/(\S+) \/app$/m.exec(dockerfile) ?? [];
     cpSync(join(published, taken), app, { recursive: true });
 
+    // npm packs it, and installs that.
     const npm = (cwd: string, ...args: string[]) =>
       execFileSync("npm", [...args, "--offline", "--no-audit", "--no-fund", "--loglevel=error"], {
         cwd,
@@ -87,7 +82,11 @@ describe("package and image", function () {
     mkdirSync(nodes["22.18.0"]);
     symlinkSync(execFileSync("which", ["node-22"], { encoding: "utf8" }).trim(), join(nodes["22.18.0"], "node"));
   });
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(async () => {
+    await server?.stop();
+    await store?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
 
   /** As a pod runs it: the base's Node, the image's environment, an empty /tmp, nothing on PATH. */
   function start(program: string, args: readonly string[], more: Readonly<Record<string, string>> = {}) {

@@ -179,15 +179,17 @@ function alertsOfRecoveryPoints({ isAlone, objectives, peer, region }: AlertSett
       description: "The bucket answers, and holds no complete recovery point.",
       runbook: `\`qdrant-dr recovery-points list\` says what each recovery point lacks; \`qdrant-dr backup\`${orCopy} brings one.`,
     },
-    RpoMissed: isAlone ? undefined : {
-      expr: `time() - max(${series("qdrant_dr_restorable_timestamp_seconds", { region })}) > ${objectives.rpoMinutes * minute} unless on () ${of.isActive}`,
-      for: "2m",
-      severity: "critical",
-      summary: `More than ${objectives.rpoMinutes} min of writes would be lost if ${region} took over now`,
-      description: "What its bucket can restore is {{ $value | humanizeDuration }} old.",
-      runbook:
-        "Look at qdrant-dr-replicate and at the jobs of the active region; `qdrant-dr copy` brings what is there.",
-    },
+    RpoMissed: isAlone
+      ? undefined
+      : {
+          expr: `time() - max(${series("qdrant_dr_restorable_timestamp_seconds", { region })}) > ${objectives.rpoMinutes * minute} unless on () ${of.isActive}`,
+          for: "2m",
+          severity: "critical",
+          summary: `More than ${objectives.rpoMinutes} min of writes would be lost if ${region} took over now`,
+          description: "What its bucket can restore is {{ $value | humanizeDuration }} old.",
+          runbook:
+            "Look at qdrant-dr-replicate and at the jobs of the active region; `qdrant-dr copy` brings what is there.",
+        },
   };
 }
 
