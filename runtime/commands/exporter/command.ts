@@ -1,8 +1,7 @@
-import { InvalidArgumentError } from "commander";
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { samplesOf } from "../../domain/monitoring/metrics.ts";
-import { type CommandDefinition, exitCodesHelp, parseNumber, regionOptions } from "../shared/command.ts";
+import { type CommandDefinition, exitCodesHelp, parseAnyPort, parseNumber, regionOptions } from "../shared/command.ts";
 import { monitorOf } from "../shared/watch-region.ts";
 
 interface Options extends RegionOptions {
@@ -48,9 +47,3 @@ qdrant_dr_source_up 0; times that were found stay, so that ages grow. No store c
     return { json: { url: server.url }, text: "Stopped" };
   },
 };
-
-function parseAnyPort(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
-  throw new InvalidArgumentError("It must be a port, 0 to 65535.");
-}

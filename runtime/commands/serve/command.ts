@@ -2,12 +2,14 @@ import { z } from "zod";
 import { samplesOf } from "../../domain/monitoring/metrics.ts";
 import { schedulesOf } from "../../domain/schedule/schedules-of.ts";
 import { openServe } from "../../workflows/serve/open-serve.ts";
-import { type CommandDefinition, exitCodesHelp, settingsOption } from "../shared/command.ts";
+import { type CommandDefinition, exitCodesHelp, parseAnyPort, settingsOption } from "../shared/command.ts";
 import { namedSettings } from "../shared/named-settings.ts";
 import { monitorOf } from "../shared/watch-region.ts";
 
 interface Options {
   readonly settings?: string;
+  readonly host?: string;
+  readonly port?: number;
 }
 
 const answer = z.strictObject({ url: z.string().describe("where metrics and health were served") });
@@ -20,18 +22,25 @@ export const serve: CommandDefinition<Options, z.infer<typeof answer>> = {
   summary: "run the schedules of a settings file, tell who is to be told when something goes wrong, and show metrics",
   answer,
   configure: (command) =>
-    settingsOption(command).addHelpText(
-      "after",
-      `${exitCodesHelp([2, "wrong option or setting"], [4, "the port of `serve` is taken"])}
+    settingsOption(command)
+      .option(
+        "--host <address>",
+        "address to listen on, in a container 0.0.0.0; `serve.host` of the settings when left out",
+      )
+      .option("--port <number>", "port to listen on; `serve.port` of the settings when left out", parseAnyPort)
+      .addHelpText(
+        "after",
+        `${exitCodesHelp([2, "wrong option or setting"], [4, "the port of `serve` is taken"])}
 
 It runs until it is interrupted, and then ends with 0: what runs is interrupted as Ctrl-C does it, and begun again by the next \`serve\`.
 Each run is a process of its own, and its command what a person would type. Captures and prunes come one after the other, and so do
 verifications and test restores. A run that was missed is caught up once; one that failed is tried again 1, 5 and 15 minutes
 later when that can help. /metrics, /healthz and /readyz are served at \`serve.host\` and \`serve.port\`.`,
-    ),
+      ),
   async run(deps, options) {
     const file = await namedSettings(deps, options);
-    const { schedules, serve: address } = file.settings;
+    const { schedules, serve } = file.settings;
+    const address = { host: options.host ?? serve.host, port: options.port ?? serve.port };
     const named = { settings: file.path };
     const session = await deps.access(undefined, named);
     const { heartbeat, receivers } = await deps.alertReceivers(file);

@@ -71,3 +71,10 @@ export function parsePort(text: string): number {
   if (Number.isInteger(value) && value >= 1024 && value <= 65_535) return value;
   throw new InvalidArgumentError("It must be a port, 1024 to 65535.");
 }
+
+/** Also 0, which takes any that is free. */
+export function parseAnyPort(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
+  throw new InvalidArgumentError("It must be a port, 0 to 65535.");
+}
