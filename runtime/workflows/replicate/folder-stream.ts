@@ -87,6 +87,7 @@ export class FolderStream {
       recoveryPoint: captured.recoveryPoint,
       asOf: captured.time,
       isExact: captured.isExact,
+      missing: captured.missing,
       isChanged: captured.isUnchanged !== true,
       readBytes: captured.readBytes,
       storedBytes: captured.storedBytes,
