@@ -67,12 +67,13 @@ export class CaptureCommitter {
     const [confirmed, allAliases] = isOfQdrant
       ? await Promise.all([this.#confirmCollections(joined, { before, plan }), database.aliases()])
       : [{ collections: [], missing: [], read: 0 }, []];
-    const missing = [...confirmed.missing, ...joined.missing.filter(({ kind }) => kind !== "qdrant")];
+    const unreadable = [...confirmed.missing, ...joined.missing.filter(({ kind }) => kind !== "qdrant")];
     const lacked = new Set(confirmed.missing.map(({ name }) => name));
     const carried = joined.carried.filter(({ name }) => !lacked.has(name));
     if (choosesCollections) refuseNewlyLedToCarried(allAliases, carried, before);
     refuseMissingFolders(plan, joined);
-    const kinds = this.#heldKinds(plan, confirmed, missing);
+    const kinds = this.#heldKinds(plan, confirmed, unreadable);
+    const missing = unreadable.map(({ heldAsOf, ...each }) => (kinds.includes(each.kind) ? { ...each, heldAsOf } : each));
     const holdsQdrant = kinds.includes("qdrant");
     const collections = holdsQdrant ? [...confirmed.collections] : [];
     const aliases = holdsQdrant ? allAliases : [];
