@@ -65,7 +65,8 @@ class ObjectFrame implements Frame {
 export class JsonDigest implements JsonEvents {
   readonly #open: { readonly frame: Frame; name: string }[] = [];
   readonly #isOfFloats: boolean;
-  #stringParts: Buffer[] = [];
+  /** The begin of a string, or what of a long one is not hashed yet. */
+  readonly #string = Buffer.allocUnsafe(longest);
   #stringLength = 0;
   #stringHash: Hash | undefined;
   #text: string | undefined;
@@ -102,32 +103,28 @@ export class JsonDigest implements JsonEvents {
   }
 
   beginString(): void {
-    this.#stringParts = [];
     this.#stringLength = 0;
     this.#stringHash = undefined;
   }
 
   stringPart(bytes: Uint8Array): void {
-    this.#stringLength += bytes.length;
-    if (this.#stringHash !== undefined) {
-      this.#stringHash.update(bytes);
-    } else if (this.#stringLength <= longest) {
-      this.#stringParts.push(Buffer.from(bytes));
+    if (this.#stringLength + bytes.length > longest) {
+      this.#stringHash ??= createHash("sha256");
+      this.#stringHash.update(this.#string.subarray(0, this.#stringLength));
+      this.#stringLength = 0;
+    }
+    if (bytes.length > longest) {
+      this.#stringHash?.update(bytes);
     } else {
-      this.#stringHash = createHash("sha256");
-      for (const part of this.#stringParts) this.#stringHash.update(part);
-      this.#stringHash.update(bytes);
-      this.#stringParts = [];
+      this.#string.set(bytes, this.#stringLength);
+      this.#stringLength += bytes.length;
     }
   }
 
   endString(): void {
-    const hash = this.#stringHash;
-    this.#take(
-      hash === undefined
-        ? JSON.stringify(Buffer.concat(this.#stringParts).toString("utf8"))
-        : `#s${hash.digest("hex")}`,
-    );
+    const rest = this.#string.subarray(0, this.#stringLength);
+    const hash = this.#stringHash?.update(rest).digest("hex");
+    this.#take(hash === undefined ? JSON.stringify(rest.toString("utf8")) : `#s${hash}`);
   }
 
   number(source: string): void {

@@ -19,6 +19,9 @@ export interface JsonEvents {
 const [quote, backslash, comma, colon] = [0x22, 0x5c, 0x2c, 0x3a];
 const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d];
 const escapes: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\", "/": "/" };
+const escapedBytes: Readonly<Record<string, Buffer>> = Object.fromEntries(
+  Object.values(escapes).map((text) => [text, Buffer.from(text)]),
+);
 const numberForm = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 /** Qdrant takes no JSON that is deeper than 128. */
 const deepest = 512;
@@ -166,7 +169,7 @@ export class JsonTokenizer {
     } else {
       const before = this.#highSurrogate ?? "";
       this.#highSurrogate = undefined;
-      this.#deliver(Buffer.from(before + text));
+      this.#deliver((before === "" ? escapedBytes[text] : undefined) ?? Buffer.from(before + text));
     }
     return at + 1;
   }

@@ -4,8 +4,10 @@ import { PointReader, type ReadPoint } from "../../domain/qdrant/point-reader.ts
 import { DrError } from "../../errors.ts";
 import type { PointId, SketchedPoint } from "../../ports/qdrant.ts";
 
-/** Bytes of an answer of several points; Qdrant holds it whole before it sends it. */
+/** Bytes of an answer of several points: Qdrant holds it whole before it sends it. */
 const longestAnswer = 8 * 1024 * 1024;
+/** Points that are asked for while nobody knows how large those of the collection are. */
+const firstBatch = 8;
 /** Bytes of a point as JSON: a larger one is not read. */
 export const largestPoint = 128 * 1024 * 1024;
 
@@ -13,18 +15,18 @@ export interface BoundedQuestion {
   readonly ids: readonly PointId[];
   /** No further points are asked for when so many bytes came. */
   readonly withinBytes: number;
-  /** The size of a batch that fitted last. */
-  readonly batch: number;
+  /** How many points fit into an answer, as it turned out before. */
+  readonly batch: number | undefined;
   /** Asks for these, or for the first of them where no more may be asked for. */
   ask(ids: readonly PointId[]): Promise<{ readonly asked: readonly PointId[]; readonly answer: IncomingMessage }>;
-  /** Hears of a size that fits. */
+  /** Hears how many fit. */
   onBatch(size: number): void;
   readonly what: string;
 }
 
 export async function* boundedPoints(question: BoundedQuestion): AsyncGenerator<SketchedPoint> {
   let rest = question.ids;
-  let size = question.batch;
+  let size = question.batch ?? firstBatch;
   let read = 0;
   while (rest.length > 0 && read < question.withinBytes) {
     const { answer: stream, asked: batch } = await question.ask(rest.slice(0, size));
@@ -36,17 +38,22 @@ export async function* boundedPoints(question: BoundedQuestion): AsyncGenerator<
       yield point;
     }
     read += answer.bytes;
+    size = sizeAfter(answer, answered.size, batch.length);
+    question.onBatch(size);
     // What is not there is not answered.
     if (!answer.isCut) rest = rest.slice(batch.length);
-    else if (batch.length > 1) {
-      rest = rest.filter((id) => !answered.has(id));
-      size = Math.max(1, Math.floor(batch.length / 2));
-      question.onBatch(size);
-    } else {
+    else if (batch.length > 1) rest = rest.filter((id) => !answered.has(id));
+    else {
       yield* batch.map((id) => ({ id, isTooLarge: true as const }));
       rest = rest.slice(1);
     }
   }
+}
+
+/** Half of what would fit if all points were of one size; less than before after an answer that was too long. */
+function sizeAfter({ bytes, isCut }: AnswerReader, answered: number, batch: number): number {
+  if (isCut) return Math.max(1, Math.floor(Math.min(answered, batch) / 2));
+  return Math.max(1, Math.floor((longestAnswer / 2) * (Math.max(1, answered) / bytes)));
 }
 
 class AnswerReader {

@@ -149,7 +149,7 @@ const snapshotsPath = (collection: string) => `${collectionPath(collection)}/sna
 export class Qdrant implements VectorDatabase {
   readonly #clock: Clock;
   readonly #peers: Peers;
-  /** How many points of a collection fit into one answer, where not all that were asked for did. */
+  /** How many points of a collection fit into one answer. */
   readonly #batches = new Map<string, number>();
   readonly #telemetry = new Map<string, SharedAnswer<z.infer<typeof telemetrySchema>>>();
 
@@ -316,7 +316,7 @@ export class Qdrant implements VectorDatabase {
       ids,
       withinBytes,
       what: `points of ${collection}`,
-      batch: this.#batches.get(collection) ?? ids.length,
+      batch: this.#batches.get(collection),
       onBatch: (size) => this.#batches.set(collection, size),
       ask: (batch) =>
         this.#askWithin(collection, async ({ url }, { maxReads }) => {
