@@ -76,7 +76,7 @@ describe("readiness", () => {
     [
       "recoveryPoint",
       "poor",
-      "p, 60 s old, and partial: collection notes is not in it: it does not load",
+      "p, 1 min old, and partial: collection notes is not in it: it does not load",
       { recoveryPoint: { value: { ...recoveryPoint, missing: ["collection notes is not in it: it does not load"] } } },
     ],
     ["verified", "poor", "not here", { recoveryPoint: { value: { ...recoveryPoint, isVerified: false } } }],

@@ -219,9 +219,10 @@ function refuseNewlyLedToCarried(
   );
 }
 
-function refuseMissingFolders(plan: CapturePlan, { folders }: JoinedParts): void {
+/** One that is neither captured nor told to be missing. */
+function refuseMissingFolders(plan: CapturePlan, { folders, missing }: JoinedParts): void {
   for (const { kind, name } of plan.folders) {
-    if (folders.some((folder) => folder.kind === kind && folder.name === name)) continue;
+    if ([...folders, ...missing].some((each) => each.kind === kind && each.name === name)) continue;
     throw new DrError("CAPTURE_INCOMPLETE", `${kind} ${name} was not captured; nothing was committed`);
   }
 }
