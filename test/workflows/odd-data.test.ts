@@ -12,6 +12,7 @@ import { type OddCollection, type OddSystem, oddSystem } from "../support/odd-sy
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const seeds = Number(process.env["QDRANT_DR_SEEDS"] ?? 6);
+const isLong = process.env["QDRANT_DR_SEEDS"] !== undefined;
 const firstSeed = Number(process.env["QDRANT_DR_SEED"] ?? 1);
 
 interface Server {
@@ -100,7 +101,7 @@ async function told(server: Server, name: string) {
 }
 
 describe("captures of odd systems", function () {
-  this.timeout(Math.max(60_000, seeds * 20_000));
+  this.timeout(Math.max(120_000, seeds * 60_000));
   let source: QdrantServer;
   let target: QdrantServer;
 
@@ -114,6 +115,10 @@ describe("captures of odd systems", function () {
 
   it(`of ${seeds} systems, all are restored as they were, and none is stopped by its content`, async () => {
     const wrong: string[] = [];
+    const tell = (what: string) => {
+      wrong.push(what);
+      if (isLong) console.log(what);
+    };
     let refusals = 0;
     let collections = 0;
     for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
@@ -123,14 +128,14 @@ describe("captures of odd systems", function () {
       const system = oddSystem(seed);
       const refused = await make(source, system);
       refusals += refused.length;
-      if (process.env["QDRANT_DR_SEEDS"] !== undefined) for (const each of refused) console.log(`seed ${seed}: ${each}`);
+      if (isLong) for (const each of refused) console.log(`seed ${seed}: ${each}`);
       const names = await own.collections();
       collections += names.length;
       for (const type of ["full", "incremental"] as const) {
         try {
           if (type === "incremental") await change(source, system);
           const recoveryPoint: RecoveryPoint = await practice.capture(own, type);
-          for (const each of recoveryPoint.missing ?? []) wrong.push(`seed ${seed}, ${type}: ${missingInWords(each)}`);
+          for (const each of recoveryPoint.missing ?? []) tell(`seed ${seed}, ${type}: ${missingInWords(each)}`);
           await emptied(other);
           await practice.restore(recoveryPoint, other);
           for (const name of names) {
@@ -139,16 +144,16 @@ describe("captures of odd systems", function () {
               if (wanted[part] === found[part]) continue;
               const at = [...wanted[part]].findIndex((char, n) => char !== [...found[part]][n]);
               const near = (text: string) => text.slice(Math.max(0, at - 60), at + 100);
-              wrong.push(`seed ${seed}, ${type}: ${part} of ${name}: ${near(found[part])} where ${near(wanted[part])}`);
+              tell(`seed ${seed}, ${type}: ${part} of ${name}: ${near(found[part])} where ${near(wanted[part])}`);
             }
           }
           expect(await other.aliases()).to.have.deep.members(await own.aliases());
         } catch (error) {
-          wrong.push(`seed ${seed}, ${type}: ${toDrError(error).message}`);
+          tell(`seed ${seed}, ${type}: ${toDrError(error).message}`);
         }
       }
     }
-    if (process.env["QDRANT_DR_SEEDS"] !== undefined) {
+    if (isLong) {
       console.log(`${seeds} systems, ${collections} collections, ${refusals} requests refused by Qdrant, ${wrong.length} differences`);
     }
     expect(wrong).to.deep.equal([]);

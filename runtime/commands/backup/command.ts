@@ -61,7 +61,7 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
         "after",
         exitCodesHelp(
           [2, "wrong option or setting"],
-          [3, "the capture is not whole; nothing was committed"],
+          [3, "nothing could be captured whole; nothing was committed"],
           [5, "a server does not answer, or refuses what it is asked"],
           [11, "the region is not the active one"],
           [15, "the recovery point is partial: something could not be read, and the rest was captured"],

@@ -67,7 +67,7 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
         "after",
         exitCodesHelp(
           [2, "wrong option or setting"],
-          [3, "with --once: the capture is not whole, or a folder is gone or empty; nothing was committed"],
+          [3, "with --once: nothing could be captured whole; nothing was committed"],
           [5, "with --once: a server does not answer, or refuses what it is asked"],
           [
             11,
