@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { measureExactRounds } from "./exact-rounds.ts";
 import { measureFailover } from "./failover.ts";
+import { measureLargePoints, tableOfLargePoints } from "./large-points.ts";
 import { layOut } from "./lay-out.ts";
 import { measureManyCollections, tableOfCollections } from "./many-collections.ts";
 import { resultsOf, tableOf } from "./recovery-point-results.ts";
@@ -77,6 +78,16 @@ program
   .action(async (options: { json?: true; counts: number[]; profile?: string }) => {
     const rows = await measureManyCollections(scratch, { counts: options.counts, profiles: options.profile }, say);
     show(options.json ? JSON.stringify({ collections: rows }, null, 2) : layOut(tableOfCollections(rows)));
+  });
+
+program
+  .command("large-points")
+  .description("memory of captures and restores of points that are very large: at most 256 MiB")
+  .option("--json", "one JSON object as the last line")
+  .action(async (options: { json?: true }) => {
+    const rows = await measureLargePoints(scratch, say);
+    show(options.json ? JSON.stringify({ largePoints: rows }) : layOut(tableOfLargePoints(rows)));
+    if (rows.some(({ isWithinBar }) => !isWithinBar)) process.exitCode = 1;
   });
 
 program

@@ -24,10 +24,11 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   APPLY_CONFLICT: "others set fields of these objects to other values; `--force-conflicts` takes them over",
   VERSION_UNSUPPORTED:
     "Qdrant is older than 1.16 or not 1.x, or the recovery point is not of the same minor version or the one before",
-  CAPTURE_INCOMPLETE: "the capture is not whole; nothing was committed",
+  CAPTURE_INCOMPLETE: "something could not be captured whole",
   LINEAGE_BROKEN: "the source was restored or replaced during the capture; nothing was committed",
   PRUNE_REFUSED: "what a prune saw of the repository is no ground to delete anything; nothing was deleted",
   RECOVERY_POINT_NOT_FOUND: "there is no such recovery point, or none at all",
+  RECOVERY_POINT_PARTIAL: "something could not be read, and the rest was captured or restored; the message names it",
   RECOVERY_POINT_INCOMPLETE: "the recovery point lacks objects in this store",
   KEY_UNAVAILABLE: "no identity at hand opens a key that is needed",
   TARGET_NOT_EMPTY:

@@ -106,9 +106,13 @@ function optionsOf(command: Command): object {
 /** Runs the command that `args` name; answers the exit code. */
 export async function runCli(args: readonly string[], deps: Deps, output: Output): Promise<number> {
   const wantsJson = args.includes("--json");
+  let exitCode: number = exitCodes.ok;
   const program = buildProgram(deps.toolVersion, async (definition, options) => {
-    const { json, text } = await definition.run(deps, options);
+    const { json, shortcoming, text } = await definition.run(deps, options);
     output.out(wantsJson ? exactText(json) : text);
+    if (shortcoming === undefined) return;
+    exitCode = shortcoming.exitCode;
+    printError(shortcoming, output);
   });
   for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride().configureOutput({
@@ -120,7 +124,7 @@ export async function runCli(args: readonly string[], deps: Deps, output: Output
   }
   try {
     await program.parseAsync([...args], { from: "user" });
-    return exitCodes.ok;
+    return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) return report(toDrError(error), wantsJson, output);
     if (error.exitCode === 0) return exitCodes.ok;
@@ -155,9 +159,13 @@ function usageError(error: CommanderError, args: readonly string[]): DrError {
   });
 }
 
+function printError({ hint, message }: DrError, output: Output): void {
+  output.err(`error: ${message}${hint === undefined ? "" : `\nhint: ${hint}`}`);
+}
+
 function report(error: DrError, wantsJson: boolean, output: Output): number {
   const { code, exitCode, hint, message, retryable } = error;
-  output.err(`error: ${message}${hint === undefined ? "" : `\nhint: ${hint}`}`);
+  printError(error, output);
   if (process.env["QDRANT_DR_DEBUG"] !== undefined && error.cause instanceof Error) output.err(error.cause.stack ?? "");
   if (wantsJson) output.out(JSON.stringify({ error: { code, exitCode, message, hint, retryable } }));
   return exitCode;

@@ -86,7 +86,11 @@ export function canonicalJson(value: unknown): string {
  */
 function numberText(value: number | bigint | WrittenNumber): string {
   if (typeof value !== "object") return JSON.stringify(typeof value === "bigint" ? json.rawJSON(`${value}`) : value);
-  const { rawJSON: source } = value;
+  return writtenNumberText(value.rawJSON);
+}
+
+/** The same of a number as it is written. */
+export function writtenNumberText(source: string): string {
   const double = Number(source);
   if (wholeNumber.test(source) || !Number.isFinite(double)) return source;
   const text = Object.is(double, -0) ? "-0" : String(double);

@@ -23,6 +23,8 @@ export interface FailoverEvidence {
         readonly dataLossSeconds: number;
         readonly isExact: boolean;
         readonly isWarm: boolean;
+        /** Collections that are not served, because no capture could read them; absent in evidence of before. */
+        readonly absent?: readonly string[] | undefined;
         readonly points: number;
         /** A step compared the region with what the source answered. */
         readonly isVerified: boolean;

@@ -1,3 +1,5 @@
+import type { DrError } from "../errors.ts";
+
 /** The entries of a folder, as they were seen last. */
 export interface FoundEntry {
   /** Below the folder, with `/` between names; `.` is the folder itself. */
@@ -18,13 +20,19 @@ export interface FoundEntry {
 
 export interface OpenFile {
   readonly entry: FoundEntry;
-  /** At most `entry.size` bytes, in order. */
+  /** At most `entry.size` bytes, in order. Throws CAPTURE_INCOMPLETE where they cannot be read. */
   readonly content: AsyncIterable<{ readonly offset: number; readonly bytes: Uint8Array }>;
   /** To be called in any case; tells whether all that was read is of one state of the file. */
   close(): Promise<{ readonly isConsistent: boolean }>;
 }
 
-/** A folder to read. Throws CAPTURE_INCOMPLETE naming what cannot be read. */
+/** What a walk over a folder leaves out: what is neither file, directory nor link, and what cannot be read. */
+export type SkippedEntry = { readonly path: string } & (
+  | { readonly type: "device" | "fifo" | "socket" }
+  | { readonly error: DrError }
+);
+
+/** A folder to read. Throws CAPTURE_INCOMPLETE when it cannot be read at all. */
 export interface FolderSource {
   /** Absent when it stands for something that is no folder. */
   readonly path?: string;
@@ -32,10 +40,13 @@ export interface FolderSource {
   exists(): Promise<boolean>;
   /**
    * What of the folder is wanted, in a fixed order, a directory before what it holds. What vanishes meanwhile is left
-   * out; what is neither file, directory nor link is told.
+   * out. An error that `skip` throws ends the walk.
    */
-  entries(tell: (skipped: { readonly path: string; readonly type: string }) => void): AsyncIterable<FoundEntry>;
-  /** Undefined when it is gone, or no file any more. A database comes as one consistent file. */
+  entries(skip: (skipped: SkippedEntry) => void): AsyncIterable<FoundEntry>;
+  /**
+   * Undefined when it is gone, or no file any more. A database comes as one consistent file. Throws CAPTURE_INCOMPLETE when it
+   * cannot be read.
+   */
   open(path: string): Promise<OpenFile | undefined>;
 }
 

@@ -12,6 +12,17 @@ export interface StoredPoint {
   readonly vector: unknown;
 }
 
+/** What is kept of a point that may be of any size; or that it was too large to be read. */
+export type SketchedPoint =
+  | {
+      readonly id: PointId;
+      /** One short text for equal payload and vectors. */
+      readonly content: string;
+      /** Its dense vectors, unless they are very long. */
+      readonly vectors: readonly { readonly using?: string; readonly vector: readonly number[] }[];
+    }
+  | { readonly id: PointId; readonly isTooLarge: true };
+
 export interface ShardPlacement {
   readonly id: number;
   readonly key?: ShardKey;
@@ -107,9 +118,12 @@ export interface CollectionReader {
   /** Exact, unless the collection's strict mode forbids that: then nearly. */
   count(collection: string): Promise<number>;
   ids(collection: string): AsyncIterable<PointId>;
+  /** Holds all of them: not for points of which nobody knows how large they are. */
   points(collection: string, ids: readonly PointId[]): Promise<StoredPoint[]>;
-  /** Fewer than `count`, where the collection's strict mode allows no more. */
-  sample(collection: string, count: number): Promise<StoredPoint[]>;
+  /** Those of these points that are there, until `withinBytes` of them came; each in little memory, whatever its size. */
+  sketches(collection: string, ids: readonly PointId[], withinBytes?: number): AsyncIterable<SketchedPoint>;
+  /** Ids by chance: fewer than `count`, where the collection's strict mode allows no more. */
+  sampleIds(collection: string, count: number): Promise<PointId[]>;
   /** The answer to each query, in their order; undefined when the collection's strict mode allows no such search. */
   nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined>;
   /** A state that is not Active while there is one; then "green", "yellow" (optimizing), "grey" (waiting) or "red". */

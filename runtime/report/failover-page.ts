@@ -51,7 +51,13 @@ function verdict({ isVerified }: Done): Html {
   return html`<p class="verdict">✓ Verified: what it serves is what was captured, by counts, samples and canary queries.</p>`;
 }
 
-function lossOf({ dataLossSeconds, from, isExact, pauseSeconds }: Done): string {
+function lossOf(done: Done): string {
+  const { absent = [] } = done;
+  const lacked = absent.length === 0 ? "" : ` Not served, because no capture could read them: ${absent.join(", ")}.`;
+  return `${lostWritesOf(done)}${lacked}`;
+}
+
+function lostWritesOf({ dataLossSeconds, from, isExact, pauseSeconds }: Done): string {
   if (pauseSeconds !== undefined)
     return `Nothing of ${from} was lost; writes paused for ${formatSeconds(pauseSeconds)}.`;
   if (dataLossSeconds === 0) return `Nothing of ${from} was lost.`;

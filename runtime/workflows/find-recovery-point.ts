@@ -1,5 +1,5 @@
-import { holds, resolveLatestRestorable } from "../domain/recovery-points/catalog.ts";
-import type { DataKind, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import { holds, resolveLatestRestorable, type Wanted } from "../domain/recovery-points/catalog.ts";
+import type { RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../errors.ts";
 import { readCatalog } from "../repository/catalog/read-catalog.ts";
 import type { OpenRepository } from "../repository/repository.ts";
@@ -20,29 +20,30 @@ function parseRecoveryPointTime(wanted: string): Date | undefined {
 
 /**
  * The recovery point with this id, the newest complete one for `latest`, or for a time the newest complete one whose capture began
- * at that time or earlier; refused unless it can be restored from here and holds `kinds`.
+ * at that time or earlier; refused unless it can be restored from here and holds what is wanted of it.
  */
 export async function findRecoveryPoint(
   repository: OpenRepository,
   wanted: string,
-  kinds: readonly DataKind[] = ["qdrant"],
+  { collections, kinds = ["qdrant"] }: Wanted = {},
 ): Promise<RecoveryPoint> {
   const until = parseRecoveryPointTime(wanted);
-  const wantedKinds = kinds.length === 0 ? "" : ` with ${kinds.join(", ")}`;
+  const contents = [...kinds, ...(collections ?? []).map((name) => `collection ${name}`)];
+  const wantedContents = contents.length === 0 ? "" : ` with ${contents.join(", ")}`;
   const { entries } = await readCatalog(repository);
   if (wanted === "latest") {
-    const latest = resolveLatestRestorable(entries, { kinds });
+    const latest = resolveLatestRestorable(entries, { collections, kinds });
     if (latest !== undefined) return latest.recoveryPoint;
-    throw new DrError("RECOVERY_POINT_NOT_FOUND", `no complete recovery point${wantedKinds} is in this bucket`, {
+    throw new DrError("RECOVERY_POINT_NOT_FOUND", `no complete recovery point${wantedContents} is in this bucket`, {
       hint: listHint,
     });
   }
   if (until !== undefined) {
-    const then = resolveLatestRestorable(entries, { kinds, until });
+    const then = resolveLatestRestorable(entries, { collections, kinds, until });
     if (then !== undefined) return then.recoveryPoint;
     throw new DrError(
       "RECOVERY_POINT_NOT_FOUND",
-      `no complete recovery point${wantedKinds} whose capture began at ${until.toISOString()} or before is in this bucket`,
+      `no complete recovery point${wantedContents} whose capture began at ${until.toISOString()} or before is in this bucket`,
       { hint: listHint },
     );
   }

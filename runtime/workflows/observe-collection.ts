@@ -1,11 +1,15 @@
 /** Asks a collection what can be asked again elsewhere: counts, sampled points, and canary queries with their answers. */
-import { digestPoint, hasDigest, isSameAnswer } from "../domain/qdrant/point-digest.ts";
+import { digestSketch, hasFormerDigest, isOfSketch, isSameAnswer } from "../domain/qdrant/point-digest.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
 import type { Canary, CapturedCollection } from "../domain/recovery-points/recovery-point.ts";
-import type { CollectionReader, NearestQuery, StoredPoint } from "../ports/qdrant.ts";
+import type { CollectionReader, NearestQuery, PointId, SketchedPoint } from "../ports/qdrant.ts";
 
 const sampledPoints = 64;
+/** Of large points fewer are sampled: each is read before the capture, after it, and after a restore. */
+const sampledBytes = 32 * 1024 * 1024;
 const canaryQueries = 5;
+/** Numbers of all canary queries of a collection: they stand in each of its recovery points. */
+const canaryNumbers = 32_768;
 const canaryAnswers = 10;
 
 /** Answers of the source that a restored collection must give again. They hold for the capture if they hold before and after it. */
@@ -19,9 +23,18 @@ export async function observeCollection(
   tell: (detail: string) => void,
 ): Promise<Facts> {
   const pointsBefore = await database.count(collection);
-  const sampled = pointsBefore === 0 ? [] : await database.sample(collection, sampledPoints);
-  const samples = sampled.map((point) => ({ id: point.id, digest: digestPoint(key, point) }));
-  const asked = await askAll(database, collection, sampled.flatMap(queriesFor).slice(0, canaryQueries));
+  const ids = pointsBefore === 0 ? [] : await database.sampleIds(collection, sampledPoints);
+  const samples: Facts["samples"] = [];
+  const queries: NearestQuery[] = [];
+  for await (const point of database.sketches(collection, ids, sampledBytes)) {
+    if ("isTooLarge" in point) {
+      tell(`${collection}: point ${point.id} is captured, and too large to be compared`);
+      continue;
+    }
+    samples.push({ id: point.id, digest: digestSketch(key, point) });
+    queries.push(...queriesWithin(point, queries));
+  }
+  const asked = await askAll(database, collection, queries);
   const canaries = asked.filter(({ answer }) => hasScores(answer));
   const left = asked.length - canaries.length;
   if (left > 0) {
@@ -54,22 +67,16 @@ export async function confirmFacts(
   key: DataKey,
   { canaries, pointsBefore, samples }: Facts,
 ): Promise<Observation> {
-  const ids = samples.map(({ id }) => id);
   const queries = canaries.map(({ query }) => query as unknown as NearestQuery);
-  const [again, answers, pointsAfter] = await Promise.all([
-    database.points(collection, ids),
+  const [held, answers, pointsAfter] = await Promise.all([
+    compareSamples(database, collection, key, samples),
     askAll(database, collection, queries),
     database.count(collection),
   ]);
-  const found = new Map(again.map((point) => [point.id, point]));
-  const isAsSampled = ({ digest, id }: Facts["samples"][number]) => {
-    const point = found.get(id);
-    return point !== undefined && hasDigest(key, point, digest);
-  };
   return {
     pointsBefore,
     pointsAfter,
-    samples: samples.filter(isAsSampled),
+    samples: samples.filter(({ id }) => held.get(id) === true),
     canaries: canaries.filter(({ answer }, rank) => {
       const now = answers[rank]?.answer ?? [];
       return hasScores(now) && isSameAnswer(answer, now);
@@ -87,21 +94,19 @@ export async function compareWithObservation(
   const differences: string[] = [];
   // Deletes that came back answer queries too.
   const asked = isExact(collection) ? canaries : [];
-  const ids = samples.map(({ id }) => id);
   const queries = asked.map(({ query }) => query as unknown as NearestQuery);
-  const [count, points, answers] = await Promise.all([
+  const [count, held, answers] = await Promise.all([
     database.count(name),
-    database.points(name, ids),
+    compareSamples(database, name, key, samples),
     askAll(database, name, queries),
   ]);
   const [least, most] = boundsOf(collection);
   if (count < least || count > most)
     differences.push(`${name}: ${count} points where ${pointsBefore} to ${pointsAfter} were captured`);
-  const byId = new Map(points.map((point) => [point.id, point]));
-  for (const { id, digest } of samples) {
-    const found = byId.get(id);
-    if (found === undefined) differences.push(`${name}: point ${id} is missing`);
-    else if (!hasDigest(key, found, digest)) differences.push(`${name}: point ${id} differs`);
+  for (const { id } of samples) {
+    const isHeld = held.get(id);
+    if (isHeld === undefined) differences.push(`${name}: point ${id} is missing`);
+    else if (!isHeld) differences.push(`${name}: point ${id} differs`);
   }
   // None where the strict mode has come to forbid the questions.
   for (const [rank, { answer }] of answers.entries()) {
@@ -128,14 +133,43 @@ function isExact({ shards }: CapturedCollection): boolean {
   return shards.every((shard) => shard.isExact);
 }
 
+/** By id, whether each sample that is there is as it was; a point that is too large now is not. */
+async function compareSamples(
+  database: CollectionReader,
+  collection: string,
+  key: DataKey,
+  samples: Facts["samples"],
+): Promise<ReadonlyMap<PointId, boolean>> {
+  const digests = new Map(samples.map(({ digest, id }) => [id, digest]));
+  const held = new Map<PointId, boolean>();
+  const former = samples.flatMap(({ digest, id }) => (isOfSketch(digest) ? [] : [id]));
+  for (const point of former.length === 0 ? [] : await database.points(collection, former)) {
+    held.set(point.id, hasFormerDigest(key, point, digests.get(point.id) ?? ""));
+  }
+  const ids = samples.flatMap(({ digest, id }) => (isOfSketch(digest) ? [id] : []));
+  for await (const point of database.sketches(collection, ids)) {
+    held.set(point.id, !("isTooLarge" in point) && digestSketch(key, point) === digests.get(point.id));
+  }
+  return held;
+}
+
 /** Every dense vector of a point is a question; other kinds are compared by the samples. */
-export function queriesFor(point: StoredPoint): NearestQuery[] {
-  const vectors: [string | undefined, unknown][] = Array.isArray(point.vector)
-    ? [[undefined, point.vector]]
-    : Object.entries(point.vector as Record<string, unknown>);
-  return vectors
-    .filter(([, vector]) => Array.isArray(vector) && vector.every((value) => typeof value === "number"))
-    .map(([using, vector]) => ({ vector, limit: canaryAnswers, ...(using === undefined ? {} : { using }) }));
+export function queriesFor(point: SketchedPoint): NearestQuery[] {
+  if ("isTooLarge" in point) return [];
+  return point.vectors.map((vector) => ({ ...vector, limit: canaryAnswers }));
+}
+
+/** As many of them as there is room for beside those there are. */
+function queriesWithin(point: SketchedPoint, there: readonly NearestQuery[]): NearestQuery[] {
+  const numbersOf = ({ vector }: NearestQuery) => (vector as readonly number[]).length;
+  let room = canaryNumbers - there.reduce((sum, query) => sum + numbersOf(query), 0);
+  return queriesFor(point)
+    .slice(0, canaryQueries - there.length)
+    .filter((query) => {
+      if (numbersOf(query) > room) return false;
+      room -= numbersOf(query);
+      return true;
+    });
 }
 
 async function askAll(

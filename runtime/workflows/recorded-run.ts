@@ -16,15 +16,21 @@ export interface RecordedRun {
   readonly progress: Progress;
 }
 
+interface RunOutcome<Result> {
+  /** False: others go on with the same work, and the last of them records it. */
+  isEnd?(result: Result): boolean;
+  /** Why a run that did what it could does not count as a good one. */
+  shortcomingOf?(result: Result): DrError | undefined;
+}
+
 /**
  * Does the work of a run, and leaves a record in the region of how it ended. The record is for monitoring: one that cannot be
  * written changes nothing of the outcome.
- * @param isEnd false: others go on with the same work, and the last of them records it.
  */
 export async function recordedRun<Result>(
   { clock, progress, run, session, toolVersion }: RecordedRun,
   work: () => Promise<Result>,
-  isEnd: (result: Result) => boolean = () => true,
+  { isEnd = () => true, shortcomingOf = () => undefined }: RunOutcome<Result> = {},
 ): Promise<Result> {
   const startedAt = clock.now();
   const record = async (error?: DrError) => {
@@ -49,6 +55,6 @@ export async function recordedRun<Result>(
     await record(toDrError(error));
     throw error;
   }
-  if (isEnd(result)) await record();
+  if (isEnd(result)) await record(shortcomingOf(result));
   return result;
 }

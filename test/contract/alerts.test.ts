@@ -26,6 +26,7 @@ const up = (source: string) => `qdrant_dr_source_up{${of},source="${source}"}`;
 const active = `qdrant_dr_role{${of},role="active"}`;
 const epochAt = `qdrant_dr_epoch_timestamp_seconds{${of}}`;
 const points = (type: string) => `qdrant_dr_recovery_point_timestamp_seconds{${of},type="${type}"}`;
+const missing = `qdrant_dr_recovery_point_missing{${of}}`;
 const verified = `qdrant_dr_recovery_point_verified_timestamp_seconds{${of}}`;
 const restorable = `qdrant_dr_restorable_timestamp_seconds{${of}}`;
 const success = (run: string) => `qdrant_dr_run_success_timestamp_seconds{${of},run="${run}"}`;
@@ -57,6 +58,7 @@ const well: State = {
   [points("full")]: now - 20 * hours,
   [points("incremental")]: now - 3 * hours,
   [verified]: now - 20 * hours,
+  [missing]: 0,
   [success("copy")]: now - 3 * hours,
   [success("test-restore")]: now - 100 * hours,
   [exitCode]: 0,
@@ -91,6 +93,7 @@ const firing: Readonly<Record<string, readonly State[]>> = {
     { ...well, [restorable]: now - 5 * hours },
   ],
   CaptureOverdue: [{ ...serving, [points("full")]: now - 20 * hours, [points("incremental")]: now - 6 * hours }],
+  RecoveryPointPartial: [{ ...serving, [missing]: 2 }],
   FullCaptureOverdue: [
     { ...serving, [points("full")]: now - 27 * hours },
     { ...serving, [points("full")]: undefined },

@@ -79,10 +79,7 @@ describe("Qdrant, as newer versions answer (a proxy's answers)", function () {
     const panic = 'Service internal error: task 54 panicked with message "index 63 out of bounds: 0"';
     proxy.instead = (_, body) => (body.includes('"random"') ? refusal(500, panic) : undefined);
 
-    const sampled = await qdrant.sample("notes", 4);
-
-    expect(sampled.map(({ id, payload }) => [id, payload])).to.deep.equal([0, 1, 2, 3].map((id) => [id, { id }]));
-    expect(sampled.every(({ vector }) => Array.isArray(vector))).to.equal(true);
+    expect(await qdrant.sampleIds("notes", 4)).to.deep.equal([0, 1, 2, 3]);
   });
 
   const asked: readonly (readonly [what: string, ask: () => Promise<unknown>, field: RegExp])[] = [

@@ -62,7 +62,7 @@ describe("the address of a Qdrant", function () {
       expect(await qdrant.count(collection)).to.equal(1);
       expect(await allOf(qdrant.ids(collection))).to.deep.equal([1]);
       expect(await qdrant.points(collection, [1])).to.have.lengthOf(1);
-      expect(await qdrant.sample(collection, 1)).to.have.lengthOf(1);
+      expect(await qdrant.sampleIds(collection, 1)).to.have.lengthOf(1);
       expect(await qdrant.nearest(collection, [{ vector: [1, 1], limit: 1 }])).to.have.lengthOf(1);
       expect(await qdrant.optimizations(collection, shard)).to.include({ running: 0 });
       expect(await qdrant.restoreFingerprint(shard)).to.match(/\/0$/);

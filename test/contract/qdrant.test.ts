@@ -270,7 +270,7 @@ describe("Qdrant", function () {
     expect(new Set(await allOf(qdrant.ids("first"))).size).to.equal(6_000);
     expect(await qdrant.points("first", [7])).to.deep.equal([{ id: 7, payload: { id: 7 }, vector: [7, 1, 2, 3] }]);
     expect(await qdrant.points("first", [999_999])).to.deep.equal([]);
-    expect(new Set((await qdrant.sample("first", 20)).map(({ id }) => id)).size).to.equal(20);
+    expect(new Set(await qdrant.sampleIds("first", 20)).size).to.equal(20);
     const queries = [
       { vector: [1, 0, 0, 0], limit: 2 },
       { vector: [-1, 0, 0, 0], limit: 1 },
@@ -343,7 +343,7 @@ describe("Qdrant", function () {
 
     expect(await qdrant.count("first")).to.equal(10);
     expect(await allOf(qdrant.ids("first"))).to.deep.equal(points.map(({ id }) => id));
-    expect(await qdrant.sample("first", 64)).to.have.length(3);
+    expect(await qdrant.sampleIds("first", 64)).to.have.length(3);
     const query = { vector: [1, 0], limit: 5 };
     expect(await qdrant.nearest("first", [query])).to.equal(undefined);
     const [nearest] = (await qdrant.nearest("first", [{ ...query, isApproximate: true }])) ?? [];

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { DrError } from "../../runtime/errors.ts";
-import { type CollectionNames, isGone, wasDropped } from "../../runtime/workflows/capture/collection-existence.ts";
+import { type CollectionNames, isGone, whatBecameOf } from "../../runtime/workflows/capture/collection-existence.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
@@ -43,19 +43,19 @@ describe("an error that came because the collection was dropped", () => {
   const outcomeOf = (lists: ReturnType<typeof listed>[], error: unknown = refusal()) => {
     const clock = new SimulatedClock();
     const listCollections = async () => (lists.length > 1 ? lists.shift() : lists[0]) ?? listed([]);
-    return clock.run(wasDropped({ clock, database: knowingNothing({ listCollections }) }, "notes", error));
+    return clock.run(whatBecameOf({ clock, database: knowingNothing({ listCollections }) }, "notes", error));
   };
 
   it("is one once no peer names it, at once or a little later", async () => {
-    expect(await outcomeOf([listed([])])).to.equal(true);
-    expect(await outcomeOf([listed(["notes"]), listed(["notes"]), listed([])])).to.equal(true);
-    expect(await outcomeOf([listed([])], new DrError("CAPTURE_INCOMPLETE", "gone"))).to.equal(true);
+    expect(await outcomeOf([listed([])])).to.equal("dropped");
+    expect(await outcomeOf([listed(["notes"], [other]), listed(["notes"]), listed([])])).to.equal("dropped");
+    expect(await outcomeOf([listed([])], new DrError("CAPTURE_INCOMPLETE", "gone"))).to.equal("dropped");
   });
 
   it("is none while a peer names it, or half of the peers are silent", async () => {
-    expect(await outcomeOf([listed(["notes"])])).to.equal(false);
-    expect(await outcomeOf([listed([], [other])])).to.equal(false);
-    expect(await outcomeOf([listed([], [other]), listed(["notes"])]), "the silent one knew it").to.equal(false);
-    expect(await outcomeOf([listed([], [other]), listed([])]), "the silent one knew nothing of it").to.equal(true);
+    expect(await outcomeOf([listed(["notes"])])).to.equal("there");
+    expect(await outcomeOf([listed([], [other])])).to.equal("there");
+    expect(await outcomeOf([listed([], [other]), listed(["notes"])]), "the silent one knew it").to.equal("there");
+    expect(await outcomeOf([listed([], [other]), listed([])]), "the silent one knew nothing of it").to.equal("dropped");
   });
 });

@@ -1,11 +1,41 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { canonicalJson, exactText, parseExactly } from "../../runtime/domain/exact-json.ts";
-import { digestPoint, hasDigest, isSameAnswer, type ScoredPoint } from "../../runtime/domain/qdrant/point-digest.ts";
+import {
+  digestSketch,
+  hasFormerDigest,
+  isSameAnswer,
+  type ScoredPoint,
+} from "../../runtime/domain/qdrant/point-digest.ts";
+import { PointReader, type ReadPoint } from "../../runtime/domain/qdrant/point-reader.ts";
 import { newKey } from "../../runtime/domain/recovery-points/key.ts";
 import { nameOf } from "../../runtime/domain/recovery-points/sealing.ts";
 
 const key = newKey({ collection: "notes" });
+
+interface Content {
+  readonly payload: unknown;
+  readonly vector: unknown;
+}
+
+/** As Qdrant answers it, in pieces of a length. */
+function readPoints(answer: string, pieceLength = 256): ReadPoint[] {
+  const bytes = Buffer.from(answer);
+  const reader = new PointReader();
+  const found: ReadPoint[] = [];
+  for (let at = 0; at < bytes.length; at += pieceLength)
+    found.push(...reader.read(bytes.subarray(at, at + pieceLength)));
+  reader.end();
+  return found;
+}
+
+function sketchOf({ payload, vector }: Content, pieceLength?: number): ReadPoint {
+  const [point] = readPoints(exactText({ result: [{ id: 1, payload, vector }], status: "ok" }), pieceLength);
+  if (point === undefined) throw new Error("no point");
+  return point;
+}
+
+const digestPoint = (_key: typeof key, content: Content) => digestSketch(key, sketchOf(content));
 
 /** The same value with the members of every object in reverse order. */
 function reversed(value: unknown): unknown {
@@ -69,22 +99,63 @@ describe("digest of a point", () => {
 
   it("is recognised as recovery points of before hold it, to which 1.0 was 1, and is no other point's", () => {
     const before = nameOf(key, Buffer.from('{"payload":{"a":1,"b":0.5},"vector":[1]}'));
-    const isOf = (payload: string) => hasDigest(key, { payload: parseExactly(payload), vector: [1] }, before);
+    const isOf = (payload: string) => hasFormerDigest(key, { payload: parseExactly(payload), vector: [1] }, before);
     expect(isOf('{"b":0.5,"a":1.0}')).to.equal(true);
     expect(isOf('{"b":0.5,"a":2.0}')).to.equal(false);
   });
 
-  it("is not taken for that of a point with 1 when the point has 1.0", () => {
-    const [float, whole] = ["1.0", "1"].map((text) => ({ payload: parseExactly(`{"a":${text}}`), vector: [1] }));
-    if (float === undefined || whole === undefined) throw new Error("two points");
-    for (const [one, other] of [[float, whole] as const, [whole, float] as const]) {
-      expect(hasDigest(key, one, digestPoint(key, one))).to.equal(true);
-      expect(hasDigest(key, other, digestPoint(key, one)), exactText(other)).to.equal(false);
+  it("is the same in pieces of any length, and equal exactly where the content is, however large", () => {
+    const large = fc.tuple(fc.constantFrom(10, 1_500, 3_000), fc.jsonValue());
+    const grown = large.map(([length, value]) => ({
+      text: "ä\n".repeat(length),
+      list: Array(length).fill(value),
+      value,
+    }));
+    const contents = fc.record({
+      payload: fc.oneof(fc.dictionary(fc.string(), fc.jsonValue()), grown),
+      vector: fc.constant([1]),
+    });
+    fc.assert(
+      fc.property(contents, contents, fc.integer({ min: 1, max: 9_999 }), (one, other, length) => {
+        const { content } = sketchOf(one, length);
+        expect(sketchOf(one, 65_536).content).to.equal(content);
+        expect(sketchOf(reversed(one) as Content).content).to.equal(content);
+        const areEqual = canonicalJson(parseExactly(exactText(one))) === canonicalJson(parseExactly(exactText(other)));
+        expect(sketchOf(other).content === content).to.equal(areEqual);
+        expect(content.length).to.be.below(20_000);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it("comes with the id and the dense vectors, of points of every kind", () => {
+    const points = readPoints(
+      `{"time":0.1,"result":[
+        {"id":18446744073709551615,"payload":null,"vector":[1.5,-0.0]},
+        {"id":"a-uuid","payload":{"id":7,"vector":[9]},"shard_key":"k","vector":{"text":[1,2],"many":[[1,2],[3,4]],"sparse":{"indices":[1],"values":[0.5]}}},
+        {"id":3,"vector":{}}
+      ],"status":"ok"}`,
+      3,
+    );
+    expect(points.map(({ id, vectors }) => ({ id, vectors }))).to.deep.equal([
+      { id: 18446744073709551615n, vectors: [{ vector: [1.5, -0] }] },
+      { id: "a-uuid", vectors: [{ using: "text", vector: [1, 2] }] },
+      { id: 3, vectors: [] },
+    ]);
+  });
+
+  it("is made of no answer that breaks off, or is none", () => {
+    const answer = '{"result":[{"id":1,"payload":{"a":"\\u00e4\\n"},"vector":[1]}]}';
+    for (let length = 0; length < answer.length; length += 1)
+      expect(() => readPoints(answer.slice(0, length))).to.throw(SyntaxError);
+    for (const no of ["<html>", '{"result":[1,]}', '{"a" 1}', "{]", '{"a":01}', '{"a":tru}', '"\\x"', "1 2"]) {
+      expect(() => readPoints(no), no).to.throw(SyntaxError);
     }
+    expect(() => readPoints("[".repeat(2_000))).to.throw(SyntaxError);
   });
 
   it("tells nothing to whoever lacks the key: another key gives another digest", () => {
-    expect(digestPoint(newKey({ collection: "notes" }), point)).not.to.equal(digestPoint(key, point));
+    expect(digestSketch(newKey({ collection: "notes" }), sketchOf(point))).not.to.equal(digestPoint(key, point));
   });
 });
 

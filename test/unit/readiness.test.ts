@@ -2,7 +2,14 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { assessReadiness, type CheckName, type ReadinessFacts } from "../../runtime/domain/health/readiness.ts";
 
-const recoveryPoint = { id: "p", ageSeconds: 60, isExact: true, isVerified: true, qdrantVersion: "1.16.3" };
+const recoveryPoint = {
+  id: "p",
+  ageSeconds: 60,
+  isExact: true,
+  isVerified: true,
+  missing: [],
+  qdrantVersion: "1.16.3",
+};
 const warm = { lagSeconds: 2, exactLagSeconds: 5, begunSeconds: undefined };
 const cold = { value: undefined };
 const slow = { value: { bytes: 5e9, seconds: 1801 } };
@@ -73,6 +80,12 @@ describe("readiness", () => {
     ["recoveryPoint", "unknown", "does not answer", { recoveryPoint: problem }],
     ["exact", "poor", "deletes may be back", { recoveryPoint: { value: { ...recoveryPoint, isExact: false } } }],
     ["exact", "not asked", "no recovery point", { recoveryPoint: { value: { none: "the bucket is empty" } } }],
+    [
+      "recoveryPoint",
+      "poor",
+      "p, 1 min old, and partial: collection notes is not in it: it does not load",
+      { recoveryPoint: { value: { ...recoveryPoint, missing: ["collection notes is not in it: it does not load"] } } },
+    ],
     ["verified", "poor", "not here", { recoveryPoint: { value: { ...recoveryPoint, isVerified: false } } }],
     [
       "versions",

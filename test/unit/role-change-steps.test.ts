@@ -45,7 +45,7 @@ const plan: FailoverPlan = {
   gateMode: "consistency",
   plannedAt: new Date("2026-01-01T00:01:00.000Z"),
   plannedAtMs: 0,
-  serveFrom: { recoveryPoint, asOf: new Date("2026-01-01T00:00:00.000Z"), isWarm: true },
+  serveFrom: { recoveryPoint, asOf: new Date("2026-01-01T00:00:00.000Z"), isWarm: true, absent: [] },
   dataLossSeconds: 60,
   dataLossSecondsOf: {},
 };

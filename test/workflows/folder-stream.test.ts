@@ -147,7 +147,7 @@ describe("configuration and user data that are replicated", function () {
     await toldOf(told, /stored/);
     await rename(join(ground, "files"), join(ground, "away"));
     await writeFile(join(ground, "etc/app.yaml"), "level: 4\n");
-    await toldOf(told, /LINEAGE_BROKEN.*is gone/);
+    await toldOf(told, /stored.*missing: user-data files.*is gone/);
     await rename(join(ground, "away"), join(ground, "files"));
     await toldOf(told, /stored/);
     await interrupt();
@@ -160,13 +160,15 @@ describe("configuration and user data that are replicated", function () {
   it("that never were there are told, and hold up nothing; that were emptied on purpose are followed once that is said", async () => {
     await rename(join(ground, "files"), join(ground, "away"));
     const { interrupt, told } = run("replicate", ...replicated, "--every", "0.01");
-    await toldOf(told, /SETTING_INVALID.*there is no folder/);
+    await toldOf(told, /stored.*missing: user-data files.*there is no folder/);
     await rename(join(ground, "away"), join(ground, "files"));
     await toldOf(told, /stored/);
     expect((await interrupt()).exitCode).to.equal(0);
 
     await rm(join(ground, "files/deep"), { recursive: true });
-    expect((await run("replicate", ...replicated, "--once").ended).answer.error.code).to.equal("LINEAGE_BROKEN");
+    const partial = await run("replicate", ...replicated, "--once").ended;
+    expect(partial.exitCode).to.equal(15);
+    expect(partial.answer.folders.missing[0]).to.include({ name: "files", code: "LINEAGE_BROKEN" });
     expect((await run("replicate", ...replicated, "--once", "--allow-empty").ended).exitCode).to.equal(0);
     expect((await run("replicate", ...replicated, "--once").ended).answer.folders).to.include({ isChanged: false });
   });

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { rootPath, tellableTime } from "../../domain/recovery-points/folder-tree.ts";
 import { type FolderSelection, type Selector, selectorOf } from "../../domain/settings/folder-selection.ts";
 import { hasErrno } from "../../errno.ts";
-import { DrError } from "../../errors.ts";
-import type { FoundEntry, OpenFile, WatchedFolder } from "../../ports/folders.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import type { FoundEntry, OpenFile, SkippedEntry, WatchedFolder } from "../../ports/folders.ts";
 import { companionSuffixes, copyDatabase, type DatabaseHeader, readDatabaseHeader, tickMs } from "./sqlite-copy.ts";
 import { draftInVolume, lostAndFound, moving } from "./volume-names.ts";
 
@@ -28,14 +28,12 @@ export class LocalFolder implements WatchedFolder {
     return (await this.#rootStats()) !== undefined;
   }
 
-  async *entries(
-    tell: (skipped: { readonly path: string; readonly type: string }) => void,
-  ): AsyncGenerator<FoundEntry> {
+  async *entries(skip: Skip): AsyncGenerator<FoundEntry> {
     const root = await this.#rootStats();
     if (root === undefined) throw unreadable(this.path, "there is nothing");
     if (!root.isDirectory()) throw unreadable(this.path, "it is not a folder");
     yield describe(rootPath, "directory", root);
-    yield* this.#below("", tell);
+    yield* this.#below("", await this.#namesIn("", skip), skip);
     const after = await this.#rootStats();
     if (after?.ino === root.ino && after.dev === root.dev) return;
     throw unreadable(this.path, "another folder took its place, or its disk went away");
@@ -70,7 +68,7 @@ export class LocalFolder implements WatchedFolder {
     const file = await open(absolute, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     return {
       entry,
-      content: contentOf(file, entry.size),
+      content: contentOf(file, entry.size, absolute),
       close: async () => {
         await file.close();
         const isUnchanged = describeFile(path, await statsOf(parts)).seen === entry.seen;
@@ -94,13 +92,14 @@ export class LocalFolder implements WatchedFolder {
     }
   }
 
-  async *#below(folder: string, tell: (skipped: { path: string; type: string }) => void): AsyncGenerator<FoundEntry> {
-    const names = await this.#namesIn(folder);
+  async *#below(folder: string, names: readonly string[], skip: Skip): AsyncGenerator<FoundEntry> {
     const databases = new Map<string, DatabaseHeader | undefined>();
     for (const name of names) {
       const database = databaseOf(name);
       if (database === undefined || databases.has(database) || !names.includes(database)) continue;
-      databases.set(database, await this.#headerOf(pathOf(folder, database)));
+      const path = pathOf(folder, database);
+      // One that cannot be read is told when its turn comes.
+      databases.set(database, await unlessUnreadable(path, () => undefined, this.#headerOf(path)));
     }
     for (const name of names) {
       const path = pathOf(folder, name);
@@ -110,42 +109,36 @@ export class LocalFolder implements WatchedFolder {
       if (database !== undefined && databases.get(database) !== undefined && this.#isWanted(pathOf(folder, database))) {
         continue;
       }
-      yield* this.#entry(path, databases.get(name) !== undefined, tell);
+      yield* this.#entry(path, databases.get(name) !== undefined, skip);
     }
   }
 
-  async *#entry(
-    path: string,
-    isDatabase: boolean,
-    tell: (skipped: { path: string; type: string }) => void,
-  ): AsyncGenerator<FoundEntry> {
+  async *#entry(path: string, isDatabase: boolean, skip: Skip): AsyncGenerator<FoundEntry> {
     const absolute = join(this.path, path);
-    const [stats, ...companions] = await statsOf(isDatabase ? databaseParts(absolute) : [absolute]);
+    const found = statsOf(isDatabase ? databaseParts(absolute) : [absolute]);
+    const [stats, ...companions] = (await unlessUnreadable(path, skip, found)) ?? [];
     if (stats === undefined) return;
     if (stats.isDirectory()) {
-      yield* this.#directory(path, stats, tell);
+      yield* this.#directory(path, stats, skip);
     } else if (!this.#selector.isIncluded(path)) {
       return;
     } else if (stats.isSymbolicLink()) {
-      const target = await this.#targetOf(path);
+      const target = await unlessUnreadable(path, skip, this.#targetOf(path));
       if (target !== undefined) yield { ...describe(path, "symlink", stats), target };
     } else if (stats.isFile()) {
       yield describeFile(path, [stats, ...companions]);
     } else {
-      tell({ path, type: stats.isSocket() ? "socket" : stats.isFIFO() ? "fifo" : "device" });
+      skip({ path, type: stats.isSocket() ? "socket" : stats.isFIFO() ? "fifo" : "device" });
     }
   }
 
   /** With `include`, a directory that holds nothing of it is left out. */
-  async *#directory(
-    path: string,
-    stats: Stats,
-    tell: (skipped: { path: string; type: string }) => void,
-  ): AsyncGenerator<FoundEntry> {
+  async *#directory(path: string, stats: Stats, skip: Skip): AsyncGenerator<FoundEntry> {
     let isTold = this.#selector.isIncluded(path);
     const directory = describe(path, "directory", stats);
     if (isTold) yield directory;
-    for await (const entry of this.#below(path, tell)) {
+    const names = (await unlessUnreadable(path, skip, this.#namesIn(path, skip))) ?? [];
+    for await (const entry of this.#below(path, names, skip)) {
       if (!isTold) yield directory;
       isTold = true;
       yield entry;
@@ -156,7 +149,7 @@ export class LocalFolder implements WatchedFolder {
     return this.#selector.isIncluded(path) && !this.#selector.isExcluded(path);
   }
 
-  async #namesIn(folder: string): Promise<string[]> {
+  async #namesIn(folder: string, skip: Skip): Promise<string[]> {
     const absolute = join(this.path, folder);
     let names: Buffer[];
     try {
@@ -166,7 +159,14 @@ export class LocalFolder implements WatchedFolder {
       throw named(absolute, error);
     }
     // Some file systems list a name twice while others come and go.
-    return [...new Set(names.map((name) => textOf(name, absolute)))].sort();
+    const told = await Promise.all(
+      names.map((name) => {
+        const shown = pathOf(folder, name.toString("utf8"));
+        if (this.#selector.isExcluded(shown)) return undefined;
+        return unlessUnreadable(shown, skip, textOf(name, absolute));
+      }),
+    );
+    return [...new Set(told.filter((name) => name !== undefined))].sort();
   }
 
   async #headerOf(path: string): Promise<DatabaseHeader | undefined> {
@@ -196,6 +196,19 @@ export class LocalFolder implements WatchedFolder {
       if (hasErrno(error, "ENOENT", "ENOTDIR")) return undefined;
       throw named(this.path, error);
     }
+  }
+}
+
+type Skip = (skipped: SkippedEntry) => void;
+
+/** What one entry cannot tell is skipped; the rest of the folder is read all the same. */
+async function unlessUnreadable<T>(path: string, skip: Skip, reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!hasCode(error, "CAPTURE_INCOMPLETE")) throw error;
+    skip({ path, error });
+    return undefined;
   }
 }
 
@@ -260,10 +273,17 @@ async function passTick({ ctimeMs }: Stats): Promise<void> {
   if (age >= 0 && age < tickMs) await sleep(tickMs - age);
 }
 
-async function* contentOf(file: FileHandle, size: number): AsyncGenerator<{ offset: number; bytes: Uint8Array }> {
+async function* contentOf(
+  file: FileHandle,
+  size: number,
+  path: string,
+): AsyncGenerator<{ offset: number; bytes: Uint8Array }> {
   for (let offset = 0; offset < size; ) {
     const wanted = Math.min(readSize, size - offset);
-    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, offset);
+    const reading = file.read(Buffer.allocUnsafe(wanted), 0, wanted, offset);
+    const { buffer, bytesRead } = await reading.catch((error: unknown) => {
+      throw named(path, error);
+    });
     if (bytesRead === 0) return;
     yield { offset, bytes: buffer.subarray(0, bytesRead) };
     offset += bytesRead;
@@ -276,7 +296,7 @@ async function openCopy(entry: FoundEntry, copy: { path: string; remove(): Promi
     const size = (await file.stat()).size;
     return {
       entry: { ...entry, size },
-      content: contentOf(file, size),
+      content: contentOf(file, size, copy.path),
       close: async () => {
         await file.close();
         await copy.remove();
@@ -289,20 +309,16 @@ async function openCopy(entry: FoundEntry, copy: { path: string; remove(): Promi
   }
 }
 
-function textOf(bytes: Buffer, place: string): string {
+async function textOf(bytes: Buffer, place: string): Promise<string> {
   const text = bytes.toString("utf8");
   if (Buffer.from(text).equals(bytes)) return text;
-  throw new DrError(
-    "CAPTURE_INCOMPLETE",
-    `${place} holds a name that is not UTF-8: ${JSON.stringify(text)}; nothing was committed`,
-    {
-      hint: "rename it (for example with convmv), or leave its folder out with `exclude`",
-    },
-  );
+  throw new DrError("CAPTURE_INCOMPLETE", `${place} holds a name that is not UTF-8: ${JSON.stringify(text)}`, {
+    hint: "rename it (for example with convmv), or leave its folder out with `exclude`",
+  });
 }
 
 function unreadable(path: string, why: string): DrError {
-  return new DrError("CAPTURE_INCOMPLETE", `${path} cannot be captured: ${why}; nothing was committed`, {
+  return new DrError("CAPTURE_INCOMPLETE", `${path} cannot be captured: ${why}`, {
     hint: "bring the folder back, or correct its path in the stack's settings",
   });
 }
@@ -310,12 +326,10 @@ function unreadable(path: string, why: string): DrError {
 /** The system's refusal, with the file it is about. */
 function named(path: string, error: unknown): unknown {
   if (error instanceof DrError || !(error instanceof Error) || !("errno" in error)) return error;
-  return new DrError(
-    "CAPTURE_INCOMPLETE",
-    `${path} cannot be read (${(error as NodeJS.ErrnoException).code}); nothing was committed`,
-    {
-      hint: "let the account that captures read it, or leave it out with `exclude`",
-      cause: error,
-    },
-  );
+  // The process has too much open, or its copies have no room: that is not the file's.
+  if (hasErrno(error, "EMFILE", "ENFILE", "ENOMEM", "ENOSPC")) return error;
+  return new DrError("CAPTURE_INCOMPLETE", `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, {
+    hint: "let the account that captures read it, or leave it out with `exclude`",
+    cause: error,
+  });
 }

@@ -5,6 +5,7 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { z } from "zod";
@@ -213,6 +214,21 @@ export class Peers {
     return readJsonAnswer(resultSchema, answered, `${method} ${path}`, parseExactly).result;
   }
 
+  /** The same, where the answer may be too long to be held: to be read or destroyed. */
+  streamExactly(peerUrl: string, path: string, body: object): Promise<IncomingMessage> {
+    return this.call(async () => {
+      const idleMs = this.#patienceMs ?? requestTimeoutMs;
+      const answer = await this.stream(peerUrl, path, { body: Readable.from([exactText(body)]), idleMs });
+      const { "retry-after": retryAfter, location } = answer.headers;
+      const status = answer.statusCode ?? 0;
+      if (status >= 200 && status < 300) return answer;
+      const said = await text(answer);
+      if (status >= 300 && status < 400 && location !== undefined) throw leadsElsewhere(peerUrl, location);
+      if (status === 429 && retryAfter !== undefined) throw new QdrantClientResourceExhaustedError(said, retryAfter);
+      throw refused(status, said, path);
+    });
+  }
+
   /** The text of an answer that says yes, from the server that was named and no other. */
   async #fetchText(peerUrl: string, path: string, request: RequestInit): Promise<string> {
     const answer = await fetch(requestUrl(addressOf(peerUrl), path), {
@@ -220,15 +236,15 @@ export class Peers {
       headers: { ...this.#headers(), ...request.headers },
       redirect: "manual",
     });
-    const text = await answer.text();
+    const said = await answer.text();
     const location = answer.headers.get("location");
     if (answer.status >= 300 && answer.status < 400 && location !== null) throw leadsElsewhere(peerUrl, location);
     // Every Qdrant has a root.
     if (answer.status === 404 && path === "/") throw noQdrant(peerUrl);
     const retryAfter = answer.headers.get("retry-after");
-    if (answer.status === 429 && retryAfter !== null) throw new QdrantClientResourceExhaustedError(text, retryAfter);
-    if (!answer.ok) throw refused(answer.status, text, path);
-    return text;
+    if (answer.status === 429 && retryAfter !== null) throw new QdrantClientResourceExhaustedError(said, retryAfter);
+    if (!answer.ok) throw refused(answer.status, said, path);
+    return said;
   }
 
   /** Requests that stream for as long as they bring bytes: the client library would buffer them. */

@@ -27,11 +27,13 @@ import type {
   PointId,
   ShardKeyRequest,
   ShardPlacement,
+  SketchedPoint,
   StoredPoint,
   VectorDatabase,
 } from "../../ports/qdrant.ts";
 import { systemClock } from "../../time/system-clock.ts";
 import { readAnswer, readJsonAnswer } from "../read-answer.ts";
+import { boundedPoints } from "./bounded-points.ts";
 import {
   activeReplicas,
   type ClusterView,
@@ -131,7 +133,7 @@ const descriptionSchema = z.object({
 const pointsSchema = z.array(
   z.object({ id: nameOrNumberSchema, payload: z.unknown().optional(), vector: z.unknown().optional() }),
 );
-const sampleSchema = z.object({ points: z.unknown() });
+const sampleSchema = z.object({ points: z.array(z.object({ id: nameOrNumberSchema })) });
 const pageSchema = z.object({
   points: z.array(z.object({ id: nameOrNumberSchema })),
   next_page_offset: nameOrNumberSchema.nullish(),
@@ -147,6 +149,8 @@ const snapshotsPath = (collection: string) => `${collectionPath(collection)}/sna
 export class Qdrant implements VectorDatabase {
   readonly #clock: Clock;
   readonly #peers: Peers;
+  /** How many points of a collection fit into one answer. */
+  readonly #batches = new Map<string, number>();
   readonly #telemetry = new Map<string, SharedAnswer<z.infer<typeof telemetrySchema>>>();
 
   constructor(address: QdrantAddress, clock: Clock = systemClock) {
@@ -302,14 +306,35 @@ export class Qdrant implements VectorDatabase {
     return found;
   }
 
-  async sample(collection: string, count: number): Promise<StoredPoint[]> {
+  sketches(
+    collection: string,
+    ids: readonly PointId[],
+    withinBytes = Number.POSITIVE_INFINITY,
+  ): AsyncGenerator<SketchedPoint> {
+    const path = `${collectionPath(collection)}/points`;
+    return boundedPoints({
+      ids,
+      withinBytes,
+      what: `points of ${collection}`,
+      batch: this.#batches.get(collection),
+      onBatch: (size) => this.#batches.set(collection, size),
+      ask: (batch) =>
+        this.#askWithin(collection, async ({ url }, { maxReads }) => {
+          const asked = batch.slice(0, maxReads);
+          const question = { ids: asked, with_payload: true, with_vector: true };
+          return { asked, answer: await this.#peers.streamExactly(url, path, question) };
+        }),
+    });
+  }
+
+  async sampleIds(collection: string, count: number): Promise<PointId[]> {
     const ask = (path: string, query: object) =>
       this.#askWithin(collection, ({ url }, { maxLimit }) =>
         this.#peers.exactly(url, "POST", `${collectionPath(collection)}${path}`, {
           ...query,
           limit: Math.min(count, maxLimit),
-          with_payload: true,
-          with_vector: true,
+          with_payload: false,
+          with_vector: false,
         }),
       );
     const answer = await ask("/points/query", { query: { sample: "random" } }).catch((error: unknown) => {
@@ -317,7 +342,7 @@ export class Qdrant implements VectorDatabase {
       // With `prevent_unoptimized`, 1.19.0 panics when it is to choose by chance (`PointMappings`, lib/segment/src/id_tracker).
       return ask("/points/scroll", {});
     });
-    return storedPoints(readAnswer(sampleSchema, answer, `a sample of ${collection}`).points, collection);
+    return readAnswer(sampleSchema, answer, `a sample of ${collection}`).points.map(({ id }) => id);
   }
 
   async nearest(collection: string, queries: readonly NearestQuery[]): Promise<Neighbour[][] | undefined> {

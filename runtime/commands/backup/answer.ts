@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
 import type { CaptureReport } from "../../workflows/capture/capture-report.ts";
-import { bytes, count, kind, listOf, recoveryPointId, seconds, time } from "../shared/fields.ts";
+import { bytes, count, kind, listOf, missingPart, recoveryPointId, seconds, time } from "../shared/fields.ts";
 
 const captured = z.strictObject({
   recoveryPoint: recoveryPointId.describe("the recovery point that was committed, or that other workers go on with"),
@@ -10,7 +10,13 @@ const captured = z.strictObject({
   collections: count.describe("number of collections"),
   folders: count.describe("number of folders"),
   points: count.describe("number of Qdrant points; 0 until it is committed"),
-  isExact: z.boolean().describe("false: deletes since an optimization began may be undone in it, or a file changed"),
+  isExact: z
+    .boolean()
+    .describe(
+      "false: deletes since an optimization began may be undone in it, a file changed, or something is missing",
+    ),
+  missing: listOf(missingPart).describe("what could not be read; the rest was captured, and the exit code is 15"),
+  excluded: listOf(z.string()).describe("collections that were left out on purpose"),
   readBytes: bytes.describe("bytes that this worker read"),
   storedBytes: bytes.describe("bytes that this worker stored"),
   seconds,
@@ -37,6 +43,8 @@ const planned = z.strictObject({
     }),
   ),
   carried: listOf(z.string()).describe("collections that would not be read and stay as in the base"),
+  missing: listOf(missingPart).describe("what could not be read; the rest would be captured"),
+  excluded: listOf(z.string()).describe("collections that would be left out on purpose"),
   folders: listOf(z.strictObject({ kind, name: z.string() })),
   movements: listOf(z.string()).describe(
     "shards that move: a capture waits for that, and is refused when it takes long",

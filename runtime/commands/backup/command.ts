@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { RegionOptions } from "../../composition/deps.ts";
+import { partialityOf } from "../../domain/recovery-points/missing.ts";
 import {
   type CaptureType,
   captureTypes,
@@ -7,6 +8,7 @@ import {
   dataKinds,
 } from "../../domain/recovery-points/recovery-point.ts";
 import { captureRecoveryPoint } from "../../workflows/capture/capture-recovery-point.ts";
+import type { CaptureReport } from "../../workflows/capture/capture-report.ts";
 import { forecastCapture } from "../../workflows/capture/forecast-capture.ts";
 import { captureRequestFor } from "../../workflows/capture/region-capture.ts";
 import { usualCaptureType } from "../../workflows/capture/usual-type.ts";
@@ -20,6 +22,7 @@ interface Options extends RegionOptions {
   readonly type?: CaptureType;
   readonly only?: readonly DataKind[];
   readonly collections?: readonly string[];
+  readonly exclude?: readonly string[];
   readonly worker?: { readonly index: number; readonly count: number };
   readonly session?: string;
   readonly allowEmpty?: boolean;
@@ -45,6 +48,11 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
         "read only these collections; the others stay as in the last recovery point",
         parseNames,
       )
+      .option(
+        "--exclude <patterns>",
+        "leave these collections out on purpose: names, or patterns such as 'tmp-*', separated by commas",
+        parseNames,
+      )
       .option("--worker <i/n>", "do the i-th of n parts, from 0/n on; the last worker to end commits", parseWorker)
       .option("--session <name>", "what the workers of one capture have in common, a name of its own for every capture")
       .option("--allow-empty", "commit a recovery point of an empty Qdrant or folder, though the last one is not empty")
@@ -53,9 +61,10 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
         "after",
         exitCodesHelp(
           [2, "wrong option or setting"],
-          [3, "the capture is not whole; nothing was committed"],
+          [3, "nothing could be captured whole; nothing was committed"],
           [5, "a server does not answer, or refuses what it is asked"],
           [11, "the region is not the active one"],
+          [15, "the recovery point is partial: something could not be read, and the rest was captured"],
         ),
       ),
   async run(deps, options) {
@@ -74,20 +83,23 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
         type,
         only: options.only,
         collections: options.collections,
+        exclude: options.exclude,
         worker: worker === undefined || name === undefined ? undefined : { ...worker, session: name },
         allowEmpty: options.allowEmpty ?? false,
       });
     if (options.dryRun) {
       const forecast = await forecastCapture(await request());
-      return { json: forecast, text: forecastInWords(forecast) };
+      const shortcoming = partialityOf("the recovery point", forecast.missing);
+      return { json: forecast, text: forecastInWords(forecast), shortcoming };
     }
     // Of several workers, the one that commits ends the run.
+    const shortcomingOf = ({ missing, recoveryPoint }: CaptureReport) => partialityOf(recoveryPoint, missing);
     const report = await recordedRun(
       { ...deps, session, run: type },
       async () => captureRecoveryPoint(await request()),
-      ({ isCommitted }) => isCommitted,
+      { isEnd: ({ isCommitted }) => isCommitted, shortcomingOf },
     );
-    return { json: reportAsJson(report), text: reportInWords(report) };
+    return { json: reportAsJson(report), text: reportInWords(report), shortcoming: shortcomingOf(report) };
   },
 };
 

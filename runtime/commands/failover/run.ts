@@ -2,13 +2,14 @@ import { peerOf } from "../../domain/region.ts";
 import { failOver } from "../../workflows/failover/fail-over.ts";
 import { planFailover } from "../../workflows/failover/plan-failover.ts";
 import { prepareFailover } from "../../workflows/failover/prepare-role-change.ts";
-import { type CommandDefinition, exitCodesHelp, parseNumber } from "../shared/command.ts";
+import { type CommandDefinition, exitCodesHelp, parseNames, parseNumber } from "../shared/command.ts";
 import { withEvidence } from "../shared/failover-evidence.ts";
 import { failoverExitCodes, goesOn, type RunOptions, roleChangeOf, runOptions } from "../shared/role-change.ts";
 import { describeRoleChange, type RoleChangeAnswer, roleChangeAnswer } from "../shared/role-change-answer.ts";
 
 interface Options extends RunOptions {
   readonly acceptDataLoss: number;
+  readonly acceptAbsent?: readonly string[];
   readonly recoveryPoint?: string;
 }
 
@@ -24,12 +25,18 @@ export const failoverRun: CommandDefinition<Options, RoleChangeAnswer> = {
         parseNumber,
         0,
       )
+      .option(
+        "--accept-absent <collections>",
+        "go on without these, which no capture could read and which are not here, separated by commas",
+        parseNames,
+      )
       .option("--recovery-point <id>", "another recovery point than the newest: what was acknowledged after it is lost")
       .addHelpText("after", `${exitCodesHelp(...failoverExitCodes)}${goesOn}`),
   async run(deps, options) {
     const session = await deps.access(options.to, options);
     const prepared = await prepareFailover(await roleChangeOf(deps, session, options), {
       acceptedDataLossSeconds: options.acceptDataLoss,
+      acceptedAbsent: options.acceptAbsent,
       openLost: options.outputs === undefined ? () => deps.access(peerOf(session.region), options) : undefined,
     });
     const kept = await withEvidence(deps, prepared, options.report, async (request) =>

@@ -2,10 +2,11 @@ import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatCount } from "../../domain/format.ts";
 import { type CatalogEntry, quarantineOfFolders } from "../../domain/recovery-points/catalog.ts";
+import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
 import { captureTypes, isExact } from "../../domain/recovery-points/recovery-point.ts";
 import { listRecoveryPoints } from "../../workflows/list-recovery-points.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
-import { count, kind, listOf, recoveryPointId, time } from "../shared/fields.ts";
+import { count, kind, listOf, missingPart, recoveryPointId, time } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
   readonly stack?: string;
@@ -29,6 +30,8 @@ const listed = z.strictObject({
   kinds: listOf(kind),
   collections: count.optional().describe("number of collections"),
   folders: listOf(z.strictObject({ kind, name: z.string(), isExact: z.boolean() })),
+  missing: listOf(missingPart).describe("what its capture could not read: a partial recovery point"),
+  excluded: listOf(z.string()).describe("collections that were left out on purpose"),
   points: count.optional().describe("number of Qdrant points"),
   verifiedAt: time.optional().describe("when `verify` last read all of it in this region"),
 });
@@ -83,6 +86,8 @@ function describe(
     kinds: recoveryPoint?.kinds ?? [],
     collections: recoveryPoint?.collections.length,
     folders: (recoveryPoint?.folders ?? []).map(({ isExact: exact, kind, name }) => ({ kind, name, isExact: exact })),
+    missing: missingFrom(recoveryPoint ?? {}),
+    excluded: recoveryPoint?.excluded ?? [],
     points: recoveryPoint?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0),
     verifiedAt: verified.sort().at(-1),
   };
@@ -95,7 +100,7 @@ function contentOf({ collections, kinds, points }: z.infer<typeof listed>): stri
 }
 
 function formatRecoveryPoint(found: z.infer<typeof listed>): string {
-  const { folders, id, reasons, state, startedAt, time: asOf, type, verifiedAt } = found;
+  const { excluded, folders, id, missing, reasons, state, startedAt, time: asOf, type, verifiedAt } = found;
   return [
     id,
     (type ?? "?").padEnd(11),
@@ -106,6 +111,8 @@ function formatRecoveryPoint(found: z.infer<typeof listed>): string {
     ...folders.map(({ kind, name }) => `${kind} ${name}`),
     ...(asOf === startedAt ? [] : [`its oldest collection as of ${asOf}`]),
     verifiedAt === undefined ? "not verified here" : `verified ${verifiedAt}`,
+    ...missing.map((each) => `partial: ${missingInWords(each)}`),
+    ...(excluded.length === 0 ? [] : [`left out on purpose: ${excluded.join(", ")}`]),
     ...reasons.slice(0, 1),
   ].join("  ");
 }

@@ -1,12 +1,13 @@
 import { z } from "zod";
 import type { ReplicationReport } from "../../workflows/replicate/replicate-region.ts";
 import type { StateReport } from "../../workflows/replicate/source-capturer.ts";
-import { bytes, count, recoveryPointId, seconds, time } from "../shared/fields.ts";
+import { bytes, count, listOf, missingPart, recoveryPointId, seconds, time } from "../shared/fields.ts";
 
 const state = z.strictObject({
   recoveryPoint: recoveryPointId.describe("the recovery point that holds the state"),
   asOf: time.describe("every write acknowledged before this is in it"),
   isExact: z.boolean().describe("false: an optimization ran, deletes since it began may be undone; or a file changed"),
+  missing: listOf(missingPart).describe("what the capture could not read: the standby holds it as it was before"),
   isChanged: z.boolean().describe("false: the recovery point is that of the capture before"),
   readBytes: bytes.describe("bytes read from the source"),
   storedBytes: bytes.describe("bytes stored in the standby's bucket"),

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { RegionOptions } from "../../composition/deps.ts";
+import { partialityOf } from "../../domain/recovery-points/missing.ts";
 import type { DataKind } from "../../domain/recovery-points/recovery-point.ts";
 import { replicateSchema } from "../../domain/settings/tiers.ts";
 import {
@@ -66,13 +67,14 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
         "after",
         exitCodesHelp(
           [2, "wrong option or setting"],
-          [3, "with --once: the capture is not whole, or a folder is gone or empty; nothing was committed"],
+          [3, "with --once: nothing could be captured whole; nothing was committed"],
           [5, "with --once: a server does not answer, or refuses what it is asked"],
           [
             11,
             "the standby has collections that replication did not make; with --once also: the source is not the active region, a failover is under way, or another run took over. Without --once these are waited for, and it goes on by itself",
           ],
           [12, "what was applied is not what was captured"],
+          [15, "with --once: something could not be read; the standby holds it as it was before"],
         ),
       ),
   async run(deps, options) {
@@ -94,7 +96,8 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
     if (!once) return answerOf(await untilInterrupted(parts, deps.onInterrupt));
     const reports: ReplicationReport[] = [];
     for (const part of parts) reports.push(await part.once());
-    return answerOf(reports);
+    const { report } = reports.find(({ report }) => report.missing.length > 0) ?? {};
+    return { ...answerOf(reports), shortcoming: report && partialityOf(report.recoveryPoint, report.missing) };
   },
 };
 

@@ -1,4 +1,5 @@
 import { formatBytes, formatSeconds } from "../../domain/format.ts";
+import { missingInWords } from "../../domain/recovery-points/missing.ts";
 import type { ReplicationReport } from "../../workflows/replicate/replicate-region.ts";
 import type { StateReport } from "../../workflows/replicate/source-capturer.ts";
 import type { CycleReport } from "../../workflows/replicate/standby-applier.ts";
@@ -13,21 +14,25 @@ function appliedInWords(report: CycleReport): string {
   const applied = report.isChanged
     ? `${difference + whole} shards changed${whole === 0 ? "" : ` (${whole} whole)`}, ${formatBytes(report.readBytes)} read, ${formatBytes(report.storedBytes)} stored, ${formatBytes(report.sentBytes)} applied`
     : "nothing changed";
-  return `the standby holds ${report.recoveryPoint}, as of ${report.asOf} (${formatSeconds(report.lagSeconds)} behind), ${stateInWords(report)}; ${applied}`;
+  return `the standby holds ${report.recoveryPoint}, as of ${report.asOf} (${formatSeconds(report.lagSeconds)} behind), ${stateInWords(report)}; ${applied}${lackInWords(report)}`;
 }
 
 function capturedInWords(report: StateReport): string {
-  return `${report.recoveryPoint} is in the standby's bucket, as of ${report.asOf}, ${stateInWords(report)}; ${costInWords(report)}`;
+  return `${report.recoveryPoint} is in the standby's bucket, as of ${report.asOf}, ${stateInWords(report)}; ${costInWords(report)}${lackInWords(report)}`;
 }
 
 function foldersInWords(report: StateReport): string {
   const state = report.isExact ? "exact" : "with a file that changed each time it was read";
-  return `folders: ${report.recoveryPoint} is in the standby's bucket, as of ${report.asOf}, ${state}; ${costInWords(report)}`;
+  return `folders: ${report.recoveryPoint} is in the standby's bucket, as of ${report.asOf}, ${state}; ${costInWords(report)}${lackInWords(report)}`;
 }
 
 function costInWords({ captureSeconds, isChanged, readBytes, storedBytes }: StateReport): string {
   if (!isChanged) return "nothing changed";
   return `${formatBytes(readBytes)} read, ${formatBytes(storedBytes)} stored in ${formatSeconds(captureSeconds)}`;
+}
+
+function lackInWords({ missing }: StateReport): string {
+  return missing.map((each) => `; missing: ${missingInWords(each)}`).join("");
 }
 
 function stateInWords({ isExact }: { readonly isExact: boolean }): string {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { bytes, count, kind, listOf, recoveryPointId, seconds, time } from "../shared/fields.ts";
+import { bytes, count, kind, listOf, missingPart, recoveryPointId, seconds, time } from "../shared/fields.ts";
 
 const alias = z.strictObject({ alias: z.string(), collection: z.string() });
 const swap = z.strictObject({
@@ -87,7 +87,11 @@ const restoredInfrastructure = z.strictObject({
   stacks,
 });
 
-const source = { recoveryPoint: recoveryPointId, time: time.describe("every write acknowledged before this is in it") };
+const source = {
+  recoveryPoint: recoveryPointId,
+  time: time.describe("every write acknowledged before this is in it"),
+  missing: listOf(missingPart).describe("what the recovery point lacks of what is asked for; the exit code is 15 then"),
+};
 
 /** The fields of a kind of data are there when it is restored. */
 const planned = z.strictObject({

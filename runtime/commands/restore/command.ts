@@ -1,5 +1,11 @@
 import type { Deps, RegionOptions } from "../../composition/deps.ts";
-import { type DataKind, dataKinds } from "../../domain/recovery-points/recovery-point.ts";
+import { missingAmong, missingInWords, partialityOf } from "../../domain/recovery-points/missing.ts";
+import {
+  type DataKind,
+  dataKinds,
+  type Missing,
+  type RecoveryPoint,
+} from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import { findRecoveryPoint } from "../../workflows/find-recovery-point.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
@@ -106,6 +112,7 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
             [10, "no such recovery point, or it is not complete"],
             [11, "the target holds such a collection; nothing was changed"],
             [12, "what was restored is not what was captured"],
+            [15, "restored, and the recovery point is partial: it says what is missing"],
           ),
       ),
   async run(deps, options) {
@@ -114,13 +121,11 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
     refuseClusterOptions(kinds, options);
     refuseBesideTest(options);
     const session = await deps.access(options.stack, options);
-    if (options.test) {
-      return recordedRun({ ...deps, session, run: "test-restore" }, () => testAnswer(deps, session, options));
-    }
-    const work = () => restoreFrom(deps, session, kinds, options);
+    const work = () => (options.test ? testAnswer(deps, session, options) : restoreFrom(deps, session, kinds, options));
     // Into another Qdrant than the region's own, it proves that the recovery points can be restored.
-    const isTest = options.to !== undefined && !options.dryRun;
-    return isTest ? recordedRun({ ...deps, session, run: "test-restore" }, work) : work();
+    const isTest = options.test || (options.to !== undefined && !options.dryRun);
+    const shortcomingOf = ({ shortcoming }: Answer<RestoreAnswer>) => shortcoming;
+    return isTest ? recordedRun({ ...deps, session, run: "test-restore" }, work, { shortcomingOf }) : work();
   },
 };
 
@@ -131,7 +136,10 @@ async function restoreFrom(
   options: Options,
 ): Promise<Answer<RestoreAnswer>> {
   const repository = await session.repository();
-  const recoveryPoint = await findRecoveryPoint(repository, options.recoveryPoint, kinds);
+  const recoveryPoint = await findRecoveryPoint(repository, options.recoveryPoint, {
+    kinds,
+    collections: options.collections,
+  });
   const sources = { session, repository, recoveryPoint };
   const isApplied = isForCluster(kinds, options);
   const folderKinds = kinds
@@ -144,22 +152,38 @@ async function restoreFrom(
     // Last: workloads that are started find their data.
     ...(isApplied ? [await planInfrastructure(deps, sources, options)] : []),
   ];
-  const from = { recoveryPoint: recoveryPoint.id, time: recoveryPoint.time };
+  const missing = missingAmong(recoveryPoint, kinds, options.collections);
+  const from = { recoveryPoint: recoveryPoint.id, time: recoveryPoint.time, missing };
+  const shortcoming = partialityOf(recoveryPoint.id, missing);
   const planned = joined(
     from,
     parts.map((part) => part.planned),
   );
-  if (options.dryRun) return planned;
-  deps.progress({ step: "plan", detail: planned.text });
+  const toldPlan = { ...planned, text: [planned.text, ...wordsOf(recoveryPoint, missing, options)].join("\n") };
+  if (options.dryRun) return { ...toldPlan, shortcoming };
+  deps.progress({ step: "plan", detail: toldPlan.text });
   const answers: Answer<RestoredPart>[] = [];
   for (const part of parts) answers.push(await part.run());
   const { json, text } = joined(from, answers);
-  return { json: { ...json, plan: planned.json }, text };
+  const lines = [text, ...wordsOf(recoveryPoint, missing, options)];
+  return { json: { ...json, plan: planned.json }, text: lines.join("\n"), shortcoming };
+}
+
+function wordsOf(
+  { excluded = [] }: RecoveryPoint,
+  missing: readonly Missing[],
+  { collections }: Pick<Options, "collections">,
+): string[] {
+  const isTold = excluded.length > 0 && collections === undefined;
+  return [
+    ...missing.map((each) => `missing: ${missingInWords(each)}`),
+    ...(isTold ? [`left out of the recovery point on purpose: ${excluded.join(", ")}`] : []),
+  ];
 }
 
 /** What each part adds to the answer, in one object. */
 function joined<Part extends object>(
-  from: { readonly recoveryPoint: string; readonly time: string },
+  from: { readonly recoveryPoint: string; readonly time: string; readonly missing: readonly Missing[] },
   answers: readonly Answer<Part>[],
 ): Answer<typeof from & Partial<Part>> {
   const json: typeof from & Partial<Part> = Object.assign({}, from, ...answers.map((answer) => answer.json));

@@ -1,6 +1,7 @@
 /** `restore --test`: the newest recovery point proves that it can be restored. */
 import type { Deps, RegionOptions } from "../../composition/deps.ts";
 import { formatCount, formatSeconds } from "../../domain/format.ts";
+import { missingAmong, missingInWords, partialityOf } from "../../domain/recovery-points/missing.ts";
 import { findRecoveryPoint } from "../../workflows/find-recovery-point.ts";
 import type { RegionSession } from "../../workflows/region-session.ts";
 import { testRestore } from "../../workflows/test-restore.ts";
@@ -15,8 +16,11 @@ interface Options extends RegionOptions {
 
 export async function testAnswer(deps: Deps, session: RegionSession, options: Options): Promise<Answer<RestoreAnswer>> {
   const repository = await session.repository();
-  const recoveryPoint = await findRecoveryPoint(repository, options.recoveryPoint, ["qdrant"]);
+  const recoveryPoint = await findRecoveryPoint(repository, options.recoveryPoint, {
+    collections: options.collections,
+  });
   const { clock, progress, runner } = deps;
+  const missing = missingAmong(recoveryPoint, ["qdrant"], options.collections);
   const opened = await openTestTarget(deps, session, options);
   const report = await testRestore({
     ...opened,
@@ -35,7 +39,9 @@ export async function testAnswer(deps: Deps, session: RegionSession, options: Op
     `${recoveryPoint.id} of ${recoveryPoint.time} can be restored: tried in ${target} in ${formatSeconds(seconds)}, and removed again`,
     `  ${formatCount(points)} points in ${formatCount(collections.length)} collections`,
     `  counts, ${formatCount(samples)} sampled points and ${formatCount(canaries)} canary queries are as captured; ${formatCount(searches)} searches by the index found points`,
+    ...missing.map((each) => `missing: ${missingInWords(each)}`),
   ].join("\n");
-  const from = { recoveryPoint: recoveryPoint.id, time: recoveryPoint.time };
-  return { json: { ...from, test: { target, collections, removed: report.removed, seconds } }, text };
+  const from = { recoveryPoint: recoveryPoint.id, time: recoveryPoint.time, missing };
+  const json = { ...from, test: { target, collections, removed: report.removed, seconds } };
+  return { json, text, shortcoming: partialityOf(recoveryPoint.id, missing) };
 }

@@ -3,11 +3,14 @@ import { InvalidArgumentError } from "commander";
 import type { z } from "zod";
 import type { Deps } from "../../composition/deps.ts";
 import { type DataKind, dataKinds } from "../../domain/recovery-points/recovery-point.ts";
+import type { DrError } from "../../errors.ts";
 
 /** The answer of a command: an object for programs and the same as text for people. */
 export interface Answer<Json extends object> {
   readonly json: Json;
   readonly text: string;
+  /** What was asked for is done, and is not all that it should be: the command ends with this error's code. */
+  readonly shortcoming?: DrError | undefined;
 }
 
 export interface CommandDefinition<Options, Json extends object> {

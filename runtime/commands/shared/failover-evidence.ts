@@ -44,7 +44,8 @@ export async function withEvidence<Request extends RoleChangeRequest>(
 }
 
 function outcomeOf(report: RoleChangeReport): FailoverEvidence["outcome"] {
-  const { dataLossSeconds, epoch, from, isExact, isVerified, isWarm, pauseSeconds, points, recoveryPoint } = report;
+  const { absent, dataLossSeconds, epoch, from, isExact, isVerified, isWarm, pauseSeconds, points, recoveryPoint } =
+    report;
   return {
     isDone: true,
     from,
@@ -53,6 +54,7 @@ function outcomeOf(report: RoleChangeReport): FailoverEvidence["outcome"] {
     dataLossSeconds,
     isExact,
     isWarm,
+    absent,
     points,
     isVerified,
     pauseSeconds,

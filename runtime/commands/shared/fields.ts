@@ -14,6 +14,17 @@ export const gateMode = z
   .enum(["availability", "consistency"])
   .describe("what a guard does that cannot see the other region");
 
+/** What a recovery point lacks. */
+export const missingPart = z.strictObject({
+  kind,
+  name: z.string().describe("of the collection, or of the folder"),
+  path: z.string().optional().describe("the entry of the folder; absent: all of it"),
+  code: z.string().describe("error code"),
+  because: z.string(),
+  hint: z.string().optional().describe("what to do about it"),
+  heldAsOf: time.optional().describe("the recovery point holds it as it was captured then; absent: not at all"),
+});
+
 /** A step of a failover or of the quickstart, as it went. */
 export const timedStep = z.strictObject({
   name: z.string().describe("stable name of the step"),

@@ -1,5 +1,6 @@
 /** Describes what a failover or a switchover would do and cost, and what stands in its way, for people and programs. */
 import { formatSeconds } from "../../domain/format.ts";
+import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
@@ -82,8 +83,10 @@ function headOf({ epoch, kind, region }: RoleChangePlan): string {
 
 function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>): Answer<PlanWithoutObstacles> {
   const { dataLossSeconds, from, gateMode } = plan;
-  const { asOf, bytes, isWarm, leaseSeconds, recoveryPoint, predictedSeconds, restoreSeconds } = serving;
+  const { absent, asOf, bytes, isWarm, leaseSeconds, recoveryPoint, predictedSeconds, restoreSeconds } = serving;
   const names = recoveryPoint.collections.map(({ name }) => name);
+  const { excluded = [] } = recoveryPoint;
+  const missing = missingFrom(recoveryPoint);
   const lease = leaseSeconds === 0 ? "" : `, with a lease that may take ${formatSeconds(leaseSeconds)} to run out`;
   const lines = [
     headOf(plan),
@@ -93,6 +96,9 @@ function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>
     `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}`,
     `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost${lessOf(plan)}`,
     ...(isExact(recoveryPoint) ? [] : ["  the state is provisional: acknowledged deletes may be undone in it"]),
+    ...missing.map((each) => `  missing: ${missingInWords(each)}`),
+    ...(absent.length === 0 ? [] : [`  would not be served at all: ${absent.join(", ")} (--accept-absent)`]),
+    ...(excluded.length === 0 ? [] : [`  left out of the recovery point on purpose: ${excluded.join(", ")}`]),
     `  ${priceOf(from, gateMode)}`,
   ];
   const json = {
@@ -100,6 +106,9 @@ function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>
     recoveryPoint: recoveryPoint.id,
     recoveryPointTime: recoveryPoint.time,
     collections: names,
+    missing,
+    absent,
+    excluded,
     isExact: isExact(recoveryPoint),
     isWarm,
     asOf: asOf.toISOString(),

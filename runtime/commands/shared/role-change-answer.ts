@@ -4,7 +4,7 @@ import { formatSeconds } from "../../domain/format.ts";
 import type { RoleChangeReport } from "../../workflows/failover/fail-over.ts";
 import type { Answer } from "./command.ts";
 import type { KeptRoleChange } from "./failover-evidence.ts";
-import { bytes, count, gateMode, listOf, recoveryPointId, seconds, time, timedStep } from "./fields.ts";
+import { bytes, count, gateMode, listOf, missingPart, recoveryPointId, seconds, time, timedStep } from "./fields.ts";
 
 export const roleChangeAnswer = z.strictObject({
   region: z.string().describe("the region that is active now"),
@@ -17,6 +17,7 @@ export const roleChangeAnswer = z.strictObject({
   dataLossSeconds: seconds.describe("writes acknowledged in so many seconds before may be lost; 0 for a switchover"),
   isExact: z.boolean().describe("false: deletes since an optimization began may be undone in the recovery point"),
   isWarm: z.boolean().describe("the region's Qdrant held the recovery point already"),
+  absent: listOf(z.string()).describe("collections that are not served, because no capture could read them"),
   points: count.describe("Qdrant points that the region holds now"),
   isVerified: z.boolean().describe("what the region serves was compared with what the source answered"),
   pauseSeconds: seconds
@@ -36,12 +37,13 @@ export function describeRoleChange(kept: KeptRoleChange): Answer<RoleChangeAnswe
 }
 
 function formatRoleChange({ page, report }: KeptRoleChange): string {
-  const { epoch, region, steps } = report;
+  const { absent, epoch, region, steps } = report;
   const lines = steps.map(
     ({ detail, seconds, title }) => `  ${formatSeconds(seconds).padStart(8)}  ${title}: ${detail}`,
   );
   const where = page === undefined ? [] : [`Report  ${page}`];
-  return [`${region} is active in epoch ${epoch}: ${formatCost(report)}`, ...lines, ...where].join("\n");
+  const lacked = absent.length === 0 ? [] : [`  not served, because no capture could read them: ${absent.join(", ")}`];
+  return [`${region} is active in epoch ${epoch}: ${formatCost(report)}`, ...lacked, ...lines, ...where].join("\n");
 }
 
 function formatCost({ dataLossSeconds, mode, pauseSeconds }: RoleChangeReport): string {
@@ -75,6 +77,11 @@ export const planAnswer = z.strictObject({
     .describe("the recovery point that would be served; absent when the last writes would be brought over first"),
   recoveryPointTime: time.optional(),
   collections: listOf(z.string()).optional().describe("names of the collections in the recovery point"),
+  missing: listOf(missingPart)
+    .optional()
+    .describe("what the recovery point lacks, because its capture could not read it"),
+  absent: listOf(z.string()).optional().describe("collections that would not be served at all: --accept-absent"),
+  excluded: listOf(z.string()).optional().describe("collections that were left out of the recovery point on purpose"),
   isExact: z.boolean().optional(),
   isWarm: z.boolean().optional().describe("the region's Qdrant holds the recovery point already"),
   asOf: time.optional().describe("every write acknowledged before this would be served"),

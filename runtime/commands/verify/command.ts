@@ -1,11 +1,12 @@
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
+import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
 import { findRecoveryPoint } from "../../workflows/find-recovery-point.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
 import { verifyRecoveryPoint } from "../../workflows/verify-recovery-point.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
-import { bytes, count, recoveryPointId, seconds } from "../shared/fields.ts";
+import { bytes, count, listOf, missingPart, recoveryPointId, seconds } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
   readonly stack?: string;
@@ -16,6 +17,7 @@ const answer = z.strictObject({
   recoveryPoint: recoveryPointId.describe("the recovery point that was read, every byte of it"),
   files: count.describe("files of shards and folders"),
   bytes: bytes.describe("bytes read and compared"),
+  missing: listOf(missingPart).describe("what the recovery point lacks, because its capture could not read it"),
   seconds,
 });
 
@@ -43,13 +45,18 @@ export const verify: CommandDefinition<Options, z.infer<typeof answer>> = {
     const session = await deps.access(options.stack, options);
     return recordedRun({ ...deps, session, run: "verify" }, async () => {
       const repository = await session.repository();
-      const found = await findRecoveryPoint(repository, options.recoveryPoint, []);
+      const found = await findRecoveryPoint(repository, options.recoveryPoint, { kinds: [] });
       const { recoveryPoint, ...report } = await verifyRecoveryPoint(repository, found, {
         ...deps,
         region: session.region.region,
       });
-      const text = `${recoveryPoint} is whole in ${session.region.region}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`;
-      return { json: { recoveryPoint, ...report }, text };
+      const missing = missingFrom(found);
+      const state = missing.length === 0 ? "is whole" : "is partial, and what it holds is whole";
+      const text = [
+        `${recoveryPoint} ${state} in ${session.region.region}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`,
+        ...missing.map((each) => `  missing: ${missingInWords(each)}`),
+      ].join("\n");
+      return { json: { recoveryPoint, ...report, missing }, text };
     });
   },
 };

@@ -48,6 +48,8 @@ export interface NewestRecoveryPoint {
   readonly ageSeconds: number;
   readonly isExact: boolean;
   readonly isVerified: boolean;
+  /** What its capture could not read, each as a sentence. */
+  readonly missing: readonly string[];
   /** Undefined when the recovery point does not say. */
   readonly qdrantVersion: string | undefined;
 }
@@ -141,6 +143,8 @@ const rules = {
       from(recoveryPoint, "make the repository here readable; `qdrant-dr recovery-points list` shows it", (newest) => {
         if ("none" in newest) return bad(newest.none, "bring one with `qdrant-dr copy`, or `qdrant-dr replicate`");
         const age = `${newest.id}, ${formatSeconds(newest.ageSeconds)} old`;
+        const [first] = newest.missing;
+        if (first !== undefined) return poor(`${age}, and partial: ${first}`, "mend what it names, and capture again");
         return judgeWithin(newest.ageSeconds, objectives?.rpoMinutes, age, "capture and copy more often");
       }),
   },

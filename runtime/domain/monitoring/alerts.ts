@@ -215,6 +215,15 @@ function alertsOfSchedules(settings: AlertSettings, gaps: Gaps): AlertRules {
             description: "No complete recovery point of any type is as new as the schedule wants.",
             runbook: `${look(settings, "incremental", "full")}; \`qdrant-dr backup --dry-run\` shows what a capture would read.`,
           },
+    RecoveryPointPartial: {
+      expr: `${series("qdrant_dr_recovery_point_missing", { region })} > 0`,
+      for: "10m",
+      severity: "critical",
+      summary: `The newest recovery point of ${region} is partial`,
+      description:
+        "{{ $value }} collections or folders could not be captured: they are old in it, or not in it at all.",
+      runbook: "`qdrant-dr recovery-points list` names each with the reason; mend that, and run `qdrant-dr backup`.",
+    },
     FullCaptureOverdue:
       gaps.full === undefined
         ? undefined

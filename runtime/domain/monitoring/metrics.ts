@@ -56,6 +56,10 @@ export const metrics = {
     help: "What the newest complete recovery point stands for that was read back whole from the bucket of the region.",
     labels: ["region"],
   },
+  qdrant_dr_recovery_point_missing: {
+    help: "How many parts the newest complete recovery point lacks, or holds as they were before, because its capture could not read them.",
+    labels: ["region"],
+  },
   qdrant_dr_recovery_points: { help: "Recovery points in the bucket, complete or not.", labels: ["region"] },
   qdrant_dr_standby_timestamp_seconds: {
     help: "Everything acknowledged before this is in the Qdrant of the standby, at least provisionally.",
@@ -116,6 +120,8 @@ export interface KnownRecoveryPoints {
   readonly newest: Partial<Readonly<Record<CaptureType, string>>>;
   readonly exact: Partial<Readonly<Record<CaptureType, string>>>;
   readonly verified?: string;
+  /** Of the newest: how many parts its capture could not read. */
+  readonly missing?: number;
 }
 
 /** The findings about a region when it was last asked. */
@@ -170,6 +176,7 @@ export function samplesOf(view: RegionView): Sample[] {
       of("qdrant_dr_recovery_point_exact_timestamp_seconds", time, { type }),
     ),
     ...of("qdrant_dr_recovery_point_verified_timestamp_seconds", recoveryPoints?.verified),
+    ...of("qdrant_dr_recovery_point_missing", recoveryPoints?.missing),
     ...of("qdrant_dr_recovery_points", recoveryPoints?.listed),
     ...of("qdrant_dr_standby_timestamp_seconds", standby?.asOf),
     ...of("qdrant_dr_standby_followed_timestamp_seconds", standby?.followedAt ?? standby?.asOf),

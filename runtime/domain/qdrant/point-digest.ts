@@ -18,15 +18,26 @@ interface Content {
   readonly vector: unknown;
 }
 
+/** Marks digests of `content` texts, which are made while a point comes. */
+const sketched = "s:";
+
 /** A keyed digest of a point's payload and vectors, whatever the order of their keys. */
-export function digestPoint(key: DataKey, { payload, vector }: Content): string {
-  return nameOf(key, Buffer.from(canonicalJson({ numbers: "exact", payload, vector })));
+export function digestSketch(key: DataKey, { content }: { readonly content: string }): string {
+  return `${sketched}${nameOf(key, Buffer.from(content))}`;
 }
 
-/** Whether this is the point's digest; recovery points of before have digests to which `1.0` and `1` were the same. */
-export function hasDigest(key: DataKey, { payload, vector }: Content, digest: string): boolean {
-  if (digest === digestPoint(key, { payload, vector })) return true;
-  return digest === nameOf(key, Buffer.from(canonicalJson({ payload: withPlainFloats(payload), vector })));
+/** Recovery points of before have digests of other texts, for which the point is held whole. */
+export function isOfSketch(digest: string): boolean {
+  return digest.startsWith(sketched);
+}
+
+/** Whether this is the point's digest of before; to the oldest ones `1.0` and `1` were the same. */
+export function hasFormerDigest(key: DataKey, { payload, vector }: Content, digest: string): boolean {
+  const texts = [
+    { numbers: "exact", payload, vector },
+    { payload: withPlainFloats(payload), vector },
+  ];
+  return texts.some((text) => digest === nameOf(key, Buffer.from(canonicalJson(text))));
 }
 
 /** Equal answers, but for the order of equals and for which of several equals made the cut. */

@@ -48,6 +48,13 @@ export function planShardKeys(collection: string, shards: readonly KeyedShard[])
   return steps;
 }
 
+/** What no target could be given again is not called a recovery point. Throws NOT_SUPPORTED. */
+export function refuseIrreproducibleKeys(collection: string, replicas: readonly KeyedShard[]): void {
+  if (replicas.every(({ key }) => key === undefined)) return;
+  const shards = new Map(replicas.map(({ id, key }) => [id, { id, key }]));
+  planShardKeys(collection, [...shards.values()]);
+}
+
 /** Keys with their first id and number of shards, in the order of their ids. */
 function idsByKey(collection: string, shards: readonly KeyedShard[]) {
   const byKey = new Map<ShardKey, number[]>();

@@ -9,6 +9,7 @@ import {
   captureTypes,
   collectionFactsSchema,
   dataKinds,
+  missingSchema,
   nameOrNumberSchema,
 } from "./recovery-point.ts";
 
@@ -47,6 +48,12 @@ export const capturePlanSchema = z.object({
   collections: z.array(collectionFactsSchema.extend({ shards: z.array(plannedShardSchema) })),
   /** Collections that are not read: the recovery point holds them as its base does. Absent in plans of before: all that are not planned. */
   carried: z.array(z.string()).optional(),
+  /** What turned out not to be readable while it was planned, and what the base lacks and is not read now. */
+  missing: z.array(missingSchema).optional(),
+  /** Collections that are left out on purpose. */
+  excluded: z.array(z.string()).optional(),
+  /** Whether the base is of now: what of it cannot be read again may stand as it was. */
+  isOfBase: z.boolean().optional(),
   folders: z.array(z.object({ kind: z.enum(dataKinds).exclude(["qdrant"]), name: z.string() })),
 });
 export type CapturePlan = z.infer<typeof capturePlanSchema>;
@@ -68,6 +75,8 @@ export const capturePartSchema = z.object({
   worker: count,
   shards: z.array(shardResultSchema),
   folders: z.array(capturedFolderSchema),
+  /** What could not be read. */
+  missing: z.array(missingSchema).optional(),
   readBytes: count,
   storedBytes: count,
 });

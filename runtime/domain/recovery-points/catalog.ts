@@ -1,6 +1,7 @@
 /** Which recovery points can be restored from a bucket: one answer, from one inventory of that bucket. */
 import type { EpochRecord } from "../roles/epoch.ts";
 import { isOfActiveRegion } from "../roles/epoch.ts";
+import { lackedCollections } from "./missing.ts";
 import { type Attestation, capturesOf, type DataKind, type RecoveryPoint } from "./recovery-point.ts";
 import { storeLayout } from "./store-layout.ts";
 import type { Pack } from "./stored-content.ts";
@@ -68,18 +69,26 @@ export function judgeRecoveryPoint(
   return { ...entry, state: "complete", reasons: [] };
 }
 
+/** What is to be restored. */
+export interface Wanted {
+  readonly kinds?: readonly DataKind[] | undefined;
+  /** A recovery point that says that it lacks one of them is passed over. One that was dropped before is in none since. */
+  readonly collections?: readonly string[] | undefined;
+}
+
 /**
- * The newest complete recovery point that holds `kinds`: the one whose capture began last, at or before `until`. What a capture did not read
+ * The newest complete recovery point that holds what is wanted: the one whose capture began last, at or before `until`. What a capture did not read
  * is older in it (`time`), as its tier says. The only function that may answer this.
  */
 export function resolveLatestRestorable(
   entries: readonly CatalogEntry[],
-  { kinds = ["qdrant"], until }: { readonly kinds?: readonly DataKind[]; readonly until?: Date } = {},
+  { collections = [], kinds = ["qdrant"], until }: Wanted & { readonly until?: Date | undefined } = {},
 ): (CatalogEntry & { readonly recoveryPoint: RecoveryPoint }) | undefined {
   let latest: (CatalogEntry & { readonly recoveryPoint: RecoveryPoint }) | undefined;
   for (const entry of entries) {
     if (entry.state !== "complete" || entry.recoveryPoint === undefined || !holds(entry.recoveryPoint, kinds)) continue;
     if (quarantineOfFolders(entry) !== undefined && kinds.some((kind) => kind !== "qdrant")) continue;
+    if (lacks(entry.recoveryPoint, collections)) continue;
     if (until !== undefined && Date.parse(entry.recoveryPoint.startedAt) > until.getTime()) continue;
     if (latest === undefined || isNewer(entry.recoveryPoint, latest.recoveryPoint))
       latest = { ...entry, recoveryPoint: entry.recoveryPoint };
@@ -99,6 +108,11 @@ export function isNewer(
 ): boolean {
   const [begunA, begunB] = [Date.parse(a.startedAt), Date.parse(b.startedAt)];
   return begunA === begunB ? Date.parse(a.finishedAt) > Date.parse(b.finishedAt) : begunA > begunB;
+}
+
+function lacks(recoveryPoint: RecoveryPoint, collections: readonly string[]): boolean {
+  const lacked = [...lackedCollections(recoveryPoint), ...(recoveryPoint.excluded ?? [])];
+  return collections.some((name) => lacked.includes(name));
 }
 
 export function holds(recoveryPoint: RecoveryPoint, kinds: readonly DataKind[]): boolean {

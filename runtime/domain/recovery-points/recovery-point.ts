@@ -77,6 +77,22 @@ export const capturedFolderSchema = z.object({
 });
 export type CapturedFolder = z.infer<typeof capturedFolderSchema>;
 
+/** What a capture was to read and could not. The rest is captured all the same. */
+export const missingSchema = z.object({
+  kind: z.enum(dataKinds),
+  /** Of the collection, or of the folder. */
+  name: z.string(),
+  /** The entry of the folder that could not be read; all of it when left out. */
+  path: z.string().optional(),
+  /** Code and message of the error, and what to do about it. */
+  code: z.string(),
+  because: z.string(),
+  hint: z.string().optional(),
+  /** The recovery point holds it as it was captured then; not at all when left out. */
+  heldAsOf: time.optional(),
+});
+export type Missing = z.infer<typeof missingSchema>;
+
 export const captureTypes = ["full", "incremental"] as const;
 export type CaptureType = (typeof captureTypes)[number];
 
@@ -101,12 +117,17 @@ export const recoveryPointSchema = z.object({
   collections: z.array(collectionSchema),
   aliases: z.array(z.object({ alias: z.string(), collection: z.string() })),
   folders: z.array(capturedFolderSchema),
+  /** What the capture could not read; absent when it read all that it was to read. */
+  missing: z.array(missingSchema).optional(),
+  /** Collections that were there and left out on purpose. */
+  excluded: z.array(z.string()).optional(),
 });
 export type RecoveryPoint = z.infer<typeof recoveryPointSchema>;
 
-/** A recovery point calls itself exact only when every shard and folder of it is known to be. */
+/** A recovery point calls itself exact only when it holds every shard and folder that it should, and each is known to be exact. */
 export function isExact(recoveryPoint: RecoveryPoint): boolean {
-  return capturesOf(recoveryPoint).every((capture) => capture.isExact);
+  const holdsAll = (recoveryPoint.missing ?? []).every(({ heldAsOf }) => heldAsOf !== undefined);
+  return holdsAll && capturesOf(recoveryPoint).every((capture) => capture.isExact);
 }
 
 /** Everything that was acknowledged to the collection before this is in the recovery point. */

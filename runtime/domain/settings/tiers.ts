@@ -1,6 +1,6 @@
 /** How often each collection is replicated: not all need it so often, and each capture costs their server something. */
-import { Minimatch } from "minimatch";
 import { z } from "zod";
+import { matcherOf } from "./name-patterns.ts";
 
 const everySeconds = z.number().int().min(1).max(3600);
 const pattern = z.string().min(1).max(255);
@@ -27,10 +27,7 @@ export class Tiers {
 
   constructor({ everySeconds, tiers }: Pick<Replicate, "everySeconds" | "tiers">) {
     this.#usual = everySeconds;
-    this.#named = Object.entries(tiers).map(([name, seconds]) => {
-      const matcher = new Minimatch(name, { dot: true, nocomment: true, nonegate: true });
-      return { name, seconds, matches: (collection: string) => collection === name || matcher.match(collection) };
-    });
+    this.#named = Object.entries(tiers).map(([name, seconds]) => ({ name, seconds, matches: matcherOf(name) }));
   }
 
   /** From one capture of the collection to its next; of several tiers that name it, the most frequent one's. */

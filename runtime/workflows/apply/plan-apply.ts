@@ -5,6 +5,7 @@
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
+import { lackedCollections } from "../../domain/recovery-points/missing.ts";
 import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError } from "../../errors.ts";
@@ -70,6 +71,8 @@ export interface ApplyPlan extends ApplyRules {
   readonly drop: readonly PlannedDrop[];
   /** Collections that an earlier run brought, the recovery point does not hold, and that are not dropped yet. */
   readonly gone: readonly HeldCollection[];
+  /** Collections that an earlier run brought and that this capture could not read, or left out: they stay as they are. */
+  readonly unread: readonly HeldCollection[];
   /** Collections of the target that no run here made: left alone. */
   readonly foreign: readonly string[];
   /** Set when all collections are compared. */
@@ -131,7 +134,10 @@ export async function planApply(request: ApplyRequest): Promise<ApplyPlan> {
   });
   const collections = wanted.flatMap(({ name }) => planned.get(name) ?? []);
   const isWanted = (name: string) => wanted.some((each) => each.name === name);
-  const gone = standing.filter(({ name }) => !isWanted(name) && present.has(name));
+  // What was not captured was not dropped: it stays as it is.
+  const unread = new Set([...lackedCollections(recoveryPoint), ...(recoveryPoint.excluded ?? [])]);
+  const unreadHeld = standing.filter(({ name }) => unread.has(name) && !isWanted(name) && present.has(name));
+  const gone = standing.filter(({ name }) => !isWanted(name) && !unread.has(name) && present.has(name));
   const now = request.clock.now().getTime();
   const isDue = ({ goneSince }: HeldCollection) =>
     goneSince !== undefined && now - Date.parse(goneSince) >= dropsFollowMs;
@@ -141,11 +147,12 @@ export async function planApply(request: ApplyRequest): Promise<ApplyPlan> {
     collections,
     drop: [
       ...unfinished
-        .filter((name) => !isWanted(name))
+        .filter((name) => !isWanted(name) && !unread.has(name))
         .map((name) => ({ name, because: "the source dropped it before it was whole here" })),
       ...gone.filter(isDue).map(({ goneSince, name }) => ({ name, because: `the source dropped it at ${goneSince}` })),
     ],
     gone: gone.filter((each) => !isDue(each)),
+    unread: unreadHeld,
     foreign: [...present].filter((name) => !isWanted(name) && !held.has(name) && !unfinished.includes(name)),
     aliases,
     compare,

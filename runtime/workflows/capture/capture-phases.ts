@@ -2,6 +2,7 @@
 
 import type { CaptureRequest } from "./capture-request.ts";
 import { type CaptureWorkers, SharingWorker, SingleWorker } from "./capture-workers.ts";
+import { CollectionFailures } from "./collection-failures.ts";
 import { CaptureCommitter } from "./commit/commit-capture.ts";
 import { UnchangedFinder } from "./commit/find-unchanged.ts";
 import { ContradictionQuarantine } from "./commit/quarantine-contradicted.ts";
@@ -31,7 +32,8 @@ export interface CapturePhases {
 
 export function phasesOf(request: CaptureRequest): CapturePhases {
   const { allowEmpty = false, clock, database, incremental, progress, region, repository, type } = request;
-  const { collections, folders = [], kinds = ["qdrant"], patience, readAtOnce, signal, toolVersion, worker } = request;
+  const { collections, exclude, folders = [], kinds = ["qdrant"], mustBeWhole = false, patience, readAtOnce } = request;
+  const { signal, toolVersion, worker } = request;
   const control = request.control ?? repository.stores.control;
   const memory = incremental?.memory;
   // This run has looked at the region and its bucket before, and was not cut off since.
@@ -44,9 +46,10 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
   const snapshots = new TemporarySnapshots({ clock, control: repository.stores.control, database });
   const assessor = new CaptureAssessor(
     { region, clock, control, database, kinds, folders, isContinued, progress },
-    new CollectionChooser(database, collections, incremental),
+    new CollectionChooser(database, { names: collections, exclude }, incremental),
   );
   const trees = memory?.trees;
+  const failures = new CollectionFailures({ clock, database, mustBeWhole });
   const choosesCollections = incremental?.choose !== undefined;
   return {
     workers,
@@ -55,22 +58,34 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
     planner: new CapturePlanner(
       { clock, region, type, kinds, workers: workers.count },
       assessor,
-      new CollectionPlanner({ clock, database, placements, progress, repository, type }),
+      new CollectionPlanner({ database, failures, placements, progress, repository, type }),
       kinds.includes("qdrant") && !isContinued ? new SnapshotTidier(snapshots, progress) : undefined,
     ),
     reader: new PartReader(
       workers.index,
       new ShardsReader({
-        ...{ clock, database, repository, placements, progress, patience, readAtOnce, signal, trees },
+        ...{ clock, database, failures, repository, placements, progress, patience, readAtOnce, signal, trees },
         // A run that captures again and again has a base of its own moments ago: it asks no store each time.
         control: incremental === undefined ? control : undefined,
       }),
-      new FoldersReader({ folders, repository, allowEmpty, memory, clock, progress }),
+      new FoldersReader({ folders, repository, allowEmpty, memory, clock, mustBeWhole, progress }),
       new StoringStarter({ isContinued, memory, progress, repository, workers }),
     ),
     unchanged: incremental && new UnchangedFinder(database),
     committer: new CaptureCommitter(
-      { clock, control, database, placements, repository, toolVersion, allowEmpty, choosesCollections },
+      {
+        clock,
+        control,
+        database,
+        failures,
+        placements,
+        progress,
+        repository,
+        toolVersion,
+        allowEmpty,
+        choosesCollections,
+        isFollowing: incremental !== undefined,
+      },
       new ContradictionQuarantine({ clock, progress, repository }),
     ),
   };

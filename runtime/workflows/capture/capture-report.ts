@@ -1,6 +1,12 @@
 /** What a capture did. */
 import type { CapturePart, CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
-import { type CaptureType, isExact, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { missingFrom } from "../../domain/recovery-points/missing.ts";
+import {
+  type CaptureType,
+  isExact,
+  type Missing,
+  type RecoveryPoint,
+} from "../../domain/recovery-points/recovery-point.ts";
 
 export interface CaptureReport {
   readonly recoveryPoint: string;
@@ -10,6 +16,10 @@ export interface CaptureReport {
   readonly folders: number;
   readonly points: number;
   readonly isExact: boolean;
+  /** What could not be read. */
+  readonly missing: readonly Missing[];
+  /** Collections that were left out on purpose. */
+  readonly excluded: readonly string[];
   /** What this worker read and stored. */
   readonly readBytes: number;
   readonly storedBytes: number;
@@ -44,6 +54,8 @@ export function reportOf(
       folders: plan.folders.length,
       points: 0,
       isExact: false,
+      missing: [...missingFrom(plan), ...missingFrom(part)],
+      excluded: plan.excluded ?? [],
       isCommitted: false,
     };
   }
@@ -56,6 +68,8 @@ export function reportOf(
     folders: recoveryPoint.folders.length,
     points: recoveryPoint.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0),
     isExact: isExact(recoveryPoint),
+    missing: missingFrom(recoveryPoint),
+    excluded: recoveryPoint.excluded ?? [],
     isCommitted: !isUnchanged,
     ...(isUnchanged ? { isUnchanged } : {}),
   };

@@ -32,6 +32,10 @@ export interface CaptureOptions {
   readonly kinds?: readonly DataKind[] | undefined;
   /** Read only these collections; the others are as in the base. */
   readonly collections?: readonly string[] | undefined;
+  /** Names and patterns of collections that are left out on purpose. */
+  readonly exclude?: readonly string[] | undefined;
+  /** Fail when anything cannot be captured. Without it the rest is, and the recovery point says what it lacks. */
+  readonly mustBeWhole?: boolean | undefined;
   readonly folders?: readonly FolderCapture[] | undefined;
   /** Commit a recovery point without points, though the last one has some. */
   readonly allowEmpty?: boolean | undefined;

@@ -5,6 +5,8 @@ import type { CollectionList, CollectionReader } from "../../ports/qdrant.ts";
 import { waitAtMost } from "../../time/wait-until.ts";
 
 const learnedWithinMs = 10_000;
+/** A single server knows at once; what it answers may still be of a moment before. */
+const learnedAloneWithinMs = 1_000;
 const lookEveryMs = 200;
 /** A server that answers nothing any more tells nothing about a drop either. */
 const answersWithinMs = 20_000;
@@ -32,21 +34,26 @@ export async function isGone(database: CollectionNames, collection: string): Pro
 }
 
 /**
- * Whether `error` came because the collection was dropped: a majority of the peers answers, and none names it any more. The peers of a
- * cluster learn of a drop one after another, so that a refusal is looked into for a while.
+ * What a collection has become of which a question was refused. Dropped: a majority of the peers answers, and none names it any more.
+ * Unknown: no peer answers. The peers of a cluster learn of a drop one after another, so that a refusal is looked into for a while.
  */
-export async function wasDropped(
+export async function whatBecameOf(
   { clock, database }: { readonly clock: Clock; readonly database: Pick<CollectionReader, "listCollections"> },
   collection: string,
   error: unknown,
-): Promise<boolean> {
-  const withinMs = hasCode(error, "QDRANT_REFUSED") ? learnedWithinMs : 0;
-  const outcome = await waitAtMost(clock, { withinMs, everyMs: lookEveryMs }, async () => {
+): Promise<"dropped" | "there" | "unknown"> {
+  let isCluster = true;
+  const look = async () => {
     const list = await listOf(database);
     if (list === undefined) return "unknown";
+    isCluster = list.answered + list.silent.length > 1;
     return !list.names.includes(collection) && isMajority(list) && "dropped";
-  });
-  return outcome === "dropped";
+  };
+  const found = await look();
+  if (found !== false) return found;
+  const withinMs = isCluster ? learnedWithinMs : learnedAloneWithinMs;
+  if (!hasCode(error, "QDRANT_REFUSED")) return "there";
+  return (await waitAtMost(clock, { withinMs, everyMs: lookEveryMs }, look)) ?? "there";
 }
 
 /** A majority of the peers has at least one member that knows of each change that the cluster's consensus has accepted. */

@@ -1,6 +1,6 @@
 /** How something beside Qdrant becomes a part of a recovery point. */
 import type { Inventory } from "../../domain/recovery-points/catalog.ts";
-import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
+import type { CapturedFolder, Missing } from "../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
@@ -12,6 +12,8 @@ export interface FolderCapture {
   readonly name: string;
   capture(context: FolderContext): Promise<{
     readonly folder: CapturedFolder;
+    /** Entries that could not be read. */
+    readonly missing: readonly Missing[];
     readonly readBytes: number;
     readonly storedBytes: number;
   }>;
@@ -27,6 +29,8 @@ export interface FolderContext {
   /** Read everything, whatever looks unchanged. */
   readonly isFull: boolean;
   readonly allowEmpty: boolean;
+  /** An entry that cannot be read ends the capture. */
+  readonly mustBeWhole: boolean;
   readonly clock: Clock;
   readonly memory: CaptureMemory | undefined;
   readonly storing: Storing;

@@ -5,7 +5,8 @@
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { canonicalJson } from "../../domain/exact-json.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
-import type { CapturedShard, DataKind } from "../../domain/recovery-points/recovery-point.ts";
+import { refuseIrreproducibleKeys } from "../../domain/qdrant/shard-key-plan.ts";
+import type { CapturedShard, DataKind, Missing } from "../../domain/recovery-points/recovery-point.ts";
 import { lineageOf, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import type { ShardPlacement } from "../../ports/qdrant.ts";
 import { newestRestore } from "../../repository/control/restore-records.ts";
@@ -13,7 +14,7 @@ import { whenReadable } from "../../repository/when-readable.ts";
 import { collectionsAtOnce } from "../concurrency.ts";
 import { phasesOf } from "./capture-phases.ts";
 import type { CaptureRequest } from "./capture-request.ts";
-import { wasDropped } from "./collection-existence.ts";
+import { CollectionFailures } from "./collection-failures.ts";
 import type { CaptureAssessment } from "./plan/assess-capture.ts";
 import { ownFingerprint } from "./read/own-fingerprint.ts";
 
@@ -38,13 +39,18 @@ export interface CaptureForecast {
   /** Collections that stay as in the base. */
   readonly carried: readonly string[];
   readonly folders: readonly { readonly kind: DataKind; readonly name: string }[];
+  /** Collections that could not be read. */
+  readonly missing: readonly Missing[];
+  /** Collections that would be left out on purpose. */
+  readonly excluded: readonly string[];
   /** Shards that move: a capture waits until they do not, and is refused when that takes long. */
   readonly movements: readonly string[];
 }
 
 export async function forecastCapture(request: CaptureRequest): Promise<CaptureForecast> {
-  const { clock, database, region, repository, type } = request;
+  const { clock, database, mustBeWhole = false, region, repository, type } = request;
   const { assessor, bases } = phasesOf(request);
+  const failures = new CollectionFailures({ clock, database, mustBeWhole });
   const assessed = await assessor.assess(await bases.find());
   const { base, carried, epoch, folders, qdrantVersion, wanted } = assessed;
   const forecaster = new CollectionForecaster(
@@ -52,11 +58,13 @@ export async function forecastCapture(request: CaptureRequest): Promise<CaptureF
     assessed,
   );
   const found: CollectionForecast[] = [];
+  const missing: Missing[] = [...assessed.missing];
   await forEachConcurrently(collectionsAtOnce, wanted, async (name) => {
     try {
       found.push(await forecaster.forecast(name));
     } catch (error) {
-      if (!(await wasDropped({ clock, database }, name, error))) throw error;
+      const lacking = await failures.judge(name, error);
+      if (lacking !== undefined) missing.push(lacking);
     }
   });
   found.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -67,6 +75,8 @@ export async function forecastCapture(request: CaptureRequest): Promise<CaptureF
     base: base?.id,
     shards: found.flatMap(({ shards }) => shards),
     carried,
+    missing,
+    excluded: assessed.excluded,
     folders,
     movements: found.flatMap(({ movements, name }) => movements.map((movement) => `${name}: ${movement}`)),
   };
@@ -91,7 +101,9 @@ class CollectionForecaster {
 
   async forecast(name: string): Promise<CollectionForecast> {
     const before = this.#assessed.base?.collections.find((collection) => collection.name === name)?.shards;
-    const { movements, shards: replicas } = await this.#source.database.layout(name);
+    const { database } = this.#source;
+    const [{ movements, shards: replicas }] = await Promise.all([database.layout(name), database.describe(name)]);
+    refuseIrreproducibleKeys(name, replicas);
     const shards: ShardForecast[] = [];
     for (const shard of chooseReplicas(replicas, before)) {
       const last = before?.find(({ id }) => id === shard.id);

@@ -24,6 +24,8 @@ export interface RegionCapture {
   /** Everything that the region has when left out. */
   readonly only: readonly DataKind[] | undefined;
   readonly collections: readonly string[] | undefined;
+  /** Names and patterns of collections that are left out on purpose. */
+  readonly exclude?: readonly string[] | undefined;
   readonly worker: CaptureOptions["worker"];
   readonly allowEmpty: boolean;
   readonly clock: Clock;
@@ -33,7 +35,8 @@ export interface RegionCapture {
 
 /** Throws USAGE when the region has not all of the kinds that are asked for. */
 export function captureRequestFor(capture: RegionCapture): CaptureRequest {
-  const { allowEmpty, clock, collections, only, progress, repository, session, toolVersion, type, worker } = capture;
+  const { allowEmpty, clock, collections, exclude, only, progress, repository, session, toolVersion, type, worker } =
+    capture;
   const folders = foldersOf(capture);
   return {
     region: session.region.region,
@@ -46,6 +49,7 @@ export function captureRequestFor(capture: RegionCapture): CaptureRequest {
     kinds: kindsOf(session.region.region, only, folders),
     folders,
     collections,
+    exclude,
     worker,
     allowEmpty,
   };

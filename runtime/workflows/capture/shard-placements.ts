@@ -44,7 +44,7 @@ export class ShardPlacements {
       everyMs: looksEveryMs,
       signal,
       expired: () =>
-        new DrError("CAPTURE_INCOMPLETE", `${collection}: ${seen.join("; ")}; nothing was committed`, {
+        new DrError("CAPTURE_INCOMPLETE", `${collection}: ${seen.join("; ")}`, {
           hint: "capture again when shards no longer move",
         }),
     };

@@ -4,6 +4,7 @@
  * can be killed at any instant, and a later run goes on with it.
  */
 import { formatSeconds } from "../../domain/format.ts";
+import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import type { TimedStep } from "../../domain/timed-step.ts";
 import { DrError } from "../../errors.ts";
@@ -41,6 +42,8 @@ export interface RoleChangeReport {
   readonly dataLossSeconds: number;
   readonly isExact: boolean;
   readonly isWarm: boolean;
+  /** Collections that the other region had, that no capture could read, and that are not here. */
+  readonly absent: readonly string[];
   readonly points: number;
   /** A step compared the region with what the source answered, in this run or in the one that it resumed. */
   readonly isVerified: boolean;
@@ -111,7 +114,18 @@ function lossOf({ dataLossSeconds }: FailoverPlan | ResumePlan): string {
   return `${formatSeconds(dataLossSeconds)} of writes may be lost`;
 }
 
-function refuseUnacceptedLoss({ acceptedDataLossSeconds }: FailoverRequest, plan: FailoverPlan): void {
+function refuseUnacceptedLoss(request: FailoverRequest, plan: FailoverPlan): void {
+  const { acceptedAbsent = [], acceptedDataLossSeconds } = request;
+  const { absent, recoveryPoint } = plan.serveFrom;
+  const unaccepted = absent.filter((name) => !acceptedAbsent.includes(name));
+  if (unaccepted.length > 0) {
+    const told = missingFrom(recoveryPoint)
+      .filter(({ name }) => unaccepted.includes(name))
+      .map(missingInWords);
+    throw new DrError("DATA_LOSS_NOT_ACCEPTED", `${recoveryPoint.id} is partial: ${told.join("; ")}`, {
+      hint: `serve from an older recovery point that holds them (--recovery-point), or repeat with --accept-absent ${absent.join(",")} and restore them afterwards from an older one`,
+    });
+  }
   if (plan.dataLossSeconds <= acceptedDataLossSeconds) return;
   throw new DrError("DATA_LOSS_NOT_ACCEPTED", `${lossOf(plan)}, and ${acceptedDataLossSeconds} s are accepted`, {
     hint: `repeat with --accept-data-loss ${Math.ceil(plan.dataLossSeconds) + secondsToDecide} if that is better than waiting: the loss counts up to the moment of the command`,
@@ -169,7 +183,7 @@ async function report(
   plan: RoleChangePlan,
   { findings, run }: { readonly findings: Findings; readonly run: FailoverRun },
 ): Promise<RoleChangeReport> {
-  const { isWarm, recoveryPoint } = findings.serveFrom;
+  const { absent, isWarm, recoveryPoint } = findings.serveFrom;
   // Once the gate is open, clients may delete a collection.
   const present = new Set(await database.collections());
   const counted = recoveryPoint.collections.filter(({ name }) => present.has(name));
@@ -185,6 +199,7 @@ async function report(
     dataLossSeconds: plan.kind === "switchover" ? 0 : plan.dataLossSeconds,
     isExact: isExact(recoveryPoint),
     isWarm,
+    absent,
     points: counts.reduce((sum, count) => sum + count, 0),
     isVerified: findings.proof !== undefined || run.wasDoneBefore("verify"),
     pauseSeconds: findings.pauseSeconds,

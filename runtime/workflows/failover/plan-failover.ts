@@ -1,5 +1,6 @@
 /** Plans of role changes: which epoch they make, what the region serves from then on, and what is lost. Planning changes nothing. */
 import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
+import { lackedCollections } from "../../domain/recovery-points/missing.ts";
 import {
   type CapturedCollection,
   capturedAt,
@@ -52,6 +53,8 @@ export interface ServableState {
   readonly asOf: Date;
   /** This region's Qdrant holds the recovery point already, as its replication recorded. */
   readonly isWarm: boolean;
+  /** Collections that the lost region had, that no capture could read, and that are not here: they would not be served. */
+  readonly absent: readonly string[];
 }
 
 /** Fences the active region, brings its last writes over and loses nothing. */
@@ -154,7 +157,7 @@ async function planResume(
   }
   const { control } = repository.stores;
   const recoveryPoint = await repository.readRecoveryPoint(id);
-  const serveFrom = { recoveryPoint, asOf: new Date(newest.asOf ?? recoveryPoint.time), isWarm: false };
+  const serveFrom = { recoveryPoint, asOf: new Date(newest.asOf ?? recoveryPoint.time), ...fromBucket(recoveryPoint) };
   const loss =
     mode === "switchover" ? { dataLossSeconds: 0, dataLossSecondsOf: {} } : dataLoss(serveFrom, new Date(newest.at));
   return {
@@ -213,16 +216,15 @@ async function chooseState(request: FailoverPlanRequest, newest: EpochRecord): P
   if (wanted !== undefined) return chooseRecoveryPoint(request);
   const state = await followedState(request, newest);
   if (state === undefined) return chooseRecoveryPoint(request);
-  const warm = {
-    recoveryPoint: await repository.readRecoveryPoint(state.recoveryPoint),
-    asOf: new Date(state.asOf),
-    isWarm: true,
-  };
+  const held = new Set(state.collections.map(({ name }) => name));
+  const recoveryPoint = await repository.readRecoveryPoint(state.recoveryPoint);
+  const absent = lackedCollections(recoveryPoint).filter((name) => !held.has(name));
+  const warm = { recoveryPoint, asOf: new Date(state.asOf), isWarm: true, absent };
   const followedAt = Date.parse(state.followedAt ?? state.asOf);
   if (clock.now().getTime() - followedAt < followsWithinMs) return warm;
   const { newest: other } = await readNewestRecoveryPoint(repository);
   if (other === undefined || Date.parse(other.recoveryPoint.startedAt) <= followedAt) return warm;
-  return { recoveryPoint: other.recoveryPoint, asOf: new Date(other.recoveryPoint.time), isWarm: false };
+  return coldState(other.recoveryPoint);
 }
 
 async function followedState(
@@ -250,7 +252,15 @@ async function chooseRecoveryPoint({
       hint: "`qdrant-dr recovery-points list` shows what is there, and what each recovery point lacks",
     });
   }
-  return { recoveryPoint: entry.recoveryPoint, asOf: new Date(entry.recoveryPoint.time), isWarm: false };
+  return coldState(entry.recoveryPoint);
+}
+
+function coldState(recoveryPoint: RecoveryPoint): ServableState {
+  return { recoveryPoint, asOf: new Date(recoveryPoint.time), ...fromBucket(recoveryPoint) };
+}
+
+function fromBucket(recoveryPoint: RecoveryPoint): Pick<ServableState, "absent" | "isWarm"> {
+  return { isWarm: false, absent: lackedCollections(recoveryPoint) };
 }
 
 function findRecoveryPoint(entries: readonly CatalogEntry[], id: string): CatalogEntry | undefined {

@@ -48,13 +48,14 @@ export async function prepareSwitchover(change: RoleChange, active: RegionSessio
 
 export interface FailoverChoice {
   readonly acceptedDataLossSeconds: number;
+  readonly acceptedAbsent?: readonly string[] | undefined;
   /** Opens the lost region; undefined when nothing here tells where it is. */
   readonly openLost: (() => Promise<RegionSession>) | undefined;
 }
 
 export async function prepareFailover(
   change: RoleChange,
-  { acceptedDataLossSeconds, openLost }: FailoverChoice,
+  { acceptedAbsent, acceptedDataLossSeconds, openLost }: FailoverChoice,
 ): Promise<FailoverRequest> {
   const { session } = change;
   return {
@@ -62,6 +63,7 @@ export async function prepareFailover(
     ...common(change, await session.repository()),
     lostControl: openLost && (await reachLost(openLost, peerOf(session.region), change.progress)),
     acceptedDataLossSeconds,
+    acceptedAbsent,
   };
 }
 

@@ -3,7 +3,6 @@
  * the last state that reached the other region, or while both served: they are recorded before replication replaces them.
  */
 import { z } from "zod";
-import { canonicalJson } from "../../domain/exact-json.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import type { PointId, VectorDatabase } from "../../ports/qdrant.ts";
@@ -40,12 +39,14 @@ export async function findDivergence(
     const onlyThere: PointId[] = [];
     const different: PointId[] = [];
     for await (const ids of inBatches(old.ids(name))) {
-      const [there, here] = await Promise.all([old.points(name, ids), isMissing ? [] : active.points(name, ids)]);
-      const byId = new Map(here.map((point) => [point.id, point]));
-      for (const point of there) {
-        const other = byId.get(point.id);
-        if (other === undefined) onlyThere.push(point.id);
-        else if (canonicalJson(other) !== canonicalJson(point)) different.push(point.id);
+      const [there, here] = await Promise.all([
+        contentOf(old, name, ids),
+        contentOf(active, name, isMissing ? [] : ids),
+      ]);
+      for (const [id, content] of there) {
+        if (!here.has(id)) onlyThere.push(id);
+        // Of what is too large to be compared nobody knows that it is the same.
+        else if (content === undefined || here.get(id) !== content) different.push(id);
       }
     }
     const deletedThere = isServedState && !isMissing ? await missingFrom(old, active, name) : [];
@@ -63,11 +64,24 @@ export async function findDivergence(
   return found;
 }
 
+/** Of the points that are there, one text for equal content; undefined for one that is too large to be read. */
+async function contentOf(
+  database: VectorDatabase,
+  collection: string,
+  ids: readonly PointId[],
+): Promise<ReadonlyMap<PointId, string | undefined>> {
+  const found = new Map<PointId, string | undefined>();
+  for await (const point of database.sketches(collection, ids)) {
+    found.set(point.id, "isTooLarge" in point ? undefined : point.content);
+  }
+  return found;
+}
+
 /** Ids that the state has and the lost region has not. */
 async function missingFrom(old: VectorDatabase, state: VectorDatabase, name: string): Promise<PointId[]> {
   const missing: PointId[] = [];
   for await (const ids of inBatches(state.ids(name))) {
-    const there = new Set((await old.points(name, ids)).map(({ id }) => id));
+    const there = await contentOf(old, name, ids);
     missing.push(...ids.filter((id) => !there.has(id)));
   }
   return missing;

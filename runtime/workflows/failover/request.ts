@@ -59,6 +59,8 @@ export interface FailoverRequest extends PromotionRequest {
   readonly lostControl: ObjectStore | undefined;
   /** The most seconds of acknowledged writes that may be lost. */
   readonly acceptedDataLossSeconds: number;
+  /** Collections that may be absent afterwards, because no capture could read them. */
+  readonly acceptedAbsent?: readonly string[] | undefined;
 }
 
 export type RoleChangeRequest = SwitchoverRequest | FailoverRequest;

@@ -11,10 +11,11 @@ import {
   holdable,
   isFarthestTime,
 } from "../../domain/recovery-points/folder-tree.ts";
-import type { CapturedFolder } from "../../domain/recovery-points/recovery-point.ts";
+import { missingBecause } from "../../domain/recovery-points/missing.ts";
+import type { CapturedFolder, Missing } from "../../domain/recovery-points/recovery-point.ts";
 import type { TreeFile } from "../../domain/recovery-points/shard-tree.ts";
-import { DrError } from "../../errors.ts";
-import type { FolderSource, FoundEntry } from "../../ports/folders.ts";
+import { DrError, hasCode } from "../../errors.ts";
+import type { FolderSource, FoundEntry, OpenFile, SkippedEntry } from "../../ports/folders.ts";
 import type { Progress } from "../../ports/progress.ts";
 import { ContentWriter } from "../../repository/content/content-writer.ts";
 import { readWholeTree } from "../../repository/content/read-whole-tree.ts";
@@ -29,6 +30,9 @@ const attempts = 4;
  * read again. Some file systems count in steps of two seconds.
  */
 const coarsestTickMs = 2_500;
+
+/** Entries of one folder that are named because they cannot be read. */
+const mostNamed = 100;
 
 export interface FolderToCapture {
   readonly kind: CapturedFolder["kind"];
@@ -46,7 +50,7 @@ export async function captureFolder(
   { kind, name, source }: FolderToCapture,
   context: FolderContext,
   progress: Progress,
-): Promise<{ readonly folder: CapturedFolder; readonly readBytes: number; readonly storedBytes: number }> {
+): ReturnType<FolderCapture["capture"]> {
   const { before, clock, repository } = context;
   const startedAt = clock.now();
   const what = `${kind} ${name}`;
@@ -62,6 +66,7 @@ export async function captureFolder(
     else refuseMissing(what, place, context);
     refuseEmptied(what, place, recording.count, base, context);
     const { packs, readBytes, storedBytes, ...found } = await recording.finish();
+    const missing = recording.unreadable.map(({ error, path }) => missingBecause({ kind, name, path }, error));
     const { held: entries, left } = holdable(found.entries);
     for (const path of left) {
       progress({ step: "capture", detail: `${what}: ${JSON.stringify(path)} is left out: it cannot be described` });
@@ -85,14 +90,24 @@ export async function captureFolder(
         startedAt: startedAt.toISOString(),
         finishedAt: clock.now().toISOString(),
         isExact:
-          left.length === 0 && entries.every((entry) => entry.type !== "file" || entry.isConsistent === undefined),
+          left.length === 0 &&
+          missing.length === 0 &&
+          entries.every((entry) => entry.type !== "file" || entry.isConsistent === undefined),
       },
+      missing: fewOf(missing, { kind, name }),
       readBytes,
       storedBytes: storedBytes + (stored.id === before?.tree.id ? 0 : stored.size),
     };
   } finally {
     recording.close();
   }
+}
+
+/** Each has its line in every recovery point: of very many, the first ones and their number do. */
+function fewOf(missing: readonly Missing[], folder: Pick<Missing, "kind" | "name">): readonly Missing[] {
+  if (missing.length <= mostNamed) return missing;
+  const others = new DrError("CAPTURE_INCOMPLETE", `${missing.length - mostNamed} more cannot be read`);
+  return [...missing.slice(0, mostNamed), missingBecause({ ...folder, path: "…" }, others)];
 }
 
 interface Base {
@@ -110,6 +125,29 @@ async function readBase(context: FolderContext, before: CapturedFolder): Promise
   return tree && { files: filesOf(tree), packs: tree.packs, at: known?.at ?? new Date(before.startedAt) };
 }
 
+/** What can be read of a file. What is written of one that breaks off belongs to no entry. */
+class EndingContent {
+  readonly #content: OpenFile["content"];
+  #error: DrError | undefined;
+
+  constructor(content: OpenFile["content"]) {
+    this.#content = content;
+  }
+
+  get error(): DrError | undefined {
+    return this.#error;
+  }
+
+  async *content(): OpenFile["content"] {
+    try {
+      yield* this.#content;
+    } catch (error) {
+      if (!hasCode(error, "CAPTURE_INCOMPLETE")) throw error;
+      this.#error = error;
+    }
+  }
+}
+
 /** One walk over a folder, entry by entry into the repository. */
 class FolderRecorder {
   readonly #context: FolderContext;
@@ -119,6 +157,7 @@ class FolderRecorder {
   readonly #tell: (detail: string) => void;
   readonly #entries: FoundEntry[] = [];
   readonly #inconsistent = new Set<string>();
+  readonly #unreadable: { readonly path: string; readonly error: DrError }[] = [];
 
   constructor(context: FolderContext, content: ContentWriter, base: Base | undefined, tell: (detail: string) => void) {
     this.#context = context;
@@ -128,16 +167,41 @@ class FolderRecorder {
     this.#tell = tell;
   }
 
-  /** Entries that are not directories. */
+  /** Entries that are not directories, those that cannot be read among them: they are there. */
   get count(): number {
-    return this.#entries.filter(({ type }) => type !== "directory").length;
+    return this.#entries.filter(({ type }) => type !== "directory").length + this.#unreadable.length;
+  }
+
+  get unreadable(): readonly { readonly path: string; readonly error: DrError }[] {
+    return this.#unreadable;
   }
 
   async take(source: FolderSource): Promise<void> {
-    for await (const entry of source.entries(({ path, type }) => this.#tell(`${path} is a ${type}: left out`))) {
+    for await (const entry of source.entries((skipped) => this.#skip(skipped))) {
       if (entry.type !== "file") this.#entries.push(entry);
       else if (this.#isUnchanged(entry) && this.#content.carry(entry.path)) this.#entries.push(entry);
       else await this.#takeFile(source, entry);
+    }
+  }
+
+  #skip(skipped: SkippedEntry): void {
+    const { path } = skipped;
+    if ("type" in skipped) {
+      this.#tell(`${path} is a ${skipped.type}: left out`);
+      return;
+    }
+    if (this.#context.mustBeWhole) throw skipped.error;
+    this.#unreadable.push({ path, error: skipped.error });
+  }
+
+  /** Undefined when it is gone, or cannot be read. */
+  async #open(source: FolderSource, path: string): Promise<OpenFile | undefined> {
+    try {
+      return await source.open(path);
+    } catch (error) {
+      if (!hasCode(error, "CAPTURE_INCOMPLETE")) throw error;
+      this.#skip({ path, error });
+      return undefined;
     }
   }
 
@@ -151,15 +215,16 @@ class FolderRecorder {
   async #takeFile(source: FolderSource, found: FoundEntry): Promise<void> {
     await this.#context.storing.begin();
     for (let attempt = 1; ; attempt += 1) {
-      const file = await source.open(found.path);
-      // Deleted since it was found.
+      const file = await this.#open(source, found.path);
       if (file === undefined) return;
       let isConsistent = false;
+      const reading = new EndingContent(file.content);
       try {
-        await this.#content.addFile(found.path, file.entry.size, file.content);
+        await this.#content.addFile(found.path, file.entry.size, reading.content());
       } finally {
         ({ isConsistent } = await file.close());
       }
+      if (reading.error !== undefined) return this.#skip({ path: found.path, error: reading.error });
       if (!isConsistent && attempt < attempts) continue;
       if (!isConsistent) {
         this.#inconsistent.add(found.path);
@@ -212,11 +277,11 @@ class FolderRecorder {
 function refuseMissing(what: string, path: string, { allowEmpty, before }: FolderContext): void {
   if (allowEmpty) return;
   if (before === undefined) {
-    throw new DrError("SETTING_INVALID", `${what}: there is no folder ${path}; nothing was committed`, {
+    throw new DrError("SETTING_INVALID", `${what}: there is no folder ${path}`, {
       hint: "correct its path in the stack's settings, or make the folder",
     });
   }
-  throw new DrError("LINEAGE_BROKEN", `${what}: the folder ${path} is gone; nothing was committed`, {
+  throw new DrError("LINEAGE_BROKEN", `${what}: the folder ${path} is gone`, {
     hint: "see whether its disk is mounted; if it was removed on purpose, repeat with --allow-empty",
   });
 }
@@ -232,7 +297,7 @@ function refuseEmptied(
   if (context.allowEmpty || count > 0 || base === undefined || base.files.length === 0) return;
   throw new DrError(
     "LINEAGE_BROKEN",
-    `${what}: ${path} holds no files, and the last recovery point holds ${base.files.length}; nothing was committed`,
+    `${what}: ${path} holds no files, and the last recovery point holds ${base.files.length}`,
     { hint: "see whether its disk is mounted; if it was emptied on purpose, repeat with --allow-empty" },
   );
 }

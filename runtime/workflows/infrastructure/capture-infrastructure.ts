@@ -41,7 +41,7 @@ async function refuseEmptied({ allowEmpty, before, repository }: FolderContext):
   if (had === 0) return;
   throw new DrError(
     "LINEAGE_BROKEN",
-    `the cluster holds no objects of the kinds asked for, and the last recovery point holds ${had}; nothing was committed`,
+    `the cluster holds no objects of the kinds asked for, and the last recovery point holds ${had}`,
     { hint: "see whether it is the cluster that is meant; if it was emptied on purpose, repeat with --allow-empty" },
   );
 }

@@ -10,6 +10,7 @@ import type {
   Source,
   SourceState,
 } from "../../domain/monitoring/metrics.ts";
+import { missingFrom } from "../../domain/recovery-points/missing.ts";
 import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode } from "../../errors.ts";
@@ -241,7 +242,12 @@ function knownRecoveryPoints(
     listed,
     newest: times(byType),
     exact: times(exactByType),
-    ...(newest === undefined ? {} : { restorable: restorableAsOf(newest.recoveryPoint, held) }),
+    ...(newest === undefined
+      ? {}
+      : {
+          restorable: restorableAsOf(newest.recoveryPoint, held),
+          missing: missingFrom(newest.recoveryPoint).length,
+        }),
     ...(verified === undefined ? {} : { verified: verified.time }),
   };
 }

@@ -1,11 +1,12 @@
 /** Which collections it is time to capture again: their tiers say how often. */
+import { missingFrom } from "../../domain/recovery-points/missing.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { Tiers } from "../../domain/settings/tiers.ts";
 
 export class DueCollections {
   readonly #tiers: Tiers;
   readonly #begunAt = new Map<string, number>();
-  /** Collections whose last capture is not known to be exact: each capture reads them until one is. */
+  /** Collections whose last capture failed, or is not known to be exact: each capture reads them until one is. */
   #inexact: ReadonlySet<string> = new Set();
 
   constructor(tiers: Tiers) {
@@ -29,9 +30,9 @@ export class DueCollections {
    * @param names of the collections that were read for the recovery point.
    * @param begunMs when its capture began, by the monotonic clock.
    */
-  captured(names: readonly string[], begunMs: number, { collections }: RecoveryPoint): void {
+  captured(names: readonly string[], begunMs: number, recoveryPoint: RecoveryPoint): void {
     for (const name of names) this.#begunAt.set(name, begunMs);
-    const inexact = collections.filter(({ shards }) => shards.some(({ isExact }) => !isExact));
-    this.#inexact = new Set(inexact.map(({ name }) => name));
+    const inexact = recoveryPoint.collections.filter(({ shards }) => shards.some(({ isExact }) => !isExact));
+    this.#inexact = new Set([...inexact, ...missingFrom(recoveryPoint)].map(({ name }) => name));
   }
 }

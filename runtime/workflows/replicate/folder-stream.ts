@@ -58,7 +58,10 @@ export class FolderStream {
   async next(signal: AbortSignal): Promise<StateReport> {
     await this.#watch.changed(signal);
     try {
-      return await this.capture();
+      const report = await this.capture();
+      // No watch tells when what is missing is back.
+      if (report.missing.length > 0) this.#watch.again();
+      return report;
     } catch (error) {
       this.#watch.again();
       throw error;
@@ -87,6 +90,7 @@ export class FolderStream {
       recoveryPoint: captured.recoveryPoint,
       asOf: captured.time,
       isExact: captured.isExact,
+      missing: captured.missing,
       isChanged: captured.isUnchanged !== true,
       readBytes: captured.readBytes,
       storedBytes: captured.storedBytes,

@@ -4,6 +4,7 @@ import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { StandbyKnowledge } from "../../repository/control/standby-records.ts";
+import { aliasesAmong } from "../apply/aliases.ts";
 import { optimizes } from "../apply/describe-collection.ts";
 import { type ApplyPlan, type ApplyRequest, type KnownTarget, planApply } from "../apply/plan-apply.ts";
 import { wholeRecoveryPoint } from "../apply/verify-applied.ts";
@@ -24,11 +25,13 @@ export interface StandbyPlanRequest extends Omit<TurnRequest, "failover">, Pick<
 export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPlan> {
   const { clock, compare, existing, recoveryPoint, target, turn } = request;
   const knowledge = turn?.knowledge ?? (await readKnowledge(request)).knowledge;
+  const names = recoveryPoint.collections.map(({ name }) => name);
   return planApply({
     ...wholeRecoveryPoint(recoveryPoint),
     target,
     existing,
-    aliases: { wanted: recoveryPoint.aliases, standing: "replace" },
+    // An alias of a collection that was not captured may lead nowhere here.
+    aliases: { wanted: aliasesAmong(recoveryPoint, names), standing: "replace" },
     known: knownByReplication(target, knowledge, clock),
     compare,
     optimizes: false,

@@ -1,5 +1,6 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
-import { isExact, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { missingFrom } from "../../domain/recovery-points/missing.ts";
+import { isExact, type Missing, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { Tiers } from "../../domain/settings/tiers.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
@@ -71,6 +72,8 @@ export interface StateReport {
   readonly recoveryPoint: string;
   readonly asOf: string;
   readonly isExact: boolean;
+  /** What the capture could not read: the standby holds it as it was before, or not at all. */
+  readonly missing: readonly Missing[];
   /** False when the recovery point is the one that the capture before made. */
   readonly isChanged: boolean;
   /** Read from the source, and stored in the standby's bucket. */
@@ -85,6 +88,7 @@ export function stateReport(state: CapturedState): StateReport {
     recoveryPoint: recoveryPoint.id,
     asOf: asOf.toISOString(),
     isExact: isExact(recoveryPoint),
+    missing: missingFrom(recoveryPoint),
     isChanged,
     readBytes,
     storedBytes,
@@ -118,7 +122,7 @@ export class SourceCapturer {
    * @param signal ends what the capture waits for, and so the capture.
    */
   async capture(patience: Patience, signal?: AbortSignal): Promise<CapturedState> {
-    const { clock, progress, repository, source, toolVersion } = this.#request;
+    const { clock, isSwitchover, progress, repository, source, toolVersion } = this.#request;
     await this.refuseUnlessActive();
     const begun = clock.now();
     const begunMs = clock.monotonic();
@@ -142,6 +146,8 @@ export class SourceCapturer {
       progress: withoutAmounts(progress),
       toolVersion,
       signal,
+      // Nothing of the last writes before a switchover may stay behind.
+      mustBeWhole: isSwitchover,
     });
     const fullAt = isFull || this.#fullAt === undefined ? begun : this.#fullAt;
     this.#fullAt = fullAt;

@@ -55,7 +55,7 @@ export class StandbyJournal implements ApplyJournal {
 
   async end({ dropped, touched }: AppliedState): Promise<void> {
     const { clock, target, turn } = this.#request;
-    const { collections: planned, gone, recoveryPoint } = this.#plan;
+    const { collections: planned, gone, recoveryPoint, unread } = this.#plan;
     const at = clock.now();
     const before = turn.knowledge.held;
     const asOf = this.#request.asOf?.toISOString() ?? recoveryPoint.time;
@@ -67,6 +67,8 @@ export class StandbyJournal implements ApplyJournal {
       for (const owner of held.owners) owners.set(owner.peer, owner);
       collections.push(held.collection);
     });
+    // As they were: `goneSince` would let them be dropped.
+    for (const { goneSince: _none, ...each } of unread) collections.push(each);
     collections.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const each of gone) collections.push({ ...each, goneSince: each.goneSince ?? at.toISOString() });
     const fingerprints: Record<string, string> = {};

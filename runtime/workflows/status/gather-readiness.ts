@@ -6,6 +6,7 @@ import type {
   ReadinessFacts,
   StandbyLag,
 } from "../../domain/health/readiness.ts";
+import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
 import { isExact, keysOf, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
@@ -136,6 +137,7 @@ function described(
     ageSeconds: secondsSince(asOf, clock),
     isExact: isExact(recoveryPoint),
     isVerified: attestations.some((finding) => finding.kind === "verified" && finding.region === region),
+    missing: missingFrom(recoveryPoint).map(missingInWords),
     qdrantVersion: recoveryPoint.qdrantVersion,
   };
 }

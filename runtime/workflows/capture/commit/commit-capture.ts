@@ -2,10 +2,17 @@
 import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
 import { canonicalJson } from "../../../domain/exact-json.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
-import type { CapturedCollection, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
+import { errorOf, missingInWords } from "../../../domain/recovery-points/missing.ts";
+import type {
+  CapturedCollection,
+  DataKind,
+  Missing,
+  RecoveryPoint,
+} from "../../../domain/recovery-points/recovery-point.ts";
 import { DrError, hasCode } from "../../../errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../../ports/object-store.ts";
+import type { Progress } from "../../../ports/progress.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
 import { attest } from "../../../repository/catalog/attest.ts";
 import { objectsNeeded } from "../../../repository/content/objects-needed.ts";
@@ -15,9 +22,10 @@ import type { OpenRepository } from "../../../repository/repository.ts";
 import { collectionsAtOnce } from "../../concurrency.ts";
 import { confirmFacts, type Observation } from "../../observe-collection.ts";
 import { isGone } from "../collection-existence.ts";
+import type { CollectionFailures } from "../collection-failures.ts";
 import type { PlannedCapture } from "../planned-capture.ts";
 import type { ShardPlacements } from "../shard-placements.ts";
-import { type JoinedCollection, type JoinedParts, timeOf } from "./join-parts.ts";
+import { asHeld, type JoinedCollection, type JoinedParts, standInFor, timeOf } from "./join-parts.ts";
 import type { ContradictionQuarantine } from "./quarantine-contradicted.ts";
 
 export interface CommitContext {
@@ -25,13 +33,25 @@ export interface CommitContext {
   /** Where the restores of the region are recorded. */
   readonly control: ObjectStoreReader;
   readonly database: VectorDatabase;
+  readonly failures: CollectionFailures;
   readonly placements: ShardPlacements;
+  readonly progress: Progress;
   readonly repository: OpenRepository;
   readonly toolVersion: string;
   /** Commit a recovery point without points, though the last one has some. */
   readonly allowEmpty: boolean;
   /** This run chooses itself what it reads: what it leaves out must not be what clients are led to meanwhile. */
   readonly choosesCollections: boolean;
+  /** This run captures again and again: what it cannot read now is told, and waited for. */
+  readonly isFollowing: boolean;
+}
+
+/** The Qdrant part of a recovery point. */
+interface ConfirmedCollections {
+  readonly collections: readonly CapturedCollection[];
+  readonly missing: readonly Missing[];
+  /** How many of them were read now. */
+  readonly read: number;
 }
 
 export class CaptureCommitter {
@@ -45,32 +65,46 @@ export class CaptureCommitter {
 
   async commit({ before, plan }: PlannedCapture, joined: JoinedParts): Promise<RecoveryPoint> {
     const { allowEmpty, clock, database, choosesCollections, repository, toolVersion } = this.#context;
-    const { carried, folders } = joined;
-    const hasQdrant = plan.kinds.includes("qdrant");
-    const [collections, aliases] = hasQdrant
-      ? await Promise.all([this.#confirmCollections(joined), database.aliases()])
-      : [[], []];
-    if (choosesCollections) refuseNewlyLedToCarried(aliases, carried, before);
+    const { folders } = joined;
+    const isOfQdrant = plan.kinds.includes("qdrant");
+    const [confirmed, allAliases] = isOfQdrant
+      ? await Promise.all([this.#confirmCollections(joined, { before, plan }), database.aliases()])
+      : [{ collections: [], missing: [], read: 0 }, []];
+    const unreadable = [...confirmed.missing, ...joined.missing.filter(({ kind }) => kind !== "qdrant")];
+    const lacked = new Set(confirmed.missing.map(({ name }) => name));
+    const carried = joined.carried.filter(({ name }) => !lacked.has(name));
+    if (choosesCollections) refuseNewlyLedToCarried(allAliases, carried, before);
     refuseMissingFolders(plan, joined);
+    const kinds = this.#heldKinds(plan, confirmed, unreadable);
+    const missing = unreadable.map(({ heldAsOf, ...each }) =>
+      kinds.includes(each.kind) ? { ...each, heldAsOf } : each,
+    );
+    const holdsQdrant = kinds.includes("qdrant");
+    const collections = holdsQdrant ? [...confirmed.collections] : [];
+    const aliases = holdsQdrant ? allAliases : [];
+    for (const each of missing) this.#context.progress({ step: "missing", detail: missingInWords(each) });
     const recoveryPoint: RecoveryPoint = {
       format: 1,
       id: plan.recoveryPoint,
       type: plan.type,
-      kinds: plan.kinds,
+      kinds,
       base: before?.id,
       region: plan.region,
       epoch: plan.epoch,
       startedAt: plan.at,
       time: timeOf(plan, collections),
       finishedAt: clock.now().toISOString(),
-      qdrantVersion: plan.qdrantVersion,
+      qdrantVersion: holdsQdrant ? plan.qdrantVersion : undefined,
       toolVersion,
       collections,
       aliases,
-      folders: [...folders],
+      folders: folders.filter(({ kind }) => kinds.includes(kind)),
+      ...(missing.length === 0 ? {} : { missing }),
+      ...(plan.excluded === undefined || plan.excluded.length === 0 ? {} : { excluded: plan.excluded }),
     };
     await this.#refuseAfterRestore(plan.restore);
-    if (hasQdrant && !allowEmpty) refuseEmptied(recoveryPoint, before, carried);
+    const unread = new Set([...joined.carried.map(({ name }) => name), ...lacked, ...(plan.excluded ?? [])]);
+    if (holdsQdrant && !allowEmpty) refuseEmptied(recoveryPoint, before, unread);
     await this.#quarantine.quarantine(plan, joined);
     const refusePrunedSince = () => this.#refusePruned(plan, recoveryPoint);
     await refusePrunedSince();
@@ -100,22 +134,59 @@ export class CaptureCommitter {
   }
 
   /** Those that are there now, as they were captured, in the order of their names. */
-  async #confirmCollections({ carried, collections: read }: JoinedParts): Promise<CapturedCollection[]> {
-    const present = new Set(await this.#context.database.collections());
-    const isThere = async (name: string) => present.has(name) || !(await isGone(this.#context.database, name));
+  async #confirmCollections(
+    { carried, collections: read, missing: unread }: JoinedParts,
+    { before, plan }: Pick<PlannedCapture, "before" | "plan">,
+  ): Promise<ConfirmedCollections> {
+    const { database, failures } = this.#context;
+    const present = new Set(await database.collections());
+    const isThere = async (name: string) => present.has(name) || !(await isGone(database, name));
     const collections: CapturedCollection[] = [];
+    const missing: Missing[] = [];
     await forEachConcurrently(collectionsAtOnce, read, async (collection) => {
-      if (await isThere(collection.planned.name)) collections.push(await this.#confirm(collection));
+      const { name } = collection.planned;
+      if (!(await isThere(name))) return;
+      try {
+        collections.push(await this.#confirm(collection));
+      } catch (error) {
+        const lacking = await failures.judge(name, error);
+        if (lacking !== undefined) missing.push(lacking);
+      }
     });
+    const readNow = collections.length;
+    const standIns = missing.map(({ name }) => ({ name, held: standInFor(name, plan, before) }));
+    collections.push(...standIns.flatMap(({ held }) => held ?? []));
     for (const collection of carried) if (await isThere(collection.name)) collections.push(collection);
-    return collections.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const lacking = missing.map((each) => asHeld(each, standIns.find(({ name }) => name === each.name)?.held));
+    for (const each of unread) if (each.kind === "qdrant" && (await isThere(each.name))) lacking.push(each);
+    const inOrder = (a: { readonly name: string }, b: { readonly name: string }) => (a.name < b.name ? -1 : 1);
+    return { collections: collections.sort(inOrder), missing: lacking.sort(inOrder), read: readNow };
+  }
+
+  /**
+   * A kind of data of which nothing could be read is not in the recovery point: it would stand for what is there and be restored as
+   * the newest. Throws what came in the way when nothing is left.
+   */
+  #heldKinds(plan: CapturePlan, { collections, read }: ConfirmedCollections, missing: readonly Missing[]): DataKind[] {
+    const isLost = (name: string, kind: DataKind) =>
+      missing.some((each) => each.kind === kind && each.name === name && each.path === undefined);
+    const isHeld = (kind: DataKind) => {
+      const lacks = missing.some((each) => each.kind === kind);
+      if (kind === "qdrant") return !lacks || read > 0 || (this.#context.isFollowing && collections.length > 0);
+      const folders = plan.folders.filter((folder) => folder.kind === kind);
+      return folders.length === 0 || folders.some(({ name }) => !isLost(name, kind));
+    };
+    const held = plan.kinds.filter(isHeld);
+    const [first] = missing;
+    if (held.length > 0 || first === undefined) return held;
+    throw errorOf(first);
   }
 
   async #confirm({ before, isUnchanged, planned, shards: results }: JoinedCollection): Promise<CapturedCollection> {
     const { shards: plannedShards, ...facts } = planned;
     const shards = results.map(({ shard }) => shard);
     if (canonicalJson(shards.map(({ id, key }) => ({ id, key }))) !== canonicalJson(plannedShards)) {
-      throw new DrError("CAPTURE_INCOMPLETE", `${facts.name}: not every shard was captured; nothing was committed`, {
+      throw new DrError("CAPTURE_INCOMPLETE", `${facts.name}: not every shard was captured`, {
         hint: "capture again",
       });
     }
@@ -145,7 +216,7 @@ export class CaptureCommitter {
       canonicalJson([...shards.values()].sort((a, b) => a.id - b.id)) === canonicalJson(planned);
     if (isSame) return observed;
     // A configuration that changed meanwhile belongs to other data than that which was read.
-    throw new DrError("CAPTURE_INCOMPLETE", `${name} was changed while it was captured; nothing was committed`, {
+    throw new DrError("CAPTURE_INCOMPLETE", `${name} was changed while it was captured`, {
       hint: "capture again",
     });
   }
@@ -176,9 +247,10 @@ function refuseNewlyLedToCarried(
   );
 }
 
-function refuseMissingFolders(plan: CapturePlan, { folders }: JoinedParts): void {
+/** One that is neither captured nor told to be missing. */
+function refuseMissingFolders(plan: CapturePlan, { folders, missing }: JoinedParts): void {
   for (const { kind, name } of plan.folders) {
-    if (folders.some((folder) => folder.kind === kind && folder.name === name)) continue;
+    if ([...folders, ...missing].some((each) => each.kind === kind && each.name === name)) continue;
     throw new DrError("CAPTURE_INCOMPLETE", `${kind} ${name} was not captured; nothing was committed`);
   }
 }
@@ -187,15 +259,14 @@ function refuseMissingFolders(plan: CapturePlan, { folders }: JoinedParts): void
 function refuseEmptied(
   recoveryPoint: RecoveryPoint,
   base: RecoveryPoint | undefined,
-  carried: readonly CapturedCollection[],
+  unread: ReadonlySet<string>,
 ): void {
-  const unread = new Set(carried.map(({ name }) => name));
   const count = ({ collections }: RecoveryPoint) =>
     collections.filter(({ name }) => !unread.has(name)).reduce((sum, { pointsAfter }) => sum + pointsAfter, 0);
   if (base === undefined || count(base) === 0 || count(recoveryPoint) > 0) return;
   throw new DrError(
     "LINEAGE_BROKEN",
-    `${carried.length === 0 ? "Qdrant holds" : "the collections that were read hold"} no points, and the last recovery point holds ${count(base)} of them; nothing was committed`,
+    `${unread.size === 0 ? "Qdrant holds" : "the collections that were read hold"} no points, and the last recovery point holds ${count(base)} of them; nothing was committed`,
     {
       hint: "see whether it lost its disk; if it was emptied on purpose, repeat with --allow-empty",
     },

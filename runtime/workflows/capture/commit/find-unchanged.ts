@@ -1,6 +1,7 @@
 /** Finds the recovery point that says all that a new one would say. */
 import { canonicalJson } from "../../../domain/exact-json.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
+import { missingFrom, sameMissing } from "../../../domain/recovery-points/missing.ts";
 import type { CapturedFolder, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
 import type { CollectionReader } from "../../../ports/qdrant.ts";
 import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
@@ -17,7 +18,7 @@ export class UnchangedFinder {
   /** The recovery point as of now: its shards were found to be as they were then. Undefined when anything changed. */
   async find({ base, before, plan }: PlannedCapture, joined: JoinedParts): Promise<RecoveryPoint | undefined> {
     if (!plan.kinds.includes("qdrant")) {
-      const same = withSameFolders(plan, joined.folders, base);
+      const same = withSameFolders(plan, joined, base);
       return same && seenAgain(same, plan, joined);
     }
     if (before === undefined || !holdsSame(before, plan, joined)) return undefined;
@@ -27,7 +28,9 @@ export class UnchangedFinder {
 }
 
 /** Whether the recovery point says all that a new one would say, but for the aliases. */
-function holdsSame(before: RecoveryPoint, plan: CapturePlan, { carried, collections, folders }: JoinedParts): boolean {
+function holdsSame(before: RecoveryPoint, plan: CapturePlan, joined: JoinedParts): boolean {
+  const { carried, collections, folders, missing } = joined;
+  if (!sameMissing(missingFrom(before), missing)) return false;
   if (plan.type === "full" || plan.epoch !== before.epoch || plan.qdrantVersion !== before.qdrantVersion) return false;
   if (folders.length > 0 || collections.length + carried.length !== before.collections.length) return false;
   return collections.every(
@@ -46,12 +49,14 @@ function isSameSet(now: RecoveryPoint["aliases"], then: RecoveryPoint["aliases"]
 /** The newest of the recovery points that hold the folders as they were captured now. */
 function withSameFolders(
   plan: CapturePlan,
-  folders: readonly CapturedFolder[],
+  { folders, missing }: JoinedParts,
   base: CaptureBase,
 ): RecoveryPoint | undefined {
   const recoveryPoints = plan.kinds.flatMap((kind) => base.recoveryPoints.get(kind) ?? []);
   if (plan.type === "full" || recoveryPoints.length < plan.kinds.length) return undefined;
   if (recoveryPoints.some(({ epoch }) => epoch !== plan.epoch)) return undefined;
+  const lacked = new Set(recoveryPoints.flatMap(missingFrom).filter(({ kind }) => plan.kinds.includes(kind)));
+  if (!sameMissing([...lacked], missing)) return undefined;
   const known = plan.kinds.flatMap(
     (kind) => base.recoveryPoints.get(kind)?.folders.filter((each) => each.kind === kind) ?? [],
   );

@@ -1,9 +1,12 @@
 /** Joins what the workers of a capture did, and puts it beside what the base holds. */
 import type { CapturePart, CapturePlan, ShardResult } from "../../../domain/recovery-points/capture-plan.ts";
-import type {
-  CapturedCollection,
-  CapturedFolder,
-  RecoveryPoint,
+import { missingFrom } from "../../../domain/recovery-points/missing.ts";
+import {
+  type CapturedCollection,
+  type CapturedFolder,
+  capturedAt,
+  type Missing,
+  type RecoveryPoint,
 } from "../../../domain/recovery-points/recovery-point.ts";
 
 export interface JoinedParts {
@@ -12,6 +15,8 @@ export interface JoinedParts {
   /** Collections that the recovery point holds as its base does. */
   readonly carried: readonly CapturedCollection[];
   readonly folders: readonly CapturedFolder[];
+  /** What could not be read, and for how long that has been so where it is carried all the same. */
+  readonly missing: readonly Missing[];
 }
 
 export interface JoinedCollection {
@@ -36,13 +41,33 @@ export function joinParts(
     ({ collection }) => collection,
   );
   const known = new Map(before?.collections.map((collection) => [collection.name, collection]));
+  const missing = [...missingFrom(plan), ...parts.flatMap(missingFrom)];
+  const lacked = new Set(missing.flatMap(({ kind, name }) => (kind === "qdrant" ? [name] : [])));
   return {
-    collections: plan.collections.map((planned) =>
-      joinCollection(planned, results.get(planned.name) ?? [], known.get(planned.name)),
+    collections: plan.collections.flatMap((planned) =>
+      lacked.has(planned.name)
+        ? []
+        : [joinCollection(planned, results.get(planned.name) ?? [], known.get(planned.name))],
     ),
-    carried: carriedFrom(before, plan),
+    carried: [...carriedFrom(before, plan), ...[...lacked].flatMap((name) => standInFor(name, plan, before) ?? [])],
     folders: parts.flatMap((part) => part.folders),
+    missing: missing.map((each) => (each.kind === "qdrant" ? asHeld(each, standInFor(each.name, plan, before)) : each)),
   };
+}
+
+/** What the base holds of a collection that was to be read and cannot be. */
+export function standInFor(
+  name: string,
+  { carried, isOfBase }: Pick<CapturePlan, "carried" | "isOfBase">,
+  before: RecoveryPoint | undefined,
+): CapturedCollection | undefined {
+  if (isOfBase !== true || carried?.includes(name)) return undefined;
+  return before?.collections.find((collection) => collection.name === name);
+}
+
+export function asHeld(missing: Missing, held: CapturedCollection | undefined): Missing {
+  const at = held && capturedAt(held);
+  return at === undefined ? missing : { ...missing, heldAsOf: at.toISOString() };
 }
 
 function joinCollection(

@@ -1,5 +1,5 @@
 /** Finds out whether a region may be captured now, and what of it would be: before anything is read, changed, or asked that costs the region. */
-import type { DataKind, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
+import type { DataKind, Missing, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
 import { checkSupported } from "../../../domain/recovery-points/version-rule.ts";
 import { type EpochRecord, newestEpoch } from "../../../domain/roles/epoch.ts";
 import { DrError } from "../../../errors.ts";
@@ -13,7 +13,7 @@ import { type RestoreRecords, readRestores, restoresUnderWay } from "../../../re
 import { ignoreUnreadable } from "../../../repository/record.ts";
 import { unreadableReporter } from "../../name-unreadable.ts";
 import type { FolderCapture } from "../folder-capture.ts";
-import type { ChosenCollections, CollectionChooser } from "./choose-collections.ts";
+import { type ChosenCollections, type CollectionChooser, isOfNow } from "./choose-collections.ts";
 
 /** A restore that began longer ago and did not end was cut off. */
 const restoreEndsWithinMs = 60 * 60_000;
@@ -42,6 +42,12 @@ export interface CaptureAssessment {
   readonly wanted: readonly string[];
   /** Collections that stay as in the base. */
   readonly carried: readonly string[];
+  /** Collections that are left out on purpose. */
+  readonly excluded: readonly string[];
+  /** Collections that are not read now, and that the base says it lacks. */
+  readonly missing: readonly Missing[];
+  /** Nothing was restored since the base, and no other region was active: what it holds may stand beside what is read. */
+  readonly isOfBase: boolean;
   readonly folders: readonly Pick<FolderCapture, "kind" | "name">[];
 }
 
@@ -74,12 +80,13 @@ export class CaptureAssessor {
     const base = recoveryPoints.get("qdrant");
     const chosen: ChosenCollections = holdsQdrant
       ? await this.#chooser.choose({ epoch, restores }, base)
-      : { wanted: [], carried: [] };
+      : { wanted: [], carried: [], excluded: [], missing: [] };
     return {
       epoch,
       restores,
       qdrantVersion,
       base,
+      isOfBase: base !== undefined && isOfNow(base, { epoch, restores }),
       ...chosen,
       folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
     };

@@ -2,7 +2,7 @@
 import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
 import { newId } from "../../../domain/identifier.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
-import type { CaptureType, DataKind } from "../../../domain/recovery-points/recovery-point.ts";
+import type { CaptureType, DataKind, Missing } from "../../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
 import { newestRestore } from "../../../repository/control/restore-records.ts";
@@ -44,7 +44,7 @@ export class CapturePlanner {
     // Before anything is asked of the region.
     const at = clock.now();
     const assessed = await this.#assessor.assess(base);
-    const [collections] = await Promise.all([this.#planCollections(assessed), this.#tidier?.tidy()]);
+    const [{ collections, missing }] = await Promise.all([this.#planCollections(assessed), this.#tidier?.tidy()]);
     return {
       format: 1,
       recoveryPoint: newId(at),
@@ -61,16 +61,22 @@ export class CapturePlanner {
       qdrantVersion: assessed.qdrantVersion,
       collections,
       carried: [...assessed.carried],
+      missing: [...assessed.missing, ...missing],
+      excluded: [...assessed.excluded],
+      isOfBase: assessed.isOfBase,
       folders: [...assessed.folders],
     };
   }
 
-  async #planCollections({ base, epoch, wanted }: CaptureAssessment): Promise<CapturePlan["collections"]> {
-    const planned: CapturePlan["collections"] = [];
+  async #planCollections({ base, epoch, wanted }: CaptureAssessment) {
+    const collections: CapturePlan["collections"] = [];
+    const missing: Missing[] = [];
     await forEachConcurrently(collectionsAtOnce, wanted, async (name) => {
-      const collection = await this.#collections.plan(name, epoch, base);
-      if (collection !== undefined) planned.push(collection);
+      const found = await this.#collections.plan(name, epoch, base);
+      if (found.planned !== undefined) collections.push(found.planned);
+      if (found.missing !== undefined) missing.push(found.missing);
     });
-    return planned.sort((a, b) => (a.name < b.name ? -1 : 1));
+    const inOrder = (a: { readonly name: string }, b: { readonly name: string }) => (a.name < b.name ? -1 : 1);
+    return { collections: collections.sort(inOrder), missing: missing.sort(inOrder) };
   }
 }

@@ -1,23 +1,27 @@
 /** Plans the capture of one collection: its shards, and the facts that are asked again when it was read. */
 import { canonicalJson } from "../../../domain/exact-json.ts";
-import { planShardKeys } from "../../../domain/qdrant/shard-key-plan.ts";
+import { refuseIrreproducibleKeys } from "../../../domain/qdrant/shard-key-plan.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
-import type { CapturedCollection, CaptureType, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
+import type {
+  CapturedCollection,
+  CaptureType,
+  Missing,
+  RecoveryPoint,
+} from "../../../domain/recovery-points/recovery-point.ts";
 import type { EpochRecord } from "../../../domain/roles/epoch.ts";
-import type { Clock } from "../../../ports/clock.ts";
 import type { Progress } from "../../../ports/progress.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
 import type { OpenRepository } from "../../../repository/repository.ts";
 import { inheritedFacts, observeCollection } from "../../observe-collection.ts";
-import { wasDropped } from "../collection-existence.ts";
+import type { CollectionFailures } from "../collection-failures.ts";
 import { obtainDataKey } from "../data-key.ts";
 import type { ShardPlacements } from "../shard-placements.ts";
 
 type PlannedCollection = CapturePlan["collections"][number];
 
 export interface CollectionSource {
-  readonly clock: Clock;
   readonly database: VectorDatabase;
+  readonly failures: CollectionFailures;
   readonly placements: ShardPlacements;
   readonly progress: Progress;
   readonly repository: OpenRepository;
@@ -31,22 +35,18 @@ export class CollectionPlanner {
     this.#source = source;
   }
 
-  /** Undefined when the collection was dropped meanwhile. */
+  /** Neither when the collection was dropped meanwhile. */
   async plan(
     name: string,
     epoch: EpochRecord,
     base: RecoveryPoint | undefined,
-  ): Promise<PlannedCollection | undefined> {
-    const { clock, database } = this.#source;
+  ): Promise<{ readonly planned?: PlannedCollection; readonly missing?: Missing }> {
     try {
-      return await this.#plan(
-        name,
-        epoch,
-        base?.collections.find((collection) => collection.name === name),
-      );
+      const before = base?.collections.find((collection) => collection.name === name);
+      return { planned: await this.#plan(name, epoch, before) };
     } catch (error) {
-      if (!(await wasDropped({ clock, database }, name, error))) throw error;
-      return undefined;
+      const missing = await this.#source.failures.judge(name, error);
+      return missing === undefined ? {} : { missing };
     }
   }
 
@@ -59,8 +59,7 @@ export class CollectionPlanner {
       base && repository.keys.key(base.key),
     ]);
     const shards = new Map(replicas.map(({ id, key }) => [id, { id, key }]));
-    // What no target could be given again is not called a recovery point.
-    if (replicas.some(({ key }) => key !== undefined)) planShardKeys(name, [...shards.values()]);
+    refuseIrreproducibleKeys(name, replicas);
     const key = await obtainDataKey(repository, epoch, { collection: name }, base);
     // Made again under the same name it may be another collection, of which old questions cannot be asked.
     const isOfBase = base !== undefined && hasSameParams(base.config, config);

@@ -23,11 +23,13 @@ export class PartReader {
     const storing = this.#storing.for(planned.plan, planned.base);
     const { shards, ...ofShards } = await this.#shards.read(planned, this.#worker, storing);
     const { folders, ...ofFolders } = await this.#folders.read(planned, this.#worker, storing);
+    const missing = [...ofShards.missing, ...ofFolders.missing];
     return {
       format: 1,
       worker: this.#worker,
       shards,
       folders,
+      ...(missing.length === 0 ? {} : { missing }),
       readBytes: ofShards.readBytes + ofFolders.readBytes,
       storedBytes: ofShards.storedBytes + ofFolders.storedBytes,
     };

@@ -8,7 +8,7 @@ import {
   type ShardResult,
   shareOf,
 } from "../../../domain/recovery-points/capture-plan.ts";
-import type { CapturedCollection } from "../../../domain/recovery-points/recovery-point.ts";
+import type { CapturedCollection, Missing } from "../../../domain/recovery-points/recovery-point.ts";
 import { lineageOf, type ShardTree, shardTreeSchema } from "../../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../../errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
@@ -18,7 +18,7 @@ import type { ShardPlacement, VectorDatabase } from "../../../ports/qdrant.ts";
 import { readWholeTree } from "../../../repository/content/read-whole-tree.ts";
 import type { OpenRepository } from "../../../repository/repository.ts";
 import type { CapturePatience } from "../capture-request.ts";
-import { wasDropped } from "../collection-existence.ts";
+import type { CollectionFailures } from "../collection-failures.ts";
 import type { PlannedCapture } from "../planned-capture.ts";
 import { captureShard } from "../shard/capture-shard.ts";
 import type { ShardBase, ShardCapture } from "../shard/captured-shard.ts";
@@ -38,6 +38,7 @@ const shardsAtOnce = 16;
 export interface ShardsSource {
   readonly clock: Clock;
   readonly database: VectorDatabase;
+  readonly failures: CollectionFailures;
   readonly repository: OpenRepository;
   readonly placements: ShardPlacements;
   readonly progress: Progress;
@@ -70,8 +71,8 @@ export class ShardsReader {
     planned: PlannedCapture,
     worker: number,
     storing: Storing,
-  ): Promise<Pick<CapturePart, "shards" | "readBytes" | "storedBytes">> {
-    const { clock, database, progress, readAtOnce = usuallyReadAtOnce } = this.#source;
+  ): Promise<Pick<CapturePart, "shards" | "readBytes" | "storedBytes"> & { readonly missing: readonly Missing[] }> {
+    const { clock, database, failures, progress, readAtOnce = usuallyReadAtOnce } = this.#source;
     const { plan } = planned;
     const all = plan.collections.flatMap((collection) => collection.shards.map(({ id }) => ({ collection, id })));
     const share = shareOf(all, worker, plan.workers);
@@ -79,11 +80,13 @@ export class ShardsReader {
     const restarts = new RestartDetector({ clock, database, control: this.#source.control });
     const permits = new Semaphore(readAtOnce);
     const shards: ShardResult[] = [];
+    const missing = new Map<string, Missing>();
     let readBytes = 0;
     let storedBytes = 0;
     await forEachConcurrently(shardsAtOnce, share, async (task) => {
       const { name } = task.collection;
       const what = `${name} shard ${task.id}`;
+      if (missing.has(name)) return shardProgress.done(what);
       const onRead = (bytes: number) => shardProgress.read(what, bytes);
       try {
         const { capture, shard } = await this.#capture(task, planned, { onRead, permits, restarts, storing });
@@ -91,10 +94,13 @@ export class ShardsReader {
         storedBytes += capture.storedBytes;
         shards.push(resultOf(name, shard, capture));
       } catch (error) {
-        // Dropped while it was captured: the commit leaves it out. A list that comes back short does not drop anything.
-        if (!(await wasDropped({ clock, database }, name, error))) {
-          permits.close(error);
-          throw error;
+        try {
+          // Dropped while it was captured: the commit leaves it out. A list that comes back short does not drop anything.
+          const lacking = await failures.judge(name, error);
+          if (lacking !== undefined) missing.set(name, { ...lacking, because: `${what}: ${lacking.because}` });
+        } catch (fatal) {
+          permits.close(fatal);
+          throw fatal;
         }
       }
       shardProgress.done(what);
@@ -102,7 +108,8 @@ export class ShardsReader {
     await restarts.refuseChanged();
     const inOrder = (a: ShardResult, b: ShardResult) =>
       a.collection === b.collection ? a.shard.id - b.shard.id : a.collection < b.collection ? -1 : 1;
-    return { shards: shards.sort(inOrder), readBytes, storedBytes };
+    const whole = shards.filter(({ collection }) => !missing.has(collection));
+    return { shards: whole.sort(inOrder), missing: [...missing.values()], readBytes, storedBytes };
   }
 
   async #capture(
@@ -155,7 +162,7 @@ export class ShardsReader {
     const replicas = chooseReplicas(await this.#source.placements.of(name), last?.shards);
     const shard = replicas.find((replica) => replica.id === id);
     if (shard !== undefined) return shard;
-    throw new DrError("CAPTURE_INCOMPLETE", `${name}: shard ${id} is gone; nothing was committed`, {
+    throw new DrError("CAPTURE_INCOMPLETE", `${name}: shard ${id} is gone`, {
       hint: "capture again",
     });
   }

@@ -17,7 +17,7 @@ export const bringLastWrites: Step<SwitchoverContext> = {
       // It began when the gate was closed and empty: what is exact then is everything.
       if (!cycle.isExact) continue;
       const recoveryPoint = await request.repository.readRecoveryPoint(cycle.recoveryPoint);
-      findings.serveFrom = { recoveryPoint, asOf: new Date(cycle.asOf), isWarm: true };
+      findings.serveFrom = { recoveryPoint, asOf: new Date(cycle.asOf), isWarm: true, absent: [] };
       return `${recoveryPoint.id} holds everything; cycles took ${took.join(", ")}`;
     }
     throw new DrError(
