@@ -26,6 +26,12 @@ export const exampleSettings = {
   configuration: [{ name: "application", path: "/etc/application", include: ["**"], exclude: ["*.bak"] }],
   userData: [{ name: "uploads", path: "/var/lib/application", include: ["uploads/**"], exclude: ["**/*.tmp"] }],
   objectives: { rpoMinutes: 300 },
+  retention: {
+    days: 30,
+    newestWithinHours: 48,
+    folders: { days: 90, fourHourlyDays: 14, quarterHourlyDays: 2 },
+    infrastructure: { days: 365, fourHourlyDays: 7, quarterHourlyDays: 1 },
+  },
   testRestore: { qdrant: "http://127.0.0.1:7333", apiKey: { env: "QDRANT_TEST_API_KEY" } },
   alerts: {
     webhooks: [{ url: { env: "QDRANT_DR_WEBHOOK_URL" }, form: "slack" }],
@@ -39,6 +45,9 @@ export const exampleSettings = {
     heartbeat: { env: "QDRANT_DR_HEARTBEAT_URL" },
   },
 } as const;
+
+/** A test refuses it: a new setting without a default needs a value above. */
+export const noExample = "…";
 
 interface Node {
   readonly description?: string | undefined;
@@ -97,8 +106,7 @@ function settingOf(path: string, name: string, node: Node, value: unknown): stri
   if (items !== undefined && isGroup(items)) {
     return [`${name}:`, ...itemOf(items, (value as readonly object[])[0] ?? {})];
   }
-  if (value === undefined) throw new Error(`exampleSettings has no value for ${name}`);
-  return [`${name}: ${flow(value)}`];
+  return [`${name}: ${value === undefined ? noExample : flow(value)}`];
 }
 
 /** One item of a list, the meanings behind its values. */
@@ -106,8 +114,7 @@ function itemOf({ properties = {} }: Node, example: object): string[] {
   const values = example as Readonly<Record<string, unknown>>;
   return Object.entries(properties).map(([name, { default: usual, description }], at) => {
     const value = values[name] ?? usual;
-    if (value === undefined) throw new Error(`exampleSettings has no value for ${name}`);
-    return `${at === 0 ? "  - " : "    "}${name}: ${flow(value)}${description === undefined ? "" : ` # ${description}`}`;
+    return `${at === 0 ? "  - " : "    "}${name}: ${value === undefined ? noExample : flow(value)}${description === undefined ? "" : ` # ${description}`}`;
   });
 }
 

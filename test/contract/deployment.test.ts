@@ -13,7 +13,7 @@ import { parse } from "yaml";
 import { leafCommands, readProgram } from "../../docs/references.ts";
 import { environmentExample } from "../../package/deployment/environment.ts";
 import { onCalendar } from "../../package/deployment/on-calendar.ts";
-import { exampleSettings } from "../../package/deployment/settings-example.ts";
+import { exampleSettings, noExample } from "../../package/deployment/settings-example.ts";
 import { parseRegionSettings, regionSettingsSchema } from "../../runtime/domain/settings/region-settings.ts";
 import { composeConfig, filledEnvironment } from "../support/documents/compose-file.ts";
 import { checkout } from "../support/documents/shown-commands.ts";
@@ -77,6 +77,7 @@ describe("deploy/", function () {
     it("shows every setting with its meaning", () => {
       const text = read("qdrant-dr.example.yaml");
       const named = Object.keys(regionSettingsSchema.shape);
+      expect(text, "exampleSettings has a value for each").not.to.contain(`: ${noExample}`);
       for (const name of named) expect(text, name).to.match(new RegExp(`^# .+\\n(# )?${name}:`, "m"));
     });
   });

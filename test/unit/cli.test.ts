@@ -21,6 +21,7 @@ const required: Record<string, string[]> = {
   backup: ["--stack", "prod"],
   verify: ["--stack", "prod"],
   copy: ["--from", "prod", "--to", "dr"],
+  prune: ["--stack", "prod"],
   replicate: ["--from", "prod", "--to", "dr"],
   restore: ["--stack", "prod"],
   "failover plan": ["--to", "dr"],
@@ -31,6 +32,10 @@ const required: Record<string, string[]> = {
   drill: ["--to", "dr"],
   divergence: ["--to", "dr"],
   exporter: ["--stack", "prod"],
+  serve: [],
+  logs: [],
+  "alerts test": [],
+  "export monitoring": ["monitoring"],
   "estate init": ["--foundation", "foundation.json"],
 };
 const commands = Object.keys(required);
@@ -41,7 +46,7 @@ describe("command line", () => {
     const { exitCode, err, out } = await run(["--help"]);
     expect([exitCode, err]).to.deep.equal([0, ""]);
     expect(listedIn(out)).to.deep.equal([...new Set(commands.map((command) => command.split(" ")[0]))]);
-    for (const group of ["recovery-points", "failover", "switchover", "estate"]) {
+    for (const group of ["recovery-points", "failover", "switchover", "alerts", "export", "estate"]) {
       const { out: help } = await run([group, "--help"]);
       expect(listedIn(help).map((word) => `${group} ${word}`)).to.deep.equal(
         commands.filter((command) => command.startsWith(`${group} `)),
@@ -81,6 +86,7 @@ describe("command line", () => {
     [["backup", "--stack", "prod", "--type", "partial"], "Allowed choices are full, incremental"],
     [["backup", "--stack", "prod", "extra"], "too many arguments"],
     [["estate", "init"], "required option '--foundation <file>'"],
+    [["export", "monitoring"], "missing required argument 'folder'"],
     [["copy", "--from", "prod"], "required option '--to <stack>'"],
     [["failover", "run", "--to", "dr", "--accept-data-loss", "-1"], "It must be a number, 0 or more."],
     [["failover", "run", "--to", "dr", "--accept-data-loss", "soon"], "It must be a number, 0 or more."],
