@@ -22,7 +22,11 @@ const deps = await compose({
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupt(signal));
 // `serve`, which started this command, is gone: nobody else would stop it, and the next `serve` may begin the same.
-process.once("disconnect", () => interrupt("the process that started this one is gone"));
+const isLeftAlone = () => interrupt("the process that started this one is gone");
+process.once("disconnect", isLeftAlone);
+// It was gone before anybody listened; and to listen keeps no process alive that has ended its work.
+if (process.connected === false) isLeftAlone();
+process.channel?.unref();
 
 const exitCode = await runCli(process.argv.slice(2), deps, {
   out: (text) => process.stdout.write(`${text}\n`),

@@ -164,7 +164,7 @@ export class ServeSchedules {
     });
     due.sort((a, b) => a.judgement.time.getTime() - b.judgement.time.getTime());
     for (const { followed, judgement } of due) {
-      if (stopped.aborted || this.#isLaneBusy(kindTable[followed.run].lane)) continue;
+      if (stopped.aborted || this.#isLaneBusy(kindTable[followed.run].lane) || this.#isTooEarly(followed)) continue;
       await this.#start(followed, judgement, stopped);
     }
   }
@@ -237,6 +237,16 @@ export class ServeSchedules {
   #isLaneBusy(lane: Lane): boolean {
     return this.#followed.some(({ known, run }) => {
       return kindTable[run].lane === lane && (known.isElsewhere || this.#running.has(run));
+    });
+  }
+
+  /** What reads recovery points, and was never done, waits for the first one: that may be on its way. */
+  #isTooEarly({ known, run }: Followed): boolean {
+    if (kindTable[run].lane !== "reading" || known.servedUntil !== undefined) return false;
+    return this.#followed.some((other) => {
+      const isFirstCapture = kindTable[other.run].lane === "history" && other.known.servedUntil === undefined;
+      const { state } = this.#judge(other);
+      return isFirstCapture && state !== "served" && state !== "given up";
     });
   }
 
