@@ -21,6 +21,7 @@ const required: Record<string, string[]> = {
   backup: ["--stack", "prod"],
   verify: ["--stack", "prod"],
   copy: ["--from", "prod", "--to", "dr"],
+  prune: ["--stack", "prod"],
   replicate: ["--from", "prod", "--to", "dr"],
   restore: ["--stack", "prod"],
   "failover plan": ["--to", "dr"],

@@ -72,10 +72,14 @@ export const usualRetention: Retention = retentionSchema.parse({});
 
 /** @param gapMinutes the longest time between two captures; undefined where no schedule says. */
 export function retentionOf(
-  settings: RetentionSettings,
+  settings: RetentionSettings | undefined,
   { gapMinutes, isLocal }: { readonly isLocal: boolean; readonly gapMinutes?: number | undefined },
 ): Retention {
-  const { days = isLocal ? localDays : remoteDays, newestWithinHours: hours, ...rest } = settings;
+  const {
+    days = isLocal ? localDays : remoteDays,
+    newestWithinHours: hours,
+    ...rest
+  } = settings ?? retentionSettingsSchema.parse({});
   return { ...rest, days, newestWithinHours: hours ?? Math.max(usualHours, ((gapMinutes ?? 0) * 2) / 60) };
 }
 
