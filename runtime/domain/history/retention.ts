@@ -20,8 +20,8 @@ const overridesSchema = z.strictObject({
 });
 
 /** The seed's retention for the region's own recovery points, and for those that are kept elsewhere. */
-export const localDays = 30;
-export const remoteDays = 365;
+const localDays = 30;
+const remoteDays = 365;
 
 const usualHours = 48;
 
