@@ -1,5 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { retentionOf } from "../../runtime/domain/history/retention.ts";
 import { type Job, jobsOf } from "../../runtime/domain/jobs.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
@@ -190,7 +191,18 @@ function regionOf(
   qdrant: { readonly peers: pulumi.Input<string[]>; readonly apiKey: pulumi.Output<string> },
   { gate, traffic }: { readonly gate: Gate["outputs"]; readonly traffic: AwsTraffic | undefined },
 ): pulumi.Output<Region> {
-  const { configuration, infrastructure, kubernetes, objectives, peer, region, stores, userData } = settings;
+  const {
+    configuration,
+    infrastructure,
+    initialRole,
+    kubernetes,
+    objectives,
+    peer,
+    region,
+    retention,
+    stores,
+    userData,
+  } = settings;
   return pulumi.secret(
     pulumi.output({
       contract: 1 as const,
@@ -199,6 +211,7 @@ function regionOf(
       objectives,
       schedules: schedulesOf(kubernetes.schedules),
       ...(kubernetes.replicate === undefined ? {} : { replicate: tiersOf(kubernetes.replicate) }),
+      retention: retentionOf(retention, { isLocal: initialRole === "active" }),
       role,
       epoch: epoch.epoch,
       qdrant,

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import * as pulumi from "@pulumi/pulumi";
+import { retentionOf } from "../../runtime/domain/history/retention.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
@@ -114,6 +115,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
       region: settings.region,
       peer: settings.peer,
       objectives: settings.objectives,
+      retention: retentionOf(settings.retention, { isLocal: settings.initialRole === "active" }),
       role,
       epoch: epoch.epoch,
       qdrant: {

@@ -1,6 +1,6 @@
 /**
- * A region's recovery points: sealed objects in its repository store, wrapped keys in its control store. Objects are only
- * ever created. Order of writing: packs, trees, manifest; a manifest therefore never names what is not there.
+ * A region's recovery points: sealed objects in its repository store, wrapped keys in its control store. Objects are
+ * created, and deleted by a prune alone. Order of writing: packs, trees, manifest; a manifest therefore never names what is not there.
  */
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";

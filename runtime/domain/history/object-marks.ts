@@ -96,8 +96,3 @@ function hashOf(kind: ObjectKind, id: string): { readonly home: number; readonly
   // A tree and a pack of one name are two objects.
   return { home: (kind === "tree" ? ~home : home) >>> 0, print: print === emptied ? 1 : print };
 }
-
-/** Packs and trees of this tool: what has another name is somebody else's, and not touched. */
-export function isContentId(id: string): boolean {
-  return /^[0-9a-f]{64}$/.test(id);
-}

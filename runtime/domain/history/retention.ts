@@ -20,8 +20,8 @@ const overridesSchema = z.strictObject({
 });
 
 /** The seed's retention for the region's own recovery points, and for those that are kept elsewhere. */
-export const localDays = 30;
-export const remoteDays = 365;
+const localDays = 30;
+const remoteDays = 365;
 
 const usualHours = 48;
 
@@ -72,10 +72,14 @@ export const usualRetention: Retention = retentionSchema.parse({});
 
 /** @param gapMinutes the longest time between two captures; undefined where no schedule says. */
 export function retentionOf(
-  settings: RetentionSettings,
+  settings: RetentionSettings | undefined,
   { gapMinutes, isLocal }: { readonly isLocal: boolean; readonly gapMinutes?: number | undefined },
 ): Retention {
-  const { days = isLocal ? localDays : remoteDays, newestWithinHours: hours, ...rest } = settings;
+  const {
+    days = isLocal ? localDays : remoteDays,
+    newestWithinHours: hours,
+    ...rest
+  } = settings ?? retentionSettingsSchema.parse({});
   return { ...rest, days, newestWithinHours: hours ?? Math.max(usualHours, ((gapMinutes ?? 0) * 2) / 60) };
 }
 

@@ -166,6 +166,14 @@ export function parseStoreKey(key: string): StoreKey | undefined {
   return undefined;
 }
 
+/** A pack or a tree, for who goes through millions of keys; undefined for every other one, and for names that are no hashes. */
+export function parseContentKey(key: string): { readonly kind: "pack" | "tree"; readonly id: string } | undefined {
+  const [, folder, id = ""] = /^(packs|trees)\/[0-9a-f]{2}\/([0-9a-f]{64})$/.exec(key) ?? [];
+  if (folder === undefined) return undefined;
+  const kind = folder === "packs" ? "pack" : "tree";
+  return storeLayout[kind](id) === key ? { kind, id } : undefined;
+}
+
 const kindsOfControlKeys = [
   kindOfKey(/^epochs\/(?<epoch>\d+)\.json$/, z.object({ kind: kind("epoch"), epoch: number }), ({ epoch }) =>
     controlLayout.epoch(epoch),

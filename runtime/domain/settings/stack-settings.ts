@@ -2,9 +2,11 @@
  * The settings of a stack: one schema, parsed once, refused before any resource with the setting's name, what was given
  * and what is allowed. `Pulumi.yaml` describes the same settings to people.
  */
+
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { headerKeySchema } from "../header-key.ts";
+import { retentionSettingsSchema } from "../history/retention.ts";
 import { apiResourceOf } from "../infrastructure/api-resources.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { hostsOutside } from "../network/reachable.ts";
@@ -38,6 +40,8 @@ const commonSchema = z.strictObject({
         .max(7 * 24 * 60),
     })
     .default({ rtoMinutes: 30, rpoMinutes: 15 }),
+  /** How long recovery points are kept in this region's repository. */
+  retention: retentionSettingsSchema.optional(),
   /** Folders that recovery points hold beside Qdrant's data: as seen by what captures. */
   configuration: z.array(folderSelectionSchema).default([]),
   userData: z.array(folderSelectionSchema).default([]),

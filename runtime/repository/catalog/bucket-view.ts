@@ -109,7 +109,7 @@ export class BucketView {
     const read = await Promise.all(
       this.#attestationsOf(recoveryPointId).map(async ({ finding, id }) => {
         const key = storeLayout.attestation(recoveryPointId, finding, id);
-        // Listed, and missing when it is asked for: not read either. Nobody deletes an attestation.
+        // Listed, and missing when it is asked for: not read either. Only a prune deletes attestations, after their recovery point.
         const reading = readOptionalRecord(this.#repository.stores.repository, key, attestationSchema);
         const attestation = await unlessUnreadable(key, reading, ignoreUnreadable);
         if (attestation !== undefined) return attestation;

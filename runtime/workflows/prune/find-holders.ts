@@ -15,7 +15,7 @@ import type { RepositoryListing } from "./list-repository.ts";
 /** A restore that has not ended for so long was killed, and nobody goes on with it. */
 const restoreLastsMs = 30 * 24 * 3_600_000;
 /** A capture or copy that was silent for longer was killed. One that was only frozen notices it when it commits. */
-export const sessionSilentMs = 48 * 3_600_000;
+const sessionSilentMs = 48 * 3_600_000;
 /** Listings and clocks of one store may be behind by so much. */
 const marginMs = 3_600_000;
 

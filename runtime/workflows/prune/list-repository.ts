@@ -1,7 +1,7 @@
 /** One look at all that a repository lists, in bounded memory: names of recovery points, of sessions, and marks of packs and trees. */
-import { isContentId, type ObjectKind, ObjectMarks } from "../../domain/history/object-marks.ts";
+import { type ObjectKind, ObjectMarks } from "../../domain/history/object-marks.ts";
 import type { RepositoryCounts } from "../../domain/history/prune-records.ts";
-import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { parseContentKey, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { pruneRefused } from "./prune-context.ts";
@@ -62,9 +62,8 @@ export async function listRepository(store: ObjectStoreReader): Promise<Reposito
 export async function* listContent(store: ObjectStoreReader): AsyncGenerator<ListedObject> {
   for (const kind of ["tree", "pack"] as const) {
     for await (const { key, size, storedAt } of store.list(storeLayout[`${kind}s`])) {
-      const id = key.slice(key.lastIndexOf("/") + 1);
-      if (!isContentId(id) || key !== storeLayout[kind](id)) continue;
-      yield { kind, id, key, size, storedAt: told(key, storedAt) };
+      const parsed = parseContentKey(key);
+      if (parsed !== undefined) yield { ...parsed, key, size, storedAt: told(key, storedAt) };
     }
   }
 }

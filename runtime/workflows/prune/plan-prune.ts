@@ -8,7 +8,7 @@ import {
   type ObjectReason,
   type PrunePlan,
 } from "../../domain/history/prune-records.ts";
-import { controlLayout, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, parseContentKey } from "../../domain/recovery-points/store-layout.ts";
 import { prunePlans } from "../../repository/prune/prune-log.ts";
 import { createRecord } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
@@ -113,5 +113,5 @@ export async function writePlan(
 
 export function whatOf({ key, reason }: DroppedObject): "trees" | "packs" | "records" {
   if (reason !== "unneeded") return "records";
-  return key.startsWith(storeLayout.trees) ? "trees" : "packs";
+  return parseContentKey(key)?.kind === "tree" ? "trees" : "packs";
 }

@@ -15,7 +15,7 @@ import { PruneTurn, storedAt } from "./prune-turn.ts";
 import { type Expected, type Survey, surveyRepository } from "./survey-repository.ts";
 
 /** Between the two phases. */
-export const phasesApartMs = 24 * 3_600_000;
+const phasesApartMs = 24 * 3_600_000;
 /** A daily run comes a little earlier or later than the one before: it waits rather than put it off for a day. */
 const longestWaitMs = 30 * 60_000;
 
