@@ -1,7 +1,11 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Peers } from "../../runtime/adapters/qdrant/qdrant-peers.ts";
 import { insist, isNotFound, isOfHalfMadeShard, isOverdue, refused } from "../../runtime/adapters/qdrant/refusals.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
@@ -66,5 +70,27 @@ describe("what Qdrant refuses", () => {
     expect(await codeOf(clock.run(insist(clock, [1, 2, 4], ask)))).to.equal("QDRANT_REFUSED");
     expect(await codeOf(clock.run(insist(clock, [8, 16], ask)))).to.equal("QDRANT_REFUSED");
     expect(given).to.deep.equal([1, 2, 4, 8]);
+  });
+});
+
+describe("a question to Qdrant on a kept connection", () => {
+  it("is sent once more when the server closes the connection at that moment", async () => {
+    const used = new WeakSet<object>();
+    const server = createServer((request, answer) => {
+      // As a server whose time for an idle connection is over just now.
+      if (used.has(request.socket)) return void request.socket.destroy();
+      used.add(request.socket);
+      answer.setHeader("content-type", "application/json");
+      answer.end(JSON.stringify({ result: {} }));
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const peers = new Peers({ peers: [url], apiKey: "of-a-test" }, systemClock);
+    try {
+      for (let asked = 0; asked < 3; asked += 1) expect(await peers.getJson(url, "/a")).to.deep.equal({ result: {} });
+    } finally {
+      server.closeAllConnections();
+      await once(server.close(), "close");
+    }
   });
 });

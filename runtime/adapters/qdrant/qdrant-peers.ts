@@ -231,7 +231,7 @@ export class Peers {
 
   /** The text of an answer that says yes, from the server that was named and no other. */
   async #fetchText(peerUrl: string, path: string, request: RequestInit): Promise<string> {
-    const answer = await fetch(requestUrl(addressOf(peerUrl), path), {
+    const answer = await fetchKept(requestUrl(addressOf(peerUrl), path), {
       ...request,
       headers: { ...this.#headers(), ...request.headers },
       redirect: "manual",
@@ -373,6 +373,18 @@ function portHint(urls: readonly string[]): string {
 /** What `fetch` wraps, and `node:http` throws as it is. */
 function networkErrorIn(error: Error): NodeJS.ErrnoException {
   return error.cause instanceof Error ? error.cause : error;
+}
+
+/** A kept connection may be closed by the server at the very moment it is used: a question is sent once more. */
+async function fetchKept(url: URL, request: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, request);
+  } catch (error) {
+    const isQuestion = (request.method ?? "GET") === "GET";
+    const isClosed = error instanceof Error && hasErrno(networkErrorIn(error), "UND_ERR_SOCKET", "ECONNRESET");
+    if (!isQuestion || !isClosed) throw error;
+    return fetch(url, request);
+  }
 }
 
 function wasClosed(error: unknown): boolean {
