@@ -12,6 +12,7 @@ import { exportMonitoring } from "./commands/export/monitoring.ts";
 import { exporter } from "./commands/exporter/command.ts";
 import { failoverPlan } from "./commands/failover/plan.ts";
 import { failoverRun } from "./commands/failover/run.ts";
+import { gate } from "./commands/gate/command.ts";
 import { init } from "./commands/init/command.ts";
 import { logs } from "./commands/logs/command.ts";
 import { prune } from "./commands/prune/command.ts";
@@ -50,6 +51,7 @@ const definitions = [
   drill,
   divergence,
   exporter,
+  gate,
   serve,
   logs,
   alertsTest,

@@ -44,6 +44,29 @@ export const exampleSettings = {
     },
     heartbeat: { env: "QDRANT_DR_HEARTBEAT_URL" },
   },
+  gate: {
+    url: "http://main.example:6433",
+    clientKey: { file: "client-key" },
+    controlToken: { file: "gate-token" },
+  },
+  peer: {
+    region: "standby",
+    qdrant: {
+      url: "http://standby.example:6333",
+      peers: ["http://standby-0:6333", "http://standby-1:6333"],
+      apiKey: { file: "standby-qdrant-key" },
+    },
+    store: "s3://standby-recovery-points/search",
+    s3: {
+      region: "eu-west-1",
+      endpoint: "https://s3.standby.example",
+      credentials: {
+        accessKeyId: { env: "STANDBY_ACCESS_KEY_ID" },
+        secretAccessKey: { file: "standby-secret-access-key" },
+      },
+    },
+    gate: { url: "http://standby.example:6433", controlToken: { file: "standby-gate-token" } },
+  },
 } as const;
 
 /** A test refuses it: a new setting without a default needs a value above. */
@@ -76,8 +99,8 @@ export function settingsExample(): string {
   return `${[...head, ...settingsOf(root, exampleSettings, "")].join("\n")}\n`;
 }
 
-/** One of two that exclude each other. */
-const chosen = "qdrant.url";
+/** Of two that exclude each other these are chosen. */
+const chosen: readonly string[] = ["qdrant.url", "peer.qdrant.url"];
 
 function settingsOf({ properties = {}, required = [] }: Node, examples: object, group: string): string[] {
   return Object.entries(properties).flatMap(([name, node]) => {
@@ -88,7 +111,7 @@ function settingsOf({ properties = {}, required = [] }: Node, examples: object, 
     const setting = settingOf(path, name, node, example ?? node.default);
     // A group of which nothing is set is nothing.
     const isEmpty = isGroup(node) && setting.slice(1).every((line) => line.trim().startsWith("#"));
-    const isActive = !isEmpty && (required.includes(name) || hasDefault || path === chosen);
+    const isActive = !isEmpty && (required.includes(name) || hasDefault || chosen.includes(path));
     const lines = [...comment(node), ...setting];
     return isActive ? lines : lines.map((line) => (line.startsWith("# ") ? line : `# ${line}`));
   });

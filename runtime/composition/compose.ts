@@ -35,6 +35,7 @@ import { stepNames } from "../workflows/failover/step-names.ts";
 import { readAlertReceivers } from "./alert-receivers.ts";
 import type { Deps, RegionOptions } from "./deps.ts";
 import { RegionAccess } from "./region-access.ts";
+import { runGate } from "./run-gate.ts";
 import { readSettingsRegion } from "./settings-region.ts";
 
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
@@ -61,7 +62,10 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     const file = isOfStack(options) ? undefined : await findSettingsFile(options.settings, process.env);
     if (file !== undefined && (options.settings !== undefined || name === undefined || isOf(file, name))) {
       if (name !== undefined && !isOf(file, name)) throw notInSettings(file, name);
-      return new RegionAccess(await readSettingsRegion(file, identity), { identity, origin: "settings" });
+      return new RegionAccess(await readSettingsRegion(file, name ?? file.settings.region, identity), {
+        identity,
+        origin: "settings",
+      });
     }
     if (name === undefined) throw noRegionNamed();
     const region =
@@ -103,6 +107,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     localNote: (about) => new LocalNoteFile(about, process.env),
     settings: ({ settings }) => findSettingsFile(settings, process.env),
     access,
+    runGate,
     initTools: {
       terminal: processTerminal,
       files: privateFiles,
@@ -111,7 +116,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
       readSettings: async (path) =>
         (await privateFiles.read(path)) === undefined ? undefined : findSettingsFile(path, process.env),
       parseSettings,
-      openSettings: (path) => access(undefined, { settings: path }),
+      openSettings: (path, name) => access(name, { settings: path }),
       open: (region) => new RegionAccess(region, { origin: "settings" }),
       prepareStore,
     },
@@ -128,7 +133,7 @@ function isOfStack({ estate, outputs, settings }: RegionOptions): boolean {
 }
 
 function isOf({ settings }: SettingsFile, name: string): boolean {
-  return settings.region === name;
+  return settings.region === name || settings.peer?.region === name;
 }
 
 function notInSettings({ path, settings }: SettingsFile, name: string): DrError {

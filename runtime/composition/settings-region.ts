@@ -3,25 +3,46 @@ import { dirname } from "node:path";
 import { identityIn } from "../domain/age-identity.ts";
 import { headerKey } from "../domain/header-key.ts";
 import type { Region } from "../domain/region.ts";
-import { regionOfSettings } from "../domain/region-of-settings.ts";
+import { peerOfSettings, regionOfSettings } from "../domain/region-of-settings.ts";
 import type { SecretReference } from "../domain/settings/secret-reference.ts";
 import { DrError } from "../errors.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 
-/** @param givenIdentity opens the keys instead of the file's: then that may be lost. */
-export async function readSettingsRegion(file: SettingsFile, givenIdentity: string | undefined): Promise<Region> {
-  const { keys, qdrant, s3 } = file.settings;
+/**
+ * @param name of the region, or of its peer.
+ * @param givenIdentity opens the keys instead of the file's: then that may be lost.
+ */
+export async function readSettingsRegion(
+  file: SettingsFile,
+  name: string,
+  givenIdentity: string | undefined,
+): Promise<Region> {
+  const { settings } = file;
+  const { peer } = settings;
+  const secrets = async (prefix: string, part: typeof settings | NonNullable<typeof peer>) => ({
+    ...(await readSecrets(file, prefix, part)),
+    identity: givenIdentity ?? (await readIdentity(file, settings.keys.identity)),
+  });
+  if (peer?.region !== name) return regionOfSettings(settings, dirname(file.path), await secrets("", settings));
+  const region = peerOfSettings(settings, dirname(file.path), await secrets("peer.", peer));
+  if (region === undefined) throw new Error("a peer that has a name is described");
+  return region;
+}
+
+type Described = Pick<NonNullable<SettingsFile["settings"]["peer"]>, "gate" | "qdrant" | "s3">;
+
+async function readSecrets(file: SettingsFile, prefix: string, { gate, qdrant, s3 }: Described) {
   const key = async (reference: SecretReference, setting: string) =>
-    headerKey(await file.secret(reference, setting), `${setting} in ${file.path}`);
+    headerKey(await file.secret(reference, prefix + setting), `${prefix}${setting} in ${file.path}`);
   const credentials = s3?.credentials && {
     accessKeyId: await key(s3.credentials.accessKeyId, "s3.credentials.accessKeyId"),
     secretAccessKey: await key(s3.credentials.secretAccessKey, "s3.credentials.secretAccessKey"),
   };
-  return regionOfSettings(file.settings, dirname(file.path), {
+  return {
     apiKey: qdrant.apiKey && (await key(qdrant.apiKey, "qdrant.apiKey")),
     credentials,
-    identity: givenIdentity ?? (await readIdentity(file, keys.identity)),
-  });
+    controlToken: gate && (await key(gate.controlToken, "gate.controlToken")),
+  };
 }
 
 async function readIdentity(file: SettingsFile, reference: SecretReference): Promise<string> {

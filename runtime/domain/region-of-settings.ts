@@ -1,7 +1,8 @@
-/** The region that a settings file describes: alone, with its repository and its records in one store. */
+/** The regions that a settings file describes, each with its repository and its records in one store. */
 import { join } from "node:path";
 import { retentionOf } from "./history/retention.ts";
 import type { Region, StoreAddress } from "./region.ts";
+import { gateControlPath } from "./roles/gate.ts";
 import { captureGapMinutes, off, type RegionSettings } from "./settings/region-settings.ts";
 import { type RunSchedules, scheduledRuns } from "./settings/schedule.ts";
 import { readStoreLocation } from "./settings/store-location.ts";
@@ -12,6 +13,8 @@ export interface SettingsSecrets {
   readonly apiKey?: string | undefined;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
   readonly identity?: string | undefined;
+  /** Of its gate. */
+  readonly controlToken?: string | undefined;
 }
 
 /** Objectives of a region without a schedule: whoever captures keeps them. */
@@ -21,13 +24,14 @@ const gapShare = 1.25;
 
 /** @param folder that relative paths begin at: the settings file's. */
 export function regionOfSettings(settings: RegionSettings, folder: string, secrets: SettingsSecrets): Region {
-  const { configuration, exclude, keys, objectives, qdrant, region, schedules, userData } = settings;
+  const { configuration, exclude, keys, objectives, peer, qdrant, region, schedules, userData } = settings;
   const gap = captureGapMinutes(schedules);
   const rpoMinutes = objectives.rpoMinutes ?? (gap === undefined ? usualRpoMinutes : gap * gapShare);
   const stores = storesOfSettings(settings, folder, secrets.credentials);
   return {
     contract: 1,
     region,
+    ...(peer === undefined ? {} : { peer: peer.region }),
     role: "active",
     epoch: 1,
     objectives: { rtoMinutes: objectives.rtoMinutes, rpoMinutes },
@@ -40,7 +44,33 @@ export function regionOfSettings(settings: RegionSettings, folder: string, secre
     configuration,
     userData,
     infrastructure: { stacks: [] },
+    ...gateOf(settings.gate, secrets),
   };
+}
+
+/** The other region, as this machine knows it: its folders are not here, and who captures them there is its own file. */
+export function peerOfSettings(settings: RegionSettings, folder: string, secrets: SettingsSecrets): Region | undefined {
+  const { keys, peer, region } = settings;
+  if (peer === undefined) return undefined;
+  const own = regionOfSettings(settings, folder, secrets);
+  return {
+    ...own,
+    region: peer.region,
+    peer: region,
+    role: "standby",
+    qdrant: { peers: peer.qdrant.peers ?? [peer.qdrant.url ?? ""], apiKey: secrets.apiKey ?? "" },
+    ...storesOfSettings(peer, folder, secrets.credentials),
+    keys: { recipients: keys.recipients, identity: secrets.identity },
+    configuration: [],
+    userData: [],
+    gate: gateOf(peer.gate, secrets).gate,
+  };
+}
+
+function gateOf(gate: { readonly url: string } | undefined, { controlToken }: SettingsSecrets): Pick<Region, "gate"> {
+  if (gate === undefined || controlToken === undefined) return {};
+  const controlUrl = gate.url.replace(/\/$/, "") + gateControlPath;
+  return { gate: { url: gate.url, controlUrl, controlToken, mode: "availability" } };
 }
 
 /** The repository and the control store, side by side in the one store of the settings. */

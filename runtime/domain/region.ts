@@ -106,6 +106,6 @@ export type Region = z.infer<typeof regionSchema>;
 export function peerOf({ peer, region }: Pick<Region, "peer" | "region">): string {
   if (peer !== undefined) return peer;
   throw new DrError("NOT_SUPPORTED", `region ${region} is alone: this needs a second region`, {
-    hint: "one Qdrant alone is brought back by `qdrant-dr restore`; docs/how-to/existing-qdrant.md says what a second region takes",
+    hint: "one Qdrant alone is brought back by `qdrant-dr restore`; docs/how-to/two-machines.md says what a second region takes",
   });
 }

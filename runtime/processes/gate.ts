@@ -3,18 +3,19 @@
  * active. It alone has the Qdrant's key; clients have the gate's. Requests that are under way when it closes are let
  * finish, for a bounded time, and counted.
  */
+import { once } from "node:events";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { agentFor, answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
-import { type GateKnowledge, gateKnowledgeSchema, gateOpenPath } from "../domain/roles/gate.ts";
+import { type GateKnowledge, gateControlPath, gateKnowledgeSchema, gateOpenPath } from "../domain/roles/gate.ts";
 import { parseGateEnvironment } from "../domain/roles/gate-environment.ts";
 import { hasErrno } from "../errno.ts";
+import { DrError } from "../errors.ts";
 import { Lease } from "../repository/control/lease.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { Guard } from "../workflows/gate/guard.ts";
 
-const controlPath = "/.qdrant-dr/gate";
 /** 200 when the process runs. */
 const healthPath = "/.qdrant-dr/health";
 const lookEveryMs = 1_000;
@@ -52,11 +53,11 @@ const server = createServer((incoming, outgoing) => {
   const path = incoming.url ?? "/";
   if (path === healthPath) answer(outgoing, 200, { region });
   else if (path === gateOpenPath) answer(outgoing, guard.view.isOpen ? 200 : 503, { isOpen: guard.view.isOpen });
-  else if (path === controlPath) void control(incoming, outgoing);
+  else if (path === gateControlPath) void control(incoming, outgoing);
   else pass(incoming, outgoing);
 });
 await look();
-server.listen(settings.QDRANT_DR_GATE_PORT, settings.QDRANT_DR_GATE_HOST);
+await listen();
 watch();
 process.once("SIGTERM", () => {
   clearTimeout(lookTimer);
@@ -65,6 +66,19 @@ process.once("SIGTERM", () => {
   server.closeAllConnections();
   agent.destroy();
 });
+
+async function listen(): Promise<void> {
+  const { QDRANT_DR_GATE_HOST: host, QDRANT_DR_GATE_PORT: port } = settings;
+  try {
+    await once(server.listen(port, host), "listening");
+  } catch (cause) {
+    if (!hasErrno(cause, "EADDRINUSE")) throw cause;
+    throw new DrError("PORT_TAKEN", `port ${port} of ${host} is taken`, {
+      hint: "stop what listens there, or give the gate another port",
+      cause,
+    });
+  }
+}
 
 function watch(): void {
   lookTimer = setTimeout(() => void look().finally(watch), lookEveryMs);

@@ -70,8 +70,12 @@ describe("deploy/", function () {
     it("is a settings file, and with all that it shows besides, too", () => {
       const text = read("qdrant-dr.example.yaml");
       parseRegionSettings("the example", parse(text));
-      const { peers: _, ...qdrant } = exampleSettings.qdrant;
-      parseRegionSettings("the example in full", { ...exampleSettings, qdrant });
+      const alone = ({
+        peers: _,
+        ...qdrant
+      }: (typeof exampleSettings)["qdrant"] | (typeof exampleSettings)["peer"]["qdrant"]) => qdrant;
+      const peer = { ...exampleSettings.peer, qdrant: alone(exampleSettings.peer.qdrant) };
+      parseRegionSettings("the example in full", { ...exampleSettings, peer, qdrant: alone(exampleSettings.qdrant) });
     });
 
     it("shows every setting with its meaning", () => {

@@ -29,6 +29,7 @@ const runElsewhere = [
   "README.md",
   "CONTRIBUTING.md",
   "CHANGELOG.md",
+  "docs/how-to/two-machines.md",
   "docs/tutorials/own-qdrant.md",
   "docs/tutorials/quickstart.md",
   "docs/how-to/fail-over.md",

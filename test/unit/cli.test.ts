@@ -32,6 +32,7 @@ const required: Record<string, string[]> = {
   drill: ["--to", "dr"],
   divergence: ["--to", "dr"],
   exporter: ["--stack", "prod"],
+  gate: [],
   serve: [],
   logs: [],
   "alerts test": [],
@@ -87,7 +88,7 @@ describe("command line", () => {
     [["backup", "--stack", "prod", "extra"], "too many arguments"],
     [["estate", "init"], "required option '--foundation <file>'"],
     [["export", "monitoring"], "missing required argument 'folder'"],
-    [["copy", "--from", "prod"], "required option '--to <stack>'"],
+    [["estate", "init", "--foundation"], "argument missing"],
     [["failover", "run", "--to", "dr", "--accept-data-loss", "-1"], "It must be a number, 0 or more."],
     [["failover", "run", "--to", "dr", "--accept-data-loss", "soon"], "It must be a number, 0 or more."],
     [["quickstart", "--points", ""], "It must be a number, 0 or more."],
@@ -106,7 +107,7 @@ describe("command line", () => {
   }
 
   it("says a wrong option as JSON too when that is asked for", async () => {
-    const { exitCode, out } = await run(["copy", "--json"]);
+    const { exitCode, out } = await run(["estate", "init", "--json"]);
     expect(exitCode).to.equal(2);
     expect(JSON.parse(out).error).to.include({ code: "USAGE", exitCode: 2, retryable: false });
   });
@@ -221,6 +222,7 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
       throw new Error("no database is asked");
     },
     settings: async () => undefined,
+    runGate: () => neverAsked(),
     initTools: {
       terminal: {
         isInteractive: false,

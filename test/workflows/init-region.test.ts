@@ -2,16 +2,23 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { identityToRecipient } from "age-encryption";
+import { generateIdentity, identityToRecipient } from "age-encryption";
 import { expect } from "chai";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Deps } from "../../runtime/composition/deps.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
+import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { type InitRegionRequest, type InitTools, initRegion } from "../../runtime/workflows/init/init-region.ts";
 import type { RegionSession } from "../../runtime/workflows/region-session.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
+
+const killed = "killed";
+function unlessKilled(error: unknown): undefined {
+  if (error instanceof Error && error.message === killed) return undefined;
+  throw error;
+}
 
 describe("init of an own Qdrant", function () {
   this.timeout(120_000);
@@ -85,7 +92,7 @@ describe("init of an own Qdrant", function () {
         await initTools.prepareStore(address);
       },
       open: (region) => counted(initTools.open(region)),
-      openSettings: async (path) => counted(await initTools.openSettings(path)),
+      openSettings: async (path, name) => counted(await initTools.openSettings(path, name)),
     };
   }
 
@@ -96,9 +103,9 @@ describe("init of an own Qdrant", function () {
       let effects = 0;
       const dies = () => {
         effects += 1;
-        if (effects >= last) throw new Error("killed");
+        if (effects >= last) throw new Error(killed);
       };
-      const first = await initRegion(request(own, { tools: toolsWith(dies, shown) })).catch(() => undefined);
+      const first = await initRegion(request(own, { tools: toolsWith(dies, shown) })).catch(unlessKilled);
       if (first !== undefined) {
         expect(last).to.equal(6);
         break;
@@ -168,6 +175,36 @@ describe("init of an own Qdrant", function () {
     // With the former key beside the new settings it goes on.
     writeFileSync(join(stranger, "qdrant-dr.key"), readFileSync(join(own, "qdrant-dr.key")));
     expect(await initRegion(request(stranger, { store }))).to.include({ isNew: true, epoch: 1 });
+  });
+
+  it("becomes the standby of another region: the same keys and first epoch, also when it was killed", async () => {
+    const first = place();
+    await initRegion(request(first));
+    const peer = join(first, "qdrant-dr.yaml");
+    // Before keys, settings, and the records of either region.
+    for (const last of [3, 4, 5, 6]) {
+      const own = place();
+      let effects = 0;
+      const dies = () => {
+        effects += 1;
+        if (effects >= last) throw new Error(killed);
+      };
+      const beside = (tools: InitTools) => request(own, { peer, region: undefined, tools });
+      expect(await initRegion(beside(toolsWith(dies))).catch(unlessKilled)).to.equal(undefined);
+      const { epoch, region } = await initRegion(beside(toolsWith()));
+      expect([region, epoch]).to.deep.equal(["standby", 1]);
+      const settings = join(own, "qdrant-dr.yaml");
+      const here = await deps.access(undefined, { settings });
+      const there = await deps.access("main", { settings });
+      expect([here.region.peer, there.region.peer]).to.deep.equal(["main", "standby"]);
+      expect(there.region.keys).to.deep.equal(here.region.keys);
+      expect(await there.database.collections()).to.deep.equal(await here.database.collections());
+      expect((await readEpochs(here.stores.control)).map(({ active }) => active)).to.deep.equal(["main"]);
+    }
+    expect(await codeOf(initRegion(request(place(), { peer: join(folder, "none.yaml") })))).to.equal("USAGE");
+    const other = place();
+    writeFileSync(join(other, "qdrant-dr.key"), await generateIdentity());
+    expect(await codeOf(initRegion(request(other, { peer })))).to.equal("SETTING_INVALID");
   });
 
   it("leaves nothing where Qdrant or the store cannot be used", async () => {

@@ -1,14 +1,15 @@
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatBytes, formatCount } from "../../domain/format.ts";
+import { peerOf } from "../../domain/region.ts";
 import { copyRecoveryPoints } from "../../workflows/copy-recovery-points.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
 import { bytes, count, listOf, recoveryPointId } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
-  readonly from: string;
-  readonly to: string;
+  readonly from?: string;
+  readonly to?: string;
 }
 
 const answer = z.strictObject({
@@ -27,8 +28,8 @@ export const copy: CommandDefinition<Options, z.infer<typeof answer>> = {
   answer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--from <stack>", "stack whose recovery points are copied")
-      .requiredOption("--to <stack>", "stack whose bucket receives them")
+      .option("--from <stack>", "stack whose recovery points are copied; left out: the peer of the other")
+      .option("--to <stack>", "stack whose bucket receives them; left out: the region of the settings file")
       .addHelpText(
         "after",
         exitCodesHelp(
@@ -38,19 +39,19 @@ export const copy: CommandDefinition<Options, z.infer<typeof answer>> = {
         ),
       ),
   async run(deps, options) {
-    const from = await deps.access(options.from, options);
     const to = await deps.access(options.to, options);
+    const from = await deps.access(options.from ?? peerOf(to.region), options);
     return recordedRun({ ...deps, session: to, run: "copy" }, async () => {
       const report = await copyRecoveryPoints(await from.repository(), to, deps.progress, deps.clock);
       const skipped =
         report.skipped.length === 0
           ? ""
-          : `\n  not copied, not complete in ${options.from}: ${report.skipped.join(", ")}`;
+          : `\n  not copied, not complete in ${from.region.region}: ${report.skipped.join(", ")}`;
       const unwanted =
         report.unwanted === 0
           ? ""
-          : `\n  not copied, not wanted by the retention of ${options.to}: ${formatCount(report.unwanted)}`;
-      const text = `${formatCount(report.copied.length)} recovery points copied to ${options.to}: ${formatCount(report.objects)} objects, ${formatBytes(report.bytes)}${skipped}${unwanted}`;
+          : `\n  not copied, not wanted by the retention of ${to.region.region}: ${formatCount(report.unwanted)}`;
+      const text = `${formatCount(report.copied.length)} recovery points copied to ${to.region.region}: ${formatCount(report.objects)} objects, ${formatBytes(report.bytes)}${skipped}${unwanted}`;
       return { json: report, text };
     });
   },

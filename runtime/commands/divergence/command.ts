@@ -35,7 +35,10 @@ export const divergence: CommandDefinition<Options, z.infer<typeof answer>> = {
   answer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--to <stack>", "stack of the region that was lost, and may be promoted again")
+      .option(
+        "--to <stack>",
+        "stack of the region that was lost, and may be promoted again; left out: the region of the settings file",
+      )
       .option(
         "--against <urls>",
         "after a failover: compare with the recovery point that was served, restored into this Qdrant (`restore --to`, its key in QDRANT_API_KEY): shows deletes that were lost, too, and nothing that was written since",

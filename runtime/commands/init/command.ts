@@ -10,7 +10,8 @@ interface Options {
   readonly apiKeyFile?: string;
   readonly s3Endpoint?: string;
   readonly s3Region?: string;
-  readonly region: string;
+  readonly region?: string;
+  readonly peer?: string;
   readonly settings?: string;
   readonly offlineKeyFile?: string;
   readonly yes?: boolean;
@@ -29,6 +30,7 @@ const answer = z.strictObject({
     .optional()
     .describe("path of the offline recovery identity; absent when it was shown, or the settings are not new"),
   epoch: count.describe("the epoch in which the region is active"),
+  peerSettings: z.string().optional().describe("with --peer: lines for the peer's settings file"),
   warnings: listOf(z.string()).describe("what is not as it should be, and stopped nothing"),
 });
 
@@ -49,7 +51,11 @@ export const init: CommandDefinition<Options, z.infer<typeof answer>> = {
       )
       .option("--s3-endpoint <url>", "the S3 server; AWS when left out")
       .option("--s3-region <name>", "its region; AWS_REGION or the profile's when left out")
-      .option("--region <name>", "how the region is called in recovery points and records", "main")
+      .option(
+        "--region <name>",
+        "how the region is called in recovery points and records; main when left out, standby with --peer",
+      )
+      .option("--peer <file>", "become the standby of the region that this settings file of another machine describes")
       .option(
         "--settings <file>",
         "the settings file to write; QDRANT_DR_SETTINGS or qdrant-dr.yaml here when left out",
@@ -87,7 +93,18 @@ the operational identity, both readable for their owner only. Nothing is ever re
 };
 
 function describe(report: InitReport): string {
-  const { collections, identityFile, isNew, offlineKeyFile, qdrantVersion, region, settings, store, warnings } = report;
+  const {
+    collections,
+    identityFile,
+    isNew,
+    offlineKeyFile,
+    peerSettings,
+    qdrantVersion,
+    region,
+    settings,
+    store,
+    warnings,
+  } = report;
   return [
     isNew
       ? `${settings} is written: region ${region}`
@@ -98,6 +115,8 @@ function describe(report: InitReport): string {
       ? []
       : [`  offline recovery identity: ${offlineKeyFile}; move it off this machine`]),
     ...warnings.map((warning) => `  ${warning}`),
-    "Next: qdrant-dr backup",
+    ...(peerSettings === undefined
+      ? ["Next: qdrant-dr backup"]
+      : ["Into the settings file of the peer, with the places where secrets are there:", peerSettings.trimEnd()]),
   ].join("\n");
 }

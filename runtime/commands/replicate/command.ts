@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { partialityOf } from "../../domain/recovery-points/missing.ts";
 import type { DataKind } from "../../domain/recovery-points/recovery-point.ts";
+import { peerOf } from "../../domain/region.ts";
 import { replicateSchema } from "../../domain/settings/tiers.ts";
 import {
   applyingPart,
@@ -23,8 +24,8 @@ import { asJson, type ReplicateAnswer, replicateAnswer } from "./answer.ts";
 import { formatCycle } from "./text.ts";
 
 interface Options extends RegionOptions {
-  readonly from: string;
-  readonly to: string;
+  readonly from?: string;
+  readonly to?: string;
   readonly every: number;
   readonly tier: Readonly<Record<string, number>>;
   readonly half?: "capture" | "apply";
@@ -40,8 +41,8 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
   answer: replicateAnswer,
   configure: (command) =>
     regionOptions(command)
-      .requiredOption("--from <stack>", "stack of the active region")
-      .requiredOption("--to <stack>", "stack of the standby region")
+      .option("--from <stack>", "stack of the active region; left out: the peer of the other")
+      .option("--to <stack>", "stack of the standby region; left out: the region of the settings file")
       .option("--every <seconds>", "target interval between captures, in seconds", parseNumber, 2)
       .option(
         "--tier <name=seconds>",
@@ -80,9 +81,10 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
   async run(deps, options) {
     refuseContradictions(options);
     const { half, once, only = ["qdrant"] } = options;
+    const standby = await deps.access(options.to, options);
     const request = {
       ...deps,
-      standby: await deps.access(options.to, options),
+      standby,
       everySeconds: options.every,
       tiers: options.tier,
       replaceExisting: options.replaceExisting ?? false,
@@ -91,7 +93,7 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
         deps.progress({ step: "replicate", detail: "problem" in news ? news.problem : formatCycle(news) }),
     };
     if (half === "apply") return answerOf(await untilInterrupted([await applyingPart(request)], deps.onInterrupt));
-    const active = await deps.access(options.from, options);
+    const active = await deps.access(options.from ?? peerOf(standby.region), options);
     const parts = await partsOf({ ...request, active }, { capturesOnly: half === "capture", only });
     if (!once) return answerOf(await untilInterrupted(parts, deps.onInterrupt));
     const reports: ReplicationReport[] = [];

@@ -7,7 +7,7 @@ import type { RegionSession } from "../../workflows/region-session.ts";
 import { regionOptions } from "./command.ts";
 
 export interface TargetOptions extends RegionOptions {
-  readonly to: string;
+  readonly to?: string | undefined;
 }
 
 export interface RunOptions extends TargetOptions {
@@ -16,7 +16,10 @@ export interface RunOptions extends TargetOptions {
 }
 
 export function targetOption(command: Command): Command {
-  return regionOptions(command).requiredOption("--to <stack>", "stack of the region to promote");
+  return regionOptions(command).option(
+    "--to <stack>",
+    "stack of the region to promote; left out: the region of the settings file",
+  );
 }
 
 export function runOptions(command: Command): Command {
@@ -60,16 +63,15 @@ export const planExitCodes = [
 
 export const goesOn = "\n\nKilled at any point, it goes on when it is run again.";
 
-/** @param to the stack of `session`. */
 export async function roleChangeOf(
   deps: Deps,
   session: RegionSession,
-  { hooks, to, ...options }: RunOptions,
+  { hooks, ...options }: RunOptions,
 ): Promise<RoleChange> {
   return {
-    stack: to,
+    stack: session.region.region,
     session,
-    stacks: await deps.stacks(options),
+    stacks: session.origin === "settings" ? undefined : await deps.stacks(options),
     // Not by the public name, which may lead elsewhere for a while yet.
     hooks: hooks === undefined ? undefined : await deps.hooks(hooks, () => slowestQuery(session.database)),
     runner: deps.runner,

@@ -13,6 +13,9 @@ import { epochRecordSchema, newestEpoch } from "./epoch.ts";
 export const gateModes = ["availability", "consistency"] as const;
 export type GateMode = (typeof gateModes)[number];
 
+/** Tells what the gate knows to who has its token, and has it look at once. */
+export const gateControlPath = "/.qdrant-dr/gate";
+
 /** Answers 200 while clients are let through: for load balancers and health checks of a public name. */
 export const gateOpenPath = "/.qdrant-dr/open";
 

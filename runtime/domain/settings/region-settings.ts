@@ -83,6 +83,28 @@ const alertsSchema = z.strictObject({
     .describe("where a URL is kept that is called after each good run: whoever watches it notices a dead machine"),
 });
 
+const gateSchema = z.strictObject({
+  url: serverUrlSchema.describe("its URL, as clients and the other machine reach it"),
+  host: z.string().min(1).default("127.0.0.1").describe("address that it listens on"),
+  port: z.number().int().min(1).max(65_535).default(6433).describe("port that it listens on"),
+  clientKey: secretReferenceSchema.describe("where the key is kept that clients show: the same in both regions"),
+  controlToken: secretReferenceSchema.describe("where the token is kept that commands show to its control"),
+});
+
+const peerSchema = z.strictObject({
+  region: nameSchema.describe("how the other region is called"),
+  qdrant: qdrantSchema.describe("its Qdrant"),
+  store: storeLocationSchema.describe("where its recovery points and records are kept, as it is reached from here"),
+  s3: s3Schema.optional().describe("more about a store at `s3://`"),
+  gate: z
+    .strictObject({
+      url: serverUrlSchema.describe("its URL, as this machine reaches it"),
+      controlToken: secretReferenceSchema.describe("where the token is kept that commands show to its control"),
+    })
+    .optional()
+    .describe("its gate; without one nothing can stop its writes, and no switchover is done"),
+});
+
 const serveSchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1").describe("address that metrics and health are served on"),
   port: z.number().int().min(0).max(65_535).default(9464).describe("port; 0 takes any that is free"),
@@ -131,19 +153,25 @@ export const regionSettingsSchema = z
       .describe("a Qdrant of its own for test restores; when left out, they use the protected one under scratch names"),
     retention: retentionSettingsSchema.prefault({}).describe("how long recovery points are kept"),
     alerts: alertsSchema.prefault({}).describe("who is told when something goes wrong"),
+    gate: gateSchema.optional().describe("the gate in front of this Qdrant, which `qdrant-dr gate` runs"),
+    peer: peerSchema.optional().describe("the other region of a pair; this one has no peer when left out"),
     serve: serveSchema.prefault({}).describe("where `serve` shows metrics and its health"),
   })
   .superRefine(agrees);
 export type RegionSettings = z.infer<typeof regionSettingsSchema>;
 
 function agrees(
-  { alerts, configuration, objectives, s3, schedules, store, userData }: RegionSettings,
+  { alerts, configuration, objectives, peer, region, s3, schedules, store, userData }: RegionSettings,
   { addIssue }: z.RefinementCtx,
 ) {
   const refuse = (path: string[], message: string) => addIssue({ code: "custom", path, message });
   const location = readStoreLocation(store);
   if ("kind" in location && location.kind === "file" && s3 !== undefined) {
     refuse(["s3"], "for a store at s3:// only: leave it out");
+  }
+  if (peer?.region === region) refuse(["peer", "region"], "another name than this region's");
+  if (peer !== undefined && peer.store === store && peer.s3?.endpoint === s3?.endpoint) {
+    refuse(["peer", "store"], "another store than this region's: what is lost with one must be in the other");
   }
   const names = [...configuration, ...userData].map(({ name }) => name);
   if (new Set(names).size < names.length) refuse(["userData"], "folders of different names");

@@ -1,5 +1,5 @@
 /** The text of a settings file, as `init` writes it: what was answered, and the schedules that hold, for people to change. */
-import { regionSettingsSchema } from "./region-settings.ts";
+import { type RegionSettings, regionSettingsSchema } from "./region-settings.ts";
 import type { SecretReference } from "./secret-reference.ts";
 
 export interface SettingsAnswers {
@@ -8,38 +8,69 @@ export interface SettingsAnswers {
   readonly qdrant: readonly string[];
   readonly apiKey?: SecretReference | undefined;
   readonly store: string;
-  readonly s3?: { readonly endpoint?: string | undefined; readonly region?: string | undefined } | undefined;
+  readonly s3?: RegionSettings["s3"];
   readonly recipients: { readonly operational: string; readonly offline: string };
   readonly identity: SecretReference;
+  readonly peer?: PeerAnswers | undefined;
+}
+
+/** The other region, as it is reached from here. */
+export interface PeerAnswers {
+  readonly region: string;
+  readonly qdrant: readonly string[];
+  readonly apiKey?: SecretReference | undefined;
+  readonly store: string;
+  readonly s3?: RegionSettings["s3"];
 }
 
 export function settingsText(answers: SettingsAnswers): string {
-  const { apiKey, identity, qdrant, recipients, region, s3, store } = answers;
-  const [url] = qdrant;
-  const endpoint = s3?.endpoint === undefined ? [] : [`  endpoint: ${JSON.stringify(s3.endpoint)}`];
-  const s3Region = s3?.region === undefined ? [] : [`  region: ${JSON.stringify(s3.region)}`];
+  const { identity, peer, recipients } = answers;
   const lines = [
     "# Settings of qdrant-dr for one Qdrant. docs/reference/settings.md describes every setting.",
     "# A secret is never in here: { file: path } or { env: NAME } says where it is kept.",
-    `region: ${JSON.stringify(region)}`,
-    "qdrant:",
-    ...(qdrant.length === 1
-      ? [`  url: ${JSON.stringify(url)}`]
-      : ["  peers:", ...qdrant.map((peer) => `    - ${JSON.stringify(peer)}`)]),
-    ...(apiKey === undefined ? [] : [`  apiKey: ${reference(apiKey)}`]),
-    `store: ${JSON.stringify(store)}`,
-    ...(endpoint.length + s3Region.length === 0 ? [] : ["s3:", ...endpoint, ...s3Region]),
+    ...regionLines(answers),
     "keys:",
     "  recipients:",
     `    - ${JSON.stringify(recipients.operational)} # operational: its identity is named below`,
     `    - ${JSON.stringify(recipients.offline)} # offline recovery: people keep its identity elsewhere`,
     `  identity: ${reference(identity)}`,
+    ...(peer === undefined ? [] : peerLines(peer)),
     "",
     "# When `qdrant-dr serve` does what, in UTC; `off` switches one off. These hold unless you change them:",
     "# schedules:",
     ...Object.entries(defaultSchedules()).map(([name, cron]) => `#   ${name}: ${JSON.stringify(cron)}`),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** Lines for the settings file of a machine that is to know this region as its peer. */
+export function peerLines(peer: PeerAnswers): string[] {
+  return ["peer:", ...regionLines(peer).map((line) => `  ${line}`)];
+}
+
+function regionLines({ apiKey, qdrant, region, s3, store }: PeerAnswers): string[] {
+  const { credentials, endpoint, region: s3Region } = s3 ?? {};
+  const s3Lines = [
+    ...(endpoint === undefined ? [] : [`  endpoint: ${JSON.stringify(endpoint)}`]),
+    ...(s3Region === undefined ? [] : [`  region: ${JSON.stringify(s3Region)}`]),
+    ...(credentials === undefined
+      ? []
+      : [
+          "  credentials:",
+          `    accessKeyId: ${reference(credentials.accessKeyId)}`,
+          `    secretAccessKey: ${reference(credentials.secretAccessKey)}`,
+        ]),
+  ];
+  return [
+    `region: ${JSON.stringify(region)}`,
+    "qdrant:",
+    ...(qdrant.length === 1
+      ? [`  url: ${JSON.stringify(qdrant[0])}`]
+      : ["  peers:", ...qdrant.map((peer) => `    - ${JSON.stringify(peer)}`)]),
+    ...(apiKey === undefined ? [] : [`  apiKey: ${reference(apiKey)}`]),
+    `store: ${JSON.stringify(store)}`,
+    ...(s3Lines.length === 0 ? [] : ["s3:", ...s3Lines]),
+  ];
 }
 
 function reference({ env, file }: SecretReference): string {

@@ -18,7 +18,8 @@ export interface RoleChange {
   /** Stack and session of the region that is promoted. */
   readonly stack: string;
   readonly session: RegionSession;
-  readonly stacks: Stacks;
+  /** Absent where no stack declares the regions. */
+  readonly stacks: Stacks | undefined;
   readonly hooks: FailoverHooks | undefined;
   readonly runner: Runner;
   readonly toolVersion: string;

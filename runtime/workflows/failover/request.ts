@@ -25,7 +25,8 @@ interface PromotionRequest {
   readonly witness?: ObjectStore | undefined;
   /** Absent when there is no public name that could be moved. */
   readonly traffic: TrafficControl | undefined;
-  readonly stacks: Stacks;
+  /** Absent where no stack declares the regions. */
+  readonly stacks: Stacks | undefined;
   readonly hooks?: FailoverHooks | undefined;
   /** Called with each step that is finished. */
   readonly onStep?: ((step: TimedStep) => void) | undefined;

@@ -11,7 +11,7 @@ import { regionOfSettings } from "../../domain/region-of-settings.ts";
 import { newestEpoch } from "../../domain/roles/epoch.ts";
 import type { RegionSettings } from "../../domain/settings/region-settings.ts";
 import type { SecretReference } from "../../domain/settings/secret-reference.ts";
-import { settingsText } from "../../domain/settings/settings-text.ts";
+import { type PeerAnswers, peerLines, settingsText } from "../../domain/settings/settings-text.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Identities } from "../../ports/identities.ts";
@@ -35,7 +35,8 @@ export interface InitTools {
   readSettings(path: string): Promise<SettingsFile | undefined>;
   /** What this text would be as a settings file there. Throws SETTING_INVALID. */
   parseSettings(path: string, text: string): RegionSettings;
-  openSettings(path: string): Promise<RegionSession>;
+  /** @param name of the region or its peer; the region when left out. */
+  openSettings(path: string, name?: string): Promise<RegionSession>;
   open(region: Region): RegionSession;
   /** Makes the folder of a store that is one. Throws UNREACHABLE when the folder above is not there. */
   prepareStore(address: StoreAddress): Promise<void>;
@@ -44,7 +45,10 @@ export interface InitTools {
 export interface InitRegionRequest extends GivenAnswers {
   readonly tools: InitTools;
   readonly settings?: string | undefined;
-  readonly region: string;
+  /** `main` when left out, `standby` beside a peer. */
+  readonly region?: string | undefined;
+  /** The settings file of another region, whose peer this one becomes. */
+  readonly peer?: string | undefined;
   readonly apiKeyFile?: string | undefined;
   /** The value of QDRANT_API_KEY. */
   readonly apiKeyInEnvironment?: string | undefined;
@@ -68,6 +72,8 @@ export interface InitReport {
   /** Absent: the identity was shown, and is kept nowhere here. */
   readonly offlineKeyFile?: string | undefined;
   readonly epoch: number;
+  /** With a peer: lines for its settings file. */
+  readonly peerSettings?: string | undefined;
   /** What is not as it should be, and stops nothing. */
   readonly warnings: readonly string[];
 }
@@ -81,21 +87,28 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
   const terminal = { ...tools.terminal, isInteractive: tools.terminal.isInteractive && !request.asksNothing };
   const answers = await askForRegion(request, terminal);
   const apiKey = await findApiKey(request, path, terminal);
-  const { identity, offline, operationalFile } = await findKeys(request, path);
-  const text = settingsText({
-    region: request.region,
+  const peer = request.peer === undefined ? undefined : await openPeer(tools, request.peer);
+  const { identity, offline, operationalFile } = await (peer === undefined
+    ? findKeys(request, path)
+    : keysOfPeer(request, path, peer));
+  const own: PeerAnswers = {
+    region: request.region ?? (peer === undefined ? "main" : "standby"),
     qdrant: answers.qdrant.split(",").map((url) => url.trim()),
     apiKey: apiKey?.reference,
     store: answers.store,
     s3: { endpoint: answers.s3Endpoint, region: answers.s3Region },
+  };
+  const text = settingsText({
+    ...own,
     recipients: { operational: identity.recipient, offline: offline.recipient },
     identity: { file: basename(operationalFile) },
+    peer: peer && seenFromElsewhere(peer.file),
   });
   const settings = tools.parseSettings(path, text);
   const described = regionOfSettings(settings, dirname(path), { apiKey: apiKey?.value, identity: identity.secret });
   const session = tools.open(described);
   const server = await checkQdrant(request, session);
-  await checkStore(request, session);
+  await checkStore(request, session, peer);
   await refuseOtherKeys(session);
   if (apiKey?.typedInto !== undefined) await tools.files.create(apiKey.typedInto, `${apiKey.value}\n`);
   await keepKeys(request, { identity, offline, operationalFile }, terminal.isInteractive);
@@ -110,7 +123,8 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
     store: settings.store,
     identityFile: operationalFile,
     offlineKeyFile: request.offlineKeyFile && resolve(request.offlineKeyFile),
-    epoch: await claimFirstEpoch(request, session),
+    epoch: await claimFirstEpoch(request, session, peer?.session),
+    ...(peer === undefined ? {} : { peerSettings: `${peerLines(own).join("\n")}\n` }),
   };
 }
 
@@ -121,6 +135,7 @@ async function complete(request: InitRegionRequest, file: SettingsFile): Promise
   refuseOther(request, file);
   const session = await request.tools.openSettings(path);
   const server = await checkQdrant(request, session);
+  const peer = settings.peer && (await request.tools.openSettings(path, settings.peer.region));
   return {
     ...server,
     settings: path,
@@ -128,7 +143,7 @@ async function complete(request: InitRegionRequest, file: SettingsFile): Promise
     isNew: false,
     store: settings.store,
     identityFile: identityFile && resolve(dirname(path), identityFile),
-    epoch: await claimFirstEpoch(request, session),
+    epoch: await claimFirstEpoch(request, session, peer),
   };
 }
 
@@ -206,6 +221,66 @@ async function findKeys(request: InitRegionRequest, path: string) {
   return { identity, offline, operationalFile };
 }
 
+/** Of a peer only the recipient is known. */
+type OfflineIdentity = Identity | (Omit<Identity, "secret"> & { readonly secret: undefined });
+
+interface Peer {
+  readonly file: SettingsFile;
+  readonly session: RegionSession;
+}
+
+async function openPeer(tools: InitTools, path: string): Promise<Peer> {
+  const file = await tools.readSettings(resolve(path));
+  if (file !== undefined) return { file, session: await tools.openSettings(file.path) };
+  throw new DrError("USAGE", `there is no settings file ${path}`, {
+    hint: "bring the settings file of the other region here, with the files of secrets beside it",
+  });
+}
+
+/** Both regions open what either has stored. */
+async function keysOfPeer({ tools }: InitRegionRequest, path: string, { file, session }: Peer) {
+  const operationalFile = besideSettings(path, "key");
+  const [operational = "", offline = ""] = file.settings.keys.recipients;
+  const secret = session.region.keys.identity ?? "";
+  const kept = await tools.files.read(operationalFile);
+  if (kept !== undefined && identityIn(kept) !== secret) {
+    throw new DrError("SETTING_INVALID", `${operationalFile} holds another identity than the peer's`, {
+      hint: "move it away: the regions of a pair have the same one",
+    });
+  }
+  return {
+    identity: { secret, recipient: operational, isKept: kept !== undefined },
+    // Whoever has it opens this region, too: nothing is made, shown or written.
+    offline: { secret: undefined, recipient: offline, isKept: true },
+    operationalFile,
+  };
+}
+
+/** Its secrets stay in the files that its own settings name; folders are as they are reached from there. */
+function seenFromElsewhere({ path, settings }: SettingsFile): PeerAnswers {
+  const { qdrant, region, s3, store } = settings;
+  const absolute = (file: string) => resolve(dirname(path), file);
+  const moved = (reference: SecretReference): SecretReference =>
+    reference.file === undefined ? reference : { file: absolute(reference.file) };
+  return {
+    region,
+    qdrant: qdrant.peers ?? [qdrant.url ?? ""],
+    apiKey: qdrant.apiKey && moved(qdrant.apiKey),
+    store: store.startsWith("s3://") ? store : absolute(store),
+    s3: s3 && {
+      ...s3,
+      ...(s3.credentials === undefined
+        ? {}
+        : {
+            credentials: {
+              accessKeyId: moved(s3.credentials.accessKeyId),
+              secretAccessKey: moved(s3.credentials.secretAccessKey),
+            },
+          }),
+    },
+  };
+}
+
 async function findIdentity({ files, identities }: InitTools, file: string | undefined): Promise<Identity> {
   const text = file === undefined ? undefined : await files.read(file);
   if (text === undefined) {
@@ -245,12 +320,16 @@ async function checkQdrant({ progress, run }: InitRegionRequest, { database, reg
   return { qdrantVersion: version, collections, warnings: warning === undefined ? [] : [warning] };
 }
 
-async function checkStore({ progress, run, tools }: InitRegionRequest, { region, stores }: RegionSession) {
+async function checkStore(
+  { progress, run, tools }: InitRegionRequest,
+  { region, stores }: RegionSession,
+  peer: Peer | undefined,
+) {
   for (const address of [region.repository, region.control]) await tools.prepareStore(address);
   const { failed } = await probeStore(stores.control, run);
   if (failed !== undefined) throw failed.problem;
   const newest = newestEpoch(await readEpochs(stores.control));
-  if (newest !== undefined && newest.active !== region.region) {
+  if (newest !== undefined && ![region.region, peer?.session.region.region].includes(newest.active)) {
     throw new DrError("EPOCH_CONFLICT", `the store belongs to a region that is called ${newest.active}`, {
       hint: `name another folder or prefix, or go on with it by \`--region ${newest.active}\``,
     });
@@ -279,11 +358,12 @@ async function keepKeys(
     identity,
     offline,
     operationalFile,
-  }: { readonly identity: Identity; readonly offline: Identity; readonly operationalFile: string },
+  }: { readonly identity: Identity; readonly offline: OfflineIdentity; readonly operationalFile: string },
   isInteractive: boolean,
 ): Promise<void> {
   const { files, terminal } = tools;
   if (!identity.isKept) await keepKey(files, operationalFile, identity, "operational");
+  if (offline.secret === undefined) return;
   if (offlineKeyFile !== undefined) {
     if (!offline.isKept) await keepKey(files, offlineKeyFile, offline, "offline recovery");
     return;
@@ -310,10 +390,17 @@ function keyLines({ recipient, secret }: Identity, name: string): string[] {
   return [`# qdrant-dr: ${name} identity of ${recipient}`, secret];
 }
 
-async function claimFirstEpoch({ clock, run }: InitRegionRequest, { region, stores }: RegionSession): Promise<number> {
+async function claimFirstEpoch(
+  { clock, run }: InitRegionRequest,
+  { region, stores }: RegionSession,
+  peer: RegionSession | undefined,
+): Promise<number> {
+  const controls = new Map([[region.region, stores.control]]);
+  if (peer !== undefined) controls.set(peer.region.region, peer.stores.control);
+  const known = (await Promise.all([...controls.values()].map((control) => readEpochs(control)))).flat();
   const { newest } = await initEstate({
-    initialActive: region.region,
-    controls: new Map([[region.region, stores.control]]),
+    initialActive: known.find(({ epoch }) => epoch === 1)?.active ?? peer?.region.region ?? region.region,
+    controls,
     run,
     now: clock.now(),
   });

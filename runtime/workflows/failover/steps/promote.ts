@@ -12,11 +12,16 @@ export const promote: Step<PromoteContext> = {
   name: "promote",
   title: "Promote the stack (pulumi up)",
   repeat: "once",
+  async probe({ request: { stacks } }) {
+    return stacks === undefined ? "no stack declares the region" : undefined;
+  },
   async run({ request: { progress, stack, stacks } }) {
+    if (stacks === undefined) return undefined;
     const { changes } = await stacks.up(stack, ({ text }) => progress({ step: "promote", detail: text }));
     return summariseUpdate(changes);
   },
   async verify({ plan, request: { stack, stacks } }) {
+    if (stacks === undefined) return undefined;
     const { epoch, role } = await stacks.region(stack);
     if (role === "active" && epoch === plan.epoch) return undefined;
     throw new DrError("PULUMI_FAILED", `after the update stack ${stack} is ${role} in epoch ${epoch}`);
