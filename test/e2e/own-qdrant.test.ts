@@ -125,6 +125,10 @@ describe("an own Qdrant, from nothing", function () {
     };
     expect(test.target).to.equal(throwaway.url);
 
+    const without = join(own, "without.yaml");
+    writeFileSync(without, `${readFileSync(beside, "utf8")}exclude: [pict*]\n`);
+    expect((await run(without, ["backup", "--dry-run"])).json).to.deep.include({ excluded: ["pictures"] });
+
     const interrupted = Product.startDirect(["restore", "--test", "--settings", beside], folder);
     await interrupted.says(/^apply: /);
     server.pause();

@@ -49,7 +49,8 @@ export function captureRequestFor(capture: RegionCapture): CaptureRequest {
     kinds: kindsOf(session.region.region, only, folders),
     folders,
     collections,
-    exclude,
+    // What the settings leave out is left out of every capture.
+    exclude: [...(session.region.exclude ?? []), ...(exclude ?? [])],
     worker,
     allowEmpty,
   };
