@@ -43,8 +43,13 @@ export class OwnProcesses implements OwnCommands {
     let isInterrupted = false;
     let output = "";
     child.stdout?.on("data", (piece) => (output = `${output}${piece}`.slice(-mostKept)));
+    const shortcoming = { message: "it did not do everything", hint: undefined as string | undefined };
     if (child.stderr !== null) {
-      createInterface({ input: child.stderr }).on("line", (line) => tell(oneLine(inWords(line), longestLine)));
+      createInterface({ input: child.stderr }).on("line", (line) => {
+        if (line.startsWith("error: ")) shortcoming.message = line.slice("error: ".length);
+        if (line.startsWith("hint: ")) shortcoming.hint = line.slice("hint: ".length);
+        tell(oneLine(inWords(line), longestLine));
+      });
     }
     const ended = new Promise<CommandEnd>((resolve) => {
       child.once("error", (error) => resolve(lost(`it could not be started: ${error.message}`)));
@@ -52,6 +57,10 @@ export class OwnProcesses implements OwnCommands {
         if (exitCode === exitCodes.ok) resolve({ kind: "done" });
         else if (isInterrupted && (exitCode === exitCodes.interrupted || exitCode === null)) {
           resolve({ kind: "interrupted" });
+        } else if (exitCode === exitCodes.partial) {
+          // It has answered, and says on stderr what its answer lacks. To do all of it again at once would lack the same.
+          const error = { code: "RECOVERY_POINT_PARTIAL", exitCode, ...shortcoming, retryable: false };
+          resolve({ kind: "failed", error });
         } else resolve(endOf(exitCode, signal, output));
       });
     });

@@ -8,6 +8,7 @@ import { OwnProcesses } from "../../runtime/adapters/own-processes.ts";
 const programs = {
   well: `console.log(JSON.stringify({ args: process.argv.slice(2) }));`,
   fails: `console.log(JSON.stringify({ error: { code: "DISK_FULL", exitCode: 4, message: "full", hint: "free some", retryable: true } })); process.exitCode = 4;`,
+  partial: `console.log("{}"); console.error("error: p1 is partial: docs cannot be read\\nhint: see the log of Qdrant"); process.exitCode = 15;`,
   silent: `process.exitCode = 1;`,
   killed: `process.kill(process.pid, "SIGKILL"); setInterval(() => {}, 1000);`,
   waits: `process.on("SIGTERM", () => process.exit(130)); process.stderr.write('{"event":"progress","step":"capture","detail":"notes"}\\n'); setInterval(() => {}, 1000);`,
@@ -34,6 +35,19 @@ describe("commands as processes of their own", function () {
     expect(await start("fails").ended).to.deep.equal({
       kind: "failed",
       error: { code: "DISK_FULL", exitCode: 4, message: "full", hint: "free some", retryable: true },
+    });
+  });
+
+  it("not everything was done: failed, and not tried again at once", async () => {
+    expect(await start("partial").ended).to.deep.equal({
+      kind: "failed",
+      error: {
+        code: "RECOVERY_POINT_PARTIAL",
+        exitCode: 15,
+        message: "p1 is partial: docs cannot be read",
+        hint: "see the log of Qdrant",
+        retryable: false,
+      },
     });
   });
 

@@ -15,9 +15,11 @@ import { epochRecordSchema } from "../../runtime/domain/roles/epoch.ts";
 import { fenceRecordSchema, openingRecordSchema } from "../../runtime/domain/roles/gate.ts";
 import { hasCode } from "../../runtime/errors.ts";
 import { capturedRecordSchema } from "../../runtime/repository/catalog/captured-records.ts";
+import { alertRecordSchema, takenSchema } from "../../runtime/repository/control/alert-records.ts";
 import { ownerSchema, receiptSchema } from "../../runtime/repository/control/failover-records.ts";
 import { linkSchema } from "../../runtime/repository/control/lease.ts";
 import { restoreRecordSchema } from "../../runtime/repository/control/restore-records.ts";
+import { beatSchema, turnEndSchema, turnSchema } from "../../runtime/repository/control/schedule-records.ts";
 import { snapshotRecordSchema } from "../../runtime/repository/control/snapshot-records.ts";
 import { standbyStateSchema } from "../../runtime/repository/control/standby-records.ts";
 import { claimRecord, createRecord, readRecord } from "../../runtime/repository/record.ts";
@@ -49,6 +51,11 @@ const kinds: Readonly<Record<string, z.ZodType<object>>> = {
   snapshot: snapshotRecordSchema,
   "state of a standby": standbyStateSchema,
   "captured state": capturedRecordSchema,
+  "turn of a schedule": turnSchema,
+  "end of a scheduled run": turnEndSchema,
+  "sign of life of a scheduled run": beatSchema,
+  alert: alertRecordSchema,
+  "receipt of an alert": takenSchema,
 };
 
 type Schema = z.core.JSONSchema.BaseSchema;

@@ -34,7 +34,7 @@ export const serve: CommandDefinition<Options, z.infer<typeof answer>> = {
 
 It runs until it is interrupted, and then ends with 0: what runs is interrupted as Ctrl-C does it, and begun again by the next \`serve\`.
 Each run is a process of its own, and its command what a person would type. Captures and prunes come one after the other, and so do
-verifications and test restores. A run that was missed is caught up once; one that failed is tried again 1, 5 and 15 minutes
+verifications and test restores. Runs that were missed are made up for once; one that failed is tried again 1, 5 and 15 minutes
 later when that can help. /metrics, /healthz and /readyz are served at \`serve.host\` and \`serve.port\`.`,
       ),
   async run(deps, options) {

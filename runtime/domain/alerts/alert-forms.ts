@@ -8,7 +8,7 @@ export const webhookForms = ["json", "slack", "teams"] as const;
 export type WebhookForm = (typeof webhookForms)[number];
 
 /** `main: the full capture failed`. */
-export function headline({ region, title }: Told): string {
+function headline({ region, title }: Told): string {
   return `${region}: ${title}`;
 }
 

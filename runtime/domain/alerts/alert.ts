@@ -7,7 +7,7 @@ import { type ScheduledKind, scheduledKinds } from "../schedule/scheduled-kinds.
 export const subjects = ["store", ...scheduledKinds] as const satisfies readonly ("store" | ScheduledKind)[];
 export type Subject = (typeof subjects)[number];
 
-export const alertEvents = ["failure", "silence", "recovery"] as const;
+const alertEvents = ["failure", "silence", "recovery"] as const;
 
 const line = z.string().max(500);
 

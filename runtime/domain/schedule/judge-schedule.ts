@@ -1,6 +1,6 @@
 /**
  * Decides what a schedule asks for now, by what was done: a run that is due, one that waits for another attempt, or nothing. Times that were
- * missed are caught up once, by the run for the newest of them.
+ * missed are made up for once, by the run for the newest of them.
  */
 import type { CronTimes } from "./cron-times.ts";
 

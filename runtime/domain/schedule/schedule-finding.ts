@@ -70,6 +70,6 @@ export function scheduleFinding(
     hint:
       state === "under way"
         ? "one is under way, and takes very long: see what it says in the log of `serve`"
-        : "it is caught up now; see why nothing ran: was `serve` stopped, or its machine off?",
+        : "it is begun as soon as it can be; see why nothing ran: was `serve` stopped, or its machine off?",
   };
 }
