@@ -44,7 +44,10 @@ class ObjectFrame implements Frame {
 
   add(name: string, text: string): void {
     const member = `${JSON.stringify(name)}:${text}`;
-    if (this.#members === undefined) return this.#count(member);
+    if (this.#members === undefined) {
+      this.#count(member);
+      return;
+    }
     this.#members.push(member);
     this.#length += member.length;
     if (this.#length <= longest) return;

@@ -202,8 +202,9 @@ export class JsonTokenizer {
   }
 }
 
-function unicodeOf(escape: string): string | undefined {
-  return /^u[0-9a-fA-F]{4}$/.test(escape) ? String.fromCharCode(Number.parseInt(escape.slice(1), 16)) : undefined;
+/** @param text such as `u00e4`. */
+function unicodeOf(text: string): string | undefined {
+  return /^u[0-9a-fA-F]{4}$/.test(text) ? String.fromCharCode(Number.parseInt(text.slice(1), 16)) : undefined;
 }
 
 /** Digits, signs, points and letters. */

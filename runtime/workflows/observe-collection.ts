@@ -154,9 +154,24 @@ async function compareSamples(
 }
 
 /** Every dense vector of a point is a question; other kinds are compared by the samples. */
-export function queriesFor(point: SketchedPoint): NearestQuery[] {
+function queriesFor(point: SketchedPoint): NearestQuery[] {
   if ("isTooLarge" in point) return [];
   return point.vectors.map((vector) => ({ ...vector, limit: canaryAnswers }));
+}
+
+/** Questions that points by chance are, as clients ask them. */
+export async function sampleQueries(
+  database: CollectionReader,
+  collection: string,
+  most: number,
+): Promise<NearestQuery[]> {
+  const ids = await database.sampleIds(collection, most);
+  const queries: NearestQuery[] = [];
+  for await (const point of database.sketches(collection, ids, sampledBytes)) {
+    queries.push(...queriesFor(point));
+    if (queries.length >= most) break;
+  }
+  return queries.slice(0, most);
 }
 
 /** As many of them as there is room for beside those there are. */

@@ -20,7 +20,7 @@ import { planRestore } from "./apply/plan-restore.ts";
 import { type RestoreReport, restore } from "./apply/restore.ts";
 import { wholeRecoveryPoint } from "./apply/verify-applied.ts";
 import { unreadableReporter } from "./name-unreadable.ts";
-import { queriesFor } from "./observe-collection.ts";
+import { sampleQueries } from "./observe-collection.ts";
 
 /** What the records call the region's own Qdrant in a test: it is no restore that captures wait for. */
 const besideLive = "test restore";
@@ -155,11 +155,11 @@ function silentAbout(scratch: string, name: string, progress: Progress): Progres
 
 /** As clients search. How many of the asked found something. */
 async function searchIn(target: VectorDatabase, name: string): Promise<number> {
-  const queries: NearestQuery[] = [];
-  for await (const point of target.sketches(name, await target.sampleIds(name, searchedPoints), searchedBytes)) {
-    queries.push(...queriesFor(point).map((query) => ({ ...query, isApproximate: true })));
-  }
-  const answers = await target.nearest(name, queries.slice(0, searchedPoints));
+  const queries = await sampleQueries(target, name, searchedPoints);
+  const answers = await target.nearest(
+    name,
+    queries.map((query) => ({ ...query, isApproximate: true })),
+  );
   return (answers ?? []).filter((found) => found.length > 0).length;
 }
 

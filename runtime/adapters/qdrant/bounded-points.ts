@@ -9,7 +9,7 @@ const longestAnswer = 8 * 1024 * 1024;
 /** Points that are asked for while nobody knows how large those of the collection are. */
 const firstBatch = 8;
 /** Bytes of a point as JSON: a larger one is not read. */
-export const largestPoint = 128 * 1024 * 1024;
+const largestPoint = 128 * 1024 * 1024;
 
 export interface BoundedQuestion {
   readonly ids: readonly PointId[];

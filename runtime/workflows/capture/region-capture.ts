@@ -24,7 +24,7 @@ export interface RegionCapture {
   /** Everything that the region has when left out. */
   readonly only: readonly DataKind[] | undefined;
   readonly collections: readonly string[] | undefined;
-  /** Names and patterns of collections that are left out on purpose. */
+  /** Names and patterns of collections that are left out on purpose, beside those that the region's settings name. */
   readonly exclude?: readonly string[] | undefined;
   readonly worker: CaptureOptions["worker"];
   readonly allowEmpty: boolean;

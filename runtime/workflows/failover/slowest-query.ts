@@ -1,9 +1,8 @@
 /** How long clients wait for answers now: the slowest of a few searches in each collection. */
-import type { NearestQuery, VectorDatabase } from "../../ports/qdrant.ts";
-import { queriesFor } from "../observe-collection.ts";
+import type { VectorDatabase } from "../../ports/qdrant.ts";
+import { sampleQueries } from "../observe-collection.ts";
 
 const searchesEach = 5;
-const sampledBytes = 8 * 1024 * 1024;
 
 export interface SlowestQuery {
   /** 0 when there is nothing to be searched for. */
@@ -14,11 +13,8 @@ export interface SlowestQuery {
 export async function slowestQuery(database: VectorDatabase): Promise<SlowestQuery> {
   let slowest: SlowestQuery = { ms: 0 };
   for (const collection of await database.collections()) {
-    const ids = await database.sampleIds(collection, searchesEach);
-    const queries: NearestQuery[] = [];
-    for await (const point of database.sketches(collection, ids, sampledBytes)) queries.push(...queriesFor(point));
     // One after another: what is measured is an answer, not the load that the questions are.
-    for (const query of queries.slice(0, searchesEach)) {
+    for (const query of await sampleQueries(database, collection, searchesEach)) {
       const begun = performance.now();
       await database.nearest(collection, [{ ...query, isApproximate: true }]);
       const ms = performance.now() - begun;

@@ -142,6 +142,7 @@ function followingQdrant(request: Replicated): ReplicationPart {
     progress,
     toolVersion,
     tiers,
+    exclude: active.region.exclude,
     existing: request.replaceExisting ? "replace" : "refuse",
     source: sourceOf(active),
     standby: { region: standby.region.region, database: standby.database, repository },
@@ -163,7 +164,9 @@ function capturingQdrant(request: Replicated): ReplicationPart {
   const { active, clock, progress, toolVersion } = request;
   const repository = request.repository.remembering(cacheBytes);
   const tiers = tiersOf(request);
-  const capturing = new SourceCapturer({ clock, progress, toolVersion, tiers, source: sourceOf(active), repository });
+  const { exclude } = active.region;
+  const source = sourceOf(active);
+  const capturing = new SourceCapturer({ clock, exclude, progress, toolVersion, tiers, source, repository });
   const telling = new StatePublisher(repository, clock);
   const halves = {
     everyMs: tiers.shortestSeconds * 1000,

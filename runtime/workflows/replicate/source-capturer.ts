@@ -43,6 +43,8 @@ export interface SourceCapturerRequest {
   };
   /** The standby's. */
   readonly repository: OpenRepository;
+  /** Names and patterns of collections that are left out on purpose. */
+  readonly exclude?: readonly string[] | undefined;
   /** Each capture reads all collections when left out. */
   readonly tiers?: Tiers;
   /** The last writes before a switchover: its fence is no reason to stop. */
@@ -122,7 +124,7 @@ export class SourceCapturer {
    * @param signal ends what the capture waits for, and so the capture.
    */
   async capture(patience: Patience, signal?: AbortSignal): Promise<CapturedState> {
-    const { clock, isSwitchover, progress, repository, source, toolVersion } = this.#request;
+    const { clock, exclude, isSwitchover, progress, repository, source, toolVersion } = this.#request;
     await this.refuseUnlessActive();
     const begun = clock.now();
     const begunMs = clock.monotonic();
@@ -139,6 +141,7 @@ export class SourceCapturer {
       database: source.database,
       repository,
       control: source.control,
+      exclude,
       patience: patienceFor[patience],
       readAtOnce: isFull ? undefined : changesReadAtOnce,
       incremental: { memory: this.#memory, choose: patience === "provisional" && !isFull ? choose : undefined },

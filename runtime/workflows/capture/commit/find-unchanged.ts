@@ -31,6 +31,7 @@ export class UnchangedFinder {
 function holdsSame(before: RecoveryPoint, plan: CapturePlan, joined: JoinedParts): boolean {
   const { carried, collections, folders, missing } = joined;
   if (!sameMissing(missingFrom(before), missing)) return false;
+  if (canonicalJson(before.excluded ?? []) !== canonicalJson(plan.excluded ?? [])) return false;
   if (plan.type === "full" || plan.epoch !== before.epoch || plan.qdrantVersion !== before.qdrantVersion) return false;
   if (folders.length > 0 || collections.length + carried.length !== before.collections.length) return false;
   return collections.every(

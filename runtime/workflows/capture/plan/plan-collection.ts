@@ -1,5 +1,6 @@
 /** Plans the capture of one collection: its shards, and the facts that are asked again when it was read. */
 import { canonicalJson } from "../../../domain/exact-json.ts";
+import { problemOfName } from "../../../domain/qdrant/collection-name.ts";
 import { refuseIrreproducibleKeys } from "../../../domain/qdrant/shard-key-plan.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
 import type {
@@ -50,6 +51,14 @@ export class CollectionPlanner {
     }
   }
 
+  /** Made by a version that took the name; what restores it may not. */
+  #tellOfName(name: string): void {
+    const problem = problemOfName(name);
+    if (problem === undefined) return;
+    const detail = `${JSON.stringify(name)} is captured, and can be restored only under another name (--as): ${problem}`;
+    this.#source.progress({ step: "plan", detail });
+  }
+
   async #plan(name: string, epoch: EpochRecord, base: CapturedCollection | undefined): Promise<PlannedCollection> {
     const { database, placements, progress, repository, type } = this.#source;
     const [{ config, payloadIndexes }, replicas] = await Promise.all([
@@ -60,6 +69,7 @@ export class CollectionPlanner {
     ]);
     const shards = new Map(replicas.map(({ id, key }) => [id, { id, key }]));
     refuseIrreproducibleKeys(name, replicas);
+    this.#tellOfName(name);
     const key = await obtainDataKey(repository, epoch, { collection: name }, base);
     // Made again under the same name it may be another collection, of which old questions cannot be asked.
     const isOfBase = base !== undefined && hasSameParams(base.config, config);
