@@ -1,7 +1,11 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Peers } from "../../runtime/adapters/qdrant/qdrant-peers.ts";
 import { insist, isNotFound, isOfHalfMadeShard, isOverdue, refused } from "../../runtime/adapters/qdrant/refusals.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
@@ -26,6 +30,57 @@ describe("a question to Qdrant whose rate limit is reached", () => {
     const outcome = new Peers({ ...address, patienceMs: 2_000 }, clock).call(limited(asked, clock));
     expect(await codeOf(outcome)).to.equal("QDRANT_REFUSED");
     expect(asked).to.deep.equal([0]);
+  });
+});
+
+describe("a stream from Qdrant", () => {
+  const idleMs = 200;
+  /** Sends so many bytes, and says no more. */
+  const serving = async (bytes: number, ends: boolean) => {
+    const server = createServer((_, answer) => {
+      answer.write(Buffer.alloc(bytes));
+      if (ends) answer.end();
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const stream = () => new Peers({ peers: [url], apiKey: "" }, systemClock).stream(url, "/", { idleMs });
+    return { server, stream };
+  };
+
+  it("is not silent while its bytes wait to be read, for however long", async () => {
+    const size = 20_000_000;
+    const { server, stream } = await serving(size, true);
+    try {
+      let read = 0;
+      for await (const bytes of await stream()) {
+        // What is read is stored more slowly than the idle limit allows.
+        if (read === 0) await systemClock.sleep(5 * idleMs);
+        read += (bytes as Buffer).length;
+      }
+      expect(read).to.equal(size);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it("is given up when everything was read and nothing more comes", async () => {
+    const { server, stream } = await serving(1_000, false);
+    try {
+      let read = 0;
+      const reading = async () => {
+        for await (const bytes of await stream()) read += (bytes as Buffer).length;
+      };
+      let ended: unknown;
+      await reading().catch((error: unknown) => {
+        ended = error;
+      });
+      expect(String(ended)).to.match(/no bytes for 0.2 s|aborted/);
+      expect(read).to.equal(1_000);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 });
 
