@@ -24,6 +24,7 @@ import {
 } from "../adapters/settings-file.ts";
 import { openPruner } from "../adapters/stores/open-pruner.ts";
 import { openStore, prepareStore } from "../adapters/stores/open-store.ts";
+import { storeProtection } from "../adapters/stores/store-protection.ts";
 import { processTerminal } from "../adapters/terminal.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
 import { identityIn } from "../domain/age-identity.ts";
@@ -86,6 +87,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     cluster: (settings) => KubernetesCluster.open(settings),
     store: openStore,
     pruner: openPruner,
+    storeProtection,
     folderTarget: new LocalFolders(),
     textFiles: (folder) => new TextFolder(folder),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),

@@ -18,6 +18,7 @@ import type { Runner } from "../ports/runner.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 import type { StackExports, Stacks } from "../ports/stacks.ts";
 import type { TextFiles } from "../ports/text-files.ts";
+import type { StoreProtection } from "../ports/store-protection.ts";
 import type { InitTools } from "../workflows/init/init-region.ts";
 import type { RegionSession } from "../workflows/region-session.ts";
 
@@ -60,6 +61,7 @@ export interface Deps {
   store(address: StoreAddress): ObjectStore;
   /** The right to delete from a region's repository. Only `prune` takes it. */
   pruner(address: StoreAddress): PrunableStore;
+  storeProtection(address: StoreAddress): Promise<StoreProtection>;
   /** Folders of this machine to restore into. */
   readonly folderTarget: FolderTarget;
   /** A folder of this machine to write texts to; it need not be there. */

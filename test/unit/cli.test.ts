@@ -14,7 +14,7 @@ import { lonelyRegion } from "../support/estates/lonely-region.ts";
 /** Every command, with the options that it cannot do without. */
 const required: Record<string, string[]> = {
   quickstart: [],
-  doctor: [],
+  doctor: ["--parts"],
   init: [],
   status: ["--stack", "prod"],
   "recovery-points list": ["--stack", "prod"],
@@ -204,6 +204,7 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     pruner: () => {
       throw new Error("nothing is deleted");
     },
+    storeProtection: () => neverAsked(),
     folderTarget: new LocalFolders(),
     runner: { mark: undefined, isDead: () => false },
     textFiles: () => expect.fail("no files"),
