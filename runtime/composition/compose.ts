@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import { ageIdentities } from "../adapters/age-identities.ts";
 import { LocalFolders } from "../adapters/folders/folder-target.ts";
+import { FolderOfNewFiles } from "../adapters/folders/new-files.ts";
+import { openSnapshotFile } from "../adapters/folders/snapshot-file.ts";
 import { TextFolder } from "../adapters/folders/text-folder.ts";
 import { readHooks } from "../adapters/hook-commands.ts";
 import { KubernetesCluster } from "../adapters/kubernetes/kubernetes-cluster.ts";
@@ -90,6 +92,8 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     storeProtection,
     folderTarget: new LocalFolders(),
     textFiles: (folder) => new TextFolder(folder),
+    snapshotFile: openSnapshotFile,
+    newFiles: (folder) => new FolderOfNewFiles(folder),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
     hooks: (file, askQueries) => readHooks(file, stepNames, surroundings.progress, askQueries, systemClock),
     async serveMetrics(address, samples, problem) {

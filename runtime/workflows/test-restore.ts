@@ -23,7 +23,7 @@ import { unreadableReporter } from "./name-unreadable.ts";
 import { queriesFor } from "./observe-collection.ts";
 
 /** What the records call the region's own Qdrant in a test: it is no restore that captures wait for. */
-const besideLive = "test restore";
+export const besideLive = "test restore";
 /** Whoever has not ended by then was killed on a machine that cannot be asked. */
 const longestTestMs = 24 * 60 * 60_000;
 const searchedPoints = 5;

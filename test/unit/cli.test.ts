@@ -24,6 +24,8 @@ const required: Record<string, string[]> = {
   prune: ["--stack", "prod"],
   replicate: ["--from", "prod", "--to", "dr"],
   restore: ["--stack", "prod"],
+  "export recovery-point": ["--stack", "prod", "--into", "snapshots"],
+  import: ["--stack", "prod", "--snapshot", "notes.snapshot"],
   "failover plan": ["--to", "dr"],
   "failover run": ["--to", "dr"],
   "switchover plan": ["--to", "dr"],
@@ -206,6 +208,10 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     },
     storeProtection: () => neverAsked(),
     folderTarget: new LocalFolders(),
+    snapshotFile: () => neverAsked(),
+    newFiles: () => {
+      throw new Error("no file is written");
+    },
     runner: { mark: undefined, isDead: () => false },
     textFiles: () => expect.fail("no files"),
     reportsFolder: "no-reports",

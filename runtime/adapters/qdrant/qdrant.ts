@@ -583,6 +583,11 @@ export class Qdrant implements VectorDatabase {
     await this.#upload(shard.peerUrl, path, `restore of ${collection} shard ${shard.id}`, archive);
   }
 
+  async restoreSnapshot(collection: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
+    const url = await this.#peers.change(async (_client, peerUrl) => peerUrl);
+    await this.#upload(url, `${snapshotsPath(collection)}/upload`, `restore of a snapshot as ${collection}`, archive);
+  }
+
   async #upload(peerUrl: string, path: string, what: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
     const boundary = `qdrant-dr-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`;
     const answer = await this.#peers.stream(peerUrl, `${path}?priority=snapshot&wait=true`, {
