@@ -6,7 +6,7 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   USAGE: "an option is wrong, missing, or does not fit another one",
   SETTING_INVALID: "a setting, a secret or an outputs file is not allowed as it is",
   NOT_SUPPORTED: "this is not supported where it was asked for",
-  PART_MISSING: "a program or file that is needed is not there: `qdrant-dr doctor`",
+  PART_MISSING: "a program or file that is needed is not there: `qdrant-dr doctor --parts`",
   PORT_TAKEN: "another process uses the port",
   DISK_FULL: "the disk is full",
   PROCESS_FAILED: "a process that was started ended or did not become ready",

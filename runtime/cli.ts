@@ -9,10 +9,12 @@ import { doctor } from "./commands/doctor/command.ts";
 import { drill } from "./commands/drill/command.ts";
 import { estateInit } from "./commands/estate/init.ts";
 import { exportMonitoring } from "./commands/export/monitoring.ts";
+import { exportRecoveryPointCommand } from "./commands/export/recovery-point.ts";
 import { exporter } from "./commands/exporter/command.ts";
 import { failoverPlan } from "./commands/failover/plan.ts";
 import { failoverRun } from "./commands/failover/run.ts";
 import { gate } from "./commands/gate/command.ts";
+import { importCommand } from "./commands/import/command.ts";
 import { init } from "./commands/init/command.ts";
 import { logs } from "./commands/logs/command.ts";
 import { prune } from "./commands/prune/command.ts";
@@ -43,6 +45,8 @@ const definitions = [
   prune,
   replicate,
   restore,
+  exportRecoveryPointCommand,
+  importCommand,
   failoverPlan,
   failoverRun,
   switchoverPlan,

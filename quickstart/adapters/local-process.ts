@@ -125,7 +125,7 @@ async function launch(spec: ProcessSpec, digest: string): Promise<void> {
   } catch (cause) {
     if (!hasErrno(cause, "ENOENT")) throw cause;
     throw new DrError("PART_MISSING", `${spec.command} is not on PATH`, {
-      hint: "`qdrant-dr doctor` shows what is missing and how to get it",
+      hint: "`qdrant-dr doctor --parts` shows what is missing and how to get it",
       cause,
     });
   } finally {

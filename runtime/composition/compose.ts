@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import { ageIdentities } from "../adapters/age-identities.ts";
 import { LocalFolders } from "../adapters/folders/folder-target.ts";
+import { FolderOfNewFiles } from "../adapters/folders/new-files.ts";
+import { openSnapshotFile } from "../adapters/folders/snapshot-file.ts";
 import { TextFolder } from "../adapters/folders/text-folder.ts";
 import { readHooks } from "../adapters/hook-commands.ts";
 import { KubernetesCluster } from "../adapters/kubernetes/kubernetes-cluster.ts";
@@ -24,6 +26,7 @@ import {
 } from "../adapters/settings-file.ts";
 import { openPruner } from "../adapters/stores/open-pruner.ts";
 import { openStore, prepareStore } from "../adapters/stores/open-store.ts";
+import { storeProtection } from "../adapters/stores/store-protection.ts";
 import { processTerminal } from "../adapters/terminal.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
 import { identityIn } from "../domain/age-identity.ts";
@@ -90,8 +93,11 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     cluster: (settings) => KubernetesCluster.open(settings),
     store: openStore,
     pruner: openPruner,
+    storeProtection,
     folderTarget: new LocalFolders(),
     textFiles: (folder) => new TextFolder(folder),
+    snapshotFile: openSnapshotFile,
+    newFiles: (folder) => new FolderOfNewFiles(folder),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),
     hooks: (file, askQueries) => readHooks(file, stepNames, surroundings.progress, askQueries, systemClock),
     async serveMetrics(address, samples, problem) {

@@ -9,6 +9,7 @@ import type { Cluster } from "../ports/cluster.ts";
 import type { AskQueries, FailoverHooks } from "../ports/failover-hooks.ts";
 import type { FolderTarget } from "../ports/folders.ts";
 import type { LocalNote } from "../ports/local-note.ts";
+import type { NewFiles } from "../ports/new-files.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { OwnCommands } from "../ports/own-commands.ts";
 import type { Progress } from "../ports/progress.ts";
@@ -16,7 +17,9 @@ import type { PrunableStore } from "../ports/prunable-store.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
+import type { SnapshotFile } from "../ports/snapshot-file.ts";
 import type { StackExports, Stacks } from "../ports/stacks.ts";
+import type { StoreProtection } from "../ports/store-protection.ts";
 import type { TextFiles } from "../ports/text-files.ts";
 import type { InitTools } from "../workflows/init/init-region.ts";
 import type { RegionSession } from "../workflows/region-session.ts";
@@ -62,10 +65,15 @@ export interface Deps {
   store(address: StoreAddress): ObjectStore;
   /** The right to delete from a region's repository. Only `prune` takes it. */
   pruner(address: StoreAddress): PrunableStore;
+  storeProtection(address: StoreAddress): Promise<StoreProtection>;
   /** Folders of this machine to restore into. */
   readonly folderTarget: FolderTarget;
   /** A folder of this machine to write texts to; it need not be there. */
   textFiles(folder: string): TextFiles;
+  /** A file that holds a snapshot. Throws USAGE when there is none. */
+  snapshotFile(path: string): Promise<SnapshotFile>;
+  /** A folder that new files are written into. */
+  newFiles(folder: string): NewFiles;
   /** A Qdrant that is in no stack. */
   database(peers: readonly string[], apiKey: string): VectorDatabase;
   /** The hooks in an operator's file. Throws SETTING_INVALID. */

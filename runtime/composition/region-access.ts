@@ -16,6 +16,8 @@ import type { ObjectStore } from "../ports/object-store.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { TrafficControl } from "../ports/traffic.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
+import { systemClock } from "../time/system-clock.ts";
+import { openRepositoryForWriting } from "../workflows/open-repository.ts";
 import type { RegionFolder, RegionOrigin, RegionSession } from "../workflows/region-session.ts";
 
 interface Opening {
@@ -40,7 +42,7 @@ export class RegionAccess implements RegionSession {
     this.region = region;
     this.origin = origin;
     this.#opening = opening;
-    const limits = patienceMs === undefined ? undefined : { idleMs: patienceMs, attempts: 1 };
+    const limits = patienceMs === undefined ? undefined : { idleMs: patienceMs, attempts: 1, busyMs: 0 };
     this.stores = { repository: openStore(region.repository, limits), control: openStore(region.control, limits) };
     this.wrap = new AgeKeyWrap({ recipients: region.keys.recipients, identity: identity ?? region.keys.identity });
     this.#patience = patienceMs === undefined ? {} : { patienceMs };
@@ -56,7 +58,7 @@ export class RegionAccess implements RegionSession {
   }
 
   repositoryForWriting(): Promise<OpenRepository> {
-    return OpenRepository.openOrCreate(this.stores, this.wrap);
+    return openRepositoryForWriting(this.stores, this.wrap, systemClock);
   }
 
   folders(other?: Region): RegionFolder[] {

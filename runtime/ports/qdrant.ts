@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { KeyRights } from "../domain/health/qdrant-hazards.ts";
 import type { SegmentManifest } from "../domain/qdrant/segment-manifest.ts";
 import type { ShardKey } from "../domain/qdrant/shard-key-plan.ts";
 
@@ -87,10 +88,14 @@ export interface QdrantInspector {
   version(): Promise<string>;
   /** Marks of the running processes of those peers that answer: the same Qdrant has the same, by whatever URL. */
   processes(): Promise<string[]>;
-  /** The total of those peers' machines, used or not. */
-  machine(): Promise<{ readonly memoryBytes: number; readonly diskBytes: number }>;
+  /** The total of those peers' machines, used or not; of the one with the fewest cores, how many it has. */
+  machine(): Promise<{ readonly memoryBytes: number; readonly diskBytes: number; readonly cores: number | undefined }>;
   /** Whether it runs in cluster mode, without which there are no custom shard keys. */
   isClustered(): Promise<boolean>;
+  /** What the key may do, found out without a change. */
+  rights(): Promise<KeyRights>;
+  /** Whether it tells its collections to who has no key. */
+  answersWithoutKey(): Promise<boolean>;
 }
 
 /** The names of all collections that the peers know. */
@@ -149,7 +154,7 @@ export interface ShardReader {
     options?: { readonly ageMs?: number },
   ): Promise<Optimizations | undefined>;
   /** When the shard's server began: it counts from then on. */
-  processStart(shard: ShardPlacement): Promise<string>;
+  processStart(shard: Pick<ShardPlacement, "peerUrl">): Promise<string>;
   /**
    * Another string whenever the shard's server may have become one whose versions do not compare with earlier ones: it was
    * started again, or something was restored into it, by whomever. To be asked before and after what it shall hold for.
@@ -201,6 +206,8 @@ export interface CollectionWriter {
 
 /** Replaces the content of shards. */
 export interface ShardWriter {
+  /** Makes a collection of a whole snapshot of one, with its settings and indexes. Of a cluster, the first peer that answers takes its shards. */
+  restoreSnapshot(collection: string, archive: AsyncIterable<Uint8Array>): Promise<void>;
   /** Replaces the shard's content by the archive's. */
   restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
   /**

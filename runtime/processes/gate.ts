@@ -26,14 +26,16 @@ const settings = parseGateEnvironment(process.env);
 const region = settings.QDRANT_DR_GATE_REGION;
 const witness = settings.QDRANT_DR_GATE_WITNESS;
 const peer = settings.QDRANT_DR_GATE_PEER_CONTROL;
+/** The guard looks again in a second: a store that is busy is not asked more often than that. */
+const limits = { busyMs: 0 };
 const guard = new Guard({
   region,
   mode: settings.QDRANT_DR_GATE_MODE,
-  control: openStore(settings.QDRANT_DR_GATE_CONTROL),
-  peerControl: peer && openStore(peer),
+  control: openStore(settings.QDRANT_DR_GATE_CONTROL, limits),
+  peerControl: peer && openStore(peer, limits),
   lease:
     witness &&
-    new Lease(openStore(witness), {
+    new Lease(openStore(witness, limits), {
       region,
       seconds: settings.QDRANT_DR_GATE_LEASE_SECONDS,
       clock: systemClock,

@@ -83,7 +83,7 @@ export function describeObjectStore(open: () => ObjectStore): void {
     }
 
     const listed: { key: string; size: number }[] = [];
-    for await (const object of store.list(`${prefix}b`)) listed.push({ key: object.key, size: object.size });
+    for await (const { key, size } of store.list(`${prefix}b`)) listed.push({ key, size });
 
     // In whatever order: SeaweedFS lists folder by folder, Amazon by bytes.
     expect(listed.sort((a, b) => (a.key < b.key ? -1 : 1))).to.deep.equal([

@@ -9,47 +9,19 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { RetryingStore } from "../../runtime/adapters/stores/retrying-store.ts";
-import { WorthRepeating } from "../../runtime/adapters/stores/worth-repeating.ts";
 import type { StoreAddress } from "../../runtime/domain/region.ts";
-import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { CachingStore } from "../../runtime/repository/content/caching-store.ts";
-import { systemClock } from "../../runtime/time/system-clock.ts";
 import { probeStore, storeChecks } from "../../runtime/workflows/probe-store.ts";
-import { codeOf } from "../support/expect-code.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
+import { FaultProxy } from "../support/faults/fault-proxy.ts";
+import { ThrottledProxy } from "../support/faults/throttled-proxy.ts";
 import { MemoryStore } from "../support/servers/memory-store.ts";
 import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 import { describeObjectStore, keysOf } from "./object-store.contract.ts";
 
 describe("object store in memory", () => {
   const store = new MemoryStore();
-  describeObjectStore(() => store);
-});
-
-/** Every request fails when it is made for the first time. */
-class HesitantStore extends MemoryStore {
-  readonly #asked = new Set<string>();
-
-  override async get(...request: Parameters<MemoryStore["get"]>): Promise<Buffer> {
-    this.#hesitate(`get ${JSON.stringify(request)}`);
-    return super.get(...request);
-  }
-
-  override async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
-    this.#hesitate(`create ${key}`);
-    return super.create(key, bytes);
-  }
-
-  #hesitate(request: string): void {
-    if (this.#asked.has(request)) return;
-    this.#asked.add(request);
-    throw new DrError("STORE_REFUSED", request, { cause: new WorthRepeating("not yet") });
-  }
-}
-
-describe("object store in memory that hesitates, behind repetitions", () => {
-  const store = new RetryingStore(new HesitantStore(), systemClock);
   describeObjectStore(() => store);
 });
 
@@ -272,6 +244,69 @@ describe("object store in an S3 bucket", function () {
       await store.create(`killed/${kill}`, Buffer.from(String(kill)));
       await server.restart();
       expect(String(await store.get(`killed/${kill}`))).to.equal(String(kill));
+    }
+  });
+});
+
+describe("object store in an S3 bucket that is busy, or behind a slow line", function () {
+  this.timeout(60_000);
+  let server: SeaweedServer;
+  let address: Extract<StoreAddress, { kind: "s3" }>;
+  let busy: FaultProxy;
+
+  before(async () => {
+    server = await SeaweedServer.start();
+    [address, busy] = await Promise.all([server.bucket("busy"), FaultProxy.start(server.endpoint)]);
+  });
+
+  after(async () => {
+    await busy?.stop();
+    await server?.stop();
+  });
+
+  it("waits out 503 SlowDown for longer than the client library does: creates, reads and lists", async () => {
+    const store = openStore({ ...address, endpoint: busy.url });
+    const until = performance.now() + 6_000;
+    busy.plan = () => (performance.now() < until ? "503" : undefined);
+    const [created, missing, listed] = await Promise.all([
+      store.create("a", Buffer.from("1")),
+      codeOf(store.get("missing")),
+      keysOf(store, "nothing/"),
+    ]);
+    expect([created, missing, listed]).to.deep.equal(["created", "OBJECT_NOT_FOUND", []]);
+    expect(performance.now()).to.be.greaterThan(until);
+    expect(String(await store.get("a"))).to.equal("1");
+  });
+
+  it("calls one that takes no conditional writes NOT_SUPPORTED", async () => {
+    const body = Buffer.from(
+      "<Error><Code>NotImplemented</Code><Message>a header is not implemented</Message></Error>",
+    );
+    const refusal = { status: 501, headers: { "content-type": "application/xml" }, body };
+    busy.instead = ({ method }) => (method === "PUT" ? refusal : undefined);
+    const error = await errorOf(openStore({ ...address, endpoint: busy.url }).create("b", Buffer.from("1")));
+    expect(error?.code).to.equal("NOT_SUPPORTED");
+    expect(error?.message).to.contain("takes no conditional writes");
+    busy.instead = () => undefined;
+  });
+
+  it("calls a store that stays busy STORE_REFUSED, and at once for who cannot wait", async () => {
+    busy.plan = () => "503";
+    const store = openStore({ ...address, endpoint: busy.url }, { attempts: 1, busyMs: 0 });
+    expect(await codeOf(store.get("a"))).to.equal("STORE_REFUSED");
+    busy.plan = () => undefined;
+  });
+
+  it("brings a pack through a line that needs many times its idle limit for it", async () => {
+    const line = await ThrottledProxy.start(server.endpoint, 1_000_000);
+    try {
+      const store = openStore({ ...address, endpoint: line.url }, { idleMs: 500 });
+      const pack = Buffer.alloc(6_000_000, 7);
+      expect(await store.create("packs/slow", pack)).to.equal("created");
+      expect(line.passed, "sent once").to.be.within(pack.length, pack.length + 100_000);
+      expect((await store.get("packs/slow")).equals(pack)).to.equal(true);
+    } finally {
+      await line.stop();
     }
   });
 });

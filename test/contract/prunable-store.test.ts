@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PutBucketVersioningCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
+import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { openPruner } from "../../runtime/adapters/stores/open-pruner.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
@@ -58,6 +59,23 @@ function describePrunable(open: () => StoreAddress): void {
     await openPruner(open()).delete([pack(9)]);
   });
 }
+
+describe("prunable store in a folder without hard links", () => {
+  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-prunable-"));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("deletes objects that are folders, and nothing of others", async () => {
+    const refused = Object.assign(new Error("no hard links here"), { code: "EPERM" });
+    const store = new FileStore(folder, () => Promise.reject(refused));
+    for (const key of [pack(1), pack(2), storeLayout.manifest("a")]) await store.create(key, Buffer.from(key));
+    const pruner = openPruner({ kind: "file", folder });
+    expect(await pruner.delete([pack(1), storeLayout.manifest("a"), pack(77)])).to.deep.equal([]);
+    expect(await keysOf(store, "")).to.deep.equal([pack(2)]);
+    expect(readdirSync(folder, { recursive: true }).filter((name) => String(name).includes("unfinished"))).to.deep.equal([]);
+    expect(await store.create(pack(1), Buffer.from("again"))).to.equal("created");
+    expect(String(await store.get(pack(1)))).to.equal("again");
+  });
+});
 
 describe("prunable store in a folder", () => {
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-prunable-"));

@@ -205,9 +205,9 @@ describe("bad input, from outside", function () {
     });
   }
 
-  it("`doctor` on such a machine: exit code 4, what is missing and how to mend each, and fetches nothing", async () => {
+  it("`doctor --parts` on such a machine: exit code 4, what is missing and how to mend each, and fetches nothing", async () => {
     const cache = join(root, "cache");
-    const { exitCode, stderr } = await run(["doctor"], { PATH: bareMachine(), QDRANT_DR_CACHE: cache });
+    const { exitCode, stderr } = await run(["doctor", "--parts"], { PATH: bareMachine(), QDRANT_DR_CACHE: cache });
     expect(exitCode).to.equal(4);
     expect(problemIn(stderr).error).to.equal("error: pulumi, qdrant, seaweedfs missing or unfit");
     for (const mend of ["put pulumi 3.230", "put qdrant 1.16", "put SeaweedFS's weed"]) expect(stderr).to.contain(mend);

@@ -3,7 +3,7 @@
  * README and the tutorial (quickstart.test.ts), those that install the product (package.test.ts), and those of a failover or that a runbook shows too (runbooks.test.ts).
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
@@ -114,6 +114,12 @@ describe("the commands of README and docs/", function () {
       check: throwawayHasAll,
     },
     "qdrant-dr restore --stack prod --only config,user-data --into /tmp/restored": { check: foldersAreRestored },
+    "qdrant-dr doctor --store ./backups": {
+      prepare: async () => {
+        mkdirSync(join(pair.folder, "backups"));
+        return undefined;
+      },
+    },
     "bin/qdrant-dr estate init --foundation foundation.json": { prepare: () => writeFoundation(pair) },
   };
 

@@ -287,7 +287,7 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
   });
 
   it("has every part that it needs, says doctor", async () => {
-    const { parts } = (await run(0, "doctor")) as { parts: { id: string; state: string }[] };
+    const { parts } = (await run(0, "doctor", "--parts")) as { parts: { id: string; state: string }[] };
     expect(parts.map(({ id }) => id)).to.include.members(["node", "packages", "pulumi", "qdrant", "seaweedfs"]);
     expect(parts.filter(({ state }) => state !== "ready")).to.deep.equal([]);
   });
@@ -327,7 +327,7 @@ describe("quickstart, at full size, and the estate that it keeps", function () {
     expect(new Set(shown.filter((line) => !onIt.includes(line)))).to.deep.equal(
       new Set([
         ...["npm run quickstart", "npm test", "npm run quickstart -- --keep"],
-        ...["./bin/qdrant-dr doctor", "./bin/qdrant-dr quickstart --stop"],
+        ...["./bin/qdrant-dr doctor --parts", "./bin/qdrant-dr quickstart --stop"],
       ]),
     );
     for (const line of new Set(onIt)) {

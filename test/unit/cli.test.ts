@@ -14,7 +14,7 @@ import { lonelyRegion } from "../support/estates/lonely-region.ts";
 /** Every command, with the options that it cannot do without. */
 const required: Record<string, string[]> = {
   quickstart: [],
-  doctor: [],
+  doctor: ["--parts"],
   init: [],
   status: ["--stack", "prod"],
   "recovery-points list": ["--stack", "prod"],
@@ -24,6 +24,8 @@ const required: Record<string, string[]> = {
   prune: ["--stack", "prod"],
   replicate: ["--from", "prod", "--to", "dr"],
   restore: ["--stack", "prod"],
+  "export recovery-point": ["--stack", "prod", "--into", "snapshots"],
+  import: ["--stack", "prod", "--snapshot", "notes.snapshot"],
   "failover plan": ["--to", "dr"],
   "failover run": ["--to", "dr"],
   "switchover plan": ["--to", "dr"],
@@ -205,7 +207,12 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     pruner: () => {
       throw new Error("nothing is deleted");
     },
+    storeProtection: () => neverAsked(),
     folderTarget: new LocalFolders(),
+    snapshotFile: () => neverAsked(),
+    newFiles: () => {
+      throw new Error("no file is written");
+    },
     runner: { mark: undefined, isDead: () => false },
     textFiles: () => expect.fail("no files"),
     reportsFolder: "no-reports",

@@ -33,6 +33,57 @@ describe("a question to Qdrant whose rate limit is reached", () => {
   });
 });
 
+describe("a stream from Qdrant", () => {
+  const idleMs = 200;
+  /** Sends so many bytes, and says no more. */
+  const serving = async (bytes: number, ends: boolean) => {
+    const server = createServer((_, answer) => {
+      answer.write(Buffer.alloc(bytes));
+      if (ends) answer.end();
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const stream = () => new Peers({ peers: [url], apiKey: "" }, systemClock).stream(url, "/", { idleMs });
+    return { server, stream };
+  };
+
+  it("is not silent while its bytes wait to be read, for however long", async () => {
+    const size = 20_000_000;
+    const { server, stream } = await serving(size, true);
+    try {
+      let read = 0;
+      for await (const bytes of await stream()) {
+        // What is read is stored more slowly than the idle limit allows.
+        if (read === 0) await systemClock.sleep(5 * idleMs);
+        read += (bytes as Buffer).length;
+      }
+      expect(read).to.equal(size);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  it("is given up when everything was read and nothing more comes", async () => {
+    const { server, stream } = await serving(1_000, false);
+    try {
+      let read = 0;
+      const reading = async () => {
+        for await (const bytes of await stream()) read += (bytes as Buffer).length;
+      };
+      let ended: unknown;
+      await reading().catch((error: unknown) => {
+        ended = error;
+      });
+      expect(String(ended)).to.match(/no bytes for 0.2 s|aborted/);
+      expect(read).to.equal(1_000);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+});
+
 describe("what Qdrant refuses", () => {
   it("is told apart by its cause, wherever in a long answer the reason stands", () => {
     const long = "x".repeat(400);

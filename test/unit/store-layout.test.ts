@@ -54,6 +54,7 @@ class Parts {
 }
 
 const storeKeys: { [Kind in StoreKey["kind"]]: (parts: Parts) => [string, Extract<StoreKey, { kind: Kind }>] } = {
+  repository: () => [storeLayout.repository, { kind: "repository" }],
   pack: (parts) => {
     const id = parts.hex();
     return [storeLayout.pack(id), { kind: "pack", id }];
@@ -132,6 +133,42 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
     const phase = parts.pick(["begun", "held"]);
     return [controlLayout.standbyState(at, phase, id), { kind: "standby-state", hour: hourOf(at), id, phase }];
   },
+  key: (parts) => {
+    const id = parts.hex();
+    return [controlLayout.key(id), { kind: "key", id }];
+  },
+  fence: (parts) => {
+    const epoch = parts.number();
+    return [controlLayout.fence(epoch), { kind: "fence", epoch }];
+  },
+  opening: (parts) => {
+    const epoch = parts.number();
+    return [controlLayout.opening(epoch), { kind: "opening", epoch }];
+  },
+  "lease-link": (parts) => {
+    const [epoch, link] = [parts.number(), parts.number()];
+    return [controlLayout.leaseLink(epoch, link), { kind: "lease-link", epoch, link }];
+  },
+  "failover-owner": (parts) => {
+    const [epoch, turn] = [parts.number(), parts.number()];
+    return [controlLayout.failoverOwner(epoch, turn), { kind: "failover-owner", epoch, turn }];
+  },
+  divergence: (parts) => {
+    const [epoch, run] = [parts.number(), parts.id()];
+    return [controlLayout.divergence(epoch, run), { kind: "divergence", epoch, run }];
+  },
+  "standby-turn": (parts) => {
+    const turn = parts.number();
+    return [controlLayout.standbyTurn(turn), { kind: "standby-turn", turn }];
+  },
+  "standby-capture": (parts) => {
+    const [epoch, number] = [parts.number(), parts.number()];
+    return [controlLayout.standbyCapture(epoch, number), { kind: "standby-capture", epoch, number }];
+  },
+  probe: (parts) => {
+    const [id, name] = [parts.id(), parts.pick(["kept", "raced"])];
+    return [controlLayout.probe(id, name), { kind: "probe", id, name }];
+  },
 };
 
 describe("keys of objects", () => {
@@ -163,7 +200,24 @@ describe("keys of objects", () => {
   }
 
   it("are not of a kind whose key would be built otherwise", () => {
-    const others = ["epochs/7.json", "epochs/00000000007.json", "trees/ff/00", "packs/00/", "sessions/a/parts/01", ""];
+    const others = [
+      ...["epochs/7.json", "epochs/00000000007.json", "trees/ff/00", "packs/00/", "sessions/a/parts/01", ""],
+      // What systems, browsers of buckets and people leave there.
+      ...["epochs/", "restores/", "restores/.DS_Store", "restores/._a.started.json", "snapshots/._a.made.json"],
+      ...[
+        "lost+found/x",
+        "Thumbs.db",
+        "packs/00/Thumbs.db",
+        "recovery-points/._a/manifest",
+        "runs/2026-01-01/desktop.ini",
+      ],
+      ...[
+        "epochs/0000000001.json~",
+        "epochs/0000000001 (copy).json",
+        "repository.json.bak",
+        "recovery-points/a/manifest.tmp",
+      ],
+    ];
     for (const key of others)
       expect([parseStoreKey(key), parseControlKey(key)], key).to.deep.equal([undefined, undefined]);
   });

@@ -130,7 +130,7 @@ describe("a test restore beside live collections", function () {
   });
 
   it("is refused before anything is made where the disk is too small", async () => {
-    const small = withMachine(database, { memoryBytes: 1e9, diskBytes: 1_000 });
+    const small = withMachine(database, { memoryBytes: 1e9, diskBytes: 1_000, cores: 2 });
     const error = await test({ target: small }).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(DrError).and.include({ code: "DISK_FULL" });
     expect(await scratchLeft()).to.deep.equal([]);

@@ -7,8 +7,9 @@ import { expect } from "chai";
 import { newId } from "../../runtime/domain/identifier.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
-import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { controlLayout, dayOf, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
+import { DrError } from "../../runtime/errors.ts";
 import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { CaptureSession } from "../../runtime/repository/catalog/capture-session.ts";
 import { CapturedChain, type CapturedRecord } from "../../runtime/repository/catalog/captured-records.ts";
@@ -24,6 +25,8 @@ import {
 } from "../../runtime/repository/control/standby-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import { diagnoseStore, placesOf } from "../../runtime/workflows/doctor/diagnose-store.ts";
+import { Guard } from "../../runtime/workflows/gate/guard.ts";
 import { WatchedRuns } from "../../runtime/workflows/monitoring/watched-runs.ts";
 import { observeRegion } from "../../runtime/workflows/status/observe-region.ts";
 import {
@@ -39,6 +42,7 @@ import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 const garbage = Buffer.from("?");
+const protection = async () => ({ keepsVersions: false, lockedDays: 0 });
 const secondEpoch: EpochRecord = { ...firstEpoch, epoch: 2, reason: "aborted", at: "2026-01-02T00:00:00.000Z" };
 const old = newId(new Date(Date.now() - 20 * 60_000));
 const late = newId(new Date(Date.now() - 60_000));
@@ -175,6 +179,51 @@ describe("records that cannot be read", function () {
     expect(newestRecoveryPoint?.id).to.be.a("string");
     return problems;
   }
+
+  it("names that are not ours, which nobody may read, are ignored: captures, listing, status, restores and a gate that starts", async () => {
+    const left = [".DS_Store", "", "Thumbs.db", "._0000000002.json", "0000000003.json~", "0000000003 (copy).json"];
+    const folders = [
+      "epochs",
+      "restores",
+      "snapshots",
+      "standby/states",
+      "failovers",
+      "runs",
+      "packs",
+      "trees",
+      "sessions",
+    ];
+    const foreign = [
+      ...[...folders, "recovery-points", `runs/${dayOf(new Date())}`].flatMap((folder) =>
+        left.map((name) => `${folder}/${name}`),
+      ),
+      ...["restores/._a.started.json", "snapshots/._a.making.json", "lost+found/a", "notes.txt"],
+    ];
+    for (const store of Object.values(practice.stores)) {
+      for (const key of foreign) store.objects.set(key, garbage);
+      const get = store.get.bind(store);
+      store.get = async (key: string, range?: { readonly offset: number; readonly length: number }) => {
+        if (foreign.includes(key)) throw new DrError("ACCESS_DENIED", key);
+        return get(key, range);
+      };
+    }
+    const before = recoveryPoints.at(-1)?.collections[0]?.shards[0]?.tree.id ?? "";
+    const next = await captured();
+    expect(told.filter((line) => line.startsWith("ignore"))).to.deep.equal([]);
+    const lineageOf = async (tree: string) => (await repository.readTree(tree, shardTreeSchema)).lineage;
+    expect(await lineageOf(next.collections[0]?.shards[0]?.tree.id ?? ""), "lineage").to.equal(await lineageOf(before));
+    const { entries, unreadable } = await readCatalog(repository);
+    expect(entries.map(({ state }) => state)).to.deep.equal(["complete", "complete", "complete", "complete"]);
+    expect(unreadable).to.deep.equal([]);
+    expect(await status()).to.deep.equal([]);
+    const request = { repository, recoveryPoint: next, target: databaseOf(target), clock: systemClock, progress };
+    await restoreRecoveryPoint({ ...request, targetName: "elsewhere" });
+    const gate = { region: "east", mode: "availability", control: control(), lease: undefined } as const;
+    const guard = new Guard({ ...gate, peerControl: undefined, seen: undefined, remember: () => undefined });
+    expect(await guard.look()).to.deep.include({ isOpen: true, blind: [] });
+    const doctor = await diagnoseStore({ places: placesOf(practice.stores), protection });
+    expect(doctor.foreign.count).to.equal(2 * foreign.length);
+  });
 
   it("a restore of which nothing can be read makes the next capture trust no version of before", async () => {
     const key = controlLayout.restore(late);

@@ -291,7 +291,7 @@ class StackLocked extends Error {
 
 function pulumiMissing(cause: unknown): DrError {
   return new DrError("PART_MISSING", "the pulumi CLI is not on PATH", {
-    hint: "`qdrant-dr doctor` shows what is missing and how to get it",
+    hint: "`qdrant-dr doctor --parts` shows what is missing and how to get it",
     cause,
   });
 }

@@ -196,6 +196,15 @@ export class Peers {
     return readJsonAnswer(z.unknown(), body, `GET ${path}`, parse);
   }
 
+  async answersWithoutKey(peerUrl: string, path: string): Promise<boolean> {
+    const answer = await fetch(requestUrl(addressOf(peerUrl), path), {
+      redirect: "manual",
+      signal: AbortSignal.timeout(this.#patienceMs ?? signTimeoutMs),
+    });
+    await answer.body?.cancel();
+    return answer.ok;
+  }
+
   /** The result of a request in which every number is sent and read as it is written, as the client library does not. */
   async exactly(
     peerUrl: string,
@@ -278,9 +287,17 @@ export class Peers {
       ...(signal === undefined ? {} : { signal }),
     };
     const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, options);
-    request.on("timeout", () => request.destroy(new Error(`no bytes for ${idleMs / 1000} s`)));
+    let begun: IncomingMessage | undefined;
+    request.on("timeout", () => {
+      // Bytes that wait until they are read, as when what is read cannot be stored faster, are no silence of the server.
+      if (begun !== undefined && begun.readableLength > 0) request.socket?.setTimeout(idleMs);
+      else request.destroy(new Error(`no bytes for ${idleMs / 1000} s`));
+    });
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
-      request.once("response", resolve);
+      request.once("response", (answer) => {
+        begun = answer;
+        resolve(answer);
+      });
       request.once("error", reject);
     });
     let overdue: AnswerOverdue | undefined;

@@ -8,6 +8,7 @@ import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { parseExactly, withPlainFloats } from "../../domain/exact-json.ts";
+import type { KeyRights } from "../../domain/health/qdrant-hazards.ts";
 import { isScratchName } from "../../domain/qdrant/scratch-name.ts";
 import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant/segment-manifest.ts";
 import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
@@ -122,7 +123,9 @@ const clusterSchema = z.object({ status: z.string() });
 const startSchema = z.object({ app: z.object({ startup: z.string() }) });
 
 const machineSchema = z.object({
-  app: z.object({ system: z.object({ ram_size: z.number(), disk_size: z.number() }) }),
+  app: z.object({
+    system: z.object({ ram_size: z.number(), disk_size: z.number(), cores: z.number().nullish() }),
+  }),
 });
 
 const descriptionSchema = z.object({
@@ -185,13 +188,40 @@ export class Qdrant implements VectorDatabase {
     return [...new Set(answers)];
   }
 
-  async machine(): Promise<{ memoryBytes: number; diskBytes: number }> {
+  async machine(): Promise<{ memoryBytes: number; diskBytes: number; cores: number | undefined }> {
     const { answers } = await this.#peers.askEvery(async ({ url }) => {
       return (await this.#get(machineSchema, url, "/telemetry?details_level=1")).app.system;
     });
     // Told in units of 1024 bytes.
     const sumOf = (field: "ram_size" | "disk_size") => answers.reduce((sum, system) => sum + system[field] * 1024, 0);
-    return { memoryBytes: sumOf("ram_size"), diskBytes: sumOf("disk_size") };
+    const cores = answers.flatMap((system) => system.cores ?? []);
+    return {
+      memoryBytes: sumOf("ram_size"),
+      diskBytes: sumOf("disk_size"),
+      cores: cores.length === 0 ? undefined : Math.min(...cores),
+    };
+  }
+
+  /** `/debugger` tells its settings to who may do everything, `/cluster` to who may read everything (1.16). */
+  async rights(): Promise<KeyRights> {
+    if (await this.#mayGet("/debugger")) return "everything";
+    return (await this.#mayGet("/cluster")) ? "reads" : "some";
+  }
+
+  async #mayGet(path: string): Promise<boolean> {
+    try {
+      await this.#peers.ask(({ url }) => this.#peers.getJson(url, path));
+      return true;
+    } catch (error) {
+      if (hasCode(error, "ACCESS_DENIED")) return false;
+      // A Qdrant without such a path refuses nobody.
+      if (hasCode(error, "QDRANT_REFUSED")) return true;
+      throw error;
+    }
+  }
+
+  answersWithoutKey(): Promise<boolean> {
+    return this.#peers.ask(({ url }) => this.#peers.answersWithoutKey(url, "/collections"));
   }
 
   async isClustered(): Promise<boolean> {
@@ -402,7 +432,7 @@ export class Qdrant implements VectorDatabase {
     return { running: underWay.length, begun: marksOf(log), underWay };
   }
 
-  async processStart(shard: ShardPlacement): Promise<string> {
+  async processStart(shard: Pick<ShardPlacement, "peerUrl">): Promise<string> {
     return (await this.#get(startSchema, shard.peerUrl, "/telemetry?details_level=1")).app.startup;
   }
 
@@ -544,27 +574,28 @@ export class Qdrant implements VectorDatabase {
   }
 
   async restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
-    await this.#upload(collection, shard, "snapshots/upload", archive);
+    const path = `${collectionPath(collection)}/shards/${shard.id}/snapshots/upload`;
+    await this.#upload(shard.peerUrl, path, `restore of ${collection} shard ${shard.id}`, archive);
   }
 
   async applyDifference(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
-    await this.#upload(collection, shard, "snapshot/partial/recover", archive);
+    const path = `${collectionPath(collection)}/shards/${shard.id}/snapshot/partial/recover`;
+    await this.#upload(shard.peerUrl, path, `restore of ${collection} shard ${shard.id}`, archive);
   }
 
-  async #upload(
-    collection: string,
-    shard: ShardPlacement,
-    what: "snapshots/upload" | "snapshot/partial/recover",
-    archive: AsyncIterable<Uint8Array>,
-  ): Promise<void> {
-    const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/${what}?priority=snapshot&wait=true`;
-    const boundary = `qdrant-dr-${createHash("sha256").update(`${collection}/${shard.id}`).digest("hex").slice(0, 32)}`;
-    const answer = await this.#peers.stream(shard.peerUrl, path, {
+  async restoreSnapshot(collection: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
+    const url = await this.#peers.change(async (_client, peerUrl) => peerUrl);
+    await this.#upload(url, `${snapshotsPath(collection)}/upload`, `restore of a snapshot as ${collection}`, archive);
+  }
+
+  async #upload(peerUrl: string, path: string, what: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
+    const boundary = `qdrant-dr-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`;
+    const answer = await this.#peers.stream(peerUrl, `${path}?priority=snapshot&wait=true`, {
       contentType: `multipart/form-data; boundary=${boundary}`,
       body: Readable.from(multipart(boundary, archive), { objectMode: false }),
       idleMs: restoreIdleMs,
     });
-    await refuseUnlessOk(answer, `restore of ${collection} shard ${shard.id}`);
+    await refuseUnlessOk(answer, what);
     answer.resume();
   }
 

@@ -5,6 +5,7 @@ import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
 import type { LockedObject, PrunableStore } from "../../ports/prunable-store.ts";
+import { contentOfFolder, deleteFolderObject } from "./folder-objects.ts";
 
 /** A recovery point or a session. Captures write into the folders of packs and trees at any time: these stay. */
 function hasFolderOfItsOwn(key: string): boolean {
@@ -24,7 +25,7 @@ export class FilePruner implements PrunableStore {
     for (const key of keys) {
       const path = this.#path(key);
       try {
-        await unlink(path);
+        await deleteObject(path);
       } catch (error) {
         if (hasErrno(error, "EACCES", "EPERM", "EROFS")) throw this.#denied(key, error);
         if (!hasErrno(error, "ENOENT", "ENOTDIR")) throw error;
@@ -69,4 +70,13 @@ export class FilePruner implements PrunableStore {
       });
     }
   }
+}
+
+/** A file, or a folder with one file where the file system has no hard links; any other folder is no object. */
+async function deleteObject(path: string): Promise<void> {
+  const isFolder = await stat(join(path, contentOfFolder)).then(
+    () => true,
+    () => false,
+  );
+  await (isFolder ? deleteFolderObject(path) : unlink(path));
 }

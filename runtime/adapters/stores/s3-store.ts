@@ -1,6 +1,6 @@
 /**
  * An `ObjectStore` in an S3 bucket: AWS, or any server that honours conditional writes. The client library repeats a request that
- * met no answer, with its own delays; what it cannot repeat is left to `RetryingStore`.
+ * met no answer, with its own delays; what it cannot repeat, and a store that is busy for longer, is left to `repetitions`.
  */
 import { crc32 } from "node:zlib";
 import {
@@ -16,10 +16,22 @@ import type { StoreAddress } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
 import { objectNotFound, wholeRange } from "./ranges.ts";
+import type { Repeat } from "./repetitions.ts";
 import { WorthRepeating } from "./worth-repeating.ts";
 
 /** As often as the client library tries by itself. */
 const usualAttempts = 3;
+const usualIdleMs = 30_000;
+
+/** Less than this much is answered at once, or not at all. */
+const smallUpload = 256 * 1024;
+/**
+ * A part of an upload waits in buffers of the system and of what stands between, and nothing is seen to move while it drains. At
+ * this speed the line is slow, and no slower one counts as alive: 100 kB/s that four uploads share.
+ */
+const slowestBytesPerSecond = 25_000;
+/** Bytes of a pack with its directory; what is larger moves visibly. */
+const largestBuffered = 10 * 1024 * 1024;
 
 type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 
@@ -28,18 +40,26 @@ export interface StoreLimits {
   readonly idleMs?: number;
   /** How often in all a request is sent that meets no answer, or half of one. */
   readonly attempts?: number;
+  /** How long a store that says that it is busy is asked again. */
+  readonly busyMs?: number;
 }
 
 export class S3Store implements ObjectStore {
   readonly #client: S3Client;
+  /** The same with the patience that an upload takes. */
+  readonly #uploads: S3Client;
   readonly #address: S3Address;
   /** Empty, or it ends with a slash. */
   readonly #prefix: string;
+  readonly #repeat: Repeat;
 
-  constructor(address: S3Address, limits: StoreLimits = {}) {
+  /** @param repeat makes a request, and makes it again where that is worth it; once only when left out. */
+  constructor(address: S3Address, limits: StoreLimits = {}, repeat: Repeat = (act) => act()) {
     this.#address = address;
     this.#prefix = address.prefix === undefined ? "" : `${address.prefix}/`;
     this.#client = new S3Client(s3ClientSettings(address, limits));
+    this.#uploads = new S3Client(s3ClientSettings(address, limitsOfUploads(limits)));
+    this.#repeat = repeat;
   }
 
   async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
@@ -100,12 +120,13 @@ export class S3Store implements ObjectStore {
     try {
       const command = new PutObjectCommand(input);
       if (sha256 !== undefined) signWith(command, sha256);
-      await this.#client.send(command);
+      await (bytes.length < smallUpload ? this.#client : this.#uploads).send(command);
       return "created";
     } catch (error) {
       const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
       if (status === 412) return "exists";
       if (status === 409) throw creatorsMet(key, error);
+      if (status === 501) throw noConditionalWrites(this.#address, error);
       throw error;
     }
   }
@@ -131,12 +152,14 @@ export class S3Store implements ObjectStore {
     return { Bucket: this.#address.bucket, Key: this.#prefix + key };
   }
 
-  async #translate<T>(key: string, call: () => Promise<T>): Promise<T> {
-    try {
-      return await call();
-    } catch (error) {
-      throw translateS3Error(error, key, this.#address);
-    }
+  #translate<T>(key: string, call: () => Promise<T>): Promise<T> {
+    return this.#repeat(async () => {
+      try {
+        return await call();
+      } catch (error) {
+        throw translateS3Error(error, key, this.#address);
+      }
+    });
   }
 }
 
@@ -171,6 +194,21 @@ function creatorsMet(key: string, cause: unknown): DrError {
   });
 }
 
+function noConditionalWrites({ bucket, endpoint }: S3Address, cause: unknown): DrError {
+  return new DrError(
+    "NOT_SUPPORTED",
+    `the store of bucket ${bucket}${endpoint === undefined ? "" : ` at ${endpoint}`} takes no conditional writes (If-None-Match)`,
+    {
+      hint: "use a store that does: two runs would overwrite each other's objects in this one",
+      cause,
+    },
+  );
+}
+
+function limitsOfUploads({ idleMs = usualIdleMs, ...limits }: StoreLimits): StoreLimits {
+  return { ...limits, idleMs: idleMs + (1000 * largestBuffered) / slowestBytesPerSecond };
+}
+
 /** CRC-32 as S3 writes it. */
 function checksum(bytes: Uint8Array): string {
   const sum = Buffer.alloc(4);
@@ -191,7 +229,7 @@ function signWith(command: PutObjectCommand, sha256: string): void {
 
 export function s3ClientSettings(
   address: S3Address,
-  { attempts: maxAttempts = usualAttempts, idleMs = 30_000 }: StoreLimits = {},
+  { attempts: maxAttempts = usualAttempts, idleMs = usualIdleMs }: StoreLimits = {},
 ) {
   return {
     ...regionOf(address),
@@ -242,7 +280,7 @@ export function translateS3Error(error: unknown, key: string, address: S3Address
         `${where} answered ${error.name} (${error.$metadata.httpStatusCode ?? "no status"}) for ${key}`,
         {
           hint: "run it again; what was stored stays",
-          cause: error,
+          cause: isBusy(error) ? new WorthRepeating("the store is busy", { cause: error }, "busy") : error,
         },
       );
   }
@@ -270,4 +308,9 @@ function translateMissing(error: Error, where: string): DrError | undefined {
     hint: "give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of this machine, or s3.credentials in the settings file",
     cause: error,
   });
+}
+
+/** S3 says so with 503 SlowDown, what stands before it with other numbers. */
+function isBusy({ $metadata: { httpStatusCode: status = 0 } }: S3ServiceException): boolean {
+  return status === 429 || (status >= 500 && status !== 501);
 }

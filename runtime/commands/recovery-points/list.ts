@@ -33,6 +33,11 @@ const listed = z.strictObject({
   missing: listOf(missingPart).describe("what its capture could not read: a partial recovery point"),
   excluded: listOf(z.string()).describe("collections that were left out on purpose"),
   points: count.optional().describe("number of Qdrant points"),
+  imported: listOf(z.string())
+    .optional()
+    .describe(
+      "names of the snapshots that it was made of; absent: it was captured. An imported one is never the newest",
+    ),
   verifiedAt: time.optional().describe("when `verify` last read all of it in this region"),
 });
 
@@ -89,6 +94,7 @@ function describe(
     missing: missingFrom(recoveryPoint ?? {}),
     excluded: recoveryPoint?.excluded ?? [],
     points: recoveryPoint?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0),
+    imported: recoveryPoint?.imported?.map(({ file }) => file),
     verifiedAt: verified.sort().at(-1),
   };
 }
@@ -100,7 +106,7 @@ function contentOf({ collections, kinds, points }: z.infer<typeof listed>): stri
 }
 
 function formatRecoveryPoint(found: z.infer<typeof listed>): string {
-  const { excluded, folders, id, missing, reasons, state, startedAt, time: asOf, type, verifiedAt } = found;
+  const { excluded, folders, id, imported, missing, reasons, state, startedAt, time: asOf, type, verifiedAt } = found;
   return [
     id,
     (type ?? "?").padEnd(11),
@@ -109,6 +115,7 @@ function formatRecoveryPoint(found: z.infer<typeof listed>): string {
     found.isExact ? "exact  " : "inexact",
     contentOf(found),
     ...folders.map(({ kind, name }) => `${kind} ${name}`),
+    ...(imported === undefined ? [] : [`imported from ${imported.join(", ")}`]),
     ...(asOf === startedAt ? [] : [`its oldest collection as of ${asOf}`]),
     verifiedAt === undefined ? "not verified here" : `verified ${verifiedAt}`,
     ...missing.map((each) => `partial: ${missingInWords(each)}`),

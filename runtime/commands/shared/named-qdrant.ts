@@ -52,7 +52,17 @@ export async function openTestTarget(
 
 /** A Qdrant that an option names by its URLs; its key is in QDRANT_API_KEY. */
 export async function databaseAt(deps: Deps, urls: string, option: string): Promise<VectorDatabase> {
-  return deps.database(parsePeers(urls, option), await readApiKey(undefined));
+  return (await qdrantAt(deps, urls, option)).database;
+}
+
+/** The same with the URLs of its peers. */
+export async function qdrantAt(
+  deps: Deps,
+  urls: string,
+  option: string,
+): Promise<{ readonly peers: readonly string[]; readonly database: VectorDatabase }> {
+  const peers = parsePeers(urls, option);
+  return { peers, database: deps.database(peers, await readApiKey(undefined)) };
 }
 
 /** The URLs of its peers, each the same for all URLs that lead to the same place. */

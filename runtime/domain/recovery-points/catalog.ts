@@ -77,7 +77,8 @@ export interface Wanted {
 }
 
 /**
- * The newest complete recovery point that holds what is wanted: the one whose capture began last, at or before `until`. What a capture did not read
+ * The newest complete recovery point that holds what is wanted and was captured, not imported: the one whose capture began last, at or before
+ * `until`. What a capture did not read
  * is older in it (`time`), as its tier says. The only function that may answer this.
  */
 export function resolveLatestRestorable(
@@ -87,6 +88,7 @@ export function resolveLatestRestorable(
   let latest: (CatalogEntry & { readonly recoveryPoint: RecoveryPoint }) | undefined;
   for (const entry of entries) {
     if (entry.state !== "complete" || entry.recoveryPoint === undefined || !holds(entry.recoveryPoint, kinds)) continue;
+    if (entry.recoveryPoint.imported !== undefined) continue;
     if (quarantineOfFolders(entry) !== undefined && kinds.some((kind) => kind !== "qdrant")) continue;
     if (lacks(entry.recoveryPoint, collections)) continue;
     if (until !== undefined && Date.parse(entry.recoveryPoint.startedAt) > until.getTime()) continue;

@@ -93,6 +93,16 @@ export const missingSchema = z.object({
 });
 export type Missing = z.infer<typeof missingSchema>;
 
+/** A collection that was restored from a plain Qdrant snapshot to be captured: it is as old as the snapshot, which says nothing of that. */
+const importedSchema = z.object({
+  collection: z.string(),
+  /** The name of the file. */
+  file: z.string(),
+  bytes: count,
+  sha256: z.string(),
+});
+export type ImportedCollection = z.infer<typeof importedSchema>;
+
 export const captureTypes = ["full", "incremental"] as const;
 export type CaptureType = (typeof captureTypes)[number];
 
@@ -121,6 +131,8 @@ export const recoveryPointSchema = z.object({
   missing: z.array(missingSchema).optional(),
   /** Collections that were there and left out on purpose. */
   excluded: z.array(z.string()).optional(),
+  /** Made of plain snapshots, not of the region: never the newest state of it, and never a base. */
+  imported: z.array(importedSchema).optional(),
 });
 export type RecoveryPoint = z.infer<typeof recoveryPointSchema>;
 

@@ -95,7 +95,8 @@ export function dayOf(at: Date): string {
   return at.toISOString().slice(0, 10);
 }
 
-const text = z.string().min(1);
+/** macOS leaves a file `._name` beside each of ours where it copies them to. */
+const text = z.string().regex(/^[^.]/);
 const number = z.string().regex(/^\d+$/).transform(Number);
 
 /** Makes a parser of one kind of key. Its result counts only when the same key is built of it: `epochs/7.json` is no epoch's. */
@@ -115,6 +116,7 @@ function kindOfKey<Parsed>(
 const kind = <Name extends string>(name: Name) => z.literal(name).default(name);
 
 const kindsOfStoreKeys = [
+  kindOfKey(/^repository\.json$/, z.object({ kind: kind("repository") }), () => storeLayout.repository),
   kindOfKey(/^packs\/[^/]+\/(?<id>[^/]+)$/, z.object({ kind: kind("pack"), id: text }), ({ id }) =>
     storeLayout.pack(id),
   ),
@@ -222,12 +224,56 @@ const kindsOfControlKeys = [
     z.object({ kind: kind("scratch-upload"), process: text, id: text, phase: z.enum(["begun", "taken", "unknown"]) }),
     ({ id, phase, process }) => controlLayout.scratchUpload(process, id, phase),
   ),
+  kindOfKey(/^keys\/(?<id>[^/]+)\.age$/, z.object({ kind: kind("key"), id: text }), ({ id }) => controlLayout.key(id)),
+  kindOfKey(/^fences\/(?<epoch>\d+)\.json$/, z.object({ kind: kind("fence"), epoch: number }), ({ epoch }) =>
+    controlLayout.fence(epoch),
+  ),
+  kindOfKey(/^openings\/(?<epoch>\d+)\.json$/, z.object({ kind: kind("opening"), epoch: number }), ({ epoch }) =>
+    controlLayout.opening(epoch),
+  ),
+  kindOfKey(
+    /^leases\/(?<epoch>\d+)\/(?<link>\d+)\.json$/,
+    z.object({ kind: kind("lease-link"), epoch: number, link: number }),
+    ({ epoch, link }) => controlLayout.leaseLink(epoch, link),
+  ),
+  kindOfKey(
+    /^failovers\/(?<epoch>\d+)\/owner\.(?<turn>\d+)\.json$/,
+    z.object({ kind: kind("failover-owner"), epoch: number, turn: number }),
+    ({ epoch, turn }) => controlLayout.failoverOwner(epoch, turn),
+  ),
+  kindOfKey(
+    /^failovers\/(?<epoch>\d+)\/divergence\.(?<run>[^/]+)\.json$/,
+    z.object({ kind: kind("divergence"), epoch: number, run: text }),
+    ({ epoch, run }) => controlLayout.divergence(epoch, run),
+  ),
+  kindOfKey(
+    /^standby\/turns\/(?<turn>\d+)\.json$/,
+    z.object({ kind: kind("standby-turn"), turn: number }),
+    ({ turn }) => controlLayout.standbyTurn(turn),
+  ),
+  kindOfKey(
+    /^standby\/captures\/(?<epoch>\d+)\/(?<number>\d+)\.json$/,
+    z.object({ kind: kind("standby-capture"), epoch: number, number }),
+    ({ epoch, number }) => controlLayout.standbyCapture(epoch, number),
+  ),
+  kindOfKey(
+    /^probes\/(?<id>[^/]+)\/(?<name>kept|raced)$/,
+    z.object({ kind: kind("probe"), id: text, name: z.enum(["kept", "raced"]) }),
+    ({ id, name }) => controlLayout.probe(id, name),
+  ),
 ] as const;
 
-/** The object that a key of the control store names, of those kinds that are found by listing. */
+/** The object that a key of the control store names. */
 export type ControlKey = NonNullable<ReturnType<(typeof kindsOfControlKeys)[number]>>;
 
-/** Takes a key of the control store apart; undefined for one that this tool does not write, or that is never found by listing. */
+/** Whether this tool writes such a key in a store that holds a repository and its control records side by side. */
+export function isOwnKey(key: string): boolean {
+  const [, place, below = ""] = /^(repository|control)\/(.*)$/s.exec(key) ?? [];
+  if (place === undefined) return parseControlKey(key)?.kind === "probe";
+  return (place === "control" ? parseControlKey(below) : parseStoreKey(below)) !== undefined;
+}
+
+/** Takes a key of the control store apart; undefined for one that this tool does not write. */
 export function parseControlKey(key: string): ControlKey | undefined {
   for (const parse of kindsOfControlKeys) {
     const parsed = parse(key);

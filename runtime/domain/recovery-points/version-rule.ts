@@ -26,6 +26,12 @@ export function newestVersion(versions: readonly string[]): string {
   return newest;
 }
 
+/** Whether a Qdrant is of this minor version or a later one. */
+export function isSince(version: string, major: number, minor: number): boolean {
+  const found = parseVersion(version);
+  return found.major > major || (found.major === major && found.minor >= minor);
+}
+
 /** What is to be said of a version that is newer than what was tried: a backup of it is worth more than none. */
 export function checkSupported(version: string): string | undefined {
   const { major, minor } = parseVersion(version);

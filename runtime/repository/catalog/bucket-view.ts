@@ -132,14 +132,18 @@ export class BucketView {
 /** Sizes of the packs and trees that are listed, by their keys. */
 async function listContent(store: ObjectStoreReader): Promise<Inventory> {
   const [packs, trees] = await Promise.all([
-    sizesUnder(store, storeLayout.packs),
-    sizesUnder(store, storeLayout.trees),
+    sizesUnder(store, storeLayout.packs, "pack"),
+    sizesUnder(store, storeLayout.trees, "tree"),
   ]);
   return new Map([...packs, ...trees]);
 }
 
-async function sizesUnder(store: ObjectStoreReader, prefix: string): Promise<Map<string, number>> {
+async function sizesUnder(
+  store: ObjectStoreReader,
+  prefix: string,
+  kind: "pack" | "tree",
+): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for await (const { key, size } of store.list(prefix)) sizes.set(key, size);
+  for await (const { key, size } of store.list(prefix)) if (parseStoreKey(key)?.kind === kind) sizes.set(key, size);
   return sizes;
 }

@@ -96,7 +96,7 @@ export class NewestRecoveryPointsReader {
     this.#facts.set(id, {
       type: recoveryPoint.type,
       isExact: isExact(recoveryPoint),
-      isOfQdrant: holds(recoveryPoint, ["qdrant"]),
+      isOfQdrant: holds(recoveryPoint, ["qdrant"]) && recoveryPoint.imported === undefined,
     });
   }
 

@@ -108,6 +108,7 @@ export async function readCaptureBase(
     const recoveryPoint = await whenReadable(repository.readRecoveryPoint(id));
     if (recoveryPoint === undefined) reportUnreadable(storeLayout.manifest(id));
     if (recoveryPoint === undefined || !isOfActiveRegion(recoveryPoint, view.epochs)) continue;
+    if (recoveryPoint.imported !== undefined) continue;
     const areFoldersBad = view.hasAttestation(id, "folders-quarantined");
     for (const kind of recoveryPoint.kinds) {
       if (recoveryPoints.has(kind) || (areFoldersBad && kind !== "qdrant")) continue;

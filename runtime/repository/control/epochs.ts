@@ -20,7 +20,7 @@ export async function readEpochs(
   reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<EpochRecord[]> {
   const unreadable: string[] = [];
-  const keys = await keysUnder(control, controlLayout.epochs);
+  const keys = (await keysUnder(control, controlLayout.epochs)).filter((key) => parseControlKey(key)?.kind === "epoch");
   const read = await readRecords(control, keys, epochRecordSchema, (key) => unreadable.push(key));
   // What does not stand under its own number says nothing.
   const listed = read.flatMap(({ key, record }) => (key === controlLayout.epoch(record.epoch) ? [record] : []));

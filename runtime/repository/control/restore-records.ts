@@ -70,7 +70,7 @@ export async function readRestores(
   const unreadable: string[] = [];
   const begun = await readRecords(
     control,
-    keys.filter((key) => endedIn(key) === undefined),
+    keys.filter((key) => parseControlKey(key)?.kind === "restore-started"),
     restoreRecordSchema,
     (key) => unreadable.push(key),
   );

@@ -25,8 +25,7 @@ export async function runsOfDay(
   const found: { key: string; run: RunKind | undefined }[] = [];
   for await (const { key } of control.list(controlLayout.runsOfDay(day))) {
     const parsed = parseControlKey(key);
-    const run = parsed?.kind === "run" ? parsed.run : undefined;
-    found.push({ key, run: runRecordSchema.shape.run.safeParse(run).data });
+    if (parsed?.kind === "run") found.push({ key, run: runRecordSchema.shape.run.safeParse(parsed.run).data });
   }
   return found;
 }

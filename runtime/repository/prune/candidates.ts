@@ -15,7 +15,16 @@ import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts"
 
 /** A manifest without what is repeated in it of each collection's content. */
 export const manifestFactsSchema = recoveryPointSchema
-  .pick({ format: true, id: true, kinds: true, region: true, epoch: true, startedAt: true, finishedAt: true })
+  .pick({
+    format: true,
+    id: true,
+    kinds: true,
+    region: true,
+    epoch: true,
+    startedAt: true,
+    finishedAt: true,
+    imported: true,
+  })
   .extend({
     type: z.enum(captureTypes),
     collections: z.array(
@@ -40,7 +49,9 @@ export class CandidateMaker {
   readonly #holdings = new Map<string, Holding>();
 
   candidateOf(facts: ManifestFacts | RecoveryPoint, evidence: CandidateEvidence): Candidate {
-    const { collections, finishedAt, folders, id, kinds, startedAt, type } = facts;
+    const { collections, finishedAt, folders, id, imported, kinds, startedAt, type } = facts;
+    // It is of no known time, and stands for nothing that was captured: it is kept for as long as a daily one.
+    const source = imported === undefined ? "" : ` of ${id}, which was imported`;
     const { epochs, heldBy, isQuarantined, isVerified } = evidence;
     return {
       id,
@@ -49,14 +60,14 @@ export class CandidateMaker {
       type,
       isExact: [...collections.flatMap(({ shards }) => shards), ...folders].every(({ isExact }) => isExact),
       isVerified,
-      isRestorable: !isQuarantined && isOfActiveRegion(facts, epochs),
+      isRestorable: !isQuarantined && isOfActiveRegion(facts, epochs) && imported === undefined,
       heldBy,
       holdings: {
         ...this.#held(
           "qdrant",
           kinds,
           ["qdrant"],
-          collections.map(({ name }) => `the collection ${name}`),
+          collections.map(({ name }) => `the collection ${name}${source}`),
         ),
         ...this.#held("folders", kinds, ["config", "user-data"], namesOf(folders, ["config", "user-data"])),
         ...this.#held("infrastructure", kinds, ["infrastructure"], namesOf(folders, ["infrastructure"])),

@@ -1,4 +1,5 @@
 /** The archives that a captured shard is sent in: whole, or as the difference to another tree of the same shard. */
+import { settingsEntries, shardEntries } from "../../domain/qdrant/collection-archive.ts";
 import type { SegmentManifest } from "../../domain/qdrant/segment-manifest.ts";
 import { type OutgoingEntry, writeSparseTar } from "../../domain/qdrant/sparse-tar.ts";
 import { isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
@@ -29,6 +30,25 @@ export async function readShardTree(
 /** What an upload of a whole shard takes. */
 export function wholeArchive(repository: OpenRepository, tree: ShardTree): AsyncGenerator<Uint8Array> {
   return writeSparseTar(entriesOf(repository, tree.files));
+}
+
+/** A snapshot of a whole collection, which a Qdrant restores by itself. */
+export function collectionArchive(
+  repository: OpenRepository,
+  collection: CapturedCollection,
+): AsyncGenerator<Uint8Array> {
+  return writeSparseTar(entriesOfCollection(repository, collection));
+}
+
+async function* entriesOfCollection(
+  repository: OpenRepository,
+  collection: CapturedCollection,
+): AsyncGenerator<OutgoingEntry> {
+  for (const shard of collection.shards) {
+    const tree = await readShardTree(repository, collection, shard);
+    yield* shardEntries(shard.id, entriesOf(repository, tree.files));
+  }
+  yield* settingsEntries(collection);
 }
 
 /** The archive for a shard that lacks only `files` of the tree. */

@@ -33,7 +33,7 @@ export interface CapturePhases {
 export function phasesOf(request: CaptureRequest): CapturePhases {
   const { allowEmpty = false, clock, database, incremental, progress, region, repository, type } = request;
   const { collections, exclude, folders = [], kinds = ["qdrant"], mustBeWhole = false, patience, readAtOnce } = request;
-  const { signal, toolVersion, worker } = request;
+  const { imported, signal, toolVersion, worker } = request;
   const control = request.control ?? repository.stores.control;
   const memory = incremental?.memory;
   // This run has looked at the region and its bucket before, and was not cut off since.
@@ -53,7 +53,13 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
   const choosesCollections = incremental?.choose !== undefined;
   return {
     workers,
-    bases: new BaseFinder({ kinds, progress, remembered: memory?.base, repository }),
+    bases: new BaseFinder({
+      buildsOnNothing: imported !== undefined,
+      kinds,
+      progress,
+      remembered: memory?.base,
+      repository,
+    }),
     assessor,
     planner: new CapturePlanner(
       { clock, region, type, kinds, workers: workers.count },
@@ -85,6 +91,7 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
         allowEmpty,
         choosesCollections,
         isFollowing: incremental !== undefined,
+        imported,
       },
       new ContradictionQuarantine({ clock, progress, repository }),
     ),

@@ -14,6 +14,8 @@ export interface BaseSource {
   readonly kinds: readonly DataKind[];
   /** What this run made; only the epochs since, and whether a prune was planned since, are read then. */
   readonly remembered: CaptureBase | undefined;
+  /** Nothing that was captured before is of what is captured now. */
+  readonly buildsOnNothing?: boolean | undefined;
   readonly progress: Progress;
 }
 
@@ -25,7 +27,10 @@ export class BaseFinder {
   }
 
   async find(): Promise<CaptureBase> {
-    const { kinds, progress, remembered, repository } = this.#source;
+    const { buildsOnNothing = false, kinds, progress, remembered, repository } = this.#source;
+    if (buildsOnNothing) {
+      return { ...(await readCaptureBase(repository, [], unreadableReporter(progress))), recoveryPoints: new Map() };
+    }
     if (remembered === undefined) return readCaptureBase(repository, kinds, unreadableReporter(progress));
     const { control } = repository.stores;
     // What this run remembers may be in the plan.

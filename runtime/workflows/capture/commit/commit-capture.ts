@@ -6,6 +6,7 @@ import { errorOf, missingInWords } from "../../../domain/recovery-points/missing
 import type {
   CapturedCollection,
   DataKind,
+  ImportedCollection,
   Missing,
   RecoveryPoint,
 } from "../../../domain/recovery-points/recovery-point.ts";
@@ -44,6 +45,8 @@ export interface CommitContext {
   readonly choosesCollections: boolean;
   /** This run captures again and again: what it cannot read now is told, and waited for. */
   readonly isFollowing: boolean;
+  /** The snapshots that were captured, in the place of the region. */
+  readonly imported: readonly ImportedCollection[] | undefined;
 }
 
 /** The Qdrant part of a recovery point. */
@@ -64,7 +67,7 @@ export class CaptureCommitter {
   }
 
   async commit({ before, plan }: PlannedCapture, joined: JoinedParts): Promise<RecoveryPoint> {
-    const { allowEmpty, clock, database, choosesCollections, repository, toolVersion } = this.#context;
+    const { allowEmpty, clock, database, choosesCollections, imported, repository, toolVersion } = this.#context;
     const { folders } = joined;
     const isOfQdrant = plan.kinds.includes("qdrant");
     const [confirmed, allAliases] = isOfQdrant
@@ -101,6 +104,7 @@ export class CaptureCommitter {
       folders: folders.filter(({ kind }) => kinds.includes(kind)),
       ...(missing.length === 0 ? {} : { missing }),
       ...(plan.excluded === undefined || plan.excluded.length === 0 ? {} : { excluded: plan.excluded }),
+      ...(imported === undefined ? {} : { imported: [...imported] }),
     };
     await this.#refuseAfterRestore(plan.restore);
     const unread = new Set([...joined.carried.map(({ name }) => name), ...lacked, ...(plan.excluded ?? [])]);
@@ -184,7 +188,9 @@ export class CaptureCommitter {
 
   async #confirm({ before, isUnchanged, planned, shards: results }: JoinedCollection): Promise<CapturedCollection> {
     const { shards: plannedShards, ...facts } = planned;
-    const shards = results.map(({ shard }) => shard);
+    const isImported = this.#context.imported !== undefined;
+    // Of what was acknowledged before a snapshot was made, nobody knows whether it is in it.
+    const shards = results.map(({ shard }) => (isImported ? { ...shard, isExact: false } : shard));
     if (canonicalJson(shards.map(({ id, key }) => ({ id, key }))) !== canonicalJson(plannedShards)) {
       throw new DrError("CAPTURE_INCOMPLETE", `${facts.name}: not every shard was captured`, {
         hint: "capture again",
