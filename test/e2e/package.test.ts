@@ -36,7 +36,7 @@ const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const dockerfile = readFileSync(join(checkout, "Dockerfile"), "utf8");
 
 describe("package and image", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-package-"));
   /** What npm publishes. */
   const published = join(folder, "package");
