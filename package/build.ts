@@ -25,10 +25,11 @@ const published = {
 };
 await writeFile(join(folder, "package.json"), `${JSON.stringify(published, undefined, 2)}\n`);
 
-/** What it is and does: the README up to where it tells of the checkout, without pictures and links that lead into it. */
+/** What it is and does: the README's head and first section, without pictures and links that lead into the checkout. */
 function excerptOf(readme: string): string {
-  const [about = ""] = readme.split("## See it in a minute");
+  const about = readme.split(/^(?=## )/m).slice(0, 2);
   return about
+    .join("")
     .replaceAll(/```mermaid\n.*?```\n/gs, "")
     .replaceAll(/\[([^\]]+)\]\((?!https?:)[^)]*\)/g, "$1")
     .trimEnd()

@@ -1,7 +1,7 @@
 /** Bundles the programs of image and package, each into one file that needs Node and nothing else. */
 
-import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 
@@ -41,9 +41,9 @@ const kubeconfigsOnly: Plugin = {
   },
 };
 
-/** @param folder gets a file a program, and beside each the licences of what is in it. */
+/** @param folder gets a file a program, and the licences of everything that is in them. */
 export async function bundle(folder: string): Promise<void> {
-  await build({
+  const { metafile } = await build({
     absWorkingDir: checkout,
     entryPoints: Object.entries(programs).map(([out, source]) => ({ in: source, out })),
     outdir: folder,
@@ -56,8 +56,22 @@ export async function bundle(folder: string): Promise<void> {
     external: ["@pulumi/*"],
     // Libraries that are CommonJS ask for Node's own modules with it.
     banner: { js: 'import { createRequire } from "node:module";const require = createRequire(import.meta.url);' },
-    legalComments: "linked",
+    legalComments: "none",
     logLevel: "error",
+    metafile: true,
     plugins: [besideEachOther, kubeconfigsOnly],
   });
+  await writeFile(join(folder, "licences.txt"), await licencesOf(Object.keys(metafile.inputs)));
+}
+
+/** Whoever passes a library on passes its licence on. */
+async function licencesOf(inputs: readonly string[]): Promise<string> {
+  const folders = new Set(inputs.flatMap((input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? []));
+  const texts = [...folders].sort().map(async (folder) => {
+    const { license, name, version } = JSON.parse(await readFile(join(checkout, folder, "package.json"), "utf8"));
+    const files = (await readdir(join(checkout, folder))).filter((file) => /^(licen[cs]e|notice|copying)/i.test(file));
+    const parts = await Promise.all(files.sort().map((file) => readFile(join(checkout, folder, file), "utf8")));
+    return [`${name} ${version} (${license})`, ...parts.map((part) => part.trim())].join("\n\n");
+  });
+  return `${(await Promise.all(texts)).join(`\n\n${"=".repeat(80)}\n\n`)}\n`;
 }
