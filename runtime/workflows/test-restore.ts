@@ -10,7 +10,7 @@ import { DrError, type ErrorCode, toDrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Progress } from "../ports/progress.ts";
-import type { NearestQuery, VectorDatabase } from "../ports/qdrant.ts";
+import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
 import { readRestores } from "../repository/control/restore-records.ts";
 import { beginScratchUpload } from "../repository/control/scratch-uploads.ts";
@@ -27,7 +27,6 @@ const besideLive = "test restore";
 /** Whoever has not ended by then was killed on a machine that cannot be asked. */
 const longestTestMs = 24 * 60 * 60_000;
 const searchedPoints = 5;
-const searchedBytes = 32 * 1024 * 1024;
 /** What the other collections would meet as well. */
 const stopsAll: ReadonlySet<ErrorCode> = new Set(["INTERRUPTED", "UNREACHABLE", "ACCESS_DENIED"]);
 
