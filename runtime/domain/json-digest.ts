@@ -17,22 +17,27 @@ interface Frame {
 }
 
 class ArrayFrame implements Frame {
-  #text = "[";
+  /** Joined at once: a text that grows by each number leaves a trail of its past. */
+  #parts: string[] = ["["];
+  #length = 1;
   #hash: Hash | undefined;
   #isFirst = true;
 
   add(_name: string, text: string): void {
-    this.#text += this.#isFirst ? text : `,${text}`;
+    if (!this.#isFirst) this.#parts.push(",");
+    this.#parts.push(text);
+    this.#length += text.length + (this.#isFirst ? 0 : 1);
     this.#isFirst = false;
-    if (this.#text.length <= longest) return;
+    if (this.#length <= longest) return;
     this.#hash ??= createHash("sha256");
-    this.#hash.update(this.#text);
-    this.#text = "";
+    this.#hash.update(this.#parts.join(""));
+    this.#parts = [];
+    this.#length = 0;
   }
 
   end(): string {
-    if (this.#hash === undefined) return `${this.#text}]`;
-    return `#a${this.#hash.update(`${this.#text}]`).digest("hex")}`;
+    const text = `${this.#parts.join("")}]`;
+    return this.#hash === undefined ? text : `#a${this.#hash.update(text).digest("hex")}`;
   }
 }
 

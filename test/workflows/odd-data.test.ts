@@ -25,7 +25,12 @@ class Refusal extends Error {}
 /** As Qdrant writes it: no JSON is parsed on the way. Throws a Refusal when it says no. */
 async function textOf({ apiKey, url }: Server, method: string, path: string, body?: string): Promise<string> {
   const headers = { "api-key": apiKey, "content-type": "application/json" };
-  const answer = await fetch(url + path, { method, headers, ...(body === undefined ? {} : { body }) });
+  const ask = () => fetch(url + path, { method, headers, ...(body === undefined ? {} : { body }) });
+  // Each can be asked twice: a connection that was kept may be closed just then.
+  const answer = await ask().catch((error: unknown) => {
+    if (error instanceof TypeError) return ask();
+    throw error;
+  });
   const text = await answer.text();
   if (!answer.ok) throw new Refusal(`${method} ${path}: ${answer.status} ${text.slice(0, 500)}`);
   return text;
