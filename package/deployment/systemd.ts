@@ -45,7 +45,12 @@ Wants=network-online.target`;
 /** By the name of the unit's file. */
 export function systemdUnits(): ReadonlyMap<string, string> {
   return new Map([
-    ["qdrant-dr.service", serveUnit()],
+    [
+      "qdrant-dr.service",
+      // A capture that is stopped cleans up.
+      lastingUnit(`every schedule of ${settings}`, "serve", "TimeoutStopSec=120"),
+    ],
+    ["qdrant-dr-gate.service", lastingUnit("the gate in front of Qdrant, of a region with a peer", "gate")],
     ...scheduledCommands().flatMap(({ args, cron, name, title }) => [
       [`qdrant-dr-${name}.service`, runUnit(title, args)] as const,
       [`qdrant-dr-${name}.timer`, timerUnit(title, onCalendar(cron))] as const,
@@ -53,19 +58,20 @@ export function systemdUnits(): ReadonlyMap<string, string> {
   ]);
 }
 
-function serveUnit(): string {
+function lastingUnit(title: string, command: string, ...more: readonly string[]): string {
   return unit(
     `[Unit]
-Description=Recovery points of Qdrant: every schedule of ${settings}
+Description=qdrant-dr: ${title}
 ${online}`,
-    `[Service]
-Type=exec
-ExecStart=${program} serve
-Restart=on-failure
-RestartSec=30
-# A capture that is stopped cleans up.
-TimeoutStopSec=120
-${confined}`,
+    [
+      "[Service]",
+      "Type=exec",
+      `ExecStart=${program} ${command}`,
+      "Restart=always",
+      "RestartSec=5",
+      ...more,
+      confined,
+    ].join("\n"),
     `[Install]
 WantedBy=multi-user.target`,
   );
@@ -74,7 +80,7 @@ WantedBy=multi-user.target`,
 function runUnit(title: string, args: readonly string[]): string {
   return unit(
     `[Unit]
-Description=Recovery points of Qdrant: ${title}
+Description=qdrant-dr: ${title}
 ${online}`,
     `[Service]
 Type=oneshot
@@ -86,7 +92,7 @@ ${confined}`,
 function timerUnit(title: string, when: string): string {
   return unit(
     `[Unit]
-Description=Recovery points of Qdrant: when for the ${title}`,
+Description=qdrant-dr: when for the ${title}`,
     `[Timer]
 OnCalendar=${when}
 # A machine that was off catches up.
