@@ -139,6 +139,7 @@ describe("AwsIdentities", () => {
             "arn:aws:s3:::dr-points/packs/*",
             "arn:aws:s3:::dr-points/trees/*",
             "arn:aws:s3:::dr-points/recovery-points/*",
+            "arn:aws:s3:::dr-points/sessions/*",
             "arn:aws:s3:::dr-control/keys/*",
             "arn:aws:s3:::dr-control/runs/*",
           ],
@@ -263,7 +264,7 @@ describe("AwsIdentities", () => {
       },
       copy: {
         reads: [...own, "prod-points", "prod-control"],
-        creates: [...points, "dr-control/keys/*", "dr-control/runs/*"],
+        creates: [...points, "dr-points/sessions/*", "dr-control/keys/*", "dr-control/runs/*"],
         never: [],
       },
       verify: { reads: own, creates: ["dr-points/recovery-points/*/attestations/*", "dr-control/runs/*"], never: [] },
