@@ -71,7 +71,9 @@ describe("prunable store in a folder without hard links", () => {
     const pruner = openPruner({ kind: "file", folder });
     expect(await pruner.delete([pack(1), storeLayout.manifest("a"), pack(77)])).to.deep.equal([]);
     expect(await keysOf(store, "")).to.deep.equal([pack(2)]);
-    expect(readdirSync(folder, { recursive: true }).filter((name) => String(name).includes("unfinished"))).to.deep.equal([]);
+    expect(
+      readdirSync(folder, { recursive: true }).filter((name) => String(name).includes("unfinished")),
+    ).to.deep.equal([]);
     expect(await store.create(pack(1), Buffer.from("again"))).to.equal("created");
     expect(String(await store.get(pack(1)))).to.equal("again");
   });
