@@ -20,6 +20,8 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   OBJECT_CORRUPT: "an object does not hold what its name says",
   STORE_REFUSED: "the store answered with an error",
   QDRANT_REFUSED: "Qdrant refused a request; the message has its answer",
+  TOO_MANY_REQUESTS: "Qdrant, a store or a proxy before it allows no more requests now, also after a while",
+  PROXY_REFUSED: "a proxy or load balancer answered in the place of the server, and does not pass the request on",
   KUBERNETES_REFUSED: "the Kubernetes API refused a request",
   APPLY_CONFLICT: "others set fields of these objects to other values; `--force-conflicts` takes them over",
   VERSION_UNSUPPORTED:

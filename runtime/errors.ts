@@ -43,6 +43,8 @@ export const errorCodes = {
   OBJECT_CORRUPT: { exitCode: exitCodes.verificationFailed, retryable: false },
   STORE_REFUSED: { exitCode: exitCodes.unreachable, retryable: true },
   QDRANT_REFUSED: { exitCode: exitCodes.unreachable, retryable: false },
+  TOO_MANY_REQUESTS: { exitCode: exitCodes.unreachable, retryable: true },
+  PROXY_REFUSED: { exitCode: exitCodes.unreachable, retryable: false },
   ANSWER_UNREADABLE: { exitCode: exitCodes.unreachable, retryable: false },
   KUBERNETES_REFUSED: { exitCode: exitCodes.unreachable, retryable: false },
   APPLY_CONFLICT: { exitCode: exitCodes.fenced, retryable: false },

@@ -1,10 +1,19 @@
 /** Entry of the command line: the only place that ends the process. */
 import { openKeptEstate } from "../quickstart/index.ts";
 import { isCheckout } from "./adapters/parts.ts";
+import { useProxies } from "./adapters/proxies.ts";
 import { runCli } from "./cli.ts";
 import { compose } from "./composition/compose.ts";
-import { exitCodes } from "./errors.ts";
+import { exitCodes, toDrError } from "./errors.ts";
 import { progressTo } from "./progress.ts";
+
+try {
+  useProxies();
+} catch (error) {
+  const { exitCode, hint, message } = toDrError(error);
+  process.stderr.write(`error: ${message}\nhint: ${hint}\n`);
+  process.exit(exitCode);
+}
 
 const cleaning = new Map<() => Promise<void>, { readonly isUsualEnd: boolean }>();
 let isInterrupted = false;

@@ -1,6 +1,7 @@
 /** What a server answered, as what it should be: versions of it and what stands between may answer anything. */
 import { z } from "zod";
 import { DrError } from "../errors.ts";
+import { isHtml } from "./in-its-place.ts";
 
 /**
  * @param what the question, for people.
@@ -27,6 +28,7 @@ export function readJsonAnswer<T>(
   try {
     answer = parse(text);
   } catch (cause) {
+    if (isHtml(text)) throw unreadable(what, "it is a page of a proxy or of another server, which stands there", cause);
     throw unreadable(what, `no JSON, but ${JSON.stringify(text.slice(0, 100))}`, cause);
   }
   return readAnswer(schema, answer, what);

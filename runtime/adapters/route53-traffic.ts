@@ -11,6 +11,7 @@ import type { TrafficControl } from "../ports/traffic.ts";
 import { type RetryPolicy, retry } from "../time/retry.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { waitUntil } from "../time/wait-until.ts";
+import { agentsFor } from "./proxies.ts";
 
 const weights = { leads: 100, other: 0 } as const;
 /** Route 53 says that its servers answer alike within a minute; then clients' resolvers follow as the records' TTL says. */
@@ -194,7 +195,10 @@ export class Route53Traffic implements TrafficControl {
 async function openClient(): Promise<Route53Client> {
   const { Route53Client } = await import("@aws-sdk/client-route-53");
   // Route 53 is one for all regions.
-  return new Route53Client({ region: "us-east-1", requestHandler: { requestTimeout: requestTimeoutMs } });
+  return new Route53Client({
+    region: "us-east-1",
+    requestHandler: { requestTimeout: requestTimeoutMs, ...agentsFor({ keepAlive: true }) },
+  });
 }
 
 function changesTo({ epoch, region }: Leader, { marker, regions }: Records, markerName: string): Change[] {

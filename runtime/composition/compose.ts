@@ -31,6 +31,7 @@ import { processTerminal } from "../adapters/terminal.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
 import { identityIn } from "../domain/age-identity.ts";
 import { regionSchema } from "../domain/region.ts";
+import { parseStackName } from "../domain/stack-name.ts";
 import { DrError } from "../errors.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 import { systemClock } from "../time/system-clock.ts";
@@ -50,6 +51,8 @@ export interface Surroundings extends Pick<Deps, "progress" | "onInterrupt"> {
 }
 
 export async function compose({ openEstate, ...surroundings }: Surroundings): Promise<Deps> {
+  // Stacks that are found by their region's name are of the same project.
+  let owner = "";
   const stacks = async ({ estate }: RegionOptions) => {
     if (estate !== undefined) {
       if (openEstate !== undefined) return openEstate(estate);
@@ -58,7 +61,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
       });
     }
     await readyParts(["pulumi"]);
-    return new PulumiStacks({ folder: projectFolder, env: {} });
+    return new PulumiStacks({ folder: projectFolder, env: {}, owner });
   };
   const access: Deps["access"] = async (name, options) => {
     const identity = await readIdentity(options.identityFile);
@@ -71,12 +74,14 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
       });
     }
     if (name === undefined) throw noRegionNamed();
+    const named = parseStackName(name);
+    if (named.owner !== "") owner = named.owner;
     const region =
       options.outputs === undefined
-        ? await (await stacks(options)).region(name)
-        : await readOutputs(await outputsFile(options.outputs, name));
-    if (region.region !== name) {
-      throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${name} was asked for`, {
+        ? await (await stacks(options)).region(named.region)
+        : await readOutputs(await outputsFile(options.outputs, named.region));
+    if (region.region !== named.region) {
+      throw new DrError("USAGE", `the outputs are of region ${region.region}, and ${named.region} was asked for`, {
         hint: "name the region whose outputs these are, or give the outputs of the other one",
       });
     }

@@ -15,6 +15,7 @@ import type { KeyWrap } from "../ports/key-wrap.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { TrafficControl } from "../ports/traffic.ts";
+import { RehearsalStore } from "../repository/rehearsal-store.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { openRepositoryForWriting } from "../workflows/open-repository.ts";
@@ -59,6 +60,12 @@ export class RegionAccess implements RegionSession {
 
   repositoryForWriting(): Promise<OpenRepository> {
     return openRepositoryForWriting(this.stores, this.wrap, systemClock);
+  }
+
+  repositoryForRehearsal(): Promise<OpenRepository> {
+    const { control, repository } = this.stores;
+    const stores = { repository: new RehearsalStore(repository), control: new RehearsalStore(control) };
+    return OpenRepository.openOrCreate(stores, this.wrap);
   }
 
   folders(other?: Region): RegionFolder[] {

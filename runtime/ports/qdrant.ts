@@ -86,6 +86,8 @@ export interface CollectionSnapshot {
 export interface QdrantInspector {
   /** The newest of its peers. Throws SETTING_INVALID when they are not peers of one Qdrant. */
   version(): Promise<string>;
+  /** What a server's clock shows, by its last answer; undefined when that did not tell. */
+  time(): Promise<Date | undefined>;
   /** Marks of the running processes of those peers that answer: the same Qdrant has the same, by whatever URL. */
   processes(): Promise<string[]>;
   /** The total of those peers' machines, used or not; of the one with the fewest cores, how many it has. */

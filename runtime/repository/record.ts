@@ -6,7 +6,7 @@
 import type { z } from "zod";
 import { exactText, parseExactly } from "../domain/exact-json.ts";
 import { DrError, hasCode } from "../errors.ts";
-import type { ObjectStore, ObjectStoreReader } from "../ports/object-store.ts";
+import type { ObjectStore, ObjectStoreReader, StoredObject } from "../ports/object-store.ts";
 
 /** Hears the key of a record that is there and cannot be read; it is not obeyed. */
 export type ReportUnreadable = (key: string) => void;
@@ -114,7 +114,11 @@ export async function readRecords<T>(
 }
 
 export async function keysUnder(store: ObjectStoreReader, prefix: string): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const { key } of store.list(prefix)) keys.push(key);
-  return keys;
+  return (await objectsUnder(store, prefix)).map(({ key }) => key);
+}
+
+export async function objectsUnder(store: ObjectStoreReader, prefix: string): Promise<StoredObject[]> {
+  const objects: StoredObject[] = [];
+  for await (const object of store.list(prefix)) objects.push(object);
+  return objects;
 }

@@ -1,6 +1,15 @@
-import { holds, resolveLatestRestorable, type Wanted } from "../domain/recovery-points/catalog.ts";
-import type { RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import {
+  type CatalogEntry,
+  doubtIn,
+  holds,
+  type RestorableEntry,
+  resolveLatestRestorable,
+  type Wanted,
+} from "../domain/recovery-points/catalog.ts";
+import { dataKinds, type RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../errors.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Progress } from "../ports/progress.ts";
 import { readCatalog } from "../repository/catalog/read-catalog.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
@@ -19,31 +28,58 @@ function parseRecoveryPointTime(wanted: string): Date | undefined {
 }
 
 /**
- * The recovery point with this id, the newest complete one for `latest`, or for a time the newest complete one whose capture began
- * at that time or earlier; refused unless it can be restored from here and holds what is wanted of it.
+ * The recovery point with this id, for `latest` the newest complete one that holds what is asked for, or for a time the newest such
+ * whose capture began at that time or earlier; refused unless it can be restored from here and holds the kinds.
  */
 export async function findRecoveryPoint(
   repository: OpenRepository,
   wanted: string,
-  { collections, kinds = ["qdrant"] }: Wanted = {},
+  asked: Wanted,
+  { clock, progress }: { readonly clock: Clock; readonly progress: Progress },
 ): Promise<RecoveryPoint> {
+  const { entries } = await readCatalog(repository);
+  const entry = chooseRecoveryPoint(entries, wanted, asked);
+  const doubt = doubtIn(entry, clock.now());
+  if (doubt !== undefined) progress({ step: "clock", detail: doubt });
+  return entry.recoveryPoint;
+}
+
+/**
+ * What `verify` reads: the recovery point with this id; for `latest` or a time the newest that holds Qdrant's data, and with it the
+ * newest of each other kind that is captured apart: what only they hold would never be read otherwise.
+ */
+export async function findRecoveryPointsOfAllKinds(
+  repository: OpenRepository,
+  wanted: string,
+): Promise<readonly RecoveryPoint[]> {
+  const { entries } = await readCatalog(repository);
+  if (wanted !== "latest" && parseRecoveryPointTime(wanted) === undefined) {
+    return [chooseRecoveryPoint(entries, wanted, { kinds: [] }).recoveryPoint];
+  }
+  const until = wanted === "latest" ? undefined : parseRecoveryPointTime(wanted);
+  const newest = dataKinds.flatMap((kind) => resolveLatestRestorable(entries, { kinds: [kind], until }) ?? []);
+  if (newest.length === 0) return [chooseRecoveryPoint(entries, wanted, { kinds: [] }).recoveryPoint];
+  return [...new Map(newest.map(({ id, recoveryPoint }) => [id, recoveryPoint])).values()];
+}
+
+function chooseRecoveryPoint(
+  entries: readonly CatalogEntry[],
+  wanted: string,
+  { collections, kinds = ["qdrant"] }: Wanted,
+): RestorableEntry {
   const until = parseRecoveryPointTime(wanted);
   const contents = [...kinds, ...(collections ?? []).map((name) => `collection ${name}`)];
   const wantedContents = contents.length === 0 ? "" : ` with ${contents.join(", ")}`;
-  const { entries } = await readCatalog(repository);
-  if (wanted === "latest") {
-    const latest = resolveLatestRestorable(entries, { collections, kinds });
-    if (latest !== undefined) return latest.recoveryPoint;
-    throw new DrError("RECOVERY_POINT_NOT_FOUND", `no complete recovery point${wantedContents} is in this bucket`, {
-      hint: listHint,
-    });
-  }
-  if (until !== undefined) {
-    const then = resolveLatestRestorable(entries, { collections, kinds, until });
-    if (then !== undefined) return then.recoveryPoint;
+  if (wanted === "latest" || until !== undefined) {
+    const found =
+      resolveLatestRestorable(entries, { kinds, collections, until, mustHold: true }) ??
+      // Whoever asks is told which of the collections it does not hold.
+      resolveLatestRestorable(entries, { kinds, collections, until });
+    if (found !== undefined) return found;
+    const begun = until === undefined ? "" : ` whose capture began at ${until.toISOString()} or before`;
     throw new DrError(
       "RECOVERY_POINT_NOT_FOUND",
-      `no complete recovery point${wantedContents} whose capture began at ${until.toISOString()} or before is in this bucket`,
+      `no complete recovery point${wantedContents}${begun} is in this bucket`,
       { hint: listHint },
     );
   }
@@ -53,11 +89,12 @@ export async function findRecoveryPoint(
       hint: "`qdrant-dr recovery-points list` lists them",
     });
   }
-  if (entry.state === "complete" && entry.recoveryPoint !== undefined) {
-    if (holds(entry.recoveryPoint, kinds)) return entry.recoveryPoint;
+  const { recoveryPoint } = entry;
+  if (entry.state === "complete" && recoveryPoint !== undefined) {
+    if (holds(recoveryPoint, kinds)) return { ...entry, recoveryPoint };
     throw new DrError(
       "USAGE",
-      `${wanted} holds ${entry.recoveryPoint.kinds.join(", ")}, and ${kinds.join(", ")} was asked for`,
+      `${wanted} holds ${recoveryPoint.kinds.join(", ")}, and ${kinds.join(", ")} was asked for`,
       { hint: "`qdrant-dr recovery-points list` shows what each one holds; --only names what is wanted" },
     );
   }

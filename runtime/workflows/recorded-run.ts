@@ -1,5 +1,5 @@
 import { failureOf, type RunKind } from "../domain/monitoring/runs.ts";
-import { type DrError, exitCodes, toDrError } from "../errors.ts";
+import { DrError, exitCodes, toDrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Progress } from "../ports/progress.ts";
 import { recordRun } from "../repository/control/run-records.ts";
@@ -14,6 +14,8 @@ export interface RecordedRun {
   readonly toolVersion: string;
   readonly clock: Clock;
   readonly progress: Progress;
+  /** Runs `clean` when the run is interrupted; the returned function withdraws it. */
+  readonly onInterrupt?: ((clean: () => Promise<void>) => () => void) | undefined;
 }
 
 interface RunOutcome<Result> {
@@ -28,12 +30,12 @@ interface RunOutcome<Result> {
  * written changes nothing of the outcome.
  */
 export async function recordedRun<Result>(
-  { clock, progress, run, session, toolVersion }: RecordedRun,
+  { clock, onInterrupt, progress, run, session, toolVersion }: RecordedRun,
   work: () => Promise<Result>,
   { isEnd = () => true, shortcomingOf = () => undefined }: RunOutcome<Result> = {},
 ): Promise<Result> {
   const startedAt = clock.now();
-  const record = async (error?: DrError) => {
+  const write = async (error?: DrError) => {
     try {
       await recordRun(session.withPatience(patienceMs).stores.control, {
         run,
@@ -48,13 +50,21 @@ export async function recordedRun<Result>(
       progress({ step: "record", detail: `this run is not recorded: ${toDrError(problem).message}` });
     }
   };
-  let result: Result;
+  // One end: what an interruption takes away fails afterwards.
+  let recorded: Promise<void> | undefined;
+  const record = (error?: DrError) => {
+    recorded ??= write(error);
+    return recorded;
+  };
+  const withdraw = onInterrupt?.(() => record(new DrError("INTERRUPTED", "the run was interrupted")));
   try {
-    result = await work();
+    const result = await work();
+    if (isEnd(result)) await record(shortcomingOf(result));
+    return result;
   } catch (error) {
     await record(toDrError(error));
     throw error;
+  } finally {
+    withdraw?.();
   }
-  if (isEnd(result)) await record(shortcomingOf(result));
-  return result;
 }

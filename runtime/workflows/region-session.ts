@@ -29,6 +29,8 @@ export interface RegionSession {
   withPatience(patienceMs: number): RegionSession;
   repository(): Promise<OpenRepository>;
   repositoryForWriting(): Promise<OpenRepository>;
+  /** The same for a rehearsal: nothing that is written to it reaches the stores. */
+  repositoryForRehearsal(): Promise<OpenRepository>;
   /**
    * The folders of this machine that belong into recovery points.
    * @param other whose stores are written to as well.

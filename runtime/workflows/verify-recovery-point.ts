@@ -1,6 +1,7 @@
 /** Proves that a recovery point can be read from this region's own bucket: every chunk fetched, opened and compared with its name. */
 import { filesOf, folderTreeSchema } from "../domain/recovery-points/folder-tree.ts";
-import type { Attestation, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import { missingFrom } from "../domain/recovery-points/missing.ts";
+import type { Attestation, DataKind, Missing, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { shardTreeSchema } from "../domain/recovery-points/shard-tree.ts";
 import type { StoredContent } from "../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
@@ -11,11 +12,62 @@ import { readFiles } from "../repository/content/file-reader.ts";
 import { unlessMissing } from "../repository/record.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
-export interface VerifyReport {
-  readonly recoveryPoint: string;
+interface ReadContent {
   readonly files: number;
   readonly bytes: number;
   readonly seconds: number;
+}
+
+export interface VerifyReport extends ReadContent {
+  readonly recoveryPoint: string;
+  readonly kinds: readonly DataKind[];
+  /** How many of each were read. */
+  readonly collections: number;
+  readonly folders: number;
+}
+
+/** Of all that were read together. */
+export interface VerifyAllReport extends ReadContent {
+  /** The first of them. */
+  readonly recoveryPoint: string;
+  readonly recoveryPoints: readonly VerifyReport[];
+  /** What their captures could not read. */
+  readonly missing: readonly Missing[];
+}
+
+interface VerifyTools {
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly region: string;
+}
+
+/** Verifies all of them, also when one is damaged; throws the error of the first that is. */
+export async function verifyRecoveryPoints(
+  repository: OpenRepository,
+  recoveryPoints: readonly RecoveryPoint[],
+  tools: VerifyTools,
+): Promise<VerifyAllReport> {
+  const reports: VerifyReport[] = [];
+  const errors: unknown[] = [];
+  for (const recoveryPoint of recoveryPoints) {
+    try {
+      reports.push(await verifyRecoveryPoint(repository, recoveryPoint, tools));
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      errors.push(error);
+    }
+  }
+  const [first] = reports;
+  if (first === undefined || errors.length > 0) throw errors[0];
+  const sumOf = (field: keyof ReadContent) => reports.reduce((sum, report) => sum + report[field], 0);
+  return {
+    recoveryPoint: first.recoveryPoint,
+    recoveryPoints: reports,
+    missing: recoveryPoints.flatMap(missingFrom),
+    files: sumOf("files"),
+    bytes: sumOf("bytes"),
+    seconds: sumOf("seconds"),
+  };
 }
 
 /**
@@ -26,7 +78,7 @@ export interface VerifyReport {
 export async function verifyRecoveryPoint(
   repository: OpenRepository,
   recoveryPoint: RecoveryPoint,
-  { clock, progress, region }: { readonly clock: Clock; readonly progress: Progress; readonly region: string },
+  { clock, progress, region }: VerifyTools,
 ): Promise<VerifyReport> {
   const begun = clock.monotonic();
   const found = (kind: Attestation["kind"], detail: string) =>
@@ -49,7 +101,9 @@ export async function verifyRecoveryPoint(
   const [first] = damaged;
   if (first === undefined) {
     await found("verified", `${sum.files} files, ${sum.bytes} bytes read and opened`);
-    return { recoveryPoint: recoveryPoint.id, ...sum, seconds: (clock.monotonic() - begun) / 1000 };
+    const { collections, folders, id, kinds } = recoveryPoint;
+    const read = { kinds, collections: collections.length, folders: folders.length, ...sum };
+    return { recoveryPoint: id, ...read, seconds: (clock.monotonic() - begun) / 1000 };
   }
   await refuseUnlessListed(repository, recoveryPoint);
   const detail = damaged.map(({ error, part }) => `${part.name}: ${error.message}`).join("; ");

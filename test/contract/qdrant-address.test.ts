@@ -48,6 +48,7 @@ describe("the address of a Qdrant", function () {
       await qdrant.createAlias({ alias: "current", collection });
 
       expect(await qdrant.version()).to.match(/^\d/);
+      expect((await qdrant.time())?.getTime()).to.be.closeTo(Date.now(), 30_000);
       expect(await qdrant.processes()).to.have.lengthOf(1);
       expect((await qdrant.machine()).memoryBytes).to.be.greaterThan(0);
       expect(await qdrant.isClustered()).to.equal(true);
@@ -66,6 +67,8 @@ describe("the address of a Qdrant", function () {
       expect(await qdrant.nearest(collection, [{ vector: [1, 1], limit: 1 }])).to.have.lengthOf(1);
       expect(await qdrant.optimizations(collection, shard)).to.include({ running: 0 });
       expect(await qdrant.restoreFingerprint(shard)).to.match(/\/0$/);
+      expect(await qdrant.processStart(shard)).not.to.equal("");
+      expect(await qdrant.scratchCollections()).to.deep.equal([]);
       expect(await qdrant.segments(collection, shard)).to.be.an("object");
       await qdrant.setStrictMode(collection, { enabled: false });
       expect(await qdrant.isHalfMade(collection)).to.equal(false);

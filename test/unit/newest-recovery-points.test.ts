@@ -13,6 +13,7 @@ describe("the newest recovery points of a bucket", () => {
   let repository: OpenRepository;
   let reader: NewestRecoveryPointsReader;
   let made: number;
+  const now = new Date(Date.UTC(2026, 1, 2));
 
   beforeEach(async () => {
     stores = storesWithEpoch();
@@ -28,18 +29,35 @@ describe("the newest recovery points of a bucket", () => {
   }
 
   async function found() {
-    const { byType, exactByType, listed, newest, verified, wanting } = await reader.read();
+    const { byType, exactByType, listed, newest, verified, wanting } = await reader.read(now);
     const ids = (recoveryPoints: typeof byType) =>
-      Object.fromEntries(Object.entries(recoveryPoints).map(([type, recoveryPoint]) => [type, recoveryPoint.id]));
+      Object.fromEntries(Object.entries(recoveryPoints).map(([type, dated]) => [type, dated.recoveryPoint.id]));
     return {
       listed,
       newest: newest?.id,
       byType: ids(byType),
       exact: ids(exactByType),
-      verified: verified?.id,
+      verified: verified?.recoveryPoint.id,
       wanting,
     };
   }
+
+  it("count as old as the newest time that can be believed, when they are of a time ahead", async () => {
+    const full = await make("full");
+    const known = await make("incremental");
+    const ahead = await makeRecoveryPoint(repository, new Date(Date.UTC(2026, 1, 3)), { type: "incremental" });
+
+    expect(await found()).to.deep.include({ newest: ahead, byType: { full, incremental: known } });
+    const newest = await reader.read(now);
+    const read = await readNewestRecoveryPoint(repository, now);
+    for (const { asOf, doubt, id } of [newest.newest, read.newest].map(
+      (each) => each ?? expect.fail("there is none"),
+    )) {
+      expect(id).to.equal(ahead);
+      expect(asOf).to.deep.equal(new Date(Date.UTC(2026, 1, 1, 2)));
+      expect(doubt).to.match(/2026-02-03T00:00:00.000Z, 24 h ahead of the clock here/);
+    }
+  });
 
   it("are told by type, by exactness, and by who read them back", async () => {
     const full = await make("full");
@@ -56,7 +74,7 @@ describe("the newest recovery points of a bucket", () => {
       byType: { full, incremental: newer },
       exact: { full, incremental: older },
     });
-    expect((await readNewestRecoveryPoint(repository)).newest?.id).to.equal(newer);
+    expect((await readNewestRecoveryPoint(repository, now)).newest?.id).to.equal(newer);
   });
 
   it("leave out what is quarantined, not whole, of a region that was not active, or holds nothing of Qdrant", async () => {

@@ -20,7 +20,7 @@ describe("a question to Qdrant whose rate limit is reached", () => {
     const clock = new SimulatedClock();
     const asked: number[] = [];
     const outcome = clock.run(new Peers(address, clock).call(limited(asked, clock)));
-    expect(await codeOf(outcome)).to.equal("QDRANT_REFUSED");
+    expect(await codeOf(outcome)).to.equal("TOO_MANY_REQUESTS");
     expect(asked).to.deep.equal([0, 1, 3, 7, 15, 31, 63]);
   });
 
@@ -28,7 +28,7 @@ describe("a question to Qdrant whose rate limit is reached", () => {
     const clock = new SimulatedClock();
     const asked: number[] = [];
     const outcome = new Peers({ ...address, patienceMs: 2_000 }, clock).call(limited(asked, clock));
-    expect(await codeOf(outcome)).to.equal("QDRANT_REFUSED");
+    expect(await codeOf(outcome)).to.equal("TOO_MANY_REQUESTS");
     expect(asked).to.deep.equal([0]);
   });
 });
@@ -92,23 +92,29 @@ describe("what Qdrant refuses", () => {
       `${long} Dirty shard 0`,
       `${long} Failed to restore local replica`,
       "Not found: Collection `c` doesn't exist!",
-    ].map((text) => refused(500, text, "a question"));
+    ].map((text) => refused({ status: 500, text, what: "a question" }));
     expect(refusals.map(isOverdue)).to.deep.equal([true, false, false, false]);
     expect(refusals.map(isOfHalfMadeShard)).to.deep.equal([false, true, true, false]);
   });
 
   it("is of a half-made shard also when that is said together with a timeout", () => {
-    const both = refused(500, "Timeout error: shard 0 is not ready: Dirty shard", "a question");
+    const both = refused({ status: 500, text: "Timeout error: shard 0 is not ready: Dirty shard", what: "a question" });
     expect([isOfHalfMadeShard(both), isOverdue(both)]).to.deep.equal([true, false]);
   });
 
   it("is called not found by its status alone", () => {
-    const text = "Not found: Collection `c` doesn't exist!";
+    const text = '{"status":{"error":"Not found: Collection `c` doesn\'t exist!"},"time":0}';
     const statuses = [404, 400, 429, 500, 503, 504];
-    expect(statuses.map((status) => isNotFound(refused(status, text, "a question")))).to.deep.equal([
+    expect(statuses.map((status) => isNotFound(refused({ status, text, what: "a question" })))).to.deep.equal([
       true,
       ...statuses.slice(1).map(() => false),
     ]);
+    // Nothing is gone because something else stands there.
+    for (const other of ["404 page not found", '{"message":"no Route matched"}', "<h1>404</h1>", ""]) {
+      const error = refused({ status: 404, text: other, what: "a question" });
+      expect(isNotFound(error), other).to.equal(false);
+      expect(error.code, other).to.equal(other === "" ? "QDRANT_REFUSED" : "PROXY_REFUSED");
+    }
   });
 
   it("is insisted on with more time each time while its answer is overdue, and not for any other reason", async () => {
@@ -116,7 +122,8 @@ describe("what Qdrant refuses", () => {
     const given: number[] = [];
     const ask = async (answerWithinMs: number) => {
       given.push(answerWithinMs);
-      throw refused(500, given.length < 4 ? "Timeout error: too slow" : "broken", "a question");
+      const text = given.length < 4 ? "Timeout error: too slow" : "broken";
+      throw refused({ status: 500, text, what: "a question" });
     };
     expect(await codeOf(clock.run(insist(clock, [1, 2, 4], ask)))).to.equal("QDRANT_REFUSED");
     expect(await codeOf(clock.run(insist(clock, [8, 16], ask)))).to.equal("QDRANT_REFUSED");

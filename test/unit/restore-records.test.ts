@@ -25,6 +25,26 @@ function records(some: Partial<RestoreRecords>): RestoreRecords {
 const unreadableOf = (minute: number) => controlLayout.restore(newId(at(minute)));
 
 describe("records of restores", () => {
+  it("hold up captures for an hour, whatever clock they were made by", () => {
+    const hour = 3_600_000;
+    const later = (minutes: number) => new Date(at(0).getTime() + minutes * 60_000);
+    const isUnderWay = (told: Date, storedAt: Date | undefined, now: Date) =>
+      restoresUnderWay(records({ begun: [{ ...begun(0), at: told.toISOString(), storedAt }] }), hour, now).length > 0;
+    const cases: [told: Date, storedAt: Date | undefined, now: Date, isUnderWay: boolean][] = [
+      [at(0), undefined, at(59), true],
+      [at(0), at(0), later(61), false],
+      // By a clock a day ahead.
+      [later(1440), at(0), at(59), true],
+      [later(1440), at(0), later(61), false],
+      [later(1440), undefined, at(1), false],
+      // Read by a clock a day behind.
+      [at(0), at(0), later(-1440), true],
+    ];
+    for (const [told, storedAt, now, expected] of cases) {
+      expect(isUnderWay(told, storedAt, now), `${told.toISOString()} at ${now.toISOString()}`).to.equal(expected);
+    }
+  });
+
   it("tell what a restore that was cut off left, until a later one of the same collection has ended", () => {
     const [first, second] = [begun(1, "notes", "old"), begun(2, "notes")];
     expect([...unfinishedCollections(records({ begun: [first] })).keys()]).to.deep.equal(["notes", "old"]);
@@ -45,7 +65,7 @@ describe("records of restores", () => {
     await recordRestoreEnd(control, worked, at(1));
     await recordRestoreEnd(control, failed, at(3), "failed");
     const known = await readRestores(control);
-    expect(restoresUnderWay(known, at(0))).to.deep.equal([]);
+    expect(restoresUnderWay(known, 3_600_000, at(3))).to.deep.equal([]);
     expect([...unfinishedCollections(known).keys()]).to.deep.equal([]);
     expect((await newestFinishedRestore(control))?.id).to.equal(worked.id);
   });

@@ -143,6 +143,14 @@ describe("a key that is sent in a header", () => {
     }
   });
 
+  it("is refused as a setting when it stands in quotes, and is not shown", () => {
+    for (const text of ['"a secret"', "'a secret'\n", "`a secret`"]) {
+      expect(() => headerKey(text, "the key"))
+        .to.throw(DrError, "the key stands in quotes")
+        .that.satisfies(({ code, message }: DrError) => code === "SETTING_INVALID" && !message.includes("a secret"));
+    }
+  });
+
   for (const [text, at] of [
     ["two\nlines", 4],
     ["tab\there", 4],

@@ -13,6 +13,8 @@ import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../s
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
+const told = { clock: systemClock, progress: silently };
+
 describe("plain Qdrant snapshots that are imported", function () {
   this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-import-"));
@@ -76,7 +78,7 @@ describe("plain Qdrant snapshots that are imported", function () {
     expect(await databaseOf(server).scratchCollections()).to.deep.equal([]);
     expect(await contentOf(databaseOf(server), "notes")).to.deep.equal(live);
 
-    const recoveryPoint = await findRecoveryPoint(await repository(), report.recoveryPoint);
+    const recoveryPoint = await findRecoveryPoint(await repository(), report.recoveryPoint, {}, told);
     expect(recoveryPoint.imported?.map(({ collection }) => collection)).to.deep.equal(["notes"]);
     expect(recoveryPoint.collections.map(({ name }) => name)).to.deep.equal(["notes"]);
     expect(recoveryPoint.collections.flatMap(({ shards }) => shards.map(({ isExact }) => isExact))).to.deep.equal([
@@ -90,7 +92,7 @@ describe("plain Qdrant snapshots that are imported", function () {
     );
     await emptied(databaseOf(target));
 
-    expect((await findRecoveryPoint(await repository(), "latest")).id).to.equal(before.id);
+    expect((await findRecoveryPoint(await repository(), "latest", {}, told)).id).to.equal(before.id);
     const next = await practice.capture(databaseOf(server), "incremental");
     expect(next.base).to.equal(before.id);
     expect(next.collections.map(({ name }) => name)).to.deep.equal(["notes", "other"]);

@@ -9,6 +9,7 @@ import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { canonicalJson } from "../../runtime/domain/exact-json.ts";
 import { readSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import { toDrError } from "../../runtime/errors.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import type { StoredPoint } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
@@ -32,6 +33,8 @@ import { type FaultKind, FaultProxy, type SeenRequest } from "../support/faults/
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
+/** What is asked again is asked again soon. */
+const hasty: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 100, signal) };
 const told = { clock: systemClock, progress: silently };
 const isCapture = ({ path }: SeenRequest) => path.endsWith("/snapshot/partial/create");
 const isUpload = ({ path }: SeenRequest) => path.includes("/snapshots/upload");
@@ -69,8 +72,8 @@ describe("workflows over a Qdrant that fails", function () {
     [sourceServer, targetServer] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
     sourceProxy = await FaultProxy.start(sourceServer.url);
     targetProxy = await FaultProxy.start(targetServer.url);
-    source = new Qdrant({ peers: [sourceProxy.url], apiKey: sourceServer.apiKey });
-    target = new Qdrant({ peers: [targetProxy.url], apiKey: targetServer.apiKey });
+    source = new Qdrant({ peers: [sourceProxy.url], apiKey: sourceServer.apiKey }, hasty);
+    target = new Qdrant({ peers: [targetProxy.url], apiKey: targetServer.apiKey }, hasty);
     direct = databaseOf(targetServer);
     client = clientOf(sourceServer);
     await client.createCollection(collection, {

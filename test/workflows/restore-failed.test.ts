@@ -1,6 +1,11 @@
 /** A restore that fails or is interrupted leaves nothing: what it made is removed, and its end is recorded. Real Qdrants. */
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "chai";
-import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
+import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { readRestores, restoresUnderWay } from "../../runtime/repository/control/restore-records.ts";
@@ -11,6 +16,7 @@ import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { type PlannedRestoreRequest, restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
+import { FaultProxy } from "../support/faults/fault-proxy.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const told = { clock: systemClock, progress: silently };
@@ -28,6 +34,12 @@ function surrounded(database: Qdrant, around: Around): Qdrant {
     get(target, name) {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== "function") return member;
+      if (member.constructor.name === "AsyncGeneratorFunction") {
+        return async function* (...parameters: unknown[]) {
+          await around(name as Method, async () => undefined);
+          yield* member.apply(target, parameters);
+        };
+      }
       return (...parameters: unknown[]) => around(name as Method, async () => member.apply(target, parameters));
     },
   });
@@ -82,10 +94,15 @@ describe("a restore that does not succeed", function () {
 
   /** Everything that the next capture and the next restore look at. */
   async function leftBehind(targetName?: string) {
-    const unended = restoresUnderWay(await readRestores(practice.stores.control, targetName), new Date(0)).length;
+    const unended = restoresUnderWay(
+      await readRestores(practice.stores.control, targetName),
+      Number.POSITIVE_INFINITY,
+      new Date(),
+    ).length;
     return { collections: (await target.collections()).sort(), unended };
   }
   const nothing = { collections: [bystander], unended: 0 };
+  const kept = { collections: [bystander, notes], unended: 0 };
   const halfMade = { collections: [bystander, notes], unended: 1 };
 
   const elsewhere = { targetName: "http://elsewhere" };
@@ -131,12 +148,13 @@ describe("a restore that does not succeed", function () {
           expect(code, what).to.equal("UNREACHABLE");
           const left = await leftBehind(requestOf(more).targetName);
           if (failing > removable) {
-            expect(left, what).to.deep.equal(halfMade);
-            expect(said.join("\n"), what)
-              .to.match(/collections stay|notes stays/)
-              .and.to.contain("captures are refused");
-            expect(await codeOf(planRestore(requestOf(more))), what).to.equal("TARGET_NOT_EMPTY");
-            await planRestore(requestOf({ ...more, discardUnfinished: true }));
+            expect(left, what).to.deep.equal(kept);
+            expect(said.join("\n"), what).to.match(/collections stay|notes stays/);
+            // It may be in use: a later restore that is told to discard what is half-made does not take it for that.
+            for (const discardUnfinished of [false, true]) {
+              const again = requestOf({ ...more, discardUnfinished });
+              expect(await codeOf(planRestore(again)), what).to.equal("TARGET_NOT_EMPTY");
+            }
             outcomes.left += 1;
           } else {
             expect(left, what).to.deep.equal(nothing);
@@ -203,16 +221,15 @@ describe("a restore that does not succeed", function () {
         return answer;
       };
       const progress = ({ detail = "" }) => void said.push(detail);
-      const code = await codeOf(restoreThrough(written, { onInterrupt, progress, discardUnfinished: true }));
-      expect(said.join("\n")).to.match(
-        /notes stays: .*clients may have written.*captures are refused.*--discard-unfinished/,
-      );
+      const code = await codeOf(restoreThrough(written, { onInterrupt, progress }));
+      expect(said.join("\n")).to.match(/notes stays: .*clients may have written.*captures go on.*delete it yourself/);
       expect(await leftBehind()).to.have.deep.property("collections", [bystander, notes]);
       expect((await target.points(notes, [1]))[0]?.vector).to.deep.equal([7, 7]);
-      expect(await codeOf(practice.capture(source))).to.equal("ROLE_REFUSES");
+      await practice.capture(source);
       return code;
     };
     expect(await restoreBesideClients(() => undefined)).to.equal("VERIFICATION_FAILED");
+    await target.deleteCollection(notes);
     let settled: Promise<void> | undefined;
     const interrupted = restoreBesideClients(() => {
       settled = interrupt();
@@ -361,4 +378,68 @@ describe("a restore that does not succeed", function () {
     }
     expect(await leftBehind()).to.deep.equal(nothing);
   });
+
+  it("leaves nothing when a proxy takes no shard, and the next restore and capture go on at once", async () => {
+    const proxy = await FaultProxy.start(targetServer.url);
+    try {
+      const page = Buffer.from("<html><title>413 Request Entity Too Large</title></html>");
+      proxy.instead = ({ path }) =>
+        path.includes("/snapshots/upload") ? { status: 413, headers: { server: "nginx" }, body: page } : undefined;
+      const behind = new Qdrant({ peers: [proxy.url], apiKey: targetServer.apiKey });
+      const error = await errorOf(restoreRecoveryPoint(requestOf({ target: behind })));
+      expect(error?.code).to.equal("PROXY_REFUSED");
+      expect(await leftBehind()).to.deep.equal(nothing);
+      await practice.capture(source);
+      proxy.reset();
+      expect((await restoreRecoveryPoint(requestOf({ target: behind }))).points).to.equal(30);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  it("leaves nothing on a target whose disk is full, and goes on when there is room", async function () {
+    const disk = mkdtempSync(join(tmpdir(), "qdrant-dr-disk-"));
+    const mount = (size: string, ...more: string[]) =>
+      spawnSync("mount", ["-t", "tmpfs", "-o", [...more, `size=${size}`].join(","), "tmpfs", disk]).status === 0;
+    // Only root may.
+    if (!mount("24m")) return this.skip();
+    const large = "large";
+    const client = clientOf(sourceServer);
+    let small: QdrantServer | undefined;
+    try {
+      await client.createCollection(large, settings);
+      const vector = [1, 1];
+      for (let batch = 0; batch < 8; batch += 1) {
+        const some = Array.from({ length: 100 }, (_, n) => ({ id: 100 * batch + n, vector, payload: { of: noise() } }));
+        await client.upsert(large, { wait: true, points: some });
+      }
+      const own = await RecoveryPractice.start();
+      const captured = await own.capture(source);
+      small = await QdrantServer.start("alone", undefined, {
+        QDRANT__STORAGE__STORAGE_PATH: join(disk, "storage"),
+        QDRANT__STORAGE__SNAPSHOTS_PATH: join(disk, "snapshots"),
+        QDRANT__STORAGE__TEMP_PATH: join(disk, "temp"),
+      });
+      const full = databaseOf(small);
+      const opened = await OpenRepository.open(own.stores, own.wrap);
+      const request = { ...requestOf({ recoveryPoint: captured, target: full }), repository: opened, only: [large] };
+      const error = await errorOf(restoreRecoveryPoint(request));
+      expect(error?.exitCode, `${error?.code} ${error?.message}`).to.equal(5);
+      expect(await full.collections()).to.deep.equal([]);
+      await own.capture(source);
+
+      expect(mount("400m", "remount")).to.equal(true);
+      expect((await restoreRecoveryPoint(request)).points).to.equal(800);
+    } finally {
+      await small?.stop();
+      await client.deleteCollection(large);
+      spawnSync("umount", [disk]);
+      rmSync(disk, { recursive: true, force: true });
+    }
+  });
 });
+
+/** What no disk stores in less. */
+function noise(): string {
+  return randomBytes(30_000).toString("base64");
+}

@@ -19,6 +19,8 @@ export interface PulumiProject {
   readonly folder: string;
   /** Beside the caller's environment: backend, passphrase file. */
   readonly env: Readonly<Record<string, string>>;
+  /** What stands before a stack's own name where it is given in full: `organization/project/`. */
+  readonly owner?: string;
   /** How long the backend may take to answer a read. */
   readonly answerMs?: number;
   /** The stack's settings file, where it is not Pulumi.<stack>.yaml in the project's folder. */
@@ -42,7 +44,7 @@ export class PulumiStacks implements Stacks, StackExports {
   }
 
   async region(stack: string): Promise<Region> {
-    const args = ["stack", "output", "region", "--json", "--show-secrets", "--stack", stack];
+    const args = ["stack", "output", "region", "--json", "--show-secrets", "--stack", this.#fullName(stack)];
     const text = await this.#run(stack, args);
     const result = regionSchema.safeParse(parsedOutput(text));
     if (result.success) return result.data;
@@ -56,7 +58,7 @@ export class PulumiStacks implements Stacks, StackExports {
 
   /** Exports by the CLI: the Automation API exports secrets in the clear. */
   async exportState(stack: string): Promise<{ state: string; changedAt: Date }> {
-    const state = await this.#run(stack, ["stack", "export", "--stack", stack]);
+    const state = await this.#run(stack, ["stack", "export", "--stack", this.#fullName(stack)]);
     const changedAt = timeOfState(state);
     if (changedAt !== undefined) return { state, changedAt };
     throw new DrError("PULUMI_FAILED", `the export of stack ${stack} is not whole`, { hint: "run it again" });
@@ -130,11 +132,15 @@ export class PulumiStacks implements Stacks, StackExports {
     const { LocalWorkspace } = await import("@pulumi/pulumi/automation/index.js");
     try {
       const options = { envVars: { ...alwaysSet, ...this.#project.env }, pulumiCommand: await findCommand() };
-      const wanted = { stackName: stack, workDir: this.#project.folder };
+      const wanted = { stackName: this.#fullName(stack), workDir: this.#project.folder };
       return await this.#mended(stack, () => LocalWorkspace.selectStack(wanted, options));
     } catch (error) {
       throw this.#translate(stack, "select", error, []);
     }
+  }
+
+  #fullName(stack: string): string {
+    return stack.includes("/") ? stack : `${this.#project.owner ?? ""}${stack}`;
   }
 
   #run(stack: string, args: readonly string[]): Promise<string> {

@@ -16,6 +16,9 @@ import { hasErrno } from "../../errno.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { type RetryPolicy, retry } from "../../time/retry.ts";
+import { connectionHint } from "../connection-hint.ts";
+import { PassingRefusal } from "../in-its-place.ts";
+import { agentsFor } from "../proxies.ts";
 import { readAnswer, readJsonAnswer } from "../read-answer.ts";
 import { AnswerOverdue, refused } from "./refusals.ts";
 
@@ -29,11 +32,25 @@ const signTimeoutMs = 10_000;
  * Where a collection's rate limit is reached, nothing was done, and Qdrant says how long to wait, a minute at most; of that the client
  * library passes on the first digit (1.19.0). All delays together are longer.
  */
-const rateLimitPolicy: RetryPolicy = {
+const rateLimitPolicy = {
   attempts: 7,
   firstDelayMs: 1_000,
-  isRetryable: (error) => error instanceof QdrantClientResourceExhaustedError,
-};
+  isRetryable: (error) => refusalThatPasses(error)?.status === 429,
+  askedDelayMs: (error) => askedDelay(error),
+} satisfies RetryPolicy;
+/**
+ * What stands before Qdrant says that it does not reach it, as while it is started again. Only questions are asked again: of a change
+ * nobody knows whether it was done.
+ */
+const proxyPolicy = {
+  attempts: 7,
+  firstDelayMs: 500,
+  jitter: 0.5,
+  isRetryable: (error) => refusalThatPasses(error) !== undefined && hasCode(error, "UNREACHABLE"),
+  askedDelayMs: (error) => askedDelay(error),
+} satisfies RetryPolicy;
+/** Whoever asks for a longer wait than this gets an error in its place. */
+const longestAskedDelayMs = 60_000;
 
 export interface QdrantAddress {
   /** A URL each, which lead to the peers of one Qdrant. */
@@ -82,6 +99,8 @@ export class Peers {
   readonly #clock: Clock;
   readonly #patienceMs: number | undefined;
   readonly #peers: readonly [Peer, ...Peer[]];
+  /** The date in its header, and when it came. */
+  #told: { readonly date: number; readonly atMs: number } | undefined;
   /** The one that answered last is asked first: a dead host costs its time-out once. */
   #preferred = 0;
 
@@ -112,7 +131,7 @@ export class Peers {
       try {
         const peer = this.#peers[rank] ?? this.#peers[0];
         await this.#recognise(peer);
-        const answer = await this.call(() => call(peer));
+        const answer = await this.call(() => call(peer), { isQuestion: true });
         this.#preferred = rank;
         return answer;
       } catch (error) {
@@ -146,7 +165,7 @@ export class Peers {
           await this.#recognise(peer);
           return { peer, answer: await call(peer) };
         } catch (error) {
-          if (!hasCode(error, "UNREACHABLE", "QDRANT_REFUSED")) throw error;
+          if (!hasCode(error, "UNREACHABLE", "QDRANT_REFUSED", "PROXY_REFUSED", "TOO_MANY_REQUESTS")) throw error;
           const now = this.#clock.monotonic();
           if (now - begun >= signTimeoutMs) peer.hungUntil = now + hungForMs;
           return { peer, error };
@@ -160,6 +179,11 @@ export class Peers {
     if (!awake.includes(preferred)) this.#preferred = this.#peers.findIndex((peer) => awake.includes(peer));
     const silent = this.#peers.filter((peer) => !awake.includes(peer)).map(({ url }) => url);
     return { answers, silent };
+  }
+
+  /** What the clock shows of the peer that answered last. */
+  get time(): Date | undefined {
+    return this.#told && new Date(this.#told.date + this.#clock.monotonic() - this.#told.atMs);
   }
 
   get isOne(): boolean {
@@ -192,7 +216,9 @@ export class Peers {
     timeoutMs = this.#patienceMs ?? (this.isOne ? requestTimeoutMs : signTimeoutMs),
     parse?: (text: string) => unknown,
   ): Promise<unknown> {
-    const body = await this.call(() => this.#fetchText(peerUrl, path, { signal: AbortSignal.timeout(timeoutMs) }));
+    const body = await this.call(() => this.#fetchText(peerUrl, path, { signal: AbortSignal.timeout(timeoutMs) }), {
+      isQuestion: true,
+    });
     return readJsonAnswer(z.unknown(), body, `GET ${path}`, parse);
   }
 
@@ -205,37 +231,56 @@ export class Peers {
     return answer.ok;
   }
 
-  /** The result of a request in which every number is sent and read as it is written, as the client library does not. */
-  async exactly(
+  /** The result of a question in which every number is sent and read as it is written, as the client library does not. */
+  exactly(peerUrl: string, method: "GET" | "POST", path: string, body?: object): Promise<unknown> {
+    return this.#exactly(peerUrl, method, path, body, { isQuestion: true });
+  }
+
+  /** The same of a request that changes something: it is sent once. */
+  changeExactly(peerUrl: string, method: "PATCH" | "POST" | "PUT", path: string, body: object): Promise<unknown> {
+    return this.#exactly(peerUrl, method, path, body, { isQuestion: false });
+  }
+
+  async #exactly(
     peerUrl: string,
     method: "GET" | "PATCH" | "POST" | "PUT",
     path: string,
-    body?: object,
+    body: object | undefined,
+    options: CallOptions,
   ): Promise<unknown> {
-    const answered = await this.call(() =>
+    const send = () =>
       this.#fetchText(peerUrl, path, {
         method,
         headers: { "content-type": "application/json" },
         signal: AbortSignal.timeout(this.#patienceMs ?? requestTimeoutMs),
         ...(body === undefined ? {} : { body: exactText(body) }),
-      }),
-    );
+      });
+    const answered = await this.call(send, options);
     return readJsonAnswer(resultSchema, answered, `${method} ${path}`, parseExactly).result;
   }
 
   /** The same, where the answer may be too long to be held: to be read or destroyed. */
   streamExactly(peerUrl: string, path: string, body: object): Promise<IncomingMessage> {
-    return this.call(async () => {
-      const idleMs = this.#patienceMs ?? requestTimeoutMs;
-      const answer = await this.stream(peerUrl, path, { body: Readable.from([exactText(body)]), idleMs });
-      const { "retry-after": retryAfter, location } = answer.headers;
-      const status = answer.statusCode ?? 0;
-      if (status >= 200 && status < 300) return answer;
-      const said = await text(answer);
-      if (status >= 300 && status < 400 && location !== undefined) throw leadsElsewhere(peerUrl, location);
-      if (status === 429 && retryAfter !== undefined) throw new QdrantClientResourceExhaustedError(said, retryAfter);
-      throw refused(status, said, path);
-    });
+    return this.call(
+      async () => {
+        const idleMs = this.#patienceMs ?? requestTimeoutMs;
+        const answer = await this.stream(peerUrl, path, { body: Readable.from([exactText(body)]), idleMs });
+        const { "retry-after": retryAfter, location, server } = answer.headers;
+        const status = answer.statusCode ?? 0;
+        if (status >= 200 && status < 300) return answer;
+        const said = await text(answer);
+        if (status >= 300 && status < 400 && location !== undefined) throw leadsElsewhere(peerUrl, location);
+        throw refused({
+          status,
+          text: said,
+          what: `POST ${path}`,
+          url: peerUrl,
+          server: [server].flat()[0],
+          retryAfter,
+        });
+      },
+      { isQuestion: true },
+    );
   }
 
   /** The text of an answer that says yes, from the server that was named and no other. */
@@ -245,15 +290,18 @@ export class Peers {
       headers: { ...this.#headers(), ...request.headers },
       redirect: "manual",
     });
-    const said = await answer.text();
+    const date = Date.parse(answer.headers.get("date") ?? "");
+    if (!Number.isNaN(date)) this.#told = { date, atMs: this.#clock.monotonic() };
+    const text = await answer.text();
     const location = answer.headers.get("location");
     if (answer.status >= 300 && answer.status < 400 && location !== null) throw leadsElsewhere(peerUrl, location);
     // Every Qdrant has a root.
     if (answer.status === 404 && path === "/") throw noQdrant(peerUrl);
-    const retryAfter = answer.headers.get("retry-after");
-    if (answer.status === 429 && retryAfter !== null) throw new QdrantClientResourceExhaustedError(said, retryAfter);
-    if (!answer.ok) throw refused(answer.status, said, path);
-    return said;
+    if (answer.ok) return text;
+    const header = (name: string) => answer.headers.get(name) ?? undefined;
+    const [server, retryAfter] = [header("server"), header("retry-after")];
+    const what = `${request.method ?? "GET"} ${path}`;
+    throw refused({ status: answer.status, text, what, url: peerUrl, server, retryAfter });
   }
 
   /** Requests that stream for as long as they bring bytes: the client library would buffer them. */
@@ -278,10 +326,11 @@ export class Peers {
     },
   ): Promise<IncomingMessage> {
     const url = requestUrl(addressOf(peerUrl), path);
+    const { httpAgent, httpsAgent } = agentsFor({ keepAlive: false });
     const options: RequestOptions = {
       method,
       // A kept connection may be closed by the server at the very moment it is used; a stream cannot be sent twice.
-      agent: false,
+      agent: url.protocol === "https:" ? httpsAgent : httpAgent,
       headers: { ...this.#headers(), "content-type": contentType },
       timeout: idleMs,
       ...(signal === undefined ? {} : { signal }),
@@ -334,30 +383,65 @@ export class Peers {
   }
 
   /** What is thrown says what happened and what to do. */
-  async call<T>(call: () => Promise<T>): Promise<T> {
+  async call<T>(call: () => Promise<T>, { isQuestion }: CallOptions = { isQuestion: false }): Promise<T> {
+    const once = () =>
+      call().catch((error: unknown) => {
+        throw this.#translate(error);
+      });
+    if (this.#patienceMs !== undefined) return once();
     try {
-      if (this.#patienceMs !== undefined) return await call();
-      return await retry(this.#clock, rateLimitPolicy, call);
+      const limited = () => retry(this.#clock, rateLimitPolicy, once);
+      // Others may answer where there are others.
+      return isQuestion && this.isOne ? await retry(this.#clock, proxyPolicy, limited) : await limited();
     } catch (error) {
-      throw this.#translate(error);
+      const refusal = refusalThatPasses(error);
+      if (refusal !== undefined) refusal.hasLasted = true;
+      throw error;
     }
   }
 
   #translate(error: unknown): unknown {
     if (error instanceof DrError || !(error instanceof Error)) return error;
-    if (error instanceof QdrantClientResourceExhaustedError) return refused(429, error.message, "request", error);
-    const { status, data } = error as { status?: number; data?: unknown };
-    if (typeof status === "number") return refused(status, JSON.stringify(data ?? error.message), "request", error);
+    const urls = this.#peers.map(({ url }) => url);
+    const [url] = urls;
+    if (error instanceof QdrantClientResourceExhaustedError) {
+      return refused({ status: 429, text: qdrantLimit, what: "a request", url, retryAfter: "0", cause: error });
+    }
+    const { data, status } = error as { status?: number; data?: unknown };
+    if (typeof status === "number") {
+      const text = typeof data === "string" ? data : JSON.stringify(data ?? error.message);
+      return refused({ status, text, what: "a request", url, cause: error });
+    }
     const network = networkErrorIn(error);
     const { code } = network;
     // A time-out's code is a number, which tells nobody anything.
     const reason = typeof code === "string" ? code : network.message;
-    const urls = this.#peers.map(({ url }) => url);
     return new DrError("UNREACHABLE", `Qdrant at ${urls.join(", ")} does not answer (${reason})`, {
-      hint: `${portHint(urls)}check that it runs and can be reached from here; \`qdrant-dr status\` shows every region`,
+      hint:
+        connectionHint(network) ??
+        `${portHint(urls)}check that it runs and can be reached from here; \`qdrant-dr status\` shows every region`,
       cause: error,
     });
   }
+}
+
+interface CallOptions {
+  /** It changes nothing: asking again does no harm. */
+  readonly isQuestion: boolean;
+}
+
+/** The client library passes on that a limit is reached, and not what Qdrant says of it. */
+const qdrantLimit = '{"status":"the rate limit of a collection is reached"}';
+
+/** Why an answer did not come that may come soon, unless it was waited for already. */
+function refusalThatPasses(error: unknown): PassingRefusal | undefined {
+  if (!(error instanceof DrError) || !(error.cause instanceof PassingRefusal)) return undefined;
+  return error.cause.hasLasted ? undefined : error.cause;
+}
+
+function askedDelay(error: unknown): number | undefined {
+  const delayMs = refusalThatPasses(error)?.retryAfterMs;
+  return delayMs === undefined ? undefined : Math.min(delayMs, longestAskedDelayMs);
 }
 
 function noQdrant(url: string, cause?: unknown): DrError {

@@ -51,6 +51,7 @@ import {
   isOfHalfMadeShard,
   isOfTakenName,
   isOverdue,
+  lacksRight,
   refused,
   refuseUnlessOk,
 } from "./refusals.ts";
@@ -145,6 +146,13 @@ const neighboursSchema = z.array(
   z.object({ points: z.array(z.object({ id: nameOrNumberSchema, score: z.number().nullable() })) }),
 );
 
+const aliasesSchema = z.object({
+  aliases: z.array(z.object({ alias_name: z.string(), collection_name: z.string() })),
+});
+const countSchema = z.object({ count: z.number() });
+const statusSchema = z.object({ status: z.string() });
+const configuredSchema = z.object({ config: z.unknown() });
+
 const snapshotSchema = z.object({ name: z.string(), checksum: z.string().nullish() });
 const collectionPath = (collection: string) => `/collections/${encodeURIComponent(collection)}`;
 const snapshotsPath = (collection: string) => `${collectionPath(collection)}/snapshots`;
@@ -154,6 +162,7 @@ export class Qdrant implements VectorDatabase {
   readonly #peers: Peers;
   /** How many points of a collection fit into one answer. */
   readonly #batches = new Map<string, number>();
+  #seesAll = false;
   readonly #telemetry = new Map<string, SharedAnswer<z.infer<typeof telemetrySchema>>>();
 
   constructor(address: QdrantAddress, clock: Clock = systemClock) {
@@ -168,6 +177,11 @@ export class Qdrant implements VectorDatabase {
       return readAnswer(versionSchema, await this.#peers.getJson(url, "/"), "GET /").version;
     });
     return newestVersion(versions.answers);
+  }
+
+  async time(): Promise<Date | undefined> {
+    if (this.#peers.time === undefined) await this.#peers.ask(({ url }) => this.#peers.getJson(url, "/"));
+    return this.#peers.time;
   }
 
   async #refuseStrangers(): Promise<void> {
@@ -229,7 +243,7 @@ export class Qdrant implements VectorDatabase {
     return status === "enabled";
   }
 
-  /** All that any peer knows: one that has just been started again may lag behind. */
+  /** All that any peer knows: one that has just been started again may lag behind. Throws ACCESS_DENIED when the key hides some. */
   async listCollections(): Promise<CollectionList> {
     const { names, ...peers } = await this.#listEveryCollection();
     return { names: names.filter((name) => !isScratchName(name)), ...peers };
@@ -240,11 +254,35 @@ export class Qdrant implements VectorDatabase {
   }
 
   async #listEveryCollection(): Promise<CollectionList> {
+    await this.#refuseLimitedKey();
     const { answers, silent } = await this.#peers.askEvery(async ({ url }) => {
       return (await this.#get(collectionsSchema, url, "/collections")).collections;
     });
     const names = [...new Set(answers.flatMap((collections) => collections.map(({ name }) => name)))].sort();
     return { names, answered: answers.length, silent };
+  }
+
+  /**
+   * A token with rights on some collections is shown a list of these, as if there were no others: what is not in it would count as gone.
+   * Nothing but what it may ask of the whole server shows that.
+   */
+  async #refuseLimitedKey(): Promise<void> {
+    if (this.#seesAll) return;
+    try {
+      await this.#peers.ask(({ url }) => this.#peers.getJson(url, "/cluster"));
+    } catch (error) {
+      // Who asks learns from the list itself what else is wrong.
+      if (!lacksRight(error)) return;
+      throw new DrError(
+        "ACCESS_DENIED",
+        "the API key has rights on some collections only: the others would be taken for gone",
+        {
+          hint: 'give the full API key, or a token with access to everything: `access: "m"` to capture and restore, `access: "r"` to look',
+          cause: error,
+        },
+      );
+    }
+    this.#seesAll = true;
   }
 
   async collections(): Promise<string[]> {
@@ -281,7 +319,7 @@ export class Qdrant implements VectorDatabase {
   }
 
   async aliases(): Promise<Alias[]> {
-    const { aliases } = await this.#peers.ask(({ client }) => client.getAliases());
+    const { aliases } = await this.#peers.ask(({ url }) => this.#get(aliasesSchema, url, "/aliases", requestTimeoutMs));
     return aliases.map(({ alias_name, collection_name }) => ({ alias: alias_name, collection: collection_name }));
   }
 
@@ -302,10 +340,11 @@ export class Qdrant implements VectorDatabase {
   }
 
   async count(collection: string): Promise<number> {
-    const { count } = await this.#askWithin(collection, ({ client }, { allowsExact }) =>
-      client.count(collection, { exact: allowsExact }),
+    const path = `${collectionPath(collection)}/points/count`;
+    const answer = await this.#askWithin(collection, ({ url }, { allowsExact }) =>
+      this.#peers.exactly(url, "POST", path, { exact: allowsExact }),
     );
-    return count;
+    return readAnswer(countSchema, answer, `POST ${path}`).count;
   }
 
   async *ids(collection: string): AsyncGenerator<PointId> {
@@ -410,7 +449,11 @@ export class Qdrant implements VectorDatabase {
     if (answer === undefined) return undefined;
     const answers = readAnswer(neighboursSchema, withPlainFloats(answer), `searches in ${collection}`);
     if (answers.length !== queries.length)
-      throw refused(200, `${answers.length} answers to ${queries.length} queries`, `searches in ${collection}`);
+      throw refused({
+        status: 200,
+        text: `${answers.length} answers to ${queries.length} queries`,
+        what: `searches in ${collection}`,
+      });
     return answers.map(({ points }) => points);
   }
 
@@ -449,20 +492,24 @@ export class Qdrant implements VectorDatabase {
     signal?: AbortSignal,
   ): Promise<Readable | undefined> {
     const path = `/collections/${encodeURIComponent(collection)}/shards/${shard.id}/snapshot/partial/create`;
-    const answer = await insist(this.#clock, captureBeginsWithinMs, (answerWithinMs) =>
-      this.#peers.stream(shard.peerUrl, path, {
-        body: Readable.from([JSON.stringify(base)]),
-        idleMs: captureIdleMs,
-        answerWithinMs,
-        signal,
-      }),
-    );
+    const what = `capture of ${collection} shard ${shard.id}`;
+    const begin = async () => {
+      const begun = await insist(this.#clock, captureBeginsWithinMs, (answerWithinMs) =>
+        this.#peers.stream(shard.peerUrl, path, {
+          body: Readable.from([JSON.stringify(base)]),
+          idleMs: captureIdleMs,
+          answerWithinMs,
+          signal,
+        }),
+      );
+      if (begun.statusCode !== 304) await refuseUnlessOk(begun, what);
+      return begun;
+    };
+    const answer = await this.#peers.call(begin, { isQuestion: true });
     if (answer.statusCode === 304) {
       answer.resume();
       return undefined;
     }
-    const what = `capture of ${collection} shard ${shard.id}`;
-    await refuseUnlessOk(answer, what);
     return endingWith(answer, unbroken(answer, what));
   }
 
@@ -507,7 +554,9 @@ export class Qdrant implements VectorDatabase {
   async deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void> {
     const path = `${snapshotsPath(collection)}/${encodeURIComponent(name)}?wait=true`;
     const answer = await this.#peers.stream(shard.peerUrl, path, { method: "DELETE", idleMs: requestTimeoutMs });
-    if (answer.statusCode !== 404) await refuseUnlessOk(answer, `deletion of the snapshot ${name}`);
+    await refuseUnlessOk(answer, `deletion of the snapshot ${name}`).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
     answer.resume();
   }
 
@@ -521,7 +570,7 @@ export class Qdrant implements VectorDatabase {
     const { read_fan_out_delay_ms, read_fan_out_factor, ...creatable } = (params ?? {}) as FanOut;
     try {
       await this.#peers.change((_client, url) =>
-        this.#peers.exactly(url, "PUT", collectionPath(collection.name), {
+        this.#peers.changeExactly(url, "PUT", collectionPath(collection.name), {
           ...creatable,
           hnsw_config,
           optimizers_config: optimizer_config,
@@ -543,7 +592,7 @@ export class Qdrant implements VectorDatabase {
 
   async setStrictMode(collection: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
     await this.#peers.change((_client, url) =>
-      this.#peers.exactly(url, "PATCH", collectionPath(collection), { strict_mode_config: settings }),
+      this.#peers.changeExactly(url, "PATCH", collectionPath(collection), { strict_mode_config: settings }),
     );
   }
 
@@ -559,7 +608,7 @@ export class Qdrant implements VectorDatabase {
 
   async createShardKey(collection: string, { key, replicationFactor, shards }: ShardKeyRequest): Promise<void> {
     await this.#peers.change((_client, url) =>
-      this.#peers.exactly(url, "PUT", `${collectionPath(collection)}/shards`, {
+      this.#peers.changeExactly(url, "PUT", `${collectionPath(collection)}/shards`, {
         shard_key: key,
         shards_number: shards,
         ...(replicationFactor === undefined ? {} : { replication_factor: replicationFactor }),
@@ -569,7 +618,7 @@ export class Qdrant implements VectorDatabase {
 
   async deleteShardKey(collection: string, key: ShardKey): Promise<void> {
     await this.#peers.change((_client, url) =>
-      this.#peers.exactly(url, "POST", `${collectionPath(collection)}/shards/delete`, { shard_key: key }),
+      this.#peers.changeExactly(url, "POST", `${collectionPath(collection)}/shards/delete`, { shard_key: key }),
     );
   }
 
@@ -613,7 +662,8 @@ export class Qdrant implements VectorDatabase {
   async health(collection: string): Promise<string> {
     const unrest = unrestIn((await this.#views(collection)).views);
     if (unrest !== undefined) return unrest;
-    return (await this.#peers.ask(({ client }) => client.getCollection(collection))).status;
+    const path = collectionPath(collection);
+    return (await this.#peers.ask(({ url }) => this.#get(statusSchema, url, path, requestTimeoutMs))).status;
   }
 
   async deleteCollection(collection: string): Promise<void> {
@@ -654,8 +704,11 @@ export class Qdrant implements VectorDatabase {
       return await this.#peers.ask((peer) => call(peer, notStrict));
     } catch (error) {
       if (!hasCode(error, "QDRANT_REFUSED") || isOverdue(error)) throw error;
+      const path = collectionPath(collection);
       const { config } = await this.#peers
-        .ask(({ client }) => client.getCollection(collection))
+        .ask(async ({ url }) =>
+          readAnswer(configuredSchema, await this.#peers.exactly(url, "GET", path), `GET ${path}`),
+        )
         .catch(() => {
           throw error;
         });

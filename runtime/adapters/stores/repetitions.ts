@@ -5,6 +5,7 @@
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { type RetryPolicy, retry } from "../../time/retry.ts";
+import { PassingRefusal } from "../in-its-place.ts";
 import { WorthRepeating } from "./worth-repeating.ts";
 
 /** Makes a request, and makes it again where that is worth it. */
@@ -38,5 +39,10 @@ export function repetitions(
 }
 
 function isWorthRepeating(when: WorthRepeating["when"]): (error: unknown) => boolean {
-  return (error) => error instanceof DrError && error.cause instanceof WorthRepeating && error.cause.when === when;
+  return (error) => {
+    if (!(error instanceof DrError)) return false;
+    // What stands before the store does not reach it, or allows no more now.
+    if (error.cause instanceof PassingRefusal) return when === "busy";
+    return error.cause instanceof WorthRepeating && error.cause.when === when;
+  };
 }

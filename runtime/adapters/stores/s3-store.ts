@@ -12,9 +12,13 @@ import {
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
+import { z } from "zod";
 import type { StoreAddress } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
+import { connectionHint } from "../connection-hint.ts";
+import { type GivenAnswer, isHtml, refusedByProxy } from "../in-its-place.ts";
+import { agentsFor } from "../proxies.ts";
 import { objectNotFound, wholeRange } from "./ranges.ts";
 import type { Repeat } from "./repetitions.ts";
 import { WorthRepeating } from "./worth-repeating.ts";
@@ -32,6 +36,12 @@ const smallUpload = 256 * 1024;
 const slowestBytesPerSecond = 25_000;
 /** Bytes of a pack with its directory; what is larger moves visibly. */
 const largestBuffered = 10 * 1024 * 1024;
+
+const rawAnswerSchema = z.object({
+  statusCode: z.number(),
+  headers: z.record(z.string(), z.string()),
+  body: z.unknown(),
+});
 
 type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 
@@ -238,7 +248,12 @@ export function s3ClientSettings(
     // A store that accepts and then is silent must not hold up a failover for ever.
     // Silence counts, not the time of the whole: a pack may take minutes on a slow line.
     maxAttempts,
-    requestHandler: { connectionTimeout: Math.min(5_000, idleMs), socketTimeout: idleMs },
+    requestHandler: {
+      connectionTimeout: Math.min(5_000, idleMs),
+      socketTimeout: idleMs,
+      // As many connections as the library takes by itself.
+      ...agentsFor({ keepAlive: true, maxSockets: 50 }),
+    },
     // Servers other than AWS may refuse the trailing checksums that the SDK adds by default (aws-sdk-js-v3#6810).
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
@@ -251,10 +266,14 @@ export function translateS3Error(error: unknown, key: string, address: S3Address
   const where = `bucket ${address.bucket}${below}${address.endpoint === undefined ? "" : ` at ${address.endpoint}`}`;
   const missing = translateMissing(error, where);
   if (missing !== undefined) return missing;
+  const inItsPlace = answerOfProxy(error);
+  if (inItsPlace !== undefined) return refusedByProxy(where, key, inItsPlace);
   if (!(error instanceof S3ServiceException)) {
     const reason = (error as NodeJS.ErrnoException).code ?? error.message;
     return new DrError("UNREACHABLE", `${where} does not answer (${reason})`, {
-      hint: "check that the store runs and can be reached from here; `qdrant-dr status` shows every region",
+      hint:
+        connectionHint(error) ??
+        "check that the store runs and can be reached from here; `qdrant-dr status` shows every region",
       cause: error,
     });
   }
@@ -313,4 +332,17 @@ function translateMissing(error: Error, where: string): DrError | undefined {
 /** S3 says so with 503 SlowDown, what stands before it with other numbers. */
 function isBusy({ $metadata: { httpStatusCode: status = 0 } }: S3ServiceException): boolean {
   return status === 429 || (status >= 500 && status !== 501);
+}
+
+/** A page in the place of a store's XML: the library cannot read it, and keeps what it was given. */
+function answerOfProxy(error: Error): GivenAnswer | undefined {
+  const response: unknown = (error as { $response?: unknown }).$response;
+  const { success, data } = rawAnswerSchema.safeParse(response);
+  if (!success) return undefined;
+  const { body, headers, statusCode: status } = data;
+  const server = headers["server"];
+  const text = typeof body === "string" ? body : "";
+  const isPage = headers["content-type"]?.includes("html") === true || isHtml(text);
+  if (!isPage) return undefined;
+  return { status, text, server, retryAfter: headers["retry-after"], cause: error };
 }

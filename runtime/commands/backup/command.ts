@@ -73,12 +73,12 @@ export const backup: CommandDefinition<Options, BackupAnswer> = {
       throw new InvalidArgumentError("--worker and --session belong together.");
     }
     const session = await deps.access(options.stack, options);
-    const type = options.type ?? (await usualCaptureType(session));
+    const type = options.type ?? (await usualCaptureType(session, deps.clock));
     const request = async () =>
       captureRequestFor({
         ...deps,
         session,
-        repository: options.dryRun ? await session.repository() : await session.repositoryForWriting(),
+        repository: options.dryRun ? await session.repositoryForRehearsal() : await session.repositoryForWriting(),
         stacks: () => deps.stacks(options),
         type,
         only: options.only,

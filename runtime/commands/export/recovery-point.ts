@@ -69,7 +69,7 @@ ${exitCodesHelp([5, "the store does not answer, or refuses access"], [10, "the r
   async run(deps, { collections: only, into, recoveryPoint: wanted, ...options }) {
     const session = await deps.access(options.stack, options);
     const repository = await session.repository();
-    const recoveryPoint = await findRecoveryPoint(repository, wanted);
+    const recoveryPoint = await findRecoveryPoint(repository, wanted, { collections: only }, deps);
     const files = deps.newFiles(into);
     const report = await exportRecoveryPoint({ repository, recoveryPoint, only, files, progress: deps.progress });
     return { json: { recoveryPoint: recoveryPoint.id, ...report }, text: inWords(recoveryPoint.id, report) };

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatCount } from "../../domain/format.ts";
-import { type CatalogEntry, quarantineOfFolders } from "../../domain/recovery-points/catalog.ts";
+import { type CatalogEntry, doubtIn, quarantineOfFolders } from "../../domain/recovery-points/catalog.ts";
 import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
 import { captureTypes, isExact } from "../../domain/recovery-points/recovery-point.ts";
 import { listRecoveryPoints } from "../../workflows/list-recovery-points.ts";
@@ -38,6 +38,7 @@ const listed = z.strictObject({
     .describe(
       "names of the snapshots that it was made of; absent: it was captured. An imported one is never the newest",
     ),
+  doubt: z.string().optional().describe("why its times do not count as they are: a clock was wrong"),
   verifiedAt: time.optional().describe("when `verify` last read all of it in this region"),
 });
 
@@ -62,7 +63,11 @@ export const recoveryPointsList: CommandDefinition<Options, z.infer<typeof answe
   async run(deps, options) {
     const session = await deps.access(options.stack, options);
     const { entries, unreadable } = await listRecoveryPoints(session);
-    const recoveryPoints = entries.map((entry) => describe(entry, session.region.region));
+    const now = deps.clock.now();
+    const recoveryPoints = entries.map((entry) => ({
+      ...describe(entry, session.region.region),
+      doubt: doubtIn(entry, now),
+    }));
     const rows = recoveryPoints.map(formatRecoveryPoint);
     const ignored = unreadable.map((key) => `ignored: ${key} cannot be read`);
     const text = [...(rows.length === 0 ? ["No recovery points."] : rows), ...ignored].join("\n");
@@ -106,7 +111,20 @@ function contentOf({ collections, kinds, points }: z.infer<typeof listed>): stri
 }
 
 function formatRecoveryPoint(found: z.infer<typeof listed>): string {
-  const { excluded, folders, id, imported, missing, reasons, state, startedAt, time: asOf, type, verifiedAt } = found;
+  const {
+    doubt,
+    excluded,
+    folders,
+    id,
+    imported,
+    missing,
+    reasons,
+    state,
+    startedAt,
+    time: asOf,
+    type,
+    verifiedAt,
+  } = found;
   return [
     id,
     (type ?? "?").padEnd(11),
@@ -121,5 +139,6 @@ function formatRecoveryPoint(found: z.infer<typeof listed>): string {
     ...missing.map((each) => `partial: ${missingInWords(each)}`),
     ...(excluded.length === 0 ? [] : [`left out on purpose: ${excluded.join(", ")}`]),
     ...reasons.slice(0, 1),
+    ...(doubt === undefined ? [] : [doubt]),
   ].join("  ");
 }

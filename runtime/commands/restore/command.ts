@@ -63,7 +63,7 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
       )
       .option(
         "--recovery-point <id>",
-        "a recovery point, latest, or a time: the newest one that was begun then or before",
+        "a recovery point, latest (the newest that holds what is asked for), or a time: the newest such that was begun then or before",
         "latest",
       )
       .option(
@@ -136,10 +136,12 @@ async function restoreFrom(
   options: Options,
 ): Promise<Answer<RestoreAnswer>> {
   const repository = await session.repository();
-  const recoveryPoint = await findRecoveryPoint(repository, options.recoveryPoint, {
-    kinds,
-    collections: options.collections,
-  });
+  const recoveryPoint = await findRecoveryPoint(
+    repository,
+    options.recoveryPoint,
+    { kinds, collections: options.collections },
+    deps,
+  );
   const sources = { session, repository, recoveryPoint };
   const isApplied = isForCluster(kinds, options);
   const folderKinds = kinds

@@ -16,9 +16,12 @@ interface Options extends RegionOptions {
 
 export async function testAnswer(deps: Deps, session: RegionSession, options: Options): Promise<Answer<RestoreAnswer>> {
   const repository = await session.repository();
-  const recoveryPoint = await findRecoveryPoint(repository, options.recoveryPoint, {
-    collections: options.collections,
-  });
+  const recoveryPoint = await findRecoveryPoint(
+    repository,
+    options.recoveryPoint,
+    { collections: options.collections },
+    deps,
+  );
   const { clock, progress, runner } = deps;
   const missing = missingAmong(recoveryPoint, ["qdrant"], options.collections);
   const opened = await openTestTarget(deps, session, options);

@@ -54,10 +54,10 @@ export function parseNumber(text: string): number {
   throw new InvalidArgumentError("It must be a number, 0 or more.");
 }
 
-/** Names separated by commas, none of them empty. */
+/** Names separated by commas, none of them empty; one that is given twice counts once. */
 export function parseNames(text: string): string[] {
   const names = text.split(",").map((name) => name.trim());
-  if (names.every((name) => name !== "")) return names;
+  if (names.every((name) => name !== "")) return [...new Set(names)];
   throw new InvalidArgumentError("It must be names separated by commas.");
 }
 

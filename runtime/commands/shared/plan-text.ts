@@ -83,7 +83,7 @@ function headOf({ epoch, kind, region }: RoleChangePlan): string {
 
 function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>): Answer<PlanWithoutObstacles> {
   const { dataLossSeconds, from, gateMode } = plan;
-  const { absent, asOf, bytes, isWarm, leaseSeconds, recoveryPoint, predictedSeconds, restoreSeconds } = serving;
+  const { absent, asOf, bytes, doubt, isWarm, leaseSeconds, recoveryPoint, predictedSeconds, restoreSeconds } = serving;
   const names = recoveryPoint.collections.map(({ name }) => name);
   const { excluded = [] } = recoveryPoint;
   const missing = missingFrom(recoveryPoint);
@@ -95,6 +95,7 @@ function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>
       : `  restores ${recoveryPoint.id} of ${recoveryPoint.startedAt}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
     `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}`,
     `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost${lessOf(plan)}`,
+    ...(doubt === undefined ? [] : [`  ${doubt}`]),
     ...(isExact(recoveryPoint) ? [] : ["  the state is provisional: acknowledged deletes may be undone in it"]),
     ...missing.map((each) => `  missing: ${missingInWords(each)}`),
     ...(absent.length === 0 ? [] : [`  would not be served at all: ${absent.join(", ")} (--accept-absent)`]),
@@ -112,6 +113,7 @@ function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>
     isExact: isExact(recoveryPoint),
     isWarm,
     asOf: asOf.toISOString(),
+    doubt,
     bytes,
     restoreSeconds,
     predictedSeconds,

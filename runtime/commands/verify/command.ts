@@ -2,11 +2,12 @@ import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
 import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
-import { findRecoveryPoint } from "../../workflows/find-recovery-point.ts";
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { findRecoveryPointsOfAllKinds } from "../../workflows/find-recovery-point.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
-import { verifyRecoveryPoint } from "../../workflows/verify-recovery-point.ts";
+import { type VerifyReport, verifyRecoveryPoints } from "../../workflows/verify-recovery-point.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
-import { bytes, count, listOf, missingPart, recoveryPointId, seconds } from "../shared/fields.ts";
+import { bytes, count, kind, listOf, missingPart, recoveryPointId, seconds } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
   readonly stack?: string;
@@ -14,7 +15,20 @@ interface Options extends RegionOptions {
 }
 
 const answer = z.strictObject({
-  recoveryPoint: recoveryPointId.describe("the recovery point that was read, every byte of it"),
+  recoveryPoint: recoveryPointId.describe(
+    "the recovery point that was read, every byte of it; of several, the one with Qdrant's data",
+  ),
+  recoveryPoints: listOf(
+    z.strictObject({
+      recoveryPoint: recoveryPointId,
+      kinds: listOf(kind),
+      collections: count.describe("number of collections"),
+      folders: count.describe("number of folders"),
+      files: count,
+      bytes,
+      seconds,
+    }),
+  ).describe("each that was read: the newest with Qdrant's data, and the newest of each kind that is captured apart"),
   files: count.describe("files of shards and folders"),
   bytes: bytes.describe("bytes read and compared"),
   missing: listOf(missingPart).describe("what the recovery point lacks, because its capture could not read it"),
@@ -30,7 +44,7 @@ export const verify: CommandDefinition<Options, z.infer<typeof answer>> = {
       .option("--stack <name>", "stack whose bucket is read; left out: the region of the settings file")
       .option(
         "--recovery-point <id>",
-        "a recovery point, latest, or a time: the newest one begun then or before",
+        "a recovery point, latest (the newest with Qdrant's data, and of each kind that is captured apart), or a time: those begun then or before",
         "latest",
       )
       .addHelpText(
@@ -45,18 +59,28 @@ export const verify: CommandDefinition<Options, z.infer<typeof answer>> = {
     const session = await deps.access(options.stack, options);
     return recordedRun({ ...deps, session, run: "verify" }, async () => {
       const repository = await session.repository();
-      const found = await findRecoveryPoint(repository, options.recoveryPoint, { kinds: [] });
-      const { recoveryPoint, ...report } = await verifyRecoveryPoint(repository, found, {
-        ...deps,
-        region: session.region.region,
-      });
-      const missing = missingFrom(found);
-      const state = missing.length === 0 ? "is whole" : "is partial, and what it holds is whole";
+      const found = await findRecoveryPointsOfAllKinds(repository, options.recoveryPoint);
+      const report = await verifyRecoveryPoints(repository, found, { ...deps, region: session.region.region });
       const text = [
-        `${recoveryPoint} ${state} in ${session.region.region}: ${formatCount(report.files)} files, ${formatBytes(report.bytes)} read in ${formatSeconds(report.seconds)}`,
-        ...missing.map((each) => `  missing: ${missingInWords(each)}`),
+        ...report.recoveryPoints.map((each) => wholeInWords(each, session.region.region, found)),
+        ...report.missing.map((each) => `  missing: ${missingInWords(each)}`),
       ].join("\n");
-      return { json: { recoveryPoint, ...report, missing }, text };
+      return { json: report, text };
     });
   },
 };
+
+function wholeInWords(
+  { bytes, collections, files, folders, recoveryPoint, seconds }: VerifyReport,
+  region: string,
+  found: readonly RecoveryPoint[],
+): string {
+  const isPartial = found.some((each) => each.id === recoveryPoint && missingFrom(each).length > 0);
+  const state = isPartial ? "is partial, and what it holds is whole" : "is whole";
+  const parts = [
+    ...(collections === 0 ? [] : [`${formatCount(collections)} collections`]),
+    ...(folders === 0 ? [] : [`${formatCount(folders)} folders`]),
+  ];
+  const held = parts.length === 0 ? "nothing" : parts.join(" and ");
+  return `${recoveryPoint} ${state} in ${region}: ${held}, ${formatCount(files)} files, ${formatBytes(bytes)} read in ${formatSeconds(seconds)}`;
+}

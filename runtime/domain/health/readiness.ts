@@ -46,6 +46,8 @@ export interface ReadinessFacts {
 export interface NewestRecoveryPoint {
   readonly id: string;
   readonly ageSeconds: number;
+  /** Why its own time does not count: then its age is that of an older one. */
+  readonly doubt?: string | undefined;
   readonly isExact: boolean;
   readonly isVerified: boolean;
   /** What its capture could not read, each as a sentence. */
@@ -143,6 +145,7 @@ const rules = {
       from(recoveryPoint, "make the repository here readable; `qdrant-dr recovery-points list` shows it", (newest) => {
         if ("none" in newest) return bad(newest.none, "bring one with `qdrant-dr copy`, or `qdrant-dr replicate`");
         const age = `${newest.id}, ${formatSeconds(newest.ageSeconds)} old`;
+        if (newest.doubt !== undefined) return poor(newest.doubt, "set the clocks right, and capture again");
         const [first] = newest.missing;
         if (first !== undefined) return poor(`${age}, and partial: ${first}`, "mend what it names, and capture again");
         return judgeWithin(newest.ageSeconds, objectives?.rpoMinutes, age, "capture and copy more often");

@@ -2,7 +2,7 @@
  * Which recovery points the schedule wants, each with its reasons, and which it does not. Pure: whoever deletes looks at the
  * answer twice, a day apart.
  */
-import { isNewer } from "../recovery-points/catalog.ts";
+import { compareAge } from "../recovery-points/order.ts";
 import type { CaptureType } from "../recovery-points/recovery-point.ts";
 import { type RetainedKind, type Retention, retainedKinds, type Tier, tiersOf } from "./retention.ts";
 
@@ -48,7 +48,7 @@ export function decideKept(candidates: readonly Candidate[], retention: Retentio
     if (startedMs > now.getTime() + clockToleranceMs) keep(candidate, "its time is in the future, and does not count");
     else dated.push({ candidate, startedMs });
   }
-  dated.sort((a, b) => (isNewer(a.candidate, b.candidate) ? -1 : isNewer(b.candidate, a.candidate) ? 1 : 0));
+  dated.sort((a, b) => compareAge(b.candidate, a.candidate));
   const restorable = dated.filter(({ candidate }) => candidate.isRestorable);
   const others = dated.filter(({ candidate }) => !candidate.isRestorable);
   const standIns = new Map<string, string>();

@@ -2,6 +2,7 @@
 import type { EpochRecord } from "../roles/epoch.ts";
 import { isOfActiveRegion } from "../roles/epoch.ts";
 import { lackedCollections } from "./missing.ts";
+import { believedTime, compareAge, doubtOf, type ListedRecoveryPoint } from "./order.ts";
 import { type Attestation, capturesOf, type DataKind, type RecoveryPoint } from "./recovery-point.ts";
 import { storeLayout } from "./store-layout.ts";
 import type { Pack } from "./stored-content.ts";
@@ -19,6 +20,8 @@ export interface CatalogEntry {
   /** Absent when the manifest could not be read. */
   readonly recoveryPoint?: RecoveryPoint;
   readonly attestations: readonly Attestation[];
+  /** When its manifest was stored, by the bucket's clock, where that is told. */
+  readonly storedAt?: Date | undefined;
 }
 
 /** The packs that each tree names, by the tree's id. */
@@ -71,10 +74,21 @@ export function judgeRecoveryPoint(
 
 /** What is to be restored. */
 export interface Wanted {
+  /** Qdrant alone when left out. */
   readonly kinds?: readonly DataKind[] | undefined;
-  /** A recovery point that says that it lacks one of them is passed over. One that was dropped before is in none since. */
+  /** A recovery point that says that it lacks one of them is passed over. */
   readonly collections?: readonly string[] | undefined;
 }
+
+/** What a recovery point must be, to be the newest. */
+interface WantedContent extends Wanted {
+  /** It holds all of the collections: one that was dropped before is in none since. */
+  readonly mustHold?: boolean | undefined;
+  /** Its capture began then or earlier. */
+  readonly until?: Date | undefined;
+}
+
+export type RestorableEntry = CatalogEntry & { readonly recoveryPoint: RecoveryPoint };
 
 /**
  * The newest complete recovery point that holds what is wanted and was captured, not imported: the one whose capture began last, at or before
@@ -83,19 +97,27 @@ export interface Wanted {
  */
 export function resolveLatestRestorable(
   entries: readonly CatalogEntry[],
-  { collections = [], kinds = ["qdrant"], until }: Wanted & { readonly until?: Date | undefined } = {},
-): (CatalogEntry & { readonly recoveryPoint: RecoveryPoint }) | undefined {
-  let latest: (CatalogEntry & { readonly recoveryPoint: RecoveryPoint }) | undefined;
+  { collections = [], kinds = ["qdrant"], mustHold = false, until }: WantedContent = {},
+): RestorableEntry | undefined {
+  let latest: RestorableEntry | undefined;
   for (const entry of entries) {
-    if (entry.state !== "complete" || entry.recoveryPoint === undefined || !holds(entry.recoveryPoint, kinds)) continue;
-    if (entry.recoveryPoint.imported !== undefined) continue;
+    const { recoveryPoint, storedAt } = entry;
+    if (entry.state !== "complete" || recoveryPoint === undefined || !holds(recoveryPoint, kinds)) continue;
+    if (recoveryPoint.imported !== undefined) continue;
+    if (mustHold && !collections.every((name) => recoveryPoint.collections.some((each) => each.name === name)))
+      continue;
     if (quarantineOfFolders(entry) !== undefined && kinds.some((kind) => kind !== "qdrant")) continue;
-    if (lacks(entry.recoveryPoint, collections)) continue;
-    if (until !== undefined && Date.parse(entry.recoveryPoint.startedAt) > until.getTime()) continue;
-    if (latest === undefined || isNewer(entry.recoveryPoint, latest.recoveryPoint))
-      latest = { ...entry, recoveryPoint: entry.recoveryPoint };
+    if (lacks(recoveryPoint, collections)) continue;
+    // By the wanted time's own clock: what is not believed to have begun by then did not.
+    if (until !== undefined && !isBegunBy(until, recoveryPoint.startedAt, storedAt)) continue;
+    if (latest === undefined || isNewer(entry, latest)) latest = { ...entry, recoveryPoint };
   }
   return latest;
+}
+
+function isBegunBy(until: Date, startedAt: string, storedAt: Date | undefined): boolean {
+  const begun = believedTime(startedAt, { storedAt, now: until });
+  return begun !== undefined && begun <= until;
 }
 
 /** Why what a recovery point holds beside Qdrant is not restored or built on unless it is asked for by its id. */
@@ -103,13 +125,25 @@ export function quarantineOfFolders({ attestations }: Pick<CatalogEntry, "attest
   return attestations.find(({ kind }) => kind === "folders-quarantined")?.detail;
 }
 
-/** Of two whose captures began at the same time, the one that was made later knows more. */
-export function isNewer(
-  a: Pick<RecoveryPoint, "startedAt" | "finishedAt">,
-  b: Pick<RecoveryPoint, "startedAt" | "finishedAt">,
-): boolean {
-  const [begunA, begunB] = [Date.parse(a.startedAt), Date.parse(b.startedAt)];
-  return begunA === begunB ? Date.parse(a.finishedAt) > Date.parse(b.finishedAt) : begunA > begunB;
+function isNewer(a: CatalogEntry, b: CatalogEntry): boolean {
+  return compareEntries(a, b) > 0;
+}
+
+/** For sorting, the older one first; what cannot be read comes before all else. */
+export function compareEntries(a: CatalogEntry, b: CatalogEntry): number {
+  if (a.recoveryPoint === undefined || b.recoveryPoint === undefined) {
+    return Number(a.recoveryPoint !== undefined) - Number(b.recoveryPoint !== undefined);
+  }
+  return compareAge(listedAs(a, a.recoveryPoint), listedAs(b, b.recoveryPoint));
+}
+
+function listedAs({ id, storedAt }: CatalogEntry, { startedAt }: RecoveryPoint): ListedRecoveryPoint {
+  return { id, storedAt, startedAt };
+}
+
+/** Why the times of a recovery point do not count as they are. */
+export function doubtIn({ id, recoveryPoint, storedAt }: CatalogEntry, now: Date): string | undefined {
+  return recoveryPoint && doubtOf(id, recoveryPoint.startedAt, { now, storedAt });
 }
 
 function lacks(recoveryPoint: RecoveryPoint, collections: readonly string[]): boolean {

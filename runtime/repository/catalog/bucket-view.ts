@@ -3,6 +3,7 @@
  * epochs. Every recovery point is judged by one look.
  */
 import { type CatalogEntry, type Inventory, judgeRecoveryPoint } from "../../domain/recovery-points/catalog.ts";
+import { compareAge } from "../../domain/recovery-points/order.ts";
 import {
   type Attestation,
   attestationSchema,
@@ -13,9 +14,15 @@ import { parseStoreKey, type StoreKey, storeLayout } from "../../domain/recovery
 import { type Pack, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { hasCode, toDrError } from "../../errors.ts";
-import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import type { ObjectStoreReader, StoredObject } from "../../ports/object-store.ts";
 import { readEpochs } from "../control/epochs.ts";
-import { ignoreUnreadable, keysUnder, type ReportUnreadable, readOptionalRecord, unlessUnreadable } from "../record.ts";
+import {
+  ignoreUnreadable,
+  objectsUnder,
+  type ReportUnreadable,
+  readOptionalRecord,
+  unlessUnreadable,
+} from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 
@@ -31,18 +38,26 @@ export class BucketView {
   readonly listed: readonly string[];
   readonly #repository: OpenRepository;
   readonly #attestations: ReadonlyMap<string, readonly AttestationKey[]>;
+  /** When each manifest was stored. */
+  readonly #storedAt: ReadonlyMap<string, Date | undefined>;
 
   private constructor(
     repository: OpenRepository,
-    recoveryPointKeys: readonly string[],
+    besideRecoveryPoints: readonly StoredObject[],
     inventory: Inventory,
     epochs: readonly EpochRecord[],
   ) {
     this.#repository = repository;
     this.inventory = inventory;
     this.epochs = epochs;
-    const keys = recoveryPointKeys.flatMap((key) => parseStoreKey(key) ?? []);
-    this.listed = keys.flatMap((key) => (key.kind === "manifest" ? [key.recoveryPointId] : []));
+    const found = besideRecoveryPoints.map(({ key, storedAt }) => ({ parsed: parseStoreKey(key), storedAt }));
+    this.#storedAt = new Map(
+      found.flatMap(({ parsed, storedAt }) =>
+        parsed?.kind === "manifest" ? [[parsed.recoveryPointId, storedAt]] : [],
+      ),
+    );
+    this.listed = [...this.#storedAt.keys()];
+    const keys = found.flatMap(({ parsed }) => parsed ?? []);
     this.#attestations = Map.groupBy(
       keys.filter((key) => key.kind === "attestation"),
       ({ recoveryPointId }) => recoveryPointId,
@@ -54,20 +69,18 @@ export class BucketView {
     reportUnreadable: ReportUnreadable = ignoreUnreadable,
   ): Promise<BucketView> {
     const store = repository.stores.repository;
-    const [[recoveryPointKeys, inventory], epochs] = await Promise.all([
+    const [[besideRecoveryPoints, inventory], epochs] = await Promise.all([
       // Manifests before packs and trees: what is written after the first listing can only be more.
-      keysUnder(store, storeLayout.recoveryPoints).then(async (keys) => [keys, await listContent(store)] as const),
+      objectsUnder(store, storeLayout.recoveryPoints).then(async (found) => [found, await listContent(store)] as const),
       readEpochs(repository.stores.control, reportUnreadable),
     ]);
-    return new BucketView(repository, recoveryPointKeys, inventory, epochs);
+    return new BucketView(repository, besideRecoveryPoints, inventory, epochs);
   }
 
-  /**
-   * The newest first. An id begins with the time at which its capture began, by the clock of the region that was active: the
-   * clock that also orders the recovery points themselves.
-   */
+  /** The newest first, as `resolveLatestRestorable` orders them. */
   newestFirst(): string[] {
-    return [...this.listed].sort().reverse();
+    const listed = [...this.#storedAt].map(([id, storedAt]) => ({ id, storedAt }));
+    return listed.sort((a, b) => compareAge(b, a)).map(({ id }) => id);
   }
 
   /** Whether the recovery point has an attestation of this kind, by the keys alone: one that cannot be read says it, too. */
@@ -85,14 +98,15 @@ export class BucketView {
     reportUnreadable: ReportUnreadable = ignoreUnreadable,
   ): Promise<CatalogEntry> {
     const attestations = await this.#readAttestations(recoveryPointId, reportUnreadable);
+    const storedAt = this.#storedAt.get(recoveryPointId);
     try {
       const recoveryPoint = await this.#repository.readRecoveryPoint(recoveryPointId);
       await this.#readPacks(recoveryPoint, packs);
       const { epochs, inventory } = this;
-      return judgeRecoveryPoint(recoveryPoint, { attestations, epochs, inventory, packs });
+      return { ...judgeRecoveryPoint(recoveryPoint, { attestations, epochs, inventory, packs }), storedAt };
     } catch (error) {
       if (hasCode(error, "UNREACHABLE", "ACCESS_DENIED", "STORE_REFUSED")) throw error;
-      return { id: recoveryPointId, state: "unreadable", reasons: [toDrError(error).message], attestations };
+      return { id: recoveryPointId, state: "unreadable", reasons: [toDrError(error).message], attestations, storedAt };
     }
   }
 

@@ -2,7 +2,8 @@
  * Finds the newest recovery points of a bucket by type, by exactness and by verification, again and again: metrics are made of
  * them. It differs from `readNewestRecoveryPoint` in what it remembers: a manifest that was read once is not read again.
  */
-import { holds, resolveLatestRestorable } from "../../domain/recovery-points/catalog.ts";
+import { doubtIn, holds, type RestorableEntry, resolveLatestRestorable } from "../../domain/recovery-points/catalog.ts";
+import { believedTime } from "../../domain/recovery-points/order.ts";
 import {
   type CaptureType,
   capturesOf,
@@ -14,21 +15,26 @@ import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 import { BucketView } from "./bucket-view.ts";
-import { wantingOf } from "./read-catalog.ts";
+import { type BelievedAge, never, wantingOf } from "./read-catalog.ts";
 
-type RestorableEntry = NonNullable<ReturnType<typeof resolveLatestRestorable>>;
+/** A recovery point whose time can be believed. */
+interface DatedRecoveryPoint {
+  readonly recoveryPoint: RecoveryPoint;
+  readonly asOf: Date;
+}
 
 export interface NewestRecoveryPoints {
   /** How many recovery points are listed, complete or not. */
   readonly listed: number;
-  /** As `resolveLatestRestorable` answers. */
-  readonly newest?: RestorableEntry;
+  /** As `readNewestRecoveryPoint` answers. */
+  readonly newest?: RestorableEntry & BelievedAge;
   /** Where none is complete, what the newest lacks. */
   readonly wanting?: string | undefined;
-  readonly byType: Partial<Readonly<Record<CaptureType, RecoveryPoint>>>;
-  readonly exactByType: Partial<Readonly<Record<CaptureType, RecoveryPoint>>>;
+  /** Those whose time can be believed. */
+  readonly byType: Partial<Readonly<Record<CaptureType, DatedRecoveryPoint>>>;
+  readonly exactByType: Partial<Readonly<Record<CaptureType, DatedRecoveryPoint>>>;
   /** That was read back whole in this region. */
-  readonly verified?: RecoveryPoint;
+  readonly verified?: DatedRecoveryPoint;
 }
 
 interface RecoveryPointFacts {
@@ -53,7 +59,7 @@ export class NewestRecoveryPointsReader {
     this.#region = region;
   }
 
-  async read(): Promise<NewestRecoveryPoints> {
+  async read(now: Date): Promise<NewestRecoveryPoints> {
     const view = await BucketView.read(this.#repository);
     const ids = view.newestFirst();
     this.#forget(new Set(ids));
@@ -83,10 +89,11 @@ export class NewestRecoveryPointsReader {
         const read = known.get(tree.id);
         if (read !== undefined) packs.set(tree.id, read);
       }
-      take(found, complete, this.#region);
+      take(found, complete, { here: this.#region, now });
     }
     this.#packs = packs;
-    return { listed: ids.length, ...found, wanting };
+    const { newest, newestAsOf: asOf = never, ...dated } = found;
+    return { listed: ids.length, ...dated, ...(newest === undefined ? {} : { newest: { ...newest, asOf } }), wanting };
   }
 
   async #learn(id: string): Promise<void> {
@@ -106,10 +113,12 @@ export class NewestRecoveryPointsReader {
 }
 
 interface Found {
-  newest?: RestorableEntry;
-  byType: Partial<Record<CaptureType, RecoveryPoint>>;
-  exactByType: Partial<Record<CaptureType, RecoveryPoint>>;
-  verified?: RecoveryPoint;
+  newest?: RestorableEntry & Pick<BelievedAge, "doubt">;
+  /** Of the newest one that has such a time. */
+  newestAsOf?: Date;
+  byType: Partial<Record<CaptureType, DatedRecoveryPoint>>;
+  exactByType: Partial<Record<CaptureType, DatedRecoveryPoint>>;
+  verified?: DatedRecoveryPoint;
 }
 
 function isAllFound({ byType, exactByType, verified }: Found, verifications: number): boolean {
@@ -118,11 +127,20 @@ function isAllFound({ byType, exactByType, verified }: Found, verifications: num
   return isSettled(byType) && isSettled(exactByType) && (verified !== undefined || verifications === 0);
 }
 
-function take(found: Found, { attestations, recoveryPoint, ...entry }: RestorableEntry, here: string): void {
-  found.newest ??= { ...entry, attestations, recoveryPoint };
-  found.byType[recoveryPoint.type] ??= recoveryPoint;
-  if (isExact(recoveryPoint)) found.exactByType[recoveryPoint.type] ??= recoveryPoint;
-  if (attestations.some(({ kind, region }) => kind === "verified" && region === here)) found.verified ??= recoveryPoint;
+function take(
+  found: Found,
+  entry: RestorableEntry,
+  { here, now }: { readonly here: string; readonly now: Date },
+): void {
+  const { attestations, recoveryPoint, storedAt } = entry;
+  found.newest ??= { ...entry, doubt: doubtIn(entry, now) };
+  const asOf = believedTime(recoveryPoint.time, { now, storedAt });
+  if (asOf === undefined) return;
+  found.newestAsOf ??= asOf;
+  const dated = { recoveryPoint, asOf };
+  found.byType[recoveryPoint.type] ??= dated;
+  if (isExact(recoveryPoint)) found.exactByType[recoveryPoint.type] ??= dated;
+  if (attestations.some(({ kind, region }) => kind === "verified" && region === here)) found.verified ??= dated;
 }
 
 function isWanted(found: Found, { isExact, isOfQdrant, type }: RecoveryPointFacts, isVerified: boolean): boolean {

@@ -1,6 +1,14 @@
 /** Reads the recovery points of a region's bucket: all of them, the newest that can be restored, or those to build on. */
 import type { PruneSight } from "../../domain/recovery-points/capture-plan.ts";
-import { type CatalogEntry, type Inventory, resolveLatestRestorable } from "../../domain/recovery-points/catalog.ts";
+import {
+  type CatalogEntry,
+  compareEntries,
+  doubtIn,
+  type Inventory,
+  type RestorableEntry,
+  resolveLatestRestorable,
+} from "../../domain/recovery-points/catalog.ts";
+import { believedTime } from "../../domain/recovery-points/order.ts";
 import type { DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
@@ -12,7 +20,7 @@ import { whenReadable } from "../when-readable.ts";
 import { BucketView } from "./bucket-view.ts";
 
 export interface Catalog {
-  /** In the order in which their captures began; those whose manifests cannot be read come first. */
+  /** The oldest first; those whose manifests cannot be read come before all. */
   readonly entries: readonly CatalogEntry[];
   readonly inventory: Inventory;
   readonly epochs: readonly EpochRecord[];
@@ -28,34 +36,51 @@ export async function readCatalog(repository: OpenRepository): Promise<Catalog> 
   const packs = new Map<string, readonly Pack[]>();
   const entries: CatalogEntry[] = [];
   for (const id of view.listed) entries.push(await view.entry(id, packs, reportUnreadable));
-  entries.sort((a, b) => startOf(a) - startOf(b));
+  entries.sort(compareEntries);
   return { entries, inventory: view.inventory, epochs: view.epochs, unreadable };
 }
 
-function startOf({ recoveryPoint }: CatalogEntry): number {
-  return recoveryPoint === undefined ? Number.NEGATIVE_INFINITY : Date.parse(recoveryPoint.startedAt);
+/** Everything acknowledged before `asOf` is in a recovery point, by times that can be believed. */
+export interface BelievedAge {
+  readonly asOf: Date;
+  /** Why the time in the recovery point itself does not count. */
+  readonly doubt?: string | undefined;
 }
+
+/** No time that can be believed is known. */
+export const never = new Date(0);
 
 /**
  * Finds the recovery point that `resolveLatestRestorable` finds in the whole catalog, and reads only those that are newer than
  * it: failovers and `status` wait for this. A region that is watched again and again has `NewestRecoveryPointsReader`.
  * @returns with it how many recovery points are listed, and where none is complete, what the newest lacks.
  */
-export async function readNewestRecoveryPoint(repository: OpenRepository): Promise<{
-  readonly newest: ReturnType<typeof resolveLatestRestorable>;
+export async function readNewestRecoveryPoint(
+  repository: OpenRepository,
+  now: Date,
+): Promise<{
+  readonly newest: (RestorableEntry & BelievedAge) | undefined;
   readonly listed: number;
   readonly wanting?: string | undefined;
 }> {
   const view = await BucketView.read(repository);
+  const listed = view.listed.length;
   const packs = new Map<string, readonly Pack[]>();
+  let newest: (RestorableEntry & Pick<BelievedAge, "doubt">) | undefined;
   let wanting: string | undefined;
   for (const id of view.newestFirst()) {
     const entry = await view.entry(id, packs);
-    const newest = resolveLatestRestorable([entry]);
-    if (newest !== undefined) return { newest, listed: view.listed.length };
-    wanting ??= wantingOf(entry);
+    const restorable = resolveLatestRestorable([entry]);
+    if (restorable === undefined) {
+      wanting ??= wantingOf(entry);
+      continue;
+    }
+    newest ??= { ...restorable, doubt: doubtIn(restorable, now) };
+    // What it holds is as new as that of any older one: its age counts where its own time does not.
+    const asOf = believedTime(restorable.recoveryPoint.time, { now, storedAt: restorable.storedAt });
+    if (asOf !== undefined) return { newest: { ...newest, asOf }, listed };
   }
-  return { newest: undefined, listed: view.listed.length, wanting };
+  return { newest: newest && { ...newest, asOf: never }, listed, wanting: newest === undefined ? wanting : undefined };
 }
 
 /** Why a recovery point is not one from which Qdrant can be restored. */
@@ -101,7 +126,6 @@ export async function readCaptureBase(
     repository.keys.key(repository.description.key),
   ]);
   const recoveryPoints = new Map<DataKind, RecoveryPoint>();
-  // Should a clock have been wrong, an older base is as right as the newest, only dearer.
   for (const id of view.newestFirst()) {
     if (kinds.every((kind) => recoveryPoints.has(kind))) break;
     if (dropped?.has(id) || view.hasAttestation(id, "quarantined")) continue;

@@ -5,9 +5,17 @@
  */
 import { z } from "zod";
 import { timeOfId } from "../../domain/identifier.ts";
+import { isWithin, notAfterStored } from "../../domain/recovery-points/order.ts";
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { createRecord, ignoreUnreadable, keysUnder, type ReportUnreadable, readRecords } from "../record.ts";
+import {
+  createRecord,
+  ignoreUnreadable,
+  keysUnder,
+  objectsUnder,
+  type ReportUnreadable,
+  readRecords,
+} from "../record.ts";
 
 export const restoreRecordSchema = z.object({
   id: z.string(),
@@ -21,8 +29,8 @@ export const restoreRecordSchema = z.object({
   at: z.iso.datetime(),
   /** The process that restores: when it is dead, what it left is nobody's. */
   runner: z.string().optional(),
-  /** Of an end: "failed" when nothing of the restore is left. */
-  outcome: z.enum(["failed"]).optional(),
+  /** Of an end that was no success: nothing of the restore is left ("failed"), or collections that may be in use ("kept"). */
+  outcome: z.enum(["failed", "kept"]).optional(),
 });
 export type RestoreRecord = z.infer<typeof restoreRecordSchema>;
 
@@ -40,9 +48,12 @@ export async function recordRestoreEnd(
   await createRecord(control, controlLayout.restoreDone(record.id), restoreRecordSchema, done);
 }
 
+/** A record of a start, and when it was stored by the store's clock. */
+export type BegunRestore = RestoreRecord & { readonly storedAt?: Date | undefined };
+
 /** The records of restores into one target. */
 export interface RestoreRecords {
-  readonly begun: readonly RestoreRecord[];
+  readonly begun: readonly BegunRestore[];
   /** Ids of those that have ended, into whatever target. */
   readonly done: ReadonlySet<string>;
   /** Keys of records of which nothing is known but that something was restored. */
@@ -65,7 +76,9 @@ export async function readRestores(
   target?: string,
   reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<RestoreRecords> {
-  const keys = await keysUnder(control, controlLayout.restores);
+  const objects = await objectsUnder(control, controlLayout.restores);
+  const keys = objects.map(({ key }) => key);
+  const storedAt = new Map(objects.map((object) => [object.key, object.storedAt]));
   const ended = keys.flatMap((key) => endedIn(key) ?? []);
   const unreadable: string[] = [];
   const begun = await readRecords(
@@ -76,7 +89,11 @@ export async function readRestores(
   );
   for (const key of unreadable) reportUnreadable(key);
   return {
-    begun: inOrder(begun.map(({ record }) => record).filter((record) => record.target === target)),
+    begun: inOrder(
+      begun
+        .map(({ key, record }) => ({ ...record, storedAt: storedAt.get(key) }))
+        .filter((record) => record.target === target),
+    ),
     done: new Set(ended),
     unreadable: unreadable.sort(),
   };
@@ -88,7 +105,7 @@ function endedIn(key: string): string | undefined {
   return parsed?.kind === "restore-done" ? parsed.id : undefined;
 }
 
-function inOrder(records: readonly RestoreRecord[]): RestoreRecord[] {
+function inOrder<T extends RestoreRecord>(records: readonly T[]): T[] {
   return [...records].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
@@ -119,9 +136,17 @@ export function isRestoredSince({ begun, unreadable }: RestoreRecords, since: Da
   );
 }
 
-/** Restores that began after `since` and have not ended. One whose record cannot be read holds up nothing: it breaks lineages only. */
-export function restoresUnderWay({ begun, done }: RestoreRecords, since: Date): string[] {
-  return begun.filter(({ at, id }) => !done.has(id) && Date.parse(at) > since.getTime()).map(({ id }) => id);
+/**
+ * Restores that began less than `withinMs` ago and have not ended. One whose record cannot be read holds up nothing: it breaks lineages
+ * only. Where the clock of who restores was ahead, that of the store says when it began.
+ */
+export function restoresUnderWay({ begun, done }: RestoreRecords, withinMs: number, now: Date): string[] {
+  const isRecent = ({ at, storedAt }: BegunRestore) =>
+    storedAt === undefined
+      ? isWithin(withinMs, at, now)
+      : // A store that is ahead of the clock here says that it may have begun just now.
+        now.getTime() - notAfterStored(at, storedAt).getTime() < withinMs;
+  return begun.filter((record) => !done.has(record.id) && isRecent(record)).map(({ id }) => id);
 }
 
 /** The record of the start cannot be read, but its key holds the time at which the restore began. */

@@ -17,15 +17,16 @@ export async function recordRun(control: ObjectStore, record: RunRecord): Promis
   await createRecord(control, controlLayout.run(at, newId(at), record.run), runRecordSchema, record);
 }
 
-/** Keys of the records of runs that ended on this day, with the kind that each is of. */
+/** Keys of the records of runs that ended on this day, with the kind that each is of and when it was stored. */
 export async function runsOfDay(
   control: ObjectStoreReader,
   day: string,
-): Promise<{ readonly key: string; readonly run: RunKind | undefined }[]> {
-  const found: { key: string; run: RunKind | undefined }[] = [];
-  for await (const { key } of control.list(controlLayout.runsOfDay(day))) {
+): Promise<{ readonly key: string; readonly run: RunKind | undefined; readonly storedAt: Date | undefined }[]> {
+  const found: { key: string; run: RunKind | undefined; storedAt: Date | undefined }[] = [];
+  for await (const { key, storedAt } of control.list(controlLayout.runsOfDay(day))) {
     const parsed = parseControlKey(key);
-    if (parsed?.kind === "run") found.push({ key, run: runRecordSchema.shape.run.safeParse(parsed.run).data });
+    if (parsed?.kind === "run")
+      found.push({ key, run: runRecordSchema.shape.run.safeParse(parsed.run).data, storedAt });
   }
   return found;
 }

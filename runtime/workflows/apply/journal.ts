@@ -18,6 +18,6 @@ export interface ApplyJournal {
   refuseUnlessMine(): Promise<void>;
   /** The target holds the recovery point, which was compared. */
   end(applied: AppliedState): Promise<void>;
-  /** The run failed, and nothing that it made is left. */
-  endInFailure(): Promise<void>;
+  /** The run failed, and nothing that it made is left ("failed"), or only what may be in use and is not half-made ("kept"). */
+  endInFailure(outcome: "failed" | "kept"): Promise<void>;
 }

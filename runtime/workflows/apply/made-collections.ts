@@ -6,7 +6,7 @@ import type { ApplyJournal } from "./journal.ts";
 import type { ApplyPlan, WantedCollection } from "./plan-apply.ts";
 
 const discardHint = "If nobody uses it, repeat the restore with --discard-unfinished";
-const capturesWait = "The restore counts as not ended: captures are refused for an hour after it began";
+const inUse = "It counts as in use: captures go on, and no later restore removes it";
 
 interface RemovalTools {
   readonly target: VectorDatabase;
@@ -60,31 +60,32 @@ export class MadeCollections {
   }
 
   /**
-   * Removes them and records the end, where the plan says so. What cannot or must not be removed stays with a record that has no
-   * end: captures are refused then, and the next run names it.
+   * Removes them and records the end, where the plan says so. What may be in use stays, and is no longer called half-made; what
+   * cannot be removed stays with a record that has no end: captures are refused then, and the next run names it.
    */
   async takeBack(): Promise<void> {
     if (this.#plan.onFailure === "leave" || !this.#hasBegun) return;
     const { journal } = this.#tools;
-    if (this.#isKept) {
-      this.#say(
-        `all collections stay: they are as captured, and clients may use them already. ${capturesWait}. Set the aliases that are missing yourself`,
-      );
-      return;
-    }
-    const reachable = [...this.#reachable].join(", ");
-    if (reachable !== "") {
-      this.#say(
-        `${reachable} stays: it was loaded, and clients may have written to it since. ${capturesWait}. To throw it away with such writes, repeat the restore with --discard-unfinished; to keep it, look first at what differs`,
-      );
-    }
     try {
+      if (this.#isKept) {
+        await journal.endInFailure("kept");
+        this.#say(
+          `all collections stay: they are as captured, and clients may use them already. Set the aliases that are missing yourself`,
+        );
+        return;
+      }
       const left = (await this.#remove()).filter((name) => !this.#reachable.has(name) && !this.#foreign.has(name));
       if (left.length > 0) this.#say(`${left.join(", ")} is left: it may be somebody else's. ${discardHint}`);
       if (this.#foreign.size > 0) this.#say(`${[...this.#foreign].join(", ")} was made by somebody else: left alone`);
-      if (left.length > 0 || this.#reachable.size > 0) return;
-      await journal.endInFailure();
-      this.#say("what this run had made is removed");
+      const reachable = [...this.#reachable].join(", ");
+      if (reachable !== "") {
+        this.#say(
+          `${reachable} stays: it was loaded, and clients may have written to it since. ${left.length > 0 ? "" : `${inUse}. `}To throw it away with such writes, delete it yourself and restore it again; to keep it, look first at what differs`,
+        );
+      }
+      if (left.length > 0) return;
+      await journal.endInFailure(reachable === "" ? "failed" : "kept");
+      this.#say(reachable === "" ? "what this run had made is removed" : "what else this run had made is removed");
     } catch (error) {
       this.#say(`what this run had made may be left: ${toDrError(error).message}. ${discardHint}`);
     }

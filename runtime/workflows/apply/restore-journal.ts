@@ -57,8 +57,8 @@ export class RestoreJournal implements ApplyJournal {
     await recordRestoreEnd(this.#control, this.#record, this.#clock.now());
   }
 
-  async endInFailure(): Promise<void> {
+  async endInFailure(outcome: "failed" | "kept"): Promise<void> {
     if (this.#record === undefined) return;
-    await recordRestoreEnd(this.#control, this.#record, this.#clock.now(), "failed");
+    await recordRestoreEnd(this.#control, this.#record, this.#clock.now(), outcome);
   }
 }

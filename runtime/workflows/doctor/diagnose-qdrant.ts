@@ -74,7 +74,7 @@ export async function diagnoseQdrant(request: QdrantDiagnosisRequest): Promise<Q
     collections: collections.length,
     points: pointsOf(collections),
     loss: {
-      ...(protection.newest === undefined ? {} : { newest: agedOf(protection.newest.recoveryPoint, clock.now()) }),
+      ...(protection.newest === undefined ? {} : { newest: agedOf(protection.newest, clock.now()) }),
       collections: lacking.map(({ name }) => name),
       points: pointsOf(lacking),
     },
@@ -127,13 +127,15 @@ function pointsOf(collections: readonly CollectionFacts[]): number {
   return collections.reduce((sum, { points }) => sum + points, 0);
 }
 
-function agedOf({ id, time }: { readonly id: string; readonly time: string }, now: Date) {
-  return { id, time, ageSeconds: Math.max(0, (now.getTime() - Date.parse(time)) / 1000) };
+function agedOf({ asOf, recoveryPoint: { id, time } }: NonNullable<FoundProtection["newest"]>, now: Date) {
+  return { id, time, ageSeconds: Math.max(0, (now.getTime() - asOf.getTime()) / 1000) };
 }
 
 interface FoundProtection extends Omit<Protection, "url" | "rights" | "lacking"> {
   readonly newest?: {
     readonly recoveryPoint: NonNullable<Awaited<ReturnType<typeof readNewestRecoveryPoint>>["newest"]>["recoveryPoint"];
+    /** By times that can be believed. */
+    readonly asOf: Date;
     readonly bytes: number;
     readonly seconds: number;
   };
@@ -150,7 +152,7 @@ async function protectionOf({ clock, repository: open }: QdrantDiagnosisRequest)
   const none = { hasSettings: true, hasRecoveryPoint: false, isVerified: false, wasRestored: false } as const;
   if (repository === undefined) return { ...none, hazards: [] };
   const { control } = repository.stores;
-  const { listed, newest, wanting } = await readNewestRecoveryPoint(repository);
+  const { listed, newest, wanting } = await readNewestRecoveryPoint(repository, clock.now());
   if (newest === undefined) {
     const what = `${listed} recovery points are there, and none can be restored: ${wanting ?? "none is complete"}`;
     return {
@@ -172,7 +174,7 @@ async function protectionOf({ clock, repository: open }: QdrantDiagnosisRequest)
     hasRecoveryPoint: true,
     isVerified: newest.attestations.some(({ kind }) => kind === "verified") || runs.verify?.succeededAt !== undefined,
     wasRestored: restored !== undefined || runs["test-restore"]?.succeededAt !== undefined,
-    newest: { recoveryPoint: newest.recoveryPoint, bytes, seconds },
+    newest: { recoveryPoint: newest.recoveryPoint, asOf: newest.asOf, bytes, seconds },
     hazards: [],
   };
 }

@@ -1,6 +1,7 @@
 /** Plans of role changes: which epoch they make, what the region serves from then on, and what is lost. Planning changes nothing. */
-import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
+import { type CatalogEntry, doubtIn, type RestorableEntry } from "../../domain/recovery-points/catalog.ts";
 import { lackedCollections } from "../../domain/recovery-points/missing.ts";
+import { believedTime, compareAge, doubtOf, isWithin } from "../../domain/recovery-points/order.ts";
 import {
   type CapturedCollection,
   capturedAt,
@@ -11,7 +12,13 @@ import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { isQuarantined, readCatalog, readNewestRecoveryPoint } from "../../repository/catalog/read-catalog.ts";
+import {
+  type BelievedAge,
+  isQuarantined,
+  never,
+  readCatalog,
+  readNewestRecoveryPoint,
+} from "../../repository/catalog/read-catalog.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { isStepDone } from "../../repository/control/failover-records.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
@@ -49,8 +56,10 @@ interface DataLoss {
 
 export interface ServableState {
   readonly recoveryPoint: RecoveryPoint;
-  /** Everything acknowledged before this is in it. */
+  /** Everything acknowledged before this is in it, by times that can be believed. */
   readonly asOf: Date;
+  /** Why the time that it names itself does not count. */
+  readonly doubt?: string | undefined;
   /** This region's Qdrant holds the recovery point already, as its replication recorded. */
   readonly isWarm: boolean;
   /** Collections that the lost region had, that no capture could read, and that are not here: they would not be served. */
@@ -191,7 +200,10 @@ function dataLoss(serveFrom: ServableState, until: Date): DataLoss {
   const since = (asOf: number) => Math.max(0, (until.getTime() - asOf) / 1000);
   const asOf = serveFrom.asOf.getTime();
   // A later capture that finds no change updates only the standby's `asOf`, not the times of the collections.
-  const lossOf = (captured: CapturedCollection) => since(Math.max(asOf, capturedAt(captured)?.getTime() ?? 0));
+  const lossOf = (captured: CapturedCollection) => {
+    const at = capturedAt(captured);
+    return since(Math.max(asOf, (at && believedTime(at, { now: until }))?.getTime() ?? 0));
+  };
   const { collections } = serveFrom.recoveryPoint;
   return {
     dataLossSeconds: since(asOf),
@@ -216,15 +228,39 @@ async function chooseState(request: FailoverPlanRequest, newest: EpochRecord): P
   if (wanted !== undefined) return chooseRecoveryPoint(request);
   const state = await followedState(request, newest);
   if (state === undefined) return chooseRecoveryPoint(request);
-  const held = new Set(state.collections.map(({ name }) => name));
+  const now = clock.now();
+  const warm = { ...(await heldState(repository, state, now)), isWarm: true };
+  const followedAt = state.followedAt ?? state.asOf;
+  if (isWithin(followsWithinMs, followedAt, now)) return warm;
+  const { newest: other } = await readNewestRecoveryPoint(repository, now);
+  if (other === undefined) return warm;
+  const hasTimes = other.doubt === undefined && believedTime(followedAt, { now }) !== undefined;
+  const isSince = hasTimes
+    ? Date.parse(other.recoveryPoint.startedAt) > Date.parse(followedAt)
+    : compareAge(other, { id: state.recoveryPoint }) > 0;
+  return isSince ? servedFromBucket(other) : warm;
+}
+
+/** The state that the region's Qdrant holds: replication makes no recovery point while nothing changes, and says that it looked. */
+async function heldState(
+  repository: OpenRepository,
+  state: StandbyState,
+  now: Date,
+): Promise<Omit<ServableState, "isWarm">> {
   const recoveryPoint = await repository.readRecoveryPoint(state.recoveryPoint);
+  const doubt = doubtOf(`what the standby holds (${recoveryPoint.id})`, state.asOf, { now });
+  const asOf = believedTime(state.asOf, { now }) ?? believedTime(recoveryPoint.time, { now }) ?? never;
+  const held = new Set(state.collections.map(({ name }) => name));
   const absent = lackedCollections(recoveryPoint).filter((name) => !held.has(name));
-  const warm = { recoveryPoint, asOf: new Date(state.asOf), isWarm: true, absent };
-  const followedAt = Date.parse(state.followedAt ?? state.asOf);
-  if (clock.now().getTime() - followedAt < followsWithinMs) return warm;
-  const { newest: other } = await readNewestRecoveryPoint(repository);
-  if (other === undefined || Date.parse(other.recoveryPoint.startedAt) <= followedAt) return warm;
-  return coldState(other.recoveryPoint);
+  return { recoveryPoint, asOf, doubt, absent };
+}
+
+function servedFromBucket({
+  asOf,
+  doubt,
+  recoveryPoint,
+}: BelievedAge & Pick<RestorableEntry, "recoveryPoint">): ServableState {
+  return { recoveryPoint, asOf, doubt, ...fromBucket(recoveryPoint) };
 }
 
 async function followedState(
@@ -238,31 +274,37 @@ async function followedState(
 }
 
 async function chooseRecoveryPoint({
+  clock,
   recoveryPoint: wanted,
   region,
   repository,
 }: FailoverPlanRequest): Promise<ServableState> {
+  const now = clock.now();
   const entry =
     wanted === undefined
-      ? (await readNewestRecoveryPoint(repository)).newest
-      : findRecoveryPoint((await readCatalog(repository)).entries, wanted);
-  if (entry?.recoveryPoint === undefined) {
+      ? (await readNewestRecoveryPoint(repository, now)).newest
+      : believedEntry((await readCatalog(repository)).entries, wanted, now);
+  if (entry === undefined) {
     const what = wanted === undefined ? "no complete recovery point is" : `no complete recovery point ${wanted} is`;
     throw new DrError("RECOVERY_POINT_NOT_FOUND", `${what} in the bucket of ${region.region}`, {
       hint: "`qdrant-dr recovery-points list` shows what is there, and what each recovery point lacks",
     });
   }
-  return coldState(entry.recoveryPoint);
-}
-
-function coldState(recoveryPoint: RecoveryPoint): ServableState {
-  return { recoveryPoint, asOf: new Date(recoveryPoint.time), ...fromBucket(recoveryPoint) };
+  return servedFromBucket(entry);
 }
 
 function fromBucket(recoveryPoint: RecoveryPoint): Pick<ServableState, "absent" | "isWarm"> {
   return { isWarm: false, absent: lackedCollections(recoveryPoint) };
 }
 
-function findRecoveryPoint(entries: readonly CatalogEntry[], id: string): CatalogEntry | undefined {
-  return entries.find((entry) => entry.id === id && entry.state === "complete");
+function believedEntry(
+  entries: readonly CatalogEntry[],
+  id: string,
+  now: Date,
+): (RestorableEntry & BelievedAge) | undefined {
+  const entry = entries.find((each) => each.id === id && each.state === "complete");
+  if (entry?.recoveryPoint === undefined) return undefined;
+  const { recoveryPoint, storedAt } = entry;
+  const asOf = believedTime(recoveryPoint.time, { now, storedAt }) ?? never;
+  return { ...entry, recoveryPoint, asOf, doubt: doubtIn(entry, now) };
 }

@@ -11,6 +11,7 @@ import type {
   SourceState,
 } from "../../domain/monitoring/metrics.ts";
 import { missingFrom } from "../../domain/recovery-points/missing.ts";
+import { believedTime } from "../../domain/recovery-points/order.ts";
 import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode } from "../../errors.ts";
@@ -21,6 +22,7 @@ import {
   type NewestRecoveryPoints,
   NewestRecoveryPointsReader,
 } from "../../repository/catalog/newest-recovery-points.ts";
+import { never } from "../../repository/catalog/read-catalog.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
@@ -86,7 +88,7 @@ export class RegionMonitor {
       held: await readStandbyState(region.stores.control, clock.now()),
       runs: await runs.read(),
     }));
-    this.#repository = new WatchedSource("the repository", slow, repositoryReader(region));
+    this.#repository = new WatchedSource("the repository", slow, repositoryReader(region, clock));
     this.#qdrant = new WatchedSource("Qdrant", quick, () => region.database.collections());
     const { gate } = region;
     this.#gate = gate && new WatchedSource("the gate", quick, async () => (await gate.state()).isOpen);
@@ -113,7 +115,7 @@ export class RegionMonitor {
   }
 
   get view(): RegionView {
-    const { peer, region, toolVersion } = this.#request;
+    const { clock, peer, region, toolVersion } = this.#request;
     const control = this.#control.value;
     const { epoch } = this.#control.valueNow ?? {};
     const peerEpoch = this.#peerControl?.valueNow;
@@ -130,8 +132,8 @@ export class RegionMonitor {
       ...(epoch === undefined ? {} : { epoch }),
       ...(peerEpoch === undefined ? {} : { peerEpoch }),
       ...(isGateOpen === undefined ? {} : { isGateOpen }),
-      ...(found === undefined ? {} : { recoveryPoints: knownRecoveryPoints(found, held) }),
-      ...(held === undefined ? {} : { standby: held }),
+      ...(found === undefined ? {} : { recoveryPoints: knownRecoveryPoints(found, held, clock.now()) }),
+      ...(held === undefined ? {} : { standby: believedStandby(held, clock.now()) }),
       ...(readiness === undefined ? {} : { readiness }),
     };
   }
@@ -190,8 +192,9 @@ export class RegionMonitor {
     const { listed, newest, wanting } = seen.recoveryPoints;
     const lacks = wanting === undefined ? {} : { wanting };
     if (newest === undefined) return { value: { repository, listed, ...lacks } };
-    const asOf = restorableAsOf(newest.recoveryPoint, heldNow(this.#control.value));
-    return { value: { repository, listed, newest: { entry: newest, recoveryPoint: newest.recoveryPoint, asOf } } };
+    const asOf = restorableAsOf(newest, heldNow(this.#control.value), this.#request.clock.now());
+    const { doubt, recoveryPoint } = newest;
+    return { value: { repository, listed, newest: { entry: newest, recoveryPoint, asOf, doubt } } };
   }
 }
 
@@ -201,7 +204,7 @@ async function epochIn(control: ObjectStoreReader, region: string): Promise<Know
   return { epoch: newest.epoch, at: newest.at, role: effectiveRole(region, newest) };
 }
 
-function repositoryReader(region: ObservedRegion): () => Promise<InRepository> {
+function repositoryReader(region: ObservedRegion, clock: Clock): () => Promise<InRepository> {
   let opened: { repository: OpenRepository; reader: NewestRecoveryPointsReader } | undefined;
   return async () => {
     try {
@@ -209,7 +212,7 @@ function repositoryReader(region: ObservedRegion): () => Promise<InRepository> {
       // A bucket that was lost and filled again is another repository.
       if (opened?.repository.description.id !== repository.description.id)
         opened = { repository, reader: new NewestRecoveryPointsReader(repository, region.region) };
-      return { repository: opened.repository, recoveryPoints: await opened.reader.read() };
+      return { repository: opened.repository, recoveryPoints: await opened.reader.read(clock.now()) };
     } catch (error) {
       // It answers; it has nothing yet, or nothing any more.
       if (hasCode(error, "RECOVERY_POINT_NOT_FOUND")) {
@@ -230,13 +233,24 @@ function heldNow(control: InControl | undefined): StandbyState | undefined {
   return control?.held;
 }
 
+/** A time ahead of the clock here would look new for as long as it is: it counts as the oldest there is. */
+function believedStandby({ asOf, exactAsOf, followedAt }: StandbyState, now: Date): NonNullable<RegionView["standby"]> {
+  const believed = (told: string) => (believedTime(told, { now }) ?? never).toISOString();
+  return {
+    asOf: believed(asOf),
+    followedAt: followedAt && believed(followedAt),
+    exactAsOf: exactAsOf && believed(exactAsOf),
+  };
+}
+
 function knownRecoveryPoints(
   { byType, exactByType, listed, newest, verified }: NewestRecoveryPoints,
   held: StandbyState | undefined,
+  now: Date,
 ): KnownRecoveryPoints {
-  const times = (recoveryPoints: NewestRecoveryPoints["byType"]) =>
+  const times = (dated: NewestRecoveryPoints["byType"]) =>
     Object.fromEntries(
-      captureTypes.flatMap((type) => (recoveryPoints[type] === undefined ? [] : [[type, recoveryPoints[type].time]])),
+      captureTypes.flatMap((type) => (dated[type] === undefined ? [] : [[type, dated[type].asOf.toISOString()]])),
     );
   return {
     listed,
@@ -245,9 +259,9 @@ function knownRecoveryPoints(
     ...(newest === undefined
       ? {}
       : {
-          restorable: restorableAsOf(newest.recoveryPoint, held),
+          restorable: restorableAsOf(newest, held, now).toISOString(),
           missing: missingFrom(newest.recoveryPoint).length,
         }),
-    ...(verified === undefined ? {} : { verified: verified.time }),
+    ...(verified === undefined ? {} : { verified: verified.asOf.toISOString() }),
   };
 }

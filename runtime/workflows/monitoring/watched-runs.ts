@@ -1,5 +1,6 @@
 import type { RunHistory } from "../../domain/monitoring/metrics.ts";
 import { type RunKind, type RunRecord, runKinds } from "../../domain/monitoring/runs.ts";
+import { believedTime } from "../../domain/recovery-points/order.ts";
 import { dayOf } from "../../domain/recovery-points/store-layout.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
@@ -42,9 +43,13 @@ export class WatchedRuns {
   async #readDay(day: string): Promise<Set<string>> {
     const seen = this.#seen.get(day) ?? new Set();
     this.#seen.set(day, seen);
-    for (const { key, run } of await runsOfDay(this.#control, day)) {
+    for (const { key, run, storedAt } of await runsOfDay(this.#control, day)) {
       if (run === undefined || seen.has(key)) continue;
-      const record = await unlessUnreadable(key, unlessMissing(readRun(this.#control, key)), this.#tell);
+      const told = await unlessUnreadable(key, unlessMissing(readRun(this.#control, key)), this.#tell);
+      const finishedAt = told && believedTime(told.finishedAt, { now: this.#clock.now(), storedAt });
+      // By a clock that is ahead: it would count as the last one for as long. It is looked at again.
+      if (told !== undefined && finishedAt === undefined) continue;
+      const record = told && finishedAt && { ...told, finishedAt: finishedAt.toISOString() };
       if (record !== undefined) this.#histories = { ...this.#histories, [run]: joined(this.#histories[run], record) };
       seen.add(key);
     }

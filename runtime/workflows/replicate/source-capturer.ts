@@ -1,5 +1,6 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
 import { missingFrom } from "../../domain/recovery-points/missing.ts";
+import { believedTime } from "../../domain/recovery-points/order.ts";
 import { isExact, type Missing, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { Tiers } from "../../domain/settings/tiers.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -200,5 +201,6 @@ function withoutAmounts(progress: Progress): Progress {
 /** The time of the last full capture, from the standby's records: without them a run that is restarted daily would never make one. */
 async function lastFull({ stores }: OpenRepository, now: Date): Promise<Date | undefined> {
   const state = await readStandbyState(stores.control, now);
-  return state?.fullAt === undefined ? undefined : new Date(state.fullAt);
+  // One that was made by a clock that was ahead would keep others from being made for as long.
+  return state?.fullAt === undefined ? undefined : believedTime(state.fullAt, { now });
 }

@@ -7,6 +7,7 @@ import type {
   StandbyLag,
 } from "../../domain/health/readiness.ts";
 import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
+import { believedTime, doubtOf } from "../../domain/recovery-points/order.ts";
 import { isExact, keysOf, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
@@ -64,7 +65,7 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
       ? { notAsked: "the region has no public name" }
       : quick("the traffic control", async () => ({ leadsTo: (await region.traffic().current())?.region })),
     quick("the control store", async () => {
-      const last = await newestPractice(region);
+      const last = await newestPractice(region, clock.now());
       return last && { what: last.what, ageSeconds: secondsSince(last.at, clock) };
     }),
     quick("the control store", () => standbyLag(control, clock)),
@@ -107,6 +108,8 @@ async function standbyLag(control: ObjectStore, clock: Clock): Promise<StandbyLa
   const { begunAt, held } = await readStandbyKnowledge(control, clock.now());
   const epoch = newestEpoch(await readEpochs(control))?.epoch;
   if (held === undefined || held.epoch !== epoch) return undefined;
+  const doubt = doubtOf("what the standby holds", held.asOf, { now: clock.now() });
+  if (doubt !== undefined) throw new DrError("ANSWER_UNREADABLE", doubt);
   return {
     lagSeconds: secondsSince(held.asOf, clock),
     exactLagSeconds: held.exactAsOf === undefined ? undefined : secondsSince(held.exactAsOf, clock),
@@ -115,7 +118,10 @@ async function standbyLag(control: ObjectStore, clock: Clock): Promise<StandbyLa
 }
 
 /** A failover to here, or a restore, whichever was done last. */
-async function newestPractice({ region, stores }: ObservedRegion): Promise<{ what: string; at: string } | undefined> {
+async function newestPractice(
+  { region, stores }: ObservedRegion,
+  now: Date,
+): Promise<{ what: string; at: string } | undefined> {
   const restore = await newestFinishedRestore(stores.control);
   const promotions = (await readEpochs(stores.control)).filter(({ active }) => active === region);
   const newest = newestEpoch(promotions.filter(({ reason }) => reason === "switchover" || reason === "failover"));
@@ -124,17 +130,20 @@ async function newestPractice({ region, stores }: ObservedRegion): Promise<{ wha
     restore && { what: `restore of ${restore.recoveryPoint}`, at: restore.at },
     opening && { what: `${newest?.reason} to epoch ${opening.epoch}`, at: opening.at },
   ].filter((practice) => practice !== undefined);
-  return done.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)).at(-1);
+  // What is ahead of the clock here was not done yesterday.
+  const believed = done.filter(({ at }) => believedTime(at, { now }) !== undefined);
+  return believed.sort((a, b) => Date.parse(a.at) - Date.parse(b.at)).at(-1);
 }
 
 function described(
-  { asOf, entry: { attestations }, recoveryPoint }: NonNullable<FoundRecoveryPoint["newest"]>,
+  { asOf, doubt, entry: { attestations }, recoveryPoint }: NonNullable<FoundRecoveryPoint["newest"]>,
   region: string,
   clock: Clock,
 ): NewestRecoveryPoint {
   return {
     id: recoveryPoint.id,
     ageSeconds: secondsSince(asOf, clock),
+    doubt,
     isExact: isExact(recoveryPoint),
     isVerified: attestations.some((finding) => finding.kind === "verified" && finding.region === region),
     missing: missingFrom(recoveryPoint).map(missingInWords),
@@ -175,6 +184,6 @@ async function factOf<T>(ms: number, what: string, question: () => Promise<T>): 
   return "value" in answer ? answer : { problem: answer.problem };
 }
 
-function secondsSince(time: string, clock: Clock): number {
-  return Math.max(0, (clock.now().getTime() - Date.parse(time)) / 1000);
+function secondsSince(time: string | Date, clock: Clock): number {
+  return Math.max(0, (clock.now().getTime() - new Date(time).getTime()) / 1000);
 }

@@ -54,7 +54,7 @@ export async function observeRegion(
   const newestRecoveryPoint = newest && {
     id: newest.recoveryPoint.id,
     time: newest.recoveryPoint.time,
-    ageSeconds: Math.max(0, (clock.now().getTime() - Date.parse(newest.asOf)) / 1000),
+    ageSeconds: Math.max(0, (clock.now().getTime() - newest.asOf.getTime()) / 1000),
   };
   return {
     region,
@@ -67,6 +67,7 @@ export async function observeRegion(
     problems: [
       ...("problem" in epochs ? [`epochs: ${epochs.problem}`] : []),
       ...("problem" in found ? [`recovery points: ${found.problem}`] : []),
+      ...(newest?.doubt === undefined ? [] : [`recovery points: ${newest.doubt}`]),
       ...[...unreadable].map((key) => `ignored: ${key} cannot be read`),
     ],
   };

@@ -2,13 +2,14 @@
 
 import { withTimeout } from "../../async/with-timeout.ts";
 import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
+import { believedTime } from "../../domain/recovery-points/order.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Gate } from "../../ports/gate.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { TrafficControl } from "../../ports/traffic.ts";
-import { readNewestRecoveryPoint } from "../../repository/catalog/read-catalog.ts";
+import { type BelievedAge, readNewestRecoveryPoint } from "../../repository/catalog/read-catalog.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository, RegionStores } from "../../repository/repository.ts";
 
@@ -31,8 +32,10 @@ export interface FoundRecoveryPoint {
   readonly newest?: {
     readonly entry: CatalogEntry;
     readonly recoveryPoint: RecoveryPoint;
-    /** Everything acknowledged before this is in it. */
-    readonly asOf: string;
+    /** Everything acknowledged before this is in it, by times that can be believed. */
+    readonly asOf: Date;
+    /** Why its own time does not count. */
+    readonly doubt?: string | undefined;
   };
   /** How many recovery points are listed, complete or not. */
   readonly listed: number;
@@ -47,20 +50,26 @@ export function findNewestRecoveryPoint(
 ): Promise<AskResult<FoundRecoveryPoint>> {
   return ask(readingMs, "the repository", async () => {
     const repository = await observed.repository();
+    const now = clock.now();
     const [{ newest, ...found }, held] = await Promise.all([
-      readNewestRecoveryPoint(repository),
-      readStandbyState(observed.stores.control, clock.now()),
+      readNewestRecoveryPoint(repository, now),
+      readStandbyState(observed.stores.control, now),
     ]);
     if (newest === undefined) return { repository, ...found };
-    const asOf = restorableAsOf(newest.recoveryPoint, held);
-    return { repository, ...found, newest: { entry: newest, recoveryPoint: newest.recoveryPoint, asOf } };
+    const asOf = restorableAsOf(newest, held, now);
+    const { doubt, recoveryPoint } = newest;
+    return { repository, ...found, newest: { entry: newest, recoveryPoint, asOf, doubt } };
   });
 }
 
 /** Everything acknowledged before this is in the recovery point: replication makes none while nothing changes, and says that it looked. */
-export function restorableAsOf(recoveryPoint: RecoveryPoint, held: StandbyState | undefined): string {
-  const isHeld = held?.recoveryPoint === recoveryPoint.id && Date.parse(held.asOf) > Date.parse(recoveryPoint.time);
-  return isHeld ? held.asOf : recoveryPoint.time;
+export function restorableAsOf(
+  { asOf, recoveryPoint }: BelievedAge & { readonly recoveryPoint: RecoveryPoint },
+  held: StandbyState | undefined,
+  now: Date,
+): Date {
+  const heldAsOf = held?.recoveryPoint === recoveryPoint.id ? believedTime(held.asOf, { now }) : undefined;
+  return heldAsOf !== undefined && heldAsOf > asOf ? heldAsOf : asOf;
 }
 
 /** How long silence is borne. */

@@ -40,3 +40,10 @@ export class MemoryStore implements ObjectStore, PrunableStore {
     return [];
   }
 }
+
+/** A store that does not tell when anything was stored. */
+export class UntimedStore extends MemoryStore {
+  override async *list(prefix: string): AsyncGenerator<StoredObject> {
+    for await (const { key, size } of super.list(prefix)) yield { key, size };
+  }
+}

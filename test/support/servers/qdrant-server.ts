@@ -16,10 +16,16 @@ export class QdrantServer {
   readonly folder = mkdtempSync(join(tmpdir(), "qdrant-dr-server-"));
   readonly #ports: readonly [http: number, grpc: number, p2p: number];
   readonly #mode: "alone" | "first" | QdrantServer;
+  readonly #settings: Readonly<Record<string, string>>;
   #process: ChildProcess | undefined;
 
-  private constructor(ports: readonly [number, number, number], mode: "alone" | "first" | QdrantServer) {
+  private constructor(
+    ports: readonly [number, number, number],
+    mode: "alone" | "first" | QdrantServer,
+    settings: Readonly<Record<string, string>>,
+  ) {
     this.#ports = ports;
+    this.#settings = settings;
     this.#mode = mode;
     this.url = `http://127.0.0.1:${ports[0]}`;
   }
@@ -27,12 +33,14 @@ export class QdrantServer {
   /**
    * `alone` without cluster mode, `first` of a cluster, or one that joins the cluster of a running server.
    * @param prepare fills the folder before the server starts in it; its data are in `storage`.
+   * @param settings more of its settings, as environment variables.
    */
   static async start(
     mode: "alone" | "first" | QdrantServer = "alone",
     prepare?: (folder: string) => Promise<void>,
+    settings: Readonly<Record<string, string>> = {},
   ): Promise<QdrantServer> {
-    const server = new QdrantServer(await freePorts(), mode);
+    const server = new QdrantServer(await freePorts(), mode, settings);
     try {
       await prepare?.(server.folder);
       await server.restart();
@@ -62,6 +70,7 @@ export class QdrantServer {
         QDRANT__TELEMETRY_DISABLED: "true",
         QDRANT__CLUSTER__ENABLED: String(this.#mode !== "alone"),
         QDRANT__CLUSTER__P2P__PORT: String(p2p),
+        ...this.#settings,
       },
     });
     this.#process = child;

@@ -32,18 +32,16 @@ export class ContradictionQuarantine {
     const [first] = contradicted;
     if (first === undefined) return;
     const { entries } = await readCatalog(repository);
+    // The oldest first.
     const recoveryPoints = entries.flatMap(({ recoveryPoint }) => (recoveryPoint === undefined ? [] : [recoveryPoint]));
     const isOfQdrant = ({ kinds }: RecoveryPoint) => kinds.includes("qdrant");
-    const lastFull = recoveryPoints
-      .filter((recoveryPoint) => isOfQdrant(recoveryPoint) && recoveryPoint.type === "full")
-      .at(-1);
+    const lastFull = recoveryPoints.findLastIndex((each) => isOfQdrant(each) && each.type === "full");
     const names = [...new Set(contradicted.map(({ collection }) => collection))].join(", ");
     const detail =
       `the full capture ${plan.recoveryPoint} found ${first.collection} shard ${first.shard.id}: ${first.contradictions[0]} with the same ` +
       `version and other bytes; the history of ${names} is not what its versions say`;
-    for (const recoveryPoint of recoveryPoints) {
-      const isSince = lastFull === undefined || Date.parse(recoveryPoint.startedAt) > Date.parse(lastFull.startedAt);
-      if (recoveryPoint.type !== "incremental" || !isOfQdrant(recoveryPoint) || !isSince) continue;
+    for (const recoveryPoint of recoveryPoints.slice(lastFull + 1)) {
+      if (recoveryPoint.type !== "incremental" || !isOfQdrant(recoveryPoint)) continue;
       await attest(repository, "quarantined", recoveryPoint, {
         at: clock.now(),
         region: plan.region,

@@ -1,4 +1,5 @@
 /** Finds out whether a region may be captured now, and what of it would be: before anything is read, changed, or asked that costs the region. */
+import { differenceOf } from "../../../domain/recovery-points/order.ts";
 import type { DataKind, Missing, RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
 import { checkSupported } from "../../../domain/recovery-points/version-rule.ts";
 import { type EpochRecord, newestEpoch } from "../../../domain/roles/epoch.ts";
@@ -76,6 +77,7 @@ export class CaptureAssessor {
     ]);
     const unproven = qdrantVersion === undefined ? undefined : checkSupported(qdrantVersion);
     if (unproven !== undefined && !isContinued) progress({ step: "version", detail: unproven });
+    if (holdsQdrant && !isContinued) await this.#tellClocks();
     await this.#refuseWhileRestoring(epoch, restores);
     const base = recoveryPoints.get("qdrant");
     const chosen: ChosenCollections = holdsQdrant
@@ -92,10 +94,22 @@ export class CaptureAssessor {
     };
   }
 
+  /** Nothing is refused: the order of recovery points does not rest on it, and who reads their times looks at other clocks, too. */
+  async #tellClocks(): Promise<void> {
+    const { clock, database, progress } = this.#region;
+    const there = await database.time();
+    const difference = there && differenceOf(clock.now(), there);
+    if (difference === undefined) return;
+    progress({
+      step: "clock",
+      detail: `the clock here is ${difference} Qdrant's: one of them is wrong, and with it the time that this recovery point names. Set it right`,
+    });
+  }
+
   /** What is half-restored, or restored and not yet compared, must not become the newest recovery point. */
   async #refuseWhileRestoring({ active, epoch, recoveryPoint }: EpochRecord, restores: RestoreRecords): Promise<void> {
     const { clock, control } = this.#region;
-    const [restore] = restoresUnderWay(restores, new Date(clock.now().getTime() - restoreEndsWithinMs));
+    const [restore] = restoresUnderWay(restores, restoreEndsWithinMs, clock.now());
     // Opening begins with waking the optimizers, which a capture must not meet.
     const isPromoted = recoveryPoint === undefined || (await isStepDone(control, epoch, "open"));
     if (restore === undefined && isPromoted) return;

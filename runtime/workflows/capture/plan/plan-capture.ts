@@ -1,7 +1,7 @@
 /** Plans a capture: what will be read, fixed for all of its workers. */
 import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
-import { newId } from "../../../domain/identifier.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
+import { idAfter } from "../../../domain/recovery-points/order.ts";
 import type { CaptureType, DataKind, Missing } from "../../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
@@ -47,7 +47,7 @@ export class CapturePlanner {
     const [{ collections, missing }] = await Promise.all([this.#planCollections(assessed), this.#tidier?.tidy()]);
     return {
       format: 1,
-      recoveryPoint: newId(at),
+      recoveryPoint: idAfter(at, base.listed),
       type,
       kinds: [...kinds],
       workers,
