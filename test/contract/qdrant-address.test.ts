@@ -51,6 +51,8 @@ describe("the address of a Qdrant", function () {
       expect((await qdrant.time())?.getTime()).to.be.closeTo(Date.now(), 30_000);
       expect(await qdrant.processes()).to.have.lengthOf(1);
       expect((await qdrant.machine()).memoryBytes).to.be.greaterThan(0);
+      expect((await qdrant.rights()).lacks).to.deep.equal([]);
+      expect(await qdrant.answersWithoutKey()).to.equal(false);
       expect(await qdrant.isClustered()).to.equal(true);
       expect(await qdrant.collections()).to.have.members(["keyed", kept, collection]);
       expect((await qdrant.listCollections()).silent).to.deep.equal([]);
@@ -64,6 +66,7 @@ describe("the address of a Qdrant", function () {
       expect(await allOf(qdrant.ids(collection))).to.deep.equal([1]);
       expect(await qdrant.points(collection, [1])).to.have.lengthOf(1);
       expect(await qdrant.sampleIds(collection, 1)).to.have.lengthOf(1);
+      expect(await allOf(qdrant.sketches(collection, [1]))).to.have.lengthOf(1);
       expect(await qdrant.nearest(collection, [{ vector: [1, 1], limit: 1 }])).to.have.lengthOf(1);
       expect(await qdrant.optimizations(collection, shard)).to.include({ running: 0 });
       expect(await qdrant.restoreFingerprint(shard)).to.match(/\/0$/);

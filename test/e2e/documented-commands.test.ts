@@ -23,6 +23,8 @@ const onlyParsed: readonly (readonly [RegExp, string])[] = [
   [/^pulumi /, "it changes a stack in a cluster or in AWS"],
   [/ --context /, "it needs a cluster"],
   [/^qdrant-dr (init |restore( --test .*)?$)/, "own-qdrant.test.ts does the same on a Qdrant without a stack"],
+  [/^qdrant-dr (serve|logs|alerts test)\b/, "serve.test.ts does the same on a Qdrant without a stack"],
+  [/^qdrant-dr prune( --plan| --json)?$/, "prune-command.test.ts does the same, with a clock that passes days"],
 ];
 /** Documents whose commands run in another test, or are not for users of the product. */
 const runElsewhere = [
@@ -91,7 +93,7 @@ describe("the commands of README and docs/", function () {
     "qdrant-dr replicate --from prod --to dr --half capture": { run: saysCycle },
     "qdrant-dr replicate --from prod --to dr --half apply": { run: saysCycle },
     "qdrant-dr replicate --from prod --to dr --only qdrant,config,user-data": { run: saysCycle },
-    "qdrant-dr exporter --stack dr --host 0.0.0.0 --port 9464": { run: { until: /"step":"serve"/ } },
+    "qdrant-dr exporter --stack dr --host 0.0.0.0 --port 9464": { run: { until: /"step":"serve"/, exitCode: 0 } },
     "qdrant-dr restore --stack prod --recovery-point 2026-05-31T14:30:00Z --collections notes --dry-run": {
       prepare: deleteNotes,
     },

@@ -191,7 +191,8 @@ export class PracticePair {
     const told = toldToProduct(line) ?? "";
     const changesRoles = /^(failover run|switchover (run|abort)|drill) /.test(told);
     const reports = /^(failover run|switchover run|drill) /.test(told);
-    const isTold = / --outputs /.test(told);
+    // No region of a stack is asked for, or where it is read from is told already.
+    const needsNone = / --outputs |^(estate init|doctor|export monitoring) /.test(told);
     const prodsQdrant = this.regions[this.stackOf("prod")].qdrant;
     const all: Readonly<Record<string, string>> = {
       "--for 60": "--for 5",
@@ -213,7 +214,7 @@ export class PracticePair {
     here = here.replaceAll(/\b2026-05-31T[\d:]+Z/g, time.toISOString());
     // A change of roles needs the stacks themselves; what else reads a region takes its outputs from a file, which is quicker.
     if (changesRoles) here += ` --estate ${this.estate.id}`;
-    else if (!isTold && !told.startsWith("init ")) here += ` --outputs ${outputs}`;
+    else if (!needsNone) here += ` --outputs ${outputs}`;
     return reports ? `${here} --report ${join(this.folder, "report.html")}` : here;
   }
 
