@@ -160,9 +160,7 @@ describe("object store on a full disk", () => {
     for (const each of made) spawnSync("umount", [each]);
   });
 
-  const probe = folder("probe");
-  const canMount = isRoot && mountsTmpfs(probe);
-  if (canMount) made.push(probe);
+  const canMount = isRoot && spawnSync("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/tmp"]).status === 0;
   if (!canMount) console.log("  not tried: object store on a full disk, which needs root and the right to mount");
   for (const makeLink of canMount ? [link, noLinks] : []) {
     it(`${makeLink === link ? "with" : "without"} hard links: one error, nothing half-made, and it goes on when there is room`, async () => {
