@@ -184,8 +184,8 @@ describe("alerts of a region", function () {
 
   it("without another region nothing is asked of it, and without replication no standby", () => {
     const of = (given: Partial<AlertSettings>) => alertsOf({ ...settings, ...given }).map(({ alert }) => alert);
-    expect(of({ peer: undefined })).to.have.length(13);
-    expect(of({ replicate: undefined })).to.have.length(18);
+    expect(of({ peer: undefined })).to.have.length(14);
+    expect(of({ replicate: undefined })).to.have.length(19);
   });
 
   it("are led to one receiver, as Alertmanager reads it", () => {
