@@ -61,10 +61,16 @@ export function refused(refusal: Refusal): DrError {
   });
 }
 
-/** Its errors are JSON with a status; what stands before it does not know the form. */
+/**
+ * Its errors are JSON with a status; where it would have streamed, they are the same words as plain text (1.16: `StorageError`). What
+ * stands before it knows neither form.
+ */
 function isAnswerOfQdrant(text: string): boolean {
-  return /^\s*\{/.test(text) && text.includes('"status"');
+  return (/^\s*\{/.test(text) && text.includes('"status"')) || plainWords.test(text);
 }
+
+const plainWords =
+  /^(Not found|Wrong input|Bad request|Service internal error|Locked|Forbidden|Timeout error|Checksum mismatch|Pre-condition failure): /;
 
 const fullRights =
   'captures, restores and replication need the full API key, or a token with manage access to everything (`access: "m"`)';
