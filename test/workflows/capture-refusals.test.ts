@@ -22,6 +22,7 @@ const plainWrap: KeyWrap = {
 /** A Qdrant that holds nothing: what one that lost its disk answers. */
 const emptyDatabase = {
   version: async () => "1.16.3",
+  time: async () => undefined,
   collections: async () => [],
   listCollections: async () => ({ names: [], answered: 1, silent: [] }),
   exists: async () => false,

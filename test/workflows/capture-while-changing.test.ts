@@ -4,7 +4,6 @@ import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { Semaphore } from "../../runtime/async/semaphore.ts";
 import type { CollectionList, ShardPlacement } from "../../runtime/ports/qdrant.ts";
-import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { forecastCapture } from "../../runtime/workflows/capture/forecast-capture.ts";
@@ -196,20 +195,20 @@ describe("a capture", function () {
     }
   });
 
-  it("is refused, and commits nothing, when a collection is configured otherwise meanwhile", async () => {
+  it("leaves out a collection that is configured otherwise meanwhile, and names it", async () => {
     const changes = [
       () => client.updateCollection("notes", { hnsw_config: { m: 24 } }),
       () => client.createPayloadIndex("notes", { field_name: "id", field_schema: "integer", wait: true }),
     ];
     for (const act of changes) {
       source.interfere = { collection: "notes", act };
-      const refusal = await errorOf(practice.capture(source));
-      expect(refusal?.code).to.equal("CAPTURE_INCOMPLETE");
-      expect(refusal?.message).to.contain("notes").and.contain("nothing was committed");
+      const { collections, missing } = await practice.capture(source);
+      expect(collections.map(({ name }) => name)).to.deep.equal(["pages"]);
+      expect(missing).to.have.lengthOf(1);
+      expect(missing?.[0]).to.include({ kind: "qdrant", name: "notes", code: "CAPTURE_INCOMPLETE" });
     }
-    const repository = await OpenRepository.open(practice.stores, practice.wrap);
-    expect((await readCatalog(repository)).entries).to.deep.equal([]);
-    expect((await practice.capture(source)).collections).to.have.lengthOf(2);
+    const whole = await practice.capture(source);
+    expect([whole.collections.length, whole.missing]).to.deep.equal([2, undefined]);
   });
 
   it("of some collections keeps the others as they were, and stands for the oldest of them", async () => {
