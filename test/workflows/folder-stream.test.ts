@@ -134,6 +134,8 @@ describe("configuration and user data that are replicated", function () {
     expect(await made("east-control")).to.deep.equal(control);
     expect(await made("west-repository")).to.deep.equal([
       "packs",
+      // What was tried out before the store was first written to.
+      "probes",
       "recovery-points",
       "repository.json",
       "sessions",
