@@ -141,7 +141,7 @@ describe("configuration and user data that are replicated", function () {
       "sessions",
       "trees",
     ]);
-    expect(await made("west-control")).to.deep.equal(["epochs", "keys"]);
+    expect(await made("west-control")).to.deep.equal(["epochs", "keys", "probes"]);
   });
 
   it("that are gone are told, and followed again when they are back: nothing is dropped for it", async () => {
