@@ -2,7 +2,7 @@
  * Makes the fault of each runbook and of each alert that one machine can have, on a practice estate, and runs the runbook's own commands, taken
  * from its text, until a client and Prometheus see that it is over.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { generateX25519Identity } from "age-encryption";
@@ -68,6 +68,18 @@ describe("runbooks, on a practice estate", function () {
     await section.run("backup --stack prod --dry-run");
     await section.run("backup --stack prod");
     await isOver("CaptureOverdue");
+  });
+
+  it("RecoveryPointPartial: over when what was missing is back, and was captured", async () => {
+    const application = pair.regions[pair.stackOf("prod")].configuration[0]?.path ?? "";
+    renameSync(application, `${application}.away`);
+    await pair.run("qdrant-dr backup --stack prod", { exitCode: exitCodes.partial });
+    await watch.holds("QdrantDrRecoveryPointPartial", pair.stackOf("prod"));
+    const section = alert("RecoveryPointPartial");
+    await section.run("recovery-points list");
+    renameSync(`${application}.away`, application);
+    await section.run("backup");
+    await watch.isOver("QdrantDrRecoveryPointPartial", pair.stackOf("prod"));
   });
 
   it("FullCaptureOverdue: over when a full one was", async () => {
