@@ -11,7 +11,7 @@ import { databaseOf, emptied, RecoveryPractice } from "../support/estates/recove
 import { type OddCollection, type OddSystem, oddSystem } from "../support/odd-systems.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
-const seeds = Number(process.env["QDRANT_DR_SEEDS"] ?? 6);
+const seeds = Number(process.env["QDRANT_DR_SEEDS"] ?? 3);
 const isLong = process.env["QDRANT_DR_SEEDS"] !== undefined;
 const firstSeed = Number(process.env["QDRANT_DR_SEED"] ?? 1);
 
