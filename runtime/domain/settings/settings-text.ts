@@ -2,25 +2,21 @@
 import { type RegionSettings, regionSettingsSchema } from "./region-settings.ts";
 import type { SecretReference } from "./secret-reference.ts";
 
-export interface SettingsAnswers {
+/** A region as it is reached from the machine of the file. */
+export interface PeerAnswers {
   readonly region: string;
   /** URLs of its peers; one for a server that is alone. */
   readonly qdrant: readonly string[];
   readonly apiKey?: SecretReference | undefined;
   readonly store: string;
   readonly s3?: RegionSettings["s3"];
-  readonly recipients: { readonly operational: string; readonly offline: string };
-  readonly identity: SecretReference;
-  readonly peer?: PeerAnswers | undefined;
 }
 
-/** The other region, as it is reached from here. */
-export interface PeerAnswers {
-  readonly region: string;
-  readonly qdrant: readonly string[];
-  readonly apiKey?: SecretReference | undefined;
-  readonly store: string;
-  readonly s3?: RegionSettings["s3"];
+export interface SettingsAnswers extends PeerAnswers {
+  readonly recipients: { readonly operational: string; readonly offline: string };
+  readonly identity: SecretReference;
+  /** The other region. */
+  readonly peer?: PeerAnswers | undefined;
 }
 
 export function settingsText(answers: SettingsAnswers): string {
