@@ -5,11 +5,24 @@ export interface StoredObject {
   readonly storedAt?: Date | undefined;
 }
 
+export interface Abortable {
+  /** Ends the request, and every repetition of it; what is thrown is the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What is asked of an object: all of it, or `length` bytes from `offset`. */
+export interface ReadRequest extends Abortable {
+  readonly offset?: number;
+  readonly length?: number;
+  /** A larger object is refused before its bytes come (OBJECT_CORRUPT). It bounds whole objects; a part is bounded by its length. */
+  readonly mostBytes?: number | undefined;
+}
+
 export interface ObjectStoreReader {
-  /** The whole object, or `length` bytes from `offset`. Throws OBJECT_NOT_FOUND. Never answers short. */
-  get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer>;
+  /** The whole object, or the part that is asked for. Throws OBJECT_NOT_FOUND. Never answers short. */
+  get(key: string, request?: ReadRequest): Promise<Buffer>;
   /** Every object whose key starts with `prefix`, once, in any order. Throws rather than ending early. */
-  list(prefix: string): AsyncIterable<StoredObject>;
+  list(prefix: string, request?: Abortable): AsyncIterable<StoredObject>;
 }
 
 export interface ObjectStore extends ObjectStoreReader {

@@ -4,7 +4,9 @@
  * or is of a newer version, is named to who looks, and does not hide the others.
  */
 import type { z } from "zod";
+import { forEachConcurrently } from "../async/for-each-concurrently.ts";
 import { exactText, parseExactly } from "../domain/exact-json.ts";
+import { mostBytesOf } from "../domain/recovery-points/object-bounds.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { ObjectStore, ObjectStoreReader, StoredObject } from "../ports/object-store.ts";
 
@@ -34,6 +36,14 @@ export function serialiseRecord<T>(schema: z.ZodType<T>, key: string, value: T):
   return bytes;
 }
 
+/** Throws NOT_SUPPORTED when nobody would read an object of this size under this key. */
+export function refuseIfTooLarge(key: string, bytes: Buffer): void {
+  if (bytes.length <= mostBytesOf(key)) return;
+  throw new DrError("NOT_SUPPORTED", `${key} cannot be written: it would have ${bytes.length} bytes`, {
+    hint: `such a record may have ${mostBytesOf(key)} bytes; nothing of it was stored`,
+  });
+}
+
 function accepted<T>(schema: z.ZodType<T>, key: string, value: unknown): T {
   const { data, error, success } = schema.safeParse(value);
   if (success) return data;
@@ -51,7 +61,9 @@ export async function createRecord<T>(
   schema: z.ZodType<T>,
   value: T,
 ): Promise<"created" | "exists"> {
-  return store.create(key, serialiseRecord(schema, key, value));
+  const bytes = serialiseRecord(schema, key, value);
+  refuseIfTooLarge(key, bytes);
+  return store.create(key, bytes);
 }
 
 /** The record that stands there afterwards: ours, or that of whoever was first. */
@@ -61,7 +73,12 @@ export async function claimRecord<T>(store: ObjectStore, key: string, schema: z.
 }
 
 export async function readRecord<T>(store: ObjectStoreReader, key: string, schema: z.ZodType<T>): Promise<T> {
-  return parseRecord(schema, key, await store.get(key));
+  return parseRecord(schema, key, await getWhole(store, key));
+}
+
+/** All of an object that is no larger than its kind may be; throws OBJECT_CORRUPT otherwise. */
+export function getWhole(store: ObjectStoreReader, key: string): Promise<Buffer> {
+  return store.get(key, { mostBytes: mostBytesOf(key) });
 }
 
 export function readOptionalRecord<T>(
@@ -104,21 +121,38 @@ export async function readRecords<T>(
   schema: z.ZodType<T>,
   reportUnreadable: ReportUnreadable,
 ): Promise<{ readonly key: string; readonly record: T }[]> {
-  const read = await Promise.all(
-    keys.map(async (key) => {
-      const record = await unlessUnreadable(key, readOptionalRecord(store, key, schema), reportUnreadable);
-      return record === undefined ? [] : [{ key, record }];
-    }),
-  );
-  return read.flat();
+  const read: (T | undefined)[] = [];
+  await forEachConcurrently(readsAtOnce, keys.entries(), async ([place, key]) => {
+    read[place] = await unlessUnreadable(key, readOptionalRecord(store, key, schema), reportUnreadable);
+  });
+  return keys.flatMap((key, place) => {
+    const record = read[place];
+    return record === undefined ? [] : [{ key, record }];
+  });
 }
 
-export async function keysUnder(store: ObjectStoreReader, prefix: string): Promise<string[]> {
-  return (await objectsUnder(store, prefix)).map(({ key }) => key);
+/** @param most throws STORE_REFUSED when there are more. */
+export async function keysUnder(store: ObjectStoreReader, prefix: string, most = mostObjects): Promise<string[]> {
+  return (await objectsUnder(store, prefix, most)).map(({ key }) => key);
 }
 
-export async function objectsUnder(store: ObjectStoreReader, prefix: string): Promise<StoredObject[]> {
+export async function objectsUnder(
+  store: ObjectStoreReader,
+  prefix: string,
+  most = mostObjects,
+): Promise<StoredObject[]> {
   const objects: StoredObject[] = [];
-  for await (const object of store.list(prefix)) objects.push(object);
+  for await (const object of store.list(prefix)) {
+    if (objects.length === most) {
+      throw new DrError("STORE_REFUSED", `there are more than ${most} objects below ${prefix}`, {
+        hint: "this tool does not make so many: see in the store's access log who does",
+      });
+    }
+    objects.push(object);
+  }
   return objects;
 }
+
+const readsAtOnce = 16;
+/** More are not held in memory; whoever may meet more goes through the listing itself. */
+const mostObjects = 1_000_000;

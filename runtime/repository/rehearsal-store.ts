@@ -1,5 +1,5 @@
 /** An `ObjectStore` for a rehearsal: what is created stays in memory, and what the real store holds is read as it is. */
-import type { ObjectStore, ObjectStoreReader, StoredObject } from "../ports/object-store.ts";
+import type { Abortable, ObjectStore, ObjectStoreReader, ReadRequest, StoredObject } from "../ports/object-store.ts";
 import { unlessMissing } from "./record.ts";
 
 export class RehearsalStore implements ObjectStore {
@@ -10,14 +10,15 @@ export class RehearsalStore implements ObjectStore {
     this.#store = store;
   }
 
-  async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
+  async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
     const created = this.#created.get(key);
-    if (created === undefined) return this.#store.get(key, range);
-    return range === undefined ? created : created.subarray(range.offset, range.offset + range.length);
+    if (created === undefined) return this.#store.get(key, request);
+    const { length, offset = 0 } = request;
+    return length === undefined ? created : created.subarray(offset, offset + length);
   }
 
-  async *list(prefix: string): AsyncGenerator<StoredObject> {
-    yield* this.#store.list(prefix);
+  async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {
+    yield* this.#store.list(prefix, request);
     for (const [key, bytes] of this.#created) if (key.startsWith(prefix)) yield { key, size: bytes.length };
   }
 

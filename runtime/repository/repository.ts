@@ -21,7 +21,15 @@ import type { KeyWrap } from "../ports/key-wrap.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import { CachingStore } from "./content/caching-store.ts";
 import { KeyRing } from "./content/key-ring.ts";
-import { claimRecord, parseRecord, readRecord, serialiseRecord, unlessMissing } from "./record.ts";
+import {
+  claimRecord,
+  getWhole,
+  parseRecord,
+  readRecord,
+  refuseIfTooLarge,
+  serialiseRecord,
+  unlessMissing,
+} from "./record.ts";
 
 const keyIdLength = 32;
 
@@ -96,11 +104,13 @@ export class OpenRepository {
     const plain = serialiseRecord(schema, place, record);
     const key = await this.keys.key(this.description.key);
     const sealed = seal(key, this.#recordName(place), plain);
-    return this.stores.repository.create(place, Buffer.concat([Buffer.from(key.id), sealed]));
+    const bytes = Buffer.concat([Buffer.from(key.id), sealed]);
+    refuseIfTooLarge(place, bytes);
+    return this.stores.repository.create(place, bytes);
   }
 
   async readRecord<Record>(place: string, schema: z.ZodType<Record>): Promise<Record> {
-    const bytes = await this.stores.repository.get(place);
+    const bytes = await getWhole(this.stores.repository, place);
     return parseRecord(schema, place, await this.#unseal(this.#recordName(place), bytes));
   }
 
@@ -130,7 +140,7 @@ export class OpenRepository {
 
   async readTree<Tree>(id: string, schema: z.ZodType<Tree>): Promise<Tree> {
     const key = storeLayout.tree(id);
-    return parseRecord(schema, key, await this.#unseal(treeName(id), await this.stores.repository.get(key)));
+    return parseRecord(schema, key, await this.#unseal(treeName(id), await getWhole(this.stores.repository, key)));
   }
 
   /** Throws OBJECT_CORRUPT unless these bytes are what is sealed for this place: a tree or a record. */

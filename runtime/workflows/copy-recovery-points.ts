@@ -22,7 +22,7 @@ import { KeyRing } from "../repository/content/key-ring.ts";
 import { objectsNeeded, packsOf } from "../repository/content/objects-needed.ts";
 import { CandidateMaker } from "../repository/prune/candidates.ts";
 import { lookAtPrunes, refusePruned } from "../repository/prune/prune-sight.ts";
-import { createRecord } from "../repository/record.ts";
+import { createRecord, getWhole } from "../repository/record.ts";
 import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 
 const objectsAtOnce = 4;
@@ -164,7 +164,7 @@ async function copyKeys(from: OpenRepository, to: OpenRepository, recoveryPoint:
 /** What does not open in the destination must not take the key's place there: it could never be replaced. */
 async function copyKey(from: OpenRepository, to: RegionStores, ring: KeyRing, id: string): Promise<void> {
   const key = controlLayout.key(id);
-  const wrapped = await from.stores.control.get(key);
+  const wrapped = await getWhole(from.stores.control, key);
   await ring.open(id, wrapped);
   await to.control.create(key, wrapped);
 }
@@ -172,7 +172,7 @@ async function copyKey(from: OpenRepository, to: RegionStores, ring: KeyRing, id
 async function copyObjects(from: OpenRepository, to: OpenRepository, keys: readonly string[]): Promise<number> {
   let bytes = 0;
   await forEachConcurrently(objectsAtOnce, keys, async (key) => {
-    const object = await from.stores.repository.get(key);
+    const object = await getWhole(from.stores.repository, key);
     // Nothing that is created can be replaced: what came is looked at first.
     if (parseStoreKey(key)?.kind === "pack") checkPack(key, object);
     else await from.checkSealed(key, object);

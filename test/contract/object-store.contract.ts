@@ -1,7 +1,9 @@
 /** What every `ObjectStore` must keep; `object-store.test.ts` runs it on each adapter. */
 import { expect } from "chai";
+import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
-import { codeOf } from "../support/expect-code.ts";
+import { allOf } from "../support/all-of.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
 
 export async function keysOf(store: ObjectStore, prefix: string): Promise<string[]> {
   const keys: string[] = [];
@@ -47,6 +49,24 @@ export function describeObjectStore(open: () => ObjectStore): void {
     expect(answers.filter((answer) => answer === "created")).to.have.lengthOf(1);
     expect(answers.filter((answer) => answer === "exists")).to.have.lengthOf(19);
     expect(String(await store.get(`${prefix}raced`))).to.equal(creators[answers.indexOf("created")]);
+  });
+
+  it("refuses an object that is larger than it may be, and gives one that is as large", async () => {
+    await store.create(`${prefix}ten`, Buffer.from("0123456789"));
+
+    expect(String(await store.get(`${prefix}ten`, { mostBytes: 10 }))).to.equal("0123456789");
+    expect(await codeOf(store.get(`${prefix}ten`, { mostBytes: 9 }))).to.equal("OBJECT_CORRUPT");
+    // It is there, and reads on: no connection stays with bytes that nobody wants.
+    expect(String(await store.get(`${prefix}ten`, { offset: 8, length: 2, mostBytes: 9 }))).to.equal("89");
+  });
+
+  it("asks for nothing after its signal, and throws the signal's reason", async () => {
+    await store.create(`${prefix}signalled`, Buffer.from("0123456789"));
+    const reason = new DrError("UNREACHABLE", "too late");
+    const signal = AbortSignal.abort(reason);
+
+    expect(await errorOf(store.get(`${prefix}signalled`, { signal }))).to.equal(reason);
+    expect(await errorOf(allOf(store.list(prefix, { signal })))).to.equal(reason);
   });
 
   it("gives ranges to the byte", async () => {

@@ -1,5 +1,6 @@
 /** A store that remembers answers as the store behind it does, and asks it less. */
 import { expect } from "chai";
+import type { ReadRequest } from "../../runtime/ports/object-store.ts";
 import { CachingStore } from "../../runtime/repository/content/caching-store.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/servers/memory-store.ts";
@@ -7,9 +8,10 @@ import { MemoryStore } from "../support/servers/memory-store.ts";
 class CountedStore extends MemoryStore {
   readonly asked: string[] = [];
 
-  override get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
-    this.asked.push(range === undefined ? key : `${key} ${range.offset}+${range.length}`);
-    return super.get(key, range);
+  override get(key: string, request: ReadRequest = {}): Promise<Buffer> {
+    const { length, offset } = request;
+    this.asked.push(length === undefined ? key : `${key} ${offset}+${length}`);
+    return super.get(key, request);
   }
 }
 

@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import { expect } from "chai";
 import { withTimeout } from "../../runtime/async/with-timeout.ts";
-import { hasCode } from "../../runtime/errors.ts";
+import { DrError, hasCode } from "../../runtime/errors.ts";
 
 describe("with a timeout", () => {
   it("an answer, and an error, come as they are", async () => {
@@ -8,6 +9,16 @@ describe("with a timeout", () => {
     const failure = new Error("refused");
     const outcome = withTimeout(60_000, "the store", () => Promise.reject(failure));
     expect(await outcome.catch((error: unknown) => error)).to.equal(failure);
+  });
+
+  it("what does not answer in time is told to end, with the same error", async () => {
+    let reason: unknown;
+    const error = await withTimeout(1, "the store", async (signal) => {
+      await once(signal, "abort");
+      reason = signal.reason;
+    }).catch((thrown: unknown) => thrown);
+    await new Promise(setImmediate);
+    expect(reason).to.equal(error).and.to.be.instanceOf(DrError);
   });
 
   it("what does not answer is UNREACHABLE, and named", async () => {

@@ -5,14 +5,14 @@
  * because a folder that holds something cannot be replaced.
  */
 import type { Dirent } from "node:fs";
-import { link, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
+import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
 import { fileError } from "./file-errors.ts";
 import { besides, contentOfFolder, unfinished } from "./folder-objects.ts";
-import { objectNotFound, wholeRange } from "./ranges.ts";
+import { objectNotFound, rangeOf, refuseIfLarger, wholeRange } from "./ranges.ts";
 
 /** What file systems and desktops put into a folder; no part of a key has such a name, and often nobody may look into it. */
 const ofTheSystem = /^(\.|lost\+found$|System Volume Information$|\$RECYCLE\.BIN$)/i;
@@ -31,11 +31,12 @@ export class FileStore implements ObjectStore {
     this.#link = makeLink;
   }
 
-  async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
+  async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
+    request.signal?.throwIfAborted();
     const path = this.#path(key);
     try {
-      return await readFrom(path, key, range).catch((error: unknown) => {
-        if (hasErrno(error, "EISDIR")) return readFrom(join(path, contentOfFolder), key, range);
+      return await readFrom(path, key, request).catch((error: unknown) => {
+        if (hasErrno(error, "EISDIR")) return readFrom(join(path, contentOfFolder), key, request);
         throw error;
       });
     } catch (error) {
@@ -47,10 +48,13 @@ export class FileStore implements ObjectStore {
     }
   }
 
-  async *list(prefix: string): AsyncGenerator<StoredObject> {
+  async *list(prefix: string, { signal }: Abortable = {}): AsyncGenerator<StoredObject> {
     await this.#checkFolder();
     // A name in another folder is of no concern: whoever may not look into that one has to know nothing of it.
-    yield* this.#listFolder(prefix.slice(0, prefix.lastIndexOf("/") + 1), prefix);
+    for await (const object of this.#listFolder(prefix.slice(0, prefix.lastIndexOf("/") + 1), prefix)) {
+      signal?.throwIfAborted();
+      yield object;
+    }
   }
 
   async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
@@ -149,14 +153,14 @@ export class FileStore implements ObjectStore {
   }
 }
 
-async function readFrom(
-  path: string,
-  key: string,
-  range: { readonly offset: number; readonly length: number } | undefined,
-): Promise<Buffer> {
-  if (range === undefined) return readFile(path);
+async function readFrom(path: string, key: string, request: ReadRequest): Promise<Buffer> {
+  const range = rangeOf(request);
   const file = await open(path);
   try {
+    if (range === undefined) {
+      refuseIfLarger(key, (await file.stat()).size, request.mostBytes);
+      return await file.readFile();
+    }
     const { buffer, bytesRead } = await file.read(Buffer.alloc(range.length), 0, range.length, range.offset);
     return wholeRange(key, buffer.subarray(0, bytesRead), range);
   } finally {

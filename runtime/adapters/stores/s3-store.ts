@@ -2,6 +2,7 @@
  * An `ObjectStore` in an S3 bucket: AWS, or any server that honours conditional writes. The client library repeats a request that
  * met no answer, with its own delays; what it cannot repeat, and a store that is busy for longer, is left to `repetitions`.
  */
+import { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
 import {
   GetObjectCommand,
@@ -15,11 +16,11 @@ import {
 import { z } from "zod";
 import type { StoreAddress } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
+import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
 import { connectionHint } from "../connection-hint.ts";
 import { type GivenAnswer, isHtml, refusedByProxy } from "../in-its-place.ts";
 import { agentsFor } from "../proxies.ts";
-import { objectNotFound, wholeRange } from "./ranges.ts";
+import { objectNotFound, rangeOf, refuseIfLarger, wholeRange } from "./ranges.ts";
 import type { Repeat } from "./repetitions.ts";
 import { WorthRepeating } from "./worth-repeating.ts";
 
@@ -72,24 +73,37 @@ export class S3Store implements ObjectStore {
     this.#repeat = repeat;
   }
 
-  async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
+  async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
+    const range = rangeOf(request);
+    const { mostBytes, signal } = request;
     const Range = range && `bytes=${range.offset}-${range.offset + range.length - 1}`;
     // The checksum that `create` left is of the whole object.
     const whole = range === undefined ? ({ ChecksumMode: "ENABLED" } as const) : {};
     const command = { ...this.#place(key), Range, ...whole };
-    return this.#translate(key, async () => {
-      const bytes = await readBody(key, await this.#client.send(new GetObjectCommand(command)));
-      return range === undefined ? bytes : wholeRange(key, bytes, range);
-    });
+    return this.#translate(
+      key,
+      async () => {
+        const options = signal === undefined ? {} : { abortSignal: signal };
+        const answer = await this.#client.send(new GetObjectCommand(command), options);
+        // A server that does not know ranges may answer with all of it.
+        const bytes = await readBody(key, answer, range?.length ?? mostBytes);
+        return range === undefined ? bytes : wholeRange(key, bytes, range);
+      },
+      signal,
+    );
   }
 
-  async *list(prefix: string): AsyncGenerator<StoredObject> {
+  async *list(prefix: string, { signal }: Abortable = {}): AsyncGenerator<StoredObject> {
     const wanted = this.#prefix + prefix;
     for (let token: string | undefined, isFirst = true; isFirst || token !== undefined; isFirst = false) {
-      const page = await this.#translate(prefix, () =>
-        this.#client.send(
-          new ListObjectsV2Command({ Bucket: this.#address.bucket, Prefix: wanted, ContinuationToken: token }),
-        ),
+      const page = await this.#translate(
+        prefix,
+        () =>
+          this.#client.send(
+            new ListObjectsV2Command({ Bucket: this.#address.bucket, Prefix: wanted, ContinuationToken: token }),
+            signal === undefined ? {} : { abortSignal: signal },
+          ),
+        signal,
       );
       // Any answer without entries would be an empty listing: this one has to say that it is one.
       if (page.IsTruncated === undefined || (page.Prefix ?? "") !== wanted) {
@@ -162,11 +176,14 @@ export class S3Store implements ObjectStore {
     return { Bucket: this.#address.bucket, Key: this.#prefix + key };
   }
 
-  #translate<T>(key: string, call: () => Promise<T>): Promise<T> {
+  #translate<T>(key: string, call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     return this.#repeat(async () => {
+      signal?.throwIfAborted();
       try {
         return await call();
       } catch (error) {
+        // Whatever the client makes of it.
+        signal?.throwIfAborted();
         throw translateS3Error(error, key, this.#address);
       }
     });
@@ -174,11 +191,23 @@ export class S3Store implements ObjectStore {
 }
 
 /** Into memory of its own, of the size that was announced: the client's collector copies what came once more. */
-async function readBody(key: string, { Body, ContentLength = 0 }: GetObjectCommandOutput): Promise<Buffer> {
+async function readBody(
+  key: string,
+  { Body, ContentLength = 0 }: GetObjectCommandOutput,
+  mostBytes: number | undefined,
+): Promise<Buffer> {
+  const body = (Body ?? Readable.from([])) as Readable;
+  try {
+    refuseIfLarger(key, ContentLength, mostBytes);
+  } catch (error) {
+    // Bytes that nobody wants would keep the connection, and nobody would hear how it ends.
+    body.once("error", () => undefined).destroy();
+    throw error;
+  }
   const bytes = Buffer.allocUnsafeSlow(ContentLength);
   let end = 0;
   try {
-    for await (const part of (Body ?? []) as AsyncIterable<Uint8Array>) {
+    for await (const part of body as AsyncIterable<Uint8Array>) {
       if (end + part.length <= ContentLength) bytes.set(part, end);
       end += part.length;
     }

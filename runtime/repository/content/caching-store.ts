@@ -2,7 +2,7 @@
  * An `ObjectStore` that remembers what went through it: who writes an object and reads it back a moment later does not ask for
  * it again. It remembers only objects that are never anything else than they were, and no more than `mostBytes`.
  */
-import type { ObjectStore, StoredObject } from "../../ports/object-store.ts";
+import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
 
 export class CachingStore implements ObjectStore {
   readonly #store: ObjectStore;
@@ -20,24 +20,27 @@ export class CachingStore implements ObjectStore {
     this.#mostBytes = mostBytes;
   }
 
-  async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
-    if (!this.#isImmutable(key)) return this.#store.get(key, range);
+  async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
+    const { length, offset = 0, ...limits } = request;
+    limits.signal?.throwIfAborted();
+    if (!this.#isImmutable(key)) return this.#store.get(key, request);
     let whole = this.#objects.get(key);
-    if (whole === undefined && range !== undefined && !this.#asked.has(key)) {
+    if (whole === undefined && length !== undefined && !this.#asked.has(key)) {
       if (this.#asked.size >= mostAsked) this.#asked.clear();
       this.#asked.add(key);
-      return this.#store.get(key, range);
+      return this.#store.get(key, request);
     }
-    whole ??= await this.#store.get(key);
+    whole ??= await this.#store.get(key, limits);
     this.#keep(key, whole);
-    if (range === undefined) return whole;
-    const end = range.offset + range.length;
+    if (length === undefined && whole.length <= (limits.mostBytes ?? whole.length)) return whole;
+    if (length === undefined) return this.#store.get(key, request);
+    const end = offset + length;
     // A copy: a view that is handed to a thread takes all of its memory along. What is not there, the store says itself.
-    return end <= whole.length ? Buffer.from(whole.subarray(range.offset, end)) : this.#store.get(key, range);
+    return end <= whole.length ? Buffer.from(whole.subarray(offset, end)) : this.#store.get(key, request);
   }
 
-  list(prefix: string): AsyncIterable<StoredObject> {
-    return this.#store.list(prefix);
+  list(prefix: string, request?: Abortable): AsyncIterable<StoredObject> {
+    return this.#store.list(prefix, request);
   }
 
   async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {

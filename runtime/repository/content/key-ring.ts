@@ -4,6 +4,7 @@ import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { KeyWrap } from "../../ports/key-wrap.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
+import { getWhole } from "../record.ts";
 
 export class KeyRing {
   readonly #control: ObjectStore;
@@ -19,7 +20,7 @@ export class KeyRing {
   key(id: string): Promise<DataKey> {
     const known = this.#keys.get(id);
     if (known !== undefined) return known;
-    const opened = this.#control.get(controlLayout.key(id)).then((wrapped) => this.open(id, wrapped));
+    const opened = getWhole(this.#control, controlLayout.key(id)).then((wrapped) => this.open(id, wrapped));
     this.#keys.set(id, opened);
     opened.catch(() => this.#keys.delete(id));
     return opened;

@@ -4,6 +4,7 @@ import { withTimeout } from "../../async/with-timeout.ts";
 import { type EpochRecord, effectiveRole, newestEpoch, type Role } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { readEpochs } from "./epochs.ts";
 
 /** A region that is lost must not hold up the other one. */
@@ -49,7 +50,9 @@ export async function readEffectiveRole(
 async function newestThere(control: ObjectStoreReader): Promise<EpochRecord | undefined> {
   try {
     return newestEpoch(
-      await withTimeout(peerAnswersWithinMs, "the other region's control store", () => readEpochs(control)),
+      await withTimeout(peerAnswersWithinMs, "the other region's control store", (signal) =>
+        readEpochs(untilAborted(control, signal)),
+      ),
     );
   } catch {
     return undefined;

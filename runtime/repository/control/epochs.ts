@@ -1,5 +1,6 @@
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/roles/epoch.ts";
+import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import {
   claimRecord,
@@ -20,7 +21,9 @@ export async function readEpochs(
   reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<EpochRecord[]> {
   const unreadable: string[] = [];
-  const keys = (await keysUnder(control, controlLayout.epochs)).filter((key) => parseControlKey(key)?.kind === "epoch");
+  const keys = (await keysUnder(control, controlLayout.epochs, mostEpochs)).filter(
+    (key) => parseControlKey(key)?.kind === "epoch",
+  );
   const read = await readRecords(control, keys, epochRecordSchema, (key) => unreadable.push(key));
   // What does not stand under its own number says nothing.
   const listed = read.flatMap(({ key, record }) => (key === controlLayout.epoch(record.epoch) ? [record] : []));
@@ -66,19 +69,29 @@ export class EpochReader {
   }
 }
 
-/** What follows this epoch, asked for by name. */
+/** What follows this epoch, asked for by name. Throws STORE_REFUSED when that does not end. */
 export async function epochsAfter(control: ObjectStoreReader, epoch: number): Promise<EpochRecord[]> {
   const records: EpochRecord[] = [];
   for (let next = await readEpoch(control, epoch + 1); next !== undefined; ) {
     records.push(next);
-    next = await readEpoch(control, next.epoch + 1);
+    if (records.length > mostEpochs) {
+      throw new DrError("STORE_REFUSED", `more than ${mostEpochs} epochs follow epoch ${epoch}`, {
+        hint: "no estate changes its roles so often: see in the store's access log who made them",
+      });
+    }
+    next = await readEpoch(control, epoch + records.length + 1);
   }
   return records;
 }
 
-function readEpoch(control: ObjectStoreReader, epoch: number): Promise<EpochRecord | undefined> {
-  return readOptionalRecord(control, controlLayout.epoch(epoch), epochRecordSchema);
+/** A record that does not stand under its own number says nothing. */
+async function readEpoch(control: ObjectStoreReader, epoch: number): Promise<EpochRecord | undefined> {
+  const record = await readOptionalRecord(control, controlLayout.epoch(epoch), epochRecordSchema);
+  return record?.epoch === epoch ? record : undefined;
 }
+
+/** Ten changes of roles a day for almost three years. */
+const mostEpochs = 10_000;
 
 /** The record that stands under this epoch afterwards: ours, or the one of whoever was first. */
 export function claimEpoch(control: ObjectStore, record: EpochRecord): Promise<EpochRecord> {

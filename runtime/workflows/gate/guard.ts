@@ -11,10 +11,11 @@ import {
   mergeKnowledge,
 } from "../../domain/roles/gate.ts";
 import { toDrError } from "../../errors.ts";
-import type { ObjectStore } from "../../ports/object-store.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { claimEpoch } from "../../repository/control/epochs.ts";
 import { readGateKnowledge } from "../../repository/control/gate-records.ts";
 import type { Lease } from "../../repository/control/lease.ts";
+import { untilAborted } from "../../repository/until-aborted.ts";
 
 /** A store that takes longer counts as one that cannot be seen. */
 const lookWithinMs = 2_000;
@@ -45,6 +46,8 @@ export class Guard {
   #seen: GateKnowledge | undefined;
   /** The newest epoch that is known to stand in the own control store. */
   #copied = 0;
+  /** Stores that have been asked and have not answered yet. */
+  readonly #lookedAt = new Set<ObjectStoreReader>();
   #view: GuardView;
 
   constructor(request: GuardRequest) {
@@ -66,7 +69,7 @@ export class Guard {
     const read = async (name: string, store: ObjectStore | undefined) => {
       if (store === undefined) return undefined;
       try {
-        return await withTimeout(lookWithinMs, "the store", () => readGateKnowledge(store, this.#seen?.newest));
+        return await withTimeout(lookWithinMs, "the store", (signal) => this.#lookAt(store, signal));
       } catch (error) {
         blind.push(`${name}: ${toDrError(error).message}`);
         return undefined;
@@ -91,6 +94,17 @@ export class Guard {
     this.#view = { ...decision, ...this.#epoch(), blind };
     await this.#copyToOwnStore(own);
     return this.#view;
+  }
+
+  /** One look at a store at a time: those at one that hangs would only pile up. */
+  async #lookAt(store: ObjectStoreReader, signal: AbortSignal): Promise<GateKnowledge | undefined> {
+    if (this.#lookedAt.has(store)) throw new Error("its last answer has not come yet");
+    this.#lookedAt.add(store);
+    try {
+      return await readGateKnowledge(untilAborted(store, signal), this.#seen?.newest);
+    } finally {
+      this.#lookedAt.delete(store);
+    }
   }
 
   #decide(known: readonly GateKnowledge[]): GateDecision {

@@ -18,6 +18,7 @@ import { readEpochs } from "../../repository/control/epochs.ts";
 import { readOpening } from "../../repository/control/gate-records.ts";
 import { newestFinishedRestore } from "../../repository/control/restore-records.ts";
 import { readStandbyKnowledge } from "../../repository/control/standby-records.ts";
+import { getWhole } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { estimateRestore } from "../apply/estimate-restore.ts";
 import { wholeRecoveryPoint } from "../apply/verify-applied.ts";
@@ -171,7 +172,7 @@ export async function writeAgain(control: ObjectStore): Promise<true> {
   const epoch = newestEpoch(await readEpochs(control));
   if (epoch === undefined) throw new DrError("ROLE_UNKNOWN", "the control store holds no epoch");
   const key = controlLayout.epoch(epoch.epoch);
-  await control.create(key, await control.get(key));
+  await control.create(key, await getWhole(control, key));
   return true;
 }
 

@@ -1,6 +1,6 @@
 /** Object stores that fail on order. All stores of one `Faults` count their calls together, as one process would. */
 import { DrError } from "../../../runtime/errors.ts";
-import type { ObjectStore, StoredObject } from "../../../runtime/ports/object-store.ts";
+import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../../runtime/ports/object-store.ts";
 import type { PrunableStore } from "../../../runtime/ports/prunable-store.ts";
 import { allOf } from "../all-of.ts";
 
@@ -80,12 +80,12 @@ class FaultyStore implements ObjectStore {
     this.#plan = plan;
   }
 
-  get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
-    return this.#faults.through("get", key, () => this.#inner.get(key, range));
+  get(key: string, request?: ReadRequest): Promise<Buffer> {
+    return this.#faults.through("get", key, () => this.#inner.get(key, request));
   }
 
-  async *list(prefix: string): AsyncGenerator<StoredObject> {
-    const objects = await this.#faults.through("list", prefix, () => allOf(this.#inner.list(prefix)));
+  async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {
+    const objects = await this.#faults.through("list", prefix, () => allOf(this.#inner.list(prefix, request)));
     const { listings, shorten } = this.#plan;
     const first = this.#firstListings.get(prefix) ?? objects;
     this.#firstListings.set(prefix, first);

@@ -1,6 +1,6 @@
 /** The reference implementation of `ObjectStore`: says by being simple what the others must do. */
-import { objectNotFound, wholeRange } from "../../../runtime/adapters/stores/ranges.ts";
-import type { ObjectStore, StoredObject } from "../../../runtime/ports/object-store.ts";
+import { objectNotFound, rangeOf, refuseIfLarger, wholeRange } from "../../../runtime/adapters/stores/ranges.ts";
+import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../../runtime/ports/object-store.ts";
 import type { LockedObject, PrunableStore } from "../../../runtime/ports/prunable-store.ts";
 
 export class MemoryStore implements ObjectStore, PrunableStore {
@@ -13,16 +13,20 @@ export class MemoryStore implements ObjectStore, PrunableStore {
     this.#now = now;
   }
 
-  async get(key: string, range?: { readonly offset: number; readonly length: number }): Promise<Buffer> {
+  async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
+    request.signal?.throwIfAborted();
+    const range = rangeOf(request);
     const bytes = this.objects.get(key);
     if (bytes === undefined) throw objectNotFound(key);
+    if (range === undefined) refuseIfLarger(key, bytes.length, request.mostBytes);
     return range === undefined
       ? Buffer.from(bytes)
       : wholeRange(key, bytes.subarray(range.offset, range.offset + range.length), range);
   }
 
-  async *list(prefix: string): AsyncGenerator<StoredObject> {
+  async *list(prefix: string, { signal }: Abortable = {}): AsyncGenerator<StoredObject> {
     for (const key of [...this.objects.keys()].filter((candidate) => candidate.startsWith(prefix)).sort()) {
+      signal?.throwIfAborted();
       const bytes = this.objects.get(key);
       if (bytes !== undefined) yield { key, size: bytes.length, storedAt: this.#storedAt.get(key) ?? new Date(0) };
     }
@@ -43,7 +47,7 @@ export class MemoryStore implements ObjectStore, PrunableStore {
 
 /** A store that does not tell when anything was stored. */
 export class UntimedStore extends MemoryStore {
-  override async *list(prefix: string): AsyncGenerator<StoredObject> {
-    for await (const { key, size } of super.list(prefix)) yield { key, size };
+  override async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {
+    for await (const { key, size } of super.list(prefix, request)) yield { key, size };
   }
 }

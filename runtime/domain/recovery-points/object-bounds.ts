@@ -1,0 +1,25 @@
+/**
+ * How large an object may be that is read whole. Who can write to a store can put anything there: what is larger is refused before
+ * its bytes come, and never written by this tool.
+ */
+import { sealedAtMost } from "./sealing.ts";
+import { largestTree } from "./shard-tree.ts";
+
+/** Records of a few fields: the gate reads no others. */
+const smallest = 64 * 1024;
+/** Records that name collections, folders, shards or objects. */
+const listing = 8 * 1024 * 1024;
+/** Eight times what a pack holds today. */
+const largestPack = 64 * 1024 * 1024;
+const keyIdLength = 32;
+const largestSealed = keyIdLength + sealedAtMost(largestTree);
+
+const small = /^(epochs|fences|openings|leases|keys|scratch|probes|snapshots|schedule|alerts)\/|^repository\.json$/;
+const sealed = /^(trees\/|recovery-points\/[^/]+\/manifest$|sessions\/)/;
+
+/** The most bytes that the object of this key may have. */
+export function mostBytesOf(key: string): number {
+  if (small.test(key)) return smallest;
+  if (key.startsWith("packs/")) return largestPack;
+  return sealed.test(key) ? largestSealed : listing;
+}

@@ -1,0 +1,12 @@
+/** Reads of a store that end with a signal: every request is given it, and none begins after it. */
+import type { ObjectStoreReader } from "../ports/object-store.ts";
+
+export function untilAborted(store: ObjectStoreReader, signal: AbortSignal): ObjectStoreReader {
+  return {
+    get: async (key, request) => {
+      signal.throwIfAborted();
+      return store.get(key, { ...request, signal });
+    },
+    list: (prefix) => store.list(prefix, { signal }),
+  };
+}
