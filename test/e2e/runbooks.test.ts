@@ -462,7 +462,6 @@ describe("runbooks, on a practice estate", function () {
   });
 
   it("operator error: a restore that was cut off is run again, and all is there", async () => {
-    // The last of all: what is left of the restore that was killed keeps captures waiting for an hour.
     const before = await pair.ids("docs");
     await pair.client.deleteCollection("notes");
     const args = ["restore", "--stack", pair.stackOf("prod"), "--collections", "notes", "--outputs", pair.outputs];

@@ -2,10 +2,13 @@ import { expect } from "chai";
 import { newId } from "../../runtime/domain/identifier.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import {
+  type BegunRestore,
+  halfMadeCollections,
   newestFinishedRestore,
   type RestoreRecords,
   readRestores,
   recordRestoreEnd,
+  recordRestoreSign,
   recordRestoreStart,
   restoresUnderWay,
   unfinishedCollections,
@@ -14,8 +17,8 @@ import { MemoryStore } from "../support/servers/memory-store.ts";
 
 const at = (minute: number) => new Date(Date.UTC(2026, 4, 31, 14, minute));
 
-function begun(minute: number, ...collections: string[]) {
-  return { id: `restore-${minute}`, recoveryPoint: "p", collections, at: at(minute).toISOString() };
+function begun(minute: number, ...collections: string[]): BegunRestore {
+  return { id: `restore-${minute}`, recoveryPoint: "p", collections, at: at(minute).toISOString(), seenAt: at(minute) };
 }
 
 function records(some: Partial<RestoreRecords>): RestoreRecords {
@@ -25,24 +28,48 @@ function records(some: Partial<RestoreRecords>): RestoreRecords {
 const unreadableOf = (minute: number) => controlLayout.restore(newId(at(minute)));
 
 describe("records of restores", () => {
-  it("hold up captures for an hour, whatever clock they were made by", () => {
-    const hour = 3_600_000;
-    const later = (minutes: number) => new Date(at(0).getTime() + minutes * 60_000);
-    const isUnderWay = (told: Date, storedAt: Date | undefined, now: Date) =>
-      restoresUnderWay(records({ begun: [{ ...begun(0), at: told.toISOString(), storedAt }] }), hour, now).length > 0;
-    const cases: [told: Date, storedAt: Date | undefined, now: Date, isUnderWay: boolean][] = [
-      [at(0), undefined, at(59), true],
-      [at(0), at(0), later(61), false],
-      // By a clock a day ahead.
-      [later(1440), at(0), at(59), true],
-      [later(1440), at(0), later(61), false],
-      [later(1440), undefined, at(1), false],
-      // Read by a clock a day behind.
-      [at(0), at(0), later(-1440), true],
+  it("hold captures up while the restore gives signs of life, whatever clock it has, and not when its process is gone", async () => {
+    const minutes = (count: number) => new Date(at(0).getTime() + count * 60_000);
+    const cases: [what: string, told: number, stored: number[], now: number, isDead: boolean, isUnderWay: boolean][] = [
+      ["just begun", 0, [0], 4, false, true],
+      ["silent", 0, [0], 6, false, false],
+      ["an hour old and alive", 0, [0, 30, 58], 60, false, true],
+      ["an hour old and silent", 0, [0, 30], 60, false, false],
+      ["by a clock a day ahead", 1_440, [0, 2], 4, false, true],
+      ["by a clock a day ahead, silent", 1_440, [0, 2], 10, false, false],
+      ["by a clock a day behind", -1_440, [0, 2], 4, false, true],
+      ["read by a clock a day behind", 0, [0], -1_440, false, true],
+      ["killed here", 0, [0], 1, true, false],
     ];
-    for (const [told, storedAt, now, expected] of cases) {
-      expect(isUnderWay(told, storedAt, now), `${told.toISOString()} at ${now.toISOString()}`).to.equal(expected);
+    for (const [what, told, stored, now, isDead, expected] of cases) {
+      let storedAt = minutes(0);
+      const control = new MemoryStore(() => storedAt);
+      const record = { ...begun(0, "notes"), at: minutes(told).toISOString(), runner: "its process" };
+      await recordRestoreStart(control, record);
+      for (const minute of stored.slice(1)) {
+        storedAt = minutes(minute);
+        await recordRestoreSign(control, record.id, minutes(told + minute), []);
+      }
+      const runner = { isDead: (mark: string) => isDead && mark === record.runner };
+      const underWay = restoresUnderWay(await readRestores(control), { now: minutes(now), runner });
+      expect(underWay, what).to.deep.equal(expected ? [record.id] : []);
     }
+  });
+
+  it("name what a restore that was cut off had not loaded, for a day or until a later one of it", async () => {
+    const control = new MemoryStore(() => at(0));
+    await recordRestoreStart(control, begun(0, "notes", "pictures", "texts"));
+    await recordRestoreSign(control, "restore-0", at(0), []);
+    await recordRestoreSign(control, "restore-0", at(1), ["notes"]);
+    const halfMade = async (minute: number) => [
+      ...(await halfMadeCollections(control, await readRestores(control), { now: at(minute) })).keys(),
+    ];
+    expect(await halfMade(2), "while it goes on").to.deep.equal([]);
+    expect(await halfMade(6)).to.deep.equal(["pictures", "texts"]);
+    await recordRestoreStart(control, begun(7, "texts"));
+    await recordRestoreEnd(control, begun(7, "texts"), at(8));
+    expect(await halfMade(9)).to.deep.equal(["pictures"]);
+    expect(await halfMade(25 * 60), "a day later").to.deep.equal([]);
   });
 
   it("tell what a restore that was cut off left, until a later one of the same collection has ended", () => {
@@ -65,7 +92,7 @@ describe("records of restores", () => {
     await recordRestoreEnd(control, worked, at(1));
     await recordRestoreEnd(control, failed, at(3), "failed");
     const known = await readRestores(control);
-    expect(restoresUnderWay(known, 3_600_000, at(3))).to.deep.equal([]);
+    expect(restoresUnderWay(known, { now: at(3) })).to.deep.equal([]);
     expect([...unfinishedCollections(known).keys()]).to.deep.equal([]);
     expect((await newestFinishedRestore(control))?.id).to.equal(worked.id);
   });

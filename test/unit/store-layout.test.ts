@@ -119,6 +119,10 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
     const id = parts.id();
     return [controlLayout.restoreDone(id), { kind: "restore-done", id }];
   },
+  "restore-alive": (parts) => {
+    const [id, sign] = [parts.id(), newId(parts.at())];
+    return [controlLayout.restoreAlive(id, sign), { kind: "restore-alive", id, sign }];
+  },
   run: (parts) => {
     const [at, id, run] = [parts.at(), parts.id(), parts.word()];
     return [controlLayout.run(at, id, run), { kind: "run", day: dayOf(at), id, run }];

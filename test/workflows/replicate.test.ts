@@ -4,12 +4,14 @@ import { expect } from "chai";
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { ShardPlacement, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readStandbyState, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { applyToStandby } from "../../runtime/workflows/replicate/apply-to-standby.ts";
 import { enableOptimizers } from "../../runtime/workflows/replicate/enable-optimizers.ts";
 import { planStandby } from "../../runtime/workflows/replicate/plan-standby.ts";
 import { StatePublisher, StateSubscriber } from "../../runtime/workflows/replicate/publish-states.ts";
 import { SourceCapturer } from "../../runtime/workflows/replicate/source-capturer.ts";
 import { StandbyApplier } from "../../runtime/workflows/replicate/standby-applier.ts";
+import { testRestore } from "../../runtime/workflows/test-restore.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, contentOf } from "../support/estates/recovery-practice.ts";
 import { StandbyPair } from "../support/estates/standby-pair.ts";
@@ -182,6 +184,28 @@ describe("replication to a standby", function () {
     await upsert(1, 40, "recreated");
     await pair.untilQuiet(notes);
     await replication.cycle("exact");
+    expect(await pair.differences(notes)).to.deep.equal([]);
+  });
+
+  it("reads and sends nothing again after test restores in either region's Qdrant, also when it is started anew", async () => {
+    const replication = await pair.replication();
+    const { recoveryPoint: replicated } = await replication.cycle();
+    const [east, west] = [await pair.repository(pair.east), await pair.repository()];
+    const told = { clock: systemClock, progress: silently };
+    const source = { region: "east", type: "full", database: pair.source, repository: east } as const;
+    const { recoveryPoint: captured } = await captureRecoveryPoint({ ...source, ...told, toolVersion: "test" });
+    for (const [repository, id, target] of [
+      [east, captured, pair.source],
+      [west, replicated, pair.standby],
+    ] as const) {
+      const recoveryPoint = await repository.readRecoveryPoint(id);
+      await testRestore({ repository, recoveryPoint, target, runner: { mark: "a test", isDead: () => true }, ...told });
+    }
+    for (const each of [async () => replication, () => pair.replication()]) {
+      const cycle = await (await each()).cycle();
+      expect(cycle).to.include({ readBytes: 0, sentBytes: 0, isChanged: false });
+      expect(cycle.shards).to.deep.equal({ kept: 2, difference: 0, whole: 0 });
+    }
     expect(await pair.differences(notes)).to.deep.equal([]);
   });
 

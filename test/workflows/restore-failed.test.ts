@@ -12,12 +12,14 @@ import { readRestores, restoresUnderWay } from "../../runtime/repository/control
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { planRestore } from "../../runtime/workflows/apply/plan-restore.ts";
 import { restore } from "../../runtime/workflows/apply/restore.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { type PlannedRestoreRequest, restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { FaultProxy } from "../support/faults/fault-proxy.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 const told = { clock: systemClock, progress: silently };
 const [notes, bystander] = ["notes", "bystander"];
@@ -94,11 +96,9 @@ describe("a restore that does not succeed", function () {
 
   /** Everything that the next capture and the next restore look at. */
   async function leftBehind(targetName?: string) {
-    const unended = restoresUnderWay(
-      await readRestores(practice.stores.control, targetName),
-      Number.POSITIVE_INFINITY,
-      new Date(),
-    ).length;
+    const unended = restoresUnderWay(await readRestores(practice.stores.control, targetName), {
+      now: new Date(),
+    }).length;
     return { collections: (await target.collections()).sort(), unended };
   }
   const nothing = { collections: [bystander], unended: 0 };
@@ -258,6 +258,70 @@ describe("a restore that does not succeed", function () {
     await restoreRecoveryPoint(requestOf({ discardUnfinished: true }));
     expect((await leftBehind()).unended, "of the first restore").to.equal(1);
     expect((await planRestore(requestOf({ as: "beside" }))).collections).to.have.lengthOf(1);
+  });
+
+  it("that was killed holds nobody up: what it had not loaded is kept as it was captured before, and named", async () => {
+    const pictures = "pictures";
+    await clientOf(sourceServer).createCollection(pictures, settings);
+    await clientOf(sourceServer).upsert(pictures, { wait: true, points });
+    try {
+      const both = await practice.capture(source);
+      let uploads = 0;
+      const killed = new Promise<never>((_, reject) => setImmediate(reject, broken()));
+      killed.catch(() => undefined);
+      const dying: Around = async (method, act) => {
+        uploads += method === "restoreShard" ? 1 : 0;
+        // Nothing of it acts from then on: neither what it would have restored nor what it would have cleaned up.
+        return uploads > 1 ? killed : act();
+      };
+      const dies = { recoveryPoint: both, runner: "the killed process" };
+      expect(await codeOf(restoreThrough(dying, dies))).to.equal("UNREACHABLE");
+      const { objects } = practice.stores.control;
+      expect([...objects.keys()].filter((key) => key.endsWith(".done.json"))).to.deep.equal([]);
+
+      const at = (later: Date, runner?: { isDead(): boolean }) => {
+        const clock = clockShowing(() => later);
+        const database = surrounded(target, async (method, act) => (method === "time" ? later : act()));
+        return {
+          region: "east",
+          type: "full",
+          database,
+          repository,
+          ...told,
+          clock,
+          runner,
+          toolVersion: "test",
+        } as const;
+      };
+      const capture = (runner?: { isDead(): boolean }, later = new Date()) => captureRecoveryPoint(at(later, runner));
+      expect(await codeOf(capture()), "while it may go on").to.equal("ROLE_REFUSES");
+      expect(await codeOf(capture({ isDead: () => false })), "while it goes on").to.equal("ROLE_REFUSES");
+      const { missing, recoveryPoint: id } = await capture({ isDead: () => true });
+      expect(missing.map(({ name }) => name)).to.have.lengthOf(1);
+      const [lacking] = missing;
+      expect(lacking?.because).to.contain("was cut off and left it half-made");
+      expect(lacking?.heldAsOf, "as it was before").to.equal(undefined);
+      const { collections } = await repository.readRecoveryPoint(id);
+      expect(collections.map(({ name }) => name)).to.have.members([
+        bystander,
+        lacking?.name === notes ? pictures : notes,
+      ]);
+      const inSixMinutes = new Date(Date.now() + 6 * 60_000);
+      expect((await capture(undefined, inSixMinutes)).missing.map(({ name }) => name)).to.deep.equal([lacking?.name]);
+    } finally {
+      await clientOf(sourceServer).deleteCollection(pictures);
+    }
+  });
+
+  it("ends by itself when the store took no sign of its life for long: captures have gone on without waiting for it", async () => {
+    let silentMs = 0;
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + silentMs };
+    const late: Around = async (method, act) => {
+      if (method === "createCollection") silentMs = 6 * 60_000;
+      return act();
+    };
+    expect(await codeOf(restoreThrough(late, { clock }))).to.equal("EPOCH_CONFLICT");
+    expect(await leftBehind()).to.deep.equal(nothing);
   });
 
   it("also removes what an earlier restore left and it was told to discard", async () => {

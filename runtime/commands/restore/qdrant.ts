@@ -41,7 +41,7 @@ export async function planQdrant(
   return {
     planned: describePlan(recoveryPoint, where, plan, await estimateRestore(repository, plan)),
     run: async () => {
-      const report = await restore({ ...tools, onInterrupt: deps.onInterrupt }, plan);
+      const report = await restore({ ...tools, onInterrupt: deps.onInterrupt, runner: deps.runner.mark }, plan);
       const { canaries, collections, points, recoveryPoint: restored, samples, seconds, swapped, time } = report;
       const text = [
         `${restored} of ${time} restored into ${where} in ${formatSeconds(seconds)}`,

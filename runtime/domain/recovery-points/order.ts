@@ -61,14 +61,23 @@ export function believedTime(told: string | Date, { now, storedAt }: Witnesses):
 }
 
 /** The time that is told, or the earlier one at which the record of it was stored. */
-export function notAfterStored(told: string | Date, storedAt: Date | undefined): Date {
+function notAfterStored(told: string | Date, storedAt: Date | undefined): Date {
   const time = new Date(told);
   return contradicts(storedAt, time.getTime()) ? storedAt : time;
 }
 
+/** When who left a record was there for certain: the store's clock, where it keeps times, is no clock of who may be wrong. */
+export function lastSeen(told: Date, storedAt: Date | undefined): Date {
+  return keepsTimes(storedAt) ? storedAt : told;
+}
+
 /** Whether the store knows that it was earlier. */
 function contradicts(storedAt: Date | undefined, told: number): storedAt is Date {
-  return storedAt !== undefined && storedAt.getTime() >= firstStored && isAhead(told, storedAt);
+  return keepsTimes(storedAt) && isAhead(told, storedAt);
+}
+
+function keepsTimes(storedAt: Date | undefined): storedAt is Date {
+  return storedAt !== undefined && storedAt.getTime() >= firstStored;
 }
 
 /** Why a time is not believed as it is told; undefined when it is. */

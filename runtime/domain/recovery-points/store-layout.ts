@@ -50,6 +50,8 @@ export const controlLayout = {
   restores: "restores/",
   restore: (id: string) => `restores/${id}.started.json`,
   restoreDone: (id: string) => `restores/${id}.done.json`,
+  /** A sign of life of the restore. */
+  restoreAlive: (id: string, sign: string) => `restores/${id}.alive.${sign}.json`,
   runs: "runs/",
   /** A folder for every day, so that the newest are found without a list of all. */
   runsOfDay: (day: string) => `runs/${day}/`,
@@ -203,6 +205,11 @@ const kindsOfControlKeys = [
   ),
   kindOfKey(/^restores\/(?<id>[^/]+)\.done\.json$/, z.object({ kind: kind("restore-done"), id: text }), ({ id }) =>
     controlLayout.restoreDone(id),
+  ),
+  kindOfKey(
+    /^restores\/(?<id>[^/]+)\.alive\.(?<sign>[^/.]+)\.json$/,
+    z.object({ kind: kind("restore-alive"), id: text, sign: text }),
+    ({ id, sign }) => controlLayout.restoreAlive(id, sign),
   ),
   kindOfKey(
     /^runs\/(?<day>[^/]+)\/(?<id>[^/.]+)\.(?<run>[^/.]+)\.json$/,

@@ -4,17 +4,20 @@
  * are half-made.
  */
 import { z } from "zod";
-import { timeOfId } from "../../domain/identifier.ts";
-import { isWithin, notAfterStored } from "../../domain/recovery-points/order.ts";
+import { newId, timeOfId } from "../../domain/identifier.ts";
+import { lastSeen } from "../../domain/recovery-points/order.ts";
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
+import type { Runner } from "../../ports/runner.ts";
 import {
   createRecord,
   ignoreUnreadable,
   keysUnder,
   objectsUnder,
   type ReportUnreadable,
+  readOptionalRecord,
   readRecords,
+  unlessUnreadable,
 } from "../record.ts";
 
 export const restoreRecordSchema = z.object({
@@ -48,8 +51,31 @@ export async function recordRestoreEnd(
   await createRecord(control, controlLayout.restoreDone(record.id), restoreRecordSchema, done);
 }
 
-/** A record of a start, and when it was stored by the store's clock. */
-export type BegunRestore = RestoreRecord & { readonly storedAt?: Date | undefined };
+/** From one sign of life of a restore to the next. */
+const restoreSignsEveryMs = 60_000;
+/** A restore that gives none for so long was cut off: nobody waits for it, and it ends by itself if it goes on all the same. */
+export const restoreSilenceMs = 5 * restoreSignsEveryMs;
+
+const restoreSignSchema = z.object({
+  /** Collections that are loaded: clients may have written to them. */
+  loaded: z.array(z.string()),
+});
+
+export async function recordRestoreSign(
+  control: ObjectStore,
+  id: string,
+  at: Date,
+  loaded: readonly string[],
+): Promise<void> {
+  await createRecord(control, controlLayout.restoreAlive(id, newId(at)), restoreSignSchema, { loaded: [...loaded] });
+}
+
+/** A record of a start, and when the restore was last heard of. */
+export type BegunRestore = RestoreRecord & {
+  readonly seenAt: Date;
+  /** Key of its newest sign of life. */
+  readonly sign?: string | undefined;
+};
 
 /** The records of restores into one target. */
 export interface RestoreRecords {
@@ -79,6 +105,15 @@ export async function readRestores(
   const objects = await objectsUnder(control, controlLayout.restores);
   const keys = objects.map(({ key }) => key);
   const storedAt = new Map(objects.map((object) => [object.key, object.storedAt]));
+  const signs = newestSigns(keys);
+  const seen = (key: string, record: RestoreRecord): BegunRestore => {
+    const sign = signs.get(record.id);
+    const seenAt =
+      sign === undefined
+        ? lastSeen(new Date(record.at), storedAt.get(key))
+        : lastSeen(timeOfSign(sign) ?? new Date(record.at), storedAt.get(sign));
+    return { ...record, seenAt, sign };
+  };
   const ended = keys.flatMap((key) => endedIn(key) ?? []);
   const unreadable: string[] = [];
   const begun = await readRecords(
@@ -89,14 +124,25 @@ export async function readRestores(
   );
   for (const key of unreadable) reportUnreadable(key);
   return {
-    begun: inOrder(
-      begun
-        .map(({ key, record }) => ({ ...record, storedAt: storedAt.get(key) }))
-        .filter((record) => record.target === target),
-    ),
+    begun: inOrder(begun.map(({ key, record }) => seen(key, record)).filter((record) => record.target === target)),
     done: new Set(ended),
     unreadable: unreadable.sort(),
   };
+}
+
+/** The key of each restore's newest sign of life. */
+function newestSigns(keys: readonly string[]): ReadonlyMap<string, string> {
+  const newest = new Map<string, string>();
+  for (const key of keys) {
+    const parsed = parseControlKey(key);
+    if (parsed?.kind === "restore-alive" && key > (newest.get(parsed.id) ?? "")) newest.set(parsed.id, key);
+  }
+  return newest;
+}
+
+function timeOfSign(key: string): Date | undefined {
+  const parsed = parseControlKey(key);
+  return parsed?.kind === "restore-alive" ? timeOfId(parsed.sign) : undefined;
 }
 
 /** The id of the restore that ended, when this is the key that says so: what it holds is needed for nothing else. */
@@ -122,8 +168,8 @@ export function newestRestore({ begun, unreadable }: RestoreRecords): string | u
  * Collections whose newest restore was begun and not finished, with its record. A later record that cannot be read may be of any of
  * them, and of a restore that ended: then none of what was begun before is known to be unfinished.
  */
-export function unfinishedCollections({ begun, done, unreadable }: RestoreRecords): Map<string, RestoreRecord> {
-  const newest = new Map<string, RestoreRecord>();
+export function unfinishedCollections({ begun, done, unreadable }: RestoreRecords): Map<string, BegunRestore> {
+  const newest = new Map<string, BegunRestore>();
   for (const record of begun) for (const collection of record.collections) newest.set(collection, record);
   const isNewest = ({ at }: RestoreRecord) => unreadable.every((key) => !mayHaveBegunSince(key, new Date(at)));
   return new Map([...newest].filter(([, record]) => !done.has(record.id) && isNewest(record)));
@@ -136,17 +182,49 @@ export function isRestoredSince({ begun, unreadable }: RestoreRecords, since: Da
   );
 }
 
+/** How it is known whether a restore goes on. */
+export interface RestoreWatch {
+  /** The earliest of the clocks that are known: one that is ahead makes no restore dead. */
+  readonly now: Date;
+  readonly runner?: Pick<Runner, "isDead"> | undefined;
+}
+
 /**
- * Restores that began less than `withinMs` ago and have not ended. One whose record cannot be read holds up nothing: it breaks lineages
- * only. Where the clock of who restores was ahead, that of the store says when it began.
+ * Restores that go on: those that have not ended, whose process is not known to be gone, and that gave a sign of life lately. One whose record
+ * cannot be read holds up nothing: it breaks lineages only.
  */
-export function restoresUnderWay({ begun, done }: RestoreRecords, withinMs: number, now: Date): string[] {
-  const isRecent = ({ at, storedAt }: BegunRestore) =>
-    storedAt === undefined
-      ? isWithin(withinMs, at, now)
-      : // A store that is ahead of the clock here says that it may have begun just now.
-        now.getTime() - notAfterStored(at, storedAt).getTime() < withinMs;
-  return begun.filter((record) => !done.has(record.id) && isRecent(record)).map(({ id }) => id);
+export function restoresUnderWay({ begun, done }: RestoreRecords, { now, runner }: RestoreWatch): string[] {
+  const goesOn = ({ runner: mark, seenAt }: BegunRestore) =>
+    !(mark !== undefined && runner?.isDead(mark)) && now.getTime() - seenAt.getTime() < restoreSilenceMs;
+  return begun.filter((record) => !done.has(record.id) && goesOn(record)).map(({ id }) => id);
+}
+
+/** What a restore that was cut off made, and did not load, counts as half-made for so long; then somebody has come to use it. */
+const staysHalfMadeMs = 24 * 60 * 60_000;
+
+/** Collections that a restore that was cut off has not loaded, with the restore's id: what they hold is not what was captured. */
+export async function halfMadeCollections(
+  control: ObjectStoreReader,
+  records: RestoreRecords,
+  watch: RestoreWatch,
+  reportUnreadable: ReportUnreadable = ignoreUnreadable,
+): Promise<ReadonlyMap<string, string>> {
+  const underWay = new Set(restoresUnderWay(records, watch));
+  const halfMade = new Map<string, string>();
+  const unfinished = unfinishedCollections(records);
+  const isRecent = ({ seenAt }: BegunRestore) => watch.now.getTime() - seenAt.getTime() < staysHalfMadeMs;
+  for (const record of new Set(unfinished.values())) {
+    const { id, sign } = record;
+    if (underWay.has(id) || !isRecent(record)) continue;
+    const told =
+      sign === undefined
+        ? undefined
+        : await unlessUnreadable(sign, readOptionalRecord(control, sign, restoreSignSchema), reportUnreadable);
+    for (const [collection, { id: newest }] of unfinished) {
+      if (newest === id && !told?.loaded.includes(collection)) halfMade.set(collection, id);
+    }
+  }
+  return halfMade;
 }
 
 /** The record of the start cannot be read, but its key holds the time at which the restore began. */

@@ -14,7 +14,9 @@ export interface ApplyJournal {
   begin(making: readonly string[]): Promise<void>;
   /** Says that what was begun goes on: called now and then. */
   heartbeat(): void;
-  /** Throws EPOCH_CONFLICT when another run took over. */
+  /** Says that clients may write to this collection from now on. */
+  loaded(collection: string): void;
+  /** Throws EPOCH_CONFLICT when another run took over, or may take this one for dead. */
   refuseUnlessMine(): Promise<void>;
   /** The target holds the recovery point, which was compared. */
   end(applied: AppliedState): Promise<void>;

@@ -48,6 +48,7 @@ export class MadeCollections {
     if (this.#plan.named !== undefined || name !== captured.name) return;
     this.#removable.delete(name);
     this.#reachable.add(name);
+    this.#tools.journal.loaded(name);
   }
 
   removed(name: string): void {

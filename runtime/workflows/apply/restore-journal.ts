@@ -1,8 +1,19 @@
-/** A restore leaves a record before it changes anything, and another when it has ended, also in failure. */
+/**
+ * A restore leaves a record before it changes anything, signs of life while it goes on, and another record when it has ended, also in
+ * failure. One that could give no sign for long is taken for dead by others, and so by itself.
+ */
+import { formatSeconds } from "../../domain/format.ts";
 import { newId } from "../../domain/identifier.ts";
+import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
-import { type RestoreRecord, recordRestoreEnd, recordRestoreStart } from "../../repository/control/restore-records.ts";
+import {
+  type RestoreRecord,
+  recordRestoreEnd,
+  recordRestoreSign,
+  recordRestoreStart,
+  restoreSilenceMs,
+} from "../../repository/control/restore-records.ts";
 import type { ApplyJournal } from "./journal.ts";
 import type { ApplyPlan } from "./plan-apply.ts";
 
@@ -13,6 +24,9 @@ export class RestoreJournal implements ApplyJournal {
   readonly #runner: string | undefined;
   /** Absent until the restore begins; a recovery point without collections never does. */
   #record: RestoreRecord | undefined;
+  readonly #loaded = new Set<string>();
+  /** By this process's own clock: the begin of the last sign of life that the store has. */
+  #lastSignMs = 0;
 
   /**
    * @param control the control store of the region whose recovery point it is.
@@ -45,12 +59,39 @@ export class RestoreJournal implements ApplyJournal {
       at: at.toISOString(),
       ...(this.#runner === undefined ? {} : { runner: this.#runner }),
     };
+    const begunMs = this.#clock.monotonic();
     await recordRestoreStart(this.#control, this.#record);
+    this.#lastSignMs = begunMs;
   }
 
-  heartbeat(): void {}
+  /** A store that does not take it takes the next one: others listen for several. */
+  heartbeat(): void {
+    const record = this.#record;
+    if (record === undefined) return;
+    const begunMs = this.#clock.monotonic();
+    recordRestoreSign(this.#control, record.id, this.#clock.now(), [...this.#loaded]).then(
+      () => {
+        this.#lastSignMs = Math.max(this.#lastSignMs, begunMs);
+      },
+      () => undefined,
+    );
+  }
 
-  async refuseUnlessMine(): Promise<void> {}
+  /** Told at once: what was cut off since the last sign would count as half-made. */
+  loaded(collection: string): void {
+    this.#loaded.add(collection);
+    this.heartbeat();
+  }
+
+  async refuseUnlessMine(): Promise<void> {
+    const silentMs = this.#clock.monotonic() - this.#lastSignMs;
+    if (this.#record === undefined || silentMs < restoreSilenceMs) return;
+    throw new DrError(
+      "EPOCH_CONFLICT",
+      `this restore could give no sign of life for ${formatSeconds(silentMs / 1000)}: captures may have gone on without waiting for it`,
+      { hint: "see whether the control store answers, and restore again" },
+    );
+  }
 
   async end(): Promise<void> {
     if (this.#record === undefined) return;

@@ -3,12 +3,14 @@ import type { FolderTree } from "../../domain/recovery-points/folder-tree.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
 import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
+import type { KnownFingerprints } from "./read/own-fingerprint.ts";
 
 export class CaptureMemory {
   /** Shards' trees that are whole in the bucket. */
   readonly trees = new Map<string, ShardTree>();
   /** Folders' trees that are whole in the bucket, and when a folder was read the last time and was so. */
   readonly folders = new Map<string, { readonly tree: FolderTree; readonly at: Date }>();
+  readonly fingerprints: KnownFingerprints = new Map();
   #base: CaptureBase | undefined;
   #restore: string | undefined;
 

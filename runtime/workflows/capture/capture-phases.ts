@@ -33,7 +33,7 @@ export interface CapturePhases {
 export function phasesOf(request: CaptureRequest): CapturePhases {
   const { allowEmpty = false, clock, database, incremental, progress, region, repository, type } = request;
   const { collections, exclude, folders = [], kinds = ["qdrant"], mustBeWhole = false, patience, readAtOnce } = request;
-  const { imported, signal, toolVersion, worker } = request;
+  const { imported, runner, signal, toolVersion, worker } = request;
   const control = request.control ?? repository.stores.control;
   const memory = incremental?.memory;
   // This run has looked at the region and its bucket before, and was not cut off since.
@@ -45,7 +45,7 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
   const placements = new ShardPlacements({ clock, database, progress, signal });
   const snapshots = new TemporarySnapshots({ clock, control: repository.stores.control, database });
   const assessor = new CaptureAssessor(
-    { region, clock, control, database, kinds, folders, isContinued, progress },
+    { region, clock, control, database, kinds, folders, isContinued, runner, progress },
     new CollectionChooser(database, { names: collections, exclude }, incremental),
   );
   const trees = memory?.trees;
@@ -70,9 +70,20 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
     reader: new PartReader(
       workers.index,
       new ShardsReader({
-        ...{ clock, database, failures, repository, placements, progress, patience, readAtOnce, signal, trees },
-        // A run that captures again and again has a base of its own moments ago: it asks no store each time.
-        control: incremental === undefined ? control : undefined,
+        ...{
+          clock,
+          control,
+          database,
+          failures,
+          repository,
+          placements,
+          progress,
+          patience,
+          readAtOnce,
+          signal,
+          trees,
+        },
+        fingerprints: memory?.fingerprints ?? new Map(),
       }),
       new FoldersReader({ folders, repository, allowEmpty, memory, clock, mustBeWhole, progress }),
       new StoringStarter({ isContinued, memory, progress, repository, workers }),

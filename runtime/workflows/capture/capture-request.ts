@@ -4,6 +4,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
+import type { Runner } from "../../ports/runner.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
 import type { FolderCapture } from "./folder-capture.ts";
@@ -12,6 +13,8 @@ export interface CaptureRequest extends CaptureTarget, CaptureOptions {
   readonly incremental?: IncrementalContext | undefined;
   readonly clock: Clock;
   readonly progress: Progress;
+  /** The process that captures; it may know that a restore of its machine was cut off. */
+  readonly runner?: Pick<Runner, "isDead"> | undefined;
   readonly toolVersion: string;
   /** Ends the waits for shards that move and for optimizations; the capture fails with its reason then, and commits nothing. */
   readonly signal?: AbortSignal | undefined;

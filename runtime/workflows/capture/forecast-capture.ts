@@ -16,6 +16,7 @@ import { phasesOf } from "./capture-phases.ts";
 import type { CaptureRequest } from "./capture-request.ts";
 import { CollectionFailures } from "./collection-failures.ts";
 import type { CaptureAssessment } from "./plan/assess-capture.ts";
+import { refuseHalfMade } from "./plan/plan-collection.ts";
 import { ownFingerprint } from "./read/own-fingerprint.ts";
 
 export interface ShardForecast {
@@ -61,6 +62,7 @@ export async function forecastCapture(request: CaptureRequest): Promise<CaptureF
   const missing: Missing[] = [...assessed.missing];
   await forEachConcurrently(collectionsAtOnce, wanted, async (name) => {
     try {
+      refuseHalfMade(name, assessed.halfMade);
       found.push(await forecaster.forecast(name));
     } catch (error) {
       const lacking = await failures.judge(name, error);
@@ -125,7 +127,7 @@ class CollectionForecaster {
     const lastStoredBytes = tree.packs.reduce((sum, { size }) => sum + size, 0);
     if (type === "full") return { reads: "everything", because: "a full capture compares contents", lastStoredBytes };
     const control = this.#source.control ?? repository.stores.control;
-    const fingerprint = await ownFingerprint({ clock, control, database }, shard);
+    const fingerprint = await ownFingerprint({ clock, control, database, known: new Map() }, shard);
     const { epoch, restores } = this.#assessed;
     const restore = newestRestore(restores);
     if (tree.lineage !== lineageOf({ region, epoch: epoch.epoch, peer: shard.peer, fingerprint, restore })) {

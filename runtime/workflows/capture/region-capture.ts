@@ -6,6 +6,7 @@ import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Cluster } from "../../ports/cluster.ts";
 import type { Progress } from "../../ports/progress.ts";
+import type { Runner } from "../../ports/runner.ts";
 import type { StackExports } from "../../ports/stacks.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { folderCapture } from "../folders/capture-folder.ts";
@@ -29,14 +30,27 @@ export interface RegionCapture {
   readonly worker: CaptureOptions["worker"];
   readonly allowEmpty: boolean;
   readonly clock: Clock;
+  readonly runner?: Pick<Runner, "isDead"> | undefined;
   readonly progress: Progress;
   readonly toolVersion: string;
 }
 
 /** Throws USAGE when the region has not all of the kinds that are asked for. */
 export function captureRequestFor(capture: RegionCapture): CaptureRequest {
-  const { allowEmpty, clock, collections, exclude, only, progress, repository, session, toolVersion, type, worker } =
-    capture;
+  const {
+    allowEmpty,
+    clock,
+    collections,
+    exclude,
+    only,
+    progress,
+    repository,
+    runner,
+    session,
+    toolVersion,
+    type,
+    worker,
+  } = capture;
   const folders = foldersOf(capture);
   return {
     region: session.region.region,
@@ -45,6 +59,7 @@ export function captureRequestFor(capture: RegionCapture): CaptureRequest {
     repository,
     clock,
     progress,
+    runner,
     toolVersion,
     kinds: kindsOf(session.region.region, only, folders),
     folders,

@@ -14,6 +14,9 @@ export async function applyToStandby(request: StandbyApplyRequest): Promise<Appl
   const { asOf, clock, followedAt, fullAt, progress, repository, target } = request;
   const turn = request.turn ?? (await StandbyTurn.take(request));
   const plan = await planStandby({ ...request, turn });
-  const journal = new StandbyJournal({ asOf, clock, followedAt, fullAt, target, turn }, plan);
+  const journal = new StandbyJournal(
+    { asOf, control: repository.stores.control, clock, followedAt, fullAt, target, turn },
+    plan,
+  );
   return applyPlan({ clock, journal, progress, repository, target }, plan);
 }

@@ -1,7 +1,6 @@
 /** Plans how a region's Qdrant comes to hold exactly one recovery point of its own bucket, whatever it holds. */
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
-import type { Clock } from "../../ports/clock.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { StandbyKnowledge } from "../../repository/control/standby-records.ts";
 import { aliasesAmong } from "../apply/aliases.ts";
@@ -32,7 +31,7 @@ export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPla
     existing,
     // An alias of a collection that was not captured may lead nowhere here.
     aliases: { wanted: aliasesAmong(recoveryPoint, names), standing: "replace" },
-    known: knownByReplication(target, knowledge, clock),
+    known: knownByReplication(request, knowledge),
     compare,
     optimizes: false,
     onFailure: "leave",
@@ -40,8 +39,11 @@ export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPla
   });
 }
 
-function knownByReplication(target: VectorDatabase, knowledge: StandbyKnowledge, clock: Clock): KnownTarget {
-  const detector = new StandbyRestoreDetector(target, knowledge, clock);
+function knownByReplication(
+  { clock, repository, target }: Pick<StandbyPlanRequest, "clock" | "repository" | "target">,
+  knowledge: StandbyKnowledge,
+): KnownTarget {
+  const detector = new StandbyRestoreDetector(target, knowledge, clock, repository.stores.control);
   const held = knowledge.held?.collections ?? [];
   const making = new Set(knowledge.making.map(({ name }) => name));
   for (const { name } of held) making.delete(name);

@@ -5,6 +5,7 @@ import { Tiers } from "../../domain/settings/tiers.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
+import type { Runner } from "../../ports/runner.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { RegionFolder, RegionSession } from "../region-session.ts";
 import { FolderStream } from "./folder-stream.ts";
@@ -45,6 +46,7 @@ export interface ReplicateRequest {
   readonly allowEmpty: boolean;
   readonly toolVersion: string;
   readonly clock: Clock;
+  readonly runner?: Pick<Runner, "isDead"> | undefined;
   readonly progress: Progress;
   /** Called with each report while the standby follows, and with what fails and is tried again. */
   readonly onReport: (news: ReplicationReport | { readonly problem: string }) => void;
@@ -135,11 +137,12 @@ function sourceOf({ database, region, stores }: RegionSession) {
 }
 
 function followingQdrant(request: Replicated): ReplicationPart {
-  const { active, clock, progress, repository, standby, toolVersion } = request;
+  const { active, clock, progress, repository, runner, standby, toolVersion } = request;
   const tiers = tiersOf(request);
   const replication = new Replication({
     clock,
     progress,
+    runner,
     toolVersion,
     tiers,
     exclude: active.region.exclude,
@@ -161,12 +164,12 @@ function followingQdrant(request: Replicated): ReplicationPart {
 }
 
 function capturingQdrant(request: Replicated): ReplicationPart {
-  const { active, clock, progress, toolVersion } = request;
+  const { active, clock, progress, runner, toolVersion } = request;
   const repository = request.repository.remembering(cacheBytes);
   const tiers = tiersOf(request);
   const { exclude } = active.region;
   const source = sourceOf(active);
-  const capturing = new SourceCapturer({ clock, exclude, progress, toolVersion, tiers, source, repository });
+  const capturing = new SourceCapturer({ clock, exclude, progress, runner, toolVersion, tiers, source, repository });
   const telling = new StatePublisher(repository, clock);
   const halves = {
     everyMs: tiers.shortestSeconds * 1000,

@@ -7,6 +7,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
+import type { Runner } from "../../ports/runner.ts";
 import { readStandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { CaptureMemory } from "../capture/capture-memory.ts";
@@ -52,6 +53,8 @@ export interface SourceCapturerRequest {
   readonly isSwitchover?: boolean;
   readonly toolVersion: string;
   readonly clock: Clock;
+  /** The process that captures. */
+  readonly runner?: Pick<Runner, "isDead"> | undefined;
   readonly progress: Progress;
 }
 
@@ -125,7 +128,7 @@ export class SourceCapturer {
    * @param signal ends what the capture waits for, and so the capture.
    */
   async capture(patience: Patience, signal?: AbortSignal): Promise<CapturedState> {
-    const { clock, exclude, isSwitchover, progress, repository, source, toolVersion } = this.#request;
+    const { clock, exclude, isSwitchover, progress, repository, runner, source, toolVersion } = this.#request;
     await this.refuseUnlessActive();
     const begun = clock.now();
     const begunMs = clock.monotonic();
@@ -148,6 +151,7 @@ export class SourceCapturer {
       incremental: { memory: this.#memory, choose: patience === "provisional" && !isFull ? choose : undefined },
       clock,
       progress: withoutAmounts(progress),
+      runner,
       toolVersion,
       signal,
       // Nothing of the last writes before a switchover may stay behind.

@@ -4,12 +4,14 @@ import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.t
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { HeldCollection, StandbyState } from "../../repository/control/standby-records.ts";
 import { collectionsAtOnce } from "../apply/collections-at-once.ts";
 import { describeCollection } from "../apply/describe-collection.ts";
 import type { AppliedState, ApplyJournal } from "../apply/journal.ts";
 import type { ApplyPlan, PlannedCollection } from "../apply/plan-apply.ts";
+import { ownFingerprint } from "../capture/read/own-fingerprint.ts";
 import type { StandbyTurn } from "./standby-turn.ts";
 
 /** While nothing changes, it is recorded so often that the standby still holds everything. */
@@ -28,6 +30,8 @@ export interface CaptureTimes {
 export interface StandbyJournalRequest extends CaptureTimes {
   readonly turn: StandbyTurn;
   readonly target: VectorDatabase;
+  /** The standby's. */
+  readonly control: ObjectStoreReader;
   readonly clock: Clock;
 }
 
@@ -48,6 +52,9 @@ export class StandbyJournal implements ApplyJournal {
   heartbeat(): void {
     this.#request.turn.heartbeat();
   }
+
+  /** Nobody but replication uses a standby. */
+  loaded(): void {}
 
   async refuseUnlessMine(): Promise<void> {
     await this.#request.turn.records.refuseUnlessMine();
@@ -72,7 +79,8 @@ export class StandbyJournal implements ApplyJournal {
     collections.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const each of gone) collections.push({ ...each, goneSince: each.goneSince ?? at.toISOString() });
     const fingerprints: Record<string, string> = {};
-    for (const [peer, owner] of owners) fingerprints[String(peer)] = await target.restoreFingerprint(owner);
+    const source = { clock, control: this.#request.control, database: target, known: new Map() };
+    for (const [peer, owner] of owners) fingerprints[String(peer)] = await ownFingerprint(source, owner);
     const state: StandbyState = {
       format: 1,
       at: at.toISOString(),

@@ -8,16 +8,19 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../../ports/object-store.ts";
 import type { Progress } from "../../../ports/progress.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
+import type { Runner } from "../../../ports/runner.ts";
 import type { CaptureBase } from "../../../repository/catalog/read-catalog.ts";
 import { isStepDone } from "../../../repository/control/failover-records.ts";
-import { type RestoreRecords, readRestores, restoresUnderWay } from "../../../repository/control/restore-records.ts";
+import {
+  halfMadeCollections,
+  type RestoreRecords,
+  readRestores,
+  restoresUnderWay,
+} from "../../../repository/control/restore-records.ts";
 import { ignoreUnreadable } from "../../../repository/record.ts";
 import { unreadableReporter } from "../../name-unreadable.ts";
 import type { FolderCapture } from "../folder-capture.ts";
 import { type ChosenCollections, type CollectionChooser, isOfNow } from "./choose-collections.ts";
-
-/** A restore that began longer ago and did not end was cut off. */
-const restoreEndsWithinMs = 60 * 60_000;
 
 export interface AssessedRegion {
   readonly region: string;
@@ -29,6 +32,8 @@ export interface AssessedRegion {
   readonly folders: readonly Pick<FolderCapture, "kind" | "name">[];
   /** This run has assessed the region before, and told what there is to tell. */
   readonly isContinued: boolean;
+  /** The process that captures: it knows which of its machine have ended. */
+  readonly runner: Pick<Runner, "isDead"> | undefined;
   readonly progress: Progress;
 }
 
@@ -47,6 +52,8 @@ export interface CaptureAssessment {
   readonly excluded: readonly string[];
   /** Collections that are not read now, and that the base says it lacks. */
   readonly missing: readonly Missing[];
+  /** Collections that a restore which was cut off left half-made, with its id. */
+  readonly halfMade: ReadonlyMap<string, string>;
   /** Nothing was restored since the base, and no other region was active: what it holds may stand beside what is read. */
   readonly isOfBase: boolean;
   readonly folders: readonly Pick<FolderCapture, "kind" | "name">[];
@@ -78,7 +85,7 @@ export class CaptureAssessor {
     const unproven = qdrantVersion === undefined ? undefined : checkSupported(qdrantVersion);
     if (unproven !== undefined && !isContinued) progress({ step: "version", detail: unproven });
     if (holdsQdrant && !isContinued) await this.#tellClocks();
-    await this.#refuseWhileRestoring(epoch, restores);
+    const halfMade = await this.#halfMadeUnlessRestoring(epoch, restores);
     const base = recoveryPoints.get("qdrant");
     const chosen: ChosenCollections = holdsQdrant
       ? await this.#chooser.choose({ epoch, restores }, base)
@@ -88,6 +95,7 @@ export class CaptureAssessor {
       restores,
       qdrantVersion,
       base,
+      halfMade,
       isOfBase: base !== undefined && isOfNow(base, { epoch, restores }),
       ...chosen,
       folders: folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => ({ kind, name })),
@@ -106,20 +114,36 @@ export class CaptureAssessor {
     });
   }
 
-  /** What is half-restored, or restored and not yet compared, must not become the newest recovery point. */
-  async #refuseWhileRestoring({ active, epoch, recoveryPoint }: EpochRecord, restores: RestoreRecords): Promise<void> {
-    const { clock, control } = this.#region;
-    const [restore] = restoresUnderWay(restores, restoreEndsWithinMs, clock.now());
+  /**
+   * Refuses while something is restored, or was restored and is not yet compared: that must not become the newest recovery point. What a
+   * restore that was cut off left is known by name.
+   */
+  async #halfMadeUnlessRestoring(
+    { active, epoch, recoveryPoint }: EpochRecord,
+    restores: RestoreRecords,
+  ): Promise<ReadonlyMap<string, string>> {
+    const { control, runner } = this.#region;
+    const watch = { now: await this.#earliestNow(restores), runner };
+    const [restore] = restoresUnderWay(restores, watch);
     // Opening begins with waking the optimizers, which a capture must not meet.
     const isPromoted = recoveryPoint === undefined || (await isStepDone(control, epoch, "open"));
-    if (restore === undefined && isPromoted) return;
+    if (restore === undefined && isPromoted) return halfMadeCollections(control, restores, watch);
     const what = isPromoted ? `restore ${restore} has not ended` : `the failover of epoch ${epoch} has not ended`;
     throw new DrError(
       "ROLE_REFUSES",
       `${what}: a capture now could make a half-restored state the newest recovery point of ${active}`,
       {
-        hint: "let it end, or run it again; then capture. A restore that was cut off counts for an hour",
+        hint: "let it end, or run it again; then capture. A restore that was cut off counts for some minutes",
       },
     );
+  }
+
+  /** By the clock here, or by Qdrant's if that is behind: a restore that goes on must not look dead by one clock that is ahead. */
+  async #earliestNow({ begun, done }: RestoreRecords): Promise<Date> {
+    const { clock, database } = this.#region;
+    const here = clock.now();
+    if (begun.every(({ id }) => done.has(id))) return here;
+    const there = await database.time();
+    return there === undefined || there > here ? here : there;
   }
 }

@@ -68,11 +68,11 @@ export class CapturePlanner {
     };
   }
 
-  async #planCollections({ base, epoch, wanted }: CaptureAssessment) {
+  async #planCollections({ epoch, wanted, ...assessed }: CaptureAssessment) {
     const collections: CapturePlan["collections"] = [];
     const missing: Missing[] = [];
     await forEachConcurrently(collectionsAtOnce, wanted, async (name) => {
-      const found = await this.#collections.plan(name, epoch, base);
+      const found = await this.#collections.plan(name, epoch, assessed);
       if (found.planned !== undefined) collections.push(found.planned);
       if (found.missing !== undefined) missing.push(found.missing);
     });

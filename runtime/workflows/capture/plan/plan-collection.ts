@@ -3,13 +3,9 @@ import { canonicalJson } from "../../../domain/exact-json.ts";
 import { problemOfName } from "../../../domain/qdrant/collection-name.ts";
 import { refuseIrreproducibleKeys } from "../../../domain/qdrant/shard-key-plan.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
-import type {
-  CapturedCollection,
-  CaptureType,
-  Missing,
-  RecoveryPoint,
-} from "../../../domain/recovery-points/recovery-point.ts";
+import type { CapturedCollection, CaptureType, Missing } from "../../../domain/recovery-points/recovery-point.ts";
 import type { EpochRecord } from "../../../domain/roles/epoch.ts";
+import { DrError } from "../../../errors.ts";
 import type { Progress } from "../../../ports/progress.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
 import type { OpenRepository } from "../../../repository/repository.ts";
@@ -17,6 +13,7 @@ import { inheritedFacts, observeCollection } from "../../observe-collection.ts";
 import type { CollectionFailures } from "../collection-failures.ts";
 import { obtainDataKey } from "../data-key.ts";
 import type { ShardPlacements } from "../shard-placements.ts";
+import type { CaptureAssessment } from "./assess-capture.ts";
 
 type PlannedCollection = CapturePlan["collections"][number];
 
@@ -40,9 +37,10 @@ export class CollectionPlanner {
   async plan(
     name: string,
     epoch: EpochRecord,
-    base: RecoveryPoint | undefined,
+    { base, halfMade }: Pick<CaptureAssessment, "base" | "halfMade">,
   ): Promise<{ readonly planned?: PlannedCollection; readonly missing?: Missing }> {
     try {
+      refuseHalfMade(name, halfMade);
       const before = base?.collections.find((collection) => collection.name === name);
       return { planned: await this.#plan(name, epoch, before) };
     } catch (error) {
@@ -83,6 +81,15 @@ export class CollectionPlanner {
       shards: [...shards.values()].sort((a, b) => a.id - b.id),
     };
   }
+}
+
+/** What it holds is not what anybody wrote. The recovery point keeps it as it was before, where it was captured. */
+export function refuseHalfMade(name: string, halfMade: CaptureAssessment["halfMade"]): void {
+  const restore = halfMade.get(name);
+  if (restore === undefined) return;
+  throw new DrError("CAPTURE_INCOMPLETE", `restore ${restore} was cut off and left it half-made`, {
+    hint: "restore it again with --discard-unfinished, or delete it yourself. A day after the restore it is captured as it is",
+  });
 }
 
 function hasSameParams(before: unknown, now: unknown): boolean {

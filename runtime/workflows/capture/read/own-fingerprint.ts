@@ -11,27 +11,37 @@ const settles = { withinMs: 10_000, everyMs: 200 };
 export interface FingerprintSource {
   readonly clock: Clock;
   readonly database: Pick<ShardReader, "processStart" | "restoreFingerprint">;
-  /** Control store of the region, where its test restores note what they give; undefined: they count as any restore. */
-  readonly control: ObjectStoreReader | undefined;
+  /** Control store of the region, where its test restores note what they give. */
+  readonly control: ObjectStoreReader;
+  /** What a run was told before: the store is asked only when a peer tells something new. */
+  readonly known: KnownFingerprints;
 }
 
+/** By peer: what it told, and that without what test restores gave it. */
+export type KnownFingerprints = Map<number, { readonly told: string; readonly own: string }>;
+
 export async function ownFingerprint(
-  { clock, control, database }: FingerprintSource,
+  { clock, control, database, known }: FingerprintSource,
   shard: ShardPlacement,
 ): Promise<string> {
-  if (control === undefined) return database.restoreFingerprint(shard);
+  let told = await database.restoreFingerprint(shard);
+  const before = known.get(shard.peer);
+  if (before?.told === told) return before.own;
   const process = await database.processStart(shard);
-  let fingerprint = "";
-  let before = await readScratchUploads(control, process, clock.now());
+  let own = "";
+  let noted = await readScratchUploads(control, process, clock.now());
   await waitAtMost(clock, settles, async () => {
-    const told = await database.restoreFingerprint(shard);
+    told = await database.restoreFingerprint(shard);
     const after = await readScratchUploads(control, process, clock.now());
-    fingerprint = without(told, after.taken);
-    const isSettled = before.taken === after.taken && before.underWay + after.underWay === 0;
-    before = after;
+    own = without(told, after.taken);
+    const isOne = noted.taken === after.taken;
+    // What was counted and is not noted yet would make it another one: nothing else was given to the process then.
+    const isSettled = isOne && (own === before?.own || noted.underWay + after.underWay === 0);
+    noted = after;
     return isSettled;
   });
-  return fingerprint;
+  known.set(shard.peer, { told, own });
+  return own;
 }
 
 /** A fingerprint ends in the number of restores, unless the process cannot tell. */

@@ -23,6 +23,7 @@ import type { PlannedCapture } from "../planned-capture.ts";
 import { captureShard } from "../shard/capture-shard.ts";
 import type { ShardBase, ShardCapture } from "../shard/captured-shard.ts";
 import type { ShardPlacements } from "../shard-placements.ts";
+import type { KnownFingerprints } from "./own-fingerprint.ts";
 import { RestartDetector } from "./restart-detector.ts";
 import { ShardProgress } from "./shard-progress.ts";
 import type { Storing } from "./storing.ts";
@@ -49,7 +50,8 @@ export interface ShardsSource {
   /** Ends the waits for optimizations. */
   readonly signal: AbortSignal | undefined;
   /** See `FingerprintSource`. */
-  readonly control: ObjectStoreReader | undefined;
+  readonly control: ObjectStoreReader;
+  readonly fingerprints: KnownFingerprints;
   /** Trees that are whole in the repository, as this run remembers them. */
   readonly trees: Map<string, ShardTree> | undefined;
 }
@@ -72,12 +74,13 @@ export class ShardsReader {
     worker: number,
     storing: Storing,
   ): Promise<Pick<CapturePart, "shards" | "readBytes" | "storedBytes"> & { readonly missing: readonly Missing[] }> {
-    const { clock, database, failures, progress, readAtOnce = usuallyReadAtOnce } = this.#source;
+    const { clock, control, database, failures, fingerprints, progress } = this.#source;
+    const { readAtOnce = usuallyReadAtOnce } = this.#source;
     const { plan } = planned;
     const all = plan.collections.flatMap((collection) => collection.shards.map(({ id }) => ({ collection, id })));
     const share = shareOf(all, worker, plan.workers);
     const shardProgress = new ShardProgress(clock, progress, share.length);
-    const restarts = new RestartDetector({ clock, database, control: this.#source.control });
+    const restarts = new RestartDetector({ clock, control, database, known: fingerprints });
     const permits = new Semaphore(readAtOnce);
     const shards: ShardResult[] = [];
     const missing = new Map<string, Missing>();
