@@ -9,6 +9,10 @@ import type { JsonEvents } from "./json-tokens.ts";
 /** Longer texts are hashed. It decides the digests: never change it. */
 const longest = 4_096;
 const modulus = 1n << 256n;
+/** Of a character in UTF-8. */
+const mostBytes = 3;
+/** A text that is not hashed fits. */
+const frameBytes = longest * mostBytes;
 
 /** A value that has begun, and takes the values in it as texts. */
 interface Frame {
@@ -17,27 +21,43 @@ interface Frame {
 }
 
 class ArrayFrame implements Frame {
-  /** Joined at once: a text that grows by each number leaves a trail of its past. */
-  #parts: string[] = ["["];
+  /** What of the text is not hashed: as strings, millions of numbers would outlive their time before they are joined. */
+  readonly #buffer: Buffer;
+  #bytes: number;
+  /** Characters of the whole text. */
   #length = 1;
   #hash: Hash | undefined;
   #isFirst = true;
 
+  /** @param buffer of `frameBytes`, the frame's until it ends. */
+  constructor(buffer: Buffer) {
+    this.#buffer = buffer;
+    this.#bytes = buffer.write("[");
+  }
+
   add(_name: string, text: string): void {
-    if (!this.#isFirst) this.#parts.push(",");
-    this.#parts.push(text);
-    this.#length += text.length + (this.#isFirst ? 0 : 1);
+    if (!this.#isFirst) this.#write(",");
+    this.#write(text);
     this.#isFirst = false;
-    if (this.#length <= longest) return;
-    this.#hash ??= createHash("sha256");
-    this.#hash.update(this.#parts.join(""));
-    this.#parts = [];
-    this.#length = 0;
+  }
+
+  #write(text: string): void {
+    this.#length += text.length;
+    if (this.#length > longest) this.#hash ??= createHash("sha256");
+    if (this.#bytes + text.length * mostBytes > frameBytes) this.#hashBuffer();
+    if (text.length * mostBytes > frameBytes) this.#hash?.update(text);
+    else this.#bytes += this.#buffer.write(text, this.#bytes);
+  }
+
+  #hashBuffer(): void {
+    this.#hash?.update(this.#buffer.subarray(0, this.#bytes));
+    this.#bytes = 0;
   }
 
   end(): string {
-    const text = `${this.#parts.join("")}]`;
-    return this.#hash === undefined ? text : `#a${this.#hash.update(text).digest("hex")}`;
+    if (this.#hash === undefined) return `${this.#buffer.toString("utf8", 0, this.#bytes)}]`;
+    this.#hashBuffer();
+    return `#a${this.#hash.update("]").digest("hex")}`;
   }
 }
 
@@ -73,6 +93,8 @@ class ObjectFrame implements Frame {
 export class JsonDigest implements JsonEvents {
   readonly #open: { readonly frame: Frame; name: string }[] = [];
   readonly #isOfFloats: boolean;
+  /** By how deep the array is that has it. */
+  readonly #buffers: Buffer[] = [];
   /** The begin of a string, or what of a long one is not hashed yet. */
   readonly #string = Buffer.allocUnsafe(longest);
   #stringLength = 0;
@@ -94,7 +116,10 @@ export class JsonDigest implements JsonEvents {
   }
 
   beginArray(): void {
-    this.#open.push({ frame: new ArrayFrame(), name: "" });
+    const depth = this.#open.length;
+    const buffer = this.#buffers[depth] ?? Buffer.allocUnsafe(frameBytes);
+    this.#buffers[depth] = buffer;
+    this.#open.push({ frame: new ArrayFrame(buffer), name: "" });
   }
 
   endObject(): void {

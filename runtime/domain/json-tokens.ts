@@ -53,7 +53,9 @@ export class JsonTokenizer {
   }
 
   /** Throws SyntaxError where it is no JSON. */
-  write(bytes: Uint8Array): void {
+  write(part: Uint8Array): void {
+    // One view for all of its numbers.
+    const bytes = Buffer.from(part.buffer, part.byteOffset, part.length);
     for (let at = 0; at < bytes.length; ) {
       if (this.#token === "none") at = this.#begin(bytes, at);
       else if (this.#token === "word") at = this.#readWord(bytes, at);
@@ -125,10 +127,10 @@ export class JsonTokenizer {
   }
 
   /** A number or a literal. */
-  #readWord(bytes: Uint8Array, begin: number): number {
+  #readWord(bytes: Buffer, begin: number): number {
     let at = begin;
     while (at < bytes.length && isOfWord(bytes[at] ?? 0)) at += 1;
-    this.#text += Buffer.from(bytes.buffer, bytes.byteOffset + begin, at - begin).toString("latin1");
+    this.#text += bytes.toString("latin1", begin, at);
     if (this.#text.length > 10_000) throw new SyntaxError("the JSON has a number that is too long");
     if (at < bytes.length) {
       if (this.#text === "") throw unexpected(bytes, at);
