@@ -158,7 +158,8 @@ export class AwsFoundation extends pulumi.ComponentResource {
         { parent: this, providers: [from.provider] },
       );
     replicate("state", []);
-    if (replication) replicate("repository", [storeLayout.packs, storeLayout.trees, storeLayout.recoveryPoints]);
+    if (replication)
+      replicate("repository", [storeLayout.packs, storeLayout.trees, storeLayout.facts, storeLayout.recoveryPoints]);
   }
 
   #providerOf(region: string): aws.Provider {

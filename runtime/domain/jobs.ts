@@ -81,7 +81,13 @@ export interface JobDefinition {
 
 const always = () => true;
 const readOnly: readonly string[] = [];
-const capturedParts = [storeLayout.repository, storeLayout.packs, storeLayout.trees, storeLayout.recoveryPoints];
+const capturedParts = [
+  storeLayout.repository,
+  storeLayout.packs,
+  storeLayout.trees,
+  storeLayout.facts,
+  storeLayout.recoveryPoints,
+];
 const attestations = `${storeLayout.recoveryPoints}*/attestations/`;
 const noExtras = { readsFolders: false, holdsLease: false };
 

@@ -1,10 +1,15 @@
 /**
  * A region's recovery points: sealed objects in its repository store, wrapped keys in its control store. Objects are
- * created, and deleted by a prune alone. Order of writing: packs, trees, manifest; a manifest therefore never names what is not there.
+ * created, and deleted by a prune alone. Order of writing: packs, trees and facts, manifest; a manifest therefore never names what is not there.
  */
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { canonicalJson } from "../domain/exact-json.ts";
+import {
+  type CollectionFacts,
+  collectionFactsSchema,
+  type NamedFacts,
+} from "../domain/recovery-points/collection-facts.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
 import {
   type RecoveryPoint,
@@ -14,7 +19,7 @@ import {
 } from "../domain/recovery-points/recovery-point.ts";
 import { nameOf, seal, unseal } from "../domain/recovery-points/sealing.ts";
 import { largestTree } from "../domain/recovery-points/shard-tree.ts";
-import { parseStoreKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
+import { type ContentKind, contentKey, parseContentKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap } from "../ports/key-wrap.ts";
@@ -32,6 +37,11 @@ import {
 } from "./record.ts";
 
 const keyIdLength = 32;
+
+interface OpenedContent {
+  readonly key: DataKey;
+  readonly plain: Buffer;
+}
 
 export interface RegionStores {
   readonly repository: ObjectStore;
@@ -76,7 +86,7 @@ export class OpenRepository {
     return OpenRepository.open(stores, wrap);
   }
 
-  /** The same, for who reads back what it wrote a moment ago: packs and trees are kept in memory, up to `mostBytes`. */
+  /** The same, for who reads back what it wrote a moment ago: what is named by its content is kept in memory, up to `mostBytes`. */
   remembering(mostBytes: number): OpenRepository {
     const { control, repository } = this.stores;
     return new OpenRepository(
@@ -132,21 +142,70 @@ export class OpenRepository {
     }
     const id = nameOf(key, plain);
     if (id === before?.id) return { ...before };
-    const bytes = Buffer.concat([Buffer.from(key.id), seal(key, treeName(id), plain)]);
-    const answer = await this.stores.repository.create(storeLayout.tree(id), bytes);
-    if (answer === "created") return { id, size: bytes.length };
-    return { id, size: (await this.stores.repository.get(storeLayout.tree(id))).length };
+    const { answer, size } = await this.#createNamed("tree", id, key, plain);
+    if (answer === "created") return { id, size };
+    return { id, size: (await getWhole(this.stores.repository, storeLayout.tree(id))).length };
   }
 
   async readTree<Tree>(id: string, schema: z.ZodType<Tree>): Promise<Tree> {
-    const key = storeLayout.tree(id);
-    return parseRecord(schema, key, await this.#unseal(treeName(id), await getWhole(this.stores.repository, key)));
+    const { plain } = await this.#readNamed("tree", id);
+    return parseRecord(schema, storeLayout.tree(id), plain);
   }
 
-  /** Throws OBJECT_CORRUPT unless these bytes are what is sealed for this place: a tree or a record. */
+  /** The keyed name of facts, which is that of their content. */
+  nameFacts(key: DataKey, facts: CollectionFacts): string {
+    return nameOf(key, serialiseRecord(collectionFactsSchema, "facts of a collection", facts));
+  }
+
+  /** Stores facts under their name; the same facts are stored once. */
+  async createFacts(key: DataKey, facts: CollectionFacts): Promise<string> {
+    const plain = serialiseRecord(collectionFactsSchema, "facts of a collection", facts);
+    const id = nameOf(key, plain);
+    await this.#createNamed("facts", id, key, plain);
+    return id;
+  }
+
+  /** Throws OBJECT_CORRUPT when they are not those that are named. */
+  async readFacts({
+    facts: id,
+    key: keyId,
+    name,
+  }: Pick<NamedFacts, "facts" | "key" | "name">): Promise<CollectionFacts> {
+    const { key, plain } = await this.#readNamed("facts", id);
+    if (key.id === keyId) return parseRecord(collectionFactsSchema, storeLayout.collectionFacts(id), plain);
+    throw new DrError(
+      "OBJECT_CORRUPT",
+      `${storeLayout.collectionFacts(id)} is sealed with the key of another collection than ${name}`,
+      {
+        hint: "use another recovery point",
+      },
+    );
+  }
+
+  /** Throws OBJECT_CORRUPT unless these bytes are what is sealed for this place: a tree, facts or a record. */
   async checkSealed(place: string, bytes: Buffer): Promise<void> {
-    const parsed = parseStoreKey(place);
-    await this.#unseal(parsed?.kind === "tree" ? treeName(parsed.id) : this.#recordName(place), bytes);
+    const content = parseContentKey(place);
+    if (content === undefined) await this.#unseal(this.#recordName(place), bytes);
+    else await this.#openNamed(content.kind, content.id, bytes);
+  }
+
+  async #createNamed(kind: ContentKind, id: string, key: DataKey, plain: Buffer) {
+    const bytes = Buffer.concat([Buffer.from(key.id), seal(key, contentName(kind, id), plain)]);
+    const answer = await this.stores.repository.create(contentKey(kind, id), bytes);
+    return { answer, size: bytes.length };
+  }
+
+  async #readNamed(kind: ContentKind, id: string): Promise<OpenedContent> {
+    return this.#openNamed(kind, id, await getWhole(this.stores.repository, contentKey(kind, id)));
+  }
+
+  /** What is not what its name says does not count, whoever sealed it. */
+  async #openNamed(kind: ContentKind, id: string, bytes: Buffer): Promise<OpenedContent> {
+    const opened = await this.#open(contentName(kind, id), bytes);
+    if (nameOf(opened.key, opened.plain) === id) return opened;
+    throw new DrError("OBJECT_CORRUPT", `${contentKey(kind, id)} does not hold what its name says`, {
+      hint: "verify the recovery point in the other region's bucket, and capture a full one",
+    });
   }
 
   #recordName(place: string): string {
@@ -154,6 +213,10 @@ export class OpenRepository {
   }
 
   async #unseal(name: string, bytes: Buffer): Promise<Buffer> {
+    return (await this.#open(name, bytes)).plain;
+  }
+
+  async #open(name: string, bytes: Buffer): Promise<OpenedContent> {
     const keyId = bytes.subarray(0, keyIdLength).toString("latin1");
     if (!/^[0-9a-f]{32}$/.test(keyId)) {
       throw new DrError("OBJECT_CORRUPT", `${name} is not sealed as this tool does it: changed or cut`, {
@@ -161,7 +224,7 @@ export class OpenRepository {
       });
     }
     const key = await this.#keyOf(name, keyId);
-    return unseal(key, name, bytes.subarray(keyIdLength), largestTree);
+    return { key, plain: unseal(key, name, bytes.subarray(keyIdLength), largestTree) };
   }
 
   /** Throws OBJECT_CORRUPT when the key is missing: OBJECT_NOT_FOUND would say that the object itself is. */
@@ -174,12 +237,11 @@ export class OpenRepository {
   }
 }
 
-function treeName(id: string): string {
-  return `tree ${id}`;
+function contentName(kind: ContentKind, id: string): string {
+  return `${kind} ${id}`;
 }
 
-/** Packs and trees: their names stand for their content. */
+/** Packs, trees and facts: their names stand for their content. */
 function isNamedByContent(key: string): boolean {
-  const kind = parseStoreKey(key)?.kind;
-  return kind === "pack" || kind === "tree";
+  return parseContentKey(key) !== undefined;
 }

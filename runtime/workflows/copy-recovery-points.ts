@@ -1,5 +1,5 @@
 /**
- * Brings recovery points into another region's bucket: packs, then trees, then the manifest; the keys first of all. What
+ * Brings recovery points into another region's bucket: packs, then trees and facts, then the manifest; the keys first of all. What
  * is there already is not sent again. A recovery point counts as copied when the destination's own catalog calls it complete.
  */
 import { createHash } from "node:crypto";
@@ -99,17 +99,17 @@ async function copyOne(
 ): Promise<{ readonly objects: number; readonly bytes: number }> {
   await copyKeys(from, to, recoveryPoint);
   const missing = [...objectsOf(recoveryPoint, await packsOf(from, recoveryPoint))].filter(
-    ([key, size]) => present.get(key) !== size,
+    ([key, size]) => !present.has(key) || (size !== undefined && present.get(key) !== size),
   );
   let bytes = 0;
-  for (const kind of ["pack", "tree"] as const) {
+  for (const kind of ["pack", "tree", "facts"] as const) {
     bytes += await copyObjects(
       from,
       to,
       missing.flatMap(([key]) => (parseStoreKey(key)?.kind === kind ? [key] : [])),
     );
   }
-  for (const [key, size] of missing) present.set(key, size);
+  for (const [key, size] of missing) present.set(key, size ?? 0);
   await copyManifest(from, to, recoveryPoint);
   return { objects: missing.length, bytes };
 }

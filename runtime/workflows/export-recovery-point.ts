@@ -5,6 +5,7 @@ import type { CapturedCollection, RecoveryPoint } from "../domain/recovery-point
 import { DrError } from "../errors.ts";
 import type { NewFile, NewFiles } from "../ports/new-files.ts";
 import type { Progress } from "../ports/progress.ts";
+import { withFacts } from "../repository/content/collection-facts.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { qdrantVersionOf } from "./apply/plan-apply.ts";
 import { collectionArchive } from "./apply/shard-archive.ts";
@@ -44,7 +45,7 @@ export async function exportRecoveryPoint({
   repository,
 }: ExportRequest): Promise<ExportReport> {
   const qdrantVersion = qdrantVersionOf(recoveryPoint);
-  const wanted = wantedOf(recoveryPoint, only);
+  const wanted = await withFacts(repository, wantedOf(recoveryPoint, only));
   await files.refuseTaken(wanted.map(({ name }) => snapshotFileName(name)));
   const collections: ExportedCollection[] = [];
   for (const collection of wanted) {

@@ -15,10 +15,9 @@ import type { Runner } from "../ports/runner.ts";
 import { readRestores } from "../repository/control/restore-records.ts";
 import { beginScratchUpload } from "../repository/control/scratch-uploads.ts";
 import type { OpenRepository } from "../repository/repository.ts";
-import { estimateRestore } from "./apply/estimate-restore.ts";
+import { allCaptured, estimateRestore } from "./apply/estimate-restore.ts";
 import { planRestore } from "./apply/plan-restore.ts";
 import { type RestoreReport, restore } from "./apply/restore.ts";
-import { wholeRecoveryPoint } from "./apply/verify-applied.ts";
 import { unreadableReporter } from "./name-unreadable.ts";
 import { sampleQueries } from "./observe-collection.ts";
 
@@ -221,7 +220,7 @@ async function refuseWithoutRoom(
   wanted: readonly CapturedCollection[],
 ): Promise<void> {
   if (wanted.length === 0) return;
-  const { collections } = await estimateRestore(repository, wholeRecoveryPoint(recoveryPoint));
+  const { collections } = await estimateRestore(repository, allCaptured(recoveryPoint));
   const live = targetName === undefined ? collections.reduce((sum, { bytes }) => sum + bytes, 0) : 0;
   const largest = Math.max(
     ...collections.filter(({ captured }) => wanted.some(({ name }) => name === captured)).map(({ bytes }) => bytes),

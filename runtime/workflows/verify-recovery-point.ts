@@ -133,11 +133,12 @@ interface Part {
 }
 
 function partsOf(repository: OpenRepository, { collections, folders }: RecoveryPoint): Part[] {
-  const ofQdrant = collections.map(({ name, shards }) => ({
-    name,
+  const ofQdrant = collections.map((collection) => ({
+    name: collection.name,
     isOfQdrant: true,
     async *contents() {
-      for (const { tree } of shards) yield (await repository.readTree(tree.id, shardTreeSchema)).files;
+      await repository.readFacts(collection);
+      for (const { tree } of collection.shards) yield (await repository.readTree(tree.id, shardTreeSchema)).files;
     },
   }));
   const beside = folders.map(({ kind, name, tree }) => ({

@@ -247,7 +247,9 @@ describe("AwsIdentities", () => {
         ] as const;
       }),
     );
-    const points = ["repository.json", "packs/*", "trees/*", "recovery-points/*"].map((key) => `dr-points/${key}`);
+    const points = ["repository.json", "packs/*", "trees/*", "facts/*", "recovery-points/*"].map(
+      (key) => `dr-points/${key}`,
+    );
     const own = ["dr-points", "dr-control"];
     const noKeys = ["dr-control/keys/*", "prod-control/keys/*"];
     expect(allowed).to.deep.equal({
@@ -287,7 +289,7 @@ describe("AwsIdentities", () => {
       "replicate-folders": {
         reads: ["dr-control", "prod-points", "prod-control"],
         creates: [
-          ...["repository.json", "packs/*", "trees/*", "recovery-points/*", "sessions/*"].map(
+          ...["repository.json", "packs/*", "trees/*", "facts/*", "recovery-points/*", "sessions/*"].map(
             (key) => `prod-points/${key}`,
           ),
           "prod-control/keys/*",

@@ -22,6 +22,7 @@ const shard: CapturedShard = {
   method: "partial-snapshot",
   isExact: true,
 };
+const factsId = "f".repeat(64);
 const recoveryPoint: RecoveryPoint = {
   format: 1,
   id: "point-1",
@@ -38,13 +39,10 @@ const recoveryPoint: RecoveryPoint = {
     {
       name: "notes",
       key: "1".repeat(32),
-      config: {},
-      payloadIndexes: {},
+      facts: factsId,
       shards: [shard],
       pointsBefore: 1,
       pointsAfter: 1,
-      samples: [],
-      canaries: [],
     },
   ],
   aliases: [],
@@ -62,7 +60,8 @@ const first: EpochRecord = {
   at: "2026-01-01T00:00:00.000Z",
 };
 const second: EpochRecord = { epoch: 2, active: "west", previous: "east", reason: "failover", run: "run-1", at };
-const whole = new Map([
+const whole = new Map<string, number>([
+  [storeLayout.collectionFacts(factsId), 50],
   [storeLayout.tree(treeId), 100],
   [storeLayout.pack(packA), 10],
   [storeLayout.pack(packB), 20],
@@ -79,8 +78,9 @@ const evidence = { inventory: whole, packs, epochs: [first], attestations: [] as
 const without = (key: string) => new Map([...whole].filter(([name]) => name !== key));
 
 describe("judgement of a recovery point", () => {
-  it("names the tree and every pack with their sizes as what a point needs", () => {
-    expect(objectsOf(recoveryPoint, packs)).to.deep.equal(whole);
+  it("names the facts, the tree and every pack as what a recovery point needs, with the sizes that are known", () => {
+    const needed = new Map<string, number | undefined>([...whole, [storeLayout.collectionFacts(factsId), undefined]]);
+    expect(objectsOf(recoveryPoint, packs)).to.deep.equal(needed);
   });
 
   const cases: [what: string, evidence: Partial<typeof evidence>, state: string, reason: RegExp | undefined][] = [
@@ -104,6 +104,12 @@ describe("judgement of a recovery point", () => {
       { inventory: new Map([...whole, [storeLayout.pack(packA), 0]]) },
       "incomplete",
       /0 bytes instead of 10/,
+    ],
+    [
+      "the facts are missing",
+      { inventory: without(storeLayout.collectionFacts(factsId)) },
+      "incomplete",
+      /facts\/ff\/f+ is missing/,
     ],
     [
       "the tree is missing",

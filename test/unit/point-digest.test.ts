@@ -1,15 +1,9 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { canonicalJson, exactText, parseExactly } from "../../runtime/domain/exact-json.ts";
-import {
-  digestSketch,
-  hasFormerDigest,
-  isSameAnswer,
-  type ScoredPoint,
-} from "../../runtime/domain/qdrant/point-digest.ts";
+import { digestSketch, isSameAnswer, type ScoredPoint } from "../../runtime/domain/qdrant/point-digest.ts";
 import { PointReader, type ReadPoint } from "../../runtime/domain/qdrant/point-reader.ts";
 import { newKey } from "../../runtime/domain/recovery-points/key.ts";
-import { nameOf } from "../../runtime/domain/recovery-points/sealing.ts";
 
 const key = newKey({ collection: "notes" });
 
@@ -96,13 +90,6 @@ describe("digest of a point", () => {
       expect(digestOf(one) === digestOf(other)).to.equal(isSame);
     });
   }
-
-  it("is recognised as recovery points of before hold it, to which 1.0 was 1, and is no other point's", () => {
-    const before = nameOf(key, Buffer.from('{"payload":{"a":1,"b":0.5},"vector":[1]}'));
-    const isOf = (payload: string) => hasFormerDigest(key, { payload: parseExactly(payload), vector: [1] }, before);
-    expect(isOf('{"b":0.5,"a":1.0}')).to.equal(true);
-    expect(isOf('{"b":0.5,"a":2.0}')).to.equal(false);
-  });
 
   it("is the same in pieces of any length, and equal exactly where the content is, however large", () => {
     const large = fc.tuple(fc.constantFrom(10, 1_500, 3_000), fc.jsonValue());

@@ -113,7 +113,14 @@ describe("end the lease, open the gate", () => {
   function contextWith(clock: SimulatedClock, gate: Gate | undefined, witness?: MemoryStore) {
     const control = storesWithEpoch().control;
     const database = { describe: unexpected, setOptimizationThreads: unexpected };
-    const request = { clock, gate, witness, run: "run-1", database, repository: { stores: { control } } };
+    const request = {
+      clock,
+      gate,
+      witness,
+      run: "run-1",
+      database,
+      repository: { stores: { control }, readFacts: unexpected },
+    };
     return { control, context: { request, plan, findings: new Findings(plan) } };
   }
 
@@ -158,7 +165,7 @@ describe("end the lease, open the gate", () => {
     const clock = new SimulatedClock();
     const { context } = contextWith(clock, undefined);
     await openGate.run(context);
-    const collection = { name: "notes", key: "k", config: {}, payloadIndexes: {}, samples: [], canaries: [] };
+    const collection = { name: "notes", key: "k", facts: "f".repeat(64) };
     const collections = [{ ...collection, pointsBefore: 0, pointsAfter: 0, shards: [] }];
     context.findings.serveFrom = { ...plan.serveFrom, recoveryPoint: { ...recoveryPoint, collections } };
     expect(await openGate.run(context)).to.equal("opened by an earlier run");

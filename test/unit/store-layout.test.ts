@@ -63,6 +63,10 @@ const storeKeys: { [Kind in StoreKey["kind"]]: (parts: Parts) => [string, Extrac
     const id = parts.hex();
     return [storeLayout.tree(id), { kind: "tree", id }];
   },
+  facts: (parts) => {
+    const id = parts.hex();
+    return [storeLayout.collectionFacts(id), { kind: "facts", id }];
+  },
   manifest: (parts) => {
     const recoveryPointId = parts.id();
     return [storeLayout.manifest(recoveryPointId), { kind: "manifest", recoveryPointId }];
@@ -212,14 +216,14 @@ describe("keys of objects", () => {
         "lost+found/x",
         "Thumbs.db",
         "packs/00/Thumbs.db",
-        "recovery-points/._a/manifest",
+        "recovery-points/0000-00-00/._a/manifest",
         "runs/2026-01-01/desktop.ini",
       ],
       ...[
         "epochs/0000000001.json~",
         "epochs/0000000001 (copy).json",
         "repository.json.bak",
-        "recovery-points/a/manifest.tmp",
+        "recovery-points/0000-00-00/a/manifest.tmp",
       ],
     ];
     for (const key of others)

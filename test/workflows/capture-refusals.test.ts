@@ -59,7 +59,7 @@ const dryRun = (repository: OpenRepository) => forecastCapture(requestOf(reposit
 describe("what must not become the newest recovery point", () => {
   it("an emptied Qdrant after a point that holds points, unless that is said to be meant", async () => {
     const repository = await repositoryOf({});
-    const collection = { name: "c", key: repository.description.key, config: {}, payloadIndexes: {}, shards: [] };
+    const collection = { name: "c", key: repository.description.key, facts: "f".repeat(64), shards: [] };
     const full: RecoveryPoint = {
       format: 1,
       id: "before",
@@ -72,7 +72,7 @@ describe("what must not become the newest recovery point", () => {
       finishedAt: "2026-01-01T12:00:01.000Z",
       qdrantVersion: "1.16.3",
       toolVersion: "0",
-      collections: [{ ...collection, pointsBefore: 5, pointsAfter: 5, samples: [], canaries: [] }],
+      collections: [{ ...collection, pointsBefore: 5, pointsAfter: 5 }],
       aliases: [],
       folders: [],
     };

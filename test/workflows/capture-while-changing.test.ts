@@ -3,6 +3,7 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { Semaphore } from "../../runtime/async/semaphore.ts";
+import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { CollectionList, ShardPlacement } from "../../runtime/ports/qdrant.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
@@ -268,7 +269,7 @@ describe("a capture", function () {
     const recoveryPoint = await practice.capture(source, "incremental");
 
     const added = [...practice.stores.repository.objects.keys()].filter((key) => !objects.has(key));
-    expect(added).to.deep.equal([`recovery-points/${recoveryPoint.id}/manifest`]);
+    expect(added).to.deep.equal([storeLayout.manifest(recoveryPoint.id)]);
     expect(recoveryPoint.collections.flatMap(({ shards }) => shards).every(({ isExact }) => isExact)).to.equal(true);
   });
 });

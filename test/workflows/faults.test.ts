@@ -300,7 +300,7 @@ describe("workflows under faults", function () {
       const run = async (stores: MemoryStores, faults: Faults) => {
         const { repository, recoveryPoint } = await newestOf(faulty(stores, faults) as unknown as MemoryStores);
         await restoreRecoveryPoint({ repository, recoveryPoint, target, discardUnfinished: true, ...told });
-        return verifyApplied({ ...told, repository, target }, wholeRecoveryPoint(recoveryPoint));
+        return verifyApplied({ ...told, repository, target }, await wholeRecoveryPoint(repository, recoveryPoint));
       };
       const calls = await countCalls(async (faults) => run(copiesOf(west), faults));
       await target.deleteCollection(collection);

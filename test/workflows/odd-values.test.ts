@@ -56,7 +56,7 @@ describe("odd values in Qdrant", function () {
     await put([1e30, 1, 1, 1], [1, 2, 3, 4]);
     const recoveryPoint = await capture("full");
     expect(told.join("\n")).to.contain("plan notes: ").and.to.contain("searches are not kept for comparison");
-    for (const { answer } of recoveryPoint.collections.flatMap(({ canaries }) => canaries)) {
+    for (const { answer } of (await practice.factsOf(recoveryPoint)).flatMap(({ canaries }) => canaries)) {
       for (const { score } of answer) expect(score).to.satisfy(Number.isFinite);
     }
     await practice.restore(recoveryPoint, databaseOf(target));
@@ -67,8 +67,8 @@ describe("odd values in Qdrant", function () {
 
   it("searches are compared where all their scores are numbers", async () => {
     await put([1, 1, 1, 1], [1, 2, 3, 4]);
-    const { collections } = await capture("full");
-    expect(collections[0]?.canaries).to.have.length(2);
+    const [facts] = await practice.factsOf(await capture("full"));
+    expect(facts?.canaries).to.have.length(2);
     expect(told.join("\n")).not.to.contain("not kept");
   });
 

@@ -19,6 +19,7 @@ const ago = (seconds: number) => new Date(now.getTime() - seconds * 1000).toISOS
 describe("plan of a role change", () => {
   let stores: MemoryStores;
   let repository: OpenRepository;
+  let facts: string;
   let tree: { readonly id: string; readonly size: number };
 
   beforeEach(async () => {
@@ -26,6 +27,7 @@ describe("plan of a role change", () => {
     repository = await OpenRepository.openOrCreate(stores, (await ageKeys()).wrap);
     const key = await repository.keys.key(repository.description.key);
     const nothing = { collection: "documents", shard: 0, lineage: "l", segments: {}, files: [], packs: [] };
+    facts = await repository.createFacts(key, { format: 1, config: {}, payloadIndexes: {}, samples: [], canaries: [] });
     tree = await repository.createTree(key, shardTreeSchema, { format: 1, ...nothing });
   });
 
@@ -50,10 +52,7 @@ describe("plan of a role change", () => {
       collections: Object.entries(seconds).map(([name, age]) => ({
         name,
         key: repository.description.key,
-        config: {},
-        payloadIndexes: {},
-        samples: [],
-        canaries: [],
+        facts,
         pointsBefore: 0,
         pointsAfter: 0,
         shards: [

@@ -29,6 +29,9 @@ const ids = Array.from({ length: recoveryPoints }, (_, n) => {
 const numberOf = (id: string) => Number.parseInt(id.slice(-8), 16);
 const treeOf = Array.from({ length: recoveryPoints }, (_, n) => hash(`tree ${n}`));
 const packOf = Array.from({ length: recoveryPoints + packsInTree }, (_, n) => hash(`pack ${n}`));
+/** A hundred recovery points share their facts. */
+const everyHundredth = Array.from({ length: Math.ceil(recoveryPoints / 100) }, (_, n) => hash(`facts ${n}`));
+const factsOf = (n: number) => everyHundredth[Math.floor(n / 100)] ?? "";
 const numberOfTree = new Map(treeOf.map((id, n) => [id, n]));
 
 class MadeUpRepository implements ObjectStore, PrunableStore {
@@ -44,6 +47,7 @@ class MadeUpRepository implements ObjectStore, PrunableStore {
     const storedAt = new Date(firstMs);
     const keys = {
       [storeLayout.recoveryPoints]: () => ids.map(storeLayout.manifest),
+      [storeLayout.facts]: () => everyHundredth.map(storeLayout.collectionFacts),
       [storeLayout.trees]: () => treeOf.map(storeLayout.tree),
       [storeLayout.packs]: () => packOf.map(storeLayout.pack),
     }[prefix];
@@ -75,7 +79,7 @@ class MadeUpRepository implements ObjectStore, PrunableStore {
       epoch: 1,
       startedAt,
       finishedAt: startedAt,
-      collections: [{ name: "notes", shards: [{ isExact: true, tree }] }],
+      collections: [{ name: "notes", facts: factsOf(numberOf(id)), shards: [{ isExact: true, tree }] }],
       folders: [],
     };
   }
@@ -119,11 +123,13 @@ describe("prune of a large repository", function () {
       expect(open?.plan.dropped.recoveryPoints).to.be.greaterThan(99_000);
       expect(open?.plan.dropped.packs).to.be.greaterThan(95_000);
       expect(store.reads, "two for each kept, one for each other").to.be.below(recoveryPoints + 3 * 1_000);
+      expect(open?.plan.dropped.facts, "facts that no kept recovery point names").to.be.greaterThan(100);
       time.pass(dayMs + hourMs);
       const { executed } = await pruneRepository({ ...request, run: "two" });
       expect(executed?.done.deleted.recoveryPoints).to.equal(open?.plan.dropped.recoveryPoints);
       for (const id of open?.plan.kept ?? []) {
         const needed = [storeLayout.manifest(id), storeLayout.tree(treeOf[numberOf(id)] ?? "")];
+        needed.push(storeLayout.collectionFacts(factsOf(numberOf(id))));
         for (let pack = 0; pack < packsInTree; pack += 1)
           needed.push(storeLayout.pack(packOf[numberOf(id) + pack] ?? ""));
         for (const key of needed) expect(store.deleted.has(key), key).to.equal(false);

@@ -126,7 +126,7 @@ describe("prune", function () {
     ],
     [
       "a manifest that cannot be read",
-      () => garble(storeLayout.manifest(region.keys("recovery-points/")[0]?.split("/")[1] ?? "")),
+      () => garble(storeLayout.manifest(region.keys("recovery-points/")[0]?.split("/")[2] ?? "")),
       /what cannot be read may need anything: recovery-points\//,
     ],
     [

@@ -122,7 +122,7 @@ describe("replication to a standby", function () {
 
     await pair.standbyServer.kill();
     await pair.standbyServer.restart();
-    await enableOptimizers({ recoveryPoint, target: pair.standby });
+    await enableOptimizers({ recoveryPoint, repository, target: pair.standby });
     const client = clientOf(pair.standbyServer);
     await client.upsert(notes, { wait: true, points: points(1, 100, "promoted") });
     await client.delete(notes, { wait: true, points: [150, 151, 152] });

@@ -234,8 +234,9 @@ describe("traps of capture and restore", function () {
       const captured = await practice.capture(source);
       await practice.restore(captured, target);
 
-      expect(captured.collections[0]?.samples).to.have.length(5);
-      expect(captured.collections[0]?.canaries).to.deep.equal([]);
+      const [facts] = await practice.factsOf(captured);
+      expect(facts?.samples).to.have.length(5);
+      expect(facts?.canaries).to.deep.equal([]);
       expect(await contentOf(target, collection)).to.deep.equal(await contentOf(source, collection));
       expect((await target.describe(collection)).config).to.have.deep.property("strict_mode_config", strict);
     } finally {

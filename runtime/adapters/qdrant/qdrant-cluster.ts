@@ -1,7 +1,7 @@
 /** What the peers of a Qdrant cluster say of a collection's shards, put together. */
 import { z } from "zod";
 import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
-import { nameOrNumberSchema } from "../../domain/recovery-points/recovery-point.ts";
+import { nameOrNumberSchema } from "../../domain/recovery-points/collection-facts.ts";
 import type { ShardPlacement } from "../../ports/qdrant.ts";
 
 const shardKey = nameOrNumberSchema.nullish();

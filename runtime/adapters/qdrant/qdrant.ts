@@ -12,7 +12,7 @@ import type { KeyRights } from "../../domain/health/qdrant-hazards.ts";
 import { isScratchName } from "../../domain/qdrant/scratch-name.ts";
 import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant/segment-manifest.ts";
 import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
-import { nameOrNumberSchema } from "../../domain/recovery-points/recovery-point.ts";
+import { nameOrNumberSchema } from "../../domain/recovery-points/collection-facts.ts";
 import { newestVersion } from "../../domain/recovery-points/version-rule.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatBytes, formatCount } from "../../domain/format.ts";
-import { nameOrNumberSchema } from "../../domain/recovery-points/recovery-point.ts";
+import { nameOrNumberSchema } from "../../domain/recovery-points/collection-facts.ts";
 import { type ExportReport, exportRecoveryPoint } from "../../workflows/export-recovery-point.ts";
 import { findRecoveryPoint } from "../../workflows/find-recovery-point.ts";
 import { type CommandDefinition, exitCodesHelp, parseNames, regionOptions } from "../shared/command.ts";

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import type { Deps, RegionOptions } from "../../composition/deps.ts";
 import { formatBytes, formatCount, formatTime } from "../../domain/format.ts";
+import { droppedObjects } from "../../domain/history/prune-records.ts";
 import { usualRetention } from "../../domain/history/retention.ts";
 import { type PruneReport, previewPrune, pruneRepository } from "../../workflows/prune/prune-repository.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
@@ -143,7 +144,7 @@ function answerOf(region: string, { executed, open }: PruneReport): PruneAnswer 
           planned: {
             plan: open.number,
             recoveryPoints: open.plan.dropped.recoveryPoints,
-            objects: open.plan.dropped.trees + open.plan.dropped.packs + open.plan.dropped.records,
+            objects: droppedObjects(open.plan),
             bytes: open.plan.dropped.bytes,
             dueAt: open.dueAt.toISOString(),
             ...(open.waitsFor === undefined ? {} : { waitsFor: open.waitsFor }),

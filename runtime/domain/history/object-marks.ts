@@ -4,6 +4,8 @@
  * object that nobody needs is kept, never the other way round.
  */
 
+import type { ContentKind } from "../recovery-points/store-layout.ts";
+
 const emptied = 0;
 /** Of each object's size so much is kept that a damaged one is noticed. */
 const sizeModulus = 2 ** 16;
@@ -44,7 +46,7 @@ export class ObjectMarks {
   }
 
   /** An object that is there. */
-  list(kind: ObjectKind, id: string, size: number): void {
+  list(kind: ContentKind, id: string, size: number): void {
     const { home, print } = hashOf(kind, id);
     const slot = this.#find(home, print);
     if (this.#slots[slot] !== emptied) return;
@@ -54,8 +56,8 @@ export class ObjectMarks {
     this.#sizes[slot] = size % sizeModulus;
   }
 
-  /** An object that is needed. */
-  need(kind: ObjectKind, id: string, size: number): MarkAnswer {
+  /** @param size that it must have; undefined where nobody says. */
+  need(kind: ContentKind, id: string, size: number | undefined): MarkAnswer {
     const { home, print } = hashOf(kind, id);
     const slot = this.#find(home, print);
     if (this.#slots[slot] === emptied) return "missing";
@@ -64,16 +66,16 @@ export class ObjectMarks {
     this.#needed[byte] = before | bit;
     const wasNeeded = (before & bit) !== 0;
     if (!wasNeeded) this.#marked += 1;
-    if (this.#sizes[slot] !== size % sizeModulus) return "damaged";
+    if (size !== undefined && this.#sizes[slot] !== size % sizeModulus) return "damaged";
     return wasNeeded ? "known" : "new";
   }
 
-  isListed(kind: ObjectKind, id: string): boolean {
+  isListed(kind: ContentKind, id: string): boolean {
     const { home, print } = hashOf(kind, id);
     return this.#slots[this.#find(home, print)] !== emptied;
   }
 
-  isNeeded(kind: ObjectKind, id: string): boolean {
+  isNeeded(kind: ContentKind, id: string): boolean {
     const { home, print } = hashOf(kind, id);
     const slot = this.#find(home, print);
     if (this.#slots[slot] === emptied) return false;
@@ -88,11 +90,11 @@ export class ObjectMarks {
   }
 }
 
-export type ObjectKind = "pack" | "tree";
+const placeOf: Readonly<Record<ContentKind, number>> = { pack: 0, tree: 0xffff_ffff, facts: 0x5555_5555 };
 
-function hashOf(kind: ObjectKind, id: string): { readonly home: number; readonly print: number } {
+function hashOf(kind: ContentKind, id: string): { readonly home: number; readonly print: number } {
   const home = Number.parseInt(id.slice(0, 8), 16);
   const print = Number.parseInt(id.slice(8, 16), 16);
-  // A tree and a pack of one name are two objects.
-  return { home: (kind === "tree" ? ~home : home) >>> 0, print: print === emptied ? 1 : print };
+  // Objects of one name and of two kinds are two.
+  return { home: (home ^ placeOf[kind]) >>> 0, print: print === emptied ? 1 : print };
 }

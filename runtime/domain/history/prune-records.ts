@@ -1,12 +1,19 @@
 /** What a prune records, in the control store: a plan that anybody can read, and how far it was executed. Everything is create-only. */
 import { z } from "zod";
+import type { ContentKind } from "../recovery-points/store-layout.ts";
 
 const count = z.number().int().nonnegative();
 const time = z.iso.datetime();
 
 /** What is listed in the repository. */
-const countsSchema = z.object({ recoveryPoints: count, trees: count, packs: count });
+const countsSchema = z.object({ recoveryPoints: count, trees: count, facts: count, packs: count });
 export type RepositoryCounts = z.infer<typeof countsSchema>;
+
+/** Where objects that are named by their content are counted. */
+export const countedAs = { tree: "trees", facts: "facts", pack: "packs" } as const satisfies Record<
+  ContentKind,
+  keyof RepositoryCounts
+>;
 
 /** Drops of one part of a plan, so that neither writing nor reading it takes much memory. */
 export const droppedInPart = 10_000;
@@ -26,10 +33,15 @@ export const prunePlanSchema = z.object({
   /** What was counted so that nothing needed is dropped: trees of the kept recovery points, and objects that they need. */
   references: z.object({ trees: count, objects: count }),
   /** `records`: of sessions that ended, and attestations without a recovery point. */
-  dropped: z.object({ recoveryPoints: count, trees: count, packs: count, records: count, bytes: count }),
+  dropped: countsSchema.extend({ records: count, bytes: count }),
   parts: z.object({ recoveryPoints: count, objects: count }),
 });
 export type PrunePlan = z.infer<typeof prunePlanSchema>;
+
+/** How many objects beside the manifests it drops. */
+export function droppedObjects({ dropped: { facts, packs, records, trees } }: PrunePlan): number {
+  return facts + packs + records + trees;
+}
 
 export const droppedRecoveryPointsSchema = z.object({
   recoveryPoints: z

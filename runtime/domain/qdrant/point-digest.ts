@@ -1,5 +1,4 @@
 /** Compares what Qdrant answers about points in two places. */
-import { canonicalJson, withPlainFloats } from "../exact-json.ts";
 import type { DataKey } from "../recovery-points/key.ts";
 import { nameOf } from "../recovery-points/sealing.ts";
 
@@ -13,31 +12,14 @@ export interface ScoredPoint {
 /** Scores of an exact search may differ in the last digits from one layout of segments to another. */
 const scoreTolerance = 1e-4;
 
-interface Content {
-  readonly payload: unknown;
-  readonly vector: unknown;
-}
-
-/** Marks digests of `content` texts, which are made while a point comes. */
-const sketched = "s:";
+/** As much of a hash as nobody meets twice. */
+const digestBytes = 16;
 
 /** A keyed digest of a point's payload and vectors, whatever the order of their keys. */
 export function digestSketch(key: DataKey, { content }: { readonly content: string }): string {
-  return `${sketched}${nameOf(key, Buffer.from(content))}`;
-}
-
-/** Recovery points of before have digests of other texts, for which the point is held whole. */
-export function isOfSketch(digest: string): boolean {
-  return digest.startsWith(sketched);
-}
-
-/** Whether this is the point's digest of before; to the oldest ones `1.0` and `1` were the same. */
-export function hasFormerDigest(key: DataKey, { payload, vector }: Content, digest: string): boolean {
-  const texts = [
-    { numbers: "exact", payload, vector },
-    { payload: withPlainFloats(payload), vector },
-  ];
-  return texts.some((text) => digest === nameOf(key, Buffer.from(canonicalJson(text))));
+  return Buffer.from(nameOf(key, Buffer.from(content)), "hex")
+    .subarray(0, digestBytes)
+    .toString("base64url");
 }
 
 /** Equal answers, but for the order of equals and for which of several equals made the cut. */

@@ -3,15 +3,8 @@
  * bucket; the records are sealed like a manifest.
  */
 import { z } from "zod";
-import {
-  capturedFolderSchema,
-  capturedShardSchema,
-  captureTypes,
-  collectionFactsSchema,
-  dataKinds,
-  missingSchema,
-  nameOrNumberSchema,
-} from "./recovery-point.ts";
+import { namedFactsSchema, nameOrNumberSchema } from "./collection-facts.ts";
+import { capturedFolderSchema, capturedShardSchema, captureTypes, dataKinds, missingSchema } from "./recovery-point.ts";
 
 /** What a writer knows of the prunes of a repository. Taken before anything of the repository is listed or read. */
 export const pruneSightSchema = z.object({
@@ -45,7 +38,7 @@ export const capturePlanSchema = z.object({
   /** The newest restore into the region; another one meanwhile breaks the capture off. */
   restore: z.string().optional(),
   qdrantVersion: z.string().optional(),
-  collections: z.array(collectionFactsSchema.extend({ shards: z.array(plannedShardSchema) })),
+  collections: z.array(namedFactsSchema.extend({ shards: z.array(plannedShardSchema) })),
   /** Collections that are not read: the recovery point holds them as its base does. Absent in plans of before: all that are not planned. */
   carried: z.array(z.string()).optional(),
   /** What turned out not to be readable while it was planned, and what the base lacks and is not read now. */

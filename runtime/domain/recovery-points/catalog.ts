@@ -27,9 +27,10 @@ export interface CatalogEntry {
 /** The packs that each tree names, by the tree's id. */
 export type TreePacks = ReadonlyMap<string, readonly Pack[]>;
 
-/** The objects a recovery point needs, trees included, with the sizes they must have. */
-export function objectsOf(recoveryPoint: RecoveryPoint, packs: TreePacks): Map<string, number> {
-  const objects = new Map<string, number>();
+/** The objects a recovery point needs, with the sizes they must have. Facts are of any size: they open as what is named, or not at all. */
+export function objectsOf(recoveryPoint: RecoveryPoint, packs: TreePacks): Map<string, number | undefined> {
+  const objects = new Map<string, number | undefined>();
+  for (const { facts } of recoveryPoint.collections) objects.set(storeLayout.collectionFacts(facts), undefined);
   for (const { tree } of capturesOf(recoveryPoint)) {
     objects.set(storeLayout.tree(tree.id), tree.size);
     for (const pack of packs.get(tree.id) ?? []) objects.set(storeLayout.pack(pack.id), pack.size);
@@ -52,7 +53,7 @@ export function judgeRecoveryPoint(
   const missing = [...objectsOf(recoveryPoint, packs)].flatMap(([key, size]) => {
     const found = inventory.get(key);
     if (found === undefined) return [`${key} is missing`];
-    return found === size ? [] : [`${key} has ${found} bytes instead of ${size}`];
+    return found === (size ?? found) ? [] : [`${key} has ${found} bytes instead of ${size}`];
   });
   const unread = capturesOf(recoveryPoint)
     .filter(({ tree }) => !packs.has(tree.id))

@@ -1,12 +1,9 @@
 /** The manifest of a recovery point: small, written last, create-only, never edited. */
 import { z } from "zod";
-import { type ExactJson, isExactJson } from "../exact-json.ts";
+import { type CollectionFacts, namedFactsSchema, nameOrNumberSchema } from "./collection-facts.ts";
 
 const count = z.number().int().nonnegative();
 const time = z.iso.datetime();
-const json = z.custom<ExactJson>(isExactJson, "not JSON");
-/** Numbers beyond 2^53 are bigints. */
-export const nameOrNumberSchema = z.union([z.string(), z.number(), z.bigint()]);
 
 /** The kinds of data that a recovery point can hold. */
 export const dataKinds = ["qdrant", "config", "user-data", "infrastructure"] as const;
@@ -30,38 +27,15 @@ export const capturedShardSchema = z.object({
 });
 export type CapturedShard = z.infer<typeof capturedShardSchema>;
 
-/** A point as the source answered it before and after the capture, equal both times; compared after a restore. */
-const sampleSchema = z.object({ id: nameOrNumberSchema, digest: z.string() });
-
-/** From 2^53 on, JSON's digits of a whole number are read as a bigint; a score is a float all the same. */
-const scoreSchema = z.union([z.number(), z.bigint().transform(Number)]).nullable();
-
-/** A nearest-neighbour question with the answer of the source, equal before and after the capture. */
-const canarySchema = z.object({
-  query: json,
-  answer: z.array(z.object({ id: nameOrNumberSchema, score: scoreSchema })),
-});
-export type Canary = z.infer<typeof canarySchema>;
-
-export const collectionFactsSchema = z.object({
-  name: z.string(),
-  /** The key its chunks and trees are sealed with. */
-  key: z.string(),
-  /** As `GET /collections/{name}` answered: `config` whole. */
-  config: json,
-  payloadIndexes: z.record(z.string(), json),
-  /** Exact count before the capture; of an incremental, as its base counted. */
-  pointsBefore: count,
-  samples: z.array(sampleSchema),
-  canaries: z.array(canarySchema),
-});
-
-const collectionSchema = collectionFactsSchema.extend({
+const collectionSchema = namedFactsSchema.extend({
   shards: z.array(capturedShardSchema),
   /** Exact count after the capture. */
   pointsAfter: count,
 });
 export type CapturedCollection = z.infer<typeof collectionSchema>;
+
+/** A captured collection together with its facts, as they still hold. */
+export type CollectionWithFacts = CapturedCollection & CollectionFacts;
 
 /** A folder of configuration or user data, or documents that describe infrastructure. */
 export const capturedFolderSchema = z.object({

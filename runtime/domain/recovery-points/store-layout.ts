@@ -1,24 +1,42 @@
 /** The only place that builds or reads object keys. `docs/reference/store-format.md` describes what stands behind each. */
 import { z } from "zod";
+import { timeOfId } from "../identifier.ts";
 
 const numbered = (number: number, digits = 10): string => String(number).padStart(digits, "0");
+
+/** Ids that tell no time come before all others. */
+const noDay = "0000-00-00";
+
+/** The day in the id of a recovery point: of the clock that made it, and so only a place where to look. */
+function dayOfId(id: string): string {
+  const time = timeOfId(id);
+  return time === undefined ? noDay : dayOf(time);
+}
+
+const recoveryPointFolder = (id: string): string => `recovery-points/${dayOfId(id)}/${id}/`;
 
 export const storeLayout = {
   repository: "repository.json",
   packs: "packs/",
   trees: "trees/",
+  facts: "facts/",
   recoveryPoints: "recovery-points/",
   sessions: "sessions/",
   pack: (id: string) => `packs/${id.slice(0, 2)}/${id}`,
   tree: (id: string) => `trees/${id.slice(0, 2)}/${id}`,
-  manifest: (recoveryPointId: string) => `recovery-points/${recoveryPointId}/manifest`,
+  /** What a collection was: its settings, and answers that a restored copy must give again. */
+  collectionFacts: (id: string) => `facts/${id.slice(0, 2)}/${id}`,
+  /** A folder for every day, so that the newest are found without a list of all. */
+  recoveryPointsOfDay: (day: string) => `recovery-points/${day}/`,
+  recoveryPoint: recoveryPointFolder,
+  manifest: (recoveryPointId: string) => `${recoveryPointFolder(recoveryPointId)}manifest`,
   capturePlan: (session: string) => `sessions/${session}/plan`,
   capturePart: (session: string, worker: number) => `sessions/${session}/parts/${worker}`,
   captureCommitted: (session: string) => `sessions/${session}/committed`,
   /** A sign of life of a capture that lasts, or of a copy that brings the recovery point of this id. */
   sessionAlive: (session: string, id: string) => `sessions/${session}/alive/${id}`,
   attestation: (recoveryPointId: string, finding: string, id: string) =>
-    `recovery-points/${recoveryPointId}/attestations/${finding}-${id}`,
+    `${recoveryPointFolder(recoveryPointId)}attestations/${finding}-${id}`,
 } as const;
 
 /** Keys of the control store: small records outside the recovery points' retention. */
@@ -125,14 +143,17 @@ const kindsOfStoreKeys = [
   kindOfKey(/^trees\/[^/]+\/(?<id>[^/]+)$/, z.object({ kind: kind("tree"), id: text }), ({ id }) =>
     storeLayout.tree(id),
   ),
+  kindOfKey(/^facts\/[^/]+\/(?<id>[^/]+)$/, z.object({ kind: kind("facts"), id: text }), ({ id }) =>
+    storeLayout.collectionFacts(id),
+  ),
   kindOfKey(
-    /^recovery-points\/(?<recoveryPointId>[^/]+)\/manifest$/,
+    /^recovery-points\/[^/]+\/(?<recoveryPointId>[^/]+)\/manifest$/,
     z.object({ kind: kind("manifest"), recoveryPointId: text }),
     ({ recoveryPointId }) => storeLayout.manifest(recoveryPointId),
   ),
   // A newer version may know other findings: theirs end before the id, which begins with a digit.
   kindOfKey(
-    /^recovery-points\/(?<recoveryPointId>[^/]+)\/attestations\/(?<finding>quarantined|folders-quarantined|verified|[a-z-]+?)-(?<id>[^/]+)$/,
+    /^recovery-points\/[^/]+\/(?<recoveryPointId>[^/]+)\/attestations\/(?<finding>quarantined|folders-quarantined|verified|[a-z-]+?)-(?<id>[^/]+)$/,
     z.object({ kind: kind("attestation"), recoveryPointId: text, finding: text, id: text }),
     ({ finding, id, recoveryPointId }) => storeLayout.attestation(recoveryPointId, finding, id),
   ),
@@ -170,12 +191,30 @@ export function parseStoreKey(key: string): StoreKey | undefined {
   return undefined;
 }
 
-/** A pack or a tree, for who goes through millions of keys; undefined for every other one, and for names that are no hashes. */
-export function parseContentKey(key: string): { readonly kind: "pack" | "tree"; readonly id: string } | undefined {
-  const [, folder, id = ""] = /^(packs|trees)\/[0-9a-f]{2}\/([0-9a-f]{64})$/.exec(key) ?? [];
-  if (folder === undefined) return undefined;
-  const kind = folder === "packs" ? "pack" : "tree";
-  return storeLayout[kind](id) === key ? { kind, id } : undefined;
+/** What is named by its content, in the order in which it must be gone through to find what needs what. */
+export const contentKinds = ["tree", "facts", "pack"] as const;
+export type ContentKind = (typeof contentKinds)[number];
+
+const contentPlaces: Readonly<Record<ContentKind, { readonly prefix: string; readonly key: (id: string) => string }>> =
+  {
+    tree: { prefix: storeLayout.trees, key: storeLayout.tree },
+    facts: { prefix: storeLayout.facts, key: storeLayout.collectionFacts },
+    pack: { prefix: storeLayout.packs, key: storeLayout.pack },
+  };
+
+export function contentPrefix(kind: ContentKind): string {
+  return contentPlaces[kind].prefix;
+}
+
+export function contentKey(kind: ContentKind, id: string): string {
+  return contentPlaces[kind].key(id);
+}
+
+/** What is named by its content, for who goes through millions of keys; undefined for every other one, and for names that are no hashes. */
+export function parseContentKey(key: string): { readonly kind: ContentKind; readonly id: string } | undefined {
+  const [, id = ""] = /^[a-z]+\/[0-9a-f]{2}\/([0-9a-f]{64})$/.exec(key) ?? [];
+  const found = contentKinds.find((each) => key.startsWith(contentPrefix(each)));
+  return found !== undefined && id !== "" && contentKey(found, id) === key ? { kind: found, id } : undefined;
 }
 
 const kindsOfControlKeys = [

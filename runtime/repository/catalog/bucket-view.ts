@@ -10,7 +10,15 @@ import {
   capturesOf,
   type RecoveryPoint,
 } from "../../domain/recovery-points/recovery-point.ts";
-import { parseStoreKey, type StoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import {
+  type ContentKind,
+  contentKinds,
+  contentPrefix,
+  parseContentKey,
+  parseStoreKey,
+  type StoreKey,
+  storeLayout,
+} from "../../domain/recovery-points/store-layout.ts";
 import { type Pack, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { hasCode, toDrError } from "../../errors.ts";
@@ -31,7 +39,7 @@ type AttestationKey = Extract<StoreKey, { readonly kind: "attestation" }>;
 const quarantines = ["quarantined", "folders-quarantined"] as const;
 
 export class BucketView {
-  /** Sizes of the packs and trees. */
+  /** Sizes of what is named by its content. */
   readonly inventory: Inventory;
   readonly epochs: readonly EpochRecord[];
   /** Ids of the recovery points whose manifests are listed. */
@@ -70,7 +78,7 @@ export class BucketView {
   ): Promise<BucketView> {
     const store = repository.stores.repository;
     const [[besideRecoveryPoints, inventory], epochs] = await Promise.all([
-      // Manifests before packs and trees: what is written after the first listing can only be more.
+      // Manifests before what they name: what is written after the first listing can only be more.
       objectsUnder(store, storeLayout.recoveryPoints).then(async (found) => [found, await listContent(store)] as const),
       readEpochs(repository.stores.control, reportUnreadable),
     ]);
@@ -143,21 +151,15 @@ export class BucketView {
   }
 }
 
-/** Sizes of the packs and trees that are listed, by their keys. */
+/** Sizes of what is named by its content, by the keys. */
 async function listContent(store: ObjectStoreReader): Promise<Inventory> {
-  const [packs, trees] = await Promise.all([
-    sizesUnder(store, storeLayout.packs, "pack"),
-    sizesUnder(store, storeLayout.trees, "tree"),
-  ]);
-  return new Map([...packs, ...trees]);
+  const found = await Promise.all(contentKinds.map((kind) => sizesUnder(store, kind)));
+  return new Map(found.flatMap((sizes) => [...sizes]));
 }
 
-async function sizesUnder(
-  store: ObjectStoreReader,
-  prefix: string,
-  kind: "pack" | "tree",
-): Promise<Map<string, number>> {
+async function sizesUnder(store: ObjectStoreReader, kind: ContentKind): Promise<Map<string, number>> {
   const sizes = new Map<string, number>();
-  for await (const { key, size } of store.list(prefix)) if (parseStoreKey(key)?.kind === kind) sizes.set(key, size);
+  for await (const { key, size } of store.list(contentPrefix(kind)))
+    if (parseContentKey(key)?.kind === kind) sizes.set(key, size);
   return sizes;
 }

@@ -5,7 +5,6 @@ import type { RetainedKind } from "../../domain/history/retention.ts";
 import {
   capturedFolderSchema,
   captureTypes,
-  collectionFactsSchema,
   type DataKind,
   dataKinds,
   type RecoveryPoint,
@@ -29,7 +28,8 @@ export const manifestFactsSchema = recoveryPointSchema
     type: z.enum(captureTypes),
     collections: z.array(
       z.object({
-        name: collectionFactsSchema.shape.name,
+        name: z.string(),
+        facts: z.string(),
         shards: z.array(z.object({ isExact: z.boolean(), tree: z.object({ id: z.string(), size: z.number() }) })),
       }),
     ),

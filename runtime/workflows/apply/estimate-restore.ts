@@ -1,9 +1,9 @@
 /** What a planned restore reads and how long it takes, told before it is begun. */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { predictedSeconds } from "../../domain/recovery-points/restore-estimate.ts";
 import { shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import type { WantedCollection } from "./plan-apply.ts";
 
 const treesAtOnce = 8;
 
@@ -24,7 +24,7 @@ export interface RestoreEstimate {
 
 export async function estimateRestore(
   repository: OpenRepository,
-  plan: { readonly collections: readonly WantedCollection[] },
+  plan: { readonly collections: readonly { readonly captured: CapturedCollection; readonly name: string }[] },
 ): Promise<RestoreEstimate> {
   const collections: RestoreEstimate["collections"][number][] = [];
   const all = new Map<string, number>();
@@ -50,6 +50,11 @@ export async function estimateRestore(
     bytes,
     predictedSeconds: predictedSeconds({ bytes, collections: collections.length, shards }),
   };
+}
+
+/** All of a recovery point, under the names that it was captured by. */
+export function allCaptured({ collections }: RecoveryPoint) {
+  return { collections: collections.map((captured) => ({ captured, name: captured.name })) };
 }
 
 function sumOf(sizes: ReadonlyMap<string, number>): number {

@@ -6,7 +6,7 @@
 import { exactText, isRecord, withPlainFloats } from "../../domain/exact-json.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { planShardKeys, type ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
-import type { CapturedCollection, CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
+import type { CapturedShard, CollectionWithFacts } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
@@ -36,7 +36,7 @@ export interface CollectionTools {
 }
 
 export interface CollectionToMake {
-  readonly captured: CapturedCollection;
+  readonly captured: CollectionWithFacts;
   /** Its name on the target. */
   readonly name: string;
   /** False for a copy that is to stay as it came: nothing is merged or indexed until somebody says so. */
@@ -79,7 +79,7 @@ export async function makeCollection(
 }
 
 /** Qdrant's `config` of a captured collection. Throws OBJECT_CORRUPT when it is none. */
-function configOf({ config, name }: CapturedCollection): Readonly<Record<string, unknown>> {
+function configOf({ config, name }: CollectionWithFacts): Readonly<Record<string, unknown>> {
   if (isRecord(config)) return config;
   throw new DrError("OBJECT_CORRUPT", `the recovery point holds no configuration of ${name}`, {
     hint: "use another recovery point",
@@ -95,7 +95,7 @@ function withoutOptimizations(config: Readonly<Record<string, unknown>>): Record
 }
 
 /** Custom sharding, of which a target outside cluster mode knows nothing. */
-export function hasShardKeys({ config }: CapturedCollection): boolean {
+export function hasShardKeys({ config }: Pick<CollectionWithFacts, "config">): boolean {
   const params = isRecord(config) ? config["params"] : undefined;
   return isRecord(params) && params["sharding_method"] === "custom";
 }

@@ -6,7 +6,7 @@ import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
 import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import { lackedCollections } from "../../domain/recovery-points/missing.ts";
-import type { CapturedCollection, CapturedShard, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import type { CapturedShard, CollectionWithFacts, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -21,7 +21,7 @@ import { hasShardKeys } from "./make-collection.ts";
 const dropsFollowMs = 24 * 60 * 60_000;
 
 export interface WantedCollection {
-  readonly captured: CapturedCollection;
+  readonly captured: CollectionWithFacts;
   /** Its name on the target. */
   readonly name: string;
 }

@@ -5,6 +5,7 @@ import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { Alias, VectorDatabase } from "../../ports/qdrant.ts";
+import { withFacts } from "../../repository/content/collection-facts.ts";
 import { type RestoreRecord, readRestores, unfinishedCollections } from "../../repository/control/restore-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { unreadableReporter } from "../name-unreadable.ts";
@@ -40,7 +41,7 @@ export interface RestoreRequest {
 export async function planRestore(request: RestoreRequest): Promise<ApplyPlan> {
   const { as, clock, discardUnfinished = false, recoveryPoint, progress, repository, target, targetName } = request;
   qdrantVersionOf(recoveryPoint);
-  const collections = wantedCollections(request);
+  const collections = await wantedCollections(request);
   const names = collections.map(({ name }) => name);
   const named = targetName === undefined ? undefined : { name: targetName, processes: await target.processes() };
   const halfMade = unfinishedCollections(
@@ -110,7 +111,13 @@ function refuseImpossibleNames(names: readonly string[]): void {
   }
 }
 
-function wantedCollections({ as, only, recoveryPoint, swapAlias }: RestoreRequest): WantedCollection[] {
+async function wantedCollections({
+  as,
+  only,
+  recoveryPoint,
+  repository,
+  swapAlias,
+}: RestoreRequest): Promise<WantedCollection[]> {
   if (swapAlias !== undefined && as === undefined) {
     throw new DrError("USAGE", "an alias is swapped to a collection that is restored under another name", {
       hint: "name it with --as; without, the aliases of the recovery point are set",
@@ -129,7 +136,7 @@ function wantedCollections({ as, only, recoveryPoint, swapAlias }: RestoreReques
       hint: "choose it with --collections",
     });
   }
-  return wanted.map((captured) => ({ captured, name: as ?? captured.name }));
+  return (await withFacts(repository, wanted)).map((captured) => ({ captured, name: as ?? captured.name }));
 }
 
 async function planSwap(

@@ -3,7 +3,11 @@ import { settingsEntries, shardEntries } from "../../domain/qdrant/collection-ar
 import type { SegmentManifest } from "../../domain/qdrant/segment-manifest.ts";
 import { type OutgoingEntry, writeSparseTar } from "../../domain/qdrant/sparse-tar.ts";
 import { isOfLog } from "../../domain/qdrant/write-ahead-log.ts";
-import type { CapturedCollection, CapturedShard } from "../../domain/recovery-points/recovery-point.ts";
+import type {
+  CapturedCollection,
+  CapturedShard,
+  CollectionWithFacts,
+} from "../../domain/recovery-points/recovery-point.ts";
 import { type ShardTree, shardTreeSchema, type TreeFile } from "../../domain/recovery-points/shard-tree.ts";
 import { DrError } from "../../errors.ts";
 import { readFiles } from "../../repository/content/file-reader.ts";
@@ -35,14 +39,14 @@ export function wholeArchive(repository: OpenRepository, tree: ShardTree): Async
 /** A snapshot of a whole collection, which a Qdrant restores by itself. */
 export function collectionArchive(
   repository: OpenRepository,
-  collection: CapturedCollection,
+  collection: CollectionWithFacts,
 ): AsyncGenerator<Uint8Array> {
   return writeSparseTar(entriesOfCollection(repository, collection));
 }
 
 async function* entriesOfCollection(
   repository: OpenRepository,
-  collection: CapturedCollection,
+  collection: CollectionWithFacts,
 ): AsyncGenerator<OutgoingEntry> {
   for (const shard of collection.shards) {
     const tree = await readShardTree(repository, collection, shard);

@@ -3,6 +3,7 @@ import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
+import { withFacts } from "../../repository/content/collection-facts.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { waitUntil } from "../../time/wait-until.ts";
 import { compareWithObservation } from "../observe-collection.ts";
@@ -79,9 +80,10 @@ interface WantedCollections {
 }
 
 /** All of a recovery point, under the names that it was captured by. */
-export function wholeRecoveryPoint(recoveryPoint: RecoveryPoint): WantedCollections {
-  return {
-    recoveryPoint,
-    collections: recoveryPoint.collections.map((captured) => ({ captured, name: captured.name })),
-  };
+export async function wholeRecoveryPoint(
+  repository: OpenRepository,
+  recoveryPoint: RecoveryPoint,
+): Promise<WantedCollections> {
+  const collections = await withFacts(repository, recoveryPoint.collections);
+  return { recoveryPoint, collections: collections.map((captured) => ({ captured, name: captured.name })) };
 }

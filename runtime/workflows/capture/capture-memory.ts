@@ -1,4 +1,5 @@
 /** What a run that captures again and again need not read from the bucket each time: it wrote it itself, or has looked. */
+import type { CollectionFacts } from "../../domain/recovery-points/collection-facts.ts";
 import type { FolderTree } from "../../domain/recovery-points/folder-tree.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
@@ -11,6 +12,8 @@ export class CaptureMemory {
   /** Folders' trees that are whole in the bucket, and when a folder was read the last time and was so. */
   readonly folders = new Map<string, { readonly tree: FolderTree; readonly at: Date }>();
   readonly fingerprints: KnownFingerprints = new Map();
+  /** Facts of collections that are in the bucket. */
+  readonly facts = new Map<string, CollectionFacts>();
   #base: CaptureBase | undefined;
   #restore: string | undefined;
 
@@ -37,6 +40,8 @@ export class CaptureMemory {
     this.#base = { ...base, recoveryPoints, listed: new Set([...base.listed, recoveryPoint.id]) };
     const current = new Set(recoveryPoint.collections.flatMap(({ shards }) => shards.map(({ tree }) => tree.id)));
     for (const id of this.trees.keys()) if (!current.has(id)) this.trees.delete(id);
+    const named = new Set(recoveryPoint.collections.map(({ facts }) => facts));
+    for (const id of this.facts.keys()) if (!named.has(id)) this.facts.delete(id);
     const folders = new Set([...recoveryPoints.values()].flatMap((each) => each.folders.map(({ tree }) => tree.id)));
     for (const id of this.folders.keys()) if (!folders.has(id)) this.folders.delete(id);
   }

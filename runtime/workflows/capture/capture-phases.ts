@@ -1,5 +1,6 @@
 /** Takes a capture's request apart: each phase is built with what it needs. */
 
+import { CaptureFacts } from "./capture-facts.ts";
 import type { CaptureRequest } from "./capture-request.ts";
 import { type CaptureWorkers, SharingWorker, SingleWorker } from "./capture-workers.ts";
 import { CollectionFailures } from "./collection-failures.ts";
@@ -38,10 +39,11 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
   const memory = incremental?.memory;
   // This run has looked at the region and its bucket before, and was not cut off since.
   const isContinued = memory?.base !== undefined;
+  const facts = new CaptureFacts(repository, memory?.facts);
   const workers =
     worker === undefined
-      ? new SingleWorker(repository, clock)
-      : new SharingWorker(worker, repository, { region, type }, clock);
+      ? new SingleWorker(repository, facts, clock)
+      : new SharingWorker(worker, repository, facts, { region, type }, clock);
   const placements = new ShardPlacements({ clock, database, progress, signal });
   const snapshots = new TemporarySnapshots({ clock, control: repository.stores.control, database });
   const assessor = new CaptureAssessor(
@@ -64,7 +66,7 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
     planner: new CapturePlanner(
       { clock, region, type, kinds, workers: workers.count },
       assessor,
-      new CollectionPlanner({ database, failures, placements, progress, repository, type }),
+      new CollectionPlanner({ database, facts, failures, placements, progress, repository, type }),
       kinds.includes("qdrant") && !isContinued ? new SnapshotTidier(snapshots, progress) : undefined,
     ),
     reader: new PartReader(
@@ -88,12 +90,13 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
       new FoldersReader({ folders, repository, allowEmpty, memory, clock, mustBeWhole, progress }),
       new StoringStarter({ isContinued, memory, progress, repository, workers }),
     ),
-    unchanged: incremental && new UnchangedFinder(database),
+    unchanged: incremental && new UnchangedFinder(database, facts),
     committer: new CaptureCommitter(
       {
         clock,
         control,
         database,
+        facts,
         failures,
         placements,
         progress,

@@ -5,6 +5,7 @@ import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { CaptureSession, committedRecoveryPoint, keepSessionAlive } from "../../repository/catalog/capture-session.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import type { CaptureFacts } from "./capture-facts.ts";
 import type { CaptureWorker } from "./capture-request.ts";
 
 export interface CaptureWorkers {
@@ -28,11 +29,13 @@ export class SingleWorker implements CaptureWorkers {
   readonly count = 1;
   readonly index = 0;
   readonly #repository: OpenRepository;
+  readonly #facts: CaptureFacts;
   readonly #clock: Clock;
   #stopSigns: () => void = () => undefined;
 
-  constructor(repository: OpenRepository, clock: Clock) {
+  constructor(repository: OpenRepository, facts: CaptureFacts, clock: Clock) {
     this.#repository = repository;
+    this.#facts = facts;
     this.#clock = clock;
   }
 
@@ -41,6 +44,7 @@ export class SingleWorker implements CaptureWorkers {
   }
 
   async announce(plan: CapturePlan): Promise<void> {
+    await this.#facts.store();
     await new CaptureSession(this.#repository, plan.recoveryPoint).agree(plan);
     this.#stopSigns = keepSessionAlive(this.#repository, plan.recoveryPoint, () => this.#clock.now());
   }
@@ -66,6 +70,7 @@ export class SharingWorker implements CaptureWorkers {
   readonly count: number;
   readonly index: number;
   readonly #repository: OpenRepository;
+  readonly #facts: CaptureFacts;
   readonly #session: CaptureSession;
   readonly #stopSigns: () => void;
   readonly #asked: { readonly region: string; readonly type: CaptureType };
@@ -74,19 +79,21 @@ export class SharingWorker implements CaptureWorkers {
   constructor(
     { count, index, session }: CaptureWorker,
     repository: OpenRepository,
+    facts: CaptureFacts,
     asked: { readonly region: string; readonly type: CaptureType },
     clock: Clock,
   ) {
     this.count = count;
     this.index = index;
     this.#repository = repository;
+    this.#facts = facts;
     this.#session = new CaptureSession(repository, session);
     this.#stopSigns = keepSessionAlive(repository, session, () => clock.now());
     this.#asked = asked;
   }
 
   async agree(propose: () => Promise<CapturePlan>): Promise<CapturePlan> {
-    const plan = (await this.#session.plan()) ?? (await this.#session.agree(await propose()));
+    const plan = (await this.#session.plan()) ?? (await this.#propose(await propose()));
     const { region, type } = this.#asked;
     if (plan.workers === this.count && plan.type === type && plan.region === region) return plan;
     throw new DrError(
@@ -94,6 +101,11 @@ export class SharingWorker implements CaptureWorkers {
       `this session is a ${plan.type} capture of ${plan.region} by ${plan.workers} workers, and another one was asked for`,
       { hint: "give every capture a session name of its own, and all of its workers the same options" },
     );
+  }
+
+  async #propose(plan: CapturePlan): Promise<CapturePlan> {
+    await this.#facts.store();
+    return this.#session.agree(plan);
   }
 
   /** The plan that they agreed on stands there already. */

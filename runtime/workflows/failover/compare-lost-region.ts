@@ -2,6 +2,7 @@
 import { newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
+import { withFacts } from "../../repository/content/collection-facts.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { compareWithObservation } from "../observe-collection.ts";
 import type { RegionSession } from "../region-session.ts";
@@ -41,7 +42,7 @@ async function requireServedState(active: RegionSession, database: VectorDatabas
   const repository = await active.repository();
   const recoveryPoint = await repository.readRecoveryPoint(epoch.recoveryPoint);
   const present = await database.collections();
-  for (const captured of recoveryPoint.collections) {
+  for (const captured of await withFacts(repository, recoveryPoint.collections)) {
     const [difference] = present.includes(captured.name)
       ? await compareWithObservation(database, captured, await repository.keys.key(captured.key))
       : [`${captured.name} is missing`];

@@ -1,7 +1,6 @@
-/** Marks what recovery points need: their trees, and the packs of these. What cannot be read may need anything: it is named. */
+/** Marks what recovery points need: their trees and facts, and the packs of the trees. What cannot be read may need anything: it is named. */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
-import type { ObjectKind } from "../../domain/history/object-marks.ts";
-import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { type ContentKind, contentKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import { hasCode } from "../../errors.ts";
 import { type ManifestFacts, manifestFactsSchema } from "../../repository/prune/candidates.ts";
@@ -38,6 +37,10 @@ export class ReferenceCount {
       const facts = await readFacts(this.#repository, id, this.unreadable);
       if (facts === undefined) return;
       const captures = [...facts.collections.flatMap(({ shards }) => shards), ...facts.folders];
+      for (const collection of facts.collections) {
+        const answer = await this.#need("facts", collection.facts, undefined);
+        if (answer === "missing") this.incomplete.add(id);
+      }
       for (const { tree } of captures) if (!(await this.#countTree(tree, id))) this.incomplete.add(id);
     });
   }
@@ -79,10 +82,10 @@ export class ReferenceCount {
     }
   }
 
-  async #need(kind: ObjectKind, id: string, size: number) {
+  async #need(kind: ContentKind, id: string, size: number | undefined) {
     const answer = this.#listing.marks.need(kind, id, size);
     if (answer !== "missing") return answer;
-    const key = storeLayout[kind](id);
+    const key = contentKey(kind, id);
     // Missing in the listing alone: then the listing is short, and nothing that it does not show is known to be unneeded.
     const found = await unlessMissing(this.#repository.stores.repository.get(key, { offset: 0, length: 1 }));
     if (found !== undefined) throw listingWrong(key, "is there and is not listed");

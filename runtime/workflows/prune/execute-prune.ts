@@ -33,7 +33,7 @@ export interface Execution extends PruneRequest {
   stayMine(): Promise<void>;
 }
 
-type Deleted = { -readonly [Field in "recoveryPoints" | "trees" | "packs" | "records" | "bytes"]: number };
+type Deleted = { -readonly [Field in "recoveryPoints" | "trees" | "facts" | "packs" | "records" | "bytes"]: number };
 
 /**
  * What captures and copies use that began before the plan is not known from records, and they do not know the plan: it waits until they
@@ -83,7 +83,7 @@ async function allRecoveryPoints(plan: OpenPlan): Promise<DroppedRecoveryPoint[]
 
 function lookOf(execution: Execution, planned: readonly DroppedRecoveryPoint[], isBegun: boolean): SurveyRequest {
   const { counted, dropped, kept } = execution.plan;
-  const gone = isBegun ? dropped : { recoveryPoints: 0, trees: 0, packs: 0 };
+  const gone = isBegun ? dropped : { recoveryPoints: 0, trees: 0, facts: 0, packs: 0 };
   return {
     ...execution,
     // What is given up now is in the next plan; of this one nothing was needed by it.
@@ -93,6 +93,7 @@ function lookOf(execution: Execution, planned: readonly DroppedRecoveryPoint[], 
       counts: {
         recoveryPoints: counted.recoveryPoints - gone.recoveryPoints,
         trees: counted.trees - gone.trees,
+        facts: counted.facts - gone.facts,
         packs: counted.packs - gone.packs,
       },
       recoveryPoints: kept,
@@ -103,7 +104,7 @@ function lookOf(execution: Execution, planned: readonly DroppedRecoveryPoint[], 
 class PlanExecutor {
   readonly #execution: Execution;
   readonly #survey: Survey;
-  readonly #deleted: Deleted = { recoveryPoints: 0, trees: 0, packs: 0, records: 0, bytes: 0 };
+  readonly #deleted: Deleted = { recoveryPoints: 0, trees: 0, facts: 0, packs: 0, records: 0, bytes: 0 };
   #spared = 0;
   #locked = 0;
 
@@ -165,13 +166,14 @@ class PlanExecutor {
   done(): PruneDone {
     const { clock, run } = this.#execution;
     const { counts } = this.#survey.listing;
-    const { bytes, packs, recoveryPoints, trees } = this.#deleted;
+    const { bytes, facts, packs, recoveryPoints, trees } = this.#deleted;
     return {
       run,
       at: clock.now().toISOString(),
       counted: {
         recoveryPoints: counts.recoveryPoints - recoveryPoints,
         trees: counts.trees - trees,
+        facts: counts.facts - facts,
         packs: counts.packs - packs,
       },
       deleted: { recoveryPoints, objects: this.#objectsDeleted(), bytes },
@@ -191,7 +193,7 @@ class PlanExecutor {
     if (reason === "attestation") {
       return parsed.kind === "attestation" && !listing.recoveryPoints.has(parsed.recoveryPointId);
     }
-    if (parsed.kind !== "pack" && parsed.kind !== "tree") return false;
+    if (parsed.kind !== "pack" && parsed.kind !== "tree" && parsed.kind !== "facts") return false;
     const { id, kind } = parsed;
     return listing.marks.isListed(kind, id) && !listing.marks.isNeeded(kind, id);
   }
@@ -212,8 +214,8 @@ class PlanExecutor {
   }
 
   #objectsDeleted(): number {
-    const { packs, records, trees } = this.#deleted;
-    return packs + records + trees;
+    const { facts, packs, records, trees } = this.#deleted;
+    return facts + packs + records + trees;
   }
 }
 

@@ -1,13 +1,20 @@
-/** One look at all that a repository lists, in bounded memory: names of recovery points, of sessions, and marks of packs and trees. */
-import { type ObjectKind, ObjectMarks } from "../../domain/history/object-marks.ts";
-import type { RepositoryCounts } from "../../domain/history/prune-records.ts";
-import { parseContentKey, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+/** One look at all that a repository lists, in bounded memory: names of recovery points, of sessions, and marks of what is named by its content. */
+import { ObjectMarks } from "../../domain/history/object-marks.ts";
+import { countedAs, type RepositoryCounts } from "../../domain/history/prune-records.ts";
+import {
+  type ContentKind,
+  contentKinds,
+  contentPrefix,
+  parseContentKey,
+  parseStoreKey,
+  storeLayout,
+} from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { pruneRefused } from "./prune-context.ts";
 
 export interface ListedObject {
-  readonly kind: ObjectKind;
+  readonly kind: ContentKind;
   readonly id: string;
   readonly key: string;
   readonly size: number;
@@ -40,37 +47,40 @@ export async function listRepository(store: ObjectStoreReader): Promise<Reposito
   const listed = await listRecoveryPoints(store);
   const sessions = await listSessions(store);
   const before = await countContent(store);
-  const marks = new ObjectMarks(Math.ceil((before.packs + before.trees) * 1.05) + 10_000);
-  const counted = { packs: 0, trees: 0 };
+  const marks = new ObjectMarks(Math.ceil((before.packs + before.trees + before.facts) * 1.05) + 10_000);
+  const counted = { packs: 0, trees: 0, facts: 0 };
   for await (const { id, kind, size } of listContent(store)) {
     marks.list(kind, id, size);
-    counted[`${kind}s`] += 1;
+    counted[countedAs[kind]] += 1;
   }
   // Nobody else deletes: of two listings the later one shows at least as much, or one of them is short.
   const again = new Set((await listRecoveryPoints(store)).recoveryPoints);
   const gone = [...listed.recoveryPoints].find((id) => !again.has(id));
-  if (gone !== undefined || counted.packs < before.packs || counted.trees < before.trees) {
+  const shows = (what: keyof typeof counted) => counted[what] >= before[what];
+  if (gone !== undefined || !shows("packs") || !shows("trees") || !shows("facts")) {
     throw pruneRefused(
-      gone === undefined ? "a second listing of packs and trees shows fewer" : `a second listing does not show ${gone}`,
+      gone === undefined
+        ? "a second listing of packs, trees and facts shows fewer"
+        : `a second listing does not show ${gone}`,
       "the store's listings cannot be relied on, or something else deletes: find out which, then run it again",
     );
   }
   return { ...listed, sessions, marks, counts: { recoveryPoints: listed.recoveryPoints.size, ...counted } };
 }
 
-/** Packs and trees of this tool; what has another name is left alone. */
+/** What is named by its content, of this tool; what has another name is left alone. */
 export async function* listContent(store: ObjectStoreReader): AsyncGenerator<ListedObject> {
-  for (const kind of ["tree", "pack"] as const) {
-    for await (const { key, size, storedAt } of store.list(storeLayout[`${kind}s`])) {
+  for (const kind of contentKinds) {
+    for await (const { key, size, storedAt } of store.list(contentPrefix(kind))) {
       const parsed = parseContentKey(key);
       if (parsed !== undefined) yield { ...parsed, key, size, storedAt: told(key, storedAt) };
     }
   }
 }
 
-async function countContent(store: ObjectStoreReader): Promise<{ readonly packs: number; readonly trees: number }> {
-  const counts = { packs: 0, trees: 0 };
-  for await (const { kind } of listContent(store)) counts[`${kind}s`] += 1;
+async function countContent(store: ObjectStoreReader): Promise<Omit<RepositoryCounts, "recoveryPoints">> {
+  const counts = { packs: 0, trees: 0, facts: 0 };
+  for await (const { kind } of listContent(store)) counts[countedAs[kind]] += 1;
   return counts;
 }
 

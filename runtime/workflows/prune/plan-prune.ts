@@ -1,5 +1,6 @@
 /** The first phase: a plan of what is dropped, each with its reason. Nothing is deleted. */
 import {
+  countedAs,
   type DroppedObject,
   type DroppedRecoveryPoint,
   droppedInPart,
@@ -70,7 +71,7 @@ export async function writePlan(
   const { at, giveUp, number, run } = about;
   const { control } = repository.stores;
   const drops = dropsOf(repository, survey, giveUp);
-  const dropped = { recoveryPoints: drops.recoveryPoints.length, trees: 0, packs: 0, records: 0, bytes: 0 };
+  const dropped = { recoveryPoints: drops.recoveryPoints.length, trees: 0, facts: 0, packs: 0, records: 0, bytes: 0 };
   const parts = { recoveryPoints: 0, objects: 0 };
   const nextKey = () => controlLayout.prunePart(number, run, parts.recoveryPoints + parts.objects);
   for (let start = 0; start < drops.recoveryPoints.length; start += droppedInPart) {
@@ -111,7 +112,7 @@ export async function writePlan(
   return standing?.run === run ? { number, plan } : undefined;
 }
 
-export function whatOf({ key, reason }: DroppedObject): "trees" | "packs" | "records" {
-  if (reason !== "unneeded") return "records";
-  return parseContentKey(key)?.kind === "tree" ? "trees" : "packs";
+export function whatOf({ key, reason }: DroppedObject): "trees" | "facts" | "packs" | "records" {
+  const parsed = reason === "unneeded" ? parseContentKey(key) : undefined;
+  return parsed === undefined ? "records" : countedAs[parsed.kind];
 }

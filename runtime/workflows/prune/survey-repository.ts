@@ -131,11 +131,12 @@ function notGivenUp({ heldBy, id }: Candidate) {
 function refuseShrunken({ counts, recoveryPoints }: RepositoryListing, expected: Expected | undefined): void {
   const hint =
     "see whether it is the right store, whole and mounted; if something was taken away on purpose, repeat with --accept-fewer";
-  if (recoveryPoints.size === 0 && (counts.packs > 0 || counts.trees > 0)) {
-    throw pruneRefused(`no recovery point is listed, and ${counts.packs + counts.trees} packs and trees are`, hint);
+  const content = counts.packs + counts.trees + counts.facts;
+  if (recoveryPoints.size === 0 && content > 0) {
+    throw pruneRefused(`no recovery point is listed, and ${content} packs, trees and facts are`, hint);
   }
   if (expected === undefined) return;
-  for (const what of ["recoveryPoints", "trees", "packs"] as const) {
+  for (const what of ["recoveryPoints", "trees", "facts", "packs"] as const) {
     if (counts[what] >= expected.counts[what]) continue;
     const name = what === "recoveryPoints" ? "recovery points" : what;
     throw pruneRefused(`${counts[what]} ${name} are listed where at least ${expected.counts[what]} must be`, hint);

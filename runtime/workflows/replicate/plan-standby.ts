@@ -22,11 +22,11 @@ export interface StandbyPlanRequest extends Omit<TurnRequest, "failover">, Pick<
 
 /** Throws when the recovery point must not or cannot be put there; changes nothing. */
 export async function planStandby(request: StandbyPlanRequest): Promise<ApplyPlan> {
-  const { clock, compare, existing, recoveryPoint, target, turn } = request;
+  const { clock, compare, existing, recoveryPoint, repository, target, turn } = request;
   const knowledge = turn?.knowledge ?? (await readKnowledge(request)).knowledge;
   const names = recoveryPoint.collections.map(({ name }) => name);
   return planApply({
-    ...wholeRecoveryPoint(recoveryPoint),
+    ...(await wholeRecoveryPoint(repository, recoveryPoint)),
     target,
     existing,
     // An alias of a collection that was not captured may lead nowhere here.

@@ -20,8 +20,7 @@ import { newestFinishedRestore } from "../../repository/control/restore-records.
 import { readStandbyKnowledge } from "../../repository/control/standby-records.ts";
 import { getWhole } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { estimateRestore } from "../apply/estimate-restore.ts";
-import { wholeRecoveryPoint } from "../apply/verify-applied.ts";
+import { allCaptured, estimateRestore } from "../apply/estimate-restore.ts";
 import { type AskResult, ask, type FoundRecoveryPoint, type ObservedRegion, type Timeouts } from "./observed-region.ts";
 
 export interface ReadinessRequest {
@@ -163,7 +162,7 @@ async function estimate(
   repository: OpenRepository,
   recoveryPoint: RecoveryPoint,
 ): Promise<{ bytes: number; seconds: number }> {
-  const { bytes, predictedSeconds } = await estimateRestore(repository, wholeRecoveryPoint(recoveryPoint));
+  const { bytes, predictedSeconds } = await estimateRestore(repository, allCaptured(recoveryPoint));
   return { bytes, seconds: predictedSeconds };
 }
 

@@ -1,10 +1,15 @@
 /** Captures a Qdrant into a repository in memory, and restores it elsewhere, as the commands do. */
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { Qdrant } from "../../../runtime/adapters/qdrant/qdrant.ts";
-import type { CaptureType, RecoveryPoint } from "../../../runtime/domain/recovery-points/recovery-point.ts";
+import type {
+  CaptureType,
+  CollectionWithFacts,
+  RecoveryPoint,
+} from "../../../runtime/domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../../runtime/ports/clock.ts";
 import type { KeyWrap } from "../../../runtime/ports/key-wrap.ts";
 import type { StoredPoint, VectorDatabase } from "../../../runtime/ports/qdrant.ts";
+import { withFacts } from "../../../runtime/repository/content/collection-facts.ts";
 import { OpenRepository } from "../../../runtime/repository/repository.ts";
 import type { RestoreReport } from "../../../runtime/workflows/apply/restore.ts";
 import { captureRecoveryPoint } from "../../../runtime/workflows/capture/capture-recovery-point.ts";
@@ -48,6 +53,10 @@ export class RecoveryPractice {
       ...told,
     });
     return repository.readRecoveryPoint(report.recoveryPoint);
+  }
+
+  async factsOf({ collections }: RecoveryPoint): Promise<CollectionWithFacts[]> {
+    return withFacts(await OpenRepository.open(this.stores, this.wrap), collections);
   }
 
   /** Into a region of its own: no record of it is left beside the source. */

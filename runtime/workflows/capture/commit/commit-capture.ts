@@ -21,7 +21,8 @@ import { newestRestore, readRestores } from "../../../repository/control/restore
 import { refusePruned } from "../../../repository/prune/prune-sight.ts";
 import type { OpenRepository } from "../../../repository/repository.ts";
 import { collectionsAtOnce } from "../../concurrency.ts";
-import { confirmFacts, type Observation } from "../../observe-collection.ts";
+import { confirmFacts } from "../../observe-collection.ts";
+import type { CaptureFacts } from "../capture-facts.ts";
 import { isGone } from "../collection-existence.ts";
 import type { CollectionFailures } from "../collection-failures.ts";
 import type { PlannedCapture } from "../planned-capture.ts";
@@ -34,6 +35,7 @@ export interface CommitContext {
   /** Where the restores of the region are recorded. */
   readonly control: ObjectStoreReader;
   readonly database: VectorDatabase;
+  readonly facts: CaptureFacts;
   readonly failures: CollectionFailures;
   readonly placements: ShardPlacements;
   readonly progress: Progress;
@@ -67,7 +69,7 @@ export class CaptureCommitter {
   }
 
   async commit({ before, plan }: PlannedCapture, joined: JoinedParts): Promise<RecoveryPoint> {
-    const { allowEmpty, clock, database, choosesCollections, imported, repository, toolVersion } = this.#context;
+    const { allowEmpty, clock, database, choosesCollections, facts, imported, repository, toolVersion } = this.#context;
     const { folders } = joined;
     const isOfQdrant = plan.kinds.includes("qdrant");
     const [confirmed, allAliases] = isOfQdrant
@@ -111,6 +113,7 @@ export class CaptureCommitter {
     if (holdsQdrant && !allowEmpty) refuseEmptied(recoveryPoint, before, unread);
     await this.#quarantine.quarantine(plan, joined);
     const refusePrunedSince = () => this.#refusePruned(plan, recoveryPoint);
+    await facts.store();
     await refusePrunedSince();
     await repository.createRecoveryPoint(recoveryPoint);
     await this.#quarantineUnless(refusePrunedSince, recoveryPoint);
@@ -187,31 +190,33 @@ export class CaptureCommitter {
   }
 
   async #confirm({ before, isUnchanged, planned, shards: results }: JoinedCollection): Promise<CapturedCollection> {
-    const { shards: plannedShards, ...facts } = planned;
+    const { facts, key, lapsed, name, pointsBefore, shards: plannedShards } = planned;
     const isImported = this.#context.imported !== undefined;
     // Of what was acknowledged before a snapshot was made, nobody knows whether it is in it.
     const shards = results.map(({ shard }) => (isImported ? { ...shard, isExact: false } : shard));
     if (canonicalJson(shards.map(({ id, key }) => ({ id, key }))) !== canonicalJson(plannedShards)) {
-      throw new DrError("CAPTURE_INCOMPLETE", `${facts.name}: not every shard was captured`, {
+      throw new DrError("CAPTURE_INCOMPLETE", `${name}: not every shard was captured`, {
         hint: "capture again",
       });
     }
-    const observed = isUnchanged && before !== undefined ? before : await this.#observeAgain(planned);
-    const { canaries, pointsAfter, pointsBefore, samples } = observed;
-    return { ...facts, shards, pointsBefore, pointsAfter, samples, canaries };
+    // What was observed of it holds: nothing has changed since.
+    const observed =
+      isUnchanged && before !== undefined
+        ? { pointsBefore: before.pointsBefore, pointsAfter: before.pointsAfter, lapsed }
+        : { pointsBefore, ...(await this.#observeAgain(planned)) };
+    const { lapsed: lapsedNow, ...points } = observed;
+    return { name, key, facts, ...(lapsedNow === undefined ? {} : { lapsed: lapsedNow }), ...points, shards };
   }
 
-  async #observeAgain({
-    config,
-    key,
-    name,
-    payloadIndexes,
-    shards: planned,
-    ...facts
-  }: CapturePlan["collections"][number]): Promise<Observation> {
+  async #observeAgain(
+    planned: CapturePlan["collections"][number],
+  ): Promise<Pick<CapturedCollection, "lapsed" | "pointsAfter">> {
+    const { key, lapsed, name } = planned;
     const { database, placements, repository } = this.#context;
+    const facts = await this.#context.facts.read(planned);
+    const { config, payloadIndexes } = facts;
     const [observed, now, replicas] = await Promise.all([
-      repository.keys.key(key).then((opened) => confirmFacts(database, name, opened, facts)),
+      repository.keys.key(key).then((opened) => confirmFacts(database, name, opened, { facts, lapsed })),
       database.describe(name),
       placements.current(name),
     ]);
@@ -219,7 +224,7 @@ export class CaptureCommitter {
     const isSame =
       canonicalJson({ config: now.config, payloadIndexes: now.payloadIndexes }) ===
         canonicalJson({ config, payloadIndexes }) &&
-      canonicalJson([...shards.values()].sort((a, b) => a.id - b.id)) === canonicalJson(planned);
+      canonicalJson([...shards.values()].sort((a, b) => a.id - b.id)) === canonicalJson(planned.shards);
     if (isSame) return observed;
     // A configuration that changed meanwhile belongs to other data than that which was read.
     throw new DrError("CAPTURE_INCOMPLETE", `${name} was changed while it was captured`, {

@@ -3,13 +3,17 @@ import { canonicalJson } from "../../../domain/exact-json.ts";
 import { problemOfName } from "../../../domain/qdrant/collection-name.ts";
 import { refuseIrreproducibleKeys } from "../../../domain/qdrant/shard-key-plan.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
+import { type CollectionFacts, withoutLapsed } from "../../../domain/recovery-points/collection-facts.ts";
+import type { DataKey } from "../../../domain/recovery-points/key.ts";
 import type { CapturedCollection, CaptureType, Missing } from "../../../domain/recovery-points/recovery-point.ts";
 import type { EpochRecord } from "../../../domain/roles/epoch.ts";
 import { DrError } from "../../../errors.ts";
 import type { Progress } from "../../../ports/progress.ts";
-import type { VectorDatabase } from "../../../ports/qdrant.ts";
+import type { CollectionDescription, VectorDatabase } from "../../../ports/qdrant.ts";
 import type { OpenRepository } from "../../../repository/repository.ts";
-import { inheritedFacts, observeCollection } from "../../observe-collection.ts";
+import { whenReadable } from "../../../repository/when-readable.ts";
+import { observeCollection, serveAgain } from "../../observe-collection.ts";
+import type { CaptureFacts } from "../capture-facts.ts";
 import type { CollectionFailures } from "../collection-failures.ts";
 import { obtainDataKey } from "../data-key.ts";
 import type { ShardPlacements } from "../shard-placements.ts";
@@ -19,6 +23,7 @@ type PlannedCollection = CapturePlan["collections"][number];
 
 export interface CollectionSource {
   readonly database: VectorDatabase;
+  readonly facts: CaptureFacts;
   readonly failures: CollectionFailures;
   readonly placements: ShardPlacements;
   readonly progress: Progress;
@@ -58,8 +63,8 @@ export class CollectionPlanner {
   }
 
   async #plan(name: string, epoch: EpochRecord, base: CapturedCollection | undefined): Promise<PlannedCollection> {
-    const { database, placements, progress, repository, type } = this.#source;
-    const [{ config, payloadIndexes }, replicas] = await Promise.all([
+    const { database, placements, repository } = this.#source;
+    const [described, replicas] = await Promise.all([
       database.describe(name),
       placements.of(name),
       // Asked for meanwhile: it is needed below.
@@ -69,17 +74,52 @@ export class CollectionPlanner {
     refuseIrreproducibleKeys(name, replicas);
     this.#tellOfName(name);
     const key = await obtainDataKey(repository, epoch, { collection: name }, base);
-    // Made again under the same name it may be another collection, of which old questions cannot be asked.
-    const isOfBase = base !== undefined && hasSameParams(base.config, config);
-    const inherited = type === "full" || !isOfBase ? undefined : inheritedFacts(base);
     return {
       name,
       key: key.id,
-      config: config as CapturedCollection["config"],
-      payloadIndexes: payloadIndexes as CapturedCollection["payloadIndexes"],
-      ...(inherited ?? (await observeCollection(database, name, key, (detail) => progress({ step: "plan", detail })))),
+      ...(await this.#factsOf(described, key, base)),
       shards: [...shards.values()].sort((a, b) => a.id - b.id),
     };
+  }
+
+  /** The base's facts where they hold, or new ones. */
+  async #factsOf(
+    described: CollectionDescription,
+    key: DataKey,
+    base: CapturedCollection | undefined,
+  ): Promise<Pick<PlannedCollection, "facts" | "lapsed" | "pointsBefore">> {
+    const { database, facts, progress } = this.#source;
+    const settings = {
+      config: described.config as CollectionFacts["config"],
+      payloadIndexes: described.payloadIndexes as CollectionFacts["payloadIndexes"],
+    };
+    const inherited = await this.#inheritable(settings, key, base);
+    if (inherited !== undefined && base !== undefined) {
+      const { lapsed, pointsAfter: pointsBefore } = base;
+      const isSame =
+        canonicalJson([inherited.config, inherited.payloadIndexes]) === canonicalJson(Object.values(settings));
+      if (isSame) return { facts: base.facts, ...(lapsed === undefined ? {} : { lapsed }), pointsBefore };
+      return { facts: facts.name(key, { ...withoutLapsed(inherited, lapsed), ...settings }), pointsBefore };
+    }
+    const tell = (detail: string) => progress({ step: "plan", detail });
+    const { pointsBefore, ...answers } = await observeCollection(database, described.name, key, tell);
+    return { facts: facts.name(key, { format: 1, ...settings, ...answers }), pointsBefore };
+  }
+
+  /** The base's facts, of which the answers serve again. */
+  async #inheritable(
+    { config }: Pick<CollectionFacts, "config">,
+    key: DataKey,
+    base: CapturedCollection | undefined,
+  ): Promise<CollectionFacts | undefined> {
+    const { facts, type } = this.#source;
+    if (type === "full" || base === undefined || base.key !== key.id) return undefined;
+    // What cannot be read is asked anew.
+    const before = await whenReadable(facts.read(base));
+    // Made again under the same name it may be another collection, of which old questions cannot be asked.
+    return before !== undefined && hasSameParams(before.config, config) && serveAgain(before, base)
+      ? before
+      : undefined;
   }
 }
 

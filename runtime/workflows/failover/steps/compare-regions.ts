@@ -3,6 +3,7 @@ import { markOfSettings } from "../../../domain/qdrant/shard-mark.ts";
 import { isExact, type RecoveryPoint } from "../../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../../errors.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
+import { withFacts } from "../../../repository/content/collection-facts.ts";
 import { recordHeld } from "../../../repository/control/standby-records.ts";
 import { verifyApplied, wholeRecoveryPoint } from "../../apply/verify-applied.ts";
 import type { Step, SwitchoverContext } from "./step.ts";
@@ -16,7 +17,8 @@ export const compareRegions: Step<SwitchoverContext> = {
     const { active, clock, database, repository } = request;
     const { recoveryPoint } = findings.serveFrom;
     const points = await compareCounts(active.database, database, recoveryPoint);
-    const proof = await verifyApplied({ clock, repository, target: database }, wholeRecoveryPoint(recoveryPoint));
+    const whole = await wholeRecoveryPoint(repository, recoveryPoint);
+    const proof = await verifyApplied({ clock, repository, target: database }, whole);
     await recordAsStandby(context);
     findings.proof = proof;
     return `${formatCount(points)} points, ${proof.samples} samples and ${proof.canaries} canary queries are equal`;
@@ -42,11 +44,12 @@ async function compareCounts(from: VectorDatabase, to: VectorDatabase, recoveryP
  */
 async function recordAsStandby({ findings, plan, request }: SwitchoverContext): Promise<void> {
   const { control, database, region } = request.active;
+  const captured = await withFacts(request.repository, findings.serveFrom.recoveryPoint.collections);
   const { asOf, recoveryPoint } = findings.serveFrom;
-  const collections = recoveryPoint.collections.map((captured) => {
-    const mark = markOfSettings(captured, captured.shards);
+  const collections = captured.map((collection) => {
+    const mark = markOfSettings(collection, collection.shards);
     // Clients made what is in their shards, not replication.
-    return { name: captured.name, made: mark, described: mark, shards: [] };
+    return { name: collection.name, made: mark, described: mark, shards: [] };
   });
   await recordHeld(control, {
     format: 1,

@@ -2,7 +2,7 @@ import { DrError } from "../../../errors.ts";
 import type { GateState } from "../../../ports/gate.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
 import { readOpening, writeOpening } from "../../../repository/control/gate-records.ts";
-import type { RegionStores } from "../../../repository/repository.ts";
+import type { OpenRepository, RegionStores } from "../../../repository/repository.ts";
 import { waitUntil } from "../../../time/wait-until.ts";
 import { enableOptimizers } from "../../replicate/enable-optimizers.ts";
 import type { RoleChangeRequest } from "../request.ts";
@@ -15,7 +15,7 @@ const pollMs = 100;
 interface OpenContext extends Pick<StepContext, "plan" | "findings"> {
   readonly request: Pick<RoleChangeRequest, "clock" | "gate" | "run"> & {
     readonly database: Pick<VectorDatabase, "describe" | "setOptimizationThreads">;
-    readonly repository: { readonly stores: Pick<RegionStores, "control"> };
+    readonly repository: Pick<OpenRepository, "readFacts"> & { readonly stores: Pick<RegionStores, "control"> };
   };
 }
 
@@ -32,7 +32,7 @@ export const openGate: Step<OpenContext> = {
     // Until then the other region may take writes.
     const leftMs = (findings.leaseEndsAtMs ?? clock.monotonic()) - clock.monotonic();
     if (leftMs > 0) await clock.sleep(leftMs);
-    await enableOptimizers({ recoveryPoint, target: database });
+    await enableOptimizers({ recoveryPoint, repository, target: database });
     await writeOpening(repository.stores.control, {
       epoch: plan.epoch,
       region: plan.region,

@@ -15,7 +15,8 @@ export const verify: Step<StepContext> = {
   },
   async run({ findings, request: { clock, database, repository } }) {
     const { recoveryPoint } = findings.serveFrom;
-    const proof = await verifyApplied({ clock, repository, target: database }, wholeRecoveryPoint(recoveryPoint));
+    const whole = await wholeRecoveryPoint(repository, recoveryPoint);
+    const proof = await verifyApplied({ clock, repository, target: database }, whole);
     findings.proof = proof;
     return `counts, ${proof.samples} sampled points and ${proof.canaries} canary queries are as captured`;
   },
