@@ -12,7 +12,7 @@ describe("retention of imported recovery points", () => {
     const facts = manifestFactsSchema.parse({
       ...{ format: 1, id, kinds: ["qdrant"], region: "east", epoch: 1, startedAt: at, finishedAt: at, type: "full" },
       ...(isImported ? { imported } : {}),
-      collections: [{ name: "notes", shards: [{ isExact: !isImported, tree: { id: "t", size: 1 } }] }],
+      collections: [{ name: "notes", facts: "f", shards: [{ isExact: !isImported, tree: { id: "t", size: 1 } }] }],
       folders: [],
     });
     const evidence = { epochs: [firstEpoch], isQuarantined: false, isVerified: false, heldBy: [] };

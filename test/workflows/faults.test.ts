@@ -299,8 +299,9 @@ describe("workflows under faults", function () {
     it("restore: the second run throws the half-made collection away and restores every point", async () => {
       const run = async (stores: MemoryStores, faults: Faults) => {
         const { repository, recoveryPoint } = await newestOf(faulty(stores, faults) as unknown as MemoryStores);
+        const whole = await wholeRecoveryPoint(repository, recoveryPoint);
         await restoreRecoveryPoint({ repository, recoveryPoint, target, discardUnfinished: true, ...told });
-        return verifyApplied({ ...told, repository, target }, await wholeRecoveryPoint(repository, recoveryPoint));
+        return verifyApplied({ ...told, repository, target }, whole);
       };
       const calls = await countCalls(async (faults) => run(copiesOf(west), faults));
       await target.deleteCollection(collection);
