@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { mostBytesOf } from "../../runtime/domain/recovery-points/object-bounds.ts";
-import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore, ReadRequest } from "../../runtime/ports/object-store.ts";
@@ -183,6 +183,6 @@ describe("bounds of objects", () => {
     const { epoch, fence, leaseLink, opening } = controlLayout;
     for (const key of [epoch(1), fence(1), opening(1), leaseLink(1, 1)]) expect(mostBytesOf(key), key).to.equal(65_536);
     expect(mostBytesOf("restores/x.started.json")).to.be.greaterThan(1_000_000);
-    expect(mostBytesOf("recovery-points/x/manifest")).to.be.greaterThan(mostBytesOf("packs/aa/b"));
+    expect(mostBytesOf(storeLayout.manifest("x"))).to.be.greaterThan(mostBytesOf("packs/aa/b"));
   });
 });

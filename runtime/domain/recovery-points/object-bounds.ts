@@ -4,6 +4,7 @@
  */
 import { sealedAtMost } from "./sealing.ts";
 import { largestTree } from "./shard-tree.ts";
+import { storeLayout } from "./store-layout.ts";
 
 /** Records of a few fields: the gate reads no others. */
 const smallest = 64 * 1024;
@@ -20,6 +21,6 @@ const sealed = /^(trees\/|facts\/|recovery-points\/[^/]+\/[^/]+\/manifest$|sessi
 /** The most bytes that the object of this key may have. */
 export function mostBytesOf(key: string): number {
   if (small.test(key)) return smallest;
-  if (key.startsWith("packs/")) return largestPack;
+  if (key.startsWith(storeLayout.packs)) return largestPack;
   return sealed.test(key) ? largestSealed : listing;
 }
