@@ -4,7 +4,6 @@
  */
 import { sealedAtMost } from "./sealing.ts";
 import { largestTree } from "./shard-tree.ts";
-import { storeLayout } from "./store-layout.ts";
 
 /** Records of a few fields: the gate reads no others. */
 const smallest = 64 * 1024;
@@ -16,11 +15,12 @@ const keyIdLength = 32;
 const largestSealed = keyIdLength + sealedAtMost(largestTree);
 
 const small = /^(epochs|fences|openings|leases|keys|scratch|probes|snapshots|schedule|alerts)\/|^repository\.json$/;
+const pack = /^packs\//;
 const sealed = /^(trees\/|facts\/|recovery-points\/[^/]+\/[^/]+\/manifest$|sessions\/)/;
 
 /** The most bytes that the object of this key may have. */
 export function mostBytesOf(key: string): number {
   if (small.test(key)) return smallest;
-  if (key.startsWith(storeLayout.packs)) return largestPack;
+  if (pack.test(key)) return largestPack;
   return sealed.test(key) ? largestSealed : listing;
 }
