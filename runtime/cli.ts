@@ -30,6 +30,7 @@ import { switchoverRun } from "./commands/switchover/run.ts";
 import { verify } from "./commands/verify/command.ts";
 import type { Deps } from "./composition/deps.ts";
 import { exactText } from "./domain/exact-json.ts";
+import { printable, printableAnswer } from "./domain/printable.ts";
 import { DrError, exitCodes, toDrError } from "./errors.ts";
 
 /** Each definition parses the options it declares; here they are only passed on. */
@@ -110,12 +111,15 @@ function optionsOf(command: Command): object {
 }
 
 /** Runs the command that `args` name; answers the exit code. */
-export async function runCli(args: readonly string[], deps: Deps, output: Output): Promise<number> {
+export async function runCli(args: readonly string[], deps: Deps, raw: Output): Promise<number> {
+  const output: Output = { out: (text) => raw.out(printable(text)), err: (text) => raw.err(printable(text)) };
   const wantsJson = args.includes("--json");
   let exitCode: number = exitCodes.ok;
   const program = buildProgram(deps.toolVersion, async (definition, options) => {
-    const { json, shortcoming, text } = await definition.run(deps, options);
-    output.out(wantsJson ? exactText(json) : text);
+    const { isStyled = false, json, shortcoming, text } = await definition.run(deps, options);
+    if (wantsJson) output.out(exactText(json));
+    else if (isStyled) raw.out(text);
+    else output.out(printableAnswer(text, json));
     if (shortcoming === undefined) return;
     exitCode = shortcoming.exitCode;
     printError(shortcoming, output);

@@ -1,5 +1,7 @@
 /** Tells progress: to a person on a terminal with one line that is written over, to everyone else as one JSON line an event. */
+
 import { formatBytes, formatSeconds } from "./domain/format.ts";
+import { printable } from "./domain/printable.ts";
 import type { Progress, ProgressEvent } from "./ports/progress.ts";
 
 export interface ProgressOutput {
@@ -12,11 +14,11 @@ const clearLine = "\r\u001b[2K";
 
 export function progressTo(output: ProgressOutput): Progress {
   if (output.isTTY !== true) {
-    return (event) => void output.write(`${JSON.stringify({ event: "progress", ...event })}\n`);
+    return (event) => void output.write(`${printable(JSON.stringify({ event: "progress", ...event }))}\n`);
   }
   let isLineOpen = false;
   return (event) => {
-    const text = formatEvent(event);
+    const text = printable(formatEvent(event)).replaceAll("\n", "\\u000a");
     const isPassing = event.amount !== undefined && event.amount.done < event.amount.total;
     output.write(
       `${isLineOpen ? clearLine : ""}${isPassing ? text.slice(0, (output.columns ?? 80) - 1) : `${text}\n`}`,

@@ -164,7 +164,8 @@ function practise(
 
 /** A practice that showed a loss or a miss is not a success, whatever it restored. */
 function judged(result: PracticeResult, afterword = ""): Answer<PracticeResult> {
-  const table = resultTable(result, { width: process.stdout.columns ?? 100, colour: process.stdout.isTTY });
+  const tableIn = (colour: boolean) => resultTable(result, { width: process.stdout.columns ?? 100, colour });
+  const table = tableIn(false);
   if (!result.verified) {
     throw new DrError("VERIFICATION_FAILED", `the data after the failover are not those from before it\n${table}`, {
       hint: `see ${result.report}`,
@@ -173,7 +174,8 @@ function judged(result: PracticeResult, afterword = ""): Answer<PracticeResult> 
   if (result.rtoSeconds > result.rtoObjectiveSeconds || result.rpoSeconds > result.rpoObjectiveSeconds) {
     throw new DrError("OBJECTIVE_MISSED", `an objective was missed\n${table}`, { hint: `see ${result.report}` });
   }
-  return { json: result, text: afterword === "" ? table : `${table}\n\n${afterword}` };
+  const text = tableIn(process.stdout.isTTY);
+  return { json: result, text: afterword === "" ? text : `${text}\n\n${afterword}`, isStyled: true };
 }
 
 async function howToUse(estate: EmbeddedEstate): Promise<string> {

@@ -1,6 +1,7 @@
 /** The closing table in a terminal: what the report page shows at a glance, as text that needs no colour. */
 import { styleText } from "node:util";
 import { formatCount, formatSeconds, formatShare } from "../../runtime/domain/format.ts";
+import { oneLine } from "../../runtime/domain/one-line.ts";
 import type { TimedStep } from "../../runtime/domain/timed-step.ts";
 import type { PracticeCollection, PracticeResult } from "../domain/practice-result.ts";
 import { headline, objectiveVerdicts, shortcomings } from "./outcome.ts";
@@ -151,7 +152,7 @@ function layOut(
 
 /** Names come from outside: nothing in them may steer the terminal. */
 function plain(text: string): string {
-  return text.replaceAll(/\p{Cc}+/gu, " ");
+  return oneLine(text, Number.POSITIVE_INFINITY);
 }
 
 function length(text: string): number {

@@ -1,6 +1,7 @@
 /** Asks on the terminal, and shows on the error output: the other one is for the answer. */
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
+import { printable } from "../domain/printable.ts";
 import { DrError } from "../errors.ts";
 import type { Terminal } from "../ports/terminal.ts";
 
@@ -10,12 +11,12 @@ export const processTerminal: Terminal = {
   },
   async ask(question, fallback) {
     const shown = fallback === undefined ? `${question}: ` : `${question} [${fallback}]: `;
-    return (await prompt(shown, false)).trim() || (fallback ?? "");
+    return (await prompt(printable(shown), false)).trim() || (fallback ?? "");
   },
   async askSecret(question) {
     return (await prompt(`${question}: `, true)).trim();
   },
-  show: (text) => void process.stderr.write(`${text}\n`),
+  show: (text) => void process.stderr.write(`${printable(text)}\n`),
 };
 
 async function prompt(question: string, isSecret: boolean): Promise<string> {

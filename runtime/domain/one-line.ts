@@ -1,5 +1,5 @@
 /** Control characters of ASCII and of Latin-1, and what turns text round or breaks its line on a terminal. */
-const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]+/gu;
+const unprintable = /[\p{Cc}\p{Zl}\p{Zp}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]+/gu;
 
 /** Text of elsewhere as one line that changes nothing on a terminal, at most `longest` characters long. */
 export function oneLine(text: string, longest: number): string {

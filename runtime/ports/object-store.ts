@@ -21,6 +21,11 @@ export interface ReadRequest extends Abortable {
 export interface ObjectStoreReader {
   /** The whole object, or the part that is asked for. Throws OBJECT_NOT_FOUND. Never answers short. */
   get(key: string, request?: ReadRequest): Promise<Buffer>;
+  /**
+   * SHA-256 in hex of the bytes that the store keeps, without reading them where the store knows it; undefined where it keeps none for
+   * this object. Throws OBJECT_NOT_FOUND.
+   */
+  checksumOf(key: string): Promise<string | undefined>;
   /** Every object whose key starts with `prefix`, once, in any order. Throws rather than ending early. */
   list(prefix: string, request?: Abortable): AsyncIterable<StoredObject>;
 }

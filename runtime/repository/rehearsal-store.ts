@@ -1,4 +1,5 @@
 /** An `ObjectStore` for a rehearsal: what is created stays in memory, and what the real store holds is read as it is. */
+import { createHash } from "node:crypto";
 import type { Abortable, ObjectStore, ObjectStoreReader, ReadRequest, StoredObject } from "../ports/object-store.ts";
 import { unlessMissing } from "./record.ts";
 
@@ -15,6 +16,11 @@ export class RehearsalStore implements ObjectStore {
     if (created === undefined) return this.#store.get(key, request);
     const { length, offset = 0 } = request;
     return length === undefined ? created : created.subarray(offset, offset + length);
+  }
+
+  async checksumOf(key: string): Promise<string | undefined> {
+    const created = this.#created.get(key);
+    return created === undefined ? this.#store.checksumOf(key) : createHash("sha256").update(created).digest("hex");
   }
 
   async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {

@@ -7,6 +7,7 @@ export function untilAborted(store: ObjectStoreReader, signal: AbortSignal): Obj
       signal.throwIfAborted();
       return store.get(key, { ...request, signal });
     },
+    checksumOf: (key) => store.checksumOf(key),
     list: (prefix) => store.list(prefix, { signal }),
   };
 }

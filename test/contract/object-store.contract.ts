@@ -1,4 +1,5 @@
 /** What every `ObjectStore` must keep; `object-store.test.ts` runs it on each adapter. */
+import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
@@ -67,6 +68,15 @@ export function describeObjectStore(open: () => ObjectStore): void {
 
     expect(await errorOf(store.get(`${prefix}signalled`, { signal }))).to.equal(reason);
     expect(await errorOf(allOf(store.list(prefix, { signal })))).to.equal(reason);
+  });
+
+  it("tells the checksum of what it keeps, and of nothing else", async () => {
+    const bytes = Buffer.from("0123456789");
+    await store.create(`${prefix}summed`, bytes);
+    await store.create(`${prefix}summed`, Buffer.from("another"));
+
+    expect(await store.checksumOf(`${prefix}summed`)).to.equal(createHash("sha256").update(bytes).digest("hex"));
+    expect(await codeOf(store.checksumOf(`${prefix}nothing`))).to.equal("OBJECT_NOT_FOUND");
   });
 
   it("gives ranges to the byte", async () => {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { totalmem } from "node:os";
@@ -236,6 +237,31 @@ describe("Qdrant", function () {
     expect((await allOf(qdrant.ids("second"))).sort()).to.deep.equal(ids);
     expect(await qdrant.points("second", ids)).to.deep.equal(await qdrant.points("first", ids));
     expect(await qdrant.health("second")).to.equal("green");
+  });
+
+  it("restores points whose bytes are the boundary of an upload that somebody could foresee", async () => {
+    const boundary = (path: string) => `qdrant-dr-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`;
+    // What the boundary of this very upload was once made of.
+    const ends = ["second", "first"].map((name) =>
+      Buffer.from(`\r\n--${boundary(`/collections/${name}/shards/0/snapshots/upload`)}--\r\nAA`),
+    );
+    await client.createCollection("first", { vectors: { size: 13, distance: "Dot" } });
+    await client.createCollection("second", { vectors: { size: 13, distance: "Dot" } });
+    const points = ends.map((bytes, id) => ({
+      id,
+      vector: Array.from({ length: 13 }, (_, at) => bytes.readFloatLE(4 * at)),
+      payload: { text: bytes.toString("latin1") },
+    }));
+    await client.upsert("first", { wait: true, points });
+    const [shard] = await qdrant.shards("first");
+    const [target] = await qdrant.shards("second");
+    if (shard === undefined || target === undefined) throw new Error("there is no shard");
+    const full = await captured("first", shard);
+    expect(full?.files.some(({ bytes }) => ends.every((end) => bytes.includes(end)))).to.equal(true);
+
+    await qdrant.restoreShard("second", target, archiveOf(full?.files ?? []));
+
+    expect(await qdrant.points("second", [0, 1])).to.deep.equal(await qdrant.points("first", [0, 1]));
   });
 
   it("refuses a damaged archive: cut, without its replica state, or whose sender fails in the middle", async () => {

@@ -1,13 +1,25 @@
 /** Proves that a database comes whole, whatever its application does with it meanwhile, and that nothing is left behind. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
-import type { DrError } from "../../runtime/errors.ts";
+import { refuseOldSqlite } from "../../runtime/adapters/folders/sqlite-copy.ts";
+import { DrError } from "../../runtime/errors.ts";
 import type { OpenFile } from "../../runtime/ports/folders.ts";
 import { allOf } from "../support/all-of.ts";
 import { errorOf } from "../support/expect-code.ts";
@@ -174,6 +186,47 @@ describe("a SQLite database in a folder", function () {
     expect(await stateOf(folder)).to.deep.equal(before);
   });
 
+  it("is refused with a journal that names another file, which stays", async () => {
+    const writer = await application(`
+      database.exec("PRAGMA cache_size=5");
+      ${makeTables} ${insert("1", "50")}
+      database.exec("BEGIN; DELETE FROM one WHERE id < 40");
+      for (let id = 0; id < 5000; id += 1) one.run(id, text);
+      say();
+      setInterval(() => {}, 1e6);`);
+    await waitFor(async () => (await stat(join(folder, "data.db"))).size > 200_000);
+    writer.kill("SIGKILL");
+    await once(writer, "exit");
+    const victim = join(elsewhere, "victim");
+    await writeFile(victim, "of somebody else");
+    await appendFile(join(folder, "data.db-journal"), recordOfOtherFile(victim));
+    const before = await stateOf(folder);
+    const error = await errorOf(opened());
+    expect(error?.code).to.equal("CAPTURE_INCOMPLETE");
+    expect(error?.message).to.contain("names another file");
+    expect(await readFile(victim, "utf8")).to.equal("of somebody else");
+    expect(await stateOf(folder)).to.deep.equal(before);
+  });
+
+  it("is refused with a link or a pipe beside it, which nobody follows or waits for", async () => {
+    await application(`${makeTables} ${insert("1", "50")} database.close(); setInterval(() => {}, 1e6);`);
+    await writeFile(join(elsewhere, "secret"), "of somebody else");
+    for (const make of [
+      (path: string) => symlink(join(elsewhere, "secret"), path),
+      async (path: string) => void execFileSync("mkfifo", [path]),
+    ]) {
+      const path = join(folder, "data.db-wal");
+      await make(path);
+      expect((await errorOf(opened()))?.message).to.contain("is no plain file");
+      await rm(path);
+    }
+  });
+
+  it("is read with no SQLite that is older than those tried", () => {
+    for (const version of ["3.50.1", "3.9.2", "0"]) expect(() => refuseOldSqlite(version), version).to.throw(DrError);
+    for (const version of ["3.50.2", "3.53.4", "4.0.0"]) expect(() => refuseOldSqlite(version), version).not.to.throw();
+  });
+
   it("is whole when its application keeps it locked and is quiet", async () => {
     for (const mode of ["WAL", "DELETE"]) {
       await rm(folder, { recursive: true });
@@ -232,6 +285,20 @@ describe("a SQLite database in a folder", function () {
     expect(await mine()).to.deep.equal([]);
   });
 });
+
+/** As SQLite ends a journal of a transaction over several databases (file format: super-journal). */
+function recordOfOtherFile(path: string): Buffer {
+  const name = Buffer.from(path);
+  const head = Buffer.alloc(4);
+  head.writeUInt32BE(0x40000000 / 4096 + 1);
+  const tail = Buffer.alloc(8);
+  tail.writeUInt32BE(name.length, 0);
+  tail.writeUInt32BE(
+    name.reduce((sum, byte) => sum + byte, 0),
+    4,
+  );
+  return Buffer.concat([head, name, tail, Buffer.from("d9d505f920a163d7", "hex")]);
+}
 
 /** Names, sizes, times and content of what SQLite must not touch; its shared memory is for every reader. */
 async function stateOf(folder: string): Promise<Map<string, string>> {

@@ -19,6 +19,7 @@ async function storeWith(...records: EpochRecord[]): Promise<ObjectStoreReader> 
 function deadStore(end: () => Promise<never>): ObjectStoreReader {
   return {
     get: end,
+    checksumOf: end,
     // biome-ignore lint/correctness/useYield: it never comes to that
     async *list() {
       await end();

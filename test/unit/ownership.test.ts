@@ -1,7 +1,7 @@
 /** Which run may act is decided by what stands in the store, whatever its listings say. */
 import { expect } from "chai";
 import type { Clock } from "../../runtime/ports/clock.ts";
-import type { ObjectStore } from "../../runtime/ports/object-store.ts";
+import type { ObjectStore, ObjectStoreReader } from "../../runtime/ports/object-store.ts";
 import { FailoverRecords, findLivingFailover } from "../../runtime/repository/control/failover-records.ts";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
@@ -78,8 +78,8 @@ describe("an owner in a store that does not keep what it took", () => {
   }
 });
 
-function reading(store: MemoryStore): Pick<ObjectStore, "get" | "list"> {
-  return { get: store.get.bind(store), list: store.list.bind(store) };
+function reading(store: MemoryStore): ObjectStoreReader {
+  return { get: store.get.bind(store), list: store.list.bind(store), checksumOf: store.checksumOf.bind(store) };
 }
 
 describe("signs of life of a failover", () => {
@@ -97,8 +97,8 @@ describe("signs of life of a failover", () => {
   function beating(run: string): ObjectStore {
     let last: number | undefined;
     return {
+      ...reading(store),
       create: store.create.bind(store),
-      list: store.list.bind(store),
       get: async (key, range) => {
         const beat = new RegExp(`/alive\\.${run}\\.(\\d+)\\.json$`).exec(key)?.[1];
         if (beat !== undefined && clock.monotonic() > 0 && last === undefined) last = Number(beat);

@@ -66,6 +66,7 @@ describe("init of an own Qdrant", function () {
       const store = (real: ObjectStore): ObjectStore => ({
         get: (...given) => real.get(...given),
         list: (prefix) => real.list(prefix),
+        checksumOf: (key) => real.checksumOf(key),
         create: async (...given) => {
           // What a probe leaves is in nobody's way.
           if (!given[0].startsWith("probes/")) effect();

@@ -58,6 +58,7 @@ class Interleaving {
     const turn = () => new Promise<void>((go) => this.#waiting.push({ speed, go }));
     const inTurns = (store: ObjectStore): ObjectStore => ({
       get: async (key, range) => turn().then(() => store.get(key, range)),
+      checksumOf: async (key) => turn().then(() => store.checksumOf(key)),
       create: async (key, bytes) => turn().then(() => store.create(key, bytes)),
       async *list(prefix) {
         await turn();

@@ -43,6 +43,10 @@ class MadeUpRepository implements ObjectStore, PrunableStore {
     throw new Error(`${key} is asked for`);
   }
 
+  async checksumOf(key: string): Promise<string> {
+    throw new Error(`${key} is asked for`);
+  }
+
   async *list(prefix: string) {
     const storedAt = new Date(firstMs);
     const keys = {

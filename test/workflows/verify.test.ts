@@ -17,6 +17,7 @@ function flipping(store: ObjectStore, answers: number): ObjectStore {
   return {
     create: (...request) => store.create(...request),
     list: (prefix) => store.list(prefix),
+    checksumOf: (key) => store.checksumOf(key),
     async get(key, range) {
       const bytes = Buffer.from(await store.get(key, range));
       if (key.startsWith(storeLayout.packs) && left > 0) {
@@ -90,6 +91,7 @@ describe("verify", () => {
     const whole: ObjectStore = practice.stores.repository;
     const repository: ObjectStore = {
       list: (prefix) => whole.list(prefix),
+      checksumOf: (asked) => whole.checksumOf(asked),
       create: (...created) => whole.create(...created),
       get: async (asked, request) => {
         if (asked === key) throw new DrError("OBJECT_NOT_FOUND", `there is no ${key}`);

@@ -2,10 +2,11 @@
  * A consistent copy of a SQLite database that its application may be writing to. Node's `node:sqlite` gives the online
  * backup; it is loaded when a database is met.
  */
-import { constants } from "node:fs";
-import { copyFile, lstat, mkdir, open, rm } from "node:fs/promises";
+import { constants, createWriteStream } from "node:fs";
+import { lstat, mkdir, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
@@ -18,6 +19,12 @@ const header = Buffer.from("SQLite format 3\0");
 const headerSize = 100;
 
 /** All pages in one step: one read transaction, which no writer can make begin again. */
+/** Ends a journal's record of the file that decides over several databases. */
+const journalMagic = Buffer.from("d9d505f920a163d7", "hex");
+
+/** The oldest that is tried: it comes with the oldest Node that runs this. One that a system links to Node may be older. */
+const oldestSqlite = "3.50.2";
+
 const allPages = 2 ** 31 - 1;
 const lockTimeoutMs = 1_000;
 const attempts = 5;
@@ -95,8 +102,21 @@ async function isBackedUp(path: string, copy: string): Promise<boolean> {
   }
 }
 
+async function loadSqlite(): Promise<typeof import("node:sqlite")> {
+  refuseOldSqlite(process.versions["sqlite"] ?? "0");
+  return import("node:sqlite");
+}
+
+/** It reads files of others: what later versions mended in that must be there. */
+export function refuseOldSqlite(version: string): void {
+  if (version.localeCompare(oldestSqlite, undefined, { numeric: true }) >= 0) return;
+  throw new DrError("NOT_SUPPORTED", `databases are not read with SQLite ${version}`, {
+    hint: `run qdrant-dr with a Node that has SQLite ${oldestSqlite} or newer: \`node -p process.versions.sqlite\``,
+  });
+}
+
 async function backUp(path: string, copy: string): Promise<void> {
-  const { DatabaseSync, backup } = await import("node:sqlite");
+  const { DatabaseSync, backup } = await loadSqlite();
   const source = new DatabaseSync(path, { readOnly: true, timeout: lockTimeoutMs });
   try {
     await backup(source, copy, { rate: allPages });
@@ -118,12 +138,13 @@ async function isRecovered(path: string, folder: string, copy: string): Promise<
   await sleep(tickMs);
   for (const part of parts) {
     await rm(`${recovered}${part}`, { force: true });
-    await copyFile(`${path}${part}`, `${recovered}${part}`).catch((error: unknown) => {
+    await copyPlain(`${path}${part}`, `${recovered}${part}`).catch((error: unknown) => {
       if (part === "" || !hasErrno(error, "ENOENT")) throw error;
     });
   }
   if ((await stateOf(originals)) !== before) return false;
-  const { DatabaseSync } = await import("node:sqlite");
+  await refuseOtherFiles(path, `${recovered}-journal`);
+  const { DatabaseSync } = await loadSqlite();
   const database = new DatabaseSync(recovered);
   try {
     database.prepare("SELECT count(*) FROM sqlite_master").get();
@@ -132,6 +153,55 @@ async function isRecovered(path: string, folder: string, copy: string): Promise<
   }
   await backUp(recovered, copy);
   return true;
+}
+
+/** Nobody else's file through a link, and nothing that a reader waits for: the folder may be another user's. */
+async function copyPlain(from: string, to: string): Promise<void> {
+  const source = await open(from, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (error: unknown) => {
+      throw hasErrno(error, "ELOOP", "ENXIO") ? notPlain(from) : error;
+    },
+  );
+  try {
+    if (!(await source.stat()).isFile()) throw notPlain(from);
+    await pipeline(source.createReadStream({ autoClose: false }), createWriteStream(to, { mode: 0o600 }));
+  } finally {
+    await source.close();
+  }
+}
+
+/**
+ * A journal of a transaction over several databases names the file that says whether all of them ended it; SQLite asks there, and some
+ * versions delete it. Who can write beside the database could name any file.
+ */
+async function refuseOtherFiles(database: string, journal: string): Promise<void> {
+  const file = await open(journal).catch((error: unknown) => {
+    if (hasErrno(error, "ENOENT")) return undefined;
+    throw error;
+  });
+  if (file === undefined) return;
+  try {
+    const { size } = await file.stat();
+    if (size < journalMagic.length) return;
+    const { buffer } = await file.read(
+      Buffer.alloc(journalMagic.length),
+      0,
+      journalMagic.length,
+      size - journalMagic.length,
+    );
+    if (!buffer.equals(journalMagic)) return;
+  } finally {
+    await file.close();
+  }
+  throw new DrError("CAPTURE_INCOMPLETE", `${database} has a journal beside it that names another file`, {
+    hint: "open it once with its application, which ends the transaction; a journal that no application left is an attack",
+  });
+}
+
+function notPlain(path: string): DrError {
+  return new DrError("CAPTURE_INCOMPLETE", `${path} is beside a database and is no plain file`, {
+    hint: "SQLite makes plain files there: see who made it, and remove it",
+  });
 }
 
 async function stateOf(paths: readonly string[]): Promise<string> {

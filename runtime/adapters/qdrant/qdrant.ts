@@ -2,7 +2,7 @@
  * `VectorDatabase` over Qdrant's REST API. What is about a shard is asked of the peer that holds it; all else of the first
  * peer that answers.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -645,7 +645,8 @@ export class Qdrant implements VectorDatabase {
   }
 
   async #upload(peerUrl: string, path: string, what: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
-    const boundary = `qdrant-dr-${createHash("sha256").update(path).digest("hex").slice(0, 32)}`;
+    // Nobody can know it before: points whose bytes are the boundary would end the archive there.
+    const boundary = `qdrant-dr-${randomBytes(24).toString("hex")}`;
     const answer = await this.#peers.stream(peerUrl, `${path}?priority=snapshot&wait=true`, {
       contentType: `multipart/form-data; boundary=${boundary}`,
       body: Readable.from(multipart(boundary, archive), { objectMode: false }),

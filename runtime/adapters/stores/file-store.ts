@@ -4,9 +4,11 @@
  * shares and FUSE file systems) gets it as a folder with one file, renamed into place: that fails when the place is taken, too,
  * because a folder that holds something cannot be replaced.
  */
-import type { Dirent } from "node:fs";
+import { createHash } from "node:crypto";
+import { createReadStream, type Dirent } from "node:fs";
 import { link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
 import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
@@ -33,19 +35,15 @@ export class FileStore implements ObjectStore {
 
   async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
     request.signal?.throwIfAborted();
-    const path = this.#path(key);
-    try {
-      return await readFrom(path, key, request).catch((error: unknown) => {
-        if (hasErrno(error, "EISDIR")) return readFrom(join(path, contentOfFolder), key, request);
-        throw error;
-      });
-    } catch (error) {
-      if (hasErrno(error, "ENOENT", "ENOTDIR")) {
-        await this.#checkFolder();
-        throw objectNotFound(key, error);
-      }
-      throw fileError(error, `${path} cannot be read`);
-    }
+    return this.#reading(key, (path) => readFrom(path, key, request));
+  }
+
+  async checksumOf(key: string): Promise<string> {
+    return this.#reading(key, async (path) => {
+      const hash = createHash("sha256");
+      await pipeline(createReadStream(path), hash);
+      return hash.digest("hex");
+    });
   }
 
   async *list(prefix: string, { signal }: Abortable = {}): AsyncGenerator<StoredObject> {
@@ -73,6 +71,23 @@ export class FileStore implements ObjectStore {
       }
     } catch (error) {
       throw fileError(error, `${path} cannot be stored`);
+    }
+  }
+
+  /** @param read reads the object's file, which is in a folder of the object's name where there are no hard links. */
+  async #reading<T>(key: string, read: (path: string) => Promise<T>): Promise<T> {
+    const path = this.#path(key);
+    try {
+      return await read(path).catch((error: unknown) => {
+        if (hasErrno(error, "EISDIR")) return read(join(path, contentOfFolder));
+        throw error;
+      });
+    } catch (error) {
+      if (hasErrno(error, "ENOENT", "ENOTDIR")) {
+        await this.#checkFolder();
+        throw objectNotFound(key, error);
+      }
+      throw fileError(error, `${path} cannot be read`);
     }
   }
 
@@ -158,7 +173,9 @@ async function readFrom(path: string, key: string, request: ReadRequest): Promis
   const file = await open(path);
   try {
     if (range === undefined) {
-      refuseIfLarger(key, (await file.stat()).size, request.mostBytes);
+      const found = await file.stat();
+      // Of a folder the read below says what it is.
+      if (found.isFile()) refuseIfLarger(key, found.size, request.mostBytes);
       return await file.readFile();
     }
     const { buffer, bytesRead } = await file.read(Buffer.alloc(range.length), 0, range.length, range.offset);

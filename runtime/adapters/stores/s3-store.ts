@@ -2,8 +2,8 @@
  * An `ObjectStore` in an S3 bucket: AWS, or any server that honours conditional writes. The client library repeats a request that
  * met no answer, with its own delays; what it cannot repeat, and a store that is busy for longer, is left to `repetitions`.
  */
+import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { crc32 } from "node:zlib";
 import {
   GetObjectCommand,
   type GetObjectCommandOutput,
@@ -93,6 +93,14 @@ export class S3Store implements ObjectStore {
     );
   }
 
+  async checksumOf(key: string): Promise<string | undefined> {
+    const command = { ...this.#place(key), ChecksumMode: "ENABLED" } as const;
+    return this.#translate(key, async () => {
+      const { ChecksumSHA256: sum } = await this.#client.send(new HeadObjectCommand(command));
+      return sum === undefined ? undefined : Buffer.from(sum, "base64").toString("hex");
+    });
+  }
+
   async *list(prefix: string, { signal }: Abortable = {}): AsyncGenerator<StoredObject> {
     const wanted = this.#prefix + prefix;
     for (let token: string | undefined, isFirst = true; isFirst || token !== undefined; isFirst = false) {
@@ -125,7 +133,7 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
+  async create(key: string, bytes: Uint8Array, sha256 = sha256Of(bytes)): Promise<"created" | "exists"> {
     return this.#translate(key, async () => {
       const answer = await this.#put(key, bytes, sha256);
       await this.#confirm(key, answer, bytes.length);
@@ -133,17 +141,17 @@ export class S3Store implements ObjectStore {
     });
   }
 
-  async #put(key: string, bytes: Uint8Array, sha256: string | undefined): Promise<"created" | "exists"> {
+  async #put(key: string, bytes: Uint8Array, sha256: string): Promise<"created" | "exists"> {
     const input = {
       ...this.#place(key),
       Body: bytes,
       IfNoneMatch: "*",
-      // Not every server compares the body with the signature; this they do.
-      ChecksumCRC32: checksum(bytes),
+      // Not every server compares the body with the signature; this they do, and keep it: `checksumOf` asks for it.
+      ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),
     };
     try {
       const command = new PutObjectCommand(input);
-      if (sha256 !== undefined) signWith(command, sha256);
+      signWith(command, sha256);
       await (bytes.length < smallUpload ? this.#client : this.#uploads).send(command);
       return "created";
     } catch (error) {
@@ -248,11 +256,8 @@ function limitsOfUploads({ idleMs = usualIdleMs, ...limits }: StoreLimits): Stor
   return { ...limits, idleMs: idleMs + (1000 * largestBuffered) / slowestBytesPerSecond };
 }
 
-/** CRC-32 as S3 writes it. */
-function checksum(bytes: Uint8Array): string {
-  const sum = Buffer.alloc(4);
-  sum.writeUInt32BE(crc32(bytes));
-  return sum.toString("base64");
+function sha256Of(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 /** The signature covers this hash of the body instead of one that is computed again (Signature Version 4, `x-amz-content-sha256`). */

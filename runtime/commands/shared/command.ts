@@ -9,6 +9,8 @@ import type { DrError } from "../../errors.ts";
 export interface Answer<Json extends object> {
   readonly json: Json;
   readonly text: string;
+  /** The text has colours of its own, and everything else in it is printable already. */
+  readonly isStyled?: boolean;
   /** What was asked for is done, and is not all that it should be: the command ends with this error's code. */
   readonly shortcoming?: DrError | undefined;
 }

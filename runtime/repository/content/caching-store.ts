@@ -39,6 +39,10 @@ export class CachingStore implements ObjectStore {
     return end <= whole.length ? Buffer.from(whole.subarray(offset, end)) : this.#store.get(key, request);
   }
 
+  checksumOf(key: string): Promise<string | undefined> {
+    return this.#store.checksumOf(key);
+  }
+
   list(prefix: string, request?: Abortable): AsyncIterable<StoredObject> {
     return this.#store.list(prefix, request);
   }

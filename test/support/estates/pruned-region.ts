@@ -205,6 +205,7 @@ function unwritten(store: MemoryStore): ObjectStore {
   return {
     get: (key, range) => store.get(key, range),
     list: (prefix) => store.list(prefix),
+    checksumOf: (key) => store.checksumOf(key),
     create: async () => "created",
   };
 }

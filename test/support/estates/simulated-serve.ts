@@ -154,6 +154,7 @@ export class SimulatedServe {
       });
     return {
       get: (key, range) => through(() => store.get(key, range)),
+      checksumOf: (key) => through(() => store.checksumOf(key)),
       create: (key, bytes) => through(() => store.create(key, bytes)),
       async *list(prefix) {
         await through(async () => undefined);

@@ -84,6 +84,10 @@ class FaultyStore implements ObjectStore {
     return this.#faults.through("get", key, () => this.#inner.get(key, request));
   }
 
+  checksumOf(key: string): Promise<string | undefined> {
+    return this.#faults.through("get", key, () => this.#inner.checksumOf(key));
+  }
+
   async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {
     const objects = await this.#faults.through("list", prefix, () => allOf(this.#inner.list(prefix, request)));
     const { listings, shorten } = this.#plan;

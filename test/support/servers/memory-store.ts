@@ -1,4 +1,5 @@
 /** The reference implementation of `ObjectStore`: says by being simple what the others must do. */
+import { createHash } from "node:crypto";
 import { objectNotFound, rangeOf, refuseIfLarger, wholeRange } from "../../../runtime/adapters/stores/ranges.ts";
 import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../../runtime/ports/object-store.ts";
 import type { LockedObject, PrunableStore } from "../../../runtime/ports/prunable-store.ts";
@@ -22,6 +23,12 @@ export class MemoryStore implements ObjectStore, PrunableStore {
     return range === undefined
       ? Buffer.from(bytes)
       : wholeRange(key, bytes.subarray(range.offset, range.offset + range.length), range);
+  }
+
+  async checksumOf(key: string): Promise<string | undefined> {
+    return createHash("sha256")
+      .update(await this.get(key))
+      .digest("hex");
   }
 
   async *list(prefix: string, { signal }: Abortable = {}): AsyncGenerator<StoredObject> {
