@@ -3,7 +3,7 @@
  * what a killed one left, and remove it.
  */
 import { randomBytes } from "node:crypto";
-import { readdir, rm, stat } from "node:fs/promises";
+import { lstat, readdir, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { hasErrno } from "../errno.ts";
@@ -19,7 +19,10 @@ export function scratchName(prefix: string): string {
   return `${prefix}${host}.${process.pid}.${readProcess(process.pid)?.startTicks ?? 0}.${id}`;
 }
 
-/** Removes what has a name with this prefix and a maker that is dead. */
+/**
+ * Removes what has a name with this prefix and a maker that is dead. In a folder for everybody only what this user made: what another one
+ * put there under such a name may change into a link while it is gone through.
+ */
 export async function sweepScratch(folder: string, prefix: string): Promise<void> {
   for (const name of await namesIn(folder)) {
     if (!name.startsWith(prefix)) continue;
@@ -28,7 +31,7 @@ export async function sweepScratch(folder: string, prefix: string): Promise<void
     const [, maker, pid, startTicks = ""] = match;
     const path = join(folder, name);
     const isDead = maker === host ? isGone({ pid: Number(pid), startTicks }) : await isOlder(path, strangersMs);
-    if (isDead) await rm(path, { recursive: true, force: true });
+    if (isDead && (await isOwn(path))) await rm(path, { recursive: true, force: true });
   }
 }
 
@@ -37,6 +40,16 @@ async function namesIn(folder: string): Promise<string[]> {
     return await readdir(folder);
   } catch (error) {
     if (hasErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}
+
+async function isOwn(path: string): Promise<boolean> {
+  try {
+    const { uid } = await lstat(path);
+    return process.geteuid === undefined || uid === process.geteuid();
+  } catch (error) {
+    if (hasErrno(error, "ENOENT")) return false;
     throw error;
   }
 }

@@ -86,10 +86,15 @@ export interface PlacedFolder {
   readonly notOwned: readonly string[];
 }
 
-/** Folders of this machine to write. */
+/**
+ * Folders of this machine to write. With `below`, a place that links lead out of that folder is refused (USAGE).
+ */
 export interface FolderTarget {
   /** Describes the present entry at the path; the content of a volume cannot be kept under another name. */
-  look(path: string): Promise<{ readonly state: "missing" | "empty" | "occupied"; readonly isVolume: boolean }>;
+  look(
+    path: string,
+    below?: string,
+  ): Promise<{ readonly state: "missing" | "empty" | "occupied"; readonly isVolume: boolean }>;
   /** A draft for this place. What earlier drafts for it left that were cut off is removed. */
-  draft(path: string): Promise<FolderDraft>;
+  draft(path: string, below?: string): Promise<FolderDraft>;
 }

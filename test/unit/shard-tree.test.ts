@@ -25,6 +25,9 @@ describe("shard tree", () => {
       { packs: [{ id: list.pack, size: 0 }] },
       { packs: [{ id: "../escape", size: 1 }] },
       { files: [{ path: "a", size: -1, lists: [], packs: [] }] },
+      ...["../a", "/etc/a", "a/../../b", "a//b", ".", "", "a\0"].map((path) => ({
+        files: [{ path, size: 0, lists: [], packs: [] }],
+      })),
     ]) {
       expect(shardTreeSchema.safeParse({ ...tree, ...change }).success, JSON.stringify(change)).to.equal(false);
     }

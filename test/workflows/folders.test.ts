@@ -29,7 +29,11 @@ import { LocalFolders } from "../../runtime/adapters/folders/folder-target.ts";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import { quarantineOfFolders, resolveLatestRestorable } from "../../runtime/domain/recovery-points/catalog.ts";
 import { type FolderTree, filesOf, folderTreeSchema } from "../../runtime/domain/recovery-points/folder-tree.ts";
-import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import {
+  type CaptureType,
+  capturedFolderSchema,
+  type RecoveryPoint,
+} from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { packSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
@@ -477,33 +481,83 @@ describe("folders in recovery points", function () {
   });
 
   it("are restored in place only when told to, and what stood there is kept", async () => {
+    const homes = new Map([["files", home]]);
     await write("file", "captured");
     const { recoveryPoint } = await capture("full");
     await write("file", "newer");
     await write("only-here");
     const newer = await stateOf(home);
-    const error = await errorOf(restore(recoveryPoint));
+    const error = await errorOf(restore(recoveryPoint, { homes }));
     expect(error?.code).to.equal("TARGET_NOT_EMPTY");
     expect(error?.hint).to.contain("--in-place");
     expect(await stateOf(home)).to.deep.equal(newer);
-    const [plan] = await planFolderRestore(restoring(recoveryPoint, { inPlace: true }));
+    const [plan] = await planFolderRestore(restoring(recoveryPoint, { homes, inPlace: true }));
     const kept = `${home}.before-${recoveryPoint.id}`;
     expect(plan).to.include({ path: home, keepAs: kept });
     for (const expected of [kept, `${kept}-2`]) {
-      const [restored] = await restore(recoveryPoint, { inPlace: true });
+      const [restored] = await restore(recoveryPoint, { homes, inPlace: true });
       expect(restored?.keptAs).to.equal(expected);
       expect(await readFile(join(home, "file"), "utf8")).to.equal("captured");
     }
     expect(await stateOf(kept)).to.deep.equal(newer);
   });
 
-  it("go to the home that the region's settings say, and to that of the capture where they say none", async () => {
+  it("go to the home that the region's settings say, and nowhere where they say none", async () => {
     await write("file");
     const { recoveryPoint } = await capture("full");
     const planned = async (homes: ReadonlyMap<string, string>) =>
       (await planFolderRestore(restoring(recoveryPoint, { homes, inPlace: true }))).map(({ path }) => path);
     expect(await planned(new Map([["files", join(ground, "west")]]))).to.deep.equal([join(ground, "west")]);
-    expect(await planned(new Map())).to.deep.equal([home]);
+    const error = await errorOf(planned(new Map()));
+    expect([error?.code, error?.message]).to.deep.equal([
+      "USAGE",
+      "the settings of this region do not say where user-data files belongs",
+    ]);
+  });
+
+  it("go nowhere else than below the folder that was given, whatever a manifest or a link there says", async () => {
+    await write("file");
+    const { recoveryPoint } = await capture("full");
+    for (const name of ["../../escaped", "..", "/etc/cron.d", "a/b", "A", ""]) {
+      expect(capturedFolderSchema.safeParse({ ...recoveryPoint.folders[0], name }).success, name).to.equal(false);
+    }
+    const tree = await treeOf(recoveryPoint);
+    const other = await repository.createTree(
+      await repository.keys.key(recoveryPoint.folders[0]?.key ?? ""),
+      folderTreeSchema,
+      {
+        ...tree,
+        name: "others",
+      },
+    );
+    const forged = { ...recoveryPoint, folders: recoveryPoint.folders.map((folder) => ({ ...folder, tree: other })) };
+    expect(await codeOf(restore(forged, { into: join(ground, "into") }))).to.equal("OBJECT_CORRUPT");
+    await mkdir(join(ground, "into"));
+    await mkdir(join(ground, "outside"));
+    await symlink(join(ground, "outside"), join(ground, "into/files"));
+    const led = await errorOf(restore(recoveryPoint, { into: join(ground, "into") }));
+    expect(led).to.include({ code: "USAGE" });
+    expect(led?.message).to.contain("out of");
+    expect(await readdir(join(ground, "outside"))).to.deep.equal([]);
+  });
+
+  it("come without set-user-id, set-group-id and sticky bits, unless these are asked for", async () => {
+    await write("program");
+    await mkdir(join(home, "shared"));
+    await chmod(join(home, "program"), 0o4755);
+    await chmod(join(home, "shared"), 0o3770);
+    const { recoveryPoint } = await capture("full");
+    const modes = async (into: string) =>
+      Promise.all(
+        ["program", "shared"].map(async (path) => ((await lstat(join(into, "files", path))).mode & 0o7777).toString(8)),
+      );
+    const [plain] = await restore(recoveryPoint, { into: join(ground, "plain") });
+    expect([plain?.plainModes, await modes(join(ground, "plain"))]).to.deep.equal([
+      ["program", "shared"],
+      ["755", "770"],
+    ]);
+    const [special] = await restore(recoveryPoint, { into: join(ground, "special"), keepSpecialModes: true });
+    expect([special?.plainModes, await modes(join(ground, "special"))]).to.deep.equal([[], ["4755", "3770"]]);
   });
 
   it("replace what a link stands for, not the link", async () => {

@@ -2,6 +2,7 @@
 import { constants, createReadStream } from "node:fs";
 import {
   chmod,
+  type FileHandle,
   lchown,
   lstat,
   lutimes,
@@ -18,7 +19,7 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { rootPath } from "../../domain/recovery-points/folder-tree.ts";
+import { rootPath } from "../../domain/recovery-points/inner-path.ts";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
 import type { EntryAttributes, FolderDraft, FolderTarget, PlacedFolder } from "../../ports/folders.ts";
@@ -30,14 +31,14 @@ const movingSchema = z.object({
 });
 
 export class LocalFolders implements FolderTarget {
-  async look(path: string): Promise<{ state: "missing" | "empty" | "occupied"; isVolume: boolean }> {
-    const place = await placeOf(path);
+  async look(path: string, below?: string): Promise<{ state: "missing" | "empty" | "occupied"; isVolume: boolean }> {
+    const place = await placeOf(path, below);
     const isVolume = await isVolumeAt(place);
     return { state: await stateOf(place), isVolume };
   }
 
-  async draft(path: string): Promise<FolderDraft> {
-    const place = await placeOf(path);
+  async draft(path: string, below?: string): Promise<FolderDraft> {
+    const place = await placeOf(path, below);
     const isVolume = await isVolumeAt(place);
     const folder = isVolume ? place : dirname(place);
     const prefix = isVolume ? draftInVolume : `.${basename(place)}.restoring-`;
@@ -126,10 +127,18 @@ class LocalDraft implements FolderDraft {
     if ((await stateOf(this.#place)) === "occupied") throw notEmpty(this.#place);
     await this.#undoCutOff();
     const names = await readdir(this.#staging);
+    // In the draft, into which nobody else can come. A directory that may not be written to could not be moved up: it follows by handle.
+    const inDraft = (path: string, type: EntryAttributes["type"]) =>
+      path !== rootPath && (type !== "directory" || path.includes("/"));
+    const notOwnedInDraft = await setAttributes(
+      this.#staging,
+      entries.filter(({ path, type }) => inDraft(path, type)),
+    );
     await writeDurably(join(this.#place, moving), JSON.stringify({ names }));
     for (const name of names) await rename(join(this.#staging, name), join(this.#place, name));
     await rmdir(this.#staging);
-    const notOwned = await setAttributes(this.#place, entries);
+    const above = entries.filter(({ path, type }) => !inDraft(path, type));
+    const notOwned = [...(await setAttributesByHandle(this.#place, above)), ...notOwnedInDraft];
     await flushFolders(this.#place, entries);
     await rm(join(this.#place, moving));
     await flush(this.#place);
@@ -145,13 +154,23 @@ class LocalDraft implements FolderDraft {
 }
 
 /** Resolves links in a path: the restore replaces the target of a link, never the link. */
-async function placeOf(path: string): Promise<string> {
+async function placeOf(path: string, below?: string): Promise<string> {
+  const place = await realPathOf(path);
+  if (below === undefined || place.startsWith(`${await realPathOf(below)}/`)) return place;
+  throw new DrError("USAGE", `${path} is a link that leads to ${place}, out of ${below}; nothing was restored`, {
+    hint: "remove the link, or give the folder's place with --folder <name>=<path>",
+  });
+}
+
+/** Links resolved as far as there is something. */
+async function realPathOf(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (error) {
     if (!hasErrno(error, "ENOENT")) throw error;
   }
-  return resolve(path);
+  const absolute = resolve(path);
+  return join(await realPathOf(dirname(absolute)), basename(absolute));
 }
 
 async function isVolumeAt(place: string): Promise<boolean> {
@@ -211,6 +230,24 @@ async function setAttributes(folder: string, entries: readonly EntryAttributes[]
   return notOwned.reverse();
 }
 
+/** Of directories that others may see already: a handle stays with what was opened, whatever is put in its place. */
+async function setAttributesByHandle(folder: string, entries: readonly EntryAttributes[]): Promise<string[]> {
+  const notOwned: string[] = [];
+  for (const { gid, mode, modifiedAt, path, uid } of entries.toReversed()) {
+    const handle = await open(within(folder, path), constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      const isOwned = await setOwner(handle, uid, gid);
+      if (!isOwned) notOwned.push(path);
+      const time = secondsOf(modifiedAt);
+      await handle.chmod(isOwned ? mode : mode & 0o777);
+      await handle.utimes(time, time);
+    } finally {
+      await handle.close();
+    }
+  }
+  return notOwned.reverse();
+}
+
 /** Seconds with a bit more, which a number of that size still tells: what is cut off would be a millisecond less. */
 function secondsOf(time: Date): string {
   const ms = time.getTime();
@@ -218,11 +255,11 @@ function secondsOf(time: Date): string {
   return String((ms + Math.max(0.000_5, Math.abs(ms) * Number.EPSILON * 2)) / 1000);
 }
 
-async function setOwner(path: string, uid: number, gid: number): Promise<boolean> {
-  const stats = await lstat(path);
+async function setOwner(entry: string | FileHandle, uid: number, gid: number): Promise<boolean> {
+  const stats = await (typeof entry === "string" ? lstat(entry) : entry.stat());
   if (stats.uid === uid && stats.gid === gid) return true;
   try {
-    await lchown(path, uid, gid);
+    await (typeof entry === "string" ? lchown(entry, uid, gid) : entry.chown(uid, gid));
     return true;
   } catch (error) {
     if (hasErrno(error, "EPERM", "EINVAL")) return false;

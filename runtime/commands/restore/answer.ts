@@ -52,6 +52,7 @@ const restoredFolder = z.strictObject({
   keptAs: z.string().optional().describe("where what stood there is kept"),
   notOwned: listOf(z.string()).describe("paths whose owner could not be set: that needs root"),
   inconsistent: listOf(z.string()).describe("files that changed while they were captured"),
+  plainModes: listOf(z.string()).describe("paths that came without their set-user-id, set-group-id and sticky bits"),
 });
 
 const stacks = listOf(z.string()).describe("Pulumi stacks whose state is not imported");

@@ -95,6 +95,10 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
         "--in-place",
         "restore folders where they belong, and keep what is there as <path>.before-<recovery point>",
       )
+      .option(
+        "--keep-special-modes",
+        "give what folders hold its set-user-id, set-group-id and sticky bits again, which are left off otherwise",
+      )
       .option("--discard-unfinished", "throw away what an earlier restore that was cut off left half-made")
       .option("--dry-run", "say what would be done, and change nothing")
       .option(
@@ -203,13 +207,20 @@ function refuseBesideTest({ test, ...options }: Options): void {
   });
 }
 
-function refuseFolderOptions(kinds: readonly DataKind[], { folder, inPlace, into }: FolderOptions): void {
-  if (folder === undefined && into === undefined && inPlace === undefined) return;
+function refuseFolderOptions(
+  kinds: readonly DataKind[],
+  { folder, inPlace, into, keepSpecialModes }: FolderOptions,
+): void {
+  if ([folder, into, inPlace, keepSpecialModes].every((option) => option === undefined)) return;
   if (into !== undefined && inPlace === true) {
     throw new DrError("USAGE", "--into and --in-place exclude each other", { hint: "give one of them" });
   }
   if (kinds.some((kind) => kind !== "qdrant")) return;
-  throw new DrError("USAGE", "--folder, --into and --in-place are for folders, and only qdrant is restored", {
-    hint: "add --only config,user-data",
-  });
+  throw new DrError(
+    "USAGE",
+    "--folder, --into, --in-place and --keep-special-modes are for folders, and only qdrant is restored",
+    {
+      hint: "add --only config,user-data",
+    },
+  );
 }

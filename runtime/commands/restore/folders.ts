@@ -17,6 +17,7 @@ export interface FolderOptions {
   readonly folder?: ReadonlyMap<string, string>;
   readonly into?: string;
   readonly inPlace?: boolean;
+  readonly keepSpecialModes?: boolean;
 }
 
 /** Planned before anything is touched; `run` does it. */
@@ -24,13 +25,14 @@ export async function planFolders(
   deps: Deps,
   { recoveryPoint, repository, session }: RestoreSources,
   kinds: readonly CapturedFolder["kind"][],
-  { folder, inPlace, into }: FolderOptions,
+  { folder, inPlace, into, keepSpecialModes }: FolderOptions,
 ): Promise<RestorePart> {
   const request = {
     repository,
     recoveryPoint,
     kinds,
     inPlace: inPlace ?? false,
+    keepSpecialModes: keepSpecialModes ?? false,
     target: deps.folderTarget,
     ...(folder === undefined ? {} : { places: folder }),
     ...(into === undefined ? {} : { into }),
@@ -64,11 +66,15 @@ function planInWords({ bytes, files, folder, keepAs, path }: PlannedFolder): str
   return `${folder.kind} ${folder.name} to ${path}: ${formatCount(files)} files, ${formatBytes(bytes)}${kept}`;
 }
 
-function restoredInWords({ bytes, files, inconsistent, keptAs, kind, name, notOwned, path }: RestoredFolder): string {
+function restoredInWords(restored: RestoredFolder): string {
+  const { bytes, files, inconsistent, keptAs, kind, name, notOwned, path, plainModes } = restored;
   return [
     `${kind} ${name} restored to ${path}: ${formatCount(files)} files, ${formatBytes(bytes)}, read back as they were captured`,
     ...(keptAs === undefined ? [] : [`what was there is kept as ${keptAs}`]),
     ...(notOwned.length === 0 ? [] : [`the owner of ${some(notOwned)} could not be set: that needs root`]),
+    ...(plainModes.length === 0
+      ? []
+      : [`without set-user-id, set-group-id and sticky bits, which --keep-special-modes keeps: ${some(plainModes)}`]),
     ...(inconsistent.length === 0 ? [] : [`changed while they were captured: ${some(inconsistent)}`]),
   ].join("\n  ");
 }

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { namedFactsSchema, nameOrNumberSchema } from "./collection-facts.ts";
+import { folderNameSchema } from "./folder-name.ts";
 import { capturedFolderSchema, capturedShardSchema, captureTypes, dataKinds, missingSchema } from "./recovery-point.ts";
 
 /** What a writer knows of the prunes of a repository. Taken before anything of the repository is listed or read. */
@@ -47,7 +48,7 @@ export const capturePlanSchema = z.object({
   excluded: z.array(z.string()).optional(),
   /** Whether the base is of now: what of it cannot be read again may stand as it was. */
   isOfBase: z.boolean().optional(),
-  folders: z.array(z.object({ kind: z.enum(dataKinds).exclude(["qdrant"]), name: z.string() })),
+  folders: z.array(z.object({ kind: z.enum(dataKinds).exclude(["qdrant"]), name: folderNameSchema })),
 });
 export type CapturePlan = z.infer<typeof capturePlanSchema>;
 

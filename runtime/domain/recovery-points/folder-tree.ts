@@ -3,12 +3,11 @@
  * a folder that did not change costs a recovery point nothing but its name.
  */
 import { z } from "zod";
+import { folderNameSchema } from "./folder-name.ts";
+import { innerPathSchema, rootPath } from "./inner-path.ts";
 import { packSchema, storedContentSchema } from "./stored-content.ts";
 
 const count = z.number().int().nonnegative();
-
-/** The path of the folder itself. */
-export const rootPath = ".";
 
 /** Years before 0 and after 9999 have six digits and a sign. */
 const time = z.union([
@@ -33,8 +32,8 @@ export function isFarthestTime(time: Date): boolean {
 }
 
 const attributes = {
-  /** Below the folder, with `/` between names; `.` is the folder itself. */
-  path: z.string().refine(staysInside, "a path that stays in its folder"),
+  /** `.` is the folder itself. */
+  path: z.union([z.literal(rootPath), innerPathSchema]),
   /** Permission bits. */
   mode: count.max(0o7777),
   uid: count,
@@ -64,7 +63,7 @@ export type FolderEntry = z.infer<typeof entrySchema>;
 export const folderTreeSchema = z.object({
   format: z.literal(1),
   kind: z.enum(["config", "user-data", "infrastructure"]),
-  name: z.string(),
+  name: folderNameSchema,
   /** Where the folder was, if it was one. */
   path: z.string().optional(),
   /** A directory stands before what it holds. */
@@ -76,11 +75,6 @@ export type FolderTree = z.infer<typeof folderTreeSchema>;
 
 export function filesOf({ entries }: Pick<FolderTree, "entries">): FolderFile[] {
   return entries.filter((entry) => entry.type === "file");
-}
-
-function staysInside(path: string): boolean {
-  if (path === rootPath) return true;
-  return !path.includes("\0") && path.split("/").every((name) => name !== "" && name !== "." && name !== "..");
 }
 
 /** Those of the entries that a tree can hold, and the paths of the others. */

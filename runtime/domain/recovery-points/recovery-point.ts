@@ -1,6 +1,7 @@
 /** The manifest of a recovery point: small, written last, create-only, never edited. */
 import { z } from "zod";
 import { type CollectionFacts, namedFactsSchema, nameOrNumberSchema } from "./collection-facts.ts";
+import { folderNameSchema } from "./folder-name.ts";
 
 const count = z.number().int().nonnegative();
 const time = z.iso.datetime();
@@ -40,7 +41,7 @@ export type CollectionWithFacts = CapturedCollection & CollectionFacts;
 /** A folder of configuration or user data, or documents that describe infrastructure. */
 export const capturedFolderSchema = z.object({
   kind: z.enum(dataKinds).exclude(["qdrant"]),
-  name: z.string(),
+  name: folderNameSchema,
   /** The key its chunks and tree are sealed with. */
   key: z.string(),
   tree: treeSchema,

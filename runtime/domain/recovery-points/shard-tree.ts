@@ -4,12 +4,13 @@
  */
 import { z } from "zod";
 import { segmentManifestSchema } from "../qdrant/segment-manifest.ts";
+import { innerPathSchema } from "./inner-path.ts";
 import { packSchema, storedContentSchema } from "./stored-content.ts";
 
 /** The most bytes a tree may open to. */
 export const largestTree = 256 * 1024 * 1024;
 
-const treeFileSchema = storedContentSchema.extend({ path: z.string() });
+const treeFileSchema = storedContentSchema.extend({ path: innerPathSchema });
 export type TreeFile = z.infer<typeof treeFileSchema>;
 
 export const shardTreeSchema = z.object({

@@ -1,7 +1,8 @@
 /** The part of a folder that belongs to recovery points: everything below its path, or what globs name. */
 import { Minimatch } from "minimatch";
 import { z } from "zod";
-import { absolutePathSchema, nameSchema } from "./primitives.ts";
+import { folderNameSchema } from "../recovery-points/folder-name.ts";
+import { absolutePathSchema } from "./primitives.ts";
 
 const glob = z
   .string()
@@ -13,7 +14,9 @@ const glob = z
   );
 
 export const folderSelectionSchema = z.strictObject({
-  name: nameSchema.describe("name of the folder in recovery points, wherever it is; no two folders have the same one"),
+  name: folderNameSchema.describe(
+    "name of the folder in recovery points, wherever it is; no two folders have the same one",
+  ),
   path: absolutePathSchema.describe("absolute path, as the capture sees it"),
   include: z.array(glob).min(1).optional().describe("globs: only what matches one; everything when left out"),
   exclude: z.array(glob).min(1).optional().describe("globs: left out, also when `include` names it"),

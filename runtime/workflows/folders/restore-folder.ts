@@ -21,10 +21,12 @@ export interface FolderRestoreRequest {
   readonly places?: ReadonlyMap<string, string>;
   /** A folder below which each folder gets one of its name. */
   readonly into?: string;
-  /** Paths that the region's settings say, by name; where they say none, it is that of the capture. */
+  /** Paths that the region's settings say, by name. What was captured does not decide where it goes. */
   readonly homes: ReadonlyMap<string, string>;
   /** Move away what stands at a folder's home. */
   readonly inPlace?: boolean;
+  /** Give files their set-user-id, set-group-id and sticky bits again; they come without them otherwise. */
+  readonly keepSpecialModes?: boolean;
   readonly progress: Progress;
   /** Has a draft removed when the run is interrupted; the answer takes it back. */
   onInterrupt?(clean: () => Promise<void>): () => void;
@@ -48,6 +50,8 @@ export interface RestoredFolder extends PlacedFolder {
   readonly bytes: number;
   /** Files that changed while they were captured. */
   readonly inconsistent: readonly string[];
+  /** Entries that came without their special modes. */
+  readonly plainModes: readonly string[];
 }
 
 /** Plans the restore of folders. Throws when the restore must not be done; nothing has been touched then. */
@@ -63,10 +67,10 @@ export async function planFolderRestore(request: FolderRestoreRequest): Promise<
   const plans: PlannedFolder[] = [];
   for (const folder of known) {
     if (places !== undefined && request.into === undefined && !places.has(folder.name)) continue;
-    const tree = await repository.readTree(folder.tree.id, folderTreeSchema);
+    const tree = await readTreeOf(repository, folder);
     const files = filesOf(tree);
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    plans.push({ folder, tree, files: files.length, bytes, ...(await planPlace(request, folder, tree)) });
+    plans.push({ folder, tree, files: files.length, bytes, ...(await planPlace(request, folder)) });
   }
   refuseNested(plans);
   return plans;
@@ -83,17 +87,18 @@ export async function restoreFolders(
     request.progress({ step: "restore", detail: `${folder.kind} ${folder.name} to ${path}` });
     const placed = await restoreFolder(request, plan);
     const inconsistent = filesOf(tree).flatMap((file) => (file.isConsistent === false ? [file.path] : []));
+    const plainModes = request.keepSpecialModes === true ? [] : withSpecialModes(tree);
     const { bytes, files } = plan;
-    restored.push({ kind: folder.kind, name: folder.name, path, files, bytes, inconsistent, ...placed });
+    restored.push({ kind: folder.kind, name: folder.name, path, files, bytes, inconsistent, plainModes, ...placed });
   }
   return restored;
 }
 
 async function restoreFolder(
-  { onInterrupt, repository, target }: FolderRestoreRequest,
-  { keepAs, path, tree }: PlannedFolder,
+  { into, keepSpecialModes, onInterrupt, places, repository, target }: FolderRestoreRequest,
+  { folder, keepAs, path, tree }: PlannedFolder,
 ): Promise<PlacedFolder> {
-  const draft = await target.draft(path);
+  const draft = await target.draft(path, places?.has(folder.name) ? undefined : into);
   const release = onInterrupt?.(() => draft.discard());
   try {
     for (const entry of tree.entries) {
@@ -106,7 +111,8 @@ async function restoreFolder(
       await compare(draft, file, came);
     }
     const entries = tree.entries.map(({ gid, mode, modifiedAt, path, type, uid }) => {
-      return { path, type, mode, uid, gid, modifiedAt: new Date(modifiedAt) };
+      const given = keepSpecialModes === true ? mode : mode & plainMode;
+      return { path, type, mode: given, uid, gid, modifiedAt: new Date(modifiedAt) };
     });
     return await draft.place(entries, keepAs);
   } catch (error) {
@@ -117,19 +123,37 @@ async function restoreFolder(
   }
 }
 
+/** Permissions of owner, group and others. */
+const plainMode = 0o777;
+
+function withSpecialModes({ entries }: FolderTree): string[] {
+  return entries.flatMap(({ mode, path, type }) => (type !== "symlink" && mode !== (mode & plainMode) ? [path] : []));
+}
+
+/** Throws OBJECT_CORRUPT when the tree is that of another folder. */
+async function readTreeOf(
+  repository: OpenRepository,
+  { kind, name, tree: { id } }: CapturedFolder,
+): Promise<FolderTree> {
+  const tree = await repository.readTree(id, folderTreeSchema);
+  if (tree.kind === kind && tree.name === name) return tree;
+  throw new DrError("OBJECT_CORRUPT", `the tree of ${kind} ${name} is that of ${tree.kind} ${tree.name}`, {
+    hint: "verify the recovery point; restore another one",
+  });
+}
+
 async function planPlace(
   { homes, inPlace, into, places, recoveryPoint, target }: FolderRestoreRequest,
   { kind, name }: CapturedFolder,
-  tree: FolderTree,
 ): Promise<{ readonly path: string; readonly keepAs?: string }> {
   const elsewhere = places?.get(name) ?? (into === undefined ? undefined : `${into}/${name}`);
-  const path = elsewhere ?? homes.get(name) ?? tree.path;
+  const path = elsewhere ?? homes.get(name);
   if (path === undefined) {
-    throw new DrError("USAGE", `${kind} ${name} was captured from no folder, and needs one to be restored to`, {
-      hint: `give one with --folder ${name}=<path>, or --into <path>`,
+    throw new DrError("USAGE", `the settings of this region do not say where ${kind} ${name} belongs`, {
+      hint: `give a place with --folder ${name}=<path>, or --into <path>; or name the folder in the settings`,
     });
   }
-  const { isVolume, state } = await target.look(path);
+  const { isVolume, state } = await target.look(path, places?.has(name) ? undefined : into);
   if (state !== "occupied") return { path };
   const mayMove = elsewhere === undefined && inPlace === true && !isVolume;
   if (mayMove) return { path, keepAs: `${path}.before-${recoveryPoint.id}` };
