@@ -8,6 +8,10 @@ export interface OddCollection {
   readonly name: string;
   /** Body of its creation. */
   readonly settings: object;
+  /** Its shard keys, as JSON; none of a collection that is sharded by itself. */
+  readonly shardKeys: readonly string[];
+  /** Those that are deleted again before there are points: they leave gaps among the shards' ids. */
+  readonly deletedKeys: readonly string[];
   /** Field and schema of each payload index. */
   readonly indexes: readonly (readonly [field: string, schema: unknown])[];
   /** What is changed when all else is done: limits that would refuse it. */
@@ -72,6 +76,18 @@ const oddTexts = [
   "\u2028\u2029",
   "1.0, 2e5",
   "\ufeff",
+];
+
+const oddShardKeys = [
+  '"tenant"',
+  '"арендатор 🦀"',
+  '"a/b?c=d"',
+  '" "',
+  "0",
+  "7",
+  "9007199254740993",
+  "18446744073709551615",
+  '"18446744073709551615"',
 ];
 
 class Chance {
@@ -146,17 +162,30 @@ function oddCollection(chance: Chance, name: string): OddCollection {
       write_consistency_factor: () => 1,
     }),
   };
-  const count = chance.of([0, 1, 7, 40, 150]);
+  const keys = chance.is(0.2) ? chance.some(oddShardKeys, 4) : [];
+  const deletedKeys = keys.length > 1 && chance.is(0.5) ? keys.slice(0, 1) : [];
+  const shardKeys = keys.filter((key) => !deletedKeys.includes(key));
+  const count = keys.length > 0 && shardKeys.length === 0 ? 0 : chance.of([0, 1, 7, 40, 150]);
   const points = Array.from({ length: count }, (_, n) => oddPoint(chance, oddId(chance, n), kinds));
   const later = Array.from({ length: chance.int(0, 10) }, (_, n) => oddPoint(chance, oddId(chance, 1_000 + n), kinds));
   const ids = points.map(({ id }) => id);
   return {
     name,
-    settings,
+    settings: keys.length === 0 ? settings : { ...settings, sharding_method: "custom" },
+    shardKeys: keys,
+    deletedKeys,
     indexes: chance.some(oddFields, 4).map((field) => [pathOf(field), oddIndex(chance)] as const),
     patches: oddPatches(chance),
-    upserts: inBatches(points.map(({ text }) => text)),
-    laterUpserts: inBatches(later.map(({ text }) => text)),
+    upserts: inBatches(
+      chance,
+      shardKeys,
+      points.map(({ text }) => text),
+    ),
+    laterUpserts: inBatches(
+      chance,
+      shardKeys,
+      later.map(({ text }) => text),
+    ),
     laterDeletes: chance.some(ids, 5),
   };
 }
@@ -259,7 +288,16 @@ function oddIndex(chance: Chance): unknown {
     case "uuid":
       return { type, ...chance.partOf({ is_tenant, on_disk }) };
     case "integer":
-      return { type, lookup: chance.is(0.5), range: true, ...chance.partOf({ is_principal, on_disk }) };
+      return {
+        type,
+        ...chance.of([
+          {},
+          { lookup: true, range: true },
+          { lookup: false, range: true },
+          { lookup: true, range: false },
+        ]),
+        ...chance.partOf({ is_principal, on_disk }),
+      };
     case "float":
     case "datetime":
       return { type, ...chance.partOf({ is_principal, on_disk }) };
@@ -379,9 +417,12 @@ function valueText(chance: Chance, depth: number): string {
   return `{${members.join(",")}}`;
 }
 
-function inBatches(points: readonly string[]): string[] {
+/** Each batch goes to one shard key, where there are any. */
+function inBatches(chance: Chance, shardKeys: readonly string[], points: readonly string[]): string[] {
   const batches: string[] = [];
-  for (let from = 0; from < points.length; from += 25)
-    batches.push(`{"points":[${points.slice(from, from + 25).join(",")}]}`);
+  for (let from = 0; from < points.length; from += 25) {
+    const key = shardKeys.length === 0 ? "" : `,"shard_key":${chance.of(shardKeys)}`;
+    batches.push(`{"points":[${points.slice(from, from + 25).join(",")}]${key}}`);
+  }
   return batches;
 }

@@ -54,6 +54,12 @@ async function make(server: Server, { aliases, collections }: OddSystem): Promis
   for (const each of collections) {
     const path = pathOf(each);
     if (!(await attempt(() => textOf(server, "PUT", path, JSON.stringify(each.settings))))) continue;
+    for (const key of each.shardKeys) {
+      await attempt(() => textOf(server, "PUT", `${path}/shards`, `{"shard_key":${key}}`));
+    }
+    for (const key of each.deletedKeys) {
+      await attempt(() => textOf(server, "POST", `${path}/shards/delete`, `{"shard_key":${key}}`));
+    }
     for (const [field_name, field_schema] of each.indexes) {
       await attempt(() =>
         textOf(server, "PUT", `${path}/index?wait=true`, JSON.stringify({ field_name, field_schema })),
@@ -123,8 +129,9 @@ describe("captures of odd systems", function () {
   let source: QdrantServer;
   let target: QdrantServer;
 
+  // In cluster mode, without which there are no shard keys.
   before(async () => {
-    [source, target] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
+    [source, target] = await Promise.all([QdrantServer.start("first"), QdrantServer.start("first")]);
   });
 
   after(async () => {
@@ -149,6 +156,7 @@ describe("captures of odd systems", function () {
       if (isLong) for (const each of refused) console.log(`seed ${seed}: ${each}`);
       const names = await own.collections();
       collections += names.length;
+      if (isLong) console.log(`seed ${seed}: ${names.length} collections`);
       for (const type of ["full", "incremental"] as const) {
         try {
           if (type === "incremental") await change(source, system);
