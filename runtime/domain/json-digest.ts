@@ -161,7 +161,8 @@ export class JsonDigest implements JsonEvents {
   }
 
   number(source: string): void {
-    this.#take(this.#isOfFloats ? String(Number(source)) : writtenNumberText(source));
+    // In decimal, V8 would keep thousands of them for later.
+    this.#take(this.#isOfFloats ? Number(source).toExponential() : writtenNumberText(source));
   }
 
   literal(text: string): void {
