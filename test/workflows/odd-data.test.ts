@@ -126,16 +126,25 @@ async function told(server: Server, name: string) {
 
 describe("captures of odd systems", function () {
   this.timeout(Math.max(120_000, seeds * 60_000));
-  let source: QdrantServer;
-  let target: QdrantServer;
+  const started: QdrantServer[] = [];
+  let alone: readonly [source: QdrantServer, target: QdrantServer];
+  /** In cluster mode, without which there are no shard keys. */
+  let clustered: readonly [source: QdrantServer, target: QdrantServer];
 
-  // In cluster mode, without which there are no shard keys.
   before(async () => {
-    [source, target] = await Promise.all([QdrantServer.start("first"), QdrantServer.start("first")]);
+    const start = async (mode: "alone" | "first") => {
+      const server = await QdrantServer.start(mode);
+      started.push(server);
+      return server;
+    };
+    [alone, clustered] = await Promise.all([
+      Promise.all([start("alone"), start("alone")]),
+      Promise.all([start("first"), start("first")]),
+    ]);
   });
 
   after(async () => {
-    await Promise.all([source?.stop(), target?.stop()]);
+    await Promise.all(started.map((server) => server.stop()));
   });
 
   it(`of ${seeds} systems, all are restored as they were, and none is stopped by its content`, async () => {
@@ -147,16 +156,18 @@ describe("captures of odd systems", function () {
     let refusals = 0;
     let collections = 0;
     for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
+      const system = oddSystem(seed);
+      const hasShardKeys = system.collections.some(({ shardKeys }) => shardKeys.length > 0);
+      const [source, target] = hasShardKeys ? clustered : alone;
       const [own, other] = [databaseOf(source), databaseOf(target)];
       await emptied(own);
       const practice = await RecoveryPractice.start();
-      const system = oddSystem(seed);
       const refused = await make(source, system);
       refusals += refused.length;
       if (isLong) for (const each of refused) console.log(`seed ${seed}: ${each}`);
       const names = await own.collections();
       collections += names.length;
-      if (isLong) console.log(`seed ${seed}: ${names.length} collections`);
+      if (isLong) console.log(`seed ${seed}: ${names.length} collections${hasShardKeys ? ", shard keys" : ""}`);
       for (const type of ["full", "incremental"] as const) {
         try {
           if (type === "incremental") await change(source, system);

@@ -33,7 +33,8 @@ describe("qdrant-dr restore", function () {
   let between: string;
 
   before(async () => {
-    [ownServer, otherServer] = await Promise.all([QdrantServer.start(), QdrantServer.start()]);
+    // In cluster mode, for a collection with shard keys.
+    [ownServer, otherServer] = await Promise.all([QdrantServer.start("first"), QdrantServer.start()]);
     [own, other] = [databaseOf(ownServer), databaseOf(otherServer)];
     client = clientOf(ownServer);
     const lonely = await lonelyRegion("prod", folder);
@@ -251,5 +252,25 @@ describe("qdrant-dr restore", function () {
     writeFileSync(keyFile, otherServer.apiKey);
 
     expect((await run(0, "backup")).readBytes, "everything is read again").to.be.greaterThan(0);
+  });
+
+  // The last of all: the newest recovery point holds another collection from here on.
+  it("restores all else when the target cannot hold a collection, names it, and does not call that a success", async () => {
+    await client.createCollection("tenants", { vectors: { size: 2, distance: "Dot" }, sharding_method: "custom" });
+    await own.createShardKey("tenants", { key: "first", shards: 1 });
+    await run(0, "backup");
+    const because = "tenants has custom shard keys, and the target does not run in cluster mode";
+    const plan = await run(15, "restore", "--dry-run", ...toOther());
+    expect(plan.missing).to.have.lengthOf(1);
+    expect(plan.missing[0]).to.include({ kind: "qdrant", name: "tenants", code: "NOT_SUPPORTED", because });
+    expect(plan.collections).to.have.lengthOf(1);
+    expect(await other.collections()).to.deep.equal([]);
+
+    const restored = await run(15, "restore", ...toOther());
+    expect(restored).to.deep.include({ collections: 1, points: 100, missing: plan.missing });
+    expect(restored.said).to.contain(because);
+    expect(await other.collections()).to.deep.equal([collection]);
+    const asked = await run(2, "restore", ...toOther(), "--collections", "tenants");
+    expect(asked.error.message, "by its name").to.contain(because);
   });
 });

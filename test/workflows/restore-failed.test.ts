@@ -443,7 +443,17 @@ describe("a restore that does not succeed", function () {
       ...recoveryPoint,
       collections: recoveryPoint.collections.map((captured) => ({ ...captured, name: "a:b" })),
     };
-    for (const request of [requestOf({ recoveryPoint: named }), requestOf({ as: "a:b" })]) {
+    const [captured] = recoveryPoint.collections;
+    if (captured === undefined) throw new Error("it holds a collection");
+    const both = { ...recoveryPoint, collections: [captured, { ...captured, name: "a:b" }] };
+    const { collections, impossible } = await planRestore(requestOf({ recoveryPoint: both }));
+    expect(
+      collections.map(({ name }) => name),
+      "all else of everything",
+    ).to.deep.equal([notes]);
+    expect(impossible?.map(({ name }) => name)).to.deep.equal(["a:b"]);
+    const refused = [{ recoveryPoint: named }, { as: "a:b" }, { recoveryPoint: both, only: ["a:b", notes] }];
+    for (const request of refused.map(requestOf)) {
       expect((await errorOf(planRestore(request)))?.message).to.contain('no ":" in it');
     }
     expect(await leftBehind()).to.deep.equal(nothing);

@@ -5,6 +5,9 @@ import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { ProgressEvent } from "../../runtime/ports/progress.ts";
+import { planRestore } from "../../runtime/workflows/apply/plan-restore.ts";
+import { findTargetDefaults } from "../../runtime/workflows/apply/target-defaults.ts";
+import { asSeenElsewhere, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { StandbyPair } from "../support/estates/standby-pair.ts";
 import { errorOf } from "../support/expect-code.ts";
@@ -108,6 +111,14 @@ describe("the settings of a restored collection", function () {
       const recoveryPoint = await practice.capture(source);
       const progress = (event: ProgressEvent) => void told.push(event);
       const database = databaseOf(opinionated);
+      const repository = await asSeenElsewhere(practice.stores, practice.wrap);
+      const { collections } = await planRestore({
+        ...{ repository, recoveryPoint, progress },
+        target: database,
+        clock: systemClock,
+      });
+      const forecast = await findTargetDefaults(database, collections);
+      expect(await database.scratchCollections(), "what tells the defaults").to.deep.equal([]);
       const sentShards: number[] = [];
       const restoreShard = database.restoreShard.bind(database);
       const watched = Object.assign(database, {
@@ -117,7 +128,7 @@ describe("the settings of a restored collection", function () {
         },
       });
       const error = await errorOf(practice.restore(recoveryPoint, watched, { progress }));
-      return { error, database, sentShards, client: clientOf(opinionated) };
+      return { error, database, forecast, sentShards, client: clientOf(opinionated) };
     }
 
     it("strict mode is off where it was not captured, so that clients are refused nothing new", async () => {
@@ -128,6 +139,7 @@ describe("the settings of a restored collection", function () {
       const restored = await restoreInto({ collection: { strict_mode: strict } });
 
       expect(restored.error).to.equal(undefined);
+      expect(restored.forecast).to.deep.equal({ differences: [] });
       expect((await restored.client.scroll("notes", { limit: 50 })).points).to.have.length(50);
     });
 
@@ -154,7 +166,13 @@ describe("the settings of a restored collection", function () {
     for (const [what, storage, captured, message] of refusals) {
       it(`what cannot be taken back is refused with both values, before a shard is sent: ${what}`, async () => {
         await client.updateCollection("notes", captured);
-        const { database, error, sentShards } = await restoreInto(storage);
+        const { database, error, forecast, sentShards } = await restoreInto(storage);
+        expect(forecast.differences.map(({ collection, isRefused }) => ({ collection, isRefused }))).to.deep.equal([
+          { collection: "notes", isRefused: true },
+        ]);
+        expect(`another ${what}: ${forecast.differences[0]?.difference}`, "as the dry run tells it").to.match(
+          new RegExp(message.source.replace(/^another \w+\.\*/, "")),
+        );
         expect(error?.code).to.equal("QDRANT_REFUSED");
         expect(error?.message).to.match(message);
         expect(error?.hint).to.contain("configuration");
@@ -165,8 +183,10 @@ describe("the settings of a restored collection", function () {
 
     it("what only changes how fast it answers is told with both values", async () => {
       const told: ProgressEvent[] = [];
-      const { error } = await restoreInto({ optimizers: { max_segment_size_kb: 5_000 } }, told);
+      const { error, forecast } = await restoreInto({ optimizers: { max_segment_size_kb: 5_000 } }, told);
       expect(error).to.equal(undefined);
+      const difference = "optimizer_config.max_segment_size is 5000 where nothing was captured";
+      expect(forecast.differences).to.deep.equal([{ collection: "notes", difference, isRefused: false }]);
       expect(told.map(({ detail }) => detail).join("\n")).to.match(
         /notes: .*optimizer_config\.max_segment_size is 5000 where nothing was captured/,
       );

@@ -23,6 +23,17 @@ const plannedQdrant = z.strictObject({
   discard: listOf(z.string()).describe("collections that an earlier restore left half-made: removed first"),
   aliases: listOf(alias).describe("aliases that are set last"),
   swap: swap.optional().describe("with --swap-alias: the alias that is moved"),
+  defaults: listOf(
+    z.strictObject({
+      collection: z.string(),
+      difference: z.string().describe("both values of a setting"),
+      isRefused: z
+        .boolean()
+        .describe("it changes what the data are or what clients may ask: the restore would be refused"),
+    }),
+  )
+    .optional()
+    .describe("with --dry-run: settings that the target's own defaults would make otherwise than captured"),
   bytes: bytes.describe("what is read at most"),
   predictedSeconds: seconds,
   rates: z
@@ -91,7 +102,9 @@ const restoredInfrastructure = z.strictObject({
 const source = {
   recoveryPoint: recoveryPointId,
   time: time.describe("every write acknowledged before this is in it"),
-  missing: listOf(missingPart).describe("what the recovery point lacks of what is asked for; the exit code is 15 then"),
+  missing: listOf(missingPart).describe(
+    "what the recovery point lacks of what is asked for, or the target cannot hold; the exit code is 15 then",
+  ),
 };
 
 /** The fields of a kind of data are there when it is restored. */

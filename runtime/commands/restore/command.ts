@@ -100,7 +100,10 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
         "give what folders hold its set-user-id, set-group-id and sticky bits again, which are left off otherwise",
       )
       .option("--discard-unfinished", "throw away what an earlier restore that was cut off left half-made")
-      .option("--dry-run", "say what would be done, and change nothing")
+      .option(
+        "--dry-run",
+        "say what would be done, and change nothing; an empty scratch collection, removed at once, tells the target's own defaults",
+      )
       .option(
         "--test",
         "prove that it can be restored: each collection by itself under a scratch name, compared, asked by search and removed; beside the live ones, or in the Qdrant of the setting testRestore",
@@ -116,7 +119,7 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
             [10, "no such recovery point, or it is not complete"],
             [11, "the target holds such a collection; nothing was changed"],
             [12, "what was restored is not what was captured"],
-            [15, "restored, and the recovery point is partial: it says what is missing"],
+            [15, "restored but for what the recovery point lacks, or the target cannot hold: it is named"],
           ),
       ),
   async run(deps, options) {
@@ -158,31 +161,48 @@ async function restoreFrom(
     // Last: workloads that are started find their data.
     ...(isApplied ? [await planInfrastructure(deps, sources, options)] : []),
   ];
-  const missing = missingAmong(recoveryPoint, kinds, options.collections);
+  const impossible = parts.flatMap((part) => part.impossible ?? []);
+  const missing = [...missingAmong(recoveryPoint, kinds, options.collections), ...impossible];
   const from = { recoveryPoint: recoveryPoint.id, time: recoveryPoint.time, missing };
-  const shortcoming = partialityOf(recoveryPoint.id, missing);
+  const shortcoming = shortcomingOf(recoveryPoint, missing, impossible);
   const planned = joined(
     from,
     parts.map((part) => part.planned),
   );
-  const toldPlan = { ...planned, text: [planned.text, ...wordsOf(recoveryPoint, missing, options)].join("\n") };
+  const toldPlan = {
+    ...planned,
+    text: [planned.text, ...wordsOf(recoveryPoint, { missing, impossible }, options)].join("\n"),
+  };
   if (options.dryRun) return { ...toldPlan, shortcoming };
   deps.progress({ step: "plan", detail: toldPlan.text });
   const answers: Answer<RestoredPart>[] = [];
   for (const part of parts) answers.push(await part.run());
   const { json, text } = joined(from, answers);
-  const lines = [text, ...wordsOf(recoveryPoint, missing, options)];
+  const lines = [text, ...wordsOf(recoveryPoint, { missing, impossible }, options)];
   return { json: { ...json, plan: planned.json }, text: lines.join("\n"), shortcoming };
+}
+
+function shortcomingOf(
+  { id }: RecoveryPoint,
+  missing: readonly Missing[],
+  impossible: readonly Missing[],
+): DrError | undefined {
+  const [first] = impossible;
+  if (first === undefined || missing.length > impossible.length) return partialityOf(id, missing);
+  const { hint } = first;
+  const told = impossible.map(({ because }) => because).join("; ");
+  return new DrError("RECOVERY_POINT_PARTIAL", `${id} is restored in part: ${told}`, { hint });
 }
 
 function wordsOf(
   { excluded = [] }: RecoveryPoint,
-  missing: readonly Missing[],
+  { impossible, missing }: Record<"missing" | "impossible", readonly Missing[]>,
   { collections }: Pick<Options, "collections">,
 ): string[] {
   const isTold = excluded.length > 0 && collections === undefined;
   return [
-    ...missing.map((each) => `missing: ${missingInWords(each)}`),
+    ...missing.filter((each) => !impossible.includes(each)).map((each) => `missing: ${missingInWords(each)}`),
+    ...impossible.map(({ because }) => `left out: ${because}`),
     ...(isTold ? [`left out of the recovery point on purpose: ${excluded.join(", ")}`] : []),
   ];
 }

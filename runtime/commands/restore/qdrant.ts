@@ -1,12 +1,14 @@
 /** The part of `restore` that brings collections back. */
 import type { Deps } from "../../composition/deps.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
+import { missingBecause } from "../../domain/recovery-points/missing.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { restoreRates } from "../../domain/recovery-points/restore-estimate.ts";
 import { estimateRestore, type RestoreEstimate } from "../../workflows/apply/estimate-restore.ts";
 import type { ApplyPlan } from "../../workflows/apply/plan-apply.ts";
 import { planRestore } from "../../workflows/apply/plan-restore.ts";
 import { restore } from "../../workflows/apply/restore.ts";
+import { findTargetDefaults, type TargetDefaults } from "../../workflows/apply/target-defaults.ts";
 import type { Answer } from "../shared/command.ts";
 import { openRestoreTarget, type TargetOptions } from "../shared/named-qdrant.ts";
 import type { PlannedPart } from "./answer.ts";
@@ -18,6 +20,7 @@ export interface QdrantOptions extends TargetOptions {
   readonly as?: string;
   readonly swapAlias?: string;
   readonly discardUnfinished?: boolean;
+  readonly dryRun?: boolean;
 }
 
 export async function planQdrant(
@@ -38,8 +41,11 @@ export async function planQdrant(
     discardUnfinished: options.discardUnfinished,
   });
   const where = targetName ?? session.region.region;
+  // A restore finds them out collection by collection, and tells them or is refused.
+  const defaults = options.dryRun ? await findTargetDefaults(target, plan.collections) : { differences: [] };
   return {
-    planned: describePlan(recoveryPoint, where, plan, await estimateRestore(repository, plan)),
+    planned: describePlan(recoveryPoint, where, plan, await estimateRestore(repository, plan), defaults),
+    impossible: (plan.impossible ?? []).map(({ name, problem }) => missingBecause({ kind: "qdrant", name }, problem)),
     run: async () => {
       const report = await restore({ ...tools, onInterrupt: deps.onInterrupt, runner: deps.runner.mark }, plan);
       const { canaries, collections, points, recoveryPoint: restored, samples, seconds, swapped, time } = report;
@@ -59,6 +65,7 @@ function describePlan(
   where: string,
   plan: ApplyPlan,
   estimate: RestoreEstimate,
+  { differences, problem }: TargetDefaults,
 ): Answer<PlannedPart> {
   const { swap } = plan;
   const aliases = [...plan.aliases.wanted];
@@ -77,6 +84,11 @@ function describePlan(
     ...(discard.length === 0 ? [] : [`first removed, half-made by an earlier restore: ${discard.join(", ")}`]),
     ...(aliases.length === 0 ? [] : [`aliases: ${aliases.map(({ alias }) => alias).join(", ")}`]),
     ...(swap === undefined ? [] : [swapInWords(swap, "will lead", "leads")]),
+    ...differences.map(({ collection, difference, isRefused }) => {
+      const consequence = isRefused ? "the restore would be refused" : "it only changes how fast it answers";
+      return `${collection}: by the target's own defaults ${difference}: ${consequence}`;
+    }),
+    ...(problem === undefined ? [] : [`the target's own defaults are not known: ${problem}`]),
     `about ${formatSeconds(predictedSeconds)}: ${formatBytes(bytes)} at ${formatBytes(restoreRates.bytesPerSecond)}/s, and ${formatSeconds(restoreRates.secondsPerCollection)} a collection, ${formatSeconds(restoreRates.secondsPerShard)} a shard`,
   ].join("\n  ");
   const json = {
@@ -88,6 +100,7 @@ function describePlan(
     bytes,
     predictedSeconds,
     rates: restoreRates,
+    ...(differences.length === 0 ? {} : { defaults: differences }),
   };
   return { json, text };
 }

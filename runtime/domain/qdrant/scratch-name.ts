@@ -10,6 +10,9 @@ export function newScratchName(now: Date): string {
   return `${prefix}${newId(now)}`;
 }
 
+/** The one that is made to see a server's defaults: always the same, so that what a killed run left is removed by the next. */
+export const defaultsScratchName = `${prefix}19700101T000000000Z-defa0175`;
+
 export function isScratchName(collection: string): boolean {
   return collection.startsWith(prefix) && timeOfId(collection.slice(prefix.length)) !== undefined;
 }

@@ -8,7 +8,7 @@ import { DrError } from "../../errors.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 
-type Settings = Readonly<Record<string, unknown>>;
+export type Settings = Readonly<Record<string, unknown>>;
 
 /** What the data are, how they are kept, and what clients noted beside them. */
 const decisive = ["params", "quantization_config", "metadata"] as const;
@@ -23,10 +23,10 @@ export async function prepareSettings(
 ): Promise<void> {
   const { config: made } = await target.describe(name);
   for (const part of decisive) {
-    const found = differencesOf(part, settingOf(captured, part), settingOf(made, part));
+    const found = partDifferences(part, captured, made);
     if (found.length > 0) throw refusal(name, `the target made it with another ${part} than captured`, found);
   }
-  const told = others.flatMap((part) => differencesOf(part, settingOf(captured, part), settingOf(made, part)));
+  const told = others.flatMap((part) => partDifferences(part, captured, made));
   if (told.length > 0) {
     progress({ step: "apply", detail: `${name}: the target has its own settings: ${told.join("; ")}` });
   }
@@ -35,6 +35,24 @@ export async function prepareSettings(
   // Nothing takes a limit of strict mode away again.
   refuseOtherLimits(name, captured, { ...own, ...settingsIn(captured["strict_mode_config"]) });
   await target.setStrictMode(name, { enabled: false });
+}
+
+/** What differs in a collection as it was, or would be, made: what a restore is refused for, and what it only tells. */
+export function settingDifferences(
+  captured: Settings,
+  made: Settings,
+): { readonly decisive: readonly string[]; readonly others: readonly string[] } {
+  return {
+    decisive: [
+      ...decisive.flatMap((part) => partDifferences(part, captured, made)),
+      ...limitDifferences(captured, made["strict_mode_config"]),
+    ],
+    others: others.flatMap((part) => partDifferences(part, captured, made)),
+  };
+}
+
+function partDifferences(part: string, captured: Settings, made: Settings): string[] {
+  return differencesOf(part, settingOf(captured, part), settingOf(made, part));
 }
 
 /** Last of all: from then on, it refuses what it forbids. */
@@ -51,11 +69,15 @@ function settingOf(config: Settings, part: string): unknown {
   return part === "metadata" ? config[part] : withPlainFloats(config[part]);
 }
 
-/** Of a strict mode that is off, limits are of no consequence. */
-function refuseOtherLimits(name: string, { strict_mode_config: captured }: Settings, made: unknown): void {
-  if (settingsIn(captured)?.["enabled"] !== true) return;
-  const found = differencesOf("strict_mode_config", withPlainFloats(captured), withPlainFloats(made));
+function refuseOtherLimits(name: string, captured: Settings, made: unknown): void {
+  const found = limitDifferences(captured, made);
   if (found.length > 0) throw refusal(name, "on the target, it would refuse other requests than captured", found);
+}
+
+/** Of a strict mode that is off, limits are of no consequence. */
+function limitDifferences({ strict_mode_config: captured }: Settings, made: unknown): string[] {
+  if (settingsIn(captured)?.["enabled"] !== true) return [];
+  return differencesOf("strict_mode_config", withPlainFloats(captured), withPlainFloats(made));
 }
 
 function refusal(name: string, what: string, found: readonly string[]): DrError {

@@ -8,7 +8,7 @@ import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.t
 import { lackedCollections } from "../../domain/recovery-points/missing.ts";
 import type { CapturedShard, CollectionWithFacts, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
-import { DrError } from "../../errors.ts";
+import { DrError, hasCode, toDrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { HeldCollection } from "../../repository/control/standby-records.ts";
@@ -51,6 +51,11 @@ export interface NamedTarget {
   readonly processes: readonly string[];
 }
 
+export interface ImpossibleCollection {
+  readonly name: string;
+  readonly problem: DrError;
+}
+
 /** How a plan is carried out. */
 export interface ApplyRules {
   /** Compare all collections afterwards, or only those that were changed. */
@@ -75,6 +80,8 @@ export interface ApplyPlan extends ApplyRules {
   readonly unread: readonly HeldCollection[];
   /** Collections of the target that no run here made: left alone. */
   readonly foreign: readonly string[];
+  /** Collections that the target cannot hold: they are left out. */
+  readonly impossible?: readonly ImpossibleCollection[] | undefined;
   /** Set when all collections are compared. */
   readonly aliases: AliasPlan;
   /** Moved when the end of the run is recorded. */
@@ -123,7 +130,8 @@ export async function planApply(request: ApplyRequest): Promise<ApplyPlan> {
     .map(({ name }) => name)
     .filter((name) => present.has(name) && !held.has(name) && !unfinished.includes(name));
   if (existing === "refuse" && taken.length > 0) throw known.refusalOf(taken);
-  await refuseLostShardKeys(target, wanted);
+  const [lost] = await withoutShardKeys(target, wanted);
+  if (lost !== undefined) throw lost.problem;
   const planned = new Map<string, PlannedCollection>();
   await forEachConcurrently(collectionsAtOnce, wanted, async (each) => {
     const before = held.get(each.name);
@@ -174,14 +182,27 @@ export function qdrantVersionOf({ id, kinds, qdrantVersion }: RecoveryPoint): st
   });
 }
 
-/** Shard keys that cannot be made again on the target as they were. */
-async function refuseLostShardKeys(target: VectorDatabase, collections: readonly WantedCollection[]): Promise<void> {
+/** Those whose shard keys cannot be made again on the target as they were. */
+export async function withoutShardKeys(
+  target: VectorDatabase,
+  collections: readonly WantedCollection[],
+): Promise<readonly ImpossibleCollection[]> {
   const withKeys = collections.filter(({ captured }) => hasShardKeys(captured));
-  for (const { captured, name } of withKeys) planShardKeys(name, captured.shards);
-  if (withKeys.length === 0 || (await target.isClustered())) return;
-  const names = withKeys.map(({ name }) => name).join(", ");
-  throw new DrError("NOT_SUPPORTED", `${names} has custom shard keys, and the target does not run in cluster mode`, {
-    hint: "start the target's Qdrant with QDRANT__CLUSTER__ENABLED=true and --uri: one node is enough",
+  const isClustered = withKeys.length === 0 || (await target.isClustered());
+  return withKeys.flatMap(({ captured, name }) => {
+    try {
+      planShardKeys(name, captured.shards);
+    } catch (error) {
+      if (!hasCode(error, "NOT_SUPPORTED")) throw error;
+      return [{ name, problem: toDrError(error) }];
+    }
+    if (isClustered) return [];
+    const problem = new DrError(
+      "NOT_SUPPORTED",
+      `${name} has custom shard keys, and the target does not run in cluster mode`,
+      { hint: "start the target's Qdrant with QDRANT__CLUSTER__ENABLED=true and --uri: one node is enough" },
+    );
+    return [{ name, problem }];
   });
 }
 

@@ -12,11 +12,13 @@ import { unreadableReporter } from "../name-unreadable.ts";
 import { type AliasSwap, aliasesAmong, refuseTakenAliases } from "./aliases.ts";
 import {
   type ApplyPlan,
+  type ImpossibleCollection,
   type KnownTarget,
   type NamedTarget,
   planApply,
   qdrantVersionOf,
   type WantedCollection,
+  withoutShardKeys,
 } from "./plan-apply.ts";
 
 export interface RestoreRequest {
@@ -41,7 +43,9 @@ export interface RestoreRequest {
 export async function planRestore(request: RestoreRequest): Promise<ApplyPlan> {
   const { as, clock, discardUnfinished = false, recoveryPoint, progress, repository, target, targetName } = request;
   qdrantVersionOf(recoveryPoint);
-  const collections = await wantedCollections(request);
+  const wanted = await wantedCollections(request);
+  const impossible = await impossibleAmong(target, wanted);
+  const collections = possibleAmong(request, wanted, impossible);
   const names = collections.map(({ name }) => name);
   const named = targetName === undefined ? undefined : { name: targetName, processes: await target.processes() };
   const halfMade = unfinishedCollections(
@@ -61,11 +65,10 @@ export async function planRestore(request: RestoreRequest): Promise<ApplyPlan> {
     onFailure: "remove",
     clock,
   });
-  refuseImpossibleNames(names);
   const present = await target.aliases();
   const swap = await planSwap(request, present);
   refuseTakenAliases(names, aliases, present);
-  return { ...plan, swap };
+  return { ...plan, impossible, swap };
 }
 
 interface DiscardRules {
@@ -100,15 +103,34 @@ function knownByRestores(
   };
 }
 
-/** Qdrant would refuse them when others have been made. */
-function refuseImpossibleNames(names: readonly string[]): void {
-  for (const name of names) {
-    const problem = problemOfName(name);
-    if (problem === undefined) continue;
-    throw new DrError("USAGE", `no collection can be called ${JSON.stringify(name)}: ${problem}; nothing was changed`, {
+/** What Qdrant would refuse, when others have been made. */
+async function impossibleAmong(
+  target: VectorDatabase,
+  wanted: readonly WantedCollection[],
+): Promise<readonly ImpossibleCollection[]> {
+  const names = wanted.flatMap(({ name }) => {
+    const because = problemOfName(name);
+    if (because === undefined) return [];
+    const problem = new DrError("USAGE", `no collection can be called ${JSON.stringify(name)}: ${because}`, {
       hint: "restore it by itself under another name, with --as: letters, digits, - and _ are always allowed",
     });
-  }
+    return [{ name, problem }];
+  });
+  const named = new Set(names.map(({ name }) => name));
+  return [...names, ...(await withoutShardKeys(target, wanted)).filter(({ name }) => !named.has(name))];
+}
+
+/** All the others, of a restore of everything. Throws for what was asked for by its name, and when nothing is left. */
+function possibleAmong(
+  { as, only }: RestoreRequest,
+  wanted: readonly WantedCollection[],
+  impossible: readonly ImpossibleCollection[],
+): readonly WantedCollection[] {
+  const possible = wanted.filter(({ name }) => impossible.every((each) => each.name !== name));
+  const [first] = impossible;
+  if (first === undefined || (as === undefined && only === undefined && possible.length > 0)) return possible;
+  const { code, hint, message } = first.problem;
+  throw new DrError(code, `${message}; nothing was changed`, { hint });
 }
 
 async function wantedCollections({
