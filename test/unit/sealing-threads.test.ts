@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { expect } from "chai";
 import { newKey } from "../../runtime/domain/recovery-points/key.ts";
 import { nameOf } from "../../runtime/domain/recovery-points/sealing.ts";
@@ -7,48 +8,89 @@ import { codeOf } from "../support/expect-code.ts";
 
 const key = newKey({ collection: "notes" });
 const chunks = [Buffer.alloc(chunkSize, "a"), Buffer.from("short"), Buffer.alloc(chunkSize, 7)];
+const whole = Buffer.concat(chunks);
+const spans = chunks.map(({ length }, at) => ({ start: chunks.slice(0, at).join("").length, length }));
 
-/** Seals the chunks; answers what came, each with its name and key as a piece of one run of bytes. */
-async function sealed(expected: (string | undefined)[] = []) {
+/** Names the chunks and seals them as one frame; answers it as an order to open it. */
+async function sealed() {
   const slot = await sealingThreads.slot();
-  for (const [position, chunk] of chunks.entries()) slot.chunks.set(chunk, position * chunkSize);
-  const lengths = chunks.map(({ length }) => length);
-  const answer = await sealingThreads.seal(key, { lengths, expected, input: slot.input, output: slot.output });
-  const bytes = Buffer.from(slot.sealed);
-  sealingThreads.release(slot);
-  let offset = 0;
-  const pieces = answer.names.map((name, position) => {
-    const length = answer.sealedLengths[position] ?? 0;
-    offset += length;
-    return { key, name, offset: offset - length, length };
+  slot.chunks.set(whole);
+  const { names, sealedLengths } = await sealingThreads.seal(key, {
+    input: slot.input,
+    chunks: spans,
+    frames: [{ start: 0, length: whole.length }],
+    output: slot.output,
   });
-  return { bytes, pieces };
+  const [length = 0] = sealedLengths;
+  const bytes = Buffer.concat([Buffer.from("before"), slot.sealed.subarray(0, length)]);
+  sealingThreads.release(slot);
+  const wanted = names.map((name, at) => ({
+    name,
+    to: spans[at]?.start ?? 0,
+    ...(spans[at] ?? { start: 0, length: 0 }),
+  }));
+  return { names, bytes, frame: { key, offset: 6, length, size: whole.length, chunks: wanted } };
 }
+
+const room = () => new SharedArrayBuffer(whole.length);
 
 describe("sealing threads", () => {
   it("give back what was sealed, under the names of the contents", async () => {
-    const { bytes, pieces } = await sealed();
-    expect(pieces.map(({ name }) => name)).to.deep.equal(chunks.map((chunk) => nameOf(key, chunk)));
+    const { bytes, frame, names } = await sealed();
+    expect(names).to.deep.equal(chunks.map((chunk) => nameOf(key, chunk)));
 
-    const { lengths, plain } = await sealingThreads.open(pieces, { bytes, plainSize: chunkSize });
+    const output = room();
+    await sealingThreads.open([frame], { bytes, output });
 
-    expect(Buffer.from(plain).equals(Buffer.concat(chunks))).to.equal(true);
-    expect(lengths).to.deep.equal(chunks.map(({ length }) => length));
+    expect(Buffer.from(output).equals(whole)).to.equal(true);
   });
 
-  it("seal nothing that is expected: it is stored already", async () => {
-    const { pieces } = await sealed([undefined, nameOf(key, chunks[1] ?? Buffer.alloc(0))]);
-    expect(pieces.map(({ length }) => length > 0)).to.deep.equal([true, false, true]);
+  it("take out of a frame what is wanted, to where it is wanted", async () => {
+    const { bytes, frame } = await sealed();
+    const output = room();
+    const chunks = frame.chunks.slice(1, 2).map((chunk) => ({ ...chunk, to: 3 }));
+
+    await sealingThreads.open([{ ...frame, chunks }], { bytes, output });
+
+    expect(Buffer.from(output).toString("latin1", 0, 9)).to.equal("\0\0\0short\0");
+  });
+
+  it("refuse a chunk that is another one than its name says, or beyond its frame", async () => {
+    const { bytes, frame } = await sealed();
+    const [first, second] = frame.chunks;
+    if (first === undefined || second === undefined) throw new Error("three chunks were sealed");
+    const wrong = [
+      { ...first, name: second.name },
+      { ...second, start: second.start + 1 },
+      { ...first, start: whole.length - 10 },
+    ];
+    for (const chunk of wrong) {
+      const opening = sealingThreads.open([{ ...frame, chunks: [chunk] }], {
+        bytes: Buffer.from(bytes),
+        output: room(),
+      });
+      expect(await codeOf(opening)).to.equal("OBJECT_CORRUPT");
+    }
+  });
+
+  it("open to no more than a frame is said to hold", async () => {
+    const { bytes, frame } = await sealed();
+    const opening = sealingThreads.open([{ ...frame, size: frame.size - 1 }], { bytes, output: room() });
+    expect(await codeOf(opening)).to.equal("OBJECT_CORRUPT");
   });
 
   it("tell keys of one id apart, and say what does not open as the error that it is", async () => {
-    const { bytes, pieces } = await sealed();
+    const { bytes, frame } = await sealed();
     const other = { ...newKey({ collection: "notes" }), id: key.id };
-    const opening = sealingThreads.open(
-      pieces.map((piece) => ({ ...piece, key: other })),
-      { bytes, plainSize: chunkSize },
-    );
+    const opening = sealingThreads.open([{ ...frame, key: other }], { bytes: Buffer.from(bytes), output: room() });
     expect(await codeOf(opening)).to.equal("OBJECT_CORRUPT");
-    expect((await sealingThreads.open(pieces, { bytes, plainSize: chunkSize })).lengths).to.have.lengthOf(3);
+    await sealingThreads.open([frame], { bytes, output: room() });
+  });
+
+  it("hash what is in shared memory", async () => {
+    const input = room();
+    Buffer.from(input).set(whole);
+    const expected = createHash("sha256").update(whole.subarray(0, 70_000)).digest("hex");
+    expect(await sealingThreads.hash({ input, length: 70_000 })).to.equal(expected);
   });
 });

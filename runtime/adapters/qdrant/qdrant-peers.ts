@@ -2,11 +2,9 @@
  * The peers of a Qdrant, and how they are asked: one after another until one answers, all at once, or one of them. What changes
  * something is sent once, to a peer that has just answered.
  */
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
+import { type ClientRequest, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { pipeline } from "node:stream/promises";
 import { QdrantClient, QdrantClientResourceExhaustedError } from "@qdrant/js-client-rest";
 import { z } from "zod";
 import { exactText, parseExactly } from "../../domain/exact-json.ts";
@@ -264,7 +262,7 @@ export class Peers {
     return this.call(
       async () => {
         const idleMs = this.#patienceMs ?? requestTimeoutMs;
-        const answer = await this.stream(peerUrl, path, { body: Readable.from([exactText(body)]), idleMs });
+        const answer = await this.stream(peerUrl, path, { body: [exactText(body)], idleMs });
         const { "retry-after": retryAfter, location, server } = answer.headers;
         const status = answer.statusCode ?? 0;
         if (status >= 200 && status < 300) return answer;
@@ -310,14 +308,15 @@ export class Peers {
     path: string,
     {
       answerWithinMs,
-      body = Readable.from([]),
+      body = [],
       contentType = "application/json",
       idleMs,
       method = "POST",
       signal,
     }: {
       contentType?: string;
-      body?: Readable;
+      /** The memory of what it brings may be used again when the next is asked for. */
+      body?: Iterable<string> | AsyncIterable<Uint8Array>;
       idleMs: number;
       /** The connection is reset when no answer has begun by then. */
       answerWithinMs?: number;
@@ -359,7 +358,7 @@ export class Peers {
     try {
       const [answer] = await Promise.all([
         answered,
-        pipeline(body, request).catch((error: unknown) => answerOr(answered, error)),
+        sendBody(body, request).catch((error: unknown) => answerOr(answered, error)),
       ]);
       return answer;
     } catch (error) {
@@ -491,6 +490,34 @@ async function fetchKept(url: URL, request: RequestInit): Promise<Response> {
 function wasClosed(error: unknown): boolean {
   if (!hasCode(error, "UNREACHABLE") || !(error.cause instanceof Error)) return false;
   return hasErrno(networkErrorIn(error.cause), "UND_ERR_SOCKET", "ECONNRESET");
+}
+
+/** Asks for the next only when the system has what came before: its memory may be used again. */
+async function sendBody(body: Iterable<string> | AsyncIterable<Uint8Array>, request: ClientRequest): Promise<void> {
+  let broken: Error | undefined;
+  try {
+    for await (const bytes of body) {
+      broken = await written(bytes, request);
+      if (broken !== undefined) break;
+    }
+  } catch (error) {
+    request.destroy(error as Error);
+    throw error;
+  }
+  if (broken !== undefined) throw broken;
+  request.end();
+}
+
+/** Why it was not written, if so. */
+function written(bytes: string | Uint8Array, request: ClientRequest): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    const closed = () => resolve(new Error("the connection was closed while something was sent"));
+    request.once("close", closed);
+    request.write(bytes, (error) => {
+      request.off("close", closed);
+      resolve(error ?? undefined);
+    });
+  });
 }
 
 /** A server that answers early closes its side; its answer says more than the broken pipe. */

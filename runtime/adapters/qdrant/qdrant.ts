@@ -497,7 +497,7 @@ export class Qdrant implements VectorDatabase {
     const begin = async () => {
       const begun = await insist(this.#clock, captureBeginsWithinMs, (answerWithinMs) =>
         this.#peers.stream(shard.peerUrl, path, {
-          body: Readable.from([JSON.stringify(base)]),
+          body: [JSON.stringify(base)],
           idleMs: captureIdleMs,
           answerWithinMs,
           signal,
@@ -649,7 +649,7 @@ export class Qdrant implements VectorDatabase {
     const boundary = `qdrant-dr-${randomBytes(24).toString("hex")}`;
     const answer = await this.#peers.stream(peerUrl, `${path}?priority=snapshot&wait=true`, {
       contentType: `multipart/form-data; boundary=${boundary}`,
-      body: Readable.from(multipart(boundary, archive), { objectMode: false }),
+      body: multipart(boundary, archive),
       idleMs: restoreIdleMs,
     });
     await refuseUnlessOk(answer, what);

@@ -15,8 +15,17 @@ const headLength = 1 + nonceLength;
 /** Level 1: measured on shard files, level 3 is as fast and no smaller; level 1 costs less memory. */
 const level = { [constants.ZSTD_c_compressionLevel]: 1 };
 
-/** Room for what most sealed bytes open to, so that it comes in one piece. */
+/** What opens to no more comes in one piece. */
+const largestInOnePiece = 512 * 1024;
 const outputAtOnce = 64 * 1024;
+
+/** What frames are sealed under: the names of their chunks are checked when they are open. */
+export const nameOfFrames = "frame";
+
+/** What a chunk list is sealed under, so that no other content of the same bytes can stand in for it. */
+export function nameOfList(name: string): string {
+  return `list ${name}`;
+}
 
 /** The keyed name of a content: equal for equal bytes under one key, and tells nothing without it. */
 export function nameOf(key: SecretKey, bytes: Uint8Array): string {
@@ -66,7 +75,7 @@ export function unseal(key: SecretKey, name: string, sealed: Uint8Array, plainSi
     if (head[0] !== 1) return body;
     return zstdDecompressSync(body, {
       maxOutputLength: plainSize,
-      chunkSize: Math.max(64, Math.min(plainSize, outputAtOnce)),
+      chunkSize: plainSize > largestInOnePiece ? outputAtOnce : Math.max(plainSize, 64),
     });
   } catch (cause) {
     throw new DrError("OBJECT_CORRUPT", `${name} does not open with key ${key.id}: changed, cut or of another key`, {

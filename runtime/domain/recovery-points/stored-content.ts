@@ -1,35 +1,52 @@
 /**
- * Where the bytes of a captured file are. A file is cut into chunks at fixed offsets; the places of its chunks are in
- * chunk lists, each of which covers a stretch of the file and is stored like a chunk. A change therefore rewrites the
- * lists of the stretches it touches, and no list is ever large.
+ * Where the bytes of a captured file are. A file is cut into chunks at fixed offsets; chunks that were new side by side are
+ * sealed together as a frame. The places of a file's chunks are in chunk lists, each of which covers a stretch of the file. A
+ * change therefore rewrites the lists of the stretches it touches, and no list is ever large.
  */
 import { z } from "zod";
 
 /** Bytes of a file in one chunk. Fixed offsets, because Qdrant changes files in place or writes new ones. */
 export const chunkSize = 64 * 1024;
 
-/** Chunks that one list covers. */
-const chunksPerList = 1024;
+/**
+ * The most bytes that a frame opens to. Larger ones are sealed and opened faster; but of a chunk that is left of one, the whole frame is
+ * read.
+ */
+export const largestFrame = 512 * 1024;
 
-/** The most bytes a chunk list may open to: every entry a piece of a pack and key of its own. */
-export const largestChunkList = 512 * 1024;
+/** Chunks that one list covers. */
+const chunksPerList = 256;
 
 const id64 = z.string().regex(/^[0-9a-f]{64}$/);
 const keyId = z.string().regex(/^[0-9a-f]{32}$/);
 
-/** Where sealed bytes are: in `pack`, `length` bytes from `offset`, under `key`; opened they are named `name`. */
-const pieceSchema = z.object({
-  name: id64,
+/** Sealed bytes: in `pack`, `length` bytes from `offset`, under `key`. */
+const placeSchema = z.object({
   pack: id64,
   offset: z.number().int().nonnegative(),
   length: z.number().int().positive(),
   key: keyId,
 });
+
+/** What opens to all of what `name` names. */
+const pieceSchema = placeSchema.extend({ name: id64 });
 export type Piece = z.infer<typeof pieceSchema>;
 
-/** In file order: a piece is one chunk; a number is that many chunks of zeros. The last chunk of a file may be short. */
-const chunkListSchema = z.array(z.union([z.number().int().positive(), pieceSchema]));
-export type ChunkList = z.infer<typeof chunkListSchema>;
+/** Chunks that were sealed together, one behind the other. */
+export interface Frame extends z.infer<typeof placeSchema> {
+  /** Bytes that it opens to. */
+  readonly size: number;
+}
+
+/** A chunk is in its frame, from `start` on; its name says what it is. */
+export interface StoredChunk {
+  readonly name: string;
+  readonly frame: Frame;
+  readonly start: number;
+}
+
+/** In file order: a number is that many chunks of zeros. The last chunk of a file may be short. */
+export type ChunkList = readonly (number | StoredChunk)[];
 
 export const packSchema = z.object({ id: id64, size: z.number().int().positive() });
 export type Pack = z.infer<typeof packSchema>;
@@ -53,39 +70,6 @@ export function listsOf(size: number): number {
 /** Chunks that the list at `position` of a file of `size` bytes covers. */
 export function chunksInList(size: number, position: number): number {
   return Math.min(chunksPerList, Math.ceil(size / chunkSize) - position * chunksPerList);
-}
-
-/** Chunk lists are stored compactly: the packs once, the pieces as tuples. */
-const compactListSchema = z.object({
-  packs: z.array(id64),
-  keys: z.array(keyId),
-  chunks: z.array(z.union([z.number(), z.tuple([id64, z.number(), z.number(), z.number(), z.number()])])),
-});
-
-export function serialiseChunkList(list: ChunkList): string {
-  const packs: string[] = [];
-  const keys: string[] = [];
-  const indexIn = (table: string[], value: string) => {
-    const known = table.lastIndexOf(value);
-    return known >= 0 ? known : table.push(value) - 1;
-  };
-  const chunks = list.map((entry) =>
-    typeof entry === "number"
-      ? entry
-      : [entry.name, indexIn(packs, entry.pack), entry.offset, entry.length, indexIn(keys, entry.key)],
-  );
-  return JSON.stringify({ packs, keys, chunks });
-}
-
-export function parseChunkList(json: string): ChunkList {
-  const { packs, keys, chunks } = compactListSchema.parse(JSON.parse(json));
-  return chunkListSchema.parse(
-    chunks.map((entry) => {
-      if (typeof entry === "number") return entry;
-      const [name, pack, offset, length, key] = entry;
-      return { name, pack: packs[pack], offset, length, key: keys[key] };
-    }),
-  );
 }
 
 /** How many chunks a list covers. */

@@ -1,7 +1,12 @@
 /** What captures that were cut off have stored: pieces of packs that no recovery point needs. */
 import { capturesOf } from "../../domain/recovery-points/recovery-point.ts";
 import { parseStoreKey } from "../../domain/recovery-points/store-layout.ts";
-import { type Pack, type Piece, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
+import {
+  type Pack,
+  type Piece,
+  type StoredChunk,
+  treePacksSchema,
+} from "../../domain/recovery-points/stored-content.ts";
 import type { OrphanedPieces } from "../content/content-writer.ts";
 import { readDirectory } from "../content/pack-directory.ts";
 import { openPlan } from "../prune/prune-sight.ts";
@@ -16,15 +21,18 @@ const mostPieces = 150_000;
 export async function findOrphanedPieces(repository: OpenRepository, base: CaptureBase): Promise<OrphanedPieces> {
   const claimed = await claimedPacks(repository, base);
   const packs: Pack[] = [];
-  const pieces = new Map<string, Piece>();
+  const chunks = new Map<string, StoredChunk>();
+  const lists = new Map<string, Piece>();
   for (const [key, size] of base.inventory) {
     const parsed = parseStoreKey(key);
-    if (parsed?.kind !== "pack" || claimed.has(parsed.id) || pieces.size >= mostPieces) continue;
+    if (parsed?.kind !== "pack" || claimed.has(parsed.id) || chunks.size >= mostPieces) continue;
     const { id } = parsed;
     packs.push({ id, size });
-    for (const piece of await readDirectory(repository, { id, size })) pieces.set(piece.name, piece);
+    const content = await readDirectory(repository, { id, size });
+    for (const chunk of content.chunks) chunks.set(chunk.name, chunk);
+    for (const list of content.lists) lists.set(list.name, list);
   }
-  return { packs, find: (name) => pieces.get(name) };
+  return { packs, findChunk: (name) => chunks.get(name), findList: (name) => lists.get(name) };
 }
 
 /**

@@ -1,19 +1,23 @@
 /** Reads chunk lists of captured files in any order. Lists are stored side by side, so one request brings many. */
-import { unseal } from "../../domain/recovery-points/sealing.ts";
+import { largestChunkList, parseChunkList } from "../../domain/recovery-points/chunk-list-bytes.ts";
+import { nameOf, nameOfList, unseal } from "../../domain/recovery-points/sealing.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import {
   type ChunkList,
+  chunksInList,
   chunksListed,
-  largestChunkList,
+  listsOf,
   type Piece,
-  parseChunkList,
   type StoredContent,
 } from "../../domain/recovery-points/stored-content.ts";
 import { DrError } from "../../errors.ts";
 import type { OpenRepository } from "../repository.ts";
+import { inPack } from "./in-pack.ts";
 
 const readAhead = 512 * 1024;
 const rangesKept = 8;
+
+type Content = Pick<StoredContent, "size" | "lists">;
 
 interface Range {
   readonly pack: string;
@@ -37,12 +41,27 @@ export class ChunkLists {
     }
   }
 
-  async read(list: Piece): Promise<ChunkList> {
+  /** What stands at each chunk of a stretch of the file. Throws OBJECT_CORRUPT when the list does not stand for it. */
+  async read(content: Content, position: number): Promise<ChunkList> {
+    return entriesOf(content, position, await this.bytes(content, position));
+  }
+
+  /** The list as it is stored, opened, for `entriesOf`: it takes more room when it is parsed. Null where all is zero. */
+  async bytes({ lists, size }: Content, position: number): Promise<Buffer | null> {
+    if (lists.length !== listsOf(size)) {
+      throw new DrError("OBJECT_CORRUPT", `a file of ${size} bytes has ${lists.length} chunk lists`);
+    }
+    const list = lists[position] ?? null;
+    return list && inPack(list.pack, () => this.#open(list));
+  }
+
+  async #open(list: Piece): Promise<Buffer> {
     const range = this.#ranges.find((known) => holds(known, list)) ?? (await this.#fetch(list));
     const at = list.offset - range.start;
     const key = await this.#repository.keys.key(list.key);
-    const plain = unseal(key, list.name, range.bytes.subarray(at, at + list.length), largestChunkList);
-    return parseChunkList(plain.toString("utf8"));
+    const plain = unseal(key, nameOfList(list.name), range.bytes.subarray(at, at + list.length), largestChunkList);
+    if (nameOf(key, plain) === list.name) return plain;
+    throw new DrError("OBJECT_CORRUPT", `the content of chunk list ${list.name} is not the one its name says`);
   }
 
   async #fetch({ length, offset, pack }: Piece): Promise<Range> {
@@ -55,11 +74,14 @@ export class ChunkLists {
   }
 }
 
-/** Throws OBJECT_CORRUPT when the list is not as long as the stretch of the file it stands for. */
-export function checkLength(list: ChunkList, expected: number): void {
-  const listed = chunksListed(list);
-  if (listed === expected) return;
-  throw new DrError("OBJECT_CORRUPT", `a chunk list names ${listed} chunks where ${expected} are due`);
+/** Throws OBJECT_CORRUPT when the list does not stand for this stretch of the file. */
+export function entriesOf({ size }: Content, position: number, list: Buffer | null): ChunkList {
+  const due = chunksInList(size, position);
+  if (list === null) return [due];
+  const entries = parseChunkList(list);
+  const listed = chunksListed(entries);
+  if (listed === due) return entries;
+  throw new DrError("OBJECT_CORRUPT", `a chunk list names ${listed} chunks where ${due} are due`);
 }
 
 function holds(range: Range, piece: Piece): boolean {

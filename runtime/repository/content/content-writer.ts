@@ -1,25 +1,27 @@
 /**
- * Stores the contents of files: cut into chunks, named, sealed, packed. What is stored already, of the same file in an
+ * Stores the contents of files: cut into chunks, named, sealed in frames, packed. What is stored already, of the same file in an
  * earlier tree or by a capture that was cut off, is not stored again. Reading goes on while threads seal, and while packs
  * are stored. Memory: the slots of the threads, the packs being filled and stored, and the chunk lists of what is in them.
  */
+import { serialiseChunkList } from "../../domain/recovery-points/chunk-list-bytes.ts";
 import type { DataKey } from "../../domain/recovery-points/key.ts";
-import { nameOf, seal } from "../../domain/recovery-points/sealing.ts";
+import { nameOf, nameOfList, seal } from "../../domain/recovery-points/sealing.ts";
 import type { TreeFile } from "../../domain/recovery-points/shard-tree.ts";
 import {
-  type ChunkList,
   chunkSize,
   chunksInList,
+  type Frame,
+  largestFrame,
   type Pack,
   type Piece,
-  serialiseChunkList,
+  type StoredChunk,
 } from "../../domain/recovery-points/stored-content.ts";
 import { DrError } from "../../errors.ts";
 import type { OpenRepository } from "../repository.ts";
-import { ChunkLists, checkLength } from "./chunk-lists.ts";
+import { ChunkLists } from "./chunk-lists.ts";
 import { PackWriter } from "./pack-writer.ts";
-import type { SealAnswer } from "./sealing-thread.ts";
-import { chunksInSlot, type SealingSlot, sealingThreads } from "./sealing-threads.ts";
+import type { SealAnswer, Span } from "./sealing-thread.ts";
+import { type SealingSlot, sealingThreads, slotSize } from "./sealing-threads.ts";
 
 /** Data of a file, in ascending order; what lies between is zero. */
 export type Contents = AsyncIterable<{ readonly offset: number; readonly bytes: Uint8Array }>;
@@ -32,7 +34,8 @@ export interface KnownFiles {
 /** Pieces that no recovery point needs. */
 export interface OrphanedPieces {
   readonly packs: readonly Pack[];
-  find(name: string): Piece | undefined;
+  findChunk(name: string): StoredChunk | undefined;
+  findList(name: string): Piece | undefined;
 }
 
 export interface WrittenFiles extends KnownFiles {
@@ -50,9 +53,25 @@ const listPackSize = 2 * 1024 * 1024;
 /** What is on its way through the threads, for one writer. */
 const batchesUnderWay = 3;
 
-/** A piece of a pack that is being filled: its place is known when the pack is full, because packs are named by their bytes. */
-interface PendingPiece {
+/** A list in a pack that is being filled: its place is known when the pack is full, because packs are named by their bytes. */
+interface PendingList {
   piece: Piece | undefined;
+}
+
+/** The same of a frame. */
+interface PendingFrame {
+  /** Where its bytes are in their slot. */
+  readonly start: number;
+  length: number;
+  readonly chunks: PendingChunk[];
+  place: Frame | undefined;
+}
+
+interface PendingChunk {
+  readonly name: string;
+  readonly frame: PendingFrame;
+  readonly start: number;
+  readonly stretch: Stretch;
 }
 
 /** A chunk that is being filled. */
@@ -67,7 +86,7 @@ interface WritingFile {
   readonly path: string;
   readonly size: number;
   readonly before: TreeFile | undefined;
-  readonly lists: (Piece | PendingPiece | null)[];
+  readonly lists: (Piece | PendingList | null)[];
   readonly packs: Set<string>;
   hasChanged: boolean;
 }
@@ -76,10 +95,10 @@ interface WritingFile {
 interface Stretch {
   readonly file: WritingFile;
   readonly position: number;
-  readonly list: (ChunkList[number] | PendingPiece)[];
+  readonly list: (number | StoredChunk | PendingChunk)[];
   /** What the earlier tree has at each chunk; undefined is zeros. */
-  readonly expected: readonly (Piece | undefined)[];
-  readonly known: Map<string, Piece | PendingPiece>;
+  readonly expected: readonly (StoredChunk | undefined)[];
+  readonly known: Map<string, StoredChunk | PendingChunk>;
   /** Chunks that have been read. */
   read: number;
   /** Chunks that are in the list. */
@@ -96,15 +115,19 @@ interface Reading {
   next: number;
 }
 
+/** A chunk in a slot. */
+interface ReadChunk extends Span {
+  readonly stretch: Stretch;
+}
+
 /** What was read, in order: chunks in a slot, and zeros between them. */
 interface Batch {
   readonly slot: SealingSlot;
-  readonly items: (
-    | { readonly stretch: Stretch; readonly zeros: number }
-    | { readonly stretch: Stretch; readonly chunk: number }
-  )[];
-  readonly lengths: number[];
-  readonly expected: (string | undefined)[];
+  readonly items: (ReadChunk | { readonly stretch: Stretch; readonly zeros: number })[];
+  /** Bytes of chunks in the slot. */
+  size: number;
+  /** Whether any of its chunks may be stored already. */
+  mayBeKnown: boolean;
 }
 
 export class ContentWriter {
@@ -118,8 +141,9 @@ export class ContentWriter {
   readonly #files = new Map<string, WritingFile>();
   readonly #underWay: Promise<void>[] = [];
   #batch: Batch | undefined;
-  #lastBatch: Promise<void> = Promise.resolve();
-  #settled: Stretch[] = [];
+  #lastListed: Promise<unknown> = Promise.resolve();
+  #lastPacked: Promise<void> = Promise.resolve();
+  #settled = new Set<Stretch>();
   #readBytes = 0;
 
   constructor(
@@ -192,7 +216,7 @@ export class ContentWriter {
   /** Everything is stored when this returns. Files are in the order in which they were added or carried. */
   async finish(): Promise<WrittenFiles> {
     await this.#submit();
-    await this.#lastBatch;
+    await this.#lastPacked;
     const chunkPacks = await this.#chunkPacks.finish();
     await this.#storeSettled();
     const stored = [...chunkPacks, ...(await this.#listPacks.finish())];
@@ -200,7 +224,7 @@ export class ContentWriter {
       [...this.#knownPacks, ...(this.#orphaned?.packs ?? []), ...stored].map(({ id, size }) => [id, size]),
     );
     const files = [...this.#files.values()].map(({ lists, packs, path, size }) => {
-      const placed = lists.map((list) => list && placeOf(list));
+      const placed = lists.map((list) => list && placeOfList(list));
       return { path, size, lists: placed, packs: new Set([...packs, ...placed.flatMap((list) => list?.pack ?? [])]) };
     });
     const used = [...new Set(files.flatMap(({ packs }) => [...packs]))].sort();
@@ -232,26 +256,23 @@ export class ContentWriter {
     const position = file.lists.length;
     // Its place is taken now; the list comes when the packs of its chunks have names.
     file.lists.push(null);
-    const before = file.before?.lists[position] ?? null;
-    const expected: (Piece | undefined)[] = [];
-    if (before !== null && file.before !== undefined) {
-      const list = await this.#knownLists.read(before);
-      checkLength(list, chunksInList(file.before.size, position));
-      for (const entry of list) {
-        if (typeof entry !== "number") expected.push(entry.key === this.#key.id ? entry : undefined);
+    const { before } = file;
+    const expected: (StoredChunk | undefined)[] = [];
+    if (before !== undefined && (before.lists[position] ?? null) !== null) {
+      for (const entry of await this.#knownLists.read(before, position)) {
+        if (typeof entry !== "number") expected.push(entry.frame.key === this.#key.id ? entry : undefined);
         else for (let zero = 0; zero < entry; zero += 1) expected.push(undefined);
       }
     }
-    const known = new Map(expected.flatMap((piece) => (piece === undefined ? [] : [[piece.name, piece]])));
+    const known = new Map(expected.flatMap((chunk) => (chunk === undefined ? [] : [[chunk.name, chunk]])));
     return { file, position, list: [], expected, known, read: 0, filled: 0, unsettled: 0 };
   }
 
   /** Room for the next chunk in the slot that is being filled. */
   async #beginChunk(length: number): Promise<Buffer> {
-    if (this.#batch?.lengths.length === chunksInSlot) await this.#submit();
-    const { lengths, slot } = await this.#openBatch();
-    const start = lengths.length * chunkSize;
-    return slot.chunks.subarray(start, start + length);
+    if (this.#batch !== undefined && this.#batch.size + length > slotSize) await this.#submit();
+    const { size, slot } = await this.#openBatch();
+    return slot.chunks.subarray(size, size + length);
   }
 
   async #endChunk(reading: Reading, index: number, chunk: Buffer): Promise<void> {
@@ -259,10 +280,10 @@ export class ContentWriter {
     if (isZero(chunk)) return this.#readZeros(reading, index + 1);
     this.#readBytes += chunk.length;
     const stretch = await this.#stretchOf(reading);
-    const { expected, items, lengths } = await this.#openBatch();
-    items.push({ stretch, chunk: lengths.length });
-    lengths.push(chunk.length);
-    expected.push(stretch.expected[stretch.read]?.name);
+    const batch = await this.#openBatch();
+    batch.items.push({ stretch, start: batch.size, length: chunk.length });
+    batch.size += chunk.length;
+    batch.mayBeKnown ||= stretch.expected.length > 0 || this.#orphaned !== undefined;
     stretch.read += 1;
     reading.next += 1;
   }
@@ -287,7 +308,7 @@ export class ContentWriter {
   }
 
   async #openBatch(): Promise<Batch> {
-    this.#batch ??= { slot: await sealingThreads.slot(), items: [], lengths: [], expected: [] };
+    this.#batch ??= { slot: await sealingThreads.slot(), items: [], size: 0, mayBeKnown: false };
     return this.#batch;
   }
 
@@ -296,101 +317,161 @@ export class ContentWriter {
     const batch = this.#batch;
     if (batch === undefined) return;
     this.#batch = undefined;
-    const { expected, lengths, slot } = batch;
-    const sealing =
-      lengths.length === 0
-        ? Promise.resolve({ names: [], sealedLengths: [] })
-        : sealingThreads.seal(this.#key, { lengths, expected, input: slot.input, output: slot.output });
-    const before = this.#lastBatch;
-    const taken = (async () => {
+    const chunks = batch.items.filter((item) => "length" in item);
+    // Sealed at once, unless that may be for nothing.
+    const naming = this.#seal(batch, chunks, batch.mayBeKnown ? [] : framesOf(chunks));
+    const [listedBefore, packedBefore] = [this.#lastListed, this.#lastPacked];
+    const listed = (async () => {
+      const { names } = await naming;
+      await listedBefore;
+      return this.#list(batch, names);
+    })();
+    const packed = (async () => {
       try {
-        const sealed = await sealing;
-        await before;
-        await this.#takeBatch(batch, sealed);
+        const frames = await listed;
+        const { sealedLengths } = await (batch.mayBeKnown ? this.#seal(batch, [], frames) : naming);
+        await packedBefore;
+        await this.#pack(batch, frames, sealedLengths);
       } finally {
-        sealingThreads.release(slot);
+        // Not while a thread may still write into it.
+        await naming.catch(() => undefined);
+        sealingThreads.release(batch.slot);
       }
     })();
     // Awaited later, by the next batch or at the end.
-    taken.catch(() => undefined);
-    this.#lastBatch = taken;
-    this.#underWay.push(taken);
+    listed.catch(() => undefined);
+    packed.catch(() => undefined);
+    this.#lastListed = listed;
+    this.#lastPacked = packed;
+    this.#underWay.push(packed);
     if (this.#underWay.length >= batchesUnderWay) await this.#underWay.shift();
   }
 
-  async #takeBatch({ items, slot }: Batch, { names, sealedLengths }: SealAnswer): Promise<void> {
-    let at = 0;
+  async #seal({ slot }: Batch, chunks: readonly Span[], frames: readonly Span[]): Promise<SealAnswer> {
+    if (chunks.length + frames.length === 0) return { names: [], sealedLengths: [] };
+    const only = (spans: readonly Span[]) => spans.map(({ length, start }) => ({ length, start }));
+    const { input, output } = slot;
+    return sealingThreads.seal(this.#key, { input, output, chunks: only(chunks), frames: only(frames) });
+  }
+
+  /** Puts what was read into its lists. Answers the frames that are to be stored, where they were sealed already all that were. */
+  #list({ items, mayBeKnown }: Batch, names: readonly string[]): PendingFrame[] {
+    const frames: PendingFrame[] = [];
+    let position = 0;
     for (const item of items) {
       const { stretch } = item;
       if ("zeros" in item) {
         addZeros(stretch, item.zeros);
       } else {
-        const [name, length] = [names[item.chunk], sealedLengths[item.chunk]];
-        if (name === undefined || length === undefined) throw new Error("fewer chunks were sealed than were read");
-        await this.#addChunk(stretch, name, slot.sealed.subarray(at, at + length));
-        at += length;
+        const name = names[position];
+        position += 1;
+        if (name === undefined) throw new Error("fewer chunks were named than were read");
+        if (stretch.expected[stretch.filled]?.name !== name) stretch.file.hasChanged = true;
+        stretch.filled += 1;
+        const stored = stretch.known.get(name) ?? this.#orphaned?.findChunk(name);
+        const frame = stored === undefined || !mayBeKnown ? frameWith(frames, item) : undefined;
+        if (stored !== undefined) stretch.list.push(stored);
+        else if (frame !== undefined) addChunk(frame, { name, frame, start: item.start - frame.start, stretch });
       }
-      if (isFull(stretch) && stretch.unsettled === 0 && !this.#settled.includes(stretch)) this.#settled.push(stretch);
+      this.#settle(stretch);
+    }
+    return frames;
+  }
+
+  async #pack({ slot }: Batch, frames: readonly PendingFrame[], sealedLengths: readonly number[]): Promise<void> {
+    let at = 0;
+    for (const [position, frame] of frames.entries()) {
+      const length = sealedLengths[position];
+      if (length === undefined) throw new Error("fewer frames were sealed than were listed");
+      const sealed = slot.sealed.subarray(at, at + length);
+      at += length;
+      if (frame.chunks.length === 0) continue;
+      const size = frame.length;
+      await this.#chunkPacks.add({ size, names: frame.chunks }, sealed, (pack, offset) => {
+        frame.place = { pack, offset, length, key: this.#key.id, size };
+        for (const { stretch } of frame.chunks) {
+          stretch.unsettled -= 1;
+          this.#settle(stretch);
+        }
+      });
     }
     await this.#storeSettled();
   }
 
-  /** @param sealed empty when the chunk is the expected one. */
-  async #addChunk(stretch: Stretch, name: string, sealed: Uint8Array): Promise<void> {
-    const expected = stretch.expected[stretch.filled];
-    if (expected?.name !== name) stretch.file.hasChanged = true;
-    stretch.filled += 1;
-    const stored = stretch.known.get(name) ?? this.#orphaned?.find(name);
-    if (stored !== undefined) {
-      stretch.list.push(stored);
-      return;
-    }
-    const pending: PendingPiece = { piece: undefined };
-    stretch.known.set(name, pending);
-    stretch.list.push(pending);
-    stretch.unsettled += 1;
-    await this.#chunkPacks.add(name, sealed, (pack, offset) => {
-      pending.piece = { name, pack, offset, length: sealed.length, key: this.#key.id };
-      stretch.unsettled -= 1;
-      if (stretch.unsettled === 0 && isFull(stretch)) this.#settled.push(stretch);
-    });
+  /** Its list can be stored when it is full and the places of its chunks are known. */
+  #settle(stretch: Stretch): void {
+    if (stretch.unsettled === 0 && isFull(stretch)) this.#settled.add(stretch);
   }
 
   async #storeSettled(): Promise<void> {
-    while (this.#settled.length > 0) {
+    while (this.#settled.size > 0) {
       const settled = this.#settled;
-      this.#settled = [];
+      this.#settled = new Set();
       for (const stretch of settled) await this.#storeList(stretch);
     }
   }
 
   async #storeList({ file, list: settled, position }: Stretch): Promise<void> {
+    if (settled.every((entry) => typeof entry === "number")) return;
     const list = settled.map((entry) => (typeof entry === "number" ? entry : placeOf(entry)));
-    if (list.every((entry) => typeof entry === "number")) return;
-    for (const entry of list) if (typeof entry !== "number") file.packs.add(entry.pack);
-    const plain = Buffer.from(serialiseChunkList(list));
+    for (const entry of list) if (typeof entry !== "number") file.packs.add(entry.frame.pack);
+    const plain = serialiseChunkList(list);
     const name = nameOf(this.#key, plain);
     const before = file.before?.lists[position];
-    const stored = before?.name === name && before.key === this.#key.id ? before : this.#orphaned?.find(name);
+    const stored = before?.name === name && before.key === this.#key.id ? before : this.#orphaned?.findList(name);
     if (stored !== undefined) {
       file.lists[position] = stored;
       return;
     }
-    const sealed = seal(this.#key, name, plain);
-    const pending: PendingPiece = { piece: undefined };
+    const sealed = seal(this.#key, nameOfList(name), plain);
+    const pending: PendingList = { piece: undefined };
     file.lists[position] = pending;
-    await this.#listPacks.add(name, sealed, (pack, offset) => {
+    const names = [{ name, start: "list" as const }];
+    await this.#listPacks.add({ size: plain.length, names }, sealed, (pack, offset) => {
       // In the order in which a tree is read back: a tree is named by its text.
-      pending.piece = { name, pack, offset, length: sealed.length, key: this.#key.id };
+      pending.piece = { pack, offset, length: sealed.length, key: this.#key.id, name };
     });
   }
 }
 
-/** Throws when the piece's pack is not full yet: what asks for its place must wait for that. */
-function placeOf(piece: Piece | PendingPiece): Piece {
-  if (!("piece" in piece)) return piece;
-  if (piece.piece !== undefined) return piece.piece;
-  throw new Error("the place of a piece was asked for before its pack was named");
+/** Neighbours are sealed together. */
+function frameWith(frames: PendingFrame[], { length, start }: Span): PendingFrame {
+  const last = frames.at(-1);
+  if (last !== undefined && last.start + last.length === start && last.length + length <= largestFrame) {
+    last.length += length;
+    return last;
+  }
+  const frame = { start, length, chunks: [], place: undefined };
+  frames.push(frame);
+  return frame;
+}
+
+function framesOf(chunks: readonly Span[]): PendingFrame[] {
+  const frames: PendingFrame[] = [];
+  for (const chunk of chunks) frameWith(frames, chunk);
+  return frames;
+}
+
+function addChunk(frame: PendingFrame, chunk: PendingChunk): void {
+  const { name, stretch } = chunk;
+  frame.chunks.push(chunk);
+  stretch.known.set(name, chunk);
+  stretch.list.push(chunk);
+  stretch.unsettled += 1;
+}
+
+/** Throws when the chunk's pack is not full yet: what asks for its place must wait for that. */
+function placeOf(chunk: StoredChunk | PendingChunk): StoredChunk {
+  if (!("stretch" in chunk)) return chunk;
+  const { frame, name, start } = chunk;
+  if (frame.place !== undefined) return { name, frame: frame.place, start };
+  throw new Error("the place of a chunk was asked for before its pack was named");
+}
+
+function placeOfList(list: Piece | PendingList): Piece {
+  if (!("piece" in list)) return list;
+  if (list.piece !== undefined) return list.piece;
+  throw new Error("the place of a chunk list was asked for before its pack was named");
 }
 
 function known<T>(table: ReadonlyMap<string, T>, id: string): T {

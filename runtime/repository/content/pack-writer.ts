@@ -1,6 +1,6 @@
 /**
- * Collects sealed pieces into packs and stores each while the next one fills. Memory: one pack being filled and one being
- * stored, in buffers that are used again. Two under way were no faster, and took 25 MiB more.
+ * Collects sealed pieces into packs and stores them while the next one fills. Memory: one pack being filled and two being
+ * stored, in buffers that are used again.
  */
 import { createHash } from "node:crypto";
 import type { DataKey } from "../../domain/recovery-points/key.ts";
@@ -8,25 +8,36 @@ import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import { directoryOf, largestDirectory, type PackedPiece } from "./pack-directory.ts";
+import { sealingThreads } from "./sealing-threads.ts";
 
 /** Bounds what small pieces cost in memory, and the directory. */
-const piecesInPack = 4096;
+const namesInPack = 4096;
+
+const packsAtOnce = 2;
+
+/** What is hashed sooner than it is handed to a thread. */
+const smallPack = 256 * 1024;
 
 /** Buffers of packs that were stored, for whoever fills the next one of the size. */
-const spareBuffers = new Map<number, Buffer[]>();
-const sparesKept = 4;
+const spareBuffers = new Map<number, Buffer<SharedArrayBuffer>[]>();
+const sparesKept = 6;
 
 type Settle = (pack: string, offset: number) => void;
+
+interface HeldPiece extends PackedPiece {
+  readonly settle: Settle;
+}
 
 export class PackWriter {
   readonly #store: ObjectStore;
   readonly #key: DataKey;
   readonly #packSize: number;
   readonly #stored: Pack[] = [];
-  #pieces: (PackedPiece & { readonly settle: Settle })[] = [];
-  #filling: Buffer | undefined;
+  readonly #underWay = new Set<Promise<void>>();
+  #pieces: HeldPiece[] = [];
+  #names = 0;
+  #filling: Buffer<SharedArrayBuffer> | undefined;
   #size = 0;
-  #storing: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 
   /**
@@ -43,43 +54,52 @@ export class PackWriter {
    * Takes a copy of a piece; `settle` is called with its place once its pack has a name, at the latest in `finish`. Await
    * the answer: it is what bounds memory.
    */
-  async add(name: string, bytes: Uint8Array, settle: Settle): Promise<void> {
-    if (this.#size + bytes.length > this.#packSize || this.#pieces.length >= piecesInPack) await this.#flush();
+  async add(piece: Omit<PackedPiece, "offset" | "length">, bytes: Uint8Array, settle: Settle): Promise<void> {
+    const names = this.#names + piece.names.length;
+    if (this.#size + bytes.length > this.#packSize || names > namesInPack) await this.#flush();
     this.#filling ??= bufferOf(this.#packSize + largestDirectory);
     this.#filling.set(bytes, this.#size);
-    this.#pieces.push({ name, offset: this.#size, length: bytes.length, settle });
+    this.#pieces.push({ ...piece, offset: this.#size, length: bytes.length, settle });
+    this.#names += piece.names.length;
     this.#size += bytes.length;
   }
 
   /** Every piece is stored when this returns. */
   async finish(): Promise<readonly Pack[]> {
     await this.#flush();
-    await this.#storing;
+    await Promise.all(this.#underWay);
     this.#throwFailure();
     return this.#stored;
   }
 
   async #flush(): Promise<void> {
     this.#throwFailure();
-    const [buffer, pieces] = [this.#filling, this.#pieces];
+    const [buffer, pieces, size] = [this.#filling, this.#pieces, this.#size];
     if (buffer === undefined) return;
+    [this.#filling, this.#pieces, this.#size, this.#names] = [undefined, [], 0, 0];
     const directory = directoryOf(this.#key, pieces);
-    buffer.set(directory, this.#size);
-    const pack = buffer.subarray(0, this.#size + directory.length);
-    const id = createHash("sha256").update(pack).digest("hex");
-    this.#filling = undefined;
-    this.#pieces = [];
-    this.#size = 0;
-    this.#stored.push({ id, size: pack.length });
-    for (const { offset, settle } of pieces) settle(id, offset);
-    await this.#storing;
+    buffer.set(directory, size);
+    while (this.#underWay.size >= packsAtOnce) await Promise.race(this.#underWay);
     this.#throwFailure();
-    this.#storing = this.#store.create(storeLayout.pack(id), pack, id).then(
+    const storing: Promise<void> = this.#keep(buffer, size + directory.length, pieces).then(
       () => spare(buffer),
       (error: unknown) => {
-        this.#failure = { error };
+        this.#failure ??= { error };
       },
     );
+    this.#underWay.add(storing);
+    storing.finally(() => this.#underWay.delete(storing));
+  }
+
+  async #keep(buffer: Buffer<SharedArrayBuffer>, size: number, pieces: readonly HeldPiece[]): Promise<void> {
+    const pack = buffer.subarray(0, size);
+    const id =
+      size <= smallPack
+        ? createHash("sha256").update(pack).digest("hex")
+        : await sealingThreads.hash({ input: buffer.buffer, length: size });
+    this.#stored.push({ id, size });
+    for (const { offset, settle } of pieces) settle(id, offset);
+    await this.#store.create(storeLayout.pack(id), pack, id);
   }
 
   #throwFailure(): void {
@@ -87,11 +107,11 @@ export class PackWriter {
   }
 }
 
-function bufferOf(size: number): Buffer {
-  return spareBuffers.get(size)?.pop() ?? Buffer.allocUnsafeSlow(size);
+function bufferOf(size: number): Buffer<SharedArrayBuffer> {
+  return spareBuffers.get(size)?.pop() ?? Buffer.from(new SharedArrayBuffer(size));
 }
 
-function spare(buffer: Buffer): void {
+function spare(buffer: Buffer<SharedArrayBuffer>): void {
   const spares = spareBuffers.get(buffer.length) ?? [];
   spareBuffers.set(buffer.length, spares);
   if (spares.length < sparesKept) spares.push(buffer);

@@ -1,48 +1,70 @@
-/** Entry of a sealing thread: names and seals chunks, or opens and checks them. */
+/** Entry of a sealing thread: names chunks and seals frames of them, or opens frames and checks their chunks. */
+import { createHash } from "node:crypto";
 import { parentPort } from "node:worker_threads";
 import type { SecretKey } from "../../domain/recovery-points/key.ts";
-import { nameOf, sealInto, unseal } from "../../domain/recovery-points/sealing.ts";
-import { chunkSize } from "../../domain/recovery-points/stored-content.ts";
+import { nameOf, nameOfFrames, sealInto, unseal } from "../../domain/recovery-points/sealing.ts";
 import { DrError } from "../../errors.ts";
+
+/** A stretch of bytes. */
+export interface Span {
+  readonly start: number;
+  readonly length: number;
+}
 
 export interface SealTask {
   readonly do: "seal";
   /** Number of a key that the thread was given. */
   readonly key: number;
-  /** Chunks, one every `chunkSize` bytes. */
   readonly input: SharedArrayBuffer;
-  readonly lengths: readonly number[];
-  /** The name under which a chunk is stored already: then it need not be sealed. */
-  readonly expected: readonly (string | undefined)[];
+  /** Chunks of the input that are to be named. */
+  readonly chunks: readonly Span[];
+  /** Stretches of the input that are to be sealed. */
+  readonly frames: readonly Span[];
   readonly output: SharedArrayBuffer;
 }
 
 export interface SealAnswer {
   readonly names: readonly string[];
-  /** Bytes of each sealed chunk in the output, one behind the other; 0 where the chunk is the expected one. */
+  /** Bytes of each sealed frame in the output, one behind the other. */
   readonly sealedLengths: readonly number[];
+}
+
+/** A chunk that is taken from an opened frame. */
+export interface WantedChunk extends Span {
+  readonly name: string;
+  /** Where it goes in the output. */
+  readonly to: number;
 }
 
 export interface OpenTask {
   readonly do: "open";
+  /** Sealed frames, where each says. */
   readonly bytes: Uint8Array;
-  readonly pieces: readonly {
+  readonly frames: readonly {
+    readonly key: number;
     readonly offset: number;
     readonly length: number;
-    readonly name: string;
-    readonly key: number;
+    /** Bytes that it opens to. */
+    readonly size: number;
+    readonly chunks: readonly WantedChunk[];
   }[];
-  /** The most bytes a piece may open to. */
-  readonly plainSize: number;
+  readonly output: SharedArrayBuffer;
 }
 
-export interface OpenAnswer {
-  /** What the pieces opened to, one behind the other. */
-  readonly plain: ArrayBuffer;
-  readonly lengths: readonly number[];
+export interface HashTask {
+  readonly do: "hash";
+  readonly input: SharedArrayBuffer;
+  readonly length: number;
 }
 
-export type Task = SealTask | OpenTask;
+export type Task = SealTask | OpenTask | HashTask;
+
+export interface Answers {
+  readonly seal: SealAnswer;
+  readonly open: true;
+  /** SHA-256 in hex. */
+  readonly hash: string;
+}
 
 /** A key is sent once: to send one costs as much as to seal a chunk. */
 const keys = new Map<number, SecretKey>();
@@ -57,12 +79,7 @@ export interface Order {
 parentPort?.on("message", ({ id, newKeys, task }: Order) => {
   try {
     for (const { key, number } of newKeys) keys.set(number, key);
-    if (task.do === "seal") {
-      parentPort?.postMessage({ id, answer: sealAll(task) });
-      return;
-    }
-    const answer = openAll(task);
-    parentPort?.postMessage({ id, answer }, [answer.plain]);
+    parentPort?.postMessage({ id, answer: answerTo(task) });
   } catch (error) {
     // A DrError does not survive the way between threads.
     const problem =
@@ -71,47 +88,50 @@ parentPort?.on("message", ({ id, newKeys, task }: Order) => {
   }
 });
 
+function answerTo(task: Task): Answers[Task["do"]] {
+  switch (task.do) {
+    case "seal":
+      return sealAll(task);
+    case "open":
+      return openAll(task);
+    case "hash":
+      return createHash("sha256")
+        .update(Buffer.from(task.input, 0, task.length))
+        .digest("hex");
+  }
+}
+
 function keyOf(number: number): SecretKey {
   const key = keys.get(number);
   if (key === undefined) throw new Error("the thread was not given the key");
   return key;
 }
 
-function sealAll({ expected, input, key: keyNumber, lengths, output }: SealTask): SealAnswer {
+function sealAll({ chunks, frames, input, key: keyNumber, output }: SealTask): SealAnswer {
   const key = keyOf(keyNumber);
+  const names = chunks.map(({ length, start }) => nameOf(key, Buffer.from(input, start, length)));
   const place = Buffer.from(output);
-  const names: string[] = [];
-  const sealedLengths: number[] = [];
   let end = 0;
-  for (const [position, plainLength] of lengths.entries()) {
-    const chunk = Buffer.from(input, position * chunkSize, plainLength);
-    const name = nameOf(key, chunk);
-    names.push(name);
-    if (expected[position] === name) {
-      sealedLengths.push(0);
-      continue;
-    }
-    const length = sealInto(place.subarray(end), key, name, chunk);
-    end += length;
-    sealedLengths.push(length);
-  }
+  const sealedLengths = frames.map(({ length, start }) => {
+    const sealed = sealInto(place.subarray(end), key, nameOfFrames, Buffer.from(input, start, length));
+    end += sealed;
+    return sealed;
+  });
   return { names, sealedLengths };
 }
 
-function openAll({ bytes, pieces, plainSize }: OpenTask): OpenAnswer {
-  const opened = pieces.map(({ key: keyNumber, length, name, offset }) => {
+function openAll({ bytes, frames, output }: OpenTask): true {
+  const place = Buffer.from(output);
+  for (const { chunks, key: keyNumber, length: sealedLength, offset, size } of frames) {
     const key = keyOf(keyNumber);
-    const plain = unseal(key, name, bytes.subarray(offset, offset + length), plainSize);
-    if (nameOf(key, plain) === name) return plain;
-    throw new DrError("OBJECT_CORRUPT", `the content of chunk ${name} is not the one its name says`);
-  });
-  const lengths = opened.map(({ length }) => length);
-  // In a buffer of its own, which can be transferred: small buffers share their memory with others.
-  const plain = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
-  let end = 0;
-  for (const each of opened) {
-    plain.set(each, end);
-    end += each.length;
+    const plain = unseal(key, nameOfFrames, bytes.subarray(offset, offset + sealedLength), size);
+    for (const { length, name, start, to } of chunks) {
+      const chunk = plain.subarray(start, start + length);
+      if (chunk.length !== length || nameOf(key, chunk) !== name) {
+        throw new DrError("OBJECT_CORRUPT", `the content of chunk ${name} is not the one its name says`);
+      }
+      place.set(chunk, to);
+    }
   }
-  return { lengths, plain: plain.buffer };
+  return true;
 }

@@ -1,6 +1,6 @@
 /**
  * Sealing and opening in threads beside the one that reads and sends: compression and encryption cost more than all the
- * rest. Memory: a fixed number of slots, whoever uses them.
+ * rest. Bytes go between threads in shared memory, without a copy. Memory: a fixed number of slots, whoever uses them.
  */
 import type { KeyObject } from "node:crypto";
 import { availableParallelism } from "node:os";
@@ -9,31 +9,35 @@ import type { SecretKey } from "../../domain/recovery-points/key.ts";
 import { sealedAtMost } from "../../domain/recovery-points/sealing.ts";
 import { chunkSize } from "../../domain/recovery-points/stored-content.ts";
 import { DrError, type ErrorCode } from "../../errors.ts";
-import type { OpenAnswer, OpenTask, Order, SealAnswer, SealTask, Task } from "./sealing-thread.ts";
+import type { Answers, HashTask, OpenTask, Order, SealAnswer, SealTask, Task } from "./sealing-thread.ts";
 
-export const chunksInSlot = 16;
+export const slotSize = 1024 * 1024;
 
 /** Room for chunks on their way to a thread, and for what it makes of them. */
 export class SealingSlot {
-  readonly input = new SharedArrayBuffer(chunksInSlot * chunkSize);
-  readonly output = new SharedArrayBuffer(chunksInSlot * sealedAtMost(chunkSize));
+  readonly input = new SharedArrayBuffer(slotSize);
+  /** Each chunk may be sealed by itself. */
+  readonly output = new SharedArrayBuffer((slotSize / chunkSize) * sealedAtMost(chunkSize));
   readonly chunks = Buffer.from(this.input);
   readonly sealed = Buffer.from(this.output);
 }
 
 interface Reply {
   readonly id: number;
-  readonly answer?: SealAnswer | OpenAnswer;
+  readonly answer?: Answers[Task["do"]];
   readonly problem?: { readonly code: ErrorCode; readonly message: string; readonly hint?: string };
   readonly failure?: unknown;
 }
 
+interface Waiting {
+  readonly thread: Worker;
+  resolve(answer: Answers[Task["do"]]): void;
+  reject(error: unknown): void;
+}
+
 class SealingThreads {
   readonly #threads: Worker[] = [];
-  readonly #waiting = new Map<
-    number,
-    { readonly thread: Worker; resolve(answer: SealAnswer | OpenAnswer): void; reject(error: unknown): void }
-  >();
+  readonly #waiting = new Map<number, Waiting>();
   /** Numbers of the keys that a thread has. */
   readonly #given = new WeakMap<Worker, Set<number>>();
   /** Keys by themselves, not by their ids: two stores may hold different keys under one id. */
@@ -66,17 +70,23 @@ class SealingThreads {
   }
 
   seal(key: SecretKey, task: Omit<SealTask, "do" | "key">): Promise<SealAnswer> {
-    return this.#run([key], { ...task, do: "seal", key: this.#numberOf(key) }) as Promise<SealAnswer>;
+    return this.#run("seal", [key], { ...task, do: "seal", key: this.#numberOf(key) });
   }
 
-  /** @param pieces each with its key. */
-  open(
-    pieces: readonly (Omit<OpenTask["pieces"][number], "key"> & { readonly key: SecretKey })[],
-    task: Omit<OpenTask, "do" | "pieces">,
-  ): Promise<OpenAnswer> {
-    const keys = [...new Set(pieces.map(({ key }) => key))];
-    const numbered = pieces.map((piece) => ({ ...piece, key: this.#numberOf(piece.key) }));
-    return this.#run(keys, { ...task, do: "open", pieces: numbered }) as Promise<OpenAnswer>;
+  /** @param frames each with its key. The bytes go to the thread: nobody can use them afterwards. */
+  async open(
+    frames: readonly (Omit<OpenTask["frames"][number], "key"> & { readonly key: SecretKey })[],
+    task: Omit<OpenTask, "do" | "frames">,
+  ): Promise<void> {
+    const keys = [...new Set(frames.map(({ key }) => key))];
+    const numbered = frames.map((frame) => ({ ...frame, key: this.#numberOf(frame.key) }));
+    const bytes = aloneInMemory(task.bytes);
+    await this.#run("open", keys, { ...task, do: "open", bytes, frames: numbered }, [bytes.buffer]);
+  }
+
+  /** The SHA-256 of the bytes in hex. */
+  hash(task: Omit<HashTask, "do">): Promise<string> {
+    return this.#run("hash", [], { ...task, do: "hash" });
   }
 
   #numberOf({ data }: SecretKey): number {
@@ -87,11 +97,16 @@ class SealingThreads {
     return this.#keys;
   }
 
-  #run(keys: readonly SecretKey[], task: Task): Promise<SealAnswer | OpenAnswer> {
+  #run<Do extends Task["do"]>(
+    _do: Do,
+    keys: readonly SecretKey[],
+    task: Task,
+    transferred: ArrayBuffer[] = [],
+  ): Promise<Answers[Do]> {
     this.#tasks += 1;
     const id = this.#tasks;
     const thread = this.#threads[id % this.#size] ?? this.#start();
-    return new Promise((resolve, reject) => {
+    return new Promise<Answers[Task["do"]]>((resolve, reject) => {
       this.#waiting.set(id, { thread, resolve, reject });
       // A process must not end while it waits for a thread, and need not live because it has one.
       for (const each of this.#threads) each.ref();
@@ -101,8 +116,8 @@ class SealingThreads {
         .filter(({ number }) => !given.has(number));
       for (const { number } of newKeys) given.add(number);
       this.#given.set(thread, given);
-      thread.postMessage({ id, newKeys, task } satisfies Order);
-    });
+      thread.postMessage({ id, newKeys, task } satisfies Order, transferred);
+    }) as Promise<Answers[Do]>;
   }
 
   #start(): Worker {
@@ -135,6 +150,12 @@ class SealingThreads {
       waiting?.reject(new DrError(problem.code, problem.message, hint));
     }
   }
+}
+
+/** What is handed to a thread takes all of its memory along. */
+function aloneInMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, length } = bytes;
+  return buffer instanceof ArrayBuffer && length === buffer.byteLength ? new Uint8Array(buffer) : new Uint8Array(bytes);
 }
 
 /** One set for the process: cores are no more than they are. */

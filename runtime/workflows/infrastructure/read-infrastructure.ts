@@ -32,7 +32,7 @@ export async function readInfrastructure(
     const documents = files.filter(({ path }) => isObjectPath(path));
     for await (const { content, file } of readFiles(repository, documents)) {
       const chunks: Buffer[] = [];
-      for await (const chunk of content) chunks.push(chunk);
+      for await (const chunk of content) chunks.push(Buffer.from(chunk));
       objects.push(objectIn(file.path, Buffer.concat(chunks)));
     }
   }
