@@ -1,6 +1,5 @@
 /** What a recovery point costs beyond what changed: bytes and requests, by the kind of object. */
 import { expect } from "chai";
-import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
 import { parseStoreKey } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { readDirectory } from "../../runtime/repository/content/pack-directory.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
@@ -43,18 +42,13 @@ describe("weight of a recovery point", function () {
       before.has(key) ? [] : [{ parsed: parseStoreKey(key), bytes }],
     );
     const repository = await OpenRepository.open(practice.stores, practice.wrap);
-    const lists = new Set<string>();
-    for (const { parsed } of added) {
-      if (parsed?.kind !== "tree") continue;
-      const { files } = await repository.readTree(parsed.id, shardTreeSchema);
-      for (const list of files.flatMap((file) => file.lists)) if (list !== null) lists.add(list.name);
-    }
     const sum = { ofCollections: 0, beside: 0, writesBesidePacks: 0, packs: 0 };
     for (const { bytes, parsed } of added) {
       if (parsed?.kind === "pack") {
-        const pieces = await readDirectory(repository, { id: parsed.id, size: bytes.length });
-        const chunks = pieces.filter(({ name }) => !lists.has(name)).reduce((total, { length }) => total + length, 0);
-        sum.ofCollections += bytes.length - chunks;
+        const { chunks } = await readDirectory(repository, { id: parsed.id, size: bytes.length });
+        const frames = new Map(chunks.map(({ frame }) => [frame.offset, frame.length]));
+        const ofChunks = [...frames.values()].reduce((total, length) => total + length, 0);
+        sum.ofCollections += bytes.length - ofChunks;
         sum.packs += 1;
         continue;
       }
