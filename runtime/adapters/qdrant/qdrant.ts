@@ -3,8 +3,7 @@
  * peer that answers.
  */
 import { createHash, randomBytes } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { parseExactly, withPlainFloats } from "../../domain/exact-json.ts";
@@ -35,6 +34,7 @@ import type {
 import { systemClock } from "../../time/system-clock.ts";
 import { readAnswer, readJsonAnswer } from "../read-answer.ts";
 import { boundedPoints } from "./bounded-points.ts";
+import { type Gathering, gathered } from "./gathered.ts";
 import {
   activeReplicas,
   type ClusterView,
@@ -511,7 +511,7 @@ export class Qdrant implements VectorDatabase {
       answer.resume();
       return undefined;
     }
-    return endingWith(answer, unbroken(answer, what));
+    return gathered(answer, { translate: brokenOff(what) });
   }
 
   async segments(collection: string, shard: ShardPlacement): Promise<SegmentManifest | undefined> {
@@ -549,7 +549,7 @@ export class Qdrant implements VectorDatabase {
     const answer = await this.#peers.stream(shard.peerUrl, path, { method: "GET", idleMs: captureIdleMs });
     const what = `download of the snapshot ${name}`;
     await refuseUnlessOk(answer, what);
-    return endingWith(answer, hashedAs(sha256, unbroken(answer, what), what));
+    return gathered(answer, { translate: brokenOff(what), ...(sha256 === undefined ? {} : hashedAs(sha256, what)) });
   }
 
   async deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void> {
@@ -755,46 +755,27 @@ function settingsAmong<T>(settings: Readonly<Record<string, T | null | undefined
   );
 }
 
-/** A stream that takes its connection with it: a server may hold locks for as long as that is open, read or not. */
-function endingWith(answer: IncomingMessage, content: AsyncIterable<Uint8Array>): Readable {
-  const stream = Readable.from(content, { objectMode: false });
-  const end = stream._destroy.bind(stream);
-  stream._destroy = (error, callback) => {
-    // First: the content ends when what it waits for has ended.
-    answer.destroy();
-    end(error, callback);
-  };
-  return stream;
-}
-
-/** Passes a stream on; when it breaks off, the error says what was under way. */
-async function* unbroken(stream: IncomingMessage, what: string): AsyncGenerator<Uint8Array> {
-  try {
-    yield* stream;
-  } catch (cause) {
-    throw new DrError("CAPTURE_INCOMPLETE", `${what}: the connection broke off (${(cause as Error).message})`, {
+/** Of a connection whose stream ends too early: says what was under way. */
+function brokenOff(what: string): (cause: Error) => DrError {
+  return (cause) =>
+    new DrError("CAPTURE_INCOMPLETE", `${what}: the connection broke off (${cause.message})`, {
       hint: "check that Qdrant runs, then capture again; nothing was committed",
       cause,
     });
-  }
 }
 
-/** Passes a stream on; ends in an error when it is not what was made. */
-async function* hashedAs(
-  sha256: string | undefined,
-  stream: AsyncIterable<Uint8Array>,
-  what: string,
-): AsyncGenerator<Uint8Array> {
+/** Refuses a stream that is not what was made. */
+function hashedAs(sha256: string, what: string): Required<Pick<Gathering, "onBytes" | "onEnd">> {
   const hash = createHash("sha256");
-  for await (const bytes of stream) {
-    hash.update(bytes);
-    yield bytes;
-  }
-  if (sha256 !== undefined && hash.digest("hex") !== sha256) {
-    throw new DrError("CAPTURE_INCOMPLETE", `${what}: it is not what Qdrant made`, {
-      hint: "capture again; if it stays, check the disk of the snapshots' folder",
-    });
-  }
+  return {
+    onBytes: (bytes) => void hash.update(bytes),
+    onEnd: () => {
+      if (hash.digest("hex") === sha256) return;
+      throw new DrError("CAPTURE_INCOMPLETE", `${what}: it is not what Qdrant made`, {
+        hint: "capture again; if it stays, check the disk of the snapshots' folder",
+      });
+    },
+  };
 }
 
 async function* multipart(boundary: string, archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
