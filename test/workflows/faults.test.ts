@@ -473,7 +473,7 @@ describe("workflows under faults", function () {
     it("a restore onto a live collection is refused and changes nothing, also when an earlier restore was killed", async () => {
       const stores = copiesOf(west);
       const { repository, recoveryPoint } = await newestOf(stores);
-      const killed = await OpenRepository.open(faulty(stores, new Faults({ killAt: 12 })), wrap);
+      const killed = await OpenRepository.open(faulty(stores, new Faults({ killAt: 10 })), wrap);
       // Who is killed removes nothing.
       const deleteCollection = () => Promise.reject(new DrError("UNREACHABLE", "killed"));
       const reached = Object.assign(databaseOf(targetServer), { deleteCollection });
