@@ -358,7 +358,7 @@ export class Peers {
     try {
       const [answer] = await Promise.all([
         answered,
-        sendBody(body, request).catch((error: unknown) => answerOr(answered, error)),
+        sendBody(body, request, () => begun !== undefined).catch((error: unknown) => answerOr(answered, error)),
       ]);
       return answer;
     } catch (error) {
@@ -492,31 +492,44 @@ function wasClosed(error: unknown): boolean {
   return hasErrno(networkErrorIn(error.cause), "UND_ERR_SOCKET", "ECONNRESET");
 }
 
-/** Asks for the next only when the system has what came before: its memory may be used again. */
-async function sendBody(body: Iterable<string> | AsyncIterable<Uint8Array>, request: ClientRequest): Promise<void> {
+/** What is copied rather than waited for. */
+const smallPiece = 16 * 1024;
+
+/**
+ * Asks for the next only when the system has what came before, or a copy was taken of it: its memory may be used again. Ends early when
+ * the server does not wait for the rest.
+ */
+async function sendBody(
+  body: Iterable<string> | AsyncIterable<Uint8Array>,
+  request: ClientRequest,
+  isAnswered: () => boolean,
+): Promise<void> {
   let broken: Error | undefined;
   try {
     for await (const bytes of body) {
       broken = await written(bytes, request);
-      if (broken !== undefined) break;
+      if (broken !== undefined || isAnswered()) break;
     }
   } catch (error) {
     request.destroy(error as Error);
     throw error;
   }
   if (broken !== undefined) throw broken;
-  request.end();
+  if (!isAnswered()) request.end();
 }
 
 /** Why it was not written, if so. */
 function written(bytes: string | Uint8Array, request: ClientRequest): Promise<Error | undefined> {
+  const isSmall = bytes.length <= smallPiece;
   return new Promise((resolve) => {
-    const closed = () => resolve(new Error("the connection was closed while something was sent"));
-    request.once("close", closed);
-    request.write(bytes, (error) => {
+    const end = (error?: Error | null) => {
       request.off("close", closed);
       resolve(error ?? undefined);
-    });
+    };
+    const closed = () => end(new Error("the connection was closed while something was sent"));
+    request.once("close", closed);
+    const takesMore = request.write(isSmall && typeof bytes !== "string" ? Buffer.from(bytes) : bytes, end);
+    if (isSmall && takesMore) end();
   });
 }
 
