@@ -19,7 +19,7 @@ import {
 } from "../domain/recovery-points/recovery-point.ts";
 import { nameOf, seal, unseal } from "../domain/recovery-points/sealing.ts";
 import { largestTree } from "../domain/recovery-points/shard-tree.ts";
-import { type ContentKind, contentKey, parseContentKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
+import { type ContentKind, contentKey, keyBelowStream, parseContentKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap } from "../ports/key-wrap.ts";
@@ -35,6 +35,7 @@ import {
   serialiseRecord,
   unlessMissing,
 } from "./record.ts";
+import { StreamStore } from "./stream/stream-store.ts";
 
 const keyIdLength = 32;
 
@@ -53,7 +54,11 @@ export class OpenRepository {
   readonly keys: KeyRing;
   readonly description: Repository;
 
-  private constructor(stores: RegionStores, keys: KeyRing, description: Repository) {
+  readonly #history: OpenRepository | undefined;
+
+  /** @param history what it is with a stream. */
+  private constructor(stores: RegionStores, keys: KeyRing, description: Repository, history?: OpenRepository) {
+    this.#history = history;
     this.stores = stores;
     this.keys = keys;
     this.description = description;
@@ -88,12 +93,23 @@ export class OpenRepository {
 
   /** The same, for who reads back what it wrote a moment ago: what is named by its content is kept in memory, up to `mostBytes`. */
   remembering(mostBytes: number): OpenRepository {
+    const { control, repository } = this.history.stores;
+    const stores = { control, repository: new CachingStore(repository, mostBytes, isNamedByContent) };
+    const remembering = new OpenRepository(stores, this.keys, this.description);
+    return this.#history === undefined ? remembering : remembering.withStream();
+  }
+
+  /** The same with its stream: what is written goes there, and what is read is found in both. */
+  withStream(): OpenRepository {
+    if (this.#history !== undefined) return this;
     const { control, repository } = this.stores;
-    return new OpenRepository(
-      { control, repository: new CachingStore(repository, mostBytes, isNamedByContent) },
-      this.keys,
-      this.description,
-    );
+    const stores = { control, repository: new StreamStore(repository) };
+    return new OpenRepository(stores, this.keys, this.description, this);
+  }
+
+  /** The same without its stream. */
+  get history(): OpenRepository {
+    return this.#history ?? this;
   }
 
   async createRecoveryPoint(recoveryPoint: RecoveryPoint): Promise<void> {
@@ -243,5 +259,5 @@ function contentName(kind: ContentKind, id: string): string {
 
 /** Packs, trees and facts: their names stand for their content. */
 function isNamedByContent(key: string): boolean {
-  return parseContentKey(key) !== undefined;
+  return parseContentKey(keyBelowStream(key) ?? key) !== undefined;
 }

@@ -142,7 +142,8 @@ async function restoreFrom(
   kinds: readonly DataKind[],
   options: Options,
 ): Promise<Answer<RestoreAnswer>> {
-  const repository = await session.repository();
+  // What replication captured a moment ago is the latest, too.
+  const repository = (await session.repository()).withStream();
   const recoveryPoint = await findRecoveryPoint(
     repository,
     options.recoveryPoint,

@@ -22,6 +22,9 @@ export const storeLayout = {
   facts: "facts/",
   recoveryPoints: "recovery-points/",
   sessions: "sessions/",
+  /** What replication captures from second to second: the same objects below it, for an hour. */
+  stream: "stream/",
+  inStream: (key: string) => `stream/${key}`,
   pack: (id: string) => `packs/${id.slice(0, 2)}/${id}`,
   tree: (id: string) => `trees/${id.slice(0, 2)}/${id}`,
   /** What a collection was: its settings, and answers that a restored copy must give again. */
@@ -191,6 +194,11 @@ export function parseStoreKey(key: string): StoreKey | undefined {
   return undefined;
 }
 
+/** The key that an object of the stream would have in the history; undefined for one that is not of the stream. */
+export function keyBelowStream(key: string): string | undefined {
+  return key.startsWith(storeLayout.stream) ? key.slice(storeLayout.stream.length) : undefined;
+}
+
 /** What is named by its content, in the order in which it must be gone through to find what needs what. */
 export const contentKinds = ["tree", "facts", "pack"] as const;
 export type ContentKind = (typeof contentKinds)[number];
@@ -316,7 +324,7 @@ export type ControlKey = NonNullable<ReturnType<(typeof kindsOfControlKeys)[numb
 export function isOwnKey(key: string): boolean {
   const [, place, below = ""] = /^(repository|control)\/(.*)$/s.exec(key) ?? [];
   if (place === undefined) return parseControlKey(key)?.kind === "probe";
-  return (place === "control" ? parseControlKey(below) : parseStoreKey(below)) !== undefined;
+  return (place === "control" ? parseControlKey(below) : parseStoreKey(keyBelowStream(below) ?? below)) !== undefined;
 }
 
 /** Takes a key of the control store apart; undefined for one that this tool does not write. */

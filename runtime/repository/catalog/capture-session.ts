@@ -17,10 +17,10 @@ import { createRecord, keysUnder, type ReportUnreadable, unlessMissing, unlessUn
 import type { OpenRepository } from "../repository.ts";
 
 /**
- * How often a capture that lasts gives a sign of life. A prune spares what a session stores and builds on until it was silent for two
- * days.
+ * How often a capture that lasts gives a sign of life. What a session stores and builds on is spared until it was silent for an hour in
+ * the stream, and for two days in the history.
  */
-const aliveEveryMs = 6 * 3_600_000;
+const aliveEveryMs = 10 * 60_000;
 
 const aliveSchema = z.object({ at: z.iso.datetime() });
 

@@ -3,7 +3,7 @@ import type { CollectionFacts } from "../../domain/recovery-points/collection-fa
 import type { FolderTree } from "../../domain/recovery-points/folder-tree.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
-import type { CaptureBase } from "../../repository/catalog/read-catalog.ts";
+import type { KnownBase } from "./find-base.ts";
 import type { KnownFingerprints } from "./read/own-fingerprint.ts";
 
 export class CaptureMemory {
@@ -14,11 +14,11 @@ export class CaptureMemory {
   readonly fingerprints: KnownFingerprints = new Map();
   /** Facts of collections that are in the bucket. */
   readonly facts = new Map<string, CollectionFacts>();
-  #base: CaptureBase | undefined;
+  #base: KnownBase | undefined;
   #restore: string | undefined;
 
   /** What the next capture builds on; undefined when it has to look. */
-  get base(): CaptureBase | undefined {
+  get base(): KnownBase | undefined {
     return this.#base;
   }
 
@@ -32,12 +32,18 @@ export class CaptureMemory {
     this.#base = undefined;
   }
 
+  /** The same state is kept as this recovery point, too: the next capture builds on that. */
+  standsFor(recoveryPoint: RecoveryPoint, now: Date): void {
+    if (this.#base !== undefined) this.remember(this.#base, recoveryPoint, this.#restore, now);
+  }
+
   /** The recovery point that was made, or found to be still true. */
-  remember(base: CaptureBase, recoveryPoint: RecoveryPoint, restore: string | undefined): void {
+  remember(base: KnownBase, recoveryPoint: RecoveryPoint, restore: string | undefined, now: Date): void {
     this.#restore = restore;
     const recoveryPoints = new Map(base.recoveryPoints);
     for (const kind of recoveryPoint.kinds) recoveryPoints.set(kind, recoveryPoint);
-    this.#base = { ...base, recoveryPoints, listed: new Set([...base.listed, recoveryPoint.id]) };
+    const knownAt = base.listed.has(recoveryPoint.id) ? base.knownAt : now;
+    this.#base = { ...base, recoveryPoints, listed: new Set([...base.listed, recoveryPoint.id]), knownAt };
     const current = new Set(recoveryPoint.collections.flatMap(({ shards }) => shards.map(({ tree }) => tree.id)));
     for (const id of this.trees.keys()) if (!current.has(id)) this.trees.delete(id);
     const named = new Set(recoveryPoint.collections.map(({ facts }) => facts));

@@ -56,6 +56,7 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
   return {
     workers,
     bases: new BaseFinder({
+      clock,
       buildsOnNothing: imported !== undefined,
       kinds,
       progress,

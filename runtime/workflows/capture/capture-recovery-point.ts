@@ -10,7 +10,7 @@ export async function captureRecoveryPoint(request: CaptureRequest): Promise<Cap
   const seconds = () => (clock.monotonic() - begunMs) / 1000;
   const phases = phasesOf(request);
   try {
-    return await capture(phases, incremental, seconds);
+    return await capture(phases, incremental, { seconds, now: () => clock.now() });
   } finally {
     phases.workers.close();
   }
@@ -19,7 +19,7 @@ export async function captureRecoveryPoint(request: CaptureRequest): Promise<Cap
 async function capture(
   { bases, committer, planner, reader, unchanged, workers }: CapturePhases,
   incremental: CaptureRequest["incremental"],
-  seconds: () => number,
+  { now, seconds }: { readonly now: () => Date; readonly seconds: () => number },
 ): Promise<CaptureReport> {
   const base = await bases.find();
   const plan = await workers.agree(() => planner.plan(base));
@@ -33,6 +33,6 @@ async function capture(
   const joined = joinParts(plan, parts, before);
   const same = await unchanged?.find(planned, joined);
   const recoveryPoint = same ?? (await workers.commit(plan, () => committer.commit(planned, joined)));
-  incremental?.memory.remember(base, recoveryPoint, plan.restore);
+  incremental?.memory.remember(base, recoveryPoint, plan.restore, now());
   return reportOf(plan, part, { recoveryPoint, isUnchanged: same !== undefined }, seconds());
 }

@@ -39,7 +39,7 @@ async function requireServedState(active: RegionSession, database: VectorDatabas
       { hint: "leave --against out; `qdrant-dr status` shows the roles" },
     );
   }
-  const repository = await active.repository();
+  const repository = (await active.repository()).withStream();
   const recoveryPoint = await repository.readRecoveryPoint(epoch.recoveryPoint);
   const present = await database.collections();
   for (const captured of await withFacts(repository, recoveryPoint.collections)) {

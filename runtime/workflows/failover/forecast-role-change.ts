@@ -70,7 +70,7 @@ export async function forecastRoleChange(request: ForecastRequest): Promise<Fore
   let repository: OpenRepository;
   let plan: RoleChangePlan;
   try {
-    repository = await session.repository();
+    repository = (await session.repository()).withStream();
     plan = await planBy(request, repository);
   } catch (error) {
     const reason = toDrError(error);

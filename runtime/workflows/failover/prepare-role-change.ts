@@ -36,7 +36,7 @@ const lostServerAnswersWithinMs = 2_000;
 export async function prepareSwitchover(change: RoleChange, active: RegionSession): Promise<SwitchoverRequest> {
   return {
     kind: "switchover",
-    ...common(change, await change.session.repositoryForWriting()),
+    ...common(change, (await change.session.repositoryForWriting()).withStream()),
     active: {
       region: active.region.region,
       database: active.database,
@@ -61,7 +61,7 @@ export async function prepareFailover(
   const { session } = change;
   return {
     kind: "failover",
-    ...common(change, await session.repository()),
+    ...common(change, (await session.repository()).withStream()),
     lostControl: openLost && (await reachLost(openLost, peerOf(session.region), change.progress)),
     acceptedDataLossSeconds,
     acceptedAbsent,

@@ -123,7 +123,7 @@ async function listSessions(store: ObjectStoreReader): Promise<Map<string, Liste
   return sessions;
 }
 
-function told(key: string, storedAt: Date | undefined): Date {
+export function told(key: string, storedAt: Date | undefined): Date {
   if (storedAt !== undefined) return storedAt;
   throw new DrError("NOT_SUPPORTED", `the store does not tell when ${key} was stored`, {
     hint: "prune needs a store that tells it in its listings, as S3 and folders do; nothing was deleted",

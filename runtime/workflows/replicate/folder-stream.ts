@@ -2,6 +2,7 @@
  * Configuration and user data of the active region, captured into the standby's bucket whenever they change: as recovery points
  * that hold these kinds alone, so that neither they nor Qdrant wait for each other.
  */
+import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { WatchedFolder } from "../../ports/folders.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
@@ -12,6 +13,7 @@ import { CaptureMemory } from "../capture/capture-memory.ts";
 import { captureRecoveryPoint } from "../capture/capture-recovery-point.ts";
 import { type FolderToCapture, folderCapture } from "../folders/capture-folder.ts";
 import { ActiveSource } from "./active-source.ts";
+import { HistoryKeeper } from "./history-keeper.ts";
 import type { StateReport } from "./source-capturer.ts";
 
 /** Watches of the file system can miss changes, and network disks report none: the folder is also looked at this often. */
@@ -46,10 +48,14 @@ export class FolderStream {
   readonly #source: ActiveSource;
   readonly #memory = new CaptureMemory();
   readonly #watch: FolderWatch;
+  readonly #history: HistoryKeeper;
+  #state: RecoveryPoint | undefined;
 
   constructor(request: FolderStreamRequest) {
     const { clock, folders, progress, repository, source } = request;
-    this.#request = request;
+    this.#request = { ...request, repository: repository.withStream() };
+    const kinds = [...new Set(folders.map(({ kind }) => kind))];
+    this.#history = new HistoryKeeper({ repository: this.#request.repository, kinds, clock, progress });
     this.#source = new ActiveSource({ region: source.region, controls: [repository.stores.control, source.control] });
     this.#watch = new FolderWatch(folders, clock, progress);
   }
@@ -72,13 +78,14 @@ export class FolderStream {
   async capture(): Promise<StateReport> {
     const { allowEmpty, clock, folders, progress, repository, source, toolVersion } = this.#request;
     await this.#source.refuseUnlessActive();
+    const place = this.#memory.base === undefined ? await this.#history.placeOfFirst() : repository;
     const captured = await captureRecoveryPoint({
       region: source.region,
       type: "incremental",
       kinds: [...new Set(folders.map(({ kind }) => kind))],
       folders: folders.map((folder) => folderCapture(folder, progress)),
       database: source.database,
-      repository,
+      repository: place,
       control: source.control,
       allowEmpty,
       incremental: { memory: this.#memory },
@@ -87,7 +94,7 @@ export class FolderStream {
       toolVersion,
     });
     return {
-      recoveryPoint: captured.recoveryPoint,
+      recoveryPoint: await this.#keep(captured.recoveryPoint, place),
       asOf: captured.time,
       isExact: captured.isExact,
       missing: captured.missing,
@@ -96,6 +103,22 @@ export class FolderStream {
       storedBytes: captured.storedBytes,
       captureSeconds: captured.seconds,
     };
+  }
+
+  /** The id that the state has from then on. */
+  async #keep(id: string, place: OpenRepository): Promise<string> {
+    const { clock } = this.#request;
+    const state = this.#state?.id === id ? this.#state : await place.readRecoveryPoint(id);
+    this.#state = state;
+    if (place.history === place) {
+      this.#history.wasKept(state);
+      return id;
+    }
+    const kept = await this.#history.keep(state);
+    if (kept === undefined) return id;
+    this.#memory.standsFor(kept, clock.now());
+    this.#state = kept;
+    return kept.id;
   }
 
   close(): void {

@@ -68,7 +68,7 @@ export class StateSubscriber {
 
   /** @param region the standby. */
   constructor(repository: OpenRepository, region: string, clock: Clock) {
-    this.#repository = repository;
+    this.#repository = repository.withStream();
     this.#clock = clock;
     this.#epochs = new EpochReader(repository.stores.control);
     this.#region = region;

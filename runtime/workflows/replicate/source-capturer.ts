@@ -15,6 +15,7 @@ import { captureRecoveryPoint } from "../capture/capture-recovery-point.ts";
 import type { CapturePatience } from "../capture/capture-request.ts";
 import { ActiveSource } from "./active-source.ts";
 import { DueCollections } from "./due-collections.ts";
+import { HistoryKeeper } from "./history-keeper.ts";
 
 /** How often a full capture compares contents: between two of them captures trust Qdrant's versions. */
 const fullEveryMs = 24 * 60 * 60_000;
@@ -107,14 +108,17 @@ export class SourceCapturer {
   readonly #memory = new CaptureMemory();
   readonly #source: ActiveSource;
   readonly #due: DueCollections | undefined;
+  readonly #history: HistoryKeeper;
   #recoveryPoint: RecoveryPoint | undefined;
   #fullAt: Date | undefined;
   #hasTold = false;
 
   constructor(request: SourceCapturerRequest) {
     const { isSwitchover, repository, source, tiers } = request;
-    this.#request = request;
+    this.#request = { ...request, repository: repository.withStream() };
     this.#due = tiers && new DueCollections(tiers);
+    const { clock, progress } = request;
+    this.#history = new HistoryKeeper({ repository: this.#request.repository, kinds: ["qdrant"], clock, progress });
     this.#source = new ActiveSource({
       region: source.region,
       isSwitchover,
@@ -139,11 +143,12 @@ export class SourceCapturer {
       chosen = this.#due?.of(collections, begunMs) ?? collections;
       return chosen;
     };
+    const place = this.#memory.base === undefined ? await this.#history.placeOfFirst() : repository;
     const captured = await captureRecoveryPoint({
       region: source.region,
       type: isFull ? "full" : "incremental",
       database: source.database,
-      repository,
+      repository: place,
       control: source.control,
       exclude,
       patience: patienceFor[patience],
@@ -161,6 +166,7 @@ export class SourceCapturer {
     this.#fullAt = fullAt;
     if (this.#recoveryPoint?.id !== captured.recoveryPoint)
       this.#recoveryPoint = await repository.readRecoveryPoint(captured.recoveryPoint);
+    await this.#keep(this.#recoveryPoint, place);
     this.#tellOfUnmatched();
     this.#due?.captured(
       chosen ?? this.#recoveryPoint.collections.map(({ name }) => name),
@@ -177,6 +183,14 @@ export class SourceCapturer {
       storedBytes: captured.storedBytes,
       seconds: captured.seconds,
     };
+  }
+
+  async #keep(state: RecoveryPoint, place: OpenRepository): Promise<void> {
+    if (place.history === place) return this.#history.wasKept(state);
+    const kept = await this.#history.keep(state);
+    if (kept === undefined) return;
+    this.#memory.standsFor(kept, this.#request.clock.now());
+    this.#recoveryPoint = kept;
   }
 
   /** Once: a tier that is misspelt would not be seen otherwise. */

@@ -41,7 +41,7 @@ export class StandbyApplier {
   #isBackSince: Date | undefined;
 
   constructor(request: StandbyApplierRequest) {
-    this.#request = request;
+    this.#request = { ...request, repository: request.repository.withStream() };
   }
 
   get hasTurn(): boolean {

@@ -21,6 +21,7 @@ export interface ObservedRegion {
   readonly publicDatabase: VectorDatabase | undefined;
   /** What stands in front of its Qdrant; absent where nothing does. */
   readonly gate: Gate | undefined;
+  /** With its stream: what could be restored from it. */
   repository(): Promise<OpenRepository>;
   /** Throws where there is no public name. */
   traffic(): TrafficControl;

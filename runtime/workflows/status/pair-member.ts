@@ -30,7 +30,7 @@ export function memberOf(session: RegionSession): KnownMember {
       database: asked.database,
       publicDatabase: asked.publicDatabase(),
       gate: asked.gate(),
-      repository: () => asked.repository(),
+      repository: async () => (await asked.repository()).withStream(),
       traffic: () => asked.traffic(),
     },
   };

@@ -49,8 +49,9 @@ export class StandbyPair {
     [this.east, this.west] = [storesWithEpoch(), storesWithEpoch()];
   }
 
-  repository(stores: { repository: ObjectStore; control: ObjectStore } = this.west): Promise<OpenRepository> {
-    return OpenRepository.openOrCreate(stores, this.wrap);
+  /** With its stream. */
+  async repository(stores: { repository: ObjectStore; control: ObjectStore } = this.west): Promise<OpenRepository> {
+    return (await OpenRepository.openOrCreate(stores, this.wrap)).withStream();
   }
 
   async replication(

@@ -1,0 +1,64 @@
+/**
+ * A repository store with its stream. Replication writes a state every few seconds, and most of them are of no use an hour later:
+ * they lie below `stream/`, where they are deleted without ceremony. A state of the stream may name packs and trees of the history,
+ * never the other way round.
+ */
+import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { hasCode } from "../../errors.ts";
+import type { ObjectStore, ObjectStoreReader, StoredObject } from "../../ports/object-store.ts";
+
+/** Bounds what is remembered of where objects were found. */
+const mostRemembered = 100_000;
+
+const streamed = [storeLayout.recoveryPoints, storeLayout.packs, storeLayout.trees, storeLayout.sessions];
+
+export class StreamStore implements ObjectStore {
+  readonly #store: ObjectStore;
+  /** Keys of objects that were found in the history: they are looked for there first. */
+  readonly #inHistory = new Set<string>();
+
+  constructor(store: ObjectStore) {
+    this.#store = store;
+  }
+
+  async get(...[key, ...rest]: Parameters<ObjectStoreReader["get"]>): Promise<Buffer> {
+    if (!isStreamed(key)) return this.#store.get(key, ...rest);
+    const places = [storeLayout.inStream(key), key];
+    const [first = key, second = key] = this.#inHistory.has(key) ? places.reverse() : places;
+    try {
+      return await this.#store.get(first, ...rest);
+    } catch (error) {
+      if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
+    }
+    const bytes = await this.#store.get(second, ...rest);
+    if (second === key) this.#remember(key);
+    return bytes;
+  }
+
+  async *list(...[prefix, ...rest]: Parameters<ObjectStoreReader["list"]>): AsyncGenerator<StoredObject> {
+    const found = new Set<string>();
+    if (isStreamed(prefix)) {
+      for await (const object of this.#store.list(storeLayout.inStream(prefix), ...rest)) {
+        const key = object.key.slice(storeLayout.stream.length);
+        found.add(key);
+        yield { ...object, key };
+      }
+    }
+    for await (const object of this.#store.list(prefix, ...rest)) if (!found.has(object.key)) yield object;
+  }
+
+  create(...[key, ...rest]: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
+    // A finding about a recovery point outlives the stream: it may be of the history, too.
+    const isOfStream = isStreamed(key) && parseStoreKey(key)?.kind !== "attestation";
+    return this.#store.create(isOfStream ? storeLayout.inStream(key) : key, ...rest);
+  }
+
+  #remember(key: string): void {
+    if (this.#inHistory.size >= mostRemembered) this.#inHistory.clear();
+    this.#inHistory.add(key);
+  }
+}
+
+function isStreamed(key: string): boolean {
+  return streamed.some((folder) => key.startsWith(folder));
+}
