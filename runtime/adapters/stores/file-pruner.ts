@@ -1,7 +1,7 @@
 /** Deletes objects of a store in a folder. */
 import { rmdir, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { keyBelowStream, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
 import type { LockedObject, PrunableStore } from "../../ports/prunable-store.ts";
@@ -9,7 +9,8 @@ import { contentOfFolder, deleteFolderObject } from "./folder-objects.ts";
 
 /** A recovery point or a session. Captures write into the folders of packs and trees at any time: these stay. */
 function hasFolderOfItsOwn(key: string): boolean {
-  return key.startsWith(storeLayout.recoveryPoints) || key.startsWith(storeLayout.sessions);
+  const below = keyBelowStream(key) ?? key;
+  return below.startsWith(storeLayout.recoveryPoints) || below.startsWith(storeLayout.sessions);
 }
 
 export class FilePruner implements PrunableStore {

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { z } from "zod";
 import type { Deps, RegionOptions } from "../../composition/deps.ts";
 import { formatBytes, formatCount, formatTime } from "../../domain/format.ts";
 import { droppedObjects } from "../../domain/history/prune-records.ts";
 import { usualRetention } from "../../domain/history/retention.ts";
+import { followStream } from "../../workflows/prune/follow-stream.ts";
 import { type PruneReport, previewPrune, pruneRepository } from "../../workflows/prune/prune-repository.ts";
+import { StreamPruner } from "../../workflows/prune/prune-stream.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
 import type { RegionSession } from "../../workflows/region-session.ts";
 import { type CommandDefinition, exitCodesHelp, parseNames, regionOptions } from "../shared/command.ts";
@@ -16,6 +18,8 @@ interface Options extends RegionOptions {
   readonly plan?: true;
   readonly giveUp: readonly string[];
   readonly acceptFewer?: true;
+  readonly stream?: true;
+  readonly once?: true;
 }
 
 const dropped = z.strictObject({ id: recoveryPointId, reason: z.string().describe("why it is not kept") });
@@ -58,6 +62,15 @@ const answer = z.strictObject({
     })
     .optional()
     .describe("with --plan: what a plan that is made now would drop"),
+  stream: z
+    .strictObject({
+      states: count.describe("states that the stream holds now"),
+      deletedStates: count.describe("states that were deleted"),
+      deletedObjects: count.describe("packs and trees that were deleted"),
+      deletedBytes: bytes.describe("what the packs and trees took"),
+    })
+    .optional()
+    .describe("with --stream: the last look at the stream; absent when none ended well"),
 });
 type PruneAnswer = z.infer<typeof answer>;
 
@@ -76,6 +89,11 @@ export const prune: CommandDefinition<Options, PruneAnswer> = {
         [],
       )
       .option("--accept-fewer", "what is missing since the last run was taken away on purpose")
+      .option(
+        "--stream",
+        "delete what the stream of replication held an hour ago, again and again until it is interrupted; the history is left alone",
+      )
+      .option("--once", "with --stream: look at it once")
       .addHelpText(
         "after",
         "\nA run executes the plan that was made a day ago or earlier, after it has counted anew what is needed, and then makes the next\nplan. Killed at any point, it is gone on with by the next run.",
@@ -89,7 +107,9 @@ export const prune: CommandDefinition<Options, PruneAnswer> = {
         ),
       ),
   async run(deps, options) {
+    refuseContradictions(options);
     const session = await deps.access(options.stack, options);
+    if (options.stream) return pruneStream(deps, session, options);
     if (options.plan) return showPlan(deps, session, options);
     return recordedRun({ ...deps, session, run: "prune" }, async () => {
       const context = await contextOf(deps, session, options);
@@ -100,6 +120,42 @@ export const prune: CommandDefinition<Options, PruneAnswer> = {
     });
   },
 };
+
+function refuseContradictions({ acceptFewer, giveUp, once, plan, stream }: Options): void {
+  if (once && !stream) throw new InvalidArgumentError("--once belongs to --stream: a prune of the history is one run.");
+  if (stream && (plan || acceptFewer || giveUp.length > 0))
+    throw new InvalidArgumentError("--stream takes --once alone: what is deleted of a stream follows no plan.");
+}
+
+async function pruneStream(deps: Deps, session: RegionSession, { once }: Options) {
+  const { clock, progress } = deps;
+  const { region, repository: address } = session.region;
+  const request = { prunable: deps.pruner(address), clock, progress };
+  const report = once
+    ? await new StreamPruner({ ...request, repository: await session.repository() }).round()
+    : await untilInterrupted(deps, (signal) => followStream({ ...request, open: () => session.repository() }, signal));
+  const json: PruneAnswer = { region, ...(report === undefined ? {} : { stream: report }) };
+  const text =
+    report === undefined
+      ? "Stopped before the stream was looked at"
+      : `The stream of ${region} holds ${formatCount(report.states)} states; the last look deleted ${formatCount(report.deletedStates)} of them, and ${formatCount(report.deletedObjects)} objects (${formatBytes(report.deletedBytes)})`;
+  return { json, text };
+}
+
+async function untilInterrupted<T>({ onInterrupt }: Deps, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stopping = new AbortController();
+  const working = work(stopping.signal);
+  const stop = async () => {
+    stopping.abort();
+    await working;
+  };
+  const settled = onInterrupt(stop, { isUsualEnd: true });
+  try {
+    return await working;
+  } finally {
+    settled();
+  }
+}
 
 async function contextOf({ clock, progress }: Deps, session: RegionSession, { acceptFewer, giveUp }: Options) {
   return {

@@ -1,6 +1,9 @@
 import { z } from "zod";
+import type { Deps } from "../../composition/deps.ts";
 import { samplesOf } from "../../domain/monitoring/metrics.ts";
 import { schedulesOf } from "../../domain/schedule/schedules-of.ts";
+import { followStream } from "../../workflows/prune/follow-stream.ts";
+import type { RegionSession } from "../../workflows/region-session.ts";
 import { openServe } from "../../workflows/serve/open-serve.ts";
 import { type CommandDefinition, exitCodesHelp, parseAnyPort, settingsOption } from "../shared/command.ts";
 import { namedSettings } from "../shared/named-settings.ts";
@@ -16,6 +19,13 @@ const answer = z.strictObject({ url: z.string().describe("where metrics and heal
 
 /** From one look at the region for its metrics to the next. */
 const watchEverySeconds = 30;
+
+/** A region with a peer is followed into its store whenever it is the standby. */
+async function keepStreamShort(deps: Deps, session: RegionSession, signal: AbortSignal): Promise<void> {
+  const { clock, progress } = deps;
+  const prunable = deps.pruner(session.region.repository);
+  await followStream({ open: () => session.repository(), prunable, clock, progress }, signal);
+}
 
 export const serve: CommandDefinition<Options, z.infer<typeof answer>> = {
   name: "serve",
@@ -60,7 +70,11 @@ later when that can help. /metrics, /healthz and /readyz are served at \`serve.h
       () => serving.problem,
     );
     const stopping = new AbortController();
-    const working = Promise.all([serving.run(stopping.signal), monitor.run(stopping.signal)]);
+    const working = Promise.all([
+      serving.run(stopping.signal),
+      monitor.run(stopping.signal),
+      ...(session.region.peer === undefined ? [] : [keepStreamShort(deps, session, stopping.signal)]),
+    ]);
     const settled = deps.onInterrupt(
       async () => {
         stopping.abort();

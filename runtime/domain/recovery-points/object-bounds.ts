@@ -4,6 +4,7 @@
  */
 import { sealedAtMost } from "./sealing.ts";
 import { largestTree } from "./shard-tree.ts";
+import { keyBelowStream } from "./store-layout.ts";
 
 /** Records of a few fields: the gate reads no others. */
 const smallest = 64 * 1024;
@@ -19,7 +20,8 @@ const pack = /^packs\//;
 const sealed = /^(trees\/|facts\/|recovery-points\/[^/]+\/[^/]+\/manifest$|sessions\/)/;
 
 /** The most bytes that the object of this key may have. */
-export function mostBytesOf(key: string): number {
+export function mostBytesOf(object: string): number {
+  const key = keyBelowStream(object) ?? object;
   if (small.test(key)) return smallest;
   if (pack.test(key)) return largestPack;
   return sealed.test(key) ? largestSealed : listing;

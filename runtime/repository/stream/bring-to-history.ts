@@ -12,7 +12,7 @@ import { attest } from "../catalog/attest.ts";
 import { keepSessionAlive, signalSession } from "../catalog/capture-session.ts";
 import { objectsNeeded } from "../content/objects-needed.ts";
 import { lookAtPrunes, refusePruned } from "../prune/prune-sight.ts";
-import { keysUnder } from "../record.ts";
+import { getWhole, keysUnder } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 
 const objectsAtOnce = 4;
@@ -73,7 +73,7 @@ async function bringObjects(repository: OpenRepository, state: RecoveryPoint): P
     const streamed = await keysUnder(store, storeLayout.inStream(folder));
     const keys = streamed.map((key) => key.slice(storeLayout.stream.length)).filter((key) => needed.has(key));
     await forEachConcurrently(objectsAtOnce, keys, async (key) => {
-      const bytes = await store.get(storeLayout.inStream(key));
+      const bytes = await getWhole(store, storeLayout.inStream(key));
       await checkNamed(repository, key, bytes);
       await store.create(key, bytes);
     });

@@ -184,14 +184,15 @@ class PlanExecutor {
 
   /** By the new count. What is not listed any more was deleted by an earlier run, or is nobody's to delete. */
   #isDropped({ key, reason }: DroppedObject): boolean {
-    const { holders, listing } = this.#survey;
+    const { holders, listing, states } = this.#survey;
     const parsed = parseStoreKey(key);
     if (parsed === undefined) return false;
     if (reason === "session") {
       return holders.endedSessions.has(key);
     }
     if (reason === "attestation") {
-      return parsed.kind === "attestation" && !listing.recoveryPoints.has(parsed.recoveryPointId);
+      if (parsed.kind !== "attestation") return false;
+      return !listing.recoveryPoints.has(parsed.recoveryPointId) && !states.has(parsed.recoveryPointId);
     }
     if (parsed.kind !== "pack" && parsed.kind !== "tree" && parsed.kind !== "facts") return false;
     const { id, kind } = parsed;

@@ -24,7 +24,7 @@ export interface PlannedDrops {
 /** What a survey drops. Its objects are listed when they are asked for: there may be millions. */
 export function dropsOf(
   { stores }: OpenRepository,
-  { decision, holders, listing }: Survey,
+  { decision, holders, listing, states }: Survey,
   giveUp: readonly string[],
 ): PlannedDrops {
   const { attestations, marks, recoveryPoints } = listing;
@@ -39,7 +39,9 @@ export function dropsOf(
         objects.map(({ key, size }) => ({ key, size, reason }));
       for (const [key, { size }] of holders.endedSessions) yield { key, size, reason: "session" };
       // Those of recovery points that are dropped go with them.
-      for (const [id, keys] of attestations) if (!recoveryPoints.has(id)) yield* dropped(keys, "attestation");
+      for (const [id, keys] of attestations) {
+        if (!recoveryPoints.has(id) && !states.has(id)) yield* dropped(keys, "attestation");
+      }
       for await (const { id, key, kind, size, storedAt } of listContent(stores.repository)) {
         if (storedAt >= holders.youngSince || !marks.isListed(kind, id) || marks.isNeeded(kind, id)) continue;
         yield { key, size, reason: "unneeded" };

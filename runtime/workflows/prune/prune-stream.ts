@@ -16,8 +16,8 @@ import { keyBelowStream, parseStoreKey, storeLayout } from "../../domain/recover
 import { treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { mostKeysAtOnce, type PrunableStore } from "../../ports/prunable-store.ts";
 import type { Progress } from "../../ports/progress.ts";
+import { mostKeysAtOnce, type PrunableStore } from "../../ports/prunable-store.ts";
 import { ignoreUnreadable } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { HeldRecoveryPoints } from "./held-recovery-points.ts";
@@ -100,7 +100,8 @@ export class StreamPruner {
     const held = await HeldRecoveryPoints.find(this.#repository, old.now, ignoreUnreadable);
     for (const [name, { aliveAt, hasPlan }] of sessions) {
       // A state that is brought into the history has signs of life and no plan.
-      if (!hasPlan && old.now.getTime() - aliveAt.getTime() <= silentMs) held.hold(name, "it is brought into the history");
+      if (!hasPlan && old.now.getTime() - aliveAt.getTime() <= silentMs)
+        held.hold(name, "it is brought into the history");
     }
     const kept = await this.#choose(states, old, held);
     const needed = await this.#neededBy(kept);
@@ -169,13 +170,16 @@ export class StreamPruner {
   ): Promise<ReadonlyMap<string, StateFacts | undefined>> {
     const newestFirst = [...states].sort((a, b) => compareAge(b, a));
     await forEachConcurrently(readAtOnce, newestFirst, ({ id }) => this.#learn(id));
-    const wanted = new Set(newestFirst.filter(({ id, storedAt }) => storedAt >= before || heldBy.has(id)).map(({ id }) => id));
+    const wanted = new Set(
+      newestFirst.filter(({ id, storedAt }) => storedAt >= before || heldBy.has(id)).map(({ id }) => id),
+    );
     for (const kind of dataKinds) {
       const ofKind = newestFirst.filter(({ id }) => this.#facts.get(id)?.kinds.includes(kind));
       const exact = ofKind.find(({ id }) => this.#facts.get(id)?.isExact);
       // Somebody may have begun to build on it an hour ago.
       const newestThen = ofKind.find(({ storedAt }) => storedAt < before);
-      for (const each of [...ofKind.slice(0, newestKept), exact, newestThen]) if (each !== undefined) wanted.add(each.id);
+      for (const each of [...ofKind.slice(0, newestKept), exact, newestThen])
+        if (each !== undefined) wanted.add(each.id);
     }
     return new Map([...wanted].map((id) => [id, this.#facts.get(id)]));
   }

@@ -10,6 +10,7 @@ import {
 import type { RepositoryCounts } from "../../domain/history/prune-records.ts";
 import { CandidateMaker } from "../../repository/prune/candidates.ts";
 import { ReferenceCount, readFacts } from "./count-references.ts";
+import { countStream } from "./count-stream.ts";
 import { findHolders, type Holders } from "./find-holders.ts";
 import { listRepository, type RepositoryListing } from "./list-repository.ts";
 import { type PruneContext, pruneRefused } from "./prune-context.ts";
@@ -25,6 +26,8 @@ export interface Look {
 export interface Survey extends Look {
   readonly decision: RetentionDecision;
   readonly references: ReferenceCount;
+  /** States of the stream. */
+  readonly states: ReadonlySet<string>;
   /** Recovery points that can be restored, of those that were counted. */
   readonly restorable: ReadonlySet<string>;
 }
@@ -73,6 +76,8 @@ export async function surveyRepository(request: SurveyRequest): Promise<Survey> 
   const candidates = await readCandidates(request, listing, holders, unreadable);
   refuseUnreadable(unreadable);
   const references = new ReferenceCount(repository, listing);
+  const states = await countStream(repository, listing.marks, unreadable);
+  refuseUnreadable(unreadable);
   for (let known = -1; ; ) {
     const decision = decideKept(
       candidates.map((each) => (references.incomplete.has(each.id) ? { ...each, isRestorable: false } : each)),
@@ -90,7 +95,7 @@ export async function surveyRepository(request: SurveyRequest): Promise<Survey> 
         ({ id, isRestorable }) => isRestorable && decision.kept.has(id) && !references.incomplete.has(id),
       );
       refuseUnlessAlive(restorable, listing, request, now);
-      return { listing, holders, decision, references, restorable: new Set(restorable.map(({ id }) => id)) };
+      return { listing, holders, decision, references, states, restorable: new Set(restorable.map(({ id }) => id)) };
     }
     known = references.incomplete.size;
   }

@@ -64,7 +64,8 @@ export class HistoryKeeper {
 
   /** Whether the slot of now has no recovery point in the history yet that holds these kinds. */
   async #isDue(kinds: readonly DataKind[]): Promise<boolean> {
-    const { at, kinds: held } = (this.#kept ??= await this.#findKept());
+    this.#kept ??= await this.#findKept();
+    const { at, kinds: held } = this.#kept;
     // A clock that was ahead must not keep the history from being chosen.
     return slotOf(this.#request.clock.now().getTime()) !== slotOf(at) || kinds.some((kind) => !held.includes(kind));
   }

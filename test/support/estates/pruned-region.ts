@@ -124,9 +124,11 @@ export class PrunedRegion {
       /** Called while the capture is under way, before the folder is read to its end. */
       readonly meanwhile?: () => Promise<void>;
       readonly clock?: Clock;
+      readonly isOfStream?: boolean;
     } = {},
   ): Promise<string> {
-    const { clock = this.time, meanwhile, memory, stores, type = "incremental" } = options;
+    const { clock = this.time, isOfStream = false, meanwhile, memory, stores, type = "incremental" } = options;
+    const repository = await this.open(stores);
     const changedAt = this.time.now();
     const files = this.files;
     const source = documentFolder({
@@ -141,7 +143,7 @@ export class PrunedRegion {
       kinds: ["config"],
       folders: [folderCapture({ kind: "config", name: "etc", source }, silently)],
       database: noDatabase,
-      repository: await this.open(stores),
+      repository: isOfStream ? repository.withStream() : repository,
       clock,
       progress: silently,
       toolVersion: "test",
@@ -174,17 +176,19 @@ export class PrunedRegion {
   }
 
   /** The recovery points that are listed, oldest first; each that is called complete is read to its last byte. */
-  async verified(): Promise<RecoveryPoint[]> {
-    const repository = await this.open();
+  async verified({ isOfStream = false } = {}): Promise<RecoveryPoint[]> {
+    const opened = await this.open();
+    const repository = isOfStream ? opened.withStream() : opened;
     const { entries } = await readCatalog(repository);
     const found: RecoveryPoint[] = [];
     for (const { recoveryPoint, state } of entries) {
       if (state !== "complete" || recoveryPoint === undefined) continue;
       // Attestations of a test's own looks would be objects of the repository.
-      const seen = await OpenRepository.open(
+      const unwritable = await OpenRepository.open(
         { ...this.stores, repository: unwritten(this.repositoryStore) },
         this.wrap,
       );
+      const seen = isOfStream ? unwritable.withStream() : unwritable;
       await verifyRecoveryPoint(seen, recoveryPoint, { clock: this.time, progress: silently, region: "east" });
       found.push(recoveryPoint);
     }

@@ -16,6 +16,7 @@ import type { ObjectStoreReader } from "../../../ports/object-store.ts";
 import type { Progress } from "../../../ports/progress.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
 import { attest } from "../../../repository/catalog/attest.ts";
+import { BucketView } from "../../../repository/catalog/bucket-view.ts";
 import { objectsNeeded } from "../../../repository/content/objects-needed.ts";
 import { newestRestore, readRestores } from "../../../repository/control/restore-records.ts";
 import { refusePruned } from "../../../repository/prune/prune-sight.ts";
@@ -29,6 +30,9 @@ import type { PlannedCapture } from "../planned-capture.ts";
 import type { ShardPlacements } from "../shard-placements.ts";
 import { asHeld, type JoinedCollection, type JoinedParts, standInFor, timeOf } from "./join-parts.ts";
 import type { ContradictionQuarantine } from "./quarantine-contradicted.ts";
+
+/** Together with what is remembered of a base (find-base.ts), less than the hour for which a stream keeps what was the newest. */
+const lastsInStreamMs = 25 * 60_000;
 
 export interface CommitContext {
   readonly clock: Clock;
@@ -116,7 +120,10 @@ export class CaptureCommitter {
     await facts.store();
     await refusePrunedSince();
     await repository.createRecoveryPoint(recoveryPoint);
-    await this.#quarantineUnless(refusePrunedSince, recoveryPoint);
+    await this.#quarantineUnless(async () => {
+      await refusePrunedSince();
+      await this.#refuseLost(plan, recoveryPoint);
+    }, recoveryPoint);
     return recoveryPoint;
   }
 
@@ -125,6 +132,18 @@ export class CaptureCommitter {
     const { repository } = this.#context;
     const sight = prunes ?? { newest: 0, isOpen: false };
     await refusePruned(repository.stores.control, sight, () => objectsNeeded(repository, recoveryPoint));
+  }
+
+  /** A stream is emptied without waiting for a run that was frozen: what that began to build on may be gone. */
+  async #refuseLost({ at }: CapturePlan, { id }: RecoveryPoint): Promise<void> {
+    const { clock, repository } = this.#context;
+    if (repository.history === repository) return;
+    if (Math.abs(clock.now().getTime() - Date.parse(at)) <= lastsInStreamMs) return;
+    const { reasons, state } = await (await BucketView.read(repository)).entry(id, new Map());
+    if (state !== "incomplete") return;
+    throw new DrError("CAPTURE_INCOMPLETE", `what it builds on was deleted meanwhile: ${reasons[0]}`, {
+      hint: "run it again: it then builds on what is there",
+    });
   }
 
   /** It is there by now, and must not be taken for one that is whole. */
