@@ -19,7 +19,13 @@ import {
 } from "../domain/recovery-points/recovery-point.ts";
 import { nameOf, seal, unseal } from "../domain/recovery-points/sealing.ts";
 import { largestTree } from "../domain/recovery-points/shard-tree.ts";
-import { type ContentKind, contentKey, keyBelowStream, parseContentKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
+import {
+  type ContentKind,
+  contentKey,
+  keyBelowStream,
+  parseContentKey,
+  storeLayout,
+} from "../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../domain/recovery-points/stored-content.ts";
 import { DrError, hasCode } from "../errors.ts";
 import type { KeyWrap } from "../ports/key-wrap.ts";

@@ -66,8 +66,8 @@ const answer = z.strictObject({
     .strictObject({
       states: count.describe("states that the stream holds now"),
       deletedStates: count.describe("states that were deleted"),
-      deletedObjects: count.describe("packs and trees that were deleted"),
-      deletedBytes: bytes.describe("what the packs and trees took"),
+      deletedObjects: count.describe("packs, trees and facts that were deleted"),
+      deletedBytes: bytes.describe("what these took"),
     })
     .optional()
     .describe("with --stream: the last look at the stream; absent when none ended well"),

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
-import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { contentKinds, contentPrefix, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { attest } from "../catalog/attest.ts";
@@ -69,8 +69,8 @@ async function bringObjects(repository: OpenRepository, state: RecoveryPoint): P
   const store = repository.history.stores.repository;
   const needed = await objectsNeeded(repository, state);
   // Packs before the trees that name them.
-  for (const folder of [storeLayout.packs, storeLayout.trees]) {
-    const streamed = await keysUnder(store, storeLayout.inStream(folder));
+  for (const kind of contentKinds.toReversed()) {
+    const streamed = await keysUnder(store, storeLayout.inStream(contentPrefix(kind)));
     const keys = streamed.map((key) => key.slice(storeLayout.stream.length)).filter((key) => needed.has(key));
     await forEachConcurrently(objectsAtOnce, keys, async (key) => {
       const bytes = await getWhole(store, storeLayout.inStream(key));

@@ -3,14 +3,14 @@
  * they lie below `stream/`, where they are deleted without ceremony. A state of the stream may name packs and trees of the history,
  * never the other way round.
  */
-import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { contentKinds, contentPrefix, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader, StoredObject } from "../../ports/object-store.ts";
 
 /** Bounds what is remembered of where objects were found. */
 const mostRemembered = 100_000;
 
-const streamed = [storeLayout.recoveryPoints, storeLayout.packs, storeLayout.trees, storeLayout.sessions];
+const streamed = [storeLayout.recoveryPoints, storeLayout.sessions, ...contentKinds.map(contentPrefix)];
 
 export class StreamStore implements ObjectStore {
   readonly #store: ObjectStore;

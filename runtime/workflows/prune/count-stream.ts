@@ -36,6 +36,7 @@ export async function countStream(
     const facts = await read(place, withStream.readRecord(place, manifestFactsSchema));
     const captures =
       facts === undefined ? [] : [...facts.collections.flatMap(({ shards }) => shards), ...facts.folders];
+    for (const collection of facts?.collections ?? []) marks.need("facts", collection.facts, undefined);
     for (const { tree } of captures) {
       marks.need("tree", tree.id, tree.size);
       const packs =

@@ -12,7 +12,14 @@ import {
   isExact,
   type RecoveryPoint,
 } from "../../domain/recovery-points/recovery-point.ts";
-import { keyBelowStream, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import {
+  contentKinds,
+  contentPrefix,
+  keyBelowStream,
+  parseContentKey,
+  parseStoreKey,
+  storeLayout,
+} from "../../domain/recovery-points/store-layout.ts";
 import { treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -210,7 +217,7 @@ export class StreamPruner {
   }
 
   async #needs(state: RecoveryPoint): Promise<string[]> {
-    const needed = new Set<string>();
+    const needed = new Set(state.collections.map(({ facts }) => storeLayout.collectionFacts(facts)));
     for (const { tree } of capturesOf(state)) {
       let packs = this.#packs.get(tree.id);
       if (packs === undefined) {
@@ -230,11 +237,11 @@ export class StreamPruner {
     let [deletedObjects, deletedBytes] = [0, 0];
     if (needed === undefined) return { deletedObjects, deletedBytes };
     // Trees before the packs that they name.
-    for (const folder of [storeLayout.trees, storeLayout.packs]) {
+    for (const kind of contentKinds) {
       const unneeded: string[] = [];
-      for await (const { key, size, storedAt } of this.#store.list(storeLayout.inStream(folder))) {
+      for await (const { key, size, storedAt } of this.#store.list(storeLayout.inStream(contentPrefix(kind)))) {
         const below = keyBelowStream(key) ?? key;
-        if (parseStoreKey(below) === undefined || needed.has(below)) continue;
+        if (parseContentKey(below) === undefined || needed.has(below)) continue;
         if (told(key, storedAt).getTime() >= beforeMs) continue;
         unneeded.push(key);
         deletedBytes += size;
