@@ -206,7 +206,7 @@ export const jobTable = {
     own: {
       secrets: ["apiKey", "identity"],
       stores: {
-        repository: [...capturedParts, storeLayout.sessions],
+        repository: [...capturedParts, storeLayout.sessions, storeLayout.stream],
         control: [controlLayout.keys, controlLayout.snapshots, controlLayout.standby],
       },
     },
@@ -230,7 +230,10 @@ export const jobTable = {
     own: { secrets: [], stores: { control: readOnly } },
     peer: {
       secrets: ["identity"],
-      stores: { repository: [...capturedParts, storeLayout.sessions], control: [controlLayout.keys] },
+      stores: {
+        repository: [...capturedParts, storeLayout.sessions, storeLayout.stream],
+        control: [controlLayout.keys],
+      },
     },
     reaches: ["stores"],
     resources: { cpu: "250m", memory: "1Gi" },

@@ -4,7 +4,7 @@
  */
 import { sealedAtMost } from "./sealing.ts";
 import { largestTree } from "./shard-tree.ts";
-import { keyBelowStream } from "./store-layout.ts";
+import { keyBelowStream, parseContentKey } from "./store-layout.ts";
 
 /** Records of a few fields: the gate reads no others. */
 const smallest = 64 * 1024;
@@ -16,13 +16,12 @@ const keyIdLength = 32;
 const largestSealed = keyIdLength + sealedAtMost(largestTree);
 
 const small = /^(epochs|fences|openings|leases|keys|scratch|probes|snapshots|schedule|alerts)\/|^repository\.json$/;
-const pack = /^packs\//;
 const sealed = /^(trees\/|facts\/|recovery-points\/[^/]+\/[^/]+\/manifest$|sessions\/)/;
 
 /** The most bytes that the object of this key may have. */
 export function mostBytesOf(object: string): number {
   const key = keyBelowStream(object) ?? object;
   if (small.test(key)) return smallest;
-  if (pack.test(key)) return largestPack;
+  if (parseContentKey(key)?.kind === "pack") return largestPack;
   return sealed.test(key) ? largestSealed : listing;
 }

@@ -5,7 +5,13 @@
 import { createHash } from "node:crypto";
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
-import { contentKinds, contentPrefix, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import {
+  contentKinds,
+  contentPrefix,
+  keyBelowStream,
+  parseStoreKey,
+  storeLayout,
+} from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { attest } from "../catalog/attest.ts";
@@ -71,7 +77,7 @@ async function bringObjects(repository: OpenRepository, state: RecoveryPoint): P
   // Packs before the trees that name them.
   for (const kind of contentKinds.toReversed()) {
     const streamed = await keysUnder(store, storeLayout.inStream(contentPrefix(kind)));
-    const keys = streamed.map((key) => key.slice(storeLayout.stream.length)).filter((key) => needed.has(key));
+    const keys = streamed.flatMap((key) => keyBelowStream(key) ?? []).filter((key) => needed.has(key));
     await forEachConcurrently(objectsAtOnce, keys, async (key) => {
       const bytes = await getWhole(store, storeLayout.inStream(key));
       await checkNamed(repository, key, bytes);

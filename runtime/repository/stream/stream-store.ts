@@ -3,7 +3,13 @@
  * they lie below `stream/`, where they are deleted without ceremony. A state of the stream may name packs and trees of the history,
  * never the other way round.
  */
-import { contentKinds, contentPrefix, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import {
+  contentKinds,
+  contentPrefix,
+  keyBelowStream,
+  parseStoreKey,
+  storeLayout,
+} from "../../domain/recovery-points/store-layout.ts";
 import { hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader, StoredObject } from "../../ports/object-store.ts";
 
@@ -39,7 +45,7 @@ export class StreamStore implements ObjectStore {
     const found = new Set<string>();
     if (isStreamed(prefix)) {
       for await (const object of this.#store.list(storeLayout.inStream(prefix), ...rest)) {
-        const key = object.key.slice(storeLayout.stream.length);
+        const key = keyBelowStream(object.key) ?? object.key;
         found.add(key);
         yield { ...object, key };
       }

@@ -252,9 +252,9 @@ export class StreamPruner {
     return { deletedObjects, deletedBytes };
   }
 
-  async #delete(keys: readonly string[]): Promise<void> {
-    for (let start = 0; start < keys.length; start += mostKeysAtOnce) {
-      const [locked] = await this.#request.prunable.delete(keys.slice(start, start + mostKeysAtOnce));
+  async #delete(objects: readonly string[]): Promise<void> {
+    for (let start = 0; start < objects.length; start += mostKeysAtOnce) {
+      const [locked] = await this.#request.prunable.delete(objects.slice(start, start + mostKeysAtOnce));
       if (locked === undefined) continue;
       this.#request.progress({ step: "stream", detail: `${locked.key} is kept by the store: ${locked.reason}` });
     }
