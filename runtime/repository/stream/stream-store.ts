@@ -11,7 +11,7 @@ import {
   storeLayout,
 } from "../../domain/recovery-points/store-layout.ts";
 import { hasCode } from "../../errors.ts";
-import type { ObjectStore, ObjectStoreReader, StoredObject } from "../../ports/object-store.ts";
+import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
 
 /** Bounds what is remembered of where objects were found. */
 const mostRemembered = 100_000;
@@ -27,30 +27,39 @@ export class StreamStore implements ObjectStore {
     this.#store = store;
   }
 
-  async get(...[key, ...rest]: Parameters<ObjectStoreReader["get"]>): Promise<Buffer> {
-    if (!isStreamed(key)) return this.#store.get(key, ...rest);
+  get(key: string, request?: ReadRequest): Promise<Buffer> {
+    return this.#inItsPlace(key, (place) => this.#store.get(place, request));
+  }
+
+  checksumOf(key: string): Promise<string | undefined> {
+    return this.#inItsPlace(key, (place) => this.#store.checksumOf(place));
+  }
+
+  /** Asks for the object where it is: in the stream, or in the history. */
+  async #inItsPlace<Answer>(key: string, ask: (place: string) => Promise<Answer>): Promise<Answer> {
+    if (!isStreamed(key)) return ask(key);
     const places = [storeLayout.inStream(key), key];
     const [first = key, second = key] = this.#inHistory.has(key) ? places.reverse() : places;
     try {
-      return await this.#store.get(first, ...rest);
+      return await ask(first);
     } catch (error) {
       if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
     }
-    const bytes = await this.#store.get(second, ...rest);
+    const answer = await ask(second);
     if (second === key) this.#remember(key);
-    return bytes;
+    return answer;
   }
 
-  async *list(...[prefix, ...rest]: Parameters<ObjectStoreReader["list"]>): AsyncGenerator<StoredObject> {
+  async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {
     const found = new Set<string>();
     if (isStreamed(prefix)) {
-      for await (const object of this.#store.list(storeLayout.inStream(prefix), ...rest)) {
+      for await (const object of this.#store.list(storeLayout.inStream(prefix), request)) {
         const key = keyBelowStream(object.key) ?? object.key;
         found.add(key);
         yield { ...object, key };
       }
     }
-    for await (const object of this.#store.list(prefix, ...rest)) if (!found.has(object.key)) yield object;
+    for await (const object of this.#store.list(prefix, request)) if (!found.has(object.key)) yield object;
   }
 
   create(...[key, ...rest]: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
