@@ -2,10 +2,12 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { jobTable, objectNameOf } from "../../runtime/domain/jobs.ts";
-import { gatePort } from "../../runtime/domain/network/ports.ts";
+import { gatePorts } from "../../runtime/domain/network/ports.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
+import { gateControlPath, gateHealthPath } from "../../runtime/domain/roles/gate.ts";
 import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
-import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { gateLimitVariables } from "../../runtime/domain/settings/gate-limits.ts";
+import type { KubernetesSecrets, KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { labelsOf, selectorOf } from "./labels.ts";
 import { productPod } from "./product-pod.ts";
 import { secretDigest } from "./secret-digest.ts";
@@ -13,19 +15,26 @@ import { secretDigest } from "./secret-digest.ts";
 export interface GateArgs {
   readonly namespace: pulumi.Input<string>;
   readonly settings: KubernetesStackSettings;
-  readonly upstream: pulumi.Output<{ readonly url: string; readonly apiKey: string }>;
-  readonly clientKey: pulumi.Output<string>;
+  readonly upstream: pulumi.Output<{ readonly url: string; readonly grpcUrl: string; readonly apiKey: string }>;
+  readonly keys: pulumi.Output<Pick<KubernetesSecrets, "administratorKey" | "clientKey" | "readOnlyKey">>;
   readonly control: pulumi.Output<StoreAddress>;
   readonly peerControl: pulumi.Output<StoreAddress | undefined>;
   readonly witness: pulumi.Output<StoreAddress> | undefined;
 }
 
 const objectName = objectNameOf("gate");
+/** Gives each pod a name by which its control is asked. */
+const controlName = `${objectName}-control`;
 const stateFolder = "/var/lib/qdrant-dr";
+const tlsFolder = "/etc/qdrant-dr/gate-tls";
+/** A pod that ends is still led to for so long. */
+const forgottenAfterSeconds = 5;
+/** That, and what the gate gives to calls that are under way. */
+const endsWithinSeconds = 40;
 
 /**
- * The gate, which clients reach instead of Qdrant: it lets them through while its guard finds the region active. One pod, because a
- * switchover waits for the requests that are under way in it; a volume keeps what it has seen of epochs.
+ * The gate, which clients reach instead of Qdrant: it lets them through while its guard finds the region active. Each of its pods has a
+ * name of its own, because a switchover asks every one whether it is closed and empty, and a volume that keeps what it has seen of epochs.
  */
 export class Gate extends pulumi.ComponentResource {
   /** What the runtime needs to know of it. */
@@ -43,13 +52,28 @@ export class Gate extends pulumi.ComponentResource {
 
     const variables = secretEnvironment(args, token);
     const environment = new k8s.core.v1.Secret(`${name}-environment`, { metadata, stringData: variables }, child);
+    const controls = new k8s.core.v1.Service(
+      `${name}-control`,
+      {
+        metadata: { ...metadata, name: controlName },
+        spec: {
+          clusterIP: "None",
+          // A fence asks also the one that clients are not led to any more.
+          publishNotReadyAddresses: true,
+          selector: selectorOf(objectName),
+          ports: servicePorts("control"),
+        },
+      },
+      child,
+    );
     new k8s.apps.v1.StatefulSet(
       `${name}-process`,
       {
         metadata,
         spec: {
-          serviceName: objectName,
-          replicas: 1,
+          serviceName: controlName,
+          replicas: settings.replicas,
+          podManagementPolicy: "Parallel",
           persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Retain" },
           selector: { matchLabels: selectorOf(objectName) },
           template: gatePod(args, secretDigest(variables)),
@@ -61,7 +85,12 @@ export class Gate extends pulumi.ComponentResource {
           ],
         },
       },
-      { ...child, dependsOn: [environment] },
+      { ...child, dependsOn: [environment, controls] },
+    );
+    new k8s.policy.v1.PodDisruptionBudget(
+      `${name}-disruptions`,
+      { metadata, spec: { maxUnavailable: 1, selector: { matchLabels: selectorOf(objectName) } } },
+      child,
     );
     new k8s.core.v1.Service(
       `${name}-service`,
@@ -69,37 +98,86 @@ export class Gate extends pulumi.ComponentResource {
         metadata: { ...metadata, annotations: settings.service.annotations },
         spec: {
           type: settings.service.type,
+          ...(settings.service.type === "LoadBalancer"
+            ? { loadBalancerSourceRanges: args.settings.kubernetes.clientCidrs, externalTrafficPolicy: "Local" }
+            : {}),
           selector: selectorOf(objectName),
-          ports: [{ name: "http", port: gatePort, targetPort: "http" }],
+          ports: servicePorts("http", "grpc"),
         },
       },
       child,
     );
+    this.#controlLoadBalancers(name, args);
 
-    const insideUrl = pulumi.interpolate`http://${objectName}.${namespace}.svc:${gatePort}`;
-    const reachedBy = (url: pulumi.Output<string>) =>
+    const scheme = settings.tlsSecret === undefined ? "http" : "https";
+    const insideUrl = pulumi.interpolate`${scheme}://${objectName}.${namespace}.svc:${gatePorts.http}`;
+    const insideControls = pulumi
+      .output(namespace)
+      .apply((within) =>
+        podNames(settings.replicas).map((pod) => `http://${pod}.${controlName}.${within}.svc:${gatePorts.control}`),
+      );
+    const reachedBy = (url: pulumi.Output<string>, controlUrls: pulumi.Output<string[]>) =>
       pulumi.output({
         url,
-        controlUrl: url.apply((base) => `${base.replace(/\/$/, "")}/.qdrant-dr/gate`),
+        controlUrls: controlUrls.apply((bases) => bases.map((base) => base.replace(/\/$/, "") + gateControlPath)),
         controlToken: token,
         mode: settings.mode,
         lease: witness && { witness, seconds: settings.leaseSeconds },
       });
-    this.inside = reachedBy(insideUrl);
-    this.outputs = reachedBy(settings.url === undefined ? insideUrl : pulumi.output(settings.url));
+    this.inside = reachedBy(insideUrl, insideControls);
+    this.outputs = reachedBy(
+      settings.url === undefined ? insideUrl : pulumi.output(settings.url),
+      settings.control === undefined ? insideControls : pulumi.output([...settings.control.urls]),
+    );
     this.registerOutputs({ outputs: this.outputs });
+  }
+
+  /** A private load balancer for the control of each pod. */
+  #controlLoadBalancers(name: string, { namespace, settings }: GateArgs): void {
+    const { control, replicas } = settings.kubernetes.gate;
+    if (control?.loadBalancers === undefined) return;
+    for (const pod of podNames(replicas)) {
+      new k8s.core.v1.Service(
+        `${name}-control-${pod}`,
+        {
+          metadata: {
+            name: `${pod}-control`,
+            namespace,
+            labels: labelsOf(objectName),
+            annotations: control.loadBalancers.annotations,
+          },
+          spec: {
+            type: "LoadBalancer",
+            loadBalancerSourceRanges: control.cidrs,
+            externalTrafficPolicy: "Local",
+            publishNotReadyAddresses: true,
+            selector: { ...selectorOf(objectName), "statefulset.kubernetes.io/pod-name": pod },
+            ports: servicePorts("control"),
+          },
+        },
+        { parent: this },
+      );
+    }
   }
 }
 
 function gatePod({ settings }: GateArgs, environment: pulumi.Output<string>) {
   const { gate } = settings.kubernetes;
+  const { tlsSecret } = gate;
   const plain = encodeGateSettings({
     QDRANT_DR_GATE_HOST: "0.0.0.0",
-    QDRANT_DR_GATE_PORT: gatePort,
+    QDRANT_DR_GATE_PORT: gatePorts.http,
+    QDRANT_DR_GATE_GRPC_PORT: gatePorts.grpc,
+    QDRANT_DR_GATE_CONTROL_PORT: gatePorts.control,
+    QDRANT_DR_GATE_CONTROL_TLS: "none",
+    QDRANT_DR_GATE_TLS:
+      tlsSecret === undefined ? undefined : { certificate: `${tlsFolder}/tls.crt`, key: `${tlsFolder}/tls.key` },
+    QDRANT_DR_GATE_OTHER_KEYS: gate.otherKeys,
     QDRANT_DR_GATE_REGION: settings.region,
     QDRANT_DR_GATE_MODE: gate.mode,
     QDRANT_DR_GATE_LEASE_SECONDS: gate.leaseSeconds,
     QDRANT_DR_GATE_STATE: `${stateFolder}/seen.json`,
+    ...gateLimitVariables(gate.limits),
   });
   const { metadata, spec } = productPod({
     settings,
@@ -108,10 +186,26 @@ function gatePod({ settings }: GateArgs, environment: pulumi.Output<string>) {
     env: Object.entries(plain).map(([variable, value]) => ({ name: variable, value })),
     container: {
       envFrom: [{ secretRef: { name: objectName } }],
-      ports: [{ name: "http", containerPort: gatePort }],
+      ports: Object.entries(gatePorts).map(([port, containerPort]) => ({ name: port, containerPort })),
       // Ready also when it is closed: it tells clients why, and operators what it sees.
-      readinessProbe: { httpGet: { path: "/.qdrant-dr/health", port: "http" }, periodSeconds: 5 },
-      volumeMounts: [{ name: "seen", mountPath: stateFolder }],
+      readinessProbe: { httpGet: { path: gateHealthPath, port: "control" }, periodSeconds: 5 },
+      livenessProbe: { httpGet: { path: gateHealthPath, port: "control" }, periodSeconds: 10, failureThreshold: 6 },
+      lifecycle: { preStop: { sleep: { seconds: forgottenAfterSeconds } } },
+      volumeMounts: [
+        { name: "seen", mountPath: stateFolder },
+        ...(tlsSecret === undefined ? [] : [{ name: "gate-tls", mountPath: tlsFolder, readOnly: true }]),
+      ],
+    },
+    pod: {
+      terminationGracePeriodSeconds: endsWithinSeconds,
+      topologySpreadConstraints: ["kubernetes.io/hostname", "topology.kubernetes.io/zone"].map((topologyKey) => ({
+        maxSkew: 1,
+        topologyKey,
+        whenUnsatisfiable: "ScheduleAnyway",
+        labelSelector: { matchLabels: selectorOf(objectName) },
+      })),
+      volumes:
+        tlsSecret === undefined ? [] : [{ name: "gate-tls", secret: { secretName: tlsSecret, defaultMode: 0o440 } }],
     },
   });
   // The gate reads its Secret once, when it starts.
@@ -119,17 +213,27 @@ function gatePod({ settings }: GateArgs, environment: pulumi.Output<string>) {
 }
 
 function secretEnvironment(args: GateArgs, token: pulumi.Output<string>) {
-  const { clientKey, control, peerControl, upstream, witness } = args;
+  const { control, keys, peerControl, upstream, witness } = args;
   return pulumi
-    .all([upstream, clientKey, token, control, peerControl, pulumi.output(witness)])
-    .apply(([toQdrant, key, controlToken, own, peers, third]) =>
+    .all([upstream, keys, token, control, peerControl, pulumi.output(witness)])
+    .apply(([toQdrant, ofClients, controlToken, own, peers, third]) =>
       encodeGateSecrets({
         QDRANT_DR_GATE_UPSTREAM: toQdrant,
-        QDRANT_DR_GATE_CLIENT_KEY: key,
+        QDRANT_DR_GATE_CLIENT_KEY: ofClients.clientKey,
+        QDRANT_DR_GATE_READ_ONLY_KEY: ofClients.readOnlyKey,
+        QDRANT_DR_GATE_ADMINISTRATOR_KEY: ofClients.administratorKey,
         QDRANT_DR_GATE_CONTROL_TOKEN: controlToken,
         QDRANT_DR_GATE_CONTROL: own,
         QDRANT_DR_GATE_PEER_CONTROL: peers,
         QDRANT_DR_GATE_WITNESS: third,
       }),
     );
+}
+
+function podNames(replicas: number): string[] {
+  return Array.from({ length: replicas }, (_, index) => `${objectName}-${index}`);
+}
+
+function servicePorts(...names: readonly (keyof typeof gatePorts)[]) {
+  return names.map((port) => ({ name: port, port: gatePorts[port], targetPort: port }));
 }

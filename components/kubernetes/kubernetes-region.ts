@@ -131,8 +131,12 @@ export class KubernetesRegion extends pulumi.ComponentResource {
       {
         namespace: this.#namespace,
         settings,
-        upstream: pulumi.output({ url: qdrant.serviceUrl, apiKey: qdrant.apiKey }),
-        clientKey: secrets.clientKey,
+        upstream: pulumi.output({ url: qdrant.serviceUrl, grpcUrl: qdrant.grpcUrl, apiKey: qdrant.apiKey }),
+        keys: secrets.apply(({ administratorKey, clientKey, readOnlyKey }) => ({
+          administratorKey,
+          clientKey,
+          readOnlyKey,
+        })),
         control: storeAt(settings.stores.control, secrets),
         peerControl: secrets.apply((known) => known.peer?.control),
         witness: witness === undefined ? undefined : storeAt(witness, secrets),
@@ -245,6 +249,7 @@ function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["
     clientNamespaces: kubernetes.clientNamespaces,
     clientCidrs: kubernetes.clientCidrs,
     outsideCidrs: kubernetes.qdrant.outside?.cidrs ?? [],
+    controlCidrs: kubernetes.gate.control?.cidrs ?? [],
     egressCidrs: kubernetes.egressCidrs,
     monitoringNamespace: kubernetes.monitoring?.operator.namespace,
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,

@@ -1,9 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { objectNameOf } from "../../runtime/domain/jobs.ts";
-import { exporterPort, gatePort, qdrantPorts } from "../../runtime/domain/network/ports.ts";
+import { exporterPort, gatePorts, qdrantPorts } from "../../runtime/domain/network/ports.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
-import type { ExistingQdrant } from "../../runtime/domain/settings/kubernetes-settings.ts";
+import { type ExistingQdrant, grpcUrlOf } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, ofProduct, qdrantName, reachLabel, selectorOf } from "./labels.ts";
 
 export interface NetworkArgs {
@@ -15,6 +15,8 @@ export interface NetworkArgs {
   readonly clientCidrs: readonly string[];
   /** Who reaches the peers from outside the cluster. */
   readonly outsideCidrs: readonly string[];
+  /** Who reaches the control of the gate from outside the cluster. */
+  readonly controlCidrs: readonly string[];
   /** Where stores and the other region are. */
   readonly egressCidrs: readonly string[];
   /** Ports of stores and of the other region's Qdrant. */
@@ -56,7 +58,7 @@ const podIdentityAgents = ["169.254.170.23/32", "fd00:ec2::23/128"];
 function policies(args: NetworkArgs): Record<string, Rules> {
   const { clientCidrs, clientNamespaces, egressCidrs, egressPorts, existingQdrant, outsideCidrs, usesPodIdentity } =
     args;
-  const { monitoringNamespace } = args;
+  const { controlCidrs, monitoringNamespace } = args;
   const qdrant = selectorOf(qdrantName);
   const serves = tcp(qdrantPorts.http);
   const among = tcp(qdrantPorts.peers);
@@ -74,6 +76,7 @@ function policies(args: NetworkArgs): Record<string, Rules> {
             ingress: [
               { from: [{ podSelector: { matchLabels: qdrant } }], ports: among },
               { from: [{ podSelector: { matchLabels: reachLabel("qdrant") } }], ports: serves },
+              { from: [{ podSelector: { matchLabels: gate } }], ports: tcp(qdrantPorts.grpc) },
               ...(outsideCidrs.length === 0 ? [] : [{ from: outsideCidrs.map(inBlock), ports: serves }]),
             ],
             egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: among }],
@@ -81,14 +84,29 @@ function policies(args: NetworkArgs): Record<string, Rules> {
         }
       : {}),
     // Clients come by the gate alone, which lets them through while this region is active.
-    ...(clients.length === 0 ? {} : { gate: { pods: gate, ingress: [{ from: clients, ports: tcp(gatePort) }] } }),
+    ...(clients.length === 0
+      ? {}
+      : { gate: { pods: gate, ingress: [{ from: clients, ports: tcp(gatePorts.http, gatePorts.grpc) }] } }),
+    ...(controlCidrs.length === 0
+      ? {}
+      : {
+          "gate-control": { pods: gate, ingress: [{ from: controlCidrs.map(inBlock), ports: tcp(gatePorts.control) }] },
+        }),
+    "gate-reaches-grpc": {
+      pods: gate,
+      egress: [
+        existingQdrant === undefined
+          ? { to: [{ podSelector: { matchLabels: qdrant } }], ports: tcp(qdrantPorts.grpc) }
+          : toExisting(existingQdrant, [grpcUrlOf(existingQdrant)]),
+      ],
+    },
     ...(monitoringNamespace === undefined ? {} : monitored(monitoringNamespace)),
     "reaches-qdrant": {
       pods: reachLabel("qdrant"),
       egress: [
         existingQdrant === undefined
           ? { to: [{ podSelector: { matchLabels: qdrant } }], ports: serves }
-          : toExisting(existingQdrant),
+          : toExisting(existingQdrant, [...existingQdrant.urls, existingQdrant.serviceUrl]),
       ],
     },
     "reaches-stores": {
@@ -106,8 +124,8 @@ function policies(args: NetworkArgs): Record<string, Rules> {
   };
 }
 
-function toExisting({ namespace, podLabels, serviceUrl, urls }: ExistingQdrant) {
-  const ports = [...new Set([...urls, serviceUrl].map((url) => addressOf(url).port))].sort((a, b) => a - b);
+function toExisting({ namespace, podLabels }: ExistingQdrant, urls: readonly string[]) {
+  const ports = [...new Set(urls.map((url) => addressOf(url).port))].sort((a, b) => a - b);
   return { to: [{ ...inNamespace(namespace), podSelector: { matchLabels: podLabels } }], ports: tcp(...ports) };
 }
 
@@ -120,10 +138,10 @@ function monitored(namespace: string): Record<string, Rules> {
       pods: selectorOf(objectNameOf("exporter")),
       ingress: [{ from: [inNamespace(namespace)], ports: tcp(exporterPort) }],
     },
-    "gate-watched": { pods: gate, ingress: [{ from: [watcher], ports: tcp(gatePort) }] },
+    "gate-watched": { pods: gate, ingress: [{ from: [watcher], ports: tcp(gatePorts.control) }] },
     "reaches-gate": {
       pods: reachLabel("gate"),
-      egress: [{ to: [{ podSelector: { matchLabels: gate } }], ports: tcp(gatePort) }],
+      egress: [{ to: [{ podSelector: { matchLabels: gate } }], ports: tcp(gatePorts.control) }],
     },
   };
 }

@@ -23,8 +23,9 @@ export class QdrantCluster extends pulumi.ComponentResource {
   /** One URL per peer, by which pods of this cluster reach it. */
   readonly urls: pulumi.Output<string[]>;
   readonly apiKey: pulumi.Output<string>;
-  /** Of any peer that is ready. */
+  /** Of any peer that is ready, for REST and for gRPC. */
   readonly serviceUrl: pulumi.Output<string>;
+  readonly grpcUrl: pulumi.Output<string>;
 
   constructor(name: string, args: QdrantClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:QdrantCluster", name, args, opts);
@@ -59,7 +60,7 @@ export class QdrantCluster extends pulumi.ComponentResource {
       `${name}-service`,
       {
         metadata: { ...metadata, name: qdrantName },
-        spec: { selector: selectorOf(qdrantName), ports: servicePorts(["http"]) },
+        spec: { selector: selectorOf(qdrantName), ports: servicePorts(["http", "grpc"]) },
       },
       child,
     );
@@ -99,8 +100,10 @@ export class QdrantCluster extends pulumi.ComponentResource {
         ),
       );
     this.serviceUrl = pulumi.interpolate`${scheme}://${qdrantName}.${namespace}.svc:${qdrantPorts.http}`;
+    this.grpcUrl = pulumi.interpolate`${scheme}://${qdrantName}.${namespace}.svc:${qdrantPorts.grpc}`;
     this.apiKey = apiKey;
-    this.registerOutputs({ urls: this.urls, serviceUrl: this.serviceUrl, apiKey: this.apiKey });
+    const { grpcUrl, serviceUrl, urls } = this;
+    this.registerOutputs({ urls, serviceUrl, grpcUrl, apiKey });
   }
 
   /** The key, and the one before it: whoever still has that one is served until the next change. */

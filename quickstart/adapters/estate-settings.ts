@@ -30,8 +30,14 @@ export async function newEstateSettings(
   const recoveryIdentity = await generateX25519Identity();
   const recipients = [await identityToRecipient(identity), await identityToRecipient(recoveryIdentity)];
   const first = await claimBlock(endpointPort);
-  const portsFrom = (port: number) => ({ gate: port, qdrant: port + 1, qdrantGrpc: port + 2, store: port + 3 });
-  const ports = { primary: portsFrom(first + 2), standby: portsFrom(first + 5 + storePorts) };
+  const portsFrom = (port: number) => ({
+    gate: port,
+    gateControl: port + 1,
+    qdrant: port + 2,
+    qdrantGrpc: port + 3,
+    store: port + 4,
+  });
+  const ports = { primary: portsFrom(first + 2), standby: portsFrom(first + 6 + storePorts) };
   const port = endpointPort ?? first + 1;
   const upstreams = Object.fromEntries(
     estateRegions.map((region) => [region, `http://127.0.0.1:${ports[region].gate}`]),

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { retentionOf } from "../../runtime/domain/history/retention.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
+import { gateControlPath, gateHealthPath } from "../../runtime/domain/roles/gate.ts";
 import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
 import type { ProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../domain/seaweedfs.ts";
@@ -81,8 +82,8 @@ export class ProcessesRegion extends pulumi.ComponentResource {
         command: "node",
         args: [...runNode, gateProgram],
         env: gateEnvironment(settings, secrets, qdrantUrl),
-        ports: [ports.gate],
-        readyUrls: [`${gateUrl}/.qdrant-dr/health`],
+        ports: [ports.gate, ports.gateControl],
+        readyUrls: [`${gateUrl}${gateHealthPath}`],
       },
       child,
     );
@@ -130,7 +131,7 @@ export class ProcessesRegion extends pulumi.ComponentResource {
       infrastructure: settings.infrastructure,
       gate: {
         url: gateUrl,
-        controlUrl: `${gateUrl}/.qdrant-dr/gate`,
+        controlUrls: [`http://127.0.0.1:${ports.gateControl}${gateControlPath}`],
         controlToken: secrets.controlToken,
         mode: settings.processes.gate.mode,
         lease: leaseOf(settings),
@@ -164,6 +165,7 @@ function gateEnvironment(
   const plain = encodeGateSettings({
     QDRANT_DR_GATE_HOST: "127.0.0.1",
     QDRANT_DR_GATE_PORT: ports.gate,
+    QDRANT_DR_GATE_CONTROL_PORT: ports.gateControl,
     QDRANT_DR_GATE_REGION: settings.region,
     QDRANT_DR_GATE_MODE: gate.mode,
     QDRANT_DR_GATE_LEASE_SECONDS: gate.leaseSeconds,
@@ -172,7 +174,11 @@ function gateEnvironment(
   return secrets.apply((known) => ({
     ...plain,
     ...encodeGateSecrets({
-      QDRANT_DR_GATE_UPSTREAM: { url: qdrantUrl, apiKey: known.qdrantApiKey },
+      QDRANT_DR_GATE_UPSTREAM: {
+        url: qdrantUrl,
+        grpcUrl: `http://127.0.0.1:${ports.qdrantGrpc}`,
+        apiKey: known.qdrantApiKey,
+      },
       QDRANT_DR_GATE_CLIENT_KEY: known.clientKey,
       QDRANT_DR_GATE_CONTROL_TOKEN: known.controlToken,
       QDRANT_DR_GATE_CONTROL: storeAt(control),

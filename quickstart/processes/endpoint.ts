@@ -5,9 +5,11 @@
  */
 import { renameSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { Agent, createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { z } from "zod";
-import { answer, forward, hasKey, hasToken, refuse } from "../../runtime/adapters/http-forward.ts";
+import { answerRest, refuseRest } from "../../runtime/adapters/gate/answers.ts";
+import { RestUpstream } from "../../runtime/adapters/gate/forward-rest.ts";
+import { hasKey, hasToken } from "../../runtime/adapters/gate/headers.ts";
 import { headerKeySchema } from "../../runtime/domain/header-key.ts";
 import { serverUrlSchema } from "../../runtime/domain/server-address.ts";
 
@@ -31,13 +33,17 @@ const routeSchema = z.object({ region: z.string(), epoch: z.number().int().posit
 type Route = z.infer<typeof routeSchema>;
 
 const settings = settingsSchema.parse(process.env);
-const upstreams = settings.QDRANT_DR_ENDPOINT_UPSTREAMS;
-const agent = new Agent({ keepAlive: true });
+const upstreams = new Map(
+  Object.entries(settings.QDRANT_DR_ENDPOINT_UPSTREAMS).map(([region, { apiKey, url }]) => [
+    region,
+    { apiKey, server: new RestUpstream(url) },
+  ]),
+);
 let route = await readRoute();
 
 const server = createServer((incoming, outgoing) => {
   const path = incoming.url ?? "/";
-  if (path === healthPath) answer(outgoing, 200, { route: route ?? null });
+  if (path === healthPath) answerRest(outgoing, 200, { route: route ?? null });
   else if (path === controlPath) void control(incoming, outgoing);
   else lead(incoming, outgoing);
 });
@@ -45,31 +51,31 @@ server.listen(settings.QDRANT_DR_ENDPOINT_PORT, "127.0.0.1");
 process.once("SIGTERM", () => {
   server.close();
   server.closeAllConnections();
-  agent.destroy();
+  for (const { server: upstream } of upstreams.values()) upstream.close();
 });
 
 async function control(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-  if (!hasToken(incoming, settings.QDRANT_DR_ENDPOINT_CONTROL_TOKEN))
-    return answer(outgoing, 401, { error: "not allowed" });
-  if (incoming.method === "GET") return answer(outgoing, 200, { route: route ?? null });
-  if (incoming.method !== "PUT") return answer(outgoing, 405, { error: "GET or PUT" });
+  if (!hasToken(incoming.headers, settings.QDRANT_DR_ENDPOINT_CONTROL_TOKEN))
+    return answerRest(outgoing, 401, { error: "not allowed" });
+  if (incoming.method === "GET") return answerRest(outgoing, 200, { route: route ?? null });
+  if (incoming.method !== "PUT") return answerRest(outgoing, 405, { error: "GET or PUT" });
   try {
     let text = "";
     for await (const piece of incoming) text += String(piece);
     const wanted = routeSchema.safeParse(parsed(text));
-    if (!wanted.success || upstreams[wanted.data.region] === undefined) {
-      return answer(outgoing, 400, {
-        error: `a region of ${Object.keys(upstreams).join(", ")} and an epoch are wanted`,
+    if (!wanted.success || !upstreams.has(wanted.data.region)) {
+      return answerRest(outgoing, 400, {
+        error: `a region of ${[...upstreams.keys()].join(", ")} and an epoch are wanted`,
       });
     }
     const isOlder = route !== undefined && wanted.data.epoch < route.epoch;
     const isRival = wanted.data.epoch === route?.epoch && wanted.data.region !== route.region;
-    if (isOlder || isRival) return answer(outgoing, 409, { error: "a newer epoch has the traffic", route });
+    if (isOlder || isRival) return answerRest(outgoing, 409, { error: "a newer epoch has the traffic", route });
     writeRoute(wanted.data);
     route = wanted.data;
-    answer(outgoing, 200, { route });
+    answerRest(outgoing, 200, { route });
   } catch (error) {
-    answer(outgoing, 500, { error: error instanceof Error ? error.message : String(error) });
+    answerRest(outgoing, 500, { error: error instanceof Error ? error.message : String(error) });
   }
 }
 
@@ -83,13 +89,13 @@ function parsed(text: string): unknown {
 }
 
 function lead(incoming: IncomingMessage, outgoing: ServerResponse): void {
-  if (!hasKey(incoming, settings.QDRANT_DR_ENDPOINT_CLIENT_KEY)) {
-    refuse(outgoing, 401, "the endpoint does not know this API key");
+  if (!hasKey(incoming.headers, settings.QDRANT_DR_ENDPOINT_CLIENT_KEY)) {
+    refuseRest(outgoing, 401, "the endpoint does not know this API key");
     return;
   }
-  const upstream = route && upstreams[route.region];
-  if (upstream === undefined) refuse(outgoing, 503, "no region is active yet");
-  else forward(incoming, outgoing, upstream, { agent, name: "the active region" });
+  const upstream = route && upstreams.get(route.region);
+  if (upstream === undefined) refuseRest(outgoing, 503, "no region is active yet");
+  else upstream.server.forward(incoming, outgoing, { apiKey: upstream.apiKey, name: "the active region" });
 }
 
 async function readRoute(): Promise<Route | undefined> {

@@ -118,7 +118,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     localNote: (about) => new LocalNoteFile(about, process.env),
     settings: ({ settings }) => findSettingsFile(settings, process.env),
     access,
-    runGate,
+    runGate: (file) => runGate(file, () => findSettingsFile(file.path, process.env)),
     initTools: {
       terminal: processTerminal,
       files: privateFiles,

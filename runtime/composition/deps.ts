@@ -59,8 +59,8 @@ export interface Deps {
   access(name: string | undefined, options: RegionOptions): Promise<RegionSession>;
   cluster(settings: Pick<ClusterSettings, "context" | "kubeconfig">): Promise<Cluster>;
   readonly initTools: InitTools;
-  /** Runs the gate that a settings file describes; returns when it listens. Throws PORT_TAKEN. */
-  runGate(file: SettingsFile): Promise<void>;
+  /** Runs the gate that a settings file describes; returns when it listens, with what ends it. Throws PORT_TAKEN. */
+  runGate(file: SettingsFile): Promise<() => Promise<void>>;
   /** A store that is in no stack; of AWS with the credentials of the environment. */
   store(address: StoreAddress): ObjectStore;
   /** The right to delete from a region's repository. Only `prune` takes it. */

@@ -1,12 +1,55 @@
-/** Runs the gate of a settings file in this process. */
-import { dirname, join } from "node:path";
+/** Runs the gate of a settings file in this process, and lets keys count that change while it runs. */
+import { dirname, join, resolve } from "node:path";
+import { qdrantPorts } from "../domain/network/ports.ts";
 import { encodeGateSecrets, encodeGateSettings } from "../domain/roles/gate-environment.ts";
-import { DrError } from "../errors.ts";
+import { addressOf, urlOf } from "../domain/server-address.ts";
+import { gateLimitVariables } from "../domain/settings/gate-limits.ts";
+import type { RegionSettings } from "../domain/settings/region-settings.ts";
+import type { SecretReference } from "../domain/settings/secret-reference.ts";
+import { DrError, toDrError } from "../errors.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 import { readSettingsRegion } from "./settings-region.ts";
 
-/** Returns when it has looked and listens. */
-export async function runGate(file: SettingsFile): Promise<void> {
+type Variables = Readonly<Record<string, string | undefined>>;
+
+const readAgainMs = 5_000;
+
+/**
+ * Returns when it has looked and listens, with what ends it.
+ * @param again reads the settings file anew.
+ */
+export async function runGate(
+  file: SettingsFile,
+  again: () => Promise<SettingsFile | undefined>,
+): Promise<() => Promise<void>> {
+  let present = await variablesOf(file);
+  Object.assign(process.env, present);
+  // It is a program of its own, which begins when it is loaded.
+  const program = (await import(new URL("../processes/gate.ts", import.meta.url).href)) as {
+    readonly changeKeys: (environment: Variables) => void;
+    readonly end: () => Promise<void>;
+  };
+  const watch = () => {
+    const timer = setTimeout(async () => {
+      try {
+        const read = await again();
+        const next = read && (await variablesOf(read));
+        if (next !== undefined && JSON.stringify(next) !== JSON.stringify(present)) {
+          program.changeKeys({ ...process.env, ...next });
+          present = next;
+        }
+      } catch (error) {
+        process.stderr.write(`the gate goes on with the keys that it has: ${toDrError(error).message}\n`);
+      }
+      watch();
+    }, readAgainMs);
+    timer.unref();
+  };
+  watch();
+  return program.end;
+}
+
+async function variablesOf(file: SettingsFile): Promise<Variables> {
   const { gate, peer, region: name } = file.settings;
   const region = await readSettingsRegion(file, name, undefined);
   const [url, other] = region.qdrant.peers;
@@ -17,24 +60,44 @@ export async function runGate(file: SettingsFile): Promise<void> {
     });
   }
   const control = peer && (await readSettingsRegion(file, peer.region, undefined)).control;
-  Object.assign(
-    process.env,
-    encodeGateSettings({
-      QDRANT_DR_GATE_HOST: gate.host,
-      QDRANT_DR_GATE_PORT: gate.port,
+  const optional = async (reference: SecretReference | undefined, setting: string) =>
+    reference && (await file.secret(reference, setting));
+  return {
+    ...encodeGateSettings({
+      ...listeningOf(gate, dirname(file.path)),
+      ...gateLimitVariables(gate.limits),
+      QDRANT_DR_GATE_OTHER_KEYS: gate.otherKeys,
       QDRANT_DR_GATE_REGION: name,
       QDRANT_DR_GATE_MODE: region.gate.mode,
       QDRANT_DR_GATE_LEASE_SECONDS: 15,
       QDRANT_DR_GATE_STATE: join(dirname(file.path), `gate-${name}.json`),
     }),
-    encodeGateSecrets({
-      QDRANT_DR_GATE_UPSTREAM: { url, apiKey: region.qdrant.apiKey },
+    ...encodeGateSecrets({
+      QDRANT_DR_GATE_UPSTREAM: { url, grpcUrl: gate.qdrantGrpc ?? grpcBeside(url), apiKey: region.qdrant.apiKey },
       QDRANT_DR_GATE_CLIENT_KEY: await file.secret(gate.clientKey, "gate.clientKey"),
+      QDRANT_DR_GATE_READ_ONLY_KEY: await optional(gate.readOnlyKey, "gate.readOnlyKey"),
+      QDRANT_DR_GATE_ADMINISTRATOR_KEY: await optional(gate.administratorKey, "gate.administratorKey"),
       QDRANT_DR_GATE_CONTROL_TOKEN: region.gate.controlToken,
       QDRANT_DR_GATE_CONTROL: region.control,
       QDRANT_DR_GATE_PEER_CONTROL: control,
     }),
-  );
-  // It is a program of its own, which begins when it is loaded.
-  await import(new URL("../processes/gate.ts", import.meta.url).href);
+  };
+}
+
+/** Files are named as seen from the settings file. */
+function listeningOf(gate: NonNullable<RegionSettings["gate"]>, folder: string) {
+  const { controlHost, controlPort, grpcPort, host, port, tls } = gate;
+  return {
+    QDRANT_DR_GATE_HOST: host,
+    QDRANT_DR_GATE_PORT: port,
+    QDRANT_DR_GATE_GRPC_PORT: grpcPort,
+    QDRANT_DR_GATE_CONTROL_HOST: controlHost,
+    QDRANT_DR_GATE_CONTROL_PORT: controlPort,
+    QDRANT_DR_GATE_TLS: tls && { certificate: resolve(folder, tls.certificate), key: resolve(folder, tls.key) },
+  };
+}
+
+/** Where Qdrant takes gRPC unless it was told otherwise. */
+function grpcBeside(url: string): string {
+  return urlOf({ ...addressOf(url), port: qdrantPorts.grpc, prefix: "" });
 }

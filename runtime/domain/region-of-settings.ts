@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { retentionOf } from "./history/retention.ts";
 import type { Region, StoreAddress } from "./region.ts";
 import { gateControlPath } from "./roles/gate.ts";
-import { captureGapMinutes, off, type RegionSettings } from "./settings/region-settings.ts";
+import { addressOf, urlOf } from "./server-address.ts";
+import { captureGapMinutes, off, type RegionSettings, usualGatePorts } from "./settings/region-settings.ts";
 import { type RunSchedules, scheduledRuns } from "./settings/schedule.ts";
 import { readStoreLocation } from "./settings/store-location.ts";
 
@@ -67,10 +68,19 @@ export function peerOfSettings(settings: RegionSettings, folder: string, secrets
   };
 }
 
-function gateOf(gate: { readonly url: string } | undefined, { controlToken }: SettingsSecrets): Pick<Region, "gate"> {
+interface DescribedGate {
+  readonly url: string;
+  readonly controlUrl?: string | undefined;
+  readonly controlPort?: number;
+}
+
+function gateOf(gate: DescribedGate | undefined, { controlToken }: SettingsSecrets): Pick<Region, "gate"> {
   if (gate === undefined || controlToken === undefined) return {};
-  const controlUrl = gate.url.replace(/\/$/, "") + gateControlPath;
-  return { gate: { url: gate.url, controlUrl, controlToken, mode: "availability" } };
+  const { controlPort: port = usualGatePorts.control, url } = gate;
+  const controlUrl = gate.controlUrl ?? urlOf({ ...addressOf(url), port, prefix: "" });
+  return {
+    gate: { url, controlUrls: [controlUrl.replace(/\/$/, "") + gateControlPath], controlToken, mode: "availability" },
+  };
 }
 
 /** The repository and the control store, side by side in the one store of the settings. */

@@ -72,7 +72,8 @@ export const regionSchema = z.object({
   gate: z
     .object({
       url: serverUrlSchema,
-      controlUrl: serverUrlSchema,
+      /** Of the control of each of its replicas, which clients do not reach: all of them are asked. */
+      controlUrls: peerUrlsSchema,
       controlToken: headerKeySchema,
       mode: z.enum(gateModes),
       /** The third place and the length of the lease, for the mode `consistency`. */

@@ -1,6 +1,8 @@
 import type { GateMode } from "../domain/roles/gate.ts";
 
+/** What the replicas of a gate say that answer. */
 export interface GateState {
+  /** Whether any of them lets clients through. */
   readonly isOpen: boolean;
   readonly mode: GateMode;
   /** For people: why it is open or closed. */
@@ -11,9 +13,11 @@ export interface GateState {
   readonly inFlight: number;
   /** Requests that were cut off since it started because they took too long when it closed. */
   readonly cut: number;
+  /** Why others give no answer, each in words: what they do is not known, so that no fence is complete without them. */
+  readonly silent: readonly string[];
 }
 
-/** The gate in front of a region's Qdrant: where writes stop. Throws UNREACHABLE or ACCESS_DENIED. */
+/** The gate in front of a region's Qdrant: where writes stop. Throws UNREACHABLE when no replica answers, or ACCESS_DENIED. */
 export interface Gate {
   /** Has its guard look at the records at once; answers what came of it. */
   look(): Promise<GateState>;

@@ -1,41 +1,60 @@
 /**
  * The gate of a region: stands in front of its Qdrant and lets clients through only while its guard finds the region
- * active. It alone has the Qdrant's key; clients have the gate's. Requests that are under way when it closes are let
+ * active. It alone has the Qdrant's key; clients have the gate's. Calls that are under way when it closes are let
  * finish, for a bounded time, and counted.
  */
-import { once } from "node:events";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { agentFor, answer, forward, hasKey, hasToken, refuse } from "../adapters/http-forward.ts";
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { answerRest, grpcStatus, refuseGrpc, refuseRest } from "../adapters/gate/answers.ts";
+import { WatchedCertificate } from "../adapters/gate/certificate.ts";
+import { GrpcUpstream } from "../adapters/gate/forward-grpc.ts";
+import { type RestIncoming, type RestOutgoing, RestUpstream } from "../adapters/gate/forward-rest.ts";
+import { Front } from "../adapters/gate/front.ts";
+import { hasToken, shownKey } from "../adapters/gate/headers.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
-import { type GateKnowledge, gateControlPath, gateKnowledgeSchema, gateOpenPath } from "../domain/roles/gate.ts";
-import { parseGateEnvironment } from "../domain/roles/gate-environment.ts";
+import { rightOfGrpc, rightOfRest } from "../domain/gate/rights.ts";
+import {
+  type GateKnowledge,
+  gateControlPath,
+  gateHealthPath,
+  gateKnowledgeSchema,
+  gateOpenPath,
+} from "../domain/roles/gate.ts";
+import { type GateEnvironment, parseGateEnvironment } from "../domain/roles/gate-environment.ts";
 import { hasErrno } from "../errno.ts";
-import { DrError } from "../errors.ts";
+import { toDrError } from "../errors.ts";
 import { Lease } from "../repository/control/lease.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { Guard } from "../workflows/gate/guard.ts";
+import { type ClientKeys, Passage, type Refusal } from "../workflows/gate/passage.ts";
 
-/** 200 when the process runs. */
-const healthPath = "/.qdrant-dr/health";
 const lookEveryMs = 1_000;
-/** A request that takes longer is cut off when the gate closes; its client was told nothing. */
+/** A call that takes longer is cut off when the gate closes; its client was told nothing. */
 const drainMs = 10_000;
+/** The same when the process ends. */
+const endsWithinMs = 20_000;
 
-const settings = parseGateEnvironment(process.env);
+/** A client whose outcome is a refusal may come again when the gate is closed only. */
+const statusOf: Readonly<Record<Refusal["kind"], { readonly rest: number; readonly grpc: number }>> = {
+  "unknown key": { rest: 401, grpc: grpcStatus.unauthenticated },
+  forbidden: { rest: 403, grpc: grpcStatus.permissionDenied },
+  closed: { rest: 503, grpc: grpcStatus.unavailable },
+};
+
+let settings = parseGateEnvironment(process.env);
 const region = settings.QDRANT_DR_GATE_REGION;
 const witness = settings.QDRANT_DR_GATE_WITNESS;
 const peer = settings.QDRANT_DR_GATE_PEER_CONTROL;
 /** The guard looks again in a second: a store that is busy is not asked more often than that. */
-const limits = { busyMs: 0 };
+const storeLimits = { busyMs: 0 };
 const guard = new Guard({
   region,
   mode: settings.QDRANT_DR_GATE_MODE,
-  control: openStore(settings.QDRANT_DR_GATE_CONTROL, limits),
-  peerControl: peer && openStore(peer, limits),
+  control: openStore(settings.QDRANT_DR_GATE_CONTROL, storeLimits),
+  peerControl: peer && openStore(peer, storeLimits),
   lease:
     witness &&
-    new Lease(openStore(witness, limits), {
+    new Lease(openStore(witness, storeLimits), {
       region,
       seconds: settings.QDRANT_DR_GATE_LEASE_SECONDS,
       clock: systemClock,
@@ -44,46 +63,79 @@ const guard = new Guard({
   remember: writeSeen,
 });
 
-const agent = agentFor(settings.QDRANT_DR_GATE_UPSTREAM);
-const underWay = new Set<() => void>();
-let cut = 0;
+const passage = new Passage({ region, decision: () => guard.view, keys: keysOf(settings) });
+const rest = new RestUpstream(settings.QDRANT_DR_GATE_UPSTREAM.url);
+const grpcUrl = settings.QDRANT_DR_GATE_UPSTREAM.grpcUrl;
+const grpc = grpcUrl === undefined ? undefined : new GrpcUpstream(grpcUrl);
+const certificate = settings.QDRANT_DR_GATE_TLS && new WatchedCertificate(settings.QDRANT_DR_GATE_TLS);
+const limits = { connections: settings.QDRANT_DR_GATE_CONNECTIONS };
+const ports = [settings.QDRANT_DR_GATE_PORT, settings.QDRANT_DR_GATE_GRPC_PORT].filter((port) => port !== undefined);
+const fronts = ports.map(() => new Front({ rest: passRest, grpc: passGrpc }, limits, certificate?.present));
+/** Its own port: no client needs to reach it. */
+const controlCertificate = settings.QDRANT_DR_GATE_CONTROL_TLS === "none" ? undefined : certificate;
+const control = new Front({ rest: answerControl }, {}, controlCertificate?.present);
 let drain: NodeJS.Timeout | undefined;
 let looking: Promise<unknown> | undefined;
 let lookTimer: NodeJS.Timeout | undefined;
+let ending: Promise<void> | undefined;
 
-const server = createServer((incoming, outgoing) => {
-  const path = incoming.url ?? "/";
-  if (path === healthPath) answer(outgoing, 200, { region });
-  else if (path === gateOpenPath) answer(outgoing, guard.view.isOpen ? 200 : 503, { isOpen: guard.view.isOpen });
-  else if (path === gateControlPath) void control(incoming, outgoing);
-  else pass(incoming, outgoing);
-});
 await look();
-await listen();
+const { QDRANT_DR_GATE_CONTROL_HOST: controlHost, QDRANT_DR_GATE_HOST: host } = settings;
+await control.listen(settings.QDRANT_DR_GATE_CONTROL_PORT, controlHost ?? host, "the gate's control");
+for (const [index, front] of fronts.entries()) await front.listen(ports[index] ?? 0, host, "the gate");
 watch();
-process.once("SIGTERM", () => {
+process.once("SIGTERM", () => void end());
+
+/** The keys of clients and of Qdrant count from now on; the rest of the environment is as it was when the process began. */
+export function changeKeys(environment: Readonly<Record<string, string | undefined>>): void {
+  settings = parseGateEnvironment(environment);
+  passage.changeKeys(keysOf(settings));
+}
+
+function keysOf(given: GateEnvironment): ClientKeys {
+  return {
+    client: given.QDRANT_DR_GATE_CLIENT_KEY,
+    readOnly: given.QDRANT_DR_GATE_READ_ONLY_KEY,
+    administrator: given.QDRANT_DR_GATE_ADMINISTRATOR_KEY,
+    passesOthers: given.QDRANT_DR_GATE_OTHER_KEYS === "pass",
+  };
+}
+
+/** Clients that come again find another replica, or this one started anew; those that are served are served to the end. */
+export function end(): Promise<void> {
+  ending ??= drainAndEnd();
+  return ending;
+}
+
+async function drainAndEnd(): Promise<void> {
+  const timer = setTimeout(() => {
+    for (const front of fronts) front.end();
+  }, endsWithinMs);
+  await Promise.all(fronts.map((front) => front.drain()));
+  clearTimeout(timer);
   clearTimeout(lookTimer);
   clearTimeout(drain);
-  server.close();
-  server.closeAllConnections();
-  agent.destroy();
-});
-
-async function listen(): Promise<void> {
-  const { QDRANT_DR_GATE_HOST: host, QDRANT_DR_GATE_PORT: port } = settings;
-  try {
-    await once(server.listen(port, host), "listening");
-  } catch (cause) {
-    if (!hasErrno(cause, "EADDRINUSE")) throw cause;
-    throw new DrError("PORT_TAKEN", `port ${port} of ${host} is taken`, {
-      hint: "stop what listens there, or give the gate another port",
-      cause,
-    });
-  }
+  control.end();
+  rest.close();
+  grpc?.close();
 }
 
 function watch(): void {
-  lookTimer = setTimeout(() => void look().finally(watch), lookEveryMs);
+  lookTimer = setTimeout(() => {
+    renewCertificate();
+    void look().finally(() => {
+      if (ending === undefined) watch();
+    });
+  }, lookEveryMs);
+}
+
+function renewCertificate(): void {
+  try {
+    const renewed = certificate?.renewed();
+    if (renewed !== undefined) for (const front of [...fronts, control]) front.changeCertificate(renewed);
+  } catch (error) {
+    process.stderr.write(`${toDrError(error).message}: the one before goes on\n`);
+  }
 }
 
 /** One at a time; who asks for another gets one that begins after the question. */
@@ -95,7 +147,7 @@ async function look(): Promise<void> {
     if (guard.view.isOpen) {
       clearTimeout(drain);
       drain = undefined;
-    } else if (underWay.size > 0) drain ??= setTimeout(cutOff, drainMs);
+    } else if (passage.inFlight > 0) drain ??= setTimeout(cutOff, drainMs);
   })();
   looking = mine.catch(() => undefined);
   await mine;
@@ -103,36 +155,87 @@ async function look(): Promise<void> {
 
 function cutOff(): void {
   drain = undefined;
-  cut += underWay.size;
-  for (const end of underWay) end();
+  passage.cutOff();
 }
 
-async function control(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-  if (!hasToken(incoming, settings.QDRANT_DR_GATE_CONTROL_TOKEN)) return refuse(outgoing, 401, "not allowed");
+function answerControl(incoming: RestIncoming, outgoing: RestOutgoing): void {
+  const path = incoming.url ?? "/";
+  if (answersEverybody(path, outgoing)) return;
+  if (path === gateControlPath) void tellState(incoming, outgoing);
+  else refuseRest(outgoing, 404, "the gate's control has no such path");
+}
+
+/** What load balancers and probes ask. */
+function answersEverybody(path: string, outgoing: RestOutgoing): boolean {
+  const { isOpen } = guard.view;
+  const isEnding = ending !== undefined;
+  // A closed gate is ready: it tells clients why it is closed.
+  if (path === gateHealthPath) answerRest(outgoing, isEnding ? 503 : 200, { isReady: !isEnding });
+  else if (path === gateOpenPath) answerRest(outgoing, isOpen && !isEnding ? 200 : 503, { isOpen });
+  else return false;
+  return true;
+}
+
+async function tellState(incoming: RestIncoming, outgoing: RestOutgoing): Promise<void> {
+  if (!hasToken(incoming.headers, settings.QDRANT_DR_GATE_CONTROL_TOKEN)) {
+    return refuseRest(outgoing, 401, "not allowed");
+  }
   try {
     if (incoming.method === "POST") await look();
-    else if (incoming.method !== "GET") return refuse(outgoing, 405, "GET, or POST to look at once");
+    else if (incoming.method !== "GET") return refuseRest(outgoing, 405, "GET, or POST to look at once");
     const { active, blind, epoch, isOpen, reason } = guard.view;
     const { QDRANT_DR_GATE_MODE: mode } = settings;
-    answer(outgoing, 200, { region, mode, isOpen, reason, epoch, active, blind, inFlight: underWay.size, cut });
+    const { cut, inFlight } = passage;
+    answerRest(outgoing, 200, { region, mode, isOpen, reason, epoch, active, blind, inFlight, cut });
   } catch (error) {
-    refuse(outgoing, 500, error instanceof Error ? error.message : String(error));
+    refuseRest(outgoing, 500, error instanceof Error ? error.message : String(error));
   }
 }
 
-function pass(incoming: IncomingMessage, outgoing: ServerResponse): void {
-  if (!hasKey(incoming, settings.QDRANT_DR_GATE_CLIENT_KEY)) {
-    refuse(outgoing, 401, "the gate does not know this API key");
+function passRest(incoming: RestIncoming, outgoing: RestOutgoing): void {
+  const url = incoming.url ?? "/";
+  if (answersEverybody(url, outgoing)) return;
+  const right = rightOfRest(incoming.method ?? "", url);
+  let cutOffCall = () => {};
+  const call = { right, key: shownKey(incoming.headers), cutOff: () => cutOffCall() };
+  const admission = passage.enter(call);
+  if ("kind" in admission) {
+    refuseRest(outgoing, statusOf[admission.kind].rest, admission.message);
     return;
   }
-  const { isOpen, reason } = guard.view;
-  if (!isOpen) {
-    refuse(outgoing, 503, `region ${region} does not serve: ${reason}`);
+  outgoing.once("close", admission.leave);
+  cutOffCall = rest.forward(incoming, outgoing, {
+    apiKey: admission.usesOwnKey ? settings.QDRANT_DR_GATE_UPSTREAM.apiKey : undefined,
+    name: `region ${region}`,
+    mostBytes: right === "administer" ? undefined : settings.QDRANT_DR_GATE_BODY_BYTES,
+    answerWithinMs: answerWithinMs(),
+  });
+}
+
+function passGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  const right = rightOfGrpc(headers[":path"] ?? "");
+  let cutOffCall = () => {};
+  const admission = passage.enter({ right, key: shownKey(headers), cutOff: () => cutOffCall() });
+  if ("kind" in admission) {
+    refuseGrpc(stream, statusOf[admission.kind].grpc, admission.message);
     return;
   }
-  const end = forward(incoming, outgoing, settings.QDRANT_DR_GATE_UPSTREAM, { agent, name: `region ${region}` });
-  underWay.add(end);
-  outgoing.once("close", () => underWay.delete(end));
+  stream.once("close", admission.leave);
+  if (grpc === undefined) {
+    refuseGrpc(stream, grpcStatus.unavailable, "the gate does not know where its Qdrant takes gRPC");
+    return;
+  }
+  cutOffCall = grpc.forward(stream, headers, {
+    apiKey: admission.usesOwnKey ? settings.QDRANT_DR_GATE_UPSTREAM.apiKey : undefined,
+    name: `region ${region}`,
+    mostBytes: settings.QDRANT_DR_GATE_BODY_BYTES,
+    answerWithinMs: answerWithinMs(),
+  });
+}
+
+function answerWithinMs(): number | undefined {
+  const seconds = settings.QDRANT_DR_GATE_ANSWER_WITHIN_SECONDS;
+  return seconds === undefined ? undefined : 1000 * seconds;
 }
 
 function readSeen(): GateKnowledge | undefined {

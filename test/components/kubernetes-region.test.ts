@@ -540,17 +540,20 @@ describe("KubernetesRegion", () => {
       const key = apiKeyOf(`${declared.name}-qdrant-key-1`);
       expect(JSON.parse(environment.QDRANT_DR_GATE_UPSTREAM)).to.deep.equal({
         url: "http://qdrant.search.svc:6333",
+        grpcUrl: "http://qdrant.search.svc:6334",
         apiKey: key,
       });
       expect(JSON.parse(environment.QDRANT_DR_GATE_CONTROL)).to.deep.equal(declared.outputs.control);
       expect(JSON.parse(environment.QDRANT_DR_GATE_PEER_CONTROL)).to.include({ bucket: "dr-control" });
       expect(environment).not.to.have.property("QDRANT_DR_GATE_WITNESS");
       const { inputs } = object(declared, "StatefulSet", "qdrant-dr-gate") as Loose;
-      expect(inputs.spec.replicas).to.equal(1);
+      expect(inputs.spec.replicas).to.equal(2);
       expect(JSON.stringify(inputs)).not.to.contain("-regions");
       expect(declared.outputs.gate).to.deep.equal({
         url: "http://qdrant-dr-gate.search.svc:6333",
-        controlUrl: "http://qdrant-dr-gate.search.svc:6333/.qdrant-dr/gate",
+        controlUrls: [0, 1].map(
+          (pod) => `http://qdrant-dr-gate-${pod}.qdrant-dr-gate-control.search.svc:6435/.qdrant-dr/gate`,
+        ),
         controlToken: environment.QDRANT_DR_GATE_CONTROL_TOKEN,
         mode: "availability",
         lease: undefined,
@@ -565,7 +568,7 @@ describe("KubernetesRegion", () => {
       expect(environment).to.include({ QDRANT_DR_GATE_MODE: "consistency", QDRANT_DR_GATE_LEASE_SECONDS: "20" });
       expect(JSON.parse(environment.QDRANT_DR_GATE_WITNESS)).to.include({ kind: "s3", ...witness });
       expect(declared.outputs.gate?.lease?.seconds).to.equal(20);
-      expect(declared.outputs.gate?.controlUrl).to.equal("https://search.example/.qdrant-dr/gate");
+      expect(declared.outputs.gate?.url).to.equal("https://search.example/");
     });
 
     it("its Service is as the settings say, for a load balancer or external-dns", async () => {

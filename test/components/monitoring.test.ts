@@ -20,6 +20,10 @@ const operator = {
   receiver: { kind: "pagerduty", secret: { name: "alerts", key: "routing" } },
 };
 
+const insideControls = [0, 1].map(
+  (pod) => `http://qdrant-dr-gate-${pod}.qdrant-dr-gate-control.search.svc:6435/.qdrant-dr/gate`,
+);
+
 describe("monitoring of a region in a cluster", () => {
   let declarer: RegionDeclarer;
   before(() => {
@@ -66,7 +70,7 @@ describe("monitoring of a region in a cluster", () => {
     );
     const files = object(declared, "Secret", "qdrant-dr-exporter-regions").stringData;
     const [own, peer] = [JSON.parse(files["prod.json"]), JSON.parse(files["dr.json"])];
-    expect(own.gate.controlUrl).to.equal("http://qdrant-dr-gate.search.svc:6333/.qdrant-dr/gate");
+    expect(own.gate.controlUrls).to.deep.equal(insideControls);
     expect([own.qdrant.apiKey, own.keys.identity].map((secret) => secret.length > 0)).to.deep.equal([true, true]);
     expect(peer.qdrant).to.not.have.property("apiKey");
     expect(peer.keys).to.not.have.property("identity");
@@ -74,10 +78,12 @@ describe("monitoring of a region in a cluster", () => {
   });
 
   it("asks the gate inside its cluster, whatever clients call it", async () => {
-    const declared = await watched({ kubernetes: { gate: { url: "https://search.example" } } });
+    const urls = ["http://10.0.0.1:6435", "http://10.0.0.2:6435"];
+    const gate = { url: "https://search.example", control: { urls, cidrs: ["10.0.0.0/8"] } };
+    const declared = await watched({ kubernetes: { gate } });
     const own = JSON.parse(object(declared, "Secret", "qdrant-dr-exporter-regions").stringData["prod.json"]);
-    expect(own.gate.controlUrl).to.equal("http://qdrant-dr-gate.search.svc:6333/.qdrant-dr/gate");
-    expect(declared.outputs.gate?.controlUrl).to.equal("https://search.example/.qdrant-dr/gate");
+    expect(own.gate.controlUrls).to.deep.equal(insideControls);
+    expect(declared.outputs.gate?.controlUrls).to.deep.equal(urls.map((url) => `${url}/.qdrant-dr/gate`));
   });
 
   it("the operator's Prometheus scrapes it, and finds what is meant for it by its labels", async () => {

@@ -39,7 +39,7 @@ function settingsOf(region: string, runsHere: boolean): ProcessesStackSettings {
       control: `/estates/e1/${region}/control`,
       peerControl: `/estates/e1/${region === "primary" ? "standby" : "primary"}/control`,
       gate: { mode: "availability", leaseSeconds: 15 },
-      ports: { gate: 20_021, qdrant: 20_000, qdrantGrpc: 20_001, store: 20_010 },
+      ports: { gate: 20_021, gateControl: 20_009, qdrant: 20_000, qdrantGrpc: 20_001, store: 20_010 },
       endpoint: {
         port: 20_020,
         runsHere,

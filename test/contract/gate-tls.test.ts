@@ -44,15 +44,17 @@ describe("gate before TLS", function () {
   });
 
   async function throughGate(env: Record<string, string>): Promise<{ status: number; body: unknown }> {
-    const port = await freePort();
+    const [port, controlPort] = [await freePort(), await freePort()];
     const gate = spawn(process.execPath, [program], {
       stdio: "inherit",
       env: {
         ...env,
         PATH: process.env["PATH"],
         QDRANT_DR_GATE_PORT: String(port),
+        QDRANT_DR_GATE_CONTROL_PORT: String(controlPort),
         QDRANT_DR_GATE_REGION: "east",
-        QDRANT_DR_GATE_CLIENT_KEY: key,
+        QDRANT_DR_GATE_CLIENT_KEY: "a-key-of-clients-of-its-own",
+        QDRANT_DR_GATE_ADMINISTRATOR_KEY: key,
         QDRANT_DR_GATE_CONTROL_TOKEN: "token-of-the-control",
         QDRANT_DR_GATE_UPSTREAM: JSON.stringify({ url: server.url, apiKey: "its-own" }),
         QDRANT_DR_GATE_CONTROL: JSON.stringify({ kind: "file", folder: join(folder, "control") }),

@@ -75,7 +75,7 @@ describe("gate", () => {
     region: "east" | "west",
     { leaseSeconds }: { readonly leaseSeconds?: number } = {},
   ) {
-    const [port = 0] = await closedPorts(1);
+    const [port = 0, controlPort = 0] = await closedPorts(2);
     const storeAt = (place: string) => JSON.stringify({ kind: "file", folder: place });
     const url = `http://127.0.0.1:${port}`;
     const consistency = {
@@ -87,6 +87,7 @@ describe("gate", () => {
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         QDRANT_DR_GATE_PORT: String(port),
+        QDRANT_DR_GATE_CONTROL_PORT: String(controlPort),
         QDRANT_DR_GATE_REGION: region,
         QDRANT_DR_GATE_CLIENT_KEY: clientKey,
         QDRANT_DR_GATE_CONTROL_TOKEN: controlToken,
@@ -109,9 +110,10 @@ describe("gate", () => {
       if (child.exitCode !== null) throw new Error(`it did not start: ${output}`);
       await sleep(20);
     }
-    const gate = new GateControl({ controlUrl: `${url}/.qdrant-dr/gate`, controlToken });
+    const controlUrl = `http://127.0.0.1:${controlPort}/.qdrant-dr/gate`;
+    const gate = new GateControl({ controlUrls: [controlUrl], controlToken });
     const write = () => fetch(`${url}/collections/a/points`, { method: "PUT", headers: { "api-key": clientKey } });
-    return { child, gate, url, write };
+    return { child, controlUrl, gate, url, write };
   }
 
   it("lets clients of the active region through with Qdrant's key, and those of the standby not at all", async () => {
@@ -130,12 +132,14 @@ describe("gate", () => {
   });
 
   it("knows no other key than the clients', and tells its state to the control's token only", async () => {
-    const { gate, url } = await start(await pair(), "east");
+    const { controlUrl, gate, url } = await start(await pair(), "east");
     for (const key of ["", qdrantKey, controlToken, `${clientKey}x`]) {
       expect((await fetch(`${url}/collections`, { headers: { "api-key": key } })).status).to.equal(401);
     }
-    const stranger = new GateControl({ controlUrl: `${url}/.qdrant-dr/gate`, controlToken: clientKey });
+    const stranger = new GateControl({ controlUrls: [controlUrl], controlToken: clientKey });
     expect((await errorOf(stranger.look()))?.code).to.equal("ACCESS_DENIED");
+    const headers = { authorization: `Bearer ${controlToken}` };
+    expect((await fetch(`${url}/.qdrant-dr/gate`, { headers })).status, "where clients are").to.equal(401);
     expect(await gate.look()).to.deep.include({ isOpen: true, epoch: 1, inFlight: 0, mode: "availability" });
     expect(seen).to.have.length(0);
   });

@@ -122,7 +122,7 @@ describe("settings files by the engine", function () {
         estate: "test",
         folder: join(folder, "disk"),
         control,
-        ports: { gate: 20_011, qdrant: 20_000, qdrantGrpc: 20_001, store: 20_002 },
+        ports: { gate: 20_011, gateControl: 20_009, qdrant: 20_000, qdrantGrpc: 20_001, store: 20_002 },
         endpoint: { port: 20_010, runsHere: false, upstreams: { one: "http://127.0.0.1:20000" } },
         recipients: ["age1operational", "age1recovery"],
       },

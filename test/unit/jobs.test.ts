@@ -185,7 +185,7 @@ function regionNamed(name: string): Region {
     infrastructure: { stacks: [] },
     gate: {
       url: "http://127.0.0.1:6333",
-      controlUrl: "http://127.0.0.1:6333/control",
+      controlUrls: ["http://127.0.0.1:6333/control"],
       controlToken: `${name}-token`,
       mode: "availability",
     },

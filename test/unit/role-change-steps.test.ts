@@ -65,7 +65,7 @@ class ScriptedGate implements Gate {
 
   async look(): Promise<GateState> {
     const next = this.#states.length > 1 ? this.#states.shift() : this.#states[0];
-    return { isOpen: false, mode: "consistency", reason: "of a test", inFlight: 0, cut: 0, ...next };
+    return { isOpen: false, mode: "consistency", reason: "of a test", inFlight: 0, cut: 0, silent: [], ...next };
   }
 }
 

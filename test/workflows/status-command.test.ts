@@ -78,12 +78,12 @@ describe("qdrant-dr status", function () {
       );
     };
     const [eastGate, westGate] = [await gateOf(east, eastAtProxies), await gateOf(west, westServer)];
-    const toGate = await startedWith(FaultProxy.start(eastGate.url));
+    const toGate = await startedWith(FaultProxy.start(eastGate.controlUrl));
     proxies = { qdrant: toQdrant, gate: toGate, store: toStore };
     const upstreams = { east: { ...eastGate.asUpstream, url: toGate.url }, west: westGate.asUpstream };
     const endpoint = await startedWith(FrontProcess.endpoint(join(folder, "endpoint"), upstreams));
     await new EndpointControl(endpoint.asEndpoint).pointTo({ region: "east", epoch: 1 });
-    const gate = { ...eastGate.asGate, controlUrl: `${toGate.url}/.qdrant-dr/gate` };
+    const gate = { ...eastGate.asGate, controlUrls: [`${toGate.url}/.qdrant-dr/gate`] };
     east = { ...east, gate, endpoint: endpoint.asEndpoint };
     west = { ...west, gate: westGate.asGate, endpoint: endpoint.asEndpoint };
     const [active, standby] = [new RegionAccess(east), new RegionAccess(west)];

@@ -66,7 +66,7 @@ class GuardedGate implements Gate {
 
   async state(): Promise<GateState> {
     const { epoch, isOpen, reason } = this.#guard.view;
-    return { isOpen, reason, epoch, mode: "availability", inFlight: 0, cut: 0 };
+    return { isOpen, reason, epoch, mode: "availability", inFlight: 0, cut: 0, silent: [] };
   }
 
   async look(): Promise<GateState> {

@@ -19,7 +19,8 @@ export const gate: CommandDefinition<Pick<RegionOptions, "settings">, z.infer<ty
         "after",
         `${exitCodesHelp([2, "wrong option or setting"], [4, "the port is taken"])}
 
-It runs until it is interrupted. Clients get its key, not Qdrant's; let them reach Qdrant no other way.`,
+It runs until it is interrupted, and then lets what is under way finish. REST and gRPC come by either of its ports. Clients get its
+keys, not Qdrant's; let them reach Qdrant no other way. Keys and certificates that change count without a restart.`,
       ),
   async run(deps, options) {
     const file = await deps.settings(options);
@@ -29,10 +30,13 @@ It runs until it is interrupted. Clients get its key, not Qdrant's; let them rea
         hint: "give the setting `gate`: docs/how-to/two-machines.md shows it",
       });
     }
+    const end = await deps.runGate(file);
     const interrupted = new Promise<void>((done) => {
-      deps.onInterrupt(async () => done());
+      deps.onInterrupt(async () => {
+        await end();
+        done();
+      });
     });
-    await deps.runGate(file);
     deps.progress({ step: "gate", detail: url });
     await interrupted;
     return { json: { url }, text: "Stopped" };

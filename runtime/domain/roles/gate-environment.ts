@@ -4,7 +4,7 @@ import { DrError } from "../../errors.ts";
 import { headerKeySchema } from "../header-key.ts";
 import { storeAddressSchema } from "../region.ts";
 import { serverUrlSchema } from "../server-address.ts";
-import { gateModes } from "./gate.ts";
+import { gateModes, otherKeys } from "./gate.ts";
 
 /** A value that a variable holds as JSON. */
 function json<Schema extends z.ZodType>(schema: Schema) {
@@ -26,9 +26,26 @@ function number(schema: z.ZodNumber) {
   return z.codec(z.string(), schema, { decode: Number, encode: String });
 }
 
+const port = z.number().int().min(1).max(65_535);
+
 const settingsSchema = z.object({
   QDRANT_DR_GATE_HOST: z.string().default("127.0.0.1"),
-  QDRANT_DR_GATE_PORT: number(z.number().int().min(1).max(65_535)),
+  QDRANT_DR_GATE_PORT: number(port),
+  /** A second port, for clients that expect gRPC beside REST; either takes both. */
+  QDRANT_DR_GATE_GRPC_PORT: number(port).optional(),
+  QDRANT_DR_GATE_CONTROL_PORT: number(port),
+  /** Where the control listens; where the gate does when left out. */
+  QDRANT_DR_GATE_CONTROL_HOST: z.string().optional(),
+  /** Files of a certificate and its key; in the clear when left out. */
+  QDRANT_DR_GATE_TLS: json(z.object({ certificate: z.string(), key: z.string() })).optional(),
+  /** In a cluster its control is asked within it alone. */
+  QDRANT_DR_GATE_CONTROL_TLS: z.enum(["as clients", "none"]).optional(),
+  QDRANT_DR_GATE_CONNECTIONS: number(z.number().int().min(1)).optional(),
+  /** Of a client's request; those of administrators have no limit. */
+  QDRANT_DR_GATE_BODY_BYTES: number(z.number().int().min(1)).optional(),
+  QDRANT_DR_GATE_ANSWER_WITHIN_SECONDS: number(z.number().min(1)).optional(),
+  /** What becomes of a key, or a token, that is none of the gate's own; refused when left out. */
+  QDRANT_DR_GATE_OTHER_KEYS: z.enum(otherKeys).optional(),
   QDRANT_DR_GATE_REGION: z.string().min(1),
   QDRANT_DR_GATE_MODE: z.enum(gateModes).default("availability"),
   QDRANT_DR_GATE_LEASE_SECONDS: number(z.number().min(1)).default(15),
@@ -38,8 +55,12 @@ const settingsSchema = z.object({
 
 const secretsSchema = z.object({
   /** The region's Qdrant. */
-  QDRANT_DR_GATE_UPSTREAM: json(z.object({ url: serverUrlSchema, apiKey: headerKeySchema.min(1) })),
+  QDRANT_DR_GATE_UPSTREAM: json(
+    z.object({ url: serverUrlSchema, grpcUrl: serverUrlSchema.optional(), apiKey: headerKeySchema.min(1) }),
+  ),
   QDRANT_DR_GATE_CLIENT_KEY: headerKeySchema.min(16),
+  QDRANT_DR_GATE_READ_ONLY_KEY: headerKeySchema.min(16).optional(),
+  QDRANT_DR_GATE_ADMINISTRATOR_KEY: headerKeySchema.min(16).optional(),
   QDRANT_DR_GATE_CONTROL_TOKEN: headerKeySchema.min(16),
   /** The region's control store, and the other region's as far as this one may read it. */
   QDRANT_DR_GATE_CONTROL: json(storeAddressSchema),

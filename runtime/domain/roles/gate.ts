@@ -13,8 +13,14 @@ import { epochRecordSchema, newestEpoch } from "./epoch.ts";
 export const gateModes = ["availability", "consistency"] as const;
 export type GateMode = (typeof gateModes)[number];
 
+/** `pass`: goes on to Qdrant, which knows its own read-only key and the tokens that it gave out; with no administrator's rights. */
+export const otherKeys = ["refuse", "pass"] as const;
+
 /** Tells what the gate knows to who has its token, and has it look at once. */
 export const gateControlPath = "/.qdrant-dr/gate";
+
+/** Answers 200 while the gate takes calls, also when it is closed. */
+export const gateHealthPath = "/.qdrant-dr/health";
 
 /** Answers 200 while clients are let through: for load balancers and health checks of a public name. */
 export const gateOpenPath = "/.qdrant-dr/open";

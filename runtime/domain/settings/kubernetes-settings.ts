@@ -1,6 +1,9 @@
 /** Settings of a region whose workloads run in a Kubernetes cluster. */
 import { z } from "zod";
-import { peerUrlsSchema, serverUrlSchema } from "../server-address.ts";
+import { qdrantPorts } from "../network/ports.ts";
+import { otherKeys } from "../roles/gate.ts";
+import { addressOf, peerUrlsSchema, serverUrlSchema, urlOf } from "../server-address.ts";
+import { gateLimitsSchema } from "./gate-limits.ts";
 import {
   absolutePathSchema,
   bucketSchema,
@@ -32,6 +35,8 @@ const existingQdrantSchema = z.strictObject({
   /** As pods of this cluster reach it: one URL a peer, and one of any peer that is ready. */
   urls: peerUrlsSchema,
   serviceUrl: serverUrlSchema,
+  /** Of its gRPC; the host of `serviceUrl` at port 6334 when left out. */
+  grpcUrl: serverUrlSchema.optional(),
   /** Where its pods are, and by what they are told from others. */
   namespace: namespaceSchema,
   podLabels: z
@@ -39,6 +44,10 @@ const existingQdrantSchema = z.strictObject({
     .refine((labels) => Object.keys(labels).length > 0, "a label at least, or any pod would be meant"),
 });
 export type ExistingQdrant = z.infer<typeof existingQdrantSchema>;
+
+export function grpcUrlOf({ grpcUrl, serviceUrl }: ExistingQdrant): string {
+  return grpcUrl ?? urlOf({ ...addressOf(serviceUrl), port: qdrantPorts.grpc, prefix: "" });
+}
 
 const qdrantSchema = z
   .strictObject({
@@ -86,8 +95,27 @@ export type QdrantSettings = z.infer<typeof qdrantSchema>;
 const gateSchema = z
   .strictObject({
     ...gateShape(bucketSchema),
-    /** How clients outside the cluster, and operators, reach it; by its name in the cluster when left out. */
+    /** Pods that serve beside each other. */
+    replicas: z.number().int().min(1).max(10).default(2),
+    /** How clients outside the cluster reach it; by its name in the cluster when left out. */
     url: serverUrlSchema.optional(),
+    /** A Secret with tls.crt and tls.key: clients are served over TLS only. A certificate that changes counts without a restart. */
+    tlsSecret: nameSchema.optional(),
+    /** Whether clients may come from outside the cluster in the clear. */
+    plaintext: z.boolean().default(false),
+    otherKeys: z.enum(otherKeys).default("refuse"),
+    limits: gateLimitsSchema.prefault({}),
+    /** How operators outside the cluster reach the control of each replica: private load balancers, routed names, or forwarded ports. */
+    control: z
+      .strictObject({
+        /** One URL a replica, in their order. */
+        urls: peerUrlsSchema,
+        /** Who may come by them. */
+        cidrs: z.array(cidr).default([]),
+        /** Makes a LoadBalancer Service of each replica's control, with these annotations. */
+        loadBalancers: z.strictObject({ annotations }).optional(),
+      })
+      .optional(),
     /** Its Service, such as one that external-dns gives a name. `/.qdrant-dr/open` answers 200 while it lets clients through. */
     service: z
       .strictObject({
@@ -96,7 +124,29 @@ const gateSchema = z
       })
       .prefault({}),
   })
-  .refine(...hasWitness);
+  .refine(...hasWitness)
+  .refine(({ control, replicas }) => control === undefined || control.urls.length === replicas, {
+    path: ["control", "urls"],
+    message: "one URL for each replica",
+  })
+  .refine(({ control }) => control?.loadBalancers === undefined || control.cidrs.length > 0, {
+    path: ["control", "cidrs"],
+    message: "who may come by the load balancers",
+  })
+  .refine((gate) => gate.tlsSecret !== undefined || gate.plaintext || !leavesCluster(gate), {
+    path: ["tlsSecret"],
+    message: "a certificate, or `plaintext: true` where the network is private: clients and keys pass there",
+  });
+
+function leavesCluster({
+  service,
+  url,
+}: {
+  readonly service: { readonly type: string };
+  readonly url?: string | undefined;
+}) {
+  return service.type === "LoadBalancer" ? !url?.startsWith("https:") : (url?.startsWith("http:") ?? false);
+}
 
 const schedulesSchema = z.strictObject({
   full: cronSchema.default("0 2 * * *"),

@@ -3,8 +3,10 @@
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { retentionSettingsSchema } from "../history/retention.ts";
+import { otherKeys } from "../roles/gate.ts";
 import { peerUrlsSchema, serverUrlSchema } from "../server-address.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
+import { gateLimitsSchema, otherKeysDescription } from "./gate-limits.ts";
 import { nameSchema, recipientsSchema } from "./primitives.ts";
 import { cronSchema, longestGapMinutes } from "./schedule.ts";
 import { secretReferenceSchema } from "./secret-reference.ts";
@@ -83,13 +85,59 @@ const alertsSchema = z.strictObject({
     .describe("where a URL is kept that is called after each good run: whoever watches it notices a dead machine"),
 });
 
-const gateSchema = z.strictObject({
-  url: serverUrlSchema.describe("its URL, as clients and the other machine reach it"),
-  host: z.string().min(1).default("127.0.0.1").describe("address that it listens on"),
-  port: z.number().int().min(1).max(65_535).default(6433).describe("port that it listens on"),
-  clientKey: secretReferenceSchema.describe("where the key is kept that clients show: the same in both regions"),
-  controlToken: secretReferenceSchema.describe("where the token is kept that commands show to its control"),
-});
+/** Beside those of a Qdrant on the same machine. */
+export const usualGatePorts = { rest: 6433, grpc: 6434, control: 6435 } as const;
+const port = z.number().int().min(1).max(65_535);
+
+const gateSchema = z
+  .strictObject({
+    url: serverUrlSchema.describe("its URL, as clients reach it"),
+    host: z.string().min(1).default("127.0.0.1").describe("address that it listens on"),
+    port: port.default(usualGatePorts.rest).describe("port that it listens on, for REST and gRPC"),
+    grpcPort: port
+      .default(usualGatePorts.grpc)
+      .describe("a second one, for clients that expect gRPC on a port of its own"),
+    tls: z
+      .strictObject({
+        certificate: z
+          .string()
+          .min(1)
+          .describe("file with its certificate (PEM, with its chain); read again when it changes"),
+        key: z.string().min(1).describe("file with the certificate's private key (PEM)"),
+      })
+      .optional()
+      .describe("its certificate, for clients and its control"),
+    plaintext: z
+      .boolean()
+      .default(false)
+      .describe("whether it may speak HTTP in the clear on other addresses than this machine's own"),
+    qdrantGrpc: serverUrlSchema
+      .optional()
+      .describe("URL of Qdrant's gRPC; when left out, the host of `qdrant.url` at port 6334"),
+    clientKey: secretReferenceSchema.describe(
+      "where the key is kept that clients show, to read and write points, collections, aliases and indexes: the same in both regions",
+    ),
+    readOnlyKey: secretReferenceSchema.optional().describe("where a key is kept that may only read"),
+    administratorKey: secretReferenceSchema
+      .optional()
+      .describe("where a key is kept that may do everything, such as snapshots and changes of the cluster"),
+    otherKeys: z.enum(otherKeys).default("refuse").describe(otherKeysDescription),
+    limits: gateLimitsSchema.prefault({}).describe("what it takes of clients"),
+    controlHost: z.string().min(1).optional().describe("address that its control listens on; `host` when left out"),
+    controlPort: port.default(usualGatePorts.control).describe("port of its control, which clients need not reach"),
+    controlUrl: serverUrlSchema
+      .optional()
+      .describe("URL of its control, as commands reach it; when left out, the host of `url` at `controlPort`"),
+    controlToken: secretReferenceSchema.describe("where the token is kept that commands show to its control"),
+  })
+  .refine(({ host, plaintext, tls }) => plaintext || tls !== undefined || isThisMachine(host), {
+    path: ["tls"],
+    message: "a certificate, or `plaintext: true` where the network is private: clients and keys pass there",
+  });
+
+function isThisMachine(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host);
+}
 
 const peerSchema = z.strictObject({
   region: nameSchema.describe("how the other region is called"),
@@ -99,6 +147,11 @@ const peerSchema = z.strictObject({
   gate: z
     .strictObject({
       url: serverUrlSchema.describe("its URL, as this machine reaches it"),
+      controlUrl: serverUrlSchema
+        .optional()
+        .describe(
+          `URL of its control, as this machine reaches it; when left out, the host of \`url\` at port ${usualGatePorts.control}`,
+        ),
       controlToken: secretReferenceSchema.describe("where the token is kept that commands show to its control"),
     })
     .optional()

@@ -63,6 +63,7 @@ const processesSchema = commonSchema.extend({
     peerControl: absolutePathSchema.optional(),
     ports: z.strictObject({
       gate: port,
+      gateControl: port,
       qdrant: port,
       qdrantGrpc: port,
       /** The first of eight that the store uses. */
@@ -159,6 +160,8 @@ function clusterProblems(settings: KubernetesStackSettings): Problem[] {
       refuse([setting, index, "path"], "a path within one of kubernetes.claims: a pod sees nothing else");
     }
   }
+  if (kubernetes.gate.service.type === "LoadBalancer" && kubernetes.clientCidrs.length === 0)
+    refuse(["kubernetes", "clientCidrs"], "who may come by the load balancer of kubernetes.gate.service");
   if (infrastructure.stacks.length > 0)
     refuse(["infrastructure", "stacks"], "none: a pod has no Pulumi to export them");
   for (const [index, kind] of (infrastructure.kubernetes?.kinds ?? []).entries()) {
@@ -223,6 +226,10 @@ export const kubernetesSecretsSchema = z.strictObject({
   identity: identitySchema,
   /** What clients show to the gate: the same in both regions. */
   clientKey: headerKeySchema.min(16),
+  /** As the client key, to read only. */
+  readOnlyKey: headerKeySchema.min(16).optional(),
+  /** What administrators show to the gate, for all that Qdrant has. */
+  administratorKey: headerKeySchema.min(16).optional(),
   /** Of a Qdrant that is not this stack's; its own one makes its key. */
   qdrantApiKey: headerKeySchema.min(1).optional(),
   /** Of stores that are not AWS's; there a role gives access. */

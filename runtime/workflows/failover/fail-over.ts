@@ -24,7 +24,7 @@ import {
 } from "./plan-failover.ts";
 import type { FailoverRequest, RoleChangeRequest, SwitchoverRequest } from "./request.ts";
 import { failoverSteps, switchoverSteps } from "./step-lists.ts";
-import { requireGate } from "./steps/drain.ts";
+import { requireGate, silentReplica } from "./steps/drain.ts";
 
 /** The region may have been lost at any time since its newest state: while a person decides, the possible loss grows. */
 const secondsToDecide = 300;
@@ -143,7 +143,8 @@ async function refuseWhatWouldStopItLater(request: FailoverRequest, plan: Failov
 /** Whatever would stop it later must stop it before the fence: after the epoch there is no way back, and no region serves. */
 async function refuseWhatWouldStopItFenced(request: SwitchoverRequest): Promise<void> {
   const { gate, region } = request.active;
-  await requireGate(gate, region).state();
+  const silent = silentReplica(await requireGate(gate, region).look(), region);
+  if (silent !== undefined) throw silent;
   await askWhatLeadsClients(request);
 }
 

@@ -60,7 +60,7 @@ async function ofActive({ name, observed, problem }: PairMember, { answerMs }: T
   const questions: [string, () => Promise<unknown>][] = [
     ["Qdrant", () => database.collections()],
     ["Control store", () => writeAgain(stores.control)],
-    ...(gate === undefined ? [] : ([["Gate", () => gate.state()]] as [string, () => Promise<unknown>][])),
+    ...(gate === undefined ? [] : ([["Gate", () => gate.look()]] as [string, () => Promise<unknown>][])),
   ];
   const answers = await Promise.all(
     questions.map(async ([what, question]) => ({ what, answer: await ask(answerMs, what, question) })),

@@ -22,11 +22,13 @@ const secrets = { clientKey: "the-key-that-clients-have", controlToken: "the-tok
 
 export class FrontProcess {
   readonly url: string;
+  readonly controlUrl: string;
   readonly #child: ChildProcess;
 
-  private constructor(child: ChildProcess, url: string) {
+  private constructor(child: ChildProcess, url: string, controlUrl = url) {
     this.#child = child;
     this.url = url;
+    this.controlUrl = controlUrl;
   }
 
   static async endpoint(folder: string, upstreams: Readonly<Record<string, Server>>): Promise<FrontProcess> {
@@ -41,11 +43,18 @@ export class FrontProcess {
     peerControl?: StoreAddress,
   ): Promise<FrontProcess> {
     const peer = peerControl === undefined ? {} : { PEER_CONTROL: JSON.stringify(peerControl) };
+    const [controlPort] = await closedPorts(1);
     const settings = { REGION: region, UPSTREAM: JSON.stringify(upstream), CONTROL: JSON.stringify(control), ...peer };
-    return FrontProcess.#start("gate", folder, { ...settings, STATE: "seen.json" });
+    const gate = { ...settings, CONTROL_PORT: String(controlPort), STATE: "seen.json" };
+    return FrontProcess.#start("gate", folder, gate, `http://127.0.0.1:${controlPort}`);
   }
 
-  static async #start(name: keyof typeof programs, folder: string, settings: Readonly<Record<string, string>>) {
+  static async #start(
+    name: keyof typeof programs,
+    folder: string,
+    settings: Readonly<Record<string, string>>,
+    controlUrl?: string,
+  ) {
     const [port] = await closedPorts(1);
     mkdirSync(folder, { recursive: true });
     const all = {
@@ -61,7 +70,7 @@ export class FrontProcess {
       stdio: "ignore",
       env,
     });
-    const front = new FrontProcess(child, `http://127.0.0.1:${port}`);
+    const front = new FrontProcess(child, `http://127.0.0.1:${port}`, controlUrl);
     await untilReady(child, `the ${name}`, longestStartMs, () => isOk(`${front.url}/.qdrant-dr/health`));
     return front;
   }
@@ -74,7 +83,8 @@ export class FrontProcess {
   /** As the region's outputs name its gate. */
   get asGate(): NonNullable<Region["gate"]> {
     const { controlToken } = secrets;
-    return { url: this.url, controlUrl: `${this.url}/.qdrant-dr/gate`, controlToken, mode: "availability" };
+    const controlUrls = [`${this.controlUrl}/.qdrant-dr/gate`];
+    return { url: this.url, controlUrls, controlToken, mode: "availability" };
   }
 
   /** What an upstream is reached by. */

@@ -34,7 +34,7 @@ export const drain: Step<DrainContext> = {
       },
       async () => {
         last = await gate.look();
-        return !last.isOpen && last.inFlight === 0 ? last : undefined;
+        return !last.isOpen && last.inFlight === 0 && last.silent.length === 0 ? last : undefined;
       },
     );
     // Clients that do not wait for their writes were told they are safe before they were applied.
@@ -51,7 +51,19 @@ export function requireGate(gate: Gate | undefined, region: string): Gate {
   });
 }
 
+/** A replica that gives no answer may let clients through: without it no fence counts. */
+export function silentReplica({ silent }: GateState, region: string): DrError | undefined {
+  const [first, ...others] = silent;
+  if (first === undefined) return undefined;
+  const more = others.length === 0 ? "" : `, and ${others.length} more`;
+  return new DrError("UNREACHABLE", `a replica of the gate of ${region} gives no answer: ${first}${more}`, {
+    hint: "wait until every replica runs and answers; where one is gone for good, declare fewer. A failover does not ask the region that is lost",
+  });
+}
+
 function staysOpen(region: string, last: GateState | undefined): DrError {
+  const silent = last?.isOpen === false ? silentReplica(last, region) : undefined;
+  if (silent !== undefined) return silent;
   const found = last?.isOpen
     ? `open: ${last.reason}`
     : `not empty: ${last?.inFlight ?? "unknown"} requests are under way`;
