@@ -74,6 +74,7 @@ export const stackSettings: Descriptions = {
   "kubernetes.qdrant.existing.urls":
     "one URL for each peer, as pods reach it, with its port (6333): without one it leads to 80 or 443",
   "kubernetes.qdrant.existing.serviceUrl": "URL of any peer that is ready, with its port",
+  "kubernetes.qdrant.existing.grpcUrl": "the same for gRPC; when left out, the host of `serviceUrl` at port 6334",
   "kubernetes.qdrant.existing.namespace": "namespace of its pods",
   "kubernetes.qdrant.existing.podLabels": "labels of its pods",
   "kubernetes.qdrant.replicas": "number of peers",
@@ -100,7 +101,26 @@ export const stackSettings: Descriptions = {
   "kubernetes.gate.witness": "a bucket that is lost with neither region; needed for `consistency`",
   ...bucket("kubernetes.gate.witness"),
   "kubernetes.gate.leaseSeconds": "length of the lease in mode `consistency`",
+  "kubernetes.gate.replicas": "pods that serve beside each other; a fence counts when each of them has confirmed it",
   "kubernetes.gate.url": "how clients outside the cluster reach it; its name in the cluster when left out",
+  "kubernetes.gate.tlsSecret":
+    "Secret with `tls.crt` and `tls.key`: clients are served over TLS only; a certificate that changes counts without a restart",
+  "kubernetes.gate.plaintext": "whether clients may come from outside the cluster in the clear",
+  "kubernetes.gate.otherKeys":
+    "what becomes of keys and tokens that are none of the gate's: `refuse`, or `pass` them on to Qdrant, which knows their rights; they never give an administrator's",
+  "kubernetes.gate.limits": "what it takes of clients",
+  "kubernetes.gate.limits.connections": "connections of clients at once, on each port of each pod",
+  "kubernetes.gate.limits.bodyMegabytes": "longest request of a client; an administrator's has no limit",
+  "kubernetes.gate.limits.answerWithinSeconds":
+    "a client is told when Qdrant has not answered by then; when left out, it waits as long as Qdrant does",
+  "kubernetes.gate.control":
+    "how operators outside the cluster reach the control of each pod; by their names in the cluster when left out",
+  "kubernetes.gate.control.urls":
+    "one URL a pod, in their order: of load balancers, routed names or forwarded ports (`kubectl port-forward`)",
+  "kubernetes.gate.control.cidrs": "who may come by them",
+  "kubernetes.gate.control.loadBalancers": "makes a LoadBalancer Service of each pod's control",
+  "kubernetes.gate.control.loadBalancers.annotations":
+    "annotations of these Services, such as for private load balancers",
   "kubernetes.gate.service": "its Service",
   "kubernetes.gate.service.type": "kind of the Service",
   "kubernetes.gate.service.annotations": "such as those of external-dns",
@@ -153,6 +173,8 @@ export const stackSettings: Descriptions = {
 export const secretSettings: Descriptions = {
   identity: "operational age identity",
   clientKey: "what clients show to the gate; the same in both regions",
+  readOnlyKey: "what clients show to the gate that may only read",
+  administratorKey: "what administrators show to the gate, for all that Qdrant has",
   qdrantApiKey: "key of a Qdrant that is there already; not allowed otherwise",
   store: "credentials of the store; not allowed with `store: aws`",
   "store.accessKeyId": "access key",

@@ -45,8 +45,15 @@ export const exampleSettings = {
     heartbeat: { env: "QDRANT_DR_HEARTBEAT_URL" },
   },
   gate: {
-    url: "http://main.example:6433",
+    url: "https://main.example:6433",
+    tls: { certificate: "/etc/qdrant-dr/tls.crt", key: "/etc/qdrant-dr/tls.key" },
+    qdrantGrpc: "http://127.0.0.1:6334",
     clientKey: { file: "client-key" },
+    readOnlyKey: { file: "read-only-key" },
+    administratorKey: { file: "administrator-key" },
+    limits: { answerWithinSeconds: 600 },
+    controlHost: "10.0.0.1",
+    controlUrl: "https://main.example:6435",
     controlToken: { file: "gate-token" },
   },
   peer: {
@@ -65,7 +72,11 @@ export const exampleSettings = {
         secretAccessKey: { file: "standby-secret-access-key" },
       },
     },
-    gate: { url: "http://standby.example:6433", controlToken: { file: "standby-gate-token" } },
+    gate: {
+      url: "https://standby.example:6433",
+      controlUrl: "https://standby.example:6435",
+      controlToken: { file: "standby-gate-token" },
+    },
   },
 } as const;
 

@@ -69,7 +69,9 @@ const grpcUrl = settings.QDRANT_DR_GATE_UPSTREAM.grpcUrl;
 const grpc = grpcUrl === undefined ? undefined : new GrpcUpstream(grpcUrl);
 const certificate = settings.QDRANT_DR_GATE_TLS && new WatchedCertificate(settings.QDRANT_DR_GATE_TLS);
 const limits = { connections: settings.QDRANT_DR_GATE_CONNECTIONS };
-const ports = [settings.QDRANT_DR_GATE_PORT, settings.QDRANT_DR_GATE_GRPC_PORT].filter((port) => port !== undefined);
+const ports = [
+  ...new Set([settings.QDRANT_DR_GATE_PORT, settings.QDRANT_DR_GATE_GRPC_PORT ?? settings.QDRANT_DR_GATE_PORT]),
+];
 const fronts = ports.map(() => new Front({ rest: passRest, grpc: passGrpc }, limits, certificate?.present));
 /** Its own port: no client needs to reach it. */
 const controlCertificate = settings.QDRANT_DR_GATE_CONTROL_TLS === "none" ? undefined : certificate;

@@ -23,6 +23,7 @@ interface Machine {
   readonly server: QdrantServer;
   readonly store: SeaweedServer;
   readonly gateUrl: string;
+  readonly controlUrl: string;
   gate?: Product;
 }
 
@@ -33,8 +34,8 @@ describe("two machines, a settings file each", function () {
   let standby: Machine;
 
   before(async () => {
-    const [mainPort = 0, standbyPort = 0] = await closedPorts(2);
-    [main, standby] = await Promise.all([machine("main", mainPort), machine("standby", standbyPort)]);
+    const ports = await closedPorts(4);
+    [main, standby] = await Promise.all([machine("main", ports.slice(0, 2)), machine("standby", ports.slice(2))]);
     process.env["AWS_ACCESS_KEY_ID"] = main.store.credentials.accessKeyId;
     process.env["AWS_SECRET_ACCESS_KEY"] = main.store.credentials.secretAccessKey;
   });
@@ -49,14 +50,15 @@ describe("two machines, a settings file each", function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  async function machine(name: string, port: number): Promise<Machine> {
+  async function machine(name: string, ports: readonly number[]): Promise<Machine> {
     const own = join(folder, name);
     mkdirSync(own);
     const [server, store] = await Promise.all([QdrantServer.start(), SeaweedServer.start()]);
     await store.bucket("backups");
+    const [gateUrl = "", controlUrl = ""] = ports.map((port) => `http://127.0.0.1:${port}`);
     const secrets = { "api-key": server.apiKey, "client-key": clientKey, "gate-token": `token-of-the-gate-of-${name}` };
     for (const [file, secret] of Object.entries(secrets)) writeFileSync(join(own, file), secret);
-    return { name, settings: join(own, "qdrant-dr.yaml"), server, store, gateUrl: `http://127.0.0.1:${port}` };
+    return { name, settings: join(own, "qdrant-dr.yaml"), server, store, gateUrl, controlUrl };
   }
 
   async function run({ settings }: Machine, ...args: string[]): Promise<Record<string, unknown>> {
@@ -87,9 +89,10 @@ describe("two machines, a settings file each", function () {
     const token = (each: Machine) => ({ file: join(folder, each.name, "gate-token") });
     settings.gate = {
       ...{ url: of.gateUrl, port: Number(new URL(of.gateUrl).port), clientKey: { file: "client-key" } },
+      ...{ grpcPort: Number(new URL(of.gateUrl).port), controlPort: Number(new URL(of.controlUrl).port) },
       controlToken: token(of),
     };
-    settings.peer.gate = { url: other.gateUrl, controlToken: token(other) };
+    settings.peer.gate = { url: other.gateUrl, controlUrl: other.controlUrl, controlToken: token(other) };
     writeFileSync(of.settings, stringify(settings));
   }
 

@@ -94,6 +94,10 @@ describe("drain", () => {
     for (const [state, message] of [
       [{ isOpen: true, reason: "its store hangs" }, "the gate of east is open: its store hangs"],
       [{ inFlight: 3 }, "the gate of east is not empty: 3 requests are under way"],
+      [
+        { silent: ["the gate's control at http://two does not answer"] },
+        "a replica of the gate of east gives no answer: the gate's control at http://two does not answer",
+      ],
     ] as const) {
       const clock = new SimulatedClock();
       const error = await errorOf(clock.run(drain.run(context(clock, new ScriptedGate(state)))));

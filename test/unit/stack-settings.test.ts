@@ -74,7 +74,15 @@ describe("settings of a stack", () => {
         claims: [],
         clientNamespaces: [],
         clientCidrs: [],
-        gate: { mode: "availability", leaseSeconds: 15, service: { type: "ClusterIP", annotations: {} } },
+        gate: {
+          mode: "availability",
+          leaseSeconds: 15,
+          replicas: 2,
+          plaintext: false,
+          otherKeys: "refuse",
+          limits: { connections: 2_000, bodyMegabytes: 256 },
+          service: { type: "ClusterIP", annotations: {} },
+        },
         egressCidrs: ["0.0.0.0/0"],
         schedules: {
           full: "0 2 * * *",

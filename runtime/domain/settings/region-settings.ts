@@ -96,7 +96,7 @@ const gateSchema = z
     port: port.default(usualGatePorts.rest).describe("port that it listens on, for REST and gRPC"),
     grpcPort: port
       .default(usualGatePorts.grpc)
-      .describe("a second one, for clients that expect gRPC on a port of its own"),
+      .describe("another one, for clients that expect gRPC beside REST; the same as `port` for none"),
     tls: z
       .strictObject({
         certificate: z

@@ -1,5 +1,6 @@
 /** What clients meet before Qdrant, as processes of their own: the public endpoint, and a region's gate. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +12,7 @@ import { isOk, untilReady } from "../time/until-ready.ts";
 interface Server {
   readonly url: string;
   readonly apiKey: string;
+  readonly grpcUrl?: string;
 }
 
 const longestStartMs = 20_000;
@@ -38,13 +40,15 @@ export class FrontProcess {
   static async gate(
     folder: string,
     region: string,
-    upstream: Server,
+    { apiKey, grpcUrl, url }: Server,
     control: StoreAddress,
     peerControl?: StoreAddress,
+    more: Readonly<Record<string, string>> = {},
   ): Promise<FrontProcess> {
     const peer = peerControl === undefined ? {} : { PEER_CONTROL: JSON.stringify(peerControl) };
     const [controlPort] = await closedPorts(1);
-    const settings = { REGION: region, UPSTREAM: JSON.stringify(upstream), CONTROL: JSON.stringify(control), ...peer };
+    const upstream = JSON.stringify({ url, grpcUrl, apiKey });
+    const settings = { REGION: region, UPSTREAM: upstream, CONTROL: JSON.stringify(control), ...peer, ...more };
     const gate = { ...settings, CONTROL_PORT: String(controlPort), STATE: "seen.json" };
     return FrontProcess.#start("gate", folder, gate, `http://127.0.0.1:${controlPort}`);
   }
@@ -71,7 +75,7 @@ export class FrontProcess {
       env,
     });
     const front = new FrontProcess(child, `http://127.0.0.1:${port}`, controlUrl);
-    await untilReady(child, `the ${name}`, longestStartMs, () => isOk(`${front.url}/.qdrant-dr/health`));
+    await untilReady(child, `the ${name}`, longestStartMs, () => isOk(`${front.controlUrl}/.qdrant-dr/health`));
     return front;
   }
 
@@ -90,6 +94,14 @@ export class FrontProcess {
   /** What an upstream is reached by. */
   get asUpstream(): Server {
     return { url: this.url, apiKey: secrets.clientKey };
+  }
+
+  /** SIGTERM: it lets what is under way finish. Answers its exit code. */
+  async end(): Promise<number | null> {
+    const exit = once(this.#child, "exit");
+    this.#child.kill("SIGTERM");
+    await exit;
+    return this.#child.exitCode;
   }
 
   async stop(): Promise<void> {

@@ -78,6 +78,10 @@ export class QdrantServer {
     await untilReady(child, `Qdrant at ${this.url}`, longestStartMs, () => this.#isReady());
   }
 
+  get grpcUrl(): string {
+    return `http://127.0.0.1:${this.#ports[1]}`;
+  }
+
   /** Of the process that runs now. */
   get pid(): number | undefined {
     return this.#process?.pid;
