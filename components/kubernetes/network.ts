@@ -76,8 +76,8 @@ function policies(args: NetworkArgs): Record<string, Rules> {
             ingress: [
               { from: [{ podSelector: { matchLabels: qdrant } }], ports: among },
               { from: [{ podSelector: { matchLabels: reachLabel("qdrant") } }], ports: serves },
-              { from: [{ podSelector: { matchLabels: gate } }], ports: tcp(qdrantPorts.grpc) },
               ...(outsideCidrs.length === 0 ? [] : [{ from: outsideCidrs.map(inBlock), ports: serves }]),
+              { from: [{ podSelector: { matchLabels: gate } }], ports: tcp(qdrantPorts.grpc) },
             ],
             egress: [{ to: [{ podSelector: { matchLabels: qdrant } }], ports: among }],
           },

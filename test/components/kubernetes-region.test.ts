@@ -576,12 +576,18 @@ describe("KubernetesRegion", () => {
         type: "LoadBalancer",
         annotations: { "external-dns.alpha.kubernetes.io/hostname": "a.example" },
       };
+      const gate = { service, tlsSecret: "gate-tls" };
       const { inputs } = object(
-        await declarer.declare({ kubernetes: { gate: { service } } }),
+        await declarer.declare({ kubernetes: { gate, clientCidrs: ["10.1.0.0/16"] } }),
         "Service",
         "qdrant-dr-gate",
       ) as Loose;
-      expect(inputs.spec.type).to.equal("LoadBalancer");
+      expect(inputs.spec).to.deep.include({
+        type: "LoadBalancer",
+        loadBalancerSourceRanges: ["10.1.0.0/16"],
+        externalTrafficPolicy: "Local",
+      });
+      expect(inputs.spec.ports.map(({ port }: Loose) => port)).to.deep.equal([6333, 6334]);
       expect(inputs.metadata.annotations).to.deep.equal(service.annotations);
     });
   });
@@ -663,6 +669,7 @@ describe("KubernetesRegion", () => {
       const { inputs: gate } = object(declared, "Secret", "qdrant-dr-gate") as Loose;
       expect(JSON.parse(gate.stringData.QDRANT_DR_GATE_UPSTREAM)).to.deep.equal({
         url: existing.serviceUrl,
+        grpcUrl: "http://vectors.data.svc:6334",
         apiKey: "secret-api-key-given",
       });
       const { inputs: policy } = object(declared, "NetworkPolicy", "qdrant-dr-reaches-qdrant") as Loose;

@@ -168,11 +168,13 @@ describe("ProcessesRegion", () => {
     expect(inputs["env"]).to.deep.equal({
       QDRANT_DR_GATE_HOST: "127.0.0.1",
       QDRANT_DR_GATE_PORT: "20021",
+      QDRANT_DR_GATE_CONTROL_PORT: "20009",
       QDRANT_DR_GATE_REGION: "primary",
       QDRANT_DR_GATE_CLIENT_KEY: secrets.clientKey,
       QDRANT_DR_GATE_CONTROL_TOKEN: secrets.controlToken,
       QDRANT_DR_GATE_UPSTREAM: JSON.stringify({
         url: "http://127.0.0.1:20000",
+        grpcUrl: "http://127.0.0.1:20001",
         apiKey: secrets.qdrantApiKey,
       }),
       QDRANT_DR_GATE_CONTROL: '{"kind":"file","folder":"/estates/e1/primary/control"}',

@@ -302,6 +302,7 @@ describe("calls through a gate", function () {
       });
       const slow = write(gate.url);
       const answer = await underWay;
+      respond = (_, outgoing) => outgoing.end("{}");
       const session = connectHttp2(gate.url);
       await once(session, "connect");
       const told = once(session, "goaway") as Promise<[number]>;

@@ -85,6 +85,7 @@ class Exchange {
   #outbound: ClientRequest;
   #bytes = 0;
   #isAnswered = false;
+  #isDropping = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -117,7 +118,7 @@ class Exchange {
   #readBody(): void {
     const { answerWithinMs, mostBytes } = this.#forwarding;
     this.#incoming.on("data", (piece: Buffer) => {
-      if (this.#isAnswered) return;
+      if (this.#isDropping) return;
       this.#bytes += piece.length;
       if (isLongerThan(mostBytes, this.#bytes)) {
         this.#refuse(413, tooLong(mostBytes));
@@ -128,7 +129,7 @@ class Exchange {
       if (!this.#outbound.write(piece)) this.#incoming.pause();
     });
     this.#incoming.once("end", () => {
-      if (!this.#isAnswered) this.#outbound.end();
+      if (!this.#isDropping) this.#outbound.end();
     });
     if (answerWithinMs !== undefined) {
       this.#timer = setTimeout(() => {
@@ -156,13 +157,15 @@ class Exchange {
     }
     this.#isAnswered = true;
     const outgoing = this.#outgoing as ServerResponse;
-    const wasEarly = !outbound.writableEnded;
-    if (wasEarly) dropRest(this.#incoming, outgoing);
     outgoing.writeHead(answered.statusCode ?? 502, endToEndHeaders(answered.headers));
     answered.pipe(outgoing);
     answered.once("error", () => outgoing.destroy());
-    // What it has not taken of the request it will not take any more.
-    if (wasEarly) answered.once("end", () => outbound.destroy());
+    answered.once("end", () => {
+      if (outbound.writableEnded) return;
+      // What it has not taken of the request it will not take any more.
+      this.#drop();
+      outbound.destroy();
+    });
   }
 
   #fail(error: NodeJS.ErrnoException, outbound: ClientRequest): void {
@@ -196,11 +199,16 @@ class Exchange {
     else this.#incoming.resume();
   }
 
+  #drop(): void {
+    this.#isDropping = true;
+    dropRest(this.#incoming, this.#outgoing);
+  }
+
   #refuse(status: number, error: string): void {
     clearTimeout(this.#timer);
     if (this.#isAnswered) return;
     this.#isAnswered = true;
-    dropRest(this.#incoming, this.#outgoing);
+    this.#drop();
     refuseRest(this.#outgoing, status, error);
   }
 }
