@@ -304,7 +304,7 @@ describe("calls through a gate", function () {
       const answer = await underWay;
       respond = (_, outgoing) => outgoing.end("{}");
       const session = connectHttp2(gate.url);
-      await once(session, "connect");
+      await once(session, "remoteSettings");
       const told = once(session, "goaway") as Promise<[number]>;
       const ended = gate.end();
       expect((await told)[0]).to.equal(constants.NGHTTP2_NO_ERROR);

@@ -182,7 +182,8 @@ class Exchange {
     }
     const { name } = this.#forwarding;
     const reason = error.code ?? error.message;
-    if (hasLeft)
+    // Only where it does no harm is a client asked to repeat what may have been done.
+    if (hasLeft && this.#incoming.method !== "GET" && this.#incoming.method !== "HEAD")
       this.#refuse(
         502,
         `${name} ended the connection before it answered (${reason}); what was asked may have been done`,

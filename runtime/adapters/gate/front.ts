@@ -48,6 +48,9 @@ export class Front {
     maxSessionMemory: sessionMemoryMb,
   });
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Connections that have sent nothing yet. */
+  readonly #silent = new Set<Socket>();
+  #isDraining = false;
 
   /** @param certificate in the clear when left out. */
   constructor({ grpc, rest }: FrontHandlers, limits: FrontLimits = {}, certificate?: Certificate) {
@@ -62,6 +65,7 @@ export class Front {
       this.#sessions.add(session);
       session.setLocalWindowSize(connectionWindow);
       session.once("close", () => this.#sessions.delete(session));
+      if (this.#isDraining) session.close();
       session.on("error", () => session.destroy());
     });
     this.#http2.on("stream", (stream, headers, _flags, rawHeaders) => {
@@ -94,7 +98,9 @@ export class Front {
   async drain(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
+    this.#isDraining = true;
     for (const session of this.#sessions) session.close();
+    for (const socket of this.#silent) socket.destroy();
     // A connection becomes idle with the answer to its last request.
     const timer = setInterval(() => this.#server.closeIdleConnections(), idleAgainMs);
     await closed;
@@ -105,7 +111,7 @@ export class Front {
   end(): void {
     this.#server.close();
     this.#server.closeAllConnections();
-    for (const session of this.#sessions) session.destroy();
+    for (const each of [...this.#sessions, ...this.#silent]) each.destroy();
   }
 
   /** Each connection goes to the server of its protocol; HTTP/1.1's is the one that listens. */
@@ -124,10 +130,13 @@ export class Front {
         return;
       }
       socket.setNoDelay(true);
+      this.#silent.add(socket);
+      socket.once("close", () => this.#silent.delete(socket));
       const giveUp = () => socket.destroy();
       socket.setTimeout(silentMs, giveUp);
       socket.on("error", giveUp);
       socket.once("readable", () => {
+        this.#silent.delete(socket);
         socket.off("error", giveUp);
         socket.off("timeout", giveUp);
         socket.setTimeout(0);
