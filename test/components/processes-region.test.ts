@@ -183,7 +183,10 @@ describe("ProcessesRegion", () => {
       QDRANT_DR_GATE_LEASE_SECONDS: "15",
       QDRANT_DR_GATE_STATE: "/estates/e1/primary/gate/seen.json",
     });
-    expect(inputs).to.deep.include({ ports: [20_021, 20_009], readyUrls: ["http://127.0.0.1:20021/.qdrant-dr/health"] });
+    expect(inputs).to.deep.include({
+      ports: [20_021, 20_009],
+      readyUrls: ["http://127.0.0.1:20021/.qdrant-dr/health"],
+    });
     expect(secretInputs).to.deep.equal(["env"]);
   });
 
