@@ -29,5 +29,6 @@ COPY --from=build --chown=65532:65532 /settings /settings
 ENV NODE_ENV=production NODE_OPTIONS="--disable-warning=ExperimentalWarning --max-semi-space-size=1" MALLOC_ARENA_MAX=1
 USER 65532:65532
 WORKDIR /tmp
-# The base's entry point is Node.
+# The base's Node, with what Node does not take from its environment.
+ENTRYPOINT ["/nodejs/bin/node", "--single-threaded-gc"]
 CMD ["/app/qdrant-dr.mjs", "--help"]

@@ -37,6 +37,7 @@ export interface Ratios {
   readonly unchangedVsRestic?: number | undefined;
   readonly changedVsRestic?: number | undefined;
   readonly restoreVsUpload?: number | undefined;
+  readonly restoreVsRestic?: number | undefined;
   readonly storedVsRestic?: number | undefined;
 }
 
@@ -62,19 +63,20 @@ export interface Results extends Measurements {
 export function resultsOf(measurements: Measurements): Results {
   const { runs, onePoint } = measurements;
   const ours = [runs.full, runs.unchanged, runs.changed, runs.restore].flatMap((phase) => phase.ours);
-  const ratiosBy = (seconds: (run: ProductRun) => number): Ratios => ({
-    fullVsRestic: divide(fastest(runs.full.restic), median(runs.full.ours.map(seconds))),
-    fullVsLimit: divide(bestWay(runs.full.limit), median(runs.full.ours.map(seconds))),
-    unchangedVsRestic: divide(median(runs.unchanged.restic.map(secondsOf)), median(runs.unchanged.ours.map(seconds))),
-    changedVsRestic: divide(median(runs.changed.restic.map(secondsOf)), median(runs.changed.ours.map(seconds))),
-    restoreVsUpload: divide(
-      bestWay(runs.restore.limit),
-      median(
-        runs.restore.ours.map((run) => (seconds === secondsOf ? (run.greenSeconds ?? run.seconds) : seconds(run))),
-      ),
-    ),
-    storedVsRestic: divide(median(runs.full.ours.map(storedOf)), median(runs.full.restic.map(storedOf))),
-  });
+  const ratiosBy = (seconds: (run: ProductRun) => number): Ratios => {
+    const restored = median(
+      runs.restore.ours.map((run) => (seconds === secondsOf ? (run.greenSeconds ?? run.seconds) : seconds(run))),
+    );
+    return {
+      fullVsRestic: divide(fastest(runs.full.restic), median(runs.full.ours.map(seconds))),
+      fullVsLimit: divide(bestWay(runs.full.limit), median(runs.full.ours.map(seconds))),
+      unchangedVsRestic: divide(median(runs.unchanged.restic.map(secondsOf)), median(runs.unchanged.ours.map(seconds))),
+      changedVsRestic: divide(median(runs.changed.restic.map(secondsOf)), median(runs.changed.ours.map(seconds))),
+      restoreVsUpload: divide(bestWay(runs.restore.limit), restored),
+      restoreVsRestic: divide(median(runs.restore.restic.map(secondsOf)), restored),
+      storedVsRestic: divide(median(runs.full.ours.map(storedOf)), median(runs.full.restic.map(storedOf))),
+    };
+  };
   const ratios = ratiosBy(secondsOf);
   const peakRssMiB = Math.max(...ours.map((run) => run.peakRssMiB), onePoint?.ours.peakRssMiB ?? 0);
   const oneChangedPointStoredBytes = onePoint?.ours.storedBytes;
@@ -103,13 +105,14 @@ export function resultsOf(measurements: Measurements): Results {
     changedStoredVsRestic,
     bars: [
       atLeast("fullVsRestic", ratios.fullVsRestic, 2),
-      atLeast("fullVsLimit", ratios.fullVsLimit, 0.7),
+      atLeast("fullVsLimit", ratios.fullVsLimit, 0.85),
       atMost("storedVsRestic", ratios.storedVsRestic, 1),
       atLeast("unchangedVsRestic", ratios.unchangedVsRestic, 50),
       atLeast("changedVsRestic", ratios.changedVsRestic, 3),
       atMost("changedStoredVsRestic", changedStoredVsRestic, 0.5),
       atMost("oneChangedPointStoredBytes", oneChangedPointStoredBytes, 256 * 1024),
-      atLeast("restoreVsUpload", ratios.restoreVsUpload, 0.8),
+      atLeast("restoreVsUpload", ratios.restoreVsUpload, 0.55),
+      atLeast("restoreVsRestic", ratios.restoreVsRestic, 1.2),
       atMost("peakRssMiB", peakRssMiB, 256),
     ],
   };

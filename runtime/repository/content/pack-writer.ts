@@ -1,6 +1,6 @@
 /**
- * Collects sealed pieces into packs and stores them while the next one fills. Memory: one pack being filled and two being
- * stored, in buffers that are used again.
+ * Collects sealed pieces into packs and stores them while the next one fills. Memory: one pack being filled and one being
+ * stored, in buffers that are used again: of two under way, for each of two shards, memory would run out before the line does.
  */
 import { createHash } from "node:crypto";
 import type { DataKey } from "../../domain/recovery-points/key.ts";
@@ -13,14 +13,12 @@ import { sealingThreads } from "./sealing-threads.ts";
 /** Bounds what small pieces cost in memory, and the directory. */
 const namesInPack = 4096;
 
-const packsAtOnce = 2;
-
 /** What is hashed sooner than it is handed to a thread. */
 const smallPack = 256 * 1024;
 
 /** Buffers of packs that were stored, for whoever fills the next one of the size. */
 const spareBuffers = new Map<number, Buffer<SharedArrayBuffer>[]>();
-const sparesKept = 6;
+const sparesKept = 4;
 
 type Settle = (pack: string, offset: number) => void;
 
@@ -33,7 +31,7 @@ export class PackWriter {
   readonly #key: DataKey;
   readonly #packSize: number;
   readonly #stored: Pack[] = [];
-  readonly #underWay = new Set<Promise<void>>();
+  #underWay: Promise<void> | undefined;
   #pieces: HeldPiece[] = [];
   #names = 0;
   #filling: Buffer<SharedArrayBuffer> | undefined;
@@ -67,7 +65,7 @@ export class PackWriter {
   /** Every piece is stored when this returns. */
   async finish(): Promise<readonly Pack[]> {
     await this.#flush();
-    await Promise.all(this.#underWay);
+    await this.#underWay;
     this.#throwFailure();
     return this.#stored;
   }
@@ -79,16 +77,14 @@ export class PackWriter {
     [this.#filling, this.#pieces, this.#size, this.#names] = [undefined, [], 0, 0];
     const directory = directoryOf(this.#key, pieces);
     buffer.set(directory, size);
-    while (this.#underWay.size >= packsAtOnce) await Promise.race(this.#underWay);
+    await this.#underWay;
     this.#throwFailure();
-    const storing: Promise<void> = this.#keep(buffer, size + directory.length, pieces).then(
+    this.#underWay = this.#keep(buffer, size + directory.length, pieces).then(
       () => spare(buffer),
       (error: unknown) => {
-        this.#failure ??= { error };
+        this.#failure = { error };
       },
     );
-    this.#underWay.add(storing);
-    storing.finally(() => this.#underWay.delete(storing));
   }
 
   async #keep(buffer: Buffer<SharedArrayBuffer>, size: number, pieces: readonly HeldPiece[]): Promise<void> {

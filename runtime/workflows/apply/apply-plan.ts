@@ -3,6 +3,7 @@
  * runs of this. Every change that it makes is in the plan.
  */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import { Semaphore } from "../../async/semaphore.ts";
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import { filesToSend } from "../../domain/recovery-points/shard-difference.ts";
 import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
@@ -90,6 +91,8 @@ class PlanRun {
   /** How each shard came to hold its tree, by `shardKey`: one that was sent twice counts as it was sent last. */
   readonly #shards = new Map<string, PlannedShard["action"]>();
   readonly #compared = { samples: 0, canaries: 0 };
+  /** As many as collections, which have one shard each for the most part. */
+  readonly #archives = new Semaphore(collectionsAtOnce);
   #sentBytes = 0;
 
   constructor(tools: ApplyTools, plan: ApplyPlan, signal: AbortSignal) {
@@ -155,6 +158,7 @@ class PlanRun {
         {
           ...this.#tools,
           signal: this.#signal,
+          archives: this.#archives,
           sending: (archive) => this.#sending(archive),
           onCreation: (outcome) => this.#made.decided(name, outcome),
           onLoaded: () => this.#made.loaded(planned),

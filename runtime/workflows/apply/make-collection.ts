@@ -3,6 +3,8 @@
  * captured shard ids and its payload indexes first, all compared with what was captured, then every shard to an owner, and
  * its strict mode last.
  */
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import type { Semaphore } from "../../async/semaphore.ts";
 import { exactText, isRecord, withPlainFloats } from "../../domain/exact-json.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { planShardKeys, type ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
@@ -18,6 +20,8 @@ import { readShardTree, wholeArchive } from "./shard-archive.ts";
 
 /** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
 const isWhole = { withinMs: 10 * 60_000, everyMs: 50 };
+/** While Qdrant unpacks and loads one shard, the next is sent. */
+const shardsAtOnce = 2;
 /** The peers of a cluster learn of shards that are made and deleted one after another. */
 const isPlaced = { withinMs: 10_000, everyMs: 200 };
 
@@ -27,6 +31,8 @@ export interface CollectionTools {
   readonly clock: Clock;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
+  /** Has a permit for each archive that is sent: each is unpacked on the target's disk, and takes some 30 MiB here. */
+  readonly archives: Semaphore;
   /** Passes each archive on that is sent. */
   sending(archive: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
   /** Hears what came of the creation as soon as that is known for certain. */
@@ -47,7 +53,7 @@ export async function makeCollection(
   tools: CollectionTools,
   { captured, name, optimizes }: CollectionToMake,
 ): Promise<void> {
-  const { onCreation, onLoaded, repository, sending, signal, target } = tools;
+  const { archives, onCreation, onLoaded, repository, sending, signal, target } = tools;
   const capturedConfig = configOf(captured);
   const config = optimizes ? capturedConfig : withoutOptimizations(capturedConfig);
   await target.createCollection({ name, config, payloadIndexes: captured.payloadIndexes }, onCreation);
@@ -68,12 +74,15 @@ export async function makeCollection(
     throw new DrError("QDRANT_REFUSED", `${name}: the target made other payload indexes than captured: ${told}`);
   }
   const owners = await ownersOf(tools, name, captured.shards);
-  // One after another: of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
-  for (const { owner, shard } of owners) {
-    signal?.throwIfAborted();
-    const tree = await readShardTree(repository, captured, shard);
-    await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
-  }
+  // Of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
+  const atOnce = owners.length > 1 && !(await target.isClustered()) ? shardsAtOnce : 1;
+  await forEachConcurrently(atOnce, owners, ({ owner, shard }) =>
+    archives.run(async () => {
+      signal?.throwIfAborted();
+      const tree = await readShardTree(repository, captured, shard);
+      await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
+    }),
+  );
   onLoaded();
   await setStrictMode(target, name, config);
 }
