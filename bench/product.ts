@@ -1,11 +1,11 @@
 /** Ours: what is measured of the product, each in a process of its own. */
 import { fileURLToPath } from "node:url";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
 import { controlLayout } from "../runtime/domain/recovery-points/store-layout.ts";
 import { type Region, regionSchema } from "../runtime/domain/region.ts";
 import type { EpochRecord } from "../runtime/domain/roles/epoch.ts";
 import { NODE_ENVIRONMENT, NODE_FLAGS } from "../setup/node-flags.mjs";
+import { signing, storeOf, trust } from "../test/support/estates/test-trust.ts";
 import type { QdrantServer } from "../test/support/servers/qdrant-server.ts";
 import type { SeaweedServer } from "../test/support/servers/seaweedfs-server.ts";
 import type { Order, ProcessResult } from "./product-process.ts";
@@ -33,7 +33,8 @@ export async function newRegion(qdrant: QdrantServer, store: SeaweedServer, name
     qdrant: { peers: [qdrant.url], apiKey: qdrant.apiKey },
     repository: await store.bucket(`${name}-repository`),
     control: await store.bucket(`${name}-control`),
-    keys: { recipients: [await identityToRecipient(identity), await identityToRecipient(recovery)], identity },
+    keys: { recipients: [await identityToRecipient(identity), await identityToRecipient(recovery)], identity, signing },
+    trust,
   });
   const epoch: EpochRecord = {
     epoch: 1,
@@ -42,7 +43,7 @@ export async function newRegion(qdrant: QdrantServer, store: SeaweedServer, name
     run: "bench",
     at: new Date().toISOString(),
   };
-  await new S3Store(region.control as S3Address).create(controlLayout.epoch(1), Buffer.from(JSON.stringify(epoch)));
+  await storeOf(region, "control").create(controlLayout.epoch(1), Buffer.from(JSON.stringify(epoch)));
   return region;
 }
 

@@ -6,11 +6,11 @@
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
-import { S3Store } from "../runtime/adapters/stores/s3-store.ts";
 import { controlLayout } from "../runtime/domain/recovery-points/store-layout.ts";
 import { type Region, regionSchema } from "../runtime/domain/region.ts";
 import { systemClock } from "../runtime/time/system-clock.ts";
 import { NODE_FLAGS } from "../setup/node-flags.mjs";
+import { signing, storeOf, trust } from "../test/support/estates/test-trust.ts";
 import { QdrantServer } from "../test/support/servers/qdrant-server.ts";
 import { SeaweedServer } from "../test/support/servers/seaweedfs-server.ts";
 import { countingLink } from "./counting-link.ts";
@@ -305,10 +305,11 @@ async function pairOfRegions(primary: QdrantServer, standby: QdrantServer, store
       qdrant: { peers: [server.url], apiKey: server.apiKey },
       repository: await store.bucket(`${name}-repository`),
       control: await store.bucket(`${name}-control`),
-      keys: { recipients, identity },
+      keys: { recipients, identity, signing },
+      trust,
     });
     const epoch = { epoch: 1, active: "east", reason: "initial", run: "bench", at: new Date().toISOString() };
-    await new S3Store(region.control as S3Address).create(controlLayout.epoch(1), Buffer.from(JSON.stringify(epoch)));
+    await storeOf(region, "control").create(controlLayout.epoch(1), Buffer.from(JSON.stringify(epoch)));
     return region;
   };
   return { source: await regionOf("east", "west", primary), standby: await regionOf("west", "east", standby) };

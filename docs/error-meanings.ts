@@ -18,6 +18,7 @@ export const errorMeanings: Readonly<Record<ErrorCode, string>> = {
   ACCESS_DENIED: "a server refuses the credentials",
   OBJECT_NOT_FOUND: "an object that is needed is not in the store",
   OBJECT_CORRUPT: "an object does not hold what its name says",
+  NOT_AUTHENTIC: "an object was not signed by who is trusted with it: it is told, and not obeyed",
   STORE_REFUSED: "the store answered with an error",
   QDRANT_REFUSED: "Qdrant refused a request; the message has its answer",
   TOO_MANY_REQUESTS: "Qdrant, a store or a proxy before it allows no more requests now, also after a while",

@@ -31,6 +31,18 @@ export const stackSettings: Descriptions = {
   objectives: "what the region promises; settings that cannot reach the RPO are refused",
   "objectives.rtoMinutes": "longest time until clients are served again",
   "objectives.rpoMinutes": "most minutes of acknowledged writes that may be lost",
+  trust: "who is believed about what the stores hold, the same in both stacks: [keys](../how-to/rotate-keys.md)",
+  "trust.id": "8 to 64 lower-case letters, digits and hyphens, made once for the pair; `estate init` prints one",
+  "trust.keys":
+    "public keys of operators, as `qdrant-dr keys new` shows them; the keys of this stack's jobs are made by it and need no line",
+  "trust.keys[].name": "whose key it is, for messages",
+  "trust.keys[].key": "the public key",
+  "trust.keys[].job": "a job whose key is no longer made, and signed what is still there; an operator's has none",
+  "trust.keys[].region": "the region where that job worked",
+  "trust.keys[].revoked": "since when the key is not believed any more",
+  "trust.keys[].revoked.epoch": "the last epoch that it may have signed",
+  "trust.keys[].revoked.at": "what names a later time is not believed",
+  "trust.keyGeneration": "raised by one, each job of this stack gets another key",
   retention: "how long `prune` keeps recovery points in this region's repository: [retention](../how-to/retention.md)",
   "retention.days":
     "days in which one a day is kept; 30 when left out in the region that is active first, 365 in the standby",

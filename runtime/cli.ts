@@ -16,6 +16,7 @@ import { failoverRun } from "./commands/failover/run.ts";
 import { gate } from "./commands/gate/command.ts";
 import { importCommand } from "./commands/import/command.ts";
 import { init } from "./commands/init/command.ts";
+import { keysNew } from "./commands/keys/new.ts";
 import { logs } from "./commands/logs/command.ts";
 import { prune } from "./commands/prune/command.ts";
 import { recoveryPointsList } from "./commands/recovery-points/list.ts";
@@ -62,6 +63,7 @@ const definitions = [
   alertsTest,
   exportMonitoring,
   estateInit,
+  keysNew,
 ] as readonly CommandDefinition<object, object>[];
 
 /** The schema of what `--json` prints, by the command's name. */
@@ -73,6 +75,7 @@ const groups: Readonly<Record<string, string>> = {
   "recovery-points": "the recovery points in a region's bucket",
   export: "write something for other tools",
   failover: "the active region is lost: make the other one active",
+  keys: "the keys that operators sign with",
   estate: "what two regions of stacks have in common",
   switchover: "both regions live: change their roles with nothing lost",
 };

@@ -41,6 +41,7 @@ export const errorCodes = {
   ACCESS_DENIED: { exitCode: exitCodes.unreachable, retryable: false },
   OBJECT_NOT_FOUND: { exitCode: exitCodes.noUsableRecoveryPoint, retryable: false },
   OBJECT_CORRUPT: { exitCode: exitCodes.verificationFailed, retryable: false },
+  NOT_AUTHENTIC: { exitCode: exitCodes.verificationFailed, retryable: false },
   STORE_REFUSED: { exitCode: exitCodes.unreachable, retryable: true },
   QDRANT_REFUSED: { exitCode: exitCodes.unreachable, retryable: false },
   TOO_MANY_REQUESTS: { exitCode: exitCodes.unreachable, retryable: true },

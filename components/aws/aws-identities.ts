@@ -1,6 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { Job } from "../../runtime/domain/job-names.ts";
+import { objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { AwsSettings } from "../../runtime/domain/settings/aws-settings.ts";
 import { buildJobPolicy } from "./job-policy.ts";
 import { policyJson } from "./policy-document.ts";

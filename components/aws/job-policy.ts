@@ -1,5 +1,6 @@
 /** The policy of a job's role in S3: it reads what it needs, creates under the prefixes that it writes, and never deletes. */
-import { definitionOf, type Job, type RegionUse, storeKinds } from "../../runtime/domain/jobs.ts";
+import type { Job } from "../../runtime/domain/job-names.ts";
+import { definitionOf, type RegionUse, storeKinds } from "../../runtime/domain/jobs.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { AwsSettings } from "../../runtime/domain/settings/aws-settings.ts";
 import { bucketArn, type Statement } from "./policy-document.ts";

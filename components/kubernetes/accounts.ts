@@ -1,7 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterSettings } from "../../runtime/domain/infrastructure/infrastructure.ts";
-import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { Job } from "../../runtime/domain/job-names.ts";
+import { objectNameOf } from "../../runtime/domain/jobs.ts";
 import { labelsOf } from "./labels.ts";
 import { readRules } from "./read-rules.ts";
 

@@ -8,6 +8,7 @@ import { gateControlPath, gateHealthPath } from "../../runtime/domain/roles/gate
 import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
 import { gateLimitVariables } from "../../runtime/domain/settings/gate-limits.ts";
 import type { KubernetesSecrets, KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { Trust } from "../../runtime/domain/trust/trust.ts";
 import { labelsOf, selectorOf } from "./labels.ts";
 import { productPod } from "./product-pod.ts";
 import { secretDigest } from "./secret-digest.ts";
@@ -20,6 +21,8 @@ export interface GateArgs {
   readonly control: pulumi.Output<StoreAddress>;
   readonly peerControl: pulumi.Output<StoreAddress | undefined>;
   readonly witness: pulumi.Output<StoreAddress> | undefined;
+  readonly trust: pulumi.Output<Trust>;
+  readonly signingKey: pulumi.Output<string>;
 }
 
 const objectName = objectNameOf("gate");
@@ -178,6 +181,7 @@ function gatePod({ settings }: GateArgs, environment: pulumi.Output<string>) {
     QDRANT_DR_GATE_LEASE_SECONDS: gate.leaseSeconds,
     QDRANT_DR_GATE_STATE: `${stateFolder}/seen.json`,
     ...gateLimitVariables(gate.limits),
+    QDRANT_DR_GATE_PEER: settings.peer,
   });
   const { metadata, spec } = productPod({
     settings,
@@ -213,10 +217,10 @@ function gatePod({ settings }: GateArgs, environment: pulumi.Output<string>) {
 }
 
 function secretEnvironment(args: GateArgs, token: pulumi.Output<string>) {
-  const { control, keys, peerControl, upstream, witness } = args;
+  const { control, keys, peerControl, signingKey, trust, upstream, witness } = args;
   return pulumi
-    .all([upstream, keys, token, control, peerControl, pulumi.output(witness)])
-    .apply(([toQdrant, ofClients, controlToken, own, peers, third]) =>
+    .all([upstream, keys, token, control, peerControl, pulumi.output(witness), trust, signingKey])
+    .apply(([toQdrant, ofClients, controlToken, own, peers, third, believed, signsWith]) =>
       encodeGateSecrets({
         QDRANT_DR_GATE_UPSTREAM: toQdrant,
         QDRANT_DR_GATE_CLIENT_KEY: ofClients.clientKey,
@@ -226,6 +230,8 @@ function secretEnvironment(args: GateArgs, token: pulumi.Output<string>) {
         QDRANT_DR_GATE_CONTROL: own,
         QDRANT_DR_GATE_PEER_CONTROL: peers,
         QDRANT_DR_GATE_WITNESS: third,
+        QDRANT_DR_GATE_TRUST: believed,
+        QDRANT_DR_GATE_SIGNING_KEY: signsWith,
       }),
     );
 }

@@ -1,13 +1,15 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { retentionOf } from "../../runtime/domain/history/retention.ts";
-import { type Job, jobsOf } from "../../runtime/domain/jobs.ts";
+import type { Job } from "../../runtime/domain/job-names.ts";
+import { jobsOf } from "../../runtime/domain/jobs.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
 import { advisoriesOn } from "../../runtime/domain/settings/advisories.ts";
 import type { KubernetesSecrets, KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import type { Replicate } from "../../runtime/domain/settings/tiers.ts";
+import type { Trust } from "../../runtime/domain/trust/trust.ts";
 import { AwsIdentities } from "../aws/aws-identities.ts";
 import { AwsTraffic } from "../aws/aws-traffic.ts";
 import { Accounts } from "./accounts.ts";
@@ -21,6 +23,7 @@ import { RegionSecrets } from "./region-secrets.ts";
 import { Replicator } from "./replicator.ts";
 import { restrictedNamespace } from "./restricted-pod.ts";
 import { Schedules } from "./schedules.ts";
+import { SigningKeys } from "./signing-keys.ts";
 
 export interface KubernetesRegionArgs {
   readonly settings: KubernetesStackSettings;
@@ -43,6 +46,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
   readonly #args: KubernetesRegionArgs;
   readonly #namespace: pulumi.Input<string>;
   readonly #jobs: readonly Job[];
+  readonly #signing: SigningKeys;
 
   constructor(name: string, args: KubernetesRegionArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:KubernetesRegion", name, {}, opts);
@@ -54,10 +58,19 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     new Network(`${name}-network`, { namespace: this.#namespace, ...reachOf(settings, peer) }, { parent: this });
     this.#declareAccounts();
     const qdrant = this.#declareQdrant();
+    this.#signing = new SigningKeys(
+      `${name}-signing`,
+      {
+        region: settings.region,
+        settings: settings.trust,
+        peer: args.secrets.apply((known) => known.peer?.trust),
+      },
+      { parent: this },
+    );
     const gate = this.#declareGate(qdrant);
     const traffic = this.#declareTraffic();
     const regionWith = (peers: pulumi.Input<string[]>, reached: Gate["outputs"]) =>
-      regionOf(args, { peers, apiKey: qdrant.apiKey }, { gate: reached, traffic });
+      regionOf(args, { peers, apiKey: qdrant.apiKey }, { gate: reached, traffic, trust: this.#signing.trust });
     this.#declareJobs(regionWith(qdrant.urls, gate.inside));
     for (const { severity, text } of advisoriesOn(settings, peer)) void pulumi.log[severity](text, this);
 
@@ -139,6 +152,8 @@ export class KubernetesRegion extends pulumi.ComponentResource {
         })),
         control: storeAt(settings.stores.control, secrets),
         peerControl: secrets.apply((known) => known.peer?.control),
+        trust: this.#signing.trust,
+        signingKey: this.#signing.ofJobs.apply((keys) => keys.gate),
         witness: witness === undefined ? undefined : storeAt(witness, secrets),
       },
       { parent: this },
@@ -166,6 +181,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
         jobs: this.#jobs,
         own: inside,
         peer: secrets.apply((known) => known.peer),
+        signing: this.#signing,
       },
       child,
     );
@@ -193,7 +209,15 @@ export class KubernetesRegion extends pulumi.ComponentResource {
 function regionOf(
   { epoch, role, secrets, settings }: KubernetesRegionArgs,
   qdrant: { readonly peers: pulumi.Input<string[]>; readonly apiKey: pulumi.Output<string> },
-  { gate, traffic }: { readonly gate: Gate["outputs"]; readonly traffic: AwsTraffic | undefined },
+  {
+    gate,
+    traffic,
+    trust,
+  }: {
+    readonly gate: Gate["outputs"];
+    readonly traffic: AwsTraffic | undefined;
+    readonly trust: pulumi.Output<Trust>;
+  },
 ): pulumi.Output<Region> {
   const {
     configuration,
@@ -222,6 +246,7 @@ function regionOf(
       repository: storeAt(stores.repository, secrets),
       control: storeAt(stores.control, secrets),
       keys: { recipients: kubernetes.recipients, identity: secrets.identity },
+      trust,
       configuration,
       userData,
       infrastructure,

@@ -1,6 +1,7 @@
 /** Pods that run the product. */
 import type * as k8s from "@pulumi/kubernetes";
-import { definitionOf, type Job, objectNameOf, reachesOf } from "../../runtime/domain/jobs.ts";
+import type { Job } from "../../runtime/domain/job-names.ts";
+import { definitionOf, objectNameOf, reachesOf } from "../../runtime/domain/jobs.ts";
 import { isRegionJob } from "../../runtime/domain/region-for-job.ts";
 import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { labelsOf, reachLabel } from "./labels.ts";

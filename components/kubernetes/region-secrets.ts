@@ -1,10 +1,12 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { type Job, objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { Job } from "../../runtime/domain/job-names.ts";
+import { objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { isRegionJob, ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/region-for-job.ts";
 import { labelsOf } from "./labels.ts";
 import { secretDigest } from "./secret-digest.ts";
+import type { SigningKeys } from "./signing-keys.ts";
 
 export interface RegionSecretsArgs {
   readonly namespace: pulumi.Input<string>;
@@ -14,6 +16,8 @@ export interface RegionSecretsArgs {
   readonly own: pulumi.Output<Region>;
   /** The other one, once its outputs are known here. */
   readonly peer: pulumi.Output<Region | undefined>;
+  /** Each job signs with its own key, and believes what both regions do. */
+  readonly signing: Pick<SigningKeys, "ofJobs" | "trust">;
 }
 
 /** One job's Secret. */
@@ -32,9 +36,11 @@ export class RegionSecrets extends pulumi.ComponentResource {
 
   constructor(name: string, args: RegionSecretsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:RegionSecrets", name, {}, opts);
-    const { jobs, namespace, own, peer } = args;
+    const { jobs, namespace, own, peer, signing } = args;
     const secrets = jobs.filter(isRegionJob).map((job) => {
-      const told = pulumi.all([own, peer]).apply(([here, there]) => regionsFor(job, here, there));
+      const told = pulumi
+        .all([own, peer, signing.ofJobs, signing.trust])
+        .apply(([here, there, keys, trust]) => regionsFor(job, here, there && { ...there, trust }, keys[job]));
       const files = pulumi.secret(told.apply((regions) => filesOf(regions)));
       const { metadata } = new k8s.core.v1.Secret(
         `${name}-${job}`,
@@ -54,9 +60,10 @@ export class RegionSecrets extends pulumi.ComponentResource {
   }
 }
 
-function regionsFor(job: RegionJob, own: Region, peer: Region | undefined): Region[] {
-  const there = peer && peerRegionFor(job, peer);
-  return there === undefined ? [ownRegionFor(job, own)] : [ownRegionFor(job, own), there];
+function regionsFor(job: RegionJob, own: Region, peer: Region | undefined, signingKey: string): Region[] {
+  const there = peer && peerRegionFor(job, peer, signingKey);
+  const here = ownRegionFor(job, own, signingKey);
+  return there === undefined ? [here] : [here, there];
 }
 
 function filesOf(regions: readonly Pick<Region, "region">[]): Record<string, string> {

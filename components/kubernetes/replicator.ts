@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { type Job, jobTable, objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { Job } from "../../runtime/domain/job-names.ts";
+import { jobTable, objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { Role } from "../../runtime/domain/roles/epoch.ts";
 import { labelsOf, selectorOf } from "./labels.ts";
 import { type ProductPodBase, productPod } from "./product-pod.ts";

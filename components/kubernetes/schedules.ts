@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { definitionOf, type Job, type JobSchedule, objectNameOf } from "../../runtime/domain/jobs.ts";
+import type { Job } from "../../runtime/domain/job-names.ts";
+import { definitionOf, type JobSchedule, objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { Role } from "../../runtime/domain/roles/epoch.ts";
 import { labelsOf } from "./labels.ts";
 import { type ProductPodBase, productPod } from "./product-pod.ts";

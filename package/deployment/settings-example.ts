@@ -2,6 +2,9 @@
 import { z } from "zod";
 import { regionSettingsSchema } from "../../runtime/domain/settings/region-settings.ts";
 
+/** Of nobody's: the bytes are zero. */
+const examplePublicKey = `qdrant-dr-key-${"A".repeat(43)}`;
+
 /** A value for each setting that has no default; `peers` stands for `url` where Qdrant is a cluster. */
 export const exampleSettings = {
   qdrant: {
@@ -21,6 +24,11 @@ export const exampleSettings = {
       "age1offlinexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     ],
     identity: { file: "qdrant-dr.key" },
+    signing: { file: "qdrant-dr.signing-key" },
+  },
+  trust: {
+    id: "one-id-for-both-regions",
+    keys: [{ name: "main", key: examplePublicKey, revoked: { epoch: 3, at: "2026-05-31T14:30:00.000Z" } }],
   },
   exclude: ["tmp_*"],
   configuration: [{ name: "application", path: "/etc/application", include: ["**"], exclude: ["*.bak"] }],
@@ -77,6 +85,7 @@ export const exampleSettings = {
       controlUrl: "https://standby.example:6435",
       controlToken: { file: "standby-gate-token" },
     },
+    signingKey: examplePublicKey,
   },
 } as const;
 

@@ -15,6 +15,7 @@ import type { ProcessesStackSettings } from "../../runtime/domain/settings/stack
 import { hasErrno } from "../../runtime/errno.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { SignedStore } from "../../runtime/repository/signed-store.ts";
 import { storeSockets } from "../domain/seaweedfs.ts";
 import { type EstateRegion, estateRegions, newEstateSettings } from "./estate-settings.ts";
 import { killEstate, markAs, refuseTakenPort } from "./local-process.ts";
@@ -92,7 +93,13 @@ export class EmbeddedEstate {
     await Promise.all(estateRegions.map((region) => this.#makeStack(region, stacks[region], secrets)));
     const at = new Date().toISOString();
     for (const region of estateRegions) {
-      const control = new FileStore(join(this.disk(region), "control"));
+      const control = new SignedStore(new FileStore(join(this.disk(region), "control")), {
+        region,
+        store: "control",
+        trust: stacks[region].trust,
+        trustId: stacks[region].trust.id,
+        signingKey: secrets.signing,
+      });
       await claimEpoch(control, { epoch: 1, active: "primary", reason: "initial", run: this.id, at });
     }
   }

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:net";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import type { GivenProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { newSigningKey, publicKeyOf, signingKeyFrom } from "../../runtime/domain/trust/signing-key.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { storePorts } from "../domain/seaweedfs.ts";
 
@@ -28,6 +29,16 @@ export async function newEstateSettings(
 ): Promise<EstateSettings> {
   const identity = await generateX25519Identity();
   const recoveryIdentity = await generateX25519Identity();
+  const signing = newSigningKey();
+  // All that a practice estate runs is one person's: one key signs for it, and the offline one where that is lost.
+  const trust = {
+    id: `practice-${estate}`,
+    keys: [
+      { name: "practice", key: publicKeyOf(signing) },
+      { name: "offline", key: publicKeyOf(signingKeyFrom(recoveryIdentity)) },
+    ],
+    keyGeneration: 1,
+  };
   const recipients = [await identityToRecipient(identity), await identityToRecipient(recoveryIdentity)];
   const first = await claimBlock(endpointPort);
   const portsFrom = (port: number) => ({
@@ -48,6 +59,7 @@ export async function newEstateSettings(
     peer: peerOf(region),
     initialRole: region === "primary" ? "active" : "standby",
     objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+    trust,
     configuration: [],
     userData: [],
     infrastructure: { stacks: [] },
@@ -72,6 +84,7 @@ export async function newEstateSettings(
       clientKey: newSecret(),
       controlToken: newSecret(),
       identity,
+      signing,
     },
     recoveryIdentity,
   };

@@ -6,6 +6,7 @@ import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { gateControlPath, gateHealthPath } from "../../runtime/domain/roles/gate.ts";
 import { encodeGateSecrets, encodeGateSettings } from "../../runtime/domain/roles/gate-environment.ts";
 import type { ProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { Trust } from "../../runtime/domain/trust/trust.ts";
 import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../domain/seaweedfs.ts";
 import { Bucket } from "./bucket.ts";
 import { Process } from "./process.ts";
@@ -125,7 +126,8 @@ export class ProcessesRegion extends pulumi.ComponentResource {
       },
       repository,
       control: { kind: "file" as const, folder: settings.processes.control },
-      keys: { recipients: settings.processes.recipients, identity: secrets.identity },
+      keys: { recipients: settings.processes.recipients, identity: secrets.identity, signing: secrets.signing },
+      trust: trustOf(settings),
       configuration: settings.configuration,
       userData: settings.userData,
       infrastructure: settings.infrastructure,
@@ -170,6 +172,7 @@ function gateEnvironment(
     QDRANT_DR_GATE_MODE: gate.mode,
     QDRANT_DR_GATE_LEASE_SECONDS: gate.leaseSeconds,
     QDRANT_DR_GATE_STATE: `${folder}/gate/seen.json`,
+    QDRANT_DR_GATE_PEER: settings.peer,
   });
   return secrets.apply((known) => ({
     ...plain,
@@ -184,8 +187,14 @@ function gateEnvironment(
       QDRANT_DR_GATE_CONTROL: storeAt(control),
       QDRANT_DR_GATE_PEER_CONTROL: peerControl === undefined ? undefined : storeAt(peerControl),
       QDRANT_DR_GATE_WITNESS: gate.witness === undefined ? undefined : storeAt(gate.witness),
+      QDRANT_DR_GATE_TRUST: trustOf(settings),
+      QDRANT_DR_GATE_SIGNING_KEY: known.signing,
     }),
   }));
+}
+
+function trustOf({ trust: { id, keys } }: ProcessesStackSettings): Trust {
+  return { id, keys };
 }
 
 function leaseOf({ processes }: ProcessesStackSettings) {

@@ -32,17 +32,23 @@ import { ThisProcess } from "../adapters/this-process.ts";
 import { identityIn } from "../domain/age-identity.ts";
 import { regionSchema } from "../domain/region.ts";
 import { parseStackName } from "../domain/stack-name.ts";
+import { breakGlassKey } from "../domain/trust/break-glass.ts";
+import { signingKeyIn } from "../domain/trust/signing-key.ts";
 import { DrError } from "../errors.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { stepNames } from "../workflows/failover/step-names.ts";
 import { readAlertReceivers } from "./alert-receivers.ts";
 import type { Deps, RegionOptions } from "./deps.ts";
+import { openSignedStore } from "./open-signed-store.ts";
 import { RegionAccess } from "./region-access.ts";
 import { runGate } from "./run-gate.ts";
 import { readSettingsRegion } from "./settings-region.ts";
 
 export const projectFolder = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Holds an operator's signing key. */
+const signingVariable = "QDRANT_DR_SIGNING_KEY";
 
 /** The surroundings that the program gives to a command. */
 export interface Surroundings extends Pick<Deps, "progress" | "onInterrupt"> {
@@ -65,13 +71,12 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
   };
   const access: Deps["access"] = async (name, options) => {
     const identity = await readIdentity(options.identityFile);
+    const signingKey = await readSigningKey(options.signingKeyFile, process.env);
     const file = isOfStack(options) ? undefined : await findSettingsFile(options.settings, process.env);
     if (file !== undefined && (options.settings !== undefined || name === undefined || isOf(file, name))) {
       if (name !== undefined && !isOf(file, name)) throw notInSettings(file, name);
-      return new RegionAccess(await readSettingsRegion(file, name ?? file.settings.region, identity), {
-        identity,
-        origin: "settings",
-      });
+      const region = await readSettingsRegion(file, name ?? file.settings.region, { identity, signingKey });
+      return new RegionAccess(region, { identity, origin: "settings" });
     }
     if (name === undefined) throw noRegionNamed();
     const named = parseStackName(name);
@@ -85,7 +90,11 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
         hint: "name the region whose outputs these are, or give the outputs of the other one",
       });
     }
-    return new RegionAccess(region, { identity, origin: options.outputs === undefined ? "stack" : "outputs" });
+    return new RegionAccess(region, {
+      identity,
+      signingKey: signingKey ?? breakGlassKey(region.trust, identity),
+      origin: options.outputs === undefined ? "stack" : "outputs",
+    });
   };
   return {
     clock: systemClock,
@@ -97,6 +106,8 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     stacks,
     cluster: (settings) => KubernetesCluster.open(settings),
     store: openStore,
+    signedStore: openSignedStore,
+    signingKey: (file) => readSigningKey(file, process.env),
     pruner: openPruner,
     storeProtection,
     folderTarget: new LocalFolders(),
@@ -188,6 +199,25 @@ async function readJson(path: string): Promise<unknown> {
     const reason = (cause as NodeJS.ErrnoException).code ?? "it is not JSON";
     throw new DrError("SETTING_INVALID", `${path} cannot be read: ${reason}`, { hint: outputsHint });
   }
+}
+
+/** An operator's own: in a file, or in the variable where a file is in nobody's way, as in CI. */
+async function readSigningKey(path: string | undefined, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const inVariable = env[signingVariable] || undefined;
+  if (path === undefined && inVariable === undefined) return undefined;
+  const where = path ?? signingVariable;
+  const hint = "give the line that begins with QDRANT-DR-SIGNING-KEY-, as `qdrant-dr keys new` wrote it";
+  let text = inVariable ?? "";
+  if (path !== undefined) {
+    try {
+      text = await readFile(path, "utf8");
+    } catch (cause) {
+      throw new DrError("SETTING_INVALID", `the signing key file ${path} cannot be read`, { hint, cause });
+    }
+  }
+  const key = signingKeyIn(text);
+  if (key !== undefined) return key;
+  throw new DrError("SETTING_INVALID", `${where} holds no signing key, or one that is cut`, { hint });
 }
 
 const identityHint = "give a file with the line that begins with AGE-SECRET-KEY-";

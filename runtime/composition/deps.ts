@@ -1,8 +1,9 @@
 /** The dependencies of commands. Only ports: `compose` chooses the adapters. */
 
 import type { ClusterSettings } from "../domain/infrastructure/infrastructure.ts";
+import type { StoreKind } from "../domain/jobs.ts";
 import type { Sample } from "../domain/monitoring/metrics.ts";
-import type { StoreAddress } from "../domain/region.ts";
+import type { Region, StoreAddress } from "../domain/region.ts";
 import type { AlertReceiver, Heartbeat } from "../ports/alert-receiver.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Cluster } from "../ports/cluster.ts";
@@ -34,6 +35,8 @@ export interface RegionOptions {
   readonly outputs?: string | undefined;
   /** A file with the offline recovery identity. */
   readonly identityFile?: string | undefined;
+  /** A file with an operator's own signing key. */
+  readonly signingKeyFile?: string | undefined;
 }
 
 export interface Deps {
@@ -63,6 +66,10 @@ export interface Deps {
   runGate(file: SettingsFile): Promise<() => Promise<void>>;
   /** A store that is in no stack; of AWS with the credentials of the environment. */
   store(address: StoreAddress): ObjectStore;
+  /** A region's store, of which only what is signed for it is read. */
+  signedStore(region: Pick<Region, "keys" | "region" | "trust">, store: StoreKind, address: StoreAddress): ObjectStore;
+  /** An operator's own signing key, of this file or of QDRANT_DR_SIGNING_KEY; undefined when there is none. */
+  signingKey(file: string | undefined): Promise<string | undefined>;
   /** The right to delete from a region's repository. Only `prune` takes it. */
   pruner(address: StoreAddress): PrunableStore;
   storeProtection(address: StoreAddress): Promise<StoreProtection>;

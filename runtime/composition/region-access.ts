@@ -6,7 +6,6 @@ import { LocalFolder } from "../adapters/folders/local-folder.ts";
 import { GateControl } from "../adapters/gate-control.ts";
 import { Qdrant } from "../adapters/qdrant/qdrant.ts";
 import { Route53Traffic } from "../adapters/route53-traffic.ts";
-import { openStore } from "../adapters/stores/open-store.ts";
 import type { Region } from "../domain/region.ts";
 import { foldersByKind, selectorOf } from "../domain/settings/folder-selection.ts";
 import { DrError } from "../errors.ts";
@@ -20,10 +19,13 @@ import { OpenRepository, type RegionStores } from "../repository/repository.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { openRepositoryForWriting } from "../workflows/open-repository.ts";
 import type { RegionFolder, RegionOrigin, RegionSession } from "../workflows/region-session.ts";
+import { openSignedStore } from "./open-signed-store.ts";
 
 interface Opening {
   /** Opens the keys instead of the region's own: the offline recovery identity. */
   readonly identity?: string | undefined;
+  /** Signs instead of the region's own: an operator's. */
+  readonly signingKey?: string | undefined;
   /** How long its servers may be silent before they count as down. */
   readonly patienceMs?: number;
   readonly origin?: RegionOrigin;
@@ -38,13 +40,17 @@ export class RegionAccess implements RegionSession {
   readonly #opening: Opening;
   readonly #patience: { readonly patienceMs?: number };
 
-  constructor(region: Region, opening: Opening = {}) {
-    const { identity, origin = "stack", patienceMs } = opening;
+  constructor(given: Region, opening: Opening = {}) {
+    const { identity, origin = "stack", patienceMs, signingKey = given.keys.signing } = opening;
+    const region = { ...given, keys: { ...given.keys, signing: signingKey } };
     this.region = region;
     this.origin = origin;
     this.#opening = opening;
     const limits = patienceMs === undefined ? undefined : { idleMs: patienceMs, attempts: 1, busyMs: 0 };
-    this.stores = { repository: openStore(region.repository, limits), control: openStore(region.control, limits) };
+    this.stores = {
+      repository: openSignedStore(region, "repository", region.repository, limits),
+      control: openSignedStore(region, "control", region.control, limits),
+    };
     this.wrap = new AgeKeyWrap({ recipients: region.keys.recipients, identity: identity ?? region.keys.identity });
     this.#patience = patienceMs === undefined ? {} : { patienceMs };
     this.database = new Qdrant({ ...region.qdrant, ...this.#patience });
@@ -101,7 +107,7 @@ export class RegionAccess implements RegionSession {
   witness(): ObjectStore | undefined {
     const { gate } = this.region;
     if (gate?.mode !== "consistency" || gate.lease === undefined) return undefined;
-    return openStore(gate.lease.witness);
+    return openSignedStore(this.region, "witness", gate.lease.witness);
   }
 
   traffic(): TrafficControl {

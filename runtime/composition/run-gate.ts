@@ -51,7 +51,7 @@ export async function runGate(
 
 async function variablesOf(file: SettingsFile): Promise<Variables> {
   const { gate, peer, region: name } = file.settings;
-  const region = await readSettingsRegion(file, name, undefined);
+  const region = await readSettingsRegion(file, name);
   const [url, other] = region.qdrant.peers;
   if (gate === undefined || region.gate === undefined || url === undefined) throw new Error("the settings have a gate");
   if (other !== undefined || !region.qdrant.apiKey) {
@@ -59,7 +59,7 @@ async function variablesOf(file: SettingsFile): Promise<Variables> {
       hint: "let `qdrant.url` be a load balancer of the cluster on the gate's machine, and give Qdrant a key: without one clients go around the gate",
     });
   }
-  const control = peer && (await readSettingsRegion(file, peer.region, undefined)).control;
+  const control = peer && (await readSettingsRegion(file, peer.region)).control;
   const optional = async (reference: SecretReference | undefined, setting: string) =>
     reference && (await file.secret(reference, setting));
   return {
@@ -71,6 +71,7 @@ async function variablesOf(file: SettingsFile): Promise<Variables> {
       QDRANT_DR_GATE_MODE: region.gate.mode,
       QDRANT_DR_GATE_LEASE_SECONDS: 15,
       QDRANT_DR_GATE_STATE: join(dirname(file.path), `gate-${name}.json`),
+      QDRANT_DR_GATE_PEER: peer?.region,
     }),
     ...encodeGateSecrets({
       QDRANT_DR_GATE_UPSTREAM: { url, grpcUrl: gate.qdrantGrpc ?? grpcBeside(url), apiKey: region.qdrant.apiKey },
@@ -80,6 +81,7 @@ async function variablesOf(file: SettingsFile): Promise<Variables> {
       QDRANT_DR_GATE_CONTROL_TOKEN: region.gate.controlToken,
       QDRANT_DR_GATE_CONTROL: region.control,
       QDRANT_DR_GATE_PEER_CONTROL: control,
+      QDRANT_DR_GATE_TRUST: region.trust,
     }),
   };
 }

@@ -5,23 +5,30 @@ import { headerKey } from "../domain/header-key.ts";
 import type { Region } from "../domain/region.ts";
 import { peerOfSettings, regionOfSettings } from "../domain/region-of-settings.ts";
 import type { SecretReference } from "../domain/settings/secret-reference.ts";
+import { breakGlassKey } from "../domain/trust/break-glass.ts";
+import { signingKeyIn } from "../domain/trust/signing-key.ts";
 import { DrError } from "../errors.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 
+export interface GivenKeys {
+  readonly identity?: string | undefined;
+  readonly signingKey?: string | undefined;
+}
+
 /**
  * @param name of the region, or of its peer.
- * @param givenIdentity opens the keys instead of the file's: then that may be lost.
+ * @param given are used instead of the file's own: then those may be lost.
  */
-export async function readSettingsRegion(
-  file: SettingsFile,
-  name: string,
-  givenIdentity: string | undefined,
-): Promise<Region> {
+export async function readSettingsRegion(file: SettingsFile, name: string, given: GivenKeys = {}): Promise<Region> {
   const { settings } = file;
   const { peer } = settings;
   const secrets = async (prefix: string, part: typeof settings | NonNullable<typeof peer>) => ({
     ...(await readSecrets(file, prefix, part)),
-    identity: givenIdentity ?? (await readIdentity(file, settings.keys.identity)),
+    identity: given.identity ?? (await readIdentity(file, settings.keys.identity)),
+    signing:
+      given.signingKey ??
+      breakGlassKey(settings.trust, given.identity) ??
+      (await readSigningKey(file, settings.keys.signing)),
   });
   if (peer?.region !== name) return regionOfSettings(settings, dirname(file.path), await secrets("", settings));
   const region = peerOfSettings(settings, dirname(file.path), await secrets("peer.", peer));
@@ -43,6 +50,14 @@ async function readSecrets(file: SettingsFile, prefix: string, { gate, qdrant, s
     credentials,
     controlToken: gate && (await key(gate.controlToken, "gate.controlToken")),
   };
+}
+
+async function readSigningKey(file: SettingsFile, reference: SecretReference): Promise<string> {
+  const key = signingKeyIn(await file.secret(reference, "keys.signing"));
+  if (key !== undefined) return key;
+  throw new DrError("SETTING_INVALID", `keys.signing in ${file.path} leads to no signing key, or to one that is cut`, {
+    hint: "let it lead to the line that begins with QDRANT-DR-SIGNING-KEY-, as `init` or `qdrant-dr keys new` wrote it",
+  });
 }
 
 async function readIdentity(file: SettingsFile, reference: SecretReference): Promise<string> {

@@ -2,24 +2,13 @@
  * The jobs of a region in a cluster, in one table: when each exists, what it is told and may do, what it reaches and how it runs. Accounts,
  * rights, labels, Secrets, schedules and Deployments are made from it.
  */
+import { type Job, jobs } from "./job-names.ts";
 import { exporterPort, throwawayQdrantUrl } from "./network/ports.ts";
 import { controlLayout, storeLayout } from "./recovery-points/store-layout.ts";
 import { type FolderKind, foldersByKind } from "./settings/folder-selection.ts";
 import type { Resources, Schedules } from "./settings/kubernetes-settings.ts";
 import type { KubernetesStackSettings } from "./settings/stack-settings.ts";
 import type { Replicate } from "./settings/tiers.ts";
-
-export const jobs = [
-  "capture",
-  "copy",
-  "verify",
-  "test-restore",
-  "replicate",
-  "replicate-folders",
-  "gate",
-  "exporter",
-] as const;
-export type Job = (typeof jobs)[number];
 
 export const storeKinds = ["repository", "control"] as const;
 export type StoreKind = (typeof storeKinds)[number];

@@ -7,6 +7,7 @@ import { addressOf, urlOf } from "./server-address.ts";
 import { captureGapMinutes, off, type RegionSettings, usualGatePorts } from "./settings/region-settings.ts";
 import { type RunSchedules, scheduledRuns } from "./settings/schedule.ts";
 import { readStoreLocation } from "./settings/store-location.ts";
+import { joinTrust, type Trust } from "./trust/trust.ts";
 
 /** The secrets that the settings refer to, as far as they are needed. */
 export interface SettingsSecrets {
@@ -14,6 +15,8 @@ export interface SettingsSecrets {
   readonly apiKey?: string | undefined;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
   readonly identity?: string | undefined;
+  /** Absent: nothing can be created that is signed. */
+  readonly signing?: string | undefined;
   /** Of its gate. */
   readonly controlToken?: string | undefined;
 }
@@ -40,7 +43,8 @@ export function regionOfSettings(settings: RegionSettings, folder: string, secre
     schedules: schedulesInUse(schedules),
     qdrant: { peers: qdrant.peers ?? [qdrant.url ?? ""], apiKey: secrets.apiKey ?? "" },
     ...stores,
-    keys: { recipients: keys.recipients, identity: secrets.identity },
+    keys: { recipients: keys.recipients, identity: secrets.identity, signing: secrets.signing },
+    trust: trustOfSettings(settings),
     ...(exclude.length === 0 ? {} : { exclude }),
     configuration,
     userData,
@@ -51,7 +55,7 @@ export function regionOfSettings(settings: RegionSettings, folder: string, secre
 
 /** The other region, as this machine knows it: its folders are not here, and who captures them there is its own file. */
 export function peerOfSettings(settings: RegionSettings, folder: string, secrets: SettingsSecrets): Region | undefined {
-  const { keys, peer, region } = settings;
+  const { peer, region } = settings;
   if (peer === undefined) return undefined;
   const own = regionOfSettings(settings, folder, secrets);
   return {
@@ -61,11 +65,17 @@ export function peerOfSettings(settings: RegionSettings, folder: string, secrets
     role: "standby",
     qdrant: { peers: peer.qdrant.peers ?? [peer.qdrant.url ?? ""], apiKey: secrets.apiKey ?? "" },
     ...storesOfSettings(peer, folder, secrets.credentials),
-    keys: { recipients: keys.recipients, identity: secrets.identity },
+    keys: own.keys,
     configuration: [],
     userData: [],
     gate: gateOf(peer.gate, secrets).gate,
   };
+}
+
+/** The same for both regions: whose records are believed in one are believed in the other. */
+function trustOfSettings({ peer, trust }: RegionSettings): Trust {
+  const ofPeer = peer?.signingKey === undefined ? [] : [{ name: peer.region, key: peer.signingKey }];
+  return joinTrust({ id: trust.id, keys: trust.keys }, { id: trust.id, keys: ofPeer });
 }
 
 interface DescribedGate {

@@ -14,6 +14,8 @@ import { folderSelectionSchema } from "./settings/folder-selection.ts";
 import { bucketNameSchema, recipientsSchema } from "./settings/primitives.ts";
 import { scheduledRuns } from "./settings/schedule.ts";
 import { replicateSchema } from "./settings/tiers.ts";
+import { signingKeySchema } from "./trust/signing-key.ts";
+import { trustSchema } from "./trust/trust.ts";
 
 export const storeAddressSchema = z.discriminatedUnion("kind", [
   z.object({
@@ -60,7 +62,11 @@ export const regionSchema = z.object({
     recipients: recipientsSchema,
     /** age identity that opens them in this region. Left out where nothing is opened. */
     identity: z.string().startsWith("AGE-SECRET-KEY-").optional(),
+    /** Signs what is created here. Left out where nothing is, or where an operator gives an own one. */
+    signing: signingKeySchema.optional(),
   }),
+  /** Who is believed about what its stores hold. */
+  trust: trustSchema,
   /** Names and patterns of collections that are not captured. */
   exclude: z.array(z.string()).optional(),
   /** Folders of configuration and of user data, on the machine that captures. */

@@ -13,6 +13,8 @@ import { Front } from "../adapters/gate/front.ts";
 import { hasToken, shownKey } from "../adapters/gate/headers.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
 import { rightOfGrpc, rightOfRest } from "../domain/gate/rights.ts";
+import { controlLayout } from "../domain/recovery-points/store-layout.ts";
+import type { StoreAddress } from "../domain/region.ts";
 import {
   type GateKnowledge,
   gateControlPath,
@@ -24,6 +26,7 @@ import { type GateEnvironment, parseGateEnvironment } from "../domain/roles/gate
 import { hasErrno } from "../errno.ts";
 import { toDrError } from "../errors.ts";
 import { Lease } from "../repository/control/lease.ts";
+import { SignedStore } from "../repository/signed-store.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { Guard } from "../workflows/gate/guard.ts";
 import { type ClientKeys, Passage, type Refusal } from "../workflows/gate/passage.ts";
@@ -47,14 +50,26 @@ const witness = settings.QDRANT_DR_GATE_WITNESS;
 const peer = settings.QDRANT_DR_GATE_PEER_CONTROL;
 /** The guard looks again in a second: a store that is busy is not asked more often than that. */
 const storeLimits = { busyMs: 0 };
+const signing = {
+  trust: settings.QDRANT_DR_GATE_TRUST,
+  trustId: settings.QDRANT_DR_GATE_TRUST.id,
+  signingKey: settings.QDRANT_DR_GATE_SIGNING_KEY,
+};
+const signed = (address: StoreAddress, of: string, store: "control" | "witness") =>
+  new SignedStore(openStore(address, storeLimits), { ...signing, region: of, store });
+const ownControl = signed(settings.QDRANT_DR_GATE_CONTROL, region, "control");
+const peerControl = peer && signed(peer, settings.QDRANT_DR_GATE_PEER ?? "", "control");
 const guard = new Guard({
   region,
   mode: settings.QDRANT_DR_GATE_MODE,
-  control: openStore(settings.QDRANT_DR_GATE_CONTROL, storeLimits),
-  peerControl: peer && openStore(peer, storeLimits),
+  control: ownControl,
+  peerControl,
+  async carryEpoch(epoch) {
+    if (peerControl !== undefined) await ownControl.carry(controlLayout.epoch(epoch), peerControl);
+  },
   lease:
     witness &&
-    new Lease(openStore(witness, storeLimits), {
+    new Lease(signed(witness, region, "witness"), {
       region,
       seconds: settings.QDRANT_DR_GATE_LEASE_SECONDS,
       clock: systemClock,

@@ -99,7 +99,7 @@ export async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefin
   }
 }
 
-/** What is read; undefined when it is there and holds something else, or does not open here, which is told. */
+/** What is read; undefined when it is there and holds something else, is not believed, or does not open here, which is told. */
 export async function unlessUnreadable<T>(
   key: string,
   reading: Promise<T>,
@@ -108,7 +108,7 @@ export async function unlessUnreadable<T>(
   try {
     return await reading;
   } catch (error) {
-    if (!hasCode(error, "OBJECT_CORRUPT", "KEY_UNAVAILABLE")) throw error;
+    if (!hasCode(error, "OBJECT_CORRUPT", "NOT_AUTHENTIC", "KEY_UNAVAILABLE")) throw error;
     reportUnreadable(key);
     return undefined;
   }

@@ -1,7 +1,7 @@
 /** Proves which role each job gets, who can take it, and word for word what it may do. That AWS judges it so is not proven. */
 import { expect } from "chai";
 import type { AwsIdentitiesArgs } from "../../components/aws/aws-identities.ts";
-import { jobs } from "../../runtime/domain/jobs.ts";
+import { jobs } from "../../runtime/domain/job-names.ts";
 import { type AwsSettings, awsSettingsSchema } from "../../runtime/domain/settings/aws-settings.ts";
 import { awsOutputs } from "../support/stacks/aws-outputs.ts";
 import { known, one, RecordedResources } from "../support/stacks/recorded-resources.ts";

@@ -7,6 +7,7 @@ import { expect } from "chai";
 import { regionSchema } from "../../runtime/domain/region.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import type { ProcessesSecrets, ProcessesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { signing, trust } from "../support/estates/test-trust.ts";
 import { known, RecordedResources, type Registration } from "../support/stacks/recorded-resources.ts";
 
 const secrets: ProcessesSecrets = {
@@ -15,10 +16,11 @@ const secrets: ProcessesSecrets = {
   clientKey: "secret-client-key-of-all",
   controlToken: "secret-control-token",
   identity: "AGE-SECRET-KEY-1TEST",
+  signing,
 };
 const secretTexts = [
   ...Object.values(secrets.store),
-  ...[secrets.qdrantApiKey, secrets.clientKey, secrets.controlToken, secrets.identity],
+  ...[secrets.qdrantApiKey, secrets.clientKey, secrets.controlToken, secrets.identity, secrets.signing],
 ];
 const epoch: EpochRecord = { epoch: 3, active: "primary", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
 
@@ -28,6 +30,7 @@ function settingsOf(region: string, runsHere: boolean): ProcessesStackSettings {
     peer: region === "primary" ? "standby" : "primary",
     initialRole: "standby",
     objectives: { rtoMinutes: 30, rpoMinutes: 15 },
+    trust: { ...trust, keyGeneration: 1 },
     configuration: [],
     userData: [],
     infrastructure: { stacks: [] },
@@ -182,6 +185,9 @@ describe("ProcessesRegion", () => {
       QDRANT_DR_GATE_MODE: "availability",
       QDRANT_DR_GATE_LEASE_SECONDS: "15",
       QDRANT_DR_GATE_STATE: "/estates/e1/primary/gate/seen.json",
+      QDRANT_DR_GATE_PEER: "standby",
+      QDRANT_DR_GATE_TRUST: JSON.stringify(trust),
+      QDRANT_DR_GATE_SIGNING_KEY: signing,
     });
     expect(inputs).to.deep.include({
       ports: [20_021, 20_009],

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { signed, trust } from "../support/estates/test-trust.ts";
 import { EtcdServer, KubernetesServer } from "../support/servers/kubernetes-server.ts";
 
 const program = fileURLToPath(new URL("../../runtime/processes/gate.ts", import.meta.url));
@@ -25,7 +26,7 @@ describe("gate before TLS", function () {
     etcd = await EtcdServer.start();
     server = await KubernetesServer.start(etcd, "tls");
     mkdirSync(join(folder, "control"));
-    const control = new FileStore(join(folder, "control"));
+    const control = signed(new FileStore(join(folder, "control")), "east", "control");
     const at = new Date().toISOString();
     await claimEpoch(control, { epoch: 1, active: "east", reason: "initial", run: "r", at });
   });
@@ -59,6 +60,7 @@ describe("gate before TLS", function () {
         QDRANT_DR_GATE_UPSTREAM: JSON.stringify({ url: server.url, apiKey: "its-own" }),
         QDRANT_DR_GATE_CONTROL: JSON.stringify({ kind: "file", folder: join(folder, "control") }),
         QDRANT_DR_GATE_STATE: join(folder, `seen-${port}.json`),
+        QDRANT_DR_GATE_TRUST: JSON.stringify(trust),
       },
     });
     try {

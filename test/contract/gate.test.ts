@@ -21,6 +21,7 @@ import { writeFence, writeOpening } from "../../runtime/repository/control/gate-
 import { endLease } from "../../runtime/repository/control/lease.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { closedPorts } from "../support/estates/lonely-region.ts";
+import { signed, signing, trust } from "../support/estates/test-trust.ts";
 import { errorOf } from "../support/expect-code.ts";
 
 const program = fileURLToPath(new URL("../../runtime/processes/gate.ts", import.meta.url));
@@ -62,9 +63,9 @@ describe("gate", () => {
     const folders = { east: join(folder, "east"), west: join(folder, "west"), witness: join(folder, "witness") };
     for (const each of Object.values(folders)) mkdirSync(each, { recursive: true });
     const stores = {
-      east: new FileStore(folders.east),
-      west: new FileStore(folders.west),
-      witness: new FileStore(folders.witness),
+      east: signed(new FileStore(folders.east), "east", "control"),
+      west: signed(new FileStore(folders.west), "west", "control"),
+      witness: signed(new FileStore(folders.witness), "east", "witness"),
     };
     for (const region of ["east", "west"] as const) await claimEpoch(stores[region], first);
     return { folder, folders, stores };
@@ -98,6 +99,9 @@ describe("gate", () => {
         QDRANT_DR_GATE_CONTROL: storeAt(folders[region]),
         QDRANT_DR_GATE_PEER_CONTROL: storeAt(folders[region === "east" ? "west" : "east"]),
         QDRANT_DR_GATE_STATE: join(folder, `${region}.json`),
+        QDRANT_DR_GATE_PEER: region === "east" ? "west" : "east",
+        QDRANT_DR_GATE_TRUST: JSON.stringify(trust),
+        QDRANT_DR_GATE_SIGNING_KEY: signing,
         ...(leaseSeconds === undefined ? {} : consistency),
       },
     });

@@ -24,7 +24,13 @@ function recordOf(epoch: number): Buffer {
 async function guardOf(peerControl: ObjectStore): Promise<Guard> {
   const control = new MemoryStore();
   await claimEpoch(control, first);
-  const gate = { region: "east", mode: "availability", lease: undefined, seen: undefined } as const;
+  const gate = {
+    region: "east",
+    mode: "availability",
+    lease: undefined,
+    seen: undefined,
+    carryEpoch: async () => undefined,
+  } as const;
   return new Guard({ ...gate, control, peerControl, remember: () => undefined });
 }
 

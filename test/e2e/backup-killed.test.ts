@@ -23,6 +23,7 @@ import { BucketRegion, type BucketState } from "../support/estates/bucket-region
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
 import { restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
+import { signing, trust } from "../support/estates/test-trust.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { FaultProxy, type SeenRequest } from "../support/faults/fault-proxy.ts";
 import { Product } from "../support/product.ts";
@@ -116,7 +117,8 @@ describe("backup and restore, killed and run again", function () {
       qdrant,
       repository: { ...east.addresses.repository, endpoint: storeProxy.url },
       control: { ...east.addresses.control, endpoint: storeProxy.url },
-      keys: { recipients, identity: identities[0] },
+      keys: { recipients, identity: identities[0], signing },
+      trust,
     });
     const { apiKey, url } = sourceServer;
     writeFileSync(outputs.source, JSON.stringify(region({ peers: [url], apiKey })));

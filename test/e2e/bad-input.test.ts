@@ -20,6 +20,7 @@ import { expect } from "chai";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { allOf } from "../support/all-of.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { signed } from "../support/estates/test-trust.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 const launcher = join(checkout, "bin", "qdrant-dr");
@@ -155,7 +156,7 @@ describe("bad input, from outside", function () {
     expect(exitCode).to.equal(5);
     expect(problemIn(stderr).error).to.match(/does not answer \(.*ECONNREFUSED/);
     expect(JSON.parse(stdout).error).to.include({ code: "UNREACHABLE", exitCode: 5, retryable: true });
-    const control = new FileStore(join(root, "control"));
+    const control = signed(new FileStore(join(root, "control")), "prod", "control");
     const [{ key = "" } = {}, ...others] = await allOf(control.list(""));
     expect(key).to.match(/^runs\//);
     expect(others).to.deep.equal([]);

@@ -122,7 +122,9 @@ describe("the commands of README and docs/", function () {
         return undefined;
       },
     },
-    "bin/qdrant-dr estate init --foundation foundation.json": { prepare: () => writeFoundation(pair) },
+    "bin/qdrant-dr estate init --foundation foundation.json --signing-key-file alice.signing-key": {
+      prepare: () => writeFoundation(pair),
+    },
   };
 
   it("are run by a test, or are told here why they are only parsed", () => {

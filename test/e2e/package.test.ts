@@ -21,13 +21,13 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { NODE_ENVIRONMENT, NODE_FLAGS } from "../../setup/node-flags.mjs";
 import { composeConfig } from "../support/documents/compose-file.ts";
 import { shownCommands } from "../support/documents/shown-commands.ts";
 import { closedPorts, lonelyRegion } from "../support/estates/lonely-region.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 import { AwsCredentialSources } from "../support/servers/aws-credential-sources.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
@@ -217,7 +217,7 @@ describe("package and image", function () {
     const region = { ...outputs, qdrant: { peers: [server.url], apiKey: server.apiKey }, repository };
     writeFileSync(join(regions, "prod.json"), JSON.stringify(region));
     const at = new Date().toISOString();
-    await claimEpoch(openStore(region.control), { epoch: 1, active: "prod", reason: "initial", run: "r", at });
+    await claimEpoch(storeOf(region, "control"), { epoch: 1, active: "prod", reason: "initial", run: "r", at });
 
     const backup = await run("backup", "--stack", "prod", "--outputs", regions);
     expect(backup.exitCode, backup.err).to.equal(0);
@@ -358,6 +358,7 @@ describe("package and image", function () {
       QDRANT_DR_GATE_UPSTREAM: JSON.stringify({ url: outputs.qdrant.peers[0], apiKey: outputs.qdrant.apiKey }),
       QDRANT_DR_GATE_CONTROL: JSON.stringify(outputs.control),
       QDRANT_DR_GATE_STATE: join(folder, "gate", "state.json"),
+      QDRANT_DR_GATE_TRUST: JSON.stringify(outputs.trust),
     });
     try {
       const url = `http://127.0.0.1:${port}/.qdrant-dr`;

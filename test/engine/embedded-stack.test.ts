@@ -18,7 +18,6 @@ import { expect } from "chai";
 import { EmbeddedEstate } from "../../quickstart/adapters/embedded-estate.ts";
 import { findProcess, killEstate } from "../../quickstart/adapters/local-process.ts";
 import { runPulumi } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
-import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { DrError } from "../../runtime/errors.ts";
@@ -192,7 +191,7 @@ describe("stack of a practice estate", function () {
     expect(await traffic.current()).to.equal(undefined);
     const before = await pidsOf(estate);
 
-    const control = new FileStore(join(estate.disk("standby"), "control"));
+    const { control } = new RegionAccess(await estate.stacks.region("standby")).stores;
     const at = new Date().toISOString();
     await claimEpoch(control, { epoch: 2, active: "standby", previous: "primary", reason: "failover", run: "r", at });
     const promoted = await up(estate);

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { signed, trust } from "../support/estates/test-trust.ts";
 
 const checkout = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -68,6 +69,7 @@ describe("settings files by the engine", function () {
       // The engine tells it twice: as the program says it, and in the summary.
       const asked = [...output.matchAll(/([\w.]+): nothing is not allowed/g)].map(([, setting]) => setting);
       expect([...new Set(asked)]).to.deep.equal([
+        "trust",
         "stores",
         "kubernetes.image",
         "kubernetes.qdrant.image",
@@ -112,11 +114,18 @@ describe("settings files by the engine", function () {
     const control = join(folder, "control");
     mkdirSync(control);
     const at = new Date().toISOString();
-    await claimEpoch(new FileStore(control), { epoch: 1, active: "one", reason: "initial", run: "r", at });
+    await claimEpoch(signed(new FileStore(control), "one", "control"), {
+      epoch: 1,
+      active: "one",
+      reason: "initial",
+      run: "r",
+      at,
+    });
     const settings = {
       peer: "two",
       initialRole: "active",
       platform: "processes",
+      trust,
       store: "s3",
       processes: {
         estate: "test",

@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { advisoriesOn } from "../../runtime/domain/settings/advisories.ts";
 import { type KubernetesStackSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { trust } from "../support/estates/test-trust.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;
 const peer = { qdrant: { peers: ["https://qdrant-0.dr.example:6333"], apiKey: "" } };
@@ -8,6 +9,7 @@ const peer = { qdrant: { peers: ["https://qdrant-0.dr.example:6333"], apiKey: ""
 function settingsOf(more: Record<string, unknown> = {}, qdrant: Record<string, unknown> = {}): KubernetesStackSettings {
   const settings = parseStackSettings("prod", {
     peer: "dr",
+    trust,
     initialRole: "active",
     platform: "kubernetes",
     store: "s3",

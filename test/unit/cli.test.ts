@@ -10,6 +10,7 @@ import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { DrError, exitCodes } from "../../runtime/errors.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { signing } from "../support/estates/test-trust.ts";
 
 /** Every command, with the options that it cannot do without. */
 const required: Record<string, string[]> = {
@@ -40,6 +41,7 @@ const required: Record<string, string[]> = {
   "alerts test": [],
   "export monitoring": ["monitoring"],
   "estate init": ["--foundation", "foundation.json"],
+  "keys new": ["--name", "alice"],
 };
 const commands = Object.keys(required);
 const exitCodesPage = fileURLToPath(new URL("../../docs/reference/exit-codes.md", import.meta.url));
@@ -49,7 +51,7 @@ describe("command line", () => {
     const { exitCode, err, out } = await run(["--help"]);
     expect([exitCode, err]).to.deep.equal([0, ""]);
     expect(listedIn(out)).to.deep.equal([...new Set(commands.map((command) => command.split(" ")[0]))]);
-    for (const group of ["recovery-points", "failover", "switchover", "alerts", "export", "estate"]) {
+    for (const group of ["recovery-points", "failover", "switchover", "alerts", "export", "estate", "keys"]) {
       const { out: help } = await run([group, "--help"]);
       expect(listedIn(help).map((word) => `${group} ${word}`)).to.deep.equal(
         commands.filter((command) => command.startsWith(`${group} `)),
@@ -204,6 +206,10 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
     store: () => {
       throw new Error("no store is asked");
     },
+    signedStore: () => {
+      throw new Error("no store is asked");
+    },
+    signingKey: async () => signing,
     pruner: () => {
       throw new Error("nothing is deleted");
     },

@@ -8,6 +8,7 @@ import {
   parseGateEnvironment,
 } from "../../runtime/domain/roles/gate-environment.ts";
 import { DrError } from "../../runtime/errors.ts";
+import { signing, trust } from "../support/estates/test-trust.ts";
 
 const environment: GateEnvironment = {
   QDRANT_DR_GATE_HOST: "0.0.0.0",
@@ -24,6 +25,9 @@ const environment: GateEnvironment = {
   QDRANT_DR_GATE_MODE: "consistency",
   QDRANT_DR_GATE_LEASE_SECONDS: 2.5,
   QDRANT_DR_GATE_STATE: "/state/seen.json",
+  QDRANT_DR_GATE_PEER: "dr",
+  QDRANT_DR_GATE_TRUST: trust,
+  QDRANT_DR_GATE_SIGNING_KEY: signing,
   QDRANT_DR_GATE_UPSTREAM: { url: "https://qdrant.example:6333/below", apiKey: 'a "key", with {signs}' },
   QDRANT_DR_GATE_CLIENT_KEY: "the-key-of-all-clients",
   QDRANT_DR_GATE_READ_ONLY_KEY: "the-key-that-only-reads",
@@ -68,6 +72,7 @@ describe("environment of the gate", () => {
         QDRANT_DR_GATE_CONTROL_PORT: fc.integer({ min: 1, max: 65_535 }),
         QDRANT_DR_GATE_REGION: fc.string({ minLength: 1 }),
         QDRANT_DR_GATE_MODE: fc.constant("availability" as const),
+        QDRANT_DR_GATE_TRUST: fc.constant(trust),
         QDRANT_DR_GATE_LEASE_SECONDS: fc.double({ min: 1, max: 1e6, noNaN: true }),
         QDRANT_DR_GATE_STATE: fc.string({ minLength: 1 }),
         QDRANT_DR_GATE_UPSTREAM: fc.record({ url: fc.webUrl(), apiKey: key }),

@@ -2,11 +2,13 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { buildJobPolicy } from "../../components/aws/job-policy.ts";
-import { definitionOf, type Job, jobs, jobsOf, reachesOf, storeKinds } from "../../runtime/domain/jobs.ts";
+import { type Job, jobs } from "../../runtime/domain/job-names.ts";
+import { definitionOf, jobsOf, reachesOf, storeKinds } from "../../runtime/domain/jobs.ts";
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { isRegionJob, ownRegionFor, peerRegionFor } from "../../runtime/domain/region-for-job.ts";
 import { type KubernetesStackSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import { signing, trust } from "../support/estates/test-trust.ts";
 
 describe("jobs of a region in a cluster", () => {
   it("a job has the region's API key if, and only if, its pods reach the region's Qdrant", () => {
@@ -60,8 +62,8 @@ describe("jobs of a region in a cluster", () => {
     for (const job of jobs.filter(isRegionJob)) {
       const { own, peer } = definitionOf(job);
       const told = [
-        { use: own, name: "own", region: ownRegionFor(job, regionNamed("own")) },
-        { use: peer, name: "peer", region: peerRegionFor(job, regionNamed("peer")) },
+        { use: own, name: "own", region: ownRegionFor(job, regionNamed("own"), signing) },
+        { use: peer, name: "peer", region: peerRegionFor(job, regionNamed("peer"), signing) },
       ];
       for (const { name, region, use } of told) {
         expect(region === undefined, `${job} of ${name}`).to.equal(use === undefined);
@@ -143,6 +145,7 @@ function settingsOf(
   const image = `registry.example/image@sha256:${"0".repeat(64)}`;
   const settings = parseStackSettings("own", {
     peer: "other",
+    trust,
     initialRole: "active",
     platform: "kubernetes",
     store: "s3",
@@ -180,6 +183,7 @@ function regionNamed(name: string): Region {
     repository: storeNamed("repository"),
     control: storeNamed("control"),
     keys: { recipients: ["age1a", "age1b"], identity: `AGE-SECRET-KEY-${name}` },
+    trust,
     configuration: [],
     userData: [],
     infrastructure: { stacks: [] },

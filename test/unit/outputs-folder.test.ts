@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
 import { compose } from "../../runtime/composition/compose.ts";
+import { trust } from "../support/estates/test-trust.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 describe("outputs of regions", () => {
@@ -20,6 +21,7 @@ describe("outputs of regions", () => {
       repository: { kind: "file", folder: join(folder, "repository") },
       control: { kind: "file", folder: join(folder, "control") },
       keys: { recipients: ["age1a", "age1b"], identity: "AGE-SECRET-KEY-1" },
+      trust,
     });
 
   before(() => {

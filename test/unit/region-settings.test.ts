@@ -1,11 +1,17 @@
 import { expect } from "chai";
 import { captureGapMinutes, parseRegionSettings } from "../../runtime/domain/settings/region-settings.ts";
 import { readStoreLocation } from "../../runtime/domain/settings/store-location.ts";
+import { trust } from "../support/estates/test-trust.ts";
 
 const least = {
   qdrant: { url: "http://127.0.0.1:6333" },
   store: "s3://backups/qdrant",
-  keys: { recipients: ["age1operational", "age1recovery"], identity: { file: "qdrant-dr.key" } },
+  keys: {
+    recipients: ["age1operational", "age1recovery"],
+    identity: { file: "qdrant-dr.key" },
+    signing: { file: "qdrant-dr.signing-key" },
+  },
+  trust,
 };
 
 const secret = "hunter2-hunter2";
@@ -42,7 +48,11 @@ describe("region settings", () => {
       "objectives.rpoMinutes: 15 is not allowed (240 or",
     ],
     ["one recipient", { keys: { ...least.keys, recipients: ["age1a"] } }, "keys.recipients: "],
-    ["no identity", { keys: { recipients: least.keys.recipients } }, "keys.identity: nothing is not allowed (a ref"],
+    [
+      "no identity",
+      { keys: { recipients: least.keys.recipients, signing: least.keys.signing } },
+      "keys.identity: nothing is not allowed (a ref",
+    ],
     ["a secret in the clear", { qdrant: { url: "http://a:1", apiKey: secret } }, "qdrant.apiKey: what is given"],
     ["a secret in a list", { alerts: { webhooks: [{ url: secret }] } }, "alerts.webhooks.0.url: what is given"],
     ["a secret for its name", { alerts: { heartbeat: { env: secret } } }, "alerts.heartbeat.env: what is given"],

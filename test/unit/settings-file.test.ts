@@ -5,6 +5,7 @@ import { expect } from "chai";
 import { findSettingsFile, parseSettings } from "../../runtime/adapters/settings-file.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { settingsText } from "../../runtime/domain/settings/settings-text.ts";
+import { signing, trust } from "../support/estates/test-trust.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 
 const identity = "AGE-SECRET-KEY-1NOTREAL";
@@ -15,6 +16,8 @@ const answers = {
   store: "backups",
   recipients: { operational: "age1operational", offline: "age1recovery" },
   identity: { file: "keys/qdrant-dr.key" },
+  signing: { file: "keys/qdrant-dr.signing-key" },
+  trust,
 };
 
 describe("settings file", () => {
@@ -26,6 +29,7 @@ describe("settings file", () => {
     mkdirSync(join(folder, "keys"));
     writeFileSync(path, settingsText(answers));
     writeFileSync(join(folder, "keys", "qdrant-dr.key"), `# a comment\n${identity}\n`);
+    writeFileSync(join(folder, "keys", "qdrant-dr.signing-key"), `# a comment\n${signing}\n`);
   });
 
   after(() => rmSync(folder, { recursive: true, force: true }));

@@ -5,10 +5,12 @@ import {
   parseStackSettings,
 } from "../../runtime/domain/settings/stack-settings.ts";
 import { DrError } from "../../runtime/errors.ts";
+import { signing, trust } from "../support/estates/test-trust.ts";
 
 type Members = Record<string, unknown>;
 
 const processes = {
+  trust: { ...trust, keyGeneration: 1 },
   peer: "standby",
   initialRole: "active",
   platform: "processes",
@@ -25,6 +27,7 @@ const processes = {
 
 const digest = `sha256:${"a".repeat(64)}`;
 const kubernetes = {
+  trust: { ...trust, keyGeneration: 1 },
   peer: "dr",
   initialRole: "standby",
   platform: "kubernetes",
@@ -361,6 +364,7 @@ describe("settings of a stack", () => {
       repository: { kind: "file", folder: "/a" },
       control: { kind: "file", folder: "/b" },
       keys: { recipients: ["age1a", "age1b"], identity },
+      trust,
     });
     const peer = outputs("http://qdrant-0.dr.example:6333");
     expect(parseKubernetesSecrets(settings, { ...own, store, peer }).peer).to.include({ region: "dr" });
@@ -419,6 +423,7 @@ describe("settings of a stack", () => {
       clientKey: "the-key-of-all-clients",
       controlToken: "the-token-of-operators",
       identity: "AGE-SECRET-KEY-1",
+      signing,
     };
     const { qdrantApiKeys, ...others } = given;
     expect(parseProcessesSecrets("primary", given)).to.deep.equal({

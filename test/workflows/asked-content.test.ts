@@ -3,12 +3,12 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 describe("what is asked for", function () {
@@ -47,7 +47,7 @@ describe("what is asked for", function () {
       control: { kind: "file", folder: control } as const,
       configuration: [{ name: "etc", path: join(folder, "etc") }],
     };
-    await claimEpoch(openStore(own.control), {
+    await claimEpoch(storeOf(own, "control"), {
       epoch: 1,
       active,
       reason: "initial",

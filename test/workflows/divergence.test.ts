@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { readStandbyState } from "../../runtime/repository/control/standby-records.ts";
@@ -11,6 +10,7 @@ import { runCheckedCli } from "../support/checked-cli.ts";
 import { firstEpoch } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
 import { type RegionPair, regionPair } from "../support/estates/region-pair.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const settings = { vectors: { size: 2, distance: "Dot" as const }, wal_config: { wal_capacity_mb: 1 } };
@@ -35,7 +35,7 @@ describe("divergence after a failover", function () {
       await write(old, name, [1, 2, 3, 4, 5], "before");
     }
     expect((await run("replicate", "--from", "east", "--to", "west", "--once")).exitCode).to.equal(0);
-    const control = openStore(regions.west.control);
+    const control = storeOf(regions.west, "control");
     recoveryPoint = (await readStandbyState(control, new Date()))?.recoveryPoint ?? "";
     await write(old, "notes", [2], "lost");
     await write(old, "notes", [10], "lost");

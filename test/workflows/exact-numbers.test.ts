@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { exactText } from "../../runtime/domain/exact-json.ts";
@@ -11,6 +10,7 @@ import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recover
 import { findDivergence, keepDivergence } from "../../runtime/workflows/failover/report-divergence.ts";
 import { databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { regionPair } from "../support/estates/region-pair.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 import { QdrantCluster } from "../support/servers/qdrant-cluster.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
@@ -180,7 +180,7 @@ describe("numbers of any size and form", function () {
       const found = '"onlyThere":[9007199254740995],"different":[9007199254740993]}]';
       expect(told.exitCode, told.output).to.equal(0);
       expect(told.output).to.contain(found);
-      const control = openStore(regions.west.control);
+      const control = storeOf(regions.west, "control");
       const collections = await findDivergence(databaseOf(source), databaseOf(target));
       const key = await keepDivergence(control, { epoch: 1, run: "run", at: new Date(), collections });
       expect(readFileSync(join(folder, "west-control", key), "utf8")).to.contain(found);

@@ -16,6 +16,7 @@ import type { TextFiles } from "../../runtime/ports/text-files.ts";
 import { exportFiles } from "../../runtime/workflows/monitoring/export-files.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { trust } from "../support/estates/test-trust.ts";
 
 const names = [
   "alertmanager/alertmanager.yml",
@@ -34,7 +35,12 @@ describe("export monitoring", function () {
   const usual = {
     qdrant: { url: "http://127.0.0.1:6333", apiKey: { env: "NOT_SET_HERE" } },
     store: "recovery-points",
-    keys: { recipients: ["age1operational", "age1offline"], identity: { file: "no-such-file" } },
+    keys: {
+      recipients: ["age1operational", "age1offline"],
+      identity: { file: "no-such-file" },
+      signing: { file: "no-such-file" },
+    },
+    trust,
   };
   const write = (more: object = {}) => writeFileSync(settings, JSON.stringify({ ...usual, ...more }));
   beforeEach(() => write());

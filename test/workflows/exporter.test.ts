@@ -6,7 +6,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Deps } from "../../runtime/composition/deps.ts";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
@@ -25,6 +24,7 @@ import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { firstEpoch } from "../support/estates/recovery-estate.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 import { FaultProxy } from "../support/faults/fault-proxy.ts";
 import { FrontProcess } from "../support/servers/front-process.ts";
 import { PrometheusServer } from "../support/servers/prometheus-server.ts";
@@ -69,7 +69,7 @@ describe("qdrant-dr exporter", function () {
     };
     east = await regionOf("east", "west");
     west = await regionOf("west", "east");
-    for (const { control } of [east, west]) await claimEpoch(openStore(control), firstEpoch);
+    for (const region of [east, west]) await claimEpoch(storeOf(region, "control"), firstEpoch);
     const gate = await FrontProcess.gate(join(folder, "gate"), "west", server, west.control);
     stops.push(() => gate.stop());
     west = { ...west, gate: gate.asGate };
@@ -200,7 +200,7 @@ describe("qdrant-dr exporter", function () {
     const { entries } = await readCatalog(await new RegionAccess(west).repository());
     const recoveryPoint = entries.at(-1)?.recoveryPoint;
     const asOf = new Date();
-    const states = new StandbyRecords(openStore(west.control), newId(asOf));
+    const states = new StandbyRecords(storeOf(west, "control"), newId(asOf));
     await states.hold({
       format: 1,
       at: asOf.toISOString(),

@@ -3,12 +3,12 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, unlink, writeFile } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 
 describe("backup and restore of folders", function () {
   this.timeout(60_000);
@@ -31,7 +31,7 @@ describe("backup and restore of folders", function () {
       userData: [{ name: "data", path: join(ground, "data"), exclude: ["cache"] }],
     };
     const epoch = { epoch: 1, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" } as const;
-    await claimEpoch(openStore(outputs.control), epoch);
+    await claimEpoch(storeOf(outputs, "control"), epoch);
   });
 
   afterEach(async () => {

@@ -5,7 +5,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { ownRegionFor, peerRegionFor } from "../../runtime/domain/region-for-job.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
@@ -15,6 +14,7 @@ import { FolderStream } from "../../runtime/workflows/replicate/folder-stream.ts
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { ageKeys, firstEpoch, silently, storesWithEpoch } from "../support/estates/recovery-estate.ts";
 import { type RegionPair, regionPair } from "../support/estates/region-pair.ts";
+import { signing, storeOf } from "../support/estates/test-trust.ts";
 import { MemoryStore } from "../support/servers/memory-store.ts";
 import { clockShowing } from "../support/time/clock-showing.ts";
 
@@ -121,7 +121,7 @@ describe("configuration and user data that are replicated", function () {
 
   it("are brought by a pod that is told what its job needs, which makes nothing but points and their keys, and those in the standby", async () => {
     const job = "replicate-folders";
-    const told = { east: ownRegionFor(job, regions.east), west: peerRegionFor(job, regions.west) };
+    const told = { east: ownRegionFor(job, regions.east, signing), west: peerRegionFor(job, regions.west, signing) };
     for (const [name, region] of Object.entries(told))
       await writeFile(join(ground, "regions", `${name}.json`), JSON.stringify(region));
     const made = async (store: string) => (await readdir(join(ground, store))).sort();
@@ -179,11 +179,11 @@ describe("configuration and user data that are replicated", function () {
     const { interrupt, told } = run("replicate", ...replicated, "--every", "0.01");
     await toldOf(told, /stored/);
     const deposed = { ...firstEpoch, epoch: 2, active: "west", previous: "east", reason: "failover" } as const;
-    await claimEpoch(openStore(regions.west.control), deposed);
+    await claimEpoch(storeOf(regions.west, "control"), deposed);
     await writeFile(join(ground, "files/deep/notes"), "written in a region that is not active");
     await toldOf(told, /ROLE_REFUSES.*east is not the active region.*waits/);
     const back = { ...firstEpoch, epoch: 3, active: "east", previous: "west", reason: "switchover" } as const;
-    await claimEpoch(openStore(regions.west.control), back);
+    await claimEpoch(storeOf(regions.west, "control"), back);
     await toldOf(told, /stored/);
 
     expect((await interrupt()).exitCode).to.equal(0);

@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { infrastructureSchema } from "../../runtime/domain/infrastructure/infrastructure.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 import { EtcdServer, KubernetesServer } from "../support/servers/kubernetes-server.ts";
 
 const configMaps = "/api/v1/namespaces/shop/configmaps";
@@ -46,7 +46,7 @@ describe("backup and restore of infrastructure", function () {
       }),
     };
     const epoch = { epoch: 1, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" } as const;
-    await claimEpoch(openStore(outputs.control), epoch);
+    await claimEpoch(storeOf(outputs, "control"), epoch);
   });
   after(async () => {
     await source?.stop();

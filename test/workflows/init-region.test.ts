@@ -108,13 +108,19 @@ describe("init of an own Qdrant", function () {
       };
       const first = await initRegion(request(own, { tools: toolsWith(dies, shown) })).catch(unlessKilled);
       if (first !== undefined) {
-        expect(last).to.equal(6);
+        expect(last).to.equal(7);
         break;
       }
       const hadSettings = readdirSync(own).includes("qdrant-dr.yaml");
       const { epoch, isNew } = await initRegion(request(own, { tools: toolsWith(undefined, shown) }));
       expect([epoch, isNew]).to.deep.equal([1, !hadSettings]);
-      expect(readdirSync(own)).to.have.members(["backups", "qdrant", "qdrant-dr.key", "qdrant-dr.yaml"]);
+      expect(readdirSync(own)).to.have.members([
+        "backups",
+        "qdrant",
+        "qdrant-dr.key",
+        "qdrant-dr.signing-key",
+        "qdrant-dr.yaml",
+      ]);
       const offline = /AGE-SECRET-KEY-\S+/.exec(shown.at(-1) ?? "")?.[0] ?? "";
       const file = await deps.settings({ settings: join(own, "qdrant-dr.yaml") });
       // The identity that was shown last is the one that opens.
@@ -168,13 +174,15 @@ describe("init of an own Qdrant", function () {
     await initRegion(request(own));
     expect(await codeOf(initRegion(request(own, { store: "elsewhere" })))).to.equal("USAGE");
     const store = join(own, "backups");
-    expect(await codeOf(initRegion(request(place(), { store, region: "other" })))).to.equal("EPOCH_CONFLICT");
+    expect(await codeOf(initRegion(request(place(), { store, region: "other" })))).to.equal("KEY_UNAVAILABLE");
     await (await deps.access(undefined, { settings: join(own, "qdrant-dr.yaml") })).repositoryForWriting();
     const stranger = place();
     expect(await codeOf(initRegion(request(stranger, { store })))).to.equal("KEY_UNAVAILABLE");
     expect(readdirSync(stranger)).to.deep.equal(["qdrant"]);
-    // With the former key beside the new settings it goes on.
-    writeFileSync(join(stranger, "qdrant-dr.key"), readFileSync(join(own, "qdrant-dr.key")));
+    // With the former keys beside the new settings it goes on.
+    for (const name of ["qdrant-dr.key", "qdrant-dr.signing-key"]) {
+      writeFileSync(join(stranger, name), readFileSync(join(own, name)));
+    }
     expect(await initRegion(request(stranger, { store }))).to.include({ isNew: true, epoch: 1 });
   });
 

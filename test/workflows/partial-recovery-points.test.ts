@@ -5,7 +5,6 @@ import { join } from "node:path";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
@@ -16,6 +15,7 @@ import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
 import { StandbyPair } from "../support/estates/standby-pair.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { clockShowing } from "../support/time/clock-showing.ts";
 
@@ -78,7 +78,7 @@ describe("a capture of which one part cannot be read", function () {
     writeFileSync(outputsFile, JSON.stringify(outputs));
     writeFileSync(keyFile, otherServer.apiKey);
     const epoch = { epoch: 1, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" } as const;
-    await claimEpoch(openStore(outputs.control), epoch);
+    await claimEpoch(storeOf(outputs, "control"), epoch);
   });
 
   after(async () => {
@@ -125,7 +125,7 @@ describe("a capture of which one part cannot be read", function () {
     const { recoveryPoints } = await run(0, "recovery-points list");
     expect(recoveryPoints.at(-1).missing).to.deep.equal(partial.missing);
     expect((await run(0, "verify")).missing).to.deep.equal(partial.missing);
-    const runs = await new WatchedRuns(openStore(outputs.control), systemClock, () => undefined).read();
+    const runs = await new WatchedRuns(storeOf(outputs, "control"), systemClock, () => undefined).read();
     expect(runs.incremental?.last).to.include({ exitCode: 15, error: "RECOVERY_POINT_PARTIAL" });
 
     const restored = await run(15, "restore", ...toOther());
@@ -147,8 +147,8 @@ describe("a capture of which one part cannot be read", function () {
       collections: ["notes"],
       at: new Date().toISOString(),
     };
-    await recordRestoreStart(openStore(outputs.control), record);
-    await recordRestoreEnd(openStore(outputs.control), record, new Date());
+    await recordRestoreStart(storeOf(outputs, "control"), record);
+    await recordRestoreEnd(storeOf(outputs, "control"), record, new Date());
     await unload(server, "broken");
 
     const partial = await run(15, "backup");

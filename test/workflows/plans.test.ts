@@ -3,12 +3,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { writeFence } from "../../runtime/repository/control/gate-records.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { type RegionPair, regionPair } from "../support/estates/region-pair.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 
 describe("a plan of a change of roles", function () {
   this.timeout(60_000);
@@ -19,7 +19,7 @@ describe("a plan of a change of roles", function () {
     regions = await regionPair(folder, {});
     await new RegionAccess(regions.west).repositoryForWriting();
     const fence = { epoch: 2, region: "east", run: "killed", at: new Date().toISOString() };
-    for (const { control } of Object.values(regions)) await writeFence(openStore(control), fence);
+    for (const region of Object.values(regions)) await writeFence(storeOf(region, "control"), fence);
   });
 
   after(() => rmSync(folder, { recursive: true, force: true }));

@@ -10,9 +10,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { expect } from "chai";
-import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { retentionSchema } from "../../runtime/domain/history/retention.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
@@ -20,6 +19,7 @@ import type { Region } from "../../runtime/domain/region.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { firstEpoch } from "../support/estates/recovery-estate.ts";
+import { saidIn, storedAs, storeOf } from "../support/estates/test-trust.ts";
 
 describe("the command prune", function () {
   this.timeout(60_000);
@@ -38,10 +38,7 @@ describe("the command prune", function () {
       retention: retentionSchema.parse({ atLeast: 1 }),
     };
     writeFileSync(outputs, JSON.stringify(region));
-    await new FileStore(join(folder, "control")).create(
-      controlLayout.epoch(1),
-      Buffer.from(JSON.stringify(firstEpoch)),
-    );
+    await storeOf(region, "control").create(controlLayout.epoch(1), Buffer.from(JSON.stringify(firstEpoch)));
   });
 
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -75,8 +72,9 @@ describe("the command prune", function () {
     const back = 25 * 3_600_000;
     for (const file of [...filesBelow(repository), ...filesBelow(join(folder, "control"))]) {
       if (file.endsWith("plan.json")) {
-        const plan = JSON.parse(readFileSync(file, "utf8"));
-        writeFileSync(file, JSON.stringify({ ...plan, at: new Date(Date.parse(plan.at) - back).toISOString() }));
+        const plan = JSON.parse(saidIn(readFileSync(file, "utf8")));
+        const earlier = JSON.stringify({ ...plan, at: new Date(Date.parse(plan.at) - back).toISOString() });
+        writeFileSync(file, storedAs("east", relative(join(folder, "control"), file), earlier));
       }
       const at = new Date(statSync(file).mtimeMs - back);
       utimesSync(file, at, at);

@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
@@ -14,6 +13,7 @@ import { runCheckedCli } from "../support/checked-cli.ts";
 import { firstEpoch } from "../support/estates/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf } from "../support/estates/recovery-practice.ts";
 import { type RegionPair, regionPair } from "../support/estates/region-pair.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
@@ -136,7 +136,7 @@ describe("qdrant-dr replicate", function () {
     const written = Date.now();
     for (let count = 0; count < 3; count += 1) await once(told, "replicate");
     await standbyHolds(31, "beside a slower one", told);
-    const control = openStore(regions.west.control);
+    const control = storeOf(regions.west, "control");
     const state = await readStandbyState(control, new Date());
     await interrupt();
     await ended;
@@ -173,7 +173,7 @@ describe("qdrant-dr replicate", function () {
     await once(applying.told, "replicate");
     await write(30, 60, "in two halves");
     const written = Date.now();
-    const control = openStore(regions.west.control);
+    const control = storeOf(regions.west, "control");
     while (Date.parse((await readStandbyState(control, new Date()))?.asOf ?? "") < written) {
       await once(applying.told, "replicate");
     }
@@ -199,7 +199,7 @@ describe("qdrant-dr replicate", function () {
       reason: "failover",
       run: "r",
     } as const;
-    await claimEpoch(openStore(regions.west.control), deposed);
+    await claimEpoch(storeOf(regions.west, "control"), deposed);
     expect(await says(second.told, "ROLE_REFUSES")).to.contain("east is not the active region");
     const { exitCode, output } = await run("--once").ended;
     expect(exitCode, output).to.equal(11);

@@ -6,7 +6,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
@@ -14,6 +13,7 @@ import { recordRestoreStart } from "../../runtime/repository/control/restore-rec
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { clientOf, contentOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
+import { saidIn, storeOf } from "../support/estates/test-trust.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
@@ -47,7 +47,7 @@ describe("qdrant-dr restore", function () {
     writeFileSync(outputsFile, JSON.stringify(outputs));
     writeFileSync(keyFile, `${otherServer.apiKey}\n`);
     const epoch = { epoch: 1, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" } as const;
-    await claimEpoch(openStore(outputs.control), epoch);
+    await claimEpoch(storeOf(outputs, "control"), epoch);
     await client.createCollection(collection, {
       vectors: { size: 4, distance: "Dot" },
       wal_config: { wal_capacity_mb: 1 },
@@ -187,7 +187,7 @@ describe("qdrant-dr restore", function () {
     expect(await own.aliases()).to.deep.equal([{ alias: "current", collection: "notes_2" }]);
     expect(await contentOf(own, "current")).to.deep.equal(await contentOf(own, collection));
     const records = readdirSync(join(folder, "control", "restores")).map((name) =>
-      JSON.parse(readFileSync(join(folder, "control", "restores", name), "utf8")),
+      JSON.parse(saidIn(readFileSync(join(folder, "control", "restores", name), "utf8"))),
     );
     expect(records.filter(({ collections }) => collections.includes("notes_2"))).to.have.lengthOf(2);
   });
@@ -207,7 +207,7 @@ describe("qdrant-dr restore", function () {
 
   it("never throws a live collection away because a restore elsewhere was cut off", async () => {
     const cutOff = { id: "cut", recoveryPoint: "p", collections: [collection], target: otherServer.url };
-    await recordRestoreStart(openStore(outputs.control), { ...cutOff, at: new Date().toISOString() });
+    await recordRestoreStart(storeOf(outputs, "control"), { ...cutOff, at: new Date().toISOString() });
 
     expect((await run(11, "restore", "--discard-unfinished")).error.code).to.equal("TARGET_NOT_EMPTY");
     expect(await own.count(collection)).to.equal(100);
@@ -215,7 +215,7 @@ describe("qdrant-dr restore", function () {
   });
 
   it("throws away only what the Qdrant itself was left with: another one at the same address keeps its collection", async () => {
-    const control = openStore(outputs.control);
+    const control = storeOf(outputs, "control");
     const cutOff = (id: string, processes?: string[]) =>
       recordRestoreStart(control, {
         id,
@@ -236,7 +236,7 @@ describe("qdrant-dr restore", function () {
     await cutOff("there", await other.processes());
     expect(await run(0, "restore", ...toOther(), "--discard-unfinished")).to.include({ points: 100 });
     const records = readdirSync(join(folder, "control", "restores")).map((name) =>
-      JSON.parse(readFileSync(join(folder, "control", "restores", name), "utf8")),
+      JSON.parse(saidIn(readFileSync(join(folder, "control", "restores", name), "utf8"))),
     );
     const written = records.filter(
       ({ id, target }) => target === otherServer.url && id !== "cut" && !/there|where/.test(id),

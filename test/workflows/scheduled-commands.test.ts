@@ -6,7 +6,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/region-for-job.ts";
@@ -15,6 +14,7 @@ import { runCheckedCli } from "../support/checked-cli.ts";
 import { RegionDeclarer } from "../support/estates/kubernetes-region.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { clientOf, contentOf, databaseOf } from "../support/estates/recovery-practice.ts";
+import { signing, storeOf } from "../support/estates/test-trust.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const collection = "notes";
@@ -71,7 +71,7 @@ describe("scheduled commands of a region in a cluster", function () {
       control: { kind: "file", folder: join(folder, `${region}-control`) },
     };
     const at = "2026-01-01T00:00:00.000Z";
-    await claimEpoch(openStore(own.control), { epoch: 1, active: "prod", reason: "initial", run: "r", at });
+    await claimEpoch(storeOf(own, "control"), { epoch: 1, active: "prod", reason: "initial", run: "r", at });
     return own;
   }
 
@@ -80,7 +80,7 @@ describe("scheduled commands of a region in a cluster", function () {
     const into = mkdtempSync(join(folder, `${job}-`));
     const told = [...regions].map(([name, region]) => [
       name,
-      name === here ? ownRegionFor(job, region) : peerRegionFor(job, region),
+      name === here ? ownRegionFor(job, region, signing) : peerRegionFor(job, region, signing),
     ]);
     for (const [name, region] of told)
       if (region !== undefined) writeFileSync(join(into, `${name}.json`), JSON.stringify(region));

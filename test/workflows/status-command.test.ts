@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { EndpointControl } from "../../runtime/adapters/endpoint-control.ts";
 import type { PulumiStacks } from "../../runtime/adapters/pulumi/pulumi-stacks.ts";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import type { StatusAnswer } from "../../runtime/commands/status/answer.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
@@ -23,6 +22,7 @@ import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { firstEpoch, silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
+import { storeOf } from "../support/estates/test-trust.ts";
 import { FaultProxy } from "../support/faults/fault-proxy.ts";
 import { FrontProcess } from "../support/servers/front-process.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
@@ -71,7 +71,7 @@ describe("qdrant-dr status", function () {
     const eastAtProxies = { url: toQdrant.url, apiKey: eastServer.apiKey };
     east = await regionOf("east", "west", eastAtProxies, toStore.url);
     west = await regionOf("west", "east", westServer, store.endpoint);
-    for (const { control } of [east, west]) await claimEpoch(openStore(control), firstEpoch);
+    for (const region of [east, west]) await claimEpoch(storeOf(region, "control"), firstEpoch);
     const gateOf = (region: Region, server: { url: string; apiKey: string }) => {
       return startedWith(
         FrontProcess.gate(join(folder, `${region.region}-gate`), region.region, server, region.control),
@@ -441,7 +441,7 @@ describe("qdrant-dr status", function () {
 
     it("finds a region impaired whose gate is closed, though all of it lives", async () => {
       const fence = { epoch: 2, region: "east", run: "of-a-test", at: new Date().toISOString() };
-      await writeFence(openStore(east.control), fence);
+      await writeFence(storeOf(east, "control"), fence);
       await new RegionAccess(east).gate()?.look();
       const { judgement, look } = await watch(60);
       expect(judgement.verdict).to.equal("impaired");

@@ -58,6 +58,10 @@ class GuardedGate implements Gate {
       mode,
       control,
       peerControl,
+      async carryEpoch(epoch) {
+        const key = controlLayout.epoch(epoch);
+        await control.create(key, await peerControl.get(key));
+      },
       lease: undefined,
       seen: undefined,
       remember: silently,

@@ -218,7 +218,13 @@ describe("records that cannot be read", function () {
     expect(await status()).to.deep.equal([]);
     const request = { repository, recoveryPoint: next, target: databaseOf(target), clock: systemClock, progress };
     await restoreRecoveryPoint({ ...request, targetName: "elsewhere" });
-    const gate = { region: "east", mode: "availability", control: control(), lease: undefined } as const;
+    const gate = {
+      region: "east",
+      mode: "availability",
+      control: control(),
+      lease: undefined,
+      carryEpoch: async () => undefined,
+    } as const;
     const guard = new Guard({ ...gate, peerControl: undefined, seen: undefined, remember: () => undefined });
     expect(await guard.look()).to.deep.include({ isOpen: true, blind: [] });
     const doctor = await diagnoseStore({ places: placesOf(practice.stores), protection });

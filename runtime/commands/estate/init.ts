@@ -4,6 +4,8 @@ import { z } from "zod";
 import type { Deps } from "../../composition/deps.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { type Foundation, foundationHint, parseFoundation } from "../../domain/settings/foundation.ts";
+import { firstTrust } from "../../domain/trust/first-trust.ts";
+import type { Trust } from "../../domain/trust/trust.ts";
 import { DrError } from "../../errors.ts";
 import { initEstate } from "../../workflows/init/init-estate.ts";
 import { type CommandDefinition, exitCodesHelp } from "../shared/command.ts";
@@ -11,6 +13,7 @@ import { count, recoveryPointId, time } from "../shared/fields.ts";
 
 interface Options {
   readonly foundation: string;
+  readonly signingKeyFile?: string;
 }
 
 const epoch = z.strictObject({
@@ -41,19 +44,25 @@ export const estateInit: CommandDefinition<Options, z.infer<typeof answer>> = {
         "--foundation <file>",
         "outputs of the foundation, as `pulumi stack output --json --cwd bootstrap` writes them",
       )
+      .option(
+        "--signing-key-file <file>",
+        "the operator's key that the first epoch is signed with; otherwise it is in QDRANT_DR_SIGNING_KEY",
+      )
       .addHelpText(
         "after",
         exitCodesHelp([5, "a control store does not answer"], [11, "the control stores belong to another estate"]),
       ),
-  async run(deps, { foundation: file }) {
+  async run(deps, { foundation: file, signingKeyFile }) {
     const foundation = await readFoundation(file);
+    const signing = await operatorsKey(deps, signingKeyFile);
+    const trust = firstTrust(foundation, signing);
     const { first, newest } = await initEstate({
       initialActive: foundation.initialActive,
-      controls: controlsOf(foundation, deps),
+      controls: controlsOf(foundation, deps, trust, signing),
       run: randomUUID(),
       now: deps.clock.now(),
     });
-    const settings = settingsOf(foundation);
+    const settings = settingsOf(foundation, trust);
     const since = newest.epoch === 1 ? "" : `; since then ${newest.active} became active, in epoch ${newest.epoch}`;
     const lines = Object.entries(settings).map(([region, text]) => `\nInto Pulumi.${region}.yaml:\n${text}`);
     return {
@@ -80,19 +89,31 @@ async function readFoundation(file: string): Promise<Foundation> {
   return parseFoundation(text);
 }
 
-function controlsOf({ regions }: Foundation, deps: Deps) {
+function controlsOf({ regions }: Foundation, deps: Deps, trust: Trust, signing: string) {
+  const keys = { recipients: [], signing };
   return new Map(
-    Object.entries(regions).map(([region, { stores }]) => [region, deps.store({ kind: "s3", ...stores.control })]),
+    Object.entries(regions).map(([region, { stores }]) => [
+      region,
+      deps.signedStore({ region, trust, keys }, "control", { kind: "s3", ...stores.control }),
+    ]),
   );
 }
 
+async function operatorsKey(deps: Deps, file: string | undefined): Promise<string> {
+  const key = await deps.signingKey(file);
+  if (key !== undefined) return key;
+  throw new DrError("USAGE", "the first epoch is to be signed, and no operator's key is given", {
+    hint: "make one with `qdrant-dr keys new --name <you>`, and give it with --signing-key-file",
+  });
+}
+
 /** Writes lines of a settings file; JSON is YAML, too. */
-function settingsOf({ regions }: Foundation): Record<string, string> {
+function settingsOf({ regions }: Foundation, trust: Trust): Record<string, string> {
   const lineOf = (name: string, value: unknown) => `  qdrant-dr:${name}: ${JSON.stringify(value)}`;
   return Object.fromEntries(
     Object.entries(regions).map(([region, { aws, stores }]) => [
       region,
-      [lineOf("stores", stores), ...(aws === undefined ? [] : [lineOf("aws", aws)])].join("\n"),
+      [lineOf("trust", trust), lineOf("stores", stores), ...(aws === undefined ? [] : [lineOf("aws", aws)])].join("\n"),
     ]),
   );
 }

@@ -220,7 +220,17 @@ function joined<Part extends object>(
 /** A test restores what is there, where nothing is in its way: only what is tested can be chosen. */
 function refuseBesideTest({ test, ...options }: Options): void {
   if (!test) return;
-  const allowed = ["collections", "recoveryPoint", "settings", "stack", "outputs", "estate", "identityFile", "json"];
+  const allowed = [
+    "collections",
+    "recoveryPoint",
+    "settings",
+    "stack",
+    "outputs",
+    "estate",
+    "identityFile",
+    "signingKeyFile",
+    "json",
+  ];
   const other = Object.keys(options).find((name) => !allowed.includes(name));
   if (other === undefined) return;
   throw new DrError("USAGE", `--test goes without --${other.replaceAll(/[A-Z]/g, (big) => `-${big.toLowerCase()}`)}`, {

@@ -34,7 +34,11 @@ export function regionOptions(command: Command): Command {
       "--outputs <path>",
       "read the region from this file (`pulumi stack output region --json --show-secrets`), or <stack>.json in this folder",
     )
-    .option("--identity-file <file>", "open the keys with the offline recovery identity in this file");
+    .option("--identity-file <file>", "open the keys with the offline recovery identity in this file")
+    .option(
+      "--signing-key-file <file>",
+      "sign with your own key in this file; otherwise with the one in QDRANT_DR_SIGNING_KEY, or the region's",
+    );
 }
 
 /** The option of commands that are about the region of a settings file. */

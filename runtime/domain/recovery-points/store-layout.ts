@@ -335,3 +335,40 @@ export function parseControlKey(key: string): ControlKey | undefined {
   }
   return undefined;
 }
+
+/** The stores whose objects are signed; the witness is the third place of the leases, which both regions share. */
+export type SignedStoreKind = "repository" | "control" | "witness";
+
+/**
+ * Objects that carry no signature. Some are named by keyed hashes, by the hash of their bytes, or wrapped for who may open them:
+ * what is signed names them. What a probe leaves says nothing.
+ */
+export const unsignedPlaces = {
+  repository: /^((stream\/)?(packs|trees|facts)|probes)\//,
+  control: /^(keys\/[0-9a-f]+\.age$|probes\/)/,
+  witness: /^probes\//,
+} as const satisfies Record<SignedStoreKind, RegExp>;
+
+/** They decide which region serves, and what it serves from. */
+export const placesOfOperators = {
+  repository: /^(stream\/)?recovery-points\/.*\/attestations\/released-/,
+  control: /^(epochs|fences|openings|failovers)\//,
+  witness: undefined,
+} as const satisfies Record<SignedStoreKind, RegExp | undefined>;
+
+/** The order that a key itself gives its object: an epoch, or the latest time that it names. */
+export function orderIn(key: string): { readonly epoch?: number; readonly time?: number } {
+  const [, epoch] = /^(?:epochs|fences|openings|failovers|leases|standby\/captures)\/(\d+)/.exec(key) ?? [];
+  if (epoch !== undefined) return { epoch: Number(epoch) };
+  const ofIds = [...key.matchAll(/\d{8}T\d{9}Z-[0-9a-f]{8}/g)].map(([id]) => timeOfId(id)?.getTime() ?? Number.NaN);
+  const ofFolders = [...key.matchAll(/\/(\d{4}-\d\d-\d\d)(T\d\d)?\//g)].map(([, day, hour]) =>
+    Date.parse(`${day}${hour ?? "T00"}:00:00.000Z`),
+  );
+  const times = [...ofIds, ...ofFolders].filter((time) => !Number.isNaN(time));
+  return times.length === 0 ? {} : { time: Math.max(...times) };
+}
+
+/** An epoch is the same in both control stores. */
+export function isOfThePair(key: string): boolean {
+  return key.startsWith(controlLayout.epochs);
+}

@@ -4,6 +4,8 @@ import { DrError } from "../../errors.ts";
 import { headerKeySchema } from "../header-key.ts";
 import { storeAddressSchema } from "../region.ts";
 import { serverUrlSchema } from "../server-address.ts";
+import { signingKeySchema } from "../trust/signing-key.ts";
+import { trustSchema } from "../trust/trust.ts";
 import { gateModes, otherKeys } from "./gate.ts";
 
 /** A value that a variable holds as JSON. */
@@ -51,6 +53,8 @@ const settingsSchema = z.object({
   QDRANT_DR_GATE_LEASE_SECONDS: number(z.number().min(1)).default(15),
   /** A file in which it keeps what it has seen of epochs and fences, over restarts. */
   QDRANT_DR_GATE_STATE: z.string().min(1),
+  /** The other region's name. */
+  QDRANT_DR_GATE_PEER: z.string().min(1).optional(),
 });
 
 const secretsSchema = z.object({
@@ -67,6 +71,10 @@ const secretsSchema = z.object({
   QDRANT_DR_GATE_PEER_CONTROL: json(storeAddressSchema).optional(),
   /** The third place, for the lease of the mode `consistency`. */
   QDRANT_DR_GATE_WITNESS: json(storeAddressSchema).optional(),
+  /** Who is believed about what the control stores hold. */
+  QDRANT_DR_GATE_TRUST: json(trustSchema),
+  /** Signs the leases. */
+  QDRANT_DR_GATE_SIGNING_KEY: signingKeySchema.optional(),
 });
 
 const gateEnvironmentSchema = settingsSchema

@@ -1,6 +1,7 @@
 /** The outputs of a foundation: where each region's records are, and which region serves first. */
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
+import { trustSchema } from "../trust/trust.ts";
 import { bucketSchema } from "./primitives.ts";
 
 const foundBucketSchema = z.object(bucketSchema.shape);
@@ -8,6 +9,8 @@ const foundBucketSchema = z.object(bucketSchema.shape);
 const foundationSchema = z
   .object({
     initialActive: z.string(),
+    /** Of a pair that is there already, whose stores are new. */
+    trust: trustSchema.optional(),
     regions: z.record(
       z.string(),
       z.looseObject({ stores: z.object({ repository: foundBucketSchema, control: foundBucketSchema }) }),

@@ -5,6 +5,8 @@ import { DrError } from "../../errors.ts";
 import { retentionSettingsSchema } from "../history/retention.ts";
 import { otherKeys } from "../roles/gate.ts";
 import { peerUrlsSchema, serverUrlSchema } from "../server-address.ts";
+import { publicKeySchema } from "../trust/signing-key.ts";
+import { trustedKeySchema, trustIdSchema } from "../trust/trust.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { gateLimitsSchema, otherKeysDescription } from "./gate-limits.ts";
 import { nameSchema, recipientsSchema } from "./primitives.ts";
@@ -49,6 +51,15 @@ const keysSchema = z.strictObject({
     "age recipients that every data key is wrapped for: the operational one, then the offline recovery one",
   ),
   identity: secretReferenceSchema.describe("where the operational age identity is kept"),
+  signing: secretReferenceSchema.describe("where the key is kept that this machine signs with"),
+});
+
+const trustOfFileSchema = z.strictObject({
+  id: trustIdSchema.describe("made once for this region and its peer: what is signed for others means nothing here"),
+  keys: z
+    .array(trustedKeySchema.omit({ job: true, region: true }))
+    .min(1)
+    .describe("public keys that are believed: this machine's, and those of people who run commands elsewhere"),
 });
 
 const schedulesSchema = z.strictObject({
@@ -156,6 +167,9 @@ const peerSchema = z.strictObject({
     })
     .optional()
     .describe("its gate; without one nothing can stop its writes, and no switchover is done"),
+  signingKey: publicKeySchema
+    .optional()
+    .describe("public key of its machine; left out when that is among `trust.keys`"),
 });
 
 const serveSchema = z.strictObject({
@@ -171,7 +185,8 @@ export const regionSettingsSchema = z
       "where recovery points and records are kept: a folder, or `s3://bucket/prefix`; relative to the settings file",
     ),
     s3: s3Schema.optional().describe("more about a store at `s3://`"),
-    keys: keysSchema.describe("keys that recovery points are encrypted with"),
+    keys: keysSchema.describe("keys that recovery points are encrypted and signed with"),
+    trust: trustOfFileSchema.describe("who is believed about what the store holds; `init` writes it"),
     exclude: z
       .array(z.string().min(1).max(255))
       .default([])

@@ -10,17 +10,21 @@ export interface PeerAnswers {
   readonly apiKey?: SecretReference | undefined;
   readonly store: string;
   readonly s3?: RegionSettings["s3"];
+  /** Of its machine. */
+  readonly signingKey?: string | undefined;
 }
 
 export interface SettingsAnswers extends PeerAnswers {
   readonly recipients: { readonly operational: string; readonly offline: string };
   readonly identity: SecretReference;
+  readonly signing: SecretReference;
+  readonly trust: RegionSettings["trust"];
   /** The other region. */
   readonly peer?: PeerAnswers | undefined;
 }
 
 export function settingsText(answers: SettingsAnswers): string {
-  const { identity, peer, recipients } = answers;
+  const { identity, peer, recipients, signing, trust } = answers;
   const lines = [
     "# Settings of qdrant-dr for one Qdrant. docs/reference/settings.md describes every setting.",
     "# A secret is never in here: { file: path } or { env: NAME } says where it is kept.",
@@ -30,6 +34,12 @@ export function settingsText(answers: SettingsAnswers): string {
     `    - ${JSON.stringify(recipients.operational)} # operational: its identity is named below`,
     `    - ${JSON.stringify(recipients.offline)} # offline recovery: people keep its identity elsewhere`,
     `  identity: ${reference(identity)}`,
+    `  signing: ${reference(signing)}`,
+    "# Whose signatures are believed: this machine's, and that of the offline recovery identity.",
+    "trust:",
+    `  id: ${JSON.stringify(trust.id)}`,
+    "  keys:",
+    ...trust.keys.map((key) => `    - ${JSON.stringify(key)}`),
     ...(peer === undefined ? [] : peerLines(peer)),
     "",
     "# When `qdrant-dr serve` does what, in UTC; `off` switches one off. These hold unless you change them:",
@@ -41,7 +51,8 @@ export function settingsText(answers: SettingsAnswers): string {
 
 /** Lines for the settings file of a machine that is to know this region as its peer. */
 export function peerLines(peer: PeerAnswers): string[] {
-  return ["peer:", ...regionLines(peer).map((line) => `  ${line}`)];
+  const signing = peer.signingKey === undefined ? [] : [`signingKey: ${JSON.stringify(peer.signingKey)}`];
+  return ["peer:", ...[...regionLines(peer), ...signing].map((line) => `  ${line}`)];
 }
 
 function regionLines({ apiKey, qdrant, region, s3, store }: PeerAnswers): string[] {

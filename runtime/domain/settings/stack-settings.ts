@@ -12,6 +12,8 @@ import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
 import { hostsOutside } from "../network/reachable.ts";
 import { regionSchema } from "../region.ts";
 import { addressOf, serverUrlSchema } from "../server-address.ts";
+import { signingKeySchema } from "../trust/signing-key.ts";
+import { trustedKeySchema, trustIdSchema } from "../trust/trust.ts";
 import { awsSettingsProblems, awsSettingsSchema, registryRegionOf } from "./aws-settings.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { kubernetesSchema } from "./kubernetes-settings.ts";
@@ -20,6 +22,16 @@ import { absolutePathSchema, bucketSchema, gateShape, hasWitness, nameSchema, re
 import { problemsInWords } from "./setting-problems.ts";
 
 const port = z.number().int().min(1024).max(65_528);
+
+const stackTrustSchema = z.strictObject({
+  /** Of the pair: the same in both stacks. */
+  id: trustIdSchema,
+  /** Of operators; of jobs those that are no longer made, which signed what is still there. */
+  keys: z.array(trustedKeySchema).min(1),
+  /** Raised by one, each job gets another key. */
+  keyGeneration: z.number().int().positive().default(1),
+});
+export type StackTrust = z.infer<typeof stackTrustSchema>;
 
 const commonSchema = z.strictObject({
   /** Name of this region: the stack's. */
@@ -40,6 +52,8 @@ const commonSchema = z.strictObject({
         .max(7 * 24 * 60),
     })
     .default({ rtoMinutes: 30, rpoMinutes: 15 }),
+  /** Who is believed about what the stores hold. */
+  trust: stackTrustSchema,
   /** How long recovery points are kept in this region's repository. */
   retention: retentionSettingsSchema.optional(),
   /** Folders that recovery points hold beside Qdrant's data: as seen by what captures. */
@@ -211,6 +225,8 @@ function isWithin(path: string, folder: string): boolean {
 const processesSecretsSchema = z.strictObject({
   /** Every region's Qdrant has a key of its own. */
   qdrantApiKeys: z.record(nameSchema, headerKeySchema.min(16)),
+  /** What is run in a region signs with it. */
+  signing: signingKeySchema,
   store: storeCredentialsSchema,
   clientKey: headerKeySchema.min(16),
   controlToken: headerKeySchema.min(16),
@@ -280,6 +296,8 @@ function agreesWith(settings: KubernetesStackSettings) {
     if (existing === undefined && qdrantApiKey !== undefined)
       refuse(["qdrantApiKey"], "this stack makes the key itself");
     if (peer === undefined) return;
+    if (peer.trust.id !== settings.trust.id)
+      refuse(["peer", "trust", "id"], "the id of this stack's setting trust is wanted");
     if (peer.region !== settings.peer)
       refuse(["peer", "region"], `the outputs of the stack ${settings.peer} are wanted`);
     const { egressCidrs, replicate } = settings.kubernetes;

@@ -65,8 +65,8 @@ export class CaptureSession {
     try {
       return await this.#repository.readRecord(place, schema);
     } catch (cause) {
-      if (!hasCode(cause, "OBJECT_CORRUPT")) throw cause;
-      throw new DrError("OBJECT_CORRUPT", cause.message, {
+      if (!hasCode(cause, "OBJECT_CORRUPT", "NOT_AUTHENTIC")) throw cause;
+      throw new DrError(cause.code, cause.message, {
         hint: "capture again under another session name: this session cannot be gone on with",
         cause,
       });

@@ -12,7 +12,6 @@ import {
 } from "../../domain/roles/gate.ts";
 import { toDrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { claimEpoch } from "../../repository/control/epochs.ts";
 import { readGateKnowledge } from "../../repository/control/gate-records.ts";
 import type { Lease } from "../../repository/control/lease.ts";
 import { untilAborted } from "../../repository/until-aborted.ts";
@@ -26,6 +25,8 @@ export interface GuardRequest {
   readonly control: ObjectStore;
   /** The other region's. */
   readonly peerControl: ObjectStore | undefined;
+  /** Stores an epoch in the own control store, as it stands signed in the other one. */
+  readonly carryEpoch: (epoch: number) => Promise<void>;
   /** For `consistency`. */
   readonly lease: Lease | undefined;
   /** The epochs and fences that it had seen before a restart. */
@@ -147,7 +148,7 @@ export class Guard {
     const newest = this.#seen?.newest;
     if (own === undefined || newest === undefined || newest.epoch === this.#copied) return;
     try {
-      await claimEpoch(this.#request.control, newest);
+      if (own.newest.epoch !== newest.epoch) await this.#request.carryEpoch(newest.epoch);
       this.#copied = newest.epoch;
     } catch {
       // Tried again at the next look; the guard itself has seen it.

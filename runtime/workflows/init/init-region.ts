@@ -2,9 +2,11 @@
  * Sets up one Qdrant: tries out the server and the store, makes keys, writes the settings file and claims the first epoch. Killed at any
  * point and run again, it goes on; a settings file that is there is never changed.
  */
+import { randomBytes } from "node:crypto";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { identityIn } from "../../domain/age-identity.ts";
 import { headerKey } from "../../domain/header-key.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { checkSupported } from "../../domain/recovery-points/version-rule.ts";
 import type { Region, StoreAddress } from "../../domain/region.ts";
 import { regionOfSettings } from "../../domain/region-of-settings.ts";
@@ -12,6 +14,9 @@ import { newestEpoch } from "../../domain/roles/epoch.ts";
 import type { RegionSettings } from "../../domain/settings/region-settings.ts";
 import type { SecretReference } from "../../domain/settings/secret-reference.ts";
 import { type PeerAnswers, peerLines, settingsText } from "../../domain/settings/settings-text.ts";
+import { newSigningKey, publicKeyOf, signingKeyFrom, signingKeyIn } from "../../domain/trust/signing-key.ts";
+import { joinTrust, type Trust } from "../../domain/trust/trust.ts";
+import { trustIn, trustNote } from "../../domain/trust/trust-note.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Identities } from "../../ports/identities.ts";
@@ -20,6 +25,7 @@ import type { Progress } from "../../ports/progress.ts";
 import type { SettingsFile } from "../../ports/settings-file.ts";
 import type { Terminal } from "../../ports/terminal.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
+import { keysUnder } from "../../repository/record.ts";
 import { probeStore } from "../probe-store.ts";
 import type { RegionSession } from "../region-session.ts";
 import { askForRegion, type GivenAnswers } from "./ask-for-region.ts";
@@ -91,27 +97,38 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
   const { identity, offline, operationalFile } = await (peer === undefined
     ? findKeys(request, path)
     : keysOfPeer(request, path, peer));
+  const signing = await findSigningKey(request.tools, besideSettings(path, "signing-key"));
+  const region = request.region ?? (peer === undefined ? "main" : "standby");
+  const trust = trustOf(region, signing, offline, peer);
   const own: PeerAnswers = {
-    region: request.region ?? (peer === undefined ? "main" : "standby"),
+    region,
     qdrant: answers.qdrant.split(",").map((url) => url.trim()),
     apiKey: apiKey?.reference,
     store: answers.store,
     s3: { endpoint: answers.s3Endpoint, region: answers.s3Region },
   };
-  const text = settingsText({
-    ...own,
-    recipients: { operational: identity.recipient, offline: offline.recipient },
-    identity: { file: basename(operationalFile) },
-    peer: peer && seenFromElsewhere(peer.file),
-  });
+  const textWith = (believed: RegionSettings["trust"]) =>
+    settingsText({
+      ...own,
+      recipients: { operational: identity.recipient, offline: offline.recipient },
+      identity: { file: basename(operationalFile) },
+      signing: { file: basename(signing.file) },
+      trust: believed,
+      peer: peer && seenFromElsewhere(peer.file),
+    });
+  const secrets = { apiKey: apiKey?.value, identity: identity.secret, signing: signing.secret };
+  const openWith = (believed: RegionSettings["trust"]) =>
+    tools.open(regionOfSettings(tools.parseSettings(path, textWith(believed)), dirname(path), secrets));
+  const believed = await trustOfStore(openWith(trust), trust, signing, offline);
+  const session = openWith(believed);
+  const text = textWith(believed);
   const settings = tools.parseSettings(path, text);
-  const described = regionOfSettings(settings, dirname(path), { apiKey: apiKey?.value, identity: identity.secret });
-  const session = tools.open(described);
   const server = await checkQdrant(request, session);
   await checkStore(request, session, peer);
   await refuseOtherKeys(session);
   if (apiKey?.typedInto !== undefined) await tools.files.create(apiKey.typedInto, `${apiKey.value}\n`);
-  await keepKeys(request, { identity, offline, operationalFile }, terminal.isInteractive);
+  if (!signing.isKept) await keepFile(tools.files, signing.file, signingKeyLines(region, signing, believed));
+  await keepKeys(request, { identity, offline, operationalFile }, believed, terminal.isInteractive);
   if ((await tools.files.create(path, text)) === "exists") {
     throw new DrError("SETTING_INVALID", `${path} was written by another run just now`, { hint: "look at it" });
   }
@@ -124,7 +141,9 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
     identityFile: operationalFile,
     offlineKeyFile: request.offlineKeyFile && resolve(request.offlineKeyFile),
     epoch: await claimFirstEpoch(request, session, peer?.session),
-    ...(peer === undefined ? {} : { peerSettings: `${peerLines(own).join("\n")}\n` }),
+    ...(peer === undefined
+      ? {}
+      : { peerSettings: `${peerLines({ ...own, signingKey: signing.publicKey }).join("\n")}\n` }),
   };
 }
 
@@ -205,6 +224,8 @@ function pathFrom(settingsPath: string, file: string): string {
 interface Identity {
   readonly secret: string;
   readonly recipient: string;
+  /** What was believed when its file was written. */
+  readonly noted?: Trust | undefined;
   /** It is in its file already, as a run before this one left it or as people brought it. */
   readonly isKept: boolean;
 }
@@ -288,10 +309,79 @@ async function findIdentity({ files, identities }: InitTools, file: string | und
     return { secret, recipient: await identities.recipientOf(secret), isKept: false };
   }
   const secret = identityIn(text);
-  if (secret !== undefined) return { secret, recipient: await identities.recipientOf(secret), isKept: true };
+  if (secret !== undefined) {
+    return { secret, recipient: await identities.recipientOf(secret), isKept: true, noted: trustIn(text) };
+  }
   throw new DrError("SETTING_INVALID", `${file} is there already and holds no age identity`, {
     hint: "move it away, or put the identity there",
   });
+}
+
+interface SigningKey {
+  readonly file: string;
+  readonly secret: string;
+  readonly publicKey: string;
+  readonly isKept: boolean;
+  /** What was believed when its file was written. */
+  readonly noted: Trust | undefined;
+}
+
+async function findSigningKey({ files }: InitTools, file: string): Promise<SigningKey> {
+  const kept = await files.read(file);
+  const secret = kept === undefined ? newSigningKey() : signingKeyIn(kept);
+  if (secret !== undefined) {
+    const noted = kept === undefined ? undefined : trustIn(kept);
+    return { file, secret, publicKey: publicKeyOf(secret), isKept: kept !== undefined, noted };
+  }
+  throw new DrError("SETTING_INVALID", `${file} is there already and holds no signing key`, {
+    hint: "move it away: one of its own is written there",
+  });
+}
+
+function signingKeyLines(region: string, { publicKey, secret }: SigningKey, trust: Trust): string[] {
+  return [`# qdrant-dr: what ${region} signs with; its public key is ${publicKey}`, trustNote(trust), secret];
+}
+
+/** Beside a peer what it believes, with its own machine's key among that; alone this machine's and the offline identity's. */
+function trustOf(
+  region: string,
+  { publicKey }: SigningKey,
+  offline: OfflineIdentity,
+  peer: Peer | undefined,
+): RegionSettings["trust"] {
+  if (peer !== undefined) {
+    const { id, keys } = peer.file.settings.trust;
+    const others = keys.filter(({ key }) => key !== publicKey);
+    return { id, keys: [{ name: region, key: publicKey }, ...others] };
+  }
+  const ofOffline =
+    offline.secret === undefined ? [] : [{ name: "offline", key: publicKeyOf(signingKeyFrom(offline.secret)) }];
+  return { id: randomBytes(16).toString("hex"), keys: [{ name: region, key: publicKey }, ...ofOffline] };
+}
+
+/**
+ * A store that holds records already was begun with other settings, which are lost: what those believed stands in the files of
+ * keys, and this machine's key joins it.
+ */
+async function trustOfStore(
+  { stores }: RegionSession,
+  trust: RegionSettings["trust"],
+  { noted, publicKey }: SigningKey,
+  offline: OfflineIdentity,
+): Promise<RegionSettings["trust"]> {
+  const former = noted ?? offline.noted;
+  if (former === undefined || former.id === trust.id || !(await holdsEpochs(stores))) return trust;
+  const own = trust.keys.filter(({ key }) => key === publicKey);
+  return { id: former.id, keys: joinTrust({ id: former.id, keys: own }, former).keys };
+}
+
+/** A store that cannot be read, or whose folder is not made yet, is told of when it is tried out. */
+async function holdsEpochs({ control }: RegionSession["stores"]): Promise<boolean> {
+  try {
+    return (await keysUnder(control, controlLayout.epochs)).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 async function checkQdrant({ progress, run }: InitRegionRequest, { database, region }: RegionSession) {
@@ -328,7 +418,7 @@ async function checkStore(
   for (const address of [region.repository, region.control]) await tools.prepareStore(address);
   const { failed } = await probeStore(stores.control, run);
   if (failed !== undefined) throw failed.problem;
-  const newest = newestEpoch(await readEpochs(stores.control));
+  const newest = newestEpoch(await readEpochs(stores.control).catch(refuseForeign));
   if (newest !== undefined && ![region.region, peer?.session.region.region].includes(newest.active)) {
     throw new DrError("EPOCH_CONFLICT", `the store belongs to a region that is called ${newest.active}`, {
       hint: `name another folder or prefix, or go on with it by \`--region ${newest.active}\``,
@@ -344,12 +434,20 @@ async function refuseOtherKeys(session: RegionSession): Promise<void> {
     await repository.keys.key(repository.description.key);
   } catch (error) {
     if (hasCode(error, "RECOVERY_POINT_NOT_FOUND")) return;
-    if (!hasCode(error, "KEY_UNAVAILABLE")) throw error;
+    if (!hasCode(error, "KEY_UNAVAILABLE")) refuseForeign(error);
     throw new DrError("KEY_UNAVAILABLE", "the store holds recovery points that were made with other keys", {
-      hint: "put the key file of the former settings beside the new ones before `init`, or name another folder or prefix",
+      hint: "put the key files of the former settings beside the new ones before `init`, or name another folder or prefix",
       cause: error,
     });
   }
+}
+
+function refuseForeign(error: unknown): never {
+  if (!hasCode(error, "NOT_AUTHENTIC")) throw error;
+  throw new DrError("KEY_UNAVAILABLE", "the store holds records that were signed with other keys", {
+    hint: "go on with the former settings file, or put its key files beside the new one before `init`; or name another folder or prefix",
+    cause: error,
+  });
 }
 
 async function keepKeys(
@@ -359,30 +457,32 @@ async function keepKeys(
     offline,
     operationalFile,
   }: { readonly identity: Identity; readonly offline: OfflineIdentity; readonly operationalFile: string },
+  trust: Trust,
   isInteractive: boolean,
 ): Promise<void> {
   const { files, terminal } = tools;
-  if (!identity.isKept) await keepKey(files, operationalFile, identity, "operational");
+  if (!identity.isKept) await keepFile(files, operationalFile, keyLines(identity, "operational"));
   if (offline.secret === undefined) return;
+  const offlineLines = [...keyLines(offline, "offline recovery"), trustNote(trust)];
   if (offlineKeyFile !== undefined) {
-    if (!offline.isKept) await keepKey(files, offlineKeyFile, offline, "offline recovery");
+    if (!offline.isKept) await keepFile(files, offlineKeyFile, offlineLines);
     return;
   }
   terminal.show(
     [
       "",
       "The offline recovery identity. It opens every recovery point when this machine is lost, and is kept nowhere on it:",
-      "store it elsewhere now (a password manager, paper). It is not shown again.",
+      "store it elsewhere now (a password manager, paper), with the line below it. It is not shown again.",
       "",
-      ...keyLines(offline, "offline recovery"),
+      ...offlineLines,
       "",
     ].join("\n"),
   );
   if (isInteractive) await terminal.ask("Press Enter when you have stored it");
 }
 
-async function keepKey(files: PrivateFiles, file: string, identity: Identity, name: string): Promise<void> {
-  if ((await files.create(file, `${keyLines(identity, name).join("\n")}\n`)) === "created") return;
+async function keepFile(files: PrivateFiles, file: string, lines: readonly string[]): Promise<void> {
+  if ((await files.create(file, `${lines.join("\n")}\n`)) === "created") return;
   throw new DrError("SETTING_INVALID", `${file} was written by another run just now`, { hint: "run it again" });
 }
 

@@ -77,7 +77,7 @@ export class ReferenceCount {
       }
     } catch (error) {
       if (hasCode(error, "OBJECT_NOT_FOUND")) throw listingWrong(key, "is listed and is not there");
-      if (!hasCode(error, "OBJECT_CORRUPT", "KEY_UNAVAILABLE")) throw error;
+      if (!hasCode(error, "OBJECT_CORRUPT", "NOT_AUTHENTIC", "KEY_UNAVAILABLE")) throw error;
       this.unreadable.add(`${key} of ${recoveryPoint}`);
     }
   }
@@ -107,7 +107,7 @@ export async function readFacts(
     return undefined;
   } catch (error) {
     if (hasCode(error, "OBJECT_NOT_FOUND")) throw listingWrong(key, "is listed and is not there");
-    if (!hasCode(error, "OBJECT_CORRUPT", "KEY_UNAVAILABLE")) throw error;
+    if (!hasCode(error, "OBJECT_CORRUPT", "NOT_AUTHENTIC", "KEY_UNAVAILABLE")) throw error;
     unreadable.add(key);
     return undefined;
   }

@@ -14,6 +14,7 @@ import { allOf } from "../all-of.ts";
 import { MemoryStore } from "../servers/memory-store.ts";
 import type { SeaweedServer } from "../servers/seaweedfs-server.ts";
 import { firstEpoch } from "./recovery-estate.ts";
+import { signed } from "./test-trust.ts";
 
 type S3Address = Extract<StoreAddress, { kind: "s3" }>;
 type Objects = ReadonlyMap<string, Buffer>;
@@ -34,15 +35,21 @@ export class BucketRegion {
   /** The stores over a connection without faults. */
   readonly stores: RegionStores;
 
-  private constructor(addresses: BucketRegion["addresses"]) {
+  readonly #name: string;
+  /** As whoever has their credentials sees them. */
+  readonly #raw: RegionStores;
+
+  private constructor(name: string, addresses: BucketRegion["addresses"]) {
+    this.#name = name;
     this.addresses = addresses;
-    this.stores = { repository: openStore(addresses.repository), control: openStore(addresses.control) };
+    this.#raw = { repository: openStore(addresses.repository), control: openStore(addresses.control) };
+    this.stores = this.#signed(this.#raw);
   }
 
   /** New buckets, and the first epoch: `east` is active. */
   static async make(server: SeaweedServer, name: string): Promise<BucketRegion> {
     const [repository, control] = [await server.bucket(`${name}-points`), await server.bucket(`${name}-control`)];
-    const region = new BucketRegion({ repository, control });
+    const region = new BucketRegion(name, { repository, control });
     await region.stores.control.create(controlLayout.epoch(1), Buffer.from(JSON.stringify(firstEpoch)));
     return region;
   }
@@ -50,29 +57,39 @@ export class BucketRegion {
   /** The same stores by way of `endpoint`. */
   through(endpoint: string): RegionStores {
     const { control, repository } = this.addresses;
-    return {
+    return this.#signed({
       repository: openStore({ ...repository, endpoint }, { idleMs }),
       control: openStore({ ...control, endpoint }, { idleMs }),
+    });
+  }
+
+  #signed({ control, repository }: RegionStores): RegionStores {
+    return {
+      repository: signed(repository, this.#name, "repository"),
+      control: signed(control, this.#name, "control"),
     };
   }
 
   /** As another region sees it that leaves its own records: restores from it change nothing here. */
   async seenElsewhere(wrap: KeyWrap): Promise<OpenRepository> {
     const control = new MemoryStore();
-    for (const [key, bytes] of await objectsOf(this.stores.control)) control.objects.set(key, bytes);
-    return OpenRepository.open({ repository: this.stores.repository, control }, wrap);
+    for (const [key, bytes] of await objectsOf(this.#raw.control)) control.objects.set(key, bytes);
+    return OpenRepository.open(
+      { repository: this.stores.repository, control: signed(control, this.#name, "control") },
+      wrap,
+    );
   }
 
   async state(): Promise<BucketState> {
     return {
-      repository: await objectsOf(this.stores.repository),
-      control: await objectsOf(this.stores.control),
+      repository: await objectsOf(this.#raw.repository),
+      control: await objectsOf(this.#raw.control),
     };
   }
 
   async rewind(state: BucketState): Promise<void> {
-    await rewindStore(this.stores.repository, this.addresses.repository, state.repository);
-    await rewindStore(this.stores.control, this.addresses.control, state.control);
+    await rewindStore(this.#raw.repository, this.addresses.repository, state.repository);
+    await rewindStore(this.#raw.control, this.addresses.control, state.control);
   }
 }
 

@@ -5,6 +5,7 @@ import type { ObjectStoreReader } from "../../../runtime/ports/object-store.ts";
 import type { Stacks } from "../../../runtime/ports/stacks.ts";
 import type { TrafficControl } from "../../../runtime/ports/traffic.ts";
 import { readEffectiveRole } from "../../../runtime/repository/control/effective-role.ts";
+import { trust } from "./test-trust.ts";
 
 export class FakeTraffic implements TrafficControl {
   target: { readonly region: string; readonly epoch: number } | undefined = { region: "east", epoch: 1 };
@@ -68,5 +69,6 @@ export function regionNamed(region: string): Region {
     repository: { kind: "file", folder: "/not-used" },
     control: { kind: "file", folder: "/not-used" },
     keys: { recipients: ["age1-not-used", "age1-not-used-either"], identity: "AGE-SECRET-KEY-NOT-USED" },
+    trust,
   };
 }

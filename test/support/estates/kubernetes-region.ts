@@ -9,6 +9,7 @@ import {
 } from "../../../runtime/domain/settings/stack-settings.ts";
 import { awsOutputs } from "../stacks/aws-outputs.ts";
 import { known, RecordedResources, type Registration } from "../stacks/recorded-resources.ts";
+import { trust } from "./test-trust.ts";
 
 const digest = `sha256:${"0".repeat(63)}1`;
 export const productImage = `registry.example/qdrant-dr@${digest}`;
@@ -91,6 +92,7 @@ export class RegionDeclarer {
 function settingsOf({ kubernetes, qdrant, settings }: DeclareOptions): KubernetesStackSettings {
   const parsed = parseStackSettings("prod", {
     peer: "dr",
+    trust,
     initialRole: "active",
     platform: "kubernetes",
     store: "s3",
@@ -146,6 +148,7 @@ const peerOutputs: Region = {
   repository: { kind: "s3", bucket: "dr-points", region: "eu-2" },
   control: { kind: "s3", bucket: "dr-control", region: "eu-2" },
   keys: { recipients: ["age1operational", "age1recovery"], identity },
+  trust,
   configuration: [],
   userData: [],
   infrastructure: { stacks: [] },

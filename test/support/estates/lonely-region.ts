@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import type { Region } from "../../../runtime/domain/region.ts";
+import { signing, trust } from "./test-trust.ts";
 
 export async function lonelyRegion(region: string, folder: string): Promise<{ outputs: Region; secrets: string[] }> {
   const identity = await generateX25519Identity();
@@ -36,7 +37,8 @@ export async function lonelyRegion(region: string, folder: string): Promise<{ ou
         credentials: { accessKeyId: "an-access-key-id", secretAccessKey },
       },
       control: { kind: "file", folder: control },
-      keys: { recipients, identity },
+      keys: { recipients, identity, signing },
+      trust,
       endpoint: { url: endpointUrl, clientKey, controlUrl: `${endpointUrl}/.qdrant-dr/route`, controlToken },
     },
     secrets: [apiKey, clientKey, controlToken, secretAccessKey, identity],

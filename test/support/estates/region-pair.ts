@@ -4,11 +4,11 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openStore } from "../../../runtime/adapters/stores/open-store.ts";
 import type { Region } from "../../../runtime/domain/region.ts";
 import { claimEpoch } from "../../../runtime/repository/control/epochs.ts";
 import { lonelyRegion } from "./lonely-region.ts";
 import { firstEpoch } from "./recovery-estate.ts";
+import { storeOf } from "./test-trust.ts";
 
 export type RegionPair = Readonly<Record<"east" | "west", Region>>;
 
@@ -30,7 +30,7 @@ export async function regionPair(
       ...own[name],
     };
     writeFileSync(join(folder, "regions", `${name}.json`), JSON.stringify(region));
-    await claimEpoch(openStore(region.control), firstEpoch);
+    await claimEpoch(storeOf(region, "control"), firstEpoch);
     return region;
   };
   return { east: await made("east", "west"), west: await made("west", "east") };

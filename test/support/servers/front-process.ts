@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Region, StoreAddress } from "../../../runtime/domain/region.ts";
 import { closedPorts } from "../estates/lonely-region.ts";
+import { trust } from "../estates/test-trust.ts";
 import { killed } from "../faults/killed.ts";
 import { isOk, untilReady } from "../time/until-ready.ts";
 
@@ -48,7 +49,15 @@ export class FrontProcess {
     const peer = peerControl === undefined ? {} : { PEER_CONTROL: JSON.stringify(peerControl) };
     const [controlPort] = await closedPorts(1);
     const upstream = JSON.stringify({ url, grpcUrl, apiKey });
-    const settings = { REGION: region, UPSTREAM: upstream, CONTROL: JSON.stringify(control), ...peer, ...more };
+    const settings = {
+      REGION: region,
+      PEER: region === "east" ? "west" : "east",
+      TRUST: JSON.stringify(trust),
+      UPSTREAM: upstream,
+      CONTROL: JSON.stringify(control),
+      ...peer,
+      ...more,
+    };
     const gate = { ...settings, CONTROL_PORT: String(controlPort), STATE: "seen.json" };
     return FrontProcess.#start("gate", folder, gate, `http://127.0.0.1:${controlPort}`);
   }

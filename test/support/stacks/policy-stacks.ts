@@ -1,7 +1,7 @@
 /** The resources of both kinds of stack, as the policy pack's rules look at them. */
 import * as aws from "@pulumi/aws";
 import type { DeclaredResource } from "../../../policy/rule.ts";
-import { jobs } from "../../../runtime/domain/jobs.ts";
+import { jobs } from "../../../runtime/domain/job-names.ts";
 import { awsSettingsSchema, parseBootstrapSettings } from "../../../runtime/domain/settings/aws-settings.ts";
 import { RegionDeclarer } from "../estates/kubernetes-region.ts";
 import { awsOutputs } from "./aws-outputs.ts";

@@ -1,0 +1,12 @@
+/** Names of the jobs of a region in a cluster: `jobs.ts` says what each does. */
+export const jobs = [
+  "capture",
+  "copy",
+  "verify",
+  "test-restore",
+  "replicate",
+  "replicate-folders",
+  "gate",
+  "exporter",
+] as const;
+export type Job = (typeof jobs)[number];
