@@ -96,6 +96,32 @@ describe("traps of capture and restore", function () {
     expect((await there)?.count).to.equal(200);
   });
 
+  for (const [mode, isClustered, mostAtOnce] of [
+    ["outside cluster mode", false, 2],
+    ["in cluster mode, where some would stay empty", true, 1],
+  ] as const) {
+    it(`shards of a collection: ${mostAtOnce} at a time ${mode}`, async () => {
+      let [atOnce, most] = [0, 0];
+      const both = Promise.withResolvers<void>();
+      const watched = altered(targetServer, {
+        isClustered: async () => isClustered,
+        restoreShard: async (...shard) => {
+          atOnce += 1;
+          most = Math.max(most, atOnce);
+          if (atOnce === mostAtOnce) both.resolve();
+          await both.promise;
+          await target.restoreShard(...shard);
+          atOnce -= 1;
+        },
+      });
+
+      await practice.restore(recoveryPoint, watched);
+
+      expect(most).to.equal(mostAtOnce);
+      expect(await contentOf(target, collection)).to.deep.equal(await contentOf(source, collection));
+    });
+  }
+
   const wrong: readonly (readonly [what: string, params: object])[] = [
     ["vectors of another size", { vectors: { size: 3, distance: "Dot" } }],
     ["a missing sparse vector", { sparse_vectors: null }],
