@@ -1,10 +1,12 @@
 /**
  * Records that are numbered from 1 without a gap. Each is created once, and asked for by its number: a listing may come back
- * short, an object that is asked for by its name is there or is not.
+ * short, an object that is asked for by its name is there or is not. What stands under a number and was not signed by who is trusted
+ * with it is no record: readers step over it, and writers take the next number.
  */
 import type { z } from "zod";
+import { DrError, hasCode } from "../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../ports/object-store.ts";
-import { createRecord, readOptionalRecord, unlessUnreadable } from "./record.ts";
+import { createRecord, ignoreUnreadable, mostSteppedOver, readOptionalRecord, unlessUnreadable } from "./record.ts";
 
 export interface LogEntry<T> {
   readonly number: number;
@@ -25,12 +27,52 @@ export class NumberedLog<T> {
 
   /** Undefined when there is no record of this number. */
   async entry(number: number): Promise<LogEntry<T> | undefined> {
+    const found = await this.#look(number);
+    return found === "not believed" ? undefined : found;
+  }
+
+  async #look(number: number): Promise<LogEntry<T> | "not believed" | undefined> {
     const key = this.#keyOf(number);
-    let isUnreadable = false;
-    const record = await unlessUnreadable(key, readOptionalRecord(this.#store, key, this.#schema), () => {
-      isUnreadable = true;
-    });
-    return record === undefined && !isUnreadable ? undefined : { number, record };
+    try {
+      const record = await readOptionalRecord(this.#store, key, this.#schema);
+      return record === undefined ? undefined : { number, record };
+    } catch (error) {
+      if (hasCode(error, "NOT_AUTHENTIC")) return "not believed";
+      await unlessUnreadable(key, Promise.reject(error), ignoreUnreadable);
+      return { number, record: undefined };
+    }
+  }
+
+  /** The record of this number or, where something stands that is not believed, the next one behind that. */
+  async from(number: number): Promise<LogEntry<T> | undefined> {
+    for (let at = number; at <= number + mostSteppedOver; at += 1) {
+      const found = await this.#look(at);
+      if (found !== "not believed") return found;
+    }
+    return undefined;
+  }
+
+  /** The record before this number or, where something stands that is not believed, the one before that. */
+  async before(number: number): Promise<LogEntry<T> | undefined> {
+    for (let at = number - 1; at >= 1 && at >= number - 1 - mostSteppedOver; at -= 1) {
+      const found = await this.#look(at);
+      if (found !== "not believed") return found;
+    }
+    return undefined;
+  }
+
+  /** The first number from this one on under which nothing stands that is not believed. */
+  async usable(number: number): Promise<number> {
+    for (let at = number; at <= number + mostSteppedOver; at += 1) {
+      if ((await this.#look(at)) !== "not believed") return at;
+    }
+    throw new DrError(
+      "NOT_AUTHENTIC",
+      `more than ${mostSteppedOver} objects stand behind ${this.#keyOf(number)} that nobody signed`,
+      {
+        hint: "see in the store's access log who made them, and delete them",
+      },
+    );
   }
 
   /** Undefined when there is no record of this number. Throws OBJECT_CORRUPT when it cannot be read. */
@@ -52,14 +94,14 @@ export class NumberedLog<T> {
     let newest = after;
     let beyond: number;
     for (let step = 1; ; step *= 2) {
-      const next = await this.entry(numberOf(newest) + step);
+      const next = await this.from(numberOf(newest) + step);
       beyond = numberOf(newest) + step;
       if (next === undefined) break;
       newest = next;
     }
     while (beyond - numberOf(newest) > 1) {
       const middle = Math.floor((numberOf(newest) + beyond) / 2);
-      const found = await this.entry(middle);
+      const found = await this.from(middle);
       if (found === undefined) beyond = middle;
       else newest = found;
     }

@@ -1,6 +1,7 @@
 /** Envelopes and who may sign what: nothing verifies that was changed, moved or signed by another. */
 import { expect } from "chai";
 import fc from "fast-check";
+import { z } from "zod";
 import { jobs } from "../../runtime/domain/job-names.ts";
 import { controlLayout, type SignedStoreKind, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { breakGlassKey } from "../../runtime/domain/trust/break-glass.ts";
@@ -16,6 +17,15 @@ import {
 } from "../../runtime/domain/trust/signing-key.ts";
 import { joinTrust, type Trust, type TrustedKey } from "../../runtime/domain/trust/trust.ts";
 import { trustIn, trustNote } from "../../runtime/domain/trust/trust-note.ts";
+import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
+import { readGateKnowledge } from "../../runtime/repository/control/gate-records.ts";
+import { endLease, Lease } from "../../runtime/repository/control/lease.ts";
+import { Ownership } from "../../runtime/repository/control/ownership.ts";
+import { NumberedLog } from "../../runtime/repository/numbered-log.ts";
+import { SignedStore } from "../../runtime/repository/signed-store.ts";
+import { systemClock } from "../../runtime/time/system-clock.ts";
+import { codeOf, errorOf } from "../support/expect-code.ts";
+import { MemoryStore } from "../support/servers/memory-store.ts";
 
 const [mine, other, stranger] = [newSigningKey(), newSigningKey(), newSigningKey()];
 const trust: Trust = {
@@ -190,4 +200,102 @@ describe("signing keys", () => {
     expect(trustIn(`# a\n${trustNote(trust)}\n${mine}\n`)).to.deep.equal(trust);
     for (const text of ["", "# trust: {", '# trust: {"id":1}']) expect(trustIn(text)).to.equal(undefined);
   });
+});
+
+describe("records in a store that others can write to", () => {
+  const at = "2026-01-01T00:00:00.000Z";
+  const epoch = (number: number) => ({ epoch: number, active: "east", reason: "initial" as const, run: "r", at });
+  const turnSchema = z.object({ run: z.string() });
+  const keyOf = (turn: number) => controlLayout.standbyTurn(turn);
+  const forged = Buffer.from(
+    JSON.stringify({ ...epoch(2), active: "west", run: "forged", seconds: 0, region: "west" }),
+  );
+  let raw: MemoryStore;
+  let control: SignedStore;
+  const opened = (store: SignedStoreKind, signingKey = mine) =>
+    new SignedStore(raw, { trust, trustId: trust.id, region: "east", store, signingKey });
+  beforeEach(() => {
+    raw = new MemoryStore();
+    control = opened("control");
+  });
+
+  it("a forged epoch deposes nobody and stops no reader, whatever number it has; the next genuine one counts", async () => {
+    await claimEpoch(control, epoch(1));
+    for (const number of [2, 3, 15, 9_007_199_254_740_991]) await raw.create(controlLayout.epoch(number), forged);
+    expect(await readEpochs(control)).to.deep.equal([epoch(1)]);
+    expect(await readGateKnowledge(control, epoch(1))).to.deep.include({ newest: epoch(1), isFenced: false });
+    await claimEpoch(control, epoch(4));
+    expect((await readEpochs(control)).map((each) => each.epoch)).to.deep.equal([1, 4]);
+    expect((await readGateKnowledge(control, epoch(1)))?.newest.epoch).to.equal(4);
+  });
+
+  it("forged fences, openings and restores are refused by name, and are not obeyed", async () => {
+    await claimEpoch(control, epoch(1));
+    await raw.create(controlLayout.fence(2), Buffer.from(JSON.stringify({ epoch: 2, region: "east", run: "x", at })));
+    await raw.create(controlLayout.restore("x"), forged);
+    expect(await codeOf(control.get(controlLayout.fence(2)))).to.equal("NOT_AUTHENTIC");
+    expect(await codeOf(control.get(controlLayout.restore("x")))).to.equal("NOT_AUTHENTIC");
+    expect(await readGateKnowledge(control)).to.deep.include({ newest: epoch(1), isFenced: false, isOpened: false });
+  });
+
+  it("turns that nobody signed overtake no run, and the next run takes the next number", async () => {
+    const conflict = () => new Error("overtaken");
+    const first = new Ownership(control, { run: "one", keyOf, schema: turnSchema, conflict });
+    for (const turn of [1, 3, 4]) await raw.create(keyOf(turn), forged);
+    await first.take({ run: "one" });
+    await first.refuseUnlessMine();
+    const second = new Ownership(control, { run: "two", keyOf, schema: turnSchema, conflict });
+    await second.take({ run: "two" });
+    expect((await second.newest())?.number).to.equal(5);
+    expect(await errorThrown(first.refuseUnlessMine())).to.equal("overtaken");
+  });
+
+  it("a log is found whole wherever forged objects stand, and too many in a row are refused in words", async () => {
+    const records = new NumberedLog(control, keyOf, turnSchema);
+    await fc.assert(
+      fc.asyncProperty(fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 12 }), async (places) => {
+        raw.objects.clear();
+        for (const place of places) raw.objects.set(keyOf(place), forged);
+        let last = 0;
+        for (let n = 0; n < 15; n += 1) {
+          last = await records.usable(last + 1);
+          await records.create(control, last, { run: String(n) });
+        }
+        expect(await records.newest()).to.deep.equal({ number: last, record: { run: "14" } });
+      }),
+      { numRuns: 50 },
+    );
+    raw.objects.clear();
+    for (let place = 1; place <= 300; place += 1) raw.objects.set(keyOf(place), forged);
+    expect(await records.newest()).to.equal(undefined);
+    expect(await codeOf(records.usable(1))).to.equal("NOT_AUTHENTIC");
+  });
+
+  it("a forged link neither ends a lease nor makes a promotion wait", async () => {
+    const witness = opened("witness");
+    const lease = new Lease(witness, { region: "east", seconds: 10, clock: systemClock });
+    for (const link of [1, 3]) {
+      await raw.create(controlLayout.leaseLink(1, link), Buffer.from(JSON.stringify({ region: "x", seconds: 0, at })));
+    }
+    await lease.renew(1);
+    expect(lease.isHeld(1)).to.equal(true);
+    const long = Buffer.from(JSON.stringify({ region: "x", seconds: 1e12, at }));
+    await raw.create(controlLayout.leaseLink(1, 4), long);
+    expect(await endLease(witness, 1, "west", systemClock)).to.equal(10);
+    await raw.create(controlLayout.leaseLink(1, 6), long);
+    expect(await endLease(witness, 1, "west", systemClock)).to.equal(10);
+  });
+
+  it("who is not trusted with a place stores nothing there, and is told why", async () => {
+    const error = await errorOf(opened("control", stranger).create(controlLayout.epoch(1), Buffer.from("x")));
+    expect(error?.code).to.equal("ACCESS_DENIED");
+    expect(raw.objects.size).to.equal(0);
+  });
+
+  async function errorThrown(doing: Promise<unknown>): Promise<string> {
+    return doing.then(
+      () => "",
+      (error: Error) => error.message,
+    );
+  }
 });

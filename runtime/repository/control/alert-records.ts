@@ -48,7 +48,7 @@ export class AlertRecords {
   /** The problems that are open by the newest record that can be read. */
   async open(): Promise<ReadonlySet<Subject>> {
     this.#newest = await this.#log.newest(this.#newest);
-    for (let entry = this.#newest; entry !== undefined; entry = await this.#log.entry(entry.number - 1)) {
+    for (let entry = this.#newest; entry !== undefined; entry = await this.#log.before(entry.number)) {
       if (entry.record !== undefined) return new Set(entry.record.open);
       this.#reportUnreadable(controlLayout.alert(entry.number));
     }
@@ -69,14 +69,14 @@ export class AlertRecords {
         if (record.at === at) return number;
         return Date.parse(record.at) > Date.parse(at) ? "over" : undefined;
       }
-      entry = number === 1 ? undefined : await this.#log.entry(number - 1);
+      entry = await this.#log.before(number);
     }
     return undefined;
   }
 
   /** The number of the alert; undefined when another process told something since `open` was asked. */
   async add(alert: Alert, open: ReadonlySet<Subject>): Promise<number | undefined> {
-    const number = (this.#newest?.number ?? 0) + 1;
+    const number = await this.#log.usable((this.#newest?.number ?? 0) + 1);
     const { id, runner } = this.#process;
     await this.#log.create(this.#control, number, {
       ...alert,

@@ -6,15 +6,18 @@ import {
   claimRecord,
   ignoreUnreadable,
   keysUnder,
+  mostSteppedOver,
   type ReportUnreadable,
   readOptionalRecord,
   readRecord,
   readRecords,
+  unlessNotBelieved,
 } from "../record.ts";
 
 /**
  * Reads all epochs. One that cannot be read is told and left out as long as a later one stands. Throws OBJECT_CORRUPT when it is the newest:
- * what it said decides who is active, and what was true before it must not be believed in its place.
+ * what it said decides who is active, and what was true before it must not be believed in its place. What no operator signed says nothing,
+ * and is stepped over.
  */
 export async function readEpochs(
   control: ObjectStoreReader,
@@ -33,7 +36,9 @@ export async function readEpochs(
   const newest = newestEpoch(records)?.epoch ?? 0;
   for (const key of unreadable) {
     const parsed = parseControlKey(key);
-    if (parsed?.kind === "epoch" && parsed.epoch > newest) await readRecord(control, key, epochRecordSchema);
+    if (parsed?.kind === "epoch" && parsed.epoch > newest) {
+      await unlessNotBelieved(readRecord(control, key, epochRecordSchema));
+    }
     reportUnreadable(key);
   }
   return records;
@@ -72,14 +77,21 @@ export class EpochReader {
 /** What follows this epoch, asked for by name. Throws STORE_REFUSED when that does not end. */
 export async function epochsAfter(control: ObjectStoreReader, epoch: number): Promise<EpochRecord[]> {
   const records: EpochRecord[] = [];
-  for (let next = await readEpoch(control, epoch + 1); next !== undefined; ) {
+  let notBelieved = 0;
+  for (let number = epoch + 1; notBelieved <= mostSteppedOver; number += 1) {
+    const next = await unlessNotBelieved(readEpoch(control, number));
+    if (next === "not believed") {
+      notBelieved += 1;
+      continue;
+    }
+    if (next === undefined) return records;
     records.push(next);
+    notBelieved = 0;
     if (records.length > mostEpochs) {
       throw new DrError("STORE_REFUSED", `more than ${mostEpochs} epochs follow epoch ${epoch}`, {
         hint: "no estate changes its roles so often: see in the store's access log who made them",
       });
     }
-    next = await readEpoch(control, epoch + records.length + 1);
   }
   return records;
 }

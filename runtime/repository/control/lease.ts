@@ -52,6 +52,7 @@ export class Lease {
     // A third of it is used up before it is renewed, so that two renewals may fail.
     if (this.#heldUntil - this.#clock.monotonic() > (1000 * this.#seconds * 2) / 3) return;
     for (;;) {
+      this.#next = await linksOf(this.#witness, epoch).usable(this.#next);
       const askedAt = this.#clock.monotonic();
       const link = { region: this.#region, seconds: this.#seconds, at: this.#clock.now().toISOString() };
       if (await makeLink(this.#witness, epoch, this.#next, link)) {
@@ -75,10 +76,12 @@ export async function endLease(witness: ObjectStore, epoch: number, region: stri
     const last = { region, seconds: 0, at: clock.now().toISOString() };
     if (link?.seconds === 0) {
       // Ended by an earlier run, which may have died while it waited: the link before it says how long that takes.
-      const beforeEnd = next > 2 ? await linksOf(witness, epoch).read(next - 2) : undefined;
-      return secondsHeld(beforeEnd);
+      const links = linksOf(witness, epoch);
+      const beforeEnd = await links.before(next - 1);
+      return secondsHeld(beforeEnd && (beforeEnd.record ?? (await links.read(beforeEnd.number))));
     }
-    if (await makeLink(witness, epoch, next, last)) return secondsHeld(link);
+    const usable = await linksOf(witness, epoch).usable(next);
+    if (await makeLink(witness, epoch, usable, last)) return secondsHeld(link);
   }
 }
 

@@ -59,7 +59,7 @@ export class Ownership<T extends Turn> {
     for (;;) {
       const owner = await this.#turns.newest(this.#mine);
       await beforeTaking?.(owner);
-      const next = owner === undefined ? 1 : owner.number + 1;
+      const next = await this.#turns.usable(owner === undefined ? 1 : owner.number + 1);
       await this.#turns.create(this.#store, next, turn);
       const taken = await this.#turns.entry(next);
       if (taken === undefined) throw notKept(next);
@@ -74,7 +74,7 @@ export class Ownership<T extends Turn> {
   /** Throws the conflict when another run has taken over, or this one never was the owner. */
   async refuseUnlessMine(): Promise<void> {
     if (this.#mine === undefined) throw this.#conflict((await this.#turns.newest())?.record);
-    const next = await this.#turns.entry(this.#mine.number + 1);
+    const next = await this.#turns.from(this.#mine.number + 1);
     if (next !== undefined) throw this.#conflict(next.record);
   }
 

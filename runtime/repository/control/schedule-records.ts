@@ -94,7 +94,7 @@ export class ScheduleRecords {
     for (let steps = 0; found !== undefined && !isUsable(found, now); steps += 1) {
       if (found.record === undefined) this.#reportUnreadable(controlLayout.scheduledTurn(run, found.number));
       if (steps === mostSteppedOver || found.number === 1) return { isElsewhere: false };
-      found = await turns.entry(found.number - 1);
+      found = await turns.before(found.number);
     }
     if (found?.record === undefined) return { isElsewhere: false };
     return this.#known(run, found.number, found.record);
@@ -106,7 +106,7 @@ export class ScheduleRecords {
     turn: { readonly time: Date; readonly attempt: number; readonly servedUntil?: Date | undefined },
   ): Promise<number | undefined> {
     const turns = this.#turns(run);
-    const number = (this.#newest.get(run)?.number ?? 0) + 1;
+    const number = await turns.usable((this.#newest.get(run)?.number ?? 0) + 1);
     const { id, runner } = this.#process;
     await turns.create(this.#control, number, {
       run,

@@ -13,7 +13,7 @@ import type { PruneSight } from "../../domain/recovery-points/capture-plan.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import { readRecord } from "../record.ts";
+import { readRecord, unlessNotBelieved } from "../record.ts";
 import { hasBegun, newestPlan, prunePlans, readDone } from "./prune-log.ts";
 
 /** To be taken before anything of the repository is listed or read. */
@@ -29,7 +29,7 @@ async function isDone(control: ObjectStoreReader, number: number): Promise<boole
 
 /** Whether a plan was made since: what was read of the repository before may be in it. */
 export async function isPlannedSince(control: ObjectStoreReader, sight: PruneSight): Promise<boolean> {
-  return (await prunePlans(control).entry(sight.newest + 1)) !== undefined;
+  return (await prunePlans(control).from(sight.newest + 1)) !== undefined;
 }
 
 /** The plan that is open, as far as writers must know it: they build on nothing that it drops. Undefined when none is open. */
@@ -91,8 +91,8 @@ export async function refusePruned(
   for (let number = sight.isOpen ? sight.newest : sight.newest + 1; number <= newest; number += 1) {
     if (!(await hasBegun(control, number))) continue;
     // One that cannot be read may drop anything. Nobody executes it, but it may have been executed before it was damaged.
-    const plan = await prunePlans(control).read(number);
-    if (plan === undefined) continue;
+    const plan = await unlessNotBelieved(prunePlans(control).read(number));
+    if (plan === undefined || plan === "not believed") continue;
     needed ??= await unlessPruned(objects);
     for await (const dropped of new OpenPlan(control, number, plan).objects()) {
       const lost = dropped.find(({ key }) => needed?.has(key));
