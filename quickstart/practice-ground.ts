@@ -10,7 +10,7 @@ import { copyRecoveryPoints } from "../runtime/workflows/copy-recovery-points.ts
 import { failOver } from "../runtime/workflows/failover/fail-over.ts";
 import { planFailover } from "../runtime/workflows/failover/plan-failover.ts";
 import type { FailoverRequest } from "../runtime/workflows/failover/request.ts";
-import { verifyRecoveryPoint } from "../runtime/workflows/verify-recovery-point.ts";
+import { verifyRecoveryPoint } from "../runtime/workflows/verify/verify-recovery-point.ts";
 import type { EmbeddedEstate } from "./adapters/embedded-estate.ts";
 import { readWorkspace } from "./adapters/workspace-documents.ts";
 import { QdrantWorkspaceLoader } from "./adapters/workspace-loader.ts";

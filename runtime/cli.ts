@@ -14,6 +14,7 @@ import { exporter } from "./commands/exporter/command.ts";
 import { failoverPlan } from "./commands/failover/plan.ts";
 import { failoverRun } from "./commands/failover/run.ts";
 import { gate } from "./commands/gate/command.ts";
+import { heal } from "./commands/heal/command.ts";
 import { importCommand } from "./commands/import/command.ts";
 import { init } from "./commands/init/command.ts";
 import { keysNew } from "./commands/keys/new.ts";
@@ -43,6 +44,7 @@ const definitions = [
   recoveryPointsList,
   backup,
   verify,
+  heal,
   copy,
   prune,
   replicate,

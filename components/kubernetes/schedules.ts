@@ -55,6 +55,8 @@ function cronJob(args: SchedulesArgs, job: Job, schedule: JobSchedule): k8s.batc
           parallelism: workers,
           backoffLimit: 2 * workers,
           activeDeadlineSeconds: schedule.deadlineMinutes * 60,
+          // A volume of a pod is there for as long as the pod; the log stays long enough to be read.
+          ...(job === "test-restore" ? { ttlSecondsAfterFinished: 3600 } : {}),
           template: productPod({
             settings,
             regionSecrets,

@@ -147,7 +147,10 @@ export const jobTable = {
   verify: {
     ...noExtras,
     exists: always,
-    own: { secrets: ["identity"], stores: { repository: [attestations], control: [controlLayout.runs] } },
+    own: {
+      secrets: ["identity"],
+      stores: { repository: [attestations], control: [controlLayout.runs, controlLayout.verifications] },
+    },
     reaches: ["stores"],
     resources: { cpu: "250m", memory: "1Gi" },
     runs: {

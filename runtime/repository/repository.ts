@@ -32,6 +32,8 @@ import type { KeyWrap } from "../ports/key-wrap.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import { CachingStore } from "./content/caching-store.ts";
 import { KeyRing } from "./content/key-ring.ts";
+import { readHealed } from "./control/heal-records.ts";
+import { healedStore } from "./healed-store.ts";
 import {
   claimRecord,
   getWhole,
@@ -74,7 +76,8 @@ export class OpenRepository {
   static async open(stores: RegionStores, wrap: KeyWrap): Promise<OpenRepository> {
     try {
       const description = await readRecord(stores.repository, storeLayout.repository, repositorySchema);
-      return new OpenRepository(stores, new KeyRing(stores.control, wrap), description);
+      const repository = healedStore(stores.repository, await readHealed(stores.control));
+      return new OpenRepository({ ...stores, repository }, new KeyRing(stores.control, wrap), description);
     } catch (error) {
       if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
       throw new DrError("RECOVERY_POINT_NOT_FOUND", "the bucket holds no recovery points yet", {
@@ -133,12 +136,16 @@ export class OpenRepository {
 
   /** Seals a record of this repository under its place; what is there already stays. */
   async createRecord<Record>(place: string, schema: z.ZodType<Record>, record: Record): Promise<"created" | "exists"> {
+    return this.stores.repository.create(place, await this.sealRecord(place, schema, record));
+  }
+
+  /** The bytes that stand for a record under its place. */
+  async sealRecord<Record>(place: string, schema: z.ZodType<Record>, record: Record): Promise<Buffer> {
     const plain = serialiseRecord(schema, place, record);
     const key = await this.keys.key(this.description.key);
-    const sealed = seal(key, this.#recordName(place), plain);
-    const bytes = Buffer.concat([Buffer.from(key.id), sealed]);
+    const bytes = Buffer.concat([Buffer.from(key.id), seal(key, this.#recordName(place), plain)]);
     refuseIfTooLarge(place, bytes);
-    return this.stores.repository.create(place, bytes);
+    return bytes;
   }
 
   async readRecord<Record>(place: string, schema: z.ZodType<Record>): Promise<Record> {

@@ -2,7 +2,6 @@
  * Brings recovery points into another region's bucket: packs, then trees and facts, then the manifest; the keys first of all. What
  * is there already is not sent again. A recovery point counts as copied when the destination's own catalog calls it complete.
  */
-import { createHash } from "node:crypto";
 import { forEachConcurrently } from "../async/for-each-concurrently.ts";
 import { decideKept } from "../domain/history/decide-kept.ts";
 import { type Retention, usualRetention } from "../domain/history/retention.ts";
@@ -18,6 +17,7 @@ import type { Progress } from "../ports/progress.ts";
 import { BucketView } from "../repository/catalog/bucket-view.ts";
 import { keepSessionAlive, signalSession } from "../repository/catalog/capture-session.ts";
 import { type Catalog, readCatalog } from "../repository/catalog/read-catalog.ts";
+import { checkObject } from "../repository/content/check-object.ts";
 import { KeyRing } from "../repository/content/key-ring.ts";
 import { objectsNeeded, packsOf } from "../repository/content/objects-needed.ts";
 import { CandidateMaker } from "../repository/prune/candidates.ts";
@@ -174,19 +174,11 @@ async function copyObjects(from: OpenRepository, to: OpenRepository, keys: reado
   await forEachConcurrently(objectsAtOnce, keys, async (key) => {
     const object = await getWhole(from.stores.repository, key);
     // Nothing that is created can be replaced: what came is looked at first.
-    if (parseStoreKey(key)?.kind === "pack") checkPack(key, object);
-    else await from.checkSealed(key, object);
+    await checkObject(from, key, object);
     await to.stores.repository.create(key, object);
     bytes += object.length;
   });
   return bytes;
-}
-
-function checkPack(key: string, bytes: Buffer): void {
-  if (key === storeLayout.pack(createHash("sha256").update(bytes).digest("hex"))) return;
-  throw new DrError("OBJECT_CORRUPT", `${key} does not hold what its name says; it was not copied`, {
-    hint: "verify the recovery point in both regions, and take a full capture",
-  });
 }
 
 /** Throws RECOVERY_POINT_INCOMPLETE unless the destination has everything that it copied. */

@@ -18,6 +18,7 @@ import type { OpenRepository } from "../repository/repository.ts";
 import { allCaptured, estimateRestore } from "./apply/estimate-restore.ts";
 import { planRestore } from "./apply/plan-restore.ts";
 import { type RestoreReport, restore } from "./apply/restore.ts";
+import { attestRestored } from "./attest-restored.ts";
 import { unreadableReporter } from "./name-unreadable.ts";
 import { sampleQueries } from "./observe-collection.ts";
 
@@ -31,6 +32,8 @@ const stopsAll: ReadonlySet<ErrorCode> = new Set(["INTERRUPTED", "UNREACHABLE", 
 
 export interface TestRestoreRequest {
   readonly repository: OpenRepository;
+  /** The region whose repository it is. */
+  readonly region: string;
   readonly recoveryPoint: RecoveryPoint;
   readonly target: VectorDatabase;
   /** What another Qdrant than the region's own is called. */
@@ -96,7 +99,13 @@ export async function testRestore(request: TestRestoreRequest): Promise<TestRest
     withdraw?.();
   }
   refuseProblems(request.recoveryPoint, problems, wanted.length);
+  if (request.only === undefined) await attestRestored(request, request.recoveryPoint, sumOf(collections));
   return { recoveryPoint: request.recoveryPoint.id, collections, removed, seconds: (clock.monotonic() - begun) / 1000 };
+}
+
+function sumOf(collections: readonly TestedCollection[]) {
+  const sum = (field: "points" | "samples" | "canaries") => collections.reduce((all, each) => all + each[field], 0);
+  return { points: sum("points"), samples: sum("samples"), canaries: sum("canaries") };
 }
 
 function wantedOf({ only, recoveryPoint }: TestRestoreRequest): readonly CapturedCollection[] {

@@ -102,6 +102,8 @@ const firing: Readonly<Record<string, readonly State[]>> = {
     { ...well, [verified]: now - 40 * hours },
     { ...well, [verified]: undefined },
   ],
+  RepositoryUnread: [{ ...well, [`qdrant_dr_repository_read_timestamp_seconds{${of}}`]: now - 32 * 24 * hours }],
+  ObjectsDamaged: [{ ...well, [`qdrant_dr_repository_damaged_objects{${of}}`]: 2 }],
   TestRestoreOverdue: [
     { ...well, [success("test-restore")]: now - 180 * hours },
     { ...well, [success("test-restore")]: undefined },

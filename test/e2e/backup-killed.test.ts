@@ -17,7 +17,7 @@ import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts"
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { BucketRegion, type BucketState } from "../support/estates/bucket-region.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";

@@ -21,6 +21,7 @@ const required: Record<string, string[]> = {
   "recovery-points list": ["--stack", "prod"],
   backup: ["--stack", "prod"],
   verify: ["--stack", "prod"],
+  heal: ["--stack", "prod"],
   copy: ["--from", "prod", "--to", "dr"],
   prune: ["--stack", "prod"],
   replicate: ["--from", "prod", "--to", "dr"],

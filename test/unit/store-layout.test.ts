@@ -71,6 +71,10 @@ const storeKeys: { [Kind in StoreKey["kind"]]: (parts: Parts) => [string, Extrac
     const recoveryPointId = parts.id();
     return [storeLayout.manifest(recoveryPointId), { kind: "manifest", recoveryPointId }];
   },
+  healed: (parts) => {
+    const [key, copy] = [storeLayout.pack(parts.hex()), 1 + (parts.number() % 9)];
+    return [storeLayout.healedObject(key, copy), { kind: "healed", key, copy }];
+  },
   attestation: (parts) => {
     const recoveryPointId = parts.id();
     const finding = parts.pick(["verified", "quarantined", "folders-quarantined", "later"]);
@@ -144,6 +148,18 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
   key: (parts) => {
     const id = parts.hex();
     return [controlLayout.key(id), { kind: "key", id }];
+  },
+  heal: (parts) => {
+    const id = newId(parts.at());
+    return [controlLayout.heal(id), { kind: "heal", id }];
+  },
+  verification: (parts) => {
+    const number = parts.number();
+    return [controlLayout.verification(number), { kind: "verification", number }];
+  },
+  "verified-slot": (parts) => {
+    const [slot, seconds] = [parts.number() % 256, parts.number()];
+    return [controlLayout.verifiedSlot(slot, seconds), { kind: "verified-slot", slot, seconds }];
   },
   fence: (parts) => {
     const epoch = parts.number();

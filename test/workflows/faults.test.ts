@@ -20,7 +20,7 @@ import { verifyApplied, wholeRecoveryPoint } from "../../runtime/workflows/apply
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
-import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { planAndFailOver } from "../support/estates/change-roles.ts";
 import { FakeStacks, FakeTraffic, regionNamed } from "../support/estates/fake-region.ts";

@@ -50,7 +50,7 @@ import {
   planFolderRestore,
   restoreFolders,
 } from "../../runtime/workflows/folders/restore-folder.ts";
-import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import {
   ageKeys,
   copyOf,

@@ -14,7 +14,7 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
-import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import { hourMs, PrunedRegion, type PrunedStores, policy, TestTime } from "../support/estates/pruned-region.ts";
 import { ageKeys, silently } from "../support/estates/recovery-estate.ts";
 import { Faults } from "../support/faults/faulty-store.ts";

@@ -199,7 +199,14 @@ describe("replication to a standby", function () {
       [west, replicated, pair.standby],
     ] as const) {
       const recoveryPoint = await repository.readRecoveryPoint(id);
-      await testRestore({ repository, recoveryPoint, target, runner: { mark: "a test", isDead: () => true }, ...told });
+      await testRestore({
+        repository,
+        region: "east",
+        recoveryPoint,
+        target,
+        runner: { mark: "a test", isDead: () => true },
+        ...told,
+      });
     }
     for (const each of [async () => replication, () => pair.replication()]) {
       const cycle = await (await each()).cycle();

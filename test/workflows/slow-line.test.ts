@@ -6,7 +6,7 @@ import type { StoreAddress } from "../../runtime/domain/region.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import { ageKeys, firstEpoch, silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
 import { codeOf } from "../support/expect-code.ts";

@@ -14,7 +14,7 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
-import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";
 import { BucketRegion, type BucketState } from "../support/estates/bucket-region.ts";
 import { ageKeys, silently, systemClock } from "../support/estates/recovery-estate.ts";

@@ -9,6 +9,7 @@ import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
+import { readFindings } from "../../runtime/repository/catalog/findings.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { type TestRestoreRequest, testRestore } from "../../runtime/workflows/test-restore.ts";
@@ -59,7 +60,7 @@ describe("a test restore beside live collections", function () {
 
   const test = (options: Partial<TestRestoreRequest> = {}) =>
     testRestore({
-      ...{ repository, recoveryPoint, target: database, ...told },
+      ...{ repository, region: "east", recoveryPoint, target: database, ...told },
       runner: { mark: "this run", isDead: () => true },
       ...options,
     });
@@ -76,6 +77,12 @@ describe("a test restore beside live collections", function () {
     expect(removed).to.deep.equal([]);
     expect(await scratchLeft()).to.deep.equal([]);
     expect(await database.collections()).to.have.members(names);
+    const { attestations } = await readFindings(stores.repository);
+    const [restored] = attestations.get(recoveryPoint.id) ?? [];
+    expect(restored).to.include({ kind: "restored", region: "east" });
+    // Of a part only nothing is said about the recovery point.
+    await test({ only: ["notes"] });
+    expect((await readFindings(stores.repository)).attestations.get(recoveryPoint.id)).to.have.length(1);
   });
 
   it("disturbs no capture: those meanwhile succeed without its collections, and the next one reads only what changed", async () => {

@@ -5,7 +5,7 @@ import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
-import { verifyRecoveryPoint } from "../../runtime/workflows/verify-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { codeOf } from "../support/expect-code.ts";

@@ -40,6 +40,7 @@ const listed = z.strictObject({
     ),
   doubt: z.string().optional().describe("why its times do not count as they are: a clock was wrong"),
   verifiedAt: time.optional().describe("when `verify` last read all of it in this region"),
+  restoredAt: time.optional().describe("when all of it was last restored, compared and asked"),
 });
 
 const answer = z.strictObject({
@@ -80,9 +81,9 @@ function describe(
   region: string,
 ): z.infer<typeof listed> {
   const ofFolders = quarantineOfFolders({ attestations });
-  const verified = attestations
-    .filter((found) => found.kind === "verified" && found.region === region)
-    .map(({ at }) => at);
+  const timesOf = (found: typeof attestations) => found.map(({ at }) => at).sort();
+  const verified = timesOf(attestations.filter((found) => found.kind === "verified" && found.region === region));
+  const restored = timesOf(attestations.filter((found) => found.kind === "restored"));
   return {
     id,
     state,
@@ -100,7 +101,8 @@ function describe(
     excluded: recoveryPoint?.excluded ?? [],
     points: recoveryPoint?.collections.reduce((sum, { pointsAfter }) => sum + pointsAfter, 0),
     imported: recoveryPoint?.imported?.map(({ file }) => file),
-    verifiedAt: verified.sort().at(-1),
+    verifiedAt: verified.at(-1),
+    restoredAt: restored.at(-1),
   };
 }
 
@@ -119,6 +121,7 @@ function formatRecoveryPoint(found: z.infer<typeof listed>): string {
     imported,
     missing,
     reasons,
+    restoredAt,
     state,
     startedAt,
     time: asOf,
@@ -136,6 +139,7 @@ function formatRecoveryPoint(found: z.infer<typeof listed>): string {
     ...(imported === undefined ? [] : [`imported from ${imported.join(", ")}`]),
     ...(asOf === startedAt ? [] : [`its oldest collection as of ${asOf}`]),
     verifiedAt === undefined ? "not verified here" : `verified ${verifiedAt}`,
+    ...(restoredAt === undefined ? [] : [`restored ${restoredAt}`]),
     ...missing.map((each) => `partial: ${missingInWords(each)}`),
     ...(excluded.length === 0 ? [] : [`left out on purpose: ${excluded.join(", ")}`]),
     ...reasons.slice(0, 1),

@@ -9,6 +9,7 @@ import type { ApplyPlan } from "../../workflows/apply/plan-apply.ts";
 import { planRestore } from "../../workflows/apply/plan-restore.ts";
 import { restore } from "../../workflows/apply/restore.ts";
 import { findTargetDefaults, type TargetDefaults } from "../../workflows/apply/target-defaults.ts";
+import { attestRestored } from "../../workflows/attest-restored.ts";
 import type { Answer } from "../shared/command.ts";
 import { openRestoreTarget, type TargetOptions } from "../shared/named-qdrant.ts";
 import type { PlannedPart } from "./answer.ts";
@@ -48,6 +49,9 @@ export async function planQdrant(
     impossible: (plan.impossible ?? []).map(({ name, problem }) => missingBecause({ kind: "qdrant", name }, problem)),
     run: async () => {
       const report = await restore({ ...tools, onInterrupt: deps.onInterrupt, runner: deps.runner.mark }, plan);
+      if (options.collections === undefined && (plan.impossible ?? []).length === 0) {
+        await attestRestored({ ...tools, region: session.region.region }, recoveryPoint, report);
+      }
       const { canaries, collections, points, recoveryPoint: restored, samples, seconds, swapped, time } = report;
       const text = [
         `${restored} of ${time} restored into ${where} in ${formatSeconds(seconds)}`,

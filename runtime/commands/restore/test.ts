@@ -27,6 +27,7 @@ export async function testAnswer(deps: Deps, session: RegionSession, options: Op
   const opened = await openTestTarget(deps, session, options);
   const report = await testRestore({
     ...opened,
+    region: session.region.region,
     ...{ clock, progress, recoveryPoint, repository, runner },
     only: options.collections,
     onInterrupt: (clean) => deps.onInterrupt(clean),

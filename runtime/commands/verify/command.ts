@@ -1,86 +1,98 @@
-import { z } from "zod";
+import { Option } from "commander";
 import type { RegionOptions } from "../../composition/deps.ts";
-import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
-import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
-import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
-import { findRecoveryPointsOfAllKinds } from "../../workflows/find-recovery-point.ts";
+import { missingFrom } from "../../domain/recovery-points/missing.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
-import { type VerifyReport, verifyRecoveryPoints } from "../../workflows/verify-recovery-point.ts";
+import { verifyRegion } from "../../workflows/verify/verify-region.ts";
+import { testAnswer } from "../restore/test.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
-import { bytes, count, kind, listOf, missingPart, recoveryPointId, seconds } from "../shared/fields.ts";
+import { openHealing } from "../shared/healing.ts";
+import { type ReadAnswer, type VerifyAnswer, verifyAnswer } from "./answer.ts";
+import { verifiedInWords } from "./text.ts";
 
 interface Options extends RegionOptions {
   readonly stack?: string;
-  readonly recoveryPoint: string;
+  readonly recoveryPoint?: string;
+  readonly tier: (typeof tiers)[number];
+  readonly heal: boolean;
+  readonly from?: string;
 }
 
-const answer = z.strictObject({
-  recoveryPoint: recoveryPointId.describe(
-    "the recovery point that was read, every byte of it; of several, the one with Qdrant's data",
-  ),
-  recoveryPoints: listOf(
-    z.strictObject({
-      recoveryPoint: recoveryPointId,
-      kinds: listOf(kind),
-      collections: count.describe("number of collections"),
-      folders: count.describe("number of folders"),
-      files: count,
-      bytes,
-      seconds,
-    }),
-  ).describe("each that was read: the newest with Qdrant's data, and the newest of each kind that is captured apart"),
-  files: count.describe("files of shards and folders"),
-  bytes: bytes.describe("bytes read and compared"),
-  missing: listOf(missingPart).describe("what the recovery point lacks, because its capture could not read it"),
-  seconds,
-});
+const tiers = ["manifest", "chunks", "restore"] as const;
 
-export const verify: CommandDefinition<Options, z.infer<typeof answer>> = {
+export const verify: CommandDefinition<Options, VerifyAnswer> = {
   name: "verify",
-  summary: "read every byte of a recovery point from a region's bucket, open it and compare it with its name",
-  answer,
+  summary: "read recovery points back from a region's bucket, and compare every byte with its name",
+  answer: verifyAnswer,
   configure: (command) =>
     regionOptions(command)
       .option("--stack <name>", "stack whose bucket is read; left out: the region of the settings file")
       .option(
         "--recovery-point <id>",
-        "a recovery point, latest (the newest with Qdrant's data, and of each kind that is captured apart), or a time: those begun then or before",
-        "latest",
+        "a recovery point, latest (the newest with Qdrant's data, and of each kind that is captured apart), or a time: those begun then or before. Left out: latest, and the share of the whole repository that is due, so that all of it is read within 30 days",
       )
+      .addOption(
+        new Option(
+          "--tier <tier>",
+          "manifest: what a recovery point names is there; chunks: every byte of it is read and opened; restore: it is restored, compared and removed, as `restore --test` does",
+        )
+          .choices(tiers)
+          .default("chunks"),
+      )
+      .option("--heal", "fetch what is damaged or missing from the other region's bucket", false)
+      .option("--from <stack>", "with --heal: the stack it is fetched from; left out: the peer")
       .addHelpText(
         "after",
         exitCodesHelp(
           [5, "the bucket does not answer, or refuses access"],
           [10, "no such recovery point, or it is not complete"],
-          [12, "something is damaged"],
+          [12, "something is damaged, and was not healed"],
+          [15, "with --tier restore: the recovery point is partial"],
         ),
       ),
   async run(deps, options) {
+    const { recoveryPoint, tier } = options;
     const session = await deps.access(options.stack, options);
+    if (tier === "restore") {
+      return recordedRun(
+        { ...deps, session, run: "test-restore" },
+        () => testAnswer(deps, session, { ...options, recoveryPoint: recoveryPoint ?? "latest" }),
+        { shortcomingOf: ({ shortcoming }) => shortcoming },
+      );
+    }
     return recordedRun({ ...deps, session, run: "verify" }, async () => {
-      const repository = await session.repository();
-      const found = await findRecoveryPointsOfAllKinds(repository, options.recoveryPoint);
-      const report = await verifyRecoveryPoints(repository, found, { ...deps, region: session.region.region });
-      const text = [
-        ...report.recoveryPoints.map((each) => wholeInWords(each, session.region.region, found)),
-        ...report.missing.map((each) => `  missing: ${missingInWords(each)}`),
-      ].join("\n");
-      return { json: report, text };
+      const { region } = session.region;
+      const report = await verifyRegion({
+        ...deps,
+        open: () => session.repository(),
+        tier,
+        recoveryPoint,
+        region,
+        heal: options.heal ? await openHealing(deps, session, options) : undefined,
+      });
+      const { found, healed, read, share } = report;
+      const json: ReadAnswer = {
+        recoveryPoint: found[0]?.id ?? "",
+        recoveryPoints: found.map((each) => {
+          const whole = read?.recoveryPoints.find((part) => part.recoveryPoint === each.id);
+          const { collections, folders, id, kinds } = each;
+          const counted = { kinds, collections: collections.length, folders: folders.length };
+          return {
+            recoveryPoint: id,
+            ...counted,
+            files: whole?.files ?? 0,
+            bytes: whole?.bytes ?? 0,
+            seconds: whole?.seconds ?? 0,
+          };
+        }),
+        tier,
+        files: read?.files ?? 0,
+        bytes: read?.bytes ?? 0,
+        missing: found.flatMap(missingFrom),
+        seconds: read?.seconds ?? 0,
+        ...(share === undefined ? {} : { share: { ...share, readSince: share.readSince.toISOString() } }),
+        ...(healed === undefined ? {} : { healed }),
+      };
+      return { json, text: verifiedInWords(json, region, found) };
     });
   },
 };
-
-function wholeInWords(
-  { bytes, collections, files, folders, recoveryPoint, seconds }: VerifyReport,
-  region: string,
-  found: readonly RecoveryPoint[],
-): string {
-  const isPartial = found.some((each) => each.id === recoveryPoint && missingFrom(each).length > 0);
-  const state = isPartial ? "is partial, and what it holds is whole" : "is whole";
-  const parts = [
-    ...(collections === 0 ? [] : [`${formatCount(collections)} collections`]),
-    ...(folders === 0 ? [] : [`${formatCount(folders)} folders`]),
-  ];
-  const held = parts.length === 0 ? "nothing" : parts.join(" and ");
-  return `${recoveryPoint} ${state} in ${region}: ${held}, ${formatCount(files)} files, ${formatBytes(bytes)} read in ${formatSeconds(seconds)}`;
-}

@@ -255,6 +255,18 @@ function alertsOfSchedules(settings: AlertSettings, gaps: Gaps): AlertRules {
             description: "The newest recovery point that was read back whole is older than the schedule wants.",
             runbook: `${look(settings, "verify")}; \`qdrant-dr verify\` reads the newest recovery point.`,
           },
+    RepositoryUnread:
+      gaps.verify === undefined
+        ? undefined
+        : {
+            expr: `time() - max(${series("qdrant_dr_repository_read_timestamp_seconds", { region })}) > ${31 * 24 * hour}`,
+            for: "1h",
+            severity: "warning",
+            summary: `Bytes in the bucket of ${region} were not read for a month`,
+            description:
+              "Damage there would not be noticed: what was stored before was last read {{ $value | humanizeDuration }} ago.",
+            runbook: `${look(settings, "verify")}; \`qdrant-dr verify\` reads what is due.`,
+          },
     TestRestoreOverdue:
       gaps.testRestore === undefined
         ? undefined
@@ -270,6 +282,15 @@ function alertsOfSchedules(settings: AlertSettings, gaps: Gaps): AlertRules {
             description: "A recovery point that was never restored is not known to be restorable.",
             runbook: `${look(settings, "test-restore")}.`,
           },
+    ObjectsDamaged: {
+      expr: `${series("qdrant_dr_repository_damaged_objects", { region })} > 0`,
+      for: "5m",
+      severity: "critical",
+      summary: `Objects in the bucket of ${region} are damaged or missing`,
+      description: "{{ $value }} objects are not what was stored; recovery points that need them are quarantined.",
+      runbook:
+        "`qdrant-dr heal` fetches them from the other region; without one, `qdrant-dr backup --type full` stores the present state anew.",
+    },
     RunFailed: {
       expr: `${series("qdrant_dr_run_exit_code", { region })} != 0`,
       for: "15m",

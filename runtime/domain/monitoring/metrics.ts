@@ -60,6 +60,22 @@ export const metrics = {
     help: "How many parts the newest complete recovery point lacks, or holds as they were before, because its capture could not read them.",
     labels: ["region"],
   },
+  qdrant_dr_recovery_point_restored_timestamp_seconds: {
+    help: "What the newest complete recovery point stands for that was restored in a test, compared and asked.",
+    labels: ["region"],
+  },
+  qdrant_dr_repository_read_ratio: {
+    help: "The share of all bytes of the repository that verify has read within 30 days, 0 to 1; absent before it has read any.",
+    labels: ["region"],
+  },
+  qdrant_dr_repository_read_timestamp_seconds: {
+    help: "What was stored in the repository before this was read by verify since.",
+    labels: ["region"],
+  },
+  qdrant_dr_repository_damaged_objects: {
+    help: "Objects of the repository that verify found damaged or missing, and that were not healed.",
+    labels: ["region"],
+  },
   qdrant_dr_recovery_points: { help: "Recovery points in the bucket, complete or not.", labels: ["region"] },
   qdrant_dr_standby_timestamp_seconds: {
     help: "Everything acknowledged before this is in the Qdrant of the standby, at least provisionally.",
@@ -120,6 +136,7 @@ export interface KnownRecoveryPoints {
   readonly newest: Partial<Readonly<Record<CaptureType, string>>>;
   readonly exact: Partial<Readonly<Record<CaptureType, string>>>;
   readonly verified?: string;
+  readonly restored?: string;
   /** Of the newest: how many parts its capture could not read. */
   readonly missing?: number;
 }
@@ -146,6 +163,8 @@ export interface RegionView {
     readonly exactAsOf?: string | undefined;
   };
   readonly runs: Partial<Readonly<Record<RunKind, RunHistory>>>;
+  /** How far `verify` has read the repository. */
+  readonly coverage?: { readonly share: number; readonly readSince: Date; readonly damaged: number };
 }
 
 export interface RunHistory {
@@ -176,6 +195,10 @@ export function samplesOf(view: RegionView): Sample[] {
       of("qdrant_dr_recovery_point_exact_timestamp_seconds", time, { type }),
     ),
     ...of("qdrant_dr_recovery_point_verified_timestamp_seconds", recoveryPoints?.verified),
+    ...of("qdrant_dr_recovery_point_restored_timestamp_seconds", recoveryPoints?.restored),
+    ...of("qdrant_dr_repository_read_ratio", view.coverage?.share),
+    ...of("qdrant_dr_repository_read_timestamp_seconds", view.coverage?.readSince),
+    ...of("qdrant_dr_repository_damaged_objects", view.coverage?.damaged),
     ...of("qdrant_dr_recovery_point_missing", recoveryPoints?.missing),
     ...of("qdrant_dr_recovery_points", recoveryPoints?.listed),
     ...of("qdrant_dr_standby_timestamp_seconds", standby?.asOf),

@@ -3,6 +3,7 @@ import type { EpochRecord } from "../roles/epoch.ts";
 import { isOfActiveRegion } from "../roles/epoch.ts";
 import { lackedCollections } from "./missing.ts";
 import { believedTime, compareAge, doubtOf, type ListedRecoveryPoint } from "./order.ts";
+import { standingQuarantine } from "./quarantine.ts";
 import { type Attestation, capturesOf, type DataKind, type RecoveryPoint } from "./recovery-point.ts";
 import { storeLayout } from "./store-layout.ts";
 import type { Pack } from "./stored-content.ts";
@@ -61,7 +62,7 @@ export function judgeRecoveryPoint(
   if (missing.length + unread.length > 0) {
     return { ...entry, state: "incomplete", reasons: [...new Set([...missing, ...unread])] };
   }
-  const quarantine = attestations.find((attestation) => attestation.kind === "quarantined");
+  const quarantine = standingQuarantine(attestations, "quarantined");
   if (quarantine !== undefined) return { ...entry, state: "quarantined", reasons: [quarantine.detail] };
   if (!isOfActiveRegion(recoveryPoint, epochs)) {
     return {
@@ -123,7 +124,7 @@ function isBegunBy(until: Date, startedAt: string, storedAt: Date | undefined): 
 
 /** Why what a recovery point holds beside Qdrant is not restored or built on unless it is asked for by its id. */
 export function quarantineOfFolders({ attestations }: Pick<CatalogEntry, "attestations">): string | undefined {
-  return attestations.find(({ kind }) => kind === "folders-quarantined")?.detail;
+  return standingQuarantine(attestations, "folders-quarantined")?.detail;
 }
 
 function isNewer(a: CatalogEntry, b: CatalogEntry): boolean {

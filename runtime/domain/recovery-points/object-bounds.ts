@@ -16,7 +16,7 @@ const keyIdLength = 32;
 const largestSealed = keyIdLength + sealedAtMost(largestTree);
 
 const small = /^(epochs|fences|openings|leases|keys|scratch|probes|snapshots|schedule|alerts)\/|^repository\.json$/;
-const sealed = /^(trees\/|facts\/|recovery-points\/[^/]+\/[^/]+\/manifest$|sessions\/)/;
+const sealed = /^(trees\/|facts\/|healed\/|recovery-points\/[^/]+\/[^/]+\/manifest$|sessions\/)/;
 
 /** The most bytes that the object of this key may have. */
 export function mostBytesOf(object: string): number {

@@ -141,8 +141,11 @@ export const repositorySchema = z.object({
 });
 export type Repository = z.infer<typeof repositorySchema>;
 
-/** `folders-quarantined`: what it holds beside Qdrant is damaged; Qdrant's part was read whole. */
-const attestationKinds = ["verified", "quarantined", "folders-quarantined"] as const;
+/**
+ * `folders-quarantined`: what it holds beside Qdrant is damaged; Qdrant's part was read whole. `healed`: what was damaged was
+ * replaced, and all of it was read since. `restored`: a Qdrant held it, was compared and asked.
+ */
+const attestationKinds = ["verified", "quarantined", "folders-quarantined", "healed", "restored"] as const;
 
 /** A later finding about a recovery point, kept beside it. */
 export const attestationSchema = z.object({
@@ -151,5 +154,7 @@ export const attestationSchema = z.object({
   at: time,
   region: z.string(),
   detail: z.string(),
+  /** Of a quarantine: keys of what is damaged. One without is for another reason, and no healing ends it. */
+  damaged: z.array(z.string()).optional(),
 });
 export type Attestation = z.infer<typeof attestationSchema>;

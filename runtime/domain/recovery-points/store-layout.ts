@@ -25,6 +25,9 @@ export const storeLayout = {
   /** What replication captures from second to second: the same objects below it, for an hour. */
   stream: "stream/",
   inStream: (key: string) => `stream/${key}`,
+  healed: "healed/",
+  /** Stands in for a damaged object. */
+  healedObject: (key: string, copy: number) => `healed/${key}/${copy}`,
   pack: (id: string) => `packs/${id.slice(0, 2)}/${id}`,
   tree: (id: string) => `trees/${id.slice(0, 2)}/${id}`,
   /** What a collection was: its settings, and answers that a restored copy must give again. */
@@ -68,6 +71,14 @@ export const controlLayout = {
   failoverOwner: (epoch: number, turn: number) => `failovers/${numbered(epoch)}/owner.${numbered(turn, 6)}.json`,
   heartbeat: (epoch: number, run: string, beat: number) => `failovers/${numbered(epoch)}/alive.${run}.${beat}.json`,
   divergence: (epoch: number, run: string) => `failovers/${numbered(epoch)}/divergence.${run}.json`,
+  heals: "heals/",
+  /** Which objects stand in for damaged ones. */
+  heal: (id: string) => `heals/${id}.json`,
+  /** How far the bytes of the repository were read. */
+  verifications: "verifications/",
+  verification: (number: number) => `verifications/${numbered(number)}.json`,
+  /** The recovery points of a slot that were there when it was read. */
+  verifiedSlot: (slot: number, seconds: number) => `verifications/slots/${numbered(slot, 3)}/${numbered(seconds)}.json`,
   restores: "restores/",
   restore: (id: string) => `restores/${id}.started.json`,
   restoreDone: (id: string) => `restores/${id}.done.json`,
@@ -153,6 +164,11 @@ const kindsOfStoreKeys = [
     /^recovery-points\/[^/]+\/(?<recoveryPointId>[^/]+)\/manifest$/,
     z.object({ kind: kind("manifest"), recoveryPointId: text }),
     ({ recoveryPointId }) => storeLayout.manifest(recoveryPointId),
+  ),
+  kindOfKey(
+    /^healed\/(?<key>.+)\/(?<copy>[1-9]\d{0,5})$/,
+    z.object({ kind: kind("healed"), key: text, copy: number }),
+    ({ copy, key }) => storeLayout.healedObject(key, copy),
   ),
   // A newer version may know other findings: theirs end before the id, which begins with a digit.
   kindOfKey(
@@ -277,6 +293,17 @@ const kindsOfControlKeys = [
     /^scratch\/(?<process>[^/]+)\/(?<id>[^/.]+)\.(?<phase>begun|taken|unknown)\.json$/,
     z.object({ kind: kind("scratch-upload"), process: text, id: text, phase: z.enum(["begun", "taken", "unknown"]) }),
     ({ id, phase, process }) => controlLayout.scratchUpload(process, id, phase),
+  ),
+  kindOfKey(/^heals\/(?<id>[^/]+)\.json$/, z.object({ kind: kind("heal"), id: text }), ({ id }) =>
+    controlLayout.heal(id),
+  ),
+  kindOfKey(/^verifications\/(?<number>\d+)\.json$/, z.object({ kind: kind("verification"), number }), ({ number }) =>
+    controlLayout.verification(number),
+  ),
+  kindOfKey(
+    /^verifications\/slots\/(?<slot>\d+)\/(?<seconds>\d+)\.json$/,
+    z.object({ kind: kind("verified-slot"), slot: number, seconds: number }),
+    ({ seconds, slot }) => controlLayout.verifiedSlot(slot, seconds),
   ),
   kindOfKey(/^keys\/(?<id>[^/]+)\.age$/, z.object({ kind: kind("key"), id: text }), ({ id }) => controlLayout.key(id)),
   kindOfKey(/^fences\/(?<epoch>\d+)\.json$/, z.object({ kind: kind("fence"), epoch: number }), ({ epoch }) =>

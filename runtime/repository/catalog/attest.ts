@@ -10,9 +10,22 @@ export async function attest(
   repository: OpenRepository,
   kind: Attestation["kind"],
   recoveryPoint: { readonly id: string },
-  finding: { readonly at: Date; readonly region: string; readonly detail: string },
+  finding: {
+    readonly at: Date;
+    readonly region: string;
+    readonly detail: string;
+    /** Keys of what is damaged. */
+    readonly damaged?: readonly string[];
+  },
 ): Promise<void> {
-  const attestation: Attestation = { ...finding, recoveryPoint: recoveryPoint.id, kind, at: finding.at.toISOString() };
-  const key = storeLayout.attestation(recoveryPoint.id, kind, newId(finding.at));
+  const { at, damaged, ...told } = finding;
+  const attestation: Attestation = {
+    ...told,
+    recoveryPoint: recoveryPoint.id,
+    kind,
+    at: at.toISOString(),
+    ...(damaged === undefined ? {} : { damaged: [...damaged] }),
+  };
+  const key = storeLayout.attestation(recoveryPoint.id, kind, newId(at));
   await createRecord(repository.stores.repository, key, attestationSchema, attestation);
 }

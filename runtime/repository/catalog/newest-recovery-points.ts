@@ -35,6 +35,8 @@ export interface NewestRecoveryPoints {
   readonly exactByType: Partial<Readonly<Record<CaptureType, DatedRecoveryPoint>>>;
   /** That was read back whole in this region. */
   readonly verified?: DatedRecoveryPoint;
+  /** That was restored in a test. */
+  readonly restored?: DatedRecoveryPoint;
 }
 
 interface RecoveryPointFacts {
@@ -65,18 +67,23 @@ export class NewestRecoveryPointsReader {
     this.#forget(new Set(ids));
     // By the keys alone; which region verified, the attestation says.
     const verifiedIds = new Set(ids.filter((id) => view.hasAttestation(id, "verified")));
+    const restoredIds = new Set(ids.filter((id) => view.hasAttestation(id, "restored")));
     const packs = new Map<string, readonly Pack[]>();
     const found: Found = { byType: {}, exactByType: {} };
     let reads = 0;
     let wanting: string | undefined;
     for (const id of ids) {
-      if (isAllFound(found, verifiedIds.size) || reads >= readsPerLook) break;
+      if (isAllFound(found, { verified: verifiedIds.size, restored: restoredIds.size }) || reads >= readsPerLook) break;
       if (!this.#facts.has(id)) {
         reads += 1;
         await this.#learn(id);
       }
       const facts = this.#facts.get(id);
-      if (facts !== undefined && !isWanted(found, facts, verifiedIds.has(id))) continue;
+      if (
+        facts !== undefined &&
+        !isWanted(found, facts, { verified: verifiedIds.has(id), restored: restoredIds.has(id) })
+      )
+        continue;
       reads += 1;
       const known = new Map([...this.#packs, ...packs]);
       const entry = await view.entry(id, known);
@@ -119,12 +126,21 @@ interface Found {
   byType: Partial<Record<CaptureType, DatedRecoveryPoint>>;
   exactByType: Partial<Record<CaptureType, DatedRecoveryPoint>>;
   verified?: DatedRecoveryPoint;
+  restored?: DatedRecoveryPoint;
 }
 
-function isAllFound({ byType, exactByType, verified }: Found, verifications: number): boolean {
+function isAllFound(
+  { byType, exactByType, restored, verified }: Found,
+  attested: { readonly verified: number; readonly restored: number },
+): boolean {
   const isSettled = (recoveryPoints: Found["byType"]) =>
     captureTypes.every((type) => recoveryPoints[type] !== undefined);
-  return isSettled(byType) && isSettled(exactByType) && (verified !== undefined || verifications === 0);
+  return (
+    isSettled(byType) &&
+    isSettled(exactByType) &&
+    (verified !== undefined || attested.verified === 0) &&
+    (restored !== undefined || attested.restored === 0)
+  );
 }
 
 function take(
@@ -141,11 +157,17 @@ function take(
   found.byType[recoveryPoint.type] ??= dated;
   if (isExact(recoveryPoint)) found.exactByType[recoveryPoint.type] ??= dated;
   if (attestations.some(({ kind, region }) => kind === "verified" && region === here)) found.verified ??= dated;
+  if (attestations.some(({ kind }) => kind === "restored")) found.restored ??= dated;
 }
 
-function isWanted(found: Found, { isExact, isOfQdrant, type }: RecoveryPointFacts, isVerified: boolean): boolean {
+function isWanted(
+  found: Found,
+  { isExact, isOfQdrant, type }: RecoveryPointFacts,
+  attested: { readonly verified: boolean; readonly restored: boolean },
+): boolean {
   if (!isOfQdrant) return false;
   if (found.byType[type] === undefined) return true;
   if (isExact && found.exactByType[type] === undefined) return true;
-  return isVerified && found.verified === undefined;
+  if (attested.restored && found.restored === undefined) return true;
+  return attested.verified && found.verified === undefined;
 }

@@ -13,6 +13,7 @@ import type {
 import { missingFrom } from "../../domain/recovery-points/missing.ts";
 import { believedTime } from "../../domain/recovery-points/order.ts";
 import { captureTypes } from "../../domain/recovery-points/recovery-point.ts";
+import { coverageOf, type Rotation } from "../../domain/recovery-points/rotation.ts";
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -25,6 +26,7 @@ import {
 import { never } from "../../repository/catalog/read-catalog.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
+import { readRotation } from "../../repository/control/verification-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { pause } from "../../time/pause.ts";
 import { unreadableReporter } from "../name-unreadable.ts";
@@ -62,6 +64,7 @@ interface InControl {
 
 interface InRepository {
   readonly repository?: OpenRepository;
+  readonly rotation?: Rotation | undefined;
   readonly recoveryPoints: NewestRecoveryPoints;
 }
 
@@ -121,6 +124,7 @@ export class RegionMonitor {
     const peerEpoch = this.#peerControl?.valueNow;
     const isGateOpen = this.#gate?.valueNow;
     const found = this.#repository.value?.recoveryPoints;
+    const rotation = this.#repository.value?.rotation;
     const held = heldNow(control);
     const readiness = isStandby(control) ? this.#readiness.valueNow : undefined;
     return {
@@ -133,6 +137,7 @@ export class RegionMonitor {
       ...(peerEpoch === undefined ? {} : { peerEpoch }),
       ...(isGateOpen === undefined ? {} : { isGateOpen }),
       ...(found === undefined ? {} : { recoveryPoints: knownRecoveryPoints(found, held, clock.now()) }),
+      ...(rotation === undefined ? {} : { coverage: coverageOf(rotation, clock.now()) }),
       ...(held === undefined ? {} : { standby: believedStandby(held, clock.now()) }),
       ...(readiness === undefined ? {} : { readiness }),
     };
@@ -212,7 +217,9 @@ function repositoryReader(region: ObservedRegion, clock: Clock): () => Promise<I
       // A bucket that was lost and filled again is another repository.
       if (opened?.repository.description.id !== repository.description.id)
         opened = { repository, reader: new NewestRecoveryPointsReader(repository, region.region) };
-      return { repository: opened.repository, recoveryPoints: await opened.reader.read(clock.now()) };
+      const known = await readRotation(region.stores.control, repository.description.id);
+      const recoveryPoints = await opened.reader.read(clock.now());
+      return { repository: opened.repository, recoveryPoints, rotation: known?.rotation };
     } catch (error) {
       // It answers; it has nothing yet, or nothing any more.
       if (hasCode(error, "RECOVERY_POINT_NOT_FOUND")) {
@@ -244,7 +251,7 @@ function believedStandby({ asOf, exactAsOf, followedAt }: StandbyState, now: Dat
 }
 
 function knownRecoveryPoints(
-  { byType, exactByType, listed, newest, verified }: NewestRecoveryPoints,
+  { byType, exactByType, listed, newest, restored, verified }: NewestRecoveryPoints,
   held: StandbyState | undefined,
   now: Date,
 ): KnownRecoveryPoints {
@@ -263,5 +270,6 @@ function knownRecoveryPoints(
           missing: missingFrom(newest.recoveryPoint).length,
         }),
     ...(verified === undefined ? {} : { verified: verified.asOf.toISOString() }),
+    ...(restored === undefined ? {} : { restored: restored.asOf.toISOString() }),
   };
 }

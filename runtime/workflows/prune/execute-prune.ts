@@ -18,7 +18,7 @@ import { mostKeysAtOnce } from "../../ports/prunable-store.ts";
 import { hasBegun } from "../../repository/prune/prune-log.ts";
 import { OpenPlan } from "../../repository/prune/prune-sight.ts";
 import { createRecord, readOptionalRecord } from "../../repository/record.ts";
-import { whatOf } from "./plan-prune.ts";
+import { isHealedNeeded, whatOf } from "./plan-prune.ts";
 import type { PruneRequest } from "./prune-context.ts";
 import { type Look, lookAtRepository, type Survey, type SurveyRequest, surveyRepository } from "./survey-repository.ts";
 
@@ -194,6 +194,7 @@ class PlanExecutor {
       if (parsed.kind !== "attestation") return false;
       return !listing.recoveryPoints.has(parsed.recoveryPointId) && !states.has(parsed.recoveryPointId);
     }
+    if (parsed.kind === "healed") return !isHealedNeeded(listing, key);
     if (parsed.kind !== "pack" && parsed.kind !== "tree" && parsed.kind !== "facts") return false;
     const { id, kind } = parsed;
     return listing.marks.isListed(kind, id) && !listing.marks.isNeeded(kind, id);

@@ -88,21 +88,28 @@ async function listRecoveryPoints(
   store: ObjectStoreReader,
 ): Promise<Pick<RepositoryListing, "recoveryPoints" | "quarantined" | "verified" | "attestations">> {
   const recoveryPoints = new Set<string>();
-  const quarantined = new Set<string>();
+  /** Ids of the newest attestations of each: an id begins with its time. */
+  const newest = { quarantined: new Map<string, string>(), healed: new Map<string, string>() };
   const verified = new Set<string>();
   const attestations = new Map<string, { key: string; size: number }[]>();
   for await (const { key, size } of store.list(storeLayout.recoveryPoints)) {
     const parsed = parseStoreKey(key);
     if (parsed?.kind === "manifest") recoveryPoints.add(parsed.recoveryPointId);
     if (parsed?.kind !== "attestation") continue;
-    const { finding, recoveryPointId } = parsed;
-    if (finding === "quarantined" || finding === "folders-quarantined") quarantined.add(recoveryPointId);
+    const { finding, id, recoveryPointId } = parsed;
+    const kept = finding === "healed" ? newest.healed : isQuarantine(finding) ? newest.quarantined : undefined;
+    if (kept !== undefined && id > (kept.get(recoveryPointId) ?? "")) kept.set(recoveryPointId, id);
     if (finding === "verified") verified.add(recoveryPointId);
     const known = attestations.get(recoveryPointId) ?? [];
     attestations.set(recoveryPointId, known);
     known.push({ key, size });
   }
-  return { recoveryPoints, quarantined, verified, attestations };
+  const standing = [...newest.quarantined].filter(([id, at]) => at > (newest.healed.get(id) ?? ""));
+  return { recoveryPoints, quarantined: new Set(standing.map(([id]) => id)), verified, attestations };
+}
+
+function isQuarantine(finding: string): boolean {
+  return finding === "quarantined" || finding === "folders-quarantined";
 }
 
 async function listSessions(store: ObjectStoreReader): Promise<Map<string, ListedSession>> {

@@ -9,7 +9,12 @@ import {
   type ObjectReason,
   type PrunePlan,
 } from "../../domain/history/prune-records.ts";
-import { controlLayout, parseContentKey } from "../../domain/recovery-points/store-layout.ts";
+import {
+  controlLayout,
+  parseContentKey,
+  parseStoreKey,
+  storeLayout,
+} from "../../domain/recovery-points/store-layout.ts";
 import { prunePlans } from "../../repository/prune/prune-log.ts";
 import { createRecord } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
@@ -46,8 +51,22 @@ export function dropsOf(
         if (storedAt >= holders.youngSince || !marks.isListed(kind, id) || marks.isNeeded(kind, id)) continue;
         yield { key, size, reason: "unneeded" };
       }
+      for await (const { key, size, storedAt } of stores.repository.list(storeLayout.healed)) {
+        if (storedAt === undefined || storedAt >= holders.youngSince || isHealedNeeded(listing, key)) continue;
+        yield { key, size, reason: "unneeded" };
+      }
     },
   };
+}
+
+/** What stands in for a damaged object is needed as long as that would be; so is what has another name than ours. */
+export function isHealedNeeded({ marks, recoveryPoints }: Survey["listing"], key: string): boolean {
+  const parsed = parseStoreKey(key);
+  if (parsed?.kind !== "healed") return true;
+  const content = parseContentKey(parsed.key);
+  if (content !== undefined) return marks.isNeeded(content.kind, content.id);
+  const manifest = parseStoreKey(parsed.key);
+  return manifest?.kind !== "manifest" || recoveryPoints.has(manifest.recoveryPointId);
 }
 
 export interface WrittenPlan {
@@ -115,6 +134,7 @@ export async function writePlan(
 }
 
 export function whatOf({ key, reason }: DroppedObject): "trees" | "facts" | "packs" | "records" {
+  // What stands in for an object is not counted beside it.
   const parsed = reason === "unneeded" ? parseContentKey(key) : undefined;
   return parsed === undefined ? "records" : countedAs[parsed.kind];
 }

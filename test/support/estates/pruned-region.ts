@@ -15,7 +15,7 @@ import { folderCapture } from "../../../runtime/workflows/folders/capture-folder
 import { documentFolder } from "../../../runtime/workflows/folders/document-folder.ts";
 import type { PruneRequest } from "../../../runtime/workflows/prune/prune-context.ts";
 import { type PruneReport, pruneRepository } from "../../../runtime/workflows/prune/prune-repository.ts";
-import { verifyRecoveryPoint } from "../../../runtime/workflows/verify-recovery-point.ts";
+import { verifyRecoveryPoint } from "../../../runtime/workflows/verify/verify-recovery-point.ts";
 import type { Faults } from "../faults/faulty-store.ts";
 import { MemoryStore } from "../servers/memory-store.ts";
 import { firstEpoch, silently } from "./recovery-estate.ts";

@@ -1,16 +1,17 @@
 /** Proves that a recovery point can be read from this region's own bucket: every chunk fetched, opened and compared with its name. */
-import { filesOf, folderTreeSchema } from "../domain/recovery-points/folder-tree.ts";
-import { missingFrom } from "../domain/recovery-points/missing.ts";
-import type { Attestation, DataKind, Missing, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
-import { shardTreeSchema } from "../domain/recovery-points/shard-tree.ts";
-import type { StoredContent } from "../domain/recovery-points/stored-content.ts";
-import { DrError, hasCode } from "../errors.ts";
-import type { Clock } from "../ports/clock.ts";
-import type { Progress } from "../ports/progress.ts";
-import { attest } from "../repository/catalog/attest.ts";
-import { readFiles } from "../repository/content/file-reader.ts";
-import { unlessMissing } from "../repository/record.ts";
-import type { OpenRepository } from "../repository/repository.ts";
+import { filesOf, folderTreeSchema } from "../../domain/recovery-points/folder-tree.ts";
+import { missingFrom } from "../../domain/recovery-points/missing.ts";
+import type { DataKind, Missing, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
+import type { StoredContent } from "../../domain/recovery-points/stored-content.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Progress } from "../../ports/progress.ts";
+import { attest } from "../../repository/catalog/attest.ts";
+import { readFiles } from "../../repository/content/file-reader.ts";
+import { unlessMissing } from "../../repository/record.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
+import { damagedObjectsOf, isDamage } from "./find-damage.ts";
 
 interface ReadContent {
   readonly files: number;
@@ -81,8 +82,6 @@ export async function verifyRecoveryPoint(
   { clock, progress, region }: VerifyTools,
 ): Promise<VerifyReport> {
   const begun = clock.monotonic();
-  const found = (kind: Attestation["kind"], detail: string) =>
-    attest(repository, kind, recoveryPoint, { at: clock.now(), region, detail });
   const sum = { files: 0, bytes: 0 };
   const damaged: { readonly part: Part; readonly error: DrError }[] = [];
   for (const part of partsOf(repository, recoveryPoint)) {
@@ -100,7 +99,8 @@ export async function verifyRecoveryPoint(
   }
   const [first] = damaged;
   if (first === undefined) {
-    await found("verified", `${sum.files} files, ${sum.bytes} bytes read and opened`);
+    const detail = `${sum.files} files, ${sum.bytes} bytes read and opened`;
+    await attest(repository, "verified", recoveryPoint, { at: clock.now(), region, detail });
     const { collections, folders, id, kinds } = recoveryPoint;
     const read = { kinds, collections: collections.length, folders: folders.length, ...sum };
     return { recoveryPoint: id, ...read, seconds: (clock.monotonic() - begun) / 1000 };
@@ -108,11 +108,16 @@ export async function verifyRecoveryPoint(
   await refuseUnlessListed(repository, recoveryPoint);
   const detail = damaged.map(({ error, part }) => `${part.name}: ${error.message}`).join("; ");
   const isOfFoldersOnly = recoveryPoint.kinds.includes("qdrant") && damaged.every(({ part }) => !part.isOfQdrant);
-  await found(isOfFoldersOnly ? "folders-quarantined" : "quarantined", detail);
+  const objects = await damagedObjectsOf(repository, recoveryPoint.id);
+  await attest(repository, isOfFoldersOnly ? "folders-quarantined" : "quarantined", recoveryPoint, {
+    ...{ at: clock.now(), region, detail },
+    // What its name fits is as it was captured: another object does not heal it.
+    ...(objects.length === 0 ? {} : { damaged: objects.map(({ key }) => key) }),
+  });
   throw new DrError(first.error.code, isOfFoldersOnly ? `${detail}; Qdrant's part of it is whole` : detail, {
     hint: isOfFoldersOnly
       ? "Qdrant can be restored from it; restore the folders from another recovery point, and capture them again"
-      : "restore from another recovery point, or copy this one again from the other region",
+      : "restore from another recovery point; `qdrant-dr heal` fetches what is damaged from the other region",
     cause: first.error,
   });
 }
@@ -160,10 +165,6 @@ async function readTwice(repository: OpenRepository, part: Part, progress: Progr
     progress({ step: "verify", detail: `${part.name} again, because ${error.message}` });
     return readPart(repository, part);
   }
-}
-
-function isDamage(error: unknown): error is DrError {
-  return hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND");
 }
 
 async function readPart(repository: OpenRepository, part: Part) {

@@ -1,0 +1,35 @@
+/** A repository store that answers with the objects that stand in for damaged ones: who reads a recovery point need not know. */
+import type { ObjectStore, StoredObject } from "../ports/object-store.ts";
+import type { HealedPlace } from "./control/heal-records.ts";
+
+export function healedStore(store: ObjectStore, healed: ReadonlyMap<string, HealedPlace>): ObjectStore {
+  return [...healed].some(([key, { place }]) => place !== key) ? new HealedStore(store, healed) : store;
+}
+
+class HealedStore implements ObjectStore {
+  readonly #store: ObjectStore;
+  readonly #healed: ReadonlyMap<string, HealedPlace>;
+
+  constructor(store: ObjectStore, healed: ReadonlyMap<string, HealedPlace>) {
+    this.#store = store;
+    this.#healed = healed;
+  }
+
+  get: ObjectStore["get"] = (key, ...request) => this.#store.get(this.#healed.get(key)?.place ?? key, ...request);
+
+  checksumOf: ObjectStore["checksumOf"] = (key, ...request) =>
+    this.#store.checksumOf(this.#healed.get(key)?.place ?? key, ...request);
+
+  create: ObjectStore["create"] = (...request) => this.#store.create(...request);
+
+  async *list(...[prefix, ...more]: Parameters<ObjectStore["list"]>): AsyncGenerator<StoredObject> {
+    const left = new Map([...this.#healed].filter(([key, { place }]) => place !== key && key.startsWith(prefix)));
+    for await (const object of this.#store.list(prefix, ...more)) {
+      const healed = left.get(object.key);
+      left.delete(object.key);
+      yield healed === undefined ? object : { ...object, size: healed.size };
+    }
+    // The damaged object is not needed for the one that stands in for it.
+    for (const [key, { at, size }] of left) yield { key, size, storedAt: at };
+  }
+}
