@@ -371,14 +371,14 @@ export type SignedStoreKind = "repository" | "control" | "witness";
  * what is signed names them. What a probe leaves says nothing.
  */
 export const unsignedPlaces = {
-  repository: /^((stream\/)?(packs|trees|facts)|probes)\//,
+  repository: /^((stream\/|healed\/)?(packs|trees|facts)|probes)\//,
   control: /^(keys\/[0-9a-f]+\.age$|probes\/)/,
   witness: /^probes\//,
 } as const satisfies Record<SignedStoreKind, RegExp>;
 
 /** They decide which region serves, and what it serves from. */
 export const placesOfOperators = {
-  repository: /^(stream\/)?recovery-points\/.*\/attestations\/released-/,
+  repository: /^(stream\/)?recovery-points\/.*\/attestations\/(released|healed)-/,
   control: /^(epochs|fences|openings|failovers)\//,
   witness: undefined,
 } as const satisfies Record<SignedStoreKind, RegExp | undefined>;

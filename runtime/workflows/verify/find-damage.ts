@@ -23,7 +23,7 @@ export interface Damage {
 
 /** What a store answers for bytes that are not there or not what they should be; anything else says nothing about them. */
 export function isDamage(error: unknown): error is DrError {
-  return hasCode(error, "OBJECT_CORRUPT", "OBJECT_NOT_FOUND");
+  return hasCode(error, "OBJECT_CORRUPT", "NOT_AUTHENTIC", "OBJECT_NOT_FOUND");
 }
 
 /** Reads a whole object, and once more where it came damaged: that may have happened on its way. */
