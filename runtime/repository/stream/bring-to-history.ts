@@ -2,26 +2,29 @@
  * Makes a recovery point of the history of a state of the stream: what it needs is brought beside what the history has, verified, its
  * manifest last.
  */
-import { createHash } from "node:crypto";
-import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
-import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { type FolderTree, filesOf, folderTreeSchema } from "../../domain/recovery-points/folder-tree.ts";
+import type { CapturedCollection, CapturedFolder, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { type ShardTree, shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
 import {
-  contentKinds,
+  type ContentKind,
+  contentKey,
   contentPrefix,
   keyBelowStream,
-  parseStoreKey,
+  parseContentKey,
   storeLayout,
 } from "../../domain/recovery-points/store-layout.ts";
-import { DrError, hasCode } from "../../errors.ts";
+import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import { attest } from "../catalog/attest.ts";
 import { keepSessionAlive, signalSession } from "../catalog/capture-session.ts";
+import type { KnownFiles } from "../content/content-writer.ts";
 import { objectsNeeded } from "../content/objects-needed.ts";
 import { lookAtPrunes, refusePruned } from "../prune/prune-sight.ts";
 import { getWhole, keysUnder } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
-
-const objectsAtOnce = 4;
+import { whenReadable } from "../when-readable.ts";
+import { gatherFiles, isStreamedTree } from "./gather-files.ts";
 
 export interface BringRequest {
   /** With its stream. */
@@ -29,17 +32,29 @@ export interface BringRequest {
   readonly state: RecoveryPoint;
   /** What it is called in the history. */
   readonly id: string;
+  /** The last recovery point of the history: what is as it was there is not stored again. */
+  readonly before: RecoveryPoint | undefined;
   readonly clock: Clock;
 }
 
-export async function bringToHistory({ clock, id, repository, state }: BringRequest): Promise<RecoveryPoint> {
+export interface Brought {
+  readonly recoveryPoint: RecoveryPoint;
+  /** Its trees, those that were made for it. */
+  readonly shards: ReadonlyMap<string, ShardTree>;
+  readonly folders: ReadonlyMap<string, FolderTree>;
+}
+
+export async function bringToHistory(request: BringRequest): Promise<Brought> {
+  const { clock, id, repository, state } = request;
   const { history } = repository;
   const { control } = history.stores;
   const prunes = await lookAtPrunes(control);
-  const stopSigns = await announce({ clock, id, repository, state });
+  const stopSigns = await announce(request);
   try {
-    await bringObjects(repository, state);
-    const kept: RecoveryPoint = { ...state, id, base: state.base };
+    const bringer = new Bringer(request, await streamedIds(history.stores.repository));
+    const collections = await inOrder(state.collections, (each) => bringer.collection(each));
+    const folders = await inOrder(state.folders, (each) => bringer.folder(each));
+    const kept: RecoveryPoint = { ...state, id, collections, folders };
     const refuse = () => refusePruned(control, prunes, () => objectsNeeded(history, kept));
     await refuse();
     await history.createRecoveryPoint(kept);
@@ -52,7 +67,7 @@ export async function bringToHistory({ clock, id, repository, state }: BringRequ
       }
       throw error;
     }
-    return kept;
+    return { recoveryPoint: kept, shards: bringer.shards, folders: bringer.folders };
   } finally {
     stopSigns();
   }
@@ -71,27 +86,101 @@ async function announce({ clock, id, repository, state }: BringRequest): Promise
   };
 }
 
-async function bringObjects(repository: OpenRepository, state: RecoveryPoint): Promise<void> {
-  const store = repository.history.stores.repository;
-  const needed = await objectsNeeded(repository, state);
-  // Packs before the trees that name them.
-  for (const kind of contentKinds.toReversed()) {
-    const streamed = await keysUnder(store, storeLayout.inStream(contentPrefix(kind)));
-    const keys = streamed.flatMap((key) => keyBelowStream(key) ?? []).filter((key) => needed.has(key));
-    await forEachConcurrently(objectsAtOnce, keys, async (key) => {
-      const bytes = await getWhole(store, storeLayout.inStream(key));
-      await checkNamed(repository, key, bytes);
-      await store.create(key, bytes);
-    });
-  }
+async function inOrder<Item>(items: readonly Item[], act: (item: Item) => Promise<Item>): Promise<Item[]> {
+  const done: Item[] = [];
+  for (const item of items) done.push(await act(item));
+  return done;
 }
 
-/** Nothing that is created can be replaced: what comes is looked at first. */
-async function checkNamed(repository: OpenRepository, key: string, bytes: Buffer): Promise<void> {
-  const parsed = parseStoreKey(key);
-  if (parsed?.kind !== "pack") return repository.checkSealed(key, bytes);
-  if (createHash("sha256").update(bytes).digest("hex") === parsed.id) return;
-  throw new DrError("OBJECT_CORRUPT", `${storeLayout.inStream(key)} does not hold what its name says`, {
-    hint: "take a full capture: replication makes a new state of all that there is",
-  });
+type StreamedIds = Readonly<Record<ContentKind, ReadonlySet<string>>>;
+
+async function streamedIds(store: ObjectStoreReader): Promise<StreamedIds> {
+  const idsOf = async (kind: ContentKind) => {
+    const keys = await keysUnder(store, storeLayout.inStream(contentPrefix(kind)));
+    return new Set(keys.flatMap((key) => parseContentKey(keyBelowStream(key) ?? key)?.id ?? []));
+  };
+  return { pack: await idsOf("pack"), tree: await idsOf("tree"), facts: await idsOf("facts") };
+}
+
+/** Brings what a state needs, part by part: packs before the trees that name them. */
+class Bringer {
+  readonly shards = new Map<string, ShardTree>();
+  readonly folders = new Map<string, FolderTree>();
+  readonly #request: BringRequest;
+  readonly #streamed: StreamedIds;
+
+  constructor(request: BringRequest, streamed: StreamedIds) {
+    this.#request = request;
+    this.#streamed = streamed;
+  }
+
+  async collection(collection: CapturedCollection): Promise<CapturedCollection> {
+    const { before, repository } = this.#request;
+    const earlier = before?.collections.find(({ key, name }) => name === collection.name && key === collection.key);
+    if (earlier?.facts !== collection.facts) await this.#bringObject("facts", collection.facts);
+    const shards = await inOrder(collection.shards, async (shard) => {
+      const standing = earlier?.shards.find(({ id }) => id === shard.id)?.tree;
+      if (standing?.id === shard.tree.id) return shard;
+      const tree = await repository.readTree(shard.tree.id, shardTreeSchema);
+      if (!isStreamedTree(tree.packs, this.#streamed.pack)) {
+        await this.#bringObject("tree", shard.tree.id);
+        this.shards.set(shard.tree.id, tree);
+        return shard;
+      }
+      const then = standing && (await whenReadable(repository.history.readTree(standing.id, shardTreeSchema)));
+      const { files, packs } = await this.#gather(collection.key, tree, then);
+      const gathered: ShardTree = { ...tree, files: [...files], packs: [...packs] };
+      const key = await repository.keys.key(collection.key);
+      const made = await repository.history.createTree(key, shardTreeSchema, gathered);
+      this.shards.set(made.id, gathered);
+      return { ...shard, tree: made };
+    });
+    return { ...collection, shards };
+  }
+
+  async folder(folder: CapturedFolder): Promise<CapturedFolder> {
+    const { before, repository } = this.#request;
+    const isSame = (each: CapturedFolder) => each.kind === folder.kind && each.name === folder.name;
+    const standing = before?.folders.find((each) => isSame(each) && each.key === folder.key)?.tree;
+    if (standing?.id === folder.tree.id) return folder;
+    const tree = await repository.readTree(folder.tree.id, folderTreeSchema);
+    if (!isStreamedTree(tree.packs, this.#streamed.pack)) {
+      await this.#bringObject("tree", folder.tree.id);
+      this.folders.set(folder.tree.id, tree);
+      return folder;
+    }
+    const then = standing && (await whenReadable(repository.history.readTree(standing.id, folderTreeSchema)));
+    const contents = { files: filesOf(tree), packs: tree.packs };
+    const { files, packs } = await this.#gather(
+      folder.key,
+      contents,
+      then && { files: filesOf(then), packs: then.packs },
+    );
+    const placed = new Map(files.map((file) => [file.path, file]));
+    const entries = tree.entries.map((entry) =>
+      entry.type === "file" ? { ...entry, ...placed.get(entry.path) } : entry,
+    );
+    const gathered: FolderTree = { ...tree, entries, packs: [...packs] };
+    const key = await repository.keys.key(folder.key);
+    const made = await repository.history.createTree(key, folderTreeSchema, gathered);
+    this.folders.set(made.id, gathered);
+    return { ...folder, tree: made };
+  }
+
+  async #gather(keyId: string, tree: KnownFiles, before: KnownFiles | undefined) {
+    const { repository } = this.#request;
+    const key = await repository.keys.key(keyId);
+    return gatherFiles({ repository, key, streamed: this.#streamed.pack, before }, tree);
+  }
+
+  /** Nothing that is created can be replaced: what comes is looked at first. */
+  async #bringObject(kind: "tree" | "facts", id: string): Promise<void> {
+    if (!this.#streamed[kind].has(id)) return;
+    const { repository } = this.#request;
+    const store = repository.history.stores.repository;
+    const key = contentKey(kind, id);
+    const bytes = await getWhole(store, storeLayout.inStream(key));
+    await repository.checkSealed(key, bytes);
+    await store.create(key, bytes);
+  }
 }

@@ -3,6 +3,7 @@ import type { CollectionFacts } from "../../domain/recovery-points/collection-fa
 import type { FolderTree } from "../../domain/recovery-points/folder-tree.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
+import type { Brought } from "../../repository/stream/bring-to-history.ts";
 import type { KnownBase } from "./find-base.ts";
 import type { KnownFingerprints } from "./read/own-fingerprint.ts";
 
@@ -32,9 +33,16 @@ export class CaptureMemory {
     this.#base = undefined;
   }
 
-  /** The same state is kept as this recovery point, too: the next capture builds on that. */
-  standsFor(recoveryPoint: RecoveryPoint, now: Date): void {
-    if (this.#base !== undefined) this.remember(this.#base, recoveryPoint, this.#restore, now);
+  /** The same state is kept as this recovery point, too, with trees of its own: the next capture builds on that. */
+  standsFor({ folders, recoveryPoint, shards }: Brought, now: Date): void {
+    if (this.#base === undefined) return;
+    for (const [id, tree] of shards) this.trees.set(id, tree);
+    for (const [id, tree] of folders) {
+      const { folders: of } = recoveryPoint;
+      const at = of.find((each) => each.tree.id === id)?.startedAt;
+      if (at !== undefined) this.folders.set(id, { tree, at: new Date(at) });
+    }
+    this.remember(this.#base, recoveryPoint, this.#restore, now);
   }
 
   /** The recovery point that was made, or found to be still true. */

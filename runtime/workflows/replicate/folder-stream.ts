@@ -117,8 +117,8 @@ export class FolderStream {
     const kept = await this.#history.keep(state);
     if (kept === undefined) return id;
     this.#memory.standsFor(kept, clock.now());
-    this.#state = kept;
-    return kept.id;
+    this.#state = kept.recoveryPoint;
+    return kept.recoveryPoint.id;
   }
 
   close(): void {

@@ -11,7 +11,7 @@ import type { Progress } from "../../ports/progress.ts";
 import { readCaptureBase } from "../../repository/catalog/read-catalog.ts";
 import { ignoreUnreadable } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { bringToHistory } from "../../repository/stream/bring-to-history.ts";
+import { type Brought, bringToHistory } from "../../repository/stream/bring-to-history.ts";
 
 /** The finest tier of retention has one recovery point for each of these. */
 const slotMs = 15 * 60_000;
@@ -30,7 +30,7 @@ export interface HistoryKeeperRequest {
 
 /** The newest of the history, by the clock of who captured. */
 interface Kept {
-  readonly id: string | undefined;
+  readonly recoveryPoint: RecoveryPoint | undefined;
   readonly at: number;
   readonly kinds: readonly DataKind[];
 }
@@ -75,19 +75,20 @@ export class HistoryKeeper {
     const newest = await this.#newest(repository.history);
     const times = [...newest.values()].map(({ id }) => timeOfId(id)?.getTime() ?? 0);
     const held = kinds.filter((kind) => newest.has(kind));
-    return { id: [...newest.values()][0]?.id, at: Math.min(...times, Number.MAX_SAFE_INTEGER), kinds: held };
+    return { recoveryPoint: [...newest.values()][0], at: Math.min(...times, Number.MAX_SAFE_INTEGER), kinds: held };
   }
 
   /** A state that is in the history now. */
-  wasKept({ id, kinds }: Pick<RecoveryPoint, "id" | "kinds">): void {
-    this.#kept = { id, kinds, at: this.#request.clock.now().getTime() };
+  wasKept(recoveryPoint: RecoveryPoint): void {
+    const { kinds } = recoveryPoint;
+    this.#kept = { recoveryPoint, kinds, at: this.#request.clock.now().getTime() };
   }
 
   /**
    * The recovery point of the history that the state became; undefined when it is none for the history now. What cannot be kept is told,
    * and is no reason to leave the standby behind.
    */
-  async keep(state: RecoveryPoint): Promise<RecoveryPoint | undefined> {
+  async keep(state: RecoveryPoint): Promise<Brought | undefined> {
     const { clock, progress } = this.#request;
     if (clock.monotonic() < this.#restsUntilMs) return undefined;
     try {
@@ -101,14 +102,15 @@ export class HistoryKeeper {
     }
   }
 
-  async #keepIfDue(state: RecoveryPoint): Promise<RecoveryPoint | undefined> {
+  async #keepIfDue(state: RecoveryPoint): Promise<Brought | undefined> {
     const { clock, progress, repository } = this.#request;
-    if (!(await this.#isDue(state.kinds)) || state.id === this.#kept?.id) return undefined;
+    if (!(await this.#isDue(state.kinds)) || state.id === this.#kept?.recoveryPoint?.id) return undefined;
     const now = clock.now();
     if (!isExact(state) && now.getTime() % slotMs < waitsForExactMs) return undefined;
-    const kept = await bringToHistory({ repository, state, id: idAfter(now, [state.id]), clock });
-    progress({ step: "history", detail: `${kept.id} is kept of the state ${state.id}` });
-    this.wasKept(kept);
+    const before = this.#kept?.recoveryPoint;
+    const kept = await bringToHistory({ repository, state, before, id: idAfter(now, [state.id]), clock });
+    progress({ step: "history", detail: `${kept.recoveryPoint.id} is kept of the state ${state.id}` });
+    this.wasKept(kept.recoveryPoint);
     return kept;
   }
 }

@@ -190,7 +190,7 @@ export class SourceCapturer {
     const kept = await this.#history.keep(state);
     if (kept === undefined) return;
     this.#memory.standsFor(kept, this.#request.clock.now());
-    this.#recoveryPoint = kept;
+    this.#recoveryPoint = kept.recoveryPoint;
   }
 
   /** Once: a tier that is misspelt would not be seen otherwise. */
