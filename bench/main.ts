@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { measureExactRounds } from "./exact-rounds.ts";
 import { measureFailover } from "./failover.ts";
+import { measureHistory } from "./history.ts";
 import { measureLargePoints, tableOfLargePoints } from "./large-points.ts";
 import { layOut } from "./lay-out.ts";
 import { measureManyCollections, tableOfCollections } from "./many-collections.ts";
@@ -88,6 +89,15 @@ program
     const rows = await measureLargePoints(scratch, say);
     show(options.json ? JSON.stringify({ largePoints: rows }) : layOut(tableOfLargePoints(rows)));
     if (rows.some(({ isWithinBar }) => !isWithinBar)) process.exitCode = 1;
+  });
+
+program
+  .command("history")
+  .description("what replication leaves in a store after a day and after 40 days, by a simulated clock")
+  .option("--json", "one JSON object as the last line")
+  .action(async (options: { json?: true }) => {
+    const figures = await measureHistory(say);
+    show(options.json ? JSON.stringify(figures) : listOf(figures));
   });
 
 program

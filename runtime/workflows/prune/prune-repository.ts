@@ -56,6 +56,7 @@ async function pruneInTurn(request: PruneRequest, turn: PruneTurn): Promise<Prun
   const next = (newest?.number ?? 0) + 1;
   const survey = await surveyRepository({
     ...request,
+    aheadMs: phasesApartMs,
     storeNow: await turn.storeNow(),
     expected: expectedAfter(newest?.plan, executed?.done ?? newest?.done),
   });
@@ -151,6 +152,7 @@ export async function previewPrune(context: PruneContext): Promise<PrunePreview>
   const newest = await findNewest(context);
   const survey = await surveyRepository({
     ...context,
+    aheadMs: phasesApartMs,
     storeNow: context.clock.now(),
     expected: expectedAfter(newest?.plan, newest?.done),
   });

@@ -43,6 +43,8 @@ export interface SurveyRequest extends PruneContext {
   readonly storeNow: Date;
   /** Undefined when nothing is known of earlier. */
   readonly expected: Expected | undefined;
+  /** What is decided now is carried out so much later: what will not be wanted then is dropped. */
+  readonly aheadMs?: number;
   /** The recovery points that may go: all others are counted. Left out: those that are kept are counted. */
   readonly deletable?: ReadonlySet<string>;
 }
@@ -67,7 +69,7 @@ export async function lookAtRepository(request: SurveyRequest): Promise<Look> {
 
 /** Decides about every recovery point, and counts what is needed. Throws PRUNE_REFUSED when that is no ground to delete anything. */
 export async function surveyRepository(request: SurveyRequest): Promise<Survey> {
-  const { clock, deletable, progress, repository, retention, storeNow } = request;
+  const { aheadMs = 0, clock, deletable, progress, repository, retention, storeNow } = request;
   const { holders, listing } = await lookAtRepository(request);
   // The earlier one: who is ahead must not make history older than it is.
   const now = new Date(Math.min(storeNow.getTime(), clock.now().getTime()));
@@ -82,7 +84,7 @@ export async function surveyRepository(request: SurveyRequest): Promise<Survey> 
     const decision = decideKept(
       candidates.map((each) => (references.incomplete.has(each.id) ? { ...each, isRestorable: false } : each)),
       retention,
-      now,
+      new Date(now.getTime() + aheadMs),
     );
     const toCount =
       deletable === undefined
