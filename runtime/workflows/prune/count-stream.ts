@@ -23,7 +23,7 @@ export async function countStream(
       return await reading;
     } catch (error) {
       if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
-      if (!hasCode(error, "OBJECT_CORRUPT", "KEY_UNAVAILABLE")) throw error;
+      if (!hasCode(error, "OBJECT_CORRUPT", "NOT_AUTHENTIC", "KEY_UNAVAILABLE")) throw error;
       unreadable.add(storeLayout.inStream(key));
       return undefined;
     }

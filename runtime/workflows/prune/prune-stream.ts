@@ -212,7 +212,7 @@ export class StreamPruner {
       this.#facts.set(id, { kinds: state.kinds, isExact: isExact(state), needed: await this.#needs(state) });
     } catch (error) {
       // One that is gone by now is no state; another run may delete, too.
-      if (!hasCode(error, "OBJECT_CORRUPT", "KEY_UNAVAILABLE", "OBJECT_NOT_FOUND")) throw error;
+      if (!hasCode(error, "OBJECT_CORRUPT", "NOT_AUTHENTIC", "KEY_UNAVAILABLE", "OBJECT_NOT_FOUND")) throw error;
     }
   }
 
