@@ -171,6 +171,64 @@ describe("serve, a week on a simulated clock", function () {
   });
 });
 
+describe("serve on a standby's machine", function () {
+  this.timeout(120_000);
+
+  it("tells nobody of captures that its role refuses, and begins them when the role is its own", async () => {
+    const week = new Week();
+    const { machine } = week;
+    const byRole = {
+      code: "ROLE_REFUSES",
+      exitCode: 11,
+      message: "main is not the active region",
+      retryable: false,
+    } as const;
+    for (const run of ["full", "incremental"] as const) machine.broken.set(run, { ...byRole, hint: undefined });
+    week.start();
+    await week.until("04T12:01");
+    expect(week.told("webhook-1"), machine.log.join("\n")).to.deep.equal([]);
+    const refusals = machine.runs.filter(({ end, run }) => end === "failed" && run === "full").length;
+    expect(refusals, "each is asked once").to.equal(4);
+    machine.broken.clear();
+    await week.until("05T12:01");
+    await week.stop();
+    expect(week.wells("full")).to.deep.equal(["05 02:00"]);
+    expect(week.told("webhook-1"), machine.log.join("\n")).to.deep.equal([]);
+  });
+});
+
+describe("serve that is started again while the store does not answer", () => {
+  it("tells of it once, also when the store answered for a moment in between", async () => {
+    const week = new Week();
+    const { machine } = week;
+    week.start();
+    await week.until("02T06:10");
+    machine.isStoreDown = true;
+    await week.until("02T07:00");
+    for (const hour of ["08", "09", "10"]) {
+      week.kill();
+      week.start();
+      await week.until(`02T${hour}:00`);
+    }
+    // The record of the alert, and no more, gets through.
+    machine.isStoreDown = false;
+    machine.failsAfterNextAlert = true;
+    await week.until("02T11:00");
+    week.kill();
+    week.start();
+    await week.until("02T12:30");
+    machine.failsAfterNextAlert = false;
+    machine.isStoreDown = false;
+    await week.until("02T14:00");
+    await week.stop();
+    const ofStore = week.told("webhook-1").filter((line) => line.includes("store"));
+    expect(
+      ofStore.map((line) => line.slice(9)),
+      machine.log.join("\n"),
+    ).to.deep.equal(["failure: the store does not answer, nothing is backed up", "recovery: the store answers again"]);
+  });
+});
+
 describe("serve, whatever happens to it", function () {
   this.timeout(120_000 * rounds);
 

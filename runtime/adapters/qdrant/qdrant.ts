@@ -75,6 +75,8 @@ const captureBeginsWithinMs = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000];
  * one request for all, that gives up soon, and asks again.
  */
 const searchWithinMs = [5_000, 20_000, 100_000];
+/** Shorter than a request may take. Left to itself Qdrant gives up after 10 s: several collections at once take a busy cluster longer. */
+const agreesWithinSeconds = 100;
 /** After the last byte of an archive, Qdrant is silent while it unpacks and loads it. */
 const restoreIdleMs = 30 * 60_000;
 const idsPerPage = 5_000;
@@ -575,7 +577,7 @@ export class Qdrant implements VectorDatabase {
     const { read_fan_out_delay_ms, read_fan_out_factor, ...creatable } = (params ?? {}) as FanOut;
     try {
       await this.#peers.change((_client, url) =>
-        this.#peers.changeExactly(url, "PUT", collectionPath(collection.name), {
+        this.#peers.changeExactly(url, "PUT", agreed(collectionPath(collection.name)), {
           ...creatable,
           hnsw_config,
           optimizers_config: optimizer_config,
@@ -591,13 +593,15 @@ export class Qdrant implements VectorDatabase {
     // Creation ignores it.
     const fanOut = settingsAmong({ read_fan_out_factor, read_fan_out_delay_ms });
     if (Object.keys(fanOut).length > 0) {
-      await this.#peers.change((client) => client.updateCollection(collection.name, { params: fanOut }));
+      await this.#peers.change((client) =>
+        client.updateCollection(collection.name, { params: fanOut, timeout: agreesWithinSeconds }),
+      );
     }
   }
 
   async setStrictMode(collection: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
     await this.#peers.change((_client, url) =>
-      this.#peers.changeExactly(url, "PATCH", collectionPath(collection), { strict_mode_config: settings }),
+      this.#peers.changeExactly(url, "PATCH", agreed(collectionPath(collection)), { strict_mode_config: settings }),
     );
   }
 
@@ -613,7 +617,7 @@ export class Qdrant implements VectorDatabase {
 
   async createShardKey(collection: string, { key, replicationFactor, shards }: ShardKeyRequest): Promise<void> {
     await this.#peers.change((_client, url) =>
-      this.#peers.changeExactly(url, "PUT", `${collectionPath(collection)}/shards`, {
+      this.#peers.changeExactly(url, "PUT", agreed(`${collectionPath(collection)}/shards`), {
         shard_key: key,
         shards_number: shards,
         ...(replicationFactor === undefined ? {} : { replication_factor: replicationFactor }),
@@ -623,7 +627,7 @@ export class Qdrant implements VectorDatabase {
 
   async deleteShardKey(collection: string, key: ShardKey): Promise<void> {
     await this.#peers.change((_client, url) =>
-      this.#peers.changeExactly(url, "POST", `${collectionPath(collection)}/shards/delete`, { shard_key: key }),
+      this.#peers.changeExactly(url, "POST", agreed(`${collectionPath(collection)}/shards/delete`), { shard_key: key }),
     );
   }
 
@@ -663,7 +667,10 @@ export class Qdrant implements VectorDatabase {
 
   async setOptimizationThreads(collection: string, threads: number | "auto"): Promise<void> {
     await this.#peers.change((client) =>
-      client.updateCollection(collection, { optimizers_config: { max_optimization_threads: threads } }),
+      client.updateCollection(collection, {
+        optimizers_config: { max_optimization_threads: threads },
+        timeout: agreesWithinSeconds,
+      }),
     );
   }
 
@@ -675,12 +682,13 @@ export class Qdrant implements VectorDatabase {
   }
 
   async deleteCollection(collection: string): Promise<void> {
-    await this.#peers.change((client) => client.deleteCollection(collection));
+    await this.#peers.change((client) => client.deleteCollection(collection, { timeout: agreesWithinSeconds }));
   }
 
   async createAlias({ alias, collection }: Alias): Promise<void> {
     await this.#peers.change((client) =>
       client.updateCollectionAliases({
+        timeout: agreesWithinSeconds,
         actions: [{ create_alias: { alias_name: alias, collection_name: collection } }],
       }),
     );
@@ -688,7 +696,10 @@ export class Qdrant implements VectorDatabase {
 
   async deleteAlias(alias: string): Promise<void> {
     await this.#peers.change((client) =>
-      client.updateCollectionAliases({ actions: [{ delete_alias: { alias_name: alias } }] }),
+      client.updateCollectionAliases({
+        timeout: agreesWithinSeconds,
+        actions: [{ delete_alias: { alias_name: alias } }],
+      }),
     );
   }
 
@@ -734,6 +745,11 @@ export class Qdrant implements VectorDatabase {
     });
     return { views: answers, silent };
   }
+}
+
+/** A change of what a cluster's peers have to agree on. */
+function agreed(path: string): string {
+  return `${path}?timeout=${agreesWithinSeconds}`;
 }
 
 /** The vectors' numbers are floats, however they are written. */

@@ -17,7 +17,7 @@ import { type AliasSwap, freeNames, setAliases } from "./aliases.ts";
 import { collectionsAtOnce } from "./collections-at-once.ts";
 import type { ApplyJournal } from "./journal.ts";
 import { MadeCollections } from "./made-collections.ts";
-import { makeCollection, waitUntilWhole } from "./make-collection.ts";
+import { hasShardKeys, makeCollection, waitUntilWhole } from "./make-collection.ts";
 import { type ApplyPlan, isMade, type PlannedCollection, type PlannedShard } from "./plan-apply.ts";
 import { refuseUnlessStored } from "./refuse-unless-stored.ts";
 import { differenceArchive, readShardTree, wholeArchive } from "./shard-archive.ts";
@@ -86,6 +86,8 @@ class PlanRun {
   readonly #plan: ApplyPlan;
   readonly #signal: AbortSignal;
   readonly #made: MadeCollections;
+  /** A shard key that is made while other collections are holds all of them up, until Qdrant gives up (tried on 1.16.3). */
+  readonly #definitions: Semaphore;
   readonly #touched = new Set<string>();
   readonly #dropped: string[] = [];
   /** How each shard came to hold its tree, by `shardKey`: one that was sent twice counts as it was sent last. */
@@ -100,6 +102,9 @@ class PlanRun {
     this.#plan = plan;
     this.#signal = signal;
     this.#made = new MadeCollections(tools, plan);
+    this.#definitions = new Semaphore(
+      plan.collections.some(({ captured }) => hasShardKeys(captured)) ? 1 : collectionsAtOnce,
+    );
     for (const { name, shards } of plan.collections) {
       for (const { action, shard } of shards) this.#shards.set(shardKey(name, shard.id), action);
     }
@@ -159,6 +164,7 @@ class PlanRun {
           ...this.#tools,
           signal: this.#signal,
           archives: this.#archives,
+          definitions: this.#definitions,
           sending: (archive) => this.#sending(archive),
           onCreation: (outcome) => this.#made.decided(name, outcome),
           onLoaded: () => this.#made.loaded(planned),

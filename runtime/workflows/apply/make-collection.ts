@@ -15,7 +15,7 @@ import type { Progress } from "../../ports/progress.ts";
 import type { CreationOutcome, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { waitUntil } from "../../time/wait-until.ts";
-import { differencesOf, prepareSettings, setStrictMode } from "./collection-settings.ts";
+import { differencesOf, prepareSettings, type Settings, setStrictMode } from "./collection-settings.ts";
 import { readShardTree, wholeArchive } from "./shard-archive.ts";
 
 /** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
@@ -33,6 +33,8 @@ export interface CollectionTools {
   readonly signal?: AbortSignal | undefined;
   /** Has a permit for each archive that is sent: each is unpacked on the target's disk, and takes some 30 MiB here. */
   readonly archives: Semaphore;
+  /** Lets collections be defined as many at a time as the target takes. */
+  readonly definitions: Semaphore;
   /** Passes each archive on that is sent. */
   sending(archive: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
   /** Hears what came of the creation as soon as that is known for certain. */
@@ -53,9 +55,30 @@ export async function makeCollection(
   tools: CollectionTools,
   { captured, name, optimizes }: CollectionToMake,
 ): Promise<void> {
-  const { archives, onCreation, onLoaded, repository, sending, signal, target } = tools;
+  const { archives, definitions, onLoaded, repository, sending, signal, target } = tools;
   const capturedConfig = configOf(captured);
   const config = optimizes ? capturedConfig : withoutOptimizations(capturedConfig);
+  await definitions.run(() => define(tools, { captured, config, name }));
+  const owners = await ownersOf(tools, name, captured.shards);
+  // Of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
+  const atOnce = owners.length > 1 && !(await target.isClustered()) ? shardsAtOnce : 1;
+  await forEachConcurrently(atOnce, owners, ({ owner, shard }) =>
+    archives.run(async () => {
+      signal?.throwIfAborted();
+      const tree = await readShardTree(repository, captured, shard);
+      await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
+    }),
+  );
+  onLoaded();
+  await setStrictMode(target, name, config);
+}
+
+/** All but its data. */
+async function define(
+  tools: CollectionTools,
+  { captured, config, name }: Omit<CollectionToMake, "optimizes"> & { readonly config: Settings },
+): Promise<void> {
+  const { onCreation, target } = tools;
   await target.createCollection({ name, config, payloadIndexes: captured.payloadIndexes }, onCreation);
   await prepareSettings(tools, name, config);
   if (hasShardKeys(captured)) await makeShardKeys(target, name, captured.shards);
@@ -73,18 +96,6 @@ export async function makeCollection(
     const told = differences.join("; ");
     throw new DrError("QDRANT_REFUSED", `${name}: the target made other payload indexes than captured: ${told}`);
   }
-  const owners = await ownersOf(tools, name, captured.shards);
-  // Of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
-  const atOnce = owners.length > 1 && !(await target.isClustered()) ? shardsAtOnce : 1;
-  await forEachConcurrently(atOnce, owners, ({ owner, shard }) =>
-    archives.run(async () => {
-      signal?.throwIfAborted();
-      const tree = await readShardTree(repository, captured, shard);
-      await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
-    }),
-  );
-  onLoaded();
-  await setStrictMode(target, name, config);
 }
 
 /** Qdrant's `config` of a captured collection. Throws OBJECT_CORRUPT when it is none. */

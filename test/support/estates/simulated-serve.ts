@@ -3,6 +3,7 @@
  * be killed as a machine is, between any two of its steps.
  */
 import { failureOf } from "../../../runtime/domain/monitoring/runs.ts";
+import { controlLayout } from "../../../runtime/domain/recovery-points/store-layout.ts";
 import { kindTable, type ScheduledKind, scheduledKinds } from "../../../runtime/domain/schedule/scheduled-kinds.ts";
 import type { Schedule } from "../../../runtime/domain/schedule/schedules-of.ts";
 import { DrError } from "../../../runtime/errors.ts";
@@ -40,6 +41,8 @@ export class SimulatedMachine {
   readonly told = new Map<string, { readonly at: Date; readonly told: Told }[]>();
   readonly log: string[] = [];
   isStoreDown = false;
+  /** The store goes as soon as it has the next alert. */
+  failsAfterNextAlert = false;
   note: string | undefined;
   /** Receivers that do not answer. */
   readonly deaf = new Set<string>();
@@ -155,7 +158,12 @@ export class SimulatedServe {
     return {
       get: (key, range) => through(() => store.get(key, range)),
       checksumOf: (key) => through(() => store.checksumOf(key)),
-      create: (key, bytes) => through(() => store.create(key, bytes)),
+      create: (key, bytes) =>
+        through(async () => {
+          const outcome = await store.create(key, bytes);
+          if (machine.failsAfterNextAlert && key.startsWith(controlLayout.alerts)) machine.isStoreDown = true;
+          return outcome;
+        }),
       async *list(prefix) {
         await through(async () => undefined);
         yield* store.list(prefix);
