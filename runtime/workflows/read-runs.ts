@@ -1,7 +1,7 @@
 /** The newest runs of a region, by the records that they left. */
 
 import { timeOfId } from "../domain/identifier.ts";
-import { type RunKind, type RunRecord, runKinds } from "../domain/monitoring/runs.ts";
+import { isSkipped, type RunKind, type RunRecord, runKinds } from "../domain/monitoring/runs.ts";
 import { dayOf, parseControlKey } from "../domain/recovery-points/store-layout.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ObjectStoreReader } from "../ports/object-store.ts";
@@ -33,7 +33,7 @@ export async function readRuns(
       const left = run === undefined ? 0 : (wanted.get(run) ?? 0);
       if (run === undefined || left === 0) continue;
       const record = await unlessUnreadable(key, unlessMissing(readRun(control, key)), reportUnreadable);
-      if (record === undefined || (isFailed && record.exitCode === 0)) continue;
+      if (record === undefined || (isFailed && (record.exitCode === 0 || isSkipped(record)))) continue;
       found.push(record);
       wanted.set(run, left - 1);
     }

@@ -107,6 +107,25 @@ describe("a collection with custom shard keys", function () {
     ]);
   });
 
+  it("is restored with others at once: a shard key that is made while other collections are would hold all of them up", async () => {
+    await makeTenants([
+      ["first", 2],
+      ["second", 1],
+    ]);
+    const others = ["notes", "pictures", "texts"];
+    for (const name of others) {
+      await client.createCollection(name, {
+        vectors: { size: 2, distance: "Dot" },
+        wal_config: { wal_capacity_mb: 1 },
+      });
+      await client.createPayloadIndex(name, { field_name: "tag", field_schema: "keyword", wait: true });
+    }
+    const { collections } = await practice.restore(await practice.capture(source), target);
+    expect(collections).to.equal(4);
+    expect(await target.collections()).to.have.members([collection, ...others]);
+    expect(await placed(target)).to.deep.equal(await placed(source));
+  });
+
   it("is refused before anything is touched where its ids cannot be made again, or no keys exist", async () => {
     await makeTenants([["first", 2]]);
     const recoveryPoint = await practice.capture(source);

@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatSeconds, formatTime } from "../../domain/format.ts";
-import { type RunKind, type RunRecord, runKinds } from "../../domain/monitoring/runs.ts";
+import { isSkipped, type RunKind, type RunRecord, runKinds } from "../../domain/monitoring/runs.ts";
 import { oneLine } from "../../domain/one-line.ts";
 import { unreadableReporter } from "../../workflows/name-unreadable.ts";
 import { readRuns } from "../../workflows/read-runs.ts";
@@ -90,6 +90,7 @@ function inTable(runs: readonly Run[]): string {
 
 function endInWords({ error, exitCode }: Run): string {
   if (exitCode === 0) return "well";
+  if (isSkipped({ error })) return "skipped: another region's work";
   return error === undefined ? `failed (${exitCode})` : `failed: ${oneLine(error, 50)} (${exitCode})`;
 }
 

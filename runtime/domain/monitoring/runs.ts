@@ -37,3 +37,10 @@ export function failureOf(error: {
     ...(error.hint === undefined ? {} : { hint: oneLine(error.hint, longestLine) }),
   };
 }
+
+/** The region's role says that the work is not its own to do: nothing failed. */
+const refusalsByRole = ["ROLE_REFUSES", "EPOCH_CONFLICT"];
+
+export function isSkipped({ error }: Pick<RunRecord, "error">): boolean {
+  return error !== undefined && refusalsByRole.includes(error);
+}

@@ -1,5 +1,5 @@
 import type { RunHistory } from "../../domain/monitoring/metrics.ts";
-import { type RunKind, type RunRecord, runKinds } from "../../domain/monitoring/runs.ts";
+import { isSkipped, type RunKind, type RunRecord, runKinds } from "../../domain/monitoring/runs.ts";
 import { believedTime } from "../../domain/recovery-points/order.ts";
 import { dayOf } from "../../domain/recovery-points/store-layout.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -60,7 +60,7 @@ export class WatchedRuns {
 function joined(history: RunHistory | undefined, record: RunRecord): RunHistory {
   const { exitCode, finishedAt } = record;
   const succeededAt = exitCode === 0 ? later(history?.succeededAt, finishedAt) : history?.succeededAt;
-  const failedAt = exitCode === 0 ? history?.failedAt : later(history?.failedAt, finishedAt);
+  const failedAt = exitCode === 0 || isSkipped(record) ? history?.failedAt : later(history?.failedAt, finishedAt);
   const isLast = history === undefined || later(history.last.finishedAt, finishedAt) === finishedAt;
   return {
     last: isLast ? record : history.last,

@@ -124,6 +124,8 @@ export class AlertDesk {
       open = await records.open();
     }
     this.#open = open;
+    // Before what others left is looked for: who told it may be gone, and it would be told again.
+    for (const told of waiting) await this.#writeTaken(told);
     if (waiting.length > 0) await this.#writeNote();
     await this.#tellWhatOthersLeft();
   }

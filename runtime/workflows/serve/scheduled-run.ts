@@ -1,4 +1,5 @@
 /** One run of the schedule, from the turn that this process took to the record of how it ended. */
+import { isSkipped } from "../../domain/monitoring/runs.ts";
 import { kindTable, type ScheduledKind } from "../../domain/schedule/scheduled-kinds.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { CommandEnd, OwnCommands } from "../../ports/own-commands.ts";
@@ -12,9 +13,6 @@ export interface ScheduledRunTools {
   readonly clock: Clock;
   readonly progress: Progress;
 }
-
-/** A refusal that says that the work is another region's, not that it failed. */
-const refusalsByRole = ["ROLE_REFUSES", "EPOCH_CONFLICT"];
 
 /** Never throws; what cannot be written of its end is kept by the records. */
 export async function runScheduled(
@@ -60,6 +58,6 @@ function finishedAs(end: CommandEnd): FinishedAttempt {
   if (end.kind === "done") return { outcome: "succeeded" };
   if (end.kind === "interrupted") return { outcome: "interrupted" };
   const { error } = end;
-  if (refusalsByRole.includes(error.code)) return { outcome: "refused by role" };
+  if (isSkipped({ error: error.code })) return { outcome: "refused by role" };
   return { outcome: "failed", isRetryable: error.retryable, failure: error };
 }

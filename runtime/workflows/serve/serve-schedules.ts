@@ -5,7 +5,7 @@
  */
 import type { Finding } from "../../domain/alerts/alert.ts";
 import { formatCount, formatTime } from "../../domain/format.ts";
-import { failureOf } from "../../domain/monitoring/runs.ts";
+import { failureOf, isSkipped } from "../../domain/monitoring/runs.ts";
 import { CronTimes } from "../../domain/schedule/cron-times.ts";
 import { type Judgement, judgeSchedule } from "../../domain/schedule/judge-schedule.ts";
 import { scheduleFinding } from "../../domain/schedule/schedule-finding.ts";
@@ -201,6 +201,7 @@ export class ServeSchedules {
       this.#say(run, "ended well");
       void this.#beat(stopped);
     } else if (end.kind === "interrupted") this.#say(run, "was interrupted");
+    else if (isSkipped({ error: end.error.code })) this.#say(run, `skipped: ${end.error.message}`);
     else this.#say(run, `failed: ${end.error.message}`);
     // It could not record its end itself.
     if (end.kind === "lost") await this.#recordLost(run, startedAt, end.error).catch(() => undefined);
