@@ -367,12 +367,12 @@ export function parseControlKey(key: string): ControlKey | undefined {
 export type SignedStoreKind = "repository" | "control" | "witness";
 
 /**
- * Objects that carry no signature. Some are named by keyed hashes, by the hash of their bytes, or wrapped for who may open them:
- * what is signed names them. What a probe leaves says nothing.
+ * Objects that carry no signature. Some are named by keyed hashes or by the hash of their bytes: what is signed
+ * names them. What a probe leaves says nothing.
  */
 export const unsignedPlaces = {
   repository: /^((stream\/|healed\/)?(packs|trees|facts)|probes)\//,
-  control: /^(keys\/[0-9a-f]+\.age$|probes\/)/,
+  control: /^probes\//,
   witness: /^probes\//,
 } as const satisfies Record<SignedStoreKind, RegExp>;
 
