@@ -19,6 +19,7 @@ import { keepSessionAlive, signalSession } from "../repository/catalog/capture-s
 import { type Catalog, readCatalog } from "../repository/catalog/read-catalog.ts";
 import { checkObject } from "../repository/content/check-object.ts";
 import { KeyRing } from "../repository/content/key-ring.ts";
+import { refuseOtherPack } from "../repository/content/named-pack.ts";
 import { objectsNeeded, packsOf } from "../repository/content/objects-needed.ts";
 import { CandidateMaker } from "../repository/prune/candidates.ts";
 import { lookAtPrunes, refusePruned } from "../repository/prune/prune-sight.ts";
@@ -51,6 +52,7 @@ export async function copyRecoveryPoints(
   const states = new Map(entries.map(({ id, state }) => [id, state]));
   // Listed once: after that, nothing is missing that this copy has brought.
   const present = new Map(inventory);
+  const believed = await namedBy(destination, entries);
   const copied: string[] = [];
   const skipped: string[] = [];
   let unwanted = 0;
@@ -68,7 +70,9 @@ export async function copyRecoveryPoints(
       continue;
     }
     progress({ step: "copy", detail: id });
-    const brought = await announced(destination, id, clock, () => copyOne(from, destination, recoveryPoint, present));
+    const brought = await announced(destination, id, clock, () =>
+      copyOne(from, destination, recoveryPoint, present, believed),
+    );
     objects += brought.objects;
     bytes += brought.bytes;
     copied.push(id);
@@ -90,17 +94,25 @@ async function announced<T>(to: OpenRepository, id: string, clock: Clock, act: (
   }
 }
 
-/** @param present sizes of what is in the destination; what was brought is added. */
+/**
+ * @param present sizes of what is in the destination; what was brought is added.
+ * @param believed what recovery points of the destination name, and was looked at when these came.
+ */
 async function copyOne(
   from: OpenRepository,
   to: OpenRepository,
   recoveryPoint: RecoveryPoint,
   present: Map<string, number>,
+  believed: Set<string>,
 ): Promise<{ readonly objects: number; readonly bytes: number }> {
   await copyKeys(from, to, recoveryPoint);
-  const missing = [...objectsOf(recoveryPoint, await packsOf(from, recoveryPoint))].filter(
+  const needed = [...objectsOf(recoveryPoint, await packsOf(from, recoveryPoint))];
+  const missing = needed.filter(
     ([key, size]) => !present.has(key) || (size !== undefined && present.get(key) !== size),
   );
+  const found = needed.flatMap(([key]) => (missing.some(([other]) => other === key) || believed.has(key) ? [] : [key]));
+  await refuseOthers(to, found);
+  for (const [key] of needed) believed.add(key);
   let bytes = 0;
   for (const kind of ["pack", "tree", "facts"] as const) {
     bytes += await copyObjects(
@@ -112,6 +124,30 @@ async function copyOne(
   for (const [key, size] of missing) present.set(key, size ?? 0);
   await copyManifest(from, to, recoveryPoint);
   return { objects: missing.length, bytes };
+}
+
+/** What the newest complete recovery points name: the next ones name most of it again. */
+async function namedBy(destination: OpenRepository, entries: readonly CatalogEntry[]): Promise<Set<string>> {
+  const complete = entries.flatMap(({ recoveryPoint, state }) =>
+    state === "complete" && recoveryPoint !== undefined ? [recoveryPoint] : [],
+  );
+  const named = new Set<string>();
+  for (const recoveryPoint of complete.sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, newestLookedAt)) {
+    for (const key of await objectsNeeded(destination, recoveryPoint)) named.add(key);
+  }
+  return named;
+}
+
+const newestLookedAt = 3;
+
+/** What stands in the destination and no recovery point there names may have been put there by somebody else, of the right size. */
+async function refuseOthers(to: OpenRepository, keys: readonly string[]): Promise<void> {
+  const { repository } = to.stores;
+  await forEachConcurrently(objectsAtOnce, keys, async (key) => {
+    const parsed = parseStoreKey(key);
+    if (parsed?.kind === "pack") await refuseOtherPack(repository, parsed.id);
+    else await to.checkSealed(key, await getWhole(repository, key));
+  });
 }
 
 /** Which of the source's recovery points retention keeps in the destination, beside what is there. */

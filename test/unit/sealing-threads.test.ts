@@ -3,6 +3,8 @@ import { expect } from "chai";
 import { newKey } from "../../runtime/domain/recovery-points/key.ts";
 import { nameOf } from "../../runtime/domain/recovery-points/sealing.ts";
 import { chunkSize } from "../../runtime/domain/recovery-points/stored-content.ts";
+import { DrError } from "../../runtime/errors.ts";
+import { largestDirectory, readEnd } from "../../runtime/repository/content/pack-end.ts";
 import { sealingThreads } from "../../runtime/repository/content/sealing-threads.ts";
 import { codeOf } from "../support/expect-code.ts";
 
@@ -87,10 +89,21 @@ describe("sealing threads", () => {
     await sealingThreads.open([frame], { bytes, output: room() });
   });
 
-  it("hash what is in shared memory", async () => {
-    const input = room();
-    Buffer.from(input).set(whole);
-    const expected = createHash("sha256").update(whole.subarray(0, 70_000)).digest("hex");
-    expect(await sealingThreads.hash({ input, length: 70_000 })).to.equal(expected);
+  it("end a pack in shared memory, with a directory that opens behind these bytes and no others", async () => {
+    const input = new SharedArrayBuffer(70_000 + largestDirectory);
+    Buffer.from(input).set(whole.subarray(0, 70_000));
+    const directory = Buffer.from("what the pack holds");
+    const { id, size } = await sealingThreads.endPack(key, { input, length: 70_000, repository: "r", directory });
+    const pack = Buffer.from(Buffer.from(input, 0, size));
+    expect(id).to.equal(createHash("sha256").update(pack).digest("hex"));
+    const end = readEnd(pack);
+    expect(end).to.include({ id, keyId: key.id });
+    expect(end?.directory(key, "r").equals(directory)).to.equal(true);
+    expect(() => end?.directory(key, "another")).to.throw(DrError);
+    const forged = Buffer.from(pack);
+    forged.fill(7, 0, 70_000);
+    expect(readEnd(forged)?.id).not.to.equal(id);
+    expect(() => readEnd(forged)?.directory(key, "r")).to.throw(DrError);
+    for (const cut of [0, 3, 35, 36, 100]) expect(() => readEnd(pack.subarray(0, cut))).not.to.throw();
   });
 });

@@ -422,6 +422,19 @@ describe("folders in recovery points", function () {
     await verifyRecoveryPoint(repository, next.recoveryPoint, found);
   });
 
+  it("are not copied where something else of the right size stands under the name of a pack or tree", async () => {
+    await fill();
+    await capture("full");
+    for (const prefix of ["packs/", "trees/"]) {
+      const west = storesWithEpoch();
+      const key = objects().find((each) => each.startsWith(prefix)) ?? "";
+      await west.repository.create(key, Buffer.alloc(stores.repository.objects.get(key)?.length ?? 0, 7));
+      const copying = copyRecoveryPoints(repository, { stores: west, wrap }, silently, systemClock);
+      expect(await codeOf(copying), prefix).to.equal("OBJECT_CORRUPT");
+      expect([...west.repository.objects.keys()].filter((each) => each.endsWith("/manifest"))).to.deep.equal([]);
+    }
+  });
+
   it("are brought by copy, and restored from the other bucket with its own keys", async () => {
     await fill();
     const { recoveryPoint } = await capture("full");

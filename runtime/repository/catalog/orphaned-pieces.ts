@@ -28,7 +28,7 @@ export async function findOrphanedPieces(repository: OpenRepository, base: Captu
     if (parsed?.kind !== "pack" || claimed.has(parsed.id) || chunks.size >= mostPieces) continue;
     const { id } = parsed;
     packs.push({ id, size });
-    const content = await readDirectory(repository, { id, size });
+    const content = await readDirectory(repository, { id });
     for (const chunk of content.chunks) chunks.set(chunk.name, chunk);
     for (const list of content.lists) lists.set(list.name, list);
   }

@@ -157,8 +157,8 @@ export class ContentWriter {
     this.#knownPacks = known.packs;
     this.#orphaned = orphaned;
     this.#knownLists = new ChunkLists(repository, known.files);
-    this.#chunkPacks = new PackWriter(repository.stores.repository, key, chunkPackSize);
-    this.#listPacks = new PackWriter(repository.stores.repository, key, listPackSize);
+    this.#chunkPacks = new PackWriter(repository, key, chunkPackSize);
+    this.#listPacks = new PackWriter(repository, key, listPackSize);
   }
 
   /** A file that is added again takes the place of the first. */

@@ -2,12 +2,14 @@
  * Collects sealed pieces into packs and stores them while the next one fills. Memory: one pack being filled and one being
  * stored, in buffers that are used again: of two under way, for each of two shards, memory would run out before the line does.
  */
-import { createHash } from "node:crypto";
 import type { DataKey } from "../../domain/recovery-points/key.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
-import { directoryOf, largestDirectory, type PackedPiece } from "./pack-directory.ts";
+import type { OpenRepository } from "../repository.ts";
+import { refuseOtherPack } from "./named-pack.ts";
+import { directoryOf, type PackedPiece } from "./pack-directory.ts";
+import { endPack, largestDirectory } from "./pack-end.ts";
 import { sealingThreads } from "./sealing-threads.ts";
 
 /** Bounds what small pieces cost in memory, and the directory. */
@@ -28,6 +30,7 @@ interface HeldPiece extends PackedPiece {
 
 export class PackWriter {
   readonly #store: ObjectStore;
+  readonly #repository: string;
   readonly #key: DataKey;
   readonly #packSize: number;
   readonly #stored: Pack[] = [];
@@ -42,8 +45,9 @@ export class PackWriter {
    * @param key what the pieces are sealed with.
    * @param packSize bytes of pieces in a pack; no piece may be larger.
    */
-  constructor(store: ObjectStore, key: DataKey, packSize: number) {
-    this.#store = store;
+  constructor({ description, stores }: OpenRepository, key: DataKey, packSize: number) {
+    this.#store = stores.repository;
+    this.#repository = description.id;
     this.#key = key;
     this.#packSize = packSize;
   }
@@ -75,11 +79,9 @@ export class PackWriter {
     const [buffer, pieces, size] = [this.#filling, this.#pieces, this.#size];
     if (buffer === undefined) return;
     [this.#filling, this.#pieces, this.#size, this.#names] = [undefined, [], 0, 0];
-    const directory = directoryOf(this.#key, pieces);
-    buffer.set(directory, size);
     await this.#underWay;
     this.#throwFailure();
-    this.#underWay = this.#keep(buffer, size + directory.length, pieces).then(
+    this.#underWay = this.#keep(buffer, size, pieces).then(
       () => spare(buffer),
       (error: unknown) => {
         this.#failure = { error };
@@ -87,15 +89,16 @@ export class PackWriter {
     );
   }
 
-  async #keep(buffer: Buffer<SharedArrayBuffer>, size: number, pieces: readonly HeldPiece[]): Promise<void> {
-    const pack = buffer.subarray(0, size);
-    const id =
-      size <= smallPack
-        ? createHash("sha256").update(pack).digest("hex")
-        : await sealingThreads.hash({ input: buffer.buffer, length: size });
-    this.#stored.push({ id, size });
-    for (const { offset, settle } of pieces) settle(id, offset);
-    await this.#store.create(storeLayout.pack(id), pack, id);
+  async #keep(buffer: Buffer<SharedArrayBuffer>, length: number, pieces: readonly HeldPiece[]): Promise<void> {
+    const end = { repository: this.#repository, directory: directoryOf(pieces) };
+    const pack =
+      length <= smallPack
+        ? endPack(buffer, length, this.#key, end)
+        : await sealingThreads.endPack(this.#key, { ...end, input: buffer.buffer, length });
+    this.#stored.push(pack);
+    for (const { offset, settle } of pieces) settle(pack.id, offset);
+    const answer = await this.#store.create(storeLayout.pack(pack.id), buffer.subarray(0, pack.size), pack.id);
+    if (answer === "exists") await refuseOtherPack(this.#store, pack.id);
   }
 
   #throwFailure(): void {

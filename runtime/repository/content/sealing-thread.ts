@@ -1,9 +1,9 @@
 /** Entry of a sealing thread: names chunks and seals frames of them, or opens frames and checks their chunks. */
-import { createHash } from "node:crypto";
 import { parentPort } from "node:worker_threads";
 import type { SecretKey } from "../../domain/recovery-points/key.ts";
 import { nameOf, nameOfFrames, sealInto, unseal } from "../../domain/recovery-points/sealing.ts";
 import { DrError } from "../../errors.ts";
+import { endPack, type PackEnd } from "./pack-end.ts";
 
 /** A stretch of bytes. */
 export interface Span {
@@ -51,19 +51,21 @@ export interface OpenTask {
   readonly output: SharedArrayBuffer;
 }
 
-export interface HashTask {
-  readonly do: "hash";
+/** Ends the pack that the first `length` bytes of the input are, behind them. */
+export interface EndTask extends PackEnd {
+  readonly do: "end";
+  /** Number of a key that the thread was given. */
+  readonly key: number;
   readonly input: SharedArrayBuffer;
   readonly length: number;
 }
 
-export type Task = SealTask | OpenTask | HashTask;
+export type Task = SealTask | OpenTask | EndTask;
 
 export interface Answers {
   readonly seal: SealAnswer;
   readonly open: true;
-  /** SHA-256 in hex. */
-  readonly hash: string;
+  readonly end: { readonly id: string; readonly size: number };
 }
 
 /** A key is sent once: to send one costs as much as to seal a chunk. */
@@ -94,10 +96,8 @@ function answerTo(task: Task): Answers[Task["do"]] {
       return sealAll(task);
     case "open":
       return openAll(task);
-    case "hash":
-      return createHash("sha256")
-        .update(Buffer.from(task.input, 0, task.length))
-        .digest("hex");
+    case "end":
+      return endPack(Buffer.from(task.input), task.length, keyOf(task.key), task);
   }
 }
 

@@ -9,7 +9,7 @@ import type { SecretKey } from "../../domain/recovery-points/key.ts";
 import { sealedAtMost } from "../../domain/recovery-points/sealing.ts";
 import { chunkSize } from "../../domain/recovery-points/stored-content.ts";
 import { DrError, type ErrorCode } from "../../errors.ts";
-import type { Answers, HashTask, OpenTask, Order, SealAnswer, SealTask, Task } from "./sealing-thread.ts";
+import type { Answers, EndTask, OpenTask, Order, SealAnswer, SealTask, Task } from "./sealing-thread.ts";
 
 export const slotSize = 1024 * 1024;
 
@@ -84,9 +84,8 @@ class SealingThreads {
     await this.#run("open", keys, { ...task, do: "open", bytes, frames: numbered }, [bytes.buffer]);
   }
 
-  /** The SHA-256 of the bytes in hex. */
-  hash(task: Omit<HashTask, "do">): Promise<string> {
-    return this.#run("hash", [], { ...task, do: "hash" });
+  endPack(key: SecretKey, task: Omit<EndTask, "do" | "key">): Promise<Answers["end"]> {
+    return this.#run("end", [key], { ...task, do: "end", key: this.#numberOf(key) });
   }
 
   #numberOf({ data }: SecretKey): number {
