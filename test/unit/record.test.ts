@@ -109,6 +109,7 @@ class Values {
   #string({ format, pattern = "" }: Schema): string {
     const hex = /\{(32|64)\}\$$/.exec(pattern)?.[1];
     if (hex !== undefined) return "0f".repeat(Number(hex) / 2);
+    if (pattern.startsWith("^[a-z]")) return this.#pick(["files", "a-2", "Not A Name"]);
     if (format === "date-time") return this.#pick(["2026-01-31T23:59:59.999Z", "0000-01-01T00:00:00Z"]);
     if (pattern !== "") return this.#pick(["+010000-01-01T00:00:00.000Z", "-271821-04-20T00:00:00.000Z"]);
     return this.#pick(["a", "b/c", "ein Wört", "\u2028\u0000", "\ud800", "日本", `long ${"x".repeat(50)}`]);
