@@ -418,7 +418,8 @@ async function checkStore(
   for (const address of [region.repository, region.control]) await tools.prepareStore(address);
   const { failed } = await probeStore(stores.control, run);
   if (failed !== undefined) throw failed.problem;
-  const newest = newestEpoch(await readEpochs(stores.control).catch(refuseForeign));
+  const newest = newestEpoch(await readEpochs(stores.control));
+  if (newest === undefined && (await holdsEpochs(stores))) throw foreign();
   if (newest !== undefined && ![region.region, peer?.session.region.region].includes(newest.active)) {
     throw new DrError("EPOCH_CONFLICT", `the store belongs to a region that is called ${newest.active}`, {
       hint: `name another folder or prefix, or go on with it by \`--region ${newest.active}\``,
@@ -434,7 +435,8 @@ async function refuseOtherKeys(session: RegionSession): Promise<void> {
     await repository.keys.key(repository.description.key);
   } catch (error) {
     if (hasCode(error, "RECOVERY_POINT_NOT_FOUND")) return;
-    if (!hasCode(error, "KEY_UNAVAILABLE")) refuseForeign(error);
+    if (hasCode(error, "NOT_AUTHENTIC")) throw foreign(error);
+    if (!hasCode(error, "KEY_UNAVAILABLE")) throw error;
     throw new DrError("KEY_UNAVAILABLE", "the store holds recovery points that were made with other keys", {
       hint: "put the key files of the former settings beside the new ones before `init`, or name another folder or prefix",
       cause: error,
@@ -442,11 +444,10 @@ async function refuseOtherKeys(session: RegionSession): Promise<void> {
   }
 }
 
-function refuseForeign(error: unknown): never {
-  if (!hasCode(error, "NOT_AUTHENTIC")) throw error;
-  throw new DrError("KEY_UNAVAILABLE", "the store holds records that were signed with other keys", {
+function foreign(cause?: unknown): DrError {
+  return new DrError("KEY_UNAVAILABLE", "the store holds records that were signed with other keys", {
     hint: "go on with the former settings file, or put its key files beside the new one before `init`; or name another folder or prefix",
-    cause: error,
+    cause,
   });
 }
 
