@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { measureExactRounds } from "./exact-rounds.ts";
 import { measureFailover } from "./failover.ts";
+import { measureGate, tableOfGate } from "./gate.ts";
 import { measureHistory } from "./history.ts";
 import { measureLargePoints, tableOfLargePoints } from "./large-points.ts";
 import { layOut } from "./lay-out.ts";
@@ -68,6 +69,16 @@ program
     );
     const results = resultsOf(measurements);
     show(options.json ? JSON.stringify(results, null, 2) : tableOf(results));
+  });
+
+program
+  .command("gate")
+  .description("upserts through a gate beside upserts to Qdrant directly: latency and throughput, REST and gRPC")
+  .option("--json", "JSON instead of the table")
+  .option("--seconds <number>", "how long each row is measured", wholeNumber, 10)
+  .action(async (options: { json?: true; seconds: number }) => {
+    const measured = await measureGate(scratch, { seconds: options.seconds }, say);
+    show(options.json ? JSON.stringify(measured) : layOut(tableOfGate(measured)));
   });
 
 program

@@ -49,7 +49,7 @@ describe("qdrant-dr status", function () {
   const clock = clockShowing(() => new Date(Date.now() + aheadMs));
   let eastServer: QdrantServer;
   /** Everything of the active region is reached by way of these. */
-  let proxies: { qdrant: FaultProxy; gate: FaultProxy; store: FaultProxy };
+  let proxies: { qdrant: FaultProxy; gate: FaultProxy; control: FaultProxy; store: FaultProxy };
   let east: Region;
   let west: Region;
 
@@ -78,12 +78,13 @@ describe("qdrant-dr status", function () {
       );
     };
     const [eastGate, westGate] = [await gateOf(east, eastAtProxies), await gateOf(west, westServer)];
-    const toGate = await startedWith(FaultProxy.start(eastGate.controlUrl));
-    proxies = { qdrant: toQdrant, gate: toGate, store: toStore };
+    const toGate = await startedWith(FaultProxy.start(eastGate.url));
+    const toControl = await startedWith(FaultProxy.start(eastGate.controlUrl));
+    proxies = { qdrant: toQdrant, gate: toGate, control: toControl, store: toStore };
     const upstreams = { east: { ...eastGate.asUpstream, url: toGate.url }, west: westGate.asUpstream };
     const endpoint = await startedWith(FrontProcess.endpoint(join(folder, "endpoint"), upstreams));
     await new EndpointControl(endpoint.asEndpoint).pointTo({ region: "east", epoch: 1 });
-    const gate = { ...eastGate.asGate, controlUrls: [`${toGate.url}/.qdrant-dr/gate`] };
+    const gate = { ...eastGate.asGate, controlUrls: [`${toControl.url}/.qdrant-dr/gate`] };
     east = { ...east, gate, endpoint: endpoint.asEndpoint };
     west = { ...west, gate: westGate.asGate, endpoint: endpoint.asEndpoint };
     const [active, standby] = [new RegionAccess(east), new RegionAccess(west)];
