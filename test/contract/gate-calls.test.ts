@@ -54,7 +54,7 @@ describe("calls through a gate", function () {
       await writeFence(store, { epoch: 2, region: "east", run: "r", at });
       return new GateControl(gate.asGate).look();
     };
-    return { gate, fence };
+    return { control, gate, fence };
   }
 
   describe("to a Qdrant", () => {
@@ -169,6 +169,23 @@ describe("calls through a gate", function () {
       expect((await fetch(`${own.url}/collections`, { headers: { "api-key": clientKey } })).status).to.equal(503);
       // A process that ends says so to load balancers, and does not wait for connections that nobody uses.
       expect(await own.end()).to.equal(0);
+    });
+
+    it("two replicas are asked one by one: a fence counts when both are closed, and not while one is silent", async () => {
+      const { control, fence, gate: first } = await gateBefore(server);
+      const second = await FrontProcess.gate(join(root, `${++count}`), "east", server, control);
+      gates.push(second);
+      const controlUrls = [first, second].flatMap((one) => one.asGate.controlUrls);
+      const both = new GateControl({ ...first.asGate, controlUrls });
+      expect(await both.look()).to.deep.include({ isOpen: true, silent: [] });
+      await fence();
+      expect(await both.look()).to.deep.include({ isOpen: false, inFlight: 0, silent: [] });
+      await second.stop();
+      const { isOpen, silent } = await both.look();
+      expect([isOpen, silent]).to.deep.equal([
+        false,
+        [`the gate's control at ${second.asGate.controlUrls[0]} does not answer`],
+      ]);
     });
 
     it("speaks TLS by a certificate that may change while it runs: REST, and gRPC by ALPN", async () => {

@@ -13,6 +13,7 @@ import { clientOf } from "../support/estates/recovery-practice.ts";
 import { Product } from "../support/product.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
+import { eventually } from "../support/time/eventually.ts";
 
 const clientKey = "the-key-that-clients-show";
 const points = 300;
@@ -146,6 +147,8 @@ describe("two machines, a settings file each", function () {
     expect(served).to.include({ region: "main", from: "standby", epoch: 3, isWarm: true });
     expect(await isServed(main)).to.equal(true);
     expect((await through(main).count("notes")).count).to.equal(points + 2);
+    writeFileSync(join(folder, "main", "client-key"), "another-key-that-clients-show");
+    await eventually("the key that was revoked to count no more", async () => !(await isServed(main)));
     const status = (await run(main, "status")) as { regions: unknown[]; active: { region: string } };
     expect([status.regions.length, status.active.region]).to.deep.equal([2, "main"]);
   });
