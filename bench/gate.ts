@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { FileStore } from "../runtime/adapters/stores/file-store.ts";
 import type { StoreAddress } from "../runtime/domain/region.ts";
 import { claimEpoch } from "../runtime/repository/control/epochs.ts";
+import { signed } from "../test/support/estates/test-trust.ts";
 import { FrontProcess } from "../test/support/servers/front-process.ts";
 import { QdrantServer } from "../test/support/servers/qdrant-server.ts";
 import { type Batch, type Caller, grpcCaller, makeBatch, type Protocol, restCaller } from "./gate-calls.ts";
@@ -57,7 +58,13 @@ export async function measureGate(
   const control: StoreAddress = { kind: "file", folder: join(scratch.folder, "control") };
   mkdirSync(control.folder);
   const at = new Date().toISOString();
-  await claimEpoch(new FileStore(control.folder), { epoch: 1, active: "east", reason: "initial", run: "bench", at });
+  await claimEpoch(signed(new FileStore(control.folder), "east", "control"), {
+    epoch: 1,
+    active: "east",
+    reason: "initial",
+    run: "bench",
+    at,
+  });
   const gate = await FrontProcess.gate(join(scratch.folder, "gate"), "east", server, control);
   scratch.defer(() => gate.stop());
 

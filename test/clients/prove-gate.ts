@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import type { StoreAddress } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { signed } from "../support/estates/test-trust.ts";
 import { FrontProcess } from "../support/servers/front-process.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
@@ -30,7 +31,13 @@ try {
   const control: StoreAddress = { kind: "file", folder: join(folder, "control") };
   mkdirSync(control.folder);
   const at = new Date().toISOString();
-  await claimEpoch(new FileStore(control.folder), { epoch: 1, active: "east", reason: "initial", run: "prove", at });
+  await claimEpoch(signed(new FileStore(control.folder), "east", "control"), {
+    epoch: 1,
+    active: "east",
+    reason: "initial",
+    run: "prove",
+    at,
+  });
   const more = { ADMINISTRATOR_KEY: administratorKey };
   gate = await FrontProcess.gate(join(folder, "gate"), "east", server, control, undefined, more);
   const isProven = [await proveClient("rest", gate), await proveClient("grpc", gate), await proveSuite(gate)];

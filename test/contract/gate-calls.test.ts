@@ -21,6 +21,7 @@ import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import type { StoreAddress } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { writeFence } from "../../runtime/repository/control/gate-records.ts";
+import { signed } from "../support/estates/test-trust.ts";
 import { FrontProcess } from "../support/servers/front-process.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { eventually } from "../support/time/eventually.ts";
@@ -46,7 +47,7 @@ describe("calls through a gate", function () {
     const folder = join(root, `${++count}`);
     const control: StoreAddress = { kind: "file", folder: join(folder, "control") };
     mkdirSync(control.folder, { recursive: true });
-    const store = new FileStore(control.folder);
+    const store = signed(new FileStore(control.folder), "east", "control");
     await claimEpoch(store, { epoch: 1, active: "east", reason: "initial", run: "r", at });
     const gate = await FrontProcess.gate(folder, "east", upstream, control, undefined, { ...keys, ...more });
     gates.push(gate);
@@ -300,9 +301,12 @@ describe("calls through a gate", function () {
       const { gate } = await gateBefore(asUpstream(), { BODY_BYTES: "1000", ANSWER_WITHIN_SECONDS: "1" });
       expect((await write(gate.url, "x".repeat(1_000))).status).to.equal(200);
       expect((await write(gate.url, "x".repeat(1_001))).status).to.equal(413);
+      let pieces = 0;
       const stream = new ReadableStream({
         pull(controller) {
           controller.enqueue(new Uint8Array(600));
+          pieces += 1;
+          if (pieces === 5) controller.close();
         },
       });
       const options = { method: "PUT", body: stream, duplex: "half", headers: { "api-key": clientKey } };
