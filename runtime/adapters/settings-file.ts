@@ -114,7 +114,26 @@ function reasonOf(error: unknown): string {
 }
 
 /** The parser's own messages repeat lines of the file, which may hold a secret in a wrong place. */
+/** Far more than settings need; the parser takes more of its stack for each, and ends the process where that is full. */
+const deepest = 64;
+const longestText = 1024 * 1024;
+
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  for (const [bracket] of text.matchAll(/[[\]{}]/g)) {
+    depth = Math.max(0, depth + (bracket === "[" || bracket === "{" ? 1 : -1));
+    if (depth > deepest) return true;
+  }
+  // A line that begins a sequence in a sequence in …, or is indented as far.
+  return new RegExp(`^(?:[ \\t]*[-?:][ \\t]){${deepest}}|^[ \\t]{${4 * deepest}}`, "m").test(text);
+}
+
 function parseYaml(path: string, text: string): unknown {
+  if (text.length > longestText || isTooDeep(text)) {
+    throw new DrError("SETTING_INVALID", `the settings file ${path} is too long, or nested too deeply, for settings`, {
+      hint: "see docs/reference/settings.md for what it holds",
+    });
+  }
   const document = parseDocument(text, { prettyErrors: true, logLevel: "silent" });
   const [problem] = document.errors;
   const refuse = (where: string, what: string) =>
