@@ -371,6 +371,8 @@ describe("KubernetesRegion", () => {
       const [sidecar] = pod.initContainers;
       expect(sidecar).to.include({ image: qdrantImage, restartPolicy: "Always" });
       expect(sidecar.env).to.deep.include({ name: "QDRANT__SERVICE__HOST", value: "127.0.0.1" });
+      // Its volume is there for as long as the pod of a finished job.
+      expect(spec.jobTemplate.spec.ttlSecondsAfterFinished).to.equal(3600);
       expect(pod.volumes.find(({ name }: Loose) => name === "throwaway")).to.have.property("ephemeral");
       expect(sidecar.command).to.deep.equal(["./qdrant"]);
     });
