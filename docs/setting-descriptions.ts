@@ -188,10 +188,22 @@ export const secretSettings: Descriptions = {
   readOnlyKey: "what clients show to the gate that may only read",
   administratorKey: "what administrators show to the gate, for all that Qdrant has",
   qdrantApiKey: "key of a Qdrant that is there already; not allowed otherwise",
-  store: "credentials of the store; not allowed with `store: aws`",
-  "store.accessKeyId": "access key",
-  "store.secretAccessKey": "secret key",
-  peer: "the `region` output of the other stack; left out until that stack is up…",
+  qdrantPeerKey:
+    "what the other region captures from this Qdrant with, such as a JWT with the access `m`, so that it can be taken back by itself; Qdrant's own key when left out",
+  store: "keys of the store; not allowed with `store: aws`",
+  "store.write": "of jobs that create objects",
+  "store.write.accessKeyId": "access key",
+  "store.write.secretAccessKey": "secret key",
+  "store.read": "of jobs that only read, and of the other region: it may read and nothing else",
+  "store.read.accessKeyId": "access key",
+  "store.read.secretAccessKey": "secret key",
+  "store.jobs": "keys of single jobs by their names, each with the rights that the job needs",
+  "store.jobs.*.accessKeyId": "access key",
+  "store.jobs.*.secretAccessKey": "secret key",
+  "store.peerWrite": "what `replicate-folders` creates recovery points in the other region's stores with",
+  "store.peerWrite.accessKeyId": "access key",
+  "store.peerWrite.secretAccessKey": "secret key",
+  peer: "the `peer` output of the other stack; left out until that stack is up…",
 };
 
 export const bootstrapSettings: Descriptions = {

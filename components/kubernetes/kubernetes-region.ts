@@ -4,10 +4,13 @@ import { retentionOf } from "../../runtime/domain/history/retention.ts";
 import type { Job } from "../../runtime/domain/job-names.ts";
 import { jobsOf } from "../../runtime/domain/jobs.ts";
 import type { Region, StoreAddress } from "../../runtime/domain/region.ts";
+import { storeKeyOf } from "../../runtime/domain/region-for-job.ts";
+import { type PeerRegion, regionForPeer } from "../../runtime/domain/region-for-peer.ts";
 import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
 import { advisoriesOn } from "../../runtime/domain/settings/advisories.ts";
-import type { KubernetesSecrets, KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
+import type { KubernetesSecrets } from "../../runtime/domain/settings/kubernetes-secrets.ts";
+import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import type { Replicate } from "../../runtime/domain/settings/tiers.ts";
 import type { Trust } from "../../runtime/domain/trust/trust.ts";
 import { AwsIdentities } from "../aws/aws-identities.ts";
@@ -42,6 +45,8 @@ export interface KubernetesRegionArgs {
 export class KubernetesRegion extends pulumi.ComponentResource {
   /** What the runtime needs to know of the region. */
   readonly outputs: pulumi.Output<Region>;
+  /** What the other region is given of it. */
+  readonly forPeer: pulumi.Output<PeerRegion>;
   readonly #name: string;
   readonly #args: KubernetesRegionArgs;
   readonly #namespace: pulumi.Input<string>;
@@ -75,7 +80,14 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     for (const { severity, text } of advisoriesOn(settings, peer)) void pulumi.log[severity](text, this);
 
     this.outputs = regionWith(settings.kubernetes.qdrant.outside?.urls ?? qdrant.urls, gate.outputs);
-    this.registerOutputs({ outputs: this.outputs });
+    this.forPeer = pulumi.secret(
+      pulumi
+        .all([this.outputs, args.secrets])
+        .apply(([region, { qdrantPeerKey, store }]) =>
+          regionForPeer(region as Region, { store: store?.read, qdrant: qdrantPeerKey }),
+        ),
+    );
+    this.registerOutputs({ outputs: this.outputs, forPeer: this.forPeer });
   }
 
   /** Kept when the stack is destroyed: Qdrant's volumes are in it. */
@@ -150,11 +162,11 @@ export class KubernetesRegion extends pulumi.ComponentResource {
           clientKey,
           readOnlyKey,
         })),
-        control: storeAt(settings.stores.control, secrets),
+        control: storeAt(settings.stores.control, secrets, "gate"),
         peerControl: secrets.apply((known) => known.peer?.control),
         trust: this.#signing.trust,
         signingKey: this.#signing.ofJobs.apply((keys) => keys.gate),
-        witness: witness === undefined ? undefined : storeAt(witness, secrets),
+        witness: witness === undefined ? undefined : storeAt(witness, secrets, "gate"),
       },
       { parent: this },
     );
@@ -182,6 +194,7 @@ export class KubernetesRegion extends pulumi.ComponentResource {
         own: inside,
         peer: secrets.apply((known) => known.peer),
         signing: this.#signing,
+        storeKeys: secrets.apply((known) => known.store),
       },
       child,
     );
@@ -259,8 +272,12 @@ function regionOf(
 function storeAt(
   address: KubernetesStackSettings["stores"]["repository"],
   secrets: pulumi.Output<KubernetesSecrets>,
+  job?: Job,
 ): pulumi.Output<StoreAddress> {
-  return secrets.apply(({ store: credentials }) => ({ kind: "s3" as const, ...address, credentials }));
+  return secrets.apply(({ store }) => {
+    const credentials = store && (job === undefined ? store.write : storeKeyOf(job, store));
+    return { kind: "s3" as const, ...address, credentials };
+  });
 }
 
 function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["peer"]) {

@@ -3,7 +3,15 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Job } from "../../runtime/domain/job-names.ts";
 import { objectNameOf } from "../../runtime/domain/jobs.ts";
 import type { Region } from "../../runtime/domain/region.ts";
-import { isRegionJob, ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/region-for-job.ts";
+import {
+  isRegionJob,
+  type JobKeys,
+  ownRegionFor,
+  peerRegionFor,
+  type RegionJob,
+  type StoreKeys,
+} from "../../runtime/domain/region-for-job.ts";
+import type { PeerRegion } from "../../runtime/domain/region-for-peer.ts";
 import { labelsOf } from "./labels.ts";
 import { secretDigest } from "./secret-digest.ts";
 import type { SigningKeys } from "./signing-keys.ts";
@@ -15,9 +23,11 @@ export interface RegionSecretsArgs {
   /** This region as its own pods reach it. */
   readonly own: pulumi.Output<Region>;
   /** The other one, once its outputs are known here. */
-  readonly peer: pulumi.Output<Region | undefined>;
+  readonly peer: pulumi.Output<PeerRegion | undefined>;
   /** Each job signs with its own key, and believes what both regions do. */
   readonly signing: Pick<SigningKeys, "ofJobs" | "trust">;
+  /** Absent where a role gives access to the stores. */
+  readonly storeKeys: pulumi.Output<StoreKeys | undefined>;
 }
 
 /** One job's Secret. */
@@ -36,11 +46,16 @@ export class RegionSecrets extends pulumi.ComponentResource {
 
   constructor(name: string, args: RegionSecretsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:index:RegionSecrets", name, {}, opts);
-    const { jobs, namespace, own, peer, signing } = args;
+    const { jobs, namespace, own, peer, signing, storeKeys } = args;
     const secrets = jobs.filter(isRegionJob).map((job) => {
       const told = pulumi
-        .all([own, peer, signing.ofJobs, signing.trust])
-        .apply(([here, there, keys, trust]) => regionsFor(job, here, there && { ...there, trust }, keys[job]));
+        .all([own, peer, signing.ofJobs, signing.trust, storeKeys])
+        .apply(([here, there, signed, trust, store]) =>
+          regionsFor(job, here, there && { ...there, trust }, {
+            signing: signed[job],
+            store: store as StoreKeys | undefined,
+          }),
+        );
       const files = pulumi.secret(told.apply((regions) => filesOf(regions)));
       const { metadata } = new k8s.core.v1.Secret(
         `${name}-${job}`,
@@ -60,9 +75,9 @@ export class RegionSecrets extends pulumi.ComponentResource {
   }
 }
 
-function regionsFor(job: RegionJob, own: Region, peer: Region | undefined, signingKey: string): Region[] {
-  const there = peer && peerRegionFor(job, peer, signingKey);
-  const here = ownRegionFor(job, own, signingKey);
+function regionsFor(job: RegionJob, own: Region, peer: PeerRegion | undefined, keys: JobKeys): Region[] {
+  const here = ownRegionFor(job, own, keys);
+  const there = peer && peerRegionFor(job, peer, own, keys);
   return there === undefined ? [here] : [here, there];
 }
 

@@ -2,6 +2,7 @@
 import type { Job } from "./job-names.ts";
 import { definitionOf, type RegionSecret, type RegionUse, type StoreKind } from "./jobs.ts";
 import type { Region, StoreAddress } from "./region.ts";
+import type { PeerRegion } from "./region-for-peer.ts";
 
 /** The gate is told what it needs by its environment. */
 export type RegionJob = Exclude<Job, "gate">;
@@ -10,15 +11,62 @@ export function isRegionJob(job: Job): job is RegionJob {
   return job !== "gate";
 }
 
-/** @param signingKey the job's own: whatever the region's outputs have is an operator's. */
-export function ownRegionFor(job: RegionJob, region: Region, signingKey: string): Region {
-  return withOnly(region, definitionOf(job).own, signingKey);
+type Credentials = NonNullable<Extract<StoreAddress, { kind: "s3" }>["credentials"]>;
+
+/** Keys of stores in which no role gives access. */
+export interface StoreKeys {
+  /** Of jobs that create objects. */
+  readonly write: Credentials;
+  /** Of jobs that only read. */
+  readonly read: Credentials;
+  readonly jobs?: Readonly<Partial<Record<Job, Credentials | undefined>>> | undefined;
+  /** Of what creates objects in the other region's stores. */
+  readonly peerWrite?: Credentials | undefined;
 }
 
-/** Undefined when the job is not told of it. */
-export function peerRegionFor(job: RegionJob, region: Region, signingKey: string): Region | undefined {
+/** The key of a job for the stores of its own region. */
+export function storeKeyOf(job: Job, keys: StoreKeys): Credentials {
+  return keys.jobs?.[job] ?? (creates(definitionOf(job).own) ? keys.write : keys.read);
+}
+
+/** What a job acts with. */
+export interface JobKeys {
+  /** The job's own: whatever the region's outputs have is an operator's. */
+  readonly signing: string;
+  /** Absent where a role gives access to the stores. */
+  readonly store?: StoreKeys | undefined;
+}
+
+export function ownRegionFor(job: RegionJob, region: Region, { signing, store }: JobKeys): Region {
+  const only = withOnly(region, definitionOf(job).own, signing);
+  return store === undefined ? only : withStoreKey(only, storeKeyOf(job, store));
+}
+
+/**
+ * Undefined when the job is not told of it.
+ * @param own its identity opens the keys of both: the other region gives none away.
+ */
+export function peerRegionFor(
+  job: RegionJob,
+  { madeFor: _, ...peerRegion }: PeerRegion,
+  own: Pick<Region, "keys">,
+  { signing, store }: JobKeys,
+): Region | undefined {
   const { peer } = definitionOf(job);
-  return peer === undefined ? undefined : withOnly(region, peer, signingKey);
+  if (peer === undefined) return undefined;
+  const only = withOnly({ ...peerRegion, keys: { ...peerRegion.keys, identity: own.keys.identity } }, peer, signing);
+  return creates(peer) && store?.peerWrite !== undefined ? withStoreKey(only, store.peerWrite) : only;
+}
+
+function creates({ stores }: RegionUse): boolean {
+  return Object.values(stores).some((prefixes) => prefixes.length > 0);
+}
+
+/** In stores that the job knows how to reach at all. */
+function withStoreKey(region: Region, credentials: Credentials): Region {
+  const keyed = (address: StoreAddress) =>
+    address.kind === "file" || address.credentials === undefined ? address : { ...address, credentials };
+  return { ...region, repository: keyed(region.repository), control: keyed(region.control) };
 }
 
 function withOnly(

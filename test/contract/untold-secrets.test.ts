@@ -7,6 +7,7 @@ import { expect } from "chai";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
 import { type Region, regionSchema } from "../../runtime/domain/region.ts";
 import { ownRegionFor, peerRegionFor } from "../../runtime/domain/region-for-job.ts";
+import { regionForPeer } from "../../runtime/domain/region-for-peer.ts";
 import { regionNamed } from "../support/estates/fake-region.ts";
 import { signing } from "../support/estates/test-trust.ts";
 import { errorOf } from "../support/expect-code.ts";
@@ -19,6 +20,7 @@ describe("a secret that a job is not told", () => {
   });
   let region: Region;
   let identity: string;
+  const ownKeys = { store: undefined, qdrant: undefined };
 
   before(async () => {
     await once(server.listen(0, "127.0.0.1"), "listening");
@@ -36,7 +38,7 @@ describe("a secret that a job is not told", () => {
   });
 
   it("Qdrant's API key: whatever is asked is refused, and the server hears nothing", async () => {
-    const { database } = new RegionAccess(readBack(ownRegionFor("verify", region, signing)));
+    const { database } = new RegionAccess(readBack(ownRegionFor("verify", region, { signing })));
     const questions = [
       database.collections(),
       database.version(),
@@ -50,13 +52,13 @@ describe("a secret that a job is not told", () => {
       expect(error?.hint).to.contain("outputs");
     }
     expect(asked).to.equal(0);
-    const told = new RegionAccess(readBack(ownRegionFor("capture", region, signing)));
+    const told = new RegionAccess(readBack(ownRegionFor("capture", region, { signing })));
     expect((await errorOf(told.database.collections()))?.code).to.equal("UNREACHABLE");
     expect(asked, "with the key it is asked").to.be.greaterThan(0);
   });
 
   it("the age identity: data keys are wrapped without it and not opened; the offline one opens them", async () => {
-    const toldOf = readBack(peerRegionFor("replicate", region, signing) ?? region);
+    const toldOf = readBack(peerRegionFor("replicate", regionForPeer(region, ownKeys), region, { signing }) ?? region);
     const wrapped = await new RegionAccess(toldOf).wrap.wrap("a data key");
     const error = await errorOf(new RegionAccess(toldOf).wrap.unwrap(wrapped));
     expect(error?.code).to.equal("KEY_UNAVAILABLE");
@@ -65,7 +67,7 @@ describe("a secret that a job is not told", () => {
   });
 
   it("is left out of outputs, and never empty in them", () => {
-    const { keys, qdrant } = readBack(ownRegionFor("replicate-folders", region, signing));
+    const { keys, qdrant } = readBack(ownRegionFor("replicate-folders", region, { signing }));
     expect(qdrant).to.not.have.property("apiKey");
     expect(keys).to.not.have.property("identity");
     for (const empty of [

@@ -7,6 +7,7 @@ import { definitionOf, jobsOf, reachesOf, storeKinds } from "../../runtime/domai
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { isRegionJob, ownRegionFor, peerRegionFor } from "../../runtime/domain/region-for-job.ts";
+import { regionForPeer } from "../../runtime/domain/region-for-peer.ts";
 import { type KubernetesStackSettings, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { signing, trust } from "../support/estates/test-trust.ts";
 
@@ -59,16 +60,18 @@ describe("jobs of a region in a cluster", () => {
   });
 
   it("a job is told of each region what the table says, and not a secret more", () => {
+    const { endpoint: _endpoint, gate: _gate, ...given } = regionNamed("peer");
+    const madeForOwn = { ...given, madeFor: "own" };
     for (const job of jobs.filter(isRegionJob)) {
       const { own, peer } = definitionOf(job);
       const told = [
-        { use: own, name: "own", region: ownRegionFor(job, regionNamed("own"), signing) },
-        { use: peer, name: "peer", region: peerRegionFor(job, regionNamed("peer"), signing) },
+        { use: own, name: "own", region: ownRegionFor(job, regionNamed("own"), { signing }) },
+        { use: peer, name: "peer", region: peerRegionFor(job, madeForOwn, regionNamed("own"), { signing }) },
       ];
       for (const { name, region, use } of told) {
         expect(region === undefined, `${job} of ${name}`).to.equal(use === undefined);
         const text = JSON.stringify(region ?? {});
-        const secrets = { apiKey: `${name}-api-key`, identity: `AGE-SECRET-KEY-${name}`, gate: `${name}-token` };
+        const secrets = { apiKey: `${name}-api-key`, identity: "AGE-SECRET-KEY-own", gate: `${name}-token` };
         for (const [secret, value] of Object.entries(secrets))
           expect(text.includes(value), `${job}: ${secret} of ${name}`).to.equal(
             use?.secrets.some((known) => known === secret) ?? false,
@@ -78,8 +81,46 @@ describe("jobs of a region in a cluster", () => {
             use?.stores[kind] !== undefined,
           );
         expect(text, `${job}: clients' key of ${name}`).not.to.contain("client-key");
+        expect(text, `${job}: the other region's identity`).not.to.contain("AGE-SECRET-KEY-peer");
       }
     }
+  });
+
+  it("a job writes to stores with a key only where it creates objects, and the other region gets none that writes", () => {
+    const keyOf = (name: string) => ({ accessKeyId: name, secretAccessKey: `secret of ${name}` });
+    const keys = { write: keyOf("write"), read: keyOf("read"), jobs: { verify: keyOf("verify") } };
+    for (const job of jobs.filter(isRegionJob)) {
+      const own = ownRegionFor(job, regionNamed("own"), { signing, store: keys });
+      const makes = Object.values(definitionOf(job).own.stores).some((prefixes) => prefixes.length > 0);
+      const used = [own.repository, own.control].flatMap((store) =>
+        store.kind === "s3" && store.credentials !== undefined ? [store.credentials.accessKeyId] : [],
+      );
+      const wanted = job === "verify" ? "verify" : makes ? "write" : "read";
+      expect(new Set(used), job).to.deep.equal(new Set([wanted]));
+    }
+    const given = regionForPeer(regionNamed("own"), { store: keys.read, qdrant: "a key of its own" });
+    const text = JSON.stringify(given);
+    expect(given.repository).to.deep.include({ credentials: keys.read });
+    expect(given.qdrant.apiKey).to.equal("a key of its own");
+    for (const secret of [
+      "own-repository-secret",
+      "own-control-secret",
+      "own-api-key",
+      "own-token",
+      "client-key",
+      "AGE-",
+    ])
+      expect(text, secret).not.to.contain(secret);
+    const folders = peerRegionFor("replicate-folders", given, regionNamed("own"), {
+      signing,
+      store: { ...keys, peerWrite: keyOf("there") },
+    });
+    expect(folders?.repository).to.deep.include({ credentials: keyOf("there") });
+    const copy = peerRegionFor("copy", given, regionNamed("own"), {
+      signing,
+      store: { ...keys, peerWrite: keyOf("there") },
+    });
+    expect(copy?.repository).to.deep.include({ credentials: keys.read });
   });
 
   it("nothing that leads to the other region exists before that is known, and no two jobs' schedules have one name", () => {

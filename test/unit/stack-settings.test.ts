@@ -1,9 +1,6 @@
 import { expect } from "chai";
-import {
-  parseKubernetesSecrets,
-  parseProcessesSecrets,
-  parseStackSettings,
-} from "../../runtime/domain/settings/stack-settings.ts";
+import { parseKubernetesSecrets } from "../../runtime/domain/settings/kubernetes-secrets.ts";
+import { parseProcessesSecrets, parseStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { signing, trust } from "../support/estates/test-trust.ts";
 
@@ -340,7 +337,8 @@ describe("settings of a stack", () => {
     const aws = parseStackSettings("prod", ofAws());
     if (settings.platform !== "kubernetes") throw new Error("it is");
     const identity = "AGE-SECRET-KEY-1HIDDEN";
-    const store = { accessKeyId: "hidden-id", secretAccessKey: "hidden-secret-key" };
+    const key = { accessKeyId: "hidden-id", secretAccessKey: "hidden-secret-key" };
+    const store = { write: key, read: { ...key, accessKeyId: "hidden-other-id" } };
     const problemOf = (of: object, given: unknown) =>
       refused(() => parseKubernetesSecrets(of as typeof settings, given)).message;
     const own = { identity, clientKey: "hidden-key-of-clients" };
@@ -363,11 +361,30 @@ describe("settings of a stack", () => {
       qdrant: { peers: [url], apiKey: "hidden-api-key" },
       repository: { kind: "file", folder: "/a" },
       control: { kind: "file", folder: "/b" },
-      keys: { recipients: ["age1a", "age1b"], identity },
+      keys: { recipients: ["age1a", "age1b"] },
+      madeFor: "prod",
       trust,
     });
     const peer = outputs("http://qdrant-0.dr.example:6333");
     expect(parseKubernetesSecrets(settings, { ...own, store, peer }).peer).to.include({ region: "dr" });
+    const problem = (more: object) => problemOf(settings, { ...own, store, peer: { ...peer, ...more } });
+    expect(problem({ madeFor: undefined })).to.contain("secrets.peer.madeFor: the output `peer` of that stack");
+    expect(problem({ madeFor: "other" })).to.contain("secrets.peer.madeFor: it is made for other");
+    const whole = {
+      keys: { ...peer.keys, identity },
+      gate: {
+        url: "http://gate.dr.example",
+        controlUrl: "http://gate.dr.example",
+        controlToken: "hidden-token",
+        mode: "availability",
+      },
+    };
+    expect(problem(whole))
+      .to.contain("secrets.peer.keys.identity: ")
+      .and.contain("secrets.peer.gate: ")
+      .and.not.match(/hidden|HIDDEN/);
+    const same = { ...own, store: { write: key, read: key } };
+    expect(problemOf(settings, same)).to.contain("secrets.store.read: another key than `write`");
     const inside = { ...own, store, peer: outputs("http://qdrant-0.qdrant-peers.search.svc:6333") };
     expect(problemOf(settings, inside)).to.contain("secrets.peer.qdrant.peers: only its own cluster reaches");
     const narrow = parseStackSettings(

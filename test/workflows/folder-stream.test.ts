@@ -7,6 +7,7 @@ import { expect } from "chai";
 import { LocalFolder } from "../../runtime/adapters/folders/local-folder.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { ownRegionFor, peerRegionFor } from "../../runtime/domain/region-for-job.ts";
+import { regionForPeer } from "../../runtime/domain/region-for-peer.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
@@ -121,7 +122,9 @@ describe("configuration and user data that are replicated", function () {
 
   it("are brought by a pod that is told what its job needs, which makes nothing but points and their keys, and those in the standby", async () => {
     const job = "replicate-folders";
-    const told = { east: ownRegionFor(job, regions.east, signing), west: peerRegionFor(job, regions.west, signing) };
+    const keys = { signing };
+    const west = regionForPeer(regions.west, { store: undefined, qdrant: undefined });
+    const told = { east: ownRegionFor(job, regions.east, keys), west: peerRegionFor(job, west, regions.east, keys) };
     for (const [name, region] of Object.entries(told))
       await writeFile(join(ground, "regions", `${name}.json`), JSON.stringify(region));
     const made = async (store: string) => (await readdir(join(ground, store))).sort();

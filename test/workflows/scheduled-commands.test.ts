@@ -9,6 +9,7 @@ import { expect } from "chai";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/region.ts";
 import { ownRegionFor, peerRegionFor, type RegionJob } from "../../runtime/domain/region-for-job.ts";
+import { regionForPeer } from "../../runtime/domain/region-for-peer.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { RegionDeclarer } from "../support/estates/kubernetes-region.ts";
@@ -78,9 +79,14 @@ describe("scheduled commands of a region in a cluster", function () {
   /** What the pods of a job find, which run in the region `here`. */
   function regionsFor(job: RegionJob, here: string): string {
     const into = mkdtempSync(join(folder, `${job}-`));
+    const sameKeys = { store: undefined, qdrant: undefined };
+    const own = regions.get(here);
+    if (own === undefined) throw new Error(`there is no region ${here}`);
     const told = [...regions].map(([name, region]) => [
       name,
-      name === here ? ownRegionFor(job, region, signing) : peerRegionFor(job, region, signing),
+      name === here
+        ? ownRegionFor(job, region, { signing })
+        : peerRegionFor(job, regionForPeer(region, sameKeys), own, { signing }),
     ]);
     for (const [name, region] of told)
       if (region !== undefined) writeFileSync(join(into, `${name}.json`), JSON.stringify(region));

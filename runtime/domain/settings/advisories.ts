@@ -21,7 +21,7 @@ export function advisoriesOn(settings: KubernetesStackSettings, peer: Pick<Regio
   info(`RPO from copied recovery points alone: ${minutes} min and the time they take${follows}`);
   if (peer === undefined) {
     warn(
-      `nothing is copied from or to ${settings.peer} yet: give its \`region\` output as secrets.peer once that stack is up`,
+      `nothing is copied from or to ${settings.peer} yet: give its \`peer\` output as secrets.peer once that stack is up`,
     );
   }
   if (replicate !== undefined && peer?.qdrant.peers.some((url) => url.startsWith("http:"))) {
@@ -44,7 +44,7 @@ export function advisoriesOn(settings: KubernetesStackSettings, peer: Pick<Regio
   }
   if (settings.store === "s3") {
     info(
-      "of the buckets nothing is declared or checked: locks, versions and encryption are what the store was told. Recovery points reach the other region by copies of qdrant-dr's own, writes are create-only by its requests and not by a policy, and all pods have the same access key",
+      "of the buckets nothing is declared or checked: locks, versions and encryption are what the store was told. Recovery points reach the other region by copies of qdrant-dr's own, writes are create-only by its requests and not by a policy. Whoever has secrets.store.write replaces and deletes what the store lets him: turn on Object Lock and versions, give jobs keys of their own with secrets.store.jobs, and run `qdrant-dr doctor --store` against both",
     );
   }
   const hasName = settings.store === "aws" && settings.aws.traffic !== undefined;

@@ -9,8 +9,6 @@ import { headerKeySchema } from "../header-key.ts";
 import { retentionSettingsSchema } from "../history/retention.ts";
 import { apiResourceOf } from "../infrastructure/api-resources.ts";
 import { infrastructureSchema } from "../infrastructure/infrastructure.ts";
-import { hostsOutside } from "../network/reachable.ts";
-import { regionSchema } from "../region.ts";
 import { addressOf, serverUrlSchema } from "../server-address.ts";
 import { signingKeySchema } from "../trust/signing-key.ts";
 import { trustedKeySchema, trustIdSchema } from "../trust/trust.ts";
@@ -138,11 +136,11 @@ export type StackSettings = z.infer<typeof stackSettingsSchema>;
 export type ProcessesStackSettings = z.infer<typeof processesSchema>;
 export type KubernetesStackSettings = z.infer<typeof kubernetesStackSchema>;
 
-const storeCredentialsSchema = z.strictObject({
+export const storeCredentialsSchema = z.strictObject({
   accessKeyId: headerKeySchema.min(8),
   secretAccessKey: headerKeySchema.min(16),
 });
-const identitySchema = z.string().startsWith("AGE-SECRET-KEY-");
+export const identitySchema = z.string().startsWith("AGE-SECRET-KEY-");
 
 interface Problem {
   readonly path: readonly (string | number)[];
@@ -237,24 +235,6 @@ export type GivenProcessesSecrets = z.infer<typeof processesSecretsSchema>;
 /** The secrets of one region of processes: of the keys its own Qdrant's alone. */
 export type ProcessesSecrets = Omit<GivenProcessesSecrets, "qdrantApiKeys"> & { readonly qdrantApiKey: string };
 
-/** Secrets of a region in a cluster. */
-export const kubernetesSecretsSchema = z.strictObject({
-  identity: identitySchema,
-  /** What clients show to the gate: the same in both regions. */
-  clientKey: headerKeySchema.min(16),
-  /** As the client key, to read only. */
-  readOnlyKey: headerKeySchema.min(16).optional(),
-  /** What administrators show to the gate, for all that Qdrant has. */
-  administratorKey: headerKeySchema.min(16).optional(),
-  /** Of a Qdrant that is not this stack's; its own one makes its key. */
-  qdrantApiKey: headerKeySchema.min(1).optional(),
-  /** Of stores that are not AWS's; there a role gives access. */
-  store: storeCredentialsSchema.optional(),
-  /** The `region` output of the other stack. Left out until that stack is up: nothing leads from one to the other then. */
-  peer: regionSchema.optional(),
-});
-export type KubernetesSecrets = z.infer<typeof kubernetesSecretsSchema>;
-
 /** @throws SETTING_INVALID naming every setting that is wrong. */
 export function parseStackSettings(stack: string, given: Readonly<Record<string, unknown>>): StackSettings {
   const settings = { ...given, region: stack };
@@ -280,48 +260,7 @@ export function parseProcessesSecrets(stack: string, given: unknown): ProcessesS
 }
 
 /** @throws SETTING_INVALID naming every secret that is wrong, and showing none. */
-export function parseKubernetesSecrets(settings: KubernetesStackSettings, given: unknown): KubernetesSecrets {
-  return parseSecrets(settings.region, kubernetesSecretsSchema.superRefine(agreesWith(settings)), given);
-}
-
-function agreesWith(settings: KubernetesStackSettings) {
-  return ({ peer, qdrantApiKey, store }: KubernetesSecrets, { addIssue }: z.RefinementCtx) => {
-    const refuse = (path: string[], message: string) => addIssue({ code: "custom", path, message });
-    if (settings.store === "s3" && store === undefined) refuse(["store"], "credentials of the store are wanted");
-    if (settings.store === "aws" && store !== undefined) refuse(["store"], "a role gives access to AWS, and no key");
-    const { existing } = settings.kubernetes.qdrant;
-    if (existing !== undefined && qdrantApiKey === undefined) {
-      refuse(["qdrantApiKey"], "the key of kubernetes.qdrant.existing is wanted");
-    }
-    if (existing === undefined && qdrantApiKey !== undefined)
-      refuse(["qdrantApiKey"], "this stack makes the key itself");
-    if (peer === undefined) return;
-    if (peer.trust.id !== settings.trust.id)
-      refuse(["peer", "trust", "id"], "the id of this stack's setting trust is wanted");
-    if (peer.region !== settings.peer)
-      refuse(["peer", "region"], `the outputs of the stack ${settings.peer} are wanted`);
-    const { egressCidrs, replicate } = settings.kubernetes;
-    const outside = hostsOutside(replicate === undefined ? [] : peer.qdrant.peers, egressCidrs);
-    if (outside.length > 0) {
-      refuse(
-        ["peer", "qdrant", "peers"],
-        `no pod may go to ${outside.join(", ")}: kubernetes.egressCidrs is ${egressCidrs.join(", ")}`,
-      );
-    }
-    if (replicate !== undefined && peer.qdrant.peers.some(isInsideOnly)) {
-      refuse(
-        ["peer", "qdrant", "peers"],
-        `only its own cluster reaches the Qdrant of ${settings.peer}: let kubernetes.qdrant.outside of that stack say how this region does, or leave kubernetes.replicate out`,
-      );
-    }
-  };
-}
-
-function isInsideOnly(url: string): boolean {
-  return addressOf(url).host.endsWith(".svc");
-}
-
-function parseSecrets<S extends z.ZodType>(stack: string, schema: S, given: unknown): z.infer<S> {
+export function parseSecrets<S extends z.ZodType>(stack: string, schema: S, given: unknown): z.infer<S> {
   const result = schema.safeParse(given);
   if (result.success) return result.data;
   const problems = result.error.issues.map(({ message, path }) => `${["secrets", ...path].join(".")}: ${message}`);

@@ -1,12 +1,10 @@
 /** A region in a cluster, declared under Pulumi's mocks. */
 import * as pulumi from "@pulumi/pulumi";
 import type { Region } from "../../../runtime/domain/region.ts";
+import type { PeerRegion } from "../../../runtime/domain/region-for-peer.ts";
 import type { EpochRecord, Role } from "../../../runtime/domain/roles/epoch.ts";
-import {
-  type KubernetesStackSettings,
-  parseKubernetesSecrets,
-  parseStackSettings,
-} from "../../../runtime/domain/settings/stack-settings.ts";
+import { parseKubernetesSecrets } from "../../../runtime/domain/settings/kubernetes-secrets.ts";
+import { type KubernetesStackSettings, parseStackSettings } from "../../../runtime/domain/settings/stack-settings.ts";
 import { awsOutputs } from "../stacks/aws-outputs.ts";
 import { known, RecordedResources, type Registration } from "../stacks/recorded-resources.ts";
 import { trust } from "./test-trust.ts";
@@ -18,6 +16,7 @@ export const apiKeyOf = (name: string) => `secret-api-key-${name}`;
 export const identity = "AGE-SECRET-KEY-1SECRET";
 export const clientKey = "secret-key-of-all-clients";
 export const storeSecret = "secret-secret-access-key";
+const readSecret = "secret-of-readers-key";
 const epoch: EpochRecord = { epoch: 3, active: "prod", reason: "initial", run: "r", at: "2026-01-01T00:00:00.000Z" };
 
 export interface DeclareOptions {
@@ -72,7 +71,13 @@ export class RegionDeclarer {
       clientKey,
       ...(settings.store === "aws"
         ? {}
-        : { store: { accessKeyId: "secret-access-key-id", secretAccessKey: storeSecret } }),
+        : {
+            store: {
+              write: { accessKeyId: "secret-access-key-id", secretAccessKey: storeSecret },
+              read: { accessKeyId: "reading-access-key-id", secretAccessKey: readSecret },
+              peerWrite: { accessKeyId: "foreign-access-key-id", secretAccessKey: readSecret },
+            },
+          }),
       ...((options.hasPeer ?? true) ? { peer: peerOutputs } : {}),
       ...options.secrets,
     });
@@ -137,7 +142,7 @@ export function awsSettings(
   };
 }
 
-const peerOutputs: Region = {
+const peerOutputs: PeerRegion = {
   contract: 1,
   region: "dr",
   peer: "prod",
@@ -147,7 +152,8 @@ const peerOutputs: Region = {
   qdrant: { peers: ["https://qdrant-0.dr.example:16333"], apiKey: "secret-api-key-of-dr" },
   repository: { kind: "s3", bucket: "dr-points", region: "eu-2" },
   control: { kind: "s3", bucket: "dr-control", region: "eu-2" },
-  keys: { recipients: ["age1operational", "age1recovery"], identity },
+  keys: { recipients: ["age1operational", "age1recovery"] },
+  madeFor: "prod",
   trust,
   configuration: [],
   userData: [],
