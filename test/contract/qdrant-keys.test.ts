@@ -60,6 +60,12 @@ describe("a key of Qdrant", function () {
     expect(committed()).to.equal(before);
   });
 
+  it("that may manage and is not Qdrant's own captures all, as the other region does", async () => {
+    const { id } = await practice.capture(by(token({ access: "m", sub: "replication of the other region" })));
+    const { collections } = await (await OpenRepository.open(practice.stores, practice.wrap)).readRecoveryPoint(id);
+    expect(collections.map(({ name }) => name)).to.have.members([notes, others]);
+  });
+
   it("that may only read captures nothing, and is told for that", async () => {
     await practice.capture(by(server.apiKey));
     const before = committed();
