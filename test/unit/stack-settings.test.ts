@@ -374,7 +374,7 @@ describe("settings of a stack", () => {
       keys: { ...peer.keys, identity },
       gate: {
         url: "http://gate.dr.example",
-        controlUrl: "http://gate.dr.example",
+        controlUrls: ["http://gate.dr.example"],
         controlToken: "hidden-token",
         mode: "availability",
       },
