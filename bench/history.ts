@@ -21,10 +21,10 @@ const dayMs = 24 * hourMs;
 const days = 40;
 const chunk = 64 * 1024;
 /** Of the file whose chunks are rewritten in place, as vectors and pages are. */
-const chunksInPlace = 64;
+const chunksInPlace = 16;
 /** Bytes that a change appends, as to a log that is begun anew now and then. */
 const appended = 3_200;
-const logBytes = 8 * chunk;
+const logBytes = 4 * chunk;
 
 export interface HistoryFigures {
   readonly recoveryPointsAfterDay: number;
@@ -42,8 +42,8 @@ export interface HistoryFigures {
 }
 
 /**
- * The first day, and the last hours before each look, are simulated at their full pace. Between them the states that become no recovery
- * point are left out: those would be deleted an hour later, and what a kept one needs is gathered whatever came between.
+ * The first two hours and the last one are simulated at their full pace. Between them there is a capture each five minutes: the states that
+ * become no recovery point would be deleted an hour later, and what a kept one needs is gathered whatever came between.
  */
 export async function measureHistory(say: (text: string) => void): Promise<HistoryFigures> {
   const region = new PrunedRegion((await ageKeys()).wrap, new TestTime());
@@ -99,7 +99,7 @@ export async function measureHistory(say: (text: string) => void): Promise<Histo
   const states = () => region.keys(storeLayout.inStream(storeLayout.recoveryPoints)).length;
   let [mostStates, mostRecoveryPoints] = [0, 0];
   const looks: { recoveryPoints: number; objects: number }[] = [];
-  const isAtFullPace = (ms: number) => ms < dayMs || ms >= days * dayMs - hourMs;
+  const isAtFullPace = (ms: number) => ms < 2 * hourMs || ms >= days * dayMs - hourMs;
   for (let ms = 0; ms <= days * dayMs; ms += 10 * secondMs) {
     change();
     if (isAtFullPace(ms) || ms % (5 * minuteMs) === 0) await capture();
