@@ -28,6 +28,10 @@ export interface ObjectStoreReader {
   checksumOf(key: string): Promise<string | undefined>;
   /** Every object whose key starts with `prefix`, once, in any order. Throws rather than ending early. */
   list(prefix: string, request?: Abortable): AsyncIterable<StoredObject>;
+  /** Names of what stands directly below `folder` and has more below it, each once, in any order. `folder` ends with a slash. */
+  folders(folder: string, request?: Abortable): AsyncIterable<string>;
+  /** How many bytes an object has; undefined when there is none. */
+  sizeOf(key: string, request?: Abortable): Promise<number | undefined>;
 }
 
 export interface ObjectStore extends ObjectStoreReader {

@@ -1,4 +1,5 @@
 /** A repository store that answers with the objects that stand in for damaged ones: who reads a recovery point need not know. */
+import { folderBelow } from "../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, StoredObject } from "../ports/object-store.ts";
 import type { HealedPlace } from "./control/heal-records.ts";
 
@@ -20,7 +21,20 @@ class HealedStore implements ObjectStore {
   checksumOf: ObjectStore["checksumOf"] = (key, ...request) =>
     this.#store.checksumOf(this.#healed.get(key)?.place ?? key, ...request);
 
+  sizeOf: ObjectStore["sizeOf"] = (key, ...request) =>
+    this.#store.sizeOf(this.#healed.get(key)?.place ?? key, ...request);
+
   create: ObjectStore["create"] = (...request) => this.#store.create(...request);
+
+  async *folders(...[folder, ...more]: Parameters<ObjectStore["folders"]>): AsyncGenerator<string> {
+    const found = new Set<string>();
+    for await (const name of this.#store.folders(folder, ...more)) found.add(name);
+    for (const key of this.#healed.keys()) {
+      const name = folderBelow(folder, key);
+      if (name !== undefined) found.add(name);
+    }
+    yield* found;
+  }
 
   async *list(...[prefix, ...more]: Parameters<ObjectStore["list"]>): AsyncGenerator<StoredObject> {
     const left = new Map([...this.#healed].filter(([key, { place }]) => place !== key && key.startsWith(prefix)));

@@ -1,5 +1,6 @@
 /** An `ObjectStore` for a rehearsal: what is created stays in memory, and what the real store holds is read as it is. */
 import { createHash } from "node:crypto";
+import { folderBelow } from "../domain/recovery-points/store-layout.ts";
 import type { Abortable, ObjectStore, ObjectStoreReader, ReadRequest, StoredObject } from "../ports/object-store.ts";
 import { unlessMissing } from "./record.ts";
 
@@ -26,6 +27,20 @@ export class RehearsalStore implements ObjectStore {
   async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {
     yield* this.#store.list(prefix, request);
     for (const [key, bytes] of this.#created) if (key.startsWith(prefix)) yield { key, size: bytes.length };
+  }
+
+  async *folders(folder: string, request?: Abortable): AsyncGenerator<string> {
+    const found = new Set<string>();
+    for await (const name of this.#store.folders(folder, request)) found.add(name);
+    for (const key of this.#created.keys()) {
+      const name = folderBelow(folder, key);
+      if (name !== undefined) found.add(name);
+    }
+    yield* found;
+  }
+
+  async sizeOf(key: string, request?: Abortable): Promise<number | undefined> {
+    return this.#created.get(key)?.length ?? this.#store.sizeOf(key, request);
   }
 
   async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {

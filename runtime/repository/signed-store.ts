@@ -52,6 +52,15 @@ export class SignedStore implements ObjectStore {
     return this.#store.list(prefix, request);
   }
 
+  folders(folder: string, request?: Abortable): AsyncIterable<string> {
+    return this.#store.folders(folder, request);
+  }
+
+  /** Of the object as it is stored, its signature among the bytes. */
+  sizeOf(key: string, request?: Abortable): Promise<number | undefined> {
+    return this.#store.sizeOf(key, request);
+  }
+
   async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
     if (!isSignedPlace(this.#trusting.store, key)) return this.#store.create(key, bytes, sha256);
     return this.#store.create(key, signObject(this.#keyFor(key), this.#trusting, key, bytes));

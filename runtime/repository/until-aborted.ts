@@ -9,5 +9,10 @@ export function untilAborted(store: ObjectStoreReader, signal: AbortSignal): Obj
     },
     checksumOf: (key) => store.checksumOf(key),
     list: (prefix) => store.list(prefix, { signal }),
+    folders: (folder) => store.folders(folder, { signal }),
+    sizeOf: async (key) => {
+      signal.throwIfAborted();
+      return store.sizeOf(key, { signal });
+    },
   };
 }

@@ -8,7 +8,6 @@ import { type Retention, usualRetention } from "../domain/history/retention.ts";
 import { type CatalogEntry, objectsOf, type RecoveryPointState } from "../domain/recovery-points/catalog.ts";
 import { keysOf, type RecoveryPoint, repositorySchema } from "../domain/recovery-points/recovery-point.ts";
 import { controlLayout, parseStoreKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
-import type { Pack } from "../domain/recovery-points/stored-content.ts";
 import type { Region } from "../domain/region.ts";
 import { DrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -16,6 +15,7 @@ import type { KeyWrap } from "../ports/key-wrap.ts";
 import type { Progress } from "../ports/progress.ts";
 import { BucketView } from "../repository/catalog/bucket-view.ts";
 import { keepSessionAlive, signalSession } from "../repository/catalog/capture-session.ts";
+import { ContentPresence } from "../repository/catalog/content-presence.ts";
 import { type Catalog, readCatalog } from "../repository/catalog/read-catalog.ts";
 import { checkObject } from "../repository/content/check-object.ts";
 import { KeyRing } from "../repository/content/key-ring.ts";
@@ -47,11 +47,10 @@ export async function copyRecoveryPoints(
   const destination = await openDestination(from, to);
   const prunes = await lookAtPrunes(destination.stores.control);
   const source = await readCatalog(from);
-  const { entries, inventory } = await readCatalog(destination);
+  const { entries } = await readCatalog(destination);
   const isWanted = wantedBy(to.region?.retention ?? usualRetention, [...entries, ...source.entries], source, clock);
   const states = new Map(entries.map(({ id, state }) => [id, state]));
-  // Listed once: after that, nothing is missing that this copy has brought.
-  const present = new Map(inventory);
+  const present = new ContentPresence(destination);
   const believed = await namedBy(destination, entries);
   const copied: string[] = [];
   const skipped: string[] = [];
@@ -95,21 +94,20 @@ async function announced<T>(to: OpenRepository, id: string, clock: Clock, act: (
 }
 
 /**
- * @param present sizes of what is in the destination; what was brought is added.
+ * @param present what is in the destination.
  * @param believed what recovery points of the destination name, and was looked at when these came.
  */
 async function copyOne(
   from: OpenRepository,
   to: OpenRepository,
   recoveryPoint: RecoveryPoint,
-  present: Map<string, number>,
+  present: ContentPresence,
   believed: Set<string>,
 ): Promise<{ readonly objects: number; readonly bytes: number }> {
   await copyKeys(from, to, recoveryPoint);
   const needed = [...objectsOf(recoveryPoint, await packsOf(from, recoveryPoint))];
-  const missing = needed.filter(
-    ([key, size]) => !present.has(key) || (size !== undefined && present.get(key) !== size),
-  );
+  const there = await present.sizesOf(needed.map(([key]) => key));
+  const missing = needed.filter(([key, size]) => !there.has(key) || there.get(key) !== (size ?? there.get(key)));
   const found = needed.flatMap(([key]) => (missing.some(([other]) => other === key) || believed.has(key) ? [] : [key]));
   await refuseOthers(to, found);
   for (const [key] of needed) believed.add(key);
@@ -121,7 +119,6 @@ async function copyOne(
       missing.flatMap(([key]) => (parseStoreKey(key)?.kind === kind ? [key] : [])),
     );
   }
-  for (const [key, size] of missing) present.set(key, size ?? 0);
   await copyManifest(from, to, recoveryPoint);
   return { objects: missing.length, bytes };
 }
@@ -221,9 +218,8 @@ async function copyObjects(from: OpenRepository, to: OpenRepository, keys: reado
 async function confirm(destination: OpenRepository, copied: readonly string[]): Promise<void> {
   if (copied.length === 0) return;
   const view = await BucketView.read(destination);
-  const packs = new Map<string, readonly Pack[]>();
   for (const id of copied) {
-    const { reasons, state } = await view.entry(id, packs);
+    const { reasons, state } = await view.entry({ id, attestations: [] });
     if (state === "complete") continue;
     throw new DrError("RECOVERY_POINT_INCOMPLETE", `${id} was copied and is ${state}: ${reasons[0] ?? "no manifest"}`, {
       hint: "run `qdrant-dr copy` again",

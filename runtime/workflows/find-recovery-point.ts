@@ -1,16 +1,9 @@
-import {
-  type CatalogEntry,
-  doubtIn,
-  holds,
-  type RestorableEntry,
-  resolveLatestRestorable,
-  type Wanted,
-} from "../domain/recovery-points/catalog.ts";
+import { doubtIn, holds, type RestorableEntry, type Wanted } from "../domain/recovery-points/catalog.ts";
 import { dataKinds, type RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Progress } from "../ports/progress.ts";
-import { readCatalog } from "../repository/catalog/read-catalog.ts";
+import { readEntry, readNewestHolding } from "../repository/catalog/read-catalog.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 
 const looksLikeTime = /^\d{4}-/;
@@ -37,8 +30,7 @@ export async function findRecoveryPoint(
   asked: Wanted,
   { clock, progress }: { readonly clock: Clock; readonly progress: Progress },
 ): Promise<RecoveryPoint> {
-  const { entries } = await readCatalog(repository);
-  const entry = chooseRecoveryPoint(entries, wanted, asked);
+  const entry = await chooseRecoveryPoint(repository, wanted, asked);
   const doubt = doubtIn(entry, clock.now());
   if (doubt !== undefined) progress({ step: "clock", detail: doubt });
   return entry.recoveryPoint;
@@ -52,29 +44,29 @@ export async function findRecoveryPointsOfAllKinds(
   repository: OpenRepository,
   wanted: string,
 ): Promise<readonly RecoveryPoint[]> {
-  const { entries } = await readCatalog(repository);
-  if (wanted !== "latest" && parseRecoveryPointTime(wanted) === undefined) {
-    return [chooseRecoveryPoint(entries, wanted, { kinds: [] }).recoveryPoint];
+  const until = parseRecoveryPointTime(wanted);
+  if (wanted !== "latest" && until === undefined) {
+    return [(await chooseRecoveryPoint(repository, wanted, { kinds: [] })).recoveryPoint];
   }
-  const until = wanted === "latest" ? undefined : parseRecoveryPointTime(wanted);
-  const newest = dataKinds.flatMap((kind) => resolveLatestRestorable(entries, { kinds: [kind], until }) ?? []);
-  if (newest.length === 0) return [chooseRecoveryPoint(entries, wanted, { kinds: [] }).recoveryPoint];
+  const newest: RestorableEntry[] = [];
+  for (const kind of dataKinds) {
+    const found = await readNewestHolding(repository, { kinds: [kind], until });
+    if (found !== undefined) newest.push(found);
+  }
+  if (newest.length === 0) return [(await chooseRecoveryPoint(repository, wanted, { kinds: [] })).recoveryPoint];
   return [...new Map(newest.map(({ id, recoveryPoint }) => [id, recoveryPoint])).values()];
 }
 
-function chooseRecoveryPoint(
-  entries: readonly CatalogEntry[],
+async function chooseRecoveryPoint(
+  repository: OpenRepository,
   wanted: string,
   { collections, kinds = ["qdrant"] }: Wanted,
-): RestorableEntry {
+): Promise<RestorableEntry> {
   const until = parseRecoveryPointTime(wanted);
   const contents = [...kinds, ...(collections ?? []).map((name) => `collection ${name}`)];
   const wantedContents = contents.length === 0 ? "" : ` with ${contents.join(", ")}`;
   if (wanted === "latest" || until !== undefined) {
-    const found =
-      resolveLatestRestorable(entries, { kinds, collections, until, mustHold: true }) ??
-      // Whoever asks is told which of the collections it does not hold.
-      resolveLatestRestorable(entries, { kinds, collections, until });
+    const found = await readNewestHolding(repository, { kinds, collections, until });
     if (found !== undefined) return found;
     const begun = until === undefined ? "" : ` whose capture began at ${until.toISOString()} or before`;
     throw new DrError(
@@ -83,7 +75,7 @@ function chooseRecoveryPoint(
       { hint: listHint },
     );
   }
-  const entry = entries.find(({ id }) => id === wanted);
+  const entry = await readEntry(repository, wanted);
   if (entry === undefined) {
     throw new DrError("RECOVERY_POINT_NOT_FOUND", `there is no recovery point ${wanted} in this bucket`, {
       hint: "`qdrant-dr recovery-points list` lists them",

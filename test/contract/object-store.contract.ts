@@ -33,6 +33,25 @@ export function describeObjectStore(open: () => ObjectStore): void {
     expect(await store.get(`${prefix}empty`)).to.have.lengthOf(0);
   });
 
+  it("tells how large an object is, and of one that is not there nothing", async () => {
+    await store.create(`${prefix}a/five`, Buffer.from("12345"));
+    await store.create(`${prefix}a/none`, new Uint8Array(0));
+
+    expect(await store.sizeOf(`${prefix}a/five`)).to.equal(5);
+    expect(await store.sizeOf(`${prefix}a/none`)).to.equal(0);
+    for (const key of ["a", "a/fiv", "a/fives", "b/five"])
+      expect(await store.sizeOf(prefix + key), key).to.equal(undefined);
+  });
+
+  it("names what has more below, each once, and no objects", async () => {
+    for (const key of ["days/1/a", "days/1/b", "days/2/a/b", "days/3", "daysy/4/a"]) {
+      await store.create(prefix + key, Buffer.from(key));
+    }
+
+    expect((await allOf(store.folders(`${prefix}days/`))).sort()).to.deep.equal(["1", "2"]);
+    expect(await allOf(store.folders(`${prefix}nights/`))).to.deep.equal([]);
+  });
+
   it("leaves an object as it is when it exists, and says so", async () => {
     await store.create(`${prefix}one`, Buffer.from("first"));
 

@@ -20,6 +20,11 @@ function deadStore(end: () => Promise<never>): ObjectStoreReader {
   return {
     get: end,
     checksumOf: end,
+    sizeOf: end,
+    // biome-ignore lint/correctness/useYield: it never comes to that
+    async *folders() {
+      await end();
+    },
     // biome-ignore lint/correctness/useYield: it never comes to that
     async *list() {
       await end();

@@ -7,6 +7,7 @@ import { StandbyRecords } from "../../runtime/repository/control/standby-records
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { type FaultPlan, Faults } from "../support/faults/faulty-store.ts";
+import { looksOf } from "../support/servers/looks-of.ts";
 import { MemoryStore } from "../support/servers/memory-store.ts";
 import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
@@ -79,7 +80,7 @@ describe("an owner in a store that does not keep what it took", () => {
 });
 
 function reading(store: MemoryStore): ObjectStoreReader {
-  return { get: store.get.bind(store), list: store.list.bind(store), checksumOf: store.checksumOf.bind(store) };
+  return { get: store.get.bind(store), list: store.list.bind(store), ...looksOf(store) };
 }
 
 describe("signs of life of a failover", () => {

@@ -22,6 +22,7 @@ import { dayMs, hourMs, TestTime } from "../support/estates/pruned-region.ts";
 import { ageKeys, firstEpoch, silently } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
 import { seeded } from "../support/seeded.ts";
+import { looksOf } from "../support/servers/looks-of.ts";
 import { MemoryStore } from "../support/servers/memory-store.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
@@ -177,7 +178,7 @@ class Estate {
     const repository: ObjectStore = {
       create: (...request) => store.create(...request),
       list: (...request) => store.list(...request),
-      checksumOf: (...request) => store.checksumOf(...request),
+      ...looksOf(store),
       get: (key, request) => {
         if (request?.offset === undefined) this.readWhole.add(key);
         return store.get(key, request);

@@ -12,6 +12,7 @@ import { type InitRegionRequest, type InitTools, initRegion } from "../../runtim
 import type { RegionSession } from "../../runtime/workflows/region-session.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { looksOf } from "../support/servers/looks-of.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const killed = "killed";
@@ -64,6 +65,7 @@ describe("init of an own Qdrant", function () {
     const { initTools } = deps;
     const counted = (session: RegionSession): RegionSession => {
       const store = (real: ObjectStore): ObjectStore => ({
+        ...looksOf(real),
         get: (...given) => real.get(...given),
         list: (prefix) => real.list(prefix),
         checksumOf: (key) => real.checksumOf(key),

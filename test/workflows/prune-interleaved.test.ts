@@ -64,6 +64,11 @@ class Interleaving {
         await turn();
         yield* store.list(prefix);
       },
+      async *folders(folder) {
+        await turn();
+        yield* store.folders(folder);
+      },
+      sizeOf: async (key) => turn().then(() => store.sizeOf(key)),
     });
     const pruner: PrunableStore = {
       // One by one, as a store does it.

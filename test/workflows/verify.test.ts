@@ -9,12 +9,14 @@ import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recov
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { codeOf } from "../support/expect-code.ts";
+import { looksOf } from "../support/servers/looks-of.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 /** Flips a byte of so many answers with bytes of packs. */
 function flipping(store: ObjectStore, answers: number): ObjectStore {
   let left = answers;
   return {
+    ...looksOf(store),
     create: (...request) => store.create(...request),
     list: (prefix) => store.list(prefix),
     checksumOf: (key) => store.checksumOf(key),
@@ -90,6 +92,7 @@ describe("verify", () => {
     objects.set(key, Buffer.from("?"));
     const whole: ObjectStore = practice.stores.repository;
     const repository: ObjectStore = {
+      ...looksOf(whole),
       list: (prefix) => whole.list(prefix),
       checksumOf: (asked) => whole.checksumOf(asked),
       create: (...created) => whole.create(...created),

@@ -55,6 +55,21 @@ export class FileStore implements ObjectStore {
     }
   }
 
+  async *folders(folder: string): AsyncGenerator<string> {
+    await this.#checkFolder();
+    for (const entry of await this.#entriesOf(folder)) {
+      if (!entry.isDirectory() || entry.name.startsWith(unfinished)) continue;
+      // An object of a file system without hard links is none.
+      if ((await this.#lookAt(join(folder, entry.name, contentOfFolder))) === undefined) yield entry.name;
+    }
+  }
+
+  async sizeOf(key: string): Promise<number | undefined> {
+    await this.#checkFolder();
+    this.#path(key);
+    return ((await this.#lookAt(key)) ?? (await this.#lookAt(join(key, contentOfFolder))))?.size;
+  }
+
   async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
     await this.#checkFolder();
     const path = this.#path(key);

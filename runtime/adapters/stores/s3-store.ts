@@ -9,6 +9,7 @@ import {
   type GetObjectCommandOutput,
   HeadObjectCommand,
   ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
@@ -103,20 +104,7 @@ export class S3Store implements ObjectStore {
 
   async *list(prefix: string, { signal }: Abortable = {}): AsyncGenerator<StoredObject> {
     const wanted = this.#prefix + prefix;
-    for (let token: string | undefined, isFirst = true; isFirst || token !== undefined; isFirst = false) {
-      const page = await this.#translate(
-        prefix,
-        () =>
-          this.#client.send(
-            new ListObjectsV2Command({ Bucket: this.#address.bucket, Prefix: wanted, ContinuationToken: token }),
-            signal === undefined ? {} : { abortSignal: signal },
-          ),
-        signal,
-      );
-      // Any answer without entries would be an empty listing: this one has to say that it is one.
-      if (page.IsTruncated === undefined || (page.Prefix ?? "") !== wanted) {
-        throw new DrError("STORE_REFUSED", `the answer is no listing of ${prefix}`, { hint: "run it again" });
-      }
+    for await (const page of this.#pages(prefix, {}, signal)) {
       for (const { Key, LastModified, Size } of page.Contents ?? []) {
         if (Key === undefined || Size === undefined) {
           throw new DrError("STORE_REFUSED", `the listing of ${prefix} has an entry without key or size`);
@@ -126,6 +114,52 @@ export class S3Store implements ObjectStore {
         }
         yield { key: Key.slice(this.#prefix.length), size: Size, storedAt: LastModified };
       }
+    }
+  }
+
+  async *folders(folder: string, { signal }: Abortable = {}): AsyncGenerator<string> {
+    const wanted = this.#prefix + folder;
+    for await (const page of this.#pages(folder, { Delimiter: "/" }, signal)) {
+      for (const { Prefix = "" } of page.CommonPrefixes ?? []) {
+        if (!Prefix.startsWith(wanted) || !Prefix.endsWith("/")) {
+          throw new DrError("STORE_REFUSED", `the listing of ${wanted} has an entry of another place`);
+        }
+        yield Prefix.slice(wanted.length, -1);
+      }
+    }
+  }
+
+  async sizeOf(key: string, { signal }: Abortable = {}): Promise<number | undefined> {
+    const options = signal === undefined ? {} : { abortSignal: signal };
+    const found = await this.#translate(
+      key,
+      () => unlessNotFound(this.#client.send(new HeadObjectCommand(this.#place(key)), options)),
+      signal,
+    );
+    return found?.ContentLength;
+  }
+
+  async *#pages(
+    prefix: string,
+    how: { readonly Delimiter?: string },
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<ListObjectsV2CommandOutput> {
+    const asked = { Bucket: this.#address.bucket, Prefix: this.#prefix + prefix, ...how };
+    for (let token: string | undefined, isFirst = true; isFirst || token !== undefined; isFirst = false) {
+      const page = await this.#translate(
+        prefix,
+        () =>
+          this.#client.send(
+            new ListObjectsV2Command({ ...asked, ContinuationToken: token }),
+            signal === undefined ? {} : { abortSignal: signal },
+          ),
+        signal,
+      );
+      // Any answer without entries would be an empty listing: this one has to say that it is one.
+      if (page.IsTruncated === undefined || (page.Prefix ?? "") !== asked.Prefix) {
+        throw new DrError("STORE_REFUSED", `the answer is no listing of ${prefix}`, { hint: "run it again" });
+      }
+      yield page;
       if (page.IsTruncated && page.NextContinuationToken === undefined) {
         throw new DrError("STORE_REFUSED", `the listing of ${prefix} was cut short`, { hint: "run it again" });
       }
@@ -165,10 +199,7 @@ export class S3Store implements ObjectStore {
 
   /** Servers, and what stands before them, have been seen to acknowledge what they did not keep. */
   async #confirm(key: string, answer: "created" | "exists", size: number): Promise<void> {
-    const found = await this.#client.send(new HeadObjectCommand(this.#place(key))).catch((error: unknown) => {
-      if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404) return undefined;
-      throw error;
-    });
+    const found = await unlessNotFound(this.#client.send(new HeadObjectCommand(this.#place(key))));
     if (found !== undefined && (answer === "exists" || found.ContentLength === size)) return;
     const what = found === undefined ? "it is not there" : `it has ${found.ContentLength} of ${size} bytes`;
     throw new DrError(
@@ -195,6 +226,17 @@ export class S3Store implements ObjectStore {
         throw translateS3Error(error, key, this.#address);
       }
     });
+  }
+}
+
+async function unlessNotFound<T>(asking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asking;
+  } catch (error) {
+    const isMissing = error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404;
+    // A missing bucket is no missing object: a HEAD does not tell which, and a listing does.
+    if (isMissing && error.name !== "NoSuchBucket") return undefined;
+    throw error;
   }
 }
 

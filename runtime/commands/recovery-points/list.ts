@@ -10,6 +10,7 @@ import { count, kind, listOf, missingPart, recoveryPointId, time } from "../shar
 
 interface Options extends RegionOptions {
   readonly stack?: string;
+  readonly all?: boolean;
 }
 
 const listed = z.strictObject({
@@ -39,12 +40,14 @@ const listed = z.strictObject({
       "names of the snapshots that it was made of; absent: it was captured. An imported one is never the newest",
     ),
   doubt: z.string().optional().describe("why its times do not count as they are: a clock was wrong"),
+  unasked: count.describe("objects that it names and that were not asked for: --all asks for every one"),
   verifiedAt: time.optional().describe("when `verify` last read all of it in this region"),
   restoredAt: time.optional().describe("when all of it was last restored, compared and asked"),
 });
 
 const answer = z.strictObject({
-  recoveryPoints: listOf(listed).describe("oldest first"),
+  recoveryPoints: listOf(listed).describe("oldest first; the 50 newest, or all of them"),
+  hasMore: z.boolean().describe("older ones are there, and not listed here"),
   unreadable: listOf(z.string()).describe(
     "keys of records beside the recovery points that cannot be read, and were ignored",
   ),
@@ -57,13 +60,14 @@ export const recoveryPointsList: CommandDefinition<Options, z.infer<typeof answe
   configure: (command) =>
     regionOptions(command)
       .option("--stack <name>", "stack whose bucket is listed; left out: the region of the settings file")
+      .option("--all", "list all of them, and ask for every object that they need; left out: the 50 newest")
       .addHelpText(
         "after",
         exitCodesHelp([5, "the bucket does not answer, or refuses access"], [10, "no repository is there"]),
       ),
   async run(deps, options) {
     const session = await deps.access(options.stack, options);
-    const { entries, unreadable } = await listRecoveryPoints(session);
+    const { entries, hasMore, unreadable } = await listRecoveryPoints(session, { isAll: options.all === true });
     const now = deps.clock.now();
     const recoveryPoints = entries.map((entry) => ({
       ...describe(entry, session.region.region),
@@ -71,13 +75,14 @@ export const recoveryPointsList: CommandDefinition<Options, z.infer<typeof answe
     }));
     const rows = recoveryPoints.map(formatRecoveryPoint);
     const ignored = unreadable.map((key) => `ignored: ${key} cannot be read`);
-    const text = [...(rows.length === 0 ? ["No recovery points."] : rows), ...ignored].join("\n");
-    return { json: { recoveryPoints, unreadable: [...unreadable] }, text };
+    const more = hasMore ? ["Older ones are there: list them with --all."] : [];
+    const text = [...more, ...(rows.length === 0 ? ["No recovery points."] : rows), ...ignored].join("\n");
+    return { json: { recoveryPoints, hasMore, unreadable: [...unreadable] }, text };
   },
 };
 
 function describe(
-  { attestations, id, recoveryPoint, reasons, state }: CatalogEntry,
+  { attestations, id, recoveryPoint, reasons, state, unasked = 0 }: CatalogEntry,
   region: string,
 ): z.infer<typeof listed> {
   const ofFolders = quarantineOfFolders({ attestations });
@@ -103,6 +108,7 @@ function describe(
     imported: recoveryPoint?.imported?.map(({ file }) => file),
     verifiedAt: verified.at(-1),
     restoredAt: restored.at(-1),
+    unasked,
   };
 }
 
@@ -126,6 +132,7 @@ function formatRecoveryPoint(found: z.infer<typeof listed>): string {
     startedAt,
     time: asOf,
     type,
+    unasked,
     verifiedAt,
   } = found;
   return [
@@ -143,6 +150,7 @@ function formatRecoveryPoint(found: z.infer<typeof listed>): string {
     ...missing.map((each) => `partial: ${missingInWords(each)}`),
     ...(excluded.length === 0 ? [] : [`left out on purpose: ${excluded.join(", ")}`]),
     ...reasons.slice(0, 1),
+    ...(unasked === 0 ? [] : [`${formatCount(unasked)} of its objects not looked for`]),
     ...(doubt === undefined ? [] : [doubt]),
   ].join("  ");
 }

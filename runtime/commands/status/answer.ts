@@ -24,7 +24,6 @@ const region = z.strictObject({
     })
     .optional()
     .describe("the newest recovery point that its own bucket can restore"),
-  recoveryPoints: count.optional().describe("number of recovery points in its bucket, complete or not"),
   problems: listOf(z.string()),
 });
 

@@ -20,22 +20,14 @@ export function describeStatus({ active, problems, readiness, regions, traffic }
   ].join("\n");
 }
 
-function describeRegion({
-  epoch,
-  newestRecoveryPoint,
-  problems,
-  qdrant,
-  recoveryPoints,
-  region,
-  role,
-}: RegionStatus): string {
+function describeRegion({ epoch, newestRecoveryPoint, problems, qdrant, region, role }: RegionStatus): string {
   const server = qdrant.isReachable
     ? `Qdrant ${qdrant.version}, ${qdrant.collections} collections`
     : `Qdrant unreachable: ${qdrant.problem}`;
   const recoveryPoint =
     newestRecoveryPoint === undefined
       ? "no complete recovery point"
-      : `newest complete one of ${recoveryPoints} recovery points is ${formatSeconds(newestRecoveryPoint.ageSeconds)} old: ${newestRecoveryPoint.id}`;
+      : `newest complete recovery point is ${formatSeconds(newestRecoveryPoint.ageSeconds)} old: ${newestRecoveryPoint.id}`;
   return [`${region}  ${role}, epoch ${epoch ?? "unknown"}`, server, recoveryPoint, ...problems].join("\n  ");
 }
 

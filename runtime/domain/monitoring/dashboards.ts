@@ -59,7 +59,6 @@ export function dashboardsOf({ rpoMinutes }: { readonly rpoMinutes: number }): R
       },
     ]),
     "qdrant-dr-points": dashboard("qdrant-dr-points", "qdrant-dr: recovery points and runs", [
-      stat("Points in the bucket", of("qdrant_dr_recovery_points"), "{{region}}", "short"),
       stat("Last verified point", ageOf("qdrant_dr_recovery_point_verified_timestamp_seconds"), "{{region}}", "s"),
       stat("Epoch since", ageOf("qdrant_dr_epoch_timestamp_seconds"), "{{region}}", "s"),
       stat("Exporter", of("qdrant_dr_exporter_info"), "{{region}} {{version}}", "short"),

@@ -76,7 +76,6 @@ export const metrics = {
     help: "Objects of the repository that verify found damaged or missing, and that were not healed.",
     labels: ["region"],
   },
-  qdrant_dr_recovery_points: { help: "Recovery points in the bucket, complete or not.", labels: ["region"] },
   qdrant_dr_standby_timestamp_seconds: {
     help: "Everything acknowledged before this is in the Qdrant of the standby, at least provisionally.",
     labels: ["region"],
@@ -131,7 +130,6 @@ export interface KnownEpoch {
 
 /** Times of the newest complete recovery points; what was not found is absent. */
 export interface KnownRecoveryPoints {
-  readonly listed: number;
   readonly restorable?: string;
   readonly newest: Partial<Readonly<Record<CaptureType, string>>>;
   readonly exact: Partial<Readonly<Record<CaptureType, string>>>;
@@ -200,7 +198,6 @@ export function samplesOf(view: RegionView): Sample[] {
     ...of("qdrant_dr_repository_read_timestamp_seconds", view.coverage?.readSince),
     ...of("qdrant_dr_repository_damaged_objects", view.coverage?.damaged),
     ...of("qdrant_dr_recovery_point_missing", recoveryPoints?.missing),
-    ...of("qdrant_dr_recovery_points", recoveryPoints?.listed),
     ...of("qdrant_dr_standby_timestamp_seconds", standby?.asOf),
     ...of("qdrant_dr_standby_followed_timestamp_seconds", standby?.followedAt ?? standby?.asOf),
     ...of("qdrant_dr_standby_exact_timestamp_seconds", standby?.exactAsOf),

@@ -1,4 +1,4 @@
-/** Which recovery points can be restored from a bucket: one answer, from one inventory of that bucket. */
+/** Which recovery points can be restored from a bucket: one answer, from what was asked of that bucket. */
 import type { EpochRecord } from "../roles/epoch.ts";
 import { isOfActiveRegion } from "../roles/epoch.ts";
 import { lackedCollections } from "./missing.ts";
@@ -8,8 +8,8 @@ import { type Attestation, capturesOf, type DataKind, type RecoveryPoint } from 
 import { storeLayout } from "./store-layout.ts";
 import type { Pack } from "./stored-content.ts";
 
-/** Object sizes by key, as one listing of the whole bucket gave them. */
-export type Inventory = ReadonlyMap<string, number>;
+/** Sizes of objects by their keys. What was not asked for may be there or not. */
+export type Inventory = ReadonlyMap<string, number | "not asked">;
 
 export type RecoveryPointState = "complete" | "incomplete" | "deposed" | "quarantined" | "unreadable";
 
@@ -21,6 +21,8 @@ export interface CatalogEntry {
   /** Absent when the manifest could not be read. */
   readonly recoveryPoint?: RecoveryPoint;
   readonly attestations: readonly Attestation[];
+  /** How many of the objects that it names were not asked for; 0 when left out. */
+  readonly unasked?: number;
   /** When its manifest was stored, by the bucket's clock, where that is told. */
   readonly storedAt?: Date | undefined;
 }
@@ -39,25 +41,37 @@ export function objectsOf(recoveryPoint: RecoveryPoint, packs: TreePacks): Map<s
   return objects;
 }
 
-/** Complete means: every object it names is there with the right size, and its region was active when it was made. */
+/**
+ * Complete means: every object it names is there with the right size, and its region was active when it was made. What was not asked for
+ * counts as there, and is counted.
+ */
 export function judgeRecoveryPoint(
   recoveryPoint: RecoveryPoint,
   evidence: {
     readonly inventory: Inventory;
     readonly packs: TreePacks;
+    /** Trees that were not asked for. */
+    readonly unasked?: ReadonlySet<string>;
     readonly epochs: readonly EpochRecord[];
     readonly attestations: readonly Attestation[];
   },
 ): CatalogEntry {
-  const { attestations, epochs, inventory, packs } = evidence;
-  const entry = { id: recoveryPoint.id, recoveryPoint, attestations };
-  const missing = [...objectsOf(recoveryPoint, packs)].flatMap(([key, size]) => {
+  const { attestations, epochs, inventory, packs, unasked = new Set() } = evidence;
+  const needed = [...objectsOf(recoveryPoint, packs)];
+  const entry = {
+    id: recoveryPoint.id,
+    recoveryPoint,
+    attestations,
+    unasked: needed.filter(([key]) => inventory.get(key) === "not asked").length + unasked.size,
+  };
+  const missing = needed.flatMap(([key, size]) => {
     const found = inventory.get(key);
+    if (found === "not asked") return [];
     if (found === undefined) return [`${key} is missing`];
     return found === (size ?? found) ? [] : [`${key} has ${found} bytes instead of ${size}`];
   });
   const unread = capturesOf(recoveryPoint)
-    .filter(({ tree }) => !packs.has(tree.id))
+    .filter(({ tree }) => !packs.has(tree.id) && !unasked.has(tree.id))
     .map(({ tree }) => `${storeLayout.tree(tree.id)} cannot be read`);
   if (missing.length + unread.length > 0) {
     return { ...entry, state: "incomplete", reasons: [...new Set([...missing, ...unread])] };
@@ -83,7 +97,7 @@ export interface Wanted {
 }
 
 /** What a recovery point must be, to be the newest. */
-interface WantedContent extends Wanted {
+export interface WantedContent extends Wanted {
   /** It holds all of the collections: one that was dropped before is in none since. */
   readonly mustHold?: boolean | undefined;
   /** Its capture began then or earlier. */

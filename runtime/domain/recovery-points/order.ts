@@ -24,6 +24,19 @@ export function idAfter(now: Date, earlier: Iterable<string>): string {
   return newId(new Date(at));
 }
 
+/** The one of these ids that the next one has to come after; undefined when there is none. */
+export function newestIdOf(ids: Iterable<string>): string | undefined {
+  let newest: string | undefined;
+  let newestMs = Number.NEGATIVE_INFINITY;
+  for (const id of ids) {
+    const time = timeOfId(id)?.getTime();
+    if (time === undefined || time >= lastFollowed || time < newestMs) continue;
+    newest = id;
+    newestMs = time;
+  }
+  return newest;
+}
+
 /** A recovery point as a bucket lists it. */
 export interface ListedRecoveryPoint {
   readonly id: string;
@@ -40,7 +53,8 @@ export function compareAge(a: ListedRecoveryPoint, b: ListedRecoveryPoint): numb
   return a.id === b.id ? 0 : a.id < b.id ? -1 : 1;
 }
 
-function placeInTime({ id, startedAt, storedAt }: ListedRecoveryPoint): number {
+/** Milliseconds since 1970; ids that tell no time come before all others. */
+export function placeInTime({ id, startedAt, storedAt }: ListedRecoveryPoint): number {
   const claimed =
     timeOfId(id)?.getTime() ?? (startedAt === undefined ? Number.NEGATIVE_INFINITY : Date.parse(startedAt));
   return contradicts(storedAt, claimed) ? storedAt.getTime() : claimed;

@@ -34,6 +34,9 @@ export const storeLayout = {
   collectionFacts: (id: string) => `facts/${id.slice(0, 2)}/${id}`,
   /** A folder for every day, so that the newest are found without a list of all. */
   recoveryPointsOfDay: (day: string) => `recovery-points/${day}/`,
+  /** What the ids of an hour of a day begin with. */
+  recoveryPointsOfHour: (day: string, hour: number) =>
+    `recovery-points/${day}/${day.replaceAll("-", "")}T${numbered(hour, 2)}`,
   recoveryPoint: recoveryPointFolder,
   manifest: (recoveryPointId: string) => `${recoveryPointFolder(recoveryPointId)}manifest`,
   capturePlan: (session: string) => `sessions/${session}/plan`,
@@ -239,6 +242,13 @@ export function parseContentKey(key: string): { readonly kind: ContentKind; read
   const [, id = ""] = /^[a-z]+\/[0-9a-f]{2}\/([0-9a-f]{64})$/.exec(key) ?? [];
   const found = contentKinds.find((each) => key.startsWith(contentPrefix(each)));
   return found !== undefined && id !== "" && contentKey(found, id) === key ? { kind: found, id } : undefined;
+}
+
+/** The name directly below `folder` that a key has more below; undefined when the key is not so deep, or elsewhere. */
+export function folderBelow(folder: string, key: string): string | undefined {
+  if (!key.startsWith(folder)) return undefined;
+  const [name, ...below] = key.slice(folder.length).split("/");
+  return below.length === 0 ? undefined : name;
 }
 
 const kindsOfControlKeys = [

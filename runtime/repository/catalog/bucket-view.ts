@@ -1,141 +1,115 @@
 /**
- * One look at a region's bucket: which objects are there, which recovery points are listed with their attestations, and the
- * epochs. Every recovery point is judged by one look.
+ * One look at a region's bucket: which recovery points are listed with their attestations, the epochs, and which of the objects that
+ * they name are there. Every recovery point is judged by one look. It lists and asks for what is asked of it, and no more.
  */
-import { type CatalogEntry, type Inventory, judgeRecoveryPoint } from "../../domain/recovery-points/catalog.ts";
-import { compareAge } from "../../domain/recovery-points/order.ts";
+import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import { type CatalogEntry, judgeRecoveryPoint, objectsOf } from "../../domain/recovery-points/catalog.ts";
 import {
   type Attestation,
   attestationSchema,
   capturesOf,
   type RecoveryPoint,
 } from "../../domain/recovery-points/recovery-point.ts";
-import {
-  type ContentKind,
-  contentKinds,
-  contentPrefix,
-  parseContentKey,
-  parseStoreKey,
-  type StoreKey,
-  storeLayout,
-} from "../../domain/recovery-points/store-layout.ts";
-import { type Pack, treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { hasCode, toDrError } from "../../errors.ts";
-import type { ObjectStoreReader, StoredObject } from "../../ports/object-store.ts";
 import { readEpochs } from "../control/epochs.ts";
-import {
-  ignoreUnreadable,
-  objectsUnder,
-  type ReportUnreadable,
-  readOptionalRecord,
-  unlessUnreadable,
-} from "../record.ts";
+import { ignoreUnreadable, type ReportUnreadable, readOptionalRecord, unlessUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
-import { whenReadable } from "../when-readable.ts";
-
-type AttestationKey = Extract<StoreKey, { readonly kind: "attestation" }>;
+import { ContentPresence } from "./content-presence.ts";
+import { type ListingBounds, listNewestFirst, listOne, type RecoveryPointInBucket } from "./listed-recovery-points.ts";
 
 const quarantines = ["quarantined", "folders-quarantined"] as const;
+const treesAtOnce = 8;
 
 export class BucketView {
-  /** Sizes of what is named by its content. */
-  readonly inventory: Inventory;
   readonly epochs: readonly EpochRecord[];
-  /** Ids of the recovery points whose manifests are listed. */
-  readonly listed: readonly string[];
+  readonly presence: ContentPresence;
   readonly #repository: OpenRepository;
-  readonly #attestations: ReadonlyMap<string, readonly AttestationKey[]>;
-  /** When each manifest was stored. */
-  readonly #storedAt: ReadonlyMap<string, Date | undefined>;
+  readonly #reportUnreadable: ReportUnreadable;
 
   private constructor(
     repository: OpenRepository,
-    besideRecoveryPoints: readonly StoredObject[],
-    inventory: Inventory,
     epochs: readonly EpochRecord[],
+    presence: ContentPresence,
+    reportUnreadable: ReportUnreadable,
   ) {
     this.#repository = repository;
-    this.inventory = inventory;
     this.epochs = epochs;
-    const found = besideRecoveryPoints.map(({ key, storedAt }) => ({ parsed: parseStoreKey(key), storedAt }));
-    this.#storedAt = new Map(
-      found.flatMap(({ parsed, storedAt }) =>
-        parsed?.kind === "manifest" ? [[parsed.recoveryPointId, storedAt]] : [],
-      ),
-    );
-    this.listed = [...this.#storedAt.keys()];
-    const keys = found.flatMap(({ parsed }) => parsed ?? []);
-    this.#attestations = Map.groupBy(
-      keys.filter((key) => key.kind === "attestation"),
-      ({ recoveryPointId }) => recoveryPointId,
-    );
+    this.presence = presence;
+    this.#reportUnreadable = reportUnreadable;
   }
 
+  /** @param presence what is known of earlier looks, and how much may be asked; everything when left out. */
   static async read(
     repository: OpenRepository,
     reportUnreadable: ReportUnreadable = ignoreUnreadable,
+    presence: ContentPresence = new ContentPresence(repository),
   ): Promise<BucketView> {
-    const store = repository.stores.repository;
-    const [[besideRecoveryPoints, inventory], epochs] = await Promise.all([
-      // Manifests before what they name: what is written after the first listing can only be more.
-      objectsUnder(store, storeLayout.recoveryPoints).then(async (found) => [found, await listContent(store)] as const),
-      readEpochs(repository.stores.control, reportUnreadable),
-    ]);
-    return new BucketView(repository, besideRecoveryPoints, inventory, epochs);
+    const epochs = await readEpochs(repository.stores.control, reportUnreadable);
+    return new BucketView(repository, epochs, presence, reportUnreadable);
   }
 
-  /** The newest first, as `resolveLatestRestorable` orders them. */
-  newestFirst(): string[] {
-    const listed = [...this.#storedAt].map(([id, storedAt]) => ({ id, storedAt }));
-    return listed.sort((a, b) => compareAge(b, a)).map(({ id }) => id);
+  /** As `resolveLatestRestorable` orders them. */
+  newestFirst(bounds?: ListingBounds): AsyncGenerator<RecoveryPointInBucket> {
+    return listNewestFirst(this.#repository.stores.repository, bounds);
   }
 
-  /** Whether the recovery point has an attestation of this kind, by the keys alone: one that cannot be read says it, too. */
-  hasAttestation(recoveryPointId: string, finding: Attestation["kind"]): boolean {
-    return this.#attestationsOf(recoveryPointId).some((key) => key.finding === finding);
+  /** Undefined when it is not listed. */
+  find(recoveryPointId: string): Promise<RecoveryPointInBucket | undefined> {
+    return listOne(this.#repository.stores.repository, recoveryPointId);
   }
 
   /**
    * Reads and judges a recovery point.
-   * @param packs those of trees that were read already; more are added.
+   * @param isWanted false: its objects are not asked for, and it is not complete, nor called anything else for that.
    */
   async entry(
-    recoveryPointId: string,
-    packs: Map<string, readonly Pack[]>,
-    reportUnreadable: ReportUnreadable = ignoreUnreadable,
+    listed: RecoveryPointInBucket,
+    isWanted: (recoveryPoint: RecoveryPoint) => boolean = () => true,
   ): Promise<CatalogEntry> {
-    const attestations = await this.#readAttestations(recoveryPointId, reportUnreadable);
-    const storedAt = this.#storedAt.get(recoveryPointId);
+    const { id, storedAt } = listed;
+    const attestations = await this.#readAttestations(listed);
     try {
-      const recoveryPoint = await this.#repository.readRecoveryPoint(recoveryPointId);
-      await this.#readPacks(recoveryPoint, packs);
-      const { epochs, inventory } = this;
-      return { ...judgeRecoveryPoint(recoveryPoint, { attestations, epochs, inventory, packs }), storedAt };
+      const recoveryPoint = await this.#repository.readRecoveryPoint(id);
+      if (!isWanted(recoveryPoint)) {
+        return { id, state: "incomplete", reasons: [], recoveryPoint, attestations, storedAt };
+      }
+      const { packs, unasked } = await this.#packsOf(recoveryPoint);
+      // Manifests are listed before what they name is asked for: what is written since can only be more.
+      const inventory = await this.presence.sizesOf(objectsOf(recoveryPoint, packs).keys());
+      const evidence = { attestations, epochs: this.epochs, inventory, packs, unasked };
+      return { ...judgeRecoveryPoint(recoveryPoint, evidence), storedAt };
     } catch (error) {
       if (hasCode(error, "UNREACHABLE", "ACCESS_DENIED", "STORE_REFUSED")) throw error;
-      return { id: recoveryPointId, state: "unreadable", reasons: [toDrError(error).message], attestations, storedAt };
+      return { id, state: "unreadable", reasons: [toDrError(error).message], attestations, storedAt };
     }
   }
 
-  async #readPacks(recoveryPoint: RecoveryPoint, packs: Map<string, readonly Pack[]>): Promise<void> {
-    for (const { tree } of capturesOf(recoveryPoint)) {
-      if (packs.has(tree.id) || !this.inventory.has(storeLayout.tree(tree.id))) continue;
-      const read = await whenReadable(this.#repository.readTree(tree.id, treePacksSchema));
-      // Judged as "cannot be read" otherwise; other recovery points may be whole.
-      if (read !== undefined) packs.set(tree.id, read.packs);
-    }
+  async #packsOf(
+    recoveryPoint: RecoveryPoint,
+  ): Promise<{ readonly packs: Map<string, readonly Pack[]>; readonly unasked: Set<string> }> {
+    const packs = new Map<string, readonly Pack[]>();
+    const unasked = new Set<string>();
+    const trees = new Set(capturesOf(recoveryPoint).map(({ tree }) => tree.id));
+    await forEachConcurrently(treesAtOnce, trees, async (id) => {
+      const found = await this.presence.packsOf(id);
+      if (found === "not asked") unasked.add(id);
+      else if (found !== undefined) packs.set(id, found);
+    });
+    return { packs, unasked };
   }
 
-  async #readAttestations(recoveryPointId: string, reportUnreadable: ReportUnreadable): Promise<Attestation[]> {
+  async #readAttestations({ attestations, id: recoveryPointId }: RecoveryPointInBucket): Promise<Attestation[]> {
     const read = await Promise.all(
-      this.#attestationsOf(recoveryPointId).map(async ({ finding, id }) => {
+      attestations.map(async ({ finding, id }) => {
         const key = storeLayout.attestation(recoveryPointId, finding, id);
         // Listed, and missing when it is asked for: not read either. Only a prune deletes attestations, after their recovery point.
         const reading = readOptionalRecord(this.#repository.stores.repository, key, attestationSchema);
         const attestation = await unlessUnreadable(key, reading, ignoreUnreadable);
         if (attestation !== undefined) return attestation;
-        reportUnreadable(key);
+        this.#reportUnreadable(key);
         // One that cannot be read must not hide every recovery point of the bucket; but its key says that it is a quarantine.
         const kind = quarantines.find((each) => each === finding);
         if (kind === undefined) return [];
@@ -145,21 +119,4 @@ export class BucketView {
     );
     return read.flat();
   }
-
-  #attestationsOf(recoveryPointId: string): readonly AttestationKey[] {
-    return this.#attestations.get(recoveryPointId) ?? [];
-  }
-}
-
-/** Sizes of what is named by its content, by the keys. */
-async function listContent(store: ObjectStoreReader): Promise<Inventory> {
-  const found = await Promise.all(contentKinds.map((kind) => sizesUnder(store, kind)));
-  return new Map(found.flatMap((sizes) => [...sizes]));
-}
-
-async function sizesUnder(store: ObjectStoreReader, kind: ContentKind): Promise<Map<string, number>> {
-  const sizes = new Map<string, number>();
-  for await (const { key, size } of store.list(contentPrefix(kind)))
-    if (parseContentKey(key)?.kind === kind) sizes.set(key, size);
-  return sizes;
 }

@@ -3,7 +3,7 @@
  * capture that was cut off is recognised by a plan without a recovery point.
  */
 import { z } from "zod";
-import { newId } from "../../domain/identifier.ts";
+import { newId, timeOfId } from "../../domain/identifier.ts";
 import {
   type CapturePart,
   type CapturePlan,
@@ -13,7 +13,7 @@ import {
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import { createRecord, keysUnder, type ReportUnreadable, unlessMissing, unlessUnreadable } from "../record.ts";
+import { createRecord, type ReportUnreadable, unlessMissing, unlessUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 
 /**
@@ -89,35 +89,52 @@ export function keepSessionAlive(repository: OpenRepository, session: string, no
   return () => clearInterval(timer);
 }
 
+/** A capture that made no recovery point. */
+export interface UnfinishedCapture {
+  readonly plan: CapturePlan;
+  /** When its plan was stored, by the bucket's clock, where that is told. */
+  readonly storedAt: Date | undefined;
+}
+
 /**
- * Plans of captures that began after `since` and made no recovery point: cut off, or still under way. One that cannot be read is told
- * and counts as none: what its capture stored is stored again where it is needed.
- * @param recoveryPoints ids of the recovery points that were made.
+ * Captures that began after `since` and made no recovery point: cut off, or still under way. One whose plan cannot be read is told
+ * and counts as none: what it stored is stored again where it is needed.
  */
 export async function unfinishedCaptures(
   repository: OpenRepository,
-  recoveryPoints: ReadonlySet<string>,
   since: Date | undefined,
   reportUnreadable: ReportUnreadable,
-): Promise<CapturePlan[]> {
-  const keys = await keysUnder(repository.stores.repository, storeLayout.sessions);
-  const found = keys.flatMap((key) => parseStoreKey(key) ?? []);
-  const ended = new Set(found.flatMap((key) => (key.kind === "capture-committed" ? [key.session] : [])));
-  const begun = found.flatMap((key) => (key.kind === "capture-plan" ? [key.session] : []));
-  const unfinished: CapturePlan[] = [];
-  for (const session of begun) {
-    if (ended.has(session) || recoveryPoints.has(session)) continue;
+): Promise<UnfinishedCapture[]> {
+  const store = repository.stores.repository;
+  const isMade = async (id: string) => (await store.sizeOf(storeLayout.manifest(id))) !== undefined;
+  const ended = new Set<string>();
+  const begun = new Map<string, Date | undefined>();
+  for await (const { key, storedAt } of store.list(storeLayout.sessions)) {
+    const parsed = parseStoreKey(key);
+    if (parsed?.kind === "capture-committed") ended.add(parsed.session);
+    // By the id, where the session has one: what is older than the base is not asked for.
+    if (parsed?.kind === "capture-plan" && !isBefore(parsed.session, since)) begun.set(parsed.session, storedAt);
+  }
+  const unfinished: UnfinishedCapture[] = [];
+  for (const [session, storedAt] of begun) {
+    if (ended.has(session) || (await isMade(session))) continue;
     const key = storeLayout.capturePlan(session);
     const plan = await unlessUnreadable(key, repository.readRecord(key, capturePlanSchema), reportUnreadable);
     if (
       plan === undefined ||
-      recoveryPoints.has(plan.recoveryPoint) ||
-      (since !== undefined && Date.parse(plan.at) <= since.getTime())
+      (since !== undefined && Date.parse(plan.at) <= since.getTime()) ||
+      (await isMade(plan.recoveryPoint))
     )
       continue;
-    unfinished.push(plan);
+    unfinished.push({ plan, storedAt });
   }
   return unfinished;
+}
+
+/** An id is never of an earlier time than its plan. */
+function isBefore(session: string, since: Date | undefined): boolean {
+  const time = timeOfId(session);
+  return time !== undefined && since !== undefined && time <= since;
 }
 
 /** The recovery point, when it was made. */

@@ -6,15 +6,15 @@ import { doubtIn, holds, type RestorableEntry, resolveLatestRestorable } from ".
 import { believedTime } from "../../domain/recovery-points/order.ts";
 import {
   type CaptureType,
-  capturesOf,
   captureTypes,
   isExact,
   type RecoveryPoint,
 } from "../../domain/recovery-points/recovery-point.ts";
-import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 import { BucketView } from "./bucket-view.ts";
+import { ContentPresence, fewQuestions } from "./content-presence.ts";
+import { hasAttestation } from "./listed-recovery-points.ts";
 import { type BelievedAge, never, wantingOf } from "./read-catalog.ts";
 
 /** A recovery point whose time can be believed. */
@@ -24,8 +24,6 @@ interface DatedRecoveryPoint {
 }
 
 export interface NewestRecoveryPoints {
-  /** How many recovery points are listed, complete or not. */
-  readonly listed: number;
   /** As `readNewestRecoveryPoint` answers. */
   readonly newest?: RestorableEntry & BelievedAge;
   /** Where none is complete, what the newest lacks. */
@@ -46,61 +44,58 @@ interface RecoveryPointFacts {
 }
 
 /** Manifests and recovery points that one look reads at most; the next one goes on. */
-const readsPerLook = 500;
+const readsPerLook = 60;
+/** A month: who captures or verifies more seldom is told so by then. */
+const mostDays = 35;
 
 export class NewestRecoveryPointsReader {
   readonly #repository: OpenRepository;
   readonly #region: string;
   /** Of each manifest that was read: nothing in it ever changes. */
   #facts = new Map<string, RecoveryPointFacts>();
-  /** Of the trees of the recovery points that the last look found. */
-  #packs = new Map<string, readonly Pack[]>();
+  /** Of the objects of the recovery points that the last look found. */
+  readonly #presence: ContentPresence;
 
   constructor(repository: OpenRepository, region: string) {
     this.#repository = repository;
     this.#region = region;
+    this.#presence = new ContentPresence(repository, fewQuestions);
   }
 
   async read(now: Date): Promise<NewestRecoveryPoints> {
-    const view = await BucketView.read(this.#repository);
-    const ids = view.newestFirst();
-    this.#forget(new Set(ids));
-    // By the keys alone; which region verified, the attestation says.
-    const verifiedIds = new Set(ids.filter((id) => view.hasAttestation(id, "verified")));
-    const restoredIds = new Set(ids.filter((id) => view.hasAttestation(id, "restored")));
-    const packs = new Map<string, readonly Pack[]>();
+    this.#presence.refresh();
+    const view = await BucketView.read(this.#repository, undefined, this.#presence);
+    const seen = new Set<string>();
+    const needed = new Set<string>();
     const found: Found = { byType: {}, exactByType: {} };
     let reads = 0;
     let wanting: string | undefined;
-    for (const id of ids) {
-      if (isAllFound(found, { verified: verifiedIds.size, restored: restoredIds.size }) || reads >= readsPerLook) break;
+    for await (const listed of view.newestFirst({ mostStretches: mostDays })) {
+      if (isAllFound(found) || reads >= readsPerLook) break;
+      const { id } = listed;
+      seen.add(id);
       if (!this.#facts.has(id)) {
         reads += 1;
         await this.#learn(id);
       }
       const facts = this.#facts.get(id);
-      if (
-        facts !== undefined &&
-        !isWanted(found, facts, { verified: verifiedIds.has(id), restored: restoredIds.has(id) })
-      )
-        continue;
+      // By the keys alone; which region found it, the attestation says.
+      const attested = { verified: hasAttestation(listed, "verified"), restored: hasAttestation(listed, "restored") };
+      if (facts !== undefined && !isWanted(found, facts, attested)) continue;
       reads += 1;
-      const known = new Map([...this.#packs, ...packs]);
-      const entry = await view.entry(id, known);
+      const entry = await view.entry(listed);
       const complete = resolveLatestRestorable([entry]);
       if (complete === undefined) {
         wanting ??= wantingOf(entry);
         continue;
       }
-      for (const { tree } of capturesOf(complete.recoveryPoint)) {
-        const read = known.get(tree.id);
-        if (read !== undefined) packs.set(tree.id, read);
-      }
+      for (const key of this.#presence.keysOf(complete.recoveryPoint)) needed.add(key);
       take(found, complete, { here: this.#region, now });
     }
-    this.#packs = packs;
+    this.#forget(seen);
+    this.#presence.keepOnly(needed);
     const { newest, newestAsOf: asOf = never, ...dated } = found;
-    return { listed: ids.length, ...dated, ...(newest === undefined ? {} : { newest: { ...newest, asOf } }), wanting };
+    return { ...dated, ...(newest === undefined ? {} : { newest: { ...newest, asOf } }), wanting };
   }
 
   async #learn(id: string): Promise<void> {
@@ -114,8 +109,8 @@ export class NewestRecoveryPointsReader {
     });
   }
 
-  #forget(listed: ReadonlySet<string>): void {
-    for (const id of this.#facts.keys()) if (!listed.has(id)) this.#facts.delete(id);
+  #forget(seen: ReadonlySet<string>): void {
+    for (const id of this.#facts.keys()) if (!seen.has(id)) this.#facts.delete(id);
   }
 }
 
@@ -129,18 +124,10 @@ interface Found {
   restored?: DatedRecoveryPoint;
 }
 
-function isAllFound(
-  { byType, exactByType, restored, verified }: Found,
-  attested: { readonly verified: number; readonly restored: number },
-): boolean {
+function isAllFound({ byType, exactByType, restored, verified }: Found): boolean {
   const isSettled = (recoveryPoints: Found["byType"]) =>
     captureTypes.every((type) => recoveryPoints[type] !== undefined);
-  return (
-    isSettled(byType) &&
-    isSettled(exactByType) &&
-    (verified !== undefined || attested.verified === 0) &&
-    (restored !== undefined || attested.restored === 0)
-  );
+  return isSettled(byType) && isSettled(exactByType) && verified !== undefined && restored !== undefined;
 }
 
 function take(

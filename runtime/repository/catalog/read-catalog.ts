@@ -1,43 +1,90 @@
-/** Reads the recovery points of a region's bucket: all of them, the newest that can be restored, or those to build on. */
+/** Reads the recovery points of a region's bucket: some of them, the newest that can be restored, one, or those to build on. */
 import type { PruneSight } from "../../domain/recovery-points/capture-plan.ts";
 import {
   type CatalogEntry,
   compareEntries,
   doubtIn,
-  type Inventory,
+  holds,
   type RestorableEntry,
   resolveLatestRestorable,
+  type WantedContent,
 } from "../../domain/recovery-points/catalog.ts";
-import { believedTime } from "../../domain/recovery-points/order.ts";
+import { believedTime, newestIdOf, placeInTime } from "../../domain/recovery-points/order.ts";
 import type { DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
-import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
 import { lookAtPrunes, openPlan } from "../prune/prune-sight.ts";
 import { keysUnder, type ReportUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 import { BucketView } from "./bucket-view.ts";
+import { ContentPresence } from "./content-presence.ts";
+import { hasAttestation } from "./listed-recovery-points.ts";
 
 export interface Catalog {
   /** The oldest first; those whose manifests cannot be read come before all. */
   readonly entries: readonly CatalogEntry[];
-  readonly inventory: Inventory;
+  /** There are older ones, which were not read. */
+  readonly hasMore: boolean;
   readonly epochs: readonly EpochRecord[];
   /** Keys of records beside the recovery points that could not be read, and were not obeyed. */
   readonly unreadable: readonly string[];
 }
 
-/** Reads and judges every recovery point. */
-export async function readCatalog(repository: OpenRepository): Promise<Catalog> {
+export interface CatalogBounds {
+  /** How many of the newest are read; all when left out. */
+  readonly most?: number;
+  /** How many of the objects that they name are asked for; all when left out. */
+  readonly mostQuestions?: number;
+}
+
+/** Reads and judges recovery points, the newest ones. */
+export async function readCatalog(repository: OpenRepository, bounds: CatalogBounds = {}): Promise<Catalog> {
+  const { most = Number.POSITIVE_INFINITY, mostQuestions } = bounds;
   const unreadable: string[] = [];
   const reportUnreadable: ReportUnreadable = (key) => unreadable.push(key);
-  const view = await BucketView.read(repository, reportUnreadable);
-  const packs = new Map<string, readonly Pack[]>();
+  const presence = new ContentPresence(repository, mostQuestions);
+  const view = await BucketView.read(repository, reportUnreadable, presence);
   const entries: CatalogEntry[] = [];
-  for (const id of view.listed) entries.push(await view.entry(id, packs, reportUnreadable));
+  let hasMore = false;
+  for await (const listed of view.newestFirst()) {
+    hasMore = entries.length >= most;
+    if (hasMore) break;
+    entries.push(await view.entry(listed));
+  }
   entries.sort(compareEntries);
-  return { entries, inventory: view.inventory, epochs: view.epochs, unreadable };
+  return { entries, hasMore, epochs: view.epochs, unreadable };
+}
+
+/** The recovery point of this id, judged; undefined when there is none. */
+export async function readEntry(repository: OpenRepository, id: string): Promise<CatalogEntry | undefined> {
+  const view = await BucketView.read(repository);
+  const listed = await view.find(id);
+  return listed && view.entry(listed);
+}
+
+/** An id follows those in its bucket: one of a wrong clock may be of a later time than its capture by so much. */
+const idsAheadMs = 48 * 3_600_000;
+
+/**
+ * The newest complete recovery point that holds what is wanted, and where none holds the collections, the newest without them, so that
+ * whoever asks is told which it lacks. Only those of which that is not known by their times alone are read.
+ */
+export async function readNewestHolding(
+  repository: OpenRepository,
+  wanted: WantedContent,
+): Promise<RestorableEntry | undefined> {
+  const { kinds = ["qdrant"], until } = wanted;
+  const view = await BucketView.read(repository);
+  let without: RestorableEntry | undefined;
+  for await (const listed of view.newestFirst()) {
+    if (until !== undefined && placeInTime(listed) > until.getTime() + idsAheadMs) continue;
+    const entry = await view.entry(listed, (recoveryPoint) => holds(recoveryPoint, kinds));
+    const found = resolveLatestRestorable([entry], { ...wanted, mustHold: true });
+    if (found !== undefined) return found;
+    without ??= resolveLatestRestorable([entry], wanted);
+  }
+  return without;
 }
 
 /** Everything acknowledged before `asOf` is in a recovery point, by times that can be believed. */
@@ -53,23 +100,25 @@ export const never = new Date(0);
 /**
  * Finds the recovery point that `resolveLatestRestorable` finds in the whole catalog, and reads only those that are newer than
  * it: failovers and `status` wait for this. A region that is watched again and again has `NewestRecoveryPointsReader`.
- * @returns with it how many recovery points are listed, and where none is complete, what the newest lacks.
+ * @param mostQuestions how many of the objects that they name are asked for; all when left out.
+ * @returns with it how many recovery points were looked at, and where none is complete, what the newest lacks.
  */
 export async function readNewestRecoveryPoint(
   repository: OpenRepository,
   now: Date,
+  { mostQuestions }: Pick<CatalogBounds, "mostQuestions"> = {},
 ): Promise<{
   readonly newest: (RestorableEntry & BelievedAge) | undefined;
   readonly listed: number;
   readonly wanting?: string | undefined;
 }> {
-  const view = await BucketView.read(repository);
-  const listed = view.listed.length;
-  const packs = new Map<string, readonly Pack[]>();
+  const view = await BucketView.read(repository, undefined, new ContentPresence(repository, mostQuestions));
+  let listed = 0;
   let newest: (RestorableEntry & Pick<BelievedAge, "doubt">) | undefined;
   let wanting: string | undefined;
-  for (const id of view.newestFirst()) {
-    const entry = await view.entry(id, packs);
+  for await (const each of view.newestFirst()) {
+    listed += 1;
+    const entry = await view.entry(each, (recoveryPoint) => holds(recoveryPoint, ["qdrant"]));
     const restorable = resolveLatestRestorable([entry]);
     if (restorable === undefined) {
       wanting ??= wantingOf(entry);
@@ -101,9 +150,9 @@ export interface CaptureBase {
    * judged here: the capture looks at each tree that it builds on.
    */
   readonly recoveryPoints: ReadonlyMap<DataKind, RecoveryPoint>;
-  /** Ids of all recovery points that are listed. */
-  readonly listed: ReadonlySet<string>;
-  readonly inventory: Inventory;
+  /** The id that the next one has to come after. */
+  readonly newestId: string | undefined;
+  readonly presence: ContentPresence;
   readonly epochs: readonly EpochRecord[];
   /** What was known of prunes before the repository was looked at. */
   readonly prunes: PruneSight;
@@ -126,19 +175,22 @@ export async function readCaptureBase(
     repository.keys.key(repository.description.key),
   ]);
   const recoveryPoints = new Map<DataKind, RecoveryPoint>();
-  for (const id of view.newestFirst()) {
-    if (kinds.every((kind) => recoveryPoints.has(kind))) break;
-    if (dropped?.has(id) || view.hasAttestation(id, "quarantined")) continue;
-    const recoveryPoint = await whenReadable(repository.readRecoveryPoint(id));
-    if (recoveryPoint === undefined) reportUnreadable(storeLayout.manifest(id));
+  let newestId: string | undefined;
+  const onListed = (ids: readonly string[]) => {
+    newestId = newestIdOf([...ids, ...(newestId === undefined ? [] : [newestId])]);
+  };
+  for await (const listed of view.newestFirst({ onListed })) {
+    if (newestId !== undefined && kinds.every((kind) => recoveryPoints.has(kind))) break;
+    if (dropped?.has(listed.id) || hasAttestation(listed, "quarantined")) continue;
+    const recoveryPoint = await whenReadable(repository.readRecoveryPoint(listed.id));
+    if (recoveryPoint === undefined) reportUnreadable(storeLayout.manifest(listed.id));
     if (recoveryPoint === undefined || !isOfActiveRegion(recoveryPoint, view.epochs)) continue;
     if (recoveryPoint.imported !== undefined) continue;
-    const areFoldersBad = view.hasAttestation(id, "folders-quarantined");
+    const areFoldersBad = hasAttestation(listed, "folders-quarantined");
     for (const kind of recoveryPoint.kinds) {
       if (recoveryPoints.has(kind) || (areFoldersBad && kind !== "qdrant")) continue;
       recoveryPoints.set(kind, recoveryPoint);
     }
   }
-  const { epochs, inventory, listed } = view;
-  return { recoveryPoints, listed: new Set(listed), inventory, epochs, prunes };
+  return { recoveryPoints, newestId, presence: view.presence, epochs: view.epochs, prunes };
 }

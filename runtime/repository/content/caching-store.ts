@@ -47,6 +47,14 @@ export class CachingStore implements ObjectStore {
     return this.#store.list(prefix, request);
   }
 
+  folders(folder: string, request?: Abortable): AsyncIterable<string> {
+    return this.#store.folders(folder, request);
+  }
+
+  async sizeOf(key: string, request?: Abortable): Promise<number | undefined> {
+    return this.#objects.get(key)?.length ?? this.#store.sizeOf(key, request);
+  }
+
   async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
     const answer = await this.#store.create(key, bytes, sha256);
     // The bytes are the caller's, who uses their room again.

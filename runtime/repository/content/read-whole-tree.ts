@@ -1,7 +1,7 @@
 import type { z } from "zod";
-import type { Inventory } from "../../domain/recovery-points/catalog.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
+import type { ContentPresence } from "../catalog/content-presence.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
 
@@ -10,8 +10,10 @@ export async function readWholeTree<Tree extends { readonly packs: readonly Pack
   repository: OpenRepository,
   id: string,
   schema: z.ZodType<Tree>,
-  inventory: Inventory,
+  presence: ContentPresence,
 ): Promise<Tree | undefined> {
   const tree = await whenReadable(repository.readTree(id, schema));
-  return tree?.packs.every((pack) => inventory.get(storeLayout.pack(pack.id)) === pack.size) ? tree : undefined;
+  if (tree === undefined) return undefined;
+  const sizes = await presence.sizesOf(tree.packs.map(({ id }) => storeLayout.pack(id)));
+  return tree.packs.every(({ id, size }) => sizes.get(storeLayout.pack(id)) === size) ? tree : undefined;
 }

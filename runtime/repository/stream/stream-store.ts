@@ -62,6 +62,28 @@ export class StreamStore implements ObjectStore {
     for await (const object of this.#store.list(prefix, request)) if (!found.has(object.key)) yield object;
   }
 
+  async *folders(folder: string, request?: Abortable): AsyncGenerator<string> {
+    const found = new Set<string>();
+    const places = isStreamed(folder) ? [storeLayout.inStream(folder), folder] : [folder];
+    for (const place of places) {
+      for await (const name of this.#store.folders(place, request)) found.add(name);
+    }
+    yield* found;
+  }
+
+  async sizeOf(key: string, request?: Abortable): Promise<number | undefined> {
+    if (!isStreamed(key)) return this.#store.sizeOf(key, request);
+    const places = [storeLayout.inStream(key), key];
+    if (this.#inHistory.has(key)) places.reverse();
+    for (const place of places) {
+      const size = await this.#store.sizeOf(place, request);
+      if (size === undefined) continue;
+      if (place === key) this.#remember(key);
+      return size;
+    }
+    return undefined;
+  }
+
   create(...[key, ...rest]: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
     // A finding about a recovery point outlives the stream: it may be of the history, too.
     const isOfStream = isStreamed(key) && parseStoreKey(key)?.kind !== "attestation";

@@ -1,6 +1,7 @@
 /** What a run that captures again and again need not read from the bucket each time: it wrote it itself, or has looked. */
 import type { CollectionFacts } from "../../domain/recovery-points/collection-facts.ts";
 import type { FolderTree } from "../../domain/recovery-points/folder-tree.ts";
+import { newestIdOf } from "../../domain/recovery-points/order.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { ShardTree } from "../../domain/recovery-points/shard-tree.ts";
 import type { Brought } from "../../repository/stream/bring-to-history.ts";
@@ -50,8 +51,9 @@ export class CaptureMemory {
     this.#restore = restore;
     const recoveryPoints = new Map(base.recoveryPoints);
     for (const kind of recoveryPoint.kinds) recoveryPoints.set(kind, recoveryPoint);
-    const knownAt = base.listed.has(recoveryPoint.id) ? base.knownAt : now;
-    this.#base = { ...base, recoveryPoints, listed: new Set([...base.listed, recoveryPoint.id]), knownAt };
+    const isKnown = [...base.recoveryPoints.values()].some(({ id }) => id === recoveryPoint.id);
+    const newestId = newestIdOf([recoveryPoint.id, base.newestId ?? ""]);
+    this.#base = { ...base, recoveryPoints, newestId, knownAt: isKnown ? base.knownAt : now };
     const current = new Set(recoveryPoint.collections.flatMap(({ shards }) => shards.map(({ tree }) => tree.id)));
     for (const id of this.trees.keys()) if (!current.has(id)) this.trees.delete(id);
     const named = new Set(recoveryPoint.collections.map(({ facts }) => facts));

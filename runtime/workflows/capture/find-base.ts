@@ -1,5 +1,6 @@
 /** Finds what a capture builds on. */
 import type { CapturePlan } from "../../domain/recovery-points/capture-plan.ts";
+import { newestIdOf } from "../../domain/recovery-points/order.ts";
 import type { DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { keyBelowStream, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { newestEpoch } from "../../domain/roles/epoch.ts";
@@ -63,7 +64,7 @@ export class BaseFinder {
       const parsed = parseStoreKey(keyBelowStream(key) ?? key);
       return parsed?.kind === "manifest" ? [parsed.recoveryPointId] : [];
     });
-    return { ...base, listed: new Set([...base.listed, ...states]), knownAt };
+    return { ...base, newestId: newestIdOf([...states, base.newestId ?? ""]), knownAt };
   }
 
   /** What a stream held is deleted after an hour, unless it is still needed. */

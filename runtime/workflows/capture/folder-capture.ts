@@ -1,7 +1,8 @@
 /** How something beside Qdrant becomes a part of a recovery point. */
-import type { Inventory } from "../../domain/recovery-points/catalog.ts";
+
 import type { CapturedFolder, Missing } from "../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { ContentPresence } from "../../repository/catalog/content-presence.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { CaptureMemory } from "./capture-memory.ts";
 import type { Storing } from "./read/storing.ts";
@@ -25,7 +26,7 @@ export interface FolderContext {
   /** The folder as it was captured last. */
   readonly before: CapturedFolder | undefined;
   /** What is in the repository. */
-  readonly inventory: Inventory;
+  readonly presence: ContentPresence;
   /** Read everything, whatever looks unchanged. */
   readonly isFull: boolean;
   readonly allowEmpty: boolean;

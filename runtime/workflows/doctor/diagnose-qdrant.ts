@@ -12,6 +12,7 @@ import { predictedSeconds } from "../../domain/recovery-points/restore-estimate.
 import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
+import { fewQuestions } from "../../repository/catalog/content-presence.ts";
 import { readNewestRecoveryPoint } from "../../repository/catalog/read-catalog.ts";
 import { newestFinishedRestore } from "../../repository/control/restore-records.ts";
 import { ignoreUnreadable } from "../../repository/record.ts";
@@ -152,7 +153,9 @@ async function protectionOf({ clock, repository: open }: QdrantDiagnosisRequest)
   const none = { hasSettings: true, hasRecoveryPoint: false, isVerified: false, wasRestored: false } as const;
   if (repository === undefined) return { ...none, hazards: [] };
   const { control } = repository.stores;
-  const { listed, newest, wanting } = await readNewestRecoveryPoint(repository, clock.now());
+  const { listed, newest, wanting } = await readNewestRecoveryPoint(repository, clock.now(), {
+    mostQuestions: fewQuestions,
+  });
   if (newest === undefined) {
     const what = `${listed} recovery points are there, and none can be restored: ${wanting ?? "none is complete"}`;
     return {

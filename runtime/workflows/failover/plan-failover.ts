@@ -12,11 +12,12 @@ import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import type { GateMode } from "../../domain/roles/gate.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
+import { fewQuestions } from "../../repository/catalog/content-presence.ts";
 import {
   type BelievedAge,
   isQuarantined,
   never,
-  readCatalog,
+  readEntry,
   readNewestRecoveryPoint,
 } from "../../repository/catalog/read-catalog.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
@@ -232,7 +233,7 @@ async function chooseState(request: FailoverPlanRequest, newest: EpochRecord): P
   const warm = { ...(await heldState(repository, state, now)), isWarm: true };
   const followedAt = state.followedAt ?? state.asOf;
   if (isWithin(followsWithinMs, followedAt, now)) return warm;
-  const { newest: other } = await readNewestRecoveryPoint(repository, now);
+  const { newest: other } = await readNewestRecoveryPoint(repository, now, { mostQuestions: fewQuestions });
   if (other === undefined) return warm;
   const hasTimes = other.doubt === undefined && believedTime(followedAt, { now }) !== undefined;
   const isSince = hasTimes
@@ -283,7 +284,7 @@ async function chooseRecoveryPoint({
   const entry =
     wanted === undefined
       ? (await readNewestRecoveryPoint(repository, now)).newest
-      : believedEntry((await readCatalog(repository)).entries, wanted, now);
+      : believedEntry(await readEntry(repository, wanted), now);
   if (entry === undefined) {
     const what = wanted === undefined ? "no complete recovery point is" : `no complete recovery point ${wanted} is`;
     throw new DrError("RECOVERY_POINT_NOT_FOUND", `${what} in the bucket of ${region.region}`, {
@@ -297,13 +298,8 @@ function fromBucket(recoveryPoint: RecoveryPoint): Pick<ServableState, "absent" 
   return { isWarm: false, absent: lackedCollections(recoveryPoint) };
 }
 
-function believedEntry(
-  entries: readonly CatalogEntry[],
-  id: string,
-  now: Date,
-): (RestorableEntry & BelievedAge) | undefined {
-  const entry = entries.find((each) => each.id === id && each.state === "complete");
-  if (entry?.recoveryPoint === undefined) return undefined;
+function believedEntry(entry: CatalogEntry | undefined, now: Date): (RestorableEntry & BelievedAge) | undefined {
+  if (entry?.recoveryPoint === undefined || entry.state !== "complete") return undefined;
   const { recoveryPoint, storedAt } = entry;
   const asOf = believedTime(recoveryPoint.time, { now, storedAt }) ?? never;
   return { ...entry, recoveryPoint, asOf, doubt: doubtIn(entry, now) };

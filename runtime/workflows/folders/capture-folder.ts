@@ -118,10 +118,10 @@ interface Base {
 }
 
 async function readBase(context: FolderContext, before: CapturedFolder): Promise<Base | undefined> {
-  const { inventory, memory, repository } = context;
+  const { memory, presence, repository } = context;
   const { id } = before.tree;
   const known = memory?.folders.get(id);
-  const tree = known?.tree ?? (await readWholeTree(repository, id, folderTreeSchema, inventory));
+  const tree = known?.tree ?? (await readWholeTree(repository, id, folderTreeSchema, presence));
   return tree && { files: filesOf(tree), packs: tree.packs, at: known?.at ?? new Date(before.startedAt) };
 }
 

@@ -194,12 +194,12 @@ export class RegionMonitor {
       return { problem, error: undefined };
     }
     const { repository } = seen;
-    const { listed, newest, wanting } = seen.recoveryPoints;
+    const { newest, wanting } = seen.recoveryPoints;
     const lacks = wanting === undefined ? {} : { wanting };
-    if (newest === undefined) return { value: { repository, listed, ...lacks } };
+    if (newest === undefined) return { value: { repository, ...lacks } };
     const asOf = restorableAsOf(newest, heldNow(this.#control.value), this.#request.clock.now());
     const { doubt, recoveryPoint } = newest;
-    return { value: { repository, listed, newest: { entry: newest, recoveryPoint, asOf, doubt } } };
+    return { value: { repository, newest: { entry: newest, recoveryPoint, asOf, doubt } } };
   }
 }
 
@@ -223,7 +223,7 @@ function repositoryReader(region: ObservedRegion, clock: Clock): () => Promise<I
     } catch (error) {
       // It answers; it has nothing yet, or nothing any more.
       if (hasCode(error, "RECOVERY_POINT_NOT_FOUND")) {
-        return { recoveryPoints: { listed: 0, byType: {}, exactByType: {} } };
+        return { recoveryPoints: { byType: {}, exactByType: {} } };
       }
       throw error;
     }
@@ -251,7 +251,7 @@ function believedStandby({ asOf, exactAsOf, followedAt }: StandbyState, now: Dat
 }
 
 function knownRecoveryPoints(
-  { byType, exactByType, listed, newest, restored, verified }: NewestRecoveryPoints,
+  { byType, exactByType, newest, restored, verified }: NewestRecoveryPoints,
   held: StandbyState | undefined,
   now: Date,
 ): KnownRecoveryPoints {
@@ -260,7 +260,6 @@ function knownRecoveryPoints(
       captureTypes.flatMap((type) => (dated[type] === undefined ? [] : [[type, dated[type].asOf.toISOString()]])),
     );
   return {
-    listed,
     newest: times(byType),
     exact: times(exactByType),
     ...(newest === undefined

@@ -93,10 +93,10 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
 async function gatherRecoveryPoint({ clock, found, patience, region }: ReadinessRequest) {
   const { readingMs } = patience;
   if (!("value" in found)) return { recoveryPoint: found, keys: found, restore: found };
-  const { listed, newest, repository, wanting } = found.value;
+  const { newest, repository, wanting } = found.value;
   const keys = await factOf(readingMs, "the control store", () => openKeys(repository, newest?.recoveryPoint));
   if (newest === undefined) {
-    const none = { none: wanting === undefined ? "the bucket is empty" : `none of ${listed} is complete; ${wanting}` };
+    const none = { none: wanting === undefined ? "the bucket is empty" : `none is complete; ${wanting}` };
     return { recoveryPoint: { value: none }, keys, restore: { notAsked: "there is no recovery point to look at" } };
   }
   const restore = await factOf(readingMs, "the repository", () => estimate(repository, newest.recoveryPoint));

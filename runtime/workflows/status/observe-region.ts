@@ -26,8 +26,6 @@ export interface RegionStatus {
   readonly newestRecoveryPoint?:
     | { readonly id: string; readonly time: string; readonly ageSeconds: number }
     | undefined;
-  /** How many recovery points are listed in its bucket, complete or not. */
-  readonly recoveryPoints?: number | undefined;
   readonly problems: readonly string[];
 }
 
@@ -50,7 +48,7 @@ export async function observeRegion(
     reading,
   ]);
   const epoch = newestEpoch("value" in epochs ? epochs.value : []);
-  const { listed, newest } = "value" in found ? found.value : {};
+  const { newest } = "value" in found ? found.value : {};
   const newestRecoveryPoint = newest && {
     id: newest.recoveryPoint.id,
     time: newest.recoveryPoint.time,
@@ -63,7 +61,6 @@ export async function observeRegion(
     qdrant:
       "value" in qdrant ? { isReachable: true, ...qdrant.value } : { isReachable: false, problem: qdrant.problem },
     newestRecoveryPoint,
-    recoveryPoints: listed,
     problems: [
       ...("problem" in epochs ? [`epochs: ${epochs.problem}`] : []),
       ...("problem" in found ? [`recovery points: ${found.problem}`] : []),

@@ -9,6 +9,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Gate } from "../../ports/gate.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
 import type { TrafficControl } from "../../ports/traffic.ts";
+import { fewQuestions } from "../../repository/catalog/content-presence.ts";
 import { type BelievedAge, readNewestRecoveryPoint } from "../../repository/catalog/read-catalog.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import type { OpenRepository, RegionStores } from "../../repository/repository.ts";
@@ -38,8 +39,6 @@ export interface FoundRecoveryPoint {
     /** Why its own time does not count. */
     readonly doubt?: string | undefined;
   };
-  /** How many recovery points are listed, complete or not. */
-  readonly listed: number;
   /** Where none is complete, what the newest lacks. */
   readonly wanting?: string | undefined;
 }
@@ -52,14 +51,14 @@ export function findNewestRecoveryPoint(
   return ask(readingMs, "the repository", async () => {
     const repository = await observed.repository();
     const now = clock.now();
-    const [{ newest, ...found }, held] = await Promise.all([
-      readNewestRecoveryPoint(repository, now),
+    const [{ newest, wanting }, held] = await Promise.all([
+      readNewestRecoveryPoint(repository, now, { mostQuestions: fewQuestions }),
       readStandbyState(observed.stores.control, now),
     ]);
-    if (newest === undefined) return { repository, ...found };
+    if (newest === undefined) return { repository, ...(wanting === undefined ? {} : { wanting }) };
     const asOf = restorableAsOf(newest, held, now);
     const { doubt, recoveryPoint } = newest;
-    return { repository, ...found, newest: { entry: newest, recoveryPoint, asOf, doubt } };
+    return { repository, newest: { entry: newest, recoveryPoint, asOf, doubt } };
   });
 }
 

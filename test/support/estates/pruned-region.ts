@@ -17,6 +17,7 @@ import type { PruneRequest } from "../../../runtime/workflows/prune/prune-contex
 import { type PruneReport, pruneRepository } from "../../../runtime/workflows/prune/prune-repository.ts";
 import { verifyRecoveryPoint } from "../../../runtime/workflows/verify/verify-recovery-point.ts";
 import type { Faults } from "../faults/faulty-store.ts";
+import { looksOf } from "../servers/looks-of.ts";
 import { MemoryStore } from "../servers/memory-store.ts";
 import { firstEpoch, silently } from "./recovery-estate.ts";
 
@@ -208,6 +209,7 @@ export function policy(more: object = {}): Retention {
 function unwritten(store: MemoryStore): ObjectStore {
   return {
     get: (key, range) => store.get(key, range),
+    ...looksOf(store),
     list: (prefix) => store.list(prefix),
     checksumOf: (key) => store.checksumOf(key),
     create: async () => "created",

@@ -168,6 +168,11 @@ export class SimulatedServe {
         await through(async () => undefined);
         yield* store.list(prefix);
       },
+      async *folders(folder) {
+        await through(async () => undefined);
+        yield* store.folders(folder);
+      },
+      sizeOf: (key) => through(() => store.sizeOf(key)),
     };
   }
 

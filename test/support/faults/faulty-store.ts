@@ -99,6 +99,17 @@ class FaultyStore implements ObjectStore {
     else yield* shorten?.prefix === prefix ? objects.slice(0, shorten.to) : objects;
   }
 
+  async *folders(folder: string, request?: Abortable): AsyncGenerator<string> {
+    const names = await this.#faults.through("list", folder, () => allOf(this.#inner.folders(folder, request)));
+    const { listings } = this.#plan;
+    if (listings === "empty") return;
+    yield* listings === "short" ? names.slice(0, -1) : names;
+  }
+
+  sizeOf(key: string, request?: Abortable): Promise<number | undefined> {
+    return this.#faults.through("get", key, () => this.#inner.sizeOf(key, request));
+  }
+
   create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
     return this.#faults.through("create", key, () => this.#inner.create(key, bytes));
   }

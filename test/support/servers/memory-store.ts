@@ -1,6 +1,8 @@
 /** The reference implementation of `ObjectStore`: says by being simple what the others must do. */
 import { createHash } from "node:crypto";
+
 import { objectNotFound, rangeOf, refuseIfLarger, wholeRange } from "../../../runtime/adapters/stores/ranges.ts";
+import { folderBelow } from "../../../runtime/domain/recovery-points/store-layout.ts";
 import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../../runtime/ports/object-store.ts";
 import type { LockedObject, PrunableStore } from "../../../runtime/ports/prunable-store.ts";
 
@@ -37,6 +39,19 @@ export class MemoryStore implements ObjectStore, PrunableStore {
       const bytes = this.objects.get(key);
       if (bytes !== undefined) yield { key, size: bytes.length, storedAt: this.#storedAt.get(key) ?? new Date(0) };
     }
+  }
+
+  async *folders(folder: string): AsyncGenerator<string> {
+    const found = new Set<string>();
+    for (const key of this.objects.keys()) {
+      const name = folderBelow(folder, key);
+      if (name !== undefined) found.add(name);
+    }
+    yield* found;
+  }
+
+  async sizeOf(key: string): Promise<number | undefined> {
+    return this.objects.get(key)?.length;
   }
 
   async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {

@@ -139,7 +139,7 @@ export class CaptureCommitter {
     const { clock, repository } = this.#context;
     if (repository.history === repository) return;
     if (Math.abs(clock.now().getTime() - Date.parse(at)) <= lastsInStreamMs) return;
-    const { reasons, state } = await (await BucketView.read(repository)).entry(id, new Map());
+    const { reasons, state } = await (await BucketView.read(repository)).entry({ id, attestations: [] });
     if (state !== "incomplete") return;
     throw new DrError("CAPTURE_INCOMPLETE", `what it builds on was deleted meanwhile: ${reasons[0]}`, {
       hint: "run it again: it then builds on what is there",

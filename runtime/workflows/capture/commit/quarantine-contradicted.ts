@@ -3,8 +3,9 @@ import type { RecoveryPoint } from "../../../domain/recovery-points/recovery-poi
 import type { Clock } from "../../../ports/clock.ts";
 import type { Progress } from "../../../ports/progress.ts";
 import { attest } from "../../../repository/catalog/attest.ts";
-import { readCatalog } from "../../../repository/catalog/read-catalog.ts";
+import { listNewestFirst } from "../../../repository/catalog/listed-recovery-points.ts";
 import type { OpenRepository } from "../../../repository/repository.ts";
+import { whenReadable } from "../../../repository/when-readable.ts";
 import type { JoinedParts } from "./join-parts.ts";
 
 export interface QuarantineContext {
@@ -31,17 +32,18 @@ export class ContradictionQuarantine {
       .filter(({ contradictions }) => contradictions.length > 0);
     const [first] = contradicted;
     if (first === undefined) return;
-    const { entries } = await readCatalog(repository);
-    // The oldest first.
-    const recoveryPoints = entries.flatMap(({ recoveryPoint }) => (recoveryPoint === undefined ? [] : [recoveryPoint]));
-    const isOfQdrant = ({ kinds }: RecoveryPoint) => kinds.includes("qdrant");
-    const lastFull = recoveryPoints.findLastIndex((each) => isOfQdrant(each) && each.type === "full");
+    const suspects: RecoveryPoint[] = [];
+    for await (const { id } of listNewestFirst(repository.stores.repository)) {
+      const recoveryPoint = await whenReadable(repository.readRecoveryPoint(id));
+      if (recoveryPoint === undefined || !recoveryPoint.kinds.includes("qdrant")) continue;
+      if (recoveryPoint.type === "full") break;
+      suspects.push(recoveryPoint);
+    }
     const names = [...new Set(contradicted.map(({ collection }) => collection))].join(", ");
     const detail =
       `the full capture ${plan.recoveryPoint} found ${first.collection} shard ${first.shard.id}: ${first.contradictions[0]} with the same ` +
       `version and other bytes; the history of ${names} is not what its versions say`;
-    for (const recoveryPoint of recoveryPoints.slice(lastFull + 1)) {
-      if (recoveryPoint.type !== "incremental" || !isOfQdrant(recoveryPoint)) continue;
+    for (const recoveryPoint of suspects.reverse()) {
       await attest(repository, "quarantined", recoveryPoint, {
         at: clock.now(),
         region: plan.region,

@@ -47,7 +47,7 @@ export class CapturePlanner {
     const [{ collections, missing }] = await Promise.all([this.#planCollections(assessed), this.#tidier?.tidy()]);
     return {
       format: 1,
-      recoveryPoint: idAfter(at, base.listed),
+      recoveryPoint: idAfter(at, base.newestId === undefined ? [] : [base.newestId]),
       type,
       kinds: [...kinds],
       workers,

@@ -63,7 +63,7 @@ export class FoldersReader {
           repository,
           epoch: { active: plan.region, epoch: plan.epoch },
           before,
-          inventory: base.inventory,
+          presence: base.presence,
           isFull: plan.type === "full",
           allowEmpty,
           mustBeWhole,

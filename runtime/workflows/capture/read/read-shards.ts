@@ -173,13 +173,13 @@ export class ShardsReader {
   async #baseOf(
     id: number,
     last: CapturedCollection | undefined,
-    { base: { inventory } }: PlannedCapture,
+    { base: { presence } }: PlannedCapture,
   ): Promise<ShardBase | undefined> {
     const { repository, trees } = this.#source;
     const shard = last?.shards.find((each) => each.id === id);
     if (shard === undefined) return undefined;
     const { isExact, tree } = shard;
-    const content = trees?.get(tree.id) ?? (await readWholeTree(repository, tree.id, shardTreeSchema, inventory));
+    const content = trees?.get(tree.id) ?? (await readWholeTree(repository, tree.id, shardTreeSchema, presence));
     return content && { isExact, tree: { ...content, ...tree } };
   }
 }

@@ -44,13 +44,15 @@ export class StoringStarter {
     };
   }
 
-  /** Looked for only when an earlier capture was cut off since the last recovery point was made: it costs a look at every tree. */
+  /** Looked for only when an earlier capture was cut off since the last recovery point was made: it costs a list of the packs. */
   async #orphanedPieces(plan: CapturePlan, base: CaptureBase): Promise<OrphanedPieces | undefined> {
     const { progress, repository } = this.#context;
     const newest = [...base.recoveryPoints.values()].map(({ startedAt }) => Date.parse(startedAt));
     const since = newest.length === 0 ? undefined : new Date(Math.max(...newest));
-    const unfinished = await unfinishedCaptures(repository, base.listed, since, unreadableReporter(progress));
-    const wasCutOff = unfinished.some(({ recoveryPoint }) => recoveryPoint !== plan.recoveryPoint || plan.workers > 1);
-    return wasCutOff ? findOrphanedPieces(repository, base) : undefined;
+    const unfinished = await unfinishedCaptures(repository, since, unreadableReporter(progress));
+    const cutOff = unfinished.filter(
+      ({ plan: { recoveryPoint } }) => recoveryPoint !== plan.recoveryPoint || plan.workers > 1,
+    );
+    return cutOff.length === 0 ? undefined : findOrphanedPieces(repository, cutOff, base.prunes);
   }
 }
