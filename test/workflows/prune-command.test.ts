@@ -82,7 +82,7 @@ describe("the command prune", function () {
   }
 
   it("shows a plan and changes nothing, plans, and a day later deletes it: what is left is whole", async () => {
-    // In one quarter of an hour, of which one is kept.
+    // Within four hours, of which one is kept when the plan is executed, a day later.
     for (let n = 0; n < 4; n += 1) {
       writeFileSync(join(folder, "etc", "settings"), `state ${n}`.repeat(10_000));
       await run("backup", "--only", "config");
@@ -92,7 +92,7 @@ describe("the command prune", function () {
     const shown = await run("prune", "--plan");
     expect(shown)
       .to.match(/^keep {2}\S+ {2}one of the 1 newest$/m)
-      .and.match(/^drop {2}\S+ {2}\S+ is kept of its 15 minutes$/m);
+      .and.match(/^drop {2}\S+ {2}\S+ is kept of its 4 hours$/m);
     expect(filesBelow(repository)).to.deep.equal(before);
 
     const { executed, planned } = await json("prune");
