@@ -216,7 +216,7 @@ export const bootstrapSettings: Descriptions = {
   lockMode: "`compliance`: nobody can delete what is locked, the account's root included",
   auditLockDays: "the same for the audit bucket",
   noncurrentDays: "days for which replaced and deleted versions are kept where no lock keeps them",
-  replication: "S3 replicates recovery points both ways, beside `copy`",
+  replication: "S3 replicates packs, trees and facts both ways; `copy` completes recovery points",
   images: "image repositories in both regions; these rules become the account's only ones there",
   tags: "tags of every resource",
 };

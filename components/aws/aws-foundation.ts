@@ -140,7 +140,10 @@ export class AwsFoundation extends pulumi.ComponentResource {
     );
   }
 
-  /** The state always: it is what a lost region is rebuilt with. Recovery points only when asked: `copy` is the reference way. */
+  /**
+   * The state always: it is what a lost region is rebuilt with. What recovery points are made of only when asked: `copy` is the reference way,
+   * and the only one for manifests. They are signed for the region where they are, and one from elsewhere would stand in the way for good.
+   */
   #replicate(from: RegionParts, to: RegionParts): void {
     const { account, prefix, replication, tags } = this.#args.settings;
     const replicate = (kind: "state" | "repository", prefixes: readonly string[]) =>
@@ -158,8 +161,7 @@ export class AwsFoundation extends pulumi.ComponentResource {
         { parent: this, providers: [from.provider] },
       );
     replicate("state", []);
-    if (replication)
-      replicate("repository", [storeLayout.packs, storeLayout.trees, storeLayout.facts, storeLayout.recoveryPoints]);
+    if (replication) replicate("repository", [storeLayout.packs, storeLayout.trees, storeLayout.facts]);
   }
 
   #providerOf(region: string): aws.Provider {

@@ -277,13 +277,13 @@ describe("AwsFoundation", () => {
     }
   });
 
-  it("recovery points are replicated when asked: packs, trees and manifests, in 15 minutes, sealed with the other region's key, nothing deleted", async () => {
+  it("what recovery points are made of is replicated when asked: packs, trees and facts, no manifest, in 15 minutes, sealed with the other region's key, nothing deleted", async () => {
     const { resources } = await declare({ replication: true, regions: equalLocks });
     const { role, rules, ...rest } = one(resources, "qdrant-dr-prod-repository-replication-rules").inputs;
     expect(rest).to.deep.equal({ bucket: "example-qdr-prod-repository" });
     expect(role).to.equal("arn:aws:iam::111122223333:role/example-qdr-prod-repository");
     expect(rules).to.deep.equal(
-      ["packs", "trees", "recovery-points"].map((id, index) => ({
+      ["packs", "trees", "facts"].map((id, index) => ({
         id,
         priority: index + 1,
         status: "Enabled",

@@ -138,6 +138,7 @@ describe("AwsIdentities", () => {
             "arn:aws:s3:::dr-points/repository.json",
             "arn:aws:s3:::dr-points/packs/*",
             "arn:aws:s3:::dr-points/trees/*",
+            "arn:aws:s3:::dr-points/facts/*",
             "arn:aws:s3:::dr-points/recovery-points/*",
             "arn:aws:s3:::dr-points/sessions/*",
             "arn:aws:s3:::dr-control/keys/*",
@@ -210,8 +211,10 @@ describe("AwsIdentities", () => {
           "arn:aws:s3:::prod-points/repository.json",
           "arn:aws:s3:::prod-points/packs/*",
           "arn:aws:s3:::prod-points/trees/*",
+          "arn:aws:s3:::prod-points/facts/*",
           "arn:aws:s3:::prod-points/recovery-points/*",
           "arn:aws:s3:::prod-points/sessions/*",
+          "arn:aws:s3:::prod-points/stream/*",
           "arn:aws:s3:::prod-control/keys/*",
         ],
         Condition: { Null: { "s3:if-none-match": "false" } },
@@ -269,7 +272,11 @@ describe("AwsIdentities", () => {
         creates: [...points, "dr-points/sessions/*", "dr-control/keys/*", "dr-control/runs/*"],
         never: [],
       },
-      verify: { reads: own, creates: ["dr-points/recovery-points/*/attestations/*", "dr-control/runs/*"], never: [] },
+      verify: {
+        reads: own,
+        creates: ["dr-points/recovery-points/*/attestations/*", "dr-control/runs/*", "dr-control/verifications/*"],
+        never: [],
+      },
       "test-restore": {
         reads: own,
         creates: ["dr-points/recovery-points/*/attestations/*", "dr-control/restores/*", "dr-control/runs/*"],
@@ -280,6 +287,7 @@ describe("AwsIdentities", () => {
         creates: [
           ...points,
           "dr-points/sessions/*",
+          "dr-points/stream/*",
           "dr-control/keys/*",
           "dr-control/snapshots/*",
           "dr-control/standby/*",
@@ -289,7 +297,7 @@ describe("AwsIdentities", () => {
       "replicate-folders": {
         reads: ["dr-control", "prod-points", "prod-control"],
         creates: [
-          ...["repository.json", "packs/*", "trees/*", "facts/*", "recovery-points/*", "sessions/*"].map(
+          ...["repository.json", "packs/*", "trees/*", "facts/*", "recovery-points/*", "sessions/*", "stream/*"].map(
             (key) => `prod-points/${key}`,
           ),
           "prod-control/keys/*",

@@ -10,6 +10,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GetBucketPolicyCommand, GetObjectCommand, HeadBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
+import { openObject } from "../../runtime/domain/trust/envelope.ts";
+import { trustSchema } from "../../runtime/domain/trust/trust.ts";
+import { saidIn } from "../support/estates/test-trust.ts";
 import { installStandIns } from "../support/providers/plugins.ts";
 import { AwsEmulator } from "../support/servers/aws-emulator.ts";
 import { executablePolicyPack } from "../support/stacks/policy-pack.ts";
@@ -102,7 +105,9 @@ describe("the foundation in AWS", function () {
     const outputs = await pulumi(["stack", "output", "--json", "--stack", "estate"]);
     const file = join(folder, "foundation.json");
     writeFileSync(file, outputs.output);
-    const first = await qdrantDr(["estate", "init", "--foundation", file, "--json"]);
+    expect((await qdrantDr(["keys", "new", "--name", "alice"])).exitCode).to.equal(0);
+    const init = ["estate", "init", "--foundation", file, "--signing-key-file", join(folder, "alice.signing-key")];
+    const first = await qdrantDr([...init, "--json"]);
     expect(first.exitCode, first.output).to.equal(0);
     const { first: epoch, settings: lines } = JSON.parse(first.output.trim().split("\n").at(-1) ?? "");
     expect(epoch).to.include({ epoch: 1, active: "prod", reason: "initial" });
@@ -111,16 +116,27 @@ describe("the foundation in AWS", function () {
       'qdrant-dr:stores: {"repository":{"bucket":"example-qdr-dr-repository","region":"eu-west-1"}',
     );
     expect(lines.dr).to.contain(`"keyArn":"${keyArn}"`);
-    const again = await qdrantDr(["estate", "init", "--foundation", file]);
+    const believed = /qdrant-dr:trust: (.*)/;
+    const trust = trustSchema.parse(JSON.parse(believed.exec(lines.dr)?.[1] ?? ""));
+    expect(believed.exec(lines.prod)?.[1]).to.equal(JSON.stringify(trust));
+    const again = await qdrantDr(init);
     expect(again.output).to.contain("Epoch 1 stands in both control stores: prod serves first.");
     for (const region of ["prod", "dr"]) {
       const command = new GetObjectCommand({ Bucket: `example-qdr-${region}-control`, Key: "epochs/0000000001.json" });
       const { Body } = await s3().send(command);
-      expect(JSON.parse((await Body?.transformToString()) ?? "")).to.deep.equal(epoch);
+      const stored = Buffer.from((await Body?.transformToByteArray()) ?? []);
+      const opened = openObject(
+        trust,
+        { trustId: trust.id, region, store: "control" },
+        command.input.Key ?? "",
+        stored,
+      );
+      expect(opened).not.to.have.property("problem");
+      expect(JSON.parse(saidIn(stored.toString()))).to.deep.equal(epoch);
     }
     const other = JSON.stringify({ ...JSON.parse(outputs.output), initialActive: "dr" });
     writeFileSync(file, other);
-    const refused = await qdrantDr(["estate", "init", "--foundation", file]);
+    const refused = await qdrantDr(init);
     expect(refused.exitCode).to.equal(11);
     expect(refused.output).to.contain("begins with prod as active");
   });

@@ -12,6 +12,7 @@ import { regionForPeer } from "../../runtime/domain/region-for-peer.ts";
 import type { DrError } from "../../runtime/errors.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { CloudEstate, type RegionName, regionNames, up } from "../support/estates/cloud-estate.ts";
+import { signed } from "../support/estates/test-trust.ts";
 import { awsAccount } from "../support/servers/aws-emulator.ts";
 import { executablePolicyPack } from "../support/stacks/policy-pack.ts";
 
@@ -107,7 +108,7 @@ describe("stacks in the cloud", function () {
       const { resources } = JSON.parse(state).deployment;
       const component = resources.find(({ type }: Loose) => type === "qdrant-dr:index:KubernetesRegion");
       const children = resources.filter(({ parent }: Loose) => parent === component.urn);
-      expect(children.length).to.be.within(5, 11);
+      expect(children.length).to.be.within(5, 12);
 
       const { keys, qdrant } = await estate.stacks.region(region);
       const secrets = [keys.identity, qdrant.apiKey].filter((secret) => secret !== undefined);
@@ -219,7 +220,7 @@ describe("stacks in the cloud", function () {
     for (const region of to) {
       const { credentials, endpoint } = atEmulator("");
       const store = new S3Store({ kind: "s3", ...foundation[region].stores.control, credentials, endpoint });
-      await claimEpoch(store, { epoch, active, ...previous, reason, run: "r", at });
+      await claimEpoch(signed(store, region, "control"), { epoch, active, ...previous, reason, run: "r", at });
     }
   }
 

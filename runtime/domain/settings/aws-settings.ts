@@ -110,7 +110,7 @@ export const bootstrapSettingsSchema = z
     auditLockDays: wholeNumber(lockDays).default(730),
     /** Days for which replaced and deleted versions are kept where no lock keeps them. */
     noncurrentDays: wholeNumber(z.number().int().min(1).max(3650)).default(30),
-    /** S3 replicates recovery points both ways, beside `qdrant-dr copy`. */
+    /** S3 replicates packs, trees and facts both ways; `qdrant-dr copy` completes recovery points. */
     replication: yesOrNo.default(false),
     /** Repositories for the images in both regions, each copied into the other; these rules become the account's only ones there. */
     images: yesOrNo.default(false),

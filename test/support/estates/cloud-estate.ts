@@ -13,6 +13,7 @@ import { installOperatorSchemas } from "../operator-schemas.ts";
 import { installStandIns } from "../providers/plugins.ts";
 import { AwsEmulator } from "../servers/aws-emulator.ts";
 import { EtcdServer, KubernetesServer } from "../servers/kubernetes-server.ts";
+import { trust } from "./test-trust.ts";
 
 const checkout = fileURLToPath(new URL("../../..", import.meta.url));
 const digest = `sha256:${"0".repeat(63)}1`;
@@ -107,10 +108,12 @@ export class CloudEstate {
     return killEstate(basename(this.folder), ["pulumi"]);
   }
 
-  /** Makes a region's stack: the committed settings, and what only its operator knows. */
+  /** Makes a region's stack: the committed settings, who is believed in tests, and what only its operator knows. */
   async init(region: RegionName, known: Readonly<Record<string, unknown>>): Promise<void> {
     await this.#init(region);
-    const lines = Object.entries(known).map(([name, value]) => `  qdrant-dr:${name}: ${JSON.stringify(value)}\n`);
+    const lines = Object.entries({ trust, ...known }).map(
+      ([name, value]) => `  qdrant-dr:${name}: ${JSON.stringify(value)}\n`,
+    );
     const outside = {
       urls: [0, 1, 2].map((index) => `http://qdrant-${index}.${region}.example:6333`),
       cidrs: ["10.0.0.0/8"],
