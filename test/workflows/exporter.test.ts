@@ -165,7 +165,6 @@ describe("qdrant-dr exporter", function () {
     }
     expect(at("qdrant_dr_recovery_point_verified_timestamp_seconds")).to.equal(timeOf("incremental") / 1000);
     expect(at("qdrant_dr_restorable_timestamp_seconds")).to.equal(timeOf("incremental") / 1000);
-    expect(at("qdrant_dr_recovery_points")).to.equal(2);
     expect(at("qdrant_dr_role", ',role="standby"')).to.equal(1);
     expect(at("qdrant_dr_role", ',role="active"')).to.equal(0);
     expect(found.get('qdrant_dr_role{region="east",role="active"}')).to.equal(1);

@@ -88,7 +88,11 @@ export class S3Store implements ObjectStore {
         const answer = await this.#client.send(new GetObjectCommand(command), options);
         // A server that does not know ranges may answer with all of it.
         const bytes = await readBody(key, answer, range?.length ?? mostBytes);
-        return range === undefined ? bytes : wholeRange(key, bytes, range);
+        if (range !== undefined) return wholeRange(key, bytes, range);
+        // Nothing with a good status: what stands before the store answers so, too.
+        const isLost = bytes.length === 0 && (await this.sizeOf(key, { signal })) !== 0;
+        if (isLost) throw brokenOff(key, "an empty answer");
+        return bytes;
       },
       signal,
     );
@@ -136,7 +140,10 @@ export class S3Store implements ObjectStore {
       () => unlessNotFound(this.#client.send(new HeadObjectCommand(this.#place(key)), options)),
       signal,
     );
-    return found?.ContentLength;
+    if (found?.ContentLength !== undefined && found.ContentLength > 0) return found.ContentLength;
+    // An answer without a body says little: what broke off, and what stands before the store, answer so too. A listing says that it is one.
+    for await (const object of this.list(key, { signal })) if (object.key === key) return object.size;
+    return undefined;
   }
 
   async *#pages(
