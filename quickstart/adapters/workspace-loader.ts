@@ -33,8 +33,13 @@ export class QdrantWorkspaceLoader implements WorkspaceLoader {
     return this.#qdrant.createAlias(alias);
   }
 
-  health(collection: string): Promise<string> {
-    return this.#qdrant.health(collection);
+  /** What a client may ask: the shards of a collection are for administrators. */
+  async health(collection: string): Promise<string> {
+    try {
+      return (await this.#client.getCollection(collection)).status;
+    } catch (error) {
+      throw this.#translate(error, `the look at ${collection}`);
+    }
   }
 
   async upsert(collection: string, points: readonly WorkspacePoint[], isLast: boolean): Promise<void> {
@@ -42,16 +47,16 @@ export class QdrantWorkspaceLoader implements WorkspaceLoader {
     try {
       await this.#client.upsert(collection, { points: body, wait: isLast });
     } catch (error) {
-      throw this.#translate(error, collection);
+      throw this.#translate(error, `points for ${collection}`);
     }
   }
 
-  #translate(error: unknown, collection: string): unknown {
+  #translate(error: unknown, asked: string): unknown {
     if (!(error instanceof Error)) return error;
     const { status, data } = error as { status?: number; data?: unknown };
-    const what = `points for ${collection} at ${this.#url}`;
+    const what = `${asked} at ${this.#url}`;
     if (status === undefined) {
-      return new DrError("UNREACHABLE", `Qdrant does not take ${what} (${error.message})`, {
+      return new DrError("UNREACHABLE", `Qdrant does not answer to ${what} (${error.message})`, {
         hint: "check that it runs and can be reached from here",
         cause: error,
       });
