@@ -33,7 +33,7 @@ interface ListedRecoveryPoint {
 }
 
 describe("quickstart, at full size, and the estate that it keeps", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   const estates = mkdtempSync(join(tmpdir(), "qdrant-dr-quickstart-"));
   const stopWatching = watchCommandLines();
   const statusBefore = gitStatus();
