@@ -399,6 +399,8 @@ describe("switchover under faults", function () {
     const wanted = await request("run-1");
     const plan = await planSwitchover(wanted);
     await claimEpoch(pair.west.control, { ...epochOf(2, "east"), previous: "east", reason: "aborted" });
+    // Its gate carries the other run's epoch over by itself, whoever asks it to look.
+    await gates.east.look();
     const before = [...pair.east.control.objects.keys()];
     expect(await codeOf(switchOver(wanted, plan))).to.equal("EPOCH_CONFLICT");
     expect([...pair.east.control.objects.keys()]).to.deep.equal(before);
