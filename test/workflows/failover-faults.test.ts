@@ -181,7 +181,7 @@ describe("failover while servers fail", function () {
         gate: new GateControl(this.gates[region].asGate),
       });
       const [east, west] = [at("east"), at("west")];
-      const repository = await OpenRepository.openOrCreate(west.stores, wrap);
+      const repository = (await OpenRepository.openOrCreate(west.stores, wrap)).withStream();
       const common = {
         stack: "west",
         region: regionNamed("west"),
