@@ -165,6 +165,7 @@ describe("qdrant-dr exporter", function () {
     }
     expect(at("qdrant_dr_recovery_point_verified_timestamp_seconds")).to.equal(timeOf("incremental") / 1000);
     expect(at("qdrant_dr_restorable_timestamp_seconds")).to.equal(timeOf("incremental") / 1000);
+    expect(at("qdrant_dr_recovery_point_missing")).to.equal(0);
     expect(at("qdrant_dr_role", ',role="standby"')).to.equal(1);
     expect(at("qdrant_dr_role", ',role="active"')).to.equal(0);
     expect(found.get('qdrant_dr_role{region="east",role="active"}')).to.equal(1);
@@ -195,7 +196,7 @@ describe("qdrant-dr exporter", function () {
     expect(await keys()).to.deep.equal(before);
   });
 
-  it("a new run and a new standby state are seen", async () => {
+  it("a new run, a new standby state and a recovery point that was restored are seen", async () => {
     const { entries } = await readCatalog(await new RegionAccess(west).repository());
     const recoveryPoint = entries.at(-1)?.recoveryPoint;
     const asOf = new Date();
@@ -227,6 +228,11 @@ describe("qdrant-dr exporter", function () {
     await servedOnce(
       (now) => (now.get('qdrant_dr_run_success_timestamp_seconds{region="west",run="verify"}') ?? 0) > before,
     );
+    const restored = 'qdrant_dr_recovery_point_restored_timestamp_seconds{region="west"}';
+    expect(found.get(restored)).to.equal(undefined);
+    await run(["restore", "--stack", "west", "--test"]);
+    const captured = Date.parse(recoveryPoint?.time ?? "") / 1000;
+    await servedOnce((now) => now.get(restored) === captured);
   });
 
   it("every query of alerts and dashboards runs on Prometheus, and finds its metrics", async () => {

@@ -60,6 +60,7 @@ export function dashboardsOf({ rpoMinutes }: { readonly rpoMinutes: number }): R
     ]),
     "qdrant-dr-points": dashboard("qdrant-dr-points", "qdrant-dr: recovery points and runs", [
       stat("Last verified point", ageOf("qdrant_dr_recovery_point_verified_timestamp_seconds"), "{{region}}", "s"),
+      stat("Last restored point", ageOf("qdrant_dr_recovery_point_restored_timestamp_seconds"), "{{region}}", "s"),
       stat("Epoch since", ageOf("qdrant_dr_epoch_timestamp_seconds"), "{{region}}", "s"),
       stat("Exporter", of("qdrant_dr_exporter_info"), "{{region}} {{version}}", "short"),
       {
@@ -69,6 +70,10 @@ export function dashboardsOf({ rpoMinutes }: { readonly rpoMinutes: number }): R
       {
         ...line("Age of the newest exact point", "s", 12),
         queries: [{ expr: ageOf("qdrant_dr_recovery_point_exact_timestamp_seconds"), legend: "{{region}} {{type}}" }],
+      },
+      {
+        ...line("Share of the repository that was read back within 30 days", "percentunit", 12),
+        queries: [{ expr: of("qdrant_dr_repository_read_ratio"), legend: "{{region}}" }],
       },
       {
         ...line("Last run: exit code", "short", 12),
