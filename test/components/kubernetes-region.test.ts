@@ -742,7 +742,16 @@ describe("KubernetesRegion", () => {
       const [region] = resources;
       const children = resources.filter(({ parent }) => parent === region?.urn).map(({ name }) => name);
       expect(children).to.have.length.at.most(12);
-      for (const part of ["gate", "identities", "monitoring", "namespace", "qdrant", "replicator", "signing", "traffic"])
+      for (const part of [
+        "gate",
+        "identities",
+        "monitoring",
+        "namespace",
+        "qdrant",
+        "replicator",
+        "signing",
+        "traffic",
+      ])
         expect(children).to.include(`${region?.name}-${part}`);
     });
   });

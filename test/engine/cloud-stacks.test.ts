@@ -82,17 +82,18 @@ describe("stacks in the cloud", function () {
       const before = await objectsIn(region);
       await up(estate.stacks, region);
       expect(changed(before, await objectsIn(region))).to.deep.equal([
-        "cronjobs/qdrant-dr-copy",
+        ...["copy", "full", "incremental", "test-restore", "verify"].map((name) => `cronjobs/qdrant-dr-${name}`),
         "deployments/qdrant-dr-exporter",
         "deployments/qdrant-dr-replicate",
         "deployments/qdrant-dr-replicate-folders",
         "networkpolicies/qdrant-dr-reaches-stores",
         "prometheusrules/qdrant-dr-exporter",
-        "secrets/qdrant-dr-copy-regions",
-        "secrets/qdrant-dr-exporter-regions",
+        // Everybody believes the other region's jobs from now on.
+        ...["capture", "copy", "exporter"].map((job) => `secrets/qdrant-dr-${job}-regions`),
         "secrets/qdrant-dr-gate",
-        "secrets/qdrant-dr-replicate-folders-regions",
-        "secrets/qdrant-dr-replicate-regions",
+        ...["replicate-folders", "replicate", "test-restore", "verify"].map(
+          (job) => `secrets/qdrant-dr-${job}-regions`,
+        ),
         "serviceaccounts/qdrant-dr-copy",
         "serviceaccounts/qdrant-dr-replicate",
         "serviceaccounts/qdrant-dr-replicate-folders",

@@ -82,7 +82,7 @@ describe("stack of a practice estate", function () {
     // An access key's id names a key and is none: SeaweedFS writes it into its log.
     const { "store.accessKeyId": _name, ...keys } = flat(JSON.parse(await config(estate, ["get", "secrets"])));
     const secrets = Object.values(keys);
-    expect(secrets).to.have.length(6).and.include(region.qdrant.apiKey);
+    expect(secrets).to.have.length(7).and.include(region.qdrant.apiKey);
     const seen = commandLines();
     expect(seen.filter((line) => line.includes("qdrant"))).not.to.be.empty;
     for (const secret of secrets) {
