@@ -17,6 +17,7 @@ import { systemClock } from "../../runtime/time/system-clock.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { firstEpoch } from "../support/estates/recovery-estate.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
+import { signed } from "../support/estates/test-trust.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { FaultProxy, type SeenRequest } from "../support/faults/fault-proxy.ts";
 import { CompanyNetwork } from "../support/servers/company-network.ts";
@@ -61,7 +62,7 @@ describe("what stands between", function () {
       const own = { ...rest, qdrant: { peers: ["https://qdrant.example"], apiKey }, repository: s3, control: s3 };
       outputs = join(folder, "east.json");
       writeFileSync(outputs, JSON.stringify(own));
-      await claimEpoch(openStore(bucket), firstEpoch);
+      await claimEpoch(signed(openStore(bucket), "east", "control"), firstEpoch);
     });
     after(() => network?.stop());
 
