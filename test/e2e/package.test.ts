@@ -349,9 +349,10 @@ describe("package and image", function () {
 
   it("runs the gate, which is closed as long as it knows no epoch", async () => {
     const { outputs } = await lonelyRegion("prod", join(folder, "gate"));
-    const [port = 0] = await closedPorts(1);
+    const [port = 0, controlPort = 0] = await closedPorts(2);
     const { child } = start("gate.mjs", [], {
       QDRANT_DR_GATE_PORT: String(port),
+      QDRANT_DR_GATE_CONTROL_PORT: String(controlPort),
       QDRANT_DR_GATE_REGION: "prod",
       QDRANT_DR_GATE_CLIENT_KEY: "the-key-of-the-clients",
       QDRANT_DR_GATE_CONTROL_TOKEN: "the-token-of-operators",
@@ -360,14 +361,16 @@ describe("package and image", function () {
       QDRANT_DR_GATE_STATE: join(folder, "gate", "state.json"),
       QDRANT_DR_GATE_TRUST: JSON.stringify(outputs.trust),
     });
+    const ended = endOf(child);
     try {
-      const url = `http://127.0.0.1:${port}/.qdrant-dr`;
-      expect((await answerOf(`${url}/health`)).status).to.equal(200);
-      expect((await answerOf(`${url}/open`)).status).to.equal(503);
+      for (const each of [port, controlPort]) {
+        const url = `http://127.0.0.1:${each}/.qdrant-dr`;
+        expect((await answerOf(`${url}/health`, ended)).status).to.equal(200);
+        expect((await answerOf(`${url}/open`, ended)).status).to.equal(503);
+      }
     } finally {
-      const exit = once(child, "exit");
       child.kill("SIGKILL");
-      await exit;
+      await ended;
     }
   });
 
@@ -378,14 +381,14 @@ describe("package and image", function () {
     const [port = 0] = await closedPorts(1);
     const args = ["exporter", "--stack", "prod", "--outputs", file, "--port", String(port)];
     const { child } = start("qdrant-dr.mjs", args);
+    const ended = endOf(child);
     try {
       const down = 'qdrant_dr_source_up{region="prod",source="qdrant"} 0';
       const url = `http://127.0.0.1:${port}/metrics`;
-      while (!(await (await answerOf(url)).text()).includes(down)) await sleep(50);
+      while (!(await (await answerOf(url, ended)).text()).includes(down)) await sleep(50);
     } finally {
-      const exit = once(child, "exit");
       child.kill("SIGTERM");
-      expect(await exit).to.deep.equal([0, null]);
+      expect((await ended).exitCode).to.equal(0);
     }
   });
 });
@@ -398,13 +401,15 @@ async function endOf(child: ChildProcess): Promise<{ exitCode: number | null; ou
   return { exitCode: child.exitCode, out, err };
 }
 
-async function answerOf(url: string): Promise<Response> {
+/** @param ended the end of the program that is to answer; it may not have come before. */
+async function answerOf(url: string, ended: ReturnType<typeof endOf>): Promise<Response> {
   for (;;) {
     try {
       return await fetch(url);
     } catch {
       // It does not listen yet; mocha ends what never does.
-      await sleep(50);
+      const early = await Promise.race([ended, sleep(50)]);
+      if (early !== undefined) throw new Error(`the program ended with ${early.exitCode}: ${early.err}`);
     }
   }
 }
