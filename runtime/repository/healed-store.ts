@@ -1,10 +1,16 @@
 /** A repository store that answers with the objects that stand in for damaged ones: who reads a recovery point need not know. */
-import { folderBelow } from "../domain/recovery-points/store-layout.ts";
+import { folderBelow, storeLayout } from "../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, StoredObject } from "../ports/object-store.ts";
 import type { HealedPlace } from "./control/heal-records.ts";
 
-export function healedStore(store: ObjectStore, healed: ReadonlyMap<string, HealedPlace>): ObjectStore {
-  return [...healed].some(([key, { place }]) => place !== key) ? new HealedStore(store, healed) : store;
+/** What is recorded and not there, as in a bucket that was lost and filled again, stands in for nothing. */
+export async function healedStore(store: ObjectStore, healed: ReadonlyMap<string, HealedPlace>): Promise<ObjectStore> {
+  const elsewhere = [...healed].filter(([key, { place }]) => place !== key);
+  if (elsewhere.length === 0) return store;
+  const there = new Set<string>();
+  for await (const { key } of store.list(storeLayout.healed)) there.add(key);
+  const standing = elsewhere.filter(([, { place }]) => there.has(place));
+  return standing.length === 0 ? store : new HealedStore(store, new Map(standing));
 }
 
 class HealedStore implements ObjectStore {
@@ -37,7 +43,7 @@ class HealedStore implements ObjectStore {
   }
 
   async *list(...[prefix, ...more]: Parameters<ObjectStore["list"]>): AsyncGenerator<StoredObject> {
-    const left = new Map([...this.#healed].filter(([key, { place }]) => place !== key && key.startsWith(prefix)));
+    const left = new Map([...this.#healed].filter(([key]) => key.startsWith(prefix)));
     for await (const object of this.#store.list(prefix, ...more)) {
       const healed = left.get(object.key);
       left.delete(object.key);

@@ -76,7 +76,7 @@ export class OpenRepository {
   static async open(stores: RegionStores, wrap: KeyWrap): Promise<OpenRepository> {
     try {
       const description = await readRecord(stores.repository, storeLayout.repository, repositorySchema);
-      const repository = healedStore(stores.repository, await readHealed(stores.control));
+      const repository = await healedStore(stores.repository, await readHealed(stores.control));
       return new OpenRepository({ ...stores, repository }, new KeyRing(stores.control, wrap), description);
     } catch (error) {
       if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;

@@ -4,7 +4,13 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { generateX25519Identity } from "age-encryption";
 import { expect } from "chai";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
@@ -104,6 +110,13 @@ describe("runbooks, on a practice estate", function () {
     await isOver("VerificationOverdue");
   });
 
+  it("RepositoryUnread: holds a month after `verify` began to read, and its command reads on", async () => {
+    // Coming round to all takes weeks: heal.test.ts lets them pass.
+    await watch.holds("QdrantDrRepositoryUnread", pair.stackOf("dr"), new Date(Date.now() + 32 * 24 * 3_600_000));
+    await alert("RepositoryUnread").run("verify");
+    await watch.isOver("QdrantDrRepositoryUnread", pair.stackOf("dr"));
+  });
+
   it("TestRestoreOverdue: over when it was restored into an empty Qdrant, and all of it is there", async () => {
     await alert("TestRestoreOverdue").run("restore");
     expect(await idsIn(clientOf(pair.throwaway), "notes")).to.deep.equal(await pair.ids("notes"));
@@ -195,16 +208,23 @@ describe("runbooks, on a practice estate", function () {
 
   const storeLost = runbook("store-lost");
 
-  it("store lost, objects damaged: `verify` finds it, and the other region's copy is whole", async () => {
-    await onStore("prod", async (client, bucket) => {
-      const { Contents: packs = [] } = await client.send(
-        new ListObjectsV2Command({ Bucket: bucket, Prefix: "packs/" }),
-      );
-      for (const { Key, Size = 0 } of packs) {
-        await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: Buffer.alloc(Size) }));
-      }
-    });
-    await storeLost.run("verify --stack prod --recovery-point latest", { exitCode: exitCodes.verificationFailed });
+  it("ObjectsDamaged, store lost: what is damaged in both regions is told, and over when one of them has it whole", async () => {
+    const whole = await packsInBoth();
+    expect(whole).to.not.be.empty;
+    const damaged = new Map([...whole.keys()].map((key) => [key, Buffer.from("is no pack")]));
+    await replacePacks("prod", damaged);
+    await replacePacks("dr", damaged);
+    await pair.run("qdrant-dr verify --stack prod", { exitCode: exitCodes.verificationFailed });
+    await pair.run("qdrant-dr heal --stack dr --read-all", { exitCode: exitCodes.verificationFailed });
+    await watch.holds("QdrantDrObjectsDamaged", pair.stackOf("dr"));
+    // As from versions that the store has kept.
+    await replacePacks("dr", whole);
+    await storeLost.run("heal --stack prod --read-all");
+    await pair.run("qdrant-dr verify --stack prod");
+    const section = alert("ObjectsDamaged");
+    await section.run("heal --stack dr");
+    await watch.isOver("QdrantDrObjectsDamaged", pair.stackOf("dr"));
+    await section.run("backup");
     await pair.run("qdrant-dr verify --stack dr");
   });
 
@@ -480,14 +500,38 @@ describe("runbooks, on a practice estate", function () {
     expect(books.flatMap(({ left }) => left)).to.deep.equal([]);
   });
 
-  async function onStore(
-    name: "prod" | "dr",
-    act: (client: S3Client, bucket: string) => Promise<unknown>,
-  ): Promise<void> {
+  async function packsInBoth(): Promise<ReadonlyMap<string, Buffer>> {
+    const packsOf = (name: "prod" | "dr") =>
+      onStore(name, async (client, bucket) => {
+        const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: "packs/" }));
+        return Contents.flatMap(({ Key }) => Key ?? []);
+      });
+    const there = new Set(await packsOf("dr"));
+    const shared = (await packsOf("prod")).filter((key) => there.has(key));
+    return onStore("prod", async (client, bucket) => {
+      const packs = new Map<string, Buffer>();
+      for (const Key of shared) {
+        const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key }));
+        packs.set(Key, Buffer.from((await Body?.transformToByteArray()) ?? []));
+      }
+      return packs;
+    });
+  }
+
+  function replacePacks(name: "prod" | "dr", packs: ReadonlyMap<string, Buffer>): Promise<void> {
+    return onStore(name, async (client, bucket) => {
+      for (const [Key, Body] of packs) await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
+    });
+  }
+
+  async function onStore<T>(name: "prod" | "dr", act: (client: S3Client, bucket: string) => Promise<T>): Promise<T> {
     const { repository } = pair.regions[pair.stackOf(name)];
     if (repository.kind !== "s3") throw new Error("the practice has S3 stores");
     const client = new S3Client(s3ClientSettings(repository));
-    await act(client, repository.bucket);
-    client.destroy();
+    try {
+      return await act(client, repository.bucket);
+    } finally {
+      client.destroy();
+    }
   }
 });
