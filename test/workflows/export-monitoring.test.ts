@@ -72,8 +72,9 @@ describe("export monitoring", function () {
     expect(answer.written.toSorted()).to.deep.equal(names);
     expect(filesIn(into)).to.deep.equal([".qdrant-dr-export.json", ...names]);
     const said = tool("promtool", ["check", "config", "prometheus.yml"], join(into, "prometheus"));
-    expect(said).to.contain("SUCCESS: 1 rule files found").and.contain("SUCCESS: 12 rules found");
     const alerts = parse(rulesIn(into)).groups.flatMap(({ rules }: { rules: object[] }) => rules);
+    expect(alerts.length).to.be.at.least(12);
+    expect(said).to.contain("SUCCESS: 1 rule files found").and.contain(`SUCCESS: ${alerts.length} rules found`);
     const text = JSON.stringify(alerts);
     expect(text, "there is no pod on a machine, and no other region").not.to.match(
       /pod|job qdrant|namespace|failover|copy|Gate/,

@@ -46,6 +46,7 @@ const sampled = 9;
 const collection = "notes";
 const alias = "current-notes";
 const told = { clock: systemClock, progress: silently };
+const contentPrefixes = [storeLayout.packs, storeLayout.trees, storeLayout.facts];
 
 describe("workflows under faults", function () {
   this.timeout(120_000);
@@ -360,36 +361,46 @@ describe("workflows under faults", function () {
   });
 
   describe("what is not whole or not true", () => {
-    it("a listing that ends early never makes a point look complete", async () => {
+    it("a recovery point that lacks an object, or is listed in part, never looks complete", async () => {
       const full = (await readCatalog(await OpenRepository.open(west, wrap))).entries;
       expect(full.map(({ state }) => state)).to.deep.equal(["complete", "complete"]);
-      const lengths = new Map([
-        [storeLayout.packs, [...west.repository.objects.keys()].filter((key) => key.startsWith("packs/")).length],
-        [storeLayout.trees, [...west.repository.objects.keys()].filter((key) => key.startsWith("trees/")).length],
-      ]);
-      for (const [prefix, length] of lengths) {
-        for (let to = 0; to < length; to += 1) {
-          const faults = new Faults({ shorten: { prefix, to } });
-          const { entries } = await readCatalog(await OpenRepository.open(faulty(west, faults), wrap));
-          const complete = entries.filter(({ state }) => state === "complete");
-          expect(complete.length, `${prefix} cut to ${to}`).to.be.lessThan(2);
-          for (const { recoveryPoint } of complete) {
-            const seen = await listedKeys(faults, west, prefix);
-            const needed = await neededKeys(recoveryPoint as RecoveryPoint, prefix);
-            expect(
-              needed.filter((key) => !seen.has(key)),
-              "objects that were not listed",
-            ).to.deep.equal([]);
-          }
+      const needed = new Map<string, Set<string>>();
+      for (const { id, recoveryPoint } of full) needed.set(id, await neededKeys(recoveryPoint as RecoveryPoint));
+      for (const prefix of contentPrefixes) {
+        const keys = [...west.repository.objects.keys()].filter((key) => key.startsWith(prefix));
+        expect(keys, prefix).to.not.be.empty;
+        for (const key of keys) {
+          const stores = copiesOf(west);
+          stores.repository.objects.delete(key);
+          const { entries } = await readCatalog(await OpenRepository.open(stores, wrap));
+          const complete = entries.filter(({ state }) => state === "complete").map(({ id }) => id);
+          expect(complete.length, `without ${key}`).to.be.lessThan(2);
+          expect(complete, `without ${key}`).to.deep.equal(
+            full.map(({ id }) => id).filter((id) => needed.get(id)?.has(key) === false),
+          );
         }
+      }
+      // What is listed is judged as it is; of what is not, nothing is said.
+      const newest = full.at(-1)?.id ?? "";
+      const prefix = storeLayout.manifest(newest).slice(0, -`${newest}/manifest`.length);
+      for (let to = 0; to < 2; to += 1) {
+        const faults = new Faults({ shorten: { prefix, to } });
+        const { entries } = await readCatalog(await OpenRepository.open(faulty(west, faults), wrap));
+        expect(full).to.deep.include.members([...entries]);
+        expect(entries.map(({ id }) => id)).to.not.include(newest);
       }
     });
 
-    it("a listing that fails makes the catalog fail, whichever it is", async () => {
-      for (const prefix of [storeLayout.recoveryPoints, storeLayout.packs, storeLayout.trees, controlLayout.epochs]) {
-        const faults = new Faults({ refuse: { method: "list", prefix } });
-        const repository = await OpenRepository.open(faulty(west, faults), wrap);
-        expect(await codeOf(readCatalog(repository)), prefix).to.equal("UNREACHABLE");
+    it("a listing or a question that fails makes the catalog fail, whichever it is", async () => {
+      const asked = [storeLayout.recoveryPoints, controlLayout.epochs].map(
+        (prefix) => ({ method: "list", prefix }) as const,
+      );
+      const questions = [storeLayout.recoveryPoints, ...contentPrefixes, controlLayout.epochs].map(
+        (prefix) => ({ method: "get", prefix }) as const,
+      );
+      for (const refuse of [...asked, ...questions]) {
+        const repository = await OpenRepository.open(faulty(west, new Faults({ refuse })), wrap);
+        expect(await codeOf(readCatalog(repository)), `${refuse.method} ${refuse.prefix}`).to.equal("UNREACHABLE");
       }
     });
 
@@ -559,18 +570,13 @@ describe("workflows under faults", function () {
     return { repository, recoveryPoint };
   }
 
-  async function listedKeys(faults: Faults, stores: MemoryStores, prefix: string): Promise<Set<string>> {
-    const listed = await allOf(faults.wrap(stores.repository).list(prefix));
-    return new Set(listed.map(({ key }) => key));
-  }
-
-  async function neededKeys(recoveryPoint: RecoveryPoint, prefix: string): Promise<string[]> {
+  async function neededKeys(recoveryPoint: RecoveryPoint): Promise<Set<string>> {
     const repository = await OpenRepository.open(west, wrap);
     const packs = new Map<string, readonly Pack[]>();
     for (const { tree } of recoveryPoint.collections.flatMap(({ shards }) => shards)) {
       packs.set(tree.id, (await repository.readTree(tree.id, treePacksSchema)).packs);
     }
-    return [...objectsOf(recoveryPoint, packs).keys()].filter((key) => key.startsWith(prefix));
+    return new Set(objectsOf(recoveryPoint, packs).keys());
   }
 
   function copiesOf(stores: MemoryStores): MemoryStores {

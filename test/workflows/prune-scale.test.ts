@@ -75,6 +75,11 @@ class MadeUpRepository implements ObjectStore, PrunableStore {
     return [];
   }
 
+  /** Nothing was replicated: its stream is empty. */
+  withStream(): this {
+    return this;
+  }
+
   async readRecord(place: string): Promise<ManifestFacts> {
     this.reads += 1;
     const parsed = parseStoreKey(place);
