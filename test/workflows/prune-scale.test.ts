@@ -80,6 +80,10 @@ class MadeUpRepository implements ObjectStore, PrunableStore {
     return this;
   }
 
+  get history(): this {
+    return this;
+  }
+
   async readRecord(place: string): Promise<ManifestFacts> {
     this.reads += 1;
     const parsed = parseStoreKey(place);
