@@ -211,7 +211,7 @@ describe("runbooks, on a practice estate", function () {
   it("ObjectsDamaged, store lost: what is damaged in both regions is told, and over when one of them has it whole", async () => {
     const whole = await packsInBoth();
     expect(whole).to.not.be.empty;
-    const damaged = new Map([...whole.keys()].map((key) => [key, Buffer.from("is no pack")]));
+    const damaged = new Map([...whole].map(([key, { length }]) => [key, Buffer.alloc(length)]));
     await replacePacks("prod", damaged);
     await replacePacks("dr", damaged);
     await pair.run("qdrant-dr verify --stack prod", { exitCode: exitCodes.verificationFailed });
