@@ -2,13 +2,7 @@
  * What a gate costs: the same upserts to Qdrant directly and through a gate, by turns on the same machine in the same seconds, so that other
  * load falls on both.
  */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { FileStore } from "../runtime/adapters/stores/file-store.ts";
-import type { StoreAddress } from "../runtime/domain/region.ts";
-import { claimEpoch } from "../runtime/repository/control/epochs.ts";
-import { signed } from "../test/support/estates/test-trust.ts";
-import { FrontProcess } from "../test/support/servers/front-process.ts";
+import { startOpenGate } from "../test/support/servers/open-gate.ts";
 import { QdrantServer } from "../test/support/servers/qdrant-server.ts";
 import { type Batch, type Caller, grpcCaller, makeBatch, type Protocol, restCaller } from "./gate-calls.ts";
 import { call } from "./qdrant-call.ts";
@@ -55,17 +49,7 @@ export async function measureGate(
 ): Promise<GateMeasurements> {
   const server = await QdrantServer.start();
   scratch.defer(() => server.stop());
-  const control: StoreAddress = { kind: "file", folder: join(scratch.folder, "control") };
-  mkdirSync(control.folder);
-  const at = new Date().toISOString();
-  await claimEpoch(signed(new FileStore(control.folder), "east", "control"), {
-    epoch: 1,
-    active: "east",
-    reason: "initial",
-    run: "bench",
-    at,
-  });
-  const gate = await FrontProcess.gate(join(scratch.folder, "gate"), "east", server, control);
+  const gate = await startOpenGate(scratch.folder, server);
   scratch.defer(() => gate.stop());
 
   const rows: GateRow[] = [];

@@ -5,16 +5,13 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
-import type { StoreAddress } from "../../runtime/domain/region.ts";
-import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
-import { signed } from "../support/estates/test-trust.ts";
-import { FrontProcess } from "../support/servers/front-process.ts";
+import type { FrontProcess } from "../support/servers/front-process.ts";
+import { startOpenGate } from "../support/servers/open-gate.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const program = fileURLToPath(new URL("program.py", import.meta.url));
@@ -28,18 +25,8 @@ const say = (text: string) => process.stdout.write(`${text}\n`);
 const server = await QdrantServer.start();
 let gate: FrontProcess | undefined;
 try {
-  const control: StoreAddress = { kind: "file", folder: join(folder, "control") };
-  mkdirSync(control.folder);
-  const at = new Date().toISOString();
-  await claimEpoch(signed(new FileStore(control.folder), "east", "control"), {
-    epoch: 1,
-    active: "east",
-    reason: "initial",
-    run: "prove",
-    at,
-  });
   const more = { ADMINISTRATOR_KEY: administratorKey };
-  gate = await FrontProcess.gate(join(folder, "gate"), "east", server, control, undefined, more);
+  gate = await startOpenGate(folder, server, more);
   const isProven = [await proveClient("rest", gate), await proveClient("grpc", gate), await proveSuite(gate)];
   process.exitCode = isProven.every(Boolean) ? 0 : 1;
 } finally {
