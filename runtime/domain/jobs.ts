@@ -65,6 +65,8 @@ export interface JobDefinition {
   readonly readsFolders: boolean;
   /** Whether it makes the leases of the mode `consistency`, at the witness. */
   readonly holdsLease: boolean;
+  /** Whether it writes its region's journal into the other region's repository. */
+  readonly writesJournal: boolean;
   readonly runs: JobRun;
 }
 
@@ -78,7 +80,7 @@ const capturedParts = [
   storeLayout.recoveryPoints,
 ];
 const attestations = `${storeLayout.recoveryPoints}*/attestations/`;
-const noExtras = { readsFolders: false, holdsLease: false };
+const noExtras = { readsFolders: false, holdsLease: false, writesJournal: false };
 
 export const jobTable = {
   capture: {
@@ -251,6 +253,7 @@ export const jobTable = {
     reaches: ["qdrant", "stores"],
     resources: { cpu: "500m", memory: "512Mi" },
     holdsLease: true,
+    writesJournal: true,
     runs: { as: "StatefulSet", program: "/app/gate.mjs" },
   },
   exporter: {

@@ -55,6 +55,10 @@ class Parts {
 
 const storeKeys: { [Kind in StoreKey["kind"]]: (parts: Parts) => [string, Extract<StoreKey, { kind: Kind }>] } = {
   repository: () => [storeLayout.repository, { kind: "repository" }],
+  journal: (parts) => {
+    const [region, number] = [parts.word(), parts.number()];
+    return [storeLayout.journalObject(region, number), { kind: "journal", region, number }];
+  },
   pack: (parts) => {
     const id = parts.hex();
     return [storeLayout.pack(id), { kind: "pack", id }];

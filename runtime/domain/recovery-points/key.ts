@@ -4,8 +4,13 @@ import { z } from "zod";
 
 const keySchema = z.object({
   id: z.string().regex(/^[0-9a-f]{32}$/),
-  /** What it protects: one collection's or folder's chunks and trees, or the repository's manifests. */
-  purpose: z.union([z.object({ collection: z.string() }), z.object({ folder: z.string() }), z.literal("repository")]),
+  /** What it protects: one collection's or folder's chunks and trees, a term of a region's journal, or the repository's manifests. */
+  purpose: z.union([
+    z.object({ collection: z.string() }),
+    z.object({ folder: z.string() }),
+    z.object({ journal: z.string() }),
+    z.literal("repository"),
+  ]),
   /** AES-256-GCM key, base64. */
   data: z.base64(),
   /** HMAC-SHA-256 key for names, base64. */
@@ -14,7 +19,7 @@ const keySchema = z.object({
 
 export interface DataKey {
   readonly id: string;
-  readonly purpose: { readonly collection: string } | { readonly folder: string } | "repository";
+  readonly purpose: z.infer<typeof keySchema>["purpose"];
   /** As key objects, which are made once: a key in bytes is copied for every chunk. */
   readonly data: KeyObject;
   readonly naming: KeyObject;

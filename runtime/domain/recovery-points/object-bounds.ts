@@ -4,7 +4,7 @@
  */
 import { sealedAtMost } from "./sealing.ts";
 import { largestTree } from "./shard-tree.ts";
-import { keyBelowStream, parseContentKey } from "./store-layout.ts";
+import { isOfJournal, keyBelowStream, parseContentKey } from "./store-layout.ts";
 
 /** Records of a few fields: the gate reads no others. */
 const smallest = 64 * 1024;
@@ -12,6 +12,9 @@ const smallest = 64 * 1024;
 const listing = 8 * 1024 * 1024;
 /** Eight times what a pack holds today. */
 const largestPack = 64 * 1024 * 1024;
+/** The text of a journal object's entries: one point may be as long as a request. */
+export const largestEntries = 48 * 1024 * 1024;
+const largestJournalObject = 64 * 1024 + sealedAtMost(largestEntries);
 const keyIdLength = 32;
 const largestSealed = keyIdLength + sealedAtMost(largestTree);
 
@@ -22,6 +25,7 @@ const sealed = /^(trees\/|facts\/|healed\/|recovery-points\/[^/]+\/[^/]+\/manife
 export function mostBytesOf(object: string): number {
   const key = keyBelowStream(object) ?? object;
   if (small.test(key)) return smallest;
+  if (isOfJournal(key)) return largestJournalObject;
   if (parseContentKey(key)?.kind === "pack") return largestPack;
   return sealed.test(key) ? largestSealed : listing;
 }

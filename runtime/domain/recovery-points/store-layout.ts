@@ -25,6 +25,12 @@ export const storeLayout = {
   /** What replication captures from second to second: the same objects below it, for an hour. */
   stream: "stream/",
   inStream: (key: string) => `stream/${key}`,
+  journal: "journal/",
+  /** What clients changed in a region, kept in the other one's store. */
+  journalOf: (region: string) => `journal/${region}/`,
+  /** Folders of some thousands, so that the newest is found without a list of all. */
+  journalObject: (region: string, number: number) =>
+    `journal/${region}/${numbered(Math.floor(number / 10_000), 6)}/${numbered(number)}`,
   healed: "healed/",
   /** Stands in for a damaged object. */
   healedObject: (key: string, copy: number) => `healed/${key}/${copy}`,
@@ -169,6 +175,11 @@ const kindsOfStoreKeys = [
     ({ recoveryPointId }) => storeLayout.manifest(recoveryPointId),
   ),
   kindOfKey(
+    /^journal\/(?<region>[^/]+)\/\d+\/(?<number>\d+)$/,
+    z.object({ kind: kind("journal"), region: text, number }),
+    ({ number, region }) => storeLayout.journalObject(region, number),
+  ),
+  kindOfKey(
     /^healed\/(?<key>.+)\/(?<copy>[1-9]\d{0,5})$/,
     z.object({ kind: kind("healed"), key: text, copy: number }),
     ({ copy, key }) => storeLayout.healedObject(key, copy),
@@ -216,6 +227,11 @@ export function parseStoreKey(key: string): StoreKey | undefined {
 /** The key that an object of the stream would have in the history; undefined for one that is not of the stream. */
 export function keyBelowStream(key: string): string | undefined {
   return key.startsWith(storeLayout.stream) ? key.slice(storeLayout.stream.length) : undefined;
+}
+
+/** @param region whose journal; any when left out. */
+export function isOfJournal(key: string, region?: string): boolean {
+  return key.startsWith(region === undefined ? storeLayout.journal : storeLayout.journalOf(region));
 }
 
 /** What is named by its content, in the order in which it must be gone through to find what needs what. */

@@ -4,6 +4,7 @@
  */
 import { definitionOf } from "../jobs.ts";
 import {
+  isOfJournal,
   isOfThePair,
   orderIn,
   placesOfOperators,
@@ -48,8 +49,14 @@ function mayCreate(
   store: SignedStoreKind,
   key: string,
 ): boolean {
-  const { holdsLease, own, peer } = definitionOf(trusted.job);
+  const { holdsLease, own, peer, writesJournal } = definitionOf(trusted.job);
   if (store === "witness") return holdsLease;
+  if (store === "repository" && isOfJournal(key)) {
+    // Of its own region, and kept where that region is not.
+    return (
+      writesJournal && trusted.region !== undefined && trusted.region !== region && isOfJournal(key, trusted.region)
+    );
+  }
   const places = trusted.region === region ? own : peer;
   return (places?.stores[store] ?? []).some((prefix) => isBelow(prefix, key));
 }

@@ -1,0 +1,160 @@
+/**
+ * Writes a region's journal into the other region's repository: one writer at a time, and one chain for all of them. Who comes takes
+ * over with an object of its own; who then finds its number taken stops, and never writes again.
+ */
+
+import type { JournalEntry } from "../../domain/journal/entry.ts";
+import { encodeEntries } from "../../domain/journal/entry-text.ts";
+import type { JournalPosition } from "../../domain/journal/position.ts";
+import { type DataKey, newKey, serialiseKey } from "../../domain/recovery-points/key.ts";
+import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { DrError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { KeyWrap } from "../../ports/key-wrap.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
+import { getWhole, mostSteppedOver, refuseIfTooLarge, unlessNotBelieved } from "../record.ts";
+import { digestOf, encodeObject, type JournalHeader } from "./journal-object.ts";
+import { newestPosition } from "./journal-reader.ts";
+
+export interface JournalWriting {
+  /** The other region's, in which it may create objects of the journal, and read them. */
+  readonly store: ObjectStore;
+  /** Whose journal it is. */
+  readonly region: string;
+  /** Who writes, for people. */
+  readonly writer: string;
+  /** Wraps the keys of terms for those who may read. */
+  readonly wrap: Pick<KeyWrap, "wrap">;
+  readonly clock: Clock;
+}
+
+interface Made {
+  readonly header: JournalHeader;
+  readonly content: Buffer;
+}
+
+export class JournalWriter {
+  readonly #writing: JournalWriting;
+  readonly #key: DataKey;
+  readonly #term: number;
+  #position: JournalPosition;
+  /** What was sent and not answered: the same bytes are sent again, so that they are recognised. */
+  #sent: { readonly entries: readonly JournalEntry[]; readonly made: Made } | undefined;
+  #isDeposed = false;
+
+  private constructor(writing: JournalWriting, key: DataKey, position: JournalPosition) {
+    this.#writing = writing;
+    this.#key = key;
+    this.#term = position.number;
+    this.#position = position;
+  }
+
+  /** Becomes the writer. @returns with where the journal of those before it ends. */
+  static async takeOver(writing: JournalWriting): Promise<{ writer: JournalWriter; endOfOthers: JournalPosition }> {
+    const { clock, region, store, wrap, writer: name } = writing;
+    const key = newKey({ journal: region });
+    const wrapped = Buffer.from(await wrap.wrap(serialiseKey(key))).toString("base64");
+    let endOfOthers = await newestPosition(store, region);
+    let number = endOfOthers.number + 1;
+    for (let notBelieved = 0; notBelieved <= mostSteppedOver; ) {
+      const content = encodeObject(region, {
+        kind: "takeover",
+        format: 1,
+        number,
+        previous: endOfOthers.digest,
+        term: number,
+        at: clock.now().toISOString(),
+        writer: name,
+        key: wrapped,
+      });
+      const stands = await create(store, storeLayout.journalObject(region, number), content);
+      if (stands === "ours") {
+        return { writer: new JournalWriter(writing, key, { number, digest: digestOf(content) }), endOfOthers };
+      }
+      if (stands === "not believed") {
+        notBelieved += 1;
+        number += 1;
+        continue;
+      }
+      endOfOthers = await newestPosition(store, region);
+      number = endOfOthers.number + 1;
+    }
+    throw tooManyForged(region, number);
+  }
+
+  /** Where its newest object is. */
+  get position(): JournalPosition {
+    return this.#position;
+  }
+
+  /**
+   * Returns when an object with these entries is stored. After an error it is not known whether it was: to be called again with the same
+   * entries. Throws APPLY_CONFLICT when another writer has taken over.
+   */
+  async append(entries: readonly JournalEntry[]): Promise<JournalPosition> {
+    const { region, store } = this.#writing;
+    if (this.#isDeposed) throw this.#deposed();
+    if (this.#sent !== undefined && this.#sent.entries !== entries) {
+      throw new Error("what was sent before has no outcome yet");
+    }
+    let made = this.#sent?.made ?? this.#make(entries, this.#position.number + 1);
+    for (let notBelieved = 0; notBelieved <= mostSteppedOver; notBelieved += 1) {
+      this.#sent = { entries, made };
+      const stands = await create(store, storeLayout.journalObject(region, made.header.number), made.content);
+      if (stands === "ours") {
+        this.#sent = undefined;
+        this.#position = { number: made.header.number, digest: digestOf(made.content) };
+        return this.#position;
+      }
+      if (stands === "another's") {
+        this.#isDeposed = true;
+        throw this.#deposed();
+      }
+      made = this.#make(entries, made.header.number + 1);
+    }
+    throw tooManyForged(region, made.header.number);
+  }
+
+  #make(entries: readonly JournalEntry[], number: number): Made {
+    const { clock, region } = this.#writing;
+    const header: JournalHeader = {
+      kind: "entries",
+      format: 1,
+      number,
+      previous: this.#position.digest,
+      term: this.#term,
+      at: clock.now().toISOString(),
+      entries: entries.length,
+    };
+    const content = encodeObject(region, header, { key: this.#key, text: encodeEntries(entries) });
+    refuseIfTooLarge(storeLayout.journalObject(region, number), content);
+    return { header, content };
+  }
+
+  #deposed(): DrError {
+    const { region } = this.#writing;
+    return new DrError("APPLY_CONFLICT", `another gate has taken over the journal of ${region}`, {
+      hint: "one gate writes a region's journal: see which others run, and start this one again only when it is to take over",
+    });
+  }
+}
+
+async function create(
+  store: ObjectStore,
+  key: string,
+  content: Buffer,
+): Promise<"ours" | "another's" | "not believed"> {
+  if ((await store.create(key, content)) === "created") return "ours";
+  const stands = await unlessNotBelieved(getWhole(store, key));
+  if (stands === "not believed") return stands;
+  // A request that ran out of time may have stored it.
+  return stands.equals(content) ? "ours" : "another's";
+}
+
+function tooManyForged(region: string, number: number): DrError {
+  return new DrError(
+    "NOT_AUTHENTIC",
+    `more than ${mostSteppedOver} objects that nobody signed stand before ${storeLayout.journalObject(region, number)}`,
+    { hint: "see in the store's access log who made them, and delete them" },
+  );
+}
