@@ -13,6 +13,7 @@ import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Region } from "../../runtime/domain/region.ts";
+import { exitCodes } from "../../runtime/errors.ts";
 import type { StoredPoint, VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
@@ -297,37 +298,69 @@ describe("backup and restore, killed and run again", function () {
     }
   });
 
-  it("restore: interrupted, it takes away what it made before it ends, and run again it needs no word", async () => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  describe("restore, interrupted", () => {
+    /** Until all requests that `isMeant` tells are at the target or done by it; it goes on when the run knows of the signal. */
+    async function interruptedAt(
+      signal: NodeJS.Signals,
+      count: number,
+      isMeant: (seen: SeenRequest) => boolean,
+      isDone: boolean,
+    ): Promise<Product> {
       await east.rewind(state);
       await emptyTarget();
       targetProxy.reset();
-      let reached = () => {};
-      let release = () => {};
-      const met = new Promise<void>((resolve) => {
-        reached = resolve;
-      });
-      const released = new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      targetProxy.plan = async ({ path }) => {
-        if (!path.includes("/snapshots/upload")) return undefined;
-        reached();
-        await released;
+      const met = Promise.withResolvers<void>();
+      const released = Promise.withResolvers<void>();
+      let held = 0;
+      const hold = async (seen: SeenRequest) => {
+        if (!isMeant(seen)) return undefined;
+        held += 1;
+        if (held === count) met.resolve();
+        await released.promise;
         return undefined;
       };
+      if (isDone) targetProxy.onAnswer = async (seen) => void (await hold(seen));
+      else targetProxy.plan = hold;
       const run = restore();
-      await Promise.race([met, run.end()]);
+      await Promise.race([met.promise, run.end()]);
       run.signal(signal);
-      release();
+      await run.says(/: cleaning up$/);
+      released.resolve();
       expect(await run.end(), `${run.stdout}\n${run.stderr}`).to.equal(130);
-      expect(await target.collections(), signal).to.deep.equal([]);
+      targetProxy.reset();
       const records = await allOf(east.stores.control.list(controlLayout.restores));
       expect(records.filter(({ key }) => key.includes(".done."))).to.have.lengthOf(1);
-      const again = restore();
-      expect(await again.end(), again.stderr).to.equal(0);
-      expect(await contentOf(target), signal).to.deep.equal(contents.get(known));
+      return run;
     }
+
+    async function expectRestoredAgain(what: string): Promise<void> {
+      const again = restore();
+      expect(await again.end(), `${what}: ${again.stderr}`).to.equal(0);
+      expect(await contentOf(target), what).to.deep.equal(contents.get(known));
+    }
+
+    it("takes away what it made before it ends, and run again it needs no word", async () => {
+      const isCreation = ({ method, path }: SeenRequest) => method === "PUT" && /\/collections\/[^/]+$/.test(path);
+      const isIndex = ({ method, path }: SeenRequest) => method === "PUT" && path.includes("/index");
+      for (const [signal, isMeant, isDone] of [
+        ["SIGINT", isCreation, true],
+        ["SIGTERM", isIndex, false],
+      ] as const) {
+        await interruptedAt(signal, 1, isMeant, isDone);
+        expect(await target.collections(), `${signal} ${isMeant.name} ${isDone}`).to.deep.equal([]);
+      }
+      await expectRestoredAgain("after the last");
+    });
+
+    it("leaves what was loaded meanwhile, where clients may write, and says so", async () => {
+      const run = await interruptedAt("SIGINT", 2, ({ path }) => path.includes("/snapshots/upload"), false);
+      expect(run.stderr).to.contain(`${collection} stays: it was loaded`);
+      expect(await contentOf(target)).to.deep.equal(contents.get(known));
+      const refused = restore();
+      expect(await refused.end(), refused.stderr).to.equal(exitCodes.fenced);
+      await emptyTarget();
+      await expectRestoredAgain("once its collection is deleted");
+    });
   });
 
   it("backup sends nothing twice: what a killed run stored, the next one finds", async () => {
