@@ -213,6 +213,8 @@ export const bootstrapSettings: Descriptions = {
   "regions.*.region": "AWS region",
   "regions.*.repositoryLockDays": "days for which nothing in the repository can be deleted or replaced",
   initialActive: "the region that serves first",
+  breakGlassArn:
+    "who alone can end the keys, or change who can: a role that nobody takes in daily work. The account's root user when left out",
   lockMode: "`compliance`: nobody can delete what is locked, the account's root included",
   auditLockDays: "the same for the audit bucket",
   noncurrentDays: "days for which replaced and deleted versions are kept where no lock keeps them",

@@ -40,6 +40,11 @@ export function eachOf(
     );
 }
 
+/** A rule that looks at each resource, of whatever type. */
+export function ofAll(problems: (resource: DeclaredResource) => readonly string[]): Rule["violations"] {
+  return (resources) => resources.flatMap((resource) => problems(resource).map((message) => ({ resource, message })));
+}
+
 /** `message` unless `holds`. */
 export function unless(holds: boolean, message: string): string[] {
   return holds ? [] : [message];

@@ -1,20 +1,22 @@
-/** Finds the pods and containers of what runs in a cluster. */
-import type { Props } from "./rule.ts";
+/** Finds the pods of what runs in a cluster, whatever kind of object makes them. */
+import type { DeclaredResource, Props } from "./rule.ts";
 
-export const workloads = [
-  "kubernetes:apps/v1:Deployment",
-  "kubernetes:apps/v1:StatefulSet",
-  "kubernetes:apps/v1:DaemonSet",
-  "kubernetes:batch/v1:Job",
-  "kubernetes:batch/v1:CronJob",
-  "kubernetes:core/v1:Pod",
-];
+// biome-ignore lint/suspicious/noExplicitAny: inputs of any resource
+type Loose = any;
 
-export function podOf(type: string, props: Props): Props {
-  const spec = type.endsWith(":CronJob") ? props["spec"]?.jobTemplate?.spec : props["spec"];
-  return (type.endsWith(":Pod") ? spec : spec?.template?.spec) ?? {};
+const containerLists = ["containers", "initContainers", "ephemeralContainers"];
+
+/** Whatever holds containers in an object of Kubernetes is a pod: also in a kind that no rule has heard of. */
+export function podsOf({ props, type }: DeclaredResource): Props[] {
+  return type.startsWith("kubernetes:") ? podsIn(props["spec"]) : [];
+}
+
+function podsIn(value: Loose): Props[] {
+  if (value === null || typeof value !== "object") return [];
+  if (containerLists.some((list) => Array.isArray(value[list]))) return [value];
+  return Object.values(value).flatMap(podsIn);
 }
 
 export function containersOf(pod: Props): Props[] {
-  return [...(pod["containers"] ?? []), ...(pod["initContainers"] ?? [])];
+  return containerLists.flatMap((list) => pod[list] ?? []);
 }

@@ -94,11 +94,12 @@ export class AwsFoundation extends pulumi.ComponentResource {
   }
 
   #key(suffix: string, description: string, primary: BootstrapRegion, replica: BootstrapRegion): MultiRegionKey {
-    const { account, prefix, tags } = this.#args.settings;
+    const { account, breakGlassArn = `arn:aws:iam::${account}:root`, prefix, tags } = this.#args.settings;
     return new MultiRegionKey(
       `${this.#name}-${suffix}`,
       {
         account,
+        breakGlassArn,
         alias: `${prefix}-${suffix}`,
         description,
         tags,
@@ -110,7 +111,7 @@ export class AwsFoundation extends pulumi.ComponentResource {
   }
 
   #region({ keyArn, own, peer, stateKeyArn }: RegionPlan): RegionParts {
-    const { auditLockDays, lockMode, noncurrentDays, prefix, tags } = this.#args.settings;
+    const { account, auditLockDays, lockMode, noncurrentDays, prefix, tags } = this.#args.settings;
     const provider = this.#providerOf(own.name);
     const stores = new AwsStores(
       `${this.#name}-${own.name}`,
@@ -123,6 +124,10 @@ export class AwsFoundation extends pulumi.ComponentResource {
         lockMode,
         noncurrentDays,
         repositoryLockDays: own.repositoryLockDays,
+        replicaOfState: {
+          prefix: statePrefixOf(peer.name),
+          roleArn: `arn:aws:iam::${account}:role/${replicationRoleOf(prefix, peer.name, "state")}`,
+        },
       },
       { parent: this, providers: [provider] },
     );
@@ -141,7 +146,8 @@ export class AwsFoundation extends pulumi.ComponentResource {
   }
 
   /**
-   * The state always: it is what a lost region is rebuilt with. What recovery points are made of only when asked: `copy` is the reference way,
+   * The state always: it is what a lost region is rebuilt with. Of it the stacks alone, below the name of the region where they are in use: in the
+   * other region's bucket nobody logs in there, so that who writes in one bucket changes no stack of the other region. What recovery points are made of only when asked: `copy` is the reference way,
    * and the only one for manifests. They are signed for the region where they are, and one from elsewhere would stand in the way for good.
    */
   #replicate(from: RegionParts, to: RegionParts): void {
@@ -151,16 +157,18 @@ export class AwsFoundation extends pulumi.ComponentResource {
         `${this.#name}-${from.name}-${kind}-replication`,
         {
           account,
-          roleName: `${prefix}-${from.name}-${kind}`,
+          roleName: replicationRoleOf(prefix, from.name, kind),
           from: sideOf(prefix, from, kind),
           to: sideOf(prefix, to, kind),
           prefixes,
-          deleteMarkers: kind === "state",
           tags,
         },
         { parent: this, providers: [from.provider] },
       );
-    replicate("state", []);
+    replicate(
+      "state",
+      ["stacks/", "meta.yaml"].map((part) => `${statePrefixOf(from.name)}.pulumi/${part}`),
+    );
     if (replication) replicate("repository", [storeLayout.packs, storeLayout.trees, storeLayout.facts]);
   }
 
@@ -169,6 +177,15 @@ export class AwsFoundation extends pulumi.ComponentResource {
     if (provider === undefined) throw new pulumi.ResourceError(`no provider for ${region}`, this);
     return provider;
   }
+}
+
+/** Where Pulumi keeps the state of what is brought up from a region. */
+function statePrefixOf(region: string): string {
+  return `${region}/`;
+}
+
+function replicationRoleOf(prefix: string, region: string, kind: "state" | "repository"): string {
+  return `${prefix}-${region}-${kind}`;
 }
 
 function sideOf(
@@ -207,7 +224,7 @@ function outputsOf({ account, prefix }: BootstrapSettings, own: RegionParts, pee
           peer: { repository: `${ofPeer}-repository`, control: `${ofPeer}-control`, keyArn: peerKeyArn },
         },
         audit,
-        backend: `s3://${state}?region=${region}`,
+        backend: `s3://${state}/${own.name}?region=${region}`,
         secretsProvider: `awskms://alias/${prefix}-state-key?region=${region}`,
         images,
       };

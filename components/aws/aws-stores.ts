@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { ReplicaOf } from "./bucket-policy.ts";
 import { StoreBucket } from "./store-bucket.ts";
 
 export interface AwsStoresArgs {
@@ -11,6 +12,8 @@ export interface AwsStoresArgs {
   readonly repositoryLockDays: number;
   readonly auditLockDays: number;
   readonly noncurrentDays: number;
+  /** What comes of the other region's state. */
+  readonly replicaOfState: ReplicaOf;
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -33,6 +36,7 @@ export class AwsStores extends pulumi.ComponentResource {
       lockMode: mode,
       noncurrentDays,
       prefix,
+      replicaOfState,
       repositoryLockDays,
       stateKeyArn,
       tags,
@@ -63,7 +67,14 @@ export class AwsStores extends pulumi.ComponentResource {
     );
     this.state = new StoreBucket(
       `${name}-state`,
-      { ...common, holds: "state", bucket: `${prefix}-state`, keyArn: stateKeyArn, createOnly: false },
+      {
+        ...common,
+        holds: "state",
+        bucket: `${prefix}-state`,
+        keyArn: stateKeyArn,
+        createOnly: false,
+        replicaOf: replicaOfState,
+      },
       child,
     );
     this.registerOutputs({

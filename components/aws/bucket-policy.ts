@@ -8,14 +8,22 @@ export interface BucketRules {
   readonly createOnly: boolean;
   /** Refuses deletes, and locks that are shorter or longer than the bucket's own. */
   readonly lockDays?: number | undefined;
+  readonly replicaOf?: ReplicaOf | undefined;
 }
 
-export function buildBucketPolicy({ bucket, createOnly, keyArn, lockDays }: BucketRules): Statement[] {
+/** A part of a bucket that S3 fills out of another one, and nobody else. */
+export interface ReplicaOf {
+  readonly prefix: string;
+  readonly roleArn: string;
+}
+
+export function buildBucketPolicy({ bucket, createOnly, keyArn, lockDays, replicaOf }: BucketRules): Statement[] {
   return [
     ...buildTransportStatements(bucket),
     ...buildEncryptionStatements(bucket, keyArn),
     ...(createOnly ? [buildCreateOnlyStatement(bucket)] : []),
     ...(lockDays === undefined ? [] : buildLockStatements(bucket, lockDays)),
+    ...(replicaOf === undefined ? [] : buildReplicaStatements(bucket, replicaOf)),
   ];
 }
 
@@ -90,6 +98,27 @@ function buildLockStatements(bucket: string, lockDays: number): Statement[] {
       ...objects,
       Action: ["s3:PutObject", "s3:PutObjectRetention"],
       Condition: { NumericLessThan: { [remaining]: String(lockDays - 1) } },
+    },
+  ];
+}
+
+/** A replica is read by people, who go on from it when its region is lost: nobody else writes it. */
+function buildReplicaStatements(bucket: string, { prefix, roleArn }: ReplicaOf): Statement[] {
+  return [
+    {
+      Sid: "RefuseWritesIntoTheReplica",
+      Effect: "Deny",
+      Principal: "*",
+      Action: ["s3:PutObject", "s3:DeleteObject"],
+      Resource: `${bucketArn(bucket)}/${prefix}*`,
+    },
+    {
+      Sid: "RefuseReplicasOfOthers",
+      Effect: "Deny",
+      Principal: "*",
+      Action: ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"],
+      Resource: `${bucketArn(bucket)}/*`,
+      Condition: { ArnNotEquals: { "aws:PrincipalArn": roleArn } },
     },
   ];
 }

@@ -16,10 +16,8 @@ export interface BucketReplicationArgs {
   readonly roleName: string;
   readonly from: Side;
   readonly to: Side;
-  /** Keys that begin with one of these are replicated; all of them when there is none. */
+  /** Keys that begin with one of these are replicated. What is deleted here stays there. */
   readonly prefixes: readonly string[];
-  /** Whether what is deleted here gets a delete marker there. Never a deletion of versions. */
-  readonly deleteMarkers: boolean;
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -27,7 +25,7 @@ export interface BucketReplicationArgs {
 export class BucketReplication extends pulumi.ComponentResource {
   constructor(name: string, args: BucketReplicationArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:aws:BucketReplication", name, {}, opts);
-    const { account, deleteMarkers, from, prefixes, roleName, tags, to } = args;
+    const { account, from, prefixes, roleName, tags, to } = args;
     const child = { parent: this };
 
     const role = new aws.iam.Role(
@@ -46,7 +44,7 @@ export class BucketReplication extends pulumi.ComponentResource {
         role: role.name,
         name: "replicate",
         policy: policyOf({ source: from.keyArn, replica: to.keyArn }, (keys) =>
-          buildReplicationPolicy({ ...from, keyArn: keys.source }, { ...to, keyArn: keys.replica }, { deleteMarkers }),
+          buildReplicationPolicy({ ...from, keyArn: keys.source }, { ...to, keyArn: keys.replica }, prefixes),
         ),
       },
       child,
@@ -56,12 +54,12 @@ export class BucketReplication extends pulumi.ComponentResource {
       {
         bucket: from.ready,
         role: role.arn,
-        rules: (prefixes.length === 0 ? [""] : prefixes).map((prefix, index) => ({
-          id: prefix === "" ? "everything" : prefix.replace(/\/$/, ""),
+        rules: prefixes.map((prefix, index) => ({
+          id: prefix.replace(/\/$/, ""),
           priority: index + 1,
           status: "Enabled",
           filter: { prefix },
-          deleteMarkerReplication: { status: deleteMarkers ? "Enabled" : "Disabled" },
+          deleteMarkerReplication: { status: "Disabled" },
           sourceSelectionCriteria: { sseKmsEncryptedObjects: { status: "Enabled" } },
           destination: {
             bucket: pulumi.output(to.ready).apply(bucketArn),
@@ -95,11 +93,8 @@ interface KnownSide {
   readonly keyArn: string;
 }
 
-function buildReplicationPolicy(
-  from: KnownSide,
-  to: KnownSide,
-  { deleteMarkers }: { deleteMarkers: boolean },
-): Statement[] {
+function buildReplicationPolicy(from: KnownSide, to: KnownSide, prefixes: readonly string[]): Statement[] {
+  const below = (bucket: string) => prefixes.map((prefix) => `${bucketArn(bucket)}/${prefix}*`);
   return [
     {
       Sid: "ReadTheRules",
@@ -117,13 +112,13 @@ function buildReplicationPolicy(
         "s3:GetObjectRetention",
         "s3:GetObjectLegalHold",
       ],
-      Resource: `${bucketArn(from.bucket)}/*`,
+      Resource: below(from.bucket),
     },
     {
       Sid: "WriteReplicas",
       Effect: "Allow",
-      Action: ["s3:ReplicateObject", "s3:ReplicateTags", ...(deleteMarkers ? ["s3:ReplicateDelete"] : [])],
-      Resource: `${bucketArn(to.bucket)}/*`,
+      Action: ["s3:ReplicateObject", "s3:ReplicateTags"],
+      Resource: below(to.bucket),
     },
     { Sid: "OpenSources", Effect: "Allow", Action: "kms:Decrypt", ...keyOf(from) },
     { Sid: "SealReplicas", Effect: "Allow", Action: ["kms:Encrypt", "kms:GenerateDataKey"], ...keyOf(to) },

@@ -4,6 +4,8 @@ import { policyJson } from "./policy-document.ts";
 
 export interface MultiRegionKeyArgs {
   readonly account: string;
+  /** Who alone can end the key; see the settings. */
+  readonly breakGlassArn: string;
   /** What it is called in both regions, without `alias/`. */
   readonly alias: string;
   readonly description: string;
@@ -20,12 +22,22 @@ export class MultiRegionKey extends pulumi.ComponentResource {
 
   constructor(name: string, args: MultiRegionKeyArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:aws:MultiRegionKey", name, {}, pulumi.mergeOptions({ protect: true, retainOnDelete: true }, opts));
-    const { account, alias, description, tags } = args;
-    const policy = buildKeyPolicy(account);
+    const { account, alias, breakGlassArn, description, tags } = args;
+    const policy = buildKeyPolicy(account, breakGlassArn);
+    // Who makes the key is not who can end it: KMS takes such a policy only when it is told that this is meant.
+    const bypassPolicyLockoutSafetyCheck = true;
 
     const key = new aws.kms.Key(
       `${name}-key`,
-      { description, multiRegion: true, enableKeyRotation: true, deletionWindowInDays: 30, policy, tags },
+      {
+        description,
+        multiRegion: true,
+        enableKeyRotation: true,
+        deletionWindowInDays: 30,
+        policy,
+        bypassPolicyLockoutSafetyCheck,
+        tags,
+      },
       { parent: this, provider: args.primary },
     );
     new aws.kms.Alias(
@@ -35,7 +47,7 @@ export class MultiRegionKey extends pulumi.ComponentResource {
     );
     const replica = new aws.kms.ReplicaKey(
       `${name}-replica`,
-      { description, primaryKeyArn: key.arn, deletionWindowInDays: 30, policy, tags },
+      { description, primaryKeyArn: key.arn, deletionWindowInDays: 30, policy, bypassPolicyLockoutSafetyCheck, tags },
       { parent: this, provider: args.replica },
     );
     new aws.kms.Alias(
@@ -50,8 +62,12 @@ export class MultiRegionKey extends pulumi.ComponentResource {
   }
 }
 
-/** Lets the account's policies of roles decide who may use the key; each of them names it. */
-function buildKeyPolicy(account: string): string {
+/**
+ * Lets the account's policies of roles decide who may use the key; each of them names it. A key that is gone makes unreadable what no lock
+ * lets anybody delete: so no administrator ends it, and nobody within less than 30 days.
+ */
+function buildKeyPolicy(account: string, breakGlassArn: string): string {
+  const everybody = { Effect: "Deny", Principal: { AWS: "*" }, Resource: "*" } as const;
   return policyJson([
     {
       Sid: "RolesOfThisAccountAsTheirPoliciesSay",
@@ -59,6 +75,18 @@ function buildKeyPolicy(account: string): string {
       Principal: { AWS: `arn:aws:iam::${account}:root` },
       Action: "kms:*",
       Resource: "*",
+    },
+    {
+      Sid: "RefuseToEndIt",
+      ...everybody,
+      Action: ["kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:PutKeyPolicy", "kms:DeleteImportedKeyMaterial"],
+      Condition: { ArnNotEquals: { "aws:PrincipalArn": breakGlassArn } },
+    },
+    {
+      Sid: "RefuseToEndItSoon",
+      ...everybody,
+      Action: "kms:ScheduleKeyDeletion",
+      Condition: { NumericLessThan: { "kms:ScheduleKeyDeletionPendingWindowInDays": "30" } },
     },
   ]);
 }

@@ -1,6 +1,6 @@
 /** Buckets: who comes in, by which way, and what can never be undone. */
-import { type DeclaredResource, eachOf, type Props, type Rule, unless } from "../rule.ts";
-import { refusesAll, type Statement, statementsOf } from "../statements.ts";
+import { type DeclaredResource, eachOf, ofAll, ofType, type Props, type Rule, unless } from "../rule.ts";
+import { allows, refusesAll, type Statement, statementsOf } from "../statements.ts";
 
 const bucketType = "aws:s3/bucket:Bucket";
 
@@ -21,6 +21,42 @@ function objectsOf({ props }: DeclaredResource): string {
   return `arn:aws:s3:::${props["bucket"]}/*`;
 }
 
+const known = [
+  "bucket:Bucket",
+  "bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+  "bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+  "bucketOwnershipControls:BucketOwnershipControls",
+  "bucketPolicy:BucketPolicy",
+  "bucketPublicAccessBlock:BucketPublicAccessBlock",
+  "bucketReplicationConfig:BucketReplicationConfig",
+  "bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+  "bucketVersioning:BucketVersioning",
+].map((type) => `aws:s3/${type}`);
+
+const kinds = ["repository", "control", "audit", "state"];
+
+const bucketsAreKnown: Rule = {
+  name: "buckets-are-known",
+  description:
+    "Every bucket says what it holds, each of its parts is declared once, and there is nothing of S3 that no rule looks at.",
+  violations(resources) {
+    return [
+      ...ofAll(({ type }) =>
+        unless(!/^aws:s3[a-z]*\//.test(type) || known.includes(type), "no rule knows this part of S3"),
+      )(resources),
+      ...eachOf([bucketType], (bucket) =>
+        unless(kinds.includes(holds(bucket) ?? ""), `its tag qdrant-dr:holds is none of ${kinds.join(", ")}`),
+      )(resources),
+      ...eachOf(known, ({ props, type }, all) =>
+        unless(
+          ofType(all, type).filter((other) => other.props["bucket"] === props["bucket"]).length === 1,
+          "the bucket has another one: which holds is S3's choice",
+        ),
+      )(resources),
+    ];
+  },
+};
+
 const bucketsArePrivate: Rule = {
   name: "buckets-are-private",
   description: "No bucket lets anybody in whom no role names: public access blocked, ownership enforced.",
@@ -29,7 +65,7 @@ const bucketsArePrivate: Rule = {
     const ways = ["blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"];
     const ownership = partOf(bucket, "bucketOwnershipControls:BucketOwnershipControls", all)?.["rule"];
     const letsIn = policyOf(bucket, all).filter(
-      ({ effect, principals }) => effect === "Allow" && principals.includes("*"),
+      (statement) => allows(statement) && (statement.principals.includes("*") || statement.negations.length > 0),
     );
     return [
       ...ways.filter((way) => block[way] !== true).map((way) => `public access: ${way} is not on`),
@@ -133,14 +169,23 @@ const lockedAsLongAsKept: Rule = {
     return [
       ...unless(bucket.props["objectLockEnabled"] === true, "Object Lock is not on"),
       ...unless(days >= least, `it locks for ${days} days, not for ${least}`),
+      ...unless(lockModeOf(bucket, all) !== "GOVERNANCE", "its locks can be lifted: their mode is governance"),
       ...open.map((action) => `its policy does not refuse ${action}`),
     ];
   }),
 };
 
-function lockDaysOf(bucket: DeclaredResource, all: readonly DeclaredResource[]): number {
+function retentionOf(bucket: DeclaredResource, all: readonly DeclaredResource[]): Props {
   const lock = partOf(bucket, "bucketObjectLockConfiguration:BucketObjectLockConfiguration", all);
-  const { days, mode, years } = lock?.["rule"]?.defaultRetention ?? {};
+  return lock?.["rule"]?.defaultRetention ?? {};
+}
+
+function lockModeOf(bucket: DeclaredResource, all: readonly DeclaredResource[]): string | undefined {
+  return retentionOf(bucket, all)["mode"];
+}
+
+function lockDaysOf(bucket: DeclaredResource, all: readonly DeclaredResource[]): number {
+  const { days, mode, years } = retentionOf(bucket, all);
   return mode === undefined ? 0 : Number(days ?? 365 * (years ?? 0));
 }
 
@@ -156,22 +201,24 @@ const replicationType = "aws:s3/bucketReplicationConfig:BucketReplicationConfig"
 const replicasAreAsGood: Rule = {
   name: "replicas-are-as-good",
   description:
-    "Replication tells when it is late, seals with a key of the other region, deletes no recovery point, and is not into a longer lock than its own.",
+    "Replication tells when it is late, seals with a key of the other region, deletes nothing, brings of Pulumi's state its own stack's alone, and is not into a longer lock than its own.",
   violations: eachOf([replicationType], ({ props }, all) => {
     const bucketNamed = (name: string) =>
       all.find((other) => other.type === bucketType && other.props["bucket"] === name);
     const source = bucketNamed(props["bucket"]);
     const isOfRecoveryPoints = source !== undefined && holds(source) === "repository";
-    return (props["rules"] as Props[]).flatMap(({ deleteMarkerReplication, destination, id, status }) => {
+    const isOfState = source !== undefined && holds(source) === "state";
+    return (props["rules"] as Props[]).flatMap(({ deleteMarkerReplication, destination, filter, id, status }) => {
       const target = bucketNamed(String(destination.bucket).slice("arn:aws:s3:::".length));
       return [
         ...unless(status === "Enabled", "it is off"),
         ...unless(destination.replicationTime?.status === "Enabled", "no replication time control"),
         ...unless(destination.metrics?.status === "Enabled", "no metrics"),
         ...unless(Boolean(destination.encryptionConfiguration?.replicaKmsKeyId), "no key for its replicas"),
+        ...unless(deleteMarkerReplication?.status === "Disabled", "it replicates deletes"),
         ...unless(
-          !isOfRecoveryPoints || deleteMarkerReplication?.status === "Disabled",
-          "it replicates deletes of recovery points",
+          !isOfState || Boolean(filter?.prefix),
+          "it replicates the whole state: who writes here would change what the other region's stack is",
         ),
         ...(isOfRecoveryPoints && target !== undefined ? shorterLocks(source, target, all) : []),
       ].map((problem) => `rule ${id}: ${problem}`);
@@ -180,6 +227,7 @@ const replicasAreAsGood: Rule = {
 };
 
 export const bucketRules = [
+  bucketsAreKnown,
   bucketsArePrivate,
   bucketsSpeakTls,
   bucketsAreEncrypted,

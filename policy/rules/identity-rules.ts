@@ -1,10 +1,11 @@
 /** Roles: each can do its job and nothing else, at home. */
-import { type DeclaredResource, eachOf, ofType, type Props, type Rule, unless } from "../rule.ts";
-import { type Statement, statementsOf } from "../statements.ts";
-import { containersOf, podOf, workloads } from "../workloads.ts";
+import { type DeclaredResource, eachOf, ofAll, ofType, type Props, type Rule, unless } from "../rule.ts";
+import { allows, type Statement, statementsOf } from "../statements.ts";
+import { containersOf, podsOf } from "../workloads.ts";
 
 const roleType = "aws:iam/role:Role";
 const permissionsType = "aws:iam/rolePolicy:RolePolicy";
+const knownTypes = [roleType, permissionsType];
 
 /** Actions that no role of the product needs: it never deletes, and guards are changed by people. */
 const forbidden = [
@@ -27,18 +28,26 @@ const rolesDoTheirJob: Rule = {
           statementsOf(policy).filter(allows).flatMap(tooMuch),
         ),
       ])(resources),
-      ...eachOf(["aws:iam/rolePolicyAttachment:RolePolicyAttachment"], () => [
-        "it gives a role what is managed elsewhere",
-      ])(resources),
+      ...ofAll(({ type }) =>
+        unless(
+          !type.startsWith("aws:iam/") || knownTypes.includes(type),
+          "no rule knows what it gives: rights stand in a role's own policy",
+        ),
+      )(resources),
     ];
   },
 };
 
-function allows({ effect }: Statement): boolean {
-  return effect === "Allow";
+function tooMuch({ actions, conditions, negations, resources }: Statement): string[] {
+  const negated = negations.map((part) => `${part} allows what it does not name`);
+  return [...negated, ...actionsTooMany({ actions, conditions, resources })];
 }
 
-function tooMuch({ actions, conditions, resources }: Statement): string[] {
+function actionsTooMany({
+  actions,
+  conditions,
+  resources,
+}: Pick<Statement, "actions" | "conditions" | "resources">): string[] {
   return actions.flatMap((action) => [
     ...unless(!action.includes("*"), `${action} allows more than one thing`),
     ...unless(!forbidden.some((pattern) => pattern.test(action)), `no job needs ${action}`),
@@ -63,19 +72,36 @@ const rolesAreTakenByTheirOwn: Rule = {
   violations: eachOf([roleType], ({ props }) =>
     statementsOf(props["assumeRolePolicy"])
       .filter(allows)
-      .flatMap(({ conditions, principals }) => {
-        const narrow = Object.keys(conditions).some((condition) =>
-          /^(arnequals aws:sourcearn|stringequals (.*:sub|aws:requesttag\/kubernetes-service-account))$/.test(
-            condition,
-          ),
-        );
-        return [
-          ...unless(principals.length > 0 && !principals.includes("*"), "anybody can take it"),
-          ...unless(narrow, "who takes it is not narrowed to one bucket or one ServiceAccount"),
-        ];
-      }),
+      .flatMap(({ actions, conditions, negations, principalKinds, principals }) => [
+        ...negations.map((part) => `${part} lets in whom it does not name`),
+        ...unless(principals.length > 0 && !principals.includes("*"), "anybody can take it"),
+        ...unless(
+          principalKinds.every((kind) => ["Service", "Federated", "*"].includes(kind)),
+          "users and roles can take it, not one service",
+        ),
+        ...unless(
+          actions.every((action) => /^sts:(AssumeRole|AssumeRoleWithWebIdentity|TagSession)$/.test(action)),
+          "it is about more than to take it",
+        ),
+        ...unless(isNarrow(conditions), "who takes it is not narrowed to one bucket or one ServiceAccount"),
+      ]),
   ),
 };
+
+/** What each condition that narrows has to name, whole. */
+const narrowing: readonly (readonly [condition: RegExp, value: RegExp])[] = [
+  [/^arnequals aws:sourcearn$/, /^arn:aws:s3:::[a-z0-9][a-z0-9.-]+$/],
+  [/^stringequals .+:sub$/, /^system:serviceaccount:[a-z0-9-]+:[a-z0-9.-]+$/],
+  [/^stringequals aws:requesttag\/kubernetes-service-account$/, /^[a-z0-9.-]+$/],
+];
+
+function isNarrow(conditions: Statement["conditions"]): boolean {
+  return Object.entries(conditions).some(([condition, values]) =>
+    narrowing.some(
+      ([wanted, value]) => wanted.test(condition) && values.length > 0 && values.every((given) => value.test(given)),
+    ),
+  );
+}
 
 const regionType = "qdrant-dr:index:KubernetesRegion";
 
@@ -92,7 +118,7 @@ const aRegionStandsAlone: Rule = {
         .filter(({ region }) => region !== home)
         .map((resource) => ({ resource, message: `it is in ${resource.region}, others are in ${home}` })),
       ...eachOf([permissionsType], (resource) => keysAbroad(resource, home))(resources),
-      ...eachOf(workloads, (resource) => imagesAbroad(resource, home))(resources),
+      ...ofAll((resource) => imagesAbroad(resource, home))(resources),
     ];
   },
 };
@@ -112,8 +138,9 @@ function keysAbroad({ props }: DeclaredResource, home: string | undefined): stri
     .map((key) => `it writes with ${key}, which is lost with the other region`);
 }
 
-function imagesAbroad({ props, type }: DeclaredResource, home: string | undefined): string[] {
-  return containersOf(podOf(type, props))
+function imagesAbroad(resource: DeclaredResource, home: string | undefined): string[] {
+  return podsOf(resource)
+    .flatMap(containersOf)
     .map(({ image }) => String(image))
     .filter((image) => {
       const region = /^\d{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com\//.exec(image)?.[1];

@@ -1,5 +1,6 @@
 /** Rules that let what holds data outlive its stack, and its region. */
-import { eachOf, ofType, type Rule, unless } from "../rule.ts";
+import { eachOf, ofAll, ofType, type Rule, unless } from "../rule.ts";
+import { allows, type Statement, statementsOf } from "../statements.ts";
 
 const keyType = "aws:kms/key:Key";
 const replicaKeyType = "aws:kms/replicaKey:ReplicaKey";
@@ -47,4 +48,61 @@ const keysOutliveARegion: Rule = {
   },
 };
 
-export const keepingRules = [whatHoldsDataIsProtected, keysOutliveARegion];
+const keyTypes = [keyType, replicaKeyType];
+/** Each makes everything unreadable that is locked: at once, or after a week. */
+const endings = ["kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:PutKeyPolicy", "kms:DeleteImportedKeyMaterial"];
+
+const nobodyEndsAKey: Rule = {
+  name: "nobody-ends-a-key",
+  description:
+    "A key serves its own account, and but for one break-glass identity nobody ends it: what is locked stays readable.",
+  violations(resources) {
+    return [
+      ...ofAll(({ type }) =>
+        unless(
+          !type.startsWith("aws:kms/") || [...keyTypes, "aws:kms/alias:Alias"].includes(type),
+          "no rule knows what it gives",
+        ),
+      )(resources),
+      ...eachOf(keyTypes, ({ props }) => {
+        const statements = statementsOf(props["policy"]);
+        return [
+          ...unless(statements.length > 0, "it has AWS's own policy: any administrator of keys ends it"),
+          ...statements.filter(allows).flatMap(letsInOthers),
+          ...endings
+            .filter((action) => !statements.some((statement) => keepsAllBut(statement, action)))
+            .map((action) => `its policy does not refuse ${action} to all but one`),
+        ];
+      })(resources),
+    ];
+  },
+};
+
+function letsInOthers({ negations, principals }: Statement): string[] {
+  return [
+    ...negations.map((part) => `${part} allows what it does not name`),
+    ...unless(
+      principals.every((principal) => /^arn:aws:iam::\d{12}:root$/.test(principal)),
+      "it lets in others than its account, by their policies",
+    ),
+  ];
+}
+
+/** Refused to everybody but to one identity, which is named whole. */
+function keepsAllBut({ actions, conditions, effect, negations, principals, resources }: Statement, action: string) {
+  const [condition, ...more] = Object.entries(conditions);
+  const [name, values] = condition ?? [];
+  return (
+    effect === "Deny" &&
+    negations.length === 0 &&
+    principals.includes("*") &&
+    resources.includes("*") &&
+    actions.includes(action) &&
+    more.length === 0 &&
+    name === "arnnotequals aws:principalarn" &&
+    values?.length === 1 &&
+    values.every((arn) => /^arn:aws:iam::\d{12}:(root|role\/[^*?]+)$/.test(arn))
+  );
+}
+
+export const keepingRules = [whatHoldsDataIsProtected, keysOutliveARegion, nobodyEndsAKey];

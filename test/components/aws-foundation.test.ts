@@ -194,7 +194,7 @@ describe("AwsFoundation", () => {
       repository: locked,
       control: createOnly,
       audit: locked,
-      state: always,
+      state: [...always, "RefuseWritesIntoTheReplica", "RefuseReplicasOfOthers"],
     })) {
       const { inputs } = one(resources, `qdrant-dr-prod-${kind}-policy`);
       const statements = statementsOf(inputs);
@@ -205,7 +205,7 @@ describe("AwsFoundation", () => {
       for (const { Effect, Principal, Resource } of statements) {
         expect({ Effect, Principal }).to.deep.equal({ Effect: "Deny", Principal: "*" });
         expect(
-          [Resource].flat().every((arn) => /^arn:aws:s3:::example-qdr-prod-[a-z]+(\/\*)?$/.test(arn as string)),
+          [Resource].flat().every((arn) => /^arn:aws:s3:::example-qdr-prod-[a-z]+(\/(dr\/)?\*)?$/.test(arn as string)),
         ).to.equal(true);
       }
     }
@@ -268,9 +268,33 @@ describe("AwsFoundation", () => {
       multiRegion: true,
       enableKeyRotation: true,
       deletionWindowInDays: 30,
+      bypassPolicyLockoutSafetyCheck: true,
       tags: { team: "search" },
     });
-    expect(JSON.parse(policy as string).Statement).to.have.length(1);
+    const [, ...refused] = statementsOf({ policy });
+    const everybody = { Effect: "Deny", Principal: { AWS: "*" }, Resource: "*" };
+    expect(refused).to.deep.equal([
+      {
+        Sid: "RefuseToEndIt",
+        ...everybody,
+        Action: ["kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:PutKeyPolicy", "kms:DeleteImportedKeyMaterial"],
+        Condition: { ArnNotEquals: { "aws:PrincipalArn": "arn:aws:iam::111122223333:root" } },
+      },
+      {
+        Sid: "RefuseToEndItSoon",
+        ...everybody,
+        Action: "kms:ScheduleKeyDeletion",
+        Condition: { NumericLessThan: { "kms:ScheduleKeyDeletionPendingWindowInDays": "30" } },
+      },
+    ]);
+    const breakGlassArn = "arn:aws:iam::111122223333:role/break-glass";
+    const { resources: named } = await declare({ breakGlassArn });
+    for (const one of ["key", "replica"]) {
+      const [, { Condition } = {}] = statementsOf(
+        named.find(({ name }) => name === `qdrant-dr-state-key-${one}`)?.inputs ?? {},
+      );
+      expect(Condition).to.deep.equal({ ArnNotEquals: { "aws:PrincipalArn": breakGlassArn } });
+    }
     expect(one(resources, "qdrant-dr-data-key-replica").inputs).to.include({ primaryKeyArn: dataKeyArns.prod });
     for (const alias of ["alias", "replica-alias"]) {
       expect(one(resources, `qdrant-dr-state-key-${alias}`).inputs).to.include({ name: "alias/example-qdr-state-key" });
@@ -301,6 +325,32 @@ describe("AwsFoundation", () => {
     expect(resources.filter(({ type }) => type.endsWith(":BucketReplicationConfig"))).to.have.length(4);
   });
 
+  it("state: of its own stacks alone, below its region's name, where nobody writes in the other region but S3; no delete goes there", async () => {
+    const { resources } = await declare();
+    const { rules } = one(resources, "qdrant-dr-prod-state-replication-rules").inputs as {
+      rules: { filter: unknown; deleteMarkerReplication: unknown }[];
+    };
+    const parts = ["prod/.pulumi/stacks/", "prod/.pulumi/meta.yaml"];
+    expect(rules.map(({ filter }) => filter)).to.deep.equal(parts.map((prefix) => ({ prefix })));
+    for (const { deleteMarkerReplication } of rules) {
+      expect(deleteMarkerReplication).to.deep.equal({ status: "Disabled" });
+    }
+    const allowed = statementsOf(one(resources, "qdrant-dr-prod-state-replication-permissions").inputs);
+    const resourcesOf = (sid: string) => allowed.find(({ Sid }) => Sid === sid)?.Resource;
+    expect(resourcesOf("WriteReplicas")).to.deep.equal(
+      parts.map((part) => `arn:aws:s3:::example-qdr-dr-state/${part}*`),
+    );
+    const refused = statementsOf(one(resources, "qdrant-dr-dr-state-policy").inputs).slice(-2);
+    expect(refused.map(({ Effect: _effect, Principal: _principal, Sid: _sid, ...rest }) => rest)).to.deep.equal([
+      { Action: ["s3:PutObject", "s3:DeleteObject"], Resource: "arn:aws:s3:::example-qdr-dr-state/prod/*" },
+      {
+        Action: ["s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"],
+        Resource: "arn:aws:s3:::example-qdr-dr-state/*",
+        Condition: { ArnNotEquals: { "aws:PrincipalArn": "arn:aws:iam::111122223333:role/example-qdr-prod-state" } },
+      },
+    ]);
+  });
+
   it("the role of a replication: for this bucket's S3 alone, out of this bucket, into that one, with these two keys", async () => {
     const { resources } = await declare({ replication: true, regions: equalLocks });
     const { assumeRolePolicy } = one(resources, "qdrant-dr-dr-repository-replication-role").inputs;
@@ -317,6 +367,8 @@ describe("AwsFoundation", () => {
       },
     ]);
     const allowed = statementsOf(one(resources, "qdrant-dr-dr-repository-replication-permissions").inputs);
+    const below = (region: string) =>
+      ["packs", "trees", "facts"].map((part) => `arn:aws:s3:::example-qdr-${region}-repository/${part}/*`);
     const keyOf = (bucket: string, region: string) => ({
       StringEquals: { "kms:ViaService": `s3.${region}.amazonaws.com` },
       StringLike: { "kms:EncryptionContext:aws:s3:arn": [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`] },
@@ -338,13 +390,13 @@ describe("AwsFoundation", () => {
           "s3:GetObjectRetention",
           "s3:GetObjectLegalHold",
         ],
-        Resource: "arn:aws:s3:::example-qdr-dr-repository/*",
+        Resource: below("dr"),
       },
       {
         Sid: "WriteReplicas",
         Effect: "Allow",
         Action: ["s3:ReplicateObject", "s3:ReplicateTags"],
-        Resource: "arn:aws:s3:::example-qdr-prod-repository/*",
+        Resource: below("prod"),
       },
       {
         Sid: "OpenSources",
@@ -382,7 +434,7 @@ describe("AwsFoundation", () => {
         },
       },
       audit: "example-qdr-dr-audit",
-      backend: "s3://example-qdr-dr-state?region=eu-west-1",
+      backend: "s3://example-qdr-dr-state/dr?region=eu-west-1",
       secretsProvider: "awskms://alias/example-qdr-state-key?region=eu-west-1",
       images: undefined,
     });

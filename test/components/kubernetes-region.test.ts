@@ -12,6 +12,7 @@ import { type Role, roles } from "../../runtime/domain/roles/epoch.ts";
 import {
   apiKeyOf,
   awsSettings,
+  capturedObjects,
   clientKey,
   type DeclaredRegion,
   folderSettings,
@@ -756,18 +757,6 @@ describe("KubernetesRegion", () => {
     });
   });
 });
-
-const capturedObjects = {
-  kubernetes: {
-    namespaces: ["search", "apps"],
-    kinds: [
-      { apiVersion: "apps/v1", kind: "StatefulSet" },
-      { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" },
-      { apiVersion: "v1", kind: "Endpoints" },
-      { apiVersion: "v1", kind: "Namespace" },
-    ],
-  },
-};
 
 function objects({ resources }: DeclaredRegion, kind?: string): Registration[] {
   return resources.filter(

@@ -109,6 +109,12 @@ describe("settings of the bootstrap", () => {
     ["a prefix too long for bucket names", { prefix: "a".repeat(20) }, "prefix: 3 to 19"],
     ["an account without quotes", { account: 111122223333 }, "account:"],
     ["a lock of no days", { auditLockDays: 0 }, "auditLockDays:"],
+    ["every role as break glass", { breakGlassArn: "arn:aws:iam::111122223333:role/*" }, "breakGlassArn: the ARN"],
+    [
+      "break glass in another account",
+      { breakGlassArn: "arn:aws:iam::444455556666:root" },
+      "breakGlassArn: of the account",
+    ],
     ["a mode that does not exist", { lockMode: "none" }, "lockMode:"],
     ["replication into a longer lock", { replication: true }, "equal repositoryLockDays in both regions"],
     ["a slip in a name", { lockdays: 3 }, "lockdays"],

@@ -105,6 +105,11 @@ export const bootstrapSettingsSchema = z
       .refine((regions) => Object.keys(regions).length === 2, "two regions"),
     /** The one that serves first; the first epoch record says so. */
     initialActive: nameSchema,
+    /** Who alone can end the keys, or change who can: a role that nobody takes in daily work. The account's root user when left out. */
+    breakGlassArn: z
+      .string()
+      .regex(/^arn:aws:iam::\d{12}:(root|role\/[\w+=,.@/-]+)$/, "the ARN of a role, or of an account's root user")
+      .optional(),
     /** `compliance`: nobody can delete what is locked, the account's root included. */
     lockMode: z.enum(["compliance", "governance"]).default("compliance"),
     auditLockDays: wholeNumber(lockDays).default(730),
@@ -116,7 +121,10 @@ export const bootstrapSettingsSchema = z
     images: yesOrNo.default(false),
     tags,
   })
-  .superRefine(({ initialActive, regions, replication }, { addIssue }) => {
+  .superRefine(({ account, breakGlassArn, initialActive, regions, replication }, { addIssue }) => {
+    if (breakGlassArn !== undefined && breakGlassArn.split(":")[4] !== account) {
+      addIssue({ code: "custom", path: ["breakGlassArn"], message: `of the account ${account}` });
+    }
     const [first, second] = Object.values(regions);
     if (!(initialActive in regions)) {
       addIssue({ code: "custom", path: ["initialActive"], message: `one of ${Object.keys(regions).join(", ")}` });

@@ -19,6 +19,27 @@ const control = "qdrant-dr-prod-control";
 describe("policy: bucket rules", () => {
   describeRules(bucketRules, [
     [
+      "buckets-are-known",
+      "a bucket that does not say what it holds",
+      `${control}-bucket`,
+      (resource) => [{ ...resource, props: { ...resource.props, tags: {} } }],
+    ],
+    [
+      "buckets-are-known",
+      "a second policy of a bucket",
+      `${control}-policy`,
+      (resource) => [resource, { ...resource, name: "another", urn: "another" }],
+    ],
+    [
+      "buckets-are-known",
+      "a bucket of a type that no rule looks at",
+      `${control}-bucket`,
+      (resource) => [
+        resource,
+        { ...resource, name: "second", type: "aws:s3/bucketV2:BucketV2", props: { bucket: "second" } },
+      ],
+    ],
+    [
       "buckets-are-private",
       "a public policy is allowed",
       `${repository}-public-access`,
@@ -94,6 +115,12 @@ describe("policy: bucket rules", () => {
       "qdrant-dr-dr-audit-lock",
       set("rule.defaultRetention.days", 365),
     ],
+    [
+      "locked-as-long-as-kept",
+      "locks that can be lifted",
+      "qdrant-dr-dr-audit-lock",
+      set("rule.defaultRetention.mode", "GOVERNANCE"),
+    ],
     ["locked-as-long-as-kept", "no lock at all", "qdrant-dr-dr-audit-lock", remove],
     ["locked-as-long-as-kept", "a bucket that cannot lock", `${repository}-bucket`, set("objectLockEnabled", false)],
     ["locked-as-long-as-kept", "deletes are allowed", `${repository}-policy`, withoutStatement("RefuseDeletes")],
@@ -114,6 +141,18 @@ describe("policy: bucket rules", () => {
       "deletes are replicated",
       `${repository}-replication-rules`,
       set("rules.1.deleteMarkerReplication.status", "Enabled"),
+    ],
+    [
+      "replicas-are-as-good",
+      "the whole state",
+      "qdrant-dr-dr-state-replication-rules",
+      set("rules.0.filter.prefix", ""),
+    ],
+    [
+      "replicas-are-as-good",
+      "deletes of state",
+      "qdrant-dr-dr-state-replication-rules",
+      set("rules.0.deleteMarkerReplication.status", "Enabled"),
     ],
     [
       "replicas-are-as-good",

@@ -7,6 +7,38 @@ describe("policy: identity rules", () => {
   describeRules(identityRules, [
     [
       "roles-do-their-job",
+      "everything but one action",
+      "dr-identities-capture-permissions",
+      withStatement({ Effect: "Allow", NotAction: "iam:CreateUser", Resource: "*" }),
+    ],
+    [
+      "roles-do-their-job",
+      "every object but one",
+      "dr-identities-capture-permissions",
+      withStatement({ Effect: "Allow", Action: "s3:GetObject", NotResource: "arn:aws:s3:::a/b" }),
+    ],
+    [
+      "roles-are-taken-by-their-own",
+      "another account's users",
+      "dr-identities-gate",
+      changeTrust((all) => all.map((one) => ({ ...one, Principal: { AWS: "arn:aws:iam::444455556666:root" } }))),
+    ],
+    [
+      "roles-are-taken-by-their-own",
+      "all but one account",
+      "dr-identities-gate",
+      changeTrust((all) => all.map(({ Principal, ...one }) => ({ ...one, NotPrincipal: Principal }))),
+    ],
+    [
+      "roles-are-taken-by-their-own",
+      "S3 for every bucket that there is",
+      "qdrant-dr-dr-state-replication-role",
+      changeTrust((all) =>
+        all.map((one) => ({ ...one, Condition: { ArnEquals: { "aws:SourceArn": "arn:aws:s3:::*" } } })),
+      ),
+    ],
+    [
+      "roles-do-their-job",
       "all of S3",
       "dr-identities-capture-permissions",
       withStatement({ Effect: "Allow", Action: "s3:*", Resource: "arn:aws:s3:::a/*" }),

@@ -1,7 +1,17 @@
 /** Proves that each rule about what outlives a stack tells what breaks it. */
 import { keepingRules } from "../../../policy/rules/keeping-rules.ts";
-import { describeRules, remove, set, unprotect } from "../../support/stacks/policy-changes.ts";
+import {
+  changePolicy,
+  describeRules,
+  remove,
+  set,
+  unprotect,
+  withoutStatement,
+  withStatement,
+} from "../../support/stacks/policy-changes.ts";
 
+const key = "qdrant-dr-data-key-key";
+const refusal = "RefuseToEndIt";
 const repository = "qdrant-dr-prod-repository";
 
 describe("policy: keeping rules", () => {
@@ -15,6 +25,40 @@ describe("policy: keeping rules", () => {
       "volumes go with their StatefulSet",
       "qdrant-nodes",
       set("spec.persistentVolumeClaimRetentionPolicy.whenDeleted", "Delete"),
+    ],
+    ["nobody-ends-a-key", "any administrator ends it", key, withoutStatement(refusal)],
+    [
+      "nobody-ends-a-key",
+      "its replica can be switched off",
+      "qdrant-dr-state-key-replica",
+      changePolicy((all) =>
+        all.map((one) => (one.Sid === refusal ? { ...one, Action: ["kms:ScheduleKeyDeletion"] } : one)),
+      ),
+    ],
+    [
+      "nobody-ends-a-key",
+      "every role is the exception",
+      key,
+      changePolicy((all) =>
+        all.map((one) =>
+          one.Sid === refusal
+            ? { ...one, Condition: { ArnNotEquals: { "aws:PrincipalArn": "arn:aws:iam::111122223333:role/*" } } }
+            : one,
+        ),
+      ),
+    ],
+    [
+      "nobody-ends-a-key",
+      "everybody uses it",
+      key,
+      withStatement({ Effect: "Allow", Principal: "*", Action: "kms:*", Resource: "*" }),
+    ],
+    ["nobody-ends-a-key", "AWS's own policy", key, set("policy", undefined)],
+    [
+      "nobody-ends-a-key",
+      "a grant",
+      key,
+      (resource) => [resource, { ...resource, name: "grant", type: "aws:kms/grant:Grant", props: {} }],
     ],
     ["keys-outlive-a-region", "a key in one region", "qdrant-dr-state-key-key", set("multiRegion", false)],
     [

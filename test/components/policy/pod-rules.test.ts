@@ -55,6 +55,24 @@ describe("policy: pod rules", () => {
       "replicator-deployment",
       set("spec.template.spec.containers.0.env.0", { name: "QDRANT_API_KEY", value: "a" }),
     ],
+    [
+      "secrets-are-not-listed",
+      "a password that is called otherwise",
+      "replicator-deployment",
+      set("spec.template.spec.containers.0.env.0", { name: "DB_PASS", value: "a" }),
+    ],
+    [
+      "secrets-are-not-listed",
+      "a login in a URL",
+      "replicator-deployment",
+      set("spec.template.spec.containers.0.env.0", { name: "UPSTREAM", value: "https://me:word@host.example" }),
+    ],
+    [
+      "secrets-are-not-listed",
+      "a key among arguments",
+      "replicator-deployment",
+      set("spec.template.spec.containers.0.args", ["--api-key", "abc"]),
+    ],
     ["namespaces-enforce-it", "a namespace for any pod", "namespace", set("metadata.labels", {})],
   ]);
 });

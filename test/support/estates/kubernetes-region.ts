@@ -44,6 +44,19 @@ export const folderSettings = {
   },
 } satisfies DeclareOptions;
 
+/** Objects of two namespaces that captures read. */
+export const capturedObjects = {
+  kubernetes: {
+    namespaces: ["search", "apps"],
+    kinds: [
+      { apiVersion: "apps/v1", kind: "StatefulSet" },
+      { apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy" },
+      { apiVersion: "v1", kind: "Endpoints" },
+      { apiVersion: "v1", kind: "Namespace" },
+    ],
+  },
+};
+
 export interface DeclaredRegion {
   readonly name: string;
   readonly outputs: Region;

@@ -3,7 +3,7 @@ import * as aws from "@pulumi/aws";
 import type { DeclaredResource } from "../../../policy/rule.ts";
 import { jobs } from "../../../runtime/domain/job-names.ts";
 import { awsSettingsSchema, parseBootstrapSettings } from "../../../runtime/domain/settings/aws-settings.ts";
-import { RegionDeclarer } from "../estates/kubernetes-region.ts";
+import { capturedObjects, RegionDeclarer } from "../estates/kubernetes-region.ts";
 import { awsOutputs } from "./aws-outputs.ts";
 import { RecordedResources, type Registration } from "./recorded-resources.ts";
 
@@ -71,7 +71,12 @@ async function declareIdentities(): Promise<DeclaredResource[]> {
 async function declareRegion(): Promise<DeclaredResource[]> {
   const { resources } = await new RegionDeclarer().declare({
     role: "standby",
-    kubernetes: { monitoring: { operator: { namespace: "monitoring" } } },
+    settings: { infrastructure: capturedObjects },
+    kubernetes: {
+      monitoring: { operator: { namespace: "monitoring" } },
+      clientCidrs: ["10.8.0.0/16"],
+      gate: { service: { type: "LoadBalancer" }, tlsSecret: "gate-tls" },
+    },
   });
   return asDeclared(resources);
 }
