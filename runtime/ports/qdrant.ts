@@ -206,6 +206,28 @@ export interface CollectionWriter {
   deleteAlias(alias: string): Promise<void>;
 }
 
+/** What a journal says of points of one collection: JSON as text, so that each number stays as it is written. */
+export interface PointChange {
+  /** Of a collection with custom shard keys, as JSON. */
+  readonly shardKey?: string | undefined;
+  /** Ids of points that go, also of those that are written anew: nothing of them is kept. */
+  readonly deleted: readonly string[];
+  /** Whole points. */
+  readonly points: readonly string[];
+}
+
+/** Brings what happened to another Qdrant. Each call can be repeated. */
+export interface ChangeFollower {
+  /**
+   * Deletes, then writes; returns when both are applied. It may answer why Qdrant does not take them, however often it is asked: it
+   * has no such collection or shard key, or other vectors.
+   */
+  replacePoints(collection: string, change: PointChange): Promise<"applied" | { readonly refused: string }>;
+  deletePayloadIndex(collection: string, field: string): Promise<void>;
+  /** Changes what can be changed of a collection that stands, to these settings as Qdrant tells them. */
+  changeSettings(collection: string, config: Readonly<Record<string, unknown>>): Promise<void>;
+}
+
 /** Replaces the content of shards. */
 export interface ShardWriter {
   /** Makes a collection of a whole snapshot of one, with its settings and indexes. Of a cluster, the first peer that answers takes its shards. */
@@ -223,4 +245,10 @@ export interface ShardWriter {
  * A Qdrant region: all its peers, of which some may be down. Throws UNREACHABLE (none that could answer does), ACCESS_DENIED or
  * QDRANT_REFUSED.
  */
-export interface VectorDatabase extends QdrantInspector, CollectionReader, ShardReader, CollectionWriter, ShardWriter {}
+export interface VectorDatabase
+  extends QdrantInspector,
+    CollectionReader,
+    ShardReader,
+    CollectionWriter,
+    ChangeFollower,
+    ShardWriter {}

@@ -144,6 +144,10 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
     const phase = parts.pick(["making", "made", "gone"]);
     return [controlLayout.snapshot(id, phase), { kind: "snapshot", id, phase }];
   },
+  "followed-position": (parts) => {
+    const [at, id] = [parts.at(), parts.id()];
+    return [controlLayout.standbyFollowedAt(at, id), { kind: "followed-position", hour: hourOf(at), id }];
+  },
   "standby-state": (parts) => {
     const [at, id] = [parts.at(), parts.id()];
     const phase = parts.pick(["begun", "held"]);

@@ -239,11 +239,16 @@ export class Peers {
     return this.#exactly(peerUrl, method, path, body, { isQuestion: false });
   }
 
+  /** The same of a request whose repetition changes nothing more, with a body that is JSON already. */
+  changeByText(peerUrl: string, method: "POST", path: string, body: string): Promise<unknown> {
+    return this.#exactly(peerUrl, method, path, body, { isQuestion: false });
+  }
+
   async #exactly(
     peerUrl: string,
     method: "GET" | "PATCH" | "POST" | "PUT",
     path: string,
-    body: object | undefined,
+    body: object | string | undefined,
     options: CallOptions,
   ): Promise<unknown> {
     const send = () =>
@@ -251,7 +256,7 @@ export class Peers {
         method,
         headers: { "content-type": "application/json" },
         signal: AbortSignal.timeout(this.#patienceMs ?? requestTimeoutMs),
-        ...(body === undefined ? {} : { body: exactText(body) }),
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : exactText(body) }),
       });
     const answered = await this.call(send, options);
     return readJsonAnswer(resultSchema, answered, `${method} ${path}`, parseExactly).result;

@@ -13,7 +13,7 @@ import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant
 import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
 import { nameOrNumberSchema } from "../../domain/recovery-points/collection-facts.ts";
 import { newestVersion } from "../../domain/recovery-points/version-rule.ts";
-import { DrError, hasCode } from "../../errors.ts";
+import { DrError, hasCode, toDrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type {
   Alias,
@@ -24,6 +24,7 @@ import type {
   NearestQuery,
   Neighbour,
   Optimizations,
+  PointChange,
   PointId,
   ShardKeyRequest,
   ShardPlacement,
@@ -51,10 +52,12 @@ import {
   isOfHalfMadeShard,
   isOfTakenName,
   isOverdue,
+  isWrongInput,
   lacksRight,
   refused,
   refuseUnlessOk,
 } from "./refusals.ts";
+import { changeableSettings, replacementOf } from "./replacement.ts";
 import { restoreFingerprintIn } from "./restore-fingerprint.ts";
 import { SharedAnswer } from "./shared-answer.ts";
 import { notStrict, type StrictMode, strictModeIn } from "./strict-mode.ts";
@@ -613,6 +616,29 @@ export class Qdrant implements VectorDatabase {
         wait: true,
       }),
     );
+  }
+
+  async deletePayloadIndex(collection: string, field: string): Promise<void> {
+    await this.#peers.change((client) => client.deletePayloadIndex(collection, field, { wait: true }));
+  }
+
+  async changeSettings(collection: string, config: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#peers.change((_client, url) =>
+      this.#peers.changeExactly(url, "PATCH", agreed(collectionPath(collection)), changeableSettings(config)),
+    );
+  }
+
+  async replacePoints(collection: string, change: PointChange): Promise<"applied" | { readonly refused: string }> {
+    const body = replacementOf(change);
+    if (body === undefined) return "applied";
+    const path = `${collectionPath(collection)}/points/batch?wait=true`;
+    try {
+      await this.#peers.change((_client, url) => this.#peers.changeByText(url, "POST", path, body));
+      return "applied";
+    } catch (error) {
+      if (isNotFound(error) || isWrongInput(error)) return { refused: toDrError(error).message };
+      throw error;
+    }
   }
 
   async createShardKey(collection: string, { key, replicationFactor, shards }: ShardKeyRequest): Promise<void> {

@@ -18,6 +18,9 @@ class NameTaken extends Error {}
 /** Why nothing is answered of a collection or shard: the server knows none of this name. */
 class NotFound extends Error {}
 
+/** Why what is asked can never be done: it does not fit to what is there. */
+class WrongInput extends Error {}
+
 /** What Qdrant says of them: its answers have no codes. */
 const timeoutWords = ["Timeout error: "];
 const halfMadeWords = ["Dirty shard", "Failed to restore local replica"];
@@ -96,6 +99,7 @@ function reasonIn(status: number, text: string, cause: unknown): Error | undefin
   if (isSaid(halfMadeWords)) return new HalfMadeShard("a shard is half made", { cause });
   if (isSaid(timeoutWords)) return new AnswerOverdue("it gave up", { cause });
   if (isSaid(takenWords)) return new NameTaken("the name is taken", { cause });
+  if ((status === 400 || status === 422) && isAnswerOfQdrant(text)) return new WrongInput("it does not fit", { cause });
   const isNone = status === 404 && isAnswerOfQdrant(text);
   return isNone ? new NotFound("there is none of this name", { cause }) : undefined;
 }
@@ -123,6 +127,10 @@ export function isOfTakenName(error: unknown): boolean {
 /** Whether a key was refused for a right that it lacks, not because nobody knows it. */
 export function lacksRight(error: unknown): boolean {
   return hasCode(error, "ACCESS_DENIED") && error.cause instanceof RightMissing;
+}
+
+export function isWrongInput(error: unknown): boolean {
+  return hasCode(error, "QDRANT_REFUSED") && error.cause instanceof WrongInput;
 }
 
 export function isNotFound(error: unknown): boolean {

@@ -120,6 +120,11 @@ export const controlLayout = {
   /** A folder for every hour, so that the newest is found without a list of all. */
   standbyStatesOf: (hour: string) => `standby/states/${hour}/`,
   standbyState: (at: Date, phase: "begun" | "held", id: string) => `standby/states/${hourOf(at)}/${id}.${phase}.json`,
+  standbyFollowed: "standby/followed/",
+  /** A folder for every hour, so that the newest is found without a list of all. */
+  standbyFollowedOf: (hour: string) => `standby/followed/${hour}/`,
+  /** How far the standby has followed the journal. */
+  standbyFollowedAt: (at: Date, id: string) => `standby/followed/${hourOf(at)}/${id}.json`,
   snapshot: (id: string, phase: "making" | "made" | "gone") => `snapshots/${id}.${phase}.json`,
 } as const;
 
@@ -314,6 +319,11 @@ const kindsOfControlKeys = [
     /^standby\/states\/(?<hour>[^/]+)\/(?<id>[^/]+)\.(?<phase>begun|held)\.json$/,
     z.object({ kind: kind("standby-state"), hour: text, id: text, phase: z.enum(["begun", "held"]) }),
     ({ hour, id, phase }) => `${controlLayout.standbyStatesOf(hour)}${id}.${phase}.json`,
+  ),
+  kindOfKey(
+    /^standby\/followed\/(?<hour>[^/]+)\/(?<id>[^/.]+)\.json$/,
+    z.object({ kind: kind("followed-position"), hour: text, id: text }),
+    ({ hour, id }) => `${controlLayout.standbyFollowedOf(hour)}${id}.json`,
   ),
   kindOfKey(
     /^scratch\/(?<process>[^/]+)\/(?<id>[^/.]+)\.(?<phase>begun|taken|unknown)\.json$/,
