@@ -4,3 +4,10 @@ import { type HistoryReads, measureHistoryReads } from "../test/support/estates/
 export function readLargeHistory(): Promise<HistoryReads> {
   return measureHistoryReads(100_000);
 }
+
+const mostRequests = 100;
+const mostMiB = 256;
+
+export function areReadsWithinBars({ peakRssMiB, ...requests }: HistoryReads): boolean {
+  return peakRssMiB <= mostMiB && Object.values(requests).every((count) => count <= mostRequests);
+}

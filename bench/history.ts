@@ -18,19 +18,20 @@ const secondMs = 1_000;
 const minuteMs = 60 * secondMs;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
-const days = 40;
 const chunk = 64 * 1024;
 /** Of the file whose chunks are rewritten in place, as vectors and pages are. */
-const chunksInPlace = 16;
+const chunksInPlace = 8;
 /** Bytes that a change appends, as to a log that is begun anew now and then. */
 const appended = 3_200;
-const logBytes = 4 * chunk;
+const logBytes = 2 * chunk;
 
 export interface HistoryFigures {
+  readonly simulatedDays: number;
   readonly recoveryPointsAfterDay: number;
   readonly objectsAfterDay: number;
-  readonly recoveryPointsAfter40Days: number;
-  readonly objectsAfter40Days: number;
+  /** Undefined when fewer days were simulated. */
+  readonly recoveryPointsAfter40Days?: number | undefined;
+  readonly objectsAfter40Days?: number | undefined;
   /** The most within the day before the next prune. */
   readonly mostRecoveryPoints: number;
   readonly mostStates: number;
@@ -41,11 +42,17 @@ export interface HistoryFigures {
   readonly simulatedCaptures: number;
 }
 
-/**
- * The first two hours and the last one are simulated at their full pace. Between them there is a capture each five minutes: the states that
- * become no recovery point would be deleted an hour later, and what a kept one needs is gathered whatever came between.
- */
-export async function measureHistory(say: (text: string) => void): Promise<HistoryFigures> {
+/** The bars of each figure; what was not simulated is within them. */
+export function isWithinBars(figures: HistoryFigures): boolean {
+  const { bytesVsNewestAndChange, mostStates, objectsAfter40Days = 0, objectsAfterDay } = figures;
+  const { recoveryPointsAfter40Days = 0, recoveryPointsAfterDay } = figures;
+  const isSmall = recoveryPointsAfterDay <= 120 && objectsAfterDay <= 1_200;
+  const staysSmall = recoveryPointsAfter40Days <= 320 && objectsAfter40Days <= 3_000;
+  return isSmall && staysSmall && mostStates <= 400 && bytesVsNewestAndChange <= 1;
+}
+
+/** Every change is captured: 8,640 a day. */
+export async function measureHistory(days: number, say: (text: string) => void): Promise<HistoryFigures> {
   const region = new PrunedRegion((await ageKeys()).wrap, new TestTime());
   const { time } = region;
   const begun = time.now().getTime();
@@ -99,10 +106,9 @@ export async function measureHistory(say: (text: string) => void): Promise<Histo
   const states = () => region.keys(storeLayout.inStream(storeLayout.recoveryPoints)).length;
   let [mostStates, mostRecoveryPoints] = [0, 0];
   const looks: { recoveryPoints: number; objects: number }[] = [];
-  const isAtFullPace = (ms: number) => ms < 2 * hourMs || ms >= days * dayMs - hourMs;
   for (let ms = 0; ms <= days * dayMs; ms += 10 * secondMs) {
     change();
-    if (isAtFullPace(ms) || ms % (5 * minuteMs) === 0) await capture();
+    await capture();
     if (ms % (5 * minuteMs) === 0) {
       mostStates = Math.max(mostStates, states());
       await stream.round();
@@ -111,7 +117,7 @@ export async function measureHistory(say: (text: string) => void): Promise<Histo
       mostRecoveryPoints = Math.max(mostRecoveryPoints, history());
       await region.prune({ retention });
       say(`day ${ms / dayMs}: ${history()} recovery points, ${objects()} objects, ${states()} states`);
-      if (ms === dayMs || ms === days * dayMs) looks.push({ recoveryPoints: history(), objects: objects() });
+      looks.push({ recoveryPoints: history(), objects: objects() });
     }
     time.pass(Math.max(0, begun + ms + 10 * secondMs - time.now().getTime()));
   }
@@ -120,10 +126,11 @@ export async function measureHistory(say: (text: string) => void): Promise<Histo
   const newest = inPlace.length + log.length;
   const isMetadata = (key: string) => /^(recovery-points|trees|facts|sessions)\//.test(key);
   return {
+    simulatedDays: days,
     recoveryPointsAfterDay: looks[0]?.recoveryPoints ?? 0,
     objectsAfterDay: looks[0]?.objects ?? 0,
-    recoveryPointsAfter40Days: looks[1]?.recoveryPoints ?? 0,
-    objectsAfter40Days: looks[1]?.objects ?? 0,
+    recoveryPointsAfter40Days: looks[39]?.recoveryPoints,
+    objectsAfter40Days: looks[39]?.objects,
     mostRecoveryPoints,
     mostStates,
     bytesVsNewestAndChange: Math.round((sizeOf(() => true) / (2 * newest + changedBytes)) * 1000) / 1000,

@@ -6,7 +6,7 @@ import { RegionAccess } from "../runtime/composition/region-access.ts";
 import type { Clock } from "../runtime/ports/clock.ts";
 import { readCatalog } from "../runtime/repository/catalog/read-catalog.ts";
 import { captureRecoveryPoint } from "../runtime/workflows/capture/capture-recovery-point.ts";
-import { copyRecoveryPoints } from "../runtime/workflows/copy-recovery-points.ts";
+import { copyRecoveryPoints } from "../runtime/workflows/copy/copy-recovery-points.ts";
 import { failOver } from "../runtime/workflows/failover/fail-over.ts";
 import { planFailover } from "../runtime/workflows/failover/plan-failover.ts";
 import type { FailoverRequest } from "../runtime/workflows/failover/request.ts";

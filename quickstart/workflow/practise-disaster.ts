@@ -11,7 +11,7 @@ import type { Progress } from "../../runtime/ports/progress.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import type { Stacks } from "../../runtime/ports/stacks.ts";
 import type { CaptureReport } from "../../runtime/workflows/capture/capture-report.ts";
-import type { CopyReport } from "../../runtime/workflows/copy-recovery-points.ts";
+import type { CopyReport } from "../../runtime/workflows/copy/copy-recovery-points.ts";
 import type { RoleChangeReport } from "../../runtime/workflows/failover/fail-over.ts";
 import type { VerifyReport } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import { proofsOf } from "../domain/practice-proofs.ts";

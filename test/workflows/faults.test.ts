@@ -18,7 +18,7 @@ import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { verifyApplied, wholeRecoveryPoint } from "../../runtime/workflows/apply/verify-applied.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import { allOf } from "../support/all-of.ts";

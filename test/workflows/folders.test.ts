@@ -43,7 +43,7 @@ import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
 import { folderCapture } from "../../runtime/workflows/folders/capture-folder.ts";
 import {
   type FolderRestoreRequest,

@@ -11,7 +11,7 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { checkObject } from "../../runtime/repository/content/check-object.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
 import { folderCapture } from "../../runtime/workflows/folders/capture-folder.ts";
 import { documentFolder } from "../../runtime/workflows/folders/document-folder.ts";
 import { heal } from "../../runtime/workflows/heal/heal.ts";

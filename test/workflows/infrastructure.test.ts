@@ -16,7 +16,7 @@ import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
-import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
 import { planFolderRestore, restoreFolders } from "../../runtime/workflows/folders/restore-folder.ts";
 import {
   type ApplyRequest,

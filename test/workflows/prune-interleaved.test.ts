@@ -13,7 +13,7 @@ import type { PrunableStore } from "../../runtime/ports/prunable-store.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
-import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
 import { hourMs, PrunedRegion, type PrunedStores, policy, TestTime } from "../support/estates/pruned-region.ts";
 import { ageKeys, silently } from "../support/estates/recovery-estate.ts";

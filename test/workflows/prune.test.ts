@@ -8,7 +8,7 @@ import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import { attest } from "../../runtime/repository/catalog/attest.ts";
 import { objectsNeeded } from "../../runtime/repository/content/objects-needed.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
-import { copyRecoveryPoints } from "../../runtime/workflows/copy-recovery-points.ts";
+import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
 import { dayMs, hourMs, PrunedRegion, TestTime } from "../support/estates/pruned-region.ts";
 import { ageKeys, silently } from "../support/estates/recovery-estate.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";

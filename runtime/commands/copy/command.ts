@@ -2,22 +2,25 @@ import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatBytes, formatCount } from "../../domain/format.ts";
 import { peerOf } from "../../domain/region.ts";
-import { copyRecoveryPoints } from "../../workflows/copy-recovery-points.ts";
+import { copyRecoveryPoints } from "../../workflows/copy/copy-recovery-points.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
-import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
+import { type CommandDefinition, exitCodesHelp, parseInstant, regionOptions } from "../shared/command.ts";
 import { bytes, count, listOf, recoveryPointId } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
   readonly from?: string;
   readonly to?: string;
+  readonly since?: Date;
 }
 
 const answer = z.strictObject({
   copied: listOf(recoveryPointId).describe("ids of the recovery points that were copied"),
   skipped: listOf(recoveryPointId).describe(
-    "ids of recovery points that are not complete in the source, and cannot be copied",
+    "ids of recovery points that would be wanted, are not complete in the source, and cannot be copied",
   ),
-  unwanted: count.describe("recovery points of the source that the destination's retention does not want"),
+  unwanted: count.describe(
+    "recovery points of the source that were listed, and that the destination's retention does not want",
+  ),
   objects: count.describe("objects that were written"),
   bytes,
 });
@@ -30,6 +33,11 @@ export const copy: CommandDefinition<Options, z.infer<typeof answer>> = {
     regionOptions(command)
       .option("--from <stack>", "stack whose recovery points are copied; left out: the peer of the other")
       .option("--to <stack>", "stack whose bucket receives them; left out: the region of the settings file")
+      .option(
+        "--since <time>",
+        "leave out what was captured before; left out: as far back as the destination's retention reaches",
+        parseInstant,
+      )
       .addHelpText(
         "after",
         exitCodesHelp(
@@ -42,7 +50,9 @@ export const copy: CommandDefinition<Options, z.infer<typeof answer>> = {
     const to = await deps.access(options.to, options);
     const from = await deps.access(options.from ?? peerOf(to.region), options);
     return recordedRun({ ...deps, session: to, run: "copy" }, async () => {
-      const report = await copyRecoveryPoints(await from.repository(), to, deps.progress, deps.clock);
+      const report = await copyRecoveryPoints(await from.repository(), to, deps.progress, deps.clock, {
+        since: options.since,
+      });
       const skipped =
         report.skipped.length === 0
           ? ""

@@ -61,7 +61,7 @@ const answer = z.strictObject({
       bytes: bytes.describe("what they take"),
     })
     .optional()
-    .describe("with --plan: what a plan that is made now would drop"),
+    .describe("with --plan: what a plan that is made now would drop a day from now, when it may be executed"),
   stream: z
     .strictObject({
       states: count.describe("states that the stream holds now"),
@@ -81,7 +81,10 @@ export const prune: CommandDefinition<Options, PruneAnswer> = {
   configure: (command: Command) =>
     regionOptions(command)
       .option("--stack <name>", "stack whose bucket is pruned; left out: the region of the settings file")
-      .option("--plan", "show what would be dropped, and why; change nothing")
+      .option(
+        "--plan",
+        "show what a plan that is made now would drop when it is executed, a day from now, and why; change nothing",
+      )
       .option(
         "--give-up <ids>",
         "recovery points that cannot be restored, and that are dropped though nobody can read what they need",
@@ -176,7 +179,7 @@ async function showPlan(deps: Deps, session: RegionSession, options: Options) {
   const lines = [
     ...kept.map(({ id, reasons }) => `keep  ${id}  ${reasons[0]}`),
     ...drops.map(({ id, reason }) => `drop  ${id}  ${reason}`),
-    `${region} would keep ${formatCount(kept.length)} recovery points and drop ${formatCount(drops.length)}; nothing would need ${formatCount(objects)} objects then, ${formatBytes(size)}. Nothing was changed.`,
+    `${region} would keep ${formatCount(kept.length)} recovery points a day from now and drop ${formatCount(drops.length)}; nothing would need ${formatCount(objects)} objects then, ${formatBytes(size)}. Nothing was changed.`,
   ];
   return { json, text: lines.join("\n") };
 }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
-import type { z } from "zod";
+import { z } from "zod";
 import type { Deps } from "../../composition/deps.ts";
 import { type DataKind, dataKinds } from "../../domain/recovery-points/recovery-point.ts";
 import type { DrError } from "../../errors.ts";
@@ -73,6 +73,13 @@ export function parseKinds(text: string): DataKind[] {
     if (kind === undefined) throw new InvalidArgumentError(`It must be of ${dataKinds.join(", ")}.`);
     return kind;
   });
+}
+
+/** As answers and ids show times: in UTC, or with the difference from it. */
+export function parseInstant(text: string): Date {
+  const { data } = z.iso.datetime({ offset: true }).or(z.iso.date()).safeParse(text);
+  if (data !== undefined) return new Date(data);
+  throw new InvalidArgumentError("It must be a time, such as 2026-01-31T12:00:00Z, or a day, such as 2026-01-31.");
 }
 
 export function parsePort(text: string): number {

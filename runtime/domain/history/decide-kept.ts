@@ -2,7 +2,7 @@
  * Which recovery points the schedule wants, each with its reasons, and which it does not. Pure: whoever deletes looks at the
  * answer twice, a day apart.
  */
-import { compareAge } from "../recovery-points/order.ts";
+import { sortNewestFirst } from "../recovery-points/order.ts";
 import type { CaptureType } from "../recovery-points/recovery-point.ts";
 import { type RetainedKind, type Retention, retainedKinds, type Tier, tiersOf } from "./retention.ts";
 
@@ -48,17 +48,18 @@ export function decideKept(candidates: readonly Candidate[], retention: Retentio
     if (startedMs > now.getTime() + clockToleranceMs) keep(candidate, "its time is in the future, and does not count");
     else dated.push({ candidate, startedMs });
   }
-  dated.sort((a, b) => compareAge(b.candidate, a.candidate));
-  const restorable = dated.filter(({ candidate }) => candidate.isRestorable);
-  const others = dated.filter(({ candidate }) => !candidate.isRestorable);
+  const newestFirst = sortNewestFirst(dated, ({ candidate }) => candidate);
+  const restorable = newestFirst.filter(({ candidate }) => candidate.isRestorable);
+  const others = newestFirst.filter(({ candidate }) => !candidate.isRestorable);
   const standIns = new Map<string, string>();
   for (const kind of retainedKinds) {
     const holdsKind = ({ candidate }: DatedCandidate) => candidate.holdings[kind] !== undefined;
-    keepNewest(restorable.filter(holdsKind), kind, retention.atLeast, keep);
+    const [restorableOfKind, othersOfKind] = [restorable.filter(holdsKind), others.filter(holdsKind)];
+    keepNewest(restorableOfKind, kind, retention.atLeast, keep);
     for (const tier of tiersOf(retention, kind)) {
-      keepOfTier(restorable.filter(holdsKind), kind, tier, now, keep, standIns, "");
+      keepOfTier(restorableOfKind, kind, tier, now, keep, standIns, "");
       // They may be healed: they are thinned like the others, among themselves.
-      keepOfTier(others.filter(holdsKind), kind, tier, now, keep, standIns, ", though it cannot be restored now");
+      keepOfTier(othersOfKind, kind, tier, now, keep, standIns, ", though it cannot be restored now");
     }
   }
   const dropped = candidates.filter(({ id }) => !reasons.has(id));
@@ -121,10 +122,9 @@ function keepOfTier(
     else members.push(dated);
   }
   for (const members of slots.values()) {
-    const exactFirst = [
-      ...members.filter(({ candidate }) => candidate.isExact),
-      ...members.filter(({ candidate }) => !candidate.isExact),
-    ];
+    // Stable: among equals the newest stays the first.
+    const exactFirst = members.sort((a, b) => Number(b.candidate.isExact) - Number(a.candidate.isExact));
+    const standsIn = `${exactFirst[0]?.candidate.id} is kept of its ${slot}`;
     const covered = new Set<string>();
     let last: Holding | undefined;
     for (const { candidate } of exactFirst) {
@@ -136,7 +136,7 @@ function keepOfTier(
         for (const part of holding) covered.add(part);
         keep(candidate, `the newest of its ${slot}${remark}`);
       } else if (!standIns.has(candidate.id)) {
-        standIns.set(candidate.id, `${exactFirst[0]?.candidate.id} is kept of its ${slot}`);
+        standIns.set(candidate.id, standsIn);
       }
     }
   }

@@ -53,6 +53,13 @@ export function compareAge(a: ListedRecoveryPoint, b: ListedRecoveryPoint): numb
   return a.id === b.id ? 0 : a.id < b.id ? -1 : 1;
 }
 
+/** Of many: the place of each is found out once. */
+export function sortNewestFirst<Item>(items: Iterable<Item>, listedOf: (item: Item) => ListedRecoveryPoint): Item[] {
+  const placed = Array.from(items, (item) => ({ item, id: listedOf(item).id, place: placeInTime(listedOf(item)) }));
+  placed.sort((a, b) => b.place - a.place || (a.id < b.id ? 1 : -1));
+  return placed.map(({ item }) => item);
+}
+
 /** Milliseconds since 1970; ids that tell no time come before all others. */
 export function placeInTime({ id, startedAt, storedAt }: ListedRecoveryPoint): number {
   const claimed =

@@ -40,6 +40,8 @@ export const storeLayout = {
   collectionFacts: (id: string) => `facts/${id.slice(0, 2)}/${id}`,
   /** A folder for every day, so that the newest are found without a list of all. */
   recoveryPointsOfDay: (day: string) => `recovery-points/${day}/`,
+  /** What the days of a month begin with. */
+  recoveryPointsOfMonth: (at: Date) => `recovery-points/${dayOf(at).slice(0, 7)}-`,
   /** What the ids of an hour of a day begin with. */
   recoveryPointsOfHour: (day: string, hour: number) =>
     `recovery-points/${day}/${day.replaceAll("-", "")}T${numbered(hour, 2)}`,

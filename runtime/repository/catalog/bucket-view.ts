@@ -18,7 +18,13 @@ import { readEpochs } from "../control/epochs.ts";
 import { ignoreUnreadable, type ReportUnreadable, readOptionalRecord, unlessUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 import { ContentPresence } from "./content-presence.ts";
-import { type ListingBounds, listNewestFirst, listOne, type RecoveryPointInBucket } from "./listed-recovery-points.ts";
+import {
+  type ListingBounds,
+  listFrom,
+  listNewestFirst,
+  listOne,
+  type RecoveryPointInBucket,
+} from "./listed-recovery-points.ts";
 
 const quarantines = ["quarantined", "folders-quarantined"] as const;
 const treesAtOnce = 8;
@@ -54,6 +60,11 @@ export class BucketView {
   /** As `resolveLatestRestorable` orders them. */
   newestFirst(bounds?: ListingBounds): AsyncGenerator<RecoveryPointInBucket> {
     return listNewestFirst(this.#repository.stores.repository, bounds);
+  }
+
+  /** See `listFrom`: in no order. */
+  from(fromMs: number): Promise<RecoveryPointInBucket[]> {
+    return listFrom(this.#repository.stores.repository, fromMs);
   }
 
   /** Undefined when it is not listed. */

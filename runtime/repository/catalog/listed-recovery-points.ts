@@ -65,6 +65,28 @@ export async function listOne(store: ObjectStoreReader, id: string): Promise<Rec
   return found?.find((each) => each.id === id);
 }
 
+/** So many of the newest days are listed, however long ago they were. */
+const daysAlways = 10;
+
+/**
+ * The recovery points whose ids are of this time or later, of whole months: a page for each thousand objects. What tells no time, and the
+ * newest of a schedule that ended before, come with them.
+ */
+export async function listFrom(store: ObjectStoreReader, fromMs: number): Promise<RecoveryPointInBucket[]> {
+  const stretches = await stretchesOf(store);
+  const wanted = stretches.filter(
+    ({ endMs, hours }, index) => hours === undefined || endMs > fromMs || index < daysAlways,
+  );
+  const prefixes = new Set(
+    wanted.map(({ endMs, hours, prefix }) =>
+      hours === undefined ? prefix : storeLayout.recoveryPointsOfMonth(new Date(endMs - 24 * hourMs)),
+    ),
+  );
+  const found: RecoveryPointInBucket[] = [];
+  for (const prefix of prefixes) found.push(...((await collect(store, prefix, Number.POSITIVE_INFINITY)) ?? []));
+  return found;
+}
+
 /** Those that are placed at this time or later, the newest first; they wait no longer. */
 function* takeNewest(waiting: RecoveryPointInBucket[], fromMs: number): Generator<RecoveryPointInBucket> {
   waiting.sort((a, b) => compareAge(b, a));

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { z } from "zod";
 import { AgeKeyWrap } from "../../../runtime/adapters/age-key-wrap.ts";
+import { usualRetention } from "../../../runtime/domain/history/retention.ts";
 import type { CollectionFacts } from "../../../runtime/domain/recovery-points/collection-facts.ts";
 import type { RecoveryPoint } from "../../../runtime/domain/recovery-points/recovery-point.ts";
 import {
@@ -17,9 +18,11 @@ import {
 import { type Pack, treePacksSchema } from "../../../runtime/domain/recovery-points/stored-content.ts";
 import { DrError } from "../../../runtime/errors.ts";
 import type { ObjectStore, ReadRequest, StoredObject } from "../../../runtime/ports/object-store.ts";
+import { BucketView } from "../../../runtime/repository/catalog/bucket-view.ts";
 import { NewestRecoveryPointsReader } from "../../../runtime/repository/catalog/newest-recovery-points.ts";
 import { readCatalog, readNewestRecoveryPoint } from "../../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../../runtime/repository/repository.ts";
+import { CopyPlan } from "../../../runtime/workflows/copy/plan-copy.ts";
 import { newestFew } from "../../../runtime/workflows/list-recovery-points.ts";
 
 const pageSize = 1_000;
@@ -29,10 +32,14 @@ const everyMs = 15 * 60_000;
 const objectsEach = 100;
 const packsShared = 8;
 const fullEvery = 96;
+/** As many as retention leaves of a history. */
+const thinned = 320;
 
 export interface HistoryReads {
   readonly newestRequests: number;
   readonly listRequests: number;
+  /** What is brought to a region that has a history of its own, the newest first. */
+  readonly copyPlanRequests: number;
   readonly scrapeRequests: number;
   readonly peakRssMiB: number;
 }
@@ -45,15 +52,19 @@ export async function measureHistoryReads(recoveryPoints: number): Promise<Histo
   const wrap = new AgeKeyWrap({ recipients: [await identityToRecipient(identity)], identity });
   const repository = await OpenRepository.openOrCreate({ repository: store, control: store }, wrap);
   await store.begin(repository);
+  const there = new MadeUpHistory(thinned, new Date(now.getTime() - 24 * 3_600_000));
+  const other = await OpenRepository.openOrCreate({ repository: there, control: there }, wrap);
+  await there.begin(other);
   let peak = process.memoryUsage().rss;
   const watch = setInterval(() => {
     peak = Math.max(peak, process.memoryUsage().rss);
   }, 5);
-  const requestsOf = async (act: () => Promise<unknown>) => {
-    const before = store.requests;
+  const requestsOf = async (act: () => Promise<unknown>, ...others: readonly MadeUpHistory[]) => {
+    const asked = () => [store, ...others].reduce((sum, { requests }) => sum + requests, 0);
+    const before = asked();
     await act();
     peak = Math.max(peak, process.memoryUsage().rss);
-    return store.requests - before;
+    return asked() - before;
   };
   try {
     return {
@@ -63,6 +74,15 @@ export async function measureHistoryReads(recoveryPoints: number): Promise<Histo
           throw new Error(`${newest?.id} was found, and ${store.newestId} is the newest`);
       }),
       listRequests: await requestsOf(() => readCatalog(repository, newestFew)),
+      copyPlanRequests: await requestsOf(async () => {
+        const views = { source: await BucketView.read(repository), destination: await BucketView.read(other) };
+        const plan = await CopyPlan.make({ ...views, retention: usualRetention, since: undefined, now });
+        const wanted = plan.wanted();
+        // A day in quarters of an hour, a month in four hours, and a year in days.
+        const tiers = 24 * 4 + 30 * 6 + 365;
+        if (wanted[0] !== store.newestId || wanted.length > tiers)
+          throw new Error(`${wanted.length} are wanted, of which ${wanted[0]} is the first`);
+      }, there),
       scrapeRequests: await requestsOf(() => new NewestRecoveryPointsReader(repository, "east").read(now)),
       peakRssMiB: Math.round(peak / 2 ** 20),
     };
@@ -155,13 +175,24 @@ class MadeUpHistory implements ObjectStore {
     if (prefix.startsWith(storeLayout.packs)) throw new Error("packs are listed");
     if (prefix.startsWith(storeLayout.trees)) throw new Error("trees are listed");
     if (prefix.startsWith(storeLayout.recoveryPoints)) {
-      for (let n = 0; n < this.#count; n += 1) {
+      const [first, last] = this.#numbersIn(prefix);
+      for (let n = first; n < last; n += 1) {
         const key = storeLayout.manifest(this.#idOf(n));
         if (key.startsWith(prefix)) yield { key, size: 1_000, storedAt: new Date(this.#timeOf(n) + 1_000) };
       }
       return;
     }
     for (const [key, bytes] of this.#objects) if (key.startsWith(prefix)) yield { key, size: bytes.length };
+  }
+
+  /** Of the month that a prefix names, or of all time: a listing that is made up must not cost what a real one does not. */
+  #numbersIn(prefix: string): [number, number] {
+    const month = /^recovery-points\/(\d{4})-(\d\d)-/.exec(prefix);
+    if (month === null) return [0, this.#count];
+    const [year, number] = [Number(month[1]), Number(month[2])];
+    const numberAt = (ms: number) => Math.ceil((ms - this.#timeOf(0)) / everyMs);
+    const first = Math.max(0, numberAt(Date.UTC(year, number - 1)));
+    return [first, Math.min(this.#count, numberAt(Date.UTC(year, number)))];
   }
 
   /** The object of a key that tells which it is; remembered, so that trees are found by their names. */
