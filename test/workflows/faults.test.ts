@@ -271,7 +271,7 @@ describe("workflows under faults", function () {
       const repository = await OpenRepository.open(stores, wrap);
       await restoreRecoveryPoint({
         repository,
-        recoveryPoint: await repository.readRecoveryPoint(report.copied[1] ?? ""),
+        recoveryPoint: await repository.readRecoveryPoint(report.copied[0] ?? ""),
         target,
         ...told,
       });
