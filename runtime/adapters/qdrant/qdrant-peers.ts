@@ -267,7 +267,7 @@ export class Peers {
     return this.call(
       async () => {
         const idleMs = this.#patienceMs ?? requestTimeoutMs;
-        const answer = await this.stream(peerUrl, path, { body: [exactText(body)], idleMs });
+        const answer = await this.stream(peerUrl, path, { body: exactText(body), idleMs });
         const { "retry-after": retryAfter, location, server } = answer.headers;
         const status = answer.statusCode ?? 0;
         if (status >= 200 && status < 300) return answer;
@@ -313,7 +313,7 @@ export class Peers {
     path: string,
     {
       answerWithinMs,
-      body = [],
+      body = "",
       contentType = "application/json",
       idleMs,
       method = "POST",
@@ -321,7 +321,7 @@ export class Peers {
     }: {
       contentType?: string;
       /** The memory of what it brings may be used again when the next is asked for. */
-      body?: Iterable<string> | AsyncIterable<Uint8Array>;
+      body?: string | AsyncIterable<Uint8Array>;
       idleMs: number;
       /** The connection is reset when no answer has begun by then. */
       answerWithinMs?: number;
@@ -505,23 +505,31 @@ const smallPiece = 16 * 1024;
  * the server does not wait for the rest.
  */
 async function sendBody(
-  body: Iterable<string> | AsyncIterable<Uint8Array>,
+  body: string | AsyncIterable<Uint8Array>,
   request: ClientRequest,
   isAnswered: () => boolean,
 ): Promise<void> {
+  // In one piece with its length: what a server refuses by its length is not sent in pieces behind the refusal.
+  if (typeof body === "string") return void request.end(body);
   let broken: Error | undefined;
   try {
     for await (const bytes of body) {
+      await whatCameIsRead();
+      if (isAnswered()) break;
       broken = await written(bytes, request);
-      if (broken !== undefined || isAnswered()) break;
+      if (broken !== undefined) break;
     }
   } catch (error) {
     request.destroy(error as Error);
     throw error;
   }
   if (broken !== undefined) throw broken;
+  await whatCameIsRead();
   if (!isAnswered()) request.end();
 }
+
+/** A write to a connection that the server has closed destroys it, and with it an answer that nobody has read yet. */
+const whatCameIsRead = () => new Promise<void>((read) => setImmediate(read));
 
 /** Why it was not written, if so. */
 function written(bytes: string | Uint8Array, request: ClientRequest): Promise<Error | undefined> {

@@ -502,7 +502,7 @@ export class Qdrant implements VectorDatabase {
     const begin = async () => {
       const begun = await insist(this.#clock, captureBeginsWithinMs, (answerWithinMs) =>
         this.#peers.stream(shard.peerUrl, path, {
-          body: [JSON.stringify(base)],
+          body: JSON.stringify(base),
           idleMs: captureIdleMs,
           answerWithinMs,
           signal,
