@@ -13,6 +13,8 @@ import { readSettingsRegion } from "./settings-region.ts";
 type Variables = Readonly<Record<string, string | undefined>>;
 
 const readAgainMs = 5_000;
+/** Of no consequence where there is no lease. */
+const gateLeaseSeconds = 15;
 
 /**
  * Returns when it has looked and listens, with what ends it.
@@ -69,7 +71,7 @@ async function variablesOf(file: SettingsFile): Promise<Variables> {
       QDRANT_DR_GATE_OTHER_KEYS: gate.otherKeys,
       QDRANT_DR_GATE_REGION: name,
       QDRANT_DR_GATE_MODE: region.gate.mode,
-      QDRANT_DR_GATE_LEASE_SECONDS: 15,
+      QDRANT_DR_GATE_LEASE_SECONDS: region.gate.lease?.seconds ?? gateLeaseSeconds,
       QDRANT_DR_GATE_STATE: join(dirname(file.path), `gate-${name}.json`),
       QDRANT_DR_GATE_PEER: peer?.region,
     }),
@@ -82,6 +84,8 @@ async function variablesOf(file: SettingsFile): Promise<Variables> {
       QDRANT_DR_GATE_CONTROL: region.control,
       QDRANT_DR_GATE_PEER_CONTROL: control,
       QDRANT_DR_GATE_TRUST: region.trust,
+      QDRANT_DR_GATE_WITNESS: region.gate.lease?.witness,
+      QDRANT_DR_GATE_SIGNING_KEY: region.keys.signing,
     }),
   };
 }

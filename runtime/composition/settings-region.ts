@@ -24,6 +24,7 @@ export async function readSettingsRegion(file: SettingsFile, name: string, given
   const { peer } = settings;
   const secrets = async (prefix: string, part: typeof settings | NonNullable<typeof peer>) => ({
     ...(await readSecrets(file, prefix, part)),
+    leaseCredentials: await readLeaseCredentials(file),
     identity: given.identity ?? (await readIdentity(file, settings.keys.identity)),
     signing:
       given.signingKey ??
@@ -58,6 +59,18 @@ async function readSigningKey(file: SettingsFile, reference: SecretReference): P
   throw new DrError("SETTING_INVALID", `keys.signing in ${file.path} leads to no signing key, or to one that is cut`, {
     hint: "let it lead to the line that begins with QDRANT-DR-SIGNING-KEY-, as `init` or `qdrant-dr keys new` wrote it",
   });
+}
+
+async function readLeaseCredentials(file: SettingsFile) {
+  const credentials = file.settings.gate?.lease?.s3?.credentials;
+  const key = async (reference: SecretReference, name: string) =>
+    headerKey(await file.secret(reference, name), `${name} in ${file.path}`);
+  return (
+    credentials && {
+      accessKeyId: await key(credentials.accessKeyId, "gate.lease.s3.credentials.accessKeyId"),
+      secretAccessKey: await key(credentials.secretAccessKey, "gate.lease.s3.credentials.secretAccessKey"),
+    }
+  );
 }
 
 async function readIdentity(file: SettingsFile, reference: SecretReference): Promise<string> {

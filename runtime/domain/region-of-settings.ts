@@ -19,6 +19,8 @@ export interface SettingsSecrets {
   readonly signing?: string | undefined;
   /** Of its gate. */
   readonly controlToken?: string | undefined;
+  /** Of the store that the lease is kept in. */
+  readonly leaseCredentials?: SettingsSecrets["credentials"];
 }
 
 /** Objectives of a region without a schedule: whoever captures keeps them. */
@@ -49,7 +51,7 @@ export function regionOfSettings(settings: RegionSettings, folder: string, secre
     configuration,
     userData,
     infrastructure: { stacks: [] },
-    ...gateOf(settings.gate, secrets),
+    ...gateOf(settings.gate, secrets, leaseOf(settings, folder, secrets)),
   };
 }
 
@@ -68,7 +70,8 @@ export function peerOfSettings(settings: RegionSettings, folder: string, secrets
     keys: own.keys,
     configuration: [],
     userData: [],
-    gate: gateOf(peer.gate, secrets).gate,
+    // Both gates hold the same lease, in turn.
+    gate: gateOf(peer.gate, secrets, leaseOf(settings, folder, secrets)).gate,
   };
 }
 
@@ -84,13 +87,29 @@ interface DescribedGate {
   readonly controlPort?: number;
 }
 
-function gateOf(gate: DescribedGate | undefined, { controlToken }: SettingsSecrets): Pick<Region, "gate"> {
+type GateOfRegion = NonNullable<Region["gate"]>;
+
+function gateOf(
+  gate: DescribedGate | undefined,
+  { controlToken }: SettingsSecrets,
+  lease: GateOfRegion["lease"],
+): Pick<Region, "gate"> {
   if (gate === undefined || controlToken === undefined) return {};
   const { controlPort: port = usualGatePorts.control, url } = gate;
   const controlUrl = gate.controlUrl ?? urlOf({ ...addressOf(url), port, prefix: "" });
-  return {
-    gate: { url, controlUrls: [controlUrl.replace(/\/$/, "") + gateControlPath], controlToken, mode: "availability" },
-  };
+  const controlUrls = [controlUrl.replace(/\/$/, "") + gateControlPath];
+  const mode = lease === undefined ? "availability" : "consistency";
+  return { gate: { url, controlUrls, controlToken, mode, ...(lease === undefined ? {} : { lease }) } };
+}
+
+function leaseOf(
+  { gate }: RegionSettings,
+  folder: string,
+  { leaseCredentials }: SettingsSecrets,
+): GateOfRegion["lease"] {
+  if (gate?.lease === undefined) return undefined;
+  const { seconds } = gate.lease;
+  return { witness: storesOfSettings(gate.lease, folder, leaseCredentials).control, seconds };
 }
 
 /** The repository and the control store, side by side in the one store of the settings. */

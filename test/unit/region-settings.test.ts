@@ -57,6 +57,18 @@ describe("region settings", () => {
     ["a secret in a list", { alerts: { webhooks: [{ url: secret }] } }, "alerts.webhooks.0.url: what is given"],
     ["a secret for its name", { alerts: { heartbeat: { env: secret } } }, "alerts.heartbeat.env: what is given"],
     ["a list for a group", { qdrant: ["http://a:1", secret] }, "qdrant: what is given is not allowed"],
+    [
+      "a lease in a region's own store",
+      {
+        gate: {
+          url: "http://127.0.0.1:6433",
+          clientKey: { env: "A" },
+          controlToken: { env: "B" },
+          lease: { store: least.store },
+        },
+      },
+      "gate.lease.store: ",
+    ],
     ["itself as its peer", { peer: { qdrant: least.qdrant, store: "s3://other", region: "main" } }, "peer.region: "],
     ["one store for both regions", { peer: { qdrant: least.qdrant, store: least.store, region: "b" } }, "peer.store: "],
     ["two places of a secret", { alerts: { heartbeat: { env: "A", file: "a" } } }, "alerts.heartbeat: what is given"],

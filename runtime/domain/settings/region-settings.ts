@@ -100,6 +100,21 @@ const alertsSchema = z.strictObject({
 export const usualGatePorts = { rest: 6433, grpc: 6434, control: 6435 } as const;
 const port = z.number().int().min(1).max(65_535);
 
+const leaseSchema = z.strictObject({
+  store: storeLocationSchema.describe(
+    "where the lease is kept: a store that neither region's loss takes away, the same in both files",
+  ),
+  s3: s3Schema.optional().describe("more about a store at `s3://`"),
+  seconds: z
+    .number()
+    .min(5)
+    .max(600)
+    .default(15)
+    .describe(
+      "how long a gate that does not see the store goes on, and the other region waits; the same in both files",
+    ),
+});
+
 const gateSchema = z
   .strictObject({
     url: serverUrlSchema.describe("its URL, as clients reach it"),
@@ -140,6 +155,11 @@ const gateSchema = z
       .optional()
       .describe("URL of its control, as commands reach it; when left out, the host of `url` at `controlPort`"),
     controlToken: secretReferenceSchema.describe("where the token is kept that commands show to its control"),
+    lease: leaseSchema
+      .optional()
+      .describe(
+        "in both regions' files: the gates work in mode `consistency` then, and let clients through only while they hold a lease in a third place",
+      ),
   })
   .refine(({ host, plaintext, tls }) => plaintext || tls !== undefined || isThisMachine(host), {
     path: ["tls"],
@@ -229,7 +249,7 @@ export const regionSettingsSchema = z
 export type RegionSettings = z.infer<typeof regionSettingsSchema>;
 
 function agrees(
-  { alerts, configuration, objectives, peer, region, s3, schedules, store, userData }: RegionSettings,
+  { alerts, configuration, gate, objectives, peer, region, s3, schedules, store, userData }: RegionSettings,
   { addIssue }: z.RefinementCtx,
 ) {
   const refuse = (path: string[], message: string) => addIssue({ code: "custom", path, message });
@@ -240,6 +260,9 @@ function agrees(
   if (peer?.region === region) refuse(["peer", "region"], "another name than this region's");
   if (peer !== undefined && peer.store === store && peer.s3?.endpoint === s3?.endpoint) {
     refuse(["peer", "store"], "another store than this region's: what is lost with one must be in the other");
+  }
+  if (gate?.lease !== undefined && [store, peer?.store].includes(gate.lease.store)) {
+    refuse(["gate", "lease", "store"], "a third place: it must answer when a region is lost with its store");
   }
   const names = [...configuration, ...userData].map(({ name }) => name);
   if (new Set(names).size < names.length) refuse(["userData"], "folders of different names");
