@@ -2,7 +2,7 @@
  * Two machines by two settings files, as docs/how-to/two-machines.md shows it: a Qdrant, a store and a gate each, and neither Pulumi nor a public
  * name. The standby follows, a switchover loses nothing, and a failover serves when the other machine is gone.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { QdrantClient } from "@qdrant/js-client-rest";
@@ -31,6 +31,8 @@ interface Machine {
 describe("two machines, a settings file each", function () {
   this.timeout(300_000);
   const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-two-"));
+  /** A third place, as the mode `consistency` wants it. */
+  const witness = join(folder, "witness");
   let main: Machine;
   let standby: Machine;
 
@@ -93,8 +95,7 @@ describe("two machines, a settings file each", function () {
       ...{ grpcPort: Number(new URL(of.gateUrl).port), controlPort: Number(new URL(of.controlUrl).port) },
       controlToken: token(of),
     };
-    // In a third place, as the mode consistency wants it.
-    settings.gate.lease = { store: join(folder, "witness"), seconds: 5 };
+    settings.gate.lease = { store: witness, seconds: 5 };
     settings.peer.gate = { url: other.gateUrl, controlUrl: other.controlUrl, controlToken: token(other) };
     writeFileSync(of.settings, stringify(settings));
   }
@@ -129,10 +130,14 @@ describe("two machines, a settings file each", function () {
     complete(main, standby, made["peerSettings"] as string);
     complete(standby, main);
     expect(await init(standby)).to.include({ isNew: false, epoch: 1 });
+    expect(await init(main)).to.include({ isNew: false, epoch: 1 });
     await Promise.all([startGate(main), startGate(standby)]);
-    // It gets its lease first.
-    await eventually("the active region to be served", () => isServed(main));
-    expect(await isServed(standby)).to.equal(false);
+    expect([await isServed(main), await isServed(standby)]).to.deep.equal([true, false]);
+    // Without its third place it serves until its lease runs out, and not longer.
+    renameSync(witness, `${witness}-away`);
+    await eventually("the gate to stop without its witness", async () => !(await isServed(main)));
+    renameSync(`${witness}-away`, witness);
+    await eventually("the gate to serve with its witness", () => isServed(main));
 
     const second = Product.startDirect(["gate", "--settings", main.settings], folder);
     expect(await second.end(), second.stderr).to.equal(4);

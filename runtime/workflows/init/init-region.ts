@@ -147,13 +147,14 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
   };
 }
 
-/** The settings are there: what may be missing still is the first epoch. */
+/** The settings are there: what may be missing still is the first epoch, and the store of a lease that was written into them since. */
 async function complete(request: InitRegionRequest, file: SettingsFile): Promise<InitReport> {
   const { path, settings } = file;
   const { file: identityFile } = settings.keys.identity;
   refuseOther(request, file);
   const session = await request.tools.openSettings(path);
   const server = await checkQdrant(request, session);
+  await checkWitness(request, session);
   const peer = settings.peer && (await request.tools.openSettings(path, settings.peer.region));
   return {
     ...server,
@@ -426,6 +427,17 @@ async function checkStore(
     });
   }
   progress({ step: "store", detail: "creates, reads back, lists, and never replaces" });
+}
+
+/** Its folder is made here alone: a gate that made it would take the place where a disk is not mounted for an empty witness. */
+async function checkWitness({ progress, run, tools }: InitRegionRequest, session: RegionSession) {
+  const { lease } = session.region.gate ?? {};
+  const witness = session.witness();
+  if (lease === undefined || witness === undefined) return;
+  await tools.prepareStore(lease.witness);
+  const { failed } = await probeStore(witness, run);
+  if (failed !== undefined) throw failed.problem;
+  progress({ step: "lease", detail: "its store creates, reads back, lists, and never replaces" });
 }
 
 /** What the store holds already has to open with the keys of the new settings. */
