@@ -20,6 +20,7 @@ import { init } from "./commands/init/command.ts";
 import { keysNew } from "./commands/keys/new.ts";
 import { logs } from "./commands/logs/command.ts";
 import { prune } from "./commands/prune/command.ts";
+import { recoveryPointsKeep } from "./commands/recovery-points/keep.ts";
 import { recoveryPointsList } from "./commands/recovery-points/list.ts";
 import { replicate } from "./commands/replicate/command.ts";
 import { restore } from "./commands/restore/command.ts";
@@ -42,6 +43,7 @@ const definitions = [
   init,
   status,
   recoveryPointsList,
+  recoveryPointsKeep,
   backup,
   verify,
   heal,

@@ -1,5 +1,6 @@
 import { doubtIn, holds, type RestorableEntry, type Wanted } from "../domain/recovery-points/catalog.ts";
 import { dataKinds, type RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
+import { parseZonedTime } from "../domain/zoned-time.ts";
 import { DrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Progress } from "../ports/progress.ts";
@@ -7,17 +8,11 @@ import { readEntry, readNewestHolding } from "../repository/catalog/read-catalog
 import type { OpenRepository } from "../repository/repository.ts";
 
 const looksLikeTime = /^\d{4}-/;
-const timeWithZone = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/;
 const listHint = "`qdrant-dr recovery-points list` shows what is there, and what each recovery point lacks";
 
-/** When `wanted` is a time: that time. Without a zone it would mean another time elsewhere. */
+/** When `wanted` is a time: that time. */
 function parseRecoveryPointTime(wanted: string): Date | undefined {
-  if (!looksLikeTime.test(wanted)) return undefined;
-  const time = new Date(wanted);
-  if (timeWithZone.test(wanted) && !Number.isNaN(time.getTime())) return time;
-  throw new DrError("USAGE", `${wanted} is not a time with its zone`, {
-    hint: "write it like 2026-05-31T14:30:00Z or 2026-05-31T16:30:00+02:00",
-  });
+  return looksLikeTime.test(wanted) ? parseZonedTime(wanted) : undefined;
 }
 
 /**

@@ -19,6 +19,7 @@ const required: Record<string, string[]> = {
   init: [],
   status: ["--stack", "prod"],
   "recovery-points list": ["--stack", "prod"],
+  "recovery-points keep": ["--recovery-point", "20260131T020000000Z-1a2b3c4d"],
   backup: ["--stack", "prod"],
   verify: ["--stack", "prod"],
   heal: ["--stack", "prod"],

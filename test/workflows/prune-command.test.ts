@@ -88,6 +88,14 @@ describe("the command prune", function () {
       await run("backup", "--only", "config");
     }
     const before = filesBelow(repository);
+    const [{ id: first }] = (await json("recovery-points", "list")).recoveryPoints;
+    await run("recovery-points", "keep", "--recovery-point", first, "--reason", "for a moment");
+    expect(await run("recovery-points", "list")).to.match(new RegExp(`^${first} .* {2}kept: for a moment$`, "m"));
+    expect(await run("prune", "--plan")).to.match(new RegExp(`^keep {2}${first} {2}kept: for a moment`, "m"));
+    await run("recovery-points", "keep", "--recovery-point", first, "--until", "2199-01-31T00:00:00Z");
+    const kept = (await json("recovery-points", "list")).recoveryPoints.map((each: { kept?: object }) => each.kept);
+    expect(kept).to.deep.equal([{ until: "2199-01-31T00:00:00.000Z" }, undefined, undefined, undefined]);
+    expect(await json("recovery-points", "keep", "--recovery-point", first, "--end")).to.include({ isKept: false });
 
     const shown = await run("prune", "--plan");
     expect(shown)

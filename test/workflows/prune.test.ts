@@ -7,8 +7,11 @@ import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import { attest } from "../../runtime/repository/catalog/attest.ts";
 import { objectsNeeded } from "../../runtime/repository/content/objects-needed.ts";
+import { lookAtPrunes, openPlan } from "../../runtime/repository/prune/prune-sight.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
+import { keepRecoveryPoint } from "../../runtime/workflows/keep-recovery-point.ts";
+import { previewPrune } from "../../runtime/workflows/prune/prune-repository.ts";
 import { dayMs, hourMs, PrunedRegion, TestTime } from "../support/estates/pruned-region.ts";
 import { ageKeys, silently } from "../support/estates/recovery-estate.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
@@ -80,6 +83,51 @@ describe("prune", function () {
     expect(region.keys("sessions/").length).to.be.below(6);
   });
 
+  it("keeps what a person keeps: for good, until a time, until that is ended, and also where a listing does not show it", async () => {
+    const ids = await history(12, hourMs);
+    const [forGood = "", forAWhile = "", ended = ""] = [ids[1], ids[2], ids[3]];
+    const keep = async (recoveryPoint: string, more: { until?: string; ends?: boolean; reason?: string } = {}) =>
+      keepRecoveryPoint(await region.open(), { recoveryPoint, ends: false, clock: region.time, ...more });
+    await keep(forGood, { reason: "for the audit" });
+    await keep(forAWhile, { until: new Date(region.time.now().getTime() + 10 * dayMs).toISOString() });
+    await keep(ended);
+    await keep(ended, { ends: true });
+    expect(await codeOf(keep("20260301T000000000Z-00000000"))).to.equal("RECOVERY_POINT_NOT_FOUND");
+    expect(await codeOf(keep(forGood, { until: "2026-01-01T00:00:00Z" }))).to.equal("USAGE");
+    const pruneFor = async (days: number, stores = region.stores) => {
+      for (let day = 0; day < days; day += 1) {
+        await region.capture();
+        await region.prune({ stores });
+        region.time.pass(dayMs + hourMs);
+      }
+      return (await region.verified()).map(({ id }) => id);
+    };
+    const preview = await previewPrune(await region.context());
+    expect(preview.kept.find(({ id }) => id === forGood)?.reasons).to.include("kept: for the audit");
+    expect(await pruneFor(4))
+      .to.include.members([forGood, forAWhile])
+      .and.not.include(ended);
+    expect(await pruneFor(10))
+      .to.include(forGood)
+      .and.not.include(forAWhile);
+    const blind = region.through(new Faults({ shorten: { prefix: controlLayout.kept, to: 0 } }));
+    expect(await codeOf(pruneFor(3, blind))).to.equal("PRUNE_REFUSED");
+    expect((await region.verified()).map(({ id }) => id)).to.include(forGood);
+  });
+
+  it("tells who keeps a recovery point too late that it may be gone", async () => {
+    const ids = await due();
+    const dropped = [...(await newestPlanOf(region)).dropped][0] ?? "";
+    expect(ids).to.include(dropped);
+    const begins = new Faults({ refuse: { method: "delete", prefix: "" } });
+    await errorOf(region.prune({ stores: region.through(begins) }));
+    const keeping = keepRecoveryPoint(await region.open(), { recoveryPoint: dropped, ends: false, clock: region.time });
+    expect((await errorOf(keeping))?.message).to.contain("may be gone");
+    // It was said before anything of it was deleted: the run that goes on spares it.
+    await region.prune();
+    expect((await region.verified()).map(({ id }) => id)).to.include(dropped);
+  });
+
   it("killed at every call it makes to a store, and run again, it completes, and loses nothing at any time", async () => {
     await history(16, 2 * hourMs);
     await region.prune();
@@ -101,6 +149,13 @@ describe("prune", function () {
       expect(region.keys(), `after a kill at ${killAt}`).to.deep.equal(wanted);
     }
   });
+
+  async function newestPlanOf({
+    stores: { control },
+  }: PrunedRegion): Promise<{ readonly dropped: ReadonlySet<string> }> {
+    const plan = await openPlan(control, await lookAtPrunes(control));
+    return { dropped: (await plan?.droppedIds()) ?? new Set() };
+  }
 
   /** A history with a plan whose time has come. */
   async function due(): Promise<string[]> {

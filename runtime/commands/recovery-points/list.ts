@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatCount } from "../../domain/format.ts";
+import { type KeptRecord, keepsAt, keptInWords } from "../../domain/history/kept-record.ts";
 import { type CatalogEntry, doubtIn, quarantineOfFolders } from "../../domain/recovery-points/catalog.ts";
 import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
 import { captureTypes, isExact } from "../../domain/recovery-points/recovery-point.ts";
@@ -43,6 +44,13 @@ const listed = z.strictObject({
   unasked: count.describe("objects that it names and that were not asked for: --all asks for every one"),
   verifiedAt: time.optional().describe("when `verify` last read all of it in this region"),
   restoredAt: time.optional().describe("when all of it was last restored, compared and asked"),
+  kept: z
+    .strictObject({
+      until: time.optional().describe("absent: until somebody ends it"),
+      reason: z.string().optional(),
+    })
+    .optional()
+    .describe("it is kept whatever retention says (`recovery-points keep`)"),
 });
 
 const answer = z.strictObject({
@@ -67,11 +75,12 @@ export const recoveryPointsList: CommandDefinition<Options, z.infer<typeof answe
       ),
   async run(deps, options) {
     const session = await deps.access(options.stack, options);
-    const { entries, hasMore, unreadable } = await listRecoveryPoints(session, { isAll: options.all === true });
+    const { entries, hasMore, kept, unreadable } = await listRecoveryPoints(session, { isAll: options.all === true });
     const now = deps.clock.now();
     const recoveryPoints = entries.map((entry) => ({
       ...describe(entry, session.region.region),
       doubt: doubtIn(entry, now),
+      kept: keptAt(kept.get(entry.id), now),
     }));
     const rows = recoveryPoints.map(formatRecoveryPoint);
     const ignored = unreadable.map((key) => `ignored: ${key} cannot be read`);
@@ -112,6 +121,10 @@ function describe(
   };
 }
 
+function keptAt(record: KeptRecord | undefined, now: Date): z.infer<typeof listed>["kept"] {
+  return record !== undefined && keepsAt(record, now) ? { until: record.until, reason: record.reason } : undefined;
+}
+
 function contentOf({ collections, kinds, points }: z.infer<typeof listed>): string {
   if (collections === undefined || points === undefined) return "content not known";
   if (!kinds.includes("qdrant")) return "no Qdrant";
@@ -125,6 +138,7 @@ function formatRecoveryPoint(found: z.infer<typeof listed>): string {
     folders,
     id,
     imported,
+    kept,
     missing,
     reasons,
     restoredAt,
@@ -147,6 +161,7 @@ function formatRecoveryPoint(found: z.infer<typeof listed>): string {
     ...(asOf === startedAt ? [] : [`its oldest collection as of ${asOf}`]),
     verifiedAt === undefined ? "not verified here" : `verified ${verifiedAt}`,
     ...(restoredAt === undefined ? [] : [`restored ${restoredAt}`]),
+    ...(kept === undefined ? [] : [keptInWords(kept)]),
     ...missing.map((each) => `partial: ${missingInWords(each)}`),
     ...(excluded.length === 0 ? [] : [`left out on purpose: ${excluded.join(", ")}`]),
     ...reasons.slice(0, 1),

@@ -85,6 +85,9 @@ export const controlLayout = {
   heals: "heals/",
   /** Which objects stand in for damaged ones. */
   heal: (id: string) => `heals/${id}.json`,
+  kept: "kept/",
+  /** Whether a recovery point is kept whatever the schedule says; the newest statement counts. */
+  keptStatement: (recoveryPointId: string, number: number) => `kept/${recoveryPointId}/${numbered(number, 6)}.json`,
   /** How far the bytes of the repository were read. */
   verifications: "verifications/",
   verification: (number: number) => `verifications/${numbered(number)}.json`,
@@ -335,6 +338,11 @@ const kindsOfControlKeys = [
   kindOfKey(/^heals\/(?<id>[^/]+)\.json$/, z.object({ kind: kind("heal"), id: text }), ({ id }) =>
     controlLayout.heal(id),
   ),
+  kindOfKey(
+    /^kept\/(?<recoveryPoint>[^/]+)\/(?<number>\d+)\.json$/,
+    z.object({ kind: kind("kept-statement"), recoveryPoint: text, number }),
+    ({ number: at, recoveryPoint }) => controlLayout.keptStatement(recoveryPoint, at),
+  ),
   kindOfKey(/^verifications\/(?<number>\d+)\.json$/, z.object({ kind: kind("verification"), number }), ({ number }) =>
     controlLayout.verification(number),
   ),
@@ -414,10 +422,10 @@ export const unsignedPlaces = {
   witness: /^probes\//,
 } as const satisfies Record<SignedStoreKind, RegExp>;
 
-/** They decide which region serves, and what it serves from. */
+/** They decide which region serves, what it serves from, and what is kept. */
 export const placesOfOperators = {
   repository: /^(stream\/)?recovery-points\/.*\/attestations\/(released|healed)-/,
-  control: /^(epochs|fences|openings|failovers)\//,
+  control: /^(epochs|fences|openings|failovers|kept)\//,
   witness: undefined,
 } as const satisfies Record<SignedStoreKind, RegExp | undefined>;
 

@@ -1,7 +1,9 @@
-/** Who needs recovery points, whatever the schedule says: failovers, restores and standbys. */
+/** Who needs recovery points, whatever the schedule says: failovers, restores, standbys, and people who said so. */
+import { keepsAt, keptInWords } from "../../domain/history/kept-record.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { CapturedChain } from "../../repository/catalog/captured-records.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
+import { readAllKept } from "../../repository/control/kept-records.ts";
 import { restoresNotEnded } from "../../repository/control/restore-records.ts";
 import { readStandbyKnowledge } from "../../repository/control/standby-records.ts";
 import type { ReportUnreadable } from "../../repository/record.ts";
@@ -40,6 +42,9 @@ export class HeldRecoveryPoints {
     const since = new Date(now.getTime() - restoreLastsMs);
     for (const { id, recoveryPoint } of await restoresNotEnded(control, since, reportUnreadable)) {
       all.hold(recoveryPoint, `restore ${id} has not ended`);
+    }
+    for (const [id, record] of await readAllKept(control, reportUnreadable)) {
+      if (keepsAt(record, now)) all.hold(id, keptInWords(record));
     }
     return all;
   }

@@ -13,7 +13,7 @@ import type { CaptureMemory } from "../../../runtime/workflows/capture/capture-m
 import { captureRecoveryPoint } from "../../../runtime/workflows/capture/capture-recovery-point.ts";
 import { folderCapture } from "../../../runtime/workflows/folders/capture-folder.ts";
 import { documentFolder } from "../../../runtime/workflows/folders/document-folder.ts";
-import type { PruneRequest } from "../../../runtime/workflows/prune/prune-context.ts";
+import type { PruneContext, PruneRequest } from "../../../runtime/workflows/prune/prune-context.ts";
 import { type PruneReport, pruneRepository } from "../../../runtime/workflows/prune/prune-repository.ts";
 import { verifyRecoveryPoint } from "../../../runtime/workflows/verify/verify-recovery-point.ts";
 import type { Faults } from "../faults/faulty-store.ts";
@@ -153,6 +153,17 @@ export class PrunedRegion {
     return report.recoveryPoint;
   }
 
+  async context(): Promise<PruneContext> {
+    return {
+      repository: await this.open(),
+      retention: policy(),
+      giveUp: [],
+      acceptsFewer: false,
+      clock: this.time,
+      progress: silently,
+    };
+  }
+
   async prune(
     more: Partial<Omit<PruneRequest, "repository" | "prunable" | "retention">> & {
       readonly retention?: object;
@@ -162,13 +173,10 @@ export class PrunedRegion {
     const { retention, stores = this.stores, ...request } = more;
     this.#runs += 1;
     return pruneRepository({
+      ...(await this.context()),
       repository: await this.open(stores),
       prunable: stores.prunable,
       retention: policy(retention),
-      giveUp: [],
-      acceptsFewer: false,
-      clock: this.time,
-      progress: silently,
       run: `run-${this.#runs}`,
       // Every other run of this test has ended.
       runner: { mark: `runner-${this.#runs}`, isDead: () => true },
