@@ -1,5 +1,5 @@
 /** Keeps a recovery point whatever the schedule says, until a time or until somebody ends that. */
-import { type KeptRecord, mostReasonLength } from "../domain/history/kept-record.ts";
+import { type KeptRecoveryPoint, mostReasonLength } from "../domain/history/kept-recovery-points.ts";
 import type { RecoveryPointState } from "../domain/recovery-points/catalog.ts";
 import { parseZonedTime } from "../domain/zoned-time.ts";
 import { DrError } from "../errors.ts";
@@ -21,19 +21,14 @@ export interface KeepRequest {
 }
 
 export interface KeepReport {
-  readonly kept: KeptRecord;
+  /** Undefined: retention decides about it again. */
+  readonly kept: KeptRecoveryPoint | undefined;
   readonly state: RecoveryPointState;
 }
 
 export async function keepRecoveryPoint(repository: OpenRepository, request: KeepRequest): Promise<KeepReport> {
   const { clock, ends, reason, recoveryPoint } = request;
-  const kept: KeptRecord = {
-    recoveryPoint,
-    at: clock.now().toISOString(),
-    isKept: !ends,
-    ...untilOf(request),
-    ...(reason === undefined ? {} : { reason }),
-  };
+  const said = { ...untilOf(request), ...(reason === undefined ? {} : { reason }) };
   if (reason !== undefined && reason.length > mostReasonLength) {
     throw new DrError("USAGE", `the reason has ${reason.length} characters`, { hint: `${mostReasonLength} at most` });
   }
@@ -44,12 +39,12 @@ export async function keepRecoveryPoint(repository: OpenRepository, request: Kee
     });
   }
   const { control } = repository.stores;
-  await recordKept(control, kept);
-  if (kept.isKept) await refuseUnlessSpared(repository, recoveryPoint);
-  return { kept, state: entry.state };
+  await recordKept(control, recoveryPoint, ends ? undefined : said, clock.now());
+  if (!ends) await refuseUnlessSpared(repository, recoveryPoint);
+  return { kept: ends ? undefined : { recoveryPoint, ...said }, state: entry.state };
 }
 
-function untilOf({ clock, ends, until: text }: KeepRequest): Pick<KeptRecord, "until"> {
+function untilOf({ clock, ends, until: text }: KeepRequest): Pick<KeptRecoveryPoint, "until"> {
   if (text === undefined) return {};
   const until = parseZonedTime(text);
   if (!ends && until > clock.now()) return { until: until.toISOString() };

@@ -161,9 +161,9 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
     const id = newId(parts.at());
     return [controlLayout.heal(id), { kind: "heal", id }];
   },
-  "kept-statement": (parts) => {
-    const [recoveryPoint, number] = [parts.id(), parts.number()];
-    return [controlLayout.keptStatement(recoveryPoint, number), { kind: "kept-statement", recoveryPoint, number }];
+  kept: (parts) => {
+    const number = parts.number();
+    return [controlLayout.keptRecoveryPoints(number), { kind: "kept", number }];
   },
   verification: (parts) => {
     const number = parts.number();

@@ -120,7 +120,7 @@ describe("who is believed", () => {
     ["control", controlLayout.snapshot("s", "making"), ["capture", "replicate"]],
     ["control", controlLayout.standbyTurn(1), ["replicate"]],
     ["control", controlLayout.alert(1), []],
-    ["control", controlLayout.keptStatement("r", 1), []],
+    ["control", controlLayout.keptRecoveryPoints(1), []],
     ["witness", controlLayout.leaseLink(1, 1), ["gate"]],
   ];
   for (const [store, key, wanted] of table) {

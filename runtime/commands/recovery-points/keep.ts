@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
-import { keptInWords } from "../../domain/history/kept-record.ts";
+import { keptInWords } from "../../domain/history/kept-recovery-points.ts";
 import { keepRecoveryPoint } from "../../workflows/keep-recovery-point.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
 import { recoveryPointId, time } from "../shared/fields.ts";
@@ -51,9 +51,10 @@ ${exitCodesHelp(
       ends: options.end,
       clock: deps.clock,
     });
-    const { isKept, reason, recoveryPoint, until } = kept;
-    const how = isKept ? keptInWords(kept) : "kept no longer than retention does";
+    const { recoveryPoint } = options;
+    const how = kept === undefined ? "kept no longer than retention does" : keptInWords(kept);
     const remark = state === "complete" ? "" : `; it is ${state}`;
-    return { json: { recoveryPoint, isKept, until, reason, state }, text: `${recoveryPoint} is ${how}${remark}` };
+    const told = { isKept: kept !== undefined, until: kept?.until, reason: kept?.reason };
+    return { json: { recoveryPoint, ...told, state }, text: `${recoveryPoint} is ${how}${remark}` };
   },
 };

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { RegionOptions } from "../../composition/deps.ts";
 import { formatCount } from "../../domain/format.ts";
-import { type KeptRecord, keepsAt, keptInWords } from "../../domain/history/kept-record.ts";
+import { isKeptAt, type KeptRecoveryPoint, keptInWords } from "../../domain/history/kept-recovery-points.ts";
 import { type CatalogEntry, doubtIn, quarantineOfFolders } from "../../domain/recovery-points/catalog.ts";
 import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
 import { captureTypes, isExact } from "../../domain/recovery-points/recovery-point.ts";
@@ -121,8 +121,8 @@ function describe(
   };
 }
 
-function keptAt(record: KeptRecord | undefined, now: Date): z.infer<typeof listed>["kept"] {
-  return record !== undefined && keepsAt(record, now) ? { until: record.until, reason: record.reason } : undefined;
+function keptAt(said: KeptRecoveryPoint | undefined, now: Date): z.infer<typeof listed>["kept"] {
+  return said !== undefined && isKeptAt(said, now) ? { until: said.until, reason: said.reason } : undefined;
 }
 
 function contentOf({ collections, kinds, points }: z.infer<typeof listed>): string {

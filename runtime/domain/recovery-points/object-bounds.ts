@@ -18,7 +18,7 @@ const largestJournalObject = 64 * 1024 + sealedAtMost(largestEntries);
 const keyIdLength = 32;
 const largestSealed = keyIdLength + sealedAtMost(largestTree);
 
-const small = /^(epochs|fences|openings|leases|keys|scratch|probes|snapshots|schedule|alerts|kept)\/|^repository\.json$/;
+const small = /^(epochs|fences|openings|leases|keys|scratch|probes|snapshots|schedule|alerts)\/|^repository\.json$/;
 const sealed = /^(trees\/|facts\/|healed\/|recovery-points\/[^/]+\/[^/]+\/manifest$|sessions\/)/;
 
 /** The most bytes that the object of this key may have. */

@@ -85,9 +85,8 @@ export const controlLayout = {
   heals: "heals/",
   /** Which objects stand in for damaged ones. */
   heal: (id: string) => `heals/${id}.json`,
-  kept: "kept/",
-  /** Whether a recovery point is kept whatever the schedule says; the newest statement counts. */
-  keptStatement: (recoveryPointId: string, number: number) => `kept/${recoveryPointId}/${numbered(number, 6)}.json`,
+  /** Which recovery points are kept whatever the schedule says; the newest counts. */
+  keptRecoveryPoints: (number: number) => `kept/${numbered(number)}.json`,
   /** How far the bytes of the repository were read. */
   verifications: "verifications/",
   verification: (number: number) => `verifications/${numbered(number)}.json`,
@@ -338,10 +337,8 @@ const kindsOfControlKeys = [
   kindOfKey(/^heals\/(?<id>[^/]+)\.json$/, z.object({ kind: kind("heal"), id: text }), ({ id }) =>
     controlLayout.heal(id),
   ),
-  kindOfKey(
-    /^kept\/(?<recoveryPoint>[^/]+)\/(?<number>\d+)\.json$/,
-    z.object({ kind: kind("kept-statement"), recoveryPoint: text, number }),
-    ({ number: at, recoveryPoint }) => controlLayout.keptStatement(recoveryPoint, at),
+  kindOfKey(/^kept\/(?<number>\d+)\.json$/, z.object({ kind: kind("kept"), number }), ({ number: at }) =>
+    controlLayout.keptRecoveryPoints(at),
   ),
   kindOfKey(/^verifications\/(?<number>\d+)\.json$/, z.object({ kind: kind("verification"), number }), ({ number }) =>
     controlLayout.verification(number),

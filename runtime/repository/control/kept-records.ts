@@ -1,54 +1,59 @@
 /**
- * Which recovery points are kept whatever the schedule says: for each a numbered log of statements, of which the newest counts. They are
- * in the control store, where only operators may say so: who captures can neither keep what he made nor let go of what others keep.
+ * Which recovery points are kept whatever the schedule says: a numbered log, so that no listing that comes back short hides one. It is in
+ * the control store, where only operators may say so: who captures can neither keep what he made nor let go of what others keep.
  */
-import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
-import { type KeptRecord, keptRecordSchema } from "../../domain/history/kept-record.ts";
-import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
+import {
+  isKeptAt,
+  type KeptRecord,
+  type KeptRecoveryPoint,
+  keptRecordSchema,
+  mostKept,
+} from "../../domain/history/kept-recovery-points.ts";
+import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { NumberedLog } from "../numbered-log.ts";
 import type { ReportUnreadable } from "../record.ts";
 
-const readsAtOnce = 16;
-const logOf = (control: ObjectStoreReader, recoveryPoint: string) =>
-  new NumberedLog(control, (number) => controlLayout.keptStatement(recoveryPoint, number), keptRecordSchema);
+const logOf = (control: ObjectStoreReader) =>
+  new NumberedLog<KeptRecord>(control, controlLayout.keptRecoveryPoints, keptRecordSchema);
 
-export async function recordKept(control: ObjectStore, record: KeptRecord): Promise<void> {
-  const log = logOf(control, record.recoveryPoint);
-  // Others may say something about it at the same moment: what is said last counts.
-  for (;;) {
-    const number = await log.usable(((await log.newest())?.number ?? 0) + 1);
-    if ((await log.create(control, number, record)) === "created") return;
-  }
-}
-
-/** The newest statement about a recovery point, which is asked for by its name; undefined when there is none. */
+/** By the recovery point; those that are kept no longer may be among them. */
 export async function readKept(
   control: ObjectStoreReader,
-  recoveryPoint: string,
   reportUnreadable: ReportUnreadable,
-): Promise<KeptRecord | undefined> {
-  const newest = await logOf(control, recoveryPoint).newest();
-  if (newest === undefined) return undefined;
-  if (newest.record?.recoveryPoint === recoveryPoint) return newest.record;
-  reportUnreadable(controlLayout.keptStatement(recoveryPoint, newest.number));
-  return undefined;
+): Promise<ReadonlyMap<string, KeptRecoveryPoint>> {
+  const newest = await logOf(control).newest();
+  if (newest !== undefined && newest.record === undefined) {
+    reportUnreadable(controlLayout.keptRecoveryPoints(newest.number));
+  }
+  return new Map((newest?.record?.kept ?? []).map((each) => [each.recoveryPoint, each]));
 }
 
-/** The newest statement about each recovery point that is listed with one. */
-export async function readAllKept(
-  control: ObjectStoreReader,
-  reportUnreadable: ReportUnreadable,
-): Promise<ReadonlyMap<string, KeptRecord>> {
-  const ids = new Set<string>();
-  for await (const { key } of control.list(controlLayout.kept)) {
-    const parsed = parseControlKey(key);
-    if (parsed?.kind === "kept-statement") ids.add(parsed.recoveryPoint);
+/**
+ * What is said of a recovery point takes the place of what was said of it before.
+ * @param said undefined: it is kept no longer.
+ */
+export async function recordKept(
+  control: ObjectStore,
+  recoveryPoint: string,
+  said: Omit<KeptRecoveryPoint, "recoveryPoint"> | undefined,
+  now: Date,
+): Promise<void> {
+  const log = logOf(control);
+  // Others may say something at the same moment: it is said again beside theirs.
+  for (;;) {
+    const newest = await log.newest();
+    // Throws OBJECT_CORRUPT when it cannot be read: what it keeps must not be forgotten.
+    const record = newest && (newest.record ?? (await log.read(newest.number)));
+    const others = (record?.kept ?? []).filter((each) => each.recoveryPoint !== recoveryPoint && isKeptAt(each, now));
+    const kept = [...others, ...(said === undefined ? [] : [{ recoveryPoint, ...said }])];
+    if (kept.length > mostKept) {
+      throw new DrError("NOT_SUPPORTED", `${mostKept} recovery points are kept already`, {
+        hint: "end some with `qdrant-dr recovery-points keep --end`, or let `retention` keep more",
+      });
+    }
+    const number = await log.usable((newest?.number ?? 0) + 1);
+    if ((await log.create(control, number, { at: now.toISOString(), kept })) === "created") return;
   }
-  const kept = new Map<string, KeptRecord>();
-  await forEachConcurrently(readsAtOnce, ids, async (id) => {
-    const record = await readKept(control, id, reportUnreadable);
-    if (record !== undefined) kept.set(id, record);
-  });
-  return kept;
 }

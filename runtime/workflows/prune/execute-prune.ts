@@ -2,9 +2,7 @@
  * The second phase: deletes what both the plan and a new count say. Manifests go first, and then what they alone needed, part by
  * part; each part that was gone through is recorded, so that a run that was killed anywhere is gone on with by the next one.
  */
-import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { clockToleranceMs } from "../../domain/history/decide-kept.ts";
-import { keepsAt, keptInWords } from "../../domain/history/kept-record.ts";
 import {
   type DroppedObject,
   type DroppedRecoveryPoint,
@@ -17,15 +15,12 @@ import {
 } from "../../domain/history/prune-records.ts";
 import { controlLayout, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { mostKeysAtOnce } from "../../ports/prunable-store.ts";
-import { readKept } from "../../repository/control/kept-records.ts";
 import { hasBegun } from "../../repository/prune/prune-log.ts";
 import { OpenPlan } from "../../repository/prune/prune-sight.ts";
-import { createRecord, ignoreUnreadable, readOptionalRecord } from "../../repository/record.ts";
+import { createRecord, readOptionalRecord } from "../../repository/record.ts";
 import { isHealedNeeded, whatOf } from "./plan-prune.ts";
-import { type PruneRequest, pruneRefused } from "./prune-context.ts";
+import type { PruneRequest } from "./prune-context.ts";
 import { type Look, lookAtRepository, type Survey, type SurveyRequest, surveyRepository } from "./survey-repository.ts";
-
-const askedAtOnce = 16;
 
 export interface Execution extends PruneRequest {
   readonly number: number;
@@ -124,7 +119,6 @@ class PlanExecutor {
     const listed = planned.filter(({ id }) => listing.recoveryPoints.has(id));
     const dropped = listed.filter(({ id, isGivenUp }) => isGivenUp || decision.dropped.has(id));
     this.#spared += listed.length - dropped.length;
-    await this.#refuseKept(dropped);
     for (const ids of inBatches(dropped.map(({ id }) => id))) {
       progress({ step: "delete", detail: `${ids.length} recovery points` });
       const locked = await this.#delete(ids.map(storeLayout.manifest));
@@ -139,19 +133,6 @@ class PlanExecutor {
         this.#deleted.records += keys.length - kept.size;
       }
     }
-  }
-
-  /** Each is asked for by its name: a listing that came back short has not shown what is kept. */
-  async #refuseKept(dropped: readonly DroppedRecoveryPoint[]): Promise<void> {
-    const { clock, repository } = this.#execution;
-    await forEachConcurrently(askedAtOnce, dropped, async ({ id }) => {
-      const record = await readKept(repository.stores.control, id, ignoreUnreadable);
-      if (record === undefined || !keepsAt(record, clock.now())) return;
-      throw pruneRefused(
-        `${id} is ${keptInWords(record)}, and a listing did not show that`,
-        "the store's listings cannot be relied on, or it was said just now: run it again",
-      );
-    });
   }
 
   async deleteObjects(part: number, objects: readonly DroppedObject[]): Promise<void> {

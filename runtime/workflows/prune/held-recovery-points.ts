@@ -1,9 +1,9 @@
 /** Who needs recovery points, whatever the schedule says: failovers, restores, standbys, and people who said so. */
-import { keepsAt, keptInWords } from "../../domain/history/kept-record.ts";
+import { isKeptAt, keptInWords } from "../../domain/history/kept-recovery-points.ts";
 import { type EpochRecord, newestEpoch } from "../../domain/roles/epoch.ts";
 import { CapturedChain } from "../../repository/catalog/captured-records.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
-import { readAllKept } from "../../repository/control/kept-records.ts";
+import { readKept } from "../../repository/control/kept-records.ts";
 import { restoresNotEnded } from "../../repository/control/restore-records.ts";
 import { readStandbyKnowledge } from "../../repository/control/standby-records.ts";
 import type { ReportUnreadable } from "../../repository/record.ts";
@@ -43,8 +43,8 @@ export class HeldRecoveryPoints {
     for (const { id, recoveryPoint } of await restoresNotEnded(control, since, reportUnreadable)) {
       all.hold(recoveryPoint, `restore ${id} has not ended`);
     }
-    for (const [id, record] of await readAllKept(control, reportUnreadable)) {
-      if (keepsAt(record, now)) all.hold(id, keptInWords(record));
+    for (const [id, said] of await readKept(control, reportUnreadable)) {
+      if (isKeptAt(said, now)) all.hold(id, keptInWords(said));
     }
     return all;
   }
