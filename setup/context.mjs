@@ -3,21 +3,13 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stderrProgress } from "./progress.mjs";
 
-/** Where the makers of the tools publish them. */
-const officialBases = {
-  nodejs: "https://nodejs.org/dist",
-  github: "https://github.com",
-  githubApi: "https://api.github.com",
-  kubernetes: "https://dl.k8s.io",
-};
-
 /**
  * @typedef {object} Context everything that the outside world decides, in one place
  * @property {string} root the checkout of qdrant-dr
  * @property {string} cacheDir
  * @property {NodeJS.ProcessEnv} env
  * @property {string} platform
- * @property {Record<keyof typeof officialBases, string>} bases
+ * @property {(address: string) => string} addressOf where an official download is asked for
  * @property {{ execPath: string, version: string } | null} running the Node that runs this, which counts as being there
  * @property {(event: import("./progress.mjs").ProgressEvent) => void} onProgress
  *
@@ -45,7 +37,7 @@ export function createContext(options = {}) {
     cacheDir: options.cacheDir ?? defaultCacheDir(env),
     env,
     platform: options.platform ?? `${process.platform}-${process.arch}`,
-    bases: options.bases ?? officialBases,
+    addressOf: options.addressOf ?? ((address) => address),
     running:
       options.running === undefined ? { execPath: process.execPath, version: process.versions.node } : options.running,
     onProgress: options.onProgress ?? stderrProgress(),

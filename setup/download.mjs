@@ -56,16 +56,6 @@ function open(address, redirects = 0) {
 }
 
 /**
- * @param {string} url
- * @returns {Promise<string>}
- */
-export async function fetchText(url) {
-  let text = "";
-  for await (const chunk of await open(url)) text += chunk;
-  return text;
-}
-
-/**
  * Fetches a file whole, or leaves nothing.
  *
  * @param {string} url

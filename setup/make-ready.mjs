@@ -44,7 +44,7 @@ function sourcesOf(part, context) {
           {
             name: "official download",
             doing: "fetching the official download",
-            install: (staging) => installOfficial(part, official, context, staging),
+            install: (staging) => installOfficial(official, context, staging),
           },
         ];
   return [

@@ -1,9 +1,10 @@
-import { chmod, rename } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { arrange, hashFile, requireSame, unpackTar } from "./archives.mjs";
-import { fetchFile, fetchText } from "./download.mjs";
-import { runTool } from "./run-tool.mjs";
+import { fetchFile } from "./download.mjs";
 
+/** Lines of `<sha256>  <address>`, as sha256sum writes them. */
+export const PINS = "setup/downloads.sha256";
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
@@ -20,60 +21,26 @@ export function checksumInList(list, file) {
 }
 
 /**
- * @param {string} release a release as the GitHub API describes it
- * @param {string} file
- * @returns {string | undefined}
- */
-export function checksumInRelease(release, file) {
-  /** @type {{ assets?: { name?: string, digest?: string | null }[] }} */
-  const { assets = [] } = JSON.parse(release);
-  const digest = assets.find(({ name }) => name === file)?.digest ?? "";
-  const [algorithm, checksum = ""] = digest.split(":");
-  return algorithm === "sha256" && SHA256.test(checksum) ? checksum : undefined;
-}
-
-/**
- * Fetches a tool from its makers. The checksum comes first: without one the file is not even asked for.
+ * Fetches a tool from its makers. Its hash stands in the repository: what was published with it could have been replaced with it. Without one
+ * the file is not even asked for.
  *
- * @param {import("./parts.mjs").ToolPart} part
  * @param {import("./parts.mjs").OfficialDownload} official
  * @param {import("./context.mjs").Context} context
  * @param {{ work: string, entry: string }} staging
  */
-export async function installOfficial(part, official, context, { work, entry }) {
-  const { folder, files, layout } = official;
+export async function installOfficial({ folder, files, layout }, context, { work, entry }) {
   const file = files[/** @type {import("./parts.mjs").Platform} */ (context.platform)];
   if (file === undefined) throw new Error(`there is none for ${context.platform}`);
 
-  const address = `${context.bases[folder.base]}${folder.path}/${file}`;
-  const expected = await publishedChecksum(official, context, { file, address });
-  if (expected === undefined) throw new Error(`${file} has no published checksum, so it was not fetched`);
+  const address = `${folder}/${file}`;
+  const pins = await readFile(join(context.root, PINS), "utf8");
+  const expected = checksumInList(pins, address);
+  if (expected === undefined) throw new Error(`${address} has no hash in ${PINS}, so it was not fetched`);
 
   const fetched = join(work, basename(file));
-  await fetchFile(address, fetched);
+  await fetchFile(context.addressOf(address), fetched);
   requireSame(file, expected, await hashFile(fetched));
-  if (layout === "program") {
-    if (fetched.endsWith(".bz2")) await runTool("bzip2", ["-d", fetched], { env: context.env });
-    await rename(fetched.replace(/\.bz2$/, ""), join(entry, "bin", part.command));
-    await chmod(join(entry, "bin", part.command), 0o755);
-    return;
-  }
   const unpacked = join(work, "unpacked");
   await unpackTar(fetched, unpacked, context.env);
   await arrange(unpacked, entry, layout);
-}
-
-/**
- * @param {import("./parts.mjs").OfficialDownload} official
- * @param {import("./context.mjs").Context} context
- * @param {{ file: string, address: string }} download
- * @returns {Promise<string | undefined>}
- */
-async function publishedChecksum({ checksums }, context, { file, address }) {
-  if (checksums.kind === "beside") {
-    const checksum = (await fetchText(`${address}.sha256`)).trim().split(/\s+/)[0] ?? "";
-    return SHA256.test(checksum) ? checksum : undefined;
-  }
-  const published = await fetchText(context.bases[checksums.base] + checksums.path);
-  return (checksums.kind === "list" ? checksumInList : checksumInRelease)(published, file);
 }

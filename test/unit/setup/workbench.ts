@@ -15,6 +15,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { makeReady } from "../../../setup/make-ready.mjs";
+import { PINS } from "../../../setup/official-source.mjs";
 import { SetupError } from "../../../setup/setup-error.mjs";
 
 type Answer = (response: ServerResponse) => void;
@@ -45,6 +46,7 @@ export class Workbench {
     mkdirSync(this.bin);
     mkdirSync(join(this.root, "setup", "pulumi"), { recursive: true });
     mkdirSync(join(this.root, "setup", "pulumi-language-nodejs"));
+    this.pin({ [`https://github.com${QDRANT_URL}`]: "0".repeat(64) });
     for (const name of ["tar", "gzip", "cat", "mkdir", "sleep"]) {
       symlinkSync(
         execFileSync("/bin/sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim(),
@@ -60,6 +62,22 @@ export class Workbench {
     if (this.#base !== NOWHERE) return;
     await new Promise<void>((done) => this.#server.listen(0, "127.0.0.1", done));
     this.#base = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** The hashes that the checkout pins. */
+  pin(pins: Readonly<Record<string, string>>): void {
+    this.file(
+      PINS,
+      Object.entries(pins)
+        .map(([address, hash]) => `${hash}  ${address}\n`)
+        .join(""),
+    );
+  }
+
+  /** Puts an official download of Qdrant online; its hash is the pinned one unless told otherwise. */
+  async publishQdrant(archive: Buffer, hash = sha256(archive)): Promise<void> {
+    this.pin({ [`https://github.com${QDRANT_URL}`]: hash });
+    await this.goOnline({ [QDRANT_URL]: archive });
   }
 
   goOffline(): void {
@@ -101,7 +119,7 @@ export class Workbench {
       cacheDir: this.cacheDir,
       env: { PATH: this.bin, HOME: this.dir },
       platform: "linux-x64",
-      bases: { nodejs: this.#base, github: this.#base, githubApi: this.#base, kubernetes: this.#base },
+      addressOf: (address: string) => `${this.#base}${new URL(address).pathname}`,
       running: null,
       onProgress: ({ text }: { text: string }) => void this.said.push(text),
     };
@@ -128,14 +146,5 @@ export class Workbench {
   }
 }
 
-const QDRANT_RELEASE = "/repos/qdrant/qdrant/releases/tags/v1.16.3";
 export const QDRANT_FILE = "qdrant-x86_64-unknown-linux-gnu.tar.gz";
 export const QDRANT_URL = `/qdrant/qdrant/releases/download/v1.16.3/${QDRANT_FILE}`;
-
-/** What the official download of Qdrant answers; the digest is the right one unless told otherwise. */
-export function qdrantOnline(archive: Buffer, digest: string | null = `sha256:${sha256(archive)}`) {
-  return {
-    [QDRANT_RELEASE]: JSON.stringify({ assets: [{ name: "other" }, { name: QDRANT_FILE, digest }] }),
-    [QDRANT_URL]: archive,
-  };
-}
