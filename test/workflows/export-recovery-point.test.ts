@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { FolderOfNewFiles } from "../../runtime/adapters/folders/new-files.ts";
+import { chooseReplicas } from "../../runtime/domain/qdrant/choose-replicas.ts";
 import { snapshotFileName } from "../../runtime/domain/qdrant/collection-archive.ts";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
@@ -12,7 +13,6 @@ import { silently } from "../support/estates/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
-import { eventually } from "../support/time/eventually.ts";
 
 describe("a recovery point that is exported", function () {
   this.timeout(120_000);
@@ -160,18 +160,14 @@ describe("a recovery point that is exported", function () {
       expect((await client.count(collection, { exact: true })).count).to.equal(collection === "notes" ? 197 : 40);
     }
     const both = { urls: [first.url, second.url], apiKey: first.apiKey };
-    // Each upload makes its peer the only owner of every shard; what another one held before is removed a moment later.
-    await eventually("each shard to have one replica again", async () => {
-      const shards = await Promise.all(["notes", "by-key"].map((name) => databaseOf(both).shards(name)));
-      return shards.every((found) => found.length === new Set(found.map(({ id }) => id)).size);
-    });
     for (const collection of ["notes", "by-key"]) {
       expect(await contentOf(databaseOf(both), collection)).to.deep.equal(
         await contentOf(databaseOf(source), collection),
       );
     }
+    // Each upload gives its peer every shard. Whether other replicas go, and when, depends on what that peer knows by then.
     const shardsOf = async (database: ReturnType<typeof databaseOf>) =>
-      (await database.shards("by-key")).map(({ id, key }) => [id, key]);
+      chooseReplicas(await database.shards("by-key")).map(({ id, key }) => [id, key]);
     expect(await shardsOf(databaseOf(both))).to.deep.equal(await shardsOf(databaseOf(source)));
   });
 
