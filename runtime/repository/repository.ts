@@ -34,6 +34,7 @@ import { CachingStore } from "./content/caching-store.ts";
 import { KeyRing } from "./content/key-ring.ts";
 import { readHealed } from "./control/heal-records.ts";
 import { healedStore } from "./healed-store.ts";
+import { JournalReader } from "./journal/journal-reader.ts";
 import {
   claimRecord,
   getWhole,
@@ -119,6 +120,11 @@ export class OpenRepository {
   /** The same without its stream. */
   get history(): OpenRepository {
     return this.#history ?? this;
+  }
+
+  /** The other region's journal, which is kept here. */
+  journalOf(region: string): JournalReader {
+    return new JournalReader(this.history.stores.repository, region, this.keys.wrap);
   }
 
   async createRecoveryPoint(recoveryPoint: RecoveryPoint): Promise<void> {

@@ -94,6 +94,7 @@ describe("the commands of README and docs/", function () {
     "qdrant-dr replicate --from prod --to dr --every 10 --tier archive-*=60": { run: saysCycle },
     "qdrant-dr replicate --from prod --to dr --half capture": { run: saysCycle },
     "qdrant-dr replicate --from prod --to dr --half apply": { run: saysCycle },
+    "qdrant-dr replicate --from prod --to dr --journal": { run: saysCycle },
     "qdrant-dr replicate --from prod --to dr --only qdrant,config,user-data": { run: saysCycle },
     "qdrant-dr exporter --stack dr --host 0.0.0.0 --port 9464": { run: { until: /"step":"serve"/, exitCode: 0 } },
     "qdrant-dr restore --stack prod --recovery-point 2026-05-31T14:30:00Z --collections notes --dry-run": {

@@ -8,10 +8,15 @@ import type { FollowedState } from "../../runtime/repository/control/followed-re
 import { readFollowed } from "../../runtime/repository/control/followed-records.ts";
 import { JournalReader } from "../../runtime/repository/journal/journal-reader.ts";
 import { JournalWriter } from "../../runtime/repository/journal/journal-writer.ts";
+import { drainJournal } from "../../runtime/workflows/failover/drain-journal.ts";
+import { planFailover } from "../../runtime/workflows/failover/plan-failover.ts";
 import { JournalFollower } from "../../runtime/workflows/journal/journal-follower.ts";
-import { systemClock } from "../support/estates/recovery-estate.ts";
+import { JournalReplication } from "../../runtime/workflows/journal/journal-replication.ts";
+import { regionNamed } from "../support/estates/fake-region.ts";
+import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { emptied } from "../support/estates/recovery-practice.ts";
 import { StandbyPair } from "../support/estates/standby-pair.ts";
+import { codeOf } from "../support/expect-code.ts";
 import { RecordedSource } from "../support/journal/recorded-source.ts";
 import { SeededWrites, writtenCollections } from "../support/journal/seeded-writes.ts";
 import { differencesBetween } from "../support/journal/told-points.ts";
@@ -42,6 +47,7 @@ describe("a standby that follows a journal", function () {
     asOf: new Date(0).toISOString(),
     unreconciled: [],
     strictModes: [],
+    collections: [],
   });
 
   const follower = (state: FollowedState) =>
@@ -103,5 +109,81 @@ describe("a standby that follows a journal", function () {
       expect(await differencesBetween(pair.sourceServer, pair.standbyServer), `seed ${seed} again`).to.deep.equal([]);
     }
     await emptied(pair.standby);
+  });
+
+  it("begins from a capture while clients write and Qdrant optimizes, goes on where it was, brings by a capture what the journal does not tell, and serves after a failover", async () => {
+    const source = await recordedSource();
+    // Before the journal tells of anything.
+    await source.request("PUT", "/collections/older", { vectors: { size: 4, distance: "Dot" } });
+    await source.request("PUT", "/collections/older/points?wait=true", {
+      points: Array.from({ length: 500 }, (_, id) => ({ id, vector: [id, 1, 2, 3], payload: { id } })),
+    });
+    await makeCollections(source);
+    const writes = new SeededWrites(11);
+    for (let n = 0; n < 10; n += 1) await source.write(writes.next());
+    await source.flush();
+
+    const replication = () =>
+      pair.repository().then(
+        (repository) =>
+          new JournalReplication({
+            source: { region: "east", database: pair.source, control: pair.east.control },
+            standby: { region: "west", database: pair.standby, repository },
+            existing: "refuse",
+            toolVersion: "test",
+            clock: systemClock,
+            progress: silently,
+          }),
+      );
+    const untilAtEnd = async (following: JournalReplication) => {
+      const reader = new JournalReader(pair.west.repository, "east", pair.wrap);
+      const { number } = await reader.newest();
+      while ((await following.follow(new AbortController().signal)).position < number);
+    };
+    const writing = (async () => {
+      for (let n = 0; n < 15; n += 1) {
+        await source.write(writes.next());
+        await source.flush();
+      }
+    })();
+    const first = await replication();
+    await first.follow(new AbortController().signal);
+    await writing;
+    await untilAtEnd(first);
+    expect(await differencesBetween(pair.sourceServer, pair.standbyServer)).to.deep.equal([]);
+
+    // Another process goes on; nobody told the journal of the next write.
+    const base = (await readFollowed(pair.west.control, systemClock.now()))?.recoveryPoint;
+    await source.request("POST", "/collections/older/points/delete?wait=true", { points: [1, 2, 3] });
+    source.tell({ kind: "unreconciled", at: new Date().toISOString(), collection: "older", reason: "told by nobody" });
+    await source.request("POST", "/collections/aliases", {
+      actions: [{ create_alias: { alias_name: "current", collection_name: "plain" } }],
+    });
+    source.tell({
+      kind: "aliases",
+      at: new Date().toISOString(),
+      aliases: [{ alias: "current", collection: "plain" }],
+    });
+    await source.write(writes.next());
+    await source.flush();
+    const second = await replication();
+    await untilAtEnd(second);
+    expect(await differencesBetween(pair.sourceServer, pair.standbyServer)).to.deep.equal([]);
+    const followed = await readFollowed(pair.west.control, systemClock.now());
+    expect(followed).to.deep.include({ recoveryPoint: base, unreconciled: [] });
+
+    // The region is lost with its last writes in the store, and the follower with it.
+    for (let n = 0; n < 3; n += 1) await source.write(writes.next());
+    await source.flush();
+    const repository = await pair.repository();
+    const region = regionNamed("west");
+    const plan = await planFailover({ region, repository, clock: systemClock });
+    if (plan.kind !== "failover") throw new Error(plan.kind);
+    expect(plan.serveFrom.followed?.position).to.deep.equal(followed?.position);
+    expect(plan.dataLossSeconds).to.be.lessThan(60);
+    const request = { clock: systemClock, database: pair.standby, repository };
+    await drainJournal(request, plan, plan.serveFrom.followed ?? fromTheBegin());
+    expect(await differencesBetween(pair.sourceServer, pair.standbyServer)).to.deep.equal([]);
+    expect(await codeOf(second.follow(new AbortController().signal)), "who followed").to.equal("EPOCH_CONFLICT");
   });
 });

@@ -30,6 +30,18 @@ export const replicateAnswer = z
   .strictObject({
     ...state.shape,
     ...applied,
+    journal: z
+      .strictObject({
+        recoveryPoint: recoveryPointId.describe("what the standby began from"),
+        position: count.describe("number of the newest object of the journal that is applied"),
+        asOf: time.describe("every write acknowledged before this is applied"),
+        lagSeconds: seconds.optional().describe("how old the oldest write was when it was applied; absent: none came"),
+        entries: count.describe("what the journal told meanwhile"),
+        unreconciled: listOf(z.string()).describe(
+          "collections that are older than the rest, until a capture brings them",
+        ),
+      })
+      .describe("with --journal: how far the journal is followed"),
     folders: state.describe("with --only config or user-data: the folders' state"),
   })
   .partial()
@@ -41,6 +53,7 @@ export function asJson(reports: readonly ReplicationReport[]): ReplicateAnswer {
 }
 
 function partOf(found: ReplicationReport): ReplicateAnswer {
+  if (found.kind === "journal") return { journal: { ...found.report, unreconciled: [...found.report.unreconciled] } };
   if (found.kind === "folders") return { folders: stateAsJson(found.report) };
   return stateAsJson(found.report);
 }

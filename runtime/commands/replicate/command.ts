@@ -29,6 +29,7 @@ interface Options extends RegionOptions {
   readonly every: number;
   readonly tier: Readonly<Record<string, number>>;
   readonly half?: "capture" | "apply";
+  readonly journal?: boolean;
   readonly once?: boolean;
   readonly only?: readonly DataKind[];
   readonly allowEmpty?: boolean;
@@ -55,6 +56,10 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
           "--half <half>",
           "only capture, near the active region, or only apply, near the standby: one process of each",
         ).choices(["capture", "apply"]),
+      )
+      .option(
+        "--journal",
+        "follow the journal that the active region's gate keeps: a capture only begins it, and brings what the journal does not tell",
       )
       .option(
         "--only <kinds>",
@@ -94,20 +99,28 @@ export const replicate: CommandDefinition<Options, ReplicateAnswer> = {
     };
     if (half === "apply") return answerOf(await untilInterrupted([await applyingPart(request)], deps.onInterrupt));
     const active = await deps.access(options.from ?? peerOf(standby.region), options);
-    const parts = await partsOf({ ...request, active }, { capturesOnly: half === "capture", only });
+    const parts = await partsOf(
+      { ...request, active },
+      { capturesOnly: half === "capture", followsJournal: options.journal, only },
+    );
     if (!once) return answerOf(await untilInterrupted(parts, deps.onInterrupt));
     const reports: ReplicationReport[] = [];
     for (const part of parts) reports.push(await part.once());
-    const { report } = reports.find(({ report }) => report.missing.length > 0) ?? {};
+    const states = reports.flatMap((each) => (each.kind === "journal" ? [] : [each.report]));
+    const report = states.find(({ missing }) => missing.length > 0);
     return { ...answerOf(reports), shortcoming: report && partialityOf(report.recoveryPoint, report.missing) };
   },
 };
 
-function refuseContradictions({ allowEmpty, half, once, only, tier }: Options): void {
+function refuseContradictions({ allowEmpty, half, journal, once, only, tier }: Options): void {
   const hasTiers = Object.keys(tier).length > 0;
   if (hasTiers && (half === "apply" || once || !(only ?? ["qdrant"]).includes("qdrant")))
     throw new InvalidArgumentError(
       "--tier applies only to continuous capture of qdrant: remove it, or drop --once / --half apply.",
+    );
+  if (journal === true && (half !== undefined || hasTiers || !(only ?? ["qdrant"]).includes("qdrant")))
+    throw new InvalidArgumentError(
+      "--journal follows all of Qdrant in one process: leave --half, --tier and --only out.",
     );
   if (half !== undefined && once) throw new InvalidArgumentError("--once takes both halves: leave --half out.");
   if (half === "apply" && only !== undefined)

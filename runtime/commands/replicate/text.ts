@@ -1,12 +1,20 @@
 import { formatBytes, formatSeconds } from "../../domain/format.ts";
 import { missingInWords } from "../../domain/recovery-points/missing.ts";
+import type { FollowedReport } from "../../workflows/journal/journal-replication.ts";
 import type { ReplicationReport } from "../../workflows/replicate/replicate-region.ts";
 import type { StateReport } from "../../workflows/replicate/source-capturer.ts";
 import type { CycleReport } from "../../workflows/replicate/standby-applier.ts";
 
 export function formatCycle(found: ReplicationReport): string {
+  if (found.kind === "journal") return followedInWords(found.report);
   if (found.kind === "applied") return appliedInWords(found.report);
   return found.kind === "captured" ? capturedInWords(found.report) : foldersInWords(found.report);
+}
+
+function followedInWords({ asOf, entries, lagSeconds, position, unreconciled }: FollowedReport): string {
+  const lag = lagSeconds === undefined ? "nothing new" : `${formatSeconds(lagSeconds)} behind, ${entries} entries`;
+  const behind = unreconciled.length === 0 ? "" : `; older than the rest: ${unreconciled.join(", ")}`;
+  return `journal: ${lag}; applied to its object ${position}, as of ${asOf}${behind}`;
 }
 
 function appliedInWords(report: CycleReport): string {

@@ -16,6 +16,11 @@ export class KeyRing {
     this.#wrap = wrap;
   }
 
+  /** What opens keys that stand elsewhere than in the control store. */
+  get wrap(): KeyWrap {
+    return this.#wrap;
+  }
+
   /** Throws OBJECT_NOT_FOUND when the key is not in this control store, KEY_UNAVAILABLE when it does not open. */
   key(id: string): Promise<DataKey> {
     const known = this.#keys.get(id);

@@ -25,6 +25,8 @@ export const followedStateSchema = z.strictObject({
   asOf: time,
   /** Collections of which the journal does not say what they hold, until a capture brings them. */
   unreconciled: z.array(z.strictObject({ collection: z.string(), reason: z.string() })),
+  /** Those that the standby has. */
+  collections: z.array(z.string()),
   /** Limits of the source that hold here from the moment on when clients write here. */
   strictModes: z.array(
     z.strictObject({ collection: z.string(), settings: z.record(z.string(), z.custom<ExactJson>(isExactJson)) }),

@@ -104,7 +104,11 @@ export class JournalReader {
 }
 
 /** The object of this number or, where something stands that is not believed, the next one behind that. */
-async function findObject(store: ObjectStoreReader, region: string, number: number): Promise<FoundObject | undefined> {
+export async function findObject(
+  store: ObjectStoreReader,
+  region: string,
+  number: number,
+): Promise<FoundObject | undefined> {
   for (let at = number; at <= number + mostSteppedOver; at += 1) {
     const content = await unlessMissing(unlessNotBelieved(getWhole(store, storeLayout.journalObject(region, at))));
     if (content === undefined) return undefined;

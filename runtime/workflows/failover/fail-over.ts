@@ -20,6 +20,7 @@ import {
   modeOf,
   type ResumePlan,
   type RoleChangePlan,
+  type ServableState,
   type SwitchoverPlan,
 } from "./plan-failover.ts";
 import type { FailoverRequest, RoleChangeRequest, SwitchoverRequest } from "./request.ts";
@@ -121,7 +122,8 @@ function refuseUnacceptedLoss(request: FailoverRequest, plan: FailoverPlan): voi
   if (unaccepted.length > 0) {
     const told = missingFrom(recoveryPoint)
       .filter(({ name }) => unaccepted.includes(name))
-      .map(missingInWords);
+      .map(missingInWords)
+      .concat(unreconciledInWords(plan.serveFrom, unaccepted));
     throw new DrError("DATA_LOSS_NOT_ACCEPTED", `${recoveryPoint.id} is partial: ${told.join("; ")}`, {
       hint: `serve from an older recovery point that holds them (--recovery-point), or repeat with --accept-absent ${absent.join(",")} and restore them afterwards from an older one`,
     });
@@ -132,10 +134,16 @@ function refuseUnacceptedLoss(request: FailoverRequest, plan: FailoverPlan): voi
   });
 }
 
+/** The journal does not tell what these are now, and no capture has brought them since. */
+function unreconciledInWords({ followed }: ServableState, names: readonly string[]): string[] {
+  const unreconciled = followed?.unreconciled.filter(({ collection }) => names.includes(collection)) ?? [];
+  return unreconciled.map(({ collection, reason }) => `${collection} is older than the rest here: ${reason}`);
+}
+
 /** Whatever would stop it later must stop it before the epoch is claimed and the other region learns of it. */
 async function refuseWhatWouldStopItLater(request: FailoverRequest, plan: FailoverPlan): Promise<void> {
   const { repository } = request;
-  await checkServedState(request, plan, plan.serveFrom);
+  if (plan.serveFrom.followed === undefined) await checkServedState(request, plan, plan.serveFrom);
   for (const { key } of plan.serveFrom.recoveryPoint.collections) await repository.keys.key(key);
   await askWhatLeadsClients(request);
 }

@@ -22,7 +22,10 @@ import {
 } from "../../repository/catalog/read-catalog.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { isStepDone } from "../../repository/control/failover-records.ts";
+import { type FollowedState, readFollowed } from "../../repository/control/followed-records.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
+import { findObject, newestPosition } from "../../repository/journal/journal-reader.ts";
+import { unlessMissing } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { StepName } from "./step-names.ts";
 
@@ -65,6 +68,8 @@ export interface ServableState {
   readonly isWarm: boolean;
   /** Collections that the lost region had, that no capture could read, and that are not here: they would not be served. */
   readonly absent: readonly string[];
+  /** The region's Qdrant began from the recovery point and has followed the journal since: what of it is not applied yet comes first. */
+  readonly followed?: FollowedState | undefined;
 }
 
 /** Fences the active region, brings its last writes over and loses nothing. */
@@ -167,14 +172,20 @@ async function planResume(
   }
   const { control } = repository.stores;
   const recoveryPoint = await repository.readRecoveryPoint(id);
-  const serveFrom = { recoveryPoint, asOf: new Date(newest.asOf ?? recoveryPoint.time), ...fromBucket(recoveryPoint) };
+  const from = newest.previous ?? peerOf(region);
+  const followed =
+    mode === "failover" ? await followedJournal(repository, { region: from, epoch: epoch - 1 }, plannedAt) : undefined;
+  const serveFrom: ServableState = {
+    ...(followed?.recoveryPoint.id === id ? followed : { recoveryPoint, ...fromBucket(recoveryPoint) }),
+    asOf: new Date(newest.asOf ?? recoveryPoint.time),
+  };
   const loss =
     mode === "switchover" ? { dataLossSeconds: 0, dataLossSecondsOf: {} } : dataLoss(serveFrom, new Date(newest.at));
   return {
     kind: "resume",
     mode,
     region: region.region,
-    from: newest.previous ?? peerOf(region),
+    from,
     epoch,
     gateMode: region.gate?.mode,
     plannedAt,
@@ -227,6 +238,8 @@ function requireEpoch(region: string, epochs: readonly EpochRecord[]): EpochReco
 async function chooseState(request: FailoverPlanRequest, newest: EpochRecord): Promise<ServableState> {
   const { clock, recoveryPoint: wanted, repository } = request;
   if (wanted !== undefined) return chooseRecoveryPoint(request);
+  const followed = await followedJournal(repository, { region: newest.active, epoch: newest.epoch }, clock.now());
+  if (followed !== undefined) return followed;
   const state = await followedState(request, newest);
   if (state === undefined) return chooseRecoveryPoint(request);
   const now = clock.now();
@@ -240,6 +253,34 @@ async function chooseState(request: FailoverPlanRequest, newest: EpochRecord): P
     ? Date.parse(other.recoveryPoint.startedAt) > Date.parse(followedAt)
     : compareAge(other, { id: state.recoveryPoint }) > 0;
   return isSince ? servedFromBucket(other) : warm;
+}
+
+/** What the region's Qdrant holds when all of the journal is applied; undefined when it did not follow the journal in this epoch. */
+async function followedJournal(
+  repository: OpenRepository,
+  active: Pick<FollowedState, "region" | "epoch">,
+  now: Date,
+): Promise<ServableState | undefined> {
+  const followed = await readFollowed(repository.stores.control, now);
+  if (followed?.region !== active.region || followed.epoch !== active.epoch) return undefined;
+  const recoveryPoint = await unlessMissing(repository.readRecoveryPoint(followed.recoveryPoint));
+  // Without its facts nothing tells of it: then what is in the bucket is served.
+  if (recoveryPoint === undefined) return undefined;
+  const until = (await timeOfNewest(repository, followed)) ?? followed.asOf;
+  const doubt = doubtOf("what the standby followed of the journal", until, { now });
+  const asOf = believedTime(until, { now }) ?? believedTime(recoveryPoint.time, { now }) ?? never;
+  const absent = followed.unreconciled.map(({ collection }) => collection);
+  return { recoveryPoint, asOf, doubt, isWarm: true, absent, followed };
+}
+
+/** What is in the store is applied before the region serves. */
+async function timeOfNewest(
+  repository: OpenRepository,
+  { position, region }: FollowedState,
+): Promise<string | undefined> {
+  const store = repository.history.stores.repository;
+  const newest = await newestPosition(store, region);
+  return newest.number <= position.number ? undefined : (await findObject(store, region, newest.number))?.header.at;
 }
 
 /** The state that the region's Qdrant holds: replication makes no recovery point while nothing changes, and says that it looked. */

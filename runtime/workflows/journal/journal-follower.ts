@@ -57,6 +57,21 @@ export class JournalFollower {
     return this.#state;
   }
 
+  /** The same region is the active one, in a later epoch. */
+  set epoch(epoch: number) {
+    this.#state = { ...this.#state, epoch };
+  }
+
+  /** A capture has brought these collections: from its position on, the journal tells what they are. */
+  async reconciled(collections: readonly string[], position: JournalPosition): Promise<void> {
+    for (const name of collections) {
+      this.#applier.reconciled(name);
+      await this.#applier.withholdStrictMode(name);
+    }
+    this.#state = { ...this.#state, ...stateIn(this.#applier.state), position };
+    await this.#record({ isForced: true });
+  }
+
   /** Applies what is there, a good deal at most; undefined when nothing is. */
   async step(): Promise<FollowedStep | undefined> {
     const { clock, reader, refuseUnlessMine } = this.#request;
@@ -119,20 +134,18 @@ export class JournalFollower {
   }
 
   async #record({ isForced }: { readonly isForced: boolean }): Promise<void> {
-    const { clock, control } = this.#request;
+    const { clock, control, target } = this.#request;
     const now = clock.monotonic();
     if (!isForced && now - this.#recordedAtMs < recordEveryMs) return;
     if (!isForced && this.#recorded?.number === this.#state.position.number) return;
-    await recordFollowed(control, { ...this.#state, at: clock.now().toISOString() });
+    const collections = await target.collections();
+    await recordFollowed(control, { ...this.#state, collections, at: clock.now().toISOString() });
     this.#recorded = this.#state.position;
     this.#recordedAtMs = now;
   }
 }
 
-export function stateIn({
-  strictModes,
-  unreconciled,
-}: JournalState): Pick<FollowedState, "strictModes" | "unreconciled"> {
+function stateIn({ strictModes, unreconciled }: JournalState): Pick<FollowedState, "strictModes" | "unreconciled"> {
   return {
     unreconciled: [...unreconciled].map(([collection, reason]) => ({ collection, reason })),
     strictModes: [...strictModes].map(([collection, settings]) => ({

@@ -7,6 +7,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { Runner } from "../../ports/runner.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
+import { type FollowedReport, JournalReplication } from "../journal/journal-replication.ts";
 import type { RegionFolder, RegionSession } from "../region-session.ts";
 import { FolderStream } from "./folder-stream.ts";
 import { type FollowRequest, follow, isFinal } from "./follow.ts";
@@ -24,6 +25,8 @@ export const streamedKinds = ["qdrant", "config", "user-data"] as const satisfie
 export type ReplicationReport =
   /** The standby's Qdrant holds a state. */
   | { readonly kind: "applied"; readonly report: CycleReport }
+  /** The standby follows the journal of the active region's gate. */
+  | { readonly kind: "journal"; readonly report: FollowedReport }
   /** A state is in the standby's bucket, and another process applies it. */
   | { readonly kind: "captured"; readonly report: StateReport }
   /** Folders are in the standby's bucket. */
@@ -64,11 +67,19 @@ interface Replicated extends ReplicateRequest {
  */
 export async function partsOf(
   request: ReplicateRequest & { readonly active: RegionSession },
-  { capturesOnly, only }: { readonly capturesOnly: boolean; readonly only: readonly DataKind[] },
+  {
+    capturesOnly,
+    followsJournal = false,
+    only,
+  }: {
+    readonly capturesOnly: boolean;
+    readonly followsJournal?: boolean | undefined;
+    readonly only: readonly DataKind[];
+  },
 ): Promise<readonly ReplicationPart[]> {
   const replicated = { ...request, repository: await request.standby.repositoryForWriting() };
   const folders = foldersOf(request.active, request.standby, only);
-  const qdrant = capturesOnly ? capturingQdrant : followingQdrant;
+  const qdrant = capturesOnly ? capturingQdrant : followsJournal ? followingJournal : followingQdrant;
   return [
     ...(only.includes("qdrant") ? [qdrant(replicated)] : []),
     ...(folders.length === 0 ? [] : [streamingFolders(replicated, folders)]),
@@ -160,6 +171,31 @@ function followingQdrant(request: Replicated): ReplicationPart {
   return {
     once: async () => applied(await replication.cycle("exact")),
     follow: following(halves, applied, request),
+  };
+}
+
+function followingJournal(request: Replicated): ReplicationPart {
+  const { active, clock, progress, repository, runner, standby, toolVersion } = request;
+  const replication = new JournalReplication({
+    clock,
+    progress,
+    runner,
+    toolVersion,
+    exclude: active.region.exclude,
+    existing: request.replaceExisting ? "replace" : "refuse",
+    source: sourceOf(active),
+    standby: { region: standby.region.region, database: standby.database, repository },
+  });
+  const halves = {
+    everyMs: 0,
+    restsFor: 0,
+    capture: (signal: AbortSignal) => replication.follow(signal),
+    apply: async (report: FollowedReport) => report,
+  };
+  const followed = (report: FollowedReport): ReplicationReport => ({ kind: "journal", report });
+  return {
+    once: async () => followed(await replication.follow(new AbortController().signal)),
+    follow: following(halves, followed, request),
   };
 }
 

@@ -25,14 +25,15 @@ export const openGate: Step<OpenContext> = {
   repeat: "always",
   async run({ findings, plan, request }) {
     const { clock, database, repository, run } = request;
-    const { recoveryPoint } = findings.serveFrom;
+    const { followed, recoveryPoint } = findings.serveFrom;
     // Clients have written since, and may have deleted collections.
     const opening = await readOpening(repository.stores.control, plan.epoch);
     if (opening !== undefined) return "opened by an earlier run";
     // Until then the other region may take writes.
     const leftMs = (findings.leaseEndsAtMs ?? clock.monotonic()) - clock.monotonic();
     if (leftMs > 0) await clock.sleep(leftMs);
-    await enableOptimizers({ recoveryPoint, repository, target: database });
+    // A standby that follows a journal optimizes all the time, and may hold other collections by now.
+    if (followed === undefined) await enableOptimizers({ recoveryPoint, repository, target: database });
     await writeOpening(repository.stores.control, {
       epoch: plan.epoch,
       region: plan.region,

@@ -1,5 +1,6 @@
 import { readOpening } from "../../../repository/control/gate-records.ts";
 import { applyServedState } from "../apply-served-state.ts";
+import { drainJournal } from "../drain-journal.ts";
 import type { Step, StepContext } from "./step.ts";
 
 export const restore: Step<StepContext> = {
@@ -15,6 +16,8 @@ export const restore: Step<StepContext> = {
     return opening === undefined ? undefined : "opened by an earlier run";
   },
   async run({ findings, plan, request }) {
+    const { followed } = findings.serveFrom;
+    if (followed !== undefined) return drainJournal(request, plan, followed);
     const { collections, shards } = await applyServedState(request, plan, findings.serveFrom);
     const { difference, kept, whole } = shards;
     return `${collections} collections: ${kept} shards held it, ${difference} were brought to it, ${whole} restored whole`;
