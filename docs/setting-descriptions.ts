@@ -147,7 +147,10 @@ export const stackSettings: Descriptions = {
   "kubernetes.monitoring.runbooks":
     "address of the folder with the runbooks, to which `runbook_url` leads; a path in this repository when left out",
   "kubernetes.monitoring.dashboardLabels": "labels by which Grafana's sidecar finds dashboards",
-  "kubernetes.egressCidrs": "where stores and the other region may be reached",
+  "kubernetes.egressCidrs":
+    "where stores and the other region may be reached, but for the addresses at which nodes give credentials away",
+  "kubernetes.apiServerCidrs":
+    "where the cluster's API server is: its Service's address and what is behind it; anywhere on ports 443 and 6443 when left out",
   "kubernetes.schedules": "when jobs run: cron expressions of five fields, in UTC",
   "kubernetes.schedules.full": "full captures",
   "kubernetes.schedules.incremental": "incremental captures",

@@ -293,6 +293,7 @@ function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["
     outsideCidrs: kubernetes.qdrant.outside?.cidrs ?? [],
     controlCidrs: kubernetes.gate.control?.cidrs ?? [],
     egressCidrs: kubernetes.egressCidrs,
+    apiServerCidrs: kubernetes.apiServerCidrs,
     monitoringNamespace: kubernetes.monitoring?.operator.namespace,
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
     egressPorts: [...new Set([...storePorts, ...qdrantPorts])].sort((a, b) => a - b),

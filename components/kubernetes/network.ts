@@ -2,6 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { objectNameOf } from "../../runtime/domain/jobs.ts";
 import { exporterPort, gatePorts, qdrantPorts } from "../../runtime/domain/network/ports.ts";
+import { withoutNodeServices } from "../../runtime/domain/network/reachable.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
 import { type ExistingQdrant, grpcUrlOf } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import { labelsOf, ofProduct, qdrantName, reachLabel, selectorOf } from "./labels.ts";
@@ -19,6 +20,8 @@ export interface NetworkArgs {
   readonly controlCidrs: readonly string[];
   /** Where stores and the other region are. */
   readonly egressCidrs: readonly string[];
+  /** Where the API server is; anywhere when empty. */
+  readonly apiServerCidrs: readonly string[];
   /** Ports of stores and of the other region's Qdrant. */
   readonly egressPorts: readonly number[];
   /** Of the Prometheus that scrapes the exporter, where there is one. */
@@ -58,7 +61,7 @@ const podIdentityAgents = ["169.254.170.23/32", "fd00:ec2::23/128"];
 function policies(args: NetworkArgs): Record<string, Rules> {
   const { clientCidrs, clientNamespaces, egressCidrs, egressPorts, existingQdrant, outsideCidrs, usesPodIdentity } =
     args;
-  const { controlCidrs, monitoringNamespace } = args;
+  const { apiServerCidrs, controlCidrs, monitoringNamespace } = args;
   const qdrant = selectorOf(qdrantName);
   const serves = tcp(qdrantPorts.http);
   const among = tcp(qdrantPorts.peers);
@@ -112,14 +115,14 @@ function policies(args: NetworkArgs): Record<string, Rules> {
     "reaches-stores": {
       pods: reachLabel("stores"),
       egress: [
-        { to: egressCidrs.map(inBlock), ports: tcp(...egressPorts) },
+        { to: egressCidrs.map(toBlock), ports: tcp(...egressPorts) },
         ...(usesPodIdentity ? [{ to: podIdentityAgents.map(inBlock), ports: tcp(80) }] : []),
       ],
     },
     "reaches-kubernetes": {
       pods: reachLabel("kubernetes"),
-      // Its address is the cluster's affair: before or after translation, on one of these ports.
-      egress: [{ ports: tcp(443, 6443) }],
+      // Before or after translation of its address: on one of these ports.
+      egress: [{ to: (apiServerCidrs.length === 0 ? anywhere : apiServerCidrs).map(toBlock), ports: tcp(443, 6443) }],
     },
   };
 }
@@ -156,6 +159,12 @@ function tcp(...ports: readonly number[]) {
 
 function inNamespace(name: string) {
   return { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": name } } };
+}
+
+const anywhere = ["0.0.0.0/0", "::/0"];
+
+function toBlock(cidr: string) {
+  return { ipBlock: withoutNodeServices(cidr) };
 }
 
 function inBlock(cidr: string) {

@@ -65,4 +65,18 @@ const doorsAreNarrow: Rule = {
   }),
 };
 
-export const clusterRules = [accountsOnlyRead, doorsAreNarrow];
+const nodesGiveNothingAway: Rule = {
+  name: "nodes-give-nothing-away",
+  description: "No pod is let out to where nodes answer with their own credentials.",
+  violations: eachOf(["kubernetes:networking.k8s.io/v1:NetworkPolicy"], ({ props }) =>
+    ((props["spec"]?.egress ?? []) as Props[]).flatMap(({ ports = [], to = [] }) => [
+      ...unless(to.length > 0, `it lets out to anywhere${ports.length === 0 ? " on any port" : ""}`),
+      ...(to as Props[])
+        .flatMap(({ ipBlock }) => ipBlock ?? [])
+        .filter(({ cidr, except = [] }) => cidr.endsWith("/0") && except.length === 0)
+        .map(({ cidr }) => `it lets out to ${cidr}, the node's metadata among it`),
+    ]),
+  ),
+};
+
+export const clusterRules = [accountsOnlyRead, doorsAreNarrow, nodesGiveNothingAway];

@@ -499,6 +499,32 @@ describe("KubernetesRegion", () => {
       ]);
     });
 
+    it("no pod is let out to where nodes give credentials away; captures of objects go to the API server alone, where it is told", async () => {
+      const metadata = ["169.254.0.0/16"];
+      const ofCluster = { cidr: "::/0", except: ["fd00:ec2::/32", "fd20:ce::/64"] };
+      for (const [apiServerCidrs, blocks] of [
+        [undefined, [{ cidr: "0.0.0.0/0", except: metadata }, ofCluster]],
+        [
+          ["10.96.0.1/32", "10.0.3.4/32"],
+          [{ cidr: "10.96.0.1/32" }, { cidr: "10.0.3.4/32" }],
+        ],
+      ] as const) {
+        const declared = await declarer.declare({
+          kubernetes: apiServerCidrs === undefined ? {} : { apiServerCidrs },
+          settings: { infrastructure: capturedObjects },
+        });
+        const egressOf = (name: string) =>
+          (object(declared, "NetworkPolicy", `qdrant-dr-${name}`) as Loose).inputs.spec.egress;
+        expect(egressOf("reaches-stores")[0].to).to.deep.equal([{ ipBlock: { cidr: "0.0.0.0/0", except: metadata } }]);
+        expect(egressOf("reaches-kubernetes")).to.deep.equal([
+          {
+            to: blocks.map((ipBlock) => ({ ipBlock })),
+            ports: [443, 6443].map((port) => ({ protocol: "TCP", port })),
+          },
+        ]);
+      }
+    });
+
     it("clients come by the gate alone, whatever the role", async () => {
       for (const role of roles) {
         const clients = { clientNamespaces: ["apps"], clientCidrs: ["10.1.0.0/16"] };

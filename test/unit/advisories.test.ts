@@ -76,7 +76,7 @@ describe("advisories on a region's settings", () => {
   });
 
   it("say what a store that is not AWS's does not do, and that clients have no name to follow", () => {
-    const [, store, name, ...more] = told(settingsOf(), peer);
+    const [, store, name, ...more] = told(settingsOf({ egressCidrs: ["10.0.0.0/8"] }), peer);
     expect(store).to.match(/^info: of the buckets nothing is declared or checked/);
     expect(name).to.match(/^info: no public name is declared/);
     expect(more).to.deep.equal([]);
@@ -84,6 +84,15 @@ describe("advisories on a region's settings", () => {
       gate: { service: { annotations: { "external-dns.alpha.kubernetes.io/hostname": "a.example" } } },
     };
     expect(told(settingsOf(annotated), peer).join()).not.to.contain("public name");
+  });
+
+  it("say where pods may send to anywhere", () => {
+    const infrastructure = { kubernetes: { namespaces: ["a"], kinds: [] } } as never;
+    const open = told({ ...settingsOf(), infrastructure }, peer).join("\n");
+    expect(open).to.contain("kubernetes.egressCidrs").and.to.contain("kubernetes.apiServerCidrs");
+    const narrow = { egressCidrs: ["10.0.0.0/8"], apiServerCidrs: ["10.96.0.1/32"] };
+    const closed = told({ ...settingsOf(narrow), infrastructure }, peer).join("\n");
+    expect(closed).to.not.contain("egressCidrs").and.to.not.contain("apiServerCidrs");
   });
 
   it("warn of a region that is not told of the other one, of plain HTTP between them, and of a Qdrant with other ways in", () => {

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { hostsOutside } from "../../runtime/domain/network/reachable.ts";
+import { hostsOutside, withoutNodeServices } from "../../runtime/domain/network/reachable.ts";
 
 describe("addresses that a network lets pods out to", () => {
   const cases: readonly [string, readonly string[], boolean][] = [
@@ -25,5 +25,17 @@ describe("addresses that a network lets pods out to", () => {
 
   it("names are not judged", () => {
     expect(hostsOutside(["http://qdrant-0.dr.example:6333", "http://1.example"], ["10.0.0.0/8"])).to.deep.equal([]);
+  });
+
+  it("of a block that holds them, the addresses of nodes' own services are left out", () => {
+    expect(withoutNodeServices("0.0.0.0/0")).to.deep.equal({ cidr: "0.0.0.0/0", except: ["169.254.0.0/16"] });
+    expect(withoutNodeServices("160.0.0.0/4")).to.deep.equal({ cidr: "160.0.0.0/4", except: ["169.254.0.0/16"] });
+    expect(withoutNodeServices("fd00::/8")).to.deep.equal({
+      cidr: "fd00::/8",
+      except: ["fd00:ec2::/32", "fd20:ce::/64"],
+    });
+    for (const cidr of ["10.0.0.0/8", "2001:db8::/32", "169.254.169.254/32"]) {
+      expect(withoutNodeServices(cidr)).to.deep.equal({ cidr });
+    }
   });
 });

@@ -84,6 +84,7 @@ describe("settings of a stack", () => {
           service: { type: "ClusterIP", annotations: {} },
         },
         egressCidrs: ["0.0.0.0/0"],
+        apiServerCidrs: [],
         schedules: {
           full: "0 2 * * *",
           incremental: "0 */4 * * *",

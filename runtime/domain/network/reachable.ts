@@ -1,4 +1,4 @@
-/** Whether a network lets a pod out to an address. */
+/** Where a network lets a pod out to. */
 import { BlockList, isIP } from "node:net";
 import { addressOf } from "../server-address.ts";
 
@@ -18,6 +18,28 @@ export function hostsOutside(urls: readonly string[], cidrs: readonly string[]):
       const family = familyOf(address);
       return isIP(address) !== 0 && !blocks[family].check(address, family);
     });
+}
+
+/** Blocks from which every cloud's nodes answer who asks, among other things with the node's own credentials. */
+const ofNodes = ["169.254.0.0/16", "fd00:ec2::/32", "fd20:ce::/64"];
+
+/** A block without what no pod has to reach in it. */
+export interface EgressBlock {
+  readonly cidr: string;
+  readonly except?: string[];
+}
+
+/** The block without the addresses of nodes' own services; one that lies within those is as it was given. */
+export function withoutNodeServices(cidr: string): EgressBlock {
+  const { address, bits } = parseCidr(cidr);
+  const family = familyOf(address);
+  const block = new BlockList();
+  block.addSubnet(address, bits, family);
+  const except = ofNodes.filter((other) => {
+    const { address: first, bits: otherBits } = parseCidr(other);
+    return familyOf(first) === family && otherBits > bits && block.check(first, family);
+  });
+  return except.length === 0 ? { cidr } : { cidr, except };
 }
 
 function parseCidr(cidr: string): { readonly address: string; readonly bits: number } {

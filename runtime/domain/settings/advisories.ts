@@ -47,6 +47,14 @@ export function advisoriesOn(settings: KubernetesStackSettings, peer: Pick<Regio
       "of the buckets nothing is declared or checked: locks, versions and encryption are what the store was told. Recovery points reach the other region by copies of qdrant-dr's own, writes are create-only by its requests and not by a policy. Whoever has secrets.store.write replaces and deletes what the store lets him: turn on Object Lock and versions, give jobs keys of their own with secrets.store.jobs, and run `qdrant-dr doctor --store` against both",
     );
   }
+  if (settings.kubernetes.egressCidrs.some((block) => block.endsWith("/0"))) {
+    info(
+      "pods with identities and store keys may send to any address on the stores' ports: name those of the stores, such as VPC endpoints, in kubernetes.egressCidrs",
+    );
+  }
+  if (settings.infrastructure !== undefined && settings.kubernetes.apiServerCidrs.length === 0) {
+    info("captures may send to any address on ports 443 and 6443: name the API server's in kubernetes.apiServerCidrs");
+  }
   const hasName = settings.store === "aws" && settings.aws.traffic !== undefined;
   if (!hasName && Object.keys(gate.service.annotations).length === 0) {
     info(

@@ -215,6 +215,8 @@ export const kubernetesSchema = z.strictObject({
   monitoring: monitoringSchema.optional(),
   /** Where stores, and the other region, may be reached. */
   egressCidrs: z.array(cidr).min(1).default(["0.0.0.0/0"]),
+  /** Where the cluster's API server is, as pods reach it and as it is behind its Service; anywhere when empty. */
+  apiServerCidrs: z.array(cidr).default([]),
   schedules: schedulesSchema.prefault({}),
   /** While this region is the standby it follows the active one this often, folders more seldom; left out: by copied recovery points alone. */
   replicate: replicateSchema.optional(),

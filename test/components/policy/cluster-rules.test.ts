@@ -15,5 +15,12 @@ describe("policy: cluster rules", () => {
     ["doors-are-narrow", "for every address", "gate-service", set("spec.loadBalancerSourceRanges", ["0.0.0.0/0"])],
     ["doors-are-narrow", "a port of every node", "qdrant-service", set("spec.type", "NodePort")],
     ["doors-are-narrow", "an address of others", "qdrant-service", set("spec.externalIPs", ["203.0.113.9"])],
+    ["nodes-give-nothing-away", "anywhere", "network-reaches-stores", set("spec.egress.0.to", [])],
+    [
+      "nodes-give-nothing-away",
+      "the node's metadata",
+      "network-reaches-stores",
+      set("spec.egress.0.to.0.ipBlock", { cidr: "0.0.0.0/0" }),
+    ],
   ]);
 });
