@@ -52,7 +52,7 @@ export function advisoriesOn(settings: KubernetesStackSettings, peer: Pick<Regio
       "pods with identities and store keys may send to any address on the stores' ports: name those of the stores, such as VPC endpoints, in kubernetes.egressCidrs",
     );
   }
-  if (settings.infrastructure !== undefined && settings.kubernetes.apiServerCidrs.length === 0) {
+  if (settings.infrastructure.kubernetes !== undefined && settings.kubernetes.apiServerCidrs.length === 0) {
     info("captures may send to any address on ports 443 and 6443: name the API server's in kubernetes.apiServerCidrs");
   }
   const hasName = settings.store === "aws" && settings.aws.traffic !== undefined;
