@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -50,6 +51,16 @@ export function createContext(options = {}) {
  */
 export function toolsDir(context) {
   return join(context.cacheDir, "tools");
+}
+
+/**
+ * Where Node keeps what it compiled; null while there is no cache: a first look at a machine leaves nothing on it.
+ *
+ * @param {Context} context
+ * @returns {string | null}
+ */
+export function compiledDir({ cacheDir }) {
+  return existsSync(cacheDir) ? join(cacheDir, "compiled") : null;
 }
 
 /**

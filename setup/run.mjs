@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { createContext, withPath } from "./context.mjs";
+import { compiledDir, createContext, withPath } from "./context.mjs";
 import { makeReady } from "./make-ready.mjs";
 import { BASE_PARTS, testParts } from "./parts.mjs";
 import { runInstead } from "./run-tool.mjs";
@@ -28,9 +28,13 @@ function readCommandLine(words) {
 async function main() {
   const { partIds, command, args } = readCommandLine(process.argv.slice(2));
   const { bins } = await makeReady(/** @type {import("./parts.mjs").PartId[]} */ (partIds));
-  const { root, env } = createContext();
+  const context = createContext();
+  const path = withPath(context.env, [...bins, join(context.root, "node_modules", ".bin")]);
+  const compiled = compiledDir(context);
+  // Tests start hundreds of processes, and each would compile the same again.
+  const environment = compiled === null ? path : { NODE_COMPILE_CACHE: compiled, ...path };
   try {
-    return await runInstead(command, args, withPath(env, [...bins, join(root, "node_modules", ".bin")]));
+    return await runInstead(command, args, environment);
   } catch (error) {
     const { code } = /** @type {NodeJS.ErrnoException} */ (error);
     throw new SetupError("COMMAND_NOT_FOUND", `${command} cannot be run (${code})`, HINT, WRONG_USAGE);
