@@ -17,11 +17,13 @@ import { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { RestUpstream } from "../../runtime/adapters/gate/forward-rest.ts";
 import { GateControl } from "../../runtime/adapters/gate-control.ts";
+import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import type { StoreAddress } from "../../runtime/domain/region.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { writeFence } from "../../runtime/repository/control/gate-records.ts";
 import { signed } from "../support/estates/test-trust.ts";
+import { errorOf } from "../support/expect-code.ts";
 import { FrontProcess } from "../support/servers/front-process.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { eventually } from "../support/time/eventually.ts";
@@ -124,6 +126,10 @@ describe("calls through a gate", function () {
       expect(await asked("/collections/rights", server.readOnlyKey, "DELETE")).to.equal(403);
       expect(await asked("/telemetry", server.apiKey), "Qdrant's own key").to.equal(403);
       expect(await asked("/collections", "of nobody")).to.equal(401);
+      // Who names the gate where Qdrant should be named is told the gate's own words.
+      const error = await errorOf(new Qdrant({ peers: [gate.url], apiKey: clientKey }).shards("rights"));
+      expect(error?.code).to.equal("ACCESS_DENIED");
+      expect(error?.message).to.contain(": this is for administrators: the gate wants");
 
       const codes: unknown[] = [];
       for (const [key, method] of [

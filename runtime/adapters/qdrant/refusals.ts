@@ -1,6 +1,7 @@
 /** What Qdrant answers when it does not do what it is asked. */
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
+import { oneLine } from "../../domain/one-line.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { retry } from "../../time/retry.ts";
@@ -90,7 +91,18 @@ function keyRefused({ cause, status, text, what }: Refusal): DrError {
   if (/expired/i.test(text)) return refusal("it is a token that has expired", "give one that is still valid");
   if (/must provide/i.test(text))
     return refusal("none was given", "give the key of this Qdrant; an empty one is no key");
-  return refusal("this Qdrant knows no such key", `give the one that it was started with; ${fullRights}`);
+  if (/invalid (api key|jwt)/i.test(text) || saidIn(text) === "")
+    return refusal("this Qdrant knows no such key", `give the one that it was started with; ${fullRights}`);
+  return refusal(
+    saidIn(text),
+    `a gate or a proxy may stand before it: name Qdrant's own address, with its own key; ${fullRights}`,
+  );
+}
+
+/** The words of an answer that refuses, without what is around them. */
+function saidIn(text: string): string {
+  const said = /"error"\s*:\s*"([^"]{1,300})/.exec(text)?.[1] ?? text;
+  return oneLine(said, 300);
 }
 
 function reasonIn(status: number, text: string, cause: unknown): Error | undefined {
