@@ -8,10 +8,13 @@ import type { FollowedState } from "../../runtime/repository/control/followed-re
 import { readFollowed } from "../../runtime/repository/control/followed-records.ts";
 import { JournalReader } from "../../runtime/repository/journal/journal-reader.ts";
 import { JournalWriter } from "../../runtime/repository/journal/journal-writer.ts";
+import { planRestore } from "../../runtime/workflows/apply/plan-restore.ts";
+import { restore } from "../../runtime/workflows/apply/restore.ts";
 import { drainJournal } from "../../runtime/workflows/failover/drain-journal.ts";
 import { planFailover } from "../../runtime/workflows/failover/plan-failover.ts";
 import { JournalFollower } from "../../runtime/workflows/journal/journal-follower.ts";
 import { JournalReplication } from "../../runtime/workflows/journal/journal-replication.ts";
+import { planReplay, replay } from "../../runtime/workflows/journal/replay.ts";
 import { regionNamed } from "../support/estates/fake-region.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { emptied } from "../support/estates/recovery-practice.ts";
@@ -19,7 +22,7 @@ import { StandbyPair } from "../support/estates/standby-pair.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { RecordedSource } from "../support/journal/recorded-source.ts";
 import { SeededWrites, writtenCollections } from "../support/journal/seeded-writes.ts";
-import { differencesBetween } from "../support/journal/told-points.ts";
+import { differencesBetween, toldPoints } from "../support/journal/told-points.ts";
 
 const seeds = Number(process.env["QDRANT_DR_SEEDS"] ?? 1);
 const firstSeed = Number(process.env["QDRANT_DR_SEED"] ?? 1);
@@ -171,6 +174,30 @@ describe("a standby that follows a journal", function () {
     expect(await differencesBetween(pair.sourceServer, pair.standbyServer)).to.deep.equal([]);
     const followed = await readFollowed(pair.west.control, systemClock.now());
     expect(followed).to.deep.include({ recoveryPoint: base, unreconciled: [] });
+
+    // A mistaken delete, and the second before it beside: all that was written since the base is there.
+    const wanted = await toldPoints(pair.sourceServer, "plain");
+    const before = new Date();
+    await systemClock.sleep(2);
+    await source.write({ method: "POST", path: "/collections/plain/points/delete?wait=true", body: '{"filter":{}}' });
+    await source.flush();
+    const stored = await pair.repository();
+    const recoveryPoint = await stored.readRecoveryPoint(base ?? "");
+    const tools = { repository: stored, target: pair.source, clock: systemClock, progress: silently };
+    const planned = await planRestore({ ...tools, recoveryPoint, only: ["plain"], as: "plain_before" });
+    const names = new Map([["plain", "plain_before"]]);
+    const later = await planReplay({ repository: stored, recoveryPoint, until: before, names });
+    await restore(tools, planned);
+    await replay(tools, later);
+    expect(await toldPoints(pair.sourceServer, "plain")).to.have.property("size", 0);
+    expect([...(await toldPoints(pair.sourceServer, "plain_before"))].sort()).to.deep.equal([...wanted].sort());
+    await pair.source.deleteCollection("plain_before");
+    const older = new Date(Date.parse(recoveryPoint.finishedAt) - 1);
+    const at = { repository: stored, recoveryPoint, names };
+    expect(await codeOf(planReplay({ ...at, until: older }))).to.equal("RECOVERY_POINT_NOT_FOUND");
+    expect(await codeOf(planReplay({ ...at, until: new Date(Date.now() + 60_000) }))).to.equal(
+      "RECOVERY_POINT_NOT_FOUND",
+    );
 
     // The region is lost with its last writes in the store, and the follower with it.
     for (let n = 0; n < 3; n += 1) await source.write(writes.next());

@@ -6,6 +6,7 @@ import {
   type Missing,
   type RecoveryPoint,
 } from "../../domain/recovery-points/recovery-point.ts";
+import { parseZonedTime } from "../../domain/zoned-time.ts";
 import { DrError } from "../../errors.ts";
 import { findRecoveryPoint } from "../../workflows/find-recovery-point.ts";
 import { recordedRun } from "../../workflows/recorded-run.ts";
@@ -43,6 +44,8 @@ After a mistake name a time before it: the latest recovery point may be of after
   Into another Qdrant           QDRANT_API_KEY=… restore --stack prod --to http://10.0.0.5:6333,http://10.0.0.6:6333
   Configuration and user data   restore --stack prod --only config,user-data --into /tmp/restored
   The same, where they belong   restore --stack prod --only config,user-data --in-place
+  To the second before a mistake  restore --stack dr --collections notes --as notes_2 --at 2026-05-31T14:30:07Z
+    (where the region followed the other one's journal)
   Only to prove it             restore --test
   Infrastructure, as files      restore --stack prod --only infrastructure --into /tmp/restored
   The same, to a cluster        restore --stack prod --only infrastructure --context dr --dry-run
@@ -65,6 +68,11 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
         "--recovery-point <id>",
         "a recovery point, latest (the newest that holds what is asked for), or a time: the newest such that was begun then or before",
         "latest",
+      )
+      .option(
+        "--at <time>",
+        "with a recovery point that `replicate --journal` captured: then bring it to this time by the journal; the newest such of before when --recovery-point is left out",
+        parseZonedTime,
       )
       .option(
         "--to <urls>",
@@ -127,6 +135,7 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
     refuseFolderOptions(kinds, options);
     refuseClusterOptions(kinds, options);
     refuseBesideTest(options);
+    refuseBesideTime(kinds, options);
     const session = await deps.access(options.stack, options);
     const work = () => (options.test ? testAnswer(deps, session, options) : restoreFrom(deps, session, kinds, options));
     // Into another Qdrant than the region's own, it proves that the recovery points can be restored.
@@ -146,7 +155,7 @@ async function restoreFrom(
   const repository = (await session.repository()).withStream();
   const recoveryPoint = await findRecoveryPoint(
     repository,
-    options.recoveryPoint,
+    options.at === undefined || options.recoveryPoint !== "latest" ? options.recoveryPoint : options.at.toISOString(),
     { kinds, collections: options.collections },
     deps,
   );
@@ -235,6 +244,14 @@ function refuseBesideTest({ test, ...options }: Options): void {
   if (other === undefined) return;
   throw new DrError("USAGE", `--test goes without --${other.replaceAll(/[A-Z]/g, (big) => `-${big.toLowerCase()}`)}`, {
     hint: "leave one of them out; --collections and --recovery-point choose what is tested",
+  });
+}
+
+/** An alias would lead clients to what is not of that time yet. */
+function refuseBesideTime(kinds: readonly DataKind[], { at, swapAlias }: QdrantOptions): void {
+  if (at === undefined || (swapAlias === undefined && kinds.includes("qdrant"))) return;
+  throw new DrError("USAGE", "--at brings collections to a time, and goes without --swap-alias and with qdrant only", {
+    hint: "restore to the time first; then lead the alias there yourself",
   });
 }
 

@@ -10,6 +10,7 @@ import { planRestore } from "../../workflows/apply/plan-restore.ts";
 import { restore } from "../../workflows/apply/restore.ts";
 import { findTargetDefaults, type TargetDefaults } from "../../workflows/apply/target-defaults.ts";
 import { attestRestored } from "../../workflows/attest-restored.ts";
+import { planReplay, replay } from "../../workflows/journal/replay.ts";
 import type { Answer } from "../shared/command.ts";
 import { openRestoreTarget, type TargetOptions } from "../shared/named-qdrant.ts";
 import type { PlannedPart } from "./answer.ts";
@@ -21,6 +22,7 @@ export interface QdrantOptions extends TargetOptions {
   readonly as?: string;
   readonly swapAlias?: string;
   readonly discardUnfinished?: boolean;
+  readonly at?: Date;
   readonly dryRun?: boolean;
 }
 
@@ -41,6 +43,10 @@ export async function planQdrant(
     swapAlias: options.swapAlias,
     discardUnfinished: options.discardUnfinished,
   });
+  const isChosen = options.collections !== undefined || options.as !== undefined;
+  const names = isChosen ? new Map(plan.collections.map(({ captured, name }) => [captured.name, name])) : undefined;
+  const later =
+    options.at === undefined ? undefined : await planReplay({ repository, recoveryPoint, until: options.at, names });
   const where = targetName ?? session.region.region;
   // A restore finds them out collection by collection, and tells them or is refused.
   const defaults = options.dryRun ? await findTargetDefaults(target, plan.collections) : { differences: [] };
@@ -52,12 +58,16 @@ export async function planQdrant(
       if (options.collections === undefined && (plan.impossible ?? []).length === 0) {
         await attestRestored({ ...tools, region: session.region.region }, recoveryPoint, report);
       }
+      if (later !== undefined) await replay(tools, later);
       const { canaries, collections, points, recoveryPoint: restored, samples, seconds, swapped, time } = report;
       const text = [
         `${restored} of ${time} restored into ${where} in ${formatSeconds(seconds)}`,
         `  ${formatCount(points)} points in ${formatCount(collections)} collections`,
         `  counts, ${formatCount(samples)} sampled points and ${formatCount(canaries)} canary queries are as captured`,
         ...(swapped === undefined ? [] : [`  ${swapInWords(swapped, "leads", "led")}`]),
+        ...(later === undefined
+          ? []
+          : [`  then brought to ${later.until.toISOString()} by ${later.entries} entries of the journal`]),
       ].join("\n");
       return { json: { collections, points, samples, canaries, swapped, seconds }, text };
     },

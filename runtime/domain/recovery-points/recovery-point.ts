@@ -1,5 +1,6 @@
 /** The manifest of a recovery point: small, written last, create-only, never edited. */
 import { z } from "zod";
+import { journalPositionSchema } from "../journal/position.ts";
 import { type CollectionFacts, namedFactsSchema, nameOrNumberSchema } from "./collection-facts.ts";
 import { folderNameSchema } from "./folder-name.ts";
 
@@ -106,6 +107,8 @@ export const recoveryPointSchema = z.object({
   missing: z.array(missingSchema).optional(),
   /** Collections that were there and left out on purpose. */
   excluded: z.array(z.string()).optional(),
+  /** From where the region's journal, which is kept beside it, has to be applied to it: then it is exact, whatever ran during the capture. */
+  journal: journalPositionSchema.optional(),
   /** Made of plain snapshots, not of the region: never the newest state of it, and never a base. */
   imported: z.array(importedSchema).optional(),
 });

@@ -107,6 +107,7 @@ export function phasesOf(request: CaptureRequest): CapturePhases {
         choosesCollections,
         isFollowing: incremental !== undefined,
         imported,
+        journal: request.journal,
       },
       new ContradictionQuarantine({ clock, progress, repository }),
     ),

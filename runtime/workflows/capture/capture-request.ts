@@ -1,4 +1,5 @@
 /** What a capture is asked for. `captureRecoveryPoint` takes the request apart; none of its phases sees all of it. */
+import type { JournalPosition } from "../../domain/journal/position.ts";
 import type { CaptureType, DataKind, ImportedCollection } from "../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
@@ -43,6 +44,8 @@ export interface CaptureOptions {
   /** Commit a recovery point without points, though the last one has some. */
   readonly allowEmpty?: boolean | undefined;
   readonly patience?: CapturePatience | undefined;
+  /** Where the region's journal was before the capture, and before all that would make it inexact. */
+  readonly journal?: JournalPosition | undefined;
   /** Shards that are read side by side; 2 when left out. Each takes memory for its packs, and asks its server for more at once. */
   readonly readAtOnce?: number | undefined;
   /** What is captured was restored from these snapshots a moment ago: nothing that was captured before is of it. */

@@ -126,7 +126,7 @@ export class JournalReplication {
     const turn = await this.#applying.turn();
     if (goesOnFrom !== undefined) return this.#followerFrom(goesOnFrom, turn);
     if (base === undefined) throw new Error("neither a base nor a state to go on from");
-    const state = await this.#capturing.capture(base.isExact ? "provisional" : "soon", signal);
+    const state = await this.#capturing.capture(base.isExact ? "provisional" : "soon", signal, base.position);
     await this.#applying.apply(state);
     const { recoveryPoint } = state;
     await enableOptimizers({ recoveryPoint, repository: this.#repository, target: standby.database });
@@ -196,7 +196,11 @@ export class JournalReplication {
       progress({ step: "journal", detail: `${collection} is brought by a capture: ${reason}` });
     }
     const base = await this.#basePosition();
-    const { recoveryPoint } = await this.#capturing.capture(base.isExact ? "provisional" : "soon", signal);
+    const { recoveryPoint } = await this.#capturing.capture(
+      base.isExact ? "provisional" : "soon",
+      signal,
+      base.position,
+    );
     const wanted = recoveryPoint.collections.filter(({ name }) =>
       reasons.some(({ collection }) => collection === name),
     );

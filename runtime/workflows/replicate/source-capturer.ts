@@ -1,4 +1,5 @@
 /** The source's half of replication: captures what changed in the active region, straight into the standby's bucket. */
+import type { JournalPosition } from "../../domain/journal/position.ts";
 import { missingFrom } from "../../domain/recovery-points/missing.ts";
 import { believedTime } from "../../domain/recovery-points/order.ts";
 import { isExact, type Missing, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
@@ -129,9 +130,10 @@ export class SourceCapturer {
   /**
    * What is provisional is captured collection by collection, as it is due; otherwise all of them are. Throws ROLE_REFUSES
    * when the source is not the active region.
+   * @param journal where the region's journal was before.
    * @param signal ends what the capture waits for, and so the capture.
    */
-  async capture(patience: Patience, signal?: AbortSignal): Promise<CapturedState> {
+  async capture(patience: Patience, signal?: AbortSignal, journal?: JournalPosition): Promise<CapturedState> {
     const { clock, exclude, isSwitchover, progress, repository, runner, source, toolVersion } = this.#request;
     await this.refuseUnlessActive();
     const begun = clock.now();
@@ -152,6 +154,7 @@ export class SourceCapturer {
       control: source.control,
       exclude,
       patience: patienceFor[patience],
+      journal,
       readAtOnce: isFull ? undefined : changesReadAtOnce,
       incremental: { memory: this.#memory, choose: patience === "provisional" && !isFull ? choose : undefined },
       clock,

@@ -1,6 +1,7 @@
 /** Asks again what was asked before the capture, and commits its recovery point with one create-only write. */
 import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
 import { canonicalJson } from "../../../domain/exact-json.ts";
+import type { JournalPosition } from "../../../domain/journal/position.ts";
 import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
 import { errorOf, missingInWords } from "../../../domain/recovery-points/missing.ts";
 import type {
@@ -51,6 +52,8 @@ export interface CommitContext {
   readonly choosesCollections: boolean;
   /** This run captures again and again: what it cannot read now is told, and waited for. */
   readonly isFollowing: boolean;
+  /** Where the region's journal was before the capture. */
+  readonly journal: JournalPosition | undefined;
   /** The snapshots that were captured, in the place of the region. */
   readonly imported: readonly ImportedCollection[] | undefined;
 }
@@ -73,7 +76,8 @@ export class CaptureCommitter {
   }
 
   async commit({ before, plan }: PlannedCapture, joined: JoinedParts): Promise<RecoveryPoint> {
-    const { allowEmpty, clock, database, choosesCollections, facts, imported, repository, toolVersion } = this.#context;
+    const { allowEmpty, clock, database, choosesCollections, facts, imported, journal, repository, toolVersion } =
+      this.#context;
     const { folders } = joined;
     const isOfQdrant = plan.kinds.includes("qdrant");
     const [confirmed, allAliases] = isOfQdrant
@@ -110,6 +114,8 @@ export class CaptureCommitter {
       folders: folders.filter(({ kind }) => kinds.includes(kind)),
       ...(missing.length === 0 ? {} : { missing }),
       ...(plan.excluded === undefined || plan.excluded.length === 0 ? {} : { excluded: plan.excluded }),
+      // What is carried over is older than the position.
+      ...(journal === undefined || carried.length > 0 || missing.length > 0 ? {} : { journal }),
       ...(imported === undefined ? {} : { imported: [...imported] }),
     };
     await this.#refuseAfterRestore(plan.restore);
