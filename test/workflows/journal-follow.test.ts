@@ -6,6 +6,7 @@ import { expect } from "chai";
 import { beginOfJournal } from "../../runtime/domain/journal/position.ts";
 import type { FollowedState } from "../../runtime/repository/control/followed-records.ts";
 import { readFollowed } from "../../runtime/repository/control/followed-records.ts";
+import { readStandbyState, recordHeld } from "../../runtime/repository/control/standby-records.ts";
 import { JournalReader } from "../../runtime/repository/journal/journal-reader.ts";
 import { JournalWriter } from "../../runtime/repository/journal/journal-writer.ts";
 import { planRestore } from "../../runtime/workflows/apply/plan-restore.ts";
@@ -99,7 +100,7 @@ describe("a standby that follows a journal", function () {
           await pair.standbyServer.kill();
           await pair.standbyServer.restart();
           // The one that was killed recorded nothing since.
-          following = follower((await readFollowed(pair.west.control, systemClock.now())) ?? fromTheBegin());
+          following = follower((await readFollowed(pair.west.control)) ?? fromTheBegin());
         }
       }
       await source.flush();
@@ -156,7 +157,7 @@ describe("a standby that follows a journal", function () {
     expect(await differencesBetween(pair.sourceServer, pair.standbyServer)).to.deep.equal([]);
 
     // Another process goes on; nobody told the journal of the next write.
-    const base = (await readFollowed(pair.west.control, systemClock.now()))?.recoveryPoint;
+    const base = (await readFollowed(pair.west.control))?.recoveryPoint;
     await source.request("POST", "/collections/older/points/delete?wait=true", { points: [1, 2, 3] });
     source.tell({ kind: "unreconciled", at: new Date().toISOString(), collection: "older", reason: "told by nobody" });
     await source.request("POST", "/collections/aliases", {
@@ -172,7 +173,7 @@ describe("a standby that follows a journal", function () {
     const second = await replication();
     await untilAtEnd(second);
     expect(await differencesBetween(pair.sourceServer, pair.standbyServer)).to.deep.equal([]);
-    const followed = await readFollowed(pair.west.control, systemClock.now());
+    const followed = await readFollowed(pair.west.control);
     expect(followed).to.deep.include({ recoveryPoint: base, unreconciled: [] });
 
     // A mistaken delete, and the second before it beside: all that was written since the base is there.
@@ -212,5 +213,13 @@ describe("a standby that follows a journal", function () {
     await drainJournal(request, plan, plan.serveFrom.followed ?? fromTheBegin());
     expect(await differencesBetween(pair.sourceServer, pair.standbyServer)).to.deep.equal([]);
     expect(await codeOf(second.follow(new AbortController().signal)), "who followed").to.equal("EPOCH_CONFLICT");
+
+    // Replication by captures has brought something else since: the journal does not lead on from that.
+    const held = await readStandbyState(pair.west.control, systemClock.now());
+    if (held === undefined) throw new Error("it began with a capture");
+    await recordHeld(pair.west.control, { ...held, at: new Date().toISOString() });
+    const other = await planFailover({ region, repository, clock: systemClock });
+    expect(other).to.have.nested.property("serveFrom.isWarm", true);
+    expect(other).to.not.have.nested.property("serveFrom.followed");
   });
 });

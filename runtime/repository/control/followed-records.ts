@@ -6,7 +6,7 @@ import { z } from "zod";
 import { type ExactJson, isExactJson } from "../../domain/exact-json.ts";
 import { newId, timeOfId } from "../../domain/identifier.ts";
 import { journalPositionSchema } from "../../domain/journal/position.ts";
-import { controlLayout, hourOf, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, ignoreUnreadable, keysUnder, type ReportUnreadable, readRecords } from "../record.ts";
 
@@ -34,27 +34,23 @@ export const followedStateSchema = z.strictObject({
 });
 export type FollowedState = z.infer<typeof followedStateSchema>;
 
-/** A standby that did not follow for so long is looked for among all records. */
-const hoursLookedAt = 48;
-
 export async function recordFollowed(control: ObjectStore, state: FollowedState): Promise<void> {
   const at = new Date(state.at);
   await createRecord(control, controlLayout.standbyFollowedAt(at, newId(at)), followedStateSchema, state);
 }
 
-/** The newest; undefined when the standby never followed a journal. */
+/** The newest; undefined when the standby never followed a journal, which one request tells. */
 export async function readFollowed(
   control: ObjectStoreReader,
-  now: Date,
   reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<FollowedState | undefined> {
-  // From the next hour on: whoever wrote may have another clock.
-  for (let back = -1; back < hoursLookedAt; back += 1) {
-    const hour = hourOf(new Date(now.getTime() - back * 3_600_000));
+  const hours: string[] = [];
+  for await (const hour of control.folders(controlLayout.standbyFollowed)) hours.push(hour);
+  for (const hour of hours.sort().reverse()) {
     const state = await newestBelow(control, controlLayout.standbyFollowedOf(hour), reportUnreadable);
     if (state !== undefined) return state;
   }
-  return newestBelow(control, controlLayout.standbyFollowed, reportUnreadable);
+  return undefined;
 }
 
 async function newestBelow(

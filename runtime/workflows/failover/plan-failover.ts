@@ -22,7 +22,8 @@ import {
 } from "../../repository/catalog/read-catalog.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
 import { isStepDone } from "../../repository/control/failover-records.ts";
-import { type FollowedState, readFollowed } from "../../repository/control/followed-records.ts";
+import type { FollowedState } from "../../repository/control/followed-records.ts";
+import { readFollowedStandby } from "../../repository/control/followed-standby.ts";
 import { readStandbyState, type StandbyState } from "../../repository/control/standby-records.ts";
 import { findObject, newestPosition } from "../../repository/journal/journal-reader.ts";
 import { unlessMissing } from "../../repository/record.ts";
@@ -261,8 +262,8 @@ async function followedJournal(
   active: Pick<FollowedState, "region" | "epoch">,
   now: Date,
 ): Promise<ServableState | undefined> {
-  const followed = await readFollowed(repository.stores.control, now);
-  if (followed?.region !== active.region || followed.epoch !== active.epoch) return undefined;
+  const followed = await readFollowedStandby(repository.stores.control, active, now);
+  if (followed === undefined) return undefined;
   const recoveryPoint = await unlessMissing(repository.readRecoveryPoint(followed.recoveryPoint));
   // Without its facts nothing tells of it: then what is in the bucket is served.
   if (recoveryPoint === undefined) return undefined;

@@ -10,6 +10,7 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { withFacts } from "../../repository/content/collection-facts.ts";
 import { EpochReader } from "../../repository/control/epochs.ts";
 import { type FollowedState, readFollowed } from "../../repository/control/followed-records.ts";
+import { readFollowedStandby } from "../../repository/control/followed-standby.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { pause } from "../../time/pause.ts";
 import { aliasesAmong } from "../apply/aliases.ts";
@@ -110,8 +111,11 @@ export class JournalReplication {
   async #begin(signal: AbortSignal): Promise<JournalFollower> {
     const { clock, existing, source, standby } = this.#request;
     const { control } = this.#repository.stores;
-    const known = await readFollowed(control, clock.now());
-    const isOwn = known?.region === source.region && known.epoch === (await this.#epoch());
+    const epoch = await this.#epoch();
+    const followed = await readFollowed(control);
+    // Not what it made in an epoch that has ended: since then it may have been clients'.
+    const isOwn = followed?.region === source.region && followed.epoch === epoch;
+    const known = await readFollowedStandby(control, { region: source.region, epoch }, clock.now());
     this.#applying ??= new StandbyApplier({
       ...this.#request,
       // What it made while it followed, no recovery point tells.
@@ -120,7 +124,7 @@ export class JournalReplication {
       region: standby.region,
       database: standby.database,
     });
-    const goesOnFrom = isOwn && !this.#isLost && (await this.#holdsStill(known)) ? known : undefined;
+    const goesOnFrom = known !== undefined && !this.#isLost && (await this.#holdsStill(known)) ? known : undefined;
     // Before the turn, which ends another replication: not where there is no journal.
     const base = goesOnFrom === undefined ? await this.#basePosition() : undefined;
     const turn = await this.#applying.turn();
