@@ -3,6 +3,7 @@
  * answers before a request was sent, connections that end, and calls that last.
  */
 import { execFileSync } from "node:child_process";
+import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
@@ -148,6 +149,46 @@ describe("calls through a gate", function () {
       ]);
       expect((await call(gate.url, "/qdrant.Qdrant/HealthCheck", undefined)).code).to.equal(status.OK);
       expect(await asked("/collections/rights", administratorKey, "DELETE")).to.equal(200);
+    });
+
+    it("passes clients' tokens on with the rights that Qdrant gives them: to read, for one collection, for a time", async () => {
+      const admin = new QdrantClient({ url: gate.url, apiKey: clientKey, checkCompatibility: false });
+      for (const name of ["own", "foreign"]) {
+        await admin.createCollection(name, { vectors: { size: 2, distance: "Dot" } });
+      }
+      const point = JSON.stringify({ points: [{ id: 1, vector: [1, 2] }] });
+      const written = async (name: string, key: string) => {
+        const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+        const answer = await fetch(`${gate.url}/collections/${name}/points?wait=true`, {
+          method: "PUT",
+          headers,
+          body: point,
+        });
+        return answer.status;
+      };
+      const reads = tokenOf(server.apiKey, { access: "r" });
+      const writesOwn = tokenOf(server.apiKey, { access: [{ collection: "own", access: "rw" }] });
+      const isOver = tokenOf(server.apiKey, { access: "m", exp: 1_000_000_000 });
+      const manages = tokenOf(server.apiKey, { access: "m" });
+      expect([await written("own", writesOwn), await written("foreign", writesOwn)]).to.deep.equal([200, 403]);
+      expect([await asked("/collections/own", reads), await written("own", reads)]).to.deep.equal([200, 403]);
+      for (const none of [isOver, tokenOf("another key", { access: "m" })]) {
+        const direct = await fetch(`${server.url}/collections/own`, { headers: { "api-key": none } });
+        expect(await asked("/collections/own", none))
+          .to.equal(direct.status)
+          .and.to.be.oneOf([401, 403]);
+      }
+      // Whatever a token says, what is the administrators' takes their key.
+      expect(await asked("/telemetry", manages)).to.equal(403);
+      const codes: unknown[] = [];
+      const direct: unknown[] = [];
+      for (const token of [reads, isOver, writesOwn]) {
+        codes.push((await call(gate.url, "/qdrant.Collections/List", token)).code);
+        direct.push((await call(server.grpcUrl, "/qdrant.Collections/List", token)).code);
+      }
+      expect(codes).to.deep.equal(direct);
+      expect([codes[0], codes[1] === status.OK]).to.deep.equal([status.OK, false]);
+      for (const name of ["own", "foreign"]) await admin.deleteCollection(name);
     });
 
     it("Qdrant's answer reaches a client that is still sending a request that Qdrant does not take", async () => {
@@ -322,6 +363,39 @@ describe("calls through a gate", function () {
       expect([late.status, late.headers.get("retry-after")]).to.deep.equal([504, null]);
     });
 
+    it("passes an answer that comes late, and holds no answer for who reads it slowly", async () => {
+      const { gate } = await gateBefore(asUpstream());
+      // Later than connections without a request are kept. QDRANT_DR_LATE_SECONDS asks for more than the suite has time for.
+      const lateMs = 1000 * Number(process.env["QDRANT_DR_LATE_SECONDS"] ?? 4);
+      respond = (incoming, outgoing) => {
+        incoming.resume().once("end", () => setTimeout(() => outgoing.end("late"), lateMs));
+      };
+      const late = write(gate.url).then(async (answer) => [answer.status, await answer.text()]);
+      await eventually("the late call to arrive", () => seen.length === 1);
+
+      const [piece, pieces] = [Buffer.alloc(1024 * 1024), 96];
+      let taken = 0;
+      respond = async (_, outgoing) => {
+        for (; taken < pieces; taken += 1) if (!outgoing.write(piece)) await once(outgoing, "drain");
+        outgoing.end();
+      };
+      const outbound = request(`${gate.url}/collections/a/points/scroll`, { headers: { "api-key": clientKey } });
+      outbound.end();
+      const [slow] = (await once(outbound, "response")) as [IncomingMessage];
+      let before = -1;
+      const isStill = () => {
+        const isSame = taken === before;
+        before = taken;
+        return isSame;
+      };
+      await eventually("the gate to take no more", isStill, { everyMs: 500 });
+      expect(taken, "MiB taken for who reads nothing").to.be.below(32);
+      let bytes = 0;
+      for await (const read of slow) bytes += (read as Buffer).length;
+      expect(bytes).to.equal(pieces * piece.length);
+      expect(await late).to.deep.equal([200, "late"]);
+    });
+
     it("ends cleanly: a call under way is answered, a connection over HTTP/2 is told, nothing new is taken", async () => {
       const { gate } = await gateBefore(asUpstream());
       const underWay = new Promise<ServerResponse>((resolve) => {
@@ -348,6 +422,13 @@ describe("calls through a gate", function () {
     });
   });
 });
+
+/** A token as Qdrant knows them (JWT, HS256), signed with its key. */
+function tokenOf(apiKey: string, claims: object): string {
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const signed = `${encode({ alg: "HS256", typ: "JWT" })}.${encode(claims)}`;
+  return `${signed}.${createHmac("sha256", apiKey).update(signed).digest("base64url")}`;
+}
 
 async function restProgram(client: QdrantClient) {
   await client.deleteCollection("notes");
