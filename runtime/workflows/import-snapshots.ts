@@ -23,6 +23,9 @@ import { captureRecoveryPoint } from "./capture/capture-recovery-point.ts";
 import type { CaptureReport } from "./capture/capture-report.ts";
 import { besideLive } from "./test-restore.ts";
 
+/** A shard that is empty has a segment, too. */
+const withSegments = /^(\d+)\/segments\/./;
+
 /** A collection's settings are some kilobytes. */
 const largestSettings = 4 * 1024 * 1024;
 
@@ -137,8 +140,11 @@ async function inspect(file: SnapshotFile): Promise<Omit<ImportedCollection, "co
   };
   const bytes = hashed();
   let settings: string | undefined;
+  const shards = new Set<string>();
   try {
     for await (const entry of readSparseTar({ [Symbol.asyncIterator]: () => bytes })) {
+      const [, shard] = withSegments.exec(entry.path) ?? [];
+      if (shard !== undefined) shards.add(shard);
       if (entry.path !== "config.json" || entry.size > largestSettings) continue;
       const parts: Uint8Array[] = [];
       for await (const part of entry.content) parts.push(part.bytes);
@@ -155,6 +161,11 @@ async function inspect(file: SnapshotFile): Promise<Omit<ImportedCollection, "co
   const { params } = config;
   if (isRecord(params) && params["sharding_method"] === "custom") {
     throw notASnapshot(file, "its collection has shard keys, which Qdrant does not make of a snapshot");
+  }
+  const count = isRecord(params) ? Number(params["shard_number"]) : Number.NaN;
+  // A peer of a cluster writes its own shards alone. Qdrant refuses that late, and does not say why.
+  if (shards.size !== count) {
+    throw notASnapshot(file, `it holds ${shards.size} of ${count} shards: a snapshot that one peer of a cluster made`);
   }
   return { file: file.name, bytes: file.bytes, sha256: hash.digest("hex") };
 }

@@ -4,8 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
+import { parse } from "yaml";
 import { clientOf } from "../support/estates/recovery-practice.ts";
 import { Product } from "../support/product.ts";
+import { QdrantCluster } from "../support/servers/qdrant-cluster.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 
@@ -108,6 +110,46 @@ describe("an own Qdrant, from nothing", function () {
       await run(settings, ["verify", "--identity-file", offlineFile]);
     });
   }
+
+  it("of several peers, each of which the settings name, is captured, verified, and restored; a peer that is down is named", async () => {
+    const cluster = await QdrantCluster.start(2);
+    try {
+      const own = mkdtempSync(join(folder, "peers-"));
+      const settings = join(own, "qdrant-dr.yaml");
+      const keyFile = join(own, "cluster-key");
+      writeFileSync(keyFile, cluster.apiKey, { mode: 0o600 });
+      const [first, second] = cluster.servers as [QdrantServer, QdrantServer];
+      const ofCluster = clientOf(first);
+      await ofCluster.createCollection("spread", {
+        vectors: { size: 2, distance: "Dot" },
+        shard_number: 4,
+        replication_factor: 1,
+        wal_config: { wal_capacity_mb: 1 },
+      });
+      await ofCluster.createCollection("twofold", { vectors: { size: 2, distance: "Dot" }, replication_factor: 2 });
+      const ids = Array.from({ length: points }, (_, id) => id);
+      await ofCluster.upsert("spread", { wait: true, points: ids.map((id) => ({ id, vector: [id, 1] })) });
+
+      const init = ["init", "--yes", "--qdrant", cluster.urls.join(","), "--store", "backups"];
+      await run(settings, [...init, "--api-key-file", keyFile]);
+      expect(parse(readFileSync(settings, "utf8")).qdrant.peers).to.deep.equal(cluster.urls);
+      expect((await run(settings, ["backup"])).json).to.include({ isExact: true, collections: 2 });
+      await run(settings, ["verify"]);
+      await ofCluster.deleteCollection("spread");
+      await run(settings, ["restore", "--collections", "spread"]);
+      const restored = await ofCluster.scroll("spread", { limit: points + 1, with_vector: false });
+      expect(restored.points.map(({ id }) => id)).to.have.members(ids);
+
+      await second.kill();
+      const partial = await run(settings, ["backup"], 15);
+      expect(partial.stdout + partial.stderr).to.contain(second.url);
+      expect((partial.json as { missing: { name: string }[] }).missing.map(({ name }) => name)).to.deep.equal([
+        "spread",
+      ]);
+    } finally {
+      await cluster.stop();
+    }
+  });
 
   it("a test restore takes the Qdrant that the settings name for it, and removes what it made when it is interrupted", async () => {
     const own = mkdtempSync(join(folder, "test-"));

@@ -1,8 +1,10 @@
 /** Workers of one capture that share nothing but the bucket, on a real Qdrant with shards in three collections. */
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
-import type { CaptureType } from "../../runtime/domain/recovery-points/recovery-point.ts";
+import type { CaptureType, RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
@@ -126,6 +128,33 @@ describe("workers of one capture", () => {
     expect(again.isCommitted).to.equal(true);
     expect(practice.stores.repository.objects.size).to.equal(objects);
     expect(await pointsOf(practice.stores)).to.have.lengthOf(1);
+  });
+
+  it("of which one cannot read its part make a partial point, which names that part once and holds the rest", async () => {
+    const [server] = servers as [QdrantServer];
+    const [broken = "", ...others] = names;
+    // As Qdrant leaves a shard that it did not finish to make.
+    const mark = join(server.folder, "storage", "collections", broken, "shard_1.initializing");
+    await server.kill();
+    writeFileSync(mark, "");
+    await server.restart();
+    const reports = await Promise.all([0, 1, 2].map((index) => work(index, "partial")));
+    await server.kill();
+    rmSync(mark);
+    await server.restart();
+
+    expect(reports.some(({ isCommitted }) => isCommitted)).to.equal(true);
+    const [entry, ...more] = await pointsOf(practice.stores);
+    expect(more).to.deep.equal([]);
+    expect(entry?.state).to.equal("complete");
+    const { collections = [], missing = [] } = entry?.recoveryPoint ?? {};
+    expect(missing.map(({ kind, name }) => `${kind} ${name}`)).to.deep.equal([`qdrant ${broken}`]);
+    expect(missing[0]).not.to.have.property("heldAsOf");
+    expect(collections.map(({ name }) => name)).to.have.members(others);
+    await practice.restore(entry?.recoveryPoint as RecoveryPoint, target);
+    for (const name of others) {
+      expect(await contentOf(target, name), name).to.deep.equal(await contentOf(source, name));
+    }
   });
 
   it("of another capture under the same name are refused", async () => {

@@ -167,6 +167,39 @@ describe("a cluster of three nodes", function () {
     expect(error?.message).to.match(new RegExp(`replica of shard ${lost?.id}\\b.*no answer from ${server.url}`));
   });
 
+  it("of which a shard key is on a peer that is down alone is named with it, and everything else is captured", async () => {
+    await make(client, 3, 2);
+    const before = await contentOf(source, collection);
+    const keyed = "by-tenant";
+    await client.createCollection(keyed, {
+      vectors: { size: 4, distance: "Dot" },
+      sharding_method: "custom",
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    const [here, lost] = cluster.peers;
+    for (const [shard_key, peer] of [
+      ["here", here],
+      ["away", lost],
+    ] as const) {
+      await client.createShardKey(keyed, { shard_key, placement: [peer ?? 0] });
+      await client.upsert(keyed, { wait: true, shard_key, points: [{ id: 1, vector: [1, 2, 3, 4] }] });
+    }
+    const server = cluster.server(lost ?? 0);
+    await server.kill();
+    const recoveryPoint = await practice.capture(source, "full").finally(() => cluster.restart(server));
+
+    const [missing, ...more] = recoveryPoint.missing ?? [];
+    expect(more).to.deep.equal([]);
+    expect(missing).to.include({ kind: "qdrant", name: keyed });
+    expect(missing?.because)
+      .to.match(/no answer from/)
+      .and.contain(server.url);
+    expect(recoveryPoint.collections.map(({ name }) => name)).to.deep.equal([collection]);
+    await practice.restore(recoveryPoint, databaseOf(alone));
+    expect(await contentOf(databaseOf(alone), collection)).to.deep.equal(before);
+    expect((await practice.capture(source, "full")).missing, "whole again when the peer is back").to.equal(undefined);
+  });
+
   it("is captured rightly by an incremental when a shard has moved to another peer since", async () => {
     await make(client, 2, 1);
     await practice.capture(source, "full");

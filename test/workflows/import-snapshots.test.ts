@@ -11,6 +11,7 @@ import { type ImportRequest, importSnapshots } from "../../runtime/workflows/imp
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
+import { QdrantCluster } from "../support/servers/qdrant-cluster.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
 const told = { clock: systemClock, progress: silently };
@@ -114,6 +115,31 @@ describe("plain Qdrant snapshots that are imported", function () {
     expect(await codeOf(openSnapshotFile(join(folder, "none")))).to.equal("USAGE");
     expect(practice.stores.repository.objects.size).to.equal(objects);
     expect(await databaseOf(server).scratchCollections()).to.deep.equal([]);
+  });
+
+  it("of one peer of a cluster, which hold its own shards alone, are refused before anything is made, with how many they hold", async () => {
+    const cluster = await QdrantCluster.start(2);
+    try {
+      const [first] = cluster.servers as [QdrantServer, QdrantServer];
+      const client = clientOf(first);
+      const wal = { wal_config: { wal_capacity_mb: 1 } };
+      await client.createCollection("spread", { vectors: { size: 2, distance: "Dot" }, shard_number: 4, ...wal });
+      const points = Array.from({ length: 100 }, (_, id) => ({ id, vector: [id, 1] }));
+      await client.upsert("spread", { wait: true, points });
+      const made = await client.createSnapshot("spread", { wait: true });
+      const answer = await fetch(`${first.url}/collections/spread/snapshots/${made?.name}`, {
+        headers: { "api-key": first.apiKey },
+      });
+      const path = join(folder, made?.name ?? "");
+      writeFileSync(path, Buffer.from(await answer.arrayBuffer()));
+      const objects = practice.stores.repository.objects.size;
+      const error = await errorOf(imported(path));
+      expect(error?.code).to.equal("NOT_SUPPORTED");
+      expect(error?.message).to.match(/holds [1-3] of 4 shards: a snapshot that one peer of a cluster made/);
+      expect(practice.stores.repository.objects.size).to.equal(objects);
+    } finally {
+      await cluster.stop();
+    }
   });
 
   it("leave nothing when the Qdrant that restores them refuses", async () => {

@@ -7,15 +7,19 @@ import { expect } from "chai";
 import type { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Region } from "../../runtime/domain/region.ts";
-import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
+import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
 import { WatchedRuns } from "../../runtime/workflows/monitoring/watched-runs.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
+import { planAndFailOver } from "../support/estates/change-roles.ts";
+import { FakeStacks, FakeTraffic, regionNamed } from "../support/estates/fake-region.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
-import { systemClock } from "../support/estates/recovery-estate.ts";
+import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
 import { StandbyPair } from "../support/estates/standby-pair.ts";
 import { storeOf } from "../support/estates/test-trust.ts";
+import { errorOf } from "../support/expect-code.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { clockShowing } from "../support/time/clock-showing.ts";
 
@@ -253,6 +257,47 @@ describe("a standby whose source holds a collection that cannot be read", functi
       await load(pair.sourceServer, "broken");
       expect((await replication.cycle("exact")).missing).to.deep.equal([]);
       expect(await pair.differences("broken")).to.deep.equal([]);
+    } finally {
+      await pair.stop();
+    }
+  });
+
+  it("takes over without what it never held only when somebody accepts that, by name", async () => {
+    const pair = await StandbyPair.start();
+    try {
+      for (const name of ["notes", "broken"]) await fill(pair.client, name);
+      await unload(pair.sourceServer, "broken");
+      await (await pair.replication()).cycle("exact");
+      await pair.sourceServer.kill();
+      const traffic = new FakeTraffic();
+      const failover = async (more: Partial<FailoverRequest>) =>
+        planAndFailOver({
+          kind: "failover",
+          stack: "west",
+          region: regionNamed("west"),
+          repository: await pair.repository(),
+          database: pair.standby,
+          lostControl: undefined,
+          traffic,
+          stacks: new FakeStacks(pair.west.control),
+          run: "run",
+          acceptedDataLossSeconds: 600,
+          clock: systemClock,
+          progress: silently,
+          ...more,
+        });
+      for (const acceptedAbsent of [undefined, [], ["notes"]]) {
+        const refusal = await errorOf(failover({ acceptedAbsent }));
+        expect(refusal?.code).to.equal("DATA_LOSS_NOT_ACCEPTED");
+        expect(refusal?.message).to.match(/is partial: .*broken/);
+        expect(refusal?.hint).to.contain("--accept-absent broken");
+        expect(await readEpochs(pair.west.control), "nothing was claimed").to.have.length(1);
+      }
+      const report = await failover({ acceptedAbsent: ["broken"] });
+      expect([report.epoch, report.absent]).to.deep.equal([2, ["broken"]]);
+      expect(traffic.target).to.deep.equal({ region: "west", epoch: 2 });
+      expect(await pair.standby.collections()).to.deep.equal(["notes"]);
+      expect(await pair.standby.count("notes")).to.equal(20);
     } finally {
       await pair.stop();
     }
