@@ -24,9 +24,10 @@ import {
 } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
 import { restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
+import { howMany } from "../support/how-many.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
-const runs = Number(process.env["QDRANT_DR_RUNS"] ?? 12);
+const runs = howMany("QDRANT_DR_RUNS", { suite: 6, proof: 12 });
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 20_261_122);
 /** A slow machine tries fewer, rather than for longer. */
 const budgetMs = Math.max(60_000, runs * 3_000);

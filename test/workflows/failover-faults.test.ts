@@ -25,6 +25,7 @@ import { ageKeys, silently, systemClock } from "../support/estates/recovery-esta
 import { clientOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
 import { type FaultKind, FaultProxy } from "../support/faults/fault-proxy.ts";
 import { UncertainWriter } from "../support/faults/uncertain-writer.ts";
+import { howMany } from "../support/how-many.ts";
 import { seeded } from "../support/seeded.ts";
 import { FrontProcess } from "../support/servers/front-process.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
@@ -32,7 +33,7 @@ import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
 
 const notes = "notes";
 const told = { clock: systemClock, progress: silently };
-const rounds = Number(process.env["QDRANT_DR_ROUNDS"] ?? 5);
+const rounds = howMany("QDRANT_DR_ROUNDS", { suite: 4, proof: 5 });
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 1_274_847_305);
 const patienceMs = 1_500;
 const briefMs = 1_000;

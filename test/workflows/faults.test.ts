@@ -37,11 +37,11 @@ import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
 import { restoreRecoveryPoint } from "../support/estates/restore-recovery-point.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { type FaultPlan, Faults } from "../support/faults/faulty-store.ts";
+import { isProof } from "../support/how-many.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 import { clockShowing } from "../support/time/clock-showing.ts";
 
-/** A clean run's calls are all tried when this is set, otherwise a sample: the first, the last, and some between. */
-const triesEvery = process.env["QDRANT_DR_EVERY_CALL"] !== undefined;
+/** A proof tries all of a clean run's calls, the suite this many: the first, the last, and some between. */
 const sampled = 9;
 const collection = "notes";
 const alias = "current-notes";
@@ -604,7 +604,7 @@ describe("workflows under faults", function () {
 /** Every sampling begins elsewhere, by the number of calls, so that a longer workflow is tried at other calls too. */
 function killPoints(calls: number): number[] {
   const all = Array.from({ length: calls }, (_, at) => at + 1);
-  if (triesEvery) return all;
+  if (isProof) return all;
   const stride = Math.ceil(calls / sampled);
   return all.filter((call) => call === 1 || call === calls || call % stride === calls % stride);
 }

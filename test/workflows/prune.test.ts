@@ -16,6 +16,7 @@ import { dayMs, hourMs, PrunedRegion, TestTime } from "../support/estates/pruned
 import { ageKeys, silently } from "../support/estates/recovery-estate.ts";
 import { codeOf, errorOf } from "../support/expect-code.ts";
 import { Faults } from "../support/faults/faulty-store.ts";
+import { isProof } from "../support/how-many.ts";
 
 describe("prune", function () {
   this.timeout(60_000);
@@ -137,7 +138,7 @@ describe("prune", function () {
     await region.prune({ stores: region.through(clean) });
     const wanted = region.keys();
     expect(clean.calls).to.be.greaterThan(80);
-    const step = process.env["QDRANT_DR_EVERY_CALL"] === undefined ? Math.ceil(clean.calls / 23) : 1;
+    const step = isProof ? 1 : Math.ceil(clean.calls / 23);
     for (let killAt = 1; killAt <= clean.calls; killAt += step) {
       region.rewind(atStart);
       const killed = new Faults({ killAt });
