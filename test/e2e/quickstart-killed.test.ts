@@ -29,7 +29,7 @@ const allSteps: Readonly<Record<string, RegExp>> = {
 /** Each with other processes at work: the practice fails over, writes, captures, has just begun. */
 const sample = ["measure", "failover", "capture-full", "provision"];
 const steps = Object.fromEntries(Object.entries(allSteps).filter(([name]) => isProof || sample.includes(name)));
-const instants = howMany("QDRANT_DR_INSTANTS", { suite: 1, proof: 4 });
+const instants = howMany("QDRANT_DR_INSTANTS", { suite: 2, proof: 4 });
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 1_399_751_466);
 interface Interruption {
   readonly signal: NodeJS.Signals;
