@@ -27,6 +27,7 @@ import {
 import { openPruner } from "../adapters/stores/open-pruner.ts";
 import { openStore, prepareStore } from "../adapters/stores/open-store.ts";
 import { storeProtection } from "../adapters/stores/store-protection.ts";
+import { tryWriterRights } from "../adapters/stores/writer-rights.ts";
 import { processTerminal } from "../adapters/terminal.ts";
 import { ThisProcess } from "../adapters/this-process.ts";
 import { identityIn } from "../domain/age-identity.ts";
@@ -110,6 +111,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     signingKey: (file) => readSigningKey(file, process.env),
     pruner: openPruner,
     storeProtection,
+    writerRights: tryWriterRights,
     folderTarget: new LocalFolders(),
     textFiles: (folder) => new TextFolder(folder),
     snapshotFile: openSnapshotFile,

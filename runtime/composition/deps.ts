@@ -22,6 +22,7 @@ import type { SnapshotFile } from "../ports/snapshot-file.ts";
 import type { StackExports, Stacks } from "../ports/stacks.ts";
 import type { StoreProtection } from "../ports/store-protection.ts";
 import type { TextFiles } from "../ports/text-files.ts";
+import type { WriterRights } from "../ports/writer-rights.ts";
 import type { InitTools } from "../workflows/init/init-region.ts";
 import type { RegionSession } from "../workflows/region-session.ts";
 
@@ -73,6 +74,8 @@ export interface Deps {
   /** The right to delete from a region's repository. Only `prune` takes it. */
   pruner(address: StoreAddress): PrunableStore;
   storeProtection(address: StoreAddress): Promise<StoreProtection>;
+  /** What the credentials of a store can do to an object of this key, which they make. */
+  writerRights(address: StoreAddress, key: string): Promise<WriterRights>;
   /** Folders of this machine to restore into. */
   readonly folderTarget: FolderTarget;
   /** A folder of this machine to write texts to; it need not be there. */

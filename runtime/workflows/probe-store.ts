@@ -1,6 +1,8 @@
-/** Tries out what a store must do before anything is kept there: create and never replace, read back, list. It leaves two small objects. */
+/** Tries out what a store must do before anything is kept there: create and never replace, read back, list. It leaves small objects. */
+import { createHash } from "node:crypto";
+import { forEachConcurrently } from "../async/for-each-concurrently.ts";
 import { controlLayout } from "../domain/recovery-points/store-layout.ts";
-import { DrError, toDrError } from "../errors.ts";
+import { DrError, hasCode, toDrError } from "../errors.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 
 /** What is tried, in this order, in words. */
@@ -9,9 +11,15 @@ export const storeChecks = {
   read: "gives it back, whole and in part",
   "create-only": "never replaces an object that is there",
   race: "lets one of several win who create one object at once",
+  checksum: "takes no bytes for others: its checksums are of what it keeps",
   list: "lists what it took",
+  pages: "lists more than a page of 1,000 names, each once",
 } as const;
 export type StoreCheck = keyof typeof storeChecks;
+
+/** Those that cost a few requests: before the first object is kept. */
+export const quickChecks = ["create", "read", "create-only", "race", "checksum", "list"] as const;
+export const allChecks = [...quickChecks, "pages"] as const satisfies readonly StoreCheck[];
 
 export interface StoreProbe {
   readonly passed: readonly StoreCheck[];
@@ -20,15 +28,23 @@ export interface StoreProbe {
 }
 
 const creatorsAtOnce = 8;
+const namesInPage = 1_000;
+const pagedAtOnce = 32;
 
 /**
  * Never throws for what the store refuses or does wrong.
  * @param control the control store, which small records are in.
  * @param id of this probe alone.
  */
-export async function probeStore(control: ObjectStore, id: string): Promise<StoreProbe> {
+export async function probeStore(
+  control: ObjectStore,
+  id: string,
+  checks: readonly StoreCheck[] = quickChecks,
+): Promise<StoreProbe> {
   const keptKey = controlLayout.probe(id, "kept");
   const racedKey = controlLayout.probe(id, "raced");
+  const changedKey = controlLayout.probe(id, "changed");
+  const wanted = [keptKey, racedKey];
   const texts = Array.from({ length: creatorsAtOnce }, (_, index) => Buffer.from(`probe ${index} of ${id}\n`));
   const [kept = Buffer.alloc(0), other = kept] = texts;
   const attempts: Readonly<Record<StoreCheck, () => Promise<void>>> = {
@@ -54,11 +70,40 @@ export async function probeStore(control: ObjectStore, id: string): Promise<Stor
       if (winners.length > 1 || winners.some((text) => !text.equals(found)))
         throw unfit("lets several succeed who create one object at once");
     },
+    async checksum() {
+      const kind =
+        "keeps checksums that are not of its bytes: what is damaged on its way, or later, would pass for whole";
+      const sum = await control.checksumOf(keptKey);
+      if (sum !== undefined && sum !== sha256Of(kept)) throw unfit(kind);
+      const announced = sha256Of(other);
+      // As if a byte had changed on the way. A store that nothing lies before may take it, as long as it says what it has.
+      const isTaken = await control.create(changedKey, kept, announced).then(
+        () => true,
+        (error: unknown) => {
+          if (hasCode(error, "STORE_REFUSED", "OBJECT_CORRUPT")) return false;
+          throw error;
+        },
+      );
+      if (isTaken) wanted.push(changedKey);
+      if (isTaken && (await control.checksumOf(changedKey)) === announced) throw unfit(kind);
+    },
     async list() {
       const listed = new Map<string, number>();
       for await (const { key, size } of control.list(controlLayout.probesOf(id))) listed.set(key, size);
-      const isListed = [keptKey, racedKey].every((key) => listed.get(key) === kept.length);
-      if (!isListed || listed.size !== 2) throw unfit("lists other objects than it took");
+      const isListed = wanted.every((key) => listed.get(key) === kept.length);
+      if (!isListed || listed.size !== wanted.length) throw unfit("lists other objects than it took");
+    },
+    async pages() {
+      // Always the same objects: the next probe finds them there.
+      const paged = Array.from({ length: namesInPage + 1 }, (_, index) => controlLayout.pagedProbe(index));
+      await forEachConcurrently(pagedAtOnce, paged, async (key) => {
+        await control.create(key, Buffer.from("listed\n"));
+      });
+      const listed: string[] = [];
+      for await (const { key } of control.list(controlLayout.pagedProbes)) listed.push(key);
+      const found = new Set(listed);
+      if (found.size !== listed.length || !paged.every((key) => found.has(key)))
+        throw unfit(`lists ${found.size} of ${paged.length} names, or some twice`);
     },
   };
   const passed: StoreCheck[] = [];
@@ -73,7 +118,9 @@ export async function probeStore(control: ObjectStore, id: string): Promise<Stor
   return { passed };
 }
 
-const checks = ["create", "read", "create-only", "race", "list"] as const satisfies readonly StoreCheck[];
+function sha256Of(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
 
 function unfit(what: string): DrError {
   return new DrError("NOT_SUPPORTED", `the store ${what}`, {

@@ -216,6 +216,7 @@ async function run(args: string[], access: Deps["access"] = neverAsked, isDebug 
       throw new Error("nothing is deleted");
     },
     storeProtection: () => neverAsked(),
+    writerRights: () => neverAsked(),
     folderTarget: new LocalFolders(),
     snapshotFile: () => neverAsked(),
     newFiles: () => {

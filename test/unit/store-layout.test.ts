@@ -202,8 +202,12 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
     return [controlLayout.standbyCapture(epoch, number), { kind: "standby-capture", epoch, number }];
   },
   probe: (parts) => {
-    const [id, name] = [parts.id(), parts.pick(["kept", "raced"])];
+    const [id, name] = [parts.id(), parts.pick(["kept", "raced", "changed", "tried"])];
     return [controlLayout.probe(id, name), { kind: "probe", id, name }];
+  },
+  "paged-probe": (parts) => {
+    const index = parts.number();
+    return [controlLayout.pagedProbe(index), { kind: "paged-probe", index }];
   },
 };
 

@@ -73,6 +73,15 @@ const store = z.strictObject({
       problem: z.string().optional().describe("why something is not known"),
     })
     .describe("what it says of versions and locks"),
+  writer: z
+    .strictObject({
+      replaces: z.boolean().describe("put other bytes in its place"),
+      deletes: z.boolean().describe("delete it; where versions are kept, this hides it"),
+      destroys: z.boolean().describe("take away its bytes for good"),
+      bypassesLock: z.boolean().describe("the lock is in governance mode, and these credentials go past it"),
+    })
+    .optional()
+    .describe("what its credentials can do to an object that is there; absent where nothing was tried out"),
 });
 
 const part = z.strictObject({

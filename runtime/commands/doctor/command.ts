@@ -33,7 +33,7 @@ export const doctor: CommandDefinition<Options, z.infer<typeof doctorAnswer>> = 
       .option("--qdrant <url>", "a Qdrant, also one that nothing protects yet; its key is in QDRANT_API_KEY")
       .option(
         "--store <location>",
-        "a folder, or s3://bucket/prefix: try out whether it does what recovery points rest on; leaves two small objects there",
+        "a folder, or s3://bucket/prefix: try out whether it does what recovery points rest on, and what its credentials can do to what is there; leaves small objects below probes/",
       )
       .option("--stack <name>", "the region of this stack; left out: the region of the settings file")
       .option("--parts", "the parts that the quickstart needs, and how to mend what is missing")
@@ -129,7 +129,11 @@ async function ofStore(deps: Deps, location: string): Promise<StoreDiagnosis> {
   return diagnoseStore({
     places: [{ name: location, store, isOurs: isOwnKey }],
     protection: () => deps.storeProtection(address),
-    probe: { id: newId(deps.clock.now()), store },
+    probe: {
+      id: newId(deps.clock.now()),
+      store,
+      writerRights: (key) => deps.writerRights(address, key),
+    },
   });
 }
 

@@ -1,4 +1,5 @@
 import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
+import type { WriterRights } from "../../ports/writer-rights.ts";
 import type { QdrantDiagnosis } from "../../workflows/doctor/diagnose-qdrant.ts";
 import type { StoreDiagnosis } from "../../workflows/doctor/diagnose-store.ts";
 import { storeChecks } from "../../workflows/probe-store.ts";
@@ -42,12 +43,13 @@ function restoreInWords({ loss, restore: { bytes, isGuessed, seconds } }: Qdrant
   return `${would} about ${formatSeconds(seconds)} (${size}), once another Qdrant stands ready`;
 }
 
-export function storeInWords({ bytes, foreign, objects, probe, protection }: StoreDiagnosis): string {
+export function storeInWords({ bytes, foreign, objects, probe, protection, writer }: StoreDiagnosis): string {
   return [
     `Store: ${counted(objects, "object")}, ${formatBytes(bytes)}`,
     ...(probe?.passed ?? []).map((check) => `  ✓ ${storeChecks[check]}`),
     ...(probe?.failed === undefined ? [] : [`  ✗ ${storeChecks[probe.failed.check]}`]),
     `  ${protectionInWords(protection)}`,
+    ...(writer === undefined ? [] : [`  ${writerInWords(writer)}`]),
     ...(foreign.count === 0
       ? []
       : [
@@ -75,6 +77,19 @@ function protectionInWords({ keepsVersions, lockedDays, problem }: StoreDiagnosi
         ? `locks new objects for ${formatCount(lockedDays)} days`
         : "locks no objects";
   return `${versions}; ${lock}`;
+}
+
+function writerInWords({ bypassesLock, deletes, destroys, replaces }: WriterRights): string {
+  if (bypassesLock) {
+    return "who holds these credentials can destroy what is there, past its lock: let the lock be in compliance mode, or take s3:BypassGovernanceRetention from them";
+  }
+  if (destroys) {
+    return "who holds these credentials can destroy what is there: keep copies where they do not reach, and use a store that keeps versions and locks them";
+  }
+  if (deletes || replaces) {
+    return "who holds these credentials can hide what is there, and destroy nothing: its versions stay, and an administrator brings them back";
+  }
+  return "who holds these credentials can neither replace nor delete what is there";
 }
 
 function counted(count: number, what: string): string {

@@ -106,7 +106,10 @@ export const controlLayout = {
     `scratch/${inKey(process)}/${id}.${phase}.json`,
   probesOf: (id: string) => `probes/${id}/`,
   /** What was tried out before anything was kept here. */
-  probe: (id: string, name: "kept" | "raced") => `probes/${id}/${name}`,
+  probe: (id: string, name: "kept" | "raced" | "changed" | "tried") => `probes/${id}/${name}`,
+  /** More than a listing shows at once; the same for every probe. */
+  pagedProbes: "probes/paged/",
+  pagedProbe: (index: number) => `probes/paged/${numbered(index)}`,
   schedule: "schedule/",
   scheduledTurn: (run: string, turn: number) => `schedule/${run}/${numbered(turn)}.json`,
   scheduledEnd: (run: string, turn: number) => `schedule/${run}/${numbered(turn)}.ended.json`,
@@ -381,19 +384,28 @@ const kindsOfControlKeys = [
     ({ epoch, number }) => controlLayout.standbyCapture(epoch, number),
   ),
   kindOfKey(
-    /^probes\/(?<id>[^/]+)\/(?<name>kept|raced)$/,
-    z.object({ kind: kind("probe"), id: text, name: z.enum(["kept", "raced"]) }),
+    /^probes\/(?<id>[^/]+)\/(?<name>kept|raced|changed|tried)$/,
+    z.object({ kind: kind("probe"), id: text, name: z.enum(["kept", "raced", "changed", "tried"]) }),
     ({ id, name }) => controlLayout.probe(id, name),
+  ),
+  kindOfKey(/^probes\/paged\/(?<index>\d+)$/, z.object({ kind: kind("paged-probe"), index: number }), ({ index }) =>
+    controlLayout.pagedProbe(index),
   ),
 ] as const;
 
 /** The object that a key of the control store names. */
 export type ControlKey = NonNullable<ReturnType<(typeof kindsOfControlKeys)[number]>>;
 
+/** Whether it was made to try a store out. */
+export function isProbe(key: string): boolean {
+  const kindOf = parseControlKey(key)?.kind;
+  return kindOf === "probe" || kindOf === "paged-probe";
+}
+
 /** Whether this tool writes such a key in a store that holds a repository and its control records side by side. */
 export function isOwnKey(key: string): boolean {
   const [, place, below = ""] = /^(repository|control)\/(.*)$/s.exec(key) ?? [];
-  if (place === undefined) return parseControlKey(key)?.kind === "probe";
+  if (place === undefined) return isProbe(key);
   return (place === "control" ? parseControlKey(below) : parseStoreKey(keyBelowStream(below) ?? below)) !== undefined;
 }
 

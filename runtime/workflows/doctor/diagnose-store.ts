@@ -1,9 +1,11 @@
 /** Looks whether a store does what recovery points rest on, and which names in it are not of this tool. */
-import { parseControlKey, parseStoreKey } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, isProbe, parseControlKey, parseStoreKey } from "../../domain/recovery-points/store-layout.ts";
+import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import type { StoreProtection } from "../../ports/store-protection.ts";
+import type { WriterRights } from "../../ports/writer-rights.ts";
 import type { RegionStores } from "../../repository/repository.ts";
-import { probeStore, type StoreProbe } from "../probe-store.ts";
+import { allChecks, probeStore, type StoreProbe } from "../probe-store.ts";
 
 export interface StorePlace {
   readonly name: string;
@@ -14,8 +16,15 @@ export interface StorePlace {
 export interface StoreDiagnosisRequest {
   readonly places: readonly StorePlace[];
   readonly protection: () => Promise<StoreProtection>;
-  /** A store to try out, which keeps two small objects; left out: nothing is written. */
-  readonly probe?: { readonly id: string; readonly store: ObjectStore } | undefined;
+  /** A store to try out, which keeps small objects; left out: nothing is written. */
+  readonly probe?:
+    | {
+        readonly id: string;
+        readonly store: ObjectStore;
+        /** Tries out what its credentials can do to an object of this key. */
+        writerRights(key: string): Promise<WriterRights>;
+      }
+    | undefined;
 }
 
 export interface StoreDiagnosis {
@@ -25,15 +34,33 @@ export interface StoreDiagnosis {
   /** Names that this tool did not make, and ignores: the first of them, and how many there are. */
   readonly foreign: { readonly names: readonly string[]; readonly count: number };
   readonly protection: StoreProtection;
+  /** What its credentials can do to what is there; absent where nothing was tried out. */
+  readonly writer?: WriterRights;
 }
 
 const foreignShown = 20;
 
-export async function diagnoseStore({ places, probe, protection }: StoreDiagnosisRequest): Promise<StoreDiagnosis> {
-  const probed = probe && (await probeStore(probe.store, probe.id));
+export async function diagnoseStore(request: StoreDiagnosisRequest): Promise<StoreDiagnosis> {
+  const { places, probe } = request;
+  const protection = await request.protection();
+  const tried = probe === undefined ? {} : await tryOut(probe, protection);
   // What cannot even be created there says more than what is there.
-  const found = await lookThrough(probed?.failed === undefined ? places : []);
-  return { ...(probed === undefined ? {} : { probe: probed }), ...found, protection: await protection() };
+  const found = await lookThrough(tried.probe?.failed === undefined ? places : []);
+  return { ...tried, ...found, protection };
+}
+
+async function tryOut(
+  { id, store, writerRights }: NonNullable<StoreDiagnosisRequest["probe"]>,
+  { lockedDays }: StoreProtection,
+): Promise<Pick<StoreDiagnosis, "probe" | "writer">> {
+  const probe = await probeStore(store, id, allChecks);
+  if (probe.failed !== undefined) return { probe };
+  const writer = await writerRights(controlLayout.probe(id, "tried"));
+  const isLockBroken = lockedDays !== undefined && lockedDays > 0 && writer.destroys && !writer.bypassesLock;
+  if (!isLockBroken) return { probe, writer };
+  throw new DrError("NOT_SUPPORTED", `the store says that it locks objects for ${lockedDays} days, and deletes one`, {
+    hint: "do not count on its lock: use a store that keeps what it locks",
+  });
 }
 
 async function lookThrough(
@@ -59,9 +86,4 @@ export function placesOf({ control, repository }: RegionStores): StorePlace[] {
     { name: "repository", store: repository, isOurs: (key) => parseStoreKey(key) !== undefined || isProbe(key) },
     { name: "control store", store: control, isOurs: (key) => parseControlKey(key) !== undefined },
   ];
-}
-
-/** Each store was tried out before anything was kept there. */
-function isProbe(key: string): boolean {
-  return parseControlKey(key)?.kind === "probe";
 }

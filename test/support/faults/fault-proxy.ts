@@ -6,6 +6,7 @@ import { once } from "node:events";
 import {
   createServer,
   request as httpRequest,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   type Server,
   type ServerResponse,
@@ -77,6 +78,9 @@ export class FaultProxy {
   plan: FaultPlan = () => undefined;
   /** What is answered in place of the server's answer; of a body alone, with 200. */
   instead: (request: SeenRequest, body: Buffer) => Buffer | Answer | undefined = () => undefined;
+  /** The headers with which a request is passed on. */
+  headers: (own: IncomingHttpHeaders, request: Pick<SeenRequest, "method" | "path">) => IncomingHttpHeaders = (own) =>
+    own;
   /** Called when the server's answer is there and before it is passed back. */
   onAnswer: (request: SeenRequest) => void | Promise<void> = () => undefined;
   readonly #target: URL;
@@ -107,6 +111,7 @@ export class FaultProxy {
     this.plan = () => undefined;
     this.onAnswer = () => undefined;
     this.instead = () => undefined;
+    this.headers = (own) => own;
     this.log.length = 0;
   }
 
@@ -208,8 +213,9 @@ export class FaultProxy {
   }
 
   #addressOf(incoming: IncomingMessage) {
-    const { headers, method, url = "/" } = incoming;
+    const { headers: own, method = "GET", url = "/" } = incoming;
     const path = url.slice(this.#prefix.length);
+    const headers = this.headers(own, { method, path });
     return { host: this.#target.hostname, port: this.#target.port, method, path, headers };
   }
 }
