@@ -96,7 +96,7 @@ export async function importSnapshots(request: ImportRequest): Promise<ImportRep
     };
   } finally {
     await removeScratch(request, sources);
-    await recordRestoreEnd(control, record, clock.now(), "failed");
+    await recordRestoreEnd(control, record, clock.now(), { outcome: "failed" });
     ended.resolve();
     withdraw?.();
   }

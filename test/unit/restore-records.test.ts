@@ -90,7 +90,7 @@ describe("records of restores", () => {
     const [worked, failed] = [begun(1, "notes"), begun(2, "notes")];
     for (const record of [worked, failed]) await recordRestoreStart(control, record);
     await recordRestoreEnd(control, worked, at(1));
-    await recordRestoreEnd(control, failed, at(3), "failed");
+    await recordRestoreEnd(control, failed, at(3), { outcome: "failed" });
     const known = await readRestores(control);
     expect(restoresUnderWay(known, { now: at(3) })).to.deep.equal([]);
     expect([...unfinishedCollections(known).keys()]).to.deep.equal([]);

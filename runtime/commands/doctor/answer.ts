@@ -36,6 +36,9 @@ const qdrant = z.strictObject({
     .strictObject({
       bytes: bytes.describe("bytes that a restore would read"),
       seconds: seconds.describe("predicted seconds of a restore into a Qdrant that stands ready"),
+      calibratedBy: count.describe(
+        "how many of the region's own restores, test restores too, it is predicted from; 0: rates of another machine",
+      ),
       isGuessed: z.boolean().describe("true: from counts and sizes of vectors, because there is no recovery point"),
     })
     .describe("how long a disaster would take"),

@@ -3,6 +3,7 @@ import type { WriterRights } from "../../ports/writer-rights.ts";
 import type { QdrantDiagnosis } from "../../workflows/doctor/diagnose-qdrant.ts";
 import type { StoreDiagnosis } from "../../workflows/doctor/diagnose-store.ts";
 import { storeChecks } from "../../workflows/probe-store.ts";
+import { predictedFrom } from "../shared/predicted-from.ts";
 
 export function qdrantInWords(diagnosis: QdrantDiagnosis): string {
   const { collections, hazards, next, points, urls, version } = diagnosis;
@@ -37,8 +38,8 @@ function lossInWords({ loss: { collections, newest, points } }: QdrantDiagnosis)
   return lines;
 }
 
-function restoreInWords({ loss, restore: { bytes, isGuessed, seconds } }: QdrantDiagnosis): string {
-  const size = `${formatBytes(bytes)}${isGuessed ? ", guessed from counts and vector sizes" : ""}`;
+function restoreInWords({ loss, restore: { bytes, calibratedBy, isGuessed, seconds } }: QdrantDiagnosis): string {
+  const size = `${formatBytes(bytes)}${isGuessed ? ", guessed from counts and vector sizes" : `, ${predictedFrom(calibratedBy)}`}`;
   const would = loss.newest === undefined ? "a restore would take" : "a restore takes";
   return `${would} about ${formatSeconds(seconds)} (${size}), once another Qdrant stands ready`;
 }

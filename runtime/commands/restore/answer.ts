@@ -39,6 +39,9 @@ const plannedQdrant = z.strictObject({
   rates: z
     .strictObject({ bytesPerSecond: z.number(), secondsPerCollection: z.number(), secondsPerShard: z.number() })
     .describe("what the prediction is made from"),
+  calibratedBy: count.describe(
+    "of how many of the region's own restores, test restores too, these rates are; 0: of another machine",
+  ),
 });
 
 const restoredQdrant = z.strictObject({
@@ -134,6 +137,12 @@ const tested = z.strictObject({
           samples: count.describe("points that were compared with the source's own answers"),
           canaries: count.describe("queries that were compared with the source's own answers"),
           searches: count.describe("searches by the index that found points"),
+          recall: z
+            .number()
+            .optional()
+            .describe(
+              "0 to 1: the share of the points nearest to canary queries, as the source's exact searches found them, that searches by the index find; absent without canary queries, and where the capture is not exact",
+            ),
           seconds,
         }),
       ),

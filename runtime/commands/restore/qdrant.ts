@@ -1,9 +1,9 @@
 /** The part of `restore` that brings collections back. */
+
 import type { Deps } from "../../composition/deps.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../domain/format.ts";
 import { missingBecause } from "../../domain/recovery-points/missing.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
-import { restoreRates } from "../../domain/recovery-points/restore-estimate.ts";
 import { estimateRestore, type RestoreEstimate } from "../../workflows/apply/estimate-restore.ts";
 import type { ApplyPlan } from "../../workflows/apply/plan-apply.ts";
 import { planRestore } from "../../workflows/apply/plan-restore.ts";
@@ -13,6 +13,7 @@ import { attestRestored } from "../../workflows/attest-restored.ts";
 import { planReplay, replay } from "../../workflows/journal/replay.ts";
 import type { Answer } from "../shared/command.ts";
 import { openRestoreTarget, type TargetOptions } from "../shared/named-qdrant.ts";
+import { predictedFrom } from "../shared/predicted-from.ts";
 import type { PlannedPart } from "./answer.ts";
 import type { RestorePart, RestoreSources } from "./part.ts";
 
@@ -84,7 +85,7 @@ function describePlan(
   const { swap } = plan;
   const aliases = [...plan.aliases.wanted];
   const discard = plan.collections.filter(({ action }) => action === "replace").map(({ name }) => name);
-  const { bytes, collections, predictedSeconds } = estimate;
+  const { bytes, calibratedBy, collections, predictedSeconds, rates } = estimate;
   const rows = collections.map(({ captured, ...collection }) => [
     captured === collection.name ? captured : `${captured} as ${collection.name}`,
     `${formatCount(collection.points)} points`,
@@ -103,7 +104,7 @@ function describePlan(
       return `${collection}: by the target's own defaults ${difference}: ${consequence}`;
     }),
     ...(problem === undefined ? [] : [`the target's own defaults are not known: ${problem}`]),
-    `about ${formatSeconds(predictedSeconds)}: ${formatBytes(bytes)} at ${formatBytes(restoreRates.bytesPerSecond)}/s, and ${formatSeconds(restoreRates.secondsPerCollection)} a collection, ${formatSeconds(restoreRates.secondsPerShard)} a shard`,
+    `about ${formatSeconds(predictedSeconds)}: ${formatBytes(bytes)} at ${formatBytes(rates.bytesPerSecond)}/s, and ${formatSeconds(rates.secondsPerCollection)} a collection, ${formatSeconds(rates.secondsPerShard)} a shard, ${predictedFrom(calibratedBy)}`,
   ].join("\n  ");
   const json = {
     target: where,
@@ -113,7 +114,8 @@ function describePlan(
     swap,
     bytes,
     predictedSeconds,
-    rates: restoreRates,
+    rates,
+    calibratedBy,
     ...(differences.length === 0 ? {} : { defaults: differences }),
   };
   return { json, text };

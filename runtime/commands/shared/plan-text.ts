@@ -1,4 +1,5 @@
 /** Describes what a failover or a switchover would do and cost, and what stands in its way, for people and programs. */
+
 import { formatSeconds } from "../../domain/format.ts";
 import { missingFrom, missingInWords } from "../../domain/recovery-points/missing.ts";
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
@@ -13,6 +14,7 @@ import type {
   SwitchoverPlan,
 } from "../../workflows/failover/plan-failover.ts";
 import type { Answer } from "./command.ts";
+import { predictedFrom } from "./predicted-from.ts";
 import type { PlanAnswer } from "./role-change-answer.ts";
 
 /** Throws why nothing can be planned, with what stands in the way. */
@@ -83,7 +85,18 @@ function headOf({ epoch, kind, region }: RoleChangePlan): string {
 
 function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>): Answer<PlanWithoutObstacles> {
   const { dataLossSeconds, from, gateMode } = plan;
-  const { absent, asOf, bytes, doubt, isWarm, leaseSeconds, recoveryPoint, predictedSeconds, restoreSeconds } = serving;
+  const {
+    absent,
+    asOf,
+    bytes,
+    calibratedBy,
+    doubt,
+    isWarm,
+    leaseSeconds,
+    recoveryPoint,
+    predictedSeconds,
+    restoreSeconds,
+  } = serving;
   const names = recoveryPoint.collections.map(({ name }) => name);
   const { excluded = [] } = recoveryPoint;
   const missing = missingFrom(recoveryPoint);
@@ -93,7 +106,7 @@ function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>
     isWarm
       ? `  serves ${recoveryPoint.id}, which its Qdrant held at ${asOf.toISOString()}: ${names.join(", ")}${lackingText(serving)}`
       : `  restores ${recoveryPoint.id} of ${recoveryPoint.startedAt}: ${names.join(", ")}; about ${formatSeconds(restoreSeconds)}`,
-    `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}`,
+    `  clients are served about ${formatSeconds(predictedSeconds)} after the command${lease}${restoreSeconds === 0 ? "" : ` (${predictedFrom(calibratedBy)})`}`,
     `  writes acknowledged in the last ${formatSeconds(dataLossSeconds)} would be lost${lessOf(plan)}`,
     ...(doubt === undefined ? [] : [`  ${doubt}`]),
     ...(isExact(recoveryPoint) ? [] : ["  the state is provisional: acknowledged deletes may be undone in it"]),
@@ -116,6 +129,7 @@ function describeServing({ plan, serving }: Extract<Forecast, { kind: "serve" }>
     doubt,
     bytes,
     restoreSeconds,
+    calibratedBy,
     predictedSeconds,
   };
   return { json, text: lines.join("\n") };

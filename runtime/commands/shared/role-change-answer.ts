@@ -88,6 +88,11 @@ export const planAnswer = z.strictObject({
   doubt: z.string().optional().describe("why the time that the recovery point names itself does not count"),
   bytes: bytes.optional().describe("what would be restored"),
   restoreSeconds: seconds.optional().describe("how long restoring is predicted to take"),
+  calibratedBy: count
+    .optional()
+    .describe(
+      "how many of the region's own restores, test restores too, that is predicted from; 0: rates of another machine",
+    ),
   predictedSeconds: seconds.optional().describe("from the command until clients are served, as predicted"),
   obstacles: listOf(obstacle).describe("what stands in the way, in either region"),
 });

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { newId, timeOfId } from "../../domain/identifier.ts";
 import { lastSeen } from "../../domain/recovery-points/order.ts";
+import { type MeasuredRestore, measuredRestoreSchema } from "../../domain/recovery-points/restore-estimate.ts";
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Runner } from "../../ports/runner.ts";
@@ -34,6 +35,8 @@ export const restoreRecordSchema = z.object({
   runner: z.string().optional(),
   /** Of an end that was no success: nothing of the restore is left ("failed"), or collections that may be in use ("kept"). */
   outcome: z.enum(["failed", "kept"]).optional(),
+  /** Of an end that was a success: how much was restored, and how long it took. */
+  measured: measuredRestoreSchema.optional(),
 });
 export type RestoreRecord = z.infer<typeof restoreRecordSchema>;
 
@@ -45,9 +48,9 @@ export async function recordRestoreEnd(
   control: ObjectStore,
   record: RestoreRecord,
   at: Date,
-  outcome?: RestoreRecord["outcome"],
+  end: Pick<RestoreRecord, "measured" | "outcome"> = {},
 ): Promise<void> {
-  const done = { ...record, at: at.toISOString(), outcome };
+  const done = { ...record, at: at.toISOString(), ...end };
   await createRecord(control, controlLayout.restoreDone(record.id), restoreRecordSchema, done);
 }
 
@@ -94,6 +97,15 @@ export async function newestFinishedRestore(
   const keys = (await keysUnder(control, controlLayout.restores)).filter((key) => endedIn(key) !== undefined);
   const records = (await readRecords(control, keys, restoreRecordSchema, reportUnreadable)).map(({ record }) => record);
   return inOrder(records.filter(({ outcome }) => outcome === undefined)).at(-1);
+}
+
+/** What the newest restores took that ended well, into whatever target. */
+export async function measuredRestores(control: ObjectStoreReader, most: number): Promise<MeasuredRestore[]> {
+  const keys = (await keysUnder(control, controlLayout.restores)).filter((key) => endedIn(key) !== undefined);
+  // Their ids begin with when they began.
+  const newest = keys.sort().slice(-most);
+  const records = await readRecords(control, newest, restoreRecordSchema, ignoreUnreadable);
+  return records.flatMap(({ record }) => record.measured ?? []);
 }
 
 /** @param target undefined: the region's own Qdrant. */

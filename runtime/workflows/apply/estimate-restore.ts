@@ -1,11 +1,27 @@
 /** What a planned restore reads and how long it takes, told before it is begun. */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import type { CapturedCollection, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
-import { predictedSeconds } from "../../domain/recovery-points/restore-estimate.ts";
+import {
+  calibratedRates,
+  predictedSeconds,
+  type RestoreRates,
+  type RestoreSize,
+} from "../../domain/recovery-points/restore-estimate.ts";
 import { shardTreeSchema } from "../../domain/recovery-points/shard-tree.ts";
+import { measuredRestores } from "../../repository/control/restore-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 
 const treesAtOnce = 8;
+/** Older restores say little: data, machines and this tool change. */
+const restoresCounted = 8;
+
+interface CollectionsToRestore {
+  readonly collections: readonly { readonly captured: CapturedCollection; readonly name: string }[];
+}
+
+interface SizedCollections extends RestoreSize {
+  readonly sized: RestoreEstimate["collections"];
+}
 
 export interface RestoreEstimate {
   readonly collections: readonly {
@@ -20,12 +36,35 @@ export interface RestoreEstimate {
   /** The packs that hold what is restored, whole: at least what is read. */
   readonly bytes: number;
   readonly predictedSeconds: number;
+  readonly rates: RestoreRates;
+  /** Of how many of the region's own restores the rates are; 0: of another machine. */
+  readonly calibratedBy: number;
 }
 
 export async function estimateRestore(
   repository: OpenRepository,
-  plan: { readonly collections: readonly { readonly captured: CapturedCollection; readonly name: string }[] },
+  plan: CollectionsToRestore,
 ): Promise<RestoreEstimate> {
+  const [{ sized, ...size }, measured] = await Promise.all([
+    sizedCollections(repository, plan),
+    measuredRestores(repository.stores.control, restoresCounted),
+  ]);
+  const rates = calibratedRates(measured);
+  return {
+    collections: sized,
+    bytes: size.bytes,
+    predictedSeconds: predictedSeconds(size, rates),
+    rates,
+    calibratedBy: measured.length,
+  };
+}
+
+export async function sizeOfRestore(repository: OpenRepository, plan: CollectionsToRestore): Promise<RestoreSize> {
+  const { sized: _sized, ...size } = await sizedCollections(repository, plan);
+  return size;
+}
+
+async function sizedCollections(repository: OpenRepository, plan: CollectionsToRestore): Promise<SizedCollections> {
   const collections: RestoreEstimate["collections"][number][] = [];
   const all = new Map<string, number>();
   await forEachConcurrently(treesAtOnce, plan.collections, async ({ captured, name }) => {
@@ -43,12 +82,11 @@ export async function estimateRestore(
       isExact: captured.shards.every(({ isExact }) => isExact),
     });
   });
-  const bytes = sumOf(all);
-  const shards = collections.reduce((sum, collection) => sum + collection.shards, 0);
   return {
-    collections: collections.sort((a, b) => (a.name < b.name ? -1 : 1)),
-    bytes,
-    predictedSeconds: predictedSeconds({ bytes, collections: collections.length, shards }),
+    sized: collections.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    bytes: sumOf(all),
+    collections: collections.length,
+    shards: collections.reduce((sum, collection) => sum + collection.shards, 0),
   };
 }
 

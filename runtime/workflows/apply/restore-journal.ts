@@ -4,6 +4,7 @@
  */
 import { formatSeconds } from "../../domain/format.ts";
 import { newId } from "../../domain/identifier.ts";
+import type { RestoreSize } from "../../domain/recovery-points/restore-estimate.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
@@ -27,21 +28,31 @@ export class RestoreJournal implements ApplyJournal {
   readonly #loaded = new Set<string>();
   /** By this process's own clock: the begin of the last sign of life that the store has. */
   #lastSignMs = 0;
+  #begunMs = 0;
+  readonly #size: () => Promise<RestoreSize | undefined>;
 
   /**
    * @param control the control store of the region whose recovery point it is.
    * @param runner the mark of the process that restores.
+   * @param size of what is restored, asked when it has ended; undefined when nobody knows.
    */
   constructor(
     {
       clock,
       control,
       runner,
-    }: { readonly clock: Clock; readonly control: ObjectStore; readonly runner?: string | undefined },
+      size,
+    }: {
+      readonly clock: Clock;
+      readonly control: ObjectStore;
+      readonly runner?: string | undefined;
+      size(): Promise<RestoreSize | undefined>;
+    },
     plan: ApplyPlan,
   ) {
     this.#clock = clock;
     this.#runner = runner;
+    this.#size = size;
     this.#control = control;
     this.#plan = plan;
   }
@@ -62,6 +73,7 @@ export class RestoreJournal implements ApplyJournal {
     const begunMs = this.#clock.monotonic();
     await recordRestoreStart(this.#control, this.#record);
     this.#lastSignMs = begunMs;
+    this.#begunMs = begunMs;
   }
 
   /** A store that does not take it takes the next one: others listen for several. */
@@ -95,11 +107,14 @@ export class RestoreJournal implements ApplyJournal {
 
   async end(): Promise<void> {
     if (this.#record === undefined) return;
-    await recordRestoreEnd(this.#control, this.#record, this.#clock.now());
+    const seconds = (this.#clock.monotonic() - this.#begunMs) / 1000;
+    const size = await this.#size();
+    const measured = size === undefined ? {} : { measured: { ...size, seconds } };
+    await recordRestoreEnd(this.#control, this.#record, this.#clock.now(), measured);
   }
 
   async endInFailure(outcome: "failed" | "kept"): Promise<void> {
     if (this.#record === undefined) return;
-    await recordRestoreEnd(this.#control, this.#record, this.#clock.now(), outcome);
+    await recordRestoreEnd(this.#control, this.#record, this.#clock.now(), { outcome });
   }
 }

@@ -8,7 +8,7 @@ import {
   hazardsOf,
   type KeyRights,
 } from "../../domain/health/qdrant-hazards.ts";
-import { predictedSeconds } from "../../domain/recovery-points/restore-estimate.ts";
+import { predictedSeconds, usualRates } from "../../domain/recovery-points/restore-estimate.ts";
 import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { VectorDatabase } from "../../ports/qdrant.ts";
@@ -44,7 +44,13 @@ export interface QdrantDiagnosis {
     readonly points: number;
   };
   /** A restore into a Qdrant that stands ready; undefined while there is nothing to restore. */
-  readonly restore: { readonly bytes: number; readonly seconds: number; readonly isGuessed: boolean };
+  readonly restore: {
+    readonly bytes: number;
+    readonly seconds: number;
+    readonly isGuessed: boolean;
+    /** How many of the region's own restores the prediction is made from. */
+    readonly calibratedBy: number;
+  };
   readonly hazards: readonly Hazard[];
   readonly next: Step;
 }
@@ -66,7 +72,8 @@ export async function diagnoseQdrant(request: QdrantDiagnosisRequest): Promise<Q
   const bytes = collections.reduce((sum, each) => sum + guessedBytes(each), 0);
   const guess = {
     bytes,
-    seconds: predictedSeconds({ bytes, collections: collections.length, shards: collections.length }),
+    seconds: predictedSeconds({ bytes, collections: collections.length, shards: collections.length }, usualRates),
+    calibratedBy: 0,
   };
   return {
     urls,
@@ -82,7 +89,7 @@ export async function diagnoseQdrant(request: QdrantDiagnosisRequest): Promise<Q
     restore:
       protection.newest === undefined
         ? { ...guess, isGuessed: true }
-        : { bytes: protection.newest.bytes, seconds: protection.newest.seconds, isGuessed: false },
+        : { ...protection.newest.restore, isGuessed: false },
     hazards: [
       ...hazardsOf({
         urls,
@@ -137,8 +144,7 @@ interface FoundProtection extends Omit<Protection, "url" | "rights" | "lacking">
     readonly recoveryPoint: NonNullable<Awaited<ReturnType<typeof readNewestRecoveryPoint>>["newest"]>["recoveryPoint"];
     /** By times that can be believed. */
     readonly asOf: Date;
-    readonly bytes: number;
-    readonly seconds: number;
+    readonly restore: Omit<QdrantDiagnosis["restore"], "isGuessed">;
   };
   readonly hazards: readonly Hazard[];
 }
@@ -167,7 +173,7 @@ async function protectionOf({ clock, repository: open }: QdrantDiagnosisRequest)
     };
   }
   const collections = newest.recoveryPoint.collections.map((captured) => ({ captured, name: captured.name }));
-  const [runs, restored, { bytes, predictedSeconds: seconds }] = await Promise.all([
+  const [runs, restored, { bytes, calibratedBy, predictedSeconds: seconds }] = await Promise.all([
     new WatchedRuns(control, clock, ignoreUnreadable).read(),
     newestFinishedRestore(control),
     estimateRestore(repository, { collections }),
@@ -177,7 +183,7 @@ async function protectionOf({ clock, repository: open }: QdrantDiagnosisRequest)
     hasRecoveryPoint: true,
     isVerified: newest.attestations.some(({ kind }) => kind === "verified") || runs.verify?.succeededAt !== undefined,
     wasRestored: restored !== undefined || runs["test-restore"]?.succeededAt !== undefined,
-    newest: { recoveryPoint: newest.recoveryPoint, asOf: newest.asOf, bytes, seconds },
+    newest: { recoveryPoint: newest.recoveryPoint, asOf: newest.asOf, restore: { bytes, seconds, calibratedBy } },
     hazards: [],
   };
 }

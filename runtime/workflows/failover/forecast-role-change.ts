@@ -45,6 +45,8 @@ export interface ServingForecast extends ServableState {
   readonly lacking: readonly string[];
   readonly bytes: number;
   readonly restoreSeconds: number;
+  /** Of how many of the region's own restores that is predicted. */
+  readonly calibratedBy: number;
   /** How long the lease of the other region may take to run out. */
   readonly leaseSeconds: number;
   readonly predictedSeconds: number;
@@ -113,11 +115,12 @@ async function forecastServing(
   const lacking = state.recoveryPoint.collections.filter(({ name }) => !present.has(name));
   const collections = lacking.map((captured) => ({ captured, name: captured.name }));
   const estimate = await estimateRestore(repository, { collections });
-  const { bytes, predictedSeconds: restoreSeconds } = estimate;
+  const { bytes, calibratedBy, predictedSeconds: restoreSeconds } = estimate;
   const { gate } = region;
   const leaseSeconds = gate?.mode === "consistency" && gate.lease ? leaseEndsAfter(gate.lease.seconds) : 0;
   const predictedSeconds = predictedFailoverSeconds({ restoreSeconds, leaseSeconds });
-  return { ...state, lacking: lacking.map(({ name }) => name), bytes, restoreSeconds, leaseSeconds, predictedSeconds };
+  const cost = { bytes, restoreSeconds, calibratedBy, leaseSeconds, predictedSeconds };
+  return { ...state, lacking: lacking.map(({ name }) => name), ...cost };
 }
 
 /** None when Qdrant does not answer: then everything has to be brought there. */
