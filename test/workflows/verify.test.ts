@@ -4,8 +4,10 @@ import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.t
 import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
+import { readRotation } from "../../runtime/repository/control/verification-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { verifyRecoveryPoint } from "../../runtime/workflows/verify/verify-recovery-point.ts";
+import { verifyRegion } from "../../runtime/workflows/verify/verify-region.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { codeOf } from "../support/expect-code.ts";
@@ -75,6 +77,34 @@ describe("verify", () => {
   it("quarantines what is damaged each time it is read", async () => {
     expect(await verified(1_000)).to.equal("OBJECT_CORRUPT");
     expect(await states()).to.deep.equal(["quarantined"]);
+  });
+
+  it("what is damaged of the newest counts at once, in whatever slot it is, until it was read whole there", async () => {
+    await practice.capture(databaseOf(server));
+    const [pack = ""] = [...practice.stores.repository.objects.keys()].filter((key) =>
+      key.startsWith(storeLayout.packs),
+    );
+    const whole = practice.stores.repository.objects.get(pack) ?? Buffer.alloc(0);
+    const open = () => OpenRepository.open(practice.stores, practice.wrap);
+    const verify = (day: number) => {
+      const clock = { ...systemClock, now: () => new Date(Date.now() + day * 24 * 3_600_000) };
+      return verifyRegion({ open, tier: "chunks", region: "east", clock, progress: silently });
+    };
+    const counted = async () => {
+      const { control, repository } = practice.stores;
+      const { id } = (await OpenRepository.open({ control, repository }, practice.wrap)).description;
+      return (await readRotation(control, id))?.rotation.damaged.map(({ key }) => key);
+    };
+    await verify(0);
+    expect(await counted()).to.deep.equal([]);
+    practice.stores.repository.objects.set(pack, Buffer.alloc(whole.length, 7));
+    // No slot is due again so soon.
+    expect(await codeOf(verify(0))).to.equal("OBJECT_CORRUPT");
+    expect(await counted()).to.deep.equal([pack]);
+    practice.stores.repository.objects.set(pack, whole);
+    // The recovery point stays quarantined until it is healed; its slot is read again.
+    for (let day = 1; day <= 30; day += 7) await verify(day).catch(() => undefined);
+    expect(await counted()).to.deep.equal([]);
   });
 
   it("a quarantine that cannot be read is one all the same; another finding that cannot be read is none", async () => {

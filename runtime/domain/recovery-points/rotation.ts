@@ -93,6 +93,16 @@ export function withReading(
   };
 }
 
+/** Damage that was found otherwise than by reading its slot: it counts until that is read, or it was healed. */
+export function withDamage(rotation: Rotation, found: readonly Omit<FoundDamage, "slot">[], now: Date): Rotation {
+  const added = found.map((damage) => ({ ...damage, slot: slotOf(damage.key) }));
+  return {
+    ...rotation,
+    at: now.toISOString(),
+    damaged: [...rotation.damaged, ...added].slice(0, mostDamagedKept),
+  };
+}
+
 /** Of two that went on from one record: what either has read. */
 export function joinedRotations(a: Rotation, b: Rotation): Rotation {
   const [older, newer] = Date.parse(a.at) <= Date.parse(b.at) ? [a, b] : [b, a];

@@ -1,13 +1,17 @@
 /** What a run of `verify` does: reads recovery points, and its share of everything else; and heals what it finds, where it is told to. */
+
+import { standingQuarantines } from "../../domain/recovery-points/quarantine.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
-import { type Coverage, coverageOf } from "../../domain/recovery-points/rotation.ts";
+import { type Coverage, coverageOf, withDamage } from "../../domain/recovery-points/rotation.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
+import { readFindings } from "../../repository/catalog/findings.ts";
+import { recordRotation, rotationToGoOn } from "../../repository/control/verification-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { findRecoveryPointsOfAllKinds } from "../find-recovery-point.ts";
 import { type HealReport, type HealRequest, heal } from "../heal/heal.ts";
-import { type Damage, isDamage, NamedObjects } from "./find-damage.ts";
+import { type Damage, distinct, isDamage, NamedObjects } from "./find-damage.ts";
 import { quarantineNaming } from "./quarantine-naming.ts";
 import { readShare, type ShareReport } from "./read-share.ts";
 import { type VerifyAllReport, verifyRecoveryPoints } from "./verify-recovery-point.ts";
@@ -38,6 +42,7 @@ export interface VerifyRegionReport {
 /** Throws what it found damaged when all was read, unless it was healed. */
 export async function verifyRegion(request: VerifyRequest): Promise<VerifyRegionReport> {
   const { clock, recoveryPoint, region } = request;
+  const begunAt = clock.now();
   const repository = await request.open();
   const first = await attempt(() => verifyNewest(request, repository));
   const share = recoveryPoint === undefined ? await readShare({ ...request, repository }) : undefined;
@@ -48,7 +53,10 @@ export async function verifyRegion(request: VerifyRequest): Promise<VerifyRegion
     return { ...verified, share: share && told(share, healed, clock.now()), healed };
   }
   await quarantineNaming(repository, damaged, { at: clock.now(), region });
-  if ("error" in first) throw first.error;
+  if ("error" in first) {
+    await countQuarantined(repository, begunAt, clock.now());
+    throw first.error;
+  }
   refuseUnhealed(damaged);
   return { ...first.value, share: share && told(share, undefined, clock.now()) };
 }
@@ -91,6 +99,20 @@ async function verifyNewest(
   await quarantineNaming(repository, damages, { at: clock.now(), region });
   refuseUnhealed(damages);
   return { found };
+}
+
+/** What was found damaged before its share is read counts at once: the alert must not wait for weeks. */
+async function countQuarantined(repository: OpenRepository, since: Date, now: Date): Promise<void> {
+  const { attestations } = await readFindings(repository.stores.repository);
+  const standing = [...attestations.values()]
+    .flatMap((each) => standingQuarantines(each))
+    .filter(({ at }) => Date.parse(at) >= since.getTime());
+  const { control } = repository.stores;
+  const { number, rotation } = await rotationToGoOn(control, repository.description.id, now);
+  const known = new Set(rotation.damaged.map(({ key }) => key));
+  const found = standing.flatMap(({ damaged = [], detail: because }) => damaged.map((key) => ({ key, because })));
+  const added = distinct(found).filter(({ key }) => !known.has(key));
+  if (added.length > 0) await recordRotation(control, { number, rotation: withDamage(rotation, added, now) });
 }
 
 function refuseUnhealed(damages: readonly Damage[]): void {
