@@ -109,7 +109,6 @@ program
   .option("--json", "one JSON object as the last line")
   .option("--days <count>", "how many are simulated", wholeNumber, 40)
   .action(async (options: { days: number; json?: true }) => {
-    // First, while the process is small: its memory is one of the figures.
     const reads = await readLargeHistory();
     const figures = await measureHistory(options.days, say);
     show(options.json ? JSON.stringify({ ...figures, ...reads }) : listOf({ ...figures, ...reads }));

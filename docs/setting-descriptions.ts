@@ -156,6 +156,7 @@ export const stackSettings: Descriptions = {
   "kubernetes.schedules.incremental": "incremental captures",
   "kubernetes.schedules.copy": "copies from the active region's bucket into the standby's",
   "kubernetes.schedules.verify": "verification of the newest recovery point",
+  "kubernetes.schedules.prune": "thinning of the history, by `retention`",
   "kubernetes.schedules.testRestore": "test restore into a throwaway Qdrant",
   "kubernetes.schedules.workers": "pods that share a capture",
   "kubernetes.replicate": "how the region follows while it is the standby; by copies alone when left out",

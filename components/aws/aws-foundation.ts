@@ -6,6 +6,7 @@ import {
   type BootstrapSettings,
   bootstrapRegionsOf,
 } from "../../runtime/domain/settings/aws-settings.ts";
+import { roleArnOf } from "./aws-identities.ts";
 import { AwsImages, type ImageUrls } from "./aws-images.ts";
 import { AwsStores } from "./aws-stores.ts";
 import { BucketReplication } from "./bucket-replication.ts";
@@ -124,6 +125,10 @@ export class AwsFoundation extends pulumi.ComponentResource {
         lockMode,
         noncurrentDays,
         repositoryLockDays: own.repositoryLockDays,
+        pruners: {
+          ofHistory: roleArnOf(account, own.name, "prune"),
+          ofStream: roleArnOf(account, own.name, "prune-stream"),
+        },
         replicaOfState: {
           prefix: statePrefixOf(peer.name),
           roleArn: `arn:aws:iam::${account}:role/${replicationRoleOf(prefix, peer.name, "state")}`,

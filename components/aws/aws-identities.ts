@@ -40,7 +40,7 @@ export class AwsIdentities extends pulumi.ComponentResource {
       const role = new aws.iam.Role(
         `${name}-${job}`,
         {
-          name: `qdrant-dr-${region}-${job}`,
+          name: roleNameOf(region, job),
           description: `qdrant-dr ${job} in ${region}`,
           assumeRolePolicy: buildTrustPolicy(settings, namespace, objectNameOf(job)),
           permissionsBoundary: permissionsBoundaryArn,
@@ -89,6 +89,15 @@ export class AwsIdentities extends pulumi.ComponentResource {
     );
     this.registerOutputs({ annotations: this.annotations });
   }
+}
+
+function roleNameOf(region: string, job: Job): string {
+  return `qdrant-dr-${region}-${job}`;
+}
+
+/** Of the role of a job, also before its stack has made it. */
+export function roleArnOf(account: string, region: string, job: Job): string {
+  return `arn:aws:iam::${account}:role/${roleNameOf(region, job)}`;
 }
 
 function buildTrustPolicy(

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { ReplicaOf } from "./bucket-policy.ts";
+import type { Pruners, ReplicaOf } from "./bucket-policy.ts";
 import { StoreBucket } from "./store-bucket.ts";
 
 export interface AwsStoresArgs {
@@ -13,6 +13,8 @@ export interface AwsStoresArgs {
   readonly auditLockDays: number;
   readonly noncurrentDays: number;
   /** What comes of the other region's state. */
+  /** Who deletes recovery points, and states of the stream. */
+  readonly pruners: Pruners;
   readonly replicaOfState: ReplicaOf;
   readonly tags: Readonly<Record<string, string>>;
 }
@@ -36,6 +38,7 @@ export class AwsStores extends pulumi.ComponentResource {
       lockMode: mode,
       noncurrentDays,
       prefix,
+      pruners,
       replicaOfState,
       repositoryLockDays,
       stateKeyArn,
@@ -52,6 +55,7 @@ export class AwsStores extends pulumi.ComponentResource {
         bucket: `${prefix}-repository`,
         createOnly: true,
         lock: { days: repositoryLockDays, mode },
+        pruners,
       },
       child,
     );

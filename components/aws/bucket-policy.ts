@@ -1,4 +1,5 @@
 /** The policy of a bucket: it refuses requests, whatever roles are allowed. */
+import { prunedHistory } from "../../runtime/domain/jobs.ts";
 import { bucketArn, type Statement } from "./policy-document.ts";
 
 export interface BucketRules {
@@ -8,6 +9,8 @@ export interface BucketRules {
   readonly createOnly: boolean;
   /** Refuses deletes, and locks that are shorter or longer than the bucket's own. */
   readonly lockDays?: number | undefined;
+  /** ARNs of the roles that delete what is not locked any more; nobody does when left out. */
+  readonly pruners?: Pruners | undefined;
   readonly replicaOf?: ReplicaOf | undefined;
 }
 
@@ -17,12 +20,24 @@ export interface ReplicaOf {
   readonly roleArn: string;
 }
 
-export function buildBucketPolicy({ bucket, createOnly, keyArn, lockDays, replicaOf }: BucketRules): Statement[] {
+export interface Pruners {
+  readonly ofHistory: string;
+  readonly ofStream: string;
+}
+
+export function buildBucketPolicy({
+  bucket,
+  createOnly,
+  keyArn,
+  lockDays,
+  pruners,
+  replicaOf,
+}: BucketRules): Statement[] {
   return [
     ...buildTransportStatements(bucket),
     ...buildEncryptionStatements(bucket, keyArn),
     ...(createOnly ? [buildCreateOnlyStatement(bucket)] : []),
-    ...(lockDays === undefined ? [] : buildLockStatements(bucket, lockDays)),
+    ...(lockDays === undefined ? [] : buildLockStatements(bucket, lockDays, pruners)),
     ...(replicaOf === undefined ? [] : buildReplicaStatements(bucket, replicaOf)),
   ];
 }
@@ -76,7 +91,24 @@ function buildCreateOnlyStatement(bucket: string): Statement {
   };
 }
 
-function buildLockStatements(bucket: string, lockDays: number): Statement[] {
+/** Of a version that is deleted nothing is left, and no marker that would let another object take its place. */
+function buildVersionStatements(bucket: string, { ofHistory, ofStream }: Pruners): Statement[] {
+  const refuse = (Sid: string, Resource: string | readonly string[], but: readonly string[]): Statement => ({
+    Sid,
+    Effect: "Deny",
+    Principal: "*",
+    Resource,
+    Action: "s3:DeleteObjectVersion",
+    Condition: { ArnNotEquals: { "aws:PrincipalArn": but } },
+  });
+  const history = prunedHistory.map((prefix) => `${bucketArn(bucket)}/${prefix}*`);
+  return [
+    refuse("RefuseDeletesOfVersions", `${bucketArn(bucket)}/*`, [ofHistory, ofStream]),
+    refuse("RefuseDeletesOfHistory", history, [ofHistory]),
+  ];
+}
+
+function buildLockStatements(bucket: string, lockDays: number, pruners: Pruners | undefined): Statement[] {
   const remaining = "s3:object-lock-remaining-retention-days";
   const objects = { Effect: "Deny", Principal: "*", Resource: `${bucketArn(bucket)}/*` } as const;
   return [
@@ -84,8 +116,14 @@ function buildLockStatements(bucket: string, lockDays: number): Statement[] {
     {
       Sid: "RefuseDeletes",
       ...objects,
-      Action: ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectLegalHold"],
+      Action: [
+        "s3:DeleteObject",
+        ...(pruners === undefined ? ["s3:DeleteObjectVersion"] : []),
+        "s3:BypassGovernanceRetention",
+        "s3:PutObjectLegalHold",
+      ],
     },
+    ...(pruners === undefined ? [] : buildVersionStatements(bucket, pruners)),
     {
       Sid: "RefuseLongerLocks",
       ...objects,

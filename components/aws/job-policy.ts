@@ -1,4 +1,4 @@
-/** The policy of a job's role in S3: it reads what it needs, creates under the prefixes that it writes, and never deletes. */
+/** The policy of a job's role in S3: it reads what it needs and creates under the prefixes that it writes; only a prune deletes. */
 import type { Job } from "../../runtime/domain/job-names.ts";
 import { definitionOf, type RegionUse, storeKinds } from "../../runtime/domain/jobs.ts";
 import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
@@ -34,7 +34,7 @@ export function buildJobPolicy(job: Job, stores: JobStores): Statement[] {
   ];
 }
 
-function buildStoreStatements({ buckets, name, use: { stores } }: UsedRegion): Statement[] {
+function buildStoreStatements({ buckets, name, use: { deletes = [], stores } }: UsedRegion): Statement[] {
   const read = storeKinds.filter((kind) => stores[kind] !== undefined);
   const created = read.flatMap((kind) => (stores[kind] ?? []).map((prefix) => objectsUnder(buckets[kind], prefix)));
   return [
@@ -44,6 +44,32 @@ function buildStoreStatements({ buckets, name, use: { stores } }: UsedRegion): S
       buckets.keyArn,
     ),
     ...(created.length === 0 ? [] : buildCreateStatements(name, created, buckets.keyArn)),
+    ...(deletes.length === 0 ? [] : buildDeleteStatements(name, buckets.repository, deletes)),
+  ];
+}
+
+/** Of versions: an object whose versions are gone is gone, and nothing hides one behind a marker. */
+function buildDeleteStatements(region: UsedRegion["name"], bucket: string, prefixes: readonly string[]): Statement[] {
+  return [
+    {
+      Sid: `Delete${region}`,
+      Effect: "Allow",
+      Action: "s3:DeleteObjectVersion",
+      Resource: prefixes.map((prefix) => objectsUnder(bucket, prefix)),
+    },
+    // Which of what is refused is locked, and until when.
+    {
+      Sid: `Locks${region}`,
+      Effect: "Allow",
+      Action: ["s3:GetObjectVersion", "s3:GetObjectRetention", "s3:GetObjectLegalHold"],
+      Resource: prefixes.map((prefix) => objectsUnder(bucket, prefix)),
+    },
+    {
+      Sid: `Versions${region}`,
+      Effect: "Allow",
+      Action: ["s3:ListBucketVersions", "s3:GetBucketVersioning"],
+      Resource: bucketArn(bucket),
+    },
   ];
 }
 

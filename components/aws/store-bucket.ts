@@ -1,6 +1,6 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { buildBucketPolicy, type ReplicaOf } from "./bucket-policy.ts";
+import { buildBucketPolicy, type Pruners, type ReplicaOf } from "./bucket-policy.ts";
 import { policyOf } from "./policy-document.ts";
 
 export interface StoreBucketArgs {
@@ -15,6 +15,8 @@ export interface StoreBucketArgs {
   readonly lock?: { readonly days: number; readonly mode: "compliance" | "governance" } | undefined;
   /** @default nothing is told to come from another bucket */
   readonly replicaOf?: ReplicaOf | undefined;
+  /** Who deletes what is not locked any more. @default nobody */
+  readonly pruners?: Pruners | undefined;
   /** Days for which versions that are no longer current are kept. */
   readonly noncurrentDays: number;
   readonly tags: Readonly<Record<string, string>>;
@@ -31,7 +33,7 @@ export class StoreBucket extends pulumi.ComponentResource {
 
   constructor(name: string, args: StoreBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super("qdrant-dr:aws:StoreBucket", name, {}, pulumi.mergeOptions({ protect: true, retainOnDelete: true }, opts));
-    const { createOnly, holds, keyArn, lock, noncurrentDays, replicaOf } = args;
+    const { createOnly, holds, keyArn, lock, noncurrentDays, pruners, replicaOf } = args;
     const tags = { ...args.tags, "qdrant-dr:holds": holds };
     const child = { parent: this };
 
@@ -91,7 +93,7 @@ export class StoreBucket extends pulumi.ComponentResource {
       {
         bucket,
         policy: policyOf(keyArn, (key) =>
-          buildBucketPolicy({ bucket: args.bucket, keyArn: key, createOnly, lockDays: lock?.days, replicaOf }),
+          buildBucketPolicy({ bucket: args.bucket, keyArn: key, createOnly, lockDays: lock?.days, pruners, replicaOf }),
         ),
       },
       { parent: this, dependsOn: [publicAccess, ownership] },

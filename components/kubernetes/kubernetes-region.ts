@@ -300,7 +300,12 @@ function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["
   };
 }
 
-function schedulesOf({ workers: _, ...schedules }: KubernetesStackSettings["kubernetes"]["schedules"]) {
+/** Of what is late a prune says nothing: the history grows, and is there. */
+function schedulesOf({
+  prune: _prune,
+  workers: _workers,
+  ...schedules
+}: KubernetesStackSettings["kubernetes"]["schedules"]) {
   return schedules;
 }
 

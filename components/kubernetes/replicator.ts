@@ -14,8 +14,8 @@ export interface ReplicatorArgs extends ProductPodBase {
   readonly role: Role;
 }
 
-/** The jobs that replicate, and what their Deployments are called in the stack. */
-const deployments = { deployment: "replicate", folders: "replicate-folders" } as const;
+/** The jobs that replicate, what empties the stream that they leave, and what their Deployments are called in the stack. */
+const deployments = { deployment: "replicate", folders: "replicate-folders", stream: "prune-stream" } as const;
 
 /**
  * Lets a standby follow the active region. What is in Qdrant the standby fetches; folders are read where they are, so the active region

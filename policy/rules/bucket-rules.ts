@@ -153,7 +153,7 @@ const leastLockDays: Readonly<Record<string, number>> = { repository: 30, audit:
 const lockedAsLongAsKept: Rule = {
   name: "locked-as-long-as-kept",
   description:
-    "Recovery points are locked for 30 days at least, evidence for two years; deletes are refused to everybody.",
+    "Recovery points are locked for 30 days at least, evidence for two years; deletes are refused to everybody, but of versions to prunes of the repository.",
   violations: eachOf([bucketType], (bucket, all) => {
     const held = holds(bucket);
     const least = held === undefined ? undefined : leastLockDays[held];
@@ -162,9 +162,11 @@ const lockedAsLongAsKept: Rule = {
     const deletes = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"];
     const open = deletes.filter(
       (action) =>
-        !policyOf(bucket, all).some((statement) =>
-          refusesAll(statement, { action, resources: [objectsOf(bucket)], conditions: {} }),
-        ),
+        !policyOf(bucket, all).some((statement) => {
+          const conditions =
+            held === "repository" && action === "s3:DeleteObjectVersion" ? butOfPruners(statement) : {};
+          return refusesAll(statement, { action, resources: [objectsOf(bucket)], conditions });
+        }),
     );
     return [
       ...unless(bucket.props["objectLockEnabled"] === true, "Object Lock is not on"),
@@ -174,6 +176,14 @@ const lockedAsLongAsKept: Rule = {
     ];
   }),
 };
+
+/** The condition of a refusal that leaves out the roles of prunes and nobody else. */
+function butOfPruners({ conditions }: Statement): Readonly<Record<string, string>> {
+  const condition = "arnnotequals aws:principalarn";
+  const roles = conditions[condition] ?? [];
+  const areOfPrunes = roles.every((role) => /^arn:aws:iam::\d{12}:role\/[\w+=,.@-]+-prune(-stream)?$/.test(role));
+  return roles.length > 0 && areOfPrunes ? { [condition]: roles.join() } : {};
+}
 
 function retentionOf(bucket: DeclaredResource, all: readonly DeclaredResource[]): Props {
   const lock = partOf(bucket, "bucketObjectLockConfiguration:BucketObjectLockConfiguration", all);

@@ -7,7 +7,11 @@ const roleType = "aws:iam/role:Role";
 const permissionsType = "aws:iam/rolePolicy:RolePolicy";
 const knownTypes = [roleType, permissionsType];
 
-/** Actions that no role of the product needs: it never deletes, and guards are changed by people. */
+/** The policies of the two jobs that delete, each below prefixes of its own. */
+const deleting = ["prune", "prune-stream"];
+const deletesVersions = "s3:DeleteObjectVersion";
+
+/** Actions that no role of the product needs: only prunes delete, and guards are changed by people. */
 const forbidden = [
   /^s3:(Delete|Bypass|PutBucket|PutLifecycle|PutReplication|PutEncryption|PutObjectLegalHold|PutObjectAcl)/i,
   /^kms:(ScheduleKeyDeletion|DisableKey|PutKeyPolicy|CreateGrant|ReEncrypt)/i,
@@ -16,12 +20,16 @@ const forbidden = [
 
 const rolesDoTheirJob: Rule = {
   name: "roles-do-their-job",
-  description: "No role may do everything, delete, replace, or use a key but through S3.",
+  description:
+    "No role may do everything, delete (but for prunes, below their prefixes), replace, or use a key but through S3.",
   violations(resources) {
     return [
-      ...eachOf([permissionsType], ({ props }) => statementsOf(props["policy"]).filter(allows).flatMap(tooMuch))(
-        resources,
-      ),
+      ...eachOf([permissionsType], ({ props }) =>
+        statementsOf(props["policy"])
+          .filter(allows)
+          .filter((statement) => !(deleting.includes(String(props["name"])) && deletesBelowPrefixes(statement)))
+          .flatMap(tooMuch),
+      )(resources),
       ...eachOf([roleType], ({ props }) => [
         ...unless((props["managedPolicyArns"] ?? []).length === 0, "it has policies that are managed elsewhere"),
         ...((props["inlinePolicies"] ?? []) as Props[]).flatMap(({ policy }) =>
@@ -37,6 +45,12 @@ const rolesDoTheirJob: Rule = {
     ];
   },
 };
+
+function deletesBelowPrefixes({ actions, negations, resources }: Statement): boolean {
+  const isOfPrefix = (resource: string) => /^arn:aws:s3:::[^/*]+\/[^/*]+\/\*$/.test(resource);
+  const deletes = actions.every((action) => action === deletesVersions);
+  return deletes && negations.length === 0 && resources.length > 0 && resources.every(isOfPrefix);
+}
 
 function tooMuch({ actions, conditions, negations, resources }: Statement): string[] {
   const negated = negations.map((part) => `${part} allows what it does not name`);

@@ -6,6 +6,8 @@ export const jobs = [
   "test-restore",
   "replicate",
   "replicate-folders",
+  "prune",
+  "prune-stream",
   "gate",
   "exporter",
 ] as const;

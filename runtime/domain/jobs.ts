@@ -22,6 +22,8 @@ export interface RegionUse {
   readonly secrets: readonly RegionSecret[];
   /** The stores that it reads, each with the prefixes under which it creates objects. */
   readonly stores: Readonly<Partial<Record<StoreKind, readonly string[]>>>;
+  /** Where in the repository it deletes objects. No job that captures has any. */
+  readonly deletes?: readonly string[];
 }
 
 /** Parts of the network that a pod may reach. `stores` are outside the cluster, and so is the other region's Qdrant. */
@@ -78,6 +80,14 @@ const capturedParts = [
   storeLayout.trees,
   storeLayout.facts,
   storeLayout.recoveryPoints,
+];
+/** Where a prune of the history deletes; the stream has a job of its own. */
+export const prunedHistory: readonly string[] = [
+  storeLayout.packs,
+  storeLayout.trees,
+  storeLayout.facts,
+  storeLayout.recoveryPoints,
+  storeLayout.sessions,
 ];
 const attestations = `${storeLayout.recoveryPoints}*/attestations/`;
 const noExtras = { readsFolders: false, holdsLease: false, writesJournal: false };
@@ -242,6 +252,48 @@ export const jobTable = {
         "--every",
         String(replicateOf(settings).everySeconds),
       ],
+    },
+  },
+  prune: {
+    ...noExtras,
+    exists: always,
+    own: {
+      // What a recovery point needs is sealed.
+      secrets: ["identity"],
+      stores: { repository: readOnly, control: [controlLayout.prunes, controlLayout.runs] },
+      deletes: prunedHistory,
+    },
+    reaches: ["stores"],
+    resources: { cpu: "250m", memory: "1Gi" },
+    runs: {
+      as: "CronJob",
+      schedules: [
+        {
+          name: "prune",
+          cron: "prune",
+          worksWhile: "always",
+          deadlineMinutes: 240,
+          isShared: false,
+          command: ({ region }) => ["prune", "--stack", region],
+        },
+      ],
+    },
+  },
+  "prune-stream": {
+    ...noExtras,
+    exists: ({ kubernetes }) => kubernetes.replicate !== undefined,
+    own: {
+      secrets: ["identity"],
+      stores: { repository: readOnly, control: readOnly },
+      deletes: [storeLayout.stream],
+    },
+    reaches: ["stores"],
+    resources: { cpu: "100m", memory: "512Mi" },
+    runs: {
+      as: "Deployment",
+      // What a standby was brought before it was promoted is deleted afterwards.
+      worksWhile: "always",
+      command: ({ region }) => ["prune", "--stream", "--stack", region],
     },
   },
   gate: {

@@ -15,7 +15,7 @@ type Credentials = NonNullable<Extract<StoreAddress, { kind: "s3" }>["credential
 
 /** Keys of stores in which no role gives access. */
 export interface StoreKeys {
-  /** Of jobs that create objects. */
+  /** Of jobs that create or delete objects. */
   readonly write: Credentials;
   /** Of jobs that only read. */
   readonly read: Credentials;
@@ -26,7 +26,7 @@ export interface StoreKeys {
 
 /** The key of a job for the stores of its own region. */
 export function storeKeyOf(job: Job, keys: StoreKeys): Credentials {
-  return keys.jobs?.[job] ?? (creates(definitionOf(job).own) ? keys.write : keys.read);
+  return keys.jobs?.[job] ?? (changes(definitionOf(job).own) ? keys.write : keys.read);
 }
 
 /** What a job acts with. */
@@ -55,11 +55,11 @@ export function peerRegionFor(
   const { peer } = definitionOf(job);
   if (peer === undefined) return undefined;
   const only = withOnly({ ...peerRegion, keys: { ...peerRegion.keys, identity: own.keys.identity } }, peer, signing);
-  return creates(peer) && store?.peerWrite !== undefined ? withStoreKey(only, store.peerWrite) : only;
+  return changes(peer) && store?.peerWrite !== undefined ? withStoreKey(only, store.peerWrite) : only;
 }
 
-function creates({ stores }: RegionUse): boolean {
-  return Object.values(stores).some((prefixes) => prefixes.length > 0);
+function changes({ deletes = [], stores }: RegionUse): boolean {
+  return [deletes, ...Object.values(stores)].some((prefixes) => prefixes.length > 0);
 }
 
 /** In stores that the job knows how to reach at all. */

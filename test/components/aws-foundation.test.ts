@@ -189,9 +189,11 @@ describe("AwsFoundation", () => {
       "RefuseKeysOfClients",
     ];
     const createOnly = [...always, "RefuseWritesThatCouldReplace"];
-    const locked = [...createOnly, "RefuseDeletes", "RefuseLongerLocks", "RefuseShorterLocks"];
+    const locks = ["RefuseLongerLocks", "RefuseShorterLocks"];
+    const locked = [...createOnly, "RefuseDeletes", ...locks];
+    const pruned = [...createOnly, "RefuseDeletes", "RefuseDeletesOfVersions", "RefuseDeletesOfHistory", ...locks];
     for (const [kind, refused] of Object.entries({
-      repository: locked,
+      repository: pruned,
       control: createOnly,
       audit: locked,
       state: [...always, "RefuseWritesIntoTheReplica", "RefuseReplicasOfOthers"],
@@ -205,7 +207,9 @@ describe("AwsFoundation", () => {
       for (const { Effect, Principal, Resource } of statements) {
         expect({ Effect, Principal }).to.deep.equal({ Effect: "Deny", Principal: "*" });
         expect(
-          [Resource].flat().every((arn) => /^arn:aws:s3:::example-qdr-prod-[a-z]+(\/(dr\/)?\*)?$/.test(arn as string)),
+          [Resource]
+            .flat()
+            .every((arn) => /^arn:aws:s3:::example-qdr-prod-[a-z]+(\/([a-z-]+\/)?\*)?$/.test(arn as string)),
         ).to.equal(true);
       }
     }
@@ -218,6 +222,7 @@ describe("AwsFoundation", () => {
     const write = { Action: "s3:PutObject", Resource: objects };
     const lock = { Action: ["s3:PutObject", "s3:PutObjectRetention"], Resource: objects };
     const way = "s3:x-amz-server-side-encryption";
+    const prune = `arn:aws:iam::111122223333:role/qdrant-dr-prod-prune`;
     const refused = statementsOf(one(resources, "qdrant-dr-prod-repository-policy").inputs);
     expect(refused.map(({ Effect: _effect, Principal: _principal, Sid: _sid, ...rest }) => rest)).to.deep.equal([
       { ...everything, Condition: { Bool: { "aws:SecureTransport": "false" } } },
@@ -235,9 +240,18 @@ describe("AwsFoundation", () => {
         ...write,
         Condition: { Null: { "s3:if-none-match": "true" }, Bool: { "s3:ObjectCreationOperation": "true" } },
       },
+      { Action: ["s3:DeleteObject", "s3:BypassGovernanceRetention", "s3:PutObjectLegalHold"], Resource: objects },
       {
-        Action: ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectLegalHold"],
+        Action: "s3:DeleteObjectVersion",
         Resource: objects,
+        Condition: { ArnNotEquals: { "aws:PrincipalArn": [prune, `${prune}-stream`] } },
+      },
+      {
+        Action: "s3:DeleteObjectVersion",
+        Resource: ["packs", "trees", "facts", "recovery-points", "sessions"].map(
+          (prefix) => `arn:aws:s3:::example-qdr-prod-repository/${prefix}/*`,
+        ),
+        Condition: { ArnNotEquals: { "aws:PrincipalArn": [prune] } },
       },
       { ...lock, Condition: { NumericGreaterThan: { "s3:object-lock-remaining-retention-days": "30" } } },
       { ...lock, Condition: { NumericLessThan: { "s3:object-lock-remaining-retention-days": "29" } } },

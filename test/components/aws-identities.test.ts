@@ -246,6 +246,7 @@ describe("AwsIdentities", () => {
             reads: [...of("ListOwn"), ...of("ListPeer")],
             creates: [...of("CreateOwn"), ...of("CreatePeer")],
             never: of("LeaveKeys"),
+            ...(of("DeleteOwn").length === 0 ? {} : { deletes: of("DeleteOwn") }),
           },
         ] as const;
       }),
@@ -304,6 +305,13 @@ describe("AwsIdentities", () => {
         ],
         never: ["dr-control/keys/*"],
       },
+      prune: {
+        reads: own,
+        creates: ["dr-control/prunes/*", "dr-control/runs/*"],
+        never: [],
+        deletes: ["packs/*", "trees/*", "facts/*", "recovery-points/*", "sessions/*"].map((key) => `dr-points/${key}`),
+      },
+      "prune-stream": { reads: own, creates: [], never: [], deletes: ["dr-points/stream/*"] },
       gate: { reads: ["dr-control", "prod-control"], creates: ["dr-control/epochs/*"], never: noKeys },
       exporter: { reads: [...own, "prod-control"], creates: [], never: ["prod-control/keys/*"] },
     });
@@ -328,13 +336,15 @@ describe("AwsIdentities", () => {
     expect(others).to.have.length(1);
   });
 
-  it("no job may delete, replace, change a bucket, a lock or a key, or use a key but through S3", async () => {
+  it("no job but a prune may delete, and none may replace, change a bucket, a lock or a key, or use a key but through S3", async () => {
     const { name, resources } = await declare();
     for (const job of jobs) {
       const { policy } = one(resources, `${name}-${job}-permissions`).inputs;
-      const statements: { Effect: string; Action: string; Condition?: unknown }[] = JSON.parse(
+      const statements: { Sid: string; Effect: string; Action: string; Condition?: unknown }[] = JSON.parse(
         policy as string,
-      ).Statement;
+      ).Statement.filter(
+        ({ Sid }: { Sid: string }) => !job.startsWith("prune") || !/^(Delete|Locks|Versions)/.test(Sid),
+      );
       const allowed = new Set(statements.filter(({ Effect }) => Effect === "Allow").map(({ Action }) => Action));
       const actions = ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey"];
       expect(actions, job).to.include.members([...allowed]);

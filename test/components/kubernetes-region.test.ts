@@ -29,7 +29,16 @@ import { one, type Registration } from "../support/stacks/recorded-resources.ts"
 type Loose = any;
 
 /** Jobs whose pods are told of regions. */
-const toldJobs = ["capture", "copy", "replicate", "replicate-folders", "test-restore", "verify"];
+const toldJobs = [
+  "capture",
+  "copy",
+  "prune",
+  "prune-stream",
+  "replicate",
+  "replicate-folders",
+  "test-restore",
+  "verify",
+];
 
 /** Of a region that replicates no folders and is not monitored. */
 const fewerJobs = jobs.filter((job) => job !== "replicate-folders" && job !== "exporter");
@@ -87,7 +96,7 @@ describe("KubernetesRegion", () => {
       settings: { ...settings, infrastructure: capturedObjects },
     });
     const pods = objects(declared).flatMap(podOf);
-    expect(pods.length).to.equal(9);
+    expect(pods.length).to.equal(11);
     for (const [title, { automountServiceAccountToken, containers, initContainers = [], securityContext }] of pods) {
       expect(securityContext, title).to.deep.include({
         runAsNonRoot: true,
@@ -228,6 +237,7 @@ describe("KubernetesRegion", () => {
           "qdrant-dr-full": !isActive,
           "qdrant-dr-incremental": !isActive,
           "qdrant-dr-copy": isActive,
+          "qdrant-dr-prune": false,
           "qdrant-dr-verify": false,
           "qdrant-dr-test-restore": false,
         });
@@ -236,6 +246,7 @@ describe("KubernetesRegion", () => {
           deployment.inputs.spec.replicas,
         ]);
         expect(Object.fromEntries(replicas)).to.deep.equal({
+          "qdrant-dr-prune-stream": 1,
           "qdrant-dr-replicate": isActive ? 0 : 1,
           "qdrant-dr-replicate-folders": isActive ? 1 : 0,
         });
@@ -391,6 +402,8 @@ describe("KubernetesRegion", () => {
         ["prod.json"],
         ["prod.json"],
         ["prod.json"],
+        ["prod.json"],
+        ["prod.json"],
       ]);
     });
 
@@ -402,7 +415,7 @@ describe("KubernetesRegion", () => {
         .filter(({ name }: Loose) => name === "qdrant-dr")
         .map(({ args }: Loose) => args.slice(1))
         .filter((args: string[]) => args.length > 0);
-      expect(commands).to.have.length(7);
+      expect(commands).to.have.length(9);
       for (const [command, ...options] of commands) await refusedForItsRegionOnly(command, options);
     });
   });
@@ -665,6 +678,8 @@ describe("KubernetesRegion", () => {
     expect(told).to.deep.equal([
       ["capture", ["prod"], ["own key", "own identity"]],
       ["copy", ["dr", "prod"], ["own identity", "peer's identity"]],
+      ["prune", ["prod"], ["own identity"]],
+      ["prune-stream", ["prod"], ["own identity"]],
       ["replicate", ["dr", "prod"], ["own key", "peer's key", "own identity"]],
       ["replicate-folders", ["dr", "prod"], ["peer's identity"]],
       ["test-restore", ["prod"], ["own key", "own identity"]],
@@ -675,7 +690,7 @@ describe("KubernetesRegion", () => {
       .flatMap(([, { serviceAccountName, volumes = [] }]: Loose) =>
         volumes.flatMap(({ secret }: Loose) => (secret ? [[serviceAccountName, secret.secretName]] : [])),
       );
-    expect(mounted).to.have.length(7);
+    expect(mounted).to.have.length(9);
     for (const [account, secret] of mounted) expect(secret).to.equal(`${account}-regions`);
   });
 

@@ -68,7 +68,7 @@ describe("stacks in the cloud", function () {
 
     await up(estate.stacks, "dr");
     const after = await objectsIn("dr");
-    expect(namesOf(after, "cronjobs")).to.deep.equal(["full", "incremental", "test-restore", "verify"]);
+    expect(namesOf(after, "cronjobs")).to.deep.equal(["full", "incremental", "prune", "test-restore", "verify"]);
     for (const [title, { uid }] of before) expect(after.get(title)?.uid, title).to.equal(uid);
   });
 
@@ -82,8 +82,11 @@ describe("stacks in the cloud", function () {
       const before = await objectsIn(region);
       await up(estate.stacks, region);
       expect(changed(before, await objectsIn(region))).to.deep.equal([
-        ...["copy", "full", "incremental", "test-restore", "verify"].map((name) => `cronjobs/qdrant-dr-${name}`),
+        ...["copy", "full", "incremental", "prune", "test-restore", "verify"].map(
+          (name) => `cronjobs/qdrant-dr-${name}`,
+        ),
         "deployments/qdrant-dr-exporter",
+        "deployments/qdrant-dr-prune-stream",
         "deployments/qdrant-dr-replicate",
         "deployments/qdrant-dr-replicate-folders",
         "networkpolicies/qdrant-dr-reaches-stores",
@@ -91,7 +94,7 @@ describe("stacks in the cloud", function () {
         // Everybody believes the other region's jobs from now on.
         ...["capture", "copy", "exporter"].map((job) => `secrets/qdrant-dr-${job}-regions`),
         "secrets/qdrant-dr-gate",
-        ...["replicate-folders", "replicate", "test-restore", "verify"].map(
+        ...["prune", "prune-stream", "replicate-folders", "replicate", "test-restore", "verify"].map(
           (job) => `secrets/qdrant-dr-${job}-regions`,
         ),
         "serviceaccounts/qdrant-dr-copy",
@@ -163,7 +166,8 @@ describe("stacks in the cloud", function () {
           "cronjobs/qdrant-dr-incremental",
           "deployments/qdrant-dr-replicate",
           "deployments/qdrant-dr-replicate-folders",
-          ...["capture", "copy", "exporter", "replicate-folders", "replicate", "test-restore", "verify"].map(
+          ...["capture", "copy", "exporter", "prune", "prune-stream"].map((job) => `secrets/qdrant-dr-${job}-regions`),
+          ...["replicate-folders", "replicate", "test-restore", "verify"].map(
             (job) => `secrets/qdrant-dr-${job}-regions`,
           ),
         ]);
@@ -200,16 +204,24 @@ describe("stacks in the cloud", function () {
 
   function whatRunsWhen(active: RegionName): Record<RegionName, string[]> {
     const servers = ["statefulsets/qdrant", "statefulsets/gate"];
-    const checks = ["cronjobs/test-restore", "cronjobs/verify"];
+    const checks = ["cronjobs/prune", "cronjobs/test-restore", "cronjobs/verify"];
     const serves = [
       "deployments/exporter",
+      "deployments/prune-stream",
       "deployments/replicate-folders",
       ...servers,
       "cronjobs/full",
       "cronjobs/incremental",
       ...checks,
     ];
-    const follows = ["deployments/exporter", "deployments/replicate", ...servers, "cronjobs/copy", ...checks];
+    const follows = [
+      "deployments/exporter",
+      "deployments/prune-stream",
+      "deployments/replicate",
+      ...servers,
+      "cronjobs/copy",
+      ...checks,
+    ];
     return active === "prod" ? { prod: serves, dr: follows } : { prod: follows, dr: serves };
   }
 

@@ -86,12 +86,21 @@ describe("jobs of a region in a cluster", () => {
     }
   });
 
-  it("a job writes to stores with a key only where it creates objects, and the other region gets none that writes", () => {
+  it("who captures cannot delete, and who deletes creates no recovery points", () => {
+    const deleting = jobs.filter(
+      (job) => (definitionOf(job).own.deletes ?? definitionOf(job).peer?.deletes) !== undefined,
+    );
+    expect(deleting).to.deep.equal(["prune", "prune-stream"]);
+    for (const job of deleting) expect(definitionOf(job).own.stores.repository, job).to.deep.equal([]);
+  });
+
+  it("a job writes to stores with a key only where it creates or deletes objects, and the other region gets none that writes", () => {
     const keyOf = (name: string) => ({ accessKeyId: name, secretAccessKey: `secret of ${name}` });
     const keys = { write: keyOf("write"), read: keyOf("read"), jobs: { verify: keyOf("verify") } };
     for (const job of jobs.filter(isRegionJob)) {
       const own = ownRegionFor(job, regionNamed("own"), { signing, store: keys });
-      const makes = Object.values(definitionOf(job).own.stores).some((prefixes) => prefixes.length > 0);
+      const { deletes = [], stores } = definitionOf(job).own;
+      const makes = [deletes, ...Object.values(stores)].some((prefixes) => prefixes.length > 0);
       const used = [own.repository, own.control].flatMap((store) =>
         store.kind === "s3" && store.credentials !== undefined ? [store.credentials.accessKeyId] : [],
       );

@@ -125,6 +125,12 @@ describe("policy: bucket rules", () => {
     ["locked-as-long-as-kept", "a bucket that cannot lock", `${repository}-bucket`, set("objectLockEnabled", false)],
     ["locked-as-long-as-kept", "deletes are allowed", `${repository}-policy`, withoutStatement("RefuseDeletes")],
     [
+      "locked-as-long-as-kept",
+      "deletes of versions are allowed",
+      `${repository}-policy`,
+      withoutStatement("RefuseDeletesOfVersions"),
+    ],
+    [
       "replicas-are-as-good",
       "nothing tells that it is late",
       `${repository}-replication-rules`,
