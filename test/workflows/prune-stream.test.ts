@@ -6,7 +6,9 @@ import { expect } from "chai";
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
+import { followStream } from "../../runtime/workflows/prune/follow-stream.ts";
 import { type StreamPruneReport, StreamPruner } from "../../runtime/workflows/prune/prune-stream.ts";
 import { HistoryKeeper } from "../../runtime/workflows/replicate/history-keeper.ts";
 import { dayMs, hourMs, PrunedRegion, type PrunedStores, TestTime } from "../support/estates/pruned-region.ts";
@@ -57,6 +59,42 @@ describe("the stream", function () {
 
   const whole = async () => (await region.verified({ isOfStream: true })).map(({ id }) => id);
   const inStream = (folder: string) => region.keys(storeLayout.inStream(folder));
+
+  it("is looked at until somebody interrupts: before there is a repository, and after a look that failed", async () => {
+    const stopping = new AbortController();
+    const at = new Map<number, "before">();
+    const faults = new Faults({ at });
+    const stores = region.through(faults);
+    const said: string[] = [];
+    let looks = 0;
+    const clock: Clock = {
+      now: region.time.now,
+      monotonic: () => region.time.monotonic(),
+      sleep: async (ms) => {
+        region.time.pass(ms);
+        looks += 1;
+        // The first look finds no repository, and the fourth one a store that does not answer.
+        await captures(2, 20 * minuteMs);
+        if (looks === 3) at.set(faults.calls + 1, "before");
+        if (looks === 8) stopping.abort();
+      },
+    };
+    const last = await followStream(
+      {
+        open: () => OpenRepository.open(stores, wrap),
+        prunable: stores.prunable,
+        clock,
+        progress: ({ detail }) => said.push(detail ?? ""),
+      },
+      stopping.signal,
+    );
+    expect(looks).to.equal(8);
+    expect(said.filter((detail) => detail.includes("it is tried again"))).to.have.length(1);
+    expect(last?.states).to.be.within(3, 6);
+    expect(inStream(storeLayout.recoveryPoints).length, "and what was captured since").to.equal(
+      (last?.states ?? 0) + 2,
+    );
+  });
 
   it("holds an hour and a little more, every state of it whole, and nothing that no state needs", async () => {
     const loop = await pruner();
