@@ -201,7 +201,8 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     const pods = { namespace: this.#namespace, settings, regionSecrets };
     const ofJobs = { ...pods, jobs: this.#jobs, role };
     new Schedules(`${this.#name}-schedules`, ofJobs, child);
-    if (this.#jobs.includes("replicate")) new Replicator(`${this.#name}-replicator`, ofJobs, child);
+    // Also alone: what a stream holds is of no use an hour later.
+    if (this.#jobs.includes("prune-stream")) new Replicator(`${this.#name}-replicator`, ofJobs, child);
     const { monitoring, namespace, replicate, schedules } = settings.kubernetes;
     if (monitoring !== undefined) {
       const alerts = {
