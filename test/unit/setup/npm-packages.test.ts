@@ -80,4 +80,11 @@ describe("setup: npm packages", () => {
     await makeReady(["packages"], { ...bench.options, env: { PATH: `${bench.bin}:${fitting}` } });
     expect(readFileSync(join(bench.root, "node_modules", "version"), "utf8")).to.equal("v24.21.0\n");
   });
+
+  it("every package in package-lock.json has its hash, for other platforms too", () => {
+    const lock = JSON.parse(readFileSync(new URL("../../../package-lock.json", import.meta.url), "utf8"));
+    const packages = Object.entries<{ integrity?: string; link?: boolean }>(lock.packages);
+    const without = packages.filter(([name, { integrity, link }]) => name !== "" && !link && integrity === undefined);
+    expect(without.map(([name]) => name)).to.deep.equal([]);
+  });
 });
