@@ -54,7 +54,7 @@ const restWrites = asSet([
 export function rightOfRest(method: string, url: string): Right {
   // Browsers ask so, without a key, before they send a request to another origin.
   if (method === "OPTIONS") return "none";
-  const parts = partsOf(url);
+  const parts = restPath(url);
   if (parts === undefined) return "administer";
   const [first = ""] = parts;
   const isReading = method === "GET" || method === "HEAD";
@@ -73,7 +73,7 @@ export function rightOfRest(method: string, url: string): Right {
  * The parts of a path as Qdrant reads it, which takes several slashes for one and none at the end; undefined when it is not clear
  * which path is meant.
  */
-function partsOf(url: string): string[] | undefined {
+export function restPath(url: string): string[] | undefined {
   const [path = ""] = url.split(/[?#]/, 1);
   if (!path.startsWith("/")) return undefined;
   try {
