@@ -8,11 +8,18 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { answerRest, grpcStatus, refuseGrpc, refuseRest } from "../adapters/gate/answers.ts";
 import { WatchedCertificate } from "../adapters/gate/certificate.ts";
 import { GrpcUpstream } from "../adapters/gate/forward-grpc.ts";
-import { type RestIncoming, type RestOutgoing, RestUpstream } from "../adapters/gate/forward-rest.ts";
+import {
+  type RestForwarding,
+  type RestIncoming,
+  type RestOutgoing,
+  RestUpstream,
+} from "../adapters/gate/forward-rest.ts";
 import { Front } from "../adapters/gate/front.ts";
 import { hasToken, shownKey } from "../adapters/gate/headers.ts";
+import { takeWrite } from "../adapters/gate/take-write.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
 import { rightOfGrpc, rightOfRest } from "../domain/gate/rights.ts";
+import { type Write, writeOfRest } from "../domain/journal/write-class.ts";
 import { controlLayout } from "../domain/recovery-points/store-layout.ts";
 import type { StoreAddress } from "../domain/region.ts";
 import {
@@ -29,7 +36,9 @@ import { Lease } from "../repository/control/lease.ts";
 import { SignedStore } from "../repository/signed-store.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { Guard } from "../workflows/gate/guard.ts";
+import type { JournalKeeper } from "../workflows/gate/journal/journal-keeper.ts";
 import { type ClientKeys, Passage, type Refusal } from "../workflows/gate/passage.ts";
+import { openGateJournal } from "./gate-journal.ts";
 
 const lookEveryMs = 1_000;
 /** A call that takes longer is cut off when the gate closes; its client was told nothing. */
@@ -82,6 +91,7 @@ const passage = new Passage({ region, decision: () => guard.view, keys: keysOf(s
 const rest = new RestUpstream(settings.QDRANT_DR_GATE_UPSTREAM.url);
 const grpcUrl = settings.QDRANT_DR_GATE_UPSTREAM.grpcUrl;
 const grpc = grpcUrl === undefined ? undefined : new GrpcUpstream(grpcUrl);
+const journal = openGateJournal(settings, () => settings.QDRANT_DR_GATE_UPSTREAM.apiKey);
 const certificate = settings.QDRANT_DR_GATE_TLS && new WatchedCertificate(settings.QDRANT_DR_GATE_TLS);
 const limits = { connections: settings.QDRANT_DR_GATE_CONNECTIONS };
 const ports = [
@@ -133,6 +143,7 @@ async function drainAndEnd(): Promise<void> {
   clearTimeout(lookTimer);
   clearTimeout(drain);
   control.end();
+  await journal?.end();
   rest.close();
   grpc?.close();
 }
@@ -164,6 +175,7 @@ async function look(): Promise<void> {
     if (guard.view.isOpen) {
       clearTimeout(drain);
       drain = undefined;
+      journal?.begin();
     } else if (passage.inFlight > 0) drain ??= setTimeout(cutOff, drainMs);
   })();
   looking = mine.catch(() => undefined);
@@ -202,8 +214,11 @@ async function tellState(incoming: RestIncoming, outgoing: RestOutgoing): Promis
     else if (incoming.method !== "GET") return refuseRest(outgoing, 405, "GET, or POST to look at once");
     const { active, blind, epoch, isOpen, reason } = guard.view;
     const { QDRANT_DR_GATE_MODE: mode } = settings;
-    const { cut, inFlight } = passage;
-    answerRest(outgoing, 200, { region, mode, isOpen, reason, epoch, active, blind, inFlight, cut });
+    const { cut } = passage;
+    // A fence is complete when the journal tells of everything that was let through.
+    const inFlight = passage.inFlight + (journal?.keeper.pending ?? 0);
+    const state = { region, mode, isOpen, reason, epoch, active, blind, inFlight, cut };
+    answerRest(outgoing, 200, { ...state, journal: journal?.keeper.state });
   } catch (error) {
     refuseRest(outgoing, 500, error instanceof Error ? error.message : String(error));
   }
@@ -221,12 +236,38 @@ function passRest(incoming: RestIncoming, outgoing: RestOutgoing): void {
     return;
   }
   outgoing.once("close", admission.leave);
-  cutOffCall = rest.forward(incoming, outgoing, {
+  const forwarding = {
     apiKey: admission.usesOwnKey ? settings.QDRANT_DR_GATE_UPSTREAM.apiKey : undefined,
     name: `region ${region}`,
     mostBytes: right === "administer" ? undefined : settings.QDRANT_DR_GATE_BODY_BYTES,
     answerWithinMs: answerWithinMs(),
-  });
+  };
+  const write = journal && right !== "none" ? writeOfRest(incoming.method ?? "", url, right === "read") : undefined;
+  if (journal === undefined || write === undefined) cutOffCall = rest.forward(incoming, outgoing, forwarding);
+  else {
+    cutOffCall = () => outgoing.destroy();
+    void passWrite(journal.keeper, write, { incoming, outgoing, forwarding });
+  }
+}
+
+/** A write that the journal tells of. */
+async function passWrite(
+  keeper: JournalKeeper,
+  write: Write,
+  { forwarding, incoming, outgoing }: { incoming: RestIncoming; outgoing: RestOutgoing; forwarding: RestForwarding },
+): Promise<void> {
+  if (write.changes !== "everything") {
+    await takeWrite(incoming, outgoing, forwarding, (request) => keeper.write(write, request));
+    return;
+  }
+  // It may be long: it is passed on as it comes.
+  const held = await keeper.hold(write);
+  if ("refusal" in held) refuseRest(outgoing, 503, `${forwarding.name} takes no writes: ${held.refusal}`);
+  else {
+    outgoing.once("close", held.finish);
+    if (outgoing.destroyed) held.finish();
+    else rest.forward(incoming, outgoing, forwarding);
+  }
 }
 
 function passGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {

@@ -7,6 +7,7 @@ import { serverUrlSchema } from "../server-address.ts";
 import { signingKeySchema } from "../trust/signing-key.ts";
 import { trustSchema } from "../trust/trust.ts";
 import { gateModes, otherKeys } from "./gate.ts";
+import { gateJournalSchema } from "./gate-journal.ts";
 
 /** A value that a variable holds as JSON. */
 function json<Schema extends z.ZodType>(schema: Schema) {
@@ -55,6 +56,8 @@ const settingsSchema = z.object({
   QDRANT_DR_GATE_STATE: z.string().min(1),
   /** The other region's name. */
   QDRANT_DR_GATE_PEER: z.string().min(1).optional(),
+  /** How it keeps its region's journal in the other region's repository; it keeps none when left out. */
+  QDRANT_DR_GATE_JOURNAL: json(gateJournalSchema).optional(),
 });
 
 const secretsSchema = z.object({
@@ -71,6 +74,8 @@ const secretsSchema = z.object({
   QDRANT_DR_GATE_PEER_CONTROL: json(storeAddressSchema).optional(),
   /** The third place, for the lease of the mode `consistency`. */
   QDRANT_DR_GATE_WITNESS: json(storeAddressSchema).optional(),
+  /** The other region's repository, in which it creates objects of the journal. */
+  QDRANT_DR_GATE_JOURNAL_STORE: json(storeAddressSchema).optional(),
   /** Who is believed about what the control stores hold. */
   QDRANT_DR_GATE_TRUST: json(trustSchema),
   /** Signs the leases. */
@@ -82,7 +87,16 @@ const gateEnvironmentSchema = settingsSchema
   .refine((given) => given.QDRANT_DR_GATE_MODE === "availability" || given.QDRANT_DR_GATE_WITNESS !== undefined, {
     path: ["QDRANT_DR_GATE_WITNESS"],
     message: "the mode consistency wants a third place for its lease",
-  });
+  })
+  .refine(
+    (given) =>
+      given.QDRANT_DR_GATE_JOURNAL === undefined ||
+      [given.QDRANT_DR_GATE_JOURNAL_STORE, given.QDRANT_DR_GATE_PEER, given.QDRANT_DR_GATE_SIGNING_KEY].every(Boolean),
+    {
+      path: ["QDRANT_DR_GATE_JOURNAL"],
+      message: "a journal wants the other region's name and repository, and a signing key",
+    },
+  );
 export type GateEnvironment = z.output<typeof gateEnvironmentSchema>;
 
 /** The variables that hold nothing secret. */

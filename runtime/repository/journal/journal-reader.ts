@@ -119,6 +119,15 @@ export async function findObject(
   return undefined;
 }
 
+/** What the object at a position says of itself. */
+export async function headerAt(
+  store: ObjectStoreReader,
+  region: string,
+  position: JournalPosition,
+): Promise<JournalHeader | undefined> {
+  return position.number === 0 ? undefined : (await findObject(store, region, position.number))?.header;
+}
+
 /** @throws NOT_AUTHENTIC when more objects that nobody signed stand at its end than are stepped over. */
 export async function newestPosition(store: ObjectStoreReader, region: string): Promise<JournalPosition> {
   let newest = (await newestListed(store, region)) ?? beginOfJournal;

@@ -14,7 +14,7 @@ import type { KeyWrap } from "../../ports/key-wrap.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import { getWhole, mostSteppedOver, refuseIfTooLarge, unlessNotBelieved } from "../record.ts";
 import { digestOf, encodeObject, type JournalHeader } from "./journal-object.ts";
-import { newestPosition } from "./journal-reader.ts";
+import { headerAt, newestPosition } from "./journal-reader.ts";
 
 export interface JournalWriting {
   /** The other region's, in which it may create objects of the journal, and read them. */
@@ -33,6 +33,13 @@ interface Made {
   readonly content: Buffer;
 }
 
+export interface Takeover {
+  readonly writer: JournalWriter;
+  /** Where the journal of those before it ends, and the takeover under which that was written; absent: there was none. */
+  readonly endOfOthers: JournalPosition;
+  readonly termOfOthers: number | undefined;
+}
+
 export class JournalWriter {
   readonly #writing: JournalWriting;
   readonly #key: DataKey;
@@ -49,8 +56,8 @@ export class JournalWriter {
     this.#position = position;
   }
 
-  /** Becomes the writer. @returns with where the journal of those before it ends. */
-  static async takeOver(writing: JournalWriting): Promise<{ writer: JournalWriter; endOfOthers: JournalPosition }> {
+  /** Becomes the writer. */
+  static async takeOver(writing: JournalWriting): Promise<Takeover> {
     const { clock, region, store, wrap, writer: name } = writing;
     const key = newKey({ journal: region });
     const wrapped = Buffer.from(await wrap.wrap(serialiseKey(key))).toString("base64");
@@ -69,7 +76,9 @@ export class JournalWriter {
       });
       const stands = await create(store, storeLayout.journalObject(region, number), content);
       if (stands === "ours") {
-        return { writer: new JournalWriter(writing, key, { number, digest: digestOf(content) }), endOfOthers };
+        const last = await headerAt(store, region, endOfOthers);
+        const position = { number, digest: digestOf(content) };
+        return { writer: new JournalWriter(writing, key, position), endOfOthers, termOfOthers: last?.term };
       }
       if (stands === "not believed") {
         notBelieved += 1;

@@ -1,0 +1,440 @@
+/**
+ * Takes every write that comes through the gate: holds it apart from others to the same points, notes in the spool what it may change, sends
+ * it to Qdrant, and tells the journal what it has left there, in the order in which Qdrant answered.
+ */
+import { WriteLocks, type WriteScope } from "../../../async/write-locks.ts";
+import { type ExactJson, parseExactly } from "../../../domain/exact-json.ts";
+import type { JournalEntry } from "../../../domain/journal/entry.ts";
+import type { PointId } from "../../../domain/journal/point-id.ts";
+import { type TouchedPoints, touchedPoints } from "../../../domain/journal/touched-points.ts";
+import type { Write } from "../../../domain/journal/write-class.ts";
+import { toDrError } from "../../../errors.ts";
+import type { Clock } from "../../../ports/clock.ts";
+import type { GatedOutcome, GatedQdrant, GatedRequest, JournalledReply } from "../../../ports/gated-qdrant.ts";
+import type { Intent, NumberedIntent, Spool } from "../../../ports/spool.ts";
+import type { JournalWriter } from "../../../repository/journal/journal-writer.ts";
+import type { JournalBuffer, JournalState } from "./journal-buffer.ts";
+import { type CollectionTold, ReadBack } from "./read-back.ts";
+
+export interface JournalKeeperTools {
+  readonly qdrant: GatedQdrant;
+  readonly spool: Spool;
+  readonly buffer: JournalBuffer;
+  readonly clock: Clock;
+  readonly takeOver: () => Promise<{ writer: JournalWriter; termOfOthers: number | undefined }>;
+  readonly tell: (text: string) => void;
+}
+
+/** A write that touches more points is not told point by point. */
+const mostPoints = 10_000;
+/** Of the points of one entry. */
+const bytesOfEntry = 4 * 1024 * 1024;
+const takeOverAgainMs = 1_000;
+
+type PointsWrite = Extract<Write, { readonly changes: "points" }>;
+
+export class JournalKeeper {
+  readonly #tools: JournalKeeperTools;
+  readonly #locks = new WriteLocks();
+  readonly #readBack: ReadBack;
+  readonly #collections = new Map<string, CollectionTold>();
+  #aliases: ReadonlyMap<string, string> | undefined;
+  /** Writes whose client has its answer, or is gone, and of which the journal does not know yet what they left. */
+  readonly #unsettled = new Set<Promise<void>>();
+  #lastAt = 0;
+  #isEnding = false;
+  #begun: Promise<void> | undefined;
+  #isReady = false;
+  #underWay = 0;
+
+  constructor(tools: JournalKeeperTools) {
+    this.#tools = tools;
+    this.#readBack = new ReadBack(tools.qdrant, () => this.#isEnding);
+  }
+
+  /** Takes the journal over, and tells what an earlier process let through and did not tell. Writes are refused until then. */
+  begin(): Promise<void> {
+    this.#begun ??= this.#begin();
+    return this.#begun;
+  }
+
+  get state(): JournalState {
+    return { ...this.#tools.buffer.state, refusal: this.#refusal };
+  }
+
+  /** Writes that were let through and that the journal does not tell of yet. */
+  get pending(): number {
+    return this.#underWay + this.#unsettled.size + this.#tools.buffer.state.waiting;
+  }
+
+  async write(write: Write, request: GatedRequest): Promise<JournalledReply> {
+    const refusal = this.#refusal;
+    if (refusal !== undefined) return refused(refusal);
+    this.#underWay += 1;
+    try {
+      return await (write.changes === "points" ? this.#writePoints(write, request) : this.#writeMore(write, request));
+    } catch (error) {
+      // The spool knows what was begun.
+      return refused(toDrError(error).message, true);
+    } finally {
+      this.#underWay -= 1;
+    }
+  }
+
+  /** For what is passed on as it comes: returns when nobody else writes there, with what is to be called at its end. */
+  async hold(write: Write): Promise<{ readonly refusal: string } | { readonly finish: () => void }> {
+    const refusal = this.#refusal;
+    if (refusal !== undefined) return { refusal };
+    const collection = "collection" in write ? write.collection : undefined;
+    const held = await this.#lock(collection, undefined);
+    const intent = this.#noted({ changes: "everything", collection: held.collection });
+    if (typeof intent === "string") {
+      held.release();
+      return { refusal: intent };
+    }
+    return {
+      finish: () => this.#later(held.release, () => this.#tellLeft(intent, { changes: "everything", ...held })),
+    };
+  }
+
+  async end(): Promise<void> {
+    const settled = Promise.allSettled(this.#unsettled);
+    this.#isEnding = true;
+    await settled;
+    await this.#tools.buffer.end();
+    this.#tools.spool.close();
+  }
+
+  get #refusal(): string | undefined {
+    return this.#tools.buffer.refusal ?? (this.#isReady ? undefined : "its journal has not begun yet");
+  }
+
+  async #begin(): Promise<void> {
+    const { buffer, clock, spool, takeOver, tell } = this.#tools;
+    const { termOfOthers, writer } = await this.#untilTaken(takeOver);
+    buffer.start(writer);
+    const left = [...spool.left];
+    if (termOfOthers !== undefined && termOfOthers !== spool.term) {
+      tell(
+        "another gate wrote the journal last, and what it had not stored is not known here: a capture has to bring it",
+      );
+      const reason = "another gate wrote last, and what it had not stored is not known";
+      const at = clock.now().toISOString();
+      await buffer.add(spool.begin({ changes: "everything" }), [{ kind: "unreconciled", at, reason }]);
+    }
+    spool.remember(writer.position.number);
+    for (const intent of left) await this.#tellLeft(intent.number, intent, true);
+    this.#isReady = true;
+  }
+
+  async #untilTaken(takeOver: JournalKeeperTools["takeOver"]) {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await takeOver();
+      } catch (error) {
+        if (this.#isEnding) throw error;
+        if (tries === 0) this.#tools.tell(`the journal cannot be taken over yet: ${toDrError(error).message}`);
+        await new Promise((resolve) => setTimeout(resolve, takeOverAgainMs));
+      }
+    }
+  }
+
+  async #writePoints(write: PointsWrite, request: GatedRequest): Promise<JournalledReply> {
+    const touched = touchedBy(request.body ?? Buffer.alloc(0));
+    const isAlone = touched.unclear !== undefined || touched.filters.length > 0;
+    const held = await this.#lock(write.collection, isAlone ? undefined : touched.ids);
+    try {
+      const collection = held.collection ?? write.collection;
+      const told = await this.#toldOf(collection);
+      const scope = await this.#scopeOf(collection, touched, told);
+      const intent = this.#noted({ ...scope, collection });
+      if (typeof intent === "string") return refused(intent);
+      const outcome = await this.#tools.qdrant.ask(waiting(request));
+      if (outcome.kind === "not sent") {
+        this.#tools.spool.done([intent]);
+        return refused(outcome.reason);
+      }
+      if (outcome.kind === "answered" && isDone(outcome)) {
+        const whole = told && wholeEntries(collection, touched, told, request, this.#now());
+        const entries = whole ?? (await this.#leftBy({ ...scope, collection }, false));
+        // Its place in the order is taken before anybody else may write there.
+        const stored = this.#tools.buffer.add(intent, entries);
+        held.release();
+        if (this.#tools.buffer.state.mode === "async" || (await stored)) return answerAsAsked(request, outcome);
+        return refused("another gate has taken over its journal", true);
+      }
+      const isUncertain =
+        outcome.kind === "no answer" || outcome.status >= 500 || [200, 202, 408].includes(outcome.status);
+      this.#later(held.keep(), () => this.#tellLeft(intent, { ...scope, collection }, isUncertain));
+      return outcome.kind === "answered" ? outcome : refused(outcome.reason, true);
+    } finally {
+      held.releaseUnlessKept();
+    }
+  }
+
+  /** Of a collection, of aliases, of shard keys. */
+  async #writeMore(write: Write, request: GatedRequest): Promise<JournalledReply> {
+    const given = "collection" in write ? write.collection : undefined;
+    const held = await this.#lock(given, undefined);
+    try {
+      const { collection } = held;
+      const shardKeys = write.changes === "shard keys" ? shardKeysIn(request.body) : undefined;
+      const left: Intent = { changes: write.changes, collection, shardKeys };
+      const intent = this.#noted(left);
+      if (typeof intent === "string") return refused(intent);
+      const outcome = await this.#tools.qdrant.ask(waiting(request));
+      this.#forget(collection);
+      if (outcome.kind === "not sent") {
+        this.#tools.spool.done([intent]);
+        return refused(outcome.reason);
+      }
+      if (outcome.kind === "no answer") {
+        this.#later(held.keep(), () => this.#tellLeft(intent, left, true));
+        return refused(outcome.reason, true);
+      }
+      const stored = this.#tools.buffer.add(intent, await this.#leftBy(left, outcome.status >= 500));
+      held.release();
+      if (this.#tools.buffer.state.mode === "async" || (await stored)) return outcome;
+      return refused("another gate has taken over its journal", true);
+    } finally {
+      held.releaseUnlessKept();
+    }
+  }
+
+  /** Holds a collection, or points of it, under its own name whatever alias was given; everything when none is. */
+  async #lock(given: string | undefined, ids: readonly PointId[] | undefined) {
+    for (;;) {
+      const collection = given === undefined ? undefined : await this.#resolved(given);
+      const release = await this.#locks.lock(scopeFor(collection, ids));
+      let isKept = false;
+      // The alias may have been switched while it waited.
+      if (given === undefined || (await this.#resolved(given)) === collection) {
+        return {
+          collection,
+          release,
+          keep: () => {
+            isKept = true;
+            return release;
+          },
+          releaseUnlessKept: () => {
+            if (!isKept) release();
+          },
+        };
+      }
+      release();
+    }
+  }
+
+  async #resolved(name: string): Promise<string> {
+    if (this.#aliases === undefined) {
+      const aliases = await this.#readBack.aliases();
+      this.#aliases = new Map(aliases.map(({ alias, collection }) => [alias, collection]));
+    }
+    return this.#aliases.get(name) ?? name;
+  }
+
+  async #toldOf(collection: string): Promise<CollectionTold | undefined> {
+    const known = this.#collections.get(collection);
+    if (known !== undefined) return known;
+    const told = await this.#readBack.collection(collection);
+    if (told !== undefined) this.#collections.set(collection, told);
+    return told;
+  }
+
+  #forget(collection: string | undefined): void {
+    // Collections take their aliases with them.
+    this.#aliases = undefined;
+    if (collection === undefined) this.#collections.clear();
+    else this.#collections.delete(collection);
+  }
+
+  /** What may be changed: by ids as far as they can be told. */
+  async #scopeOf(
+    collection: string,
+    touched: TouchedPoints,
+    told: CollectionTold | undefined,
+  ): Promise<Pick<Intent, "changes" | "ids" | "shardKeys">> {
+    const everything = { changes: "everything" } as const;
+    if (touched.unclear !== undefined) return everything;
+    const ids = new Set(touched.ids);
+    for (const filter of touched.filters) {
+      const matching = await this.#readBack.matching(collection, filter, mostPoints);
+      if (matching === undefined) return everything;
+      // Qdrant does not take the filter: alone it changes nothing, but something may have been done before it.
+      if ("problem" in matching) {
+        if (touched.isBatch) return everything;
+        continue;
+      }
+      for (const id of matching) ids.add(id);
+    }
+    if (ids.size > mostPoints) return everything;
+    if (told?.hasShardKeys !== true) return { changes: "points", ids: [...ids] };
+    // One id may be a point under each key.
+    if (touched.shardKeys.length === 0) return everything;
+    return { changes: "points", ids: [...ids], shardKeys: touched.shardKeys };
+  }
+
+  /** Its number in the spool, or why no write is let through. */
+  #noted(intent: Intent): number | string {
+    try {
+      return this.#tools.spool.begin(intent);
+    } catch (error) {
+      return toDrError(error).message;
+    }
+  }
+
+  #later(release: () => void, work: () => Promise<void>): void {
+    const running = work()
+      .catch((error: unknown) => {
+        // The spool knows of it: who comes next tells.
+        if (!this.#isEnding) this.#tools.tell(`what a write left is not told yet: ${toDrError(error).message}`);
+      })
+      .finally(() => {
+        release();
+        this.#unsettled.delete(running);
+      });
+    this.#unsettled.add(running);
+  }
+
+  async #tellLeft(intent: number, left: Intent | NumberedIntent, isUncertain = false): Promise<void> {
+    const entries = await this.#leftBy(left, isUncertain);
+    // Whether it is stored is for the buffer to see to.
+    void this.#tools.buffer.add(intent, entries);
+  }
+
+  async #leftBy(left: Intent, isUncertain: boolean): Promise<JournalEntry[]> {
+    const { changes, collection, ids = [], shardKeys } = left;
+    if (changes !== "points") this.#forget(collection);
+    if (isUncertain && collection !== undefined) await this.#readBack.settle(collection);
+    if (changes === "aliases") {
+      return [{ kind: "aliases", at: this.#now(), aliases: await this.#readBack.aliases() }];
+    }
+    const entries: JournalEntry[] = [];
+    if (collection === undefined) return [unreconciled(this.#now(), undefined)];
+    if (changes === "points") {
+      for (const key of shardKeys ?? [undefined]) {
+        const told = await this.#readBack.points(collection, ids, key, this.#now());
+        if ("problem" in told) return [unreconciled(this.#now(), collection, told.problem)];
+        entries.push(...told);
+      }
+      return entries;
+    }
+    entries.push(await this.#collectionNow(collection));
+    for (const shardKey of changes === "shard keys" ? (shardKeys ?? []) : []) {
+      const isThere = await this.#readBack.hasShardKey(collection, shardKey);
+      entries.push({ kind: "shard-key", at: this.#now(), collection, shardKey, isThere });
+    }
+    if (changes === "everything") entries.push(unreconciled(this.#now(), collection));
+    return entries;
+  }
+
+  async #collectionNow(collection: string): Promise<JournalEntry> {
+    const told = await this.#readBack.collection(collection);
+    const at = this.#now();
+    if (told === undefined) return { kind: "collection-deleted", at, collection };
+    return {
+      kind: "collection",
+      at,
+      collection,
+      config: told.config as ExactJson,
+      indexes: told.indexes as Record<string, ExactJson>,
+    };
+  }
+
+  /** Never earlier than it was before, whatever the clock says. */
+  #now(): string {
+    this.#lastAt = Math.max(this.#lastAt, this.#tools.clock.now().getTime());
+    return new Date(this.#lastAt).toISOString();
+  }
+}
+
+function scopeFor(collection: string | undefined, ids: readonly PointId[] | undefined): WriteScope {
+  if (collection === undefined) return { of: "everything" };
+  return ids === undefined ? { of: "collection", collection } : { of: "points", collection, ids };
+}
+
+function touchedBy(body: Buffer): TouchedPoints {
+  try {
+    return touchedPoints(body);
+  } catch (error) {
+    const unclear = error instanceof Error ? error.message : String(error);
+    return { ids: [], filters: [], shardKeys: [], isBatch: false, unclear };
+  }
+}
+
+/** Qdrant has done all of it, and said so. */
+function isDone({ body, status }: Extract<GatedOutcome, { readonly kind: "answered" }>): boolean {
+  return status >= 200 && status < 300 && !body.includes('"wait_timeout"');
+}
+
+/** What is true whatever was there before: full upserts, and deletes by id. Undefined when it has to be read back. */
+function wholeEntries(
+  collection: string,
+  { filters, ids, points, shardKeys }: TouchedPoints,
+  told: CollectionTold,
+  { method, url }: GatedRequest,
+  at: string,
+): JournalEntry[] | undefined {
+  if (filters.length > 0 || told.hasShardKeys || shardKeys.length > 0) return undefined;
+  const [path = ""] = url.split("?", 1);
+  const common = { kind: "points", at, collection } as const;
+  if (method === "POST" && /\/points\/delete\/*$/.test(path)) {
+    return [{ ...common, isComplete: false, ids, points: [] }];
+  }
+  if (method !== "PUT" || !/\/points\/*$/.test(path) || points === undefined) return undefined;
+  const isWhole = points.every(
+    ({ hasPayload, vectors }) => hasPayload && told.vectors.every((name) => vectors?.includes(name) === true),
+  );
+  if (!isWhole) return undefined;
+  const entries: JournalEntry[] = [];
+  for (let begin = 0; begin < points.length; ) {
+    let [end, bytes] = [begin, 0];
+    while (end < points.length && (end === begin || bytes < bytesOfEntry)) {
+      bytes += points[end]?.text.length ?? 0;
+      end += 1;
+    }
+    const texts = points.slice(begin, end).map(({ text }) => text);
+    entries.push({ ...common, isComplete: true, ids: ids.slice(begin, end), points: texts });
+    begin = end;
+  }
+  return entries;
+}
+
+/** What Qdrant acknowledges without waiting may still fail. */
+function waiting(request: GatedRequest): GatedRequest {
+  const [path = "", query = ""] = request.url.split("?", 2);
+  const parameters = new URLSearchParams(query);
+  parameters.set("wait", "true");
+  return { ...request, url: `${path}?${parameters}` };
+}
+
+/** A client that did not wait is told what it is told without the gate. */
+function answerAsAsked(
+  { url }: GatedRequest,
+  outcome: Extract<GatedOutcome, { readonly kind: "answered" }>,
+): JournalledReply {
+  const hasWaited = new URLSearchParams(url.split("?", 2)[1]).get("wait") === "true";
+  if (hasWaited) return outcome;
+  const body = Buffer.from(outcome.body.toString("utf8").replaceAll('"status":"completed"', '"status":"acknowledged"'));
+  return { ...outcome, body, headers: { ...outcome.headers, "content-length": body.length } };
+}
+
+function shardKeysIn(body: Buffer | undefined): string[] {
+  try {
+    const { shard_key: key } = parseExactly(body?.toString("utf8") ?? "") as { shard_key?: unknown };
+    return typeof key === "string" || typeof key === "number" ? [JSON.stringify(key)] : [];
+  } catch {
+    return [];
+  }
+}
+
+function unreconciled(at: string, collection: string | undefined, problem?: string): JournalEntry {
+  const reason = problem ?? "more was changed than the journal tells point by point";
+  return collection === undefined
+    ? { kind: "unreconciled", at, reason }
+    : { kind: "unreconciled", at, reason, collection };
+}
+
+function refused(reason: string, isDoneMaybe = false): JournalledReply {
+  return { kind: "refused", reason, isDoneMaybe };
+}
