@@ -19,7 +19,7 @@ import { hasToken, shownKey } from "../adapters/gate/headers.ts";
 import { takeWrite } from "../adapters/gate/take-write.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
 import { rightOfGrpc, rightOfRest } from "../domain/gate/rights.ts";
-import { type Write, writeOfRest } from "../domain/journal/write-class.ts";
+import { type Write, writeOfGrpc, writeOfRest } from "../domain/journal/write-class.ts";
 import { controlLayout } from "../domain/recovery-points/store-layout.ts";
 import type { StoreAddress } from "../domain/region.ts";
 import {
@@ -279,6 +279,11 @@ function passGrpc(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void
     return;
   }
   stream.once("close", admission.leave);
+  if (journal !== undefined && right !== "none" && writeOfGrpc(headers[":path"] ?? "", right === "read")) {
+    const message = `region ${region} keeps a journal, which tells of writes over REST alone: write over REST`;
+    refuseGrpc(stream, grpcStatus.unimplemented, message);
+    return;
+  }
   if (grpc === undefined) {
     refuseGrpc(stream, grpcStatus.unavailable, "the gate does not know where its Qdrant takes gRPC");
     return;

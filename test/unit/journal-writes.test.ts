@@ -169,6 +169,8 @@ describe("the points that a write touches", () => {
       { points: [one], update_mode: "insert_only" },
       { operations: [{ upsert: { points: [one] } }] },
       { points: [1] },
+      `{"points":[${JSON.stringify(one)}],"points":[${JSON.stringify({ ...one, id: 2 })}]}`,
+      `{"points":[{"id":2,"vector":[1],"payload":{},"id":3}]}`,
     ]) {
       expect(touched(other).points, JSON.stringify(other)).to.equal(undefined);
     }

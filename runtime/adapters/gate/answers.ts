@@ -6,6 +6,7 @@ import { constants, type Http2ServerResponse, type ServerHttp2Stream } from "nod
 export const grpcStatus = {
   permissionDenied: 7,
   resourceExhausted: 8,
+  unimplemented: 12,
   unavailable: 14,
   unauthenticated: 16,
   deadlineExceeded: 4,

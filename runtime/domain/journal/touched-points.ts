@@ -63,7 +63,11 @@ class Touched {
   #operation(at: number): void {
     const scan = this.#scan;
     if (!scan.isObject(at)) throw new SyntaxError("an operation is no object");
+    const names = new Set<string>();
     scan.members(at, (name, value) => {
+      // Of two members of one name Qdrant takes one.
+      if (names.has(name)) this.#isRepeated = true;
+      names.add(name);
       if (scan.isNull(value)) return;
       if (name === "points") this.#pointsOf(value);
       else if (name === "batch") this.#columns(value);

@@ -132,7 +132,7 @@ export class ReadBack {
   }
 }
 
-export function pathOf(collection: string): string {
+function pathOf(collection: string): string {
   return `/collections/${encodeURIComponent(collection)}`;
 }
 
