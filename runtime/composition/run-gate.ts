@@ -1,6 +1,7 @@
 /** Runs the gate of a settings file in this process, and lets keys count that change while it runs. */
 import { dirname, join, resolve } from "node:path";
 import { qdrantPorts } from "../domain/network/ports.ts";
+import type { Region } from "../domain/region.ts";
 import { encodeGateSecrets, encodeGateSettings } from "../domain/roles/gate-environment.ts";
 import { addressOf, urlOf } from "../domain/server-address.ts";
 import { gateLimitVariables } from "../domain/settings/gate-limits.ts";
@@ -10,6 +11,7 @@ import { DrError, toDrError } from "../errors.ts";
 import type { SettingsFile } from "../ports/settings-file.ts";
 import { readSettingsRegion } from "./settings-region.ts";
 
+type JournalOfSettings = NonNullable<NonNullable<RegionSettings["gate"]>["journal"]>;
 type Variables = Readonly<Record<string, string | undefined>>;
 
 const readAgainMs = 5_000;
@@ -54,14 +56,14 @@ export async function runGate(
 async function variablesOf(file: SettingsFile): Promise<Variables> {
   const { gate, peer, region: name } = file.settings;
   const region = await readSettingsRegion(file, name);
-  const [url, other] = region.qdrant.peers;
+  const [url, another] = region.qdrant.peers;
   if (gate === undefined || region.gate === undefined || url === undefined) throw new Error("the settings have a gate");
-  if (other !== undefined || !region.qdrant.apiKey) {
+  if (another !== undefined || !region.qdrant.apiKey) {
     throw new DrError("NOT_SUPPORTED", "the gate stands in front of one URL of Qdrant, which has a key", {
       hint: "let `qdrant.url` be a load balancer of the cluster on the gate's machine, and give Qdrant a key: without one clients go around the gate",
     });
   }
-  const control = peer && (await readSettingsRegion(file, peer.region)).control;
+  const other = peer && (await readSettingsRegion(file, peer.region));
   const optional = async (reference: SecretReference | undefined, setting: string) =>
     reference && (await file.secret(reference, setting));
   return {
@@ -74,6 +76,7 @@ async function variablesOf(file: SettingsFile): Promise<Variables> {
       QDRANT_DR_GATE_LEASE_SECONDS: region.gate.lease?.seconds ?? gateLeaseSeconds,
       QDRANT_DR_GATE_STATE: join(dirname(file.path), `gate-${name}.json`),
       QDRANT_DR_GATE_PEER: peer?.region,
+      QDRANT_DR_GATE_JOURNAL: gate.journal && other && journalOf(gate.journal, region, other, dirname(file.path)),
     }),
     ...encodeGateSecrets({
       QDRANT_DR_GATE_UPSTREAM: { url, grpcUrl: gate.qdrantGrpc ?? grpcBeside(url), apiKey: region.qdrant.apiKey },
@@ -82,11 +85,22 @@ async function variablesOf(file: SettingsFile): Promise<Variables> {
       QDRANT_DR_GATE_ADMINISTRATOR_KEY: await optional(gate.administratorKey, "gate.administratorKey"),
       QDRANT_DR_GATE_CONTROL_TOKEN: region.gate.controlToken,
       QDRANT_DR_GATE_CONTROL: region.control,
-      QDRANT_DR_GATE_PEER_CONTROL: control,
+      QDRANT_DR_GATE_PEER_CONTROL: other?.control,
+      QDRANT_DR_GATE_JOURNAL_STORE: gate.journal && other?.repository,
       QDRANT_DR_GATE_TRUST: region.trust,
       QDRANT_DR_GATE_WITNESS: region.gate.lease?.witness,
       QDRANT_DR_GATE_SIGNING_KEY: region.keys.signing,
     }),
+  };
+}
+
+/** Either region opens it: the other one follows it, and this one may be brought back by it. */
+function journalOf({ bufferMegabytes, ...journal }: JournalOfSettings, own: Region, other: Region, folder: string) {
+  return {
+    ...journal,
+    bufferBytes: bufferMegabytes * 1024 * 1024,
+    spool: join(folder, `gate-${own.region}-journal`),
+    recipients: [...new Set([...own.keys.recipients, ...other.keys.recipients])],
   };
 }
 

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { DrError } from "../../errors.ts";
 import { retentionSettingsSchema } from "../history/retention.ts";
 import { otherKeys } from "../roles/gate.ts";
+import { journalSettingsSchema } from "../roles/gate-journal.ts";
 import { peerUrlsSchema, serverUrlSchema } from "../server-address.ts";
 import { publicKeySchema } from "../trust/signing-key.ts";
 import { trustedKeySchema, trustIdSchema } from "../trust/trust.ts";
@@ -149,6 +150,11 @@ const gateSchema = z
       .describe("where a key is kept that may do everything, such as snapshots and changes of the cluster"),
     otherKeys: z.enum(otherKeys).default("refuse").describe(otherKeysDescription),
     limits: gateLimitsSchema.prefault({}).describe("what it takes of clients"),
+    journal: journalSettingsSchema
+      .optional()
+      .describe(
+        "keeps a journal of what clients change in the other region's store, which a standby follows; none when left out",
+      ),
     controlHost: z.string().min(1).optional().describe("address that its control listens on; `host` when left out"),
     controlPort: port.default(usualGatePorts.control).describe("port of its control, which clients need not reach"),
     controlUrl: serverUrlSchema
@@ -260,6 +266,9 @@ function agrees(
   if (peer?.region === region) refuse(["peer", "region"], "another name than this region's");
   if (peer !== undefined && peer.store === store && peer.s3?.endpoint === s3?.endpoint) {
     refuse(["peer", "store"], "another store than this region's: what is lost with one must be in the other");
+  }
+  if (gate?.journal !== undefined && peer === undefined) {
+    refuse(["gate", "journal"], "a peer: the journal is kept in the other region's store");
   }
   if (gate?.lease !== undefined && [store, peer?.store].includes(gate.lease.store)) {
     refuse(["gate", "lease", "store"], "a third place: it must answer when a region is lost with its store");

@@ -56,7 +56,7 @@ async function toldSettings(server: AskedServer, collection: string): Promise<st
   return canonicalJson({ config, indexes: Object.fromEntries(indexes) });
 }
 
-async function collectionsOf(server: AskedServer): Promise<string[]> {
+export async function collectionsOf(server: AskedServer): Promise<string[]> {
   const { result } = parseExactly(await told(server, "GET", "/collections")) as {
     result: { collections: { name: string }[] };
   };
