@@ -15,12 +15,12 @@ import { eventually } from "../support/time/eventually.ts";
 const seeds = Number(process.env["QDRANT_DR_SEEDS"] ?? 1);
 const firstSeed = Number(process.env["QDRANT_DR_SEED"] ?? 1);
 const clients = 4;
-const writesOfEach = 24;
+const writesOfEach = 20;
 
 const point = (id: number, more = "") => `{"points":[{"id":${id},"vector":[1,2],"payload":{"n":${id}}${more}}]}`;
 
 describe("the journal of a gate", function () {
-  this.timeout(Math.max(60_000, seeds * 40_000));
+  this.timeout(Math.max(180_000, seeds * 60_000));
   const gates: JournalledGate[] = [];
   let qdrant: QdrantServer;
   let other: QdrantServer;
@@ -63,8 +63,8 @@ describe("the journal of a gate", function () {
       }
       let [done, refused, unanswered] = [0, 0, 0];
       const kills = new Map([
-        [30, () => gate.restart()],
-        [60, () => gate.qdrant.kill().then(() => gate.qdrant.restart())],
+        [25, () => gate.restart()],
+        [50, () => gate.qdrant.kill().then(() => gate.qdrant.restart())],
       ]);
       let disturbing: Promise<unknown> = Promise.resolve();
       await Promise.all(
