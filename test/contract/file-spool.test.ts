@@ -67,6 +67,6 @@ describe("the spool of a journal", () => {
   it("is not believed when it was changed", async () => {
     new FileSpool(folder).begin(points(["1"]));
     appendFileSync(newest(), '{"number":"x"}\n');
-    expect((await errorOf(Promise.try(() => new FileSpool(folder))))?.code).to.equal("OBJECT_CORRUPT");
+    expect((await errorOf((async () => new FileSpool(folder))()))?.code).to.equal("OBJECT_CORRUPT");
   });
 });
