@@ -32,6 +32,11 @@ export interface ObjectStoreReader {
   folders(folder: string, request?: Abortable): AsyncIterable<string>;
   /** How many bytes an object has; undefined when there is none. */
   sizeOf(key: string, request?: Abortable): Promise<number | undefined>;
+  /**
+   * What stood under this key before it was replaced, the oldest first; nothing where the store keeps no versions or does not show them.
+   * Some are enough: of many, the oldest.
+   */
+  formerly?(key: string, request?: Pick<ReadRequest, "mostBytes" | "signal">): AsyncIterable<Buffer>;
 }
 
 export interface ObjectStore extends ObjectStoreReader {

@@ -1,12 +1,22 @@
 /**
  * Records that are numbered from 1 without a gap. Each is created once, and asked for by its number: a listing may come back
  * short, an object that is asked for by its name is there or is not. What stands under a number and was not signed by who is trusted
- * with it is no record: readers step over it, and writers take the next number.
+ * with it is no record, and in no writer's way (`SignedStore`). Readers look behind it, for a record may have been replaced.
  */
 import type { z } from "zod";
-import { DrError, hasCode } from "../errors.ts";
+import { hasCode } from "../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../ports/object-store.ts";
-import { createRecord, ignoreUnreadable, mostSteppedOver, readOptionalRecord, unlessUnreadable } from "./record.ts";
+import {
+  createRecord,
+  ignoreUnreadable,
+  readOptionalRecord,
+  readRecord,
+  unlessMissing,
+  unlessUnreadable,
+} from "./record.ts";
+
+/** So many records in a row that somebody replaced are looked behind. */
+const mostSteppedOver = 4;
 
 export interface LogEntry<T> {
   readonly number: number;
@@ -34,7 +44,7 @@ export class NumberedLog<T> {
   async #look(number: number): Promise<LogEntry<T> | "not believed" | undefined> {
     const key = this.#keyOf(number);
     try {
-      const record = await readOptionalRecord(this.#store, key, this.#schema);
+      const record = await unlessMissing(readRecord(this.#store, key, this.#schema));
       return record === undefined ? undefined : { number, record };
     } catch (error) {
       if (hasCode(error, "NOT_AUTHENTIC")) return "not believed";
@@ -59,20 +69,6 @@ export class NumberedLog<T> {
       if (found !== "not believed") return found;
     }
     return undefined;
-  }
-
-  /** The first number from this one on under which nothing stands that is not believed. */
-  async usable(number: number): Promise<number> {
-    for (let at = number; at <= number + mostSteppedOver; at += 1) {
-      if ((await this.#look(at)) !== "not believed") return at;
-    }
-    throw new DrError(
-      "NOT_AUTHENTIC",
-      `more than ${mostSteppedOver} objects stand behind ${this.#keyOf(number)} that nobody signed`,
-      {
-        hint: "see in the store's access log who made them, and delete them",
-      },
-    );
   }
 
   /** Undefined when there is no record of this number. Throws OBJECT_CORRUPT when it cannot be read. */

@@ -81,12 +81,23 @@ export function getWhole(store: ObjectStoreReader, key: string): Promise<Buffer>
   return store.get(key, { mostBytes: mostBytesOf(key) });
 }
 
-export function readOptionalRecord<T>(
+/**
+ * Undefined when there is no such record. What stands in its place and was not signed by who is trusted with it is told, and is none:
+ * who writes the record is not in its way.
+ */
+export async function readOptionalRecord<T>(
   store: ObjectStoreReader,
   key: string,
   schema: z.ZodType<T>,
+  reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<T | undefined> {
-  return unlessMissing(readRecord(store, key, schema));
+  try {
+    return await unlessMissing(readRecord(store, key, schema));
+  } catch (error) {
+    if (!hasCode(error, "NOT_AUTHENTIC")) throw error;
+    reportUnreadable(key);
+    return undefined;
+  }
 }
 
 /** What is read; undefined when there is no such object. */
@@ -95,19 +106,6 @@ export async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefin
     return await reading;
   } catch (error) {
     if (hasCode(error, "OBJECT_NOT_FOUND")) return undefined;
-    throw error;
-  }
-}
-
-/** So many objects in a row that nobody signed who is trusted with them are stepped over, in records that are numbered. */
-export const mostSteppedOver = 256;
-
-/** What is read, or that it is there and was not signed by who is trusted with it. */
-export async function unlessNotBelieved<T>(reading: Promise<T>): Promise<T | "not believed"> {
-  try {
-    return await reading;
-  } catch (error) {
-    if (hasCode(error, "NOT_AUTHENTIC")) return "not believed";
     throw error;
   }
 }
@@ -136,12 +134,41 @@ export async function readRecords<T>(
 ): Promise<{ readonly key: string; readonly record: T }[]> {
   const read: (T | undefined)[] = [];
   await forEachConcurrently(readsAtOnce, keys.entries(), async ([place, key]) => {
-    read[place] = await unlessUnreadable(key, readOptionalRecord(store, key, schema), reportUnreadable);
+    read[place] = await unlessUnreadable(
+      key,
+      readOptionalRecord(store, key, schema, reportUnreadable),
+      reportUnreadable,
+    );
   });
   return keys.flatMap((key, place) => {
     const record = read[place];
     return record === undefined ? [] : [{ key, record }];
   });
+}
+
+/** Those of these keys under which something is that is believed: the name of an object alone says nothing. */
+export async function believedAmong(store: ObjectStoreReader, keys: readonly string[]): Promise<string[]> {
+  const believed = new Set<string>();
+  await forEachConcurrently(readsAtOnce, keys.values(), async (key) => {
+    if (await isBelieved(store, key)) believed.add(key);
+  });
+  return keys.filter((key) => believed.has(key));
+}
+
+/** The first of these keys under which something is that is believed; undefined when it is none of the first few. */
+export async function firstBelieved(store: ObjectStoreReader, keys: readonly string[]): Promise<string | undefined> {
+  for (const key of keys.slice(0, mostDisbelieved)) if (await isBelieved(store, key)) return key;
+  return undefined;
+}
+
+async function isBelieved(store: ObjectStoreReader, key: string): Promise<boolean> {
+  try {
+    return (await unlessMissing(getWhole(store, key))) !== undefined;
+  } catch (error) {
+    if (hasCode(error, "NOT_AUTHENTIC")) return false;
+    if (hasCode(error, "OBJECT_CORRUPT")) return true;
+    throw error;
+  }
 }
 
 /** @param most throws STORE_REFUSED when there are more. */
@@ -167,5 +194,7 @@ export async function objectsUnder(
 }
 
 const readsAtOnce = 16;
+/** So many objects that nobody signed are looked behind, for one that is believed. */
+const mostDisbelieved = 64;
 /** More are not held in memory; whoever may meet more goes through the listing itself. */
 const mostObjects = 1_000_000;

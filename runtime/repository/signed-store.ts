@@ -2,12 +2,15 @@
  * A store whose objects are signed: what is created gets a signature, and what is read is given only when who is trusted with its
  * place has signed it for this place. Readers and writers of records know nothing of it.
  */
+import { mostBytesOf } from "../domain/recovery-points/object-bounds.ts";
 import { envelopeBytes, openObject, signObject } from "../domain/trust/envelope.ts";
+import { keyBefore, mostNamesBehind, nameBehind } from "../domain/trust/names-behind.ts";
 import { isSignedPlace, type StorePlace, whyNotBelieved } from "../domain/trust/places.ts";
 import { publicKeyOf } from "../domain/trust/signing-key.ts";
 import type { Trust, TrustedKey } from "../domain/trust/trust.ts";
-import { DrError } from "../errors.ts";
+import { DrError, hasCode, toDrError } from "../errors.ts";
 import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../ports/object-store.ts";
+import { unlessMissing } from "./record.ts";
 
 export interface Trusting extends StorePlace {
   readonly trust: Trust;
@@ -15,8 +18,9 @@ export interface Trusting extends StorePlace {
   readonly signingKey?: string | undefined;
 }
 
-/** Of an epoch, with its signature. */
-const mostCarriedBytes = 65_536;
+type Bounds = Pick<ReadRequest, "mostBytes" | "signal">;
+/** An object with its signature, as it is stored, and what it holds. */
+type Found = { readonly stored: Buffer; readonly bytes: Buffer } | { readonly problem: string };
 
 export class SignedStore implements ObjectStore {
   readonly #store: ObjectStore;
@@ -32,15 +36,10 @@ export class SignedStore implements ObjectStore {
     if (!isSignedPlace(this.#trusting.store, key)) return this.#store.get(key, request);
     const { length, mostBytes, offset, signal } = request;
     const most = mostBytes === undefined ? {} : { mostBytes: mostBytes + envelopeBytes };
-    const opened = openObject(
-      this.#trusting.trust,
-      this.#trusting,
-      key,
-      await this.#store.get(key, { ...most, signal }),
-    );
-    if ("problem" in opened) throw notAuthentic(key, opened.problem);
+    const found = await this.#find(key, { ...most, signal });
+    if ("problem" in found) throw notAuthentic(key, found.problem);
     // A signature is of the whole.
-    return offset === undefined || length === undefined ? opened.bytes : opened.bytes.subarray(offset, offset + length);
+    return offset === undefined || length === undefined ? found.bytes : found.bytes.subarray(offset, offset + length);
   }
 
   /** Of the object as it is stored, its signature among the bytes. */
@@ -48,8 +47,19 @@ export class SignedStore implements ObjectStore {
     return this.#store.checksumOf(key);
   }
 
-  list(prefix: string, request?: Abortable): AsyncIterable<StoredObject> {
-    return this.#store.list(prefix, request);
+  /** What stands behind another object is listed as that: by its key, with its own size and time. */
+  async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {
+    let held: StoredObject | undefined;
+    for await (const object of this.#store.list(prefix, request)) {
+      const key = keyBefore(object.key);
+      // Stores list by name: it follows what it stands behind.
+      if (key !== undefined) held = held?.key === key ? { ...object, key } : held;
+      else {
+        if (held !== undefined) yield held;
+        held = object;
+      }
+    }
+    if (held !== undefined) yield held;
   }
 
   folders(folder: string, request?: Abortable): AsyncIterable<string> {
@@ -61,17 +71,72 @@ export class SignedStore implements ObjectStore {
     return this.#store.sizeOf(key, request);
   }
 
+  /** What nobody signed who is trusted with the place does not take it: the object goes behind that, under the next of its names. */
   async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
     if (!isSignedPlace(this.#trusting.store, key)) return this.#store.create(key, bytes, sha256);
-    return this.#store.create(key, signObject(this.#keyFor(key), this.#trusting, key, bytes));
+    return this.#createSigned(key, signObject(this.#keyFor(key), this.#trusting, key, bytes));
   }
 
   /** Stores what another store of the pair holds under this key, with the signature that it has there. */
   async carry(key: string, from: SignedStore): Promise<"created" | "exists"> {
-    const stored = await from.#store.get(key, { mostBytes: mostCarriedBytes });
-    const opened = openObject(this.#trusting.trust, this.#trusting, key, stored);
+    const found = await from.#find(key, boundsOf(key));
+    if ("problem" in found) throw notAuthentic(key, found.problem);
+    const opened = openObject(this.#trusting.trust, this.#trusting, key, found.stored);
     if ("problem" in opened) throw notAuthentic(key, opened.problem);
-    return this.#store.create(key, stored);
+    return this.#createSigned(key, found.stored);
+  }
+
+  async #createSigned(key: string, stored: Buffer): Promise<"created" | "exists"> {
+    for (let turn = 0; turn <= mostNamesBehind; turn += 1) {
+      if ((await this.#store.create(this.#nameOf(key, turn), stored)) === "created") return "created";
+      const there = await unlessMissing(this.#find(key, boundsOf(key)));
+      if (there !== undefined && "bytes" in there) return "exists";
+    }
+    throw new DrError(
+      "NOT_AUTHENTIC",
+      `${key} cannot be stored: something that nobody signed stands under all its names`,
+      {
+        hint: "who did that knows the id of this pair: see in the store's access log who it was, and delete those objects",
+      },
+    );
+  }
+
+  /**
+   * The object that is believed: the one under its key, or what that was before somebody replaced it, or the one behind it. What is
+   * there and is not believed costs a few requests, and what is believed none. Throws OBJECT_NOT_FOUND when nothing is there.
+   */
+  async #find(key: string, bounds: Bounds): Promise<Found> {
+    const first = await this.#openAt(key, key, bounds);
+    if ("bytes" in first) return first;
+    for await (const stored of this.#store.formerly?.(key, bounds) ?? []) {
+      const former = this.#open(key, stored);
+      if ("bytes" in former) return former;
+    }
+    for (let turn = 1; turn <= mostNamesBehind; turn += 1) {
+      const behind = await unlessMissing(this.#openAt(this.#nameOf(key, turn), key, bounds));
+      if (behind === undefined) break;
+      if ("bytes" in behind) return behind;
+    }
+    return first;
+  }
+
+  async #openAt(name: string, key: string, bounds: Bounds): Promise<Found> {
+    try {
+      return this.#open(key, await this.#store.get(name, bounds));
+    } catch (error) {
+      // Too large, or other bytes than were stored: no signature is of that.
+      if (hasCode(error, "OBJECT_CORRUPT")) return { problem: toDrError(error).message };
+      throw error;
+    }
+  }
+
+  #open(key: string, stored: Buffer): Found {
+    const opened = openObject(this.#trusting.trust, this.#trusting, key, stored);
+    return "problem" in opened ? opened : { stored, bytes: opened.bytes };
+  }
+
+  #nameOf(key: string, turn: number): string {
+    return turn === 0 ? key : nameBehind(this.#trusting, key, turn);
   }
 
   /** What nobody would believe is not stored: it would stand in the way for good. */
@@ -95,6 +160,10 @@ export class SignedStore implements ObjectStore {
       },
     );
   }
+}
+
+function boundsOf(key: string): Bounds {
+  return { mostBytes: mostBytesOf(key) + envelopeBytes };
 }
 
 function notAuthentic(key: string, problem: string): DrError {

@@ -2,10 +2,12 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { z } from "zod";
+import { newId } from "../../runtime/domain/identifier.ts";
 import { jobs } from "../../runtime/domain/job-names.ts";
 import { controlLayout, type SignedStoreKind, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { breakGlassKey } from "../../runtime/domain/trust/break-glass.ts";
 import { openObject, signObject } from "../../runtime/domain/trust/envelope.ts";
+import { keyBefore, mostNamesBehind, nameBehind } from "../../runtime/domain/trust/names-behind.ts";
 import { isSignedPlace, type StorePlace, whyNotBelieved } from "../../runtime/domain/trust/places.ts";
 import {
   newSigningKey,
@@ -18,9 +20,18 @@ import {
 import { joinTrust, type Trust, type TrustedKey } from "../../runtime/domain/trust/trust.ts";
 import { trustIn, trustNote } from "../../runtime/domain/trust/trust-note.ts";
 import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
+import { isStepDone } from "../../runtime/repository/control/failover-records.ts";
 import { readGateKnowledge } from "../../runtime/repository/control/gate-records.ts";
 import { endLease, Lease } from "../../runtime/repository/control/lease.ts";
 import { Ownership } from "../../runtime/repository/control/ownership.ts";
+import {
+  readRestores,
+  recordRestoreSign,
+  recordRestoreStart,
+  restoresUnderWay,
+  unfinishedCollections,
+} from "../../runtime/repository/control/restore-records.ts";
+import { readStandbyKnowledge, StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { NumberedLog } from "../../runtime/repository/numbered-log.ts";
 import { SignedStore } from "../../runtime/repository/signed-store.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
@@ -213,12 +224,14 @@ describe("records in a store that others can write to", () => {
   const forged = Buffer.from(
     JSON.stringify({ ...epoch(2), active: "west", run: "forged", seconds: 0, region: "west" }),
   );
+  let storesAt = new Date();
   let raw: MemoryStore;
   let control: SignedStore;
   const opened = (store: SignedStoreKind, signingKey = mine) =>
     new SignedStore(raw, { trust, trustId: trust.id, region: "east", store, signingKey });
+  const places = (max: number, maxLength: number) => fc.uniqueArray(fc.integer({ min: 1, max }), { maxLength });
   beforeEach(() => {
-    raw = new MemoryStore();
+    raw = new MemoryStore(() => storesAt);
     control = opened("control");
   });
 
@@ -241,7 +254,7 @@ describe("records in a store that others can write to", () => {
     expect(await readGateKnowledge(control)).to.deep.include({ newest: epoch(1), isFenced: false, isOpened: false });
   });
 
-  it("turns that nobody signed overtake no run, and the next run takes the next number", async () => {
+  it("turns that nobody signed overtake no run, and are in no run's way", async () => {
     const conflict = () => new Error("overtaken");
     const first = new Ownership(control, { run: "one", keyOf, schema: turnSchema, conflict });
     for (const turn of [1, 3, 4]) await raw.create(keyOf(turn), forged);
@@ -249,29 +262,108 @@ describe("records in a store that others can write to", () => {
     await first.refuseUnlessMine();
     const second = new Ownership(control, { run: "two", keyOf, schema: turnSchema, conflict });
     await second.take({ run: "two" });
-    expect((await second.newest())?.number).to.equal(5);
+    expect((await second.newest())?.number).to.equal(2);
     expect(await errorThrown(first.refuseUnlessMine())).to.equal("overtaken");
   });
 
-  it("a log is found whole wherever forged objects stand, and too many in a row are refused in words", async () => {
+  it("a log is found whole wherever forged objects stand before, and one that was replaced hides no later one", async () => {
     const records = new NumberedLog(control, keyOf, turnSchema);
     await fc.assert(
-      fc.asyncProperty(fc.uniqueArray(fc.integer({ min: 1, max: 40 }), { maxLength: 12 }), async (places) => {
+      fc.asyncProperty(places(40, 12), places(14, 3), async (before, replaced) => {
         raw.objects.clear();
-        for (const place of places) raw.objects.set(keyOf(place), forged);
-        let last = 0;
-        for (let n = 0; n < 15; n += 1) {
-          last = await records.usable(last + 1);
-          await records.create(control, last, { run: String(n) });
+        for (const number of before) raw.objects.set(keyOf(number), forged);
+        for (let number = 1; number <= 15; number += 1) {
+          expect(((await records.newest())?.number ?? 0) + 1).to.equal(number);
+          expect(await records.create(control, number, { run: String(number) })).to.equal("created");
         }
-        expect(await records.newest()).to.deep.equal({ number: last, record: { run: "14" } });
+        for (const number of replaced) raw.objects.set(keyOf(number), forged);
+        expect(await records.newest()).to.deep.equal({ number: 15, record: { run: "15" } });
+        expect((await records.before(15))?.number).to.equal(
+          [14, 13, 12, 11].find((number) => before.includes(number) || !replaced.includes(number)),
+        );
       }),
-      { numRuns: 50 },
+      { numRuns: 10 },
     );
-    raw.objects.clear();
-    for (let place = 1; place <= 300; place += 1) raw.objects.set(keyOf(place), forged);
-    expect(await records.newest()).to.equal(undefined);
-    expect(await codeOf(records.usable(1))).to.equal("NOT_AUTHENTIC");
+  });
+
+  it("whoever forges, and however often, each key holds what was first created there by who may", async () => {
+    const step = fc.record({
+      key: fc.nat(3),
+      by: fc.constantFrom("one", "two", "forger", "other store"),
+      value: fc.nat(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        raw.objects.clear();
+        const stores = { one: opened("control"), two: opened("control", other) };
+        const model = new Map<string, string>();
+        for (const { by, key: number, value } of steps) {
+          const key = controlLayout.fence(number + 1);
+          const text = `${by} ${value}`;
+          if (by === "forger") await raw.create(key, Buffer.from(text));
+          else if (by === "other store") {
+            // What was signed for another place.
+            await raw.create(key, signObject(mine, { ...place, region: "west" }, key, Buffer.from(text)));
+          } else {
+            const answer = await stores[by].create(key, Buffer.from(text));
+            expect(answer).to.equal(model.has(key) ? "exists" : "created");
+            if (answer === "created") model.set(key, text);
+          }
+          for (const [known, held] of model) {
+            for (const store of Object.values(stores)) expect((await store.get(known)).toString()).to.equal(held);
+          }
+          const listed = [];
+          for await (const object of stores.one.list("")) listed.push(object.key);
+          expect(listed).to.deep.equal(
+            [...new Set([...raw.objects.keys()].map((name) => keyBefore(name) ?? name))].sort(),
+          );
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it("nobody can stand under the names behind who does not know the pair's id; who does is told of", async () => {
+    const key = controlLayout.epoch(2);
+    const named = (trustId: string) => nameBehind({ ...place, trustId }, key, 1);
+    expect(named("pair-of-a-test")).not.to.equal(named("pair-of-a-tesu"));
+    await raw.create(key, forged);
+    for (let turn = 1; turn <= mostNamesBehind; turn += 1) await raw.create(nameBehind(place, key, turn), forged);
+    const error = await errorOf(control.create(key, Buffer.from("x")));
+    expect(error?.code).to.equal("NOT_AUTHENTIC");
+    expect(error?.message).to.contain("under all its names");
+  });
+
+  it("steps of a failover, ends of restores and signs of life that nobody signed say nothing", async () => {
+    const step = (name: string) => controlLayout.failoverStep(2, name, "done", "r");
+    await raw.create(step("restore"), forged);
+    expect(await isStepDone(control, 2, "restore")).to.equal(false);
+    await control.create(step("verify"), Buffer.from("{}"));
+    expect(await isStepDone(control, 2, "verify")).to.equal(true);
+
+    const now = new Date("2026-01-31T12:10:00.000Z");
+    const started = { id, recoveryPoint: "p", collections: ["notes"], at: "2026-01-31T12:00:00.000Z" };
+    storesAt = new Date(started.at);
+    await recordRestoreStart(control, started);
+    storesAt = now;
+    await raw.create(controlLayout.restore("20260131T120500000Z-0123abcd"), forged);
+    await raw.create(controlLayout.restoreDone(id), forged);
+    await raw.create(controlLayout.restoreAlive(id, newId(now)), forged);
+    const restores = await readRestores(control);
+    expect(restores.unreadable).to.deep.equal([]);
+    expect(restores.done).to.deep.equal(new Set());
+    expect(restoresUnderWay(restores, { now })).to.deep.equal([]);
+    expect(unfinishedCollections(restores)).to.have.key("notes");
+    await recordRestoreSign(control, id, now, []);
+    expect(restoresUnderWay(await readRestores(control), { now })).to.deep.equal([id]);
+
+    const begunAt = new Date("2026-01-31T12:09:00.000Z");
+    await new StandbyRecords(control, "r").begin(begunAt, []);
+    await raw.create(controlLayout.standbyState(now, "begun", newId(now)), forged);
+    await raw.create(controlLayout.standbyState(now, "held", newId(now)), forged);
+    const known = await readStandbyKnowledge(control, now);
+    expect(known.held).to.equal(undefined);
+    expect(known.begunAt).to.equal(begunAt.toISOString());
   });
 
   it("a forged link neither ends a lease nor makes a promotion wait", async () => {

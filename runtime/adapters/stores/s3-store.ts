@@ -10,13 +10,14 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
+  ListObjectVersionsCommand,
   PutObjectCommand,
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { z } from "zod";
 import type { StoreAddress } from "../../domain/region.ts";
-import { DrError } from "../../errors.ts";
+import { DrError, hasCode } from "../../errors.ts";
 import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
 import { connectionHint } from "../connection-hint.ts";
 import { type GivenAnswer, isHtml, refusedByProxy } from "../in-its-place.ts";
@@ -38,6 +39,10 @@ const smallUpload = 256 * 1024;
 const slowestBytesPerSecond = 25_000;
 /** Bytes of a pack with its directory; what is larger moves visibly. */
 const largestBuffered = 10 * 1024 * 1024;
+
+/** Of 1,000 versions each. */
+const mostVersionPages = 10;
+const mostVersionsRead = 8;
 
 const rawAnswerSchema = z.object({
   statusCode: z.number(),
@@ -144,6 +149,45 @@ export class S3Store implements ObjectStore {
     // An answer without a body says little: what broke off, and what stands before the store, answer so too. A listing says that it is one.
     for await (const object of this.list(key, { signal })) if (object.key === key) return object.size;
     return undefined;
+  }
+
+  /** Nothing where versions are not shown to this key. */
+  async *formerly(key: string, { mostBytes = Number.POSITIVE_INFINITY, signal }: ReadRequest = {}) {
+    const options = signal === undefined ? {} : { abortSignal: signal };
+    for (const VersionId of await this.#oldestVersions(key, mostBytes, signal)) {
+      yield await this.#translate(
+        key,
+        async () => {
+          const answer = await this.#client.send(new GetObjectCommand({ ...this.#place(key), VersionId }), options);
+          return readBody(key, answer, mostBytes);
+        },
+        signal,
+      );
+    }
+  }
+
+  /** Ids of the oldest versions of an object, without the present one. Stores list them newest first. */
+  async #oldestVersions(key: string, mostBytes: number, signal: AbortSignal | undefined): Promise<string[]> {
+    const options = signal === undefined ? {} : { abortSignal: signal };
+    const { Bucket, Key } = this.#place(key);
+    let oldest: string[] = [];
+    let next: { readonly KeyMarker?: string | undefined; readonly VersionIdMarker?: string | undefined } = {};
+    try {
+      for (let page = 0; page < mostVersionPages; page += 1) {
+        const command = new ListObjectVersionsCommand({ Bucket, Prefix: Key, ...next });
+        const listed = await this.#translate(key, () => this.#client.send(command, options), signal);
+        const versions = (listed.Versions ?? []).filter((version) => version.Key === Key && version.IsLatest !== true);
+        const small = versions.filter(({ Size = 0 }) => Size <= mostBytes);
+        oldest = [...oldest, ...small.flatMap(({ VersionId }) => VersionId ?? [])].slice(-mostVersionsRead);
+        const isPast = (listed.NextKeyMarker ?? "") !== Key;
+        if (listed.IsTruncated !== true || isPast) break;
+        next = { KeyMarker: listed.NextKeyMarker, VersionIdMarker: listed.NextVersionIdMarker };
+      }
+    } catch (error) {
+      // Most stores keep none, and a key that may not see them is no fault.
+      if (!hasCode(error, "ACCESS_DENIED", "STORE_REFUSED", "OBJECT_NOT_FOUND")) throw error;
+    }
+    return oldest.reverse();
   }
 
   async *#pages(

@@ -7,7 +7,7 @@ import { type Alert, alertSchema, type Subject, subjects } from "../../domain/al
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import { NumberedLog } from "../numbered-log.ts";
-import { createRecord, type ReportUnreadable, unlessMissing } from "../record.ts";
+import { createRecord, type ReportUnreadable, readOptionalRecord, unlessUnreadable } from "../record.ts";
 import type { ScheduleProcess } from "./schedule-records.ts";
 
 /** So many of the newest ones are looked at for what was not taken yet. */
@@ -76,7 +76,7 @@ export class AlertRecords {
 
   /** The number of the alert; undefined when another process told something since `open` was asked. */
   async add(alert: Alert, open: ReadonlySet<Subject>): Promise<number | undefined> {
-    const number = await this.#log.usable((this.#newest?.number ?? 0) + 1);
+    const number = (this.#newest?.number ?? 0) + 1;
     const { id, runner } = this.#process;
     await this.#log.create(this.#control, number, {
       ...alert,
@@ -95,7 +95,9 @@ export class AlertRecords {
   }
 
   async isTaken(number: number, receiver: string): Promise<boolean> {
-    return (await unlessMissing(this.#control.get(controlLayout.alertTaken(number, receiver)))) !== undefined;
+    const key = controlLayout.alertTaken(number, receiver);
+    const read = readOptionalRecord(this.#control, key, takenSchema, this.#reportUnreadable);
+    return (await unlessUnreadable(key, read, this.#reportUnreadable)) !== undefined;
   }
 
   /** Alerts that other processes have to tell and that are not older than `since`, in their order: those that were not asked for yet. */

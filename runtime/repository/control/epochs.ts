@@ -1,18 +1,9 @@
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, epochRecordSchema, newestEpoch } from "../../domain/roles/epoch.ts";
-import { DrError } from "../../errors.ts";
+import { DrError, hasCode } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import {
-  claimRecord,
-  ignoreUnreadable,
-  keysUnder,
-  mostSteppedOver,
-  type ReportUnreadable,
-  readOptionalRecord,
-  readRecord,
-  readRecords,
-  unlessNotBelieved,
-} from "../record.ts";
+import { NumberedLog } from "../numbered-log.ts";
+import { claimRecord, ignoreUnreadable, type ReportUnreadable, readRecord } from "../record.ts";
 
 /**
  * Reads all epochs. One that cannot be read is told and left out as long as a later one stands. Throws OBJECT_CORRUPT when it is the newest:
@@ -23,25 +14,60 @@ export async function readEpochs(
   control: ObjectStoreReader,
   reportUnreadable: ReportUnreadable = ignoreUnreadable,
 ): Promise<EpochRecord[]> {
-  const unreadable: string[] = [];
-  const keys = (await keysUnder(control, controlLayout.epochs, mostEpochs)).filter(
-    (key) => parseControlKey(key)?.kind === "epoch",
-  );
-  const read = await readRecords(control, keys, epochRecordSchema, (key) => unreadable.push(key));
-  // What does not stand under its own number says nothing.
-  const listed = read.flatMap(({ key, record }) => (key === controlLayout.epoch(record.epoch) ? [record] : []));
+  const listed: EpochRecord[] = [];
+  const unreadable: number[] = [];
+  let reached = 0;
+  const numbers = await listedNumbers(control);
+  for (let at = 0; at < numbers.length; at += readAtOnce) {
+    const few = numbers.slice(at, at + readAtOnce).filter((number) => number <= reached + mostMissing);
+    if (few.length === 0) break;
+    const read = await Promise.all(few.map((number) => readListed(control, number, reportUnreadable)));
+    for (const [index, number] of few.entries()) {
+      const found = read[index];
+      if (found === undefined) continue;
+      reached = number;
+      if (found === "unreadable") unreadable.push(number);
+      else listed.push(found);
+    }
+  }
   // A listing that came back short must not bring a deposed region back: what follows the newest is asked for by name.
   const known = newestEpoch(listed);
   const records = known === undefined ? listed : [...listed, ...(await epochsAfter(control, known.epoch))];
   const newest = newestEpoch(records)?.epoch ?? 0;
-  for (const key of unreadable) {
-    const parsed = parseControlKey(key);
-    if (parsed?.kind === "epoch" && parsed.epoch > newest) {
-      await unlessNotBelieved(readRecord(control, key, epochRecordSchema));
-    }
-    reportUnreadable(key);
+  for (const number of unreadable) {
+    if (number > newest) await readRecord(control, controlLayout.epoch(number), epochRecordSchema);
+    reportUnreadable(controlLayout.epoch(number));
   }
   return records;
+}
+
+/** The numbers of epochs that are listed, the least first. Of more than there may be, the greatest are left out: who makes them has no say. */
+async function listedNumbers(control: ObjectStoreReader): Promise<number[]> {
+  const numbers: number[] = [];
+  for await (const { key } of control.list(controlLayout.epochs)) {
+    const parsed = parseControlKey(key);
+    if (parsed?.kind === "epoch") numbers.push(parsed.epoch);
+    // Stores list by name, which has the order of the numbers.
+    if (numbers.length === mostEpochs) break;
+  }
+  return numbers.sort((a, b) => a - b);
+}
+
+/** What does not stand under its own number says nothing. */
+async function readListed(
+  control: ObjectStoreReader,
+  number: number,
+  reportUnreadable: ReportUnreadable,
+): Promise<EpochRecord | "unreadable" | undefined> {
+  try {
+    const record = await readRecord(control, controlLayout.epoch(number), epochRecordSchema);
+    return record.epoch === number ? record : undefined;
+  } catch (error) {
+    if (hasCode(error, "OBJECT_CORRUPT")) return "unreadable";
+    if (!hasCode(error, "NOT_AUTHENTIC", "OBJECT_NOT_FOUND")) throw error;
+    reportUnreadable(controlLayout.epoch(number));
+    return undefined;
+  }
 }
 
 /** Reads the epochs of one control store again and again. An epoch that was seen once stays seen, whatever later listings say. */
@@ -77,16 +103,13 @@ export class EpochReader {
 /** What follows this epoch, asked for by name. Throws STORE_REFUSED when that does not end. */
 export async function epochsAfter(control: ObjectStoreReader, epoch: number): Promise<EpochRecord[]> {
   const records: EpochRecord[] = [];
-  let notBelieved = 0;
-  for (let number = epoch + 1; notBelieved <= mostSteppedOver; number += 1) {
-    const next = await unlessNotBelieved(readEpoch(control, number));
-    if (next === "not believed") {
-      notBelieved += 1;
-      continue;
-    }
-    if (next === undefined) return records;
-    records.push(next);
-    notBelieved = 0;
+  const log = new NumberedLog(control, controlLayout.epoch, epochRecordSchema);
+  for (let next = await log.from(epoch + 1); next !== undefined; next = await log.from(next.number + 1)) {
+    // Throws OBJECT_CORRUPT where there is one that cannot be read.
+    const record = next.record ?? (await log.read(next.number));
+    // A record that does not stand under its own number says nothing.
+    if (record?.epoch !== next.number) break;
+    records.push(record);
     if (records.length > mostEpochs) {
       throw new DrError("STORE_REFUSED", `more than ${mostEpochs} epochs follow epoch ${epoch}`, {
         hint: "no estate changes its roles so often: see in the store's access log who made them",
@@ -96,12 +119,9 @@ export async function epochsAfter(control: ObjectStoreReader, epoch: number): Pr
   return records;
 }
 
-/** A record that does not stand under its own number says nothing. */
-async function readEpoch(control: ObjectStoreReader, epoch: number): Promise<EpochRecord | undefined> {
-  const record = await readOptionalRecord(control, controlLayout.epoch(epoch), epochRecordSchema);
-  return record?.epoch === epoch ? record : undefined;
-}
-
+/** So many epochs in a row may be missing in a store that was not told of them. */
+const mostMissing = 32;
+const readAtOnce = 16;
 /** Ten changes of roles a day for almost three years. */
 const mostEpochs = 10_000;
 

@@ -10,7 +10,7 @@ import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts
 import type { Runner } from "../../ports/runner.ts";
 import { waitAtMost } from "../../time/wait-until.ts";
 import { type LogEntry, NumberedLog } from "../numbered-log.ts";
-import { createRecord, keysUnder } from "../record.ts";
+import { believedAmong, createRecord, keysUnder } from "../record.ts";
 import { Ownership } from "./ownership.ts";
 
 const beatMs = 2_000;
@@ -24,12 +24,12 @@ export async function isStepDone(control: ObjectStoreReader, epoch: number, step
 }
 
 async function stepsDone(control: ObjectStoreReader, epoch: number): Promise<Set<string>> {
-  const steps = new Set<string>();
-  for (const key of await keysUnder(control, controlLayout.failover(epoch))) {
+  const stepOf = (key: string) => {
     const parsed = parseControlKey(key);
-    if (parsed?.kind === "failover-step" && parsed.phase === "done") steps.add(parsed.step);
-  }
-  return steps;
+    return parsed?.kind === "failover-step" && parsed.phase === "done" ? parsed.step : undefined;
+  };
+  const keys = (await keysUnder(control, controlLayout.failover(epoch))).filter((key) => stepOf(key) !== undefined);
+  return new Set((await believedAmong(control, keys)).flatMap((key) => stepOf(key) ?? []));
 }
 
 /**

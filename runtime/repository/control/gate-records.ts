@@ -10,7 +10,7 @@ import {
   openingRecordSchema,
 } from "../../domain/roles/gate.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { claimRecord, readOptionalRecord, unlessNotBelieved } from "../record.ts";
+import { claimRecord, readOptionalRecord } from "../record.ts";
 import { epochsAfter, readEpochs } from "./epochs.ts";
 
 /**
@@ -26,14 +26,9 @@ export async function readGateKnowledge(
   if (newest === undefined) return undefined;
   return {
     newest,
-    isFenced: isBelieved(await unlessNotBelieved(readFence(control, newest.epoch + 1))),
-    isOpened: isBelieved(await unlessNotBelieved(readOpening(control, newest.epoch))),
+    isFenced: (await readFence(control, newest.epoch + 1)) !== undefined,
+    isOpened: (await readOpening(control, newest.epoch)) !== undefined,
   };
-}
-
-/** What no operator signed closes and opens nothing. */
-function isBelieved(found: FenceRecord | OpeningRecord | "not believed" | undefined): boolean {
-  return found !== undefined && found !== "not believed";
 }
 
 /** The fence that stands afterwards: ours, or an earlier run's. */

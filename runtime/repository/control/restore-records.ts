@@ -11,7 +11,9 @@ import { controlLayout, parseControlKey } from "../../domain/recovery-points/sto
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Runner } from "../../ports/runner.ts";
 import {
+  believedAmong,
   createRecord,
+  firstBelieved,
   ignoreUnreadable,
   keysUnder,
   objectsUnder,
@@ -117,39 +119,41 @@ export async function readRestores(
   const objects = await objectsUnder(control, controlLayout.restores);
   const keys = objects.map(({ key }) => key);
   const storedAt = new Map(objects.map((object) => [object.key, object.storedAt]));
-  const signs = newestSigns(keys);
-  const seen = (key: string, record: RestoreRecord): BegunRestore => {
-    const sign = signs.get(record.id);
+  const ended = await endedAmong(control, keys);
+  const signs = signsOf(keys);
+  const seen = async (key: string, record: RestoreRecord): Promise<BegunRestore> => {
+    const sign = ended.has(record.id) ? undefined : await firstBelieved(control, signs.get(record.id) ?? []);
     const seenAt =
       sign === undefined
         ? lastSeen(new Date(record.at), storedAt.get(key))
         : lastSeen(timeOfSign(sign) ?? new Date(record.at), storedAt.get(sign));
     return { ...record, seenAt, sign };
   };
-  const ended = keys.flatMap((key) => endedIn(key) ?? []);
   const unreadable: string[] = [];
-  const begun = await readRecords(
+  const read = await readRecords(
     control,
     keys.filter((key) => parseControlKey(key)?.kind === "restore-started"),
     restoreRecordSchema,
     (key) => unreadable.push(key),
   );
   for (const key of unreadable) reportUnreadable(key);
+  const begun: BegunRestore[] = [];
+  for (const { key, record } of read) if (record.target === target) begun.push(await seen(key, record));
   return {
-    begun: inOrder(begun.map(({ key, record }) => seen(key, record)).filter((record) => record.target === target)),
-    done: new Set(ended),
-    unreadable: unreadable.sort(),
+    begun: inOrder(begun),
+    done: ended,
+    unreadable: (await believedAmong(control, unreadable)).sort(),
   };
 }
 
-/** The key of each restore's newest sign of life. */
-function newestSigns(keys: readonly string[]): ReadonlyMap<string, string> {
-  const newest = new Map<string, string>();
-  for (const key of keys) {
+/** The keys of each restore's signs of life, the newest first. */
+function signsOf(keys: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const signs = keys.flatMap((key) => {
     const parsed = parseControlKey(key);
-    if (parsed?.kind === "restore-alive" && key > (newest.get(parsed.id) ?? "")) newest.set(parsed.id, key);
-  }
-  return newest;
+    return parsed?.kind === "restore-alive" ? [{ id: parsed.id, key }] : [];
+  });
+  signs.sort((a, b) => (a.key < b.key ? 1 : -1));
+  return new Map([...Map.groupBy(signs, ({ id }) => id)].map(([id, of]) => [id, of.map(({ key }) => key)]));
 }
 
 function timeOfSign(key: string): Date | undefined {
@@ -161,6 +165,12 @@ function timeOfSign(key: string): Date | undefined {
 function endedIn(key: string): string | undefined {
   const parsed = parseControlKey(key);
   return parsed?.kind === "restore-done" ? parsed.id : undefined;
+}
+
+/** Ids of the restores whose end is believed. */
+async function endedAmong(control: ObjectStoreReader, keys: readonly string[]): Promise<Set<string>> {
+  const ends = keys.filter((key) => endedIn(key) !== undefined);
+  return new Set((await believedAmong(control, ends)).flatMap((key) => endedIn(key) ?? []));
 }
 
 function inOrder<T extends RestoreRecord>(records: readonly T[]): T[] {
@@ -253,12 +263,15 @@ export async function restoresNotEnded(
   reportUnreadable: ReportUnreadable,
 ): Promise<RestoreRecord[]> {
   const keys = await keysUnder(control, controlLayout.restores);
-  const done = new Set(keys.flatMap((key) => endedIn(key) ?? []));
-  const open = keys.filter((key) => {
+  const isLate = (id: string) => (timeOfId(id)?.getTime() ?? Number.POSITIVE_INFINITY) >= since.getTime();
+  const late = keys.filter((key) => {
     const parsed = parseControlKey(key);
-    if (parsed?.kind !== "restore-started" || done.has(parsed.id)) return false;
-    const at = timeOfId(parsed.id);
-    return at === undefined || at >= since;
+    return (parsed?.kind === "restore-started" || parsed?.kind === "restore-done") && isLate(parsed.id);
+  });
+  const done = await endedAmong(control, late);
+  const open = late.filter((key) => {
+    const parsed = parseControlKey(key);
+    return parsed?.kind === "restore-started" && !done.has(parsed.id);
   });
   return (await readRecords(control, open, restoreRecordSchema, reportUnreadable)).map(({ record }) => record);
 }

@@ -106,7 +106,7 @@ export class ScheduleRecords {
     turn: { readonly time: Date; readonly attempt: number; readonly servedUntil?: Date | undefined },
   ): Promise<number | undefined> {
     const turns = this.#turns(run);
-    const number = await turns.usable((this.#newest.get(run)?.number ?? 0) + 1);
+    const number = (this.#newest.get(run)?.number ?? 0) + 1;
     const { id, runner } = this.#process;
     await turns.create(this.#control, number, {
       run,
@@ -175,7 +175,8 @@ export class ScheduleRecords {
   }
 
   #readEnd(key: string): Promise<TurnEnd | undefined> {
-    return unlessUnreadable(key, readOptionalRecord(this.#control, key, turnEndSchema), this.#reportUnreadable);
+    const report = this.#reportUnreadable;
+    return unlessUnreadable(key, readOptionalRecord(this.#control, key, turnEndSchema, report), report);
   }
 
   async #isGone(run: ScheduledKind, number: number, { runner }: Turn): Promise<boolean> {

@@ -5,7 +5,7 @@
 import { newId, timeOfId } from "../../domain/identifier.ts";
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { keysUnder } from "../record.ts";
+import { believedAmong, keysUnder } from "../record.ts";
 
 /** An upload that has not ended by then was killed. */
 const endsWithinMs = 60 * 60_000;
@@ -36,7 +36,8 @@ export async function readScratchUploads(
   process: string,
   now: Date,
 ): Promise<ScratchUploads> {
-  const found = (await keysUnder(control, controlLayout.scratchUploadsOf(process))).flatMap((key) => {
+  const keys = await keysUnder(control, controlLayout.scratchUploadsOf(process));
+  const found = (await believedAmong(control, keys)).flatMap((key) => {
     const parsed = parseControlKey(key);
     return parsed?.kind === "scratch-upload" ? [parsed] : [];
   });

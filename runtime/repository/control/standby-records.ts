@@ -9,7 +9,14 @@ import { controlLayout, hourOf, parseControlKey } from "../../domain/recovery-po
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
-import { createRecord, ignoreUnreadable, keysUnder, type ReportUnreadable, readRecords } from "../record.ts";
+import {
+  createRecord,
+  firstBelieved,
+  ignoreUnreadable,
+  keysUnder,
+  type ReportUnreadable,
+  readRecords,
+} from "../record.ts";
 import { Ownership } from "./ownership.ts";
 
 const count = z.number().int().nonnegative();
@@ -79,6 +86,8 @@ const hoursLookedAt = 48;
 
 /** Two runs may write at the same time, when one overtakes the other: so many of the newest records are read. */
 const begunRead = 4;
+/** And so many are looked at for them: what nobody signed says nothing. */
+const begunLookedAt = 64;
 
 /**
  * The newest, in a few requests while replication is alive. A state that cannot be read was something that was done to the
@@ -173,13 +182,23 @@ async function knowledgeOf(
   reportUnreadable: ReportUnreadable,
 ): Promise<StandbyKnowledge> {
   const later = keys.filter((key) => held === undefined || byId(key, held) > 0).sort(byId);
-  const newestBegun = later.flatMap(({ key, phase }) => (phase === "begun" ? [key] : [])).slice(-begunRead);
-  const begun = await readRecords(control, newestBegun, begunSchema, reportUnreadable);
-  const begunAt = later.at(-1)?.at;
+  const begun: z.infer<typeof begunSchema>[] = [];
+  let begunAt: Date | undefined;
+  for (const { at, key, phase } of later.reverse().slice(0, begunLookedAt)) {
+    if (begun.length === begunRead) break;
+    if ((await firstBelieved(control, [key])) === undefined) {
+      reportUnreadable(key);
+      continue;
+    }
+    begunAt ??= at;
+    if (phase !== "begun") continue;
+    const [read] = await readRecords(control, [key], begunSchema, reportUnreadable);
+    if (read !== undefined) begun.push(read.record);
+  }
   return {
     ...(held === undefined ? {} : { held: held.state }),
     ...(begunAt === undefined ? {} : { begunAt: begunAt.toISOString() }),
-    making: begun.flatMap(({ record }) => record.making),
+    making: begun.reverse().flatMap(({ making }) => making),
   };
 }
 
@@ -258,7 +277,11 @@ export class StandbyRecords {
       recorded.push(...(await stateKeys(this.#control, prefix)));
     }
     const turn = await this.#ownership.newest();
-    return `${turn?.number} ${recorded.sort(byId).at(-1)?.key}`;
+    const newestFirst = recorded.sort(byId).reverse();
+    return `${turn?.number} ${await firstBelieved(
+      this.#control,
+      newestFirst.map(({ key }) => key),
+    )}`;
   }
 
   /**

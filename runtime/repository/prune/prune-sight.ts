@@ -13,7 +13,7 @@ import type { PruneSight } from "../../domain/recovery-points/capture-plan.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import { readRecord, unlessNotBelieved } from "../record.ts";
+import { readRecord } from "../record.ts";
 import { hasBegun, newestPlan, prunePlans, readDone } from "./prune-log.ts";
 
 /** To be taken before anything of the repository is listed or read. */
@@ -91,8 +91,8 @@ export async function refusePruned(
   for (let number = sight.isOpen ? sight.newest : sight.newest + 1; number <= newest; number += 1) {
     if (!(await hasBegun(control, number))) continue;
     // One that cannot be read may drop anything. Nobody executes it, but it may have been executed before it was damaged.
-    const plan = await unlessNotBelieved(prunePlans(control).read(number));
-    if (plan === undefined || plan === "not believed") continue;
+    const plan = await prunePlans(control).read(number);
+    if (plan === undefined) continue;
     needed ??= await unlessPruned(objects);
     for await (const dropped of new OpenPlan(control, number, plan).objects()) {
       const lost = dropped.find(({ key }) => needed?.has(key));
