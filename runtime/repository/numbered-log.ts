@@ -1,7 +1,7 @@
 /**
  * Records that are numbered from 1 without a gap. Each is created once, and asked for by its number: a listing may come back
  * short, an object that is asked for by its name is there or is not. What stands under a number and was not signed by who is trusted
- * with it is no record, and in no writer's way (`SignedStore`). Readers look behind it, for a record may have been replaced.
+ * with it is no record: readers step over it, writers take the next number, and many in a row are in nobody's way (`SignedStore`).
  */
 import type { z } from "zod";
 import { hasCode } from "../errors.ts";
@@ -15,8 +15,8 @@ import {
   unlessUnreadable,
 } from "./record.ts";
 
-/** So many records in a row that somebody replaced are looked behind. */
-const mostSteppedOver = 4;
+/** So many objects in a row that are not believed are stepped over. */
+const mostSteppedOver = 8;
 
 export interface LogEntry<T> {
   readonly number: number;
@@ -69,6 +69,17 @@ export class NumberedLog<T> {
       if (found !== "not believed") return found;
     }
     return undefined;
+  }
+
+  /**
+   * The first number from this one on under which nothing stands that is not believed; after some of those the number itself, behind
+   * what stands there. Who signed them may be somebody whom this region was not told of: he then meets us at the next number.
+   */
+  async free(number: number): Promise<number> {
+    for (let at = number; at <= number + mostSteppedOver; at += 1) {
+      if ((await this.#look(at)) !== "not believed") return at;
+    }
+    return number;
   }
 
   /** Undefined when there is no record of this number. Throws OBJECT_CORRUPT when it cannot be read. */

@@ -157,7 +157,10 @@ export async function believedAmong(store: ObjectStoreReader, keys: readonly str
 
 /** The first of these keys under which something is that is believed; undefined when it is none of the first few. */
 export async function firstBelieved(store: ObjectStoreReader, keys: readonly string[]): Promise<string | undefined> {
-  for (const key of keys.slice(0, mostDisbelieved)) if (await isBelieved(store, key)) return key;
+  for (const [looked, key] of keys.entries()) {
+    if (looked === mostDisbelieved) break;
+    if (await isBelieved(store, key)) return key;
+  }
   return undefined;
 }
 

@@ -76,7 +76,7 @@ export class AlertRecords {
 
   /** The number of the alert; undefined when another process told something since `open` was asked. */
   async add(alert: Alert, open: ReadonlySet<Subject>): Promise<number | undefined> {
-    const number = (this.#newest?.number ?? 0) + 1;
+    const number = await this.#log.free((this.#newest?.number ?? 0) + 1);
     const { id, runner } = this.#process;
     await this.#log.create(this.#control, number, {
       ...alert,

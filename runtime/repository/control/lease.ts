@@ -52,6 +52,7 @@ export class Lease {
     // A third of it is used up before it is renewed, so that two renewals may fail.
     if (this.#heldUntil - this.#clock.monotonic() > (1000 * this.#seconds * 2) / 3) return;
     for (;;) {
+      this.#next = await linksOf(this.#witness, epoch).free(this.#next);
       const askedAt = this.#clock.monotonic();
       const link = { region: this.#region, seconds: this.#seconds, at: this.#clock.now().toISOString() };
       if (await makeLink(this.#witness, epoch, this.#next, link)) {
@@ -79,7 +80,8 @@ export async function endLease(witness: ObjectStore, epoch: number, region: stri
       const beforeEnd = await links.before(next - 1);
       return secondsHeld(beforeEnd && (beforeEnd.record ?? (await links.read(beforeEnd.number))));
     }
-    if (await makeLink(witness, epoch, next, last)) return secondsHeld(link);
+    const free = await linksOf(witness, epoch).free(next);
+    if (await makeLink(witness, epoch, free, last)) return secondsHeld(link);
   }
 }
 

@@ -59,7 +59,7 @@ export class Ownership<T extends Turn> {
     for (;;) {
       const owner = await this.#turns.newest(this.#mine);
       await beforeTaking?.(owner);
-      const next = owner === undefined ? 1 : owner.number + 1;
+      const next = await this.#turns.free(owner === undefined ? 1 : owner.number + 1);
       await this.#turns.create(this.#store, next, turn);
       const taken = await this.#turns.entry(next);
       if (taken === undefined) throw notKept(next);

@@ -106,7 +106,7 @@ export class ScheduleRecords {
     turn: { readonly time: Date; readonly attempt: number; readonly servedUntil?: Date | undefined },
   ): Promise<number | undefined> {
     const turns = this.#turns(run);
-    const number = (this.#newest.get(run)?.number ?? 0) + 1;
+    const number = await turns.free((this.#newest.get(run)?.number ?? 0) + 1);
     const { id, runner } = this.#process;
     await turns.create(this.#control, number, {
       run,
