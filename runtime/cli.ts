@@ -22,6 +22,8 @@ import { logs } from "./commands/logs/command.ts";
 import { prune } from "./commands/prune/command.ts";
 import { recoveryPointsKeep } from "./commands/recovery-points/keep.ts";
 import { recoveryPointsList } from "./commands/recovery-points/list.ts";
+import { recoveryPointsQuarantine } from "./commands/recovery-points/quarantine.ts";
+import { recoveryPointsRelease } from "./commands/recovery-points/release.ts";
 import { replicate } from "./commands/replicate/command.ts";
 import { restore } from "./commands/restore/command.ts";
 import { serve } from "./commands/serve/command.ts";
@@ -44,6 +46,8 @@ const definitions = [
   status,
   recoveryPointsList,
   recoveryPointsKeep,
+  recoveryPointsQuarantine,
+  recoveryPointsRelease,
   backup,
   verify,
   heal,

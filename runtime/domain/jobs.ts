@@ -4,6 +4,7 @@
  */
 import { type Job, jobs } from "./job-names.ts";
 import { exporterPort, throwawayQdrantUrl } from "./network/ports.ts";
+import type { Attestation } from "./recovery-points/recovery-point.ts";
 import { controlLayout, storeLayout } from "./recovery-points/store-layout.ts";
 import { type FolderKind, foldersByKind } from "./settings/folder-selection.ts";
 import type { Resources, Schedules } from "./settings/kubernetes-settings.ts";
@@ -74,12 +75,11 @@ export interface JobDefinition {
 
 const always = () => true;
 const readOnly: readonly string[] = [];
-const capturedParts = [
-  storeLayout.repository,
+const recoveryPointParts = [
   storeLayout.packs,
   storeLayout.trees,
   storeLayout.facts,
-  storeLayout.recoveryPoints,
+  `${storeLayout.recoveryPoints}*/manifest`,
 ];
 /** Where a prune of the history deletes; the stream has a job of its own. */
 export const prunedHistory: readonly string[] = [
@@ -89,7 +89,13 @@ export const prunedHistory: readonly string[] = [
   storeLayout.recoveryPoints,
   storeLayout.sessions,
 ];
-const attestations = `${storeLayout.recoveryPoints}*/attestations/`;
+const capturedParts = [storeLayout.repository, ...recoveryPointParts];
+const streamedParts = [...recoveryPointParts, storeLayout.sessions].map(storeLayout.inStream);
+/** What each job may say of recovery points. */
+const attested = (...kinds: readonly Attestation["kind"][]) =>
+  kinds.map((kind) => `${storeLayout.recoveryPoints}*/attestations/${kind}-`);
+/** Who captures may doubt incremental recovery points, and quarantine none. */
+const doubts = attested("doubted");
 const noExtras = { readsFolders: false, holdsLease: false, writesJournal: false };
 
 export const jobTable = {
@@ -99,7 +105,7 @@ export const jobTable = {
     own: {
       secrets: ["apiKey", "identity"],
       stores: {
-        repository: [...capturedParts, storeLayout.sessions],
+        repository: [...capturedParts, ...doubts, storeLayout.sessions],
         control: [controlLayout.keys, controlLayout.snapshots, controlLayout.runs],
       },
     },
@@ -161,7 +167,10 @@ export const jobTable = {
     exists: always,
     own: {
       secrets: ["identity"],
-      stores: { repository: [attestations], control: [controlLayout.runs, controlLayout.verifications] },
+      stores: {
+        repository: attested("verified", "quarantined", "folders-quarantined"),
+        control: [controlLayout.runs, controlLayout.verifications],
+      },
     },
     reaches: ["stores"],
     resources: { cpu: "250m", memory: "1Gi" },
@@ -185,7 +194,7 @@ export const jobTable = {
     own: {
       // It asks this region's Qdrant, to be sure that its target is another one.
       secrets: ["apiKey", "identity"],
-      stores: { repository: [attestations], control: [controlLayout.restores, controlLayout.runs] },
+      stores: { repository: attested("restored"), control: [controlLayout.restores, controlLayout.runs] },
     },
     reaches: ["qdrant", "stores"],
     resources: { cpu: "250m", memory: "1Gi" },
@@ -210,7 +219,7 @@ export const jobTable = {
     own: {
       secrets: ["apiKey", "identity"],
       stores: {
-        repository: [...capturedParts, storeLayout.sessions, storeLayout.stream],
+        repository: [...capturedParts, ...doubts, storeLayout.sessions, ...streamedParts],
         control: [controlLayout.keys, controlLayout.snapshots, controlLayout.standby],
       },
     },
@@ -235,7 +244,7 @@ export const jobTable = {
     peer: {
       secrets: ["identity"],
       stores: {
-        repository: [...capturedParts, storeLayout.sessions, storeLayout.stream],
+        repository: [...capturedParts, ...doubts, storeLayout.sessions, ...streamedParts],
         control: [controlLayout.keys],
       },
     },

@@ -1,4 +1,4 @@
-import { doubtIn, holds, type RestorableEntry, type Wanted } from "../domain/recovery-points/catalog.ts";
+import { doubtIn, holds, isRestoredByName, type RestorableEntry, type Wanted } from "../domain/recovery-points/catalog.ts";
 import { dataKinds, type RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { parseZonedTime } from "../domain/zoned-time.ts";
 import { DrError } from "../errors.ts";
@@ -6,6 +6,11 @@ import type { Clock } from "../ports/clock.ts";
 import type { Progress } from "../ports/progress.ts";
 import { readEntry, readNewestHolding } from "../repository/catalog/read-catalog.ts";
 import type { OpenRepository } from "../repository/repository.ts";
+
+export interface Asked extends Wanted {
+  /** One that is named by its id is taken although it is quarantined. */
+  readonly althoughQuarantined?: boolean | undefined;
+}
 
 const looksLikeTime = /^\d{4}-/;
 const listHint = "`qdrant-dr recovery-points list` shows what is there, and what each recovery point lacks";
@@ -22,10 +27,13 @@ function parseRecoveryPointTime(wanted: string): Date | undefined {
 export async function findRecoveryPoint(
   repository: OpenRepository,
   wanted: string,
-  asked: Wanted,
+  asked: Asked,
   { clock, progress }: { readonly clock: Clock; readonly progress: Progress },
 ): Promise<RecoveryPoint> {
   const entry = await chooseRecoveryPoint(repository, wanted, asked);
+  if (entry.state === "quarantined") {
+    progress({ step: "quarantine", detail: `${entry.id} is restored although it is quarantined: ${entry.reasons.join("; ")}` });
+  }
   const doubt = doubtIn(entry, clock.now());
   if (doubt !== undefined) progress({ step: "clock", detail: doubt });
   return entry.recoveryPoint;
@@ -55,12 +63,17 @@ export async function findRecoveryPointsOfAllKinds(
 async function chooseRecoveryPoint(
   repository: OpenRepository,
   wanted: string,
-  { collections, kinds = ["qdrant"] }: Wanted,
+  { althoughQuarantined = false, collections, kinds = ["qdrant"] }: Asked,
 ): Promise<RestorableEntry> {
   const until = parseRecoveryPointTime(wanted);
   const contents = [...kinds, ...(collections ?? []).map((name) => `collection ${name}`)];
   const wantedContents = contents.length === 0 ? "" : ` with ${contents.join(", ")}`;
   if (wanted === "latest" || until !== undefined) {
+    if (althoughQuarantined) {
+      throw new DrError("USAGE", "a quarantined recovery point is taken only by its id", {
+        hint: "name it with --recovery-point; `qdrant-dr recovery-points list` shows it, and why it is quarantined",
+      });
+    }
     const found = await readNewestHolding(repository, { kinds, collections, until });
     if (found !== undefined) return found;
     const begun = until === undefined ? "" : ` whose capture began at ${until.toISOString()} or before`;
@@ -76,12 +89,11 @@ async function chooseRecoveryPoint(
       hint: "`qdrant-dr recovery-points list` lists them",
     });
   }
-  const { recoveryPoint } = entry;
-  if (entry.state === "complete" && recoveryPoint !== undefined) {
-    if (holds(recoveryPoint, kinds)) return { ...entry, recoveryPoint };
+  if (isRestoredByName(entry, althoughQuarantined)) {
+    if (holds(entry.recoveryPoint, kinds)) return entry;
     throw new DrError(
       "USAGE",
-      `${wanted} holds ${recoveryPoint.kinds.join(", ")}, and ${kinds.join(", ")} was asked for`,
+      `${wanted} holds ${entry.recoveryPoint.kinds.join(", ")}, and ${kinds.join(", ")} was asked for`,
       { hint: "`qdrant-dr recovery-points list` shows what each one holds; --only names what is wanted" },
     );
   }
@@ -89,7 +101,10 @@ async function chooseRecoveryPoint(
     "RECOVERY_POINT_INCOMPLETE",
     `${wanted} is ${entry.state}: ${entry.reasons.slice(0, 3).join("; ")}`,
     {
-      hint: "copy it again from the other region, or use another recovery point",
+      hint:
+        entry.state === "quarantined"
+          ? "use another recovery point; --although-quarantined takes it all the same, and `qdrant-dr recovery-points release` lifts the quarantine"
+          : "copy it again from the other region, or use another recovery point",
     },
   );
 }

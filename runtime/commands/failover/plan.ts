@@ -6,6 +6,7 @@ import { type PlanAnswer, planAnswer } from "../shared/role-change-answer.ts";
 
 interface Options extends TargetOptions {
   readonly recoveryPoint?: string;
+  readonly althoughQuarantined?: boolean;
 }
 
 export const failoverPlan: CommandDefinition<Options, PlanAnswer> = {
@@ -15,6 +16,7 @@ export const failoverPlan: CommandDefinition<Options, PlanAnswer> = {
   configure: (command) =>
     targetOption(command)
       .option("--recovery-point <id>", "another recovery point than the newest")
+      .option("--although-quarantined", "that recovery point although it is quarantined")
       .addHelpText("after", exitCodesHelp(...planExitCodes)),
   async run(deps, options) {
     return describeForecast(
@@ -22,6 +24,7 @@ export const failoverPlan: CommandDefinition<Options, PlanAnswer> = {
         kind: "failover",
         session: await deps.access(options.to, options),
         recoveryPoint: options.recoveryPoint,
+        althoughQuarantined: options.althoughQuarantined,
         clock: deps.clock,
       }),
     );

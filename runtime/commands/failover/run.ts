@@ -11,6 +11,7 @@ interface Options extends RunOptions {
   readonly acceptDataLoss: number;
   readonly acceptAbsent?: readonly string[];
   readonly recoveryPoint?: string;
+  readonly althoughQuarantined?: boolean;
 }
 
 export const failoverRun: CommandDefinition<Options, RoleChangeAnswer> = {
@@ -31,6 +32,7 @@ export const failoverRun: CommandDefinition<Options, RoleChangeAnswer> = {
         parseNames,
       )
       .option("--recovery-point <id>", "another recovery point than the newest: what was acknowledged after it is lost")
+      .option("--although-quarantined", "serve from that recovery point although it is quarantined")
       .addHelpText("after", `${exitCodesHelp(...failoverExitCodes)}${goesOn}`),
   async run(deps, options) {
     const session = await deps.access(options.to, options);
@@ -40,7 +42,14 @@ export const failoverRun: CommandDefinition<Options, RoleChangeAnswer> = {
       openLost: options.outputs === undefined ? () => deps.access(peerOf(session.region), options) : undefined,
     });
     const kept = await withEvidence(deps, prepared, options.report, async (request) =>
-      failOver(request, await planFailover({ ...request, recoveryPoint: options.recoveryPoint })),
+      failOver(
+        request,
+        await planFailover({
+          ...request,
+          recoveryPoint: options.recoveryPoint,
+          althoughQuarantined: options.althoughQuarantined,
+        }),
+      ),
     );
     return describeRoleChange(kept);
   },

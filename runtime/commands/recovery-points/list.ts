@@ -7,6 +7,7 @@ import { missingFrom, missingInWords } from "../../domain/recovery-points/missin
 import { captureTypes, isExact } from "../../domain/recovery-points/recovery-point.ts";
 import { listRecoveryPoints } from "../../workflows/list-recovery-points.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
+import { recoveryPointState } from "./state.ts";
 import { count, kind, listOf, missingPart, recoveryPointId, time } from "../shared/fields.ts";
 
 interface Options extends RegionOptions {
@@ -16,10 +17,7 @@ interface Options extends RegionOptions {
 
 const listed = z.strictObject({
   id: recoveryPointId,
-  state: z
-    .enum(["complete", "incomplete", "deposed", "quarantined", "unreadable"])
-    .describe("only a complete recovery point can be restored from this bucket"),
-  reasons: listOf(z.string()).describe("why it is not complete"),
+  ...recoveryPointState,
   type: z
     .enum(captureTypes)
     .optional()

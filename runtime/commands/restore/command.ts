@@ -28,6 +28,7 @@ import { testAnswer } from "./test.ts";
 interface Options extends RegionOptions, QdrantOptions, FolderOptions, ClusterOptions {
   readonly recoveryPoint: string;
   readonly only?: readonly DataKind[];
+  readonly althoughQuarantined?: boolean;
   readonly dryRun?: boolean;
   readonly test?: boolean;
 }
@@ -69,6 +70,7 @@ export const restore: CommandDefinition<Options, RestoreAnswer> = {
         "a recovery point, latest (the newest that holds what is asked for), or a time: the newest such that was begun then or before",
         "latest",
       )
+      .option("--although-quarantined", "restore the recovery point that is named by its id although it is quarantined")
       .option(
         "--at <time>",
         "with a recovery point that `replicate --journal` captured: then bring it to this time by the journal; the newest such of before when --recovery-point is left out",
@@ -156,7 +158,7 @@ async function restoreFrom(
   const recoveryPoint = await findRecoveryPoint(
     repository,
     options.at === undefined || options.recoveryPoint !== "latest" ? options.recoveryPoint : options.at.toISOString(),
-    { kinds, collections: options.collections },
+    { kinds, collections: options.collections, althoughQuarantined: options.althoughQuarantined },
     deps,
   );
   const sources = { session, repository, recoveryPoint };

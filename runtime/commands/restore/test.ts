@@ -12,6 +12,7 @@ import type { RestoreAnswer } from "./answer.ts";
 interface Options extends RegionOptions {
   readonly recoveryPoint: string;
   readonly collections?: readonly string[];
+  readonly althoughQuarantined?: boolean;
 }
 
 export async function testAnswer(deps: Deps, session: RegionSession, options: Options): Promise<Answer<RestoreAnswer>> {
@@ -19,7 +20,7 @@ export async function testAnswer(deps: Deps, session: RegionSession, options: Op
   const recoveryPoint = await findRecoveryPoint(
     repository,
     options.recoveryPoint,
-    { collections: options.collections },
+    { collections: options.collections, althoughQuarantined: options.althoughQuarantined },
     deps,
   );
   const { clock, progress, runner } = deps;

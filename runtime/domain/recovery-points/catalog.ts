@@ -104,6 +104,12 @@ export interface WantedContent extends Wanted {
   readonly until?: Date | undefined;
 }
 
+/** Whether it is restored when it is asked for by its id: one that is quarantined only by who says that it is to be so all the same. */
+export function isRestoredByName(entry: CatalogEntry, althoughQuarantined = false): entry is RestorableEntry {
+  const isFit = entry.state === "complete" || (althoughQuarantined && entry.state === "quarantined");
+  return isFit && entry.recoveryPoint !== undefined;
+}
+
 export type RestorableEntry = CatalogEntry & { readonly recoveryPoint: RecoveryPoint };
 
 /**

@@ -1,22 +1,50 @@
 /** Which of the findings about a recovery point keep it from being restored. */
-import type { Attestation } from "./recovery-point.ts";
+import { createHash } from "node:crypto";
+import { canonicalJson } from "../exact-json.ts";
+import type { Attestation, RecoveryPoint } from "./recovery-point.ts";
 
 type QuarantineKind = Extract<Attestation["kind"], "quarantined" | "folders-quarantined">;
 
-/** Those that no healing has ended. Only damage heals. */
-export function standingQuarantines(attestations: readonly Attestation[]): readonly Attestation[] {
-  const healedAt = attestations.filter(({ kind }) => kind === "healed").map(({ at }) => Date.parse(at));
-  const newest = Math.max(...healedAt, Number.NEGATIVE_INFINITY);
-  return attestations.filter(({ at, damaged, kind }) => {
-    if (kind !== "quarantined" && kind !== "folders-quarantined") return false;
-    return damaged === undefined || Date.parse(at) > newest;
+/** What an attestation names, so that it says nothing of another recovery point of the same id. */
+export function digestOf(recoveryPoint: RecoveryPoint): string {
+  return createHash("sha256").update(canonicalJson(recoveryPoint)).digest("hex");
+}
+
+/** Those that are about this recovery point and may be said of it. */
+export function findingsAbout(
+  { id, type }: Pick<RecoveryPoint, "id" | "type">,
+  attestations: readonly Attestation[],
+  /** Left out: not known. */
+  digest?: string,
+): readonly Attestation[] {
+  return attestations.filter(({ kind, manifest, recoveryPoint }) => {
+    if (recoveryPoint !== id) return false;
+    if (manifest !== undefined && digest !== undefined && manifest !== digest) return false;
+    return kind !== "doubted" || type === "incremental";
   });
 }
 
-/** The first of this kind. */
+/** Those that nobody has released since, and no healing has ended. Only damage heals. */
+export function standingQuarantines(attestations: readonly Attestation[]): readonly Attestation[] {
+  const newestOf = (wanted: Attestation["kind"]) =>
+    Math.max(
+      ...attestations.flatMap(({ at, kind }) => (kind === wanted ? [Date.parse(at)] : [])),
+      Number.NEGATIVE_INFINITY,
+    );
+  const [healedAt, releasedAt] = [newestOf("healed"), newestOf("released")];
+  return attestations.filter(({ at, damaged, kind }) => {
+    if (kind !== "quarantined" && kind !== "folders-quarantined" && kind !== "doubted") return false;
+    const time = Date.parse(at);
+    return time > releasedAt && (damaged === undefined || time > healedAt);
+  });
+}
+
+/** The first that keeps Qdrant's part, or the folders, from being restored. */
 export function standingQuarantine(
   attestations: readonly Attestation[],
-  kind: QuarantineKind,
+  wanted: QuarantineKind,
 ): Attestation | undefined {
-  return standingQuarantines(attestations).find((each) => each.kind === kind);
+  return standingQuarantines(attestations).find(
+    ({ kind }) => kind === wanted || (kind === "doubted" && wanted === "quarantined"),
+  );
 }

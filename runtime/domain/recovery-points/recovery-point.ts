@@ -145,14 +145,25 @@ export const repositorySchema = z.object({
 export type Repository = z.infer<typeof repositorySchema>;
 
 /**
- * `folders-quarantined`: what it holds beside Qdrant is damaged; Qdrant's part was read whole. `healed`: what was damaged was
- * replaced, and all of it was read since. `restored`: a Qdrant held it, was compared and asked.
+ * `folders-quarantined`: what it holds beside Qdrant is damaged; Qdrant's part was read whole. `doubted`: a capture says so of an incremental
+ * one, whose history it found to be wrong; of a full one it may say nothing. `released`: an operator lifts what was said against it until
+ * then. `healed`: what was damaged was replaced, and all of it was read since. `restored`: a Qdrant held it, was compared and asked.
  */
-const attestationKinds = ["verified", "quarantined", "folders-quarantined", "healed", "restored"] as const;
+const attestationKinds = [
+  "verified",
+  "quarantined",
+  "folders-quarantined",
+  "doubted",
+  "released",
+  "healed",
+  "restored",
+] as const;
 
 /** A later finding about a recovery point, kept beside it. */
 export const attestationSchema = z.object({
   recoveryPoint: z.string(),
+  /** Digest of the manifest that it is about; absent when that could not be read. */
+  manifest: z.string().optional(),
   kind: z.enum(attestationKinds),
   at: time,
   region: z.string(),

@@ -52,6 +52,7 @@ export const storeLayout = {
   captureCommitted: (session: string) => `sessions/${session}/committed`,
   /** A sign of life of a capture that lasts, or of a copy that brings the recovery point of this id. */
   sessionAlive: (session: string, id: string) => `sessions/${session}/alive/${id}`,
+  attestations: (recoveryPointId: string) => `${recoveryPointFolder(recoveryPointId)}attestations/`,
   attestation: (recoveryPointId: string, finding: string, id: string) =>
     `${recoveryPointFolder(recoveryPointId)}attestations/${finding}-${id}`,
 } as const;

@@ -1,6 +1,7 @@
 /** Leaves a later finding about a recovery point beside it: create-only, like everything. */
 import { newId } from "../../domain/identifier.ts";
-import type { Attestation } from "../../domain/recovery-points/recovery-point.ts";
+import { digestOf } from "../../domain/recovery-points/quarantine.ts";
+import type { Attestation, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { attestationSchema } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { createRecord } from "../record.ts";
@@ -9,7 +10,7 @@ import type { OpenRepository } from "../repository.ts";
 export async function attest(
   repository: OpenRepository,
   kind: Attestation["kind"],
-  recoveryPoint: { readonly id: string },
+  recoveryPoint: RecoveryPoint | { readonly id: string },
   finding: {
     readonly at: Date;
     readonly region: string;
@@ -22,6 +23,7 @@ export async function attest(
   const attestation: Attestation = {
     ...told,
     recoveryPoint: recoveryPoint.id,
+    ...("format" in recoveryPoint ? { manifest: digestOf(recoveryPoint) } : {}),
     kind,
     at: at.toISOString(),
     ...(damaged === undefined ? {} : { damaged: [...damaged] }),

@@ -4,19 +4,15 @@
  */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { type CatalogEntry, judgeRecoveryPoint, objectsOf } from "../../domain/recovery-points/catalog.ts";
-import {
-  type Attestation,
-  attestationSchema,
-  capturesOf,
-  type RecoveryPoint,
-} from "../../domain/recovery-points/recovery-point.ts";
-import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { digestOf, findingsAbout } from "../../domain/recovery-points/quarantine.ts";
+import { capturesOf, type RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import type { Pack } from "../../domain/recovery-points/stored-content.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import { hasCode, toDrError } from "../../errors.ts";
 import { readEpochs } from "../control/epochs.ts";
-import { ignoreUnreadable, type ReportUnreadable, readOptionalRecord, unlessUnreadable } from "../record.ts";
+import { ignoreUnreadable, type ReportUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
+import { readAttestations } from "./attestations.ts";
 import { ContentPresence } from "./content-presence.ts";
 import {
   type ListingBounds,
@@ -26,7 +22,6 @@ import {
   type RecoveryPointInBucket,
 } from "./listed-recovery-points.ts";
 
-const quarantines = ["quarantined", "folders-quarantined"] as const;
 const treesAtOnce = 8;
 
 export class BucketView {
@@ -81,9 +76,14 @@ export class BucketView {
     isWanted: (recoveryPoint: RecoveryPoint) => boolean = () => true,
   ): Promise<CatalogEntry> {
     const { id, storedAt } = listed;
-    const attestations = await this.#readAttestations(listed);
+    const found = await readAttestations(
+      this.#repository.stores.repository,
+      listed.attestations,
+      this.#reportUnreadable,
+    );
     try {
       const recoveryPoint = await this.#repository.readRecoveryPoint(id);
+      const attestations = findingsAbout(recoveryPoint, found, digestOf(recoveryPoint));
       if (!isWanted(recoveryPoint)) {
         return { id, state: "incomplete", reasons: [], recoveryPoint, attestations, storedAt };
       }
@@ -94,7 +94,7 @@ export class BucketView {
       return { ...judgeRecoveryPoint(recoveryPoint, evidence), storedAt };
     } catch (error) {
       if (hasCode(error, "UNREACHABLE", "ACCESS_DENIED", "STORE_REFUSED")) throw error;
-      return { id, state: "unreadable", reasons: [toDrError(error).message], attestations, storedAt };
+      return { id, state: "unreadable", reasons: [toDrError(error).message], attestations: found, storedAt };
     }
   }
 
@@ -110,24 +110,5 @@ export class BucketView {
       else if (found !== undefined) packs.set(id, found);
     });
     return { packs, unasked };
-  }
-
-  async #readAttestations({ attestations, id: recoveryPointId }: RecoveryPointInBucket): Promise<Attestation[]> {
-    const read = await Promise.all(
-      attestations.map(async ({ finding, id }) => {
-        const key = storeLayout.attestation(recoveryPointId, finding, id);
-        // Listed, and missing when it is asked for: not read either. Only a prune deletes attestations, after their recovery point.
-        const reading = readOptionalRecord(this.#repository.stores.repository, key, attestationSchema);
-        const attestation = await unlessUnreadable(key, reading, ignoreUnreadable);
-        if (attestation !== undefined) return attestation;
-        this.#reportUnreadable(key);
-        // One that cannot be read must not hide every recovery point of the bucket; but its key says that it is a quarantine.
-        const kind = quarantines.find((each) => each === finding);
-        if (kind === undefined) return [];
-        const detail = `${key} says so, and cannot be read`;
-        return { recoveryPoint: recoveryPointId, kind, at: new Date(0).toISOString(), region: "unknown", detail };
-      }),
-    );
-    return read.flat();
   }
 }

@@ -4,17 +4,16 @@
  */
 import { compareAge, type ListedRecoveryPoint, placeInTime } from "../../domain/recovery-points/order.ts";
 import type { Attestation } from "../../domain/recovery-points/recovery-point.ts";
-import { parseStoreKey, type StoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-
-type AttestationKey = Extract<StoreKey, { readonly kind: "attestation" }>;
+import type { AttestationKey } from "./attestations.ts";
 
 export interface RecoveryPointInBucket extends ListedRecoveryPoint {
   /** Keys of what was found of it later. */
   readonly attestations: readonly AttestationKey[];
 }
 
-/** Whether it has an attestation of this kind, by the keys alone: one that cannot be read says it, too. */
+/** Whether it has an attestation of this kind by the keys alone: what that says has to be read. */
 export function hasAttestation({ attestations }: RecoveryPointInBucket, finding: Attestation["kind"]): boolean {
   return attestations.some((key) => key.finding === finding);
 }

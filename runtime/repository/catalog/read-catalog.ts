@@ -10,16 +10,17 @@ import {
   type WantedContent,
 } from "../../domain/recovery-points/catalog.ts";
 import { believedTime, newestIdOf, placeInTime } from "../../domain/recovery-points/order.ts";
-import type { DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { digestOf, findingsAbout, standingQuarantine } from "../../domain/recovery-points/quarantine.ts";
+import type { Attestation, DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
 import { lookAtPrunes, openPlan } from "../prune/prune-sight.ts";
-import { keysUnder, type ReportUnreadable } from "../record.ts";
+import type { ReportUnreadable } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 import { whenReadable } from "../when-readable.ts";
+import { attestationsOf, readAttestations } from "./attestations.ts";
 import { BucketView } from "./bucket-view.ts";
 import { ContentPresence } from "./content-presence.ts";
-import { hasAttestation } from "./listed-recovery-points.ts";
 
 export interface Catalog {
   /** The oldest first; those whose manifests cannot be read come before all. */
@@ -137,10 +138,21 @@ export function wantingOf({ id, reasons, recoveryPoint }: CatalogEntry): string 
   return `${id}: ${reasons[0] ?? `it holds ${recoveryPoint?.kinds.join(", ")}`}`;
 }
 
-/** By the keys alone: one that cannot be read says it, too. */
-export async function isQuarantined({ stores }: OpenRepository, recoveryPointId: string): Promise<boolean> {
-  const quarantines = storeLayout.attestation(recoveryPointId, "quarantined", "");
-  return (await keysUnder(stores.repository, quarantines)).length > 0;
+/** Whether it is known to be one that nothing is restored from; its manifest may be gone. */
+export async function isQuarantined(repository: OpenRepository, recoveryPointId: string): Promise<boolean> {
+  const store = repository.stores.repository;
+  const found = await readAttestations(store, await attestationsOf(store, recoveryPointId));
+  if (standingQuarantine(found, "quarantined") === undefined) return false;
+  const recoveryPoint = await whenReadable(repository.readRecoveryPoint(recoveryPointId));
+  return recoveryPoint === undefined || isQuarantinedAs(recoveryPoint, found, "quarantined");
+}
+
+function isQuarantinedAs(
+  recoveryPoint: RecoveryPoint,
+  found: readonly Attestation[],
+  as: "quarantined" | "folders-quarantined",
+): boolean {
+  return standingQuarantine(findingsAbout(recoveryPoint, found, digestOf(recoveryPoint)), as) !== undefined;
 }
 
 /** What a capture builds on. */
@@ -181,12 +193,14 @@ export async function readCaptureBase(
   };
   for await (const listed of view.newestFirst({ onListed })) {
     if (newestId !== undefined && kinds.every((kind) => recoveryPoints.has(kind))) break;
-    if (dropped?.has(listed.id) || hasAttestation(listed, "quarantined")) continue;
+    if (dropped?.has(listed.id)) continue;
     const recoveryPoint = await whenReadable(repository.readRecoveryPoint(listed.id));
     if (recoveryPoint === undefined) reportUnreadable(storeLayout.manifest(listed.id));
     if (recoveryPoint === undefined || !isOfActiveRegion(recoveryPoint, view.epochs)) continue;
     if (recoveryPoint.imported !== undefined) continue;
-    const areFoldersBad = hasAttestation(listed, "folders-quarantined");
+    const found = await readAttestations(repository.stores.repository, listed.attestations, reportUnreadable);
+    if (isQuarantinedAs(recoveryPoint, found, "quarantined")) continue;
+    const areFoldersBad = isQuarantinedAs(recoveryPoint, found, "folders-quarantined");
     for (const kind of recoveryPoint.kinds) {
       if (recoveryPoints.has(kind) || (areFoldersBad && kind !== "qdrant")) continue;
       recoveryPoints.set(kind, recoveryPoint);

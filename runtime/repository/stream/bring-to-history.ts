@@ -63,7 +63,7 @@ export async function bringToHistory(request: BringRequest): Promise<Brought> {
     } catch (error) {
       // It is there by now, and must not be taken for one that is whole.
       if (hasCode(error, "CAPTURE_INCOMPLETE")) {
-        await attest(history, "quarantined", kept, { at: clock.now(), region: kept.region, detail: error.message });
+        await attest(history, "doubted", kept, { at: clock.now(), region: kept.region, detail: error.message });
       }
       throw error;
     }

@@ -32,6 +32,7 @@ export type ForecastRequest =
       readonly kind: "failover";
       /** Another recovery point than the newest. */
       readonly recoveryPoint?: string | undefined;
+      readonly althoughQuarantined?: boolean | undefined;
     })
   | (Target & {
       readonly kind: "switchover";

@@ -1,5 +1,10 @@
 /** Plans of role changes: which epoch they make, what the region serves from then on, and what is lost. Planning changes nothing. */
-import { type CatalogEntry, doubtIn, type RestorableEntry } from "../../domain/recovery-points/catalog.ts";
+import {
+  type CatalogEntry,
+  doubtIn,
+  isRestoredByName,
+  type RestorableEntry,
+} from "../../domain/recovery-points/catalog.ts";
 import { lackedCollections } from "../../domain/recovery-points/missing.ts";
 import { believedTime, compareAge, doubtOf, isWithin } from "../../domain/recovery-points/order.ts";
 import {
@@ -117,6 +122,8 @@ export interface PlanRequest {
 export interface FailoverPlanRequest extends PlanRequest {
   /** Another recovery point than the newest: everything acknowledged after it is lost. */
   readonly recoveryPoint?: string | undefined;
+  /** It is served from although it is quarantined. */
+  readonly althoughQuarantined?: boolean | undefined;
 }
 
 /** Throws ROLE_UNKNOWN or ROLE_REFUSES when there is nothing to be planned. */
@@ -317,6 +324,7 @@ async function followedState(
 }
 
 async function chooseRecoveryPoint({
+  althoughQuarantined,
   clock,
   recoveryPoint: wanted,
   region,
@@ -326,7 +334,7 @@ async function chooseRecoveryPoint({
   const entry =
     wanted === undefined
       ? (await readNewestRecoveryPoint(repository, now)).newest
-      : believedEntry(await readEntry(repository, wanted), now);
+      : believedEntry(await readEntry(repository, wanted), now, althoughQuarantined);
   if (entry === undefined) {
     const what = wanted === undefined ? "no complete recovery point is" : `no complete recovery point ${wanted} is`;
     throw new DrError("RECOVERY_POINT_NOT_FOUND", `${what} in the bucket of ${region.region}`, {
@@ -340,9 +348,13 @@ function fromBucket(recoveryPoint: RecoveryPoint): Pick<ServableState, "absent" 
   return { isWarm: false, absent: lackedCollections(recoveryPoint) };
 }
 
-function believedEntry(entry: CatalogEntry | undefined, now: Date): (RestorableEntry & BelievedAge) | undefined {
-  if (entry?.recoveryPoint === undefined || entry.state !== "complete") return undefined;
+function believedEntry(
+  entry: CatalogEntry | undefined,
+  now: Date,
+  althoughQuarantined: boolean | undefined,
+): (RestorableEntry & BelievedAge) | undefined {
+  if (entry === undefined || !isRestoredByName(entry, althoughQuarantined)) return undefined;
   const { recoveryPoint, storedAt } = entry;
   const asOf = believedTime(recoveryPoint.time, { now, storedAt }) ?? never;
-  return { ...entry, recoveryPoint, asOf, doubt: doubtIn(entry, now) };
+  return { ...entry, asOf, doubt: doubtIn(entry, now) };
 }

@@ -33,8 +33,6 @@ export interface ListedSession {
 export interface RepositoryListing {
   /** Ids of the recovery points whose manifests are listed. */
   readonly recoveryPoints: ReadonlySet<string>;
-  readonly quarantined: ReadonlySet<string>;
-  readonly verified: ReadonlySet<string>;
   /** Attestations, by the recovery point. */
   readonly attestations: ReadonlyMap<string, readonly { readonly key: string; readonly size: number }[]>;
   readonly sessions: ReadonlyMap<string, ListedSession>;
@@ -86,30 +84,19 @@ async function countContent(store: ObjectStoreReader): Promise<Omit<RepositoryCo
 
 async function listRecoveryPoints(
   store: ObjectStoreReader,
-): Promise<Pick<RepositoryListing, "recoveryPoints" | "quarantined" | "verified" | "attestations">> {
+): Promise<Pick<RepositoryListing, "recoveryPoints" | "attestations">> {
   const recoveryPoints = new Set<string>();
-  /** Ids of the newest attestations of each: an id begins with its time. */
-  const newest = { quarantined: new Map<string, string>(), healed: new Map<string, string>() };
-  const verified = new Set<string>();
   const attestations = new Map<string, { key: string; size: number }[]>();
   for await (const { key, size } of store.list(storeLayout.recoveryPoints)) {
     const parsed = parseStoreKey(key);
     if (parsed?.kind === "manifest") recoveryPoints.add(parsed.recoveryPointId);
     if (parsed?.kind !== "attestation") continue;
-    const { finding, id, recoveryPointId } = parsed;
-    const kept = finding === "healed" ? newest.healed : isQuarantine(finding) ? newest.quarantined : undefined;
-    if (kept !== undefined && id > (kept.get(recoveryPointId) ?? "")) kept.set(recoveryPointId, id);
-    if (finding === "verified") verified.add(recoveryPointId);
+    const { recoveryPointId } = parsed;
     const known = attestations.get(recoveryPointId) ?? [];
     attestations.set(recoveryPointId, known);
     known.push({ key, size });
   }
-  const standing = [...newest.quarantined].filter(([id, at]) => at > (newest.healed.get(id) ?? ""));
-  return { recoveryPoints, quarantined: new Set(standing.map(([id]) => id)), verified, attestations };
-}
-
-function isQuarantine(finding: string): boolean {
-  return finding === "quarantined" || finding === "folders-quarantined";
+  return { recoveryPoints, attestations };
 }
 
 async function listSessions(store: ObjectStoreReader): Promise<Map<string, ListedSession>> {

@@ -8,6 +8,10 @@ import {
   type RetentionDecision,
 } from "../../domain/history/decide-kept.ts";
 import type { RepositoryCounts } from "../../domain/history/prune-records.ts";
+import { findingsAbout, standingQuarantines } from "../../domain/recovery-points/quarantine.ts";
+import { parseStoreKey } from "../../domain/recovery-points/store-layout.ts";
+import { readAttestations } from "../../repository/catalog/attestations.ts";
+import type { OpenRepository } from "../../repository/repository.ts";
 import { CandidateMaker } from "../../repository/prune/candidates.ts";
 import { ReferenceCount, readFacts } from "./count-references.ts";
 import { countStream } from "./count-stream.ts";
@@ -17,6 +21,7 @@ import { type PruneContext, pruneRefused } from "./prune-context.ts";
 
 const readAtOnce = 8;
 const mostNamed = 5;
+const saysForPrune = /^(verified|quarantined|folders-quarantined|doubted|released|healed)$/;
 
 export interface Look {
   readonly listing: RepositoryListing;
@@ -115,16 +120,26 @@ async function readCandidates(
     const isGivenUp = giveUp.includes(id);
     const facts = await readFacts(repository, id, isGivenUp ? new Set() : unreadable);
     if (facts === undefined) return;
+    const attested = await readAttestationsOf(repository, listing, id);
     const candidate = maker.candidateOf(facts, {
       epochs,
-      isQuarantined: listing.quarantined.has(id),
-      isVerified: listing.verified.has(id),
+      isQuarantined: standingQuarantines(findingsAbout(facts, attested)).length > 0,
+      isVerified: attested.some(({ kind }) => kind === "verified"),
       heldBy: heldBy.get(id) ?? [],
     });
     if (!isGivenUp) candidates.push(candidate);
     else if (candidate.isRestorable || candidate.heldBy.length > 0) throw notGivenUp(candidate);
   });
   return candidates;
+}
+
+/** What counts is what is signed: of a million recovery points, what each says is read beside its manifest. */
+function readAttestationsOf(repository: OpenRepository, { attestations }: RepositoryListing, id: string) {
+  const keys = (attestations.get(id) ?? []).flatMap(({ key }) => {
+    const parsed = parseStoreKey(key);
+    return parsed?.kind === "attestation" && saysForPrune.test(parsed.finding) ? [parsed] : [];
+  });
+  return readAttestations(repository.stores.repository, keys);
 }
 
 function notGivenUp({ heldBy, id }: Candidate) {

@@ -44,7 +44,7 @@ export class ContradictionQuarantine {
       `the full capture ${plan.recoveryPoint} found ${first.collection} shard ${first.shard.id}: ${first.contradictions[0]} with the same ` +
       `version and other bytes; the history of ${names} is not what its versions say`;
     for (const recoveryPoint of suspects.reverse()) {
-      await attest(repository, "quarantined", recoveryPoint, {
+      await attest(repository, "doubted", recoveryPoint, {
         at: clock.now(),
         region: plan.region,
         detail,
