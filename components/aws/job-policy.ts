@@ -81,17 +81,11 @@ function objectsUnder(bucket: string, prefix: string): string {
 /** Without the right to list a bucket, an object that is not there is answered with a refusal instead. */
 function buildReadStatements(region: UsedRegion["name"], buckets: readonly string[], keyArn: string): Statement[] {
   return [
-    {
-      Sid: `List${region}`,
-      Effect: "Allow",
-      // What a record was before somebody replaced it is in its versions.
-      Action: ["s3:ListBucket", "s3:ListBucketVersions"],
-      Resource: buckets.map(bucketArn),
-    },
+    { Sid: `List${region}`, Effect: "Allow", Action: "s3:ListBucket", Resource: buckets.map(bucketArn) },
     {
       Sid: `Read${region}`,
       Effect: "Allow",
-      Action: ["s3:GetObject", "s3:GetObjectVersion"],
+      Action: "s3:GetObject",
       Resource: buckets.map((bucket) => `${bucketArn(bucket)}/*`),
     },
     { Sid: `Open${region}`, Effect: "Allow", Action: "kms:Decrypt", ...throughS3(keyArn) },
@@ -128,7 +122,7 @@ function buildKeyRefusals(regions: readonly UsedRegion[]): Statement[] {
     .filter(({ use }) => use.stores.control !== undefined && !use.secrets.includes("identity"))
     .map(({ buckets }) => objectsUnder(buckets.control, controlLayout.keys));
   if (resources.length === 0) return [];
-  return [{ Sid: "LeaveKeys", Effect: "Deny", Action: ["s3:GetObject", "s3:GetObjectVersion"], Resource: resources }];
+  return [{ Sid: "LeaveKeys", Effect: "Deny", Action: "s3:GetObject", Resource: resources }];
 }
 
 function throughS3(keyArn: string): Pick<Statement, "Resource" | "Condition"> {

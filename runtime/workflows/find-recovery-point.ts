@@ -1,4 +1,10 @@
-import { doubtIn, holds, isRestoredByName, type RestorableEntry, type Wanted } from "../domain/recovery-points/catalog.ts";
+import {
+  doubtIn,
+  holds,
+  isRestoredByName,
+  type RestorableEntry,
+  type Wanted,
+} from "../domain/recovery-points/catalog.ts";
 import { dataKinds, type RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { parseZonedTime } from "../domain/zoned-time.ts";
 import { DrError } from "../errors.ts";
@@ -32,7 +38,10 @@ export async function findRecoveryPoint(
 ): Promise<RecoveryPoint> {
   const entry = await chooseRecoveryPoint(repository, wanted, asked);
   if (entry.state === "quarantined") {
-    progress({ step: "quarantine", detail: `${entry.id} is restored although it is quarantined: ${entry.reasons.join("; ")}` });
+    progress({
+      step: "quarantine",
+      detail: `${entry.id} is restored although it is quarantined: ${entry.reasons.join("; ")}`,
+    });
   }
   const doubt = doubtIn(entry, clock.now());
   if (doubt !== undefined) progress({ step: "clock", detail: doubt });

@@ -135,11 +135,11 @@ describe("AwsIdentities", () => {
           Effect: "Allow",
           Action: "s3:PutObject",
           Resource: [
-            "arn:aws:s3:::dr-points/repository.json",
+            "arn:aws:s3:::dr-points/repository.json*",
             "arn:aws:s3:::dr-points/packs/*",
             "arn:aws:s3:::dr-points/trees/*",
             "arn:aws:s3:::dr-points/facts/*",
-            "arn:aws:s3:::dr-points/recovery-points/*",
+            "arn:aws:s3:::dr-points/recovery-points/*/manifest*",
             "arn:aws:s3:::dr-points/sessions/*",
             "arn:aws:s3:::dr-control/keys/*",
             "arn:aws:s3:::dr-control/runs/*",
@@ -208,13 +208,18 @@ describe("AwsIdentities", () => {
         Effect: "Allow",
         Action: "s3:PutObject",
         Resource: [
-          "arn:aws:s3:::prod-points/repository.json",
+          "arn:aws:s3:::prod-points/repository.json*",
           "arn:aws:s3:::prod-points/packs/*",
           "arn:aws:s3:::prod-points/trees/*",
           "arn:aws:s3:::prod-points/facts/*",
-          "arn:aws:s3:::prod-points/recovery-points/*",
+          "arn:aws:s3:::prod-points/recovery-points/*/manifest*",
+          "arn:aws:s3:::prod-points/recovery-points/*/attestations/doubted-*",
           "arn:aws:s3:::prod-points/sessions/*",
-          "arn:aws:s3:::prod-points/stream/*",
+          "arn:aws:s3:::prod-points/stream/packs/*",
+          "arn:aws:s3:::prod-points/stream/trees/*",
+          "arn:aws:s3:::prod-points/stream/facts/*",
+          "arn:aws:s3:::prod-points/stream/recovery-points/*/manifest*",
+          "arn:aws:s3:::prod-points/stream/sessions/*",
           "arn:aws:s3:::prod-control/keys/*",
         ],
         Condition: { Null: { "s3:if-none-match": "false" } },
@@ -251,9 +256,11 @@ describe("AwsIdentities", () => {
         ] as const;
       }),
     );
-    const points = ["repository.json", "packs/*", "trees/*", "facts/*", "recovery-points/*"].map(
-      (key) => `dr-points/${key}`,
-    );
+    const parts = ["packs/*", "trees/*", "facts/*", "recovery-points/*/manifest*"];
+    const points = ["repository.json*", ...parts].map((key) => `dr-points/${key}`);
+    const doubts = "recovery-points/*/attestations/doubted-*";
+    const streamed = [...parts, "sessions/*"].map((key) => `stream/${key}`);
+    const attested = (...kinds: string[]) => kinds.map((kind) => `dr-points/recovery-points/*/attestations/${kind}-*`);
     const own = ["dr-points", "dr-control"];
     const noKeys = ["dr-control/keys/*", "prod-control/keys/*"];
     expect(allowed).to.deep.equal({
@@ -261,6 +268,7 @@ describe("AwsIdentities", () => {
         reads: own,
         creates: [
           ...points,
+          `dr-points/${doubts}`,
           "dr-points/sessions/*",
           "dr-control/keys/*",
           "dr-control/snapshots/*",
@@ -275,20 +283,25 @@ describe("AwsIdentities", () => {
       },
       verify: {
         reads: own,
-        creates: ["dr-points/recovery-points/*/attestations/*", "dr-control/runs/*", "dr-control/verifications/*"],
+        creates: [
+          ...attested("verified", "quarantined", "folders-quarantined"),
+          "dr-control/runs/*",
+          "dr-control/verifications/*",
+        ],
         never: [],
       },
       "test-restore": {
         reads: own,
-        creates: ["dr-points/recovery-points/*/attestations/*", "dr-control/restores/*", "dr-control/runs/*"],
+        creates: [...attested("restored"), "dr-control/restores/*", "dr-control/runs/*"],
         never: [],
       },
       replicate: {
         reads: [...own, "prod-control"],
         creates: [
           ...points,
+          `dr-points/${doubts}`,
           "dr-points/sessions/*",
-          "dr-points/stream/*",
+          ...streamed.map((key) => `dr-points/${key}`),
           "dr-control/keys/*",
           "dr-control/snapshots/*",
           "dr-control/standby/*",
@@ -298,9 +311,7 @@ describe("AwsIdentities", () => {
       "replicate-folders": {
         reads: ["dr-control", "prod-points", "prod-control"],
         creates: [
-          ...["repository.json", "packs/*", "trees/*", "facts/*", "recovery-points/*", "sessions/*", "stream/*"].map(
-            (key) => `prod-points/${key}`,
-          ),
+          ...["repository.json*", ...parts, doubts, "sessions/*", ...streamed].map((key) => `prod-points/${key}`),
           "prod-control/keys/*",
         ],
         never: ["dr-control/keys/*"],

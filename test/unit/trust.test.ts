@@ -380,6 +380,9 @@ describe("records in a store that others can write to", () => {
     expect(await endLease(witness, 1, "west", systemClock)).to.equal(10);
     await raw.create(controlLayout.leaseLink(1, 6), long);
     expect(await endLease(witness, 1, "west", systemClock)).to.equal(10);
+    // A gate's key that was stolen holds no promotion up for longer than settings can.
+    await witness.create(controlLayout.leaseLink(2, 1), long);
+    expect(await endLease(witness, 2, "west", systemClock)).to.equal(300);
   });
 
   it("who is not trusted with a place stores nothing there, and is told why", async () => {

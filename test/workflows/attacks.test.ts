@@ -11,14 +11,17 @@ import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
 import { newKey, serialiseKey } from "../../runtime/domain/recovery-points/key.ts";
+import { digestOf } from "../../runtime/domain/recovery-points/quarantine.ts";
 import { seal } from "../../runtime/domain/recovery-points/sealing.ts";
 import { controlLayout, type SignedStoreKind, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { newestEpoch } from "../../runtime/domain/roles/epoch.ts";
 import { newSigningKey, publicKeyOf } from "../../runtime/domain/trust/signing-key.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import {
+  isQuarantined,
   readCaptureBase,
   readCatalog,
+  readEntry,
   readNewestRecoveryPoint,
 } from "../../runtime/repository/catalog/read-catalog.ts";
 import { claimEpoch, EpochReader, readEpochs } from "../../runtime/repository/control/epochs.ts";
@@ -168,6 +171,55 @@ function describeAttacks(open: (kind: SignedStoreKind) => Promise<AttackedStore>
     await claimEpoch(thief, { ...firstEpoch, epoch: 2, active: "west", run: "thief" });
     const warned = new SignedStore(controlStore.raw, { ...place, trust: after });
     expect(newestEpoch(await readEpochs(warned))).to.deep.equal(firstEpoch);
+  });
+
+  it("5: a quarantine that he makes quarantines nothing; a capture's counts for incremental ones; an operator releases", async () => {
+    const { genuine, repository } = await withRecoveryPoint();
+    const store = repository.stores.repository;
+    for (const finding of ["quarantined", "folders-quarantined", "doubted"]) {
+      await repositoryStore.raw.create(storeLayout.attestation(genuine, finding, "x"), Buffer.from("x"));
+      const record = { recoveryPoint: genuine, kind: finding, at, region: "east", detail: "forged" };
+      await repositoryStore.raw.create(storeLayout.attestation(genuine, finding, "y"), inRecord(record));
+    }
+    const unreadable: string[] = [];
+    const base = await readCaptureBase(repository, ["qdrant", "config"], (key) => unreadable.push(key));
+    expect([...base.recoveryPoints.values()].map(({ id }) => id)).to.deep.equal([genuine, genuine]);
+    expect(unreadable).to.have.length(6);
+    const { entries, unreadable: told } = await readCatalog(repository);
+    expect(entries.map(({ state }) => state)).to.deep.equal(["complete"]);
+    expect(told).to.have.length(6);
+    expect(await isQuarantined(repository, genuine)).to.equal(false);
+
+    // Who has a capture's key as well: it may doubt what captures can be wrong about, and nothing else.
+    const captureKey = newSigningKey();
+    const job = { name: "capture", key: publicKeyOf(captureKey), job: "capture", region: "east" } as const;
+    const place = { trustId: trust.id, region: "east", store: "repository" } as const;
+    const withJob = { id: trust.id, keys: [...trust.keys, job] };
+    const opened = new SignedStore(repositoryStore.raw, { ...place, trust: withJob, signingKey: captureKey });
+    for (const finding of ["quarantined", "folders-quarantined", "released", "verified"]) {
+      const key = storeLayout.attestation(genuine, finding, "z");
+      expect(await codeOf(opened.create(key, Buffer.from("x"))), finding).to.equal("ACCESS_DENIED");
+    }
+    const { id, manifest } = { id: genuine, manifest: digestOf(await repository.readRecoveryPoint(genuine)) };
+    const doubt = { recoveryPoint: id, kind: "doubted", at, region: "east", detail: "doubted", manifest };
+    await store.create(storeLayout.attestation(genuine, "doubted", "z"), inRecord(doubt));
+    expect((await readEntry(repository, genuine))?.state).to.equal("complete");
+    const half = await makeRecoveryPoint(repository, later, { type: "incremental" });
+    const ofHalf = digestOf(await repository.readRecoveryPoint(half));
+    const sayHalf = (kind: string, more: object) =>
+      store.create(
+        storeLayout.attestation(half, kind, String(Math.random())),
+        inRecord({ recoveryPoint: half, kind, region: "east", detail: kind, at, ...more }),
+      );
+    await sayHalf("doubted", { manifest: "0".repeat(64) });
+    expect((await readEntry(repository, half))?.state).to.equal("complete");
+    await sayHalf("doubted", { manifest: ofHalf });
+    expect((await readEntry(repository, half))?.state).to.equal("quarantined");
+    expect(await isQuarantined(repository, half)).to.equal(true);
+    await sayHalf("released", { manifest: ofHalf, at: "2026-01-02T00:00:00.000Z" });
+    expect((await readEntry(repository, half))?.state).to.equal("complete");
+    await sayHalf("quarantined", { manifest: ofHalf, at: "2026-01-03T00:00:00.000Z" });
+    expect((await readEntry(repository, half))?.state).to.equal("quarantined");
   });
 
   if (keepsReplaced) {

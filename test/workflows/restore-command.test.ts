@@ -85,7 +85,7 @@ describe("qdrant-dr restore", function () {
       progress: ({ detail, step }) => (said.err += `${step}: ${detail}\n`),
       onInterrupt: () => () => undefined,
     });
-    const all = [command, "--stack", "prod", "--outputs", outputsFile, ...args, "--json"];
+    const all = [...command.split(" "), "--stack", "prod", "--outputs", outputsFile, ...args, "--json"];
     const ended = await runCheckedCli(all, deps, {
       out: (text) => (said.out += text),
       err: (text) => (said.err += text),
@@ -123,6 +123,26 @@ describe("qdrant-dr restore", function () {
     expect(await other.aliases()).to.deep.equal([{ alias: "current", collection }]);
     expect(again.error.code).to.equal("TARGET_NOT_EMPTY");
     expect((await run(0, "backup")).readBytes, "nothing is read again").to.equal(0);
+  });
+
+  it("takes a quarantined recovery point only when told to, by its id, and again once an operator has released it", async () => {
+    const newest = (await run(0, "restore", "--dry-run", ...toOther())).recoveryPoint;
+    const named = ["--recovery-point", newest];
+    const said = await run(0, "recovery-points quarantine", ...named, "--because", "nobody knows it");
+    expect(said).to.deep.include({ recoveryPoint: newest, state: "quarantined", reasons: ["nobody knows it"] });
+    expect((await run(0, "restore", "--dry-run", ...toOther())).recoveryPoint).not.to.equal(newest);
+
+    const refused = await run(10, "restore", ...named, ...toOther());
+    expect(refused.error.code).to.equal("RECOVERY_POINT_INCOMPLETE");
+    expect(refused.error.hint).to.contain("--although-quarantined");
+    expect((await run(2, "restore", "--although-quarantined", ...toOther())).error.code).to.equal("USAGE");
+    const restored = await run(0, "restore", "--although-quarantined", ...named, ...toOther());
+    expect(restored.points).to.equal(100);
+    expect(restored.said).to.contain(`${newest} is restored although it is quarantined: nobody knows it`);
+
+    const released = await run(0, "recovery-points release", ...named, "--because", "it was ours");
+    expect(released).to.include({ state: "complete" });
+    expect((await run(0, "restore", "--dry-run", ...named, ...toOther())).recoveryPoint).to.equal(newest);
   });
 
   it("takes the key from the environment, never from the URL, and says a wrong one as what it is", async () => {

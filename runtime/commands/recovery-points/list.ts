@@ -7,8 +7,8 @@ import { missingFrom, missingInWords } from "../../domain/recovery-points/missin
 import { captureTypes, isExact } from "../../domain/recovery-points/recovery-point.ts";
 import { listRecoveryPoints } from "../../workflows/list-recovery-points.ts";
 import { type CommandDefinition, exitCodesHelp, regionOptions } from "../shared/command.ts";
-import { recoveryPointState } from "./state.ts";
 import { count, kind, listOf, missingPart, recoveryPointId, time } from "../shared/fields.ts";
+import { recoveryPointState } from "./state.ts";
 
 interface Options extends RegionOptions {
   readonly stack?: string;

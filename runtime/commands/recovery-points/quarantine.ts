@@ -24,10 +24,7 @@ export const recoveryPointsQuarantine: CommandDefinition<Options, z.infer<typeof
       .requiredOption("--because <text>", "why nothing is to be restored from it: it is kept with it")
       .addHelpText(
         "after",
-        exitCodesHelp(
-          [5, "the bucket does not answer, or your key may not say that"],
-          [10, "no such recovery point"],
-        ),
+        exitCodesHelp([5, "the bucket does not answer, or your key may not say that"], [10, "no such recovery point"]),
       ),
   async run(deps, { because, recoveryPoint: id, ...options }) {
     const session = await deps.access(options.stack, options);

@@ -31,6 +31,9 @@ export const recipientsSchema = z
   .min(2, "the operational and the offline recovery recipient")
   .refine(isDistinct, "two different recipients");
 
+/** Nobody holds a lease, or waits for one, for longer. */
+export const mostLeaseSeconds = 300;
+
 /** The settings of a gate, whatever its lease is kept in. */
 export function gateShape<Witness extends z.ZodType>(witness: Witness) {
   return {
@@ -38,7 +41,7 @@ export function gateShape<Witness extends z.ZodType>(witness: Witness) {
     mode: z.enum(gateModes).default("availability"),
     /** A place that is lost with neither region, for the lease of the mode `consistency`. */
     witness: witness.optional(),
-    leaseSeconds: z.number().min(1).max(300).default(15),
+    leaseSeconds: z.number().min(1).max(mostLeaseSeconds).default(15),
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { mostLeaseSeconds } from "../../domain/settings/primitives.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { NumberedLog } from "../numbered-log.ts";
@@ -85,9 +86,9 @@ export async function endLease(witness: ObjectStore, epoch: number, region: stri
   }
 }
 
-/** The seconds that a link grants; 0 without a link, for then nobody holds the lease. */
+/** The seconds that a link grants, as far as settings can; 0 without a link, for then nobody holds the lease. */
 function secondsHeld(link: Link | undefined): number {
-  return link === undefined ? 0 : link.seconds;
+  return link === undefined ? 0 : Math.min(link.seconds, mostLeaseSeconds);
 }
 
 function linksOf(witness: ObjectStoreReader, epoch: number): NumberedLog<Link> {

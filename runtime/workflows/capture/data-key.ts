@@ -1,5 +1,6 @@
 /** The key that a collection's or a folder's content is sealed with. */
 import { createHmac } from "node:crypto";
+import { canonicalJson } from "../../domain/exact-json.ts";
 import type { DataKey } from "../../domain/recovery-points/key.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
@@ -14,7 +15,11 @@ export async function obtainDataKey(
   purpose: Exclude<DataKey["purpose"], "repository">,
   base: { readonly key: string } | undefined,
 ): Promise<DataKey> {
-  if (base !== undefined) return repository.keys.key(base.key);
+  if (base !== undefined) {
+    const key = await repository.keys.key(base.key);
+    // That of another collection or folder would let who may open that one open this one.
+    if (canonicalJson(key.purpose) === canonicalJson(purpose)) return key;
+  }
   const { naming } = await repository.keys.key(repository.description.key);
   const name = JSON.stringify(["key", active, epoch, purpose]);
   const id = createHmac("sha256", naming).update(name).digest("hex").slice(0, 32);
