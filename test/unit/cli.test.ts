@@ -20,6 +20,8 @@ const required: Record<string, string[]> = {
   status: ["--stack", "prod"],
   "recovery-points list": ["--stack", "prod"],
   "recovery-points keep": ["--recovery-point", "20260131T020000000Z-1a2b3c4d"],
+  "recovery-points quarantine": ["--stack", "prod", "--recovery-point", "id", "--because", "why"],
+  "recovery-points release": ["--stack", "prod", "--recovery-point", "id", "--because", "why"],
   backup: ["--stack", "prod"],
   verify: ["--stack", "prod"],
   heal: ["--stack", "prod"],

@@ -142,6 +142,7 @@ describe("qdrant-dr restore", function () {
 
     const released = await run(0, "recovery-points release", ...named, "--because", "it was ours");
     expect(released).to.include({ state: "complete" });
+    await emptied(other);
     expect((await run(0, "restore", "--dry-run", ...named, ...toOther())).recoveryPoint).to.equal(newest);
   });
 
