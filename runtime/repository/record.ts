@@ -110,6 +110,19 @@ export async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefin
   }
 }
 
+/** So many objects in a row that nobody signed who is trusted with them are stepped over, in a journal. */
+export const mostSteppedOver = 256;
+
+/** What is read, or that it is there and was not signed by who is trusted with it. */
+export async function unlessNotBelieved<T>(reading: Promise<T>): Promise<T | "not believed"> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (hasCode(error, "NOT_AUTHENTIC")) return "not believed";
+    throw error;
+  }
+}
+
 /** What is read; undefined when it is there and holds something else, is not believed, or does not open here, which is told. */
 export async function unlessUnreadable<T>(
   key: string,

@@ -53,7 +53,7 @@ export async function recordKept(
         hint: "end some with `qdrant-dr recovery-points keep --end`, or let `retention` keep more",
       });
     }
-    const number = await log.usable((newest?.number ?? 0) + 1);
+    const number = await log.free((newest?.number ?? 0) + 1);
     if ((await log.create(control, number, { at: now.toISOString(), kept })) === "created") return;
   }
 }
