@@ -24,8 +24,15 @@ import { attestationSchema, recoveryPointSchema } from "../../runtime/domain/rec
 import { newRotation, rotationSchema } from "../../runtime/domain/recovery-points/rotation.ts";
 import { seal, unseal } from "../../runtime/domain/recovery-points/sealing.ts";
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
-import { parseControlKey, parseStoreKey, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import {
+  controlLayout,
+  parseControlKey,
+  parseStoreKey,
+  storeLayout,
+} from "../../runtime/domain/recovery-points/store-layout.ts";
 import { epochRecordSchema } from "../../runtime/domain/roles/epoch.ts";
+import { openObject, signObject } from "../../runtime/domain/trust/envelope.ts";
+import { keyBefore, nameBehind } from "../../runtime/domain/trust/names-behind.ts";
 import { DrError } from "../../runtime/errors.ts";
 import { readDirectory } from "../../runtime/repository/content/pack-directory.ts";
 import { readEnd } from "../../runtime/repository/content/pack-end.ts";
@@ -34,6 +41,7 @@ import { parseRecord } from "../../runtime/repository/record.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { allOf } from "../support/all-of.ts";
 import { firstEpoch, storesWithEpoch } from "../support/estates/recovery-estate.ts";
+import { signing, trust } from "../support/estates/test-trust.ts";
 
 const numRuns = Number(process.env["QDRANT_DR_FUZZ"] ?? 150);
 const seed = Number(process.env["QDRANT_DR_SEED"] ?? 20_261_130);
@@ -296,6 +304,18 @@ describe("bytes that nobody wrote", function () {
       (bytes) => [parseStoreKey(bytes.toString()), parseControlKey(bytes.toString())],
       Buffer.from(`healed/${"a/".repeat(400)}`),
     );
+    const place = { trustId: trust.id, region: "east", store: "control" } as const;
+    const behind = nameBehind(place, controlLayout.epoch(2), 1);
+    await fuzz(
+      [behind, `${behind}${behind}`, "~1~".repeat(2_000)].map((each) => Buffer.from(each)),
+      (bytes) => keyBefore(bytes.toString()),
+    );
+  });
+
+  it("as signed objects", async () => {
+    const place = { trustId: trust.id, region: "east", store: "control" } as const;
+    const key = controlLayout.epoch(2);
+    await fuzz([signObject(signing, place, key, Buffer.from("{}"))], (bytes) => openObject(trust, place, key, bytes));
   });
 });
 
