@@ -137,12 +137,6 @@ const tested = z.strictObject({
           samples: count.describe("points that were compared with the source's own answers"),
           canaries: count.describe("queries that were compared with the source's own answers"),
           searches: count.describe("searches by the index that found points"),
-          recall: z
-            .number()
-            .optional()
-            .describe(
-              "0 to 1: the share of the points nearest to canary queries, as the source's exact searches found them, that searches by the index find; absent without canary queries, and where the capture is not exact",
-            ),
           seconds,
         }),
       ),
