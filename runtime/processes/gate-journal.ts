@@ -5,7 +5,8 @@ import { FileSpool } from "../adapters/gate/file-spool.ts";
 import { WholeAnswers } from "../adapters/gate/whole-answers.ts";
 import { openStore } from "../adapters/stores/open-store.ts";
 import type { GateEnvironment } from "../domain/roles/gate-environment.ts";
-import { JournalWriter } from "../repository/journal/journal-writer.ts";
+import { toDrError } from "../errors.ts";
+import { JournalWriter, type TakeoverTries } from "../repository/journal/journal-writer.ts";
 import { SignedStore } from "../repository/signed-store.ts";
 import { systemClock } from "../time/system-clock.ts";
 import { JournalBuffer } from "../workflows/gate/journal/journal-buffer.ts";
@@ -37,17 +38,26 @@ export function openGateJournal(given: GateEnvironment, apiKey: () => string): G
   const spool = new FileSpool(settings.spool);
   const qdrant = new WholeAnswers(given.QDRANT_DR_GATE_UPSTREAM.url, apiKey);
   const buffer = new JournalBuffer({ settings, spool, clock, tell });
+  const tries: TakeoverTries = {};
   const keeper = new JournalKeeper({
     qdrant,
     spool,
     buffer,
     clock,
     tell,
-    takeOver: () => JournalWriter.takeOver(writing),
+    takeOver: () => JournalWriter.takeOver(writing, tries),
+    onStoreDown: settings.onStoreDown,
   });
+  let problem: string | undefined;
   return {
     keeper,
-    begin: () => void keeper.begin().catch((error: unknown) => tell(`the journal has not begun: ${String(error)}`)),
+    // Called at every look: it goes on where it failed.
+    begin: () =>
+      void keeper.begin().catch((error: unknown) => {
+        const { message } = toDrError(error);
+        if (message !== problem) tell(`the journal has not begun: ${message}`);
+        problem = message;
+      }),
     async end() {
       await keeper.end();
       qdrant.close();

@@ -246,7 +246,11 @@ function passRest(incoming: RestIncoming, outgoing: RestOutgoing): void {
   if (journal === undefined || write === undefined) cutOffCall = rest.forward(incoming, outgoing, forwarding);
   else {
     cutOffCall = () => outgoing.destroy();
-    void passWrite(journal.keeper, write, { incoming, outgoing, forwarding });
+    passWrite(journal.keeper, write, { incoming, outgoing, forwarding }).catch((error: unknown) => {
+      const reason = `${forwarding.name}: ${toDrError(error).message}; what was asked may still be done`;
+      if (outgoing.headersSent) outgoing.destroy();
+      else if (!outgoing.destroyed) refuseRest(outgoing, 502, reason);
+    });
   }
 }
 

@@ -74,7 +74,7 @@ export class FileSpool implements Spool {
     if (file === undefined) throw new Error("the spool is closed");
     file.open.add(number);
     this.#fileOf.set(number, file);
-    if (this.#bytes > fullBytes) this.#begin(Number(nameForm.exec(file.path.slice(-14))?.[1]) + 1);
+    if (this.#bytes > fullBytes) this.#beginNext(Number(nameForm.exec(file.path.slice(-14))?.[1]) + 1);
     return number;
   }
 
@@ -103,13 +103,30 @@ export class FileSpool implements Spool {
     this.#descriptor = undefined;
   }
 
+  /** A full disk leaves the file as it is that is written to. */
+  #beginNext(number: number): void {
+    try {
+      this.#begin(number);
+    } catch {
+      // Tried again behind the next line.
+    }
+  }
+
   #begin(number: number): void {
-    this.close();
     const path = join(this.#folder, `${String(number).padStart(10, "0")}.log`);
-    this.#descriptor = openSync(path, "ax", 0o600);
-    this.#bytes = 0;
+    const descriptor = openSync(path, "ax", 0o600);
+    const line = this.#term === undefined ? "" : `${JSON.stringify({ term: this.#term })}\n`;
+    try {
+      if (writeSync(descriptor, line) < line.length) throw Object.assign(new Error("full"), { code: "ENOSPC" });
+    } catch (error) {
+      closeSync(descriptor);
+      rmSync(path, { force: true });
+      throw error;
+    }
+    this.close();
+    this.#descriptor = descriptor;
+    this.#bytes = line.length;
     this.#files.push({ path, open: new Set() });
-    if (this.#term !== undefined) this.#write({ term: this.#term });
   }
 
   #write(line: object): void {

@@ -7,6 +7,7 @@ import type { JournalEntry } from "../../domain/journal/entry.ts";
 import { encodeEntries } from "../../domain/journal/entry-text.ts";
 import type { JournalPosition } from "../../domain/journal/position.ts";
 import { type DataKey, newKey, serialiseKey } from "../../domain/recovery-points/key.ts";
+import { largestEntries } from "../../domain/recovery-points/object-bounds.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -33,6 +34,19 @@ interface Made {
   readonly content: Buffer;
 }
 
+/** Of a take-over: what is known of it between its tries. */
+export interface TakeoverTries {
+  /** What was sent and not answered: it may stand, and is the own then. */
+  sent?: TakeoverSent | undefined;
+}
+
+interface TakeoverSent {
+  readonly key: DataKey;
+  readonly number: number;
+  readonly content: Buffer;
+  readonly endOfOthers: JournalPosition;
+}
+
 export interface Takeover {
   readonly writer: JournalWriter;
   /** Where the journal of those before it ends, and the takeover under which that was written; absent: there was none. */
@@ -56,39 +70,32 @@ export class JournalWriter {
     this.#position = position;
   }
 
-  /** Becomes the writer. */
-  static async takeOver(writing: JournalWriting): Promise<Takeover> {
-    const { clock, region, store, wrap, writer: name } = writing;
-    const key = newKey({ journal: region });
-    const wrapped = Buffer.from(await wrap.wrap(serialiseKey(key))).toString("base64");
-    let endOfOthers = await newestPosition(store, region);
-    let number = endOfOthers.number + 1;
+  /** Becomes the writer. After an error it is not known whether it has: to be called again with the same tries. */
+  static async takeOver(writing: JournalWriting, tries: TakeoverTries = {}): Promise<Takeover> {
+    const { region, store } = writing;
+    let sent = tries.sent ?? (await makeTakeover(writing));
     for (let notBelieved = 0; notBelieved <= mostSteppedOver; ) {
-      const content = encodeObject(region, {
-        kind: "takeover",
-        format: 1,
-        number,
-        previous: endOfOthers.digest,
-        term: number,
-        at: clock.now().toISOString(),
-        writer: name,
-        key: wrapped,
-      });
+      tries.sent = sent;
+      const { content, endOfOthers, key, number } = sent;
       const stands = await create(store, storeLayout.journalObject(region, number), content);
       if (stands === "ours") {
         const last = await headerAt(store, region, endOfOthers);
+        tries.sent = undefined;
         const position = { number, digest: digestOf(content) };
         return { writer: new JournalWriter(writing, key, position), endOfOthers, termOfOthers: last?.term };
       }
+      tries.sent = undefined;
       if (stands === "not believed") {
         notBelieved += 1;
-        number += 1;
-        continue;
-      }
-      endOfOthers = await newestPosition(store, region);
-      number = endOfOthers.number + 1;
+        sent = await makeTakeover(writing, { number: number + 1, endOfOthers });
+      } else sent = await makeTakeover(writing);
     }
-    throw tooManyForged(region, number);
+    throw tooManyForged(region, sent.number);
+  }
+
+  /** Whether something was sent of which it is not known whether it is stored. */
+  get hasSent(): boolean {
+    return this.#sent !== undefined;
   }
 
   /** Where its newest object is. */
@@ -135,7 +142,9 @@ export class JournalWriter {
       at: clock.now().toISOString(),
       entries: entries.length,
     };
-    const content = encodeObject(region, header, { key: this.#key, text: encodeEntries(entries) });
+    const text = encodeEntries(entries);
+    refuseIfLonger(storeLayout.journalObject(region, number), text);
+    const content = encodeObject(region, header, { key: this.#key, text });
     refuseIfTooLarge(storeLayout.journalObject(region, number), content);
     return { header, content };
   }
@@ -146,6 +155,35 @@ export class JournalWriter {
       hint: "one gate writes a region's journal: see which others run, and start this one again only when it is to take over",
     });
   }
+}
+
+async function makeTakeover(
+  { clock, region, store, wrap, writer }: JournalWriting,
+  place?: Pick<TakeoverSent, "number" | "endOfOthers">,
+): Promise<TakeoverSent> {
+  const endOfOthers = place?.endOfOthers ?? (await newestPosition(store, region));
+  const number = place?.number ?? endOfOthers.number + 1;
+  const key = newKey({ journal: region });
+  const content = encodeObject(region, {
+    kind: "takeover",
+    format: 1,
+    number,
+    previous: endOfOthers.digest,
+    term: number,
+    at: clock.now().toISOString(),
+    writer,
+    key: Buffer.from(await wrap.wrap(serialiseKey(key))).toString("base64"),
+  });
+  return { key, number, content, endOfOthers };
+}
+
+/** What readers would refuse to unpack. */
+function refuseIfLonger(key: string, text: string): void {
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= largestEntries) return;
+  throw new DrError("NOT_SUPPORTED", `${key} cannot be written: its entries have ${bytes} bytes`, {
+    hint: `they may have ${largestEntries} bytes; nothing of it was stored`,
+  });
 }
 
 async function create(

@@ -108,6 +108,8 @@ export class JournalFollower {
   /** Applies all that there is now. For a change of roles: whoever wrote it is closed, or gone. */
   async drain(): Promise<FollowedState> {
     while ((await this.step()) !== undefined);
+    // What others follow is not the end.
+    await this.#request.reader.refuseGap(this.#state.position);
     await this.#record({ isForced: true });
     return this.#state;
   }

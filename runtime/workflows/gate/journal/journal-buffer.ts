@@ -10,12 +10,19 @@ import type { Spool } from "../../../ports/spool.ts";
 import type { JournalWriter } from "../../../repository/journal/journal-writer.ts";
 
 interface Waiting {
-  readonly intent: number;
+  readonly intents: readonly number[];
   readonly entries: readonly JournalEntry[];
   readonly bytes: number;
   /** By the monotonic clock. */
   readonly since: number;
   readonly settle: (isStored: boolean) => void;
+}
+
+interface Untold {
+  /** By which the spool knows of it. */
+  readonly intents: number[];
+  /** Whether it knows that everything there may be changed. */
+  isNoted: boolean;
 }
 
 export interface JournalBufferTools {
@@ -42,6 +49,8 @@ export interface JournalState {
 
 /** Of one object, unless one write has more. */
 const bytesOfObject = 8 * 1024 * 1024;
+/** What one write has left beyond this no object holds. */
+const mostBytesOfWrite = 40 * 1024 * 1024;
 /** A standby that hears nothing for longer cannot tell whether nothing happened. */
 const signOfLifeMs = 5_000;
 const againMs = 500;
@@ -50,9 +59,11 @@ export class JournalBuffer {
   readonly #tools: JournalBufferTools;
   #waiting: Waiting[] = [];
   #bytes = 0;
-  #writer: JournalWriter | undefined;
-  /** Collections of which something was let through that no journal tells of, each with its place in the spool. */
-  readonly #untold = new Map<string, number>();
+  #writer: Pick<JournalWriter, "append" | "hasSent"> | undefined;
+  /** Collections of which something was let through that no journal tells of. */
+  readonly #untold = new Map<string, Untold>();
+  /** Done, and not noted as such: the spool could not be written. */
+  #toForget: readonly number[] = [];
   #isUnprotected = false;
   #deposed: string | undefined;
   #storedAt = 0;
@@ -67,33 +78,42 @@ export class JournalBuffer {
   }
 
   /** From now on entries are stored by this writer. */
-  start(writer: JournalWriter): void {
+  start(writer: Pick<JournalWriter, "append" | "hasSent">): void {
     this.#writer = writer;
     this.#storedAt = this.#tools.clock.monotonic();
     this.#running ??= this.#run();
   }
 
+  /** Nothing was stored yet, and writes are let through all the same: what they leave is not told until a writer comes. */
+  leaveUnprotected(): void {
+    if (this.#isUnprotected) return;
+    this.#isUnprotected = true;
+    this.#tools.tell("the journal has not begun: writes are let through that no journal tells of");
+  }
+
   /** Takes what a write has left. Answers when it is stored or given up, or with false: another has taken over, and nobody will store it. */
-  add(intent: number, entries: readonly JournalEntry[]): Promise<boolean> {
-    const { clock, spool } = this.#tools;
+  add(intent: number, left: readonly JournalEntry[]): Promise<boolean> {
+    // Whoever begins with this spool finds it there.
+    if (this.#deposed !== undefined) return Promise.resolve(false);
     if (this.#isUnprotected) {
-      this.#leaveUntold(entries);
-      spool.done([intent]);
+      this.#leaveUntold([intent], left);
       return Promise.resolve(true);
     }
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const bytes = entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
-    this.#waiting.push({ intent, entries, bytes, since: clock.monotonic(), settle: resolve });
-    this.#bytes += bytes;
+    this.#enqueue([intent], left, resolve);
     this.#holdBound();
     if (this.#tools.settings.mode === "sync" || this.#bytes > bytesOfObject) this.#wake();
     return promise;
   }
 
+  /** Nothing of a write has come to Qdrant. */
+  forget(intent: number): void {
+    this.#done([intent]);
+  }
+
   /** Why writes are not taken at present. */
   get refusal(): string | undefined {
     if (this.#deposed !== undefined) return this.#deposed;
-    if (this.#writer === undefined) return "its journal has not begun yet";
     if (this.#isFull && this.#tools.settings.onStoreDown === "refuse")
       return "the store of its journal does not answer";
     return undefined;
@@ -133,35 +153,80 @@ export class JournalBuffer {
     return this.#bytes > settings.bufferBytes || age > 1000 * settings.bufferSeconds;
   }
 
+  #enqueue(intents: readonly number[], left: readonly JournalEntry[], settle: Waiting["settle"]): void {
+    let entries = left;
+    let bytes = bytesOf(entries);
+    if (bytes > mostBytesOfWrite) {
+      entries = tooLarge(entries);
+      bytes = bytesOf(entries);
+    }
+    this.#waiting.push({ intents, entries, bytes, since: this.#tools.clock.monotonic(), settle });
+    this.#bytes += bytes;
+  }
+
   /** With `serve`, what does not fit is given up: a capture has to bring its collections. */
   #holdBound(): void {
-    const { settings, spool, tell } = this.#tools;
+    const { settings, tell } = this.#tools;
     if (!this.#isFull || settings.onStoreDown !== "serve" || this.#isUnprotected) return;
     this.#isUnprotected = true;
     tell("the store of the journal does not answer: writes are let through that no journal tells of");
-    const given = this.#waiting;
-    this.#waiting = [];
-    this.#bytes = 0;
-    for (const { entries } of given) this.#leaveUntold(entries);
-    spool.done(given.map(({ intent }) => intent));
+    const given = this.#takeAll();
+    for (const { entries, intents } of given) this.#leaveUntold(intents, entries);
     for (const { settle } of given) settle(true);
   }
 
-  #leaveUntold(entries: readonly JournalEntry[]): void {
+  #takeAll(): readonly Waiting[] {
+    const all = this.#waiting;
+    this.#waiting = [];
+    this.#bytes = 0;
+    return all;
+  }
+
+  /** The spool must know of it, too: the process may be killed before the journal tells. */
+  #leaveUntold(intents: readonly number[], entries: readonly JournalEntry[]): void {
+    let isKept = false;
     for (const entry of entries) {
       const collection = "collection" in entry ? entry.collection : undefined;
-      // The spool must know it, too: the process may be killed before the journal tells.
       const name = collection ?? "";
-      if (this.#untold.has(name)) continue;
-      this.#untold.set(name, this.#tools.spool.begin({ changes: "everything", collection }));
+      const untold = this.#untold.get(name) ?? { intents: [], isNoted: false };
+      this.#untold.set(name, untold);
+      if (untold.isNoted) continue;
+      try {
+        untold.intents.push(this.#tools.spool.begin({ changes: "everything", collection }));
+        untold.isNoted = true;
+      } catch (error) {
+        // It still knows what was noted before the write.
+        this.#tools.tell(toDrError(error).message);
+        untold.intents.push(...intents);
+        isKept = true;
+      }
+    }
+    if (!isKept) this.#done(intents);
+  }
+
+  /** The spool forgets these; a full disk only lets it know too much, which is read back when the gate begins again. */
+  #done(intents: readonly number[]): void {
+    const all = [...this.#toForget, ...intents];
+    try {
+      this.#tools.spool.done(all);
+      this.#toForget = [];
+    } catch (error) {
+      if (this.#toForget.length === 0) this.#tools.tell(toDrError(error).message);
+      this.#toForget = all;
     }
   }
 
   async #run(): Promise<void> {
     while (!(this.#isEnding && this.#waiting.length === 0) && this.#deposed === undefined) {
       await this.#pause(this.#tools.settings.mode === "sync" ? signOfLifeMs : this.#tools.settings.flushMilliseconds);
-      this.#holdBound();
-      await this.#flush();
+      try {
+        this.#holdBound();
+        await this.#flush();
+      } catch (error) {
+        // Reads go on, and what waits is tried again.
+        this.#tools.tell(`the journal is not stored, and tries again: ${toDrError(error).message}`);
+        await new Promise((resolve) => setTimeout(resolve, againMs));
+      }
       const { resolve } = this.#idle;
       this.#idle = Promise.withResolvers<void>();
       resolve();
@@ -184,7 +249,7 @@ export class JournalBuffer {
     if (this.#isUnprotected) await this.#tellUntold();
     else if (this.#waiting.length > 0) {
       while (this.#waiting.length > 0 && (await this.#storeGroup())) this.#storedAt = clock.monotonic();
-    } else if (clock.monotonic() - this.#storedAt >= signOfLifeMs && (await this.#store([]))) {
+    } else if (clock.monotonic() - this.#storedAt >= signOfLifeMs && (await this.#store([])) === true) {
       this.#storedAt = clock.monotonic();
     }
   }
@@ -197,37 +262,54 @@ export class JournalBuffer {
       bytes += each.bytes;
     }
     const group = this.#waiting.slice(0, count);
-    if (!(await this.#store(group.flatMap(({ entries }) => entries)))) return false;
+    const stored = await this.#store(group.flatMap(({ entries }) => entries));
+    if (stored === "too large") {
+      this.#replaceTooLarge(group);
+      return true;
+    }
+    if (!stored) return false;
     // It may have been given up meanwhile.
     if (this.#waiting[0] !== group[0]) return true;
     this.#waiting = this.#waiting.slice(count);
     this.#bytes -= bytes;
-    this.#tools.spool.done(group.map(({ intent }) => intent));
+    this.#done(group.flatMap(({ intents }) => intents));
     for (const { settle } of group) settle(true);
     return true;
   }
 
-  /** The store answers again: which collections were written to meanwhile. */
+  /** No try stores them. */
+  #replaceTooLarge(group: readonly Waiting[]): void {
+    // They may have been given up meanwhile.
+    if (this.#waiting[0] !== group[0]) return;
+    const rest = this.#waiting.slice(group.length);
+    const replaced = group.map((each) => {
+      const entries = tooLarge(each.entries);
+      return { ...each, entries, bytes: bytesOf(entries) };
+    });
+    this.#waiting = [...replaced, ...rest];
+    this.#bytes = this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** When the store answers again: which collections were written to meanwhile. */
   async #tellUntold(): Promise<void> {
     const { clock, tell } = this.#tools;
-    const told = [...this.#untold.keys()];
+    // Nothing is told yet: what is written while this is sent must be told, too.
+    if ((await this.#store([])) !== true) return;
+    this.#storedAt = clock.monotonic();
+    // From here on every write is told behind these.
+    this.#isUnprotected = false;
     const at = clock.now().toISOString();
     const reason = "written while the store of the journal did not answer";
-    const entries: JournalEntry[] = told.map((name) =>
-      name === "" ? { kind: "unreconciled", at, reason } : { kind: "unreconciled", at, reason, collection: name },
-    );
-    if (!(await this.#store(entries))) return;
-    // What was written to others while these were sent, the next entries tell.
-    if (this.#untold.size > told.length) return;
-    this.#tools.spool.done([...this.#untold.values()]);
+    for (const [name, { intents }] of this.#untold) {
+      const collection = name === "" ? {} : { collection: name };
+      this.#enqueue(intents, [{ kind: "unreconciled", at, reason, ...collection }], () => undefined);
+    }
     this.#untold.clear();
-    this.#isUnprotected = false;
-    this.#storedAt = clock.monotonic();
     tell("the store of the journal answers again: the collections that were written to wait for a capture");
   }
 
   /** Tries until it is stored; false when it is given up: the process ends, or another has taken over. */
-  async #store(entries: readonly JournalEntry[]): Promise<boolean> {
+  async #store(entries: readonly JournalEntry[]): Promise<boolean | "too large"> {
     for (let tries = 0; ; tries += 1) {
       try {
         await this.#writer?.append(entries);
@@ -237,9 +319,12 @@ export class JournalBuffer {
         if (hasCode(error, "APPLY_CONFLICT")) {
           this.#deposed = message;
           this.#tools.tell(message);
-          for (const { settle } of this.#waiting) settle(false);
+          // The spool keeps them; a fence does not wait for what nobody will store.
+          for (const { settle } of this.#takeAll()) settle(false);
           return false;
         }
+        // The writer makes no such object, however often it is asked.
+        if (hasCode(error, "NOT_SUPPORTED") && this.#writer?.hasSent !== true) return "too large";
         if (tries === 0) this.#tools.tell(`the journal is not stored, and tries again: ${message}`);
         if (this.#isEnding) return false;
         this.#holdBound();
@@ -249,8 +334,23 @@ export class JournalBuffer {
   }
 }
 
+function bytesOf(entries: readonly JournalEntry[]): number {
+  return entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
+}
+
 function sizeOf(entry: JournalEntry): number {
   if (entry.kind !== "points") return 512;
-  const text = (sum: number, each: string) => sum + each.length;
-  return entry.points.reduce(text, 0) + entry.ids.reduce(text, 0) + 256;
+  const bytes = (sum: number, each: string) => sum + Buffer.byteLength(each) + 1;
+  return entry.points.reduce(bytes, 0) + entry.ids.reduce(bytes, 0) + 256;
+}
+
+/** In the place of entries that no object holds; without their collections' names that is every collection. */
+function tooLarge(entries: readonly JournalEntry[]): JournalEntry[] {
+  const reason = "one write left more than an object of the journal holds";
+  const byCollection = new Map(
+    entries.map((entry) => ["collection" in entry ? entry.collection : undefined, entry.at]),
+  );
+  return [...byCollection].map(([collection, at]) =>
+    collection === undefined ? { kind: "unreconciled", at, reason } : { kind: "unreconciled", at, reason, collection },
+  );
 }

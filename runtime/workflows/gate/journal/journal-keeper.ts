@@ -14,22 +14,38 @@ import type { GatedOutcome, GatedQdrant, GatedRequest, JournalledReply } from ".
 import type { Intent, NumberedIntent, Spool } from "../../../ports/spool.ts";
 import type { JournalWriter } from "../../../repository/journal/journal-writer.ts";
 import type { JournalBuffer, JournalState } from "./journal-buffer.ts";
-import { type CollectionTold, ReadBack } from "./read-back.ts";
+import { bytesOfEntry, type CollectionTold, type NotTold, ReadBack } from "./read-back.ts";
 
 export interface JournalKeeperTools {
   readonly qdrant: GatedQdrant;
   readonly spool: Spool;
   readonly buffer: JournalBuffer;
   readonly clock: Clock;
-  readonly takeOver: () => Promise<{ writer: JournalWriter; termOfOthers: number | undefined }>;
+  /** When it is asked again after a failure, it may find what it stored before. */
+  readonly takeOver: () => Promise<Taken>;
+  readonly onStoreDown: "refuse" | "serve";
   readonly tell: (text: string) => void;
 }
 
 /** A write that touches more points is not told point by point. */
 const mostPoints = 10_000;
-/** Of the points of one entry. */
-const bytesOfEntry = 4 * 1024 * 1024;
 const takeOverAgainMs = 1_000;
+/** With `serve` writes wait no longer for a store that does not answer. */
+const takeOverWithinMs = 5_000;
+
+/** What may be changed. */
+type Reach = Pick<Intent, "changes" | "ids" | "shardKeys">;
+
+interface Scope {
+  readonly reach: Reach;
+  /** When Qdrant refuses the write; it may have been done in part. */
+  readonly whenRefused: Reach;
+}
+
+interface Taken {
+  readonly writer: Pick<JournalWriter, "append" | "hasSent" | "position">;
+  readonly termOfOthers: number | undefined;
+}
 
 type PointsWrite = Extract<Write, { readonly changes: "points" }>;
 
@@ -43,7 +59,13 @@ export class JournalKeeper {
   readonly #unsettled = new Set<Promise<void>>();
   #lastAt = 0;
   #isEnding = false;
+  /** How often something was forgotten: what was asked before does not count any more. */
+  #forgotten = 0;
   #begun: Promise<void> | undefined;
+  #taken: Taken | undefined;
+  #takeOverProblem: string | undefined;
+  /** Of whoever had the spool before, and not told yet. */
+  #left: NumberedIntent[] | undefined;
   #isReady = false;
   #underWay = 0;
 
@@ -54,7 +76,12 @@ export class JournalKeeper {
 
   /** Takes the journal over, and tells what an earlier process let through and did not tell. Writes are refused until then. */
   begin(): Promise<void> {
-    this.#begun ??= this.#begin();
+    this.#begun ??= this.#begin().catch((error: unknown) => {
+      // To be called again, and it goes on where it was.
+      this.#begun = undefined;
+      this.#takeOverProblem = toDrError(error).message;
+      throw error;
+    });
     return this.#begun;
   }
 
@@ -74,7 +101,7 @@ export class JournalKeeper {
     try {
       return await (write.changes === "points" ? this.#writePoints(write, request) : this.#writeMore(write, request));
     } catch (error) {
-      // The spool knows what was begun.
+      // The spool knows what was begun, and the journal says that it does not.
       return refused(toDrError(error).message, true);
     } finally {
       this.#underWay -= 1;
@@ -87,13 +114,15 @@ export class JournalKeeper {
     if (refusal !== undefined) return { refusal };
     const collection = "collection" in write ? write.collection : undefined;
     const held = await this.#lock(collection, undefined);
-    const intent = this.#noted({ changes: "everything", collection: held.collection });
+    if (typeof held === "string") return { refusal: held };
+    const left = { changes: "everything", collection: held.collection } as const;
+    const intent = this.#noted(left);
     if (typeof intent === "string") {
       held.release();
       return { refusal: intent };
     }
     return {
-      finish: () => this.#later(held.release, () => this.#tellLeft(intent, { changes: "everything", ...held })),
+      finish: () => this.#later(held.release, intent, left, false),
     };
   }
 
@@ -106,14 +135,17 @@ export class JournalKeeper {
   }
 
   get #refusal(): string | undefined {
-    return this.#tools.buffer.refusal ?? (this.#isReady ? undefined : "its journal has not begun yet");
+    if (this.#isReady) return this.#tools.buffer.refusal;
+    const why = this.#takeOverProblem === undefined ? "" : `: ${this.#takeOverProblem}`;
+    return `its journal has not begun yet${why}`;
   }
 
   async #begin(): Promise<void> {
-    const { buffer, clock, spool, takeOver, tell } = this.#tools;
-    const { termOfOthers, writer } = await this.#untilTaken(takeOver);
+    const { buffer, clock, spool, tell } = this.#tools;
+    this.#left ??= [...spool.left];
+    const { termOfOthers, writer } = this.#taken ?? (await this.#untilTaken());
+    this.#taken = { termOfOthers, writer };
     buffer.start(writer);
-    const left = [...spool.left];
     if (termOfOthers !== undefined && termOfOthers !== spool.term) {
       tell(
         "another gate wrote the journal last, and what it had not stored is not known here: a capture has to bring it",
@@ -123,40 +155,63 @@ export class JournalKeeper {
       await buffer.add(spool.begin({ changes: "everything" }), [{ kind: "unreconciled", at, reason }]);
     }
     spool.remember(writer.position.number);
-    for (const intent of left) await this.#tellLeft(intent.number, intent, true);
+    for (let intent = this.#left[0]; intent !== undefined; intent = this.#left[0]) {
+      await this.#tellLeft(intent.number, intent, true);
+      this.#left.shift();
+    }
     this.#isReady = true;
   }
 
-  async #untilTaken(takeOver: JournalKeeperTools["takeOver"]) {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        return await takeOver();
-      } catch (error) {
-        if (this.#isEnding) throw error;
-        if (tries === 0) this.#tools.tell(`the journal cannot be taken over yet: ${toDrError(error).message}`);
-        await new Promise((resolve) => setTimeout(resolve, takeOverAgainMs));
+  async #untilTaken(): Promise<Taken> {
+    const { onStoreDown, takeOver, tell } = this.#tools;
+    const serveAnyway = () => {
+      if (onStoreDown === "serve" && !this.#isEnding) this.#serveUnprotected();
+    };
+    const late = setTimeout(serveAnyway, takeOverWithinMs);
+    try {
+      for (let tries = 0; ; tries += 1) {
+        try {
+          return await takeOver();
+        } catch (error) {
+          if (this.#isEnding) throw error;
+          this.#takeOverProblem = toDrError(error).message;
+          if (tries === 0) tell(`the journal cannot be taken over yet: ${this.#takeOverProblem}`);
+          serveAnyway();
+          await new Promise((resolve) => setTimeout(resolve, takeOverAgainMs));
+        }
       }
+    } finally {
+      clearTimeout(late);
     }
+  }
+
+  /** Writes do not wait for the take-over; nothing of what they leave is told, and nothing of what was left before. */
+  #serveUnprotected(): void {
+    const { buffer } = this.#tools;
+    buffer.leaveUnprotected();
+    for (const { collection, number } of this.#left?.splice(0) ?? []) {
+      void buffer.add(number, [unreconciled(this.#now(), collection)]);
+    }
+    this.#isReady = true;
   }
 
   async #writePoints(write: PointsWrite, request: GatedRequest): Promise<JournalledReply> {
     const touched = touchedBy(request.body ?? Buffer.alloc(0));
     const isAlone = touched.unclear !== undefined || touched.filters.length > 0;
     const held = await this.#lock(write.collection, isAlone ? undefined : touched.ids);
+    if (typeof held === "string") return refused(held);
     try {
       const collection = held.collection ?? write.collection;
       const told = await this.#toldOf(collection);
-      const scope = await this.#scopeOf(collection, touched, told);
-      const intent = this.#noted({ ...scope, collection });
+      const { reach, whenRefused } = await this.#scopeOf(collection, touched, told);
+      const left = { ...reach, collection };
+      const intent = this.#noted(left);
       if (typeof intent === "string") return refused(intent);
       const outcome = await this.#tools.qdrant.ask(waiting(request));
-      if (outcome.kind === "not sent") {
-        this.#tools.spool.done([intent]);
-        return refused(outcome.reason);
-      }
+      if (outcome.kind === "not sent" || isUnknownKey(outcome)) return this.#notDone(intent, outcome);
       if (outcome.kind === "answered" && isDone(outcome)) {
-        const whole = told && wholeEntries(collection, touched, told, request, this.#now());
-        const entries = whole ?? (await this.#leftBy({ ...scope, collection }, false));
+        const whole = isTold(told) ? wholeEntries(collection, touched, told, request, this.#now()) : undefined;
+        const entries = whole ?? (await this.#surelyLeftBy(left, false));
         // Its place in the order is taken before anybody else may write there.
         const stored = this.#tools.buffer.add(intent, entries);
         held.release();
@@ -165,7 +220,7 @@ export class JournalKeeper {
       }
       const isUncertain =
         outcome.kind === "no answer" || outcome.status >= 500 || [200, 202, 408].includes(outcome.status);
-      this.#later(held.keep(), () => this.#tellLeft(intent, { ...scope, collection }, isUncertain));
+      this.#later(held.keep(), intent, isUncertain ? left : { ...whenRefused, collection }, isUncertain);
       return outcome.kind === "answered" ? outcome : refused(outcome.reason, true);
     } finally {
       held.releaseUnlessKept();
@@ -176,6 +231,7 @@ export class JournalKeeper {
   async #writeMore(write: Write, request: GatedRequest): Promise<JournalledReply> {
     const given = "collection" in write ? write.collection : undefined;
     const held = await this.#lock(given, undefined);
+    if (typeof held === "string") return refused(held);
     try {
       const { collection } = held;
       const shardKeys = write.changes === "shard keys" ? shardKeysIn(request.body) : undefined;
@@ -184,15 +240,12 @@ export class JournalKeeper {
       if (typeof intent === "string") return refused(intent);
       const outcome = await this.#tools.qdrant.ask(waiting(request));
       this.#forget(collection);
-      if (outcome.kind === "not sent") {
-        this.#tools.spool.done([intent]);
-        return refused(outcome.reason);
-      }
+      if (outcome.kind === "not sent" || isUnknownKey(outcome)) return this.#notDone(intent, outcome);
       if (outcome.kind === "no answer") {
-        this.#later(held.keep(), () => this.#tellLeft(intent, left, true));
+        this.#later(held.keep(), intent, left, true);
         return refused(outcome.reason, true);
       }
-      const stored = this.#tools.buffer.add(intent, await this.#leftBy(left, outcome.status >= 500));
+      const stored = this.#tools.buffer.add(intent, await this.#surelyLeftBy(left, outcome.status >= 500));
       held.release();
       if (this.#tools.buffer.state.mode === "async" || (await stored)) return outcome;
       return refused("another gate has taken over its journal", true);
@@ -201,14 +254,21 @@ export class JournalKeeper {
     }
   }
 
-  /** Holds a collection, or points of it, under its own name whatever alias was given; everything when none is. */
+  #notDone(intent: number, outcome: GatedOutcome): JournalledReply {
+    this.#tools.buffer.forget(intent);
+    return outcome.kind === "answered" ? outcome : refused(outcome.reason);
+  }
+
+  /** Holds a collection, or points of it, under its own name whatever alias was given; everything when none is. Else why it cannot. */
   async #lock(given: string | undefined, ids: readonly PointId[] | undefined) {
     for (;;) {
-      const collection = given === undefined ? undefined : await this.#resolved(given);
+      const resolved = given === undefined ? undefined : await this.#resolved(given);
+      if (typeof resolved === "object") return resolved.problem;
+      const collection = resolved;
       const release = await this.#locks.lock(scopeFor(collection, ids));
       let isKept = false;
       // The alias may have been switched while it waited.
-      if (given === undefined || (await this.#resolved(given)) === collection) {
+      if (given === undefined || (await this.#resolvedOr(release, given)) === collection) {
         return {
           collection,
           release,
@@ -225,23 +285,38 @@ export class JournalKeeper {
     }
   }
 
-  async #resolved(name: string): Promise<string> {
-    if (this.#aliases === undefined) {
-      const aliases = await this.#readBack.aliases();
-      this.#aliases = new Map(aliases.map(({ alias, collection }) => [alias, collection]));
+  /** A lock is not kept when the question fails. */
+  async #resolvedOr(release: () => void, name: string): Promise<string | NotTold> {
+    try {
+      return await this.#resolved(name);
+    } catch (error) {
+      release();
+      throw error;
     }
-    return this.#aliases.get(name) ?? name;
   }
 
-  async #toldOf(collection: string): Promise<CollectionTold | undefined> {
+  async #resolved(name: string): Promise<string | NotTold> {
+    for (;;) {
+      if (this.#aliases !== undefined) return this.#aliases.get(name) ?? name;
+      const forgotten = this.#forgotten;
+      const aliases = await this.#readBack.aliases();
+      if ("problem" in aliases) return aliases;
+      // They may have been asked for before somebody changed them.
+      if (forgotten !== this.#forgotten) continue;
+      this.#aliases = new Map(aliases.map(({ alias, collection }) => [alias, collection]));
+    }
+  }
+
+  async #toldOf(collection: string): Promise<CollectionTold | NotTold | undefined> {
     const known = this.#collections.get(collection);
     if (known !== undefined) return known;
     const told = await this.#readBack.collection(collection);
-    if (told !== undefined) this.#collections.set(collection, told);
+    if (isTold(told)) this.#collections.set(collection, told);
     return told;
   }
 
   #forget(collection: string | undefined): void {
+    this.#forgotten += 1;
     // Collections take their aliases with them.
     this.#aliases = undefined;
     if (collection === undefined) this.#collections.clear();
@@ -252,26 +327,32 @@ export class JournalKeeper {
   async #scopeOf(
     collection: string,
     touched: TouchedPoints,
-    told: CollectionTold | undefined,
-  ): Promise<Pick<Intent, "changes" | "ids" | "shardKeys">> {
+    told: CollectionTold | NotTold | undefined,
+  ): Promise<Scope> {
     const everything = { changes: "everything" } as const;
-    if (touched.unclear !== undefined) return everything;
+    const anything = { reach: everything, whenRefused: everything };
+    if (touched.unclear !== undefined || (told !== undefined && !isTold(told))) return anything;
     const ids = new Set(touched.ids);
+    let isUnread = false;
     for (const filter of touched.filters) {
       const matching = await this.#readBack.matching(collection, filter, mostPoints);
-      if (matching === undefined) return everything;
-      // Qdrant does not take the filter: alone it changes nothing, but something may have been done before it.
+      if (matching === undefined) return anything;
       if ("problem" in matching) {
-        if (touched.isBatch) return everything;
+        // Something may have been done before it.
+        if (touched.isBatch) return anything;
+        // Refused as a write, too, it changes nothing; strict mode refuses some filters to reads alone.
+        isUnread = true;
         continue;
       }
       for (const id of matching) ids.add(id);
     }
-    if (ids.size > mostPoints) return everything;
-    if (told?.hasShardKeys !== true) return { changes: "points", ids: [...ids] };
+    if (ids.size > mostPoints) return anything;
+    const ofPoints = { changes: "points", ids: [...ids] } as const;
     // One id may be a point under each key.
-    if (touched.shardKeys.length === 0) return everything;
-    return { changes: "points", ids: [...ids], shardKeys: touched.shardKeys };
+    const isOneOfMany = told?.hasShardKeys === true;
+    if (isOneOfMany && touched.shardKeys.length === 0) return anything;
+    const whenRefused = isOneOfMany ? { ...ofPoints, shardKeys: touched.shardKeys } : ofPoints;
+    return { reach: isUnread ? everything : whenRefused, whenRefused };
   }
 
   /** Its number in the spool, or why no write is let through. */
@@ -283,11 +364,11 @@ export class JournalKeeper {
     }
   }
 
-  #later(release: () => void, work: () => Promise<void>): void {
-    const running = work()
+  #later(release: () => void, intent: number, left: Intent, isUncertain: boolean): void {
+    const running = this.#tellLeft(intent, left, isUncertain)
       .catch((error: unknown) => {
         // The spool knows of it: who comes next tells.
-        if (!this.#isEnding) this.#tools.tell(`what a write left is not told yet: ${toDrError(error).message}`);
+        if (!this.#isEnding) this.#tools.tell(`what a write left is not told: ${toDrError(error).message}`);
       })
       .finally(() => {
         release();
@@ -296,18 +377,37 @@ export class JournalKeeper {
     this.#unsettled.add(running);
   }
 
-  async #tellLeft(intent: number, left: Intent | NumberedIntent, isUncertain = false): Promise<void> {
-    const entries = await this.#leftBy(left, isUncertain);
+  async #tellLeft(intent: number, left: Intent | NumberedIntent, isUncertain: boolean): Promise<void> {
+    const entries = await this.#surelyLeftBy(left, isUncertain);
     // Whether it is stored is for the buffer to see to.
     void this.#tools.buffer.add(intent, entries);
+  }
+
+  /** Before anybody else may write there something is told of it, whatever fails. */
+  async #surelyLeftBy(left: Intent, isUncertain: boolean): Promise<JournalEntry[]> {
+    try {
+      return await this.#leftBy(left, isUncertain);
+    } catch (error) {
+      // The spool goes on knowing of it.
+      if (this.#isEnding) throw error;
+      const { message } = toDrError(error);
+      this.#tools.tell(`what a write left cannot be read back: ${message}`);
+      return [unreconciled(this.#now(), left.collection, message)];
+    } finally {
+      // Somebody may have asked while Qdrant still did it.
+      if (left.changes !== "points") this.#forget(left.collection);
+    }
   }
 
   async #leftBy(left: Intent, isUncertain: boolean): Promise<JournalEntry[]> {
     const { changes, collection, ids = [], shardKeys } = left;
     if (changes !== "points") this.#forget(collection);
-    if (isUncertain && collection !== undefined) await this.#readBack.settle(collection);
+    const unsettled = isUncertain && collection !== undefined ? await this.#readBack.settle(collection) : undefined;
+    if (unsettled !== undefined) return [unreconciled(this.#now(), collection, unsettled.problem)];
     if (changes === "aliases") {
-      return [{ kind: "aliases", at: this.#now(), aliases: await this.#readBack.aliases() }];
+      const aliases = await this.#readBack.aliases();
+      if ("problem" in aliases) return [unreconciled(this.#now(), undefined, aliases.problem)];
+      return [{ kind: "aliases", at: this.#now(), aliases }];
     }
     const entries: JournalEntry[] = [];
     if (collection === undefined) return [unreconciled(this.#now(), undefined)];
@@ -321,8 +421,9 @@ export class JournalKeeper {
     }
     entries.push(await this.#collectionNow(collection));
     for (const shardKey of changes === "shard keys" ? (shardKeys ?? []) : []) {
-      const isThere = await this.#readBack.hasShardKey(collection, shardKey);
-      entries.push({ kind: "shard-key", at: this.#now(), collection, shardKey, isThere });
+      const told = await this.#readBack.hasShardKey(collection, shardKey);
+      if ("problem" in told) entries.push(unreconciled(this.#now(), collection, told.problem));
+      else entries.push({ kind: "shard-key", at: this.#now(), collection, shardKey, isThere: told.isThere });
     }
     if (changes === "everything") entries.push(unreconciled(this.#now(), collection));
     return entries;
@@ -332,6 +433,7 @@ export class JournalKeeper {
     const told = await this.#readBack.collection(collection);
     const at = this.#now();
     if (told === undefined) return { kind: "collection-deleted", at, collection };
+    if (!isTold(told)) return unreconciled(at, collection, told.problem);
     return {
       kind: "collection",
       at,
@@ -362,6 +464,15 @@ function touchedBy(body: Buffer): TouchedPoints {
   }
 }
 
+function isTold(told: CollectionTold | NotTold | undefined): told is CollectionTold {
+  return told !== undefined && !("problem" in told);
+}
+
+/** Qdrant looks at nothing else then. */
+function isUnknownKey(outcome: GatedOutcome): boolean {
+  return outcome.kind === "answered" && outcome.status === 401;
+}
+
 /** Qdrant has done all of it, and said so. */
 function isDone({ body, status }: Extract<GatedOutcome, { readonly kind: "answered" }>): boolean {
   return status >= 200 && status < 300 && !body.includes('"wait_timeout"');
@@ -370,12 +481,12 @@ function isDone({ body, status }: Extract<GatedOutcome, { readonly kind: "answer
 /** What is true whatever was there before: full upserts, and deletes by id. Undefined when it has to be read back. */
 function wholeEntries(
   collection: string,
-  { filters, ids, points, shardKeys }: TouchedPoints,
+  { filters, ids, points, shardKeys, unclear }: TouchedPoints,
   told: CollectionTold,
   { method, url }: GatedRequest,
   at: string,
 ): JournalEntry[] | undefined {
-  if (filters.length > 0 || told.hasShardKeys || shardKeys.length > 0) return undefined;
+  if (unclear !== undefined || filters.length > 0 || told.hasShardKeys || shardKeys.length > 0) return undefined;
   const [path = ""] = url.split("?", 1);
   const common = { kind: "points", at, collection } as const;
   if (method === "POST" && /\/points\/delete\/*$/.test(path)) {
@@ -390,7 +501,7 @@ function wholeEntries(
   for (let begin = 0; begin < points.length; ) {
     let [end, bytes] = [begin, 0];
     while (end < points.length && (end === begin || bytes < bytesOfEntry)) {
-      bytes += points[end]?.text.length ?? 0;
+      bytes += Buffer.byteLength(points[end]?.text ?? "");
       end += 1;
     }
     const texts = points.slice(begin, end).map(({ text }) => text);

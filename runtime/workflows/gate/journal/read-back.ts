@@ -1,5 +1,5 @@
 /** What Qdrant holds now, as entries of the journal: asked of it while nobody else may write there. */
-import { parseExactly } from "../../../domain/exact-json.ts";
+import { isRecord, parseExactly } from "../../../domain/exact-json.ts";
 import type { JournalEntry } from "../../../domain/journal/entry.ts";
 import { inOneLine } from "../../../domain/journal/entry-text.ts";
 import { JsonScan } from "../../../domain/journal/json-scan.ts";
@@ -10,6 +10,8 @@ import type { GatedAnswer, GatedQdrant, GatedRequest } from "../../../ports/gate
 const idsAtOnce = 256;
 const scrolledAtOnce = 1_000;
 const againMs = 200;
+/** Of the points of one entry: Qdrant takes no body over 32 MiB, and one point may be long. */
+export const bytesOfEntry = 4 * 1024 * 1024;
 
 /** Qdrant answered that it will not say. */
 export interface NotTold {
@@ -34,14 +36,15 @@ export class ReadBack {
   }
 
   /** Waits until Qdrant answers, and has done whatever it had begun with this collection. */
-  async settle(collection: string): Promise<void> {
+  async settle(collection: string): Promise<NotTold | undefined> {
     // It goes through the log of every shard, behind what came before it, and matches nothing.
     const body = { filter: { must: [{ has_id: [] }] } };
-    await this.#untilAnswered({
+    const answer = await this.#untilAnswered({
       method: "POST",
       url: `${pathOf(collection)}/points/delete?wait=true`,
       body: Buffer.from(JSON.stringify(body)),
     });
+    return answer.status === 200 || isNone(answer) ? undefined : notTold(answer);
   }
 
   /** Entries that say what these ids are now. Answers none when there is no such collection. */
@@ -60,18 +63,17 @@ export class ReadBack {
         url: `${pathOf(collection)}/points?consistency=all`,
         body: Buffer.from(`{"ids":[${some.join(",")}],"with_payload":true,"with_vector":true${key}}`),
       });
-      if (answer.status === 404 && (await this.collection(collection)) === undefined) return [];
-      if (answer.status !== 200) return notTold(answer);
-      const points = resultsOf(answer.body);
-      entries.push({
-        kind: "points",
-        at,
-        collection,
-        isComplete: false,
-        ids: some,
-        points,
-        ...(shardKey === undefined ? {} : { shardKey }),
-      });
+      if (isNone(answer)) {
+        const there = await this.collection(collection);
+        if (there === undefined) return [];
+        if ("problem" in there) return there;
+      }
+      const read = toldIn(answer, pointsIn);
+      if ("problem" in read) return read;
+      const common = { kind: "points", at, collection, isComplete: false } as const;
+      for (const group of groupsOf(some, read)) {
+        entries.push({ ...common, ...group, ...(shardKey === undefined ? {} : { shardKey }) });
+      }
     }
     return entries;
   }
@@ -86,8 +88,9 @@ export class ReadBack {
         url: `${pathOf(collection)}/points/scroll?consistency=all`,
         body: Buffer.from(body),
       });
-      if (answer.status !== 200) return notTold(answer);
-      const { next, points } = pageOf(answer.body);
+      const page = toldIn(answer, pageOf);
+      if ("problem" in page) return page;
+      const { next, points } = page;
       ids.push(...points);
       if (ids.length > most) return undefined;
       if (next === undefined) return ids;
@@ -95,30 +98,21 @@ export class ReadBack {
     }
   }
 
-  /** Undefined when there is no such collection. */
-  async collection(name: string): Promise<CollectionTold | undefined> {
+  /** Undefined when Qdrant says that there is no such collection. */
+  async collection(name: string): Promise<CollectionTold | NotTold | undefined> {
     const answer = await this.#untilAnswered({ method: "GET", url: pathOf(name) });
-    if (answer.status !== 200) return undefined;
-    return collectionIn(answer.body);
+    return isNone(answer) ? undefined : toldIn(answer, collectionIn);
   }
 
-  async aliases(): Promise<{ alias: string; collection: string }[]> {
-    const answer = await this.#untilAnswered({ method: "GET", url: "/aliases" });
-    const { result } = parseExactly(answer.body.toString("utf8")) as {
-      result: { aliases: { alias_name: string; collection_name: string }[] };
-    };
-    return result.aliases.map((each) => ({ alias: each.alias_name, collection: each.collection_name }));
+  async aliases(): Promise<{ alias: string; collection: string }[] | NotTold> {
+    return toldIn(await this.#untilAnswered({ method: "GET", url: "/aliases" }), aliasesIn);
   }
 
   /** Whether a collection has a shard key, which is given as JSON. */
-  async hasShardKey(collection: string, shardKey: string): Promise<boolean> {
+  async hasShardKey(collection: string, shardKey: string): Promise<{ isThere: boolean } | NotTold> {
     const answer = await this.#untilAnswered({ method: "GET", url: `${pathOf(collection)}/cluster` });
-    if (answer.status !== 200) return false;
-    const { result } = parseExactly(answer.body.toString("utf8")) as {
-      result: { local_shards: { shard_key?: unknown }[]; remote_shards: { shard_key?: unknown }[] };
-    };
-    const keys = [...result.local_shards, ...result.remote_shards].map((shard) => JSON.stringify(shard.shard_key));
-    return keys.includes(shardKey);
+    if (isNone(answer)) return { isThere: false };
+    return toldIn(answer, (body) => ({ isThere: shardKeysIn(body).includes(shardKey) }));
   }
 
   async #untilAnswered(request: GatedRequest): Promise<GatedAnswer> {
@@ -140,36 +134,113 @@ function notTold({ body, status }: GatedAnswer): NotTold {
   return { problem: `Qdrant answered ${status}: ${body.toString("utf8", 0, 300)}` };
 }
 
+/** Qdrant's own word that there is none: whatever stands before it may answer 404, too. */
+function isNone({ body, status }: GatedAnswer): boolean {
+  if (status !== 404) return false;
+  try {
+    const answer = parseExactly(body.toString("utf8"));
+    return isRecord(answer) && isRecord(answer["status"]) && typeof answer["status"]["error"] === "string";
+  } catch {
+    return false;
+  }
+}
+
+function toldIn<T extends object>(answer: GatedAnswer, read: (body: Buffer) => T): T | NotTold {
+  if (answer.status !== 200) return notTold(answer);
+  try {
+    return read(answer.body);
+  } catch {
+    return notTold(answer);
+  }
+}
+
+interface PointTold {
+  readonly id: PointId;
+  readonly text: string;
+}
+
 /** Each element of `result` as it is written. */
-function resultsOf(body: Buffer): string[] {
+function pointsIn(body: Buffer): PointTold[] {
   const scan = new JsonScan(body);
-  const points: string[] = [];
+  let points: PointTold[] | undefined;
   scan.members(scan.begin, (name, value) => {
-    if (name === "result") scan.elements(value, (point) => points.push(inOneLine(scan.text(point))));
+    if (name !== "result") return;
+    const found: PointTold[] = [];
+    points = found;
+    scan.elements(value, (point) => {
+      const id = idOf(scan, point);
+      if (id === undefined) throw new SyntaxError("a point has no id that the gate knows");
+      found.push({ id, text: inOneLine(scan.text(point)) });
+    });
   });
+  if (points === undefined) throw new SyntaxError("it has no result");
   return points;
+}
+
+/** As few as hold them: what is no point any more is told by the first one. */
+function groupsOf(ids: readonly PointId[], points: readonly PointTold[]): { ids: PointId[]; points: string[] }[] {
+  const present = new Set(points.map(({ id }) => id));
+  let group = { ids: ids.filter((id) => !present.has(id)), points: [] as string[] };
+  const groups = [group];
+  let bytes = 0;
+  for (const { id, text } of points) {
+    const length = Buffer.byteLength(text);
+    if (bytes > 0 && bytes + length > bytesOfEntry) {
+      group = { ids: [], points: [] };
+      groups.push(group);
+      bytes = 0;
+    }
+    group.ids.push(id);
+    group.points.push(text);
+    bytes += length;
+  }
+  return groups;
+}
+
+function idOf(scan: JsonScan, point: number): PointId | undefined {
+  let read: PointId | undefined;
+  scan.members(point, (field, id) => {
+    if (field !== "id") return;
+    const text = scan.text(id);
+    read = scan.isString(id) ? uuidId(String(JSON.parse(text))) : numericId(text);
+  });
+  return read;
 }
 
 function pageOf(body: Buffer): { points: PointId[]; next: string | undefined } {
   const scan = new JsonScan(body);
   const points: PointId[] = [];
   let next: string | undefined;
+  let isPage = false;
   scan.members(scan.begin, (name, result) => {
     if (name !== "result") return;
     scan.members(result, (part, value) => {
       if (part === "next_page_offset" && !scan.isNull(value)) next = scan.text(value);
       if (part !== "points") return;
-      scan.elements(value, (point) =>
-        scan.members(point, (field, id) => {
-          if (field !== "id") return;
-          const text = scan.text(id);
-          const read = scan.isString(id) ? uuidId(String(JSON.parse(text))) : numericId(text);
-          if (read !== undefined) points.push(read);
-        }),
-      );
+      isPage = true;
+      scan.elements(value, (point) => {
+        const id = idOf(scan, point);
+        if (id === undefined) throw new SyntaxError("a point has no id that the gate knows");
+        points.push(id);
+      });
     });
   });
+  if (!isPage) throw new SyntaxError("it has no points");
   return { points, next };
+}
+
+function aliasesIn(body: Buffer): { alias: string; collection: string }[] {
+  const { result } = parseExactly(body.toString("utf8")) as {
+    result: { aliases: { alias_name: string; collection_name: string }[] };
+  };
+  return result.aliases.map((each) => ({ alias: each.alias_name, collection: each.collection_name }));
+}
+
+function shardKeysIn(body: Buffer): string[] {
+  const { result } = parseExactly(body.toString("utf8")) as {
+    result: { local_shards: { shard_key?: unknown }[]; remote_shards: { shard_key?: unknown }[] };
+  };
+  return [...result.local_shards, ...result.remote_shards].map((shard) => JSON.stringify(shard.shard_key));
 }
 
 function collectionIn(body: Buffer): CollectionTold {
