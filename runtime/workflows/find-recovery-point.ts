@@ -72,7 +72,7 @@ export async function findRecoveryPointsOfAllKinds(
 async function chooseRecoveryPoint(
   repository: OpenRepository,
   wanted: string,
-  { althoughQuarantined = false, collections, kinds = ["qdrant"] }: Asked,
+  { althoughQuarantined = false, broughtTo, collections, kinds = ["qdrant"] }: Asked,
 ): Promise<RestorableEntry> {
   const until = parseRecoveryPointTime(wanted);
   const contents = [...kinds, ...(collections ?? []).map((name) => `collection ${name}`)];
@@ -83,12 +83,13 @@ async function chooseRecoveryPoint(
         hint: "name it with --recovery-point; `qdrant-dr recovery-points list` shows it, and why it is quarantined",
       });
     }
-    const found = await readNewestHolding(repository, { kinds, collections, until });
+    const found = await readNewestHolding(repository, { broughtTo, kinds, collections, until });
     if (found !== undefined) return found;
     const begun = until === undefined ? "" : ` whose capture began at ${until.toISOString()} or before`;
+    const leads = broughtTo === undefined ? "" : `, and from which a journal leads to ${broughtTo.toISOString()},`;
     throw new DrError(
       "RECOVERY_POINT_NOT_FOUND",
-      `no complete recovery point${wantedContents}${begun} is in this bucket`,
+      `no complete recovery point${wantedContents}${begun}${leads} is in this bucket`,
       { hint: listHint },
     );
   }

@@ -7,14 +7,14 @@ import { ageIdentities } from "../../runtime/adapters/age-identities.ts";
 import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
 import { FileStore } from "../../runtime/adapters/stores/file-store.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import type { JournalEntry } from "../../runtime/domain/journal/entry.ts";
+import type { JournalEntry, PointsEntry } from "../../runtime/domain/journal/entry.ts";
 import { beginOfJournal, type JournalPosition } from "../../runtime/domain/journal/position.ts";
 import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { newSigningKey, publicKeyOf } from "../../runtime/domain/trust/signing-key.ts";
 import type { Trust } from "../../runtime/domain/trust/trust.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { JournalReader } from "../../runtime/repository/journal/journal-reader.ts";
-import { JournalWriter } from "../../runtime/repository/journal/journal-writer.ts";
+import { JournalWriter, type TakeoverTries } from "../../runtime/repository/journal/journal-writer.ts";
 import { SignedStore } from "../../runtime/repository/signed-store.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { codeOf } from "../support/expect-code.ts";
@@ -82,8 +82,8 @@ describe("journal", () => {
         const as = (signingKey: string) =>
           new LossyStore(bare, { trust, trustId: trust.id, region: "west", store: "repository", signingKey });
         const store = as(eastGate);
-        const takeOver = (writer: string) =>
-          JournalWriter.takeOver({ store, region: "east", writer, wrap, clock: systemClock });
+        const takeOver = (writer: string, tries: TakeoverTries = {}) =>
+          JournalWriter.takeOver({ store, region: "east", writer, wrap, clock: systemClock }, tries);
         const reader = new JournalReader(as(westGate), "east", wrap);
         return { as, bare, identity, reader, store, takeOver };
       }
@@ -138,9 +138,32 @@ describe("journal", () => {
         expect(await read(reader)).to.deep.equal(["takeover", "1", "takeover", "3", "4", "5"]);
       });
 
+      it("takes its own takeover for its own, when only the answer was lost", async () => {
+        const { reader, store, takeOver } = await journal();
+        const tries: TakeoverTries = {};
+        store.lose = "answer";
+        await takeOver("first", tries).catch(() => undefined);
+        const { endOfOthers, termOfOthers, writer } = await takeOver("first", tries);
+        expect({ endOfOthers, termOfOthers }).to.deep.equal({ endOfOthers: beginOfJournal, termOfOthers: undefined });
+        await writer.append([point(1)]);
+        expect(await read(reader)).to.deep.equal(["takeover", "1"]);
+      });
+
+      it("makes no object that no reader would open, and goes on", async () => {
+        const { reader, takeOver } = await journal();
+        const { writer } = await takeOver("first");
+        const long: JournalEntry = {
+          ...(point(1) as PointsEntry),
+          points: [`{"a":"${"é".repeat(25 * 1024 * 1024)}"}`],
+        };
+        expect(await codeOf(writer.append([long]))).to.equal("NOT_SUPPORTED");
+        await writer.append([point(2)]);
+        expect(await read(reader)).to.deep.equal(["takeover", "2"]);
+      });
+
       it("takes many who come at once one after another", async () => {
         const { reader, takeOver } = await journal();
-        const taken = await Promise.all(["a", "b", "c", "d"].map(takeOver));
+        const taken = await Promise.all(["a", "b", "c", "d"].map((name) => takeOver(name)));
         const told = await Promise.all(taken.map(({ writer }) => codeOf(writer.append([point(1)]))));
         expect(told.filter((code) => code === undefined)).to.have.length(1);
         expect(await read(reader)).to.deep.equal([...Array(4).fill("takeover"), "1"]);

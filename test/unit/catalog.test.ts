@@ -193,6 +193,22 @@ describe("newest restorable point", () => {
     expect(resolveLatestRestorable([])).to.equal(undefined);
   });
 
+  it("is one that a journal leads from to the wanted time, when it is to be brought there", () => {
+    const journal = { number: 7, digest: "" };
+    const captured = (id: string, finishedAt: string, more: Partial<RecoveryPoint> = {}): CatalogEntry => {
+      const entry = entryOf(id, finishedAt);
+      return { ...entry, recoveryPoint: { ...recoveryPoint, id, startedAt: finishedAt, finishedAt, ...more } };
+    };
+    const entries = [
+      captured("base", "2026-03-01T10:00:00.000Z", { journal }),
+      captured("without", "2026-03-01T11:00:00.000Z"),
+      captured("under way", "2026-03-01T12:01:00.000Z", { journal }),
+    ];
+    const broughtTo = new Date("2026-03-01T12:00:00.000Z");
+    expect(resolveLatestRestorable(entries, { broughtTo })?.id).to.equal("base");
+    expect(resolveLatestRestorable(entries)?.id).to.equal("under way");
+  });
+
   it("is no older for a collection of a slower tier, and not before the wanted time by it", () => {
     const begun = entryOf("later", "2026-03-01T12:00:00.000Z");
     const tiered = {

@@ -188,8 +188,7 @@ describe("a standby that follows a journal", function () {
     const planned = await planRestore({ ...tools, recoveryPoint, only: ["plain"], as: "plain_before" });
     const names = new Map([["plain", "plain_before"]]);
     const later = await planReplay({ repository: stored, recoveryPoint, until: before, names });
-    await restore(tools, planned);
-    await replay(tools, later);
+    await restore({ ...tools, beforeAliases: () => replay(tools, later) }, planned);
     expect(await toldPoints(pair.sourceServer, "plain")).to.have.property("size", 0);
     expect([...(await toldPoints(pair.sourceServer, "plain_before"))].sort()).to.deep.equal([...wanted].sort());
     await pair.source.deleteCollection("plain_before");

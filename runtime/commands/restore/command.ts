@@ -158,7 +158,12 @@ async function restoreFrom(
   const recoveryPoint = await findRecoveryPoint(
     repository,
     options.at === undefined || options.recoveryPoint !== "latest" ? options.recoveryPoint : options.at.toISOString(),
-    { kinds, collections: options.collections, althoughQuarantined: options.althoughQuarantined },
+    {
+      kinds,
+      collections: options.collections,
+      althoughQuarantined: options.althoughQuarantined,
+      broughtTo: options.at,
+    },
     deps,
   );
   const sources = { session, repository, recoveryPoint };

@@ -55,11 +55,12 @@ export async function planQdrant(
     planned: describePlan(recoveryPoint, where, plan, await estimateRestore(repository, plan), defaults),
     impossible: (plan.impossible ?? []).map(({ name, problem }) => missingBecause({ kind: "qdrant", name }, problem)),
     run: async () => {
-      const report = await restore({ ...tools, onInterrupt: deps.onInterrupt, runner: deps.runner.mark }, plan);
+      const beforeAliases = later && (() => replay(tools, later));
+      const run = { ...tools, beforeAliases, onInterrupt: deps.onInterrupt, runner: deps.runner.mark };
+      const report = await restore(run, plan);
       if (options.collections === undefined && (plan.impossible ?? []).length === 0) {
         await attestRestored({ ...tools, region: session.region.region }, recoveryPoint, report);
       }
-      if (later !== undefined) await replay(tools, later);
       const { canaries, collections, points, recoveryPoint: restored, samples, seconds, swapped, time } = report;
       const text = [
         `${restored} of ${time} restored into ${where} in ${formatSeconds(seconds)}`,

@@ -94,6 +94,8 @@ export interface Wanted {
   readonly kinds?: readonly DataKind[] | undefined;
   /** A recovery point that says that it lacks one of them is passed over. */
   readonly collections?: readonly string[] | undefined;
+  /** A journal leads from it to this time. */
+  readonly broughtTo?: Date | undefined;
 }
 
 /** What a recovery point must be, to be the newest. */
@@ -119,7 +121,7 @@ export type RestorableEntry = CatalogEntry & { readonly recoveryPoint: RecoveryP
  */
 export function resolveLatestRestorable(
   entries: readonly CatalogEntry[],
-  { collections = [], kinds = ["qdrant"], mustHold = false, until }: WantedContent = {},
+  { broughtTo, collections = [], kinds = ["qdrant"], mustHold = false, until }: WantedContent = {},
 ): RestorableEntry | undefined {
   let latest: RestorableEntry | undefined;
   for (const entry of entries) {
@@ -129,7 +131,7 @@ export function resolveLatestRestorable(
     if (mustHold && !collections.every((name) => recoveryPoint.collections.some((each) => each.name === name)))
       continue;
     if (quarantineOfFolders(entry) !== undefined && kinds.some((kind) => kind !== "qdrant")) continue;
-    if (lacks(recoveryPoint, collections)) continue;
+    if (lacks(recoveryPoint, collections) || !leadsTo(recoveryPoint, broughtTo)) continue;
     // By the wanted time's own clock: what is not believed to have begun by then did not.
     if (until !== undefined && !isBegunBy(until, recoveryPoint.startedAt, storedAt)) continue;
     if (latest === undefined || isNewer(entry, latest)) latest = { ...entry, recoveryPoint };
@@ -171,6 +173,11 @@ export function doubtIn({ id, recoveryPoint, storedAt }: CatalogEntry, now: Date
 function lacks(recoveryPoint: RecoveryPoint, collections: readonly string[]): boolean {
   const lacked = [...lackedCollections(recoveryPoint), ...(recoveryPoint.excluded ?? [])];
   return collections.some((name) => lacked.includes(name));
+}
+
+/** Whether a journal can bring it to this time, as far as it says itself. */
+export function leadsTo({ finishedAt, journal }: RecoveryPoint, time: Date | undefined): boolean {
+  return time === undefined || (journal !== undefined && Date.parse(finishedAt) <= time.getTime());
 }
 
 export function holds(recoveryPoint: RecoveryPoint, kinds: readonly DataKind[]): boolean {

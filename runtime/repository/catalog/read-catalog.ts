@@ -5,6 +5,7 @@ import {
   compareEntries,
   doubtIn,
   holds,
+  leadsTo,
   type RestorableEntry,
   resolveLatestRestorable,
   type WantedContent,
@@ -75,12 +76,13 @@ export async function readNewestHolding(
   repository: OpenRepository,
   wanted: WantedContent,
 ): Promise<RestorableEntry | undefined> {
-  const { kinds = ["qdrant"], until } = wanted;
+  const { broughtTo, kinds = ["qdrant"], until } = wanted;
   const view = await BucketView.read(repository);
   let without: RestorableEntry | undefined;
   for await (const listed of view.newestFirst()) {
     if (until !== undefined && placeInTime(listed) > until.getTime() + idsAheadMs) continue;
-    const entry = await view.entry(listed, (recoveryPoint) => holds(recoveryPoint, kinds));
+    const isWanted = (each: RecoveryPoint) => holds(each, kinds) && leadsTo(each, broughtTo);
+    const entry = await view.entry(listed, isWanted);
     const found = resolveLatestRestorable([entry], { ...wanted, mustHold: true });
     if (found !== undefined) return found;
     without ??= resolveLatestRestorable([entry], wanted);

@@ -32,6 +32,8 @@ export interface ApplyTools {
   readonly journal: ApplyJournal;
   readonly clock: Clock;
   readonly progress: Progress;
+  /** What brings the compared collections further before anything leads to them; answers whether aliases are set by it. */
+  readonly beforeAliases?: (() => Promise<{ readonly areAliasesSet: boolean }>) | undefined;
   /** Runs `clean` when the run is interrupted; the returned function withdraws it. */
   readonly onInterrupt?: ((clean: () => Promise<void>) => () => void) | undefined;
 }
@@ -129,9 +131,13 @@ class PlanRun {
         created.map(({ name }) => name),
       );
     }
-    const saying = setInterval(() => journal.heartbeat(), heartbeatEveryMs);
+    await this.#sayingSo(() => forEachConcurrently(collectionsAtOnce, collections, (each) => this.#bring(each)));
+  }
+
+  async #sayingSo<T>(work: () => Promise<T>): Promise<T> {
+    const saying = setInterval(() => this.#tools.journal.heartbeat(), heartbeatEveryMs);
     try {
-      await forEachConcurrently(collectionsAtOnce, collections, (each) => this.#bring(each));
+      return await work();
     } finally {
       clearInterval(saying);
     }
@@ -230,17 +236,23 @@ class PlanRun {
 
   /** All collections were compared: aliases, drops, and the record of the end. */
   async finish(): Promise<void> {
-    const { journal, progress, target } = this.#tools;
+    const { beforeAliases, journal, progress, target } = this.#tools;
     const { aliases, collections, drop } = this.#plan;
     await journal.refuseUnlessMine();
     this.#signal.throwIfAborted();
+    const brought = beforeAliases === undefined ? undefined : await this.#sayingSo(beforeAliases);
+    this.#signal.throwIfAborted();
     // From its aliases on, a collection can be in use.
     this.#made.keep();
-    await setAliases(
-      target,
-      aliases,
-      collections.map(({ name }) => name),
-    );
+    if (brought?.areAliasesSet !== true) {
+      const present = brought && (await target.collections());
+      const wanted = aliases.wanted.filter(({ collection }) => present?.includes(collection) !== false);
+      await setAliases(
+        target,
+        { ...aliases, wanted },
+        collections.map(({ name }) => name),
+      );
+    }
     for (const { because, name } of drop) {
       await journal.refuseUnlessMine();
       progress({ step: "drop", detail: `${name}: ${because}` });

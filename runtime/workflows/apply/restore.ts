@@ -16,11 +16,11 @@ export interface RestoreReport extends ApplyReport {
 
 /** Does what `planRestore` planned for this target. */
 export async function restore(tools: RestoreTools, plan: ApplyPlan): Promise<RestoreReport> {
-  const { clock, onInterrupt, progress, repository, runner, target } = tools;
+  const { beforeAliases, clock, onInterrupt, progress, repository, runner, target } = tools;
   // What cannot be read any more was restored all the same: its size is not told.
   const size = () => sizeOfRestore(repository, plan).catch(() => undefined);
   const journal = new RestoreJournal({ clock, control: repository.stores.control, runner, size }, plan);
-  const report = await applyPlan({ clock, journal, onInterrupt, progress, repository, target }, plan);
+  const report = await applyPlan({ beforeAliases, clock, journal, onInterrupt, progress, repository, target }, plan);
   const counts = await Promise.all(plan.collections.map(({ name }) => target.count(name)));
   return { ...report, points: counts.reduce((sum, count) => sum + count, 0) };
 }

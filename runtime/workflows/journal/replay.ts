@@ -62,22 +62,30 @@ export async function planReplay({ names, recoveryPoint, repository, until }: Re
   return { ...replay, entries };
 }
 
-/** The target holds what it was restored to, and nobody writes to it. */
+/** The target holds what it was restored to, and nobody writes to it. Answers whether its aliases are the journal's. */
 export async function replay(
   tools: { repository: OpenRepository; target: VectorDatabase },
   plan: Replay,
-): Promise<void> {
+): Promise<{ areAliasesSet: boolean }> {
   const { repository, target } = tools;
   const applier = new JournalApplier(target, { unreconciled: new Map(), strictModes: new Map() });
   for (const name of plan.names?.values() ?? (await target.collections())) await applier.withholdStrictMode(name);
-  for await (const { entries } of partsOf(repository, plan)) await applier.apply(entries);
+  let aliases: JournalEntry | undefined;
+  for await (const { entries } of partsOf(repository, plan)) {
+    await applier.apply(entries.filter(({ kind }) => kind !== "aliases"));
+    aliases = entries.findLast(({ kind }) => kind === "aliases") ?? aliases;
+  }
   const { strictModes, unreconciled } = applier.state;
   const present = new Set(await target.collections());
   for (const [name, settings] of strictModes) if (present.has(name)) await target.setStrictMode(name, settings);
   const [refused] = unreconciled;
-  if (refused === undefined) return;
+  if (refused === undefined) {
+    // They lead clients: to what is of that time.
+    if (aliases !== undefined) await applier.apply([aliases]);
+    return { areAliasesSet: aliases !== undefined };
+  }
   throw new DrError("VERIFICATION_FAILED", `${refused[0]} does not take what the journal tells: ${refused[1]}`, {
-    hint: "delete what was restored, and restore a recovery point without --at",
+    hint: "restore a recovery point without --at",
   });
 }
 
