@@ -86,6 +86,7 @@ export const prunedHistory: readonly string[] = [
   storeLayout.packs,
   storeLayout.trees,
   storeLayout.facts,
+  storeLayout.healed,
   storeLayout.recoveryPoints,
   storeLayout.sessions,
 ];

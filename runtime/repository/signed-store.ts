@@ -96,7 +96,7 @@ export class SignedStore implements ObjectStore {
       "NOT_AUTHENTIC",
       `${key} cannot be stored: something that nobody signed stands under all its names`,
       {
-        hint: "who did that knows the id of this pair: see in the store's access log who it was, and delete those objects",
+        hint: "who did that knows the id of this pair: see in the store's access log who it was, and take his rights away; delete nothing: what stands in front is the way to what is genuine behind it",
       },
     );
   }

@@ -248,7 +248,7 @@ describe("AwsFoundation", () => {
       },
       {
         Action: "s3:DeleteObjectVersion",
-        Resource: ["packs", "trees", "facts", "recovery-points", "sessions"].map(
+        Resource: ["packs", "trees", "facts", "healed", "recovery-points", "sessions"].map(
           (prefix) => `arn:aws:s3:::example-qdr-prod-repository/${prefix}/*`,
         ),
         Condition: { ArnNotEquals: { "aws:PrincipalArn": [prune] } },

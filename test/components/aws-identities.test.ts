@@ -320,7 +320,9 @@ describe("AwsIdentities", () => {
         reads: own,
         creates: ["dr-control/prunes/*", "dr-control/runs/*"],
         never: [],
-        deletes: ["packs/*", "trees/*", "facts/*", "recovery-points/*", "sessions/*"].map((key) => `dr-points/${key}`),
+        deletes: ["packs/*", "trees/*", "facts/*", "healed/*", "recovery-points/*", "sessions/*"].map(
+          (key) => `dr-points/${key}`,
+        ),
       },
       "prune-stream": { reads: own, creates: [], never: [], deletes: ["dr-points/stream/*"] },
       gate: { reads: ["dr-control", "prod-control"], creates: ["dr-control/epochs/*"], never: noKeys },

@@ -73,7 +73,7 @@ describe("environment of the gate", () => {
         QDRANT_DR_GATE_REGION: fc.string({ minLength: 1 }),
         QDRANT_DR_GATE_MODE: fc.constant("availability" as const),
         QDRANT_DR_GATE_TRUST: fc.constant(trust),
-        QDRANT_DR_GATE_LEASE_SECONDS: fc.double({ min: 1, max: 1e6, noNaN: true }),
+        QDRANT_DR_GATE_LEASE_SECONDS: fc.double({ min: 1, max: 300, noNaN: true }),
         QDRANT_DR_GATE_STATE: fc.string({ minLength: 1 }),
         QDRANT_DR_GATE_UPSTREAM: fc.record({ url: fc.webUrl(), apiKey: key }),
         QDRANT_DR_GATE_CLIENT_KEY: key,
@@ -111,11 +111,12 @@ describe("environment of the gate", () => {
     const refused = refusalOf({
       ...variables,
       QDRANT_DR_GATE_PORT: "http",
+      QDRANT_DR_GATE_LEASE_SECONDS: "301",
       QDRANT_DR_GATE_CONTROL: '{"kind":"secret-of-the-store',
       QDRANT_DR_GATE_UPSTREAM: '{"url":"http://user:password@qdrant.example","apiKey":""}',
     });
     expect(refused.code).to.equal("SETTING_INVALID");
-    for (const name of ["REGION", "PORT", "CONTROL", "UPSTREAM.url", "UPSTREAM.apiKey"])
+    for (const name of ["REGION", "PORT", "LEASE_SECONDS", "CONTROL", "UPSTREAM.url", "UPSTREAM.apiKey"])
       expect(refused.message).to.contain(`QDRANT_DR_GATE_${name}: `);
     expect(refused.message).not.to.match(/secret-of|password@|the-key|the-token/);
     const { message } = refusalOf({ ...variables, QDRANT_DR_GATE_REGION: "prod" });

@@ -69,6 +69,18 @@ describe("region settings", () => {
       },
       "gate.lease.store: ",
     ],
+    [
+      "a lease that is held for longer than anybody waits for it",
+      {
+        gate: {
+          url: "http://127.0.0.1:6433",
+          clientKey: { env: "A" },
+          controlToken: { env: "B" },
+          lease: { store: "s3://third", seconds: 301 },
+        },
+      },
+      "gate.lease.seconds: 301 is not allowed",
+    ],
     ["itself as its peer", { peer: { qdrant: least.qdrant, store: "s3://other", region: "main" } }, "peer.region: "],
     ["one store for both regions", { peer: { qdrant: least.qdrant, store: least.store, region: "b" } }, "peer.store: "],
     ["two places of a secret", { alerts: { heartbeat: { env: "A", file: "a" } } }, "alerts.heartbeat: what is given"],

@@ -244,6 +244,9 @@ describe("records in a store that others can write to", () => {
     expect(await readGateKnowledge(control, epoch(1))).to.deep.include({ newest: epoch(1), isFenced: false });
     await claimEpoch(control, epoch(4));
     expect((await readEpochs(control)).map((each) => each.epoch)).to.deep.equal([1, 4]);
+    // Each says how far the next one may be, of those that are read at once, too.
+    for (const number of [30, 60]) await claimEpoch(control, epoch(number));
+    expect((await readEpochs(control)).map((each) => each.epoch)).to.deep.equal([1, 4, 30, 60]);
     expect((await readGateKnowledge(control, epoch(1)))?.newest.epoch).to.equal(4);
   });
 

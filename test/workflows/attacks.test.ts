@@ -10,6 +10,7 @@ import { PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
+import { newId } from "../../runtime/domain/identifier.ts";
 import { newKey, serialiseKey } from "../../runtime/domain/recovery-points/key.ts";
 import { digestOf } from "../../runtime/domain/recovery-points/quarantine.ts";
 import { seal } from "../../runtime/domain/recovery-points/sealing.ts";
@@ -17,6 +18,9 @@ import { controlLayout, type SignedStoreKind, storeLayout } from "../../runtime/
 import { newestEpoch } from "../../runtime/domain/roles/epoch.ts";
 import { newSigningKey, publicKeyOf } from "../../runtime/domain/trust/signing-key.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
+import type { ProgressEvent } from "../../runtime/ports/progress.ts";
+import { doubtMade } from "../../runtime/repository/catalog/attest.ts";
+import { readFindings } from "../../runtime/repository/catalog/findings.ts";
 import {
   isQuarantined,
   readCaptureBase,
@@ -173,7 +177,7 @@ function describeAttacks(open: (kind: SignedStoreKind) => Promise<AttackedStore>
     expect(newestEpoch(await readEpochs(warned))).to.deep.equal(firstEpoch);
   });
 
-  it("5: a quarantine that he makes quarantines nothing; a capture's counts for incremental ones; an operator releases", async () => {
+  it("5: a quarantine that he makes quarantines nothing; a capture's counts as what its name says, and as far as captures can know; an operator releases", async () => {
     const { genuine, repository } = await withRecoveryPoint();
     const store = repository.stores.repository;
     for (const finding of ["quarantined", "folders-quarantined", "doubted"]) {
@@ -185,9 +189,9 @@ function describeAttacks(open: (kind: SignedStoreKind) => Promise<AttackedStore>
     const base = await readCaptureBase(repository, ["qdrant", "config"], (key) => unreadable.push(key));
     expect([...base.recoveryPoints.values()].map(({ id }) => id)).to.deep.equal([genuine, genuine]);
     expect(unreadable).to.have.length(6);
-    const { entries, unreadable: told } = await readCatalog(repository);
+    const { entries, unreadable: named } = await readCatalog(repository);
     expect(entries.map(({ state }) => state)).to.deep.equal(["complete"]);
-    expect(told).to.have.length(6);
+    expect(named).to.have.length(6);
     expect(await isQuarantined(repository, genuine)).to.equal(false);
 
     // Who has a capture's key as well: it may doubt what captures can be wrong about, and nothing else.
@@ -200,26 +204,67 @@ function describeAttacks(open: (kind: SignedStoreKind) => Promise<AttackedStore>
       const key = storeLayout.attestation(genuine, finding, "z");
       expect(await codeOf(opened.create(key, Buffer.from("x"))), finding).to.equal("ACCESS_DENIED");
     }
-    const { id, manifest } = { id: genuine, manifest: digestOf(await repository.readRecoveryPoint(genuine)) };
-    const doubt = { recoveryPoint: id, kind: "doubted", at, region: "east", detail: "doubted", manifest };
-    await store.create(storeLayout.attestation(genuine, "doubted", "z"), inRecord(doubt));
-    expect((await readEntry(repository, genuine))?.state).to.equal("complete");
+    const { stores } = repository;
+    const trusting = new SignedStore(repositoryStore.raw, { ...place, trust: withJob });
+    const watched = await OpenRepository.open({ ...stores, repository: trusting }, keys.wrap);
+    const capturing = await OpenRepository.open({ ...stores, repository: opened }, keys.wrap);
     const half = await makeRecoveryPoint(repository, later, { type: "incremental" });
-    const ofHalf = digestOf(await repository.readRecoveryPoint(half));
-    const sayHalf = (kind: string, more: object) =>
-      store.create(
-        storeLayout.attestation(half, kind, String(Math.random())),
-        inRecord({ recoveryPoint: half, kind, region: "east", detail: kind, at, ...more }),
-      );
-    await sayHalf("doubted", { manifest: "0".repeat(64) });
-    expect((await readEntry(repository, half))?.state).to.equal("complete");
-    await sayHalf("doubted", { manifest: ofHalf });
-    expect((await readEntry(repository, half))?.state).to.equal("quarantined");
-    expect(await isQuarantined(repository, half)).to.equal(true);
-    await sayHalf("released", { manifest: ofHalf, at: "2026-01-02T00:00:00.000Z" });
-    expect((await readEntry(repository, half))?.state).to.equal("complete");
-    await sayHalf("quarantined", { manifest: ofHalf, at: "2026-01-03T00:00:00.000Z" });
-    expect((await readEntry(repository, half))?.state).to.equal("quarantined");
+    const digestsOf = new Map<string, string>();
+    for (const id of [genuine, half]) digestsOf.set(id, digestOf(await repository.readRecoveryPoint(id)));
+    const say = (id: string, kind: string, more: object = {}, by = store, as = kind) => {
+      const record = {
+        recoveryPoint: id,
+        kind,
+        region: "east",
+        detail: kind,
+        at,
+        manifest: digestsOf.get(id),
+        ...more,
+      };
+      return by.create(storeLayout.attestation(id, as, newId(new Date(record.at))), inRecord(record));
+    };
+    const stateOf = async (id: string) => (await readEntry(watched, id))?.state;
+    await say(half, "doubted", { manifest: "0".repeat(64) });
+    expect(await stateOf(half)).to.equal("complete");
+    await say(half, "doubted");
+    expect(await stateOf(half)).to.equal("quarantined");
+    expect(await isQuarantined(watched, half)).to.equal(true);
+    const second = "2026-01-02T00:00:00.000Z";
+    // What its key may say is its name; what it holds must be that, too.
+    await say(half, "released", { at: second }, opened, "doubted");
+    await say(half, "healed", { at: second }, opened, "doubted");
+    await say(half, "doubted", { at: "2026-01-09T00:00:00.000Z", recoveryPoint: genuine }, opened);
+    const late = inRecord({
+      recoveryPoint: half,
+      kind: "doubted",
+      region: "east",
+      detail: "late",
+      at: "2999-01-01T00:00:00Z",
+    });
+    await opened.create(storeLayout.attestation(half, "doubted", newId(later)), late);
+    expect(await stateOf(half)).to.equal("quarantined");
+    expect((await readCatalog(watched)).unreadable).to.have.length(6 + 4);
+    expect((await readFindings(trusting)).attestations.get(half)?.map(({ kind }) => kind)).to.deep.equal([
+      "doubted",
+      "doubted",
+    ]);
+    await say(half, "released", { at: second });
+    expect(await stateOf(half)).to.equal("complete");
+    await say(half, "quarantined", { at: "2026-01-03T00:00:00.000Z" });
+    expect(await stateOf(half)).to.equal("quarantined");
+
+    // A full one that was overtaken while it was made: its capture says so with its job's key, and who may not say it tells that.
+    const told: string[] = [];
+    const progress = ({ detail }: ProgressEvent) => told.push(detail ?? "");
+    const made = await repository.readRecoveryPoint(genuine);
+    const doubting = { at: new Date(), because: "a prune overtook it", progress };
+    const untrusted = new SignedStore(repositoryStore.raw, { ...place, trust, signingKey: captureKey });
+    const silent = await OpenRepository.open({ ...stores, repository: untrusted }, keys.wrap);
+    await doubtMade(silent, made, doubting);
+    expect(await stateOf(genuine)).to.equal("complete");
+    expect(told.join()).to.match(/could not be doubted: .* is not stored/);
+    await doubtMade(capturing, made, doubting);
+    expect(await stateOf(genuine)).to.equal("quarantined");
   });
 
   if (keepsReplaced) {

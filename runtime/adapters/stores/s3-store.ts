@@ -43,6 +43,7 @@ const largestBuffered = 10 * 1024 * 1024;
 /** Of 1,000 versions each. */
 const mostVersionPages = 10;
 const mostVersionsRead = 8;
+const noVersion = ["ACCESS_DENIED", "STORE_REFUSED", "OBJECT_NOT_FOUND", "OBJECT_CORRUPT"] as const;
 
 const rawAnswerSchema = z.object({
   statusCode: z.number(),
@@ -155,14 +156,16 @@ export class S3Store implements ObjectStore {
   async *formerly(key: string, { mostBytes = Number.POSITIVE_INFINITY, signal }: ReadRequest = {}) {
     const options = signal === undefined ? {} : { abortSignal: signal };
     for (const VersionId of await this.#oldestVersions(key, mostBytes, signal)) {
-      yield await this.#translate(
-        key,
-        async () => {
-          const answer = await this.#client.send(new GetObjectCommand({ ...this.#place(key), VersionId }), options);
-          return readBody(key, answer, mostBytes);
-        },
-        signal,
-      );
+      const read = async () => {
+        const answer = await this.#client.send(new GetObjectCommand({ ...this.#place(key), VersionId }), options);
+        return readBody(key, answer, mostBytes);
+      };
+      try {
+        yield await this.#translate(key, read, signal);
+      } catch (error) {
+        // One that may not be read, went meanwhile or is no whole object hides neither the others nor what stands behind.
+        if (!hasCode(error, ...noVersion)) throw error;
+      }
     }
   }
 
@@ -185,7 +188,7 @@ export class S3Store implements ObjectStore {
       }
     } catch (error) {
       // Most stores keep none, and a key that may not see them is no fault.
-      if (!hasCode(error, "ACCESS_DENIED", "STORE_REFUSED", "OBJECT_NOT_FOUND")) throw error;
+      if (!hasCode(error, ...noVersion)) throw error;
     }
     return oldest.reverse();
   }

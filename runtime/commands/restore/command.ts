@@ -239,6 +239,7 @@ function refuseBesideTest({ test, ...options }: Options): void {
   const allowed = [
     "collections",
     "recoveryPoint",
+    "althoughQuarantined",
     "settings",
     "stack",
     "outputs",

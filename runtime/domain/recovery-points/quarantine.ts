@@ -10,18 +10,32 @@ export function digestOf(recoveryPoint: RecoveryPoint): string {
   return createHash("sha256").update(canonicalJson(recoveryPoint)).digest("hex");
 }
 
+/** As it is read, with when it was stored, by the store's clock, where that is told. */
+export interface Finding extends Attestation {
+  readonly storedAt?: Date | undefined;
+}
+
+/** Who captures a full recovery point finds at once that it was overtaken; later he has nothing to say of it. */
+const doubtsFullWithinMs = 3_600_000;
+
 /** Those that are about this recovery point and may be said of it. */
 export function findingsAbout(
   { id, type }: Pick<RecoveryPoint, "id" | "type">,
-  attestations: readonly Attestation[],
-  /** Left out: not known. */
-  digest?: string,
-): readonly Attestation[] {
-  return attestations.filter(({ kind, manifest, recoveryPoint }) => {
-    if (recoveryPoint !== id) return false;
-    if (manifest !== undefined && digest !== undefined && manifest !== digest) return false;
-    return kind !== "doubted" || type === "incremental";
+  findings: readonly Finding[],
+  /** Of its manifest. Left out: not known. */
+  { digest, storedAt }: { readonly digest?: string | undefined; readonly storedAt?: Date | undefined },
+): readonly Finding[] {
+  return findings.filter((finding) => {
+    if (finding.recoveryPoint !== id) return false;
+    if (finding.manifest !== undefined && digest !== undefined && finding.manifest !== digest) return false;
+    return finding.kind !== "doubted" || type === "incremental" || isSoonAfter(storedAt, finding.storedAt);
   });
+}
+
+function isSoonAfter(before: Date | undefined, after: Date | undefined): boolean {
+  if (before === undefined || after === undefined) return false;
+  const between = after.getTime() - before.getTime();
+  return between >= 0 && between <= doubtsFullWithinMs;
 }
 
 /** Those that nobody has released since, and no healing has ended. Only damage heals. */

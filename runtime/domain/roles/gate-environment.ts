@@ -4,6 +4,7 @@ import { DrError } from "../../errors.ts";
 import { headerKeySchema } from "../header-key.ts";
 import { storeAddressSchema } from "../region.ts";
 import { serverUrlSchema } from "../server-address.ts";
+import { mostLeaseSeconds } from "../settings/primitives.ts";
 import { signingKeySchema } from "../trust/signing-key.ts";
 import { trustSchema } from "../trust/trust.ts";
 import { gateModes, otherKeys } from "./gate.ts";
@@ -51,7 +52,7 @@ const settingsSchema = z.object({
   QDRANT_DR_GATE_OTHER_KEYS: z.enum(otherKeys).optional(),
   QDRANT_DR_GATE_REGION: z.string().min(1),
   QDRANT_DR_GATE_MODE: z.enum(gateModes).default("availability"),
-  QDRANT_DR_GATE_LEASE_SECONDS: number(z.number().min(1)).default(15),
+  QDRANT_DR_GATE_LEASE_SECONDS: number(z.number().min(1).max(mostLeaseSeconds)).default(15),
   /** A file in which it keeps what it has seen of epochs and fences, over restarts. */
   QDRANT_DR_GATE_STATE: z.string().min(1),
   /** The other region's name. */

@@ -10,7 +10,7 @@ import { publicKeySchema } from "../trust/signing-key.ts";
 import { trustedKeySchema, trustIdSchema } from "../trust/trust.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { gateLimitsSchema, otherKeysDescription } from "./gate-limits.ts";
-import { nameSchema, recipientsSchema } from "./primitives.ts";
+import { mostLeaseSeconds, nameSchema, recipientsSchema } from "./primitives.ts";
 import { cronSchema, longestGapMinutes } from "./schedule.ts";
 import { secretReferenceSchema } from "./secret-reference.ts";
 import { problemsInWords } from "./setting-problems.ts";
@@ -109,7 +109,7 @@ const leaseSchema = z.strictObject({
   seconds: z
     .number()
     .min(5)
-    .max(600)
+    .max(mostLeaseSeconds)
     .default(15)
     .describe(
       "how long a gate that does not see the store goes on, and the other region waits; the same in both files",

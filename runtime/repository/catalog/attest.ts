@@ -4,6 +4,8 @@ import { digestOf } from "../../domain/recovery-points/quarantine.ts";
 import type { Attestation, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { attestationSchema } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { toDrError } from "../../errors.ts";
+import type { Progress } from "../../ports/progress.ts";
 import { createRecord } from "../record.ts";
 import type { OpenRepository } from "../repository.ts";
 
@@ -30,4 +32,20 @@ export async function attest(
   };
   const key = storeLayout.attestation(recoveryPoint.id, kind, newId(at));
   await createRecord(repository.stores.repository, key, attestationSchema, attestation);
+}
+
+/**
+ * Says of a recovery point that was made a moment ago that it is not whole. What comes in the way is told, and nothing else: what it is
+ * doubted for is the error that matters.
+ */
+export async function doubtMade(
+  repository: OpenRepository,
+  recoveryPoint: RecoveryPoint,
+  { at, because, progress }: { readonly at: Date; readonly because: string; readonly progress: Progress },
+): Promise<void> {
+  try {
+    await attest(repository, "doubted", recoveryPoint, { at, region: recoveryPoint.region, detail: because });
+  } catch (error) {
+    progress({ step: "quarantine", detail: `${recoveryPoint.id} could not be doubted: ${toDrError(error).message}` });
+  }
 }

@@ -83,7 +83,7 @@ export class BucketView {
     );
     try {
       const recoveryPoint = await this.#repository.readRecoveryPoint(id);
-      const attestations = findingsAbout(recoveryPoint, found, digestOf(recoveryPoint));
+      const attestations = findingsAbout(recoveryPoint, found, { digest: digestOf(recoveryPoint), storedAt });
       if (!isWanted(recoveryPoint)) {
         return { id, state: "incomplete", reasons: [], recoveryPoint, attestations, storedAt };
       }

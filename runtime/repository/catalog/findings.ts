@@ -1,8 +1,8 @@
 /** What stands beside recovery points, read for who looks at all of them. */
-import { type Attestation, attestationSchema } from "../../domain/recovery-points/recovery-point.ts";
+import type { Finding } from "../../domain/recovery-points/quarantine.ts";
 import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import { ignoreUnreadable, readRecords } from "../record.ts";
+import { type AttestationKey, attestationKeyOf, readAttestations } from "./attestations.ts";
 
 export interface Findings {
   /** Ids of the recovery points whose manifests are listed. */
@@ -10,24 +10,25 @@ export interface Findings {
   /** Ids of those of which only findings are listed. */
   readonly gone: readonly string[];
   /** By the recovery point. */
-  readonly attestations: ReadonlyMap<string, readonly Attestation[]>;
+  readonly attestations: ReadonlyMap<string, readonly Finding[]>;
 }
 
 export async function readFindings(store: ObjectStoreReader): Promise<Findings> {
   const recoveryPoints = new Set<string>();
   const found = new Set<string>();
-  const keys: string[] = [];
-  for await (const { key } of store.list(storeLayout.recoveryPoints)) {
-    const parsed = parseStoreKey(key);
+  const keys: AttestationKey[] = [];
+  for await (const object of store.list(storeLayout.recoveryPoints)) {
+    const parsed = parseStoreKey(object.key);
     if (parsed?.kind === "manifest") recoveryPoints.add(parsed.recoveryPointId);
-    if (parsed?.kind !== "attestation") continue;
-    found.add(parsed.recoveryPointId);
-    keys.push(key);
+    const finding = attestationKeyOf(object);
+    if (finding === undefined) continue;
+    found.add(finding.recoveryPointId);
+    keys.push(finding);
   }
-  const records = (await readRecords(store, keys, attestationSchema, ignoreUnreadable)).map(({ record }) => record);
+  const findings = await readAttestations(store, keys);
   return {
     recoveryPoints: [...recoveryPoints],
     gone: [...found].filter((id) => !recoveryPoints.has(id)),
-    attestations: Map.groupBy(records, ({ recoveryPoint }) => recoveryPoint),
+    attestations: Map.groupBy(findings, ({ recoveryPoint }) => recoveryPoint),
   };
 }

@@ -6,7 +6,7 @@ import { compareAge, type ListedRecoveryPoint, placeInTime } from "../../domain/
 import type { Attestation } from "../../domain/recovery-points/recovery-point.ts";
 import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import type { AttestationKey } from "./attestations.ts";
+import { type AttestationKey, attestationKeyOf } from "./attestations.ts";
 
 export interface RecoveryPointInBucket extends ListedRecoveryPoint {
   /** Keys of what was found of it later. */
@@ -128,15 +128,16 @@ async function collect(
   const manifests = new Map<string, Date | undefined>();
   const attestations = new Map<string, AttestationKey[]>();
   let objects = 0;
-  for await (const { key, storedAt } of store.list(prefix)) {
+  for await (const object of store.list(prefix)) {
     objects += 1;
     if (objects > most) return undefined;
-    const parsed = parseStoreKey(key);
-    if (parsed?.kind === "manifest") manifests.set(parsed.recoveryPointId, storedAt);
-    if (parsed?.kind !== "attestation") continue;
-    const known = attestations.get(parsed.recoveryPointId);
-    if (known === undefined) attestations.set(parsed.recoveryPointId, [parsed]);
-    else known.push(parsed);
+    const parsed = parseStoreKey(object.key);
+    if (parsed?.kind === "manifest") manifests.set(parsed.recoveryPointId, object.storedAt);
+    const finding = attestationKeyOf(object);
+    if (finding === undefined) continue;
+    const known = attestations.get(finding.recoveryPointId);
+    if (known === undefined) attestations.set(finding.recoveryPointId, [finding]);
+    else known.push(finding);
   }
   return [...manifests].map(([id, storedAt]) => ({ id, storedAt, attestations: attestations.get(id) ?? [] }));
 }

@@ -11,8 +11,8 @@ import {
   type WantedContent,
 } from "../../domain/recovery-points/catalog.ts";
 import { believedTime, newestIdOf, placeInTime } from "../../domain/recovery-points/order.ts";
-import { digestOf, findingsAbout, standingQuarantine } from "../../domain/recovery-points/quarantine.ts";
-import type { Attestation, DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import { digestOf, type Finding, findingsAbout, standingQuarantine } from "../../domain/recovery-points/quarantine.ts";
+import type { DataKind, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { type EpochRecord, isOfActiveRegion } from "../../domain/roles/epoch.ts";
 import { lookAtPrunes, openPlan } from "../prune/prune-sight.ts";
@@ -22,6 +22,7 @@ import { whenReadable } from "../when-readable.ts";
 import { attestationsOf, readAttestations } from "./attestations.ts";
 import { BucketView } from "./bucket-view.ts";
 import { ContentPresence } from "./content-presence.ts";
+import { listOne } from "./listed-recovery-points.ts";
 
 export interface Catalog {
   /** The oldest first; those whose manifests cannot be read come before all. */
@@ -146,15 +147,18 @@ export async function isQuarantined(repository: OpenRepository, recoveryPointId:
   const found = await readAttestations(store, await attestationsOf(store, recoveryPointId));
   if (standingQuarantine(found, "quarantined") === undefined) return false;
   const recoveryPoint = await whenReadable(repository.readRecoveryPoint(recoveryPointId));
-  return recoveryPoint === undefined || isQuarantinedAs(recoveryPoint, found, "quarantined");
+  if (recoveryPoint === undefined) return true;
+  const listed = await listOne(store, recoveryPointId);
+  return isQuarantinedAs({ recoveryPoint, storedAt: listed?.storedAt }, found, "quarantined");
 }
 
 function isQuarantinedAs(
-  recoveryPoint: RecoveryPoint,
-  found: readonly Attestation[],
+  { recoveryPoint, storedAt }: { readonly recoveryPoint: RecoveryPoint; readonly storedAt: Date | undefined },
+  found: readonly Finding[],
   as: "quarantined" | "folders-quarantined",
 ): boolean {
-  return standingQuarantine(findingsAbout(recoveryPoint, found, digestOf(recoveryPoint)), as) !== undefined;
+  const about = findingsAbout(recoveryPoint, found, { digest: digestOf(recoveryPoint), storedAt });
+  return standingQuarantine(about, as) !== undefined;
 }
 
 /** What a capture builds on. */
@@ -201,8 +205,9 @@ export async function readCaptureBase(
     if (recoveryPoint === undefined || !isOfActiveRegion(recoveryPoint, view.epochs)) continue;
     if (recoveryPoint.imported !== undefined) continue;
     const found = await readAttestations(repository.stores.repository, listed.attestations, reportUnreadable);
-    if (isQuarantinedAs(recoveryPoint, found, "quarantined")) continue;
-    const areFoldersBad = isQuarantinedAs(recoveryPoint, found, "folders-quarantined");
+    const kept = { recoveryPoint, storedAt: listed.storedAt };
+    if (isQuarantinedAs(kept, found, "quarantined")) continue;
+    const areFoldersBad = isQuarantinedAs(kept, found, "folders-quarantined");
     for (const kind of recoveryPoint.kinds) {
       if (recoveryPoints.has(kind) || (areFoldersBad && kind !== "qdrant")) continue;
       recoveryPoints.set(kind, recoveryPoint);

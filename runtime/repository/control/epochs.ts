@@ -19,12 +19,17 @@ export async function readEpochs(
   let reached = 0;
   const numbers = await listedNumbers(control);
   for (let at = 0; at < numbers.length; at += readAtOnce) {
-    const few = numbers.slice(at, at + readAtOnce).filter((number) => number <= reached + mostMissing);
-    if (few.length === 0) break;
-    const read = await Promise.all(few.map((number) => readListed(control, number, reportUnreadable)));
+    const few = numbers.slice(at, at + readAtOnce);
+    if ((few[0] ?? 0) > reached + mostMissing) break;
+    const read = await Promise.all(few.map((number) => readListed(control, number)));
     for (const [index, number] of few.entries()) {
       const found = read[index];
-      if (found === undefined) continue;
+      // The one before it says how far it may be.
+      if (found === undefined || number > reached + mostMissing) continue;
+      if (found === "not believed") {
+        reportUnreadable(controlLayout.epoch(number));
+        continue;
+      }
       reached = number;
       if (found === "unreadable") unreadable.push(number);
       else listed.push(found);
@@ -57,16 +62,14 @@ async function listedNumbers(control: ObjectStoreReader): Promise<number[]> {
 async function readListed(
   control: ObjectStoreReader,
   number: number,
-  reportUnreadable: ReportUnreadable,
-): Promise<EpochRecord | "unreadable" | undefined> {
+): Promise<EpochRecord | "unreadable" | "not believed" | undefined> {
   try {
     const record = await readRecord(control, controlLayout.epoch(number), epochRecordSchema);
     return record.epoch === number ? record : undefined;
   } catch (error) {
     if (hasCode(error, "OBJECT_CORRUPT")) return "unreadable";
     if (!hasCode(error, "NOT_AUTHENTIC", "OBJECT_NOT_FOUND")) throw error;
-    reportUnreadable(controlLayout.epoch(number));
-    return undefined;
+    return "not believed";
   }
 }
 

@@ -16,7 +16,8 @@ import {
 import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
-import { attest } from "../catalog/attest.ts";
+import type { Progress } from "../../ports/progress.ts";
+import { doubtMade } from "../catalog/attest.ts";
 import { keepSessionAlive, signalSession } from "../catalog/capture-session.ts";
 import type { KnownFiles } from "../content/content-writer.ts";
 import { objectsNeeded } from "../content/objects-needed.ts";
@@ -35,6 +36,7 @@ export interface BringRequest {
   /** The last recovery point of the history: what is as it was there is not stored again. */
   readonly before: RecoveryPoint | undefined;
   readonly clock: Clock;
+  readonly progress: Progress;
 }
 
 export interface Brought {
@@ -45,7 +47,7 @@ export interface Brought {
 }
 
 export async function bringToHistory(request: BringRequest): Promise<Brought> {
-  const { clock, id, repository, state } = request;
+  const { clock, id, progress, repository, state } = request;
   const { history } = repository;
   const { control } = history.stores;
   const prunes = await lookAtPrunes(control);
@@ -63,7 +65,7 @@ export async function bringToHistory(request: BringRequest): Promise<Brought> {
     } catch (error) {
       // It is there by now, and must not be taken for one that is whole.
       if (hasCode(error, "CAPTURE_INCOMPLETE")) {
-        await attest(history, "doubted", kept, { at: clock.now(), region: kept.region, detail: error.message });
+        await doubtMade(history, kept, { at: clock.now(), because: error.message, progress });
       }
       throw error;
     }

@@ -10,7 +10,7 @@ import {
   storeLayout,
 } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
-import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import type { ObjectStoreReader, StoredObject } from "../../ports/object-store.ts";
 import { pruneRefused } from "./prune-context.ts";
 
 export interface ListedObject {
@@ -34,7 +34,7 @@ export interface RepositoryListing {
   /** Ids of the recovery points whose manifests are listed. */
   readonly recoveryPoints: ReadonlySet<string>;
   /** Attestations, by the recovery point. */
-  readonly attestations: ReadonlyMap<string, readonly { readonly key: string; readonly size: number }[]>;
+  readonly attestations: ReadonlyMap<string, readonly StoredObject[]>;
   readonly sessions: ReadonlyMap<string, ListedSession>;
   readonly marks: ObjectMarks;
   readonly counts: RepositoryCounts;
@@ -86,15 +86,15 @@ async function listRecoveryPoints(
   store: ObjectStoreReader,
 ): Promise<Pick<RepositoryListing, "recoveryPoints" | "attestations">> {
   const recoveryPoints = new Set<string>();
-  const attestations = new Map<string, { key: string; size: number }[]>();
-  for await (const { key, size } of store.list(storeLayout.recoveryPoints)) {
-    const parsed = parseStoreKey(key);
+  const attestations = new Map<string, StoredObject[]>();
+  for await (const object of store.list(storeLayout.recoveryPoints)) {
+    const parsed = parseStoreKey(object.key);
     if (parsed?.kind === "manifest") recoveryPoints.add(parsed.recoveryPointId);
     if (parsed?.kind !== "attestation") continue;
     const { recoveryPointId } = parsed;
     const known = attestations.get(recoveryPointId) ?? [];
     attestations.set(recoveryPointId, known);
-    known.push({ key, size });
+    known.push(object);
   }
   return { recoveryPoints, attestations };
 }

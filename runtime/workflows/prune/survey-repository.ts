@@ -9,8 +9,8 @@ import {
 } from "../../domain/history/decide-kept.ts";
 import type { RepositoryCounts } from "../../domain/history/prune-records.ts";
 import { findingsAbout, standingQuarantines } from "../../domain/recovery-points/quarantine.ts";
-import { parseStoreKey } from "../../domain/recovery-points/store-layout.ts";
-import { readAttestations } from "../../repository/catalog/attestations.ts";
+import { attestationKeyOf, readAttestations } from "../../repository/catalog/attestations.ts";
+import { listOne } from "../../repository/catalog/listed-recovery-points.ts";
 import { CandidateMaker } from "../../repository/prune/candidates.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { ReferenceCount, readFacts } from "./count-references.ts";
@@ -121,9 +121,12 @@ async function readCandidates(
     const facts = await readFacts(repository, id, isGivenUp ? new Set() : unreadable);
     if (facts === undefined) return;
     const attested = await readAttestationsOf(repository, listing, id);
+    // When its manifest was stored says whether a doubt of it counts.
+    const isDoubted = attested.some(({ kind }) => kind === "doubted");
+    const listed = isDoubted ? await listOne(repository.stores.repository, id) : undefined;
     const candidate = maker.candidateOf(facts, {
       epochs,
-      isQuarantined: standingQuarantines(findingsAbout(facts, attested)).length > 0,
+      isQuarantined: standingQuarantines(findingsAbout(facts, attested, { storedAt: listed?.storedAt })).length > 0,
       isVerified: attested.some(({ kind }) => kind === "verified"),
       heldBy: heldBy.get(id) ?? [],
     });
@@ -135,9 +138,9 @@ async function readCandidates(
 
 /** What counts is what is signed: of a million recovery points, what each says is read beside its manifest. */
 function readAttestationsOf(repository: OpenRepository, { attestations }: RepositoryListing, id: string) {
-  const keys = (attestations.get(id) ?? []).flatMap(({ key }) => {
-    const parsed = parseStoreKey(key);
-    return parsed?.kind === "attestation" && saysForPrune.test(parsed.finding) ? [parsed] : [];
+  const keys = (attestations.get(id) ?? []).flatMap((object) => {
+    const key = attestationKeyOf(object);
+    return key !== undefined && saysForPrune.test(key.finding) ? [key] : [];
   });
   return readAttestations(repository.stores.repository, keys);
 }

@@ -108,7 +108,8 @@ export class HistoryKeeper {
     const now = clock.now();
     if (!isExact(state) && now.getTime() % slotMs < waitsForExactMs) return undefined;
     const before = this.#kept?.recoveryPoint;
-    const kept = await bringToHistory({ repository, state, before, id: idAfter(now, [state.id]), clock });
+    const id = idAfter(now, [state.id]);
+    const kept = await bringToHistory({ repository, state, before, id, clock, progress });
     progress({ step: "history", detail: `${kept.recoveryPoint.id} is kept of the state ${state.id}` });
     this.wasKept(kept.recoveryPoint);
     return kept;

@@ -16,7 +16,7 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../../ports/object-store.ts";
 import type { Progress } from "../../../ports/progress.ts";
 import type { VectorDatabase } from "../../../ports/qdrant.ts";
-import { attest } from "../../../repository/catalog/attest.ts";
+import { doubtMade } from "../../../repository/catalog/attest.ts";
 import { BucketView } from "../../../repository/catalog/bucket-view.ts";
 import { objectsNeeded } from "../../../repository/content/objects-needed.ts";
 import { newestRestore, readRestores } from "../../../repository/control/restore-records.ts";
@@ -126,7 +126,7 @@ export class CaptureCommitter {
     await facts.store();
     await refusePrunedSince();
     await repository.createRecoveryPoint(recoveryPoint);
-    await this.#quarantineUnless(async () => {
+    await this.#doubtUnless(async () => {
       await refusePrunedSince();
       await this.#refuseLost(plan, recoveryPoint);
     }, recoveryPoint);
@@ -153,14 +153,13 @@ export class CaptureCommitter {
   }
 
   /** It is there by now, and must not be taken for one that is whole. */
-  async #quarantineUnless(refuse: () => Promise<void>, recoveryPoint: RecoveryPoint): Promise<void> {
-    const { clock, repository } = this.#context;
+  async #doubtUnless(refuse: () => Promise<void>, recoveryPoint: RecoveryPoint): Promise<void> {
+    const { clock, progress, repository } = this.#context;
     try {
       await refuse();
     } catch (error) {
       if (!hasCode(error, "CAPTURE_INCOMPLETE")) throw error;
-      const { message: detail } = error;
-      await attest(repository, "quarantined", recoveryPoint, { at: clock.now(), region: recoveryPoint.region, detail });
+      await doubtMade(repository, recoveryPoint, { at: clock.now(), because: error.message, progress });
       throw error;
     }
   }
