@@ -3,8 +3,10 @@ import { expect } from "chai";
 import type { RecoveryPoint } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
 import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
+import { attest } from "../../runtime/repository/catalog/attest.ts";
 import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { FailoverRecords } from "../../runtime/repository/control/failover-records.ts";
+import { recordFollowed } from "../../runtime/repository/control/followed-records.ts";
 import { StandbyRecords } from "../../runtime/repository/control/standby-records.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { planFailover, planSwitchover } from "../../runtime/workflows/failover/plan-failover.ts";
@@ -133,6 +135,45 @@ describe("plan of a role change", () => {
     await recoveryPoint("later", { archive: 1_500, documents: 1_500 });
 
     expect(await plan()).to.include({ recoveryPoint: "later", isWarm: false, dataLossSeconds: 1_500 });
+  });
+
+  /** Everything that was written until so many seconds ago is applied. */
+  async function followsJournal(id: string, seconds: number): Promise<void> {
+    const state = {
+      format: 1,
+      at: now.toISOString(),
+      region: "east",
+      epoch: 1,
+      recoveryPoint: id,
+      asOf: ago(seconds),
+    } as const;
+    const none = { unreconciled: [], collections: [], strictModes: [] };
+    await recordFollowed(stores.control, { ...state, ...none, position: { number: 1, digest: "0".repeat(64) } });
+  }
+
+  it("what a standby followed of the journal is served unless what was captured since is here", async () => {
+    await recoveryPoint("1-base", { documents: 9_000 });
+    await recoveryPoint("2-later", { documents: 1_500 });
+    await followsJournal("1-base", 100);
+    expect(await plan()).to.include({ recoveryPoint: "1-base", isWarm: true, dataLossSeconds: 100 });
+    await recoveryPoint("3-since", { documents: 80 });
+    expect(await plan()).to.include({ recoveryPoint: "3-since", isWarm: false });
+  });
+
+  it("a quarantined base is served from by no journal, and otherwise only by its id, when that is said", async () => {
+    await recoveryPoint("1-whole", { documents: 9_000 });
+    await recoveryPoint("2-base", { documents: 1_500 });
+    await followsJournal("2-base", 2);
+    const finding = { at: now, region: "west", detail: "flipped" };
+    await attest(repository, "quarantined", await repository.readRecoveryPoint("2-base"), finding);
+    expect(await plan()).to.include({ recoveryPoint: "1-whole", isWarm: false });
+    expect(await codeOf(planFailover({ ...request("west"), althoughQuarantined: true }))).to.equal("USAGE");
+    const named = { ...request("west"), recoveryPoint: "2-base" };
+    const refused = await planFailover(named).catch((error: unknown) => error);
+    expect(refused).to.have.property("code", "RECOVERY_POINT_INCOMPLETE");
+    expect(refused).to.have.property("hint").that.includes("--although-quarantined");
+    const { serveFrom } = await planFailover({ ...named, althoughQuarantined: true });
+    expect(serveFrom.recoveryPoint.id).to.equal("2-base");
   });
 
   async function made(epoch: number, record: Pick<EpochRecord, "active" | "previous" | "reason" | "recoveryPoint">) {

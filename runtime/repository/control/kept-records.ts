@@ -13,7 +13,7 @@ import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { NumberedLog } from "../numbered-log.ts";
-import type { ReportUnreadable } from "../record.ts";
+import { type ReportUnreadable, readOptionalRecord } from "../record.ts";
 
 const logOf = (control: ObjectStoreReader) =>
   new NumberedLog<KeptRecord>(control, controlLayout.keptRecoveryPoints, keptRecordSchema);
@@ -27,6 +27,9 @@ export async function readKept(
   if (newest !== undefined && newest.record === undefined) {
     reportUnreadable(controlLayout.keptRecoveryPoints(newest.number));
   }
+  // Who signed what follows may be a person whom this region was not told of: what that keeps is not known here.
+  const next = controlLayout.keptRecoveryPoints((newest?.number ?? 0) + 1);
+  await readOptionalRecord(control, next, keptRecordSchema, reportUnreadable);
   return new Map((newest?.record?.kept ?? []).map((each) => [each.recoveryPoint, each]));
 }
 

@@ -137,16 +137,21 @@ export async function planSwitchover(request: PlanRequest): Promise<SwitchoverPl
 }
 
 /**
- * Throws ROLE_UNKNOWN, ROLE_REFUSES or RECOVERY_POINT_NOT_FOUND when there is nothing to be planned, and USAGE when an earlier run
- * has chosen another recovery point than the wanted one.
+ * Throws ROLE_UNKNOWN, ROLE_REFUSES, RECOVERY_POINT_NOT_FOUND or RECOVERY_POINT_INCOMPLETE when there is nothing to be planned, and USAGE
+ * when an earlier run has chosen another recovery point than the wanted one, or a quarantined one is wanted that is not named.
  */
 export async function planFailover(request: FailoverPlanRequest): Promise<FailoverPlan | ResumePlan> {
-  const { clock, region, repository } = request;
+  const { althoughQuarantined, clock, recoveryPoint, region, repository } = request;
+  if (althoughQuarantined && recoveryPoint === undefined) {
+    throw new DrError("USAGE", "a quarantined recovery point is served from only by its id", {
+      hint: "name it with --recovery-point; `qdrant-dr recovery-points list` shows it, and why it is quarantined",
+    });
+  }
   const start = startOf(clock);
   const newest = requireEpoch(region.region, await readEpochs(repository.stores.control));
   if (newest.active === region.region) {
     const resumed = await planResume(request, newest, { ...start, stepsDown: false });
-    refuseOtherChoice(resumed, request.recoveryPoint);
+    refuseOtherChoice(resumed, recoveryPoint);
     return resumed;
   }
   const serveFrom = await chooseState(request, newest);
@@ -239,28 +244,41 @@ function requireEpoch(region: string, epochs: readonly EpochRecord[]): EpochReco
   });
 }
 
-/**
- * A standby that follows is newer than any recovery point that came otherwise; a standby that stopped may not be. It stopped
- * when the capture began that it holds: collections of slower tiers are older than that by right.
- */
+/** What the region's Qdrant holds, where it follows; what is in the bucket otherwise. */
 async function chooseState(request: FailoverPlanRequest, newest: EpochRecord): Promise<ServableState> {
   const { clock, recoveryPoint: wanted, repository } = request;
   if (wanted !== undefined) return chooseRecoveryPoint(request);
-  const followed = await followedJournal(repository, { region: newest.active, epoch: newest.epoch }, clock.now());
-  if (followed !== undefined) return followed;
+  const now = clock.now();
+  const followed = await followedJournal(repository, { region: newest.active, epoch: newest.epoch }, now);
+  if (followed !== undefined) {
+    // The journal since does not mend what it began from, and is in the same Qdrant.
+    if (await isQuarantined(repository, followed.recoveryPoint.id)) return chooseRecoveryPoint(request);
+    return unlessOlder(repository, followed, followed.until, now);
+  }
   const state = await followedState(request, newest);
   if (state === undefined) return chooseRecoveryPoint(request);
-  const now = clock.now();
   const warm = { ...(await heldState(repository, state, now)), isWarm: true };
-  const followedAt = state.followedAt ?? state.asOf;
-  if (isWithin(followsWithinMs, followedAt, now)) return warm;
+  return unlessOlder(repository, warm, state.followedAt ?? state.asOf, now);
+}
+
+/**
+ * A standby that follows is newer than any recovery point that came otherwise; a standby that stopped may not be. It stopped
+ * when the capture began that it holds, or with the journal: collections of slower tiers are older than that by right.
+ */
+async function unlessOlder(
+  repository: OpenRepository,
+  held: ServableState,
+  followedAt: string,
+  now: Date,
+): Promise<ServableState> {
+  if (isWithin(followsWithinMs, followedAt, now)) return held;
   const { newest: other } = await readNewestRecoveryPoint(repository, now, { mostQuestions: fewQuestions });
-  if (other === undefined) return warm;
+  if (other === undefined) return held;
   const hasTimes = other.doubt === undefined && believedTime(followedAt, { now }) !== undefined;
   const isSince = hasTimes
     ? Date.parse(other.recoveryPoint.startedAt) > Date.parse(followedAt)
-    : compareAge(other, { id: state.recoveryPoint }) > 0;
-  return isSince ? servedFromBucket(other) : warm;
+    : compareAge(other, { id: held.recoveryPoint.id }) > 0;
+  return isSince ? servedFromBucket(other) : held;
 }
 
 /** What the region's Qdrant holds when all of the journal is applied; undefined when it did not follow the journal in this epoch. */
@@ -268,7 +286,7 @@ async function followedJournal(
   repository: OpenRepository,
   active: Pick<FollowedState, "region" | "epoch">,
   now: Date,
-): Promise<ServableState | undefined> {
+): Promise<(ServableState & { readonly until: string }) | undefined> {
   const followed = await readFollowedStandby(repository.stores.control, active, now);
   if (followed === undefined) return undefined;
   const recoveryPoint = await unlessMissing(repository.readRecoveryPoint(followed.recoveryPoint));
@@ -278,7 +296,7 @@ async function followedJournal(
   const doubt = doubtOf("what the standby followed of the journal", until, { now });
   const asOf = believedTime(until, { now }) ?? believedTime(recoveryPoint.time, { now }) ?? never;
   const absent = followed.unreconciled.map(({ collection }) => collection);
-  return { recoveryPoint, asOf, doubt, isWarm: true, absent, followed };
+  return { recoveryPoint, asOf, doubt, isWarm: true, absent, followed, until };
 }
 
 /** What is in the store is applied before the region serves. */
@@ -331,10 +349,20 @@ async function chooseRecoveryPoint({
   repository,
 }: FailoverPlanRequest): Promise<ServableState> {
   const now = clock.now();
+  const named = wanted === undefined ? undefined : await readEntry(repository, wanted);
+  if (named?.state === "quarantined" && !althoughQuarantined) {
+    throw new DrError(
+      "RECOVERY_POINT_INCOMPLETE",
+      `${named.id} is quarantined: ${named.reasons.slice(0, 3).join("; ")}`,
+      {
+        hint: "use another recovery point; --although-quarantined serves from it all the same",
+      },
+    );
+  }
   const entry =
     wanted === undefined
       ? (await readNewestRecoveryPoint(repository, now)).newest
-      : believedEntry(await readEntry(repository, wanted), now, althoughQuarantined);
+      : believedEntry(named, now, althoughQuarantined);
   if (entry === undefined) {
     const what = wanted === undefined ? "no complete recovery point is" : `no complete recovery point ${wanted} is`;
     throw new DrError("RECOVERY_POINT_NOT_FOUND", `${what} in the bucket of ${region.region}`, {
