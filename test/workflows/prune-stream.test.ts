@@ -6,6 +6,7 @@ import { expect } from "chai";
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
+import type { PrunableStore } from "../../runtime/ports/prunable-store.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
 import { followStream } from "../../runtime/workflows/prune/follow-stream.ts";
@@ -136,6 +137,42 @@ describe("the stream", function () {
     const { states } = await prune();
     expect(states).to.equal(4);
     expect(await whole()).to.include.members([...ids.slice(-3), ids[2]]);
+  });
+
+  it("counts as deleted what is gone, and asks for what the store keeps once a day", async () => {
+    await captures(24, 6 * minuteMs);
+    const { prunable } = region.stores;
+    let isLocked = true;
+    const asked: string[] = [];
+    const locking: PrunableStore = {
+      delete: async (keys) => {
+        asked.push(...keys);
+        if (!isLocked) return prunable.delete(keys);
+        const [free, ...locked] = keys;
+        return [
+          ...(await prunable.delete(free === undefined ? [] : [free])),
+          ...locked.map((key) => ({ key, reason: "a lock of a day" })),
+        ];
+      },
+    };
+    const before = new Set(region.keys());
+    const listed = inStream(storeLayout.recoveryPoints).length;
+    const loop = await pruner({ ...region.stores, prunable: locking });
+    const first = await loop.round();
+    const gone = [...before].filter((key) => !region.keys().includes(key));
+    const isContent = (key: string) => /^stream\/(packs|trees|facts)\//.test(key);
+    expect(first).to.include({ states: listed - 1, deletedStates: 1, deletedObjects: gone.filter(isContent).length });
+    expect(first.deletedObjects).to.be.within(1, 3);
+    expect(asked.length).to.be.greaterThan(gone.length);
+    const askedFirst = asked.splice(0).length;
+    expect((await loop.round()).deletedStates).to.equal(0);
+    expect(asked).to.deep.equal([]);
+    isLocked = false;
+    region.time.pass(dayMs);
+    const last = await loop.round();
+    expect(last.deletedStates).to.be.greaterThan(1);
+    expect(asked.length).to.be.at.least(askedFirst - gone.length);
+    expect(last.states).to.equal(inStream(storeLayout.recoveryPoints).length);
   });
 
   it("is not emptied by a clock that is ahead, nor by a listing that comes short", async () => {

@@ -37,6 +37,8 @@ const silentMs = 3_600_000;
 /** So many of the newest states of each kind stay, however old they are. */
 const newestKept = 3;
 const readAtOnce = 8;
+/** Locks are of days: asking in each round would be thousands of requests for nothing. */
+const locksLastMs = 24 * 3_600_000;
 
 export interface StreamPruneRequest {
   readonly repository: OpenRepository;
@@ -90,6 +92,8 @@ export class StreamPruner {
   /** Of states that were read; nothing of them ever changes. */
   readonly #facts = new Map<string, StateFacts>();
   readonly #packs = new Map<string, readonly string[]>();
+  /** What the store keeps, and until when nobody asks again, by the monotonic clock. */
+  readonly #locked = new Map<string, number>();
   /** The states that the last round left. */
   #left: ReadonlySet<string> = new Set();
 
@@ -113,7 +117,7 @@ export class StreamPruner {
     const kept = await this.#choose(states, old, held);
     const needed = await this.#neededBy(kept);
     const dropped = states.filter(({ id }) => !kept.has(id));
-    await this.#delete(dropped.map(({ key }) => key));
+    const deleted = await this.#delete(dropped);
     const isListed = new Set(states.map(({ id }) => id));
     const isUnderWay = (name: string, { aliveAt, hasPlan }: Session) =>
       hasPlan && !isListed.has(name) && old.now.getTime() - aliveAt.getTime() <= silentMs;
@@ -123,10 +127,10 @@ export class StreamPruner {
     const ended = [...sessions].filter(
       ([name, { aliveAt }]) => aliveAt < old.before && !underWay.some(([each]) => each === name),
     );
-    await this.#delete(ended.flatMap(([, { records }]) => [...records.keys()]));
+    await this.#delete(ended.flatMap(([, { records }]) => [...records].map(([key, { size }]) => ({ key, size }))));
     this.#left = new Set(kept.keys());
     for (const id of this.#facts.keys()) if (!kept.has(id)) this.#facts.delete(id);
-    return { states: kept.size, deletedStates: dropped.length, ...content };
+    return { states: states.length - deleted.length, deletedStates: deleted.length, ...content };
   }
 
   /** States before sessions: what is stored after that is young. Of two listings each shows what the other lacks. */
@@ -238,26 +242,37 @@ export class StreamPruner {
     if (needed === undefined) return { deletedObjects, deletedBytes };
     // Trees before the packs that they name.
     for (const kind of contentKinds) {
-      const unneeded: string[] = [];
+      const unneeded: { readonly key: string; readonly size: number }[] = [];
       for await (const { key, size, storedAt } of this.#store.list(storeLayout.inStream(contentPrefix(kind)))) {
         const below = keyBelowStream(key) ?? key;
         if (parseContentKey(below) === undefined || needed.has(below)) continue;
         if (told(key, storedAt).getTime() >= beforeMs) continue;
-        unneeded.push(key);
-        deletedBytes += size;
+        unneeded.push({ key, size });
       }
-      deletedObjects += unneeded.length;
-      await this.#delete(unneeded);
+      const deleted = await this.#delete(unneeded);
+      deletedObjects += deleted.length;
+      for (const { size } of deleted) deletedBytes += size;
     }
     return { deletedObjects, deletedBytes };
   }
 
-  async #delete(objects: readonly string[]): Promise<void> {
-    for (let start = 0; start < objects.length; start += mostKeysAtOnce) {
-      const [locked] = await this.#request.prunable.delete(objects.slice(start, start + mostKeysAtOnce));
-      if (locked === undefined) continue;
-      this.#request.progress({ step: "stream", detail: `${locked.key} is kept by the store: ${locked.reason}` });
+  /** @returns those that are gone now. What the store keeps is asked for again a day later. */
+  async #delete<Item extends { readonly key: string }>(objects: readonly Item[]): Promise<Item[]> {
+    const { clock, progress, prunable } = this.#request;
+    for (const [key, until] of this.#locked) if (until <= clock.monotonic()) this.#locked.delete(key);
+    const asked = objects.filter(({ key }) => !this.#locked.has(key));
+    const deleted: Item[] = [];
+    for (let start = 0; start < asked.length; start += mostKeysAtOnce) {
+      const few = asked.slice(start, start + mostKeysAtOnce);
+      const locked = await prunable.delete(few.map(({ key }) => key));
+      for (const { key } of locked) this.#locked.set(key, clock.monotonic() + locksLastMs);
+      deleted.push(...few.filter(({ key }) => !this.#locked.has(key)));
+      const [first] = locked;
+      if (first === undefined) continue;
+      const more = locked.length === 1 ? "" : `, and ${locked.length - 1} more objects are`;
+      progress({ step: "stream", detail: `${first.key} is kept by the store: ${first.reason}${more}` });
     }
+    return deleted;
   }
 
   get #store() {
