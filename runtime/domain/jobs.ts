@@ -95,7 +95,7 @@ const streamedParts = [...recoveryPointParts, storeLayout.sessions].map(storeLay
 /** What each job may say of recovery points. */
 const attested = (...kinds: readonly Attestation["kind"][]) =>
   kinds.map((kind) => `${storeLayout.recoveryPoints}*/attestations/${kind}-`);
-/** Who captures may doubt incremental recovery points, and quarantine none. */
+/** Who captures may doubt what captures can know to be wrong, and quarantine none. */
 const doubts = attested("doubted");
 const noExtras = { readsFolders: false, holdsLease: false, writesJournal: false };
 

@@ -146,7 +146,7 @@ export type Repository = z.infer<typeof repositorySchema>;
 
 /**
  * `folders-quarantined`: what it holds beside Qdrant is damaged; Qdrant's part was read whole. `doubted`: a capture says so of an incremental
- * one, whose history it found to be wrong; of a full one it may say nothing. `released`: an operator lifts what was said against it until
+ * one, whose history it found to be wrong, or of what a prune overtook while it was made. `released`: an operator lifts what was said against it until
  * then. `healed`: what was damaged was replaced, and all of it was read since. `restored`: a Qdrant held it, was compared and asked.
  */
 const attestationKinds = [
