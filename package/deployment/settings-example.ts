@@ -63,6 +63,17 @@ export const exampleSettings = {
     controlHost: "10.0.0.1",
     controlUrl: "https://main.example:6435",
     controlToken: { file: "gate-token" },
+    lease: {
+      store: "s3://witness/search",
+      s3: {
+        region: "eu-north-1",
+        endpoint: "https://s3.witness.example",
+        credentials: {
+          accessKeyId: { env: "WITNESS_ACCESS_KEY_ID" },
+          secretAccessKey: { file: "witness-secret-access-key" },
+        },
+      },
+    },
   },
   peer: {
     region: "standby",

@@ -43,6 +43,11 @@ describe("the address of a Qdrant", function () {
     try {
       await qdrant.createCollection({ name: collection, config: config("auto"), payloadIndexes: {} });
       await qdrant.createPayloadIndex(collection, "tag", "keyword");
+      await qdrant.deletePayloadIndex(collection, "tag");
+      await qdrant.changeSettings(collection, config("auto"));
+      const change = { deleted: [], points: ['{"id":2,"vector":[1,2],"payload":{}}'] };
+      expect(await qdrant.replacePoints(collection, change)).to.equal("applied");
+      expect(await qdrant.replacePoints(collection, { deleted: ["2"], points: [] })).to.equal("applied");
       await clientOf(server).upsert(collection, { wait: true, points: [{ id: 1, vector: [1, 2], payload: {} }] });
       await qdrant.createCollection({ name: "keyed", config: config("custom"), payloadIndexes: {} });
       await qdrant.createShardKey("keyed", { key: "tenant", shards: 1, replicationFactor: 1 });

@@ -8,7 +8,7 @@ import type { Gate } from "../../ports/gate.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { CollectionReader } from "../../ports/qdrant.ts";
 import { readEpochs } from "../../repository/control/epochs.ts";
-import { readOptionalRecord } from "../../repository/record.ts";
+import { readRecord, unlessMissing } from "../../repository/record.ts";
 import { ask, type ObservedRegion } from "./observed-region.ts";
 
 /** @param witness the other region, where it is known: it answers unless the one who looks is cut off. */
@@ -81,7 +81,8 @@ async function collectionsIn(database: CollectionReader): Promise<string> {
 }
 
 async function repositoryIn(store: ObjectStoreReader): Promise<string> {
-  const description = await readOptionalRecord(store, storeLayout.repository, repositorySchema);
+  // What nobody signed who is trusted with it is no sign of life: whatever is asked, it may be all that this server answers.
+  const description = await unlessMissing(readRecord(store, storeLayout.repository, repositorySchema));
   return description === undefined ? "answers; holds no recovery points" : "answers";
 }
 
