@@ -77,16 +77,13 @@ function hasScores(answer: Canary["answer"]): boolean {
 
 /**
  * Whether the facts that a base has handed down serve the next capture as well: what held then and holds afterwards held in between.
- * Not when too few of them are left: without a canary query the collection would not be searched.
+ * Not when too few of them are left.
  */
 export function serveAgain(
   facts: CollectionFacts,
   { lapsed, pointsAfter }: Pick<CapturedCollection, "lapsed" | "pointsAfter">,
 ): boolean {
-  const { canaries, samples } = holdingIn(facts, lapsed);
-  return (
-    samples.length >= Math.min(pointsAfter, sampledPoints / 2) && (canaries.length > 0 || facts.canaries.length === 0)
-  );
+  return holdingIn(facts, lapsed).samples.length >= Math.min(pointsAfter, sampledPoints / 2);
 }
 
 /** Which of the facts have lapsed by now. */

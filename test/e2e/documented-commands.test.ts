@@ -90,7 +90,7 @@ describe("the commands of README and docs/", function () {
     const said = await pair.run("qdrant-dr recovery-points list --stack prod --json 2> /dev/null");
     return JSON.parse(said).recoveryPoints;
   };
-  const newestOfProd = async () => (await listedOfProd()).at(-1)?.id;
+  const firstOfProd = async () => (await listedOfProd())[0]?.id;
   const saysCycle = { until: /"step":"replicate","detail":"(?!there is no collection)/ };
 
   /** What a command needs beside names: how it is run, what is done before it, and what a client finds after it. */
@@ -125,19 +125,19 @@ describe("the commands of README and docs/", function () {
     },
     "qdrant-dr restore --stack prod --only config,user-data --into /tmp/restored": { check: foldersAreRestored },
     "qdrant-dr recovery-points quarantine --stack prod --recovery-point ID --because stored-after-the-theft": {
-      prepare: async () => ({ recoveryPoint: await newestOfProd() }),
+      prepare: async () => ({ recoveryPoint: await firstOfProd() }),
     },
     "QDRANT_API_KEY=… qdrant-dr restore --stack prod --recovery-point ID --although-quarantined --to http://10.0.0.9:6333":
       {
         prepare: async () => {
           await emptyThrowaway();
-          return { recoveryPoint: await newestOfProd() };
+          return { recoveryPoint: await firstOfProd() };
         },
         check: throwawayHasAll,
       },
     "qdrant-dr recovery-points release --stack prod --recovery-point ID --because our-own-test": {
-      prepare: async () => ({ recoveryPoint: await newestOfProd() }),
-      check: async () => expect((await listedOfProd()).at(-1)?.state).to.equal("complete"),
+      prepare: async () => ({ recoveryPoint: await firstOfProd() }),
+      check: async () => expect((await listedOfProd())[0]?.state).to.equal("complete"),
     },
     "qdrant-dr doctor --store ./backups": {
       prepare: async () => {
