@@ -3,6 +3,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { type Candidate, decideKept } from "../../runtime/domain/history/decide-kept.ts";
 import { type Retention, retentionSchema, usualRetention } from "../../runtime/domain/history/retention.ts";
+import { compareAge } from "../../runtime/domain/recovery-points/order.ts";
 
 const now = new Date("2026-06-15T12:07:00.000Z");
 const minute = 60_000;
@@ -189,9 +190,7 @@ describe("retention", () => {
         const { dropped, kept } = decideKept(history, retention(policy), now);
         expect(kept.size + dropped.size).to.equal(history.length);
         const dated = history.filter(({ startedAt }) => Date.parse(startedAt) <= now.getTime() + 10 * minute);
-        const newestFirst = dated
-          .filter(({ isRestorable }) => isRestorable)
-          .toSorted((a, b) => Date.parse(b.startedAt) - Date.parse(a.startedAt));
+        const newestFirst = dated.filter(({ isRestorable }) => isRestorable).toSorted((a, b) => compareAge(b, a));
         for (const kind of ["qdrant", "folders", "infrastructure"] as const) {
           const holders = newestFirst.filter(({ holdings }) => holdings[kind] !== undefined);
           const keptHolders = holders.filter(({ id }) => kept.has(id));
