@@ -31,8 +31,6 @@ export interface FollowedStep {
   readonly lagSeconds: number;
   /** Everything acknowledged before this is applied. */
   readonly asOf: string;
-  readonly isAtEnd: boolean;
-  readonly unreconciled: ReadonlyMap<string, string>;
 }
 
 export class JournalFollower {
@@ -100,8 +98,6 @@ export class JournalFollower {
       entries: entries.length,
       lagSeconds: Math.max(0, (clock.now().getTime() - oldest) / 1000),
       asOf: last.at,
-      isAtEnd: objects.length < mostObjects,
-      unreconciled: before.unreconciled,
     };
   }
 
