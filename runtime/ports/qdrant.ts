@@ -230,8 +230,6 @@ export interface ChangeFollower {
 
 /** Replaces the content of shards. */
 export interface ShardWriter {
-  /** Makes a collection of a whole snapshot of one, with its settings and indexes. Of a cluster, the first peer that answers takes its shards. */
-  restoreSnapshot(collection: string, archive: AsyncIterable<Uint8Array>): Promise<void>;
   /** Replaces the shard's content by the archive's. */
   restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
   /**

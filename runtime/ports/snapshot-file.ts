@@ -4,6 +4,6 @@ export interface SnapshotFile {
   /** Its name without the folder. */
   readonly name: string;
   readonly bytes: number;
-  /** From its beginning, each time. */
-  read(): AsyncIterable<Uint8Array>;
+  /** From this byte on; the file is closed when the generator ends, also before its end. */
+  read(from?: number): AsyncGenerator<Uint8Array>;
 }

@@ -8,24 +8,17 @@ import { newScratchName } from "../domain/qdrant/scratch-name.ts";
 import type { CapturedCollection, RecoveryPoint } from "../domain/recovery-points/recovery-point.ts";
 import { DrError, type ErrorCode, toDrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { ObjectStore } from "../ports/object-store.ts";
 import type { Progress } from "../ports/progress.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
-import { readRestores } from "../repository/control/restore-records.ts";
-import { beginScratchUpload } from "../repository/control/scratch-uploads.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { allCaptured, estimateRestore } from "./apply/estimate-restore.ts";
 import { planRestore } from "./apply/plan-restore.ts";
 import { type RestoreReport, restore } from "./apply/restore.ts";
 import { attestRestored } from "./attest-restored.ts";
-import { unreadableReporter } from "./name-unreadable.ts";
 import { sampleQueries } from "./observe-collection.ts";
+import { besideLive, notingUploads, removeLeftovers } from "./scratch-collections.ts";
 
-/** What the records call the region's own Qdrant in a test: it is no restore that captures wait for. */
-export const besideLive = "test restore";
-/** Whoever has not ended by then was killed on a machine that cannot be asked. */
-const longestTestMs = 24 * 60 * 60_000;
 const searchedPoints = 5;
 /** What the other collections would meet as well. */
 const stopsAll: ReadonlySet<ErrorCode> = new Set(["INTERRUPTED", "UNREACHABLE", "ACCESS_DENIED"]);
@@ -72,7 +65,7 @@ export async function testRestore(request: TestRestoreRequest): Promise<TestRest
   const { clock, onInterrupt, progress } = request;
   const begun = clock.monotonic();
   const wanted = wantedOf(request);
-  const removed = await removeLeftovers(request);
+  const removed = await removeLeftovers({ ...request, control: request.repository.stores.control });
   await refuseWithoutRoom(request, wanted);
   const interruption = new AbortController();
   const ended = Promise.withResolvers<void>();
@@ -168,59 +161,6 @@ async function searchIn(target: VectorDatabase, name: string): Promise<number> {
     queries.map((query) => ({ ...query, isApproximate: true })),
   );
   return (answers ?? []).filter((found) => found.length > 0).length;
-}
-
-/**
- * The same database, which notes every shard that it takes, so that captures know that nothing of theirs was restored.
- */
-function notingUploads(target: VectorDatabase, control: ObjectStore, clock: Clock): VectorDatabase {
-  const restoreShard: VectorDatabase["restoreShard"] = async (collection, shard, archive) => {
-    const upload = await beginScratchUpload(control, await target.processStart(shard), clock.now());
-    try {
-      await target.restoreShard(collection, shard, archive);
-    } catch (error) {
-      await upload.end("unknown");
-      throw error;
-    }
-    await upload.end("taken");
-  };
-  return new Proxy(target, {
-    get(database, method) {
-      if (method === "restoreShard") return restoreShard;
-      const value: unknown = Reflect.get(database, method);
-      return typeof value === "function" ? value.bind(database) : value;
-    },
-  });
-}
-
-/** Scratch collections that killed runs of this region left. Those of others, and of a run that goes on, stay. */
-async function removeLeftovers({
-  clock,
-  progress,
-  repository,
-  runner,
-  target,
-  targetName,
-}: TestRestoreRequest): Promise<readonly string[]> {
-  const present = await target.scratchCollections();
-  if (present.length === 0) return [];
-  const { begun } = await readRestores(
-    repository.stores.control,
-    targetName ?? besideLive,
-    unreadableReporter(progress),
-  );
-  const mayBeInUse = ({ at, runner: mark }: (typeof begun)[number]) =>
-    mark !== undefined &&
-    mark !== runner.mark &&
-    !runner.isDead(mark) &&
-    clock.now().getTime() - Date.parse(at) < longestTestMs;
-  const ours = new Set(begun.filter((record) => !mayBeInUse(record)).flatMap(({ collections }) => collections));
-  const left = present.filter((name) => ours.has(name));
-  for (const name of left) {
-    progress({ step: "clean", detail: `${name}, which an earlier test restore left` });
-    await target.deleteCollection(name);
-  }
-  return left;
 }
 
 /** The disk is known by its size alone; the live data are about as large as the recovery point that holds them. */

@@ -11,6 +11,7 @@ import { parseSettings } from "../../runtime/adapters/settings-file.ts";
 import { exactText } from "../../runtime/domain/exact-json.ts";
 import { prunePlanSchema } from "../../runtime/domain/history/prune-records.ts";
 import { shardInSnapshot } from "../../runtime/domain/qdrant/collection-snapshot.ts";
+import { readSnapshotContent } from "../../runtime/domain/qdrant/snapshot-content.ts";
 import { readSparseTar, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
 import {
   largestChunkList,
@@ -275,6 +276,7 @@ describe("bytes that nobody wrote", function () {
     };
     await fuzz([archive], (bytes) => readAll(readSparseTar(each([bytes]))));
     await fuzz([archive], (bytes) => readAll(shardInSnapshot(each([bytes]), 0)));
+    await fuzz([archive], (bytes) => readSnapshotContent(each([bytes])));
   });
 
   it("as a settings file", async () => {

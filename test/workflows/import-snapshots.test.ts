@@ -3,9 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { FolderOfNewFiles } from "../../runtime/adapters/folders/new-files.ts";
 import { openSnapshotFile } from "../../runtime/adapters/folders/snapshot-file.ts";
+import { chooseReplicas } from "../../runtime/domain/qdrant/choose-replicas.ts";
 import { shardTreeSchema } from "../../runtime/domain/recovery-points/shard-tree.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { waitUntil } from "../../runtime/time/wait-until.ts";
+import { exportRecoveryPoint } from "../../runtime/workflows/export-recovery-point.ts";
 import { findRecoveryPoint } from "../../runtime/workflows/find-recovery-point.ts";
 import { type ImportRequest, importSnapshots } from "../../runtime/workflows/import-snapshots.ts";
 import { silently, systemClock } from "../support/estates/recovery-estate.ts";
@@ -56,8 +60,7 @@ describe("plain Qdrant snapshots that are imported", function () {
       region: "east",
       repository: await repository(),
       database: databaseOf(server),
-      peerUrl: server.url,
-      files: [await openSnapshotFile(path)],
+      files: changes.files ?? [await openSnapshotFile(path)],
       runner: { mark: "here", isDead: () => false },
       clock: systemClock,
       progress: silently,
@@ -71,11 +74,9 @@ describe("plain Qdrant snapshots that are imported", function () {
     const before = await practice.capture(databaseOf(server));
     const report = await imported(file);
     expect(report.collections).to.have.lengthOf(1);
-    expect(report.collections[0]).to.deep.include({
-      collection: "notes",
-      points: 50,
-      bytes: readFileSync(file).length,
-    });
+    const [notes] = report.collections;
+    expect(notes).to.include({ collection: "notes", points: 50, shards: 2 });
+    expect(notes?.snapshots.map(({ bytes }) => bytes)).to.deep.equal([readFileSync(file).length]);
     expect(await databaseOf(server).scratchCollections()).to.deep.equal([]);
     expect(await contentOf(databaseOf(server), "notes")).to.deep.equal(live);
 
@@ -117,36 +118,122 @@ describe("plain Qdrant snapshots that are imported", function () {
     expect(await databaseOf(server).scratchCollections()).to.deep.equal([]);
   });
 
-  it("of one peer of a cluster, which hold its own shards alone, are refused before anything is made, with how many they hold", async () => {
-    const cluster = await QdrantCluster.start(2);
-    try {
-      const [first] = cluster.servers as [QdrantServer, QdrantServer];
+  describe("of the peers of a cluster", () => {
+    let cluster: QdrantCluster;
+    let alone: QdrantServer;
+    const whole = () => databaseOf({ urls: cluster.urls, apiKey: cluster.apiKey });
+    const madeBy = new Map<string, string[]>();
+
+    before(async () => {
+      [cluster, alone] = await Promise.all([QdrantCluster.start(3), QdrantServer.start("first")]);
+      const [first] = cluster.servers as [QdrantServer];
       const client = clientOf(first);
-      const wal = { wal_config: { wal_capacity_mb: 1 } };
-      await client.createCollection("spread", { vectors: { size: 2, distance: "Dot" }, shard_number: 4, ...wal });
-      const points = Array.from({ length: 100 }, (_, id) => ({ id, vector: [id, 1] }));
+      const size = { vectors: { size: 2, distance: "Dot" }, wal_config: { wal_capacity_mb: 1 } } as const;
+      await client.createCollection("spread", { ...size, shard_number: 4, replication_factor: 2 });
+      await client.createPayloadIndex("spread", { field_name: "n", field_schema: "integer", wait: true });
+      const points = Array.from({ length: 100 }, (_, id) => ({ id, payload: { n: id }, vector: [id, 1] }));
       await client.upsert("spread", { wait: true, points });
-      const made = await client.createSnapshot("spread", { wait: true });
-      const answer = await fetch(`${first.url}/collections/spread/snapshots/${made?.name}`, {
-        headers: { "api-key": first.apiKey },
+      await client.createCollection("keyed", { ...size, sharding_method: "custom", replication_factor: 2 });
+      for (const key of ["us", 7, "eu"]) {
+        await client.createShardKey("keyed", { shard_key: key });
+        const points = Array.from({ length: 20 }, (_, n) => ({ id: n + 100 * String(key).length, vector: [n, 1] }));
+        await client.upsert("keyed", { wait: true, shard_key: key, points });
+      }
+      // Leaves ids between those of the others that no shard has.
+      await client.deleteShardKey("keyed", { shard_key: 7 });
+      for (const name of ["spread", "keyed"]) {
+        madeBy.set(name, []);
+        for (const peer of cluster.servers) madeBy.get(name)?.push(await snapshotOf(peer, name));
+      }
+    });
+
+    after(async () => {
+      await Promise.all([cluster?.stop(), alone?.stop()]);
+    });
+
+    async function snapshotOf(peer: QdrantServer, name: string): Promise<string> {
+      const made = await clientOf(peer).createSnapshot(name, { wait: true });
+      const answer = await fetch(`${peer.url}/collections/${name}/snapshots/${made?.name}`, {
+        headers: { "api-key": peer.apiKey },
       });
       const path = join(folder, made?.name ?? "");
       writeFileSync(path, Buffer.from(await answer.arrayBuffer()));
-      const objects = practice.stores.repository.objects.size;
-      const error = await errorOf(imported(path));
-      expect(error?.code).to.equal("NOT_SUPPORTED");
-      expect(error?.message).to.match(/holds [1-3] of 4 shards: a snapshot that one peer of a cluster made/);
-      expect(practice.stores.repository.objects.size).to.equal(objects);
-    } finally {
-      await cluster.stop();
+      return path;
     }
+
+    const filesOf = (...paths: readonly (string | undefined)[]) =>
+      Promise.all(paths.map((path) => openSnapshotFile(path ?? "")));
+
+    /** Restores it into an empty Qdrant in cluster mode. */
+    async function expectRestored(id: string, name: string): Promise<void> {
+      const recoveryPoint = await findRecoveryPoint(await repository(), id, {}, told);
+      expect(recoveryPoint.collections.map((each) => each.name)).to.deep.equal([name]);
+      const target = databaseOf(alone);
+      await practice.restore(recoveryPoint, target);
+      expect(await contentOf(target, name)).to.deep.equal(await contentOf(whole(), name));
+      expect((await target.describe(name)).payloadIndexes).to.deep.equal((await whole().describe(name)).payloadIndexes);
+      const shardsOf = async (database: typeof target) =>
+        chooseReplicas(await database.shards(name)).map(({ id, key }) => [id, key]);
+      expect(await shardsOf(target)).to.deep.equal(await shardsOf(whole()));
+      await emptied(target);
+    }
+
+    it("become one recovery point", async () => {
+      const files = await filesOf(...(madeBy.get("spread") ?? []));
+      const report = await imported("", { files });
+      const [spread, ...others] = report.collections;
+      expect(others).to.deep.equal([]);
+      expect(spread).to.include({ collection: "spread", points: 100, shards: 4 });
+      expect(spread?.snapshots.map(({ file }) => file)).to.deep.equal(files.map(({ name }) => name));
+      expect(await databaseOf(server).scratchCollections()).to.deep.equal([]);
+      await expectRestored(report.recoveryPoint, "spread");
+    });
+
+    it("are refused before anything is made when shards are missing, or when a peer or two collections are mixed", async () => {
+      const [one, ...rest] = madeBy.get("spread") ?? [];
+      const objects = practice.stores.repository.objects.size;
+      const missing = await errorOf(imported("", { files: await filesOf(rest[0]) }));
+      expect(missing?.code).to.equal("NOT_SUPPORTED");
+      expect(missing?.message).to.match(/hold [1-3] of 4 shards: each peer of a cluster writes its own alone/);
+      const again = await snapshotOf(cluster.servers[0] as QdrantServer, "spread");
+      const twice = await errorOf(imported("", { files: await filesOf(one, ...rest, again) }));
+      expect(twice?.message).to.match(/both hold shard \d of spread, of the same peer/);
+      const [keyed] = madeBy.get("keyed") ?? [];
+      const mixed = await errorOf(imported("", { files: await filesOf(one, keyed), collection: "spread" }));
+      expect(mixed?.message).to.contain("are not of the same spread");
+      expect(practice.stores.repository.objects.size).to.equal(objects);
+    });
+
+    it("bring their shard keys with the same ids, through a cluster or one Qdrant in cluster mode, and again from what export writes of them", async () => {
+      const files = await filesOf(...(madeBy.get("keyed") ?? []));
+      const refused = await errorOf(imported("", { files }));
+      expect(refused?.code).to.equal("NOT_SUPPORTED");
+      expect(refused?.message).to.contain("shard keys, which a Qdrant outside cluster mode does not know");
+      const first = await imported("", { files, database: whole() });
+      await waitUntil(
+        systemClock,
+        { withinMs: 10_000, everyMs: 20, what: "every peer to know that the scratch collection is gone" },
+        async () => (await whole().scratchCollections()).length === 0,
+      );
+      await expectRestored(first.recoveryPoint, "keyed");
+
+      const into = new FolderOfNewFiles(join(folder, "exported"));
+      const recoveryPoint = await findRecoveryPoint(await repository(), first.recoveryPoint, {}, told);
+      const written = { repository: await repository(), recoveryPoint, files: into, progress: silently };
+      const { collections } = await exportRecoveryPoint(written);
+      const exported = await filesOf(collections[0]?.file.path);
+      const second = await imported("", { files: exported, database: databaseOf(alone) });
+      expect(second.collections[0]).to.include({ collection: "keyed", points: 40, shards: 2 });
+      await expectRestored(second.recoveryPoint, "keyed");
+    });
   });
 
   it("leave nothing when the Qdrant that restores them refuses", async () => {
     const refusing = databaseOf(server);
-    refusing.restoreSnapshot = (name) =>
-      databaseOf(server).restoreSnapshot(
+    refusing.restoreShard = (name, shard) =>
+      databaseOf(server).restoreShard(
         name,
+        shard,
         (async function* () {
           yield Buffer.from("no archive");
         })(),

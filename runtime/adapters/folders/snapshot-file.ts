@@ -22,9 +22,9 @@ export async function openSnapshotFile(given: string): Promise<SnapshotFile> {
     path,
     name: basename(path),
     bytes: found.size,
-    async *read() {
+    async *read(from = 0) {
       try {
-        yield* createReadStream(path, { highWaterMark: partBytes }) as AsyncIterable<Uint8Array>;
+        yield* createReadStream(path, { start: from, highWaterMark: partBytes }) as AsyncIterable<Uint8Array>;
       } catch (error) {
         throw fileError(error, `${path} cannot be read`);
       }

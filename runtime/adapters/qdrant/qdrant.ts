@@ -160,7 +160,6 @@ const configuredSchema = z.object({ config: z.unknown() });
 
 const snapshotSchema = z.object({ name: z.string(), checksum: z.string().nullish() });
 const collectionPath = (collection: string) => `/collections/${encodeURIComponent(collection)}`;
-const uploadName = "shard.snapshot";
 const snapshotsPath = (collection: string) => `${collectionPath(collection)}/snapshots`;
 
 export class Qdrant implements VectorDatabase {
@@ -558,12 +557,8 @@ export class Qdrant implements VectorDatabase {
   }
 
   async deleteSnapshot(collection: string, shard: ShardPlacement, name: string): Promise<void> {
-    await this.#deleteSnapshot(shard.peerUrl, collection, name);
-  }
-
-  async #deleteSnapshot(peerUrl: string, collection: string, name: string): Promise<void> {
     const path = `${snapshotsPath(collection)}/${encodeURIComponent(name)}?wait=true`;
-    const answer = await this.#peers.stream(peerUrl, path, { method: "DELETE", idleMs: requestTimeoutMs });
+    const answer = await this.#peers.stream(shard.peerUrl, path, { method: "DELETE", idleMs: requestTimeoutMs });
     await refuseUnlessOk(answer, `deletion of the snapshot ${name}`).catch((error: unknown) => {
       if (!isNotFound(error)) throw error;
     });
@@ -665,13 +660,6 @@ export class Qdrant implements VectorDatabase {
   async applyDifference(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
     const path = `${collectionPath(collection)}/shards/${shard.id}/snapshot/partial/recover`;
     await this.#upload(shard.peerUrl, path, `restore of ${collection} shard ${shard.id}`, archive);
-  }
-
-  async restoreSnapshot(collection: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
-    const url = await this.#peers.change(async (_client, peerUrl) => peerUrl);
-    await this.#upload(url, `${snapshotsPath(collection)}/upload`, `restore of a snapshot as ${collection}`, archive);
-    // Qdrant keeps what was uploaded, also when the collection is deleted.
-    await this.#deleteSnapshot(url, collection, uploadName);
   }
 
   async #upload(peerUrl: string, path: string, what: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
@@ -822,7 +810,7 @@ function hashedAs(sha256: string, what: string): Required<Pick<Gathering, "onByt
 
 async function* multipart(boundary: string, archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield Buffer.from(
-    `--${boundary}\r\ncontent-disposition: form-data; name="snapshot"; filename="${uploadName}"\r\ncontent-type: application/octet-stream\r\n\r\n`,
+    `--${boundary}\r\ncontent-disposition: form-data; name="snapshot"; filename="shard.snapshot"\r\ncontent-type: application/octet-stream\r\n\r\n`,
   );
   yield* archive;
   yield Buffer.from(`\r\n--${boundary}--\r\n`);

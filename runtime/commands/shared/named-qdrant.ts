@@ -29,10 +29,13 @@ export async function openRestoreTarget(
       hint: "the stack's own Qdrant is opened with the key in its outputs: leave it out",
     });
   }
-  const peers = parsePeers(options.to, "--to");
-  const target = deps.database(peers, await readApiKey(options.apiKeyFile));
-  if (await isSame(target, access.database)) return { target: access.database };
-  return { target, targetName: [...peers].sort().join(",") };
+  return openNamed(deps, access, parsePeers(options.to, "--to"), await readApiKey(options.apiKeyFile));
+}
+
+/** The Qdrant that `--via` names, its key in QDRANT_API_KEY; the region's own without. */
+export async function openVia(deps: Deps, access: RegionSession, via: string | undefined): Promise<RestoreTarget> {
+  if (via === undefined) return { target: access.database };
+  return openNamed(deps, access, parsePeers(via, "--via"), await readApiKey(undefined));
 }
 
 /** The Qdrant that the settings name for test restores; the region's own where they name none, or that by another URL. */
@@ -45,9 +48,18 @@ export async function openTestTarget(
   const named = file?.settings.testRestore;
   if (file === undefined || named === undefined) return { target: access.database };
   const apiKey = named.apiKey === undefined ? "" : await file.secret(named.apiKey, "testRestore.apiKey");
-  const target = deps.database([named.qdrant], headerKey(apiKey, "testRestore.apiKey"));
+  return openNamed(deps, access, [named.qdrant], headerKey(apiKey, "testRestore.apiKey"));
+}
+
+async function openNamed(
+  deps: Deps,
+  access: RegionSession,
+  peers: readonly string[],
+  apiKey: string,
+): Promise<RestoreTarget> {
+  const target = deps.database(peers, apiKey);
   if (await isSame(target, access.database)) return { target: access.database };
-  return { target, targetName: named.qdrant };
+  return { target, targetName: [...peers].sort().join(",") };
 }
 
 /** A Qdrant that an option names by its URLs; its key is in QDRANT_API_KEY. */

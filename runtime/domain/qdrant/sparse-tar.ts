@@ -22,8 +22,12 @@ export interface Extent {
 export interface TarEntry {
   readonly path: string;
   readonly type: "file" | "directory";
+  /** Where its headers begin in the archive. */
+  readonly begins: number;
   /** Expanded size in bytes. */
   readonly size: number;
+  /** Where it holds data. */
+  readonly regions: readonly Extent[];
   /** Data in file order; to be read before the next entry is asked for, otherwise it is skipped. */
   readonly content: AsyncIterable<{ readonly offset: number; readonly bytes: Uint8Array }>;
 }
@@ -32,7 +36,9 @@ export interface TarEntry {
 export async function* readSparseTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
   const input = new ByteSource(source);
   let longName: string | undefined;
+  let begins = 0;
   for (;;) {
+    if (longName === undefined) begins = input.position;
     const header = await input.block();
     if (isZero(header)) {
       if (!isZero(await input.block())) throw malformed("a lone zero block");
@@ -49,14 +55,14 @@ export async function* readSparseTar(source: AsyncIterable<Uint8Array>): AsyncGe
     const path = normalise(longName ?? readName(header));
     longName = undefined;
     if (type === "5") {
-      yield { path, type: "directory", size: 0, content: nothing() };
+      yield { path, type: "directory", begins, size: 0, regions: [], content: nothing() };
     } else if (type === "0" || type === "\0" || type === "S") {
       const map = type === "S" ? await readSparseMap(header, input) : wholeFile(storedSize);
       if (map.regions.reduce((sum, region) => sum + region.length, 0) !== storedSize) {
         throw malformed(`sparse map of ${path} does not add up to its ${storedSize} stored bytes`);
       }
       const content = readRegions(input, map.regions);
-      yield { path, type: "file", size: map.size, content };
+      yield { path, type: "file", begins, ...map, content };
       for await (const _skipped of content);
       await input.skip(padding(storedSize));
     } else {
@@ -102,6 +108,8 @@ export async function* writeSparseTar(entries: AsyncIterable<OutgoingEntry>): As
 class ByteSource {
   readonly #iterator: AsyncIterator<Uint8Array>;
   #rest: Uint8Array = new Uint8Array(0);
+  /** How many bytes were handed out. */
+  position = 0;
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#iterator = source[Symbol.asyncIterator]();
@@ -120,6 +128,7 @@ class ByteSource {
     }
     const piece = this.#rest.subarray(0, most);
     this.#rest = this.#rest.subarray(piece.length);
+    this.position += piece.length;
     return piece;
   }
 

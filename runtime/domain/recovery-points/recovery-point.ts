@@ -69,7 +69,10 @@ export const missingSchema = z.object({
 });
 export type Missing = z.infer<typeof missingSchema>;
 
-/** A collection that was restored from a plain Qdrant snapshot to be captured: it is as old as the snapshot, which says nothing of that. */
+/**
+ * A plain Qdrant snapshot of a collection, or of a peer's part of it, that was restored to be captured: the collection is as old as its
+ * snapshots, which say nothing of that.
+ */
 const importedSchema = z.object({
   collection: z.string(),
   /** The name of the file. */
@@ -77,7 +80,7 @@ const importedSchema = z.object({
   bytes: count,
   sha256: z.string(),
 });
-export type ImportedCollection = z.infer<typeof importedSchema>;
+export type ImportedSnapshot = z.infer<typeof importedSchema>;
 
 export const captureTypes = ["full", "incremental"] as const;
 export type CaptureType = (typeof captureTypes)[number];

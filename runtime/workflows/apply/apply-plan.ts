@@ -154,7 +154,7 @@ class PlanRun {
   }
 
   async #apply(planned: PlannedCollection): Promise<void> {
-    const { journal, progress, target } = this.#tools;
+    const { journal, progress, repository, target } = this.#tools;
     const { action, captured, name, shards } = planned;
     progress({ step: "apply", detail: name });
     this.#touched.add(name);
@@ -175,7 +175,12 @@ class PlanRun {
           onCreation: (outcome) => this.#made.decided(name, outcome),
           onLoaded: () => this.#made.loaded(planned),
         },
-        { captured, name, optimizes },
+        {
+          captured,
+          name,
+          optimizes,
+          archiveOf: async (shard) => wholeArchive(repository, await readShardTree(repository, captured, shard)),
+        },
       );
       for (const { id } of captured.shards) this.#shards.set(shardKey(name, id), "whole");
     }

@@ -8,15 +8,12 @@ import type { Semaphore } from "../../async/semaphore.ts";
 import { exactText, isRecord, withPlainFloats } from "../../domain/exact-json.ts";
 import { chooseReplicas } from "../../domain/qdrant/choose-replicas.ts";
 import { planShardKeys, type ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
-import type { CapturedShard, CollectionWithFacts } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { CreationOutcome, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
-import type { OpenRepository } from "../../repository/repository.ts";
 import { waitUntil } from "../../time/wait-until.ts";
 import { differencesOf, prepareSettings, type Settings, setStrictMode } from "./collection-settings.ts";
-import { readShardTree, wholeArchive } from "./shard-archive.ts";
 
 /** A restored shard is loaded, not rebuilt: it is whole within seconds, or something is wrong. */
 const isWhole = { withinMs: 10 * 60_000, everyMs: 50 };
@@ -26,7 +23,6 @@ const shardsAtOnce = 2;
 const isPlaced = { withinMs: 10_000, everyMs: 200 };
 
 export interface CollectionTools {
-  readonly repository: OpenRepository;
   readonly target: VectorDatabase;
   readonly clock: Clock;
   readonly progress: Progress;
@@ -43,19 +39,34 @@ export interface CollectionTools {
   onLoaded(): void;
 }
 
-export interface CollectionToMake {
-  readonly captured: CollectionWithFacts;
+/** What a shard is on every server that holds it. */
+export interface NamedShard {
+  readonly id: number;
+  readonly key?: ShardKey | undefined;
+}
+
+export interface DescribedCollection {
+  readonly name: string;
+  /** Qdrant's `config`, whole. */
+  readonly config: unknown;
+  readonly payloadIndexes: Readonly<Record<string, unknown>>;
+}
+
+export interface CollectionToMake<Shard extends NamedShard> {
+  readonly captured: DescribedCollection & { readonly shards: readonly Shard[] };
+  /** What an upload of the whole shard takes. */
+  archiveOf(shard: Shard): Promise<AsyncIterable<Uint8Array>>;
   /** Its name on the target. */
   readonly name: string;
   /** False for a copy that is to stay as it came: nothing is merged or indexed until somebody says so. */
   readonly optimizes: boolean;
 }
 
-export async function makeCollection(
+export async function makeCollection<Shard extends NamedShard>(
   tools: CollectionTools,
-  { captured, name, optimizes }: CollectionToMake,
+  { archiveOf, captured, name, optimizes }: CollectionToMake<Shard>,
 ): Promise<void> {
-  const { archives, definitions, onLoaded, repository, sending, signal, target } = tools;
+  const { archives, definitions, onLoaded, sending, signal, target } = tools;
   const capturedConfig = configOf(captured);
   const config = optimizes ? capturedConfig : withoutOptimizations(capturedConfig);
   await definitions.run(() => define(tools, { captured, config, name }));
@@ -65,8 +76,7 @@ export async function makeCollection(
   await forEachConcurrently(atOnce, owners, ({ owner, shard }) =>
     archives.run(async () => {
       signal?.throwIfAborted();
-      const tree = await readShardTree(repository, captured, shard);
-      await target.restoreShard(name, owner, sending(wholeArchive(repository, tree)));
+      await target.restoreShard(name, owner, sending(await archiveOf(shard)));
     }),
   );
   onLoaded();
@@ -76,7 +86,7 @@ export async function makeCollection(
 /** All but its data. */
 async function define(
   tools: CollectionTools,
-  { captured, config, name }: Omit<CollectionToMake, "optimizes"> & { readonly config: Settings },
+  { captured, config, name }: Pick<CollectionToMake<NamedShard>, "captured" | "name"> & { readonly config: Settings },
 ): Promise<void> {
   const { onCreation, target } = tools;
   await target.createCollection({ name, config, payloadIndexes: captured.payloadIndexes }, onCreation);
@@ -99,7 +109,7 @@ async function define(
 }
 
 /** Qdrant's `config` of a captured collection. Throws OBJECT_CORRUPT when it is none. */
-function configOf({ config, name }: CollectionWithFacts): Readonly<Record<string, unknown>> {
+function configOf({ config, name }: Omit<DescribedCollection, "payloadIndexes">): Readonly<Record<string, unknown>> {
   if (isRecord(config)) return config;
   throw new DrError("OBJECT_CORRUPT", `the recovery point holds no configuration of ${name}`, {
     hint: "use another recovery point",
@@ -115,7 +125,7 @@ function withoutOptimizations(config: Readonly<Record<string, unknown>>): Record
 }
 
 /** Custom sharding, of which a target outside cluster mode knows nothing. */
-export function hasShardKeys({ config }: Pick<CollectionWithFacts, "config">): boolean {
+export function hasShardKeys({ config }: Pick<DescribedCollection, "config">): boolean {
   const params = isRecord(config) ? config["params"] : undefined;
   return isRecord(params) && params["sharding_method"] === "custom";
 }
@@ -145,24 +155,24 @@ export async function waitUntilWhole(
   );
 }
 
-async function makeShardKeys(target: VectorDatabase, name: string, shards: readonly CapturedShard[]): Promise<void> {
+async function makeShardKeys(target: VectorDatabase, name: string, shards: readonly NamedShard[]): Promise<void> {
   for (const step of planShardKeys(name, shards)) {
     if (step.do === "create") await target.createShardKey(name, step);
     else await target.deleteShardKey(name, step.key);
   }
 }
 
-interface OwnedShard {
-  readonly shard: CapturedShard;
+interface OwnedShard<Shard> {
+  readonly shard: Shard;
   readonly owner: ShardPlacement;
 }
 
 /** An owner of every captured shard. Throws when the target's shards are not the captured ones, by id and by key. */
-async function ownersOf(
+async function ownersOf<Shard extends NamedShard>(
   { clock, signal, target }: Pick<CollectionTools, "clock" | "signal" | "target">,
   name: string,
-  captured: readonly CapturedShard[],
-): Promise<readonly OwnedShard[]> {
+  captured: readonly Shard[],
+): Promise<readonly OwnedShard<Shard>[]> {
   let found: readonly ShardPlacement[] = [];
   return waitUntil(
     clock,
@@ -191,6 +201,6 @@ async function ownersOf(
   );
 }
 
-function formatShards(shards: readonly { readonly id: number; readonly key?: ShardKey | undefined }[]): string {
+function formatShards(shards: readonly NamedShard[]): string {
   return shards.map(({ id, key }) => (key === undefined ? `${id}` : `${id} (${exactText(key)})`)).join(", ");
 }

@@ -1,6 +1,6 @@
 /** What a capture is asked for. `captureRecoveryPoint` takes the request apart; none of its phases sees all of it. */
 import type { JournalPosition } from "../../domain/journal/position.ts";
-import type { CaptureType, DataKind, ImportedCollection } from "../../domain/recovery-points/recovery-point.ts";
+import type { CaptureType, DataKind, ImportedSnapshot } from "../../domain/recovery-points/recovery-point.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
@@ -49,7 +49,7 @@ export interface CaptureOptions {
   /** Shards that are read side by side; 2 when left out. Each takes memory for its packs, and asks its server for more at once. */
   readonly readAtOnce?: number | undefined;
   /** What is captured was restored from these snapshots a moment ago: nothing that was captured before is of it. */
-  readonly imported?: readonly ImportedCollection[] | undefined;
+  readonly imported?: readonly ImportedSnapshot[] | undefined;
   /** One of several workers that capture one recovery point; a single one does all of it when left out. */
   readonly worker?: CaptureWorker | undefined;
 }

@@ -7,7 +7,7 @@ import { errorOf, missingInWords } from "../../../domain/recovery-points/missing
 import type {
   CapturedCollection,
   DataKind,
-  ImportedCollection,
+  ImportedSnapshot,
   Missing,
   RecoveryPoint,
 } from "../../../domain/recovery-points/recovery-point.ts";
@@ -55,7 +55,7 @@ export interface CommitContext {
   /** Where the region's journal was before the capture. */
   readonly journal: JournalPosition | undefined;
   /** The snapshots that were captured, in the place of the region. */
-  readonly imported: readonly ImportedCollection[] | undefined;
+  readonly imported: readonly ImportedSnapshot[] | undefined;
 }
 
 /** The Qdrant part of a recovery point. */
