@@ -1,5 +1,7 @@
 import type { Readable } from "node:stream";
 import type { KeyRights } from "../domain/health/qdrant-hazards.ts";
+import type { PayloadScalar } from "../domain/qdrant/payload-scalars.ts";
+import type { NamedVector } from "../domain/qdrant/point-vectors.ts";
 import type { SegmentManifest } from "../domain/qdrant/segment-manifest.ts";
 import type { ShardKey } from "../domain/qdrant/shard-key-plan.ts";
 
@@ -19,8 +21,10 @@ export type SketchedPoint =
       readonly id: PointId;
       /** One short text for equal payload and vectors. */
       readonly content: string;
-      /** Its dense vectors, unless they are very long. */
-      readonly vectors: readonly { readonly using?: string; readonly vector: readonly number[] }[];
+      /** Its vectors, unless they are very long. */
+      readonly vectors: readonly NamedVector[];
+      /** The short values that stand directly in its payload. */
+      readonly scalars: readonly PayloadScalar[];
     }
   | { readonly id: PointId; readonly isTooLarge: true };
 
@@ -57,6 +61,10 @@ export interface NearestQuery {
   readonly vector: unknown;
   /** Name of the vector; absent for the unnamed one. */
   readonly using?: string;
+  /** Among those alone that have this value in their payload. */
+  readonly filter?: PayloadScalar;
+  /** Among these points alone. */
+  readonly among?: readonly PointId[];
   readonly limit: number;
   /** Search by the index, as clients do; an exact search compares every point, and answers alike on every server. */
   readonly isApproximate?: boolean;

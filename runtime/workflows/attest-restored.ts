@@ -23,12 +23,18 @@ export async function attestRestored(
     readonly repository: OpenRepository;
   },
   recoveryPoint: RecoveryPoint,
-  tested: { readonly points: number; readonly samples: number; readonly canaries: number },
+  tested: { readonly points: number; readonly samples: number; readonly canaries: number; readonly recall?: number },
 ): Promise<void> {
-  const detail = `${formatCount(recoveryPoint.collections.length)} collections, ${formatCount(tested.points)} points, ${formatCount(tested.samples)} samples, ${formatCount(tested.canaries)} queries`;
+  const recall = tested.recall === undefined ? "" : `, the index finds at least ${percent(tested.recall)} %`;
+  const detail = `${formatCount(recoveryPoint.collections.length)} collections, ${formatCount(tested.points)} points, ${formatCount(tested.samples)} samples, ${formatCount(tested.canaries)} queries${recall}`;
   try {
     await attest(repository, "restored", recoveryPoint, { at: clock.now(), region, detail });
   } catch (error) {
     progress({ step: "record", detail: `that it was restored is not recorded: ${toDrError(error).message}` });
   }
+}
+
+/** Rounded down: what is not all is not 100 %. */
+function percent(share: number): number {
+  return Math.floor(100 * share);
 }

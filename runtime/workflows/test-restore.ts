@@ -11,15 +11,17 @@ import type { Clock } from "../ports/clock.ts";
 import type { Progress } from "../ports/progress.ts";
 import type { VectorDatabase } from "../ports/qdrant.ts";
 import type { Runner } from "../ports/runner.ts";
+import { withFacts } from "../repository/content/collection-facts.ts";
 import type { OpenRepository } from "../repository/repository.ts";
 import { allCaptured, estimateRestore } from "./apply/estimate-restore.ts";
 import { planRestore } from "./apply/plan-restore.ts";
 import { type RestoreReport, restore } from "./apply/restore.ts";
 import { attestRestored } from "./attest-restored.ts";
-import { sampleQueries } from "./observe-collection.ts";
 import { besideLive, notingUploads, removeLeftovers } from "./scratch-collections.ts";
+import { type IndexSearches, searchByIndex } from "./search-by-index.ts";
 
-const searchedPoints = 5;
+/** An index that finds fewer of the nearest points is broken, whatever its settings are. */
+const leastRecall = 0.2;
 /** What the other collections would meet as well. */
 const stopsAll: ReadonlySet<ErrorCode> = new Set(["INTERRUPTED", "UNREACHABLE", "ACCESS_DENIED"]);
 
@@ -44,8 +46,12 @@ export interface TestedCollection {
   readonly points: number;
   readonly samples: number;
   readonly canaries: number;
+  /** Which canary queries were not asked, and why, as sentences. */
+  readonly skipped: readonly string[];
   /** Searches by the index that found something. */
   readonly searches: number;
+  /** The share of the nearest points, as exact searches find them, that searches by the index find. */
+  readonly recall?: number;
   readonly seconds: number;
 }
 
@@ -98,7 +104,11 @@ export async function testRestore(request: TestRestoreRequest): Promise<TestRest
 
 function sumOf(collections: readonly TestedCollection[]) {
   const sum = (field: "points" | "samples" | "canaries") => collections.reduce((all, each) => all + each[field], 0);
-  return { points: sum("points"), samples: sum("samples"), canaries: sum("canaries") };
+  const recalls = collections.flatMap(({ recall }) => recall ?? []);
+  return {
+    ...{ points: sum("points"), samples: sum("samples"), canaries: sum("canaries") },
+    ...(recalls.length === 0 ? {} : { recall: Math.min(...recalls) }),
+  };
 }
 
 function wantedOf({ only, recoveryPoint }: TestRestoreRequest): readonly CapturedCollection[] {
@@ -120,7 +130,7 @@ async function testCollection(
   const noted = targetName === undefined ? notingUploads(target, control, clock) : target;
   const tools = { clock, progress: silentAbout(name, captured.name, progress), repository, target: noted };
   let report: RestoreReport;
-  let searches: number;
+  let searches: IndexSearches;
   try {
     const plan = await planRestore({
       ...tools,
@@ -130,12 +140,8 @@ async function testCollection(
       as: name,
     });
     report = await restore({ ...tools, onInterrupt, runner: runner.mark }, plan);
-    searches = await searchIn(target, name);
-    if (report.canaries > 0 && searches === 0) {
-      throw new DrError("VERIFICATION_FAILED", `${captured.name}: no search by the index finds anything`, {
-        hint: "look at the log of the Qdrant that was restored into",
-      });
-    }
+    searches = await searchIn(target, repository, { ...captured, name });
+    refuseBlindIndex(captured.name, searches);
   } catch (error) {
     // What is left is removed by the next run, as after a kill.
     await target.deleteCollection(name).catch(() => undefined);
@@ -143,24 +149,37 @@ async function testCollection(
   }
   await target.deleteCollection(name);
   const { canaries, points, samples } = report;
+  const skipped = report.skipped.map((sentence) => sentence.replaceAll(name, captured.name));
+  const { found, recall } = searches;
   progress({ step: "test", detail: `${captured.name} is as captured: ${points} points` });
-  return { name: captured.name, points, samples, canaries, searches, seconds: (clock.monotonic() - begun) / 1000 };
+  const answered = { points, samples, canaries, skipped, searches: found, ...(recall === undefined ? {} : { recall }) };
+  return { name: captured.name, ...answered, seconds: (clock.monotonic() - begun) / 1000 };
+}
+
+async function searchIn(
+  target: VectorDatabase,
+  repository: OpenRepository,
+  restored: CapturedCollection,
+): Promise<IndexSearches> {
+  const [collection] = await withFacts(repository, [restored]);
+  if (collection === undefined) throw new Error("each collection has facts");
+  return searchByIndex(target, collection, await repository.keys.key(restored.key));
+}
+
+/** What was restored answers exact searches as the source did, and searches by the index as badly as never before. */
+function refuseBlindIndex(name: string, { asked, found, recall }: IndexSearches): void {
+  const isBlind = asked > 0 && found === 0;
+  if (!isBlind && (recall ?? 1) >= leastRecall) return;
+  const what = isBlind ? "nothing" : `${Math.round(100 * (recall ?? 0))} % of the nearest points`;
+  throw new DrError("VERIFICATION_FAILED", `${name}: searches by the index find ${what}`, {
+    hint: "look at the log of the Qdrant that was restored into, and at the collection's HNSW and quantization settings",
+  });
 }
 
 /** Lets the tools of a restore speak of the collection, not of its scratch name. */
 function silentAbout(scratch: string, name: string, progress: Progress): Progress {
   return ({ detail, ...event }) =>
     progress({ ...event, ...(detail === undefined ? {} : { detail: detail.replaceAll(scratch, `${name} (test)`) }) });
-}
-
-/** As clients search. How many of the asked found something. */
-async function searchIn(target: VectorDatabase, name: string): Promise<number> {
-  const queries = await sampleQueries(target, name, searchedPoints);
-  const answers = await target.nearest(
-    name,
-    queries.map((query) => ({ ...query, isApproximate: true })),
-  );
-  return (answers ?? []).filter((found) => found.length > 0).length;
 }
 
 /** The disk is known by its size alone; the live data are about as large as the recovery point that holds them. */

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { canonicalJson, exactText, parseExactly } from "../../runtime/domain/exact-json.ts";
-import { digestSketch, isSameAnswer, type ScoredPoint } from "../../runtime/domain/qdrant/point-digest.ts";
+import { countFound, digestSketch, isSameAnswer, type ScoredPoint } from "../../runtime/domain/qdrant/point-digest.ts";
 import { PointReader, type ReadPoint } from "../../runtime/domain/qdrant/point-reader.ts";
 import { newKey } from "../../runtime/domain/recovery-points/key.ts";
 
@@ -115,20 +115,67 @@ describe("digest of a point", () => {
     );
   });
 
-  it("comes with the id and the dense vectors, of points of every kind", () => {
+  it("comes with the id, the vectors of every kind and short values of the payload", () => {
     const points = readPoints(
       `{"time":0.1,"result":[
         {"id":18446744073709551615,"payload":null,"vector":[1.5,-0.0]},
-        {"id":"a-uuid","payload":{"id":7,"vector":[9]},"shard_key":"k","vector":{"text":[1,2],"many":[[1,2],[3,4]],"sparse":{"indices":[1],"values":[0.5]}}},
+        {"id":"a-uuid","payload":{"id":7,"vector":[9],"tag":"a","ok":true,"half":0.5,"a.b":"no path","deep":{"tag":"b"},"list":["c"],"none":null},"shard_key":"k","vector":{"text":[1,2],"many":[[1.5,2],[3,4]],"sparse":{"indices":[1],"values":[0.5]}}},
         {"id":3,"vector":{}}
       ],"status":"ok"}`,
       3,
     );
     expect(points.map(({ id, vectors }) => ({ id, vectors }))).to.deep.equal([
       { id: 18446744073709551615n, vectors: [{ vector: [1.5, -0] }] },
-      { id: "a-uuid", vectors: [{ using: "text", vector: [1, 2] }] },
+      {
+        id: "a-uuid",
+        vectors: [
+          { using: "text", vector: [1, 2] },
+          {
+            using: "many",
+            vector: [
+              [1.5, 2],
+              [3, 4],
+            ],
+          },
+          { using: "sparse", vector: { indices: [1], values: [0.5] } },
+        ],
+      },
       { id: 3, vectors: [] },
     ]);
+    expect(points.map(({ scalars }) => scalars)).to.deep.equal([
+      [],
+      [
+        { key: "id", value: 7 },
+        { key: "tag", value: "a" },
+        { key: "ok", value: true },
+      ],
+      [],
+    ]);
+  });
+
+  it("comes without vectors that are odd or very long, and without long values", () => {
+    const long = (length: number) => JSON.stringify(Array.from({ length }, () => 1));
+    const vectors = [
+      ...[
+        "[]",
+        "[[]]",
+        "[[1],[]]",
+        "[[1,2],[3,4]]",
+        "[[1,2]]",
+        "[1,null]",
+        "[[[1]]]",
+        "{}",
+        '{"indices":[1],"values":[1,2]}',
+        '{"indices":[1]}',
+      ],
+      ...['{"indices":[1],"values":[1],"more":[1]}', '{"__proto__":[1],"values":[1]}', '"text"', long(16_385)],
+      `[${long(9_000)},${long(9_000)}]`,
+    ];
+    const named = vectors.map((vector, index) => `"v${index}":${vector}`).join(",");
+    const payload = `{"text":"${"x".repeat(129)}","big":12345678901234567890,"kept":"${"y".repeat(128)}"}`;
+    const [read] = readPoints(`{"result":[{"id":1,"payload":${payload},"vector":{${named},"good":${long(16_384)}}}]}`);
+    expect(read?.vectors.map(({ using }) => using)).to.deep.equal(["good"]);
+    expect(read?.scalars).to.deep.equal([{ key: "kept", value: "y".repeat(128) }]);
   });
 
   it("is made of no answer that breaks off, or is none", () => {
@@ -180,6 +227,19 @@ describe("two answers to one question", () => {
     expect(isSameAnswer(infinite, infinite)).to.equal(true);
     expect(isSameAnswer(infinite, finite)).to.equal(false);
     expect(isSameAnswer(finite, infinite)).to.equal(false);
+  });
+
+  it("are found by the index when they are the same points, or others as near", () => {
+    expect(countFound(answer, answer)).to.equal(3);
+    expect(countFound(answer, [...answer.slice(1), { id: 7, score: 0.5 }])).to.equal(3);
+    expect(countFound(answer, [{ id: 8, score: 0.2 }])).to.equal(0);
+    expect(countFound([], answer)).to.equal(0);
+  });
+
+  it("count as equal when large scores differ in the last digits", () => {
+    const of = (score: number): ScoredPoint[] => [{ id: 1, score }];
+    expect(isSameAnswer(of(20_000), of(20_001))).to.equal(true);
+    expect(isSameAnswer(of(20_000), of(20_003))).to.equal(false);
   });
 
   it("count as equal when equals changed places", () => {

@@ -440,11 +440,12 @@ export class Qdrant implements VectorDatabase {
     const answer = await insist(this.#clock, searchWithinMs, (answerWithinMs) =>
       this.#askWithin(collection, async ({ url }, { allowsExact, maxLimit, maxTimeoutSeconds }) => {
         if (!allowsExact && queries.some(({ isApproximate }) => isApproximate !== true)) return undefined;
-        const searches = queries.map(({ isApproximate, limit, using, vector }) => ({
+        const searches = queries.map(({ among, filter, isApproximate, limit, using, vector }) => ({
           query: vector,
           limit: Math.min(limit, maxLimit),
           params: { exact: isApproximate !== true },
           ...(using === undefined ? {} : { using }),
+          ...filterOf(filter, among),
         }));
         const timeout = Math.min(answerWithinMs / 1000, maxTimeoutSeconds);
         const path = `${collectionPath(collection)}/points/query/batch?timeout=${timeout}`;
@@ -814,4 +815,12 @@ async function* multipart(boundary: string, archive: AsyncIterable<Uint8Array>):
   );
   yield* archive;
   yield Buffer.from(`\r\n--${boundary}--\r\n`);
+}
+
+function filterOf(filter: NearestQuery["filter"], among: NearestQuery["among"]): object {
+  const must = [
+    ...(filter === undefined ? [] : [{ key: filter.key, match: { value: filter.value } }]),
+    ...(among === undefined ? [] : [{ has_id: among }]),
+  ];
+  return must.length === 0 ? {} : { filter: { must } };
 }

@@ -44,11 +44,14 @@ const plannedQdrant = z.strictObject({
   ),
 });
 
+const skipped = listOf(z.string()).describe("which canary queries were not asked, and why");
+
 const restoredQdrant = z.strictObject({
   collections: count.describe("number of collections"),
   points: count.describe("number of Qdrant points"),
   samples: count.describe("points that were compared with the source's own answers"),
   canaries: count.describe("queries that were compared with the source's own answers"),
+  skipped,
   swapped: swap.optional().describe("the alias that was moved"),
   seconds,
 });
@@ -136,7 +139,14 @@ const tested = z.strictObject({
           points: count.describe("number of Qdrant points"),
           samples: count.describe("points that were compared with the source's own answers"),
           canaries: count.describe("queries that were compared with the source's own answers"),
+          skipped,
           searches: count.describe("searches by the index that found points"),
+          recall: z
+            .number()
+            .optional()
+            .describe(
+              "0 to 1: the share of the nearest points that searches by the index find; which those are was recorded at the source, and exact searches say it of points by chance. Absent where there is nothing to be searched for, and where exact searches are forbidden",
+            ),
           seconds,
         }),
       ),

@@ -61,17 +61,28 @@ export async function planQdrant(
       if (options.collections === undefined && (plan.impossible ?? []).length === 0) {
         await attestRestored({ ...tools, region: session.region.region }, recoveryPoint, report);
       }
-      const { canaries, collections, points, recoveryPoint: restored, samples, seconds, swapped, time } = report;
+      const {
+        canaries,
+        collections,
+        points,
+        recoveryPoint: restored,
+        samples,
+        seconds,
+        skipped,
+        swapped,
+        time,
+      } = report;
       const text = [
         `${restored} of ${time} restored into ${where} in ${formatSeconds(seconds)}`,
         `  ${formatCount(points)} points in ${formatCount(collections)} collections`,
         `  counts, ${formatCount(samples)} sampled points and ${formatCount(canaries)} canary queries are as captured`,
+        ...skipped.map((sentence) => `  ${sentence}`),
         ...(swapped === undefined ? [] : [`  ${swapInWords(swapped, "leads", "led")}`]),
         ...(later === undefined
           ? []
           : [`  then brought to ${later.until.toISOString()} by ${later.entries} entries of the journal`]),
       ].join("\n");
-      return { json: { collections, points, samples, canaries, swapped, seconds }, text };
+      return { json: { collections, points, samples, canaries, skipped, swapped, seconds }, text };
     },
   };
 }

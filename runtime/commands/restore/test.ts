@@ -40,10 +40,16 @@ export async function testAnswer(deps: Deps, session: RegionSession, options: Op
   const samples = sum(collections.map((tested) => tested.samples));
   const canaries = sum(collections.map((tested) => tested.canaries));
   const searches = sum(collections.map((tested) => tested.searches));
+  const skipped = collections.flatMap((tested) => tested.skipped);
+  const recalls = collections.flatMap(({ recall }) => recall ?? []);
   const text = [
     `${recoveryPoint.id} of ${recoveryPoint.time} can be restored: tried in ${target} in ${formatSeconds(seconds)}, and removed again`,
     `  ${formatCount(points)} points in ${formatCount(collections.length)} collections`,
     `  counts, ${formatCount(samples)} sampled points and ${formatCount(canaries)} canary queries are as captured; ${formatCount(searches)} searches by the index found points`,
+    ...(recalls.length === 0
+      ? []
+      : [`  searches by the index find at least ${Math.floor(100 * Math.min(...recalls))} % of the nearest points`]),
+    ...skipped.map((sentence) => `  ${sentence}`),
     ...missing.map((each) => `missing: ${missingInWords(each)}`),
   ].join("\n");
   const from = { recoveryPoint: recoveryPoint.id, time: recoveryPoint.time, missing };

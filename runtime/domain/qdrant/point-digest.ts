@@ -9,7 +9,7 @@ export interface ScoredPoint {
   readonly score: number | null;
 }
 
-/** Scores of an exact search may differ in the last digits from one layout of segments to another. */
+/** Scores of an exact search may differ in the last digits from one layout of segments to another: by so much, and of large ones by this share. */
 const scoreTolerance = 1e-4;
 
 /** As much of a hash as nobody meets twice. */
@@ -31,6 +31,14 @@ export function isSameAnswer(before: readonly ScoredPoint[], now: readonly Score
   return before.every(({ id, score }) => idsNow.has(id) || isNear(score, cut));
 }
 
+/** How many of the best points a search by the index found: those of an exact search, or others as near. */
+export function countFound(best: readonly ScoredPoint[], found: readonly ScoredPoint[]): number {
+  const cut = best.at(-1)?.score;
+  const ids = new Set(best.map(({ id }) => id));
+  return found.slice(0, best.length).filter(({ id, score }) => ids.has(id) || isNear(score, cut)).length;
+}
+
 function isNear(a: ScoredPoint["score"], b: ScoredPoint["score"] | undefined): boolean {
-  return typeof a === "number" && typeof b === "number" ? Math.abs(a - b) <= scoreTolerance : a === b;
+  if (typeof a !== "number" || typeof b !== "number") return a === b;
+  return Math.abs(a - b) <= scoreTolerance * Math.max(1, Math.abs(a), Math.abs(b));
 }

@@ -1,23 +1,15 @@
-/** Reads points from the answer that holds them, as it comes: of each its id, digests of its content, and its short dense vectors. */
+/** Reads points from the answer that holds them, as it comes: of each its id, digests of its content, and what searches can ask with. */
 import { JsonDigest } from "../json-digest.ts";
 import { type JsonEvents, JsonTokenizer } from "../json-tokens.ts";
-
-/** A longer vector is no question: each stands in the recovery point. */
-const longestVector = 16_384;
-/** Searches that one point can be the question of. */
-const mostVectors = 8;
-
-export interface DenseVector {
-  /** Absent for the unnamed one. */
-  readonly using?: string;
-  readonly vector: readonly number[];
-}
+import { type PayloadScalar, ScalarsOfPayload } from "./payload-scalars.ts";
+import { type NamedVector, VectorsOfPoint } from "./point-vectors.ts";
 
 export interface ReadPoint {
   readonly id: number | bigint | string;
   /** One text for equal content. */
   readonly content: string;
-  readonly vectors: readonly DenseVector[];
+  readonly vectors: readonly NamedVector[];
+  readonly scalars: readonly PayloadScalar[];
 }
 
 /** Takes the events of an answer like `{"result": [{"id": 1, "payload": {…}, "vector": […]}]}`. */
@@ -31,7 +23,8 @@ class AnswerOfPoints implements JsonEvents {
   #value: JsonDigest | undefined;
   #payload = "{}";
   #vector = "{}";
-  #dense = new DenseVectors();
+  #vectors = new VectorsOfPoint();
+  #scalars = new ScalarsOfPayload();
   #idParts: Buffer[] = [];
 
   get #isInPoint(): boolean {
@@ -42,11 +35,11 @@ class AnswerOfPoints implements JsonEvents {
     this.#depth += 1;
     if (this.#depth === 3 && this.#section === "result") this.#beginPoint();
     else if (this.#depth > 3) this.#forValue((value) => value.beginObject());
-    if (this.#isOfVector) this.#dense.begin("object");
+    if (this.#isOfVector) this.#vectors.begin("object");
   }
 
   endObject(): void {
-    if (this.#isOfVector) this.#dense.end();
+    if (this.#isOfVector) this.#vectors.end();
     if (this.#depth === 3 && this.#section === "result") this.#endPoint();
     else if (this.#depth > 3) this.#forValue((value) => value.endObject());
     this.#depth -= 1;
@@ -55,11 +48,11 @@ class AnswerOfPoints implements JsonEvents {
   beginArray(): void {
     this.#depth += 1;
     this.#forValue((value) => value.beginArray());
-    if (this.#isOfVector) this.#dense.begin("array");
+    if (this.#isOfVector) this.#vectors.begin("array");
   }
 
   endArray(): void {
-    if (this.#isOfVector) this.#dense.end();
+    if (this.#isOfVector) this.#vectors.end();
     this.#forValue((value) => value.endArray());
     this.#depth -= 1;
   }
@@ -72,34 +65,40 @@ class AnswerOfPoints implements JsonEvents {
       if (text === "payload" || text === "vector") this.#value = new JsonDigest({ isOfFloats: text === "vector" });
     } else {
       this.#value?.name(text);
-      if (this.#isOfVector) this.#dense.name(text);
+      if (this.#isOfPayload) this.#scalars.name(text);
+      if (this.#isOfVector) this.#vectors.name(text);
     }
   }
 
   beginString(): void {
     this.#idParts = [];
+    if (this.#isOfPayload) this.#scalars.beginString();
     this.#value?.beginString();
   }
 
   stringPart(bytes: Uint8Array): void {
     if (this.#isId) this.#idParts.push(Buffer.from(bytes));
+    if (this.#isOfPayload) this.#scalars.stringPart(bytes);
     this.#value?.stringPart(bytes);
   }
 
   endString(): void {
     if (this.#isId) this.#id = Buffer.concat(this.#idParts).toString("utf8");
-    if (this.#isOfVector) this.#dense.other();
+    if (this.#isOfVector) this.#vectors.other();
+    if (this.#isOfPayload) this.#scalars.endString();
     this.#value?.endString();
   }
 
   number(source: string): void {
     if (this.#isId) this.#id = Number.isSafeInteger(Number(source)) ? Number(source) : BigInt(source);
-    if (this.#isOfVector) this.#dense.number(source);
+    if (this.#isOfVector) this.#vectors.number(source);
+    if (this.#isOfPayload) this.#scalars.number(source);
     this.#value?.number(source);
   }
 
   literal(text: "true" | "false" | "null"): void {
-    if (this.#isOfVector) this.#dense.other();
+    if (this.#isOfVector) this.#vectors.other();
+    if (this.#isOfPayload) this.#scalars.literal(text);
     this.#value?.literal(text);
   }
 
@@ -111,6 +110,11 @@ class AnswerOfPoints implements JsonEvents {
     return this.#isInPoint && this.#depth > 3 && this.#field === "vector";
   }
 
+  /** Directly in the payload, not in a value of it. */
+  get #isOfPayload(): boolean {
+    return this.#isInPoint && this.#depth === 4 && this.#field === "payload";
+  }
+
   #forValue(act: (value: JsonDigest) => void): void {
     if (this.#isInPoint && this.#value !== undefined) act(this.#value);
   }
@@ -120,7 +124,8 @@ class AnswerOfPoints implements JsonEvents {
     this.#field = "";
     this.#payload = "{}";
     this.#vector = "{}";
-    this.#dense = new DenseVectors();
+    this.#vectors = new VectorsOfPoint();
+    this.#scalars = new ScalarsOfPayload();
   }
 
   #endField(): void {
@@ -135,46 +140,7 @@ class AnswerOfPoints implements JsonEvents {
     this.#endField();
     if (this.#id === undefined) throw new SyntaxError("a point without an id");
     const content = `{"payload":${this.#payload},"vector":${this.#vector}}`;
-    this.points.push({ id: this.#id, content, vectors: this.#dense.found });
-  }
-}
-
-/** Lists of numbers that are a vector, or one of the named vectors: a list in a list is of a multivector. */
-class DenseVectors {
-  readonly found: DenseVector[] = [];
-  #open: ("array" | "object")[] = [];
-  #using: string | undefined;
-  #numbers: number[] | undefined;
-
-  begin(what: "array" | "object"): void {
-    const isVector =
-      what === "array" && (this.#open.length === 0 || (this.#open.length === 1 && this.#open[0] === "object"));
-    this.#numbers = isVector && this.found.length < mostVectors ? [] : undefined;
-    this.#open.push(what);
-  }
-
-  name(text: string): void {
-    if (this.#open.length === 1) this.#using = text;
-  }
-
-  number(source: string): void {
-    this.#numbers?.push(Number(source));
-    if (this.#numbers !== undefined && this.#numbers.length > longestVector) this.#numbers = undefined;
-  }
-
-  other(): void {
-    this.#numbers = undefined;
-  }
-
-  end(): void {
-    this.#open.pop();
-    const vector = this.#numbers;
-    this.#numbers = undefined;
-    if (vector === undefined || vector.length === 0) return;
-    this.found.push({
-      vector,
-      ...(this.#open.length === 0 || this.#using === undefined ? {} : { using: this.#using }),
-    });
+    this.points.push({ id: this.#id, content, vectors: this.#vectors.found, scalars: this.#scalars.found });
   }
 }
 

@@ -3,8 +3,10 @@
  * v1.16.3; lib/shard/src/snapshots/snapshot_manifest.rs from v1.17 on). The versions are counters of one server: they compare captures of one lineage and
  * say nothing across lineages.
  */
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { DrError } from "../../errors.ts";
+import { canonicalJson } from "../exact-json.ts";
 
 const segmentSchema = z.object({
   segment_id: z.string(),
@@ -15,6 +17,11 @@ const segmentSchema = z.object({
 export const segmentManifestSchema = z.record(z.string(), segmentSchema);
 export type SegmentManifest = z.infer<typeof segmentManifestSchema>;
 export type Segment = z.infer<typeof segmentSchema>;
+
+/** Equal digests: nothing was written in between. */
+export function digestOfSegments(segments: SegmentManifest): string {
+  return createHash("sha256").update(canonicalJson(segments)).digest("base64url");
+}
 
 export function parseSegment(json: string): Segment {
   try {

@@ -56,6 +56,8 @@ export type CapturePlan = z.infer<typeof capturePlanSchema>;
 const shardResultSchema = z.object({
   collection: z.string(),
   shard: capturedShardSchema,
+  /** A digest of the segments as they were captured: with others something was written since. */
+  segments: z.string(),
   /** The server said that nothing changed since the base. */
   isUnchanged: z.boolean(),
   /** Files that have the base's version and other bytes. */

@@ -23,6 +23,10 @@ const canarySchema = z.object({
   sample: position,
   /** The name of the vector; absent for the unnamed one. */
   using: z.string().optional(),
+  /** Asked among the samples alone: it holds as long as they do, whatever is written beside them. Without it, among all points. */
+  amongSamples: z.literal(true).optional(),
+  /** Among the points alone that have this value in an indexed field of their payload. */
+  filter: z.object({ key: z.string(), value: z.union([z.string(), z.number().int(), z.boolean()]) }).optional(),
   answer: z.array(z.object({ id: nameOrNumberSchema, score: scoreSchema })),
 });
 export type Canary = z.infer<typeof canarySchema>;
@@ -89,9 +93,9 @@ export function withoutLapsed(facts: CollectionFacts, lapsed: Lapsed | undefined
   return {
     ...facts,
     samples: samples.map(({ digest, id }) => ({ id, digest })),
-    canaries: canaries.flatMap(({ answer, sample, using }) => {
+    canaries: canaries.flatMap(({ at: _at, sample, ...canary }) => {
       const position = positions.get(sample);
-      return position === undefined ? [] : [{ sample: position, ...(using === undefined ? {} : { using }), answer }];
+      return position === undefined ? [] : [{ ...canary, sample: position }];
     }),
   };
 }

@@ -33,6 +33,8 @@ const collectionSchema = namedFactsSchema.extend({
   shards: z.array(capturedShardSchema),
   /** Exact count after the capture. */
   pointsAfter: count,
+  /** Nothing was written between the capture and what was counted and asked afterwards: those answers are of what was captured. */
+  isUndisturbed: z.literal(true).optional(),
 });
 export type CapturedCollection = z.infer<typeof collectionSchema>;
 

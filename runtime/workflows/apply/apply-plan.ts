@@ -21,7 +21,13 @@ import { hasShardKeys, makeCollection, waitUntilWhole } from "./make-collection.
 import { type ApplyPlan, isMade, type PlannedCollection, type PlannedShard } from "./plan-apply.ts";
 import { refuseUnlessStored } from "./refuse-unless-stored.ts";
 import { differenceArchive, readShardTree, wholeArchive } from "./shard-archive.ts";
-import { type Compared, differencesFromCaptured, notAsCaptured } from "./verify-applied.ts";
+import {
+  type Compared,
+  compareWithCaptured,
+  notAsCaptured,
+  nothingCompared,
+  withComparison,
+} from "./verify-applied.ts";
 
 /** How often a living run says so: other runs wait for it to end. */
 const heartbeatEveryMs = 60_000;
@@ -94,7 +100,7 @@ class PlanRun {
   readonly #dropped: string[] = [];
   /** How each shard came to hold its tree, by `shardKey`: one that was sent twice counts as it was sent last. */
   readonly #shards = new Map<string, PlannedShard["action"]>();
-  readonly #compared = { samples: 0, canaries: 0 };
+  #compared = nothingCompared;
   /** As many as collections, which have one shard each for the most part. */
   readonly #archives = new Semaphore(collectionsAtOnce);
   #sentBytes = 0;
@@ -149,8 +155,6 @@ class PlanRun {
     if (planned.action !== "keep") await this.#apply(planned);
     else if (this.#plan.compare === "changed") return;
     await this.#confirm(planned);
-    this.#compared.samples += planned.captured.samples.length;
-    this.#compared.canaries += planned.captured.canaries.length;
   }
 
   async #apply(planned: PlannedCollection): Promise<void> {
@@ -218,15 +222,16 @@ class PlanRun {
   async #confirm(planned: PlannedCollection): Promise<void> {
     const { journal, progress } = this.#tools;
     const tools = { ...this.#tools, signal: this.#signal };
-    let differences = await differencesFromCaptured(tools, planned);
-    if (differences.length > 0 && !isMade(planned)) {
-      progress({ step: "apply", detail: `${planned.name} again, whole: ${differences[0]}` });
+    let comparison = await compareWithCaptured(tools, planned);
+    if (comparison.differences.length > 0 && !isMade(planned)) {
+      progress({ step: "apply", detail: `${planned.name} again, whole: ${comparison.differences[0]}` });
       if (this.#touched.size === 0) await journal.begin([]);
       const shards = planned.shards.map(({ owner, shard }) => ({ owner, shard, action: "whole" as const }));
       await this.#apply({ ...planned, action: "update", shards });
-      differences = await differencesFromCaptured(tools, planned);
+      comparison = await compareWithCaptured(tools, planned);
     }
-    if (differences.length > 0) throw notAsCaptured(this.#plan.recoveryPoint, differences);
+    if (comparison.differences.length > 0) throw notAsCaptured(this.#plan.recoveryPoint, comparison.differences);
+    this.#compared = withComparison(this.#compared, comparison);
   }
 
   /** Counts, and does not end an archive when another run has taken over: Qdrant ignores one that does not end. */

@@ -6,7 +6,7 @@ import type { VectorDatabase } from "../../ports/qdrant.ts";
 import { withFacts } from "../../repository/content/collection-facts.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { waitUntil } from "../../time/wait-until.ts";
-import { compareWithObservation } from "../observe-collection.ts";
+import { type Comparison, compareWithObservation } from "../observe-collection.ts";
 import type { WantedCollection } from "./plan-apply.ts";
 
 /** A replica that has just been brought up to date may leave again for a moment: what differs in a cluster is asked again. */
@@ -20,9 +20,16 @@ export interface VerifyTools {
 }
 
 /** What was compared with the source's own answers. */
-export interface Compared {
-  readonly samples: number;
-  readonly canaries: number;
+export type Compared = Omit<Comparison, "differences">;
+
+export const nothingCompared: Compared = { samples: 0, canaries: 0, skipped: [] };
+
+export function withComparison(before: Compared, { canaries, samples, skipped }: Comparison): Compared {
+  return {
+    samples: before.samples + samples,
+    canaries: before.canaries + canaries,
+    skipped: [...before.skipped, ...skipped],
+  };
 }
 
 /** Throws VERIFICATION_FAILED. */
@@ -31,40 +38,39 @@ export async function verifyApplied(
   { collections, recoveryPoint }: WantedCollections,
 ): Promise<Compared> {
   const differences: string[] = [];
-  let samples = 0;
-  let canaries = 0;
+  let compared = nothingCompared;
   for (const wanted of collections) {
-    differences.push(...(await differencesFromCaptured(tools, wanted)));
-    samples += wanted.captured.samples.length;
-    canaries += wanted.captured.canaries.length;
+    const comparison = await compareWithCaptured(tools, wanted);
+    differences.push(...comparison.differences);
+    compared = withComparison(compared, comparison);
   }
   if (differences.length > 0) throw notAsCaptured(recoveryPoint, differences);
-  return { samples, canaries };
+  return compared;
 }
 
-/** Differences between a collection and its capture, each as a sentence; empty when they are equal. */
-export async function differencesFromCaptured(
+/** Compares a collection with its capture. */
+export async function compareWithCaptured(
   { clock, repository, signal, target }: VerifyTools,
   { captured, name }: WantedCollection,
-): Promise<readonly string[]> {
+): Promise<Comparison> {
   const key = await repository.keys.key(captured.key);
   const compare = () => {
     signal?.throwIfAborted();
     return compareWithObservation(target, { ...captured, name }, key);
   };
-  let differences = await compare();
+  let comparison = await compare();
   signal?.throwIfAborted();
-  if (differences.length === 0 || !(await target.isClustered())) return differences;
+  if (comparison.differences.length === 0 || !(await target.isClustered())) return comparison;
   const unsettled = new DrError("VERIFICATION_FAILED", `${name} stays different from what was captured`);
   try {
     await waitUntil(clock, { ...settles, signal, what: `${name} to settle`, expired: () => unsettled }, async () => {
-      differences = await compare();
-      return differences.length === 0;
+      comparison = await compare();
+      return comparison.differences.length === 0;
     });
   } catch (error) {
     if (error !== unsettled) throw error;
   }
-  return differences;
+  return comparison;
 }
 
 export function notAsCaptured({ id }: RecoveryPoint, differences: readonly string[]): DrError {

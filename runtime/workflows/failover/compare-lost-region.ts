@@ -43,9 +43,10 @@ async function requireServedState(active: RegionSession, database: VectorDatabas
   const recoveryPoint = await repository.readRecoveryPoint(epoch.recoveryPoint);
   const present = await database.collections();
   for (const captured of await withFacts(repository, recoveryPoint.collections)) {
-    const [difference] = present.includes(captured.name)
+    const { differences } = present.includes(captured.name)
       ? await compareWithObservation(database, captured, await repository.keys.key(captured.key))
-      : [`${captured.name} is missing`];
+      : { differences: [`${captured.name} is missing`] };
+    const [difference] = differences;
     if (difference === undefined) continue;
     throw new DrError(
       "VERIFICATION_FAILED",

@@ -1,6 +1,6 @@
 /** How long clients wait for answers now: the slowest of a few searches in each collection. */
 import type { VectorDatabase } from "../../ports/qdrant.ts";
-import { sampleQueries } from "../observe-collection.ts";
+import { sampleQueries } from "../search-by-index.ts";
 
 const searchesEach = 5;
 

@@ -2,7 +2,8 @@
 import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
 import { canonicalJson } from "../../../domain/exact-json.ts";
 import type { JournalPosition } from "../../../domain/journal/position.ts";
-import type { CapturePlan } from "../../../domain/recovery-points/capture-plan.ts";
+import { digestOfSegments } from "../../../domain/qdrant/segment-manifest.ts";
+import type { CapturePlan, ShardResult } from "../../../domain/recovery-points/capture-plan.ts";
 import { errorOf, missingInWords } from "../../../domain/recovery-points/missing.ts";
 import type {
   CapturedCollection,
@@ -15,7 +16,7 @@ import { DrError, hasCode } from "../../../errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { ObjectStoreReader } from "../../../ports/object-store.ts";
 import type { Progress } from "../../../ports/progress.ts";
-import type { VectorDatabase } from "../../../ports/qdrant.ts";
+import type { ShardPlacement, VectorDatabase } from "../../../ports/qdrant.ts";
 import { doubtMade } from "../../../repository/catalog/attest.ts";
 import { BucketView } from "../../../repository/catalog/bucket-view.ts";
 import { objectsNeeded } from "../../../repository/content/objects-needed.ts";
@@ -225,16 +226,17 @@ export class CaptureCommitter {
     }
     // What was observed of it holds: nothing has changed since.
     const observed =
-      isUnchanged && before !== undefined
-        ? { pointsBefore: before.pointsBefore, pointsAfter: before.pointsAfter, lapsed }
-        : { pointsBefore, ...(await this.#observeAgain(planned)) };
+      isUnchanged && before?.isUndisturbed === true
+        ? { pointsBefore: before.pointsBefore, pointsAfter: before.pointsAfter, lapsed, isUndisturbed: true as const }
+        : { pointsBefore, ...(await this.#observeAgain(planned, results)) };
     const { lapsed: lapsedNow, ...points } = observed;
     return { name, key, facts, ...(lapsedNow === undefined ? {} : { lapsed: lapsedNow }), ...points, shards };
   }
 
   async #observeAgain(
     planned: CapturePlan["collections"][number],
-  ): Promise<Pick<CapturedCollection, "lapsed" | "pointsAfter">> {
+    captured: readonly ShardResult[],
+  ): Promise<Pick<CapturedCollection, "isUndisturbed" | "lapsed" | "pointsAfter">> {
     const { key, lapsed, name } = planned;
     const { database, placements, repository } = this.#context;
     const facts = await this.#context.facts.read(planned);
@@ -249,11 +251,30 @@ export class CaptureCommitter {
       canonicalJson({ config: now.config, payloadIndexes: now.payloadIndexes }) ===
         canonicalJson({ config, payloadIndexes }) &&
       canonicalJson([...shards.values()].sort((a, b) => a.id - b.id)) === canonicalJson(planned.shards);
-    if (isSame) return observed;
+    if (isSame) {
+      const isUndisturbed = await this.#isUndisturbed(name, captured, replicas);
+      return { ...observed, ...(isUndisturbed ? { isUndisturbed } : {}) };
+    }
     // A configuration that changed meanwhile belongs to other data than that which was read.
     throw new DrError("CAPTURE_INCOMPLETE", `${name} was changed while it was captured`, {
       hint: "capture again",
     });
+  }
+
+  /** Asked last: whether all shards are still what was captured, of which the answers are then. */
+  async #isUndisturbed(
+    name: string,
+    captured: readonly ShardResult[],
+    replicas: readonly ShardPlacement[],
+  ): Promise<boolean> {
+    const { database } = this.#context;
+    for (const { segments, shard } of captured) {
+      const owner = replicas.find(({ id, peer }) => id === shard.id && peer === shard.peer);
+      // Who cannot tell does not vouch for it.
+      const now = owner && (await database.segments(name, owner).catch(() => undefined));
+      if (now === undefined || digestOfSegments(now) !== segments) return false;
+    }
+    return true;
   }
 
   /** A restore into this region while it was captured mixes two histories in one recovery point. */

@@ -102,7 +102,7 @@ export class CollectionPlanner {
       return { facts: facts.name(key, { ...withoutLapsed(inherited, lapsed), ...settings }), pointsBefore };
     }
     const tell = (detail: string) => progress({ step: "plan", detail });
-    const { pointsBefore, ...answers } = await observeCollection(database, described.name, key, tell);
+    const { pointsBefore, ...answers } = await observeCollection(database, described, key, tell);
     return { facts: facts.name(key, { format: 1, ...settings, ...answers }), pointsBefore };
   }
 

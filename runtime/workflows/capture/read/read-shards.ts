@@ -2,6 +2,7 @@
 import { forEachConcurrently } from "../../../async/for-each-concurrently.ts";
 import { Semaphore } from "../../../async/semaphore.ts";
 import { chooseReplicas } from "../../../domain/qdrant/choose-replicas.ts";
+import { digestOfSegments } from "../../../domain/qdrant/segment-manifest.ts";
 import {
   type CapturePart,
   type CapturePlan,
@@ -185,7 +186,7 @@ export class ShardsReader {
 }
 
 function resultOf(collection: string, { id, key, peer }: ShardPlacement, capture: ShardCapture): ShardResult {
-  const { contradictions, finishedAt, isExact, isUnchanged, method, startedAt, tree } = capture;
+  const { content, contradictions, finishedAt, isExact, isUnchanged, method, startedAt, tree } = capture;
   return {
     collection,
     shard: {
@@ -198,6 +199,7 @@ function resultOf(collection: string, { id, key, peer }: ShardPlacement, capture
       method,
       isExact,
     },
+    segments: digestOfSegments(content.segments),
     isUnchanged,
     contradictions: [...contradictions],
   };
