@@ -5,11 +5,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { killed } from "../faults/killed.ts";
 import { isOk, untilReady } from "../time/until-ready.ts";
+import { freePorts } from "./free-ports.ts";
 
 const longestStartMs = 60_000;
 /** Whose everything is. */
@@ -33,10 +33,7 @@ export class AwsEmulator {
   }
 
   static async start(): Promise<AwsEmulator> {
-    const holder = createServer();
-    await once(holder.listen(0, "127.0.0.1"), "listening");
-    const { port } = holder.address() as AddressInfo;
-    await once(holder.close(), "close");
+    const [port = 0] = await freePorts(1);
     const emulator = new AwsEmulator(port);
     try {
       await emulator.#start(port);

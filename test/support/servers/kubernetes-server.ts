@@ -7,12 +7,12 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { killed } from "../faults/killed.ts";
 import { untilReady } from "../time/until-ready.ts";
+import { freePorts } from "./free-ports.ts";
 
 const longestStartMs = 60_000;
 
@@ -188,13 +188,4 @@ export class KubernetesServer {
       return false;
     }
   }
-}
-
-/** All are held at once, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const holders = Array.from({ length: count }, () => createServer());
-  for (const holder of holders) await once(holder.listen(0, "127.0.0.1"), "listening");
-  const ports = holders.map((holder) => (holder.address() as AddressInfo).port);
-  for (const holder of holders) await once(holder.close(), "close");
-  return ports;
 }

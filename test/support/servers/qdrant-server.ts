@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { untilReady } from "../time/until-ready.ts";
+import { freePorts } from "./free-ports.ts";
 
 const longestStartMs = 20_000;
 
@@ -40,7 +40,8 @@ export class QdrantServer {
     prepare?: (folder: string) => Promise<void>,
     settings: Readonly<Record<string, string>> = {},
   ): Promise<QdrantServer> {
-    const server = new QdrantServer(await freePorts(), mode, settings);
+    const [http = 0, grpc = 0, p2p = 0] = await freePorts(3);
+    const server = new QdrantServer([http, grpc, p2p], mode, settings);
     try {
       await prepare?.(server.folder);
       await server.restart();
@@ -128,13 +129,4 @@ export class QdrantServer {
       return false;
     }
   }
-}
-
-/** All are held at once, so that they differ. */
-async function freePorts(): Promise<[number, number, number]> {
-  const holders = [createServer(), createServer(), createServer()] as const;
-  for (const holder of holders) await once(holder.listen(0, "127.0.0.1"), "listening");
-  const [http, grpc, p2p] = holders.map((holder) => (holder.address() as AddressInfo).port);
-  for (const holder of holders) await once(holder.close(), "close");
-  return [http ?? 0, grpc ?? 0, p2p ?? 0];
 }
