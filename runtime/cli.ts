@@ -17,7 +17,9 @@ import { gate } from "./commands/gate/command.ts";
 import { heal } from "./commands/heal/command.ts";
 import { importCommand } from "./commands/import/command.ts";
 import { init } from "./commands/init/command.ts";
+import { keysIdentity } from "./commands/keys/identity.ts";
 import { keysNew } from "./commands/keys/new.ts";
+import { keysRotate } from "./commands/keys/rotate.ts";
 import { logs } from "./commands/logs/command.ts";
 import { prune } from "./commands/prune/command.ts";
 import { recoveryPointsKeep } from "./commands/recovery-points/keep.ts";
@@ -71,6 +73,8 @@ const definitions = [
   exportMonitoring,
   estateInit,
   keysNew,
+  keysIdentity,
+  keysRotate,
 ] as readonly CommandDefinition<object, object>[];
 
 /** The schema of what `--json` prints, by the command's name. */
@@ -82,7 +86,7 @@ const groups: Readonly<Record<string, string>> = {
   "recovery-points": "the recovery points in a region's bucket",
   export: "write something for other tools",
   failover: "the active region is lost: make the other one active",
-  keys: "the keys that operators sign with",
+  keys: "the keys that operators sign with, and those that open what is stored",
   estate: "what two regions of stacks have in common",
   switchover: "both regions live: change their roles with nothing lost",
 };

@@ -1,6 +1,6 @@
 /** Makes a region of a settings file and the secrets that it refers to. */
 import { dirname } from "node:path";
-import { identityIn } from "../domain/age-identity.ts";
+import { identitiesIn } from "../domain/age-identity.ts";
 import { headerKey } from "../domain/header-key.ts";
 import type { Region } from "../domain/region.ts";
 import { peerOfSettings, regionOfSettings } from "../domain/region-of-settings.ts";
@@ -74,8 +74,8 @@ async function readLeaseCredentials(file: SettingsFile) {
 }
 
 async function readIdentity(file: SettingsFile, reference: SecretReference): Promise<string> {
-  const identity = identityIn(await file.secret(reference, "keys.identity"));
-  if (identity !== undefined) return identity;
+  const identities = identitiesIn(await file.secret(reference, "keys.identity"));
+  if (identities.length > 0) return identities.join("\n");
   throw new DrError("SETTING_INVALID", `keys.identity in ${file.path} leads to no age identity`, {
     hint: "let it lead to the line that begins with AGE-SECRET-KEY-; --identity-file opens with the offline one",
   });

@@ -1,7 +1,12 @@
-/** The age identity in a text, such as `age-keygen` writes it: comments, and a line of its own. */
-export function identityIn(text: string): string | undefined {
+/** The age identities in a text, such as `age-keygen` writes them: comments, and a line for each. */
+export function identitiesIn(text: string): readonly string[] {
   return text
     .split("\n")
     .map((line) => line.trim())
-    .find((line) => line.startsWith("AGE-SECRET-KEY-"));
+    .filter((line) => line.startsWith("AGE-SECRET-KEY-"));
+}
+
+/** The one that is used now: others that follow it open what is still wrapped for them. */
+export function identityIn(text: string): string | undefined {
+  return identitiesIn(text)[0];
 }

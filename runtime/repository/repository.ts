@@ -11,6 +11,7 @@ import {
   type NamedFacts,
 } from "../domain/recovery-points/collection-facts.ts";
 import type { DataKey } from "../domain/recovery-points/key.ts";
+import type { KeyGeneration } from "../domain/recovery-points/key-generation.ts";
 import {
   type RecoveryPoint,
   type Repository,
@@ -33,6 +34,7 @@ import type { ObjectStore } from "../ports/object-store.ts";
 import { CachingStore } from "./content/caching-store.ts";
 import { KeyRing } from "./content/key-ring.ts";
 import { readHealed } from "./control/heal-records.ts";
+import { newestKeyGeneration } from "./control/key-generations.ts";
 import { healedStore } from "./healed-store.ts";
 import { JournalReader } from "./journal/journal-reader.ts";
 import {
@@ -64,6 +66,7 @@ export class OpenRepository {
   readonly description: Repository;
 
   readonly #history: OpenRepository | undefined;
+  #generation: Promise<KeyGeneration | undefined> | undefined;
 
   /** @param history what it is with a stream. */
   private constructor(stores: RegionStores, keys: KeyRing, description: Repository, history?: OpenRepository) {
@@ -127,6 +130,26 @@ export class OpenRepository {
     return new JournalReader(this.history.stores.repository, region, this.keys.wrap);
   }
 
+  /** Seals the records of this repository, and names its data keys. */
+  async sealingKey(): Promise<DataKey> {
+    return this.keys.key((await this.#newestGeneration())?.key ?? this.description.key);
+  }
+
+  /** Whether nothing new may be sealed with a data key, because an operator has begun new ones since it was made. */
+  async isRetired({ under }: DataKey): Promise<boolean> {
+    const generation = await this.#newestGeneration();
+    return generation !== undefined && (under === undefined || generation.retired.includes(under));
+  }
+
+  /** As of the first time that it is asked for: what has begun to capture goes on with the keys that it began with. */
+  #newestGeneration(): Promise<KeyGeneration | undefined> {
+    this.#generation ??= newestKeyGeneration(this.stores.control).then((newest) => newest?.record);
+    this.#generation.catch(() => {
+      this.#generation = undefined;
+    });
+    return this.#generation;
+  }
+
   async createRecoveryPoint(recoveryPoint: RecoveryPoint): Promise<void> {
     await this.createRecord(storeLayout.manifest(recoveryPoint.id), recoveryPointSchema, recoveryPoint);
     // Read back whatever was answered: a write that was repeated after a lost answer finds its own object there.
@@ -148,7 +171,7 @@ export class OpenRepository {
   /** The bytes that stand for a record under its place. */
   async sealRecord<Record>(place: string, schema: z.ZodType<Record>, record: Record): Promise<Buffer> {
     const plain = serialiseRecord(schema, place, record);
-    const key = await this.keys.key(this.description.key);
+    const key = await this.sealingKey();
     const bytes = Buffer.concat([Buffer.from(key.id), seal(key, this.#recordName(place), plain)]);
     refuseIfTooLarge(place, bytes);
     return bytes;
@@ -248,7 +271,11 @@ export class OpenRepository {
   }
 
   async #unseal(name: string, bytes: Buffer): Promise<Buffer> {
-    return (await this.#open(name, bytes)).plain;
+    const { key, plain } = await this.#open(name, bytes);
+    if (key.purpose === "repository") return plain;
+    throw new DrError("OBJECT_CORRUPT", `${name} is not sealed with a key of the repository`, {
+      hint: "verify the recovery point in the other region's bucket, and capture a full one",
+    });
   }
 
   async #open(name: string, bytes: Buffer): Promise<OpenedContent> {

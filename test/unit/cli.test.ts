@@ -46,6 +46,8 @@ const required: Record<string, string[]> = {
   "export monitoring": ["monitoring"],
   "estate init": ["--foundation", "foundation.json"],
   "keys new": ["--name", "alice"],
+  "keys identity": ["--file", "key.new"],
+  "keys rotate": [],
 };
 const commands = Object.keys(required);
 const exitCodesPage = fileURLToPath(new URL("../../docs/reference/exit-codes.md", import.meta.url));

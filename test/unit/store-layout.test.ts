@@ -157,6 +157,14 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
     const id = parts.hex();
     return [controlLayout.key(id), { kind: "key", id }];
   },
+  "key-for": (parts) => {
+    const [id, holders] = [parts.hex(), parts.hex()];
+    return [controlLayout.keyFor(id, holders), { kind: "key-for", id, holders }];
+  },
+  "key-generation": (parts) => {
+    const number = parts.number();
+    return [controlLayout.keyGeneration(number), { kind: "key-generation", number }];
+  },
   heal: (parts) => {
     const id = newId(parts.at());
     return [controlLayout.heal(id), { kind: "heal", id }];

@@ -183,6 +183,14 @@ describe("who is believed", () => {
     }
     // Whoever knows the recipients can wrap another key under the same id.
     expect(isSignedPlace("control", controlLayout.key("ab".repeat(16)))).to.equal(true);
+    const job: TrustedKey = { name: "capture", key: publicKeyOf(mine), job: "capture", region: "east" };
+    const place = { trustId: trust.id, region: "east", store: "control" } as const;
+    const believed = (key: string) => whyNotBelieved(job, place, key) === undefined;
+    expect(believed(controlLayout.key("ab".repeat(16)))).to.equal(true);
+    for (const key of [controlLayout.keyFor("ab".repeat(16), "cd".repeat(16)), controlLayout.keyGeneration(1)]) {
+      expect(believed(key), "who captures neither rotates keys nor brings others' in their place").to.equal(false);
+      expect(whyNotBelieved({ name: "alice", key: publicKeyOf(mine) }, place, key)).to.equal(undefined);
+    }
     for (const key of ["keys/x.json", "whatever", "packs"]) expect(isSignedPlace("control", key)).to.equal(true);
   });
 });

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
+import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
 import { newId } from "../../runtime/domain/identifier.ts";
@@ -38,6 +39,7 @@ import { readStandbyKnowledge } from "../../runtime/repository/control/standby-r
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { SignedStore } from "../../runtime/repository/signed-store.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
+import { planKeyRotation, rotateKeys } from "../../runtime/workflows/trust/rotate-keys.ts";
 import { makeRecoveryPoint } from "../support/estates/made-recovery-point.ts";
 import { ageKeys, firstEpoch } from "../support/estates/recovery-estate.ts";
 import { signed, trust } from "../support/estates/test-trust.ts";
@@ -96,6 +98,35 @@ function describeAttacks(open: (kind: SignedStoreKind) => Promise<AttackedStore>
     expect(await codeOf(repository.keys.key(key.id))).to.equal("NOT_AUTHENTIC");
     const forged = (await readCatalog(repository)).entries.find((entry) => entry.id === id);
     expect(forged?.state).to.equal("unreadable");
+  });
+
+  it("1: he cannot say which keys are used, nor bring one for the holders of today", async () => {
+    const { genuine, repository } = await withRecoveryPoint();
+    const newcomer = await ageKeys();
+    const forged = { ...newKey("repository"), id: repository.description.key };
+    const wrapped = Buffer.from(await newcomer.wrap.wrap(serialiseKey(forged)));
+    await controlStore.raw.create(controlLayout.keyFor(forged.id, newcomer.wrap.holders), wrapped);
+    const generation = { at, key: forged.id, retired: [forged.id] };
+    for (const number of [1, 2, 3]) {
+      await controlStore.raw.create(controlLayout.keyGeneration(number), inRecord(generation));
+    }
+    const stores = { repository: signed(repositoryStore.raw, "east", "repository"), control };
+    const reopened = await OpenRepository.open(stores, keys.wrap);
+    const { id, naming } = await reopened.sealingKey();
+    expect([id, await reopened.isRetired({ ...forged, naming })]).to.deep.equal([repository.description.key, false]);
+    const open = () => OpenRepository.open(stores, newcomer.wrap);
+    expect(await codeOf((await open()).readRecoveryPoint(genuine))).to.equal("NOT_AUTHENTIC");
+    // An operator rotates all the same, behind what stands there.
+    const recipients = newcomer.recipients;
+    const operator = await OpenRepository.open(
+      stores,
+      new AgeKeyWrap({ recipients, identity: `${keys.identity}\n${newcomer.identity}` }),
+    );
+    const plan = await planKeyRotation(operator, { newDataKeys: true });
+    expect(plan.toWrap).to.include(forged.id);
+    await rotateKeys(operator, plan, systemClock);
+    expect((await (await open()).readRecoveryPoint(genuine)).id).to.equal(genuine);
+    expect((await (await open()).sealingKey()).id).not.to.equal(forged.id);
   });
 
   it("3: records of a standby, of a failover and of restores that he makes are obeyed by nobody", async () => {

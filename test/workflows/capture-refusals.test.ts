@@ -16,6 +16,7 @@ import { clockShowing } from "../support/time/clock-showing.ts";
 const now = new Date("2026-01-02T00:00:00.000Z");
 const clock = clockShowing(() => now);
 const plainWrap: KeyWrap = {
+  holders: "anybody",
   wrap: async (secret) => Buffer.from(secret),
   unwrap: async (wrapped) => Buffer.from(wrapped).toString(),
 };

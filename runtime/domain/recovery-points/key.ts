@@ -11,6 +11,10 @@ const keySchema = z.object({
     z.object({ journal: z.string() }),
     z.literal("repository"),
   ]),
+  /** The repository's key when it was made; a key of a repository has none. New data keys are made when that is retired. */
+  under: z.string().optional(),
+  /** Whom it was wrapped for where this stands (`KeyWrap.holders`). */
+  holders: z.string().optional(),
   /** AES-256-GCM key, base64. */
   data: z.base64(),
   /** HMAC-SHA-256 key for names, base64. */
@@ -20,6 +24,8 @@ const keySchema = z.object({
 export interface DataKey {
   readonly id: string;
   readonly purpose: z.infer<typeof keySchema>["purpose"];
+  readonly under?: string | undefined;
+  readonly holders?: string | undefined;
   /** As key objects, which are made once: a key in bytes is copied for every chunk. */
   readonly data: KeyObject;
   readonly naming: KeyObject;
@@ -39,7 +45,12 @@ export function serialiseKey(key: DataKey): string {
 }
 
 export function parseKey(text: string): DataKey {
-  const { id, purpose, data, naming } = keySchema.parse(JSON.parse(text));
+  const { data, naming, ...rest } = keySchema.parse(JSON.parse(text));
   const secret = (base64: string) => createSecretKey(Buffer.from(base64, "base64"));
-  return { id, purpose, data: secret(data), naming: secret(naming) };
+  return { ...rest, data: secret(data), naming: secret(naming) };
+}
+
+/** Whether they open, and name, the same. */
+export function isSameKey(one: DataKey, other: DataKey): boolean {
+  return one.id === other.id && one.data.equals(other.data) && one.naming.equals(other.naming);
 }

@@ -71,6 +71,10 @@ export const controlLayout = {
   pruneTurn: (turn: number) => `prunes/turns/${numbered(turn)}.json`,
   epoch: (epoch: number) => `epochs/${numbered(epoch)}.json`,
   key: (keyId: string) => `keys/${keyId}.age`,
+  /** The same key, wrapped again for these holders (`KeyWrap.holders`). */
+  keyFor: (keyId: string, holders: string) => `keys/${keyId}.${holders}.age`,
+  /** From which key on captures make new data keys. */
+  keyGeneration: (number: number) => `keys/generations/${numbered(number)}.json`,
   /** Closes the gate of the region that is active before this epoch. */
   fence: (epoch: number) => `fences/${numbered(epoch)}.json`,
   /** The region that this epoch makes active holds its data and may serve. */
@@ -352,7 +356,17 @@ const kindsOfControlKeys = [
     z.object({ kind: kind("verified-slot"), slot: number, seconds: number }),
     ({ seconds, slot }) => controlLayout.verifiedSlot(slot, seconds),
   ),
-  kindOfKey(/^keys\/(?<id>[^/]+)\.age$/, z.object({ kind: kind("key"), id: text }), ({ id }) => controlLayout.key(id)),
+  kindOfKey(/^keys\/(?<id>[^/.]+)\.age$/, z.object({ kind: kind("key"), id: text }), ({ id }) => controlLayout.key(id)),
+  kindOfKey(
+    /^keys\/(?<id>[^/.]+)\.(?<holders>[^/.]+)\.age$/,
+    z.object({ kind: kind("key-for"), id: text, holders: text }),
+    ({ holders, id }) => controlLayout.keyFor(id, holders),
+  ),
+  kindOfKey(
+    /^keys\/generations\/(?<number>\d+)\.json$/,
+    z.object({ kind: kind("key-generation"), number }),
+    ({ number: at }) => controlLayout.keyGeneration(at),
+  ),
   kindOfKey(/^fences\/(?<epoch>\d+)\.json$/, z.object({ kind: kind("fence"), epoch: number }), ({ epoch }) =>
     controlLayout.fence(epoch),
   ),
@@ -432,10 +446,10 @@ export const unsignedPlaces = {
   witness: /^probes\//,
 } as const satisfies Record<SignedStoreKind, RegExp>;
 
-/** They decide which region serves, what it serves from, and what is kept. */
+/** They decide which region serves, what it serves from, what is kept, and which keys are used from then on, and by whom. */
 export const placesOfOperators = {
   repository: /^(stream\/)?recovery-points\/.*\/attestations\/(released|healed)-/,
-  control: /^(epochs|fences|openings|failovers|kept)\//,
+  control: /^((epochs|fences|openings|failovers|kept|keys\/generations)\/|keys\/[^/.]+\.[^/]*\.age)/,
   witness: undefined,
 } as const satisfies Record<SignedStoreKind, RegExp | undefined>;
 

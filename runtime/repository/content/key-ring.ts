@@ -1,10 +1,10 @@
 /** The data keys of a repository: wrapped in the control store, unwrapped in memory once each. */
-import { type DataKey, newKey, parseKey, serialiseKey } from "../../domain/recovery-points/key.ts";
+import { type DataKey, isSameKey, newKey, parseKey, serialiseKey } from "../../domain/recovery-points/key.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { KeyWrap } from "../../ports/key-wrap.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
-import { getWhole } from "../record.ts";
+import { getWhole, unlessMissing, unlessNotBelieved } from "../record.ts";
 
 export class KeyRing {
   readonly #control: ObjectStore;
@@ -25,14 +25,26 @@ export class KeyRing {
   key(id: string): Promise<DataKey> {
     const known = this.#keys.get(id);
     if (known !== undefined) return known;
-    const opened = getWhole(this.#control, controlLayout.key(id)).then((wrapped) => this.open(id, wrapped));
+    const opened = this.#find(id);
     this.#keys.set(id, opened);
     opened.catch(() => this.#keys.delete(id));
     return opened;
   }
 
+  /** As it was wrapped first or, for who does not open that, as an operator wrapped it again for the holders of today. */
+  async #find(id: string): Promise<DataKey> {
+    try {
+      return await this.#open(id, await getWhole(this.#control, controlLayout.key(id)));
+    } catch (error) {
+      if (!hasCode(error, "KEY_UNAVAILABLE") && !hasCode(error, "NOT_AUTHENTIC")) throw error;
+      const again = await unlessMissing(getWhole(this.#control, controlLayout.keyFor(id, this.#wrap.holders)));
+      if (again === undefined) throw error;
+      return this.#open(id, again);
+    }
+  }
+
   /** The key that is wrapped here; throws OBJECT_CORRUPT when it is another one than `id`. */
-  async open(id: string, wrapped: Uint8Array): Promise<DataKey> {
+  async #open(id: string, wrapped: Uint8Array): Promise<DataKey> {
     const key = parseKey(await this.#wrap.unwrap(wrapped));
     if (key.id === id) return key;
     throw new DrError("OBJECT_CORRUPT", `${controlLayout.key(id)} holds another key (${key.id})`, {
@@ -41,13 +53,31 @@ export class KeyRing {
   }
 
   /** The key with this id, made when there is none; of two makers at once, both get the first one's. */
-  async obtain(id: string, purpose: DataKey["purpose"]): Promise<DataKey> {
-    try {
-      return await this.key(id);
-    } catch (error) {
-      if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
-    }
-    return this.#create({ ...newKey(purpose), id });
+  async obtain(id: string, purpose: DataKey["purpose"], under: string): Promise<DataKey> {
+    return (await unlessMissing(this.key(id))) ?? this.#create({ ...newKey(purpose), id, under });
+  }
+
+  /** Brings a key of another region, wrapped for the holders here. What does not open here must not take its place: it could never be replaced. */
+  async adopt(key: DataKey): Promise<void> {
+    const kept = (await unlessMissing(this.key(key.id))) ?? (await this.#create(key));
+    if (isSameKey(kept, key)) return;
+    throw new DrError("OBJECT_CORRUPT", `${controlLayout.key(key.id)} holds another key than the other region's`, {
+      hint: "find out who created it; use stores of their own for this region",
+    });
+  }
+
+  /** Whether it is wrapped for the holders of today, first or again. */
+  async isWrappedForHolders(key: DataKey): Promise<boolean> {
+    const { holders } = this.#wrap;
+    if (key.holders === holders) return true;
+    const again = unlessMissing(getWhole(this.#control, controlLayout.keyFor(key.id, holders)));
+    const found = await unlessNotBelieved(again);
+    return found !== undefined && found !== "not believed";
+  }
+
+  /** Wraps a key again for the holders of today, who open it from then on. */
+  async wrapAgain(id: string): Promise<"created" | "exists"> {
+    return this.#control.create(controlLayout.keyFor(id, this.#wrap.holders), await this.#wrapped(await this.key(id)));
   }
 
   /** A new key, readable from the store before it is used: nothing is ever sealed with a key that could be lost. */
@@ -56,7 +86,11 @@ export class KeyRing {
   }
 
   async #create(key: DataKey): Promise<DataKey> {
-    await this.#control.create(controlLayout.key(key.id), await this.#wrap.wrap(serialiseKey(key)));
+    await this.#control.create(controlLayout.key(key.id), await this.#wrapped(key));
     return this.key(key.id);
+  }
+
+  #wrapped(key: DataKey): Promise<Uint8Array> {
+    return this.#wrap.wrap(serialiseKey({ ...key, holders: this.#wrap.holders }));
   }
 }

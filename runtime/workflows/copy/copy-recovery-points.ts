@@ -5,8 +5,13 @@
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { usualRetention } from "../../domain/history/retention.ts";
 import { objectsOf, type RecoveryPointState } from "../../domain/recovery-points/catalog.ts";
-import { keysOf, type RecoveryPoint, repositorySchema } from "../../domain/recovery-points/recovery-point.ts";
-import { controlLayout, parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import {
+  keysOf,
+  type RecoveryPoint,
+  recoveryPointSchema,
+  repositorySchema,
+} from "../../domain/recovery-points/recovery-point.ts";
+import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Region } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -142,7 +147,8 @@ class Copier {
       const ofKind = [...missing].filter((key) => parseStoreKey(key)?.kind === kind);
       bytes += await copyObjects(from, to, ofKind);
     }
-    await copyManifest(from, to, recoveryPoint);
+    // Of a recovery point only the manifest is sealed for one repository.
+    await to.createRecord(storeLayout.manifest(recoveryPoint.id), recoveryPointSchema, recoveryPoint);
     return { objects: missing.size, bytes };
   }
 }
@@ -180,30 +186,13 @@ async function openDestination(
   from: OpenRepository,
   to: { stores: RegionStores; wrap: KeyWrap },
 ): Promise<OpenRepository> {
-  await copyKey(from, to.stores, new KeyRing(to.stores.control, to.wrap), from.description.key);
+  await new KeyRing(to.stores.control, to.wrap).adopt(await from.keys.key(from.description.key));
   await createRecord(to.stores.repository, storeLayout.repository, repositorySchema, from.description);
   return OpenRepository.open(to.stores, to.wrap);
 }
 
-/** Of the recovery points only the manifests are sealed for one repository: for one that was begun by itself, they are sealed anew. */
-async function copyManifest(from: OpenRepository, to: OpenRepository, recoveryPoint: RecoveryPoint): Promise<void> {
-  if (to.description.id === from.description.id) await copyObjects(from, to, [storeLayout.manifest(recoveryPoint.id)]);
-  else await to.createRecoveryPoint(recoveryPoint);
-}
-
 async function copyKeys(from: OpenRepository, to: OpenRepository, recoveryPoint: RecoveryPoint): Promise<void> {
-  for (const key of keysOf(recoveryPoint)) {
-    await copyKey(from, to.stores, to.keys, key);
-    await to.keys.key(key);
-  }
-}
-
-/** What does not open in the destination must not take the key's place there: it could never be replaced. */
-async function copyKey(from: OpenRepository, to: RegionStores, ring: KeyRing, id: string): Promise<void> {
-  const key = controlLayout.key(id);
-  const wrapped = await getWhole(from.stores.control, key);
-  await ring.open(id, wrapped);
-  await to.control.create(key, wrapped);
+  for (const key of keysOf(recoveryPoint)) await to.keys.adopt(await from.keys.key(key));
 }
 
 async function copyObjects(from: OpenRepository, to: OpenRepository, keys: readonly string[]): Promise<number> {

@@ -57,8 +57,10 @@ export async function captureFolder(
   const place = source.path ?? "it";
   const key = await obtainDataKey(repository, context.epoch, { folder: `${kind}/${name}` }, before);
   const base = before === undefined ? undefined : await readBase(context, before);
-  const content = new ContentWriter(repository, key, base, await context.storing.orphanedPieces());
-  const recording = new FolderRecorder(context, content, base, (detail) =>
+  // What another key sealed is not built on: the new one takes over whole.
+  const sealedAlike = before?.key === key.id ? base : undefined;
+  const content = new ContentWriter(repository, key, sealedAlike, await context.storing.orphanedPieces());
+  const recording = new FolderRecorder(context, content, sealedAlike, (detail) =>
     progress({ step: "capture", detail: `${what}: ${detail}` }),
   );
   try {

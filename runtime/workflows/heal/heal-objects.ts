@@ -79,9 +79,7 @@ async function goodBytes(repository: OpenRepository, from: OpenRepository, key: 
 
 async function bytesFrom(repository: OpenRepository, from: OpenRepository, key: string): Promise<Buffer> {
   const parsed = parseStoreKey(key);
-  if (parsed?.kind !== "manifest" || repository.description.id === from.description.id) {
-    return getWhole(from.stores.repository, key);
-  }
+  if (parsed?.kind !== "manifest") return getWhole(from.stores.repository, key);
   // Manifests are sealed for one repository.
   return repository.sealRecord(key, recoveryPointSchema, await from.readRecoveryPoint(parsed.recoveryPointId));
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import { identityIn } from "../../domain/age-identity.ts";
+import { identitiesIn, identityIn } from "../../domain/age-identity.ts";
 import { headerKey } from "../../domain/header-key.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { checkSupported } from "../../domain/recovery-points/version-rule.ts";
@@ -265,7 +265,7 @@ async function keysOfPeer({ tools }: InitRegionRequest, path: string, { file, se
   const [operational = "", offline = ""] = file.settings.keys.recipients;
   const secret = session.region.keys.identity ?? "";
   const kept = await tools.files.read(operationalFile);
-  if (kept !== undefined && identityIn(kept) !== secret) {
+  if (kept !== undefined && identitiesIn(kept).join("\n") !== secret) {
     throw new DrError("SETTING_INVALID", `${operationalFile} holds another identity than the peer's`, {
       hint: "move it away: the regions of a pair have the same one",
     });

@@ -192,7 +192,7 @@ export class PracticePair {
     const changesRoles = /^(failover run|switchover (run|abort)|drill) /.test(told);
     const reports = /^(failover run|switchover run|drill) /.test(told);
     // No region of a stack is asked for, or where it is read from is told already.
-    const needsNone = / --outputs |^(estate init|keys new) /.test(told);
+    const needsNone = / --outputs |^(estate init|keys new|keys identity) /.test(told);
     const prodsQdrant = this.regions[this.stackOf("prod")].qdrant;
     const all: Readonly<Record<string, string>> = {
       "--for 60": "--for 5",

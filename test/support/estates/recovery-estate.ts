@@ -32,11 +32,12 @@ export function storesWithEpoch(): MemoryStores {
   return stores;
 }
 
-export async function ageKeys(): Promise<{ wrap: KeyWrap; recovery: KeyWrap; stranger: KeyWrap }> {
+export async function ageKeys() {
   const [operational, offline, other] = [await generateIdentity(), await generateIdentity(), await generateIdentity()];
   const recipients = [await identityToRecipient(operational), await identityToRecipient(offline)];
-  const holder = (identity: string) => new AgeKeyWrap({ recipients, identity });
-  return { wrap: holder(operational), recovery: holder(offline), stranger: holder(other) };
+  const holder = (identity: string): KeyWrap => new AgeKeyWrap({ recipients, identity });
+  const wraps = { wrap: holder(operational), recovery: holder(offline), stranger: holder(other) };
+  return { ...wraps, identity: operational, recipients };
 }
 
 export function copyOf(store: MemoryStore): MemoryStore {

@@ -134,7 +134,8 @@ export class ShardsReader {
     const [dataKey, fingerprint, base] = await Promise.all([
       repository.keys.key(key),
       restarts.fingerprintOf(shard),
-      this.#baseOf(id, last, planned),
+      // What another key sealed is not built on: the new one takes over whole.
+      this.#baseOf(id, last?.key === key ? last : undefined, planned),
     ]);
     const capture = await captureShard({
       database,
