@@ -279,7 +279,7 @@ export class OpenRepository {
   }
 
   async #open(name: string, bytes: Buffer): Promise<OpenedContent> {
-    const keyId = bytes.subarray(0, keyIdLength).toString("latin1");
+    const keyId = keyIdOf(bytes);
     if (!/^[0-9a-f]{32}$/.test(keyId)) {
       throw new DrError("OBJECT_CORRUPT", `${name} is not sealed as this tool does it: changed or cut`, {
         hint: "verify the recovery point in the other region's bucket, and capture a full one",
@@ -297,6 +297,11 @@ export class OpenRepository {
       hint: "it was changed; or bring the key with `qdrant-dr copy` from the region that has it",
     });
   }
+}
+
+/** The key that a tree, facts or a record is sealed with. */
+export function keyIdOf(sealed: Buffer): string {
+  return sealed.subarray(0, keyIdLength).toString("latin1");
 }
 
 function contentName(kind: ContentKind, id: string): string {

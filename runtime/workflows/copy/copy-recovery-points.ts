@@ -5,12 +5,7 @@
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { usualRetention } from "../../domain/history/retention.ts";
 import { objectsOf, type RecoveryPointState } from "../../domain/recovery-points/catalog.ts";
-import {
-  keysOf,
-  type RecoveryPoint,
-  recoveryPointSchema,
-  repositorySchema,
-} from "../../domain/recovery-points/recovery-point.ts";
+import { keysOf, type RecoveryPoint, repositorySchema } from "../../domain/recovery-points/recovery-point.ts";
 import { parseStoreKey, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import type { Region } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
@@ -26,7 +21,7 @@ import { refuseOtherPack } from "../../repository/content/named-pack.ts";
 import { objectsNeeded, packsOf } from "../../repository/content/objects-needed.ts";
 import { lookAtPrunes, refusePruned } from "../../repository/prune/prune-sight.ts";
 import { createRecord, getWhole } from "../../repository/record.ts";
-import { OpenRepository, type RegionStores } from "../../repository/repository.ts";
+import { keyIdOf, OpenRepository, type RegionStores } from "../../repository/repository.ts";
 import { CopyPlan } from "./plan-copy.ts";
 
 const objectsAtOnce = 4;
@@ -147,8 +142,7 @@ class Copier {
       const ofKind = [...missing].filter((key) => parseStoreKey(key)?.kind === kind);
       bytes += await copyObjects(from, to, ofKind);
     }
-    // Of a recovery point only the manifest is sealed for one repository.
-    await to.createRecord(storeLayout.manifest(recoveryPoint.id), recoveryPointSchema, recoveryPoint);
+    await copyManifest(from, to, recoveryPoint);
     return { objects: missing.size, bytes };
   }
 }
@@ -189,6 +183,17 @@ async function openDestination(
   await new KeyRing(to.stores.control, to.wrap).adopt(await from.keys.key(from.description.key));
   await createRecord(to.stores.repository, storeLayout.repository, repositorySchema, from.description);
   return OpenRepository.open(to.stores, to.wrap);
+}
+
+/** Of the recovery points only the manifests are sealed for one repository: for one that was begun by itself, they are sealed anew. */
+async function copyManifest(from: OpenRepository, to: OpenRepository, recoveryPoint: RecoveryPoint): Promise<void> {
+  if (to.description.id !== from.description.id) return to.createRecoveryPoint(recoveryPoint);
+  const place = storeLayout.manifest(recoveryPoint.id);
+  const object = await getWhole(from.stores.repository, place);
+  await checkObject(from, place, object);
+  // Of another generation perhaps than any that is there.
+  await to.keys.adopt(await from.keys.key(keyIdOf(object)));
+  await to.stores.repository.create(place, object);
 }
 
 async function copyKeys(from: OpenRepository, to: OpenRepository, recoveryPoint: RecoveryPoint): Promise<void> {
