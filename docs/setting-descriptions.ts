@@ -158,6 +158,7 @@ export const stackSettings: Descriptions = {
   "kubernetes.schedules.verify": "verification of the newest recovery point",
   "kubernetes.schedules.prune": "thinning of the history, by `retention`",
   "kubernetes.schedules.testRestore": "test restore into a throwaway Qdrant",
+  "kubernetes.schedules.drill": "failover to this region, rehearsed in a throwaway Qdrant",
   "kubernetes.schedules.workers": "pods that share a capture",
   "kubernetes.replicate": "how the region follows while it is the standby; by copies alone when left out",
   "kubernetes.replicate.everySeconds": "seconds from one capture to the next, for collections that no tier names",

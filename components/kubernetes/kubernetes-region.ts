@@ -301,8 +301,9 @@ function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["
   };
 }
 
-/** Of what is late a prune says nothing: the history grows, and is there. */
+/** Of what is late a prune says nothing: the history grows, and is there. A drill is looked for by its own record. */
 function schedulesOf({
+  drill: _drill,
   prune: _prune,
   workers: _workers,
   ...schedules

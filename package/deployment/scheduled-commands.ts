@@ -1,6 +1,7 @@
 /** What `serve` does by the clock, for those who have another clock: at the times that hold when the settings name none. */
-import { kindTable, scheduledKinds } from "../../runtime/domain/schedule/scheduled-kinds.ts";
-import { off, regionSettingsSchema } from "../../runtime/domain/settings/region-settings.ts";
+import { kindTable } from "../../runtime/domain/schedule/scheduled-kinds.ts";
+import { schedulesOf } from "../../runtime/domain/schedule/schedules-of.ts";
+import { regionSettingsSchema } from "../../runtime/domain/settings/region-settings.ts";
 
 export interface ScheduledCommand {
   readonly name: string;
@@ -12,10 +13,9 @@ export interface ScheduledCommand {
 }
 
 export function scheduledCommands(): ScheduledCommand[] {
-  const { testRestore, ...schedules } = regionSettingsSchema.shape.schedules.parse({});
-  const crons = { ...schedules, "test-restore": testRestore };
-  return scheduledKinds.flatMap((name) => {
-    const { args, title } = kindTable[name];
-    return crons[name] === off ? [] : [{ name, title, args, cron: crons[name] }];
+  const schedules = regionSettingsSchema.shape.schedules.parse({});
+  return schedulesOf({ schedules }).map(({ cron, run }) => {
+    const { args, title } = kindTable[run];
+    return { name: run, title, args, cron };
   });
 }

@@ -211,6 +211,15 @@ export const jobTable = {
           // What an earlier job left unfinished went with its Qdrant.
           command: ({ region }) => ["restore", "--stack", region, "--to", throwawayQdrantUrl, "--discard-unfinished"],
         },
+        {
+          name: "drill",
+          cron: "drill",
+          // In the region that would take over.
+          worksWhile: "not active",
+          deadlineMinutes: 480,
+          isShared: false,
+          command: ({ region }) => ["drill", "--to", region, "--throwaway", throwawayQdrantUrl],
+        },
       ],
     },
   },

@@ -1,4 +1,4 @@
-import { failureOf, type RunKind } from "../domain/monitoring/runs.ts";
+import { failureOf, type RunKind, type RunRecord } from "../domain/monitoring/runs.ts";
 import { DrError, exitCodes, toDrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Progress } from "../ports/progress.ts";
@@ -23,6 +23,8 @@ interface RunOutcome<Result> {
   isEnd?(result: Result): boolean;
   /** Why a run that did what it could does not count as a good one. */
   shortcomingOf?(result: Result): DrError | undefined;
+  /** What the record says beside how the run ended. */
+  foundOf?(result: Result): Pick<RunRecord, "drill">;
 }
 
 /**
@@ -32,10 +34,10 @@ interface RunOutcome<Result> {
 export async function recordedRun<Result>(
   { clock, onInterrupt, progress, run, session, toolVersion }: RecordedRun,
   work: () => Promise<Result>,
-  { isEnd = () => true, shortcomingOf = () => undefined }: RunOutcome<Result> = {},
+  { isEnd = () => true, shortcomingOf = () => undefined, foundOf = () => ({}) }: RunOutcome<Result> = {},
 ): Promise<Result> {
   const startedAt = clock.now();
-  const write = async (error?: DrError) => {
+  const write = async (error?: DrError, found: Pick<RunRecord, "drill"> = {}) => {
     try {
       await recordRun(session.withPatience(patienceMs).stores.control, {
         run,
@@ -45,6 +47,7 @@ export async function recordedRun<Result>(
         exitCode: error?.exitCode ?? exitCodes.ok,
         ...(error === undefined ? {} : failureOf(error)),
         toolVersion,
+        ...found,
       });
     } catch (problem) {
       progress({ step: "record", detail: `this run is not recorded: ${toDrError(problem).message}` });
@@ -52,14 +55,14 @@ export async function recordedRun<Result>(
   };
   // One end: what an interruption takes away fails afterwards.
   let recorded: Promise<void> | undefined;
-  const record = (error?: DrError) => {
-    recorded ??= write(error);
+  const record = (error?: DrError, found?: Pick<RunRecord, "drill">) => {
+    recorded ??= write(error, found);
     return recorded;
   };
   const withdraw = onInterrupt?.(() => record(new DrError("INTERRUPTED", "the run was interrupted")));
   try {
     const result = await work();
-    if (isEnd(result)) await record(shortcomingOf(result));
+    if (isEnd(result)) await record(shortcomingOf(result), foundOf(result));
     return result;
   } catch (error) {
     await record(toDrError(error));

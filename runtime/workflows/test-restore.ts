@@ -140,8 +140,7 @@ async function testCollection(
       as: name,
     });
     report = await restore({ ...tools, onInterrupt, runner: runner.mark }, plan);
-    searches = await searchIn(target, repository, { ...captured, name });
-    refuseBlindIndex(captured.name, searches);
+    searches = await searchIn(target, repository, { ...captured, name }, captured.name);
   } catch (error) {
     // What is left is removed by the next run, as after a kill.
     await target.deleteCollection(name).catch(() => undefined);
@@ -156,14 +155,22 @@ async function testCollection(
   return { name: captured.name, ...answered, seconds: (clock.monotonic() - begun) / 1000 };
 }
 
-async function searchIn(
+/**
+ * Asks what was restored.
+ * @param told what people call it.
+ * @throws VERIFICATION_FAILED when searches find nothing, or far too little.
+ */
+export async function searchIn(
   target: VectorDatabase,
   repository: OpenRepository,
   restored: CapturedCollection,
+  told: string,
 ): Promise<IndexSearches> {
   const [collection] = await withFacts(repository, [restored]);
   if (collection === undefined) throw new Error("each collection has facts");
-  return searchByIndex(target, collection, await repository.keys.key(restored.key));
+  const searches = await searchByIndex(target, collection, await repository.keys.key(restored.key));
+  refuseBlindIndex(told, searches);
+  return searches;
 }
 
 /** What was restored answers exact searches as the source did, and searches by the index as badly as never before. */

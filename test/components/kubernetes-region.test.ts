@@ -237,6 +237,7 @@ describe("KubernetesRegion", () => {
           "qdrant-dr-full": !isActive,
           "qdrant-dr-incremental": !isActive,
           "qdrant-dr-copy": isActive,
+          "qdrant-dr-drill": isActive,
           "qdrant-dr-prune": false,
           "qdrant-dr-verify": false,
           "qdrant-dr-test-restore": false,
@@ -387,6 +388,19 @@ describe("KubernetesRegion", () => {
       expect(spec.jobTemplate.spec.ttlSecondsAfterFinished).to.equal(3600);
       expect(pod.volumes.find(({ name }: Loose) => name === "throwaway")).to.have.property("ephemeral");
       expect(sidecar.command).to.deep.equal(["./qdrant"]);
+    });
+
+    it("a drill rehearses a failover to the region in a Qdrant of its own pod, by the account of test restores", async () => {
+      const declared = await declarer.declare();
+      const [drill, test] = ["qdrant-dr-drill", "qdrant-dr-test-restore"].map(
+        (name) => (object(declared, "CronJob", name) as Loose).inputs.spec,
+      );
+      const pod = drill.jobTemplate.spec.template.spec;
+      expect(pod.containers[0].args.join(" ")).to.contain("drill --to prod --throwaway http://127.0.0.1:6333");
+      expect(drill.schedule).to.equal("0 6 1 * *");
+      const same = test.jobTemplate.spec.template.spec;
+      expect(pod.serviceAccountName).to.equal(same.serviceAccountName);
+      expect(pod.initContainers).to.deep.equal(same.initContainers);
     });
 
     it("without the other region's outputs nothing is copied or followed", async () => {

@@ -123,6 +123,10 @@ describe("the commands of README and docs/", function () {
       prepare: emptyThrowaway,
       check: throwawayHasAll,
     },
+    "QDRANT_API_KEY=… qdrant-dr drill --to dr --throwaway http://10.0.0.9:6333": {
+      prepare: emptyThrowaway,
+      check: async () => expect(await databaseOf(pair.throwaway).collections()).to.deep.equal([]),
+    },
     "qdrant-dr restore --stack prod --only config,user-data --into /tmp/restored": { check: foldersAreRestored },
     "qdrant-dr recovery-points quarantine --stack prod --recovery-point ID --because stored-after-the-theft": {
       prepare: async () => ({ recoveryPoint: await firstOfProd() }),

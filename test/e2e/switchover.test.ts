@@ -1,5 +1,5 @@
 /**
- * A drill and a warm failover on one practice estate whose gates work with leases, under a client that never stops,
+ * Switchovers there and back and a warm failover on one practice estate whose gates work with leases, under a client that never stops,
  * killed at each step: nothing is lost when both regions live, what is lost otherwise is told, and an old primary that
  * comes back does not serve.
  */
@@ -79,6 +79,7 @@ describe("switchovers, and failovers to a standby that follows, on a practice es
   }
 
   const page = join(estates, "reports", "failover.html");
+  const pageBack = join(estates, "reports", "back.html");
   const start = (...args: readonly string[]) =>
     Product.startDirect([...args, "--estate", estate.id, "--json"], estates);
 
@@ -158,14 +159,15 @@ describe("switchovers, and failovers to a standby that follows, on a practice es
     await written(10);
   });
 
-  it("a drill, killed at step after step of its way there: ends when it is run again, back where it began, nothing lost", async () => {
-    const drill = ["drill", "--to", "standby", "--report", page];
-    for (const step of killedAt) await killAt(step, ...drill);
+  it("a switchover, killed at step after step, and another one back: each ends when it is run again, nothing lost", async () => {
+    const thither = ["switchover", "run", "--to", "standby", "--report", page];
+    for (const step of killedAt) await killAt(step, ...thither);
     expect(await openOnes()).to.deep.equal(["standby"]);
-    const { back, there } = (await run(...drill)) as Record<string, Record<string, unknown>>;
+    const there = await run(...thither);
+    const back = await run("switchover", "run", "--to", "primary", "--report", pageBack);
     expect(there).to.include({ region: "standby", from: "primary", epoch: 3, mode: "switchover", dataLossSeconds: 0 });
     expect(back).to.include({ region: "primary", from: "standby", epoch: 4, mode: "switchover", dataLossSeconds: 0 });
-    expect([there?.["isVerified"], back?.["isVerified"]]).to.deep.equal([true, true]);
+    expect([there["isVerified"], back["isVerified"]]).to.deep.equal([true, true]);
     expect(await openOnes()).to.deep.equal(["primary"]);
     await written(20);
     expect(await lostIn("primary")).to.deep.equal([]);
@@ -176,7 +178,7 @@ describe("switchovers, and failovers to a standby that follows, on a practice es
   });
 
   it("leaves a page of each run, and what is on it as JSON", async () => {
-    const kept = page.replace(".html", "-back");
+    const kept = pageBack.replace(".html", "");
     expect(readFileSync(`${kept}.html`, "utf8")).to.contain("primary is the active region in epoch 4.");
     const { outcome, steps } = JSON.parse(readFileSync(`${kept}.json`, "utf8")) as FailoverEvidence;
     expect(outcome).to.deep.include({ isDone: true, from: "standby", epoch: 4, dataLossSeconds: 0 });

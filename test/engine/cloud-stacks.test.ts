@@ -68,7 +68,14 @@ describe("stacks in the cloud", function () {
 
     await up(estate.stacks, "dr");
     const after = await objectsIn("dr");
-    expect(namesOf(after, "cronjobs")).to.deep.equal(["full", "incremental", "prune", "test-restore", "verify"]);
+    expect(namesOf(after, "cronjobs")).to.deep.equal([
+      "drill",
+      "full",
+      "incremental",
+      "prune",
+      "test-restore",
+      "verify",
+    ]);
     for (const [title, { uid }] of before) expect(after.get(title)?.uid, title).to.equal(uid);
   });
 
@@ -82,7 +89,7 @@ describe("stacks in the cloud", function () {
       const before = await objectsIn(region);
       await up(estate.stacks, region);
       expect(changed(before, await objectsIn(region))).to.deep.equal([
-        ...["copy", "full", "incremental", "prune", "test-restore", "verify"].map(
+        ...["copy", "drill", "full", "incremental", "prune", "test-restore", "verify"].map(
           (name) => `cronjobs/qdrant-dr-${name}`,
         ),
         "deployments/qdrant-dr-exporter",
@@ -162,6 +169,7 @@ describe("stacks in the cloud", function () {
         await up(estate.stacks, region);
         expect(changed(before, await objectsIn(region))).to.deep.equal([
           "cronjobs/qdrant-dr-copy",
+          "cronjobs/qdrant-dr-drill",
           "cronjobs/qdrant-dr-full",
           "cronjobs/qdrant-dr-incremental",
           "deployments/qdrant-dr-replicate",
@@ -220,6 +228,7 @@ describe("stacks in the cloud", function () {
       "deployments/replicate",
       ...servers,
       "cronjobs/copy",
+      "cronjobs/drill",
       ...checks,
     ];
     return active === "prod" ? { prod: serves, dr: follows } : { prod: follows, dr: serves };

@@ -26,6 +26,7 @@ describe("region settings", () => {
       verify: "0 4 * * *",
       testRestore: "0 5 * * 0",
       prune: "30 5 * * *",
+      drill: "0 6 1 * *",
     });
     expect(settings.retention.atLeast).to.equal(3);
     expect(settings.serve).to.deep.equal({ host: "127.0.0.1", port: 9464 });

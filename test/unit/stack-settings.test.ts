@@ -89,6 +89,7 @@ describe("settings of a stack", () => {
           full: "0 2 * * *",
           incremental: "0 */4 * * *",
           copy: "30 */4 * * *",
+          drill: "0 6 1 * *",
           prune: "30 3 * * *",
           verify: "0 4 * * *",
           testRestore: "0 5 * * 0",

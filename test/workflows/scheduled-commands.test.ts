@@ -14,7 +14,7 @@ import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { RegionDeclarer } from "../support/estates/kubernetes-region.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
-import { clientOf, contentOf, databaseOf } from "../support/estates/recovery-practice.ts";
+import { clientOf, contentOf, databaseOf, emptied } from "../support/estates/recovery-practice.ts";
 import { signing, storeOf } from "../support/estates/test-trust.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
 
@@ -148,5 +148,12 @@ describe("scheduled commands of a region in a cluster", function () {
     // It is declared in the region that fetches; here the other one does.
     const { copied } = await run("qdrant-dr-copy", { dr: "prod", prod: "dr" });
     expect(copied).to.have.length(2);
+  });
+
+  it("a drill rehearses the other region's promotion in its throw-away Qdrant, and leaves it empty", async () => {
+    await emptied(databaseOf(throwaway));
+    const found = await run("qdrant-dr-drill", { prod: "dr" });
+    expect(found).to.include({ region: "dr", from: "prod", isWarm: false, points: 350 });
+    expect(await databaseOf(throwaway).collections()).to.deep.equal([]);
   });
 });

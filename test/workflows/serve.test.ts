@@ -321,7 +321,7 @@ function refuseWrongAlerts({ log, told }: SimulatedMachine, receiver: string): v
 function refuseOverlaps({ runs }: SimulatedMachine): void {
   for (const lane of [
     ["full", "incremental", "prune"],
-    ["verify", "test-restore"],
+    ["verify", "test-restore", "drill"],
   ]) {
     const ofLane = runs.filter(({ run }) => lane.includes(run));
     ofLane.slice(1).forEach(({ run, startedAt }, index) => {

@@ -44,12 +44,12 @@ export const serve: CommandDefinition<Options, z.infer<typeof answer>> = {
 
 It runs until it is interrupted, and then ends with 0: what runs is interrupted as Ctrl-C does it, and begun again by the next \`serve\`.
 Each run is a process of its own, and its command what a person would type. Captures and prunes come one after the other, and so do
-verifications and test restores. Runs that were missed are made up for once; one that failed is tried again 1, 5 and 15 minutes
+verifications, test restores and drills. Runs that were missed are made up for once; one that failed is tried again 1, 5 and 15 minutes
 later when that can help. /metrics, /healthz and /readyz are served at \`serve.host\` and \`serve.port\`.`,
       ),
   async run(deps, options) {
     const file = await namedSettings(deps, options);
-    const { schedules, serve } = file.settings;
+    const { serve } = file.settings;
     const address = { host: options.host ?? serve.host, port: options.port ?? serve.port };
     const named = { settings: file.path };
     const session = await deps.access(undefined, named);
@@ -58,7 +58,7 @@ later when that can help. /metrics, /healthz and /readyz are served at \`serve.h
     const serving = openServe({
       ...deps,
       session,
-      schedules: schedulesOf(schedules),
+      schedules: schedulesOf(file.settings),
       receivers,
       heartbeat,
       note: deps.localNote(file.path),

@@ -62,6 +62,23 @@ async function openNamed(
   return { target, targetName: [...peers].sort().join(",") };
 }
 
+/** An empty Qdrant for a drill: the one that is named, or the settings name one for test restores. Never the region's own. */
+export async function openThrowaway(
+  deps: Deps,
+  access: RegionSession,
+  { settings, throwaway }: Pick<RegionOptions, "settings"> & { readonly throwaway?: string | undefined },
+): Promise<Required<RestoreTarget>> {
+  const opened =
+    throwaway === undefined
+      ? await openTestTarget(deps, access, { settings })
+      : await openRestoreTarget(deps, access, { to: throwaway });
+  const { target, targetName } = opened;
+  if (targetName !== undefined) return { target, targetName };
+  throw new DrError("USAGE", `a drill needs a Qdrant of its own, beside that of ${access.region.region}`, {
+    hint: "name an empty one with --throwaway, or with testRestore.qdrant in the settings file",
+  });
+}
+
 /** A Qdrant that an option names by its URLs; its key is in QDRANT_API_KEY. */
 export async function databaseAt(deps: Deps, urls: string, option: string): Promise<VectorDatabase> {
   return (await qdrantAt(deps, urls, option)).database;

@@ -1,4 +1,4 @@
-/** Answers of a failover, a switchover and each half of a drill. */
+/** Answers of a failover and a switchover. */
 import { z } from "zod";
 import { formatSeconds } from "../../domain/format.ts";
 import type { RoleChangeReport } from "../../workflows/failover/fail-over.ts";

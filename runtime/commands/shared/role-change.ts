@@ -1,4 +1,4 @@
-/** Options that failover, switchover and drill share, and what they act with. */
+/** Options that failover and switchover share, and what they act with. */
 import type { Command } from "commander";
 import type { Deps, RegionOptions } from "../../composition/deps.ts";
 import type { RoleChange } from "../../workflows/failover/prepare-role-change.ts";

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { oneLine } from "../one-line.ts";
 
-export const runKinds = ["full", "incremental", "copy", "verify", "test-restore", "prune"] as const;
+export const runKinds = ["full", "incremental", "copy", "verify", "test-restore", "prune", "drill"] as const;
 export type RunKind = (typeof runKinds)[number];
 
 /** Why a run failed, as its record keeps it: a line each, and bounded, for a message may repeat what a server said. */
@@ -22,6 +22,16 @@ export const runRecordSchema = z.object({
   message: line,
   hint: line,
   toolVersion: z.string(),
+  /** What a drill found: the promotion of the region was rehearsed. */
+  drill: z
+    .object({
+      recoveryPoint: z.string(),
+      points: z.number().int().nonnegative(),
+      searches: z.number().int().nonnegative(),
+      rtoSeconds: z.number().nonnegative(),
+      rpoSeconds: z.number().nonnegative(),
+    })
+    .optional(),
 });
 export type RunRecord = z.infer<typeof runRecordSchema>;
 

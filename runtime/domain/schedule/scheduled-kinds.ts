@@ -1,7 +1,14 @@
 /** The runs that `serve` starts by the clock, in one table. */
 import type { RunKind } from "../monitoring/runs.ts";
 
-export const scheduledKinds = ["full", "incremental", "verify", "test-restore", "prune"] as const satisfies RunKind[];
+export const scheduledKinds = [
+  "full",
+  "incremental",
+  "verify",
+  "test-restore",
+  "prune",
+  "drill",
+] as const satisfies RunKind[];
 export type ScheduledKind = (typeof scheduledKinds)[number];
 
 /**
@@ -31,4 +38,5 @@ export const kindTable: Readonly<Record<ScheduledKind, ScheduledKindDefinition>>
   verify: { lane: "reading", slackMinutes: 240, args: ["verify"], title: "verification" },
   "test-restore": { lane: "reading", slackMinutes: 480, args: ["restore", "--test"], title: "test restore" },
   prune: { lane: "history", slackMinutes: 240, args: ["prune"], title: "prune" },
+  drill: { lane: "reading", slackMinutes: 480, args: ["drill"], title: "drill" },
 };

@@ -156,6 +156,8 @@ const schedulesSchema = z.strictObject({
   verify: cronSchema.default("0 4 * * *"),
   /** Of the newest recovery point, into a Qdrant that lives in the job alone. */
   testRestore: cronSchema.default("0 5 * * 0"),
+  /** A failover to the region, rehearsed in a Qdrant that lives in the job alone. */
+  drill: cronSchema.default("0 6 1 * *"),
   /** Of the history; the stream of replication is emptied all the time. */
   prune: cronSchema.default("30 3 * * *"),
   /** Pods that share a capture. */

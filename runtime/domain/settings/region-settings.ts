@@ -69,6 +69,11 @@ const schedulesSchema = z.strictObject({
   verify: scheduleSchema.default("0 4 * * *").describe("reads of every byte of the newest recovery point"),
   testRestore: scheduleSchema.default("0 5 * * 0").describe("test restores of the newest recovery point"),
   prune: scheduleSchema.default("30 5 * * *").describe("removal of what `retention` no longer keeps"),
+  drill: scheduleSchema
+    .default("0 6 1 * *")
+    .describe(
+      "rehearsals of a failover to this region, in the Qdrant that `testRestore` names; none without it, or without `peer`",
+    ),
 });
 
 const webhookSchema = z.strictObject({

@@ -189,7 +189,7 @@ export class PracticePair {
 
   #here(line: string, { outputs = this.outputs, recoveryPoint = "ID", time = new Date() }: RunOptions): string {
     const told = toldToProduct(line) ?? "";
-    const changesRoles = /^(failover run|switchover (run|abort)|drill) /.test(told);
+    const changesRoles = /^(failover run|switchover (run|abort)) /.test(told);
     const reports = /^(failover run|switchover run|drill) /.test(told);
     // No region of a stack is asked for, or where it is read from is told already.
     const needsNone = / --outputs |^(estate init|keys new|keys identity) /.test(told);

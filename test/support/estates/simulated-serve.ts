@@ -63,7 +63,7 @@ export class SimulatedMachine {
   }
 
   minutesOf(run: ScheduledKind): number {
-    return { full: 20, incremental: 5, verify: 30, "test-restore": 15, prune: 3 }[run];
+    return { full: 20, incremental: 5, verify: 30, "test-restore": 15, prune: 3, drill: 20 }[run];
   }
 }
 
