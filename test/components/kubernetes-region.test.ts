@@ -96,7 +96,7 @@ describe("KubernetesRegion", () => {
       settings: { ...settings, infrastructure: capturedObjects },
     });
     const pods = objects(declared).flatMap(podOf);
-    expect(pods.length).to.equal(11);
+    expect(pods.length).to.equal(12);
     for (const [title, { automountServiceAccountToken, containers, initContainers = [], securityContext }] of pods) {
       expect(securityContext, title).to.deep.include({
         runAsNonRoot: true,
@@ -345,6 +345,7 @@ describe("KubernetesRegion", () => {
         .filter((title) => !["Secret search/qdrant-keys", "Secret search/qdrant-dr-gate"].includes(title));
       expect(changed).to.have.members([
         "CronJob search/qdrant-dr-copy",
+        "CronJob search/qdrant-dr-drill",
         "CronJob search/qdrant-dr-full",
         "CronJob search/qdrant-dr-incremental",
         "Deployment search/qdrant-dr-replicate",
@@ -429,7 +430,7 @@ describe("KubernetesRegion", () => {
         .filter(({ name }: Loose) => name === "qdrant-dr")
         .map(({ args }: Loose) => args.slice(1))
         .filter((args: string[]) => args.length > 0);
-      expect(commands).to.have.length(9);
+      expect(commands).to.have.length(10);
       for (const [command, ...options] of commands) await refusedForItsRegionOnly(command, options);
     });
   });
@@ -704,7 +705,7 @@ describe("KubernetesRegion", () => {
       .flatMap(([, { serviceAccountName, volumes = [] }]: Loose) =>
         volumes.flatMap(({ secret }: Loose) => (secret ? [[serviceAccountName, secret.secretName]] : [])),
       );
-    expect(mounted).to.have.length(9);
+    expect(mounted).to.have.length(10);
     for (const [account, secret] of mounted) expect(secret).to.equal(`${account}-regions`);
   });
 
