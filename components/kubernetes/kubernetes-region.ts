@@ -10,6 +10,7 @@ import type { EpochRecord, Role } from "../../runtime/domain/roles/epoch.ts";
 import { addressOf } from "../../runtime/domain/server-address.ts";
 import { advisoriesOn } from "../../runtime/domain/settings/advisories.ts";
 import type { KubernetesSecrets } from "../../runtime/domain/settings/kubernetes-secrets.ts";
+import { bytesOfQuantity, type QdrantSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import type { Replicate } from "../../runtime/domain/settings/tiers.ts";
 import type { Trust } from "../../runtime/domain/trust/trust.ts";
@@ -256,7 +257,7 @@ function regionOf(
       retention: retentionOf(retention, { isLocal: initialRole === "active" }),
       role,
       epoch: epoch.epoch,
-      qdrant,
+      qdrant: pulumi.output(qdrant).apply((found) => ({ ...found, ...capacityOf(kubernetes.qdrant) })),
       repository: storeAt(stores.repository, secrets),
       control: storeAt(stores.control, secrets),
       keys: { recipients: kubernetes.recipients, identity: secrets.identity },
@@ -299,6 +300,13 @@ function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["
     usesPodIdentity: settings.store === "aws" && "podIdentity" in settings.aws.cluster,
     egressPorts: [...new Set([...storePorts, ...qdrantPorts])].sort((a, b) => a - b),
   };
+}
+
+/** Of a Qdrant that is there already nobody here knows how it is bounded. */
+function capacityOf({ existing, replicas, resources, storageGib }: QdrantSettings): Pick<Region["qdrant"], "capacity"> {
+  if (existing !== undefined) return {};
+  const memoryBytes = replicas * bytesOfQuantity(resources.memory);
+  return { capacity: { memoryBytes, diskBytes: replicas * storageGib * 1024 ** 3 } };
 }
 
 /** Of what is late a prune says nothing: the history grows, and is there. A drill is looked for by its own record. */

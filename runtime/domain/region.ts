@@ -54,6 +54,8 @@ export const regionSchema = z.object({
     peers: peerUrlsSchema,
     /** Left out where it has no use: see `region-for-job.ts`. */
     apiKey: headerKeySchema.min(1).optional(),
+    /** What its peers may use together, where a stack bounds it: their servers tell of whole machines. */
+    capacity: z.object({ memoryBytes: z.number().positive(), diskBytes: z.number().positive() }).optional(),
   }),
   repository: storeAddressSchema,
   control: storeAddressSchema,

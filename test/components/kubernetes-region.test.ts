@@ -670,6 +670,8 @@ describe("KubernetesRegion", () => {
     expect(isSecret).to.equal(true);
     expect(regionSchema.parse(outputs)).to.deep.equal(outputs);
     expect(outputs).to.include({ region: "prod", peer: "dr", role: "active", epoch: 3 });
+    const { capacity } = regionSchema.parse(outputs).qdrant;
+    expect(capacity).to.deep.equal({ memoryBytes: 3 * 8 * 1024 ** 3, diskBytes: 3 * 10 * 1024 ** 3 });
   });
 
   it("each job's pods get a Secret of their own, with what the job needs of the regions and nothing else", async () => {

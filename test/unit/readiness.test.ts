@@ -68,6 +68,7 @@ describe("readiness", () => {
     ["server", "unknown", "does not answer", { server: problem }],
     ["gate", "unknown", "does not answer", { gate: problem }],
     ["gate", "poor", "lets clients through", { gate: { value: { isOpen: true, reason: "active in epoch 1" } } }],
+    ["standby", "bad", "declared to follow", { standby: { value: "absent" } }],
     ["gate", "not asked", "nothing stands", { gate: { value: undefined } }],
     ["recoveryPoint", "bad", "the bucket is empty", { recoveryPoint: { value: { none: "the bucket is empty" } } }],
     [

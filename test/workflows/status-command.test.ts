@@ -414,6 +414,7 @@ describe("qdrant-dr status", function () {
         database: access.database,
         publicDatabase: access.publicDatabase(),
         gate: access.gate(),
+        declared: {},
         repository: () => access.repository(),
         traffic: () => access.traffic(),
       };

@@ -168,6 +168,7 @@ describe("records that cannot be read", function () {
       database: databaseOf(server),
       publicDatabase: undefined,
       gate: undefined,
+      declared: {},
       repository: async () => repository,
       traffic: () => {
         throw new Error("there is no public name");

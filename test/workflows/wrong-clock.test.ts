@@ -80,6 +80,7 @@ describe("a capture by a wrong clock", function () {
     database,
     publicDatabase: undefined,
     gate: undefined,
+    declared: {},
     repository: async () => repository,
     traffic: () => expect.fail("there is none"),
   });

@@ -3,7 +3,13 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import type { Deps } from "../../composition/deps.ts";
 import type { EpochRecord } from "../../domain/roles/epoch.ts";
-import { type Foundation, foundationHint, parseFoundation } from "../../domain/settings/foundation.ts";
+import {
+  type Foundation,
+  foundationHint,
+  parseFoundation,
+  parseStoreKeys,
+  type StoreKeys,
+} from "../../domain/settings/foundation.ts";
 import { firstTrust } from "../../domain/trust/first-trust.ts";
 import type { Trust } from "../../domain/trust/trust.ts";
 import { DrError } from "../../errors.ts";
@@ -13,6 +19,7 @@ import { count, recoveryPointId, time } from "../shared/fields.ts";
 
 interface Options {
   readonly foundation: string;
+  readonly credentials?: string;
   readonly signingKeyFile?: string;
 }
 
@@ -45,6 +52,10 @@ export const estateInit: CommandDefinition<Options, z.infer<typeof answer>> = {
         "outputs of the foundation, as `pulumi stack output --json --cwd bootstrap` writes them",
       )
       .option(
+        "--credentials <file>",
+        "JSON with each region's access key to its control store; a region that it does not name takes the environment's",
+      )
+      .option(
         "--signing-key-file <file>",
         "the operator's key that the first epoch is signed with; otherwise it is in QDRANT_DR_SIGNING_KEY",
       )
@@ -52,13 +63,18 @@ export const estateInit: CommandDefinition<Options, z.infer<typeof answer>> = {
         "after",
         exitCodesHelp([5, "a control store does not answer"], [11, "the control stores belong to another estate"]),
       ),
-  async run(deps, { foundation: file, signingKeyFile }) {
-    const foundation = await readFoundation(file);
+  async run(deps, { credentials, foundation: file, signingKeyFile }) {
+    const foundation = parseFoundation(await readGiven(file, "the foundation's outputs", foundationHint));
+    const keysHint = "give the file with the access keys of the control stores";
+    const keys =
+      credentials === undefined
+        ? {}
+        : parseStoreKeys(await readGiven(credentials, "the stores' keys", keysHint), foundation);
     const signing = await operatorsKey(deps, signingKeyFile);
     const trust = firstTrust(foundation, signing);
     const { first, newest } = await initEstate({
       initialActive: foundation.initialActive,
-      controls: controlsOf(foundation, deps, trust, signing),
+      controls: controlsOf(foundation, deps, { trust, signing, keys }),
       run: randomUUID(),
       now: deps.clock.now(),
     });
@@ -76,25 +92,28 @@ function asJson({ recoveryPoint, ...epoch }: EpochRecord): z.infer<typeof answer
   return { ...epoch, recoveryPoint };
 }
 
-async function readFoundation(file: string): Promise<Foundation> {
-  let text: string;
+async function readGiven(file: string, what: string, hint: string): Promise<string> {
   try {
-    text = await readFile(file, "utf8");
+    return await readFile(file, "utf8");
   } catch (cause) {
-    throw new DrError("USAGE", `the foundation's outputs cannot be read: ${(cause as Error).message}`, {
-      hint: foundationHint,
-      cause,
-    });
+    throw new DrError("USAGE", `${what} cannot be read: ${(cause as Error).message}`, { hint, cause });
   }
-  return parseFoundation(text);
 }
 
-function controlsOf({ regions }: Foundation, deps: Deps, trust: Trust, signing: string) {
+function controlsOf(
+  { regions }: Foundation,
+  deps: Deps,
+  { keys: storeKeys, signing, trust }: { readonly keys: StoreKeys; readonly signing: string; readonly trust: Trust },
+) {
   const keys = { recipients: [], signing };
   return new Map(
     Object.entries(regions).map(([region, { stores }]) => [
       region,
-      deps.signedStore({ region, trust, keys }, "control", { kind: "s3", ...stores.control }),
+      deps.signedStore({ region, trust, keys }, "control", {
+        kind: "s3",
+        ...stores.control,
+        credentials: storeKeys[region],
+      }),
     ]),
   );
 }

@@ -32,8 +32,8 @@ export interface ReadinessFacts {
   readonly writable: Fact<true>;
   readonly traffic: Fact<{ readonly leadsTo: string | undefined }>;
   readonly machine: Fact<{ readonly memoryBytes: number; readonly diskBytes: number }>;
-  /** Undefined: nothing is kept applied here. */
-  readonly standby: Fact<StandbyLag | undefined>;
+  /** Undefined: nothing is kept applied here. "absent": nothing is either, and the region is declared to follow. */
+  readonly standby: Fact<StandbyLag | "absent" | undefined>;
   readonly restore: Fact<{ readonly bytes: number; readonly seconds: number }>;
   /** The state of this region's stack was read now. */
   readonly backend: Fact<true>;
@@ -211,6 +211,12 @@ const rules = {
     find: ({ objectives, standby }) =>
       from(standby, "look at what `qdrant-dr replicate` says", (state) => {
         if (state === undefined) return { state: "not asked", detail: "nothing is kept applied here" };
+        if (state === "absent") {
+          return bad(
+            "nothing is kept applied here, and the region is declared to follow",
+            "see why the replicator does not: the log of its pod `qdrant-dr-replicate`, or `qdrant-dr replicate --once`",
+          );
+        }
         const exact = state.exactLagSeconds === undefined ? "never exact" : formatSeconds(state.exactLagSeconds);
         const lag = `${formatSeconds(state.lagSeconds)} behind (exact: ${exact})`;
         if (state.begunSeconds !== undefined && state.begunSeconds > longestApplySeconds) {
@@ -240,8 +246,9 @@ const rules = {
     isNeeded: false,
     find: ({ objectives, restore, standby }) =>
       from(restore, "make the repository here readable", ({ bytes, seconds }) => {
+        const followed = "value" in standby && standby.value !== "absent" ? standby.value : undefined;
         const predicted = `${formatSeconds(seconds)} for ${formatBytes(bytes)}`;
-        const lag = "value" in standby ? standby.value?.lagSeconds : undefined;
+        const lag = followed?.lagSeconds;
         const isWarm = lag !== undefined && objectives !== undefined && lag <= objectives.rpoMinutes * 60;
         if (isWarm) return good(`the standby holds it; from the bucket ${predicted}`);
         return judgeWithin(seconds, objectives?.rtoMinutes, predicted, "keep a warm standby: `qdrant-dr replicate`");

@@ -27,6 +27,17 @@ const image = z
 
 const quantity = z.string().regex(/^\d+(\.\d+)?(m|[kMGT]i?)?$/, 'a quantity, such as "2", "500m" or "8Gi"');
 
+const unitBytes: Readonly<Record<string, number>> = {
+  ...{ "": 1, m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12 },
+  ...{ ki: 1024, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3, Ti: 1024 ** 4 },
+};
+
+/** @param text a quantity. */
+export function bytesOfQuantity(text: string): number {
+  const [, number = "", unit = ""] = /^([\d.]+)(.*)$/.exec(text) ?? [];
+  return Number(number) * (unitBytes[unit] ?? Number.NaN);
+}
+
 const resourcesSchema = z.strictObject({ cpu: quantity, memory: quantity });
 export type Resources = z.infer<typeof resourcesSchema>;
 

@@ -45,7 +45,7 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
   const { backend, clock, mayWrite = true, objectives, otherEpoch, patience, preview, region } = request;
   const { answerMs } = patience;
   const { control } = region.stores;
-  const { gate: front } = region;
+  const { declared, gate: front } = region;
   const quick = <T>(what: string, question: () => Promise<T>) => factOf(answerMs, what, question);
   const [role, server, gate, machine, writable, traffic, practice, standby, recoveryPoints, drift] = await Promise.all([
     quick("the control store", async () => {
@@ -59,7 +59,7 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
       return { version: await region.database.version() };
     }),
     front === undefined ? { value: undefined } : quick("the gate", () => front.state()),
-    quick("Qdrant", () => region.database.machine()),
+    declared.capacity === undefined ? quick("Qdrant", () => region.database.machine()) : { value: declared.capacity },
     mayWrite ? quick("the control store", () => writeAgain(control)) : { notAsked: "who asks writes nothing" },
     region.publicDatabase === undefined
       ? { notAsked: "the region has no public name" }
@@ -68,7 +68,10 @@ export async function gatherReadiness(request: ReadinessRequest): Promise<Readin
       const last = await newestPractice(region, clock.now());
       return last && { what: last.what, ageSeconds: secondsSince(last.at, clock) };
     }),
-    quick("the control store", () => standbyLag(control, clock)),
+    quick("the control store", async () => {
+      const lag = await standbyLag(control, clock);
+      return lag ?? (declared.replicate === undefined ? undefined : "absent");
+    }),
     gatherRecoveryPoint(request),
     preview === undefined
       ? { notAsked: "ask with --drift" }

@@ -4,6 +4,7 @@ import { withTimeout } from "../../async/with-timeout.ts";
 import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
 import { believedTime } from "../../domain/recovery-points/order.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
+import type { Region } from "../../domain/region.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Gate } from "../../ports/gate.ts";
@@ -22,6 +23,8 @@ export interface ObservedRegion {
   readonly publicDatabase: VectorDatabase | undefined;
   /** What stands in front of its Qdrant; absent where nothing does. */
   readonly gate: Gate | undefined;
+  /** What its outputs say of it that no server tells. */
+  readonly declared: Pick<Region, "replicate"> & Pick<Region["qdrant"], "capacity">;
   /** With its stream: what could be restored from it. */
   repository(): Promise<OpenRepository>;
   /** Throws where there is no public name. */

@@ -30,6 +30,7 @@ export function memberOf(session: RegionSession): KnownMember {
       database: asked.database,
       publicDatabase: asked.publicDatabase(),
       gate: asked.gate(),
+      declared: { replicate: region.replicate, capacity: region.qdrant.capacity },
       repository: async () => (await asked.repository()).withStream(),
       traffic: () => asked.traffic(),
     },

@@ -16,18 +16,20 @@ const longestStartMs = 30_000;
 
 export class SeaweedServer {
   readonly endpoint: string;
-  readonly credentials = { accessKeyId: "test-writer", secretAccessKey: "test-secret-of-the-writer" };
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly #folder = mkdtempSync(join(tmpdir(), "qdrant-dr-weed-"));
   readonly #first: number;
   #process: ChildProcess | undefined;
 
-  private constructor(first: number) {
+  private constructor(first: number, writer: string) {
+    this.credentials = { accessKeyId: writer, secretAccessKey: `test-secret-of-${writer}` };
     this.#first = first;
     this.endpoint = `http://127.0.0.1:${first}`;
   }
 
-  static async start(): Promise<SeaweedServer> {
-    const server = new SeaweedServer(await freePortRun(storePorts));
+  /** @param writer the id of its only access key. */
+  static async start(writer = "test-writer"): Promise<SeaweedServer> {
+    const server = new SeaweedServer(await freePortRun(storePorts), writer);
     try {
       await server.#start();
       return server;
