@@ -81,7 +81,7 @@ describe("a drill in a throwaway Qdrant", function () {
     const before = await everything();
     const found = await rehearse();
     expect(found).to.include({ region: "west", from: "east", isWarm: true, isExact: true, points: 2 * points });
-    expect(found.searches).to.equal(10);
+    expect(found.searches).to.be.at.least(10);
     expect(found.steps.map(({ name }) => name)).to.deep.equal([
       ...["assess", "epoch", "restore", "verify", "open", "traffic", "promote"],
     ]);
