@@ -47,7 +47,7 @@ const recorded = fileURLToPath(new URL("../recordings/repository-1", import.meta
 type Recorded = Omit<Access, "folder"> & { readonly contents: Readonly<Record<string, unknown>> };
 
 describe("the recorded repository", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const { contents, ...access } = JSON.parse(
     readFileSync(join(recorded, "test-keys-and-contents.json"), "utf8"),
   ) as Recorded;
