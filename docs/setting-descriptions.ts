@@ -50,6 +50,8 @@ export const stackSettings: Descriptions = {
   "retention.quarterHourlyDays": "days in which one every 15 minutes is kept",
   "retention.atLeast": "so many of the newest restorable ones of each kind are kept, however old",
   "retention.newestWithinHours": "nothing is dropped while the newest restorable one is older; 48 when left out",
+  "retention.recordDays":
+    "days for which records of runs, restores and schedules are kept; the newest of each kind always is",
   "retention.folders": "other days for configuration and user data: `days`, `fourHourlyDays`, `quarterHourlyDays`…",
   "retention.infrastructure": "the same for infrastructure…",
   ...folders("configuration", "configuration"),

@@ -209,6 +209,43 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
     const [epoch, number] = [parts.number(), parts.number()];
     return [controlLayout.standbyCapture(epoch, number), { kind: "standby-capture", epoch, number }];
   },
+  prune: (parts) => {
+    const [number, what] = [parts.number(), parts.pick(["plan", "begun", "done"])];
+    const key = { plan: controlLayout.prunePlan, begun: controlLayout.pruneBegun, done: controlLayout.pruneDone }[what];
+    return [key(number), { kind: "prune", number, what }];
+  },
+  "prune-part": (parts) => {
+    const [number, run, part] = [parts.number(), parts.id(), parts.number()];
+    return [controlLayout.prunePart(number, run, part), { kind: "prune-part", number, run, part }];
+  },
+  "prune-part-done": (parts) => {
+    const [number, part] = [parts.number(), parts.number()];
+    return [controlLayout.prunePartDone(number, part), { kind: "prune-part-done", number, part }];
+  },
+  "prune-turn": (parts) => {
+    const turn = parts.number();
+    return [controlLayout.pruneTurn(turn), { kind: "prune-turn", turn }];
+  },
+  "scheduled-turn": (parts) => {
+    const [run, turn] = [parts.word(), parts.number()];
+    return [controlLayout.scheduledTurn(run, turn), { kind: "scheduled-turn", run, turn }];
+  },
+  "scheduled-end": (parts) => {
+    const [run, turn] = [parts.word(), parts.number()];
+    return [controlLayout.scheduledEnd(run, turn), { kind: "scheduled-end", run, turn }];
+  },
+  "scheduled-beat": (parts) => {
+    const [run, turn, beat] = [parts.word(), parts.number(), parts.number()];
+    return [controlLayout.scheduledBeat(run, turn, beat), { kind: "scheduled-beat", run, turn, beat }];
+  },
+  alert: (parts) => {
+    const number = parts.number();
+    return [controlLayout.alert(number), { kind: "alert", number }];
+  },
+  "alert-taken": (parts) => {
+    const [number, receiver] = [parts.number(), parts.pick(["webhook", "email", "on-call team"])];
+    return [controlLayout.alertTaken(number, receiver), { kind: "alert-taken", number, receiver }];
+  },
   probe: (parts) => {
     const [id, name] = [parts.id(), parts.pick(["kept", "raced", "changed", "tried"])];
     return [controlLayout.probe(id, name), { kind: "probe", id, name }];

@@ -54,7 +54,7 @@ class Interleaving {
   }
 
   /** @param speed how often its calls happen beside those of others. */
-  wrap({ control, prunable, repository }: PrunedStores, speed: number): PrunedStores {
+  wrap({ control, prunable, prunableControl, repository }: PrunedStores, speed: number): PrunedStores {
     const turn = () => new Promise<void>((go) => this.#waiting.push({ speed, go }));
     const inTurns = (store: ObjectStore): ObjectStore => ({
       get: async (key, range) => turn().then(() => store.get(key, range)),
@@ -70,14 +70,19 @@ class Interleaving {
       },
       sizeOf: async (key) => turn().then(() => store.sizeOf(key)),
     });
-    const pruner: PrunableStore = {
+    const deletingInTurns = (pruner: PrunableStore): PrunableStore => ({
       // One by one, as a store does it.
       delete: async (keys) => {
-        for (const key of keys) await turn().then(() => prunable.delete([key]));
+        for (const key of keys) await turn().then(() => pruner.delete([key]));
         return [];
       },
+    });
+    return {
+      repository: inTurns(repository),
+      control: inTurns(control),
+      prunable: deletingInTurns(prunable),
+      prunableControl: deletingInTurns(prunableControl),
     };
-    return { repository: inTurns(repository), control: inTurns(control), prunable: pruner };
   }
 }
 

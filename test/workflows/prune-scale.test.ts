@@ -126,6 +126,7 @@ describe("prune of a large repository", function () {
     const request = {
       repository,
       prunable: store,
+      prunableControl: controlStore,
       retention: retentionSchema.parse({}),
       giveUp: [],
       acceptsFewer: false,

@@ -3,10 +3,15 @@
  * costs nothing that is needed. Stores in memory, real captures of a folder; time is simulated.
  */
 import { expect } from "chai";
+import { newId } from "../../runtime/domain/identifier.ts";
 import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { DrError } from "../../runtime/errors.ts";
 import type { KeyWrap } from "../../runtime/ports/key-wrap.ts";
 import { attest } from "../../runtime/repository/catalog/attest.ts";
 import { objectsNeeded } from "../../runtime/repository/content/objects-needed.ts";
+import { recordRestoreEnd, recordRestoreStart } from "../../runtime/repository/control/restore-records.ts";
+import { recordRun } from "../../runtime/repository/control/run-records.ts";
+import { recordHeld } from "../../runtime/repository/control/standby-records.ts";
 import { lookAtPrunes, openPlan } from "../../runtime/repository/prune/prune-sight.ts";
 import { CaptureMemory } from "../../runtime/workflows/capture/capture-memory.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
@@ -66,6 +71,50 @@ describe("prune", function () {
     expect(left.map(({ id }) => id)).to.include(ids.at(-1));
     // Nothing is left over but what the plan did not know.
     expect(region.keys("packs/").length).to.be.below(before.filter((key) => key.startsWith("packs/")).length);
+  });
+
+  it("deletes records of two years ago and standbys' of a month ago, killed anywhere; what decides and the newest of each kind stay", async () => {
+    const control = region.controlStore;
+    const restored = { recoveryPoint: "any", collections: ["notes"], target: "elsewhere" };
+    for (let month = 0; month < 40; month += 1) {
+      const at = region.time.now();
+      const record = { region: "east", startedAt: at.toISOString(), finishedAt: at.toISOString(), toolVersion: "test" };
+      await recordRun(control, { ...record, run: month < 3 ? "copy" : "full", exitCode: 0 });
+      const restore = { ...restored, id: newId(at), at: at.toISOString() };
+      await recordRestoreStart(control, restore);
+      await recordRestoreEnd(control, restore, at);
+      const state = { format: 1, region: "west", epoch: 1, recoveryPoint: "any", at: at.toISOString() } as const;
+      const held = { isExact: true, asOf: state.at, processes: [], fingerprints: {}, collections: [] };
+      await recordHeld(control, { ...state, ...held });
+      region.time.pass(31 * dayMs);
+    }
+    await region.capture();
+    const keys = (prefix: string) => [...control.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+    const before = { runs: keys("runs/"), restores: keys("restores/"), states: keys("standby/states/") };
+    const state = region.state();
+    expect((await previewPrune(await region.context())).records).to.equal(15 + 2 * 17 + 39);
+
+    const seen = new Faults();
+    expect((await region.prune({ stores: region.through(seen) })).records).to.deep.equal({ deleted: 88, kept: 0 });
+    const deletes = seen.log.flatMap(({ method }, index) => (method === "delete" ? [index + 1] : []));
+    expect(deletes).to.have.lengthOf(4);
+    for (const killAt of [...deletes, Number.POSITIVE_INFINITY]) {
+      region.rewind(state);
+      await codeOf(region.prune({ stores: region.through(new Faults({ killAt })) }));
+      const starts = new Set(keys("restores/").filter((key) => key.endsWith(".started.json")));
+      for (const key of starts) expect(keys("restores/")).to.include(key.replace("started", "done"));
+      await region.prune();
+      expect(keys("runs/")).to.deep.equal([before.runs[2], ...before.runs.slice(16)]);
+      expect(keys("restores/")).to.deep.equal(before.restores.slice(34));
+      expect(keys("standby/states/")).to.deep.equal(before.states.slice(39));
+      expect(keys("epochs/")).to.have.lengthOf(1);
+    }
+
+    region.rewind(state);
+    const refusing = { delete: () => Promise.reject(new DrError("ACCESS_DENIED", "no right to delete")) };
+    const refused = await region.prune({ stores: { ...region.stores, prunableControl: refusing } });
+    expect(refused.records.deleted).to.equal(0);
+    expect(keys("runs/")).to.deep.equal(before.runs);
   });
 
   it("leaves no object that nothing needs, once all that happened is older than the waits", async () => {

@@ -228,6 +228,14 @@ describe("records that cannot be read", function () {
     } as const;
     const guard = new Guard({ ...gate, peerControl: undefined, seen: undefined, remember: () => undefined });
     expect(await guard.look()).to.deep.include({ isOpen: true, blind: [] });
+    // What this tool writes itself is nobody else's, wherever it stands.
+    const own = [
+      controlLayout.scheduledBeat("full", 1, 1),
+      controlLayout.alert(1),
+      controlLayout.prunePart(1, "run", 0),
+    ];
+    for (const key of own) practice.stores.control.objects.set(key, garbage);
+    practice.stores.repository.objects.set(storeLayout.inStream(storeLayout.pack("ab")), garbage);
     const doctor = await diagnoseStore({ places: placesOf(practice.stores), protection });
     expect(doctor.foreign.count).to.equal(2 * foreign.length);
   });

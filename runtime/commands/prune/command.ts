@@ -59,9 +59,17 @@ const answer = z.strictObject({
       dropped: listOf(dropped),
       objects: count.describe("objects that nothing would need then"),
       bytes: bytes.describe("what they take"),
+      records: count.describe("old records of the control store that a run would delete"),
     })
     .optional()
     .describe("with --plan: what a plan that is made now would drop a day from now, when it may be executed"),
+  records: z
+    .strictObject({
+      deleted: count.describe("records of the control store that were deleted: of runs, restores and schedules"),
+      kept: count.describe("old ones that the store keeps, or lets nobody delete"),
+    })
+    .optional()
+    .describe("old records; absent with --plan and --stream"),
   stream: z
     .strictObject({
       states: count.describe("states that the stream holds now"),
@@ -117,7 +125,14 @@ export const prune: CommandDefinition<Options, PruneAnswer> = {
     return recordedRun({ ...deps, session, run: "prune" }, async () => {
       const context = await contextOf(deps, session, options);
       const prunable = deps.pruner(session.region.repository);
-      const report = await pruneRepository({ ...context, prunable, run: randomUUID(), runner: deps.runner });
+      const prunableControl = deps.pruner(session.region.control);
+      const report = await pruneRepository({
+        ...context,
+        prunable,
+        prunableControl,
+        run: randomUUID(),
+        runner: deps.runner,
+      });
       const json = answerOf(session.region.region, report);
       return { json, text: textOf(json) };
     });
@@ -174,8 +189,11 @@ async function contextOf({ clock, progress }: Deps, session: RegionSession, { ac
 async function showPlan(deps: Deps, session: RegionSession, options: Options) {
   const { region } = session.region;
   const preview = await previewPrune(await contextOf(deps, session, options));
-  const { bytes: size, dropped: drops, kept, objects } = preview;
-  const json: PruneAnswer = { region, preview: { kept: [...kept], dropped: [...drops], objects, bytes: size } };
+  const { bytes: size, dropped: drops, kept, objects, records } = preview;
+  const json: PruneAnswer = {
+    region,
+    preview: { kept: [...kept], dropped: [...drops], objects, bytes: size, records },
+  };
   const lines = [
     ...kept.map(({ id, reasons }) => `keep  ${id}  ${reasons[0]}`),
     ...drops.map(({ id, reason }) => `drop  ${id}  ${reason}`),
@@ -184,9 +202,10 @@ async function showPlan(deps: Deps, session: RegionSession, options: Options) {
   return { json, text: lines.join("\n") };
 }
 
-function answerOf(region: string, { executed, open }: PruneReport): PruneAnswer {
+function answerOf(region: string, { executed, open, records }: PruneReport): PruneAnswer {
   return {
     region,
+    records,
     ...(executed === undefined
       ? {}
       : {
@@ -212,8 +231,11 @@ function answerOf(region: string, { executed, open }: PruneReport): PruneAnswer 
   };
 }
 
-function textOf({ executed, planned, region }: PruneAnswer): string {
+function textOf({ executed, planned, records, region }: PruneAnswer): string {
   const lines: string[] = [];
+  if (records !== undefined && records.deleted > 0) {
+    lines.push(`${formatCount(records.deleted)} old records of the control store deleted`);
+  }
   if (executed !== undefined) {
     const locked =
       executed.locked === 0 ? "" : `; ${formatCount(executed.locked)} are locked, and stay until that is over`;

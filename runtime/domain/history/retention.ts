@@ -35,6 +35,9 @@ const retentionShape = {
     .max(1_000)
     .default(3)
     .describe("so many of the newest restorable recovery points of each kind are kept, however old they are"),
+  recordDays: days
+    .default(730)
+    .describe("days for which records of runs, restores and schedules are kept; the newest of each kind always is"),
   folders: overridesSchema.default({}).describe("other days for recovery points of configuration and user data"),
   infrastructure: overridesSchema.default({}).describe("other days for recovery points of infrastructure"),
 };

@@ -96,6 +96,7 @@ export const controlLayout = {
   verifications: "verifications/",
   verification: (number: number) => `verifications/${numbered(number)}.json`,
   /** The recovery points of a slot that were there when it was read. */
+  verifiedSlots: "verifications/slots/",
   verifiedSlot: (slot: number, seconds: number) => `verifications/slots/${numbered(slot, 3)}/${numbered(seconds)}.json`,
   restores: "restores/",
   restore: (id: string) => `restores/${id}.started.json`,
@@ -106,9 +107,11 @@ export const controlLayout = {
   /** A folder for every day, so that the newest are found without a list of all. */
   runsOfDay: (day: string) => `runs/${day}/`,
   run: (at: Date, id: string, run: string) => `runs/${dayOf(at)}/${id}.${run}.json`,
+  scratchUploads: "scratch/",
   scratchUploadsOf: (process: string) => `scratch/${inKey(process)}/`,
   scratchUpload: (process: string, id: string, phase: "begun" | "taken" | "unknown") =>
     `scratch/${inKey(process)}/${id}.${phase}.json`,
+  probes: "probes/",
   probesOf: (id: string) => `probes/${id}/`,
   /** What was tried out before anything was kept here. */
   probe: (id: string, name: "kept" | "raced" | "changed" | "tried") => `probes/${id}/${name}`,
@@ -397,6 +400,48 @@ const kindsOfControlKeys = [
     /^standby\/captures\/(?<epoch>\d+)\/(?<number>\d+)\.json$/,
     z.object({ kind: kind("standby-capture"), epoch: number, number }),
     ({ epoch, number }) => controlLayout.standbyCapture(epoch, number),
+  ),
+  kindOfKey(
+    /^prunes\/(?<number>\d+)\/(?<what>plan|begun|done)\.json$/,
+    z.object({ kind: kind("prune"), number, what: z.enum(["plan", "begun", "done"]) }),
+    ({ number: at, what }) =>
+      ({ plan: controlLayout.prunePlan, begun: controlLayout.pruneBegun, done: controlLayout.pruneDone })[what](at),
+  ),
+  kindOfKey(
+    /^prunes\/(?<number>\d+)\/parts\/(?<run>[^/]+)\.(?<part>\d+)\.json$/,
+    z.object({ kind: kind("prune-part"), number, run: text, part: number }),
+    ({ number: at, part, run }) => controlLayout.prunePart(at, run, part),
+  ),
+  kindOfKey(
+    /^prunes\/(?<number>\d+)\/done\/(?<part>\d+)\.json$/,
+    z.object({ kind: kind("prune-part-done"), number, part: number }),
+    ({ number: at, part }) => controlLayout.prunePartDone(at, part),
+  ),
+  kindOfKey(/^prunes\/turns\/(?<turn>\d+)\.json$/, z.object({ kind: kind("prune-turn"), turn: number }), ({ turn }) =>
+    controlLayout.pruneTurn(turn),
+  ),
+  kindOfKey(
+    /^schedule\/(?<run>[^/]+)\/(?<turn>\d+)\.json$/,
+    z.object({ kind: kind("scheduled-turn"), run: text, turn: number }),
+    ({ run, turn }) => controlLayout.scheduledTurn(run, turn),
+  ),
+  kindOfKey(
+    /^schedule\/(?<run>[^/]+)\/(?<turn>\d+)\.ended\.json$/,
+    z.object({ kind: kind("scheduled-end"), run: text, turn: number }),
+    ({ run, turn }) => controlLayout.scheduledEnd(run, turn),
+  ),
+  kindOfKey(
+    /^schedule\/(?<run>[^/]+)\/(?<turn>\d+)\.alive\.(?<beat>\d+)\.json$/,
+    z.object({ kind: kind("scheduled-beat"), run: text, turn: number, beat: number }),
+    ({ beat, run, turn }) => controlLayout.scheduledBeat(run, turn, beat),
+  ),
+  kindOfKey(/^alerts\/(?<number>\d+)\.json$/, z.object({ kind: kind("alert"), number }), ({ number: at }) =>
+    controlLayout.alert(at),
+  ),
+  kindOfKey(
+    /^alerts\/(?<number>\d+)\.taken\.(?<receiver>[^/]+)\.json$/,
+    z.object({ kind: kind("alert-taken"), number, receiver: text }),
+    ({ number: at, receiver }) => controlLayout.alertTaken(at, receiver),
   ),
   kindOfKey(
     /^probes\/(?<id>[^/]+)\/(?<name>kept|raced|changed|tried)$/,

@@ -1,5 +1,11 @@
 /** Looks whether a store does what recovery points rest on, and which names in it are not of this tool. */
-import { controlLayout, isProbe, parseControlKey, parseStoreKey } from "../../domain/recovery-points/store-layout.ts";
+import {
+  controlLayout,
+  isProbe,
+  keyBelowStream,
+  parseControlKey,
+  parseStoreKey,
+} from "../../domain/recovery-points/store-layout.ts";
 import { DrError } from "../../errors.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import type { StoreProtection } from "../../ports/store-protection.ts";
@@ -83,7 +89,11 @@ async function lookThrough(
 /** The two stores of a region. */
 export function placesOf({ control, repository }: RegionStores): StorePlace[] {
   return [
-    { name: "repository", store: repository, isOurs: (key) => parseStoreKey(key) !== undefined || isProbe(key) },
+    { name: "repository", store: repository, isOurs: isOfRepository },
     { name: "control store", store: control, isOurs: (key) => parseControlKey(key) !== undefined },
   ];
+}
+
+function isOfRepository(key: string): boolean {
+  return parseStoreKey(keyBelowStream(key) ?? key) !== undefined || isProbe(key);
 }

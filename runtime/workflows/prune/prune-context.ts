@@ -19,6 +19,8 @@ export interface PruneContext {
 
 export interface PruneRequest extends PruneContext {
   readonly prunable: PrunableStore;
+  /** The right to delete in the control store. */
+  readonly prunableControl: PrunableStore;
   /** Identifies this run. */
   readonly run: string;
   readonly runner: Runner;

@@ -5,12 +5,14 @@
 
 import { clockToleranceMs } from "../../domain/history/decide-kept.ts";
 import type { PruneDone, PrunePlan } from "../../domain/history/prune-records.ts";
+import type { Retention } from "../../domain/history/retention.ts";
 import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
 import { newestPlan, readDone } from "../../repository/prune/prune-log.ts";
 import { executePlan } from "./execute-prune.ts";
 import { dropsOf, writePlan } from "./plan-prune.ts";
 import type { PruneContext, PruneRequest } from "./prune-context.ts";
 import { pruneRefused } from "./prune-context.ts";
+import { findExpiredRecords, pruneRecords, type RecordRetention, type RecordsPruned } from "./prune-records.ts";
 import { PruneTurn, storedAt } from "./prune-turn.ts";
 import { type Expected, type Survey, surveyRepository } from "./survey-repository.ts";
 
@@ -32,19 +34,35 @@ export interface PruneReport {
   readonly executed?: { readonly number: number; readonly done: PruneDone };
   /** The plan that stands now; absent when there is nothing to drop. */
   readonly open?: OpenPlanReport;
+  readonly records: RecordsPruned;
 }
 
 export async function pruneRepository(request: PruneRequest): Promise<PruneReport> {
   const turn = await PruneTurn.take(request);
   try {
-    return await pruneInTurn(request, turn);
+    const pruned = await pruneInTurn(request, turn);
+    const { prunableControl: prunable, progress, repository, retention } = request;
+    const storeNow = await turn.storeNow();
+    const records = await pruneRecords({
+      control: repository.stores.control,
+      prunable,
+      progress,
+      retention: recordRetention(request, retention, storeNow),
+      stayMine: () => turn.stayMine(),
+    });
+    return { ...pruned, records };
   } finally {
     // A turn that is not given back is over two hours later.
     await turn.end().catch(() => undefined);
   }
 }
 
-async function pruneInTurn(request: PruneRequest, turn: PruneTurn): Promise<PruneReport> {
+/** A clock that is ahead makes no record old. */
+function recordRetention({ clock }: PruneContext, { recordDays }: Retention, storeNow: Date): RecordRetention {
+  return { recordDays, now: new Date(Math.min(storeNow.getTime(), clock.now().getTime())) };
+}
+
+async function pruneInTurn(request: PruneRequest, turn: PruneTurn): Promise<Omit<PruneReport, "records">> {
   const newest = await findNewest(request);
   let executed: PruneReport["executed"];
   if (newest !== undefined && newest.done === undefined) {
@@ -144,6 +162,8 @@ export interface PrunePreview {
   readonly dropped: { readonly id: string; readonly reason: string }[];
   readonly objects: number;
   readonly bytes: number;
+  /** Records of the control store that it would delete. */
+  readonly records: number;
   readonly open?: { readonly number: number; readonly plan: PrunePlan };
 }
 
@@ -164,11 +184,17 @@ export async function previewPrune(context: PruneContext): Promise<PrunePreview>
     objects += 1;
     bytes += size;
   }
+  let records = 0;
+  const until = recordRetention(context, context.retention, context.clock.now());
+  for await (const { begun, ended } of findExpiredRecords(context.repository.stores.control, until)) {
+    records += begun.length + ended.length;
+  }
   return {
     kept: [...survey.decision.kept].map(([id, reasons]) => ({ id, reasons })),
     dropped: drops.recoveryPoints.map(({ id, reason }) => ({ id, reason })),
     objects,
     bytes,
+    records,
     ...(newest?.plan === undefined || newest.done !== undefined
       ? {}
       : { open: { number: newest.number, plan: newest.plan } }),

@@ -53,6 +53,7 @@ export interface PrunedStores {
   readonly repository: ObjectStore;
   readonly control: ObjectStore;
   readonly prunable: PrunableStore;
+  readonly prunableControl: PrunableStore;
 }
 
 /** Every object of both stores. */
@@ -79,7 +80,8 @@ export class PrunedRegion {
   }
 
   get stores(): PrunedStores {
-    return { repository: this.repositoryStore, control: this.controlStore, prunable: this.repositoryStore };
+    const [repository, control] = [this.repositoryStore, this.controlStore];
+    return { repository, control, prunable: repository, prunableControl: control };
   }
 
   /** The stores of a process that fails as it is told. */
@@ -88,6 +90,7 @@ export class PrunedRegion {
       repository: faults.wrap(this.repositoryStore),
       control: faults.wrap(this.controlStore),
       prunable: faults.wrapPrunable(this.repositoryStore),
+      prunableControl: faults.wrapPrunable(this.controlStore),
     };
   }
 
@@ -176,6 +179,7 @@ export class PrunedRegion {
       ...(await this.context()),
       repository: await this.open(stores),
       prunable: stores.prunable,
+      prunableControl: stores.prunableControl,
       retention: policy(retention),
       run: `run-${this.#runs}`,
       // Every other run of this test has ended.
