@@ -52,6 +52,8 @@ export const stackSettings: Descriptions = {
   "retention.newestWithinHours": "nothing is dropped while the newest restorable one is older; 48 when left out",
   "retention.recordDays":
     "days for which records of runs, restores and schedules are kept; the newest of each kind always is",
+  "retention.collections":
+    "other days for collections, by name or pattern: `audit-*: { days: 730 }`; the last that fits counts…",
   "retention.folders": "other days for configuration and user data: `days`, `fourHourlyDays`, `quarterHourlyDays`…",
   "retention.infrastructure": "the same for infrastructure…",
   ...folders("configuration", "configuration"),

@@ -2,7 +2,12 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { type Candidate, decideKept } from "../../runtime/domain/history/decide-kept.ts";
-import { type Retention, retentionSchema, usualRetention } from "../../runtime/domain/history/retention.ts";
+import {
+  partOfCollection,
+  type Retention,
+  retentionSchema,
+  usualRetention,
+} from "../../runtime/domain/history/retention.ts";
 import { compareAge } from "../../runtime/domain/recovery-points/order.ts";
 
 const now = new Date("2026-06-15T12:07:00.000Z");
@@ -138,6 +143,38 @@ describe("retention", () => {
       now,
     );
     expect([...dropped]).to.deep.equal([["2", "older than all that is kept"]]);
+  });
+
+  describe("by collection", () => {
+    const holding = (...names: string[]) => ({ holdings: { qdrant: ["qdrant", ...names.map(partOfCollection)] } });
+    const policy = retention({
+      days: 30,
+      collections: { "tmp-*": { days: 2, fourHourlyDays: 2 }, "audit-*": { days: 400 }, "audit-old": { days: 90 } },
+    });
+    const cases: readonly [string, readonly string[], number, boolean][] = [
+      ["what nobody says otherwise of, as long as usual", ["notes"], 20, true],
+      ["the same, no longer", ["notes"], 40, false],
+      ["one that is wanted for longer", ["notes", "audit-1"], 380, true],
+      ["what is said last", ["audit-old"], 100, false],
+      ["one of which all is wanted for less", ["tmp-1", "tmp-2"], 20, false],
+      ["one that holds beside that what is wanted as usual", ["tmp-1", "notes"], 20, true],
+      ["one of an empty Qdrant, as long as usual", [], 20, true],
+    ];
+    for (const [what, names, days, isKept] of cases) {
+      it(`${isKept ? "keeps" : "drops"} ${what}`, () => {
+        const old = candidate(days * day, { id: "old", ...holding(...names) });
+        const { kept } = decideKept([candidate(0, holding(...names)), old], policy, now);
+        expect(kept.has("old")).to.equal(isKept);
+      });
+    }
+
+    it("keeps one a day for what is wanted for longer, whatever else they hold", () => {
+      const everySixHours = Array.from({ length: 12 }, (_, n) =>
+        candidate(100 * day + n * 6 * hour, { ...holding("notes", "audit-1") }),
+      );
+      const kept = keptOf([candidate(0, holding("notes", "audit-1")), ...everySixHours], policy, day);
+      expect(kept).to.deep.equal([0, 100, 100.75, 101.75, 102.75]);
+    });
   });
 
   it("says which one stands for what is dropped", () => {

@@ -4,10 +4,15 @@
  */
 import { sortNewestFirst } from "../recovery-points/order.ts";
 import type { CaptureType } from "../recovery-points/recovery-point.ts";
-import { type RetainedKind, type Retention, retainedKinds, type Tier, tiersOf } from "./retention.ts";
-
-/** What a recovery point holds of one kind: the kinds of data, collections and folders, each by a name of its own. */
-export type Holding = readonly string[];
+import {
+  type Holding,
+  type RetainedKind,
+  type Retention,
+  retainedKinds,
+  type Tier,
+  type TierGroup,
+  tierGroupsOf,
+} from "./retention.ts";
 
 export interface Candidate {
   readonly id: string;
@@ -56,10 +61,12 @@ export function decideKept(candidates: readonly Candidate[], retention: Retentio
     const holdsKind = ({ candidate }: DatedCandidate) => candidate.holdings[kind] !== undefined;
     const [restorableOfKind, othersOfKind] = [restorable.filter(holdsKind), others.filter(holdsKind)];
     keepNewest(restorableOfKind, kind, retention.atLeast, keep);
-    for (const tier of tiersOf(retention, kind)) {
-      keepOfTier(restorableOfKind, kind, tier, now, keep, standIns, "");
-      // They may be healed: they are thinned like the others, among themselves.
-      keepOfTier(othersOfKind, kind, tier, now, keep, standIns, ", though it cannot be restored now");
+    for (const group of tierGroupsOf(retention, kind)) {
+      for (const tier of group.tiers) {
+        keepOfTier(restorableOfKind, { kind, group, tier, now }, keep, standIns, "");
+        // They may be healed: they are thinned like the others, among themselves.
+        keepOfTier(othersOfKind, { kind, group, tier, now }, keep, standIns, ", though it cannot be restored now");
+      }
     }
   }
   const dropped = candidates.filter(({ id }) => !reasons.has(id));
@@ -100,19 +107,25 @@ function keepNewest(newestFirst: readonly DatedCandidate[], kind: RetainedKind, 
   }
 }
 
+interface TierOfGroup {
+  readonly kind: RetainedKind;
+  readonly group: TierGroup;
+  readonly tier: Tier;
+  readonly now: Date;
+}
+
 /**
  * In each slot the newest exact one, or the newest where none is exact; and of what that does not hold, the newest that does.
  * @param standIns told of each that is not kept which one stands for it; what is told first stays.
  */
 function keepOfTier(
   newestFirst: readonly DatedCandidate[],
-  kind: RetainedKind,
-  { reachMs, slot, slotMs }: Tier,
-  now: Date,
+  { group, kind, now, tier }: TierOfGroup,
   keep: Keep,
   standIns: Map<string, string>,
   remark: string,
 ): void {
+  const { reachMs, slot, slotMs } = tier;
   const slots = new Map<number, DatedCandidate[]>();
   for (const dated of newestFirst) {
     if (now.getTime() - dated.startedMs > reachMs) continue;
@@ -124,19 +137,21 @@ function keepOfTier(
   for (const members of slots.values()) {
     // Stable: among equals the newest stays the first.
     const exactFirst = members.sort((a, b) => Number(b.candidate.isExact) - Number(a.candidate.isExact));
-    const standsIn = `${exactFirst[0]?.candidate.id} is kept of its ${slot}`;
+    let first: string | undefined;
     const covered = new Set<string>();
     let last: Holding | undefined;
     for (const { candidate } of exactFirst) {
-      const holding = candidate.holdings[kind];
-      if (holding === undefined) continue;
+      const { id, holdings } = candidate;
+      const holding = group.partsOf(holdings[kind] ?? []);
+      if (holding.length === 0) continue;
+      first ??= id;
       const adds = holding !== last && holding.some((part) => !covered.has(part));
       last = holding;
       if (adds) {
         for (const part of holding) covered.add(part);
         keep(candidate, `the newest of its ${slot}${remark}`);
-      } else if (!standIns.has(candidate.id)) {
-        standIns.set(candidate.id, standsIn);
+      } else if (!standIns.has(id)) {
+        standIns.set(id, `${first} is kept of its ${slot}`);
       }
     }
   }

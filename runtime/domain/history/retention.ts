@@ -1,5 +1,6 @@
 /** How long a region keeps its recovery points: the settings, and the tiers that follow from them. */
 import { z } from "zod";
+import { matcherOf } from "../settings/name-patterns.ts";
 
 /** Kinds of data that may be kept differently: `folders` are configuration and user data. */
 export const retainedKinds = ["qdrant", "folders", "infrastructure"] as const;
@@ -38,6 +39,12 @@ const retentionShape = {
   recordDays: days
     .default(730)
     .describe("days for which records of runs, restores and schedules are kept; the newest of each kind always is"),
+  collections: z
+    .record(z.string().min(1), overridesSchema)
+    .default({})
+    .describe(
+      "other days for collections, by name or pattern (`audit-*`): a recovery point is kept as long as any collection that it holds wants it; what is said last counts",
+    ),
   folders: overridesSchema.default({}).describe("other days for recovery points of configuration and user data"),
   infrastructure: overridesSchema.default({}).describe("other days for recovery points of infrastructure"),
 };
@@ -102,7 +109,10 @@ const dayMs = 24 * 60 * minuteMs;
  * wants is never dropped by a finer one before.
  */
 export function tiersOf(retention: Retention, kind: RetainedKind): Tier[] {
-  const overrides = kind === "qdrant" ? {} : retention[kind];
+  return tiersWith(retention, kind === "qdrant" ? {} : retention[kind]);
+}
+
+function tiersWith(retention: Retention, overrides: z.infer<typeof overridesSchema>): Tier[] {
   const reach = (field: "days" | "fourHourlyDays" | "quarterHourlyDays") =>
     (overrides[field] ?? retention[field]) * dayMs;
   return [
@@ -110,4 +120,48 @@ export function tiersOf(retention: Retention, kind: RetainedKind): Tier[] {
     { slot: "4 hours", slotMs: 240 * minuteMs, reachMs: reach("fourHourlyDays") },
     { slot: "day", slotMs: dayMs, reachMs: reach("days") },
   ];
+}
+
+/** Parts of what a recovery point holds of a kind that are kept equally long. */
+export interface TierGroup {
+  /** From the finest to the coarsest. */
+  readonly tiers: readonly Tier[];
+  /** What of a holding it is about; nothing: then the recovery point is none of the group's. */
+  partsOf(holding: Holding): Holding;
+}
+
+/** What a recovery point holds of one kind: the kinds of data, collections and folders, each by a name of its own. */
+export type Holding = readonly string[];
+
+/** What a collection is called in a holding. */
+export function partOfCollection(name: string): string {
+  return `${collectionPart}${name}`;
+}
+
+const collectionPart = "the collection ";
+
+/** Of what is kept differently each is a group; all that nobody says otherwise of is the first. */
+export function tierGroupsOf(retention: Retention, kind: RetainedKind): TierGroup[] {
+  const overrides = kind === "qdrant" ? Object.entries(retention.collections) : [];
+  const usual = tiersOf(retention, kind);
+  if (overrides.length === 0) return [{ tiers: usual, partsOf: (holding) => holding }];
+  const matchers = overrides.map(([pattern]) => matcherOf(pattern));
+  /** The place of the last override that names the part; -1: none does. */
+  const ruleOf = (part: string) => {
+    const name = part.startsWith(collectionPart) ? part.slice(collectionPart.length) : undefined;
+    return name === undefined ? undefined : matchers.findLastIndex((matches) => matches(name));
+  };
+  const group = (rule: number, tiers: readonly Tier[]): TierGroup => {
+    // Equal holdings stay one object.
+    const known = new WeakMap<Holding, Holding>();
+    const partsOf = (holding: Holding) => {
+      const parts = known.get(holding) ?? holding.filter((part) => ruleOf(part) === rule);
+      known.set(holding, parts);
+      return parts;
+    };
+    // A recovery point of an empty Qdrant is kept as usual.
+    const isEmpty = (holding: Holding) => !holding.some((part) => ruleOf(part) !== undefined);
+    return { tiers, partsOf: rule < 0 ? (holding) => (isEmpty(holding) ? holding : partsOf(holding)) : partsOf };
+  };
+  return [group(-1, usual), ...overrides.map(([, days], rule) => group(rule, tiersWith(retention, days)))];
 }

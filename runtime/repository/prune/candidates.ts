@@ -1,7 +1,7 @@
 /** What retention must know of recovery points: little of each, so that a hundred thousand of them fit into memory. */
 import { z } from "zod";
-import type { Candidate, Holding } from "../../domain/history/decide-kept.ts";
-import type { RetainedKind } from "../../domain/history/retention.ts";
+import type { Candidate } from "../../domain/history/decide-kept.ts";
+import { type Holding, partOfCollection, type RetainedKind } from "../../domain/history/retention.ts";
 import {
   capturedFolderSchema,
   captureTypes,
@@ -67,7 +67,7 @@ export class CandidateMaker {
           "qdrant",
           kinds,
           ["qdrant"],
-          collections.map(({ name }) => `the collection ${name}${source}`),
+          collections.map(({ name }) => `${partOfCollection(name)}${source}`),
         ),
         ...this.#held("folders", kinds, ["config", "user-data"], namesOf(folders, ["config", "user-data"])),
         ...this.#held("infrastructure", kinds, ["infrastructure"], namesOf(folders, ["infrastructure"])),

@@ -4,7 +4,7 @@
  * manifests are read of those that may be kept, and of no others.
  */
 import { type Candidate, decideKept } from "../../domain/history/decide-kept.ts";
-import { type Retention, retainedKinds, type Tier, tiersOf } from "../../domain/history/retention.ts";
+import { type Retention, retainedKinds, type Tier, tierGroupsOf } from "../../domain/history/retention.ts";
 import { timeOfId } from "../../domain/identifier.ts";
 import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
 import { placeInTime, sortNewestFirst } from "../../domain/recovery-points/order.ts";
@@ -197,7 +197,7 @@ function unread(inSource: RecoveryPointInBucket | undefined, inDestination: Reco
 }
 
 function allTiersOf(retention: Retention): Tier[] {
-  const all = retainedKinds.flatMap((kind) => tiersOf(retention, kind));
+  const all = retainedKinds.flatMap((kind) => tierGroupsOf(retention, kind).flatMap(({ tiers }) => tiers));
   return all.sort((a, b) => a.slotMs - b.slotMs || b.reachMs - a.reachMs);
 }
 
