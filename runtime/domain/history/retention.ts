@@ -108,7 +108,7 @@ const dayMs = 24 * 60 * minuteMs;
  * From the finest to the coarsest. Each slot of a coarse tier is made of whole slots of the finer ones, so that what a coarse tier
  * wants is never dropped by a finer one before.
  */
-export function tiersOf(retention: Retention, kind: RetainedKind): Tier[] {
+function tiersOf(retention: Retention, kind: RetainedKind): Tier[] {
   return tiersWith(retention, kind === "qdrant" ? {} : retention[kind]);
 }
 
