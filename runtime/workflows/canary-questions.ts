@@ -45,7 +45,7 @@ export function questionsFor(
   // Limits of a strict mode on filters are many, and a search that it refuses is no answer.
   const mayFilter = !isStrict(settings);
   const filter = mayFilter ? filterBy(point.scalars, settings) : undefined;
-  for (const query of queriesFor(point).filter((each) => answersAlike(each, settings))) {
+  for (const query of queriesFor(point).filter(answersAlike)) {
     const alike = chosen.filter((each) => each.query.using === query.using && each.query.filter === undefined);
     const filtered = chosen.filter((each) => each.query.filter !== undefined && each.amongSamples !== true);
     if (mayFilter && !alike.some(({ amongSamples }) => amongSamples)) choose({ sample, query, amongSamples: true });
@@ -65,26 +65,12 @@ export function searchesFor(point: SketchedPoint, settings: Settings): NearestQu
 }
 
 /**
- * The weights of a sparse vector with a modifier follow from all points, also from those that a segment has deleted, and an index of
- * few bits rounds by what else is in it: they answer otherwise later.
+ * Whether equal points give equal answers. Not by sparse vectors: Qdrant 1.16.3 answers them from an index alone, also where an exact
+ * search is asked for, and that index was seen to find fewer of the same points after a restore.
  */
-function answersAlike({ using }: NearestQuery, { config }: Settings): boolean {
-  const { data } = sparseSchema.safeParse(config);
-  if (data === undefined) return false;
-  const sparse = using === undefined ? undefined : new Map(Object.entries(data.params.sparse_vectors ?? {})).get(using);
-  return (sparse?.modifier ?? "none") === "none" && (sparse?.index?.datatype ?? "float32") === "float32";
+function answersAlike({ vector }: NearestQuery): boolean {
+  return Array.isArray(vector);
 }
-
-const sparseSchema = z.object({
-  params: z.object({
-    sparse_vectors: z
-      .record(
-        z.string(),
-        z.object({ modifier: z.string().nullish(), index: z.object({ datatype: z.string().nullish() }).nullish() }),
-      )
-      .nullish(),
-  }),
-});
 
 /** What the index of a field is asked for as clients ask it. */
 function filterBy(scalars: readonly PayloadScalar[], { payloadIndexes }: Settings): PayloadScalar | undefined {

@@ -6,8 +6,9 @@ import { createHash, randomBytes } from "node:crypto";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
-import { parseExactly, withPlainFloats } from "../../domain/exact-json.ts";
+import { isRecord, parseExactly, withPlainFloats } from "../../domain/exact-json.ts";
 import type { KeyRights } from "../../domain/health/qdrant-hazards.ts";
+import { definitionsOf, type ToldIndex } from "../../domain/qdrant/payload-indexes.ts";
 import { isScratchName } from "../../domain/qdrant/scratch-name.ts";
 import { type SegmentManifest, segmentManifestSchema } from "../../domain/qdrant/segment-manifest.ts";
 import type { ShardKey } from "../../domain/qdrant/shard-key-plan.ts";
@@ -136,7 +137,11 @@ const machineSchema = z.object({
 
 const descriptionSchema = z.object({
   config: z.record(z.string(), z.unknown()),
-  payload_schema: z.record(z.string(), z.object({ data_type: z.unknown(), params: z.unknown().optional() })),
+  // With z.record a field that is called __proto__ would be lost.
+  payload_schema: z.custom<Record<string, ToldIndex>>(
+    (value) => isRecord(value) && Object.values(value).every(isRecord),
+    "not an object of fields",
+  ),
 });
 
 const pointsSchema = z.array(
@@ -297,10 +302,7 @@ export class Qdrant implements VectorDatabase {
   async describe(collection: string): Promise<CollectionDescription> {
     const answer = await this.#peers.ask(({ url }) => this.#peers.exactly(url, "GET", collectionPath(collection)));
     const { config, payload_schema } = readAnswer(descriptionSchema, answer, `GET ${collectionPath(collection)}`);
-    const payloadIndexes = Object.fromEntries(
-      Object.entries(payload_schema).map(([field, { data_type, params }]) => [field, params ?? data_type]),
-    );
-    return { name: collection, config, payloadIndexes };
+    return { name: collection, config, payloadIndexes: definitionsOf(payload_schema) };
   }
 
   async exists(collection: string): Promise<boolean> {

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, type Dirent } from "node:fs";
 import { link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { hasErrno } from "../../errno.ts";
 import { DrError } from "../../errors.ts";
@@ -75,7 +75,7 @@ export class FileStore implements ObjectStore {
     const path = this.#path(key);
     const beside = besides(path);
     try {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await this.#makeFolderOf(path);
       try {
         await writeWhole(beside, bytes);
         const answer = (await this.#linkInto(path, beside)) ?? (await moveAsFolder(path, beside));
@@ -168,6 +168,20 @@ export class FileStore implements ObjectStore {
     if (key.split("/").some((part) => part === "" || part === "." || part === ".."))
       throw new Error(`not a key: ${key}`);
     return join(this.#folder, key);
+  }
+
+  /** Never the store's own folder: what is stored in another in its place would be gone when its disk comes back. */
+  async #makeFolderOf(path: string): Promise<void> {
+    let folder = this.#folder;
+    for (const name of relative(folder, dirname(path)).split(sep).filter(Boolean)) {
+      folder = join(folder, name);
+      try {
+        await mkdir(folder, { mode: 0o700 });
+      } catch (error) {
+        if (hasErrno(error, "ENOENT")) await this.#checkFolder();
+        if (!hasErrno(error, "EEXIST")) throw error;
+      }
+    }
   }
 
   async #checkFolder(): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { type ExactJson, isExactJson } from "../exact-json.ts";
+import { exactRecord } from "../exact-record.ts";
 import type { PointId } from "./point-id.ts";
 
 const common = { at: z.iso.datetime() };
@@ -31,8 +32,8 @@ const collectionSchema = z.strictObject({
   ...ofCollection,
   /** Its configuration as Qdrant tells it: `config` of `GET /collections/…`. */
   config: told,
-  /** Each indexed field as Qdrant tells it, without the number of its points; all others have none. */
-  indexes: z.record(z.string(), told),
+  /** Each indexed field as making its index takes it; all others have none. */
+  indexes: exactRecord,
 });
 
 const collectionDeletedSchema = z.strictObject({ kind: z.literal("collection-deleted"), ...ofCollection });

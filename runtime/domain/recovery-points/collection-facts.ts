@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { type ExactJson, isExactJson } from "../exact-json.ts";
+import { exactRecord } from "../exact-record.ts";
 
 const position = z.number().int().nonnegative();
 const json = z.custom<ExactJson>(isExactJson, "not JSON");
@@ -35,7 +36,7 @@ export const collectionFactsSchema = z.object({
   format: z.literal(1),
   /** As `GET /collections/{name}` answered: `config` whole. */
   config: json,
-  payloadIndexes: z.record(z.string(), json),
+  payloadIndexes: exactRecord,
   samples: z.array(sampleSchema),
   canaries: z.array(canarySchema),
 });

@@ -3,7 +3,7 @@
  * are then applied again.
  */
 import { z } from "zod";
-import { type ExactJson, isExactJson } from "../../domain/exact-json.ts";
+import { exactRecord } from "../../domain/exact-record.ts";
 import { newId, timeOfId } from "../../domain/identifier.ts";
 import { journalPositionSchema } from "../../domain/journal/position.ts";
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";
@@ -28,9 +28,7 @@ export const followedStateSchema = z.strictObject({
   /** Those that the standby has. */
   collections: z.array(z.string()),
   /** Limits of the source that hold here from the moment on when clients write here. */
-  strictModes: z.array(
-    z.strictObject({ collection: z.string(), settings: z.record(z.string(), z.custom<ExactJson>(isExactJson)) }),
-  ),
+  strictModes: z.array(z.strictObject({ collection: z.string(), settings: exactRecord })),
 });
 export type FollowedState = z.infer<typeof followedStateSchema>;
 

@@ -134,10 +134,11 @@ export class JournalApplier {
       await this.#target.setStrictMode(name, { enabled: false });
     }
     for (const field of Object.keys(payloadIndexes)) {
-      if (!(field in indexes)) await this.#target.deletePayloadIndex(name, field);
+      if (!Object.hasOwn(indexes, field)) await this.#target.deletePayloadIndex(name, field);
     }
     for (const [field, definition] of Object.entries(indexes)) {
-      if (canonicalJson(payloadIndexes[field] ?? null) === canonicalJson(definition)) continue;
+      const present = Object.hasOwn(payloadIndexes, field) ? payloadIndexes[field] : undefined;
+      if (canonicalJson(present ?? null) === canonicalJson(definition)) continue;
       await this.#target.createPayloadIndex(name, field, definition);
     }
   }

@@ -50,8 +50,11 @@ export class StandbyPair {
   }
 
   /** With its stream. */
-  async repository(stores: { repository: ObjectStore; control: ObjectStore } = this.west): Promise<OpenRepository> {
-    return (await OpenRepository.openOrCreate(stores, this.wrap)).withStream();
+  async repository(
+    stores: { repository: ObjectStore; control: ObjectStore } = this.west,
+    wrap: KeyWrap = this.wrap,
+  ): Promise<OpenRepository> {
+    return (await OpenRepository.openOrCreate(stores, wrap)).withStream();
   }
 
   async replication(

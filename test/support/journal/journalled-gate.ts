@@ -8,6 +8,7 @@ import { FileStore } from "../../../runtime/adapters/stores/file-store.ts";
 import type { JournalEntry } from "../../../runtime/domain/journal/entry.ts";
 import { beginOfJournal } from "../../../runtime/domain/journal/position.ts";
 import type { GateJournal } from "../../../runtime/domain/roles/gate-journal.ts";
+import type { KeyWrap } from "../../../runtime/ports/key-wrap.ts";
 import { claimEpoch } from "../../../runtime/repository/control/epochs.ts";
 import { JournalReader } from "../../../runtime/repository/journal/journal-reader.ts";
 import { signed, signing } from "../estates/test-trust.ts";
@@ -21,15 +22,16 @@ export class JournalledGate {
   /** The other region's repository. */
   readonly store: string;
   readonly #folder: string;
-  readonly #identity: string;
+  /** Who may read the journal. */
+  readonly wrap: KeyWrap;
   readonly #settings: GateJournal;
   #front: FrontProcess | undefined;
 
   private constructor(qdrant: QdrantServer, folder: string, identity: string, settings: GateJournal) {
     this.qdrant = qdrant;
     this.#folder = folder;
-    this.#identity = identity;
     this.#settings = settings;
+    this.wrap = new AgeKeyWrap({ recipients: settings.recipients, identity });
     this.store = join(folder, "store");
   }
 
@@ -99,10 +101,13 @@ export class JournalledGate {
     return eventually("everything is told", async () => (await this.state()).inFlight === 0);
   }
 
+  reader(): JournalReader {
+    return new JournalReader(signed(new FileStore(this.store), "west", "repository"), "east", this.wrap);
+  }
+
   /** All that the journal says, in its order. */
   async entries(): Promise<JournalEntry[]> {
-    const wrap = new AgeKeyWrap({ recipients: [], identity: this.#identity });
-    const reader = new JournalReader(signed(new FileStore(this.store), "west", "repository"), "east", wrap);
+    const reader = this.reader();
     const entries: JournalEntry[] = [];
     for (let position = beginOfJournal; ; ) {
       const next = await reader.next(position);
@@ -127,9 +132,8 @@ export async function replay(entries: readonly JournalEntry[], target: QdrantSer
       const { params, optimizer_config, wal_config } = entry.config as Record<string, object>;
       const body = JSON.stringify({ ...params, wal_config, optimizers_config: optimizer_config });
       await ask(target, "PUT", `/collections/${entry.collection}`, body);
-      for (const [field_name, schema] of Object.entries(entry.indexes)) {
-        const { data_type, params: of } = schema as { data_type: string; params?: object };
-        const index = JSON.stringify({ field_name, field_schema: of ?? data_type });
+      for (const [field_name, field_schema] of Object.entries(entry.indexes)) {
+        const index = JSON.stringify({ field_name, field_schema });
         await told(target, "PUT", `/collections/${entry.collection}/index?wait=true`, index);
       }
     } else if (entry.kind === "collection-deleted") {

@@ -4,6 +4,7 @@ import type { JournalEntry } from "../../../domain/journal/entry.ts";
 import { inOneLine } from "../../../domain/journal/entry-text.ts";
 import { JsonScan } from "../../../domain/journal/json-scan.ts";
 import { numericId, type PointId, uuidId } from "../../../domain/journal/point-id.ts";
+import { definitionsOf, type ToldIndex } from "../../../domain/qdrant/payload-indexes.ts";
 import type { GatedAnswer, GatedQdrant, GatedRequest } from "../../../ports/gated-qdrant.ts";
 
 /** Of one request: its answer holds all of their vectors. */
@@ -247,15 +248,14 @@ function collectionIn(body: Buffer): CollectionTold {
   const { result } = parseExactly(body.toString("utf8")) as {
     result: {
       config: { params: { vectors?: object; sparse_vectors?: object; sharding_method?: string } };
-      payload_schema: Record<string, Record<string, unknown>>;
+      payload_schema: Record<string, ToldIndex>;
     };
   };
   const { sharding_method, sparse_vectors = {}, vectors = {} } = result.config.params;
   const dense = "size" in vectors && typeof vectors.size === "number" ? [""] : Object.keys(vectors);
-  const indexes = Object.entries(result.payload_schema).map(([field, { points: _, ...schema }]) => [field, schema]);
   return {
     config: result.config,
-    indexes: Object.fromEntries(indexes),
+    indexes: definitionsOf(result.payload_schema),
     vectors: [...dense, ...Object.keys(sparse_vectors)],
     hasShardKeys: sharding_method === "custom",
   };
