@@ -28,7 +28,14 @@ export class AwsImages extends pulumi.ComponentResource {
     const repositories = images.map((image) => {
       const { repositoryUrl } = new aws.ecr.Repository(
         `${name}-${image}`,
-        { name: `${prefix}/${image}`, imageTagMutability: "IMMUTABLE", forceDelete: false, tags },
+        {
+          name: `${prefix}/${image}`,
+          imageTagMutability: "IMMUTABLE",
+          // What is pushed is looked at for known holes.
+          imageScanningConfiguration: { scanOnPush: true },
+          forceDelete: false,
+          tags,
+        },
         child,
       );
       return repositoryUrl;

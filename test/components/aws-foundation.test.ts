@@ -465,6 +465,7 @@ describe("AwsFoundation", () => {
         expect(of(image).inputs).to.deep.equal({
           name: `example-qdr/${image}`,
           imageTagMutability: "IMMUTABLE",
+          imageScanningConfiguration: { scanOnPush: true },
           forceDelete: false,
           tags: { team: "search" },
         });

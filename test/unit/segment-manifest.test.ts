@@ -37,6 +37,15 @@ describe("segment manifest", () => {
     }
   });
 
+  it("takes no name that every object has for a segment or a file", () => {
+    for (const id of ["__proto__", "constructor", "toString"]) {
+      expect(() => parseSegment(JSON.stringify(segment(1, {}, id))), id).to.throw();
+      for (const path of [`segments/${id}/files/a`, `segments/one/files/${id}`]) {
+        expect(versionOf(manifestOf(segment(3, { a: 1 })), path), path).to.equal(undefined);
+      }
+    }
+  });
+
   it("names files by their path in the archive, and leaves 1.16's markers out", () => {
     const files = filesOfSegment(segment(1, { "segment.json": 1, "a/b.dat": null, "::ROCKS_DB": 1 }));
 

@@ -9,7 +9,8 @@ import { DrError } from "../../errors.ts";
 import { canonicalJson } from "../exact-json.ts";
 
 const segmentSchema = z.object({
-  segment_id: z.string(),
+  /** A name of a member that every object has is nobody's id: what is kept by ids would change instead of holding it. */
+  segment_id: z.string().refine((id) => !(id in {})),
   segment_version: z.number().int().nonnegative(),
   file_versions: z.record(z.string(), z.number().int().nonnegative().nullable()),
 });
@@ -56,9 +57,14 @@ export function unnamedFilesOf(segment: Segment): string[] {
 export function versionOf(segments: SegmentManifest, path: string): number | undefined {
   if (changesWithoutVersion.test(path)) return undefined;
   const match = /^segments\/([^/]+)\/files\/(.+)$/.exec(path);
-  const segment = segments[match?.[1] ?? ""];
-  const version = segment?.file_versions[match?.[2] ?? ""];
+  const segment = ownMember(segments, match?.[1] ?? "");
+  const version = segment && ownMember(segment.file_versions, match?.[2] ?? "");
   return version === null ? segment?.segment_version : version;
+}
+
+/** The path is a server's: it may name what every object has. */
+function ownMember<T>(members: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(members, name) ? members[name] : undefined;
 }
 
 /** Segments whose versions went down since `base`: proof that the server's history is another one. */
