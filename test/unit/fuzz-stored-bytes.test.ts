@@ -2,17 +2,26 @@
  * Every parser of bytes that come from a store, an archive or a file, given others than those that were written: each answers a value or a
  * DrError, soon and in bounded memory. QDRANT_DR_FUZZ says how many tries each gets, QDRANT_DR_SEED which.
  */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { generateIdentity, identityToRecipient } from "age-encryption";
 import { expect } from "chai";
 import fc from "fast-check";
 import type { z } from "zod";
 import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
+import { readDatabaseHeader } from "../../runtime/adapters/folders/sqlite-copy.ts";
+import { FileSpool } from "../../runtime/adapters/gate/file-spool.ts";
 import { parseSettings } from "../../runtime/adapters/settings-file.ts";
 import { exactText } from "../../runtime/domain/exact-json.ts";
 import { prunePlanSchema } from "../../runtime/domain/history/prune-records.ts";
+import type { JournalEntry } from "../../runtime/domain/journal/entry.ts";
+import { encodeEntries } from "../../runtime/domain/journal/entry-text.ts";
 import { shardInSnapshot } from "../../runtime/domain/qdrant/collection-snapshot.ts";
+import { parseSegment } from "../../runtime/domain/qdrant/segment-manifest.ts";
 import { readSnapshotContent } from "../../runtime/domain/qdrant/snapshot-content.ts";
 import { readSparseTar, writeSparseTar } from "../../runtime/domain/qdrant/sparse-tar.ts";
+import { capturePartSchema, capturePlanSchema } from "../../runtime/domain/recovery-points/capture-plan.ts";
 import {
   largestChunkList,
   parseChunkList,
@@ -20,7 +29,8 @@ import {
 } from "../../runtime/domain/recovery-points/chunk-list-bytes.ts";
 import { collectionFactsSchema } from "../../runtime/domain/recovery-points/collection-facts.ts";
 import { folderTreeSchema } from "../../runtime/domain/recovery-points/folder-tree.ts";
-import { newKey } from "../../runtime/domain/recovery-points/key.ts";
+import { newKey, serialiseKey } from "../../runtime/domain/recovery-points/key.ts";
+import { keyGenerationSchema } from "../../runtime/domain/recovery-points/key-generation.ts";
 import { attestationSchema, recoveryPointSchema } from "../../runtime/domain/recovery-points/recovery-point.ts";
 import { newRotation, rotationSchema } from "../../runtime/domain/recovery-points/rotation.ts";
 import { seal, unseal } from "../../runtime/domain/recovery-points/sealing.ts";
@@ -35,9 +45,11 @@ import { epochRecordSchema } from "../../runtime/domain/roles/epoch.ts";
 import { openObject, signObject } from "../../runtime/domain/trust/envelope.ts";
 import { keyBefore, nameBehind } from "../../runtime/domain/trust/names-behind.ts";
 import { DrError } from "../../runtime/errors.ts";
+import { KeyRing } from "../../runtime/repository/content/key-ring.ts";
 import { readDirectory } from "../../runtime/repository/content/pack-directory.ts";
 import { readEnd } from "../../runtime/repository/content/pack-end.ts";
 import { PackWriter } from "../../runtime/repository/content/pack-writer.ts";
+import { decodeObject, encodeObject, openEntries } from "../../runtime/repository/journal/journal-object.ts";
 import { parseRecord } from "../../runtime/repository/record.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { allOf } from "../support/all-of.ts";
@@ -94,6 +106,27 @@ const records: Readonly<Record<string, readonly [schema: z.ZodType, example: unk
   "an attestation": [attestationSchema, { recoveryPoint: "a", kind: "verified", at, region: "east", detail: "" }],
   "an epoch": [epochRecordSchema, firstEpoch],
   "a rotation": [rotationSchema, newRotation("r", new Date(at))],
+  "a key generation": [keyGenerationSchema, { at, key: keyId, retired: [keyId] }],
+  "a capture's plan": [
+    capturePlanSchema,
+    {
+      ...{ format: 1, recoveryPoint: "a", type: "full", kinds: ["qdrant"], workers: 1, at, region: "east", epoch: 1 },
+      collections: [{ name: "c", key: keyId, facts: id64, pointsBefore: 1, shards: [{ id: 0, key: 2n ** 60n }] }],
+      folders: [{ kind: "config", name: "etc" }],
+    },
+  ],
+  "a part of a capture": [
+    capturePartSchema,
+    {
+      ...{ format: 1, worker: 0, folders: [], readBytes: 1, storedBytes: 1 },
+      shards: [
+        {
+          ...{ collection: "c", segments: "d", isUnchanged: false, contradictions: [] },
+          shard: { id: 0, peer: 1, tree, method: "partial-snapshot", isExact: true, ...times },
+        },
+      ],
+    },
+  ],
   "a plan of a prune": [
     prunePlanSchema,
     {
@@ -312,6 +345,76 @@ describe("bytes that nobody wrote", function () {
       [behind, `${behind}${behind}`, "~1~".repeat(2_000)].map((each) => Buffer.from(each)),
       (bytes) => keyBefore(bytes.toString()),
     );
+  });
+
+  it("as an object of a journal, and as what is sealed in it", async () => {
+    const key = newKey({ journal: "east" });
+    const entries: JournalEntry[] = [
+      { kind: "points", at, collection: "c", isComplete: true, ids: ["7", '"a"'], points: ['{"id":7}', '{"id":8}'] },
+      { kind: "aliases", at, aliases: [{ alias: "a", collection: "c" }] },
+      { kind: "collection", at, collection: "c", config: {}, indexes: {} },
+    ];
+    const common = { format: 1, number: 2, previous: id64, term: 1, at } as const;
+    const header = { ...common, kind: "entries", entries: 3 } as const;
+    const text = encodeEntries(entries);
+    const object = encodeObject("east", header, { key, text });
+    const takeover = encodeObject("east", { ...common, kind: "takeover", writer: "w", key: "YQ==" });
+    const { sealed } = decodeObject("east", 2, object);
+    expect(openEntries("east", header, key, sealed)).to.have.length(3);
+    await fuzz([object, takeover], (bytes) => {
+      const read = decodeObject("east", 2, bytes);
+      return openEntries("east", read.header, key, read.sealed);
+    });
+    await fuzz([Buffer.from(text)], (bytes) => {
+      const changed = decodeObject("east", 2, encodeObject("east", header, { key, text: bytes.toString("utf8") }));
+      return openEntries("east", header, key, changed.sealed);
+    });
+  });
+
+  it("as a gate's spool", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-fuzz-"));
+    try {
+      const lines = [{ term: 1 }, { number: 1, changes: "points", collection: "c", ids: ["7"] }, { done: [1] }];
+      const spool = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+      await fuzz([Buffer.from(spool)], (bytes) => {
+        rmSync(folder, { recursive: true });
+        mkdirSync(folder);
+        writeFileSync(join(folder, "0000000001.log"), bytes);
+        new FileSpool(folder).close();
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("as a segment's manifest, and as the head of a SQLite database", async () => {
+    const segment = { segment_id: "a", segment_version: 3, file_versions: { "payload.dat": 3, "::ROCKS_DB": null } };
+    await fuzz([Buffer.from(JSON.stringify(segment))], (bytes) => parseSegment(bytes.toString("utf8")));
+    const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-fuzz-"));
+    const path = join(folder, "database");
+    try {
+      await fuzz([Buffer.concat([Buffer.from("SQLite format 3\0"), Buffer.alloc(84, 2)])], (bytes) => {
+        writeFileSync(path, bytes);
+        return readDatabaseHeader(path);
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("as a data key in its age file", async () => {
+    const { wrap } = await keys();
+    const stores = storesWithEpoch();
+    const key = newKey({ collection: "notes" });
+    const text = serialiseKey(key);
+    const ringOf = async (said: string) => {
+      stores.control.objects.set(controlLayout.key(key.id), Buffer.from(await wrap.wrap(said)));
+      return new KeyRing(stores.control, wrap).key(key.id);
+    };
+    expect((await ringOf(text)).id).to.equal(key.id);
+    await fuzz([Buffer.from(text)], (bytes) => ringOf(bytes.toString("utf8")));
+    const short = JSON.stringify({ ...JSON.parse(text), data: "YQ==" });
+    await survives((bytes) => ringOf(bytes.toString("utf8")), Buffer.from(short));
   });
 
   it("as signed objects", async () => {

@@ -2,6 +2,8 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { z } from "zod";
 
+const secretOf32Bytes = z.base64().refine((text) => Buffer.from(text, "base64").length === 32, "32 bytes");
+
 const keySchema = z.object({
   id: z.string().regex(/^[0-9a-f]{32}$/),
   /** What it protects: one collection's or folder's chunks and trees, a term of a region's journal, or the repository's manifests. */
@@ -16,9 +18,9 @@ const keySchema = z.object({
   /** Whom it was wrapped for where this stands (`KeyWrap.holders`). */
   holders: z.string().optional(),
   /** AES-256-GCM key, base64. */
-  data: z.base64(),
+  data: secretOf32Bytes,
   /** HMAC-SHA-256 key for names, base64. */
-  naming: z.base64(),
+  naming: secretOf32Bytes,
 });
 
 export interface DataKey {

@@ -45,7 +45,7 @@ export class KeyRing {
 
   /** The key that is wrapped here; throws OBJECT_CORRUPT when it is another one than `id`. */
   async #open(id: string, wrapped: Uint8Array): Promise<DataKey> {
-    const key = parseKey(await this.#wrap.unwrap(wrapped));
+    const key = readKey(id, await this.#wrap.unwrap(wrapped));
     if (key.id === id) return key;
     throw new DrError("OBJECT_CORRUPT", `${controlLayout.key(id)} holds another key (${key.id})`, {
       hint: "run it again",
@@ -92,5 +92,17 @@ export class KeyRing {
 
   #wrapped(key: DataKey): Promise<Uint8Array> {
     return this.#wrap.wrap(serialiseKey({ ...key, holders: this.#wrap.holders }));
+  }
+}
+
+function readKey(id: string, text: string): DataKey {
+  try {
+    return parseKey(text);
+  } catch (cause) {
+    // Not its text, which a message could show.
+    throw new DrError("OBJECT_CORRUPT", `${controlLayout.key(id)} holds no data key`, {
+      hint: "find out who created it; the other region's control store has the same keys",
+      cause: new Error(cause instanceof SyntaxError ? "no JSON" : "no key of this version"),
+    });
   }
 }
