@@ -60,13 +60,17 @@ export class JournalFollower {
     this.#state = { ...this.#state, epoch };
   }
 
-  /** A capture has brought these collections: from its position on, the journal tells what they are. */
+  /**
+   * A capture has brought these collections: from its position on, the journal tells what they are. The others are as of where the
+   * follower is, which may be earlier; every entry can be applied twice.
+   */
   async reconciled(collections: readonly string[], position: JournalPosition): Promise<void> {
     for (const name of collections) {
       this.#applier.reconciled(name);
       await this.#applier.withholdStrictMode(name);
     }
-    this.#state = { ...this.#state, ...stateIn(this.#applier.state), position };
+    const earlier = position.number < this.#state.position.number ? position : this.#state.position;
+    this.#state = { ...this.#state, ...stateIn(this.#applier.state), position: earlier };
     await this.#record({ isForced: true });
   }
 
