@@ -350,7 +350,14 @@ describe("bytes that nobody wrote", function () {
   it("as an object of a journal, and as what is sealed in it", async () => {
     const key = newKey({ journal: "east" });
     const entries: JournalEntry[] = [
-      { kind: "points", at, collection: "c", isComplete: true, ids: ["7", '"a"'], points: ['{"id":7}', '{"id":8}'] },
+      {
+        kind: "points",
+        at,
+        collection: "c",
+        isComplete: true,
+        ids: ["7", '"c0ffee00-0000-4000-8000-000000000001"'],
+        points: ['{"id":7}', '{"id":8}'],
+      },
       { kind: "aliases", at, aliases: [{ alias: "a", collection: "c" }] },
       { kind: "collection", at, collection: "c", config: {}, indexes: {} },
     ];
