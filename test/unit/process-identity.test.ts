@@ -1,7 +1,7 @@
 /** Real processes: what the kernel says of them is the whole point. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -58,6 +58,9 @@ describe("identity of a process", () => {
     const pid = Number(line);
     const startTicks = readProcess(pid)?.startTicks ?? "";
     expect(isGone({ pid, startTicks })).to.equal(false);
+    // Until then the shell is there, and looks.
+    const hasTakenOver = () => readFileSync(`/proc/${child.pid}/comm`, "utf8").trim() === "sleep";
+    await waitUntil(systemClock, { what: "the shell to be replaced", withinMs: 10_000, everyMs: 5 }, hasTakenOver);
     process.kill(pid, "SIGKILL");
     await waitUntil(systemClock, { what: "the child to end", withinMs: 10_000, everyMs: 5 }, () => !isAlive(pid));
     expect([isGone({ pid, startTicks }), readProcess(pid)?.hasEnded]).to.deep.equal([true, true]);
