@@ -29,6 +29,8 @@ export interface JournalKeeperTools {
 
 /** A write that touches more points is not told point by point. */
 const mostPoints = 10_000;
+/** So long a Qdrant under load may take to read what was sent to it. */
+const unreadMs = 2_000;
 const takeOverAgainMs = 1_000;
 /** With `serve` writes wait no longer for a store that does not answer. */
 const takeOverWithinMs = 5_000;
@@ -155,6 +157,8 @@ export class JournalKeeper {
       await buffer.add(spool.begin({ changes: "everything" }), [{ kind: "unreconciled", at, reason }]);
     }
     spool.remember(writer.position.number);
+    // Qdrant may have a request of the killed gate still to read: what is asked before it does would not tell what that leaves.
+    if (this.#left.length > 0) await new Promise((resolve) => setTimeout(resolve, unreadMs));
     for (let intent = this.#left[0]; intent !== undefined; intent = this.#left[0]) {
       await this.#tellLeft(intent.number, intent, true);
       this.#left.shift();
