@@ -1,7 +1,7 @@
-/** The report of a practised disaster as one HTML page: no script, nothing from elsewhere, to be read, printed and filed. */
+/** The report of a practised disaster as one HTML page. */
 import { formatCount, formatSeconds, formatShare, formatTime } from "../../runtime/domain/format.ts";
 import { type Html, html } from "../../runtime/report/html.ts";
-import { style } from "../../runtime/report/style.ts";
+import { htmlPage } from "../../runtime/report/page.ts";
 import type { PracticeResult } from "../domain/practice-result.ts";
 import { headline, type ObjectiveVerdict, objectiveVerdicts, shortcomings } from "./outcome.ts";
 import { collectionTable, failoverTable, recoveryPointTable, runTable, versionTable } from "./tables.ts";
@@ -9,21 +9,11 @@ import { timeline } from "./timeline.ts";
 
 export function reportPage(result: PracticeResult): string {
   const title = `${shortcomings(result).length > 0 ? "FAILED: " : ""}Disaster practice, ${formatTime(result.startedAt)}`;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-${style}
-</head>
-<body>
-<header>
-<p class="eyebrow">qdrant-dr, practised disaster of ${formatTime(result.startedAt)}</p>
-${verdict(result)}
-</header>
-<main>
-${figures(result)}
+  return htmlPage({
+    title,
+    about: `practised disaster of ${formatTime(result.startedAt)}`,
+    headline: verdict(result),
+    main: html`${figures(result)}
 <h2>What happened when</h2>
 ${timeline(result)}
 ${proofs(result)}
@@ -39,14 +29,10 @@ ${restoredNote(result)}
 ${runTable(result)}
 ${failoverTable(result)}
 <h2>Made with</h2>
-${versionTable(result)}
-</main>
-<footer>Made by <code>npm run quickstart</code>, begun ${formatTime(result.startedAt)}; primary killed
-${formatTime(result.killedAt)}, first client served ${formatTime(result.servedAt)}. All times are of one machine’s clock.</footer>
-</body>
-</html>
-`;
-  return page.markup;
+${versionTable(result)}`,
+    footer: html`Made by <code>npm run quickstart</code>, begun ${formatTime(result.startedAt)}; primary killed
+${formatTime(result.killedAt)}, first client served ${formatTime(result.servedAt)}. All times are of one machine’s clock.`,
+  });
 }
 
 function verdict(result: PracticeResult): Html {

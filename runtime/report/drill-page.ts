@@ -1,41 +1,27 @@
-/** The report of one drill as one HTML page: no script, nothing from elsewhere, to be read, printed and filed. */
+/** The report of one drill as one HTML page. */
 import { type DrillEvidence, missedObjectives } from "../domain/drill-evidence.ts";
 import { formatCount, formatSeconds, formatTime } from "../domain/format.ts";
 import { type Html, html } from "./html.ts";
-import { style } from "./style.ts";
-import { stepTable, table } from "./tables.ts";
+import { htmlPage } from "./page.ts";
+import { factTable, stepTable } from "./tables.ts";
 
 type Done = Extract<DrillEvidence["outcome"], { isDone: true }>;
 
 export function drillPage(evidence: DrillEvidence): string {
   const { outcome, region, startedAt, steps } = evidence;
   const what = `drill of ${region}, ${formatTime(startedAt)}`;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${outcome.isDone ? "" : "NOT DONE: "}${what}</title>
-${style}
-</head>
-<body>
-<header>
-<p class="eyebrow">qdrant-dr, ${what}</p>
-${outcome.isDone ? success(evidence, outcome) : failure(evidence, outcome)}
-</header>
-<main>
-${outcome.isDone ? figures(outcome) : html``}
+  return htmlPage({
+    title: `${outcome.isDone ? "" : "NOT DONE: "}${what}`,
+    about: what,
+    headline: outcome.isDone ? success(evidence, outcome) : failure(evidence, outcome),
+    main: html`${outcome.isDone ? figures(outcome) : html``}
 <h2>Steps</h2>
 ${stepTable("Steps of the failover that was rehearsed, counted from the start of the drill", steps, startedAt)}
 <h2>About this drill</h2>
-${facts(evidence)}
-</main>
-<footer>Made by <code>qdrant-dr drill</code>. A throwaway region was promoted and thrown away: no role changed, and no client was led
-anywhere. The time until somebody notices a loss and decides is before the first step.</footer>
-</body>
-</html>
-`;
-  return page.markup;
+${facts(evidence)}`,
+    footer: html`Made by <code>qdrant-dr drill</code>. A throwaway region was promoted and thrown away: no role changed, and no client was led
+anywhere. The time until somebody notices a loss and decides is before the first step.`,
+  });
 }
 
 function success({ objectives, region }: DrillEvidence, done: Done): Html {
@@ -77,6 +63,5 @@ function facts({ endedAt, outcome, startedAt, toolVersion }: DrillEvidence): Htm
         ] as [string, string][])
       : []),
   ];
-  const body = rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td><code>${value}</code></td></tr>`);
-  return table("What it was", ["", "Value"], [html`<tbody>${body}</tbody>`]);
+  return factTable(rows);
 }

@@ -1,9 +1,9 @@
-/** The report of one run of a failover as one HTML page: no script, nothing from elsewhere, to be read, printed and filed. */
+/** The report of one run of a failover as one HTML page. */
 import type { FailoverEvidence } from "../domain/failover-evidence.ts";
 import { formatCount, formatSeconds, formatTime } from "../domain/format.ts";
 import { type Html, html } from "./html.ts";
-import { style } from "./style.ts";
-import { stepTable, table } from "./tables.ts";
+import { htmlPage } from "./page.ts";
+import { factTable, stepTable } from "./tables.ts";
 
 type Outcome = FailoverEvidence["outcome"];
 type Done = Extract<Outcome, { isDone: true }>;
@@ -11,32 +11,18 @@ type Done = Extract<Outcome, { isDone: true }>;
 export function failoverPage(evidence: FailoverEvidence): string {
   const { mode, outcome, region, run, startedAt, steps } = evidence;
   const what = `${mode} to ${region}, ${formatTime(startedAt)}`;
-  const page = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${outcome.isDone ? "" : "NOT DONE: "}${what}</title>
-${style}
-</head>
-<body>
-<header>
-<p class="eyebrow">qdrant-dr, ${what}</p>
-${outcome.isDone ? success(evidence, outcome) : failure(evidence, outcome)}
-</header>
-<main>
-${outcome.isDone ? figures(evidence, outcome) : html``}
+  return htmlPage({
+    title: `${outcome.isDone ? "" : "NOT DONE: "}${what}`,
+    about: what,
+    headline: outcome.isDone ? success(evidence, outcome) : failure(evidence, outcome),
+    main: html`${outcome.isDone ? figures(evidence, outcome) : html``}
 <h2>Steps</h2>
 ${stepTable("Steps that this run finished, counted from its start", steps, startedAt)}
 <h2>About this run</h2>
-${facts(evidence)}
-</main>
-<footer>Made by <code>qdrant-dr failover</code>, run <code>${run}</code>. All times are of one machine’s clock: the one that ran it. The
-time until somebody noticed and decided is before its first step, and what clients saw is told by them alone.</footer>
-</body>
-</html>
-`;
-  return page.markup;
+${facts(evidence)}`,
+    footer: html`Made by <code>qdrant-dr failover</code>, run <code>${run}</code>. All times are of one machine’s clock: the one that ran it. The
+time until somebody noticed and decided is before its first step, and what clients saw is told by them alone.`,
+  });
 }
 
 function success({ region }: FailoverEvidence, done: Done): Html {
@@ -108,6 +94,5 @@ function facts({ endedAt, outcome, run, startedAt, toolVersion }: FailoverEviden
         ] as [string, string][])
       : []),
   ];
-  const body = rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td><code>${value}</code></td></tr>`);
-  return table("What it was", ["", "Value"], [html`<tbody>${body}</tbody>`]);
+  return factTable(rows);
 }

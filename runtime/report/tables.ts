@@ -26,3 +26,9 @@ export function stepTable(caption: string, steps: readonly TimedStep[], origin: 
   );
   return table(caption, ["Step", "Began at", "Took"], [html`<tbody>${rows}</tbody>`]);
 }
+
+/** What something was, each by its name. */
+export function factTable(rows: readonly (readonly [name: string, value: string])[]): Html {
+  const body = rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td><code>${value}</code></td></tr>`);
+  return table("What it was", ["", "Value"], [html`<tbody>${body}</tbody>`]);
+}

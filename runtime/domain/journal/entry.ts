@@ -3,8 +3,7 @@
  * server. Every entry can be applied twice, and in the place of what it tells already: it says how things are afterwards.
  */
 import { z } from "zod";
-import { type ExactJson, isExactJson } from "../exact-json.ts";
-import { exactRecord } from "../exact-record.ts";
+import { exactRecord, exactValue } from "../exact-schemas.ts";
 import type { PointId } from "./point-id.ts";
 
 const common = { at: z.iso.datetime() };
@@ -15,7 +14,6 @@ const ofCollection = {
 };
 /** As JSON, as Qdrant takes it: `"a"` or `7`. */
 const shardKey = z.string().min(1);
-const told = z.custom<ExactJson>(isExactJson);
 
 /** What stands before the points of an entry. */
 const pointsHeadSchema = z.strictObject({
@@ -31,7 +29,7 @@ const collectionSchema = z.strictObject({
   kind: z.literal("collection"),
   ...ofCollection,
   /** Its configuration as Qdrant tells it: `config` of `GET /collections/…`. */
-  config: told,
+  config: exactValue,
   /** Each indexed field as making its index takes it; all others have none. */
   indexes: exactRecord,
 });

@@ -4,11 +4,9 @@
  * that it has lapsed, so that a point that changes costs a position, not the facts again.
  */
 import { z } from "zod";
-import { type ExactJson, isExactJson } from "../exact-json.ts";
-import { exactRecord } from "../exact-record.ts";
+import { exactRecord, exactValue } from "../exact-schemas.ts";
 
 const position = z.number().int().nonnegative();
-const json = z.custom<ExactJson>(isExactJson, "not JSON");
 /** Numbers beyond 2^53 are bigints. */
 export const nameOrNumberSchema = z.union([z.string(), z.number(), z.bigint()]);
 
@@ -35,7 +33,7 @@ export type Canary = z.infer<typeof canarySchema>;
 export const collectionFactsSchema = z.object({
   format: z.literal(1),
   /** As `GET /collections/{name}` answered: `config` whole. */
-  config: json,
+  config: exactValue,
   payloadIndexes: exactRecord,
   samples: z.array(sampleSchema),
   canaries: z.array(canarySchema),

@@ -3,7 +3,7 @@
  * are then applied again.
  */
 import { z } from "zod";
-import { exactRecord } from "../../domain/exact-record.ts";
+import { exactRecord } from "../../domain/exact-schemas.ts";
 import { newId, timeOfId } from "../../domain/identifier.ts";
 import { journalPositionSchema } from "../../domain/journal/position.ts";
 import { controlLayout, parseControlKey } from "../../domain/recovery-points/store-layout.ts";

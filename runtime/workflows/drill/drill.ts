@@ -4,6 +4,7 @@
  * reaches; and a Qdrant that is empty afterwards. Neither region, its clients nor its replication notice anything.
  */
 import { randomUUID } from "node:crypto";
+import type { DrillFindings } from "../../domain/drill-evidence.ts";
 import type { RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { parseControlKey } from "../../domain/recovery-points/store-layout.ts";
 import { peerOf } from "../../domain/region.ts";
@@ -41,27 +42,10 @@ export interface DrillRequest {
   onInterrupt?(clean: () => Promise<void>): () => void;
 }
 
-export interface DrillReport {
+export interface DrillReport extends DrillFindings {
   /** The region whose promotion was rehearsed. */
   readonly region: string;
-  /** The region that would have been lost. */
-  readonly from: string;
-  readonly recoveryPoint: string;
   readonly recoveryPointTime: string;
-  /** From the command until the gate is open; with the wait for a lease, which nothing shortens. */
-  readonly rtoSeconds: number;
-  /** Writes acknowledged in so many seconds would have been lost in a failover at the start of the drill. */
-  readonly rpoSeconds: number;
-  readonly isExact: boolean;
-  /** The region's Qdrant holds the recovery point, and so did the throwaway one before time was taken. */
-  readonly isWarm: boolean;
-  readonly absent: readonly string[];
-  readonly points: number;
-  /** Searches by the index that found points. */
-  readonly searches: number;
-  readonly slowestSearchMs: number;
-  /** What a failover does beside, and the drill does not: its time is not among the seconds. */
-  readonly notRehearsed: readonly string[];
   readonly steps: readonly TimedStep[];
   readonly startedAt: string;
   /** From the start of the drill to its end. */
