@@ -8,12 +8,14 @@ import { parseControlKey } from "../../runtime/domain/recovery-points/store-layo
 import type { Region } from "../../runtime/domain/region.ts";
 import { DrError } from "../../runtime/errors.ts";
 import type { VectorDatabase } from "../../runtime/ports/qdrant.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { type DrillRequest, drill } from "../../runtime/workflows/drill/drill.ts";
 import { ThrowawayGate } from "../../runtime/workflows/drill/throwaway-gate.ts";
 import type { FailoverRequest } from "../../runtime/workflows/failover/request.ts";
+import { planKeyRotation, rotateKeys } from "../../runtime/workflows/trust/rotate-keys.ts";
 import { planAndFailOver } from "../support/estates/change-roles.ts";
 import { regionNamed } from "../support/estates/fake-region.ts";
-import { type MemoryStores, silently, systemClock } from "../support/estates/recovery-estate.ts";
+import { ageKeys, type MemoryStores, silently, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf } from "../support/estates/recovery-practice.ts";
 import { StandbyPair } from "../support/estates/standby-pair.ts";
 import { codeOf } from "../support/expect-code.ts";
@@ -132,6 +134,20 @@ describe("a drill in a throwaway Qdrant", function () {
     expect(await throwaway.collections()).to.deep.equal([]);
     await replication.cycle("exact");
     expect(await pair.differences("notes")).to.deep.equal([]);
+  });
+
+  it("opens data keys that were wrapped again for other identities", async () => {
+    const { wrap } = await ageKeys();
+    const rotating = await OpenRepository.open(pair.west, {
+      holders: wrap.holders,
+      wrap: (secret) => wrap.wrap(secret),
+      unwrap: (wrapped) => wrap.unwrap(wrapped).catch(() => pair.wrap.unwrap(wrapped)),
+    });
+    await rotateKeys(rotating, await planKeyRotation(rotating, { newDataKeys: false }), systemClock);
+    const repository = await OpenRepository.open(pair.west, wrap);
+    const session = { ...(await sessionOf()), wrap, repository: async () => repository };
+    expect(await rehearse({ session })).to.include({ region: "west", isExact: true });
+    expect(await throwaway.collections()).to.deep.equal([]);
   });
 
   for (const method of isProof ? methods : methods.slice(0, 3)) {

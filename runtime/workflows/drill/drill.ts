@@ -146,13 +146,16 @@ async function rehearse(request: DrillRequest, plan: FailoverPlan): Promise<Rehe
   return { report, openedAfter: openedAfter(request, report), searches, slowestSearchMs: ms };
 }
 
+/** Keys, wrapped again too, and where what was healed stands. */
+const givenKinds: ReadonlySet<string> = new Set(["key", "key-for", "key-generation", "heal"]);
+
 /** What is written to it stays in memory. Of the control store it knows what a region in a new place would be given. */
 async function throwawayRepository({ session }: DrillRequest, { epoch }: FailoverPlan): Promise<OpenRepository> {
   const { control, repository } = session.stores;
   const isSeen = (key: string) => {
     const parsed = parseControlKey(key);
     if (parsed?.kind === "epoch") return parsed.epoch < epoch;
-    return parsed?.kind === "key" || parsed?.kind === "heal";
+    return parsed !== undefined && givenKinds.has(parsed.kind);
   };
   const stores = { repository: new RehearsalStore(repository), control: new RehearsalStore(control, isSeen) };
   return (await OpenRepository.open(stores, session.wrap)).withStream();
