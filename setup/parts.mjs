@@ -2,7 +2,8 @@ import { debianPackages, goBuilds, npmPackage, pythonProgram, pythonWheel } from
 
 /**
  * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs" | "etcd" | "kube-apiserver" |
- * "aws-emulator" | "prometheus" | "amtool" | "node-22" | "compose-config" | "restic"} PartId
+ * "aws-emulator" | "prometheus" | "amtool" | "node-22" | "compose-config" | "restic" | "kubelet" | "container-runtime" |
+ * "coredns" | "kube-router" | "pulumi-kubernetes"} PartId
  * @typedef {(typeof platforms)[number]} Platform
  * @typedef {readonly (readonly [from: string, to: string])[]} Layout what of an unpacked archive goes where
  * @typedef {object} OfficialDownload of it those files are fetched whose SHA-256 stands in setup/downloads.sha256
@@ -39,6 +40,11 @@ const PROMETHEUS = "2.42.0";
 const ALERTMANAGER = "0.35.0";
 const COMPOSE = "2.16.2";
 const RESTIC = "0.19.1";
+const CONTAINERD = "1.6.20";
+const COREDNS = "1.15.0";
+const KUBE_ROUTER = "2.1.0";
+/** The module's newest; the engine is told what package.json asks for, and looks for no other. */
+const PULUMI_KUBERNETES = "4.34.2";
 
 const platforms = /** @type {const} */ (["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"]);
 const onEach = (/** @type {(platform: Platform) => string} */ name) =>
@@ -209,6 +215,19 @@ const etcd = {
   mend: "put etcd 3.5 or 3.6 on PATH, or install Go 1.26 or newer to build it",
 };
 
+/** All programs of Kubernetes are of one module: what they share is compiled once. */
+const kubernetesBuild = (/** @type {string} */ program) => ({
+  folder: "kubernetes",
+  package: `k8s.io/kubernetes/cmd/${program}`,
+  output: `bin/${program}`,
+  linkFlags: [
+    `-s -w -X k8s.io/component-base/version.gitVersion=v${KUBERNETES}`,
+    ...KUBERNETES.split(".")
+      .slice(0, 2)
+      .map((number, index) => `-X k8s.io/component-base/version.git${["Major", "Minor"][index]}=${number}`),
+  ].join(" "),
+});
+
 /** @type {ToolPart} */
 const kubeApiserver = {
   id: "kube-apiserver",
@@ -222,21 +241,135 @@ const kubeApiserver = {
   provides: KUBERNETES,
   registry: goBuilds({
     duration: "about 4 minutes",
+    builds: [kubernetesBuild("kube-apiserver")],
+  }),
+  mend: "put kube-apiserver 1.34 to 1.36 on PATH, or install Go 1.26 or newer to build it",
+};
+
+/** @type {ToolPart} */
+const kubelet = {
+  id: "kubelet",
+  purpose: "runs pods, with what controls, schedules and connects them, for tests on a cluster",
+  required: "1.34 to 1.36, with kube-controller-manager, kube-scheduler and kube-proxy",
+  range: [{ from: "1.34.0", below: "1.37.0" }],
+  command: "kubelet",
+  versionArgs: ["--version"],
+  versionPattern: /^Kubernetes v(\S+)/m,
+  companions: ["kube-controller-manager", "kube-scheduler", "kube-proxy"],
+  provides: KUBERNETES,
+  registry: goBuilds({
+    duration: "about 5 minutes",
+    builds: ["kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy"].map(kubernetesBuild),
+  }),
+  mend: "put kubelet 1.34 to 1.36 on PATH with its companions, or install Go 1.26 or newer to build them",
+};
+
+/** Links to one program, by what Debian calls them and what everybody else does. */
+const iptables = ["iptables", "ip6tables"].flatMap((name) =>
+  ["", "-save", "-restore"].map((verb) => ({ debian: `${name}-nft${verb}`, usual: name + verb })),
+);
+
+const layoutOf = (/** @type {string} */ folder, /** @type {string[]} */ programs) =>
+  programs.map((program) => /** @type {const} */ ([`${folder}/${program}`, `bin/${program}`]));
+
+/** @type {ToolPart} */
+const containerRuntime = {
+  id: "container-runtime",
+  purpose: "containers, their networks and what filters them, for tests on a cluster",
+  required: "containerd 1.6 or newer, below 3, with runc, ctr, ipset, iptables and the CNI plugins",
+  range: [{ from: "1.6.0", below: "3.0.0" }],
+  command: "containerd",
+  versionArgs: ["--version"],
+  versionPattern: /^containerd \S+ v?(\d+\.\d+\.\d+)/m,
+  companions: ["containerd-shim-runc-v2", "ctr", "runc", "ipset", ...iptables.map(({ usual }) => usual)],
+  provides: CONTAINERD,
+  registry: debianPackages({
+    packages: [
+      ...["containerd", "runc", "containernetworking-plugins", "iptables", "ipset"],
+      ...["libipset13", "libnftnl11", "libxtables12", "libmnl0"],
+    ],
+    layout: [
+      ...layoutOf("usr/bin", ["containerd", "containerd-shim-runc-v2", "ctr"]),
+      ...layoutOf("usr/sbin", ["runc", "ipset", "xtables-nft-multi"]),
+      ...iptables.map(({ debian, usual }) => /** @type {const} */ ([`usr/sbin/${debian}`, `bin/${usual}`])),
+      // The CNI plugins, and what ipset and iptables link to.
+      ["usr/lib", "lib"],
+    ],
+  }),
+  mend: "run on Debian, whose packages are unpacked, or put containerd 1.6 or newer on PATH with its companions",
+};
+
+/** @type {ToolPart} */
+const coredns = {
+  id: "coredns",
+  purpose: "a cluster's names, for tests on a cluster",
+  required: "1.15",
+  range: [{ from: "1.15.0", below: "1.16.0" }],
+  command: "coredns",
+  versionArgs: ["-version"],
+  versionPattern: /^CoreDNS-(\S+)/m,
+  companions: [],
+  provides: COREDNS,
+  registry: goBuilds({
+    duration: "about a minute",
+    builds: [{ folder: "coredns", package: ".", output: "bin/coredns", linkFlags: "-s -w" }],
+  }),
+  mend: "install Go 1.26 or newer to build it",
+};
+
+/** @type {ToolPart} */
+const kubeRouter = {
+  id: "kube-router",
+  purpose: "enforces network policies, for tests on a cluster",
+  required: "2.1",
+  range: [{ from: "2.1.0", below: "2.2.0" }],
+  command: "kube-router",
+  versionArgs: ["--version"],
+  versionPattern: /version v(\d\S*?),/m,
+  companions: [],
+  provides: KUBE_ROUTER,
+  registry: goBuilds({
+    duration: "about a minute",
     builds: [
       {
-        folder: "kube-apiserver",
-        package: "k8s.io/kubernetes/cmd/kube-apiserver",
-        output: "bin/kube-apiserver",
-        linkFlags: [
-          `-s -w -X k8s.io/component-base/version.gitVersion=v${KUBERNETES}`,
-          ...KUBERNETES.split(".")
-            .slice(0, 2)
-            .map((number, index) => `-X k8s.io/component-base/version.git${["Major", "Minor"][index]}=${number}`),
-        ].join(" "),
+        folder: "kube-router",
+        package: "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router",
+        output: "bin/kube-router",
+        linkFlags: `-s -w -X github.com/cloudnativelabs/kube-router/v2/pkg/version.Version=v${KUBE_ROUTER}`,
       },
     ],
   }),
-  mend: "put kube-apiserver 1.34 to 1.36 on PATH, or install Go 1.26 or newer to build it",
+  mend: "install Go 1.26 or newer to build it",
+};
+
+/** @type {ToolPart} */
+const pulumiKubernetes = {
+  id: "pulumi-kubernetes",
+  purpose: "Pulumi's own provider for Kubernetes, for tests on a cluster",
+  required: PULUMI_KUBERNETES,
+  range: [{ from: PULUMI_KUBERNETES, below: "4.34.3" }],
+  command: "pulumi-resource-kubernetes",
+  versionArgs: ["--version"],
+  versionPattern: /^pulumi-kubernetes v(\S+)/m,
+  companions: [],
+  provides: PULUMI_KUBERNETES,
+  registry: goBuilds({
+    duration: "about 12 minutes",
+    builds: [
+      {
+        folder: "pulumi-kubernetes",
+        package: ".",
+        output: "bin/pulumi-resource-kubernetes",
+        linkFlags: `-s -w -X github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version=v${PULUMI_KUBERNETES}`,
+        embeds: {
+          module: "github.com/pulumi/pulumi-kubernetes/provider/v4",
+          from: "cmd/pulumi-resource-kubernetes",
+          files: { "schema.json": { version: PULUMI_KUBERNETES }, "terraform-mapping.json": {} },
+        },
+      },
+    ],
+  }),
+  mend: "install Go 1.26 or newer to build it",
 };
 
 /** @type {ToolPart} */
@@ -364,8 +497,14 @@ export const parts = [node, packages, pulumi, qdrant, seaweedfs];
 /** The product's, and what only tests need. */
 export const testParts = [...parts, etcd, kubeApiserver, awsEmulator, prometheus, amtool, oldestNode, composeConfig];
 
+/** What tests on a cluster need. */
+export const clusterParts = [
+  ...parts,
+  ...[etcd, kubeApiserver, kubelet, containerRuntime, coredns, kubeRouter, pulumiKubernetes],
+];
+
 /** Those, and what only benchmarks need. */
-export const allParts = [...testParts, restic];
+export const allParts = [...new Set([...testParts, ...clusterParts, restic])];
 
 /** What the TypeScript of qdrant-dr needs before it can run. */
 export const BASE_PARTS = /** @type {const} */ (["node", "packages"]);

@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
+import { chmod, copyFile, cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { arrange, hashFile, requireSame, unpackTar } from "./archives.mjs";
 import { npmCommand } from "./npm-command.mjs";
@@ -137,8 +137,13 @@ export function debianPackages({ packages, layout }) {
 const sandbox = ["-o", "APT::Sandbox::User=root"];
 
 /**
- * @typedef {{ folder: string, package: string, output: string, linkFlags: string }} GoBuild
+ * @typedef {{ folder: string, package: string, output: string, linkFlags: string, embeds?: Embeds }} GoBuild
  * folder is the one under setup/ whose go.mod and go.sum pin every module that goes into the program
+ *
+ * @typedef {object} Embeds files of a module that the program in the folder embeds
+ * @property {string} module
+ * @property {string} from
+ * @property {Readonly<Record<string, Readonly<Record<string, string>>>>} files JSON files, with what is set in each
  */
 
 /**
@@ -150,20 +155,49 @@ export function goBuilds({ duration, builds, scripts }) {
   return {
     doing: `building from Go modules, ${duration}`,
     platforms: "any",
-    async install(context, { entry }) {
+    async install(context, { work, entry }) {
       const env = { ...context.env, GOFLAGS: "-mod=readonly", GOWORK: "off" };
-      const go = (/** @type {string} */ folder, /** @type {string[]} */ args) =>
-        runTool("go", args, { env, cwd: join(context.root, "setup", folder) });
-      for (const build of builds) {
-        await go(build.folder, ["build", "-ldflags", build.linkFlags, "-o", join(entry, build.output), build.package]);
+      const go = (/** @type {string} */ cwd, /** @type {string[]} */ args) => runTool("go", args, { env, cwd });
+      const pins = (/** @type {string} */ folder) => join(context.root, "setup", folder);
+      for (const { embeds, folder, linkFlags, output, package: program } of builds) {
+        let cwd = pins(folder);
+        if (embeds !== undefined) {
+          // What is embedded must stand beside the program, and stays out of this repository.
+          cwd = join(work, folder);
+          await cp(pins(folder), cwd, { recursive: true });
+          await copyEmbedded(embeds, await folderOfModule(go, cwd, embeds.module), cwd);
+        }
+        await go(cwd, ["build", "-ldflags", linkFlags, "-o", join(entry, output), program]);
       }
       if (scripts === undefined) return;
-      const listed = await go(scripts.folder, ["list", "-m", "-f", "{{.Dir}}", scripts.module]);
-      for (const [from, to] of scripts.layout) {
+      const from = await folderOfModule(go, pins(scripts.folder), scripts.module);
+      for (const [source, to] of scripts.layout) {
         await mkdir(dirname(join(entry, to)), { recursive: true });
-        await copyFile(join(listed.trim(), from), join(entry, to));
+        await copyFile(join(from, source), join(entry, to));
         await chmod(join(entry, to), 0o755);
       }
     },
   };
+}
+
+/**
+ * @param {(cwd: string, args: string[]) => Promise<string>} go
+ * @param {string} cwd
+ * @param {string} module
+ */
+async function folderOfModule(go, cwd, module) {
+  await go(cwd, ["mod", "download", module]);
+  return (await go(cwd, ["list", "-m", "-f", "{{.Dir}}", module])).trim();
+}
+
+/**
+ * @param {Embeds} embeds
+ * @param {string} module
+ * @param {string} into
+ */
+async function copyEmbedded({ files, from }, module, into) {
+  for (const [name, values] of Object.entries(files)) {
+    const content = JSON.parse(await readFile(join(module, from, name), "utf8"));
+    await writeFile(join(into, name), JSON.stringify({ ...content, ...values }));
+  }
 }

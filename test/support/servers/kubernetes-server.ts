@@ -24,6 +24,12 @@ interface Answer {
   readonly warnings: readonly string[];
 }
 
+export interface WatchEvent {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
+  // biome-ignore lint/suspicious/noExplicitAny: as an answer's body
+  readonly object: any;
+}
+
 /** etcd, for as many clusters as a test needs: each keeps its objects under a prefix of its own. */
 export class EtcdServer {
   readonly url: string;
@@ -59,24 +65,33 @@ export class EtcdServer {
   }
 }
 
+/** What a server with nodes needs beside what every one does. */
+export interface WithNodes {
+  readonly address: string;
+  readonly serviceCidr: string;
+}
+
 export class KubernetesServer {
   readonly url: string;
   readonly folder = mkdtempSync(join(tmpdir(), "qdrant-dr-kubernetes-"));
   /** May do everything. */
   readonly kubeconfig = join(this.folder, "admin.kubeconfig");
+  readonly #address: string;
   readonly #port: number;
   #process: ChildProcess | undefined;
 
-  private constructor(port: number) {
+  private constructor(address: string, port: number) {
+    this.#address = address;
     this.#port = port;
-    this.url = `https://127.0.0.1:${port}`;
+    this.url = `https://${address}:${port}`;
   }
 
-  static async start(etcd: EtcdServer, cluster: string): Promise<KubernetesServer> {
-    const [port = 0] = await freePorts(1);
-    const server = new KubernetesServer(port);
+  /** Without nodes it has no controllers either, and takes objects only. */
+  static async start(etcd: EtcdServer, cluster: string, nodes?: WithNodes): Promise<KubernetesServer> {
+    const [port = 0] = nodes === undefined ? await freePorts(1) : [6443];
+    const server = new KubernetesServer(nodes?.address ?? "127.0.0.1", port);
     try {
-      await server.#start(etcd, cluster);
+      await server.#start(etcd, cluster, nodes);
       return server;
     } catch (error) {
       await server.stop();
@@ -108,7 +123,11 @@ export class KubernetesServer {
 
   /** The server's own certificate, which is its authority as well. */
   get certificate(): Buffer {
-    return readFileSync(join(this.folder, "apiserver.crt"));
+    return readFileSync(this.certificateFile);
+  }
+
+  get certificateFile(): string {
+    return join(this.folder, "apiserver.crt");
   }
 
   get key(): Buffer {
@@ -126,6 +145,27 @@ export class KubernetesServer {
     return { status: response.statusCode, body: /^\s*\{/.test(said) ? JSON.parse(said) : said, warnings };
   }
 
+  /** Each object of a list, as it is and as it changes, until the signal; the path is that of the list. */
+  async *watch(path: string, signal: AbortSignal): AsyncGenerator<WatchEvent> {
+    while (!signal.aborted) {
+      const headers = { authorization: "Bearer token-of-admin" };
+      const separator = path.includes("?") ? "&" : "?";
+      const sent = request(`${this.url}${path}${separator}watch=true`, { headers, ca: this.certificate, signal });
+      try {
+        sent.end();
+        const [response] = await once(sent, "response");
+        let begun = "";
+        for await (const piece of response.setEncoding("utf8")) {
+          const lines = (begun + piece).split("\n");
+          begun = lines.pop() ?? "";
+          for (const line of lines) yield JSON.parse(line);
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    }
+  }
+
   /** Creates an object; the path is that of its list. */
   async create(path: string, object: unknown): Promise<void> {
     const { body, status } = await this.call("POST", path, object);
@@ -138,7 +178,12 @@ export class KubernetesServer {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  async #start(etcd: EtcdServer, cluster: string): Promise<void> {
+  /** The key that tokens of accounts are signed with. */
+  get accountsKey(): string {
+    return join(this.folder, "accounts.key");
+  }
+
+  async #start(etcd: EtcdServer, cluster: string, nodes: WithNodes | undefined): Promise<void> {
     const { privateKey, publicKey } = generateKeyPairSync("rsa", {
       modulusLength: 2048,
       privateKeyEncoding: { type: "pkcs8", format: "pem" },
@@ -152,17 +197,23 @@ export class KubernetesServer {
     const args = [
       `--etcd-servers=${etcd.url}`,
       `--etcd-prefix=/${cluster}`,
-      "--bind-address=127.0.0.1",
+      `--bind-address=${this.#address}`,
       `--secure-port=${this.#port}`,
       `--cert-dir=${this.folder}`,
       `--token-auth-file=${file("tokens.csv", `${tokens.join("\n")}\n`)}`,
-      "--authorization-mode=RBAC",
+      `--authorization-mode=${nodes === undefined ? "RBAC" : "Node,RBAC"}`,
       "--service-account-issuer=https://kubernetes.default.svc",
       `--service-account-key-file=${file("accounts.pub", publicKey)}`,
       `--service-account-signing-key-file=${file("accounts.key", privateKey)}`,
-      "--service-cluster-ip-range=10.96.0.0/16",
-      // Nobody makes the accounts that it asks for.
-      "--disable-admission-plugins=ServiceAccount",
+      `--service-cluster-ip-range=${nodes?.serviceCidr ?? "10.96.0.0/16"}`,
+      ...(nodes === undefined
+        ? // Nobody makes the accounts that it asks for.
+          ["--disable-admission-plugins=ServiceAccount"]
+        : [
+            `--advertise-address=${nodes.address}`,
+            "--allow-privileged=true",
+            "--kubelet-preferred-address-types=InternalIP",
+          ]),
       "--v=0",
     ];
     const child = spawn("kube-apiserver", args, {
