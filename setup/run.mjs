@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { compiledDir, createContext, withPath } from "./context.mjs";
 import { makeReady } from "./make-ready.mjs";
-import { BASE_PARTS, testParts } from "./parts.mjs";
+import { BASE_PARTS, clusterParts, testParts } from "./parts.mjs";
 import { runInstead } from "./run-tool.mjs";
 import { reportError, SetupError, WRONG_USAGE } from "./setup-error.mjs";
 
-const HINT = "node setup/run.mjs [--parts all|node,packages,…] -- <command> [arguments…]";
+const HINT = "node setup/run.mjs [--parts all|cluster|node,packages,…] -- <command> [arguments…]";
+/** @type {Readonly<Record<string, readonly { id: import("./parts.mjs").PartId }[]>>} */
+const groups = { all: testParts, cluster: clusterParts };
 
 /**
  * @param {readonly string[]} words
@@ -21,7 +23,8 @@ function readCommandLine(words) {
     throw new SetupError("WRONG_USAGE", "the command line is not understood", HINT, WRONG_USAGE);
   }
   if (value === undefined) return { partIds: BASE_PARTS, command, args };
-  return { partIds: value === "all" ? testParts.map(({ id }) => id) : value.split(","), command, args };
+  const group = groups[value];
+  return { partIds: group === undefined ? value.split(",") : group.map(({ id }) => id), command, args };
 }
 
 /** @returns {Promise<number>} */

@@ -3,12 +3,12 @@
 /** How many ports it takes, from its first one on. */
 export const storePorts = 8;
 
-export function storeArguments(folder: string, first: number): string[] {
+export function storeArguments(folder: string, first: number, address = "127.0.0.1"): string[] {
   return [
     "server",
     `-dir=${folder}`,
-    "-ip=127.0.0.1",
-    "-ip.bind=127.0.0.1",
+    `-ip=${address}`,
+    `-ip.bind=${address}`,
     "-s3",
     "-filer",
     `-s3.port=${first}`,
@@ -35,8 +35,8 @@ export function storeArguments(folder: string, first: number): string[] {
  * What answers 2xx when it can be read and written, its first port being `first`. The gateway says that it is well seconds before
  * the volumes have reported to the master; until then each object is answered with 500.
  */
-export function storeReadyUrls(first: number): string[] {
-  return [`http://127.0.0.1:${first}/healthz`, `http://127.0.0.1:${first + 2}/dir/assign`];
+export function storeReadyUrls(first: number, address = "127.0.0.1"): string[] {
+  return [`http://${address}:${first}/healthz`, `http://${address}:${first + 2}/dir/assign`];
 }
 
 /** SeaweedFS puts its local sockets into /tmp, whatever it is told. */

@@ -26,6 +26,7 @@ export class Cluster {
   readonly #cloud: Cloud;
   readonly #node = new ClusterNode();
   readonly #controllers: ChildProcess[];
+  #jobs = 0;
 
   private constructor(api: KubernetesServer, etcd: EtcdServer, cloud: Cloud, controllers: ChildProcess[]) {
     this.api = api;
@@ -83,6 +84,75 @@ export class Cluster {
     await eventually(what, look, { everyMs: 250, withinMs });
   }
 
+  /** Returns when there are pods in a namespace, and all that run for good are ready. */
+  async untilAllReady(namespace: string, withinMs = 240_000): Promise<void> {
+    const look = async () => {
+      const { body } = await this.api.call("GET", `/api/v1/namespaces/${namespace}/pods`);
+      const lasting = body.items.filter((pod: Loose) => pod.spec.restartPolicy === "Always");
+      return lasting.length > 0 && lasting.every(isReady) && (await this.#isRolledOut(namespace));
+    };
+    await eventually(`all pods of ${namespace} are ready`, look, { everyMs: 500, withinMs });
+  }
+
+  /** Runs the job of a CronJob now, and returns how long it took to succeed. */
+  async runJob(namespace: string, cronJob: string): Promise<number> {
+    const startedAt = performance.now();
+    const jobs = `/apis/batch/v1/namespaces/${namespace}`;
+    const { body: declared } = await this.api.call("GET", `${jobs}/cronjobs/${cronJob}`);
+    const { metadata, spec } = declared.spec.jobTemplate;
+    const name = `${cronJob}-${this.#jobs++}`;
+    await this.api.create(`${jobs}/jobs`, { metadata: { ...metadata, name }, spec });
+    const path = `${jobs}/jobs?fieldSelector=metadata.name%3D${name}`;
+    const ended = await this.until(path, `${namespace}'s ${name} ends`, isEnded, 360_000);
+    const failure = ended.status.conditions.find(({ type }: Loose) => type === "Failed");
+    if (failure !== undefined) throw new Error(`${namespace}'s ${name} failed: ${failure.message}`);
+    return (performance.now() - startedAt) / 1000;
+  }
+
+  /** A region's workloads are gone at once, with their volumes, as when its machines are. */
+  async lose(namespace: string): Promise<void> {
+    const options = { gracePeriodSeconds: 0, propagationPolicy: "Background" };
+    const lists = [
+      ...["statefulsets", "deployments"].map((kind) => `/apis/apps/v1/namespaces/${namespace}/${kind}`),
+      ...["cronjobs", "jobs"].map((kind) => `/apis/batch/v1/namespaces/${namespace}/${kind}`),
+      ...["pods", "persistentvolumeclaims"].map((kind) => `/api/v1/namespaces/${namespace}/${kind}`),
+    ];
+    for (const list of lists) await this.api.call("DELETE", list, options);
+    for (const list of lists) await this.untilGone(list, `${list} is empty`, () => true);
+  }
+
+  /** What is not as it should be in a namespace, for who reads of a failed test. */
+  async troubles(namespace: string): Promise<string> {
+    const { body } = await this.api.call("GET", `/api/v1/namespaces/${namespace}/pods`);
+    const said: string[] = [];
+    for (const { metadata, status } of body.items) {
+      const name = metadata.name;
+      said.push(`${namespace}/${name}: ${status.phase}`);
+      for (const container of [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])]) {
+        if (container.ready && container.restartCount === 0) continue;
+        if (container.state.terminated?.exitCode === 0) continue;
+        said.push(`  ${container.name}: ${JSON.stringify(container.state)}, ${container.restartCount} restarts`);
+        for (const isPrevious of container.restartCount > 0 ? [true, false] : [false]) {
+          said.push((await this.logOf(namespace, name, container.name, isPrevious)).slice(-2_000));
+        }
+      }
+    }
+    const { body: events } = await this.api.call("GET", `/api/v1/namespaces/${namespace}/events`);
+    const warnings = events.items.filter(({ type }: Loose) => type === "Warning").slice(-10);
+    return [...said, ...warnings.map(({ message }: Loose) => `  event: ${message}`)].join("\n");
+  }
+
+  async #isRolledOut(namespace: string): Promise<boolean> {
+    for (const kind of ["statefulsets", "deployments"]) {
+      const { body } = await this.api.call("GET", `/apis/apps/v1/namespaces/${namespace}/${kind}`);
+      for (const { metadata, spec, status } of body.items) {
+        if (status.observedGeneration !== metadata.generation) return false;
+        if ((status.updatedReplicas ?? 0) < spec.replicas || (status.readyReplicas ?? 0) < spec.replicas) return false;
+      }
+    }
+    return true;
+  }
+
   async logOf(namespace: string, pod: string, container?: string, isPrevious = false): Promise<string> {
     const query = new URLSearchParams({ ...(container && { container }), ...(isPrevious && { previous: "true" }) });
     const { body } = await this.api.call("GET", `/api/v1/namespaces/${namespace}/pods/${pod}/log?${query}`);
@@ -98,10 +168,15 @@ export class Cluster {
   }
 }
 
-export function isReady({ status }: Loose): boolean {
+function isReady({ status }: Loose): boolean {
   return (status.conditions ?? []).some(
     (condition: Loose) => condition.type === "Ready" && condition.status === "True",
   );
+}
+
+function isEnded({ status }: Loose): boolean {
+  const ends = ["Complete", "Failed"];
+  return (status.conditions ?? []).some(({ status: is, type }: Loose) => ends.includes(type) && is === "True");
 }
 
 function startControllers(api: KubernetesServer): ChildProcess[] {

@@ -5,7 +5,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, realpathSync, rmSync, write
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundle } from "../../../package/bundle.ts";
-import { clusterFolder } from "./place.ts";
+import { clusterFolder, onPath } from "./place.ts";
 
 export interface Image {
   /** With its digest, as settings name it. */
@@ -36,8 +36,8 @@ export async function productImage(): Promise<Image> {
 /** As the official unprivileged image lays it out. */
 export function qdrantImage(): Image {
   const root = rootFolder("qdrant");
-  addProgram(root, onPath("qdrant"), "/qdrant/qdrant");
-  addProgram(root, onPath("bash"), "/bin/bash");
+  addProgram(root, found("qdrant"), "/qdrant/qdrant");
+  addProgram(root, found("bash"), "/bin/bash");
   return writeImage("registry.example/qdrant", root, { Cmd: ["./qdrant"], User: "1000:1000", WorkingDir: "/qdrant" });
 }
 
@@ -45,7 +45,7 @@ export function qdrantImage(): Image {
 export function programImage(name: string, program: string, args: readonly string[] = []): Image {
   const root = rootFolder(name);
   const path = `/bin/${basename(program)}`;
-  addProgram(root, onPath(program), path);
+  addProgram(root, found(program), path);
   return writeImage(`registry.example/${name}`, root, { Entrypoint: [path, ...args] });
 }
 
@@ -91,8 +91,10 @@ function addFile(root: string, from: string, to: string): void {
   cpSync(realpathSync(from), join(root, to));
 }
 
-function onPath(program: string): string {
-  return execFileSync("which", [program], { encoding: "utf8" }).trim();
+function found(program: string): string {
+  const path = onPath(program);
+  if (path === undefined) throw new Error(`${program} is not on PATH`);
+  return path;
 }
 
 function writeImage(repository: string, root: string, config: ImageConfig): Image {

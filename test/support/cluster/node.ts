@@ -8,7 +8,16 @@ import type { KubernetesServer } from "../servers/kubernetes-server.ts";
 import { eventually } from "../time/eventually.ts";
 import { makeCgroups } from "./cgroups.ts";
 import type { Image } from "./images.ts";
-import { cgroupOf, clusterFolder, dnsAddress, nodeAddress, nodeName, podCidr, serviceCidr } from "./place.ts";
+import {
+  cgroupOf,
+  clusterFolder,
+  dnsAddress,
+  mountOverlay,
+  nodeAddress,
+  nodeName,
+  podCidr,
+  serviceCidr,
+} from "./place.ts";
 
 const bridge = "kube-bridge";
 /** Where programs write at places of their own choice: in the cluster's namespace it goes to the cluster's folder. */
@@ -37,7 +46,7 @@ export class ClusterNode {
   async start(api: KubernetesServer, pause: Image): Promise<void> {
     execFileSync("mount", ["--make-rshared", "/"]);
     execFileSync("mount", ["-t", "tmpfs", "tmpfs", "/run"]);
-    for (const place of writtenPlaces) overlay(place);
+    for (const place of writtenPlaces) mountOverlay(place);
     makeCgroups(clusterFolder());
     this.#start("containerd", [
       "-c",
@@ -114,13 +123,6 @@ export class ClusterNode {
       await exit;
     }
   }
-}
-
-function overlay(place: string): void {
-  const [upper, work] = ["upper", "work"].map((name) => clusterFolder("written", place, name)) as [string, string];
-  for (const folder of [upper, work]) mkdirSync(folder, { recursive: true });
-  const options = `lowerdir=${place},upperdir=${upper},workdir=${work}`;
-  execFileSync("mount", ["-t", "overlay", "overlay", "-o", options, place]);
 }
 
 /** What Debian's packages link to stands beside them, unless they are installed. */

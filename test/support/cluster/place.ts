@@ -1,4 +1,6 @@
 /** Where a cluster of the tests is: a folder that holds all it writes, and addresses in a network of its own. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 
 export const folderPrefix = "qdrant-dr-cluster-";
@@ -26,4 +28,17 @@ export function clusterFolder(...path: readonly string[]): string {
 /** The cgroup above all of a cluster's containers. */
 export function cgroupOf(folder: string): string {
   return basename(folder);
+}
+
+/** What is written below a folder of this machine goes to the cluster's folder from now on, in the cluster's namespace. */
+export function mountOverlay(place: string): void {
+  const [upper, work] = ["upper", "work"].map((name) => clusterFolder("written", place, name)) as [string, string];
+  for (const folder of [upper, work]) mkdirSync(folder, { recursive: true });
+  const options = `lowerdir=${place},upperdir=${upper},workdir=${work}`;
+  execFileSync("mount", ["-t", "overlay", "overlay", "-o", options, place]);
+}
+
+export function onPath(program: string): string | undefined {
+  const folders = (process.env["PATH"] ?? "").split(":");
+  return folders.map((folder) => join(folder, program)).find((path) => existsSync(path));
 }

@@ -41,7 +41,7 @@ async function runTests(args: readonly string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
   mkdirSync(join(folder, "tmp"));
   const files = args.length > 0 ? args : ["test/cluster/**/*.test.ts"];
-  const [command = "", ...before] = [...unshare, ...firstProcess, "mocha", "--timeout", "600000", ...files];
+  const [command = "", ...before] = [...unshare, ...firstProcess, "mocha", "--exit", "--timeout", "600000", ...files];
   const child = spawn(command, before, {
     cwd: checkout,
     stdio: "inherit",
