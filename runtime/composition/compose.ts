@@ -68,7 +68,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
       });
     }
     await readyParts(["pulumi"]);
-    return new PulumiStacks({ folder: projectFolder, env: {}, owner });
+    return new PulumiStacks({ folder: projectFolder, env: {}, owner, looksFirst: true });
   };
   const access: Deps["access"] = async (name, options) => {
     const identity = await readIdentity(options.identityFile);

@@ -151,6 +151,23 @@ describe("stacks in the cloud", function () {
     expect(after.get("cronjobs/qdrant-dr-full")?.spec.schedule).to.equal("0 3 * * *");
   });
 
+  it("what was taken away behind the stack's back is made again, what changes and what does not", async () => {
+    const gone = ["cronjobs/qdrant-dr-full", "statefulsets/qdrant", "deployments/qdrant-dr-exporter"];
+    const lists = { cronjobs: "batch", statefulsets: "apps", deployments: "apps" } as Record<string, string>;
+    const before = await objectsIn("prod");
+    for (const title of gone) {
+      const [kind = "", name] = title.split("/");
+      await estate.clusters.prod.call("DELETE", `/apis/${lists[kind]}/v1/namespaces/qdrant/${kind}/${name}`);
+    }
+    estate.edit("prod", (text) => text.replace("0 3 * * *", "0 1 * * *"));
+    const refused = await failure(up(estate.stacksAsRemembered, "prod"));
+    expect(refused.message).to.contain("not found");
+    await up(estate.stacks, "prod");
+    const after = await objectsIn("prod");
+    expect([...after.keys()].sort()).to.deep.equal([...before.keys()].sort());
+    for (const title of gone) expect(after.get(title)?.uid, title).not.to.equal(before.get(title)?.uid);
+  });
+
   it("roles follow the epoch records, there and back, and nothing that serves is touched; clients are led there without an `up`", async () => {
     for (const [epoch, active] of [
       [2, "dr"],

@@ -23,6 +23,11 @@ export interface PulumiProject {
   readonly owner?: string;
   /** How long the backend may take to answer a read. */
   readonly answerMs?: number;
+  /**
+   * Whether an `up` first looks at what is there. A cluster that was rebuilt empty holds nothing that the state names: without a look an
+   * `up` fails at what it changes, and does not make again what it would not change.
+   */
+  readonly looksFirst?: boolean;
   /** The stack's settings file, where it is not Pulumi.<stack>.yaml in the project's folder. */
   readonly settingsFile?: (stack: string) => string;
 }
@@ -68,7 +73,11 @@ export class PulumiStacks implements Stacks, StackExports {
     const selected = await this.#select(stack);
     const failures: string[] = [];
     try {
-      const settings = { ...this.#settings(stack), onEvent: (event: EngineEvent) => tell(event, onEvent, failures) };
+      const settings = {
+        ...this.#settings(stack),
+        refresh: this.#project.looksFirst ?? false,
+        onEvent: (event: EngineEvent) => tell(event, onEvent, failures),
+      };
       const { summary } = await this.#mended(stack, () => this.#unlocked(onEvent, () => selected.up(settings)));
       if (summary.result !== "succeeded") throw new Error(`the update ${summary.result}`);
       return { changes: { ...summary.resourceChanges } };
@@ -305,8 +314,9 @@ function pulumiMissing(cause: unknown): DrError {
 function tell(event: EngineEvent, onEvent: (event: StackEvent) => void, failures: string[]): void {
   const { diagnosticEvent, resOutputsEvent } = event;
   if (diagnosticEvent?.severity === "error") failures.push(...errorLines(diagnosticEvent.message));
-  if (resOutputsEvent === undefined || resOutputsEvent.metadata.op === "same") return;
+  if (resOutputsEvent === undefined) return;
   const { op, urn } = resOutputsEvent.metadata;
+  if (op === "same" || op === "refresh") return;
   onEvent({ kind: "resource", text: `${op} ${urn.split("::").at(-1) ?? urn}` });
 }
 

@@ -73,10 +73,6 @@ export async function addNames(api: KubernetesServer, image: Image): Promise<voi
 /** Two regions ask for more processors than a small machine has; what is used is the same. */
 export async function lowerRequests(api: KubernetesServer): Promise<void> {
   const group = "/apis/admissionregistration.k8s.io/v1";
-  const asksForProcessors =
-    'has(object.spec.containers[i].resources) && has(object.spec.containers[i].resources.requests) && "cpu" in object.spec.containers[i].resources.requests';
-  const path = '"/spec/containers/" + string(i) + "/resources/requests/cpu"';
-  const expression = `lists.range(size(object.spec.containers)).filter(i, ${asksForProcessors}).map(i, JSONPatch{op: "replace", path: ${path}, value: "20m"})`;
   await api.create(`${group}/mutatingadmissionpolicies`, {
     metadata: { name: "small-node" },
     spec: {
@@ -85,11 +81,22 @@ export async function lowerRequests(api: KubernetesServer): Promise<void> {
       matchConstraints: {
         resourceRules: [{ apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] }],
       },
-      mutations: [{ patchType: "JSONPatch", jsonPatch: { expression } }],
+      mutations: ["initContainers", "containers"].map((containers) => ({
+        patchType: "JSONPatch",
+        jsonPatch: { expression: lowered(containers) },
+      })),
     },
   });
   await api.create(`${group}/mutatingadmissionpolicybindings`, {
     metadata: { name: "small-node" },
     spec: { policyName: "small-node" },
   });
+}
+
+function lowered(containers: string): string {
+  const each = `object.spec.${containers}[i]`;
+  const asks = `has(${each}.resources) && has(${each}.resources.requests) && "cpu" in ${each}.resources.requests`;
+  const path = `"/spec/${containers}/" + string(i) + "/resources/requests/cpu"`;
+  const patches = `lists.range(size(object.spec.${containers})).filter(i, ${asks}).map(i, JSONPatch{op: "replace", path: ${path}, value: "20m"})`;
+  return `has(object.spec.${containers}) ? ${patches} : []`;
 }

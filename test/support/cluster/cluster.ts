@@ -78,9 +78,8 @@ export class Cluster {
     throw new Error(`${what}: not within ${withinMs} ms; last was ${JSON.stringify(last?.status ?? last)}`);
   }
 
-  /** Returns when a list has no object any more that is of this kind. */
-  async untilGone(list: string, what: string, isMeant: (object: Loose) => boolean, withinMs = 120_000): Promise<void> {
-    const look = async () => !(await this.api.call("GET", list)).body.items.some(isMeant);
+  async untilGone(list: string, what: string, withinMs = 120_000): Promise<void> {
+    const look = async () => (await this.api.call("GET", list)).body.items.length === 0;
     await eventually(what, look, { everyMs: 250, withinMs });
   }
 
@@ -113,12 +112,15 @@ export class Cluster {
   async lose(namespace: string): Promise<void> {
     const options = { gracePeriodSeconds: 0, propagationPolicy: "Background" };
     const lists = [
-      ...["statefulsets", "deployments"].map((kind) => `/apis/apps/v1/namespaces/${namespace}/${kind}`),
+      ...["statefulsets", "deployments", "replicasets"].map((kind) => `/apis/apps/v1/namespaces/${namespace}/${kind}`),
       ...["cronjobs", "jobs"].map((kind) => `/apis/batch/v1/namespaces/${namespace}/${kind}`),
       ...["pods", "persistentvolumeclaims"].map((kind) => `/api/v1/namespaces/${namespace}/${kind}`),
     ];
-    for (const list of lists) await this.api.call("DELETE", list, options);
-    for (const list of lists) await this.untilGone(list, `${list} is empty`, () => true);
+    for (const list of lists) {
+      const { body, status } = await this.api.call("DELETE", list, options);
+      if (status >= 300) throw new Error(`${list}: ${status} ${JSON.stringify(body)}`);
+    }
+    for (const list of lists) await this.untilGone(list, `${list} is empty`);
   }
 
   /** What is not as it should be in a namespace, for who reads of a failed test. */

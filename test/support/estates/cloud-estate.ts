@@ -30,6 +30,8 @@ export class CloudEstate {
   readonly clusters: Readonly<Record<RegionName, KubernetesServer>>;
   readonly emulator: AwsEmulator;
   readonly stacks: PulumiStacks;
+  /** The same, whose `up` takes what the state names to be there. */
+  readonly stacksAsRemembered: PulumiStacks;
   readonly bootstrap: PulumiStacks;
   readonly recipients: readonly string[];
   readonly folder: string;
@@ -59,7 +61,9 @@ export class CloudEstate {
       NODE_COMPILE_CACHE: join(folder, "compiled"),
     };
     const settingsFile = (stack: string) => join(this.#settings(stack), `Pulumi.${stack}.yaml`);
-    this.stacks = new PulumiStacks({ folder: checkout, env: this.#env, settingsFile });
+    const project = { folder: checkout, env: this.#env, settingsFile };
+    this.stacks = new PulumiStacks({ ...project, looksFirst: true });
+    this.stacksAsRemembered = new PulumiStacks(project);
     this.bootstrap = new PulumiStacks({ folder: join(checkout, "bootstrap"), env: this.#env, settingsFile });
   }
 

@@ -79,7 +79,12 @@ await serveStandIn({
     const answer = await send("GET", await pathOf(state));
     return answer.status === 404 ? undefined : outputsOf(answer);
   },
-  update: async (_type, _id, { news }, isRehearsal) => apply(await pathOf(news), news, isRehearsal),
+  async update(_type, _id, { news }, isRehearsal) {
+    const path = await pathOf(news);
+    // As the real provider, whose update of what is gone makes nothing.
+    if ((await send("GET", path)).status === 404) throw new Error(`${path} not found: unable to get cluster state`);
+    return apply(path, news, isRehearsal);
+  },
   async delete(_type, _id, state) {
     const path = await pathOf(state);
     const answer = await send("DELETE", path, { query: { propagationPolicy: "Background" } });
