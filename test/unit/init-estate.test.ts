@@ -1,13 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect } from "chai";
-import { estateInit } from "../../runtime/commands/estate/init.ts";
-import type { Deps } from "../../runtime/composition/deps.ts";
 import { parseFoundation } from "../../runtime/domain/settings/foundation.ts";
 import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { initEstate } from "../../runtime/workflows/init/init-estate.ts";
-import { signing } from "../support/estates/test-trust.ts";
 import { codeOf } from "../support/expect-code.ts";
 import { MemoryStore } from "../support/servers/memory-store.ts";
 
@@ -82,38 +76,5 @@ describe("first epoch of an estate", () => {
   it("a foundation that is none is refused with what is wrong", () => {
     expect(() => parseFoundation("{}")).to.throw("these are not the outputs of a foundation: initialActive");
     expect(() => parseFoundation("error: no stack")).to.throw("these are not the outputs");
-  });
-
-  it("each region's control store is opened with its own credentials, which no printed line shows", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-foundation-"));
-    const foundation = join(folder, "foundation.json");
-    const credentialsOf = (region: string) => ({
-      accessKeyId: `${region}-writer`,
-      secretAccessKey: `the-secret-of-${region}`,
-    });
-    const storesOf = (region: string) =>
-      Object.fromEntries(
-        ["repository", "control"].map((what) => [what, { bucket: `${region}-${what}`, region: "eu" }]),
-      );
-    const regions = Object.fromEntries(
-      ["prod", "dr"].map((region) => [region, { stores: storesOf(region), credentials: credentialsOf(region) }]),
-    );
-    writeFileSync(foundation, JSON.stringify({ initialActive: "prod", regions }));
-    const opened = new Map<string, unknown>();
-    const deps = {
-      clock: { now: () => now },
-      signingKey: async () => signing,
-      signedStore: ({ region }: { region: string }, _kind: string, { credentials }: { credentials: unknown }) => {
-        opened.set(region, credentials);
-        return region === "prod" ? prod : dr;
-      },
-    } as unknown as Deps;
-    try {
-      const { json, text } = await estateInit.run(deps, { foundation });
-      for (const region of ["prod", "dr"]) expect(opened.get(region)).to.deep.equal(credentialsOf(region));
-      expect(JSON.stringify(json) + text).not.to.contain("the-secret");
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
   });
 });
