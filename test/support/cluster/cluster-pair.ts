@@ -97,8 +97,8 @@ export class ClusterPair {
     writeKubeconfig(this.cluster);
     const key = this.#env["QDRANT_DR_SIGNING_KEY_FILE"] ?? "";
     await this.succeed("keys", "new", "--name", "alice", "--file", key);
-    const byRegion = (valueOf: (store: ClusterStore) => unknown) =>
-      Object.fromEntries(regionNames.map((name) => [name, valueOf(this.stores[name])]));
+    const byRegion = (ofStore: (store: ClusterStore) => unknown) =>
+      Object.fromEntries(regionNames.map((name) => [name, ofStore(this.stores[name])]));
     const [foundation, credentials] = [clusterFolder("foundation.json"), clusterFolder("keys.json")];
     const regions = byRegion(({ stores }) => ({ stores }));
     writeFileSync(foundation, JSON.stringify({ initialActive: "prod", regions }));
