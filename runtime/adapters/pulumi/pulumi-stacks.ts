@@ -227,8 +227,14 @@ export async function runPulumi(
     child.once("close", resolve);
   });
   if (child.killed) throw new Error(`the state backend does not answer within ${(answerMs ?? 0) / 1000} s`);
-  if (code !== 0) throw new Error(errors.trim() || `pulumi ended with ${code}`);
+  if (code !== 0) throw new Error(failureOf(output, errors) || `pulumi ended with ${code}`);
   return output;
+}
+
+/** Why the engine failed stands among what it puts out; `error: update failed` is all that it says beside. */
+function failureOf(output: string, errors: string): string {
+  const [, diagnostics = ""] = output.split(/^Diagnostics:\n/m);
+  return `${diagnostics}\n${errors}`.trim();
 }
 
 /** Refuses outputs that are not JSON without the parser's message, which would repeat the text, secrets included. */
