@@ -8,6 +8,7 @@ import { divergence } from "./commands/divergence/command.ts";
 import { doctor } from "./commands/doctor/command.ts";
 import { drill } from "./commands/drill/command.ts";
 import { estateInit } from "./commands/estate/init.ts";
+import { exportKubernetes } from "./commands/export/kubernetes.ts";
 import { exportMonitoring } from "./commands/export/monitoring.ts";
 import { exportRecoveryPointCommand } from "./commands/export/recovery-point.ts";
 import { exporter } from "./commands/exporter/command.ts";
@@ -71,6 +72,7 @@ const definitions = [
   logs,
   alertsTest,
   exportMonitoring,
+  exportKubernetes,
   estateInit,
   keysNew,
   keysIdentity,

@@ -5,6 +5,7 @@ import type { Job } from "../../runtime/domain/job-names.ts";
 import { objectNameOf } from "../../runtime/domain/jobs.ts";
 import { labelsOf } from "./labels.ts";
 import { readRules } from "./read-rules.ts";
+import { serviceAccount } from "./service-account.ts";
 
 export interface AccountsArgs {
   readonly namespace: pulumi.Input<string>;
@@ -28,14 +29,7 @@ export class Accounts extends pulumi.ComponentResource {
     const { annotations, captured, jobs, namespace } = args;
     for (const job of jobs) {
       const given = pulumi.output(annotations).apply((all) => all?.[job] ?? {});
-      new k8s.core.v1.ServiceAccount(
-        `${name}-${job}`,
-        {
-          metadata: { name: objectNameOf(job), namespace, labels: labelsOf(objectNameOf(job)), annotations: given },
-          automountServiceAccountToken: false,
-        },
-        { parent: this },
-      );
+      new k8s.core.v1.ServiceAccount(`${name}-${job}`, serviceAccount(job, namespace, given), { parent: this });
     }
     if (captured !== undefined) this.#letCapturesRead(name, args, captured);
     this.registerOutputs();

@@ -80,7 +80,7 @@ export class Gate extends pulumi.ComponentResource {
           podManagementPolicy: "Parallel",
           persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Retain" },
           selector: { matchLabels: selectorOf(objectName) },
-          template: gatePod(args, secretDigest(variables)),
+          template: gatePod(args, pulumi.unsecret(variables.apply(secretDigest))),
           volumeClaimTemplates: [
             {
               metadata: { name: "seen" },

@@ -289,6 +289,7 @@ function reachOf(settings: KubernetesStackSettings, peer: KubernetesRegionArgs["
   const storePorts = addresses.flatMap((address) => (address === undefined ? [] : portOf(address)));
   const qdrantPorts = (peer?.qdrant.peers ?? []).map((url) => addressOf(url).port);
   return {
+    hasGate: true,
     existingQdrant: kubernetes.qdrant.existing,
     clientNamespaces: kubernetes.clientNamespaces,
     clientCidrs: kubernetes.clientCidrs,

@@ -12,7 +12,7 @@ export function selectorOf(what: string) {
 }
 
 export function labelsOf(what: string) {
-  return { ...selectorOf(what), "app.kubernetes.io/managed-by": "pulumi" };
+  return { ...selectorOf(what), "app.kubernetes.io/managed-by": "qdrant-dr" };
 }
 
 /** A pod without one of these reaches nothing but the cluster's names. */

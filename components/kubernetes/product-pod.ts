@@ -2,10 +2,11 @@
 import type * as k8s from "@pulumi/kubernetes";
 import type { Job } from "../../runtime/domain/job-names.ts";
 import { definitionOf, objectNameOf, reachesOf } from "../../runtime/domain/jobs.ts";
-import { isRegionJob } from "../../runtime/domain/region-for-job.ts";
+import { isRegionJob, type RegionJob } from "../../runtime/domain/region-for-job.ts";
+import type { KubernetesSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { labelsOf, reachLabel } from "./labels.ts";
-import type { RegionSecrets } from "./region-secrets.ts";
+import type { RegionSecret } from "./region-secret.ts";
 import { type RestrictedPodSpec, restrictedPod } from "./restricted-pod.ts";
 
 type PodTemplate = k8s.types.input.core.v1.PodTemplateSpec;
@@ -16,14 +17,21 @@ const commandLine = "/app/qdrant-dr.mjs";
 /** Here a pod finds the outputs of each region, as `<region>.json`. */
 const regionsFolder = "/etc/qdrant-dr/regions";
 
-/** Arguments that all pods of the product share. */
-export interface ProductPodBase {
-  readonly settings: KubernetesStackSettings;
-  /** The Secret of each job with the outputs of the regions. */
-  readonly regionSecrets: RegionSecrets["secrets"];
+/** What every pod of the product is declared from. */
+export interface PodSettings extends Pick<KubernetesStackSettings, "infrastructure"> {
+  readonly kubernetes: Pick<KubernetesSettings, "claims" | "image"> & {
+    readonly qdrant: { readonly tlsSecret?: string | undefined };
+  };
 }
 
-export interface ProductPodArgs extends Omit<ProductPodBase, "regionSecrets"> {
+/** Arguments that all pods of the product share. */
+export interface ProductPodBase<Settings extends PodSettings = KubernetesStackSettings> {
+  readonly settings: Settings;
+  /** The Secret of each job with the outputs of the regions. */
+  readonly regionSecrets: Readonly<Partial<Record<RegionJob, RegionSecret>>>;
+}
+
+export interface ProductPodArgs extends Omit<ProductPodBase<PodSettings>, "regionSecrets"> {
   readonly job: Job;
   /** Left out for a program that is told of no region. */
   readonly regionSecrets?: ProductPodBase["regionSecrets"];

@@ -13,7 +13,7 @@ import {
 } from "../../runtime/domain/region-for-job.ts";
 import type { PeerRegion } from "../../runtime/domain/region-for-peer.ts";
 import { labelsOf } from "./labels.ts";
-import { secretDigest } from "./secret-digest.ts";
+import { type RegionSecret, regionFiles, regionsDigest } from "./region-secret.ts";
 import type { SigningKeys } from "./signing-keys.ts";
 
 export interface RegionSecretsArgs {
@@ -28,16 +28,6 @@ export interface RegionSecretsArgs {
   readonly signing: Pick<SigningKeys, "ofJobs" | "trust">;
   /** Absent where a role gives access to the stores. */
   readonly storeKeys: pulumi.Output<StoreKeys | undefined>;
-}
-
-/** One job's Secret. */
-export interface RegionSecret {
-  readonly name: pulumi.Output<string>;
-  /**
-   * Changes with the content, except for roles: a pod that has it among its annotations starts again then. Roles change without
-   * `up`, and a promotion waits for no pod that would only hear of it.
-   */
-  readonly digest: pulumi.Output<string>;
 }
 
 /** For each job a Secret with what it is told of the regions, as `<region>.json`: a stolen one opens what that job opens. */
@@ -56,7 +46,7 @@ export class RegionSecrets extends pulumi.ComponentResource {
             store: store as StoreKeys | undefined,
           }),
         );
-      const files = pulumi.secret(told.apply((regions) => filesOf(regions)));
+      const files = pulumi.secret(told.apply((regions) => regionFiles(regions)));
       const { metadata } = new k8s.core.v1.Secret(
         `${name}-${job}`,
         {
@@ -65,10 +55,7 @@ export class RegionSecrets extends pulumi.ComponentResource {
         },
         { parent: this },
       );
-      return [
-        job,
-        { name: metadata.name, digest: secretDigest(told.apply((regions) => filesOf(regions.map(withoutRole)))) },
-      ] as const;
+      return [job, { name: metadata.name, digest: pulumi.unsecret(told.apply(regionsDigest)) }] as const;
     });
     this.secrets = Object.fromEntries(secrets);
     this.registerOutputs();
@@ -79,13 +66,4 @@ function regionsFor(job: RegionJob, own: Region, peer: PeerRegion | undefined, k
   const here = ownRegionFor(job, own, keys);
   const there = peer && peerRegionFor(job, peer, own, keys);
   return there === undefined ? [here] : [here, there];
-}
-
-function filesOf(regions: readonly Pick<Region, "region">[]): Record<string, string> {
-  return Object.fromEntries(regions.map((region) => [`${region.region}.json`, JSON.stringify(region)]));
-}
-
-/** Who serves is read from the epoch records. */
-function withoutRole({ epoch: _epoch, role: _role, ...region }: Region): Omit<Region, "epoch" | "role"> {
-  return region;
 }

@@ -4,12 +4,14 @@ import { qdrantPorts } from "../../runtime/domain/network/ports.ts";
 import type { QdrantSettings } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import type { RestrictedPodSpec } from "./restricted-pod.ts";
 
+export type ThrowawaySettings = Pick<QdrantSettings, "image" | "resources" | "storageClass" | "storageGib">;
+
 export function throwawayQdrant({
   image,
   resources,
   storageClass,
   storageGib,
-}: QdrantSettings): Partial<RestrictedPodSpec> {
+}: ThrowawaySettings): Partial<RestrictedPodSpec> {
   const volume: k8s.types.input.core.v1.Volume = {
     name: "throwaway",
     ephemeral: {

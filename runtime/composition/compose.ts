@@ -113,7 +113,7 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
     storeProtection,
     writerRights: tryWriterRights,
     folderTarget: new LocalFolders(),
-    textFiles: (folder) => new TextFolder(folder),
+    textFiles: (folder, how) => new TextFolder(folder, how),
     snapshotFile: openSnapshotFile,
     newFiles: (folder) => new FolderOfNewFiles(folder),
     database: (peers, apiKey) => new Qdrant({ peers, apiKey }),

@@ -78,8 +78,11 @@ export interface Deps {
   writerRights(address: StoreAddress, key: string): Promise<WriterRights>;
   /** Folders of this machine to restore into. */
   readonly folderTarget: FolderTarget;
-  /** A folder of this machine to write texts to; it need not be there. */
-  textFiles(folder: string): TextFiles;
+  /**
+   * A folder of this machine to write texts to; it need not be there.
+   * @param how isPrivate: only this user may read what is written.
+   */
+  textFiles(folder: string, how?: { readonly isPrivate: boolean }): TextFiles;
   /** A file that holds a snapshot. Throws USAGE when there is none. */
   snapshotFile(path: string): Promise<SnapshotFile>;
   /** A folder that new files are written into. */

@@ -31,6 +31,12 @@ export interface RegionUse {
 export const reaches = ["qdrant", "stores", "gate", "kubernetes"] as const;
 export type Reach = (typeof reaches)[number];
 
+/** The two regions, by their names; a region that is alone has no peer. */
+interface RegionNames {
+  readonly region: string;
+  readonly peer?: string | undefined;
+}
+
 /** The arguments of the command line, without those that say where the regions' outputs are. */
 type Command = (settings: KubernetesStackSettings) => string[];
 
@@ -46,7 +52,7 @@ export interface JobSchedule {
   readonly deadlineMinutes: number;
   /** Whether `kubernetes.schedules.workers` pods share the work. */
   readonly isShared: boolean;
-  readonly command: Command;
+  readonly command: (names: RegionNames) => string[];
 }
 
 export type JobRun =
@@ -158,7 +164,7 @@ export const jobTable = {
           worksWhile: "not active",
           deadlineMinutes: 120,
           isShared: false,
-          command: ({ peer, region }) => ["copy", "--from", peer, "--to", region],
+          command: (names) => ["copy", "--from", peerOf(names), "--to", names.region],
         },
       ],
     },
@@ -370,6 +376,12 @@ function replicatedFolderKinds(settings: KubernetesStackSettings): FolderKind[] 
 
 function replicateCommand(from: string, to: string): string[] {
   return ["replicate", "--from", from, "--to", to];
+}
+
+/** @throws when the region is alone: then no job exists that asks. */
+function peerOf({ peer }: RegionNames): string {
+  if (peer === undefined) throw new Error("the region has no peer");
+  return peer;
 }
 
 /** @throws when the settings have no replication: then no job exists that asks. */

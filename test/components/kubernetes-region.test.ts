@@ -275,7 +275,7 @@ describe("KubernetesRegion", () => {
       expect(spec).to.deep.equal({ replicas: 1, strategy: { type: "Recreate" }, selector: { matchLabels: labels } });
       expect(template.metadata.labels).to.deep.equal({
         ...labels,
-        "app.kubernetes.io/managed-by": "pulumi",
+        "app.kubernetes.io/managed-by": "qdrant-dr",
         "qdrant-dr/reaches-stores": "true",
       });
       const { containers, volumes, ...pod } = template.spec;

@@ -3,7 +3,20 @@
  * at Pod Security's level `restricted`. There are no controllers: what they make of the objects is not proven.
  */
 import { expect } from "chai";
-import { type DeclareOptions, folderSettings, RegionDeclarer } from "../support/estates/kubernetes-region.ts";
+import { parseAllDocuments } from "yaml";
+import { regionOfSettings } from "../../runtime/domain/region-of-settings.ts";
+import { parseRegionSettings } from "../../runtime/domain/settings/region-settings.ts";
+import type { TextFiles } from "../../runtime/ports/text-files.ts";
+import { exportKubernetes } from "../../runtime/workflows/export/export-kubernetes.ts";
+import {
+  type DeclareOptions,
+  folderSettings,
+  identity,
+  productImage,
+  qdrantImage,
+  RegionDeclarer,
+} from "../support/estates/kubernetes-region.ts";
+import { signing, trust } from "../support/estates/test-trust.ts";
 import { installOperatorSchemas } from "../support/operator-schemas.ts";
 import { EtcdServer, KubernetesServer } from "../support/servers/kubernetes-server.ts";
 import type { Registration } from "../support/stacks/recorded-resources.ts";
@@ -72,6 +85,29 @@ const variants: Record<string, DeclareOptions> = {
   },
 };
 
+const exportedSettings = {
+  region: "main",
+  qdrant: { url: "http://vectors-0.vectors-headless.apps.svc:6333", apiKey: { env: "QDRANT_API_KEY" } },
+  store: "s3://backups/qdrant",
+  s3: { endpoint: "https://s3.example:9000" },
+  keys: {
+    recipients: ["age1operational", "age1recovery"],
+    identity: { file: "qdrant-dr.key" },
+    signing: { file: "qdrant-dr.signing-key" },
+  },
+  trust,
+  schedules: { full: "0 1 * * *" },
+  userData: [{ name: "files", path: "/srv/files" }],
+  kubernetes: {
+    namespace: "exported",
+    image: productImage,
+    qdrant: { namespace: "apps", podLabels: { "app.kubernetes.io/instance": "vectors" } },
+    throwaway: { image: qdrantImage, storageGib: 10 },
+    claims: [{ claim: "files", path: "/srv/files" }],
+    workers: 1,
+  },
+};
+
 describe("objects of a region in a cluster", function () {
   this.timeout(120_000);
   let etcd: EtcdServer;
@@ -94,25 +130,70 @@ describe("objects of a region in a cluster", function () {
     it(`are taken strictly and without a warning: ${title}`, async () => {
       const objects = objectsOf((await declarer.declare(options)).resources);
       expect(objects.length).to.be.greaterThan(20);
-      for (const object of objects) {
-        const query = "fieldManager=test&fieldValidation=Strict&force=true";
-        const { body, status, warnings } = await server.call(
-          "PATCH",
-          `${pathOf(object)}?${query}`,
-          object,
-          "application/apply-patch+yaml",
-        );
-        expect(status, JSON.stringify(body)).to.be.oneOf([200, 201]);
-        expect(warnings, titleOf(object)).to.deep.equal([]);
-      }
-      const pods = objects.flatMap(podOf);
-      expect(pods.length).to.be.greaterThan(4);
-      for (const pod of pods) {
-        const { body, status } = await server.call("POST", `${podsOf(options)}?dryRun=All`, pod);
-        expect(status, `${pod.metadata.name}: ${body.message}`).to.equal(201);
-      }
+      await areTaken(objects, String(options.kubernetes?.["namespace"]));
     });
   }
+
+  async function areTaken(objects: readonly KubernetesObject[], namespace: string): Promise<void> {
+    for (const object of objects) {
+      const query = "fieldManager=test&fieldValidation=Strict&force=true";
+      const { body, status, warnings } = await server.call(
+        "PATCH",
+        `${pathOf(object)}?${query}`,
+        object,
+        "application/apply-patch+yaml",
+      );
+      expect(status, JSON.stringify(body)).to.be.oneOf([200, 201]);
+      expect(warnings, titleOf(object)).to.deep.equal([]);
+    }
+    const pods = objects.flatMap(podOf);
+    expect(pods.length).to.be.greaterThan(4);
+    for (const pod of pods) {
+      const { body, status } = await server.call("POST", `/api/v1/namespaces/${namespace}/pods?dryRun=All`, pod);
+      expect(status, `${pod.metadata.name}: ${body.message}`).to.equal(201);
+    }
+  }
+
+  it("the same objects, as `export kubernetes` writes them of a settings file, in the order of their files", async () => {
+    const texts = new Map<string, string>();
+    const folder: TextFiles = {
+      read: async () => undefined,
+      write: async (path, text) => void texts.set(path, text),
+    };
+    const settings = parseRegionSettings("qdrant-dr.yaml", exportedSettings);
+    const secrets = { apiKey: "a-key-of-theirs", identity, signing };
+    const region = regionOfSettings(settings, "/", secrets);
+    await exportKubernetes({ file: "qdrant-dr.yaml", settings, region, folder });
+    const files = [...texts].filter(([path]) => path.startsWith("manifests/")).sort(([a], [b]) => (a < b ? -1 : 1));
+    const objects = files.flatMap(([, text]) => parseAllDocuments(text).map((one) => one.toJS() as KubernetesObject));
+    await areTaken(objects, "exported");
+    expect(objects.map(titleOf)).to.include.members([
+      "Namespace exported",
+      "CronJob qdrant-dr-full",
+      "NetworkPolicy qdrant-dr-default-deny",
+    ]);
+
+    // A stack with the same settings declares the same CronJobs, accounts and policies.
+    const { namespace, qdrant, throwaway, workers: _, ...kubernetes } = exportedSettings.kubernetes;
+    const { resources } = await declarer.declare({
+      hasPeer: false,
+      kubernetes: { ...kubernetes, namespace, schedules: { full: exportedSettings.schedules.full } },
+      qdrant: {
+        ...throwaway,
+        existing: { ...qdrant, urls: [exportedSettings.qdrant.url], serviceUrl: exportedSettings.qdrant.url },
+      },
+      settings: { userData: exportedSettings.userData },
+      secrets: { qdrantApiKey: "a-key-of-theirs" },
+    });
+    const declared = new Map(objectsOf(resources).map((object) => [titleOf(object), comparable(object)]));
+    const compared = objects.filter(
+      ({ kind, metadata: { name } }) =>
+        ["CronJob", "ServiceAccount", "NetworkPolicy"].includes(kind) && name !== "qdrant-dr-incremental",
+    );
+    expect(compared.length).to.be.greaterThan(10);
+    for (const object of compared)
+      expect(comparable(object), titleOf(object)).to.deep.equal(declared.get(titleOf(object)));
+  });
 
   it("what the Prometheus operator would not take, its schemas refuse", async () => {
     const objects = objectsOf((await declarer.declare(variants["everything"])).resources);
@@ -146,8 +227,10 @@ function objectsOf(resources: readonly Registration[]): KubernetesObject[] {
     .map(({ inputs }) => inputs as unknown as KubernetesObject);
 }
 
-function podsOf({ kubernetes }: DeclareOptions): string {
-  return `/api/v1/namespaces/${kubernetes?.["namespace"]}/pods`;
+/** Without what names the region, and without digests of keys. */
+function comparable(object: KubernetesObject): unknown {
+  const text = JSON.stringify(object).replaceAll(/("qdrant-dr\/regions":)"[0-9a-f]{64}"/g, '$1""');
+  return JSON.parse(text.replaceAll('"main"', '"prod"'));
 }
 
 function pathOf({ apiVersion, kind, metadata: { name, namespace } }: KubernetesObject): string {

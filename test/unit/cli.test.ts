@@ -44,6 +44,7 @@ const required: Record<string, string[]> = {
   logs: [],
   "alerts test": [],
   "export monitoring": ["monitoring"],
+  "export kubernetes": ["cluster"],
   "estate init": ["--foundation", "foundation.json"],
   "keys new": ["--name", "alice"],
   "keys identity": ["--file", "key.new"],

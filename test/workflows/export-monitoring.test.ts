@@ -13,7 +13,7 @@ import { alertmanagerConfig, placeholderEmail, receiverKinds } from "../../runti
 import { alertsOf } from "../../runtime/domain/monitoring/alerts.ts";
 import { kubernetesSchema } from "../../runtime/domain/settings/kubernetes-settings.ts";
 import type { TextFiles } from "../../runtime/ports/text-files.ts";
-import { exportFiles } from "../../runtime/workflows/monitoring/export-files.ts";
+import { exportFiles } from "../../runtime/workflows/export/export-files.ts";
 import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { trust } from "../support/estates/test-trust.ts";

@@ -8,9 +8,12 @@ import { scratchName, sweepScratch } from "../scratch.ts";
 
 export class TextFolder implements TextFiles {
   readonly #folder: string;
+  readonly #mode: number;
 
-  constructor(folder: string) {
+  /** @param isPrivate only its owner may read what is written. */
+  constructor(folder: string, { isPrivate = false }: { readonly isPrivate?: boolean } = {}) {
     this.#folder = resolve(folder);
+    this.#mode = isPrivate ? 0o600 : 0o644;
   }
 
   async read(path: string): Promise<string | undefined> {
@@ -33,7 +36,7 @@ export class TextFolder implements TextFiles {
       await sweepScratch(dirname(file), prefix);
       const draft = join(dirname(file), scratchName(prefix));
       try {
-        const handle = await open(draft, "wx", 0o644);
+        const handle = await open(draft, "wx", this.#mode);
         try {
           await handle.writeFile(text);
           await handle.sync();

@@ -6,7 +6,7 @@ import { type ReceiverKind, receiverKinds } from "../../domain/monitoring/alertm
 import { regionOfSettings } from "../../domain/region-of-settings.ts";
 import { exportMonitoring as writeMonitoring } from "../../workflows/monitoring/export-monitoring.ts";
 import { type CommandDefinition, exitCodesHelp, parseNames, regionOptions } from "../shared/command.ts";
-import { listOf } from "../shared/fields.ts";
+import { exportedFiles, textOfFiles } from "./exported-files.ts";
 
 interface Options extends RegionOptions {
   readonly folder: string;
@@ -16,18 +16,7 @@ interface Options extends RegionOptions {
   readonly runbooks?: string;
 }
 
-const path = z.string();
-
-const answer = z.strictObject({
-  folder: z.string().describe("the folder that was named"),
-  written: listOf(path).describe("files that are new, or were brought up to date"),
-  unchanged: listOf(path).describe("files that were as they should be"),
-  kept: listOf(
-    z.strictObject({
-      file: path.describe("a file that somebody changed since it was written: it stays as it is"),
-      newer: path.describe("the text of now, beside it"),
-    }),
-  ).describe("files that were not touched"),
+const answer = exportedFiles.extend({
   knowsSchedules: z.boolean().describe("false: alerts judge what is late by the usual schedules"),
 });
 
@@ -76,11 +65,9 @@ async function findRegion(deps: Deps, options: Options) {
   return { region: regionOfSettings(file.settings, dirname(file.path), {}), settings: file.settings };
 }
 
-function describe({ folder, kept, knowsSchedules, unchanged, written }: z.infer<typeof answer>): string {
+function describe({ knowsSchedules, ...files }: z.infer<typeof answer>): string {
   return [
-    `${folder}: ${written.length} files written, ${unchanged.length} as they were`,
-    ...written.map((file) => `  ${file}`),
-    ...kept.map(({ file, newer }) => `  ${file} was changed by somebody, and stays: see ${newer}`),
+    textOfFiles(files),
     ...(knowsSchedules ? [] : ["The outputs tell no schedules: what is late is judged by the usual ones."]),
   ].join("\n");
 }

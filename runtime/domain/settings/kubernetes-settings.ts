@@ -38,7 +38,10 @@ export function bytesOfQuantity(text: string): number {
   return Number(number) * (unitBytes[unit] ?? Number.NaN);
 }
 
-const resourcesSchema = z.strictObject({ cpu: quantity, memory: quantity });
+const resourcesSchema = z.strictObject({
+  cpu: quantity.describe("processors that it asks for"),
+  memory: quantity.describe("memory that it asks for, and no more"),
+});
 export type Resources = z.infer<typeof resourcesSchema>;
 
 /** A Qdrant that is not this stack's to make. */
@@ -60,6 +63,13 @@ export function grpcUrlOf({ grpcUrl, serviceUrl }: ExistingQdrant): string {
   return grpcUrl ?? urlOf({ ...addressOf(serviceUrl), port: qdrantPorts.grpc, prefix: "" });
 }
 
+const storageGib = z
+  .number()
+  .int()
+  .min(1)
+  .max(64 * 1024);
+const qdrantResources = resourcesSchema.default({ cpu: "2", memory: "8Gi" });
+
 const qdrantSchema = z
   .strictObject({
     /** qdrant/qdrant in its unprivileged variant. */
@@ -70,12 +80,8 @@ const qdrantSchema = z
     /** The cluster's default one when left out. */
     storageClass: nameSchema.optional(),
     /** Of each replica's data, and as much again for snapshots: as of the first `up`. Later, the claims are what grows. */
-    storageGib: z
-      .number()
-      .int()
-      .min(1)
-      .max(64 * 1024),
-    resources: resourcesSchema.default({ cpu: "2", memory: "8Gi" }),
+    storageGib,
+    resources: qdrantResources,
     /** Raised by one for a new API key; the one before stays valid until the next time, from Qdrant 1.17 on. */
     keyGeneration: z.number().int().positive().default(1),
     /** A Secret with tls.crt, tls.key and ca.crt, which are valid for the pods' names: Qdrant then speaks TLS only. */
@@ -159,6 +165,9 @@ function leavesCluster({
   return service.type === "LoadBalancer" ? !url?.startsWith("https:") : (url?.startsWith("http:") ?? false);
 }
 
+/** Pods that share a capture. */
+const workersSchema = z.number().int().min(1).max(32).default(1);
+
 const schedulesSchema = z.strictObject({
   full: cronSchema.default("0 2 * * *"),
   incremental: cronSchema.default("0 */4 * * *"),
@@ -171,8 +180,7 @@ const schedulesSchema = z.strictObject({
   drill: cronSchema.default("0 6 1 * *"),
   /** Of the history; the stream of replication is emptied all the time. */
   prune: cronSchema.default("30 3 * * *"),
-  /** Pods that share a capture. */
-  workers: z.number().int().min(1).max(32).default(1),
+  workers: workersSchema,
 });
 export type Schedules = z.infer<typeof schedulesSchema>;
 
@@ -203,6 +211,52 @@ const monitoringSchema = z.strictObject({
 });
 export type MonitoringSettings = z.infer<typeof monitoringSchema>;
 
+const claimsSchema = z
+  .array(
+    z.strictObject({
+      claim: nameSchema.describe("name of the claim"),
+      path: absolutePathSchema.describe("path at which jobs see it"),
+    }),
+  )
+  .refine((claims) => isDistinct(claims.map(({ claim }) => claim)), "each claim once")
+  .default([]);
+
+const egressCidrsSchema = z.array(cidr).min(1).default(["0.0.0.0/0"]);
+
+/** A cluster in which the jobs of a settings file run: `export kubernetes` writes them. */
+export const clusterOfFileSchema = z.strictObject({
+  namespace: namespaceSchema.describe("namespace of the jobs"),
+  createNamespace: z.boolean().default(true).describe("whether the manifests make it"),
+  image: image.describe("image of the product, with its digest"),
+  qdrant: z
+    .strictObject({
+      namespace: namespaceSchema.describe("namespace of its pods"),
+      podLabels: existingQdrantSchema.shape.podLabels.describe("labels by which its pods are told from others"),
+      tlsSecret: nameSchema
+        .optional()
+        .describe("a Secret in the namespace of the jobs whose ca.crt Qdrant's certificate is of"),
+    })
+    .describe("where the pods of the Qdrant at `qdrant` are: jobs reach no other"),
+  throwaway: z
+    .strictObject({
+      image: image.describe(
+        "image of Qdrant, with its digest: the unprivileged variant, in the version that is protected",
+      ),
+      storageGib: storageGib.describe("GiB of its data; its volume is twice as large"),
+      storageClass: nameSchema
+        .optional()
+        .describe("storage class of its volume; the cluster's default one when left out"),
+      resources: qdrantResources.describe("what it may use"),
+    })
+    .describe("the Qdrant of a test restore, which lives in the job's pod alone"),
+  claims: claimsSchema.describe(
+    "volumes that hold the folders of `configuration` and `userData`: claims of the namespace",
+  ),
+  workers: workersSchema.describe("pods that share a capture"),
+  egressCidrs: egressCidrsSchema.describe("where the store may be reached"),
+});
+export type ClusterOfFile = z.infer<typeof clusterOfFileSchema>;
+
 export const kubernetesSchema = z.strictObject({
   /** A kubeconfig file; otherwise KUBECONFIG, or the home folder's. */
   kubeconfig: absolutePathSchema.optional(),
@@ -217,10 +271,7 @@ export const kubernetesSchema = z.strictObject({
   image,
   qdrant: qdrantSchema,
   /** Volumes that hold the folders of `configuration` and `userData`: claims of the namespace, and where captures see them. */
-  claims: z
-    .array(z.strictObject({ claim: nameSchema, path: absolutePathSchema }))
-    .refine((claims) => isDistinct(claims.map(({ claim }) => claim)), "each claim once")
-    .default([]),
+  claims: claimsSchema,
   /** Namespaces whose pods are Qdrant's clients. */
   clientNamespaces: z.array(namespaceSchema).default([]),
   /** Where its clients outside the cluster are. */
@@ -229,7 +280,7 @@ export const kubernetesSchema = z.strictObject({
   /** Left out: nothing tells of the region but its commands. */
   monitoring: monitoringSchema.optional(),
   /** Where stores, and the other region, may be reached. */
-  egressCidrs: z.array(cidr).min(1).default(["0.0.0.0/0"]),
+  egressCidrs: egressCidrsSchema,
   /** Where the cluster's API server is, as pods reach it and as it is behind its Service; anywhere when empty. */
   apiServerCidrs: z.array(cidr).default([]),
   schedules: schedulesSchema.prefault({}),

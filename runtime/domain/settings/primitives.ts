@@ -59,3 +59,7 @@ export const hasWitness: [(gate: GateLease) => boolean, { path: string[]; messag
 export function isDistinct(values: readonly string[]): boolean {
   return new Set(values).size === values.length;
 }
+
+export function isWithin(path: string, folder: string): boolean {
+  return `${path}/`.startsWith(`${folder.replace(/\/$/, "")}/`);
+}

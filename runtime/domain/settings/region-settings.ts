@@ -10,6 +10,7 @@ import { publicKeySchema } from "../trust/signing-key.ts";
 import { trustedKeySchema, trustIdSchema } from "../trust/trust.ts";
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { gateLimitsSchema, otherKeysDescription } from "./gate-limits.ts";
+import { clusterOfFileSchema } from "./kubernetes-settings.ts";
 import { mostLeaseSeconds, nameSchema, recipientsSchema } from "./primitives.ts";
 import { cronSchema, longestGapMinutes } from "./schedule.ts";
 import { secretReferenceSchema } from "./secret-reference.ts";
@@ -254,6 +255,9 @@ export const regionSettingsSchema = z
     alerts: alertsSchema.prefault({}).describe("who is told when something goes wrong"),
     gate: gateSchema.optional().describe("the gate in front of this Qdrant, which `qdrant-dr gate` runs"),
     peer: peerSchema.optional().describe("the other region of a pair; this one has no peer when left out"),
+    kubernetes: clusterOfFileSchema
+      .optional()
+      .describe("a cluster in which the jobs run instead of `serve`: `export kubernetes` writes their manifests"),
     serve: serveSchema.prefault({}).describe("where `serve` shows metrics and its health"),
   })
   .superRefine(agrees);

@@ -16,7 +16,15 @@ import { awsSettingsProblems, awsSettingsSchema, registryRegionOf } from "./aws-
 import { folderSelectionSchema } from "./folder-selection.ts";
 import { kubernetesSchema } from "./kubernetes-settings.ts";
 import { reachableRpoMinutes } from "./objectives.ts";
-import { absolutePathSchema, bucketSchema, gateShape, hasWitness, nameSchema, recipientsSchema } from "./primitives.ts";
+import {
+  absolutePathSchema,
+  bucketSchema,
+  gateShape,
+  hasWitness,
+  isWithin,
+  nameSchema,
+  recipientsSchema,
+} from "./primitives.ts";
 import { problemsInWords } from "./setting-problems.ts";
 
 const port = z.number().int().min(1024).max(65_528);
@@ -213,10 +221,6 @@ function cloudProblems({ aws, kubernetes }: Extract<KubernetesStackSettings, { s
 
 function isName(host: string): boolean {
   return !/^[\d.]+$|^\[/.test(host);
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return `${path}/`.startsWith(`${folder.replace(/\/$/, "")}/`);
 }
 
 /** Secrets of regions of processes: one secret setting, the same in each of their stacks. */

@@ -7,7 +7,7 @@ import type { Region } from "../../domain/region.ts";
 import { kubernetesSchema } from "../../domain/settings/kubernetes-settings.ts";
 import type { RegionSettings } from "../../domain/settings/region-settings.ts";
 import type { TextFiles } from "../../ports/text-files.ts";
-import { type ExportedFiles, exportFiles } from "./export-files.ts";
+import { type ExportedFiles, exportFiles } from "../export/export-files.ts";
 
 export interface ExportMonitoringRequest {
   readonly region: Region;
