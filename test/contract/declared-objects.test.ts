@@ -96,7 +96,7 @@ const exportedSettings = {
     signing: { file: "qdrant-dr.signing-key" },
   },
   trust,
-  schedules: { full: "0 1 * * *" },
+  schedules: { full: "0 1 * * *", prune: "0 3 * * *" },
   userData: [{ name: "files", path: "/srv/files" }],
   kubernetes: {
     namespace: "exported",
@@ -177,7 +177,7 @@ describe("objects of a region in a cluster", function () {
     const { namespace, qdrant, throwaway, workers: _, ...kubernetes } = exportedSettings.kubernetes;
     const { resources } = await declarer.declare({
       hasPeer: false,
-      kubernetes: { ...kubernetes, namespace, schedules: { full: exportedSettings.schedules.full } },
+      kubernetes: { ...kubernetes, namespace, schedules: exportedSettings.schedules },
       qdrant: {
         ...throwaway,
         existing: { ...qdrant, urls: [exportedSettings.qdrant.url], serviceUrl: exportedSettings.qdrant.url },

@@ -26,6 +26,7 @@ const onlyParsed: readonly (readonly [RegExp, string])[] = [
   [/^qdrant-dr (serve|logs|alerts test)\b/, "serve.test.ts does the same on a Qdrant without a stack"],
   [/^qdrant-dr prune( --plan| --json)?$/, "prune-command.test.ts does the same, with a clock that passes days"],
   [/^qdrant-dr recovery-points keep /, "prune-command.test.ts does the same on a region that is pruned"],
+  [/^qdrant-dr export kubernetes /, "export-kubernetes.test.ts does the same, and runs what the manifests run"],
   [/^qdrant-dr prune --stream$/, "prune-stream.test.ts does the same, with a clock that passes hours"],
 ];
 /** Documents whose commands run in another test, or are not for users of the product. */

@@ -127,7 +127,8 @@ function reachOf({ control, qdrant, repository }: Region, cluster: ReturnType<ty
     egressCidrs: cluster.egressCidrs,
     egressPorts: [...new Set(ports)],
     // Pods on EKS get their role's credentials from an agent on their node.
-    usesPodIdentity: repository.kind === "s3" && repository.credentials === undefined,
+    usesPodIdentity:
+      repository.kind === "s3" && repository.endpoint === undefined && repository.credentials === undefined,
     hasGate: false,
     clientNamespaces: [],
     clientCidrs: [],
