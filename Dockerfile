@@ -9,6 +9,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY LICENSE README.md ./
 COPY deploy deploy
+COPY components components
 COPY package package
 COPY quickstart quickstart
 COPY runtime runtime

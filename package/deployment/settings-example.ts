@@ -75,6 +75,14 @@ export const exampleSettings = {
       },
     },
   },
+  kubernetes: {
+    namespace: "qdrant-dr",
+    image: `registry.example/qdrant-dr@sha256:${"0".repeat(64)}`,
+    qdrant: { namespace: "search", podLabels: { app: "qdrant" }, tlsSecret: "qdrant-tls" },
+    throwaway: { image: `docker.io/qdrant/qdrant@sha256:${"0".repeat(64)}`, storageGib: 50, storageClass: "fast" },
+    claims: [{ claim: "uploads", path: "/var/lib/application" }],
+    egressCidrs: ["10.0.0.0/8"],
+  },
   peer: {
     region: "standby",
     qdrant: {
