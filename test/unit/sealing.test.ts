@@ -1,7 +1,15 @@
+import { randomBytes } from "node:crypto";
 import { expect } from "chai";
 import fc from "fast-check";
 import { newKey, parseKey, serialiseKey } from "../../runtime/domain/recovery-points/key.ts";
-import { nameOf, seal, unseal } from "../../runtime/domain/recovery-points/sealing.ts";
+import {
+  freeAtOnce,
+  nameOf,
+  seal,
+  sealedAtMost,
+  sealInto,
+  unseal,
+} from "../../runtime/domain/recovery-points/sealing.ts";
 import { codeOf } from "../support/expect-code.ts";
 
 const key = newKey({ collection: "notes" });
@@ -25,6 +33,29 @@ describe("sealing", () => {
         expect(unseal(key, name, seal(key, name, plain), plain.length).equals(plain)).to.equal(true);
       }),
     );
+  });
+
+  it("leaves no memory of large frames to the garbage collector", () => {
+    const plain = Buffer.alloc(512 * 1024, randomBytes(100_000));
+    const place = Buffer.alloc(sealedAtMost(plain.length));
+    const before = process.memoryUsage().arrayBuffers;
+
+    for (let frame = 0; frame < 20; frame += 1) {
+      const length = sealInto(place, key, "frame", plain);
+      const opened = unseal(key, "frame", place.subarray(0, length), plain.length);
+      expect(opened.equals(plain)).to.equal(true);
+      freeAtOnce(opened);
+    }
+
+    expect(process.memoryUsage().arrayBuffers - before).to.be.lessThan(2 * plain.length);
+  });
+
+  it("frees nothing that small buffers share", () => {
+    const [kept, freed] = [Buffer.from("kept"), Buffer.from("freed")];
+
+    freeAtOnce(freed);
+
+    expect(String(kept)).to.equal("kept");
   });
 
   it("opens with a key that was stored and read back", () => {

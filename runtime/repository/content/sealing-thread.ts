@@ -1,7 +1,7 @@
 /** Entry of a sealing thread: names chunks and seals frames of them, or opens frames and checks their chunks. */
 import { parentPort } from "node:worker_threads";
 import type { SecretKey } from "../../domain/recovery-points/key.ts";
-import { nameOf, nameOfFrames, sealInto, unseal } from "../../domain/recovery-points/sealing.ts";
+import { freeAtOnce, nameOf, nameOfFrames, sealInto, unseal } from "../../domain/recovery-points/sealing.ts";
 import { DrError } from "../../errors.ts";
 import { endPack, type PackEnd } from "./pack-end.ts";
 
@@ -132,6 +132,9 @@ function openAll({ bytes, frames, output }: OpenTask): true {
       }
       place.set(chunk, to);
     }
+    freeAtOnce(plain);
   }
+  // They came with their memory.
+  freeAtOnce(bytes);
   return true;
 }

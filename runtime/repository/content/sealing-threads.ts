@@ -48,10 +48,8 @@ class SealingThreads {
   #slots = 0;
   #tasks = 0;
 
-  /** One core stays for what reads and sends. */
-  get #size(): number {
-    return Math.min(4, Math.max(1, availableParallelism() - 1));
-  }
+  /** One core stays for what reads and sends. Asked once: it reads the limits of the process's group anew each time. */
+  readonly #size = Math.min(4, Math.max(1, availableParallelism() - 1));
 
   async slot(): Promise<SealingSlot> {
     const free = this.#freeSlots.pop();
