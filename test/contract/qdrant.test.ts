@@ -438,19 +438,35 @@ describe("Qdrant", function () {
     expect(await codeOf(gone.restoreShard("first", goneShard, archiveOf([])))).to.equal("UNREACHABLE");
   });
 
-  it("asks again where a connection that was kept open had been closed, and not without end", async () => {
+  it("asks again where a connection was closed, whatever is asked, not without end, and changes nothing twice", async () => {
+    const shard = await makeSimple("first", 3);
     const proxy = await FaultProxy.start(server.url);
     try {
       const proxied = new Qdrant({ peers: [proxy.url], apiKey: server.apiKey });
-      expect(await proxied.aliases()).to.deep.equal([]);
-      let cuts = 1;
-      proxy.plan = ({ path }) => (path.startsWith("/aliases") && cuts-- > 0 ? "cut before the answer" : undefined);
-      expect(await proxied.aliases()).to.deep.equal([]);
+      const proxiedShard = { ...shard, peerUrl: proxy.url };
+      const ids = [1, 2];
+      for (const [path, ask] of [
+        ["/aliases", () => proxied.aliases()],
+        ["/collections/first/points/count", () => proxied.count("first")],
+        ["/collections/first/points", async () => (await proxied.points("first", ids)).map(({ id }) => id)],
+        ["/snapshot/partial/manifest", () => proxied.segments("first", proxiedShard)],
+      ] as const) {
+        proxy.plan = () => undefined;
+        const answer = await ask();
+        let cuts = 2;
+        proxy.plan = (request) => (request.path.includes(path) && cuts-- > 0 ? "cut before the answer" : undefined);
+        expect(await ask(), path).to.deep.equal(answer);
+        expect(cuts, path).to.be.lessThan(1);
+      }
+
       proxy.log.length = 0;
-      cuts = Number.POSITIVE_INFINITY;
+      proxy.plan = ({ path }) => (path === "/" ? undefined : "cut before the answer");
       expect(await codeOf(proxied.aliases())).to.equal("UNREACHABLE");
       // The HTTP client of Node asks twice by itself.
-      expect(proxy.log).to.have.length.within(2, 4);
+      expect(proxy.log).to.have.length.within(3, 6);
+      proxy.log.length = 0;
+      expect(await codeOf(proxied.createAlias({ alias: "current", collection: "first" }))).to.equal("UNREACHABLE");
+      expect(proxy.log.filter(({ path }) => path !== "/")).to.have.length.within(1, 2);
     } finally {
       await proxy.stop();
     }

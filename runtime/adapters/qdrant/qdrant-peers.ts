@@ -47,6 +47,11 @@ const proxyPolicy = {
   isRetryable: (error) => refusalThatPasses(error) !== undefined && hasCode(error, "UNREACHABLE"),
   askedDelayMs: (error) => askedDelay(error),
 } satisfies RetryPolicy;
+/**
+ * A kept connection may be closed by the server at the very moment it is used, and one that waits to be accepted by a server that has
+ * much to do: nothing was answered, so a question is asked again.
+ */
+const closedPolicy = { attempts: 3, firstDelayMs: 50 };
 /** Whoever asks for a longer wait than this gets an error in its place. */
 const longestAskedDelayMs = 60_000;
 
@@ -99,6 +104,8 @@ export class Peers {
   readonly #peers: readonly [Peer, ...Peer[]];
   /** The date in its header, and when it came. */
   #told: { readonly date: number; readonly atMs: number } | undefined;
+  /** Closed connections after which was asked again already: a question may be part of another. */
+  readonly #lasting = new WeakSet<DrError>();
   /** The one that answered last is asked first: a dead host costs its time-out once. */
   #preferred = 0;
 
@@ -116,15 +123,11 @@ export class Peers {
     this.#peers = [first, ...others];
   }
 
-  /** Asks the peers in turn until one answers; once more where a connection that was kept open had been closed. */
+  /** Asks the peers in turn until one answers. */
   async ask<T>(call: (peer: Peer) => Promise<T>): Promise<T> {
     const first = this.#preferred;
     let unreachable: unknown;
-    for (
-      let tried = 0;
-      tried < this.#peers.length || (tried === this.#peers.length && wasClosed(unreachable));
-      tried += 1
-    ) {
+    for (let tried = 0; tried < this.#peers.length; tried += 1) {
       const rank = (first + tried) % this.#peers.length;
       try {
         const peer = this.#peers[rank] ?? this.#peers[0];
@@ -288,7 +291,7 @@ export class Peers {
 
   /** The text of an answer that says yes, from the server that was named and no other. */
   async #fetchText(peerUrl: string, path: string, request: RequestInit): Promise<string> {
-    const answer = await fetchKept(requestUrl(addressOf(peerUrl), path), {
+    const answer = await fetch(requestUrl(addressOf(peerUrl), path), {
       ...request,
       headers: { ...this.#headers(), ...request.headers },
       redirect: "manual",
@@ -388,10 +391,14 @@ export class Peers {
 
   /** What is thrown says what happened and what to do. */
   async call<T>(call: () => Promise<T>, { isQuestion }: CallOptions = { isQuestion: false }): Promise<T> {
-    const once = () =>
-      call().catch((error: unknown) => {
+    const send = async () => {
+      // A kept connection that was closed while this process did something else is known to be closed then.
+      await whatCameIsRead();
+      return call().catch((error: unknown) => {
         throw this.#translate(error);
       });
+    };
+    const once = isQuestion ? () => this.#askedAgain(send) : send;
     if (this.#patienceMs !== undefined) return once();
     try {
       const limited = () => retry(this.#clock, rateLimitPolicy, once);
@@ -400,6 +407,16 @@ export class Peers {
     } catch (error) {
       const refusal = refusalThatPasses(error);
       if (refusal !== undefined) refusal.hasLasted = true;
+      throw error;
+    }
+  }
+
+  async #askedAgain<T>(send: () => Promise<T>): Promise<T> {
+    const isRetryable = (error: unknown) => wasClosed(error) && !this.#lasting.has(error);
+    try {
+      return await retry(this.#clock, { ...closedPolicy, isRetryable }, send);
+    } catch (error) {
+      if (wasClosed(error)) this.#lasting.add(error);
       throw error;
     }
   }
@@ -480,19 +497,7 @@ function networkErrorIn(error: Error): NodeJS.ErrnoException {
   return error.cause instanceof Error ? error.cause : error;
 }
 
-/** A kept connection may be closed by the server at the very moment it is used: a question is sent once more. */
-async function fetchKept(url: URL, request: RequestInit): Promise<Response> {
-  try {
-    return await fetch(url, request);
-  } catch (error) {
-    const isQuestion = (request.method ?? "GET") === "GET";
-    const isClosed = error instanceof Error && hasErrno(networkErrorIn(error), "UND_ERR_SOCKET", "ECONNRESET");
-    if (!isQuestion || !isClosed) throw error;
-    return fetch(url, request);
-  }
-}
-
-function wasClosed(error: unknown): boolean {
+function wasClosed(error: unknown): error is DrError {
   if (!hasCode(error, "UNREACHABLE") || !(error.cause instanceof Error)) return false;
   return hasErrno(networkErrorIn(error.cause), "UND_ERR_SOCKET", "ECONNRESET");
 }
