@@ -85,7 +85,7 @@ export const commandAnswers = Object.fromEntries(definitions.map(({ answer, name
 /** Commands that only lead to others. */
 const groups: Readonly<Record<string, string>> = {
   alerts: "who is told when something goes wrong",
-  "recovery-points": "the recovery points in a region's bucket",
+  "recovery-points": "the recovery points in a region's bucket; they are listed where no command is named",
   export: "write something for other tools",
   failover: "the active region is lost: make the other one active",
   keys: "the keys that operators sign with, and those that open what is stored",
@@ -111,7 +111,8 @@ export function buildProgram(
     )
     .version(toolVersion);
   for (const definition of definitions) {
-    const command = parentOf(program, definition.name).command(lastWordOf(definition.name));
+    const { isDefaultOfGroup: isDefault = false } = definition;
+    const command = parentOf(program, definition.name).command(lastWordOf(definition.name), { isDefault });
     definition
       .configure(command.description(definition.summary))
       .option("--json", "one JSON object as the last line of the output")
@@ -180,7 +181,11 @@ function nameIn(args: readonly string[]): string | undefined {
 
 function usageError(error: CommanderError, args: readonly string[]): DrError {
   const named = nameIn(args);
-  return new DrError("USAGE", error.message.replace(/^error: /, "").replace(/\s+/g, " "), {
+  const word = args.slice(1).find((each) => !each.startsWith("-"));
+  // The group's default took it for an argument.
+  const isOfGroup = error.code === "commander.excessArguments" && named !== undefined && named in groups;
+  const message = isOfGroup ? `unknown command '${word}'` : error.message.replace(/^error: /, "").replace(/\s+/g, " ");
+  return new DrError("USAGE", message, {
     hint: `\`qdrant-dr ${named === undefined ? "" : `${named} `}--help\` shows what it takes`,
   });
 }

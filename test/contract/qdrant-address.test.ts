@@ -160,6 +160,9 @@ describe("the address of a Qdrant", function () {
       (await errorOf(new Qdrant({ peers: [url], apiKey: "k", patienceMs: 200 }).collections()))?.hint;
     expect(await hintOf("http://192.0.2.1")).to.contain("port 80, and Qdrant's own is 6333");
     expect(await hintOf("https://192.0.2.1/qdrant")).to.contain("port 443, and Qdrant's own is 6333");
+    expect(await hintOf("http://192.0.2.1:6334")).to.contain(
+      "6334 is Qdrant's port for gRPC: name that of its REST API, 6333",
+    );
     expect(await hintOf("http://192.0.2.1:7000")).not.to.contain("6333");
   });
 

@@ -94,6 +94,9 @@ describe("command line", () => {
 
   const wrong: [args: string[], said: string][] = [
     [["back-up"], "unknown command 'back-up'"],
+    [["recovery-points", "show"], "unknown command 'show'"],
+    [["recovery-points", "--all", "show"], "unknown command 'show'"],
+    [["recovery-points", "list", "extra"], "too many arguments"],
     [["backup", "--stack"], "argument missing"],
     [["backup", "--stack", "prod", "--type", "partial"], "Allowed choices are full, incremental"],
     [["backup", "--stack", "prod", "extra"], "too many arguments"],

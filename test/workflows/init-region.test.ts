@@ -6,6 +6,7 @@ import { generateIdentity, identityToRecipient } from "age-encryption";
 import { expect } from "chai";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Deps } from "../../runtime/composition/deps.ts";
+import { DrError } from "../../runtime/errors.ts";
 import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import { readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { type InitRegionRequest, type InitTools, initRegion } from "../../runtime/workflows/init/init-region.ts";
@@ -188,6 +189,34 @@ describe("init of an own Qdrant", function () {
     expect(await initRegion(request(stranger, { store }))).to.include({ isNew: true, epoch: 1 });
   });
 
+  it("begins on another machine with the offline identity as it was shown, and with no other file", async () => {
+    const lost = place();
+    const shown: string[] = [];
+    await initRegion(request(lost, { tools: toolsWith(undefined, shown) }));
+    await (await deps.access(undefined, { settings: join(lost, "qdrant-dr.yaml") })).repositoryForWriting();
+    const store = join(lost, "backups");
+    const [, noted = ""] = (shown.at(-1) ?? "").split("# qdrant-dr");
+    expect(noted).to.contain("AGE-SECRET-KEY-").and.contain("# trust: ");
+
+    const bare = place();
+    writeFileSync(join(bare, "qdrant-dr.key"), noted.replace(/^# trust: .*$/m, ""));
+    const error = await initRegion(request(bare, { store })).catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(DrError);
+    expect((error as DrError).hint).to.contain("`# trust:`");
+
+    const own = place();
+    writeFileSync(join(own, "qdrant-dr.key"), `# qdrant-dr${noted}`);
+    expect(await initRegion(request(own, { store }))).to.include({
+      ...{ isNew: true, epoch: 1, holdsRecoveryPoints: false },
+    });
+    const session = await deps.access(undefined, { settings: join(own, "qdrant-dr.yaml") });
+    const { description, keys } = await session.repositoryForWriting();
+    await keys.key(description.key);
+    const file = await deps.settings({ settings: join(own, "qdrant-dr.yaml") });
+    // What the lost machine and its offline identity had signed, and what this one and its new one will sign.
+    expect(new Set(file?.settings.trust.keys.map(({ key }) => key)).size).to.equal(4);
+  });
+
   it("becomes the standby of another region: the same keys and first epoch, also when it was killed", async () => {
     const first = place();
     await initRegion(request(first));
@@ -235,6 +264,17 @@ describe("init of an own Qdrant", function () {
       expect(await codeOf(initRegion(request(own, options))), JSON.stringify(options)).to.equal(code);
       expect(readdirSync(own)).to.deep.equal(["qdrant"]);
     }
+  });
+
+  it("blames no settings file that is not there for what an option says", async () => {
+    const own = place();
+    const error = await initRegion(request(own, { qdrant: "127.0.0.1" })).catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(DrError);
+    const { hint, message } = error as DrError;
+    expect(message).to.contain(
+      `what was asked for cannot be written to ${join(own, "qdrant-dr.yaml")}: qdrant.url: "127.0.0.1"`,
+    );
+    expect(hint).to.contain("qdrant-dr init --help").and.not.contain("correct it there");
   });
 
   it("refuses a key that may only read, and a store that replaces objects", async () => {

@@ -483,8 +483,12 @@ function leadsElsewhere(url: string, location: string): DrError {
   );
 }
 
-/** Of URLs that may have been meant for Qdrant's own port, and name none. */
+const grpcPort = 6334;
+
+/** Of URLs that may have been meant for the port of Qdrant's REST API, and name none or that of gRPC. */
 function portHint(urls: readonly string[]): string {
+  const isGrpc = urls.map(addressOf).some(({ port }) => port === grpcPort);
+  if (isGrpc) return `${grpcPort} is Qdrant's port for gRPC: name that of its REST API, 6333; `;
   const usual = urls.map(addressOf).find(({ isTls, port }) => port === (isTls ? 443 : 80));
   if (usual === undefined) return "";
   const { host, isTls, port } = usual;

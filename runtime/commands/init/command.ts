@@ -23,6 +23,7 @@ const answer = z.strictObject({
   isNew: z.boolean().describe("false: the settings file was there already, and is as it was"),
   qdrantVersion: z.string().describe("version of Qdrant"),
   collections: count.describe("number of its collections"),
+  holdsRecoveryPoints: z.boolean().describe("the store held recovery points already"),
   store: z.string().describe("where recovery points are kept, as the settings say it"),
   identityFile: z.string().optional().describe("path of the operational identity; absent when a variable holds it"),
   offlineKeyFile: z
@@ -92,9 +93,13 @@ the operational identity, both readable for their owner only. Nothing is ever re
   },
 };
 
+/** As on a machine that takes the place of a lost one. */
+const restoreFirst = "restore (the store holds recovery points, and this Qdrant is empty)";
+
 function describe(report: InitReport): string {
   const {
     collections,
+    holdsRecoveryPoints,
     identityFile,
     isNew,
     offlineKeyFile,
@@ -116,7 +121,7 @@ function describe(report: InitReport): string {
       : [`  offline recovery identity: ${offlineKeyFile}; move it off this machine`]),
     ...warnings.map((warning) => `  ${warning}`),
     ...(peerSettings === undefined
-      ? ["Next: qdrant-dr backup"]
+      ? [`Next: qdrant-dr ${holdsRecoveryPoints && collections === 0 ? restoreFirst : "backup"}`]
       : ["Into the settings file of the peer, with the places where secrets are there:", peerSettings.trimEnd()]),
   ].join("\n");
 }

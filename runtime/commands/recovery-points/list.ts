@@ -61,6 +61,7 @@ const answer = z.strictObject({
 
 export const recoveryPointsList: CommandDefinition<Options, z.infer<typeof answer>> = {
   name: "recovery-points list",
+  isDefaultOfGroup: true,
   summary: "list the recovery points in a region's bucket, and whether each can be restored from there",
   answer,
   configure: (command) =>

@@ -19,6 +19,8 @@ export interface CommandDefinition<Options, Json extends object> {
   /** The command as a user types it: `status`, or `failover plan`. */
   readonly name: string;
   readonly summary: string;
+  /** What its group does where no command of it is named. */
+  readonly isDefaultOfGroup?: boolean;
   /** The schema of the object that `--json` prints when the command succeeds. */
   readonly answer: z.ZodType<Json>;
   /** Options, and what `--help` adds: examples and exit codes. */

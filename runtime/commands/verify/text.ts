@@ -34,5 +34,6 @@ function wholeInWords(
 
 function shareInWords({ bytes, damaged, objects, readSince, share }: NonNullable<ReadAnswer["share"]>): string {
   const known = damaged === 0 ? "nothing is known to be damaged" : `${formatCount(damaged)} objects are damaged`;
-  return `its share of the repository: ${formatCount(objects)} objects, ${formatBytes(bytes)}; ${Math.floor(share * 100)} % of all bytes were read within 30 days, all that is older than ${readSince}; ${known}`;
+  const now = `${formatCount(objects)} objects, ${formatBytes(bytes)} now`;
+  return `everything in the store, in turn within 30 days: ${now}, ${Math.floor(share * 100)} % since ${readSince}; ${known}`;
 }

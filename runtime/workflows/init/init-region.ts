@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { identitiesIn, identityIn } from "../../domain/age-identity.ts";
 import { headerKey } from "../../domain/header-key.ts";
-import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { checkSupported } from "../../domain/recovery-points/version-rule.ts";
 import type { Region, StoreAddress } from "../../domain/region.ts";
 import { regionOfSettings } from "../../domain/region-of-settings.ts";
@@ -73,6 +73,8 @@ export interface InitReport {
   readonly isNew: boolean;
   readonly qdrantVersion: string;
   readonly collections: number;
+  /** The store was filled before, from here or from a machine that is lost. */
+  readonly holdsRecoveryPoints: boolean;
   readonly store: string;
   readonly identityFile?: string | undefined;
   /** Absent: the identity was shown, and is kept nowhere here. */
@@ -118,11 +120,11 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
     });
   const secrets = { apiKey: apiKey?.value, identity: identity.secret, signing: signing.secret };
   const openWith = (believed: RegionSettings["trust"]) =>
-    tools.open(regionOfSettings(tools.parseSettings(path, textWith(believed)), dirname(path), secrets));
-  const believed = await trustOfStore(openWith(trust), trust, signing, offline);
+    tools.open(regionOfSettings(settingsIn(tools, path, textWith(believed)), dirname(path), secrets));
+  const believed = await trustOfStore(openWith(trust), trust, [signing, identity, offline]);
   const session = openWith(believed);
   const text = textWith(believed);
-  const settings = tools.parseSettings(path, text);
+  const settings = settingsIn(tools, path, text);
   const server = await checkQdrant(request, session);
   await checkStore(request, session, peer);
   await refuseOtherKeys(session);
@@ -134,6 +136,7 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
   }
   return {
     ...server,
+    holdsRecoveryPoints: await holdsRecoveryPoints(session),
     settings: path,
     region: settings.region,
     isNew: true,
@@ -147,6 +150,19 @@ export async function initRegion(request: InitRegionRequest): Promise<InitReport
   };
 }
 
+/** The file is not there yet: what is wrong with it was given as an option or an answer. */
+function settingsIn(tools: InitTools, path: string, text: string): RegionSettings {
+  try {
+    return tools.parseSettings(path, text);
+  } catch (error) {
+    if (!hasCode(error, "SETTING_INVALID")) throw error;
+    throw new DrError("SETTING_INVALID", `what was asked for cannot be written to ${error.message}`, {
+      hint: "give it otherwise: `qdrant-dr init --help` shows what each option takes",
+      cause: error,
+    });
+  }
+}
+
 /** The settings are there: what may be missing still is the first epoch, and the store of a lease that was written into them since. */
 async function complete(request: InitRegionRequest, file: SettingsFile): Promise<InitReport> {
   const { path, settings } = file;
@@ -158,6 +174,7 @@ async function complete(request: InitRegionRequest, file: SettingsFile): Promise
   const peer = settings.peer && (await request.tools.openSettings(path, settings.peer.region));
   return {
     ...server,
+    holdsRecoveryPoints: await holdsRecoveryPoints(session),
     settings: path,
     region: settings.region,
     isNew: false,
@@ -231,7 +248,16 @@ interface Identity {
   readonly isKept: boolean;
 }
 
-async function findKeys(request: InitRegionRequest, path: string) {
+/** Of a peer only the recipient of the offline identity is known. */
+type OfflineIdentity = Identity | (Omit<Identity, "secret"> & { readonly secret: undefined });
+
+interface Keys {
+  readonly identity: Identity;
+  readonly offline: OfflineIdentity;
+  readonly operationalFile: string;
+}
+
+async function findKeys(request: InitRegionRequest, path: string): Promise<Keys> {
   const operationalFile = besideSettings(path, "key");
   const identity = await findIdentity(request.tools, operationalFile);
   const offline = await findIdentity(request.tools, request.offlineKeyFile);
@@ -242,9 +268,6 @@ async function findKeys(request: InitRegionRequest, path: string) {
   }
   return { identity, offline, operationalFile };
 }
-
-/** Of a peer only the recipient is known. */
-type OfflineIdentity = Identity | (Omit<Identity, "secret"> & { readonly secret: undefined });
 
 interface Peer {
   readonly file: SettingsFile;
@@ -260,7 +283,7 @@ async function openPeer(tools: InitTools, path: string): Promise<Peer> {
 }
 
 /** Both regions open what either has stored. */
-async function keysOfPeer({ tools }: InitRegionRequest, path: string, { file, session }: Peer) {
+async function keysOfPeer({ tools }: InitRegionRequest, path: string, { file, session }: Peer): Promise<Keys> {
   const operationalFile = besideSettings(path, "key");
   const [operational = "", offline = ""] = file.settings.keys.recipients;
   const secret = session.region.keys.identity ?? "";
@@ -362,18 +385,16 @@ function trustOf(
 
 /**
  * A store that holds records already was begun with other settings, which are lost: what those believed stands in the files of
- * keys, and this machine's key joins it.
+ * keys, and the keys of this machine join it.
  */
 async function trustOfStore(
   { stores }: RegionSession,
   trust: RegionSettings["trust"],
-  { noted, publicKey }: SigningKey,
-  offline: OfflineIdentity,
+  keyFiles: readonly { readonly noted?: Trust | undefined }[],
 ): Promise<RegionSettings["trust"]> {
-  const former = noted ?? offline.noted;
+  const former = keyFiles.map(({ noted }) => noted).find((noted) => noted !== undefined);
   if (former === undefined || former.id === trust.id || !(await holdsEpochs(stores))) return trust;
-  const own = trust.keys.filter(({ key }) => key === publicKey);
-  return { id: former.id, keys: joinTrust({ id: former.id, keys: own }, former).keys };
+  return joinTrust({ ...trust, id: former.id }, former);
 }
 
 /** A store that cannot be read, or whose folder is not made yet, is told of when it is tried out. */
@@ -383,6 +404,11 @@ async function holdsEpochs({ control }: RegionSession["stores"]): Promise<boolea
   } catch {
     return false;
   }
+}
+
+async function holdsRecoveryPoints({ stores }: RegionSession): Promise<boolean> {
+  for await (const _ of stores.repository.list(storeLayout.recoveryPoints)) return true;
+  return false;
 }
 
 async function checkQdrant({ progress, run }: InitRegionRequest, { database, region }: RegionSession) {
@@ -458,18 +484,14 @@ async function refuseOtherKeys(session: RegionSession): Promise<void> {
 
 function foreign(cause?: unknown): DrError {
   return new DrError("KEY_UNAVAILABLE", "the store holds records that were signed with other keys", {
-    hint: "go on with the former settings file, or put its key files beside the new one before `init`; or name another folder or prefix",
+    hint: "go on with the former settings file, or put its key files beside the new one before `init`, with their line that begins with `# trust:`; or name another folder or prefix",
     cause,
   });
 }
 
 async function keepKeys(
   { offlineKeyFile, tools }: InitRegionRequest,
-  {
-    identity,
-    offline,
-    operationalFile,
-  }: { readonly identity: Identity; readonly offline: OfflineIdentity; readonly operationalFile: string },
+  { identity, offline, operationalFile }: Keys,
   trust: Trust,
   isInteractive: boolean,
 ): Promise<void> {
