@@ -108,6 +108,21 @@ describe("an own Qdrant, from nothing", function () {
       rmSync(join(own, "qdrant-dr.key"));
       // The machine's own key is lost: the one that was shown opens everything.
       await run(settings, ["verify", "--identity-file", offlineFile]);
+
+      // The machine is lost with its Qdrant: another one has what was shown, and the store.
+      for (const name of ["notes", "pictures", "empty"]) await client.deleteCollection(name);
+      const elsewhere = mkdtempSync(join(folder, "elsewhere-"));
+      writeFileSync(join(elsewhere, "qdrant-dr.key"), made.stderr.slice(made.stderr.indexOf("# qdrant-dr: offline")));
+      const found = place.startsWith("s3://") ? place : join(own, place);
+      const initElsewhere = ["init", "--qdrant", server.url, "--store", found, ...more, "--yes"];
+      const begun = await run(join(elsewhere, "qdrant-dr.yaml"), [
+        ...initElsewhere,
+        ...["--api-key-file", join(folder, "qdrant-key")],
+      ]);
+      expect(begun.json).to.include({ isNew: true, collections: 0, holdsRecoveryPoints: true, epoch: 1 });
+      await run(join(elsewhere, "qdrant-dr.yaml"), ["restore"]);
+      expect((await client.count("notes")).count).to.equal(points);
+      expect((await run(join(elsewhere, "qdrant-dr.yaml"), ["backup"])).json).to.include({ isExact: true });
     });
   }
 
