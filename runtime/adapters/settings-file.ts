@@ -64,7 +64,7 @@ class YamlSettingsFile implements SettingsFile {
     const where = file === undefined ? `the variable ${env}` : `the file ${resolve(dirname(this.path), file)}`;
     const refuse = (problem: string, cause?: unknown) =>
       new DrError("SETTING_INVALID", `${setting} in ${this.path}: ${where} ${problem}`, {
-        hint: file === undefined ? "set the variable to the secret" : "let the file hold the secret alone",
+        hint: file === undefined ? "set the variable to the secret" : fileHint(cause),
         cause,
       });
     const text =
@@ -78,6 +78,11 @@ class YamlSettingsFile implements SettingsFile {
     if (secret === "") throw refuse("is empty");
     return secret;
   }
+}
+
+function fileHint(cause: unknown): string {
+  if (!hasErrno(cause, "ENOENT")) return "let the file hold the secret alone, readable for who runs this";
+  return "bring the file back, or name the place where it is now; where it is lost, docs/how-to/existing-qdrant.md says how to go on without it";
 }
 
 async function isThere(path: string): Promise<boolean> {

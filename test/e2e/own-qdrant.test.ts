@@ -108,6 +108,17 @@ describe("an own Qdrant, from nothing", function () {
       rmSync(join(own, "qdrant-dr.key"));
       // The machine's own key is lost: the one that was shown opens everything.
       await run(settings, ["verify", "--identity-file", offlineFile]);
+      const signing = join(own, "qdrant-dr.signing-key");
+      rmSync(signing);
+      const keysNew = Product.startDirect(["keys", "new", "--name", "main-2", "--file", signing, "--json"], folder);
+      expect(await keysNew.end(), keysNew.stderr).to.equal(0);
+      const { key, name } = keysNew.json as { key: string; name: string };
+      const text = readFileSync(settings, "utf8");
+      writeFileSync(
+        settings,
+        text.replace(/^ {2}keys:\n(?= {4}- \{)/m, (line) => `${line}    - ${JSON.stringify({ name, key })}\n`),
+      );
+      await run(settings, ["backup", "--identity-file", offlineFile]);
 
       // The machine is lost with its Qdrant: another one has what was shown, and the store.
       for (const name of ["notes", "pictures", "empty"]) await client.deleteCollection(name);
