@@ -220,7 +220,8 @@ export const bootstrapSettings: Descriptions = {
   prefix: "what the names of buckets, keys and roles begin with",
   regions: "the two regions, by the names of their stacks",
   "regions.*.region": "AWS region",
-  "regions.*.repositoryLockDays": "days for which nothing in the repository can be deleted or replaced",
+  "regions.*.longestLockDays":
+    "days for which an object of the repository can be locked at most: as many as `retention` keeps anything there",
   initialActive: "the region that serves first",
   breakGlassArn:
     "who alone can end the keys, or change who can: a role that nobody takes in daily work. The account's root user when left out",

@@ -124,7 +124,7 @@ export class AwsFoundation extends pulumi.ComponentResource {
         auditLockDays,
         lockMode,
         noncurrentDays,
-        repositoryLockDays: own.repositoryLockDays,
+        longestLockDays: own.longestLockDays,
         pruners: {
           ofHistory: roleArnOf(account, own.name, "prune"),
           ofStream: roleArnOf(account, own.name, "prune-stream"),

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { longestExtension } from "../../runtime/domain/history/lock-end.ts";
 import type { Pruners, ReplicaOf } from "./bucket-policy.ts";
 import { StoreBucket } from "./store-bucket.ts";
 
@@ -9,7 +10,8 @@ export interface AwsStoresArgs {
   readonly keyArn: pulumi.Input<string>;
   readonly stateKeyArn: pulumi.Input<string>;
   readonly lockMode: "compliance" | "governance";
-  readonly repositoryLockDays: number;
+  /** No recovery point is kept for longer. */
+  readonly longestLockDays: number;
   readonly auditLockDays: number;
   readonly noncurrentDays: number;
   /** What comes of the other region's state. */
@@ -21,7 +23,7 @@ export interface AwsStoresArgs {
 
 /** The buckets of a region: for recovery points, for records that decide, for evidence, and for the state of its stack. */
 export class AwsStores extends pulumi.ComponentResource {
-  /** Recovery points: locked, and nothing in them is ever replaced. */
+  /** Recovery points: each is locked as long as it is kept, and nothing in them is ever replaced. */
   readonly repository: StoreBucket;
   /** Epochs, failovers and wrapped keys: never replaced, but not locked, because a key may have to be destroyed. */
   readonly control: StoreBucket;
@@ -40,7 +42,7 @@ export class AwsStores extends pulumi.ComponentResource {
       prefix,
       pruners,
       replicaOfState,
-      repositoryLockDays,
+      longestLockDays,
       stateKeyArn,
       tags,
     } = args;
@@ -54,7 +56,7 @@ export class AwsStores extends pulumi.ComponentResource {
         holds: "repository",
         bucket: `${prefix}-repository`,
         createOnly: true,
-        lock: { days: repositoryLockDays, mode },
+        lock: { mode, days: 1, allowed: { most: longestExtension(longestLockDays) } },
         pruners,
       },
       child,
@@ -66,7 +68,13 @@ export class AwsStores extends pulumi.ComponentResource {
     );
     this.audit = new StoreBucket(
       `${name}-audit`,
-      { ...common, holds: "audit", bucket: `${prefix}-audit`, createOnly: true, lock: { days: auditLockDays, mode } },
+      {
+        ...common,
+        holds: "audit",
+        bucket: `${prefix}-audit`,
+        createOnly: true,
+        lock: { mode, days: auditLockDays, allowed: { least: auditLockDays, most: auditLockDays } },
+      },
       child,
     );
     this.state = new StoreBucket(

@@ -7,8 +7,8 @@ export interface BucketRules {
   readonly keyArn: string;
   /** Refuses whatever could replace an object. */
   readonly createOnly: boolean;
-  /** Refuses deletes, and locks that are shorter or longer than the bucket's own. */
-  readonly lockDays?: number | undefined;
+  /** Refuses deletes, and locks that are shorter or longer than these. */
+  readonly lockDays?: LockDays | undefined;
   /** ARNs of the roles that delete what is not locked any more; nobody does when left out. */
   readonly pruners?: Pruners | undefined;
   readonly replicaOf?: ReplicaOf | undefined;
@@ -18,6 +18,13 @@ export interface BucketRules {
 export interface ReplicaOf {
   readonly prefix: string;
   readonly roleArn: string;
+}
+
+/** How long objects may be locked, from the time at which they are. */
+export interface LockDays {
+  /** Left out: each object is locked as long as who stores it says. */
+  readonly least?: number | undefined;
+  readonly most: number;
 }
 
 export interface Pruners {
@@ -108,7 +115,7 @@ function buildVersionStatements(bucket: string, { ofHistory, ofStream }: Pruners
   ];
 }
 
-function buildLockStatements(bucket: string, lockDays: number, pruners: Pruners | undefined): Statement[] {
+function buildLockStatements(bucket: string, { least, most }: LockDays, pruners: Pruners | undefined): Statement[] {
   const remaining = "s3:object-lock-remaining-retention-days";
   const objects = { Effect: "Deny", Principal: "*", Resource: `${bucketArn(bucket)}/*` } as const;
   return [
@@ -128,15 +135,19 @@ function buildLockStatements(bucket: string, lockDays: number, pruners: Pruners 
       Sid: "RefuseLongerLocks",
       ...objects,
       Action: ["s3:PutObject", "s3:PutObjectRetention"],
-      Condition: { NumericGreaterThan: { [remaining]: String(lockDays) } },
+      Condition: { NumericGreaterThan: { [remaining]: String(most) } },
     },
-    // The day that has begun may count as over.
-    {
-      Sid: "RefuseShorterLocks",
-      ...objects,
-      Action: ["s3:PutObject", "s3:PutObjectRetention"],
-      Condition: { NumericLessThan: { [remaining]: String(lockDays - 1) } },
-    },
+    ...(least === undefined
+      ? []
+      : [
+          {
+            Sid: "RefuseShorterLocks",
+            ...objects,
+            Action: ["s3:PutObject", "s3:PutObjectRetention"],
+            // The day that has begun may count as over.
+            Condition: { NumericLessThan: { [remaining]: String(least - 1) } },
+          },
+        ]),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** The policy of a job's role in S3: it reads what it needs and creates under the prefixes that it writes; only a prune deletes. */
 import type { Job } from "../../runtime/domain/job-names.ts";
 import { definitionOf, type RegionUse, storeKinds } from "../../runtime/domain/jobs.ts";
-import { controlLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import type { AwsSettings } from "../../runtime/domain/settings/aws-settings.ts";
 import { bucketArn, type Statement } from "./policy-document.ts";
 
@@ -44,7 +44,38 @@ function buildStoreStatements({ buckets, name, use: { deletes = [], stores } }: 
       buckets.keyArn,
     ),
     ...(created.length === 0 ? [] : buildCreateStatements(name, created, buckets.keyArn)),
+    ...buildLockStatements(
+      name,
+      buckets.repository,
+      [...(stores.repository ?? []), ...deletes.filter((prefix) => prefix !== storeLayout.stream)].filter(isLocked),
+    ),
     ...(deletes.length === 0 ? [] : buildDeleteStatements(name, buckets.repository, deletes)),
+  ];
+}
+
+const neverLocked = [storeLayout.sessions, storeLayout.journal];
+
+function isLocked(prefix: string): boolean {
+  return !neverLocked.some((never) => prefix.startsWith(never));
+}
+
+/** Locks are made and extended, and read back. None becomes shorter: that would take the right to bypass them. */
+function buildLockStatements(region: UsedRegion["name"], bucket: string, prefixes: readonly string[]): Statement[] {
+  if (prefixes.length === 0) return [];
+  return [
+    {
+      Sid: `Lock${region}`,
+      Effect: "Allow",
+      Action: "s3:PutObjectRetention",
+      Resource: prefixes.map((prefix) => objectsUnder(bucket, prefix)),
+    },
+    { Sid: `ReadLocks${region}`, Effect: "Allow", Action: "s3:GetObjectRetention", Resource: `${bucketArn(bucket)}/*` },
+    {
+      Sid: `LockRule${region}`,
+      Effect: "Allow",
+      Action: "s3:GetBucketObjectLockConfiguration",
+      Resource: bucketArn(bucket),
+    },
   ];
 }
 

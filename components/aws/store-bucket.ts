@@ -1,7 +1,15 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
-import { buildBucketPolicy, type Pruners, type ReplicaOf } from "./bucket-policy.ts";
+import { buildBucketPolicy, type LockDays, type Pruners, type ReplicaOf } from "./bucket-policy.ts";
 import { policyOf } from "./policy-document.ts";
+
+export interface BucketLock {
+  readonly mode: "compliance" | "governance";
+  /** How long an object is locked of which nobody says for how long. */
+  readonly days: number;
+  /** How long objects may be locked when somebody says. */
+  readonly allowed: LockDays;
+}
 
 export interface StoreBucketArgs {
   readonly bucket: string;
@@ -11,8 +19,8 @@ export interface StoreBucketArgs {
   readonly keyArn: pulumi.Input<string>;
   /** Whether every write has to be one that cannot replace an object. */
   readonly createOnly: boolean;
-  /** Keeps every object for so long, whoever asks. @default none */
-  readonly lock?: { readonly days: number; readonly mode: "compliance" | "governance" } | undefined;
+  /** @default none */
+  readonly lock?: BucketLock | undefined;
   /** @default nothing is told to come from another bucket */
   readonly replicaOf?: ReplicaOf | undefined;
   /** Who deletes what is not locked any more. @default nobody */
@@ -93,7 +101,14 @@ export class StoreBucket extends pulumi.ComponentResource {
       {
         bucket,
         policy: policyOf(keyArn, (key) =>
-          buildBucketPolicy({ bucket: args.bucket, keyArn: key, createOnly, lockDays: lock?.days, pruners, replicaOf }),
+          buildBucketPolicy({
+            bucket: args.bucket,
+            keyArn: key,
+            createOnly,
+            lockDays: lock?.allowed,
+            pruners,
+            replicaOf,
+          }),
         ),
       },
       { parent: this, dependsOn: [publicAccess, ownership] },

@@ -147,13 +147,16 @@ const nothingIsReplaced: Rule = {
   }),
 };
 
-/** The shortest lock of what a bucket holds, in days: what is kept is locked for as long as it is kept. */
-const leastLockDays: Readonly<Record<string, number>> = { repository: 30, audit: 730 };
+/**
+ * For how many days a bucket locks at least what it is given without a lock. Recovery points are locked one by one, each as long as it is
+ * kept: all that their bucket must do is to take locks, and to have a mode for them.
+ */
+const leastLockDays: Readonly<Record<string, number>> = { repository: 1, audit: 730 };
 
 const lockedAsLongAsKept: Rule = {
   name: "locked-as-long-as-kept",
   description:
-    "Recovery points are locked for 30 days at least, evidence for two years; deletes are refused to everybody, but of versions to prunes of the repository.",
+    "Recovery points can be locked, and are from the first day on; evidence is for two years; deletes are refused to everybody, but of versions to prunes of the repository.",
   violations: eachOf([bucketType], (bucket, all) => {
     const held = holds(bucket);
     const least = held === undefined ? undefined : leastLockDays[held];
@@ -199,28 +202,19 @@ function lockDaysOf(bucket: DeclaredResource, all: readonly DeclaredResource[]):
   return mode === undefined ? 0 : Number(days ?? 365 * (years ?? 0));
 }
 
-/** A replica is locked as long as its source, not as long as its own bucket says. */
-function shorterLocks(source: DeclaredResource, target: DeclaredResource, all: readonly DeclaredResource[]): string[] {
-  const given = lockDaysOf(source, all);
-  const promised = lockDaysOf(target, all);
-  return unless(given >= promised, `replicas are locked for ${given} days, their bucket promises ${promised}`);
-}
-
 const replicationType = "aws:s3/bucketReplicationConfig:BucketReplicationConfig";
 
 const replicasAreAsGood: Rule = {
   name: "replicas-are-as-good",
   description:
-    "Replication tells when it is late, seals with a key of the other region, deletes nothing, brings of Pulumi's state its own stack's alone, and is not into a longer lock than its own.",
+    "Replication tells when it is late, seals with a key of the other region, deletes nothing, and brings of Pulumi's state its own stack's alone.",
   violations: eachOf([replicationType], ({ props }, all) => {
     const bucketNamed = (name: string) =>
       all.find((other) => other.type === bucketType && other.props["bucket"] === name);
     const source = bucketNamed(props["bucket"]);
-    const isOfRecoveryPoints = source !== undefined && holds(source) === "repository";
     const isOfState = source !== undefined && holds(source) === "state";
-    return (props["rules"] as Props[]).flatMap(({ deleteMarkerReplication, destination, filter, id, status }) => {
-      const target = bucketNamed(String(destination.bucket).slice("arn:aws:s3:::".length));
-      return [
+    return (props["rules"] as Props[]).flatMap(({ deleteMarkerReplication, destination, filter, id, status }) =>
+      [
         ...unless(status === "Enabled", "it is off"),
         ...unless(destination.replicationTime?.status === "Enabled", "no replication time control"),
         ...unless(destination.metrics?.status === "Enabled", "no metrics"),
@@ -230,9 +224,8 @@ const replicasAreAsGood: Rule = {
           !isOfState || Boolean(filter?.prefix),
           "it replicates the whole state: who writes here would change what the other region's stack is",
         ),
-        ...(isOfRecoveryPoints && target !== undefined ? shorterLocks(source, target, all) : []),
-      ].map((problem) => `rule ${id}: ${problem}`);
-    });
+      ].map((problem) => `rule ${id}: ${problem}`),
+    );
   }),
 };
 

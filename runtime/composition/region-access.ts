@@ -6,6 +6,7 @@ import { LocalFolder } from "../adapters/folders/local-folder.ts";
 import { GateControl } from "../adapters/gate-control.ts";
 import { Qdrant } from "../adapters/qdrant/qdrant.ts";
 import { Route53Traffic } from "../adapters/route53-traffic.ts";
+import { usualRetention } from "../domain/history/retention.ts";
 import type { Region } from "../domain/region.ts";
 import { foldersByKind, selectorOf } from "../domain/settings/folder-selection.ts";
 import { DrError } from "../errors.ts";
@@ -60,12 +61,17 @@ export class RegionAccess implements RegionSession {
     return new RegionAccess(this.region, { ...this.#opening, patienceMs });
   }
 
-  repository(): Promise<OpenRepository> {
-    return OpenRepository.open(this.stores, this.wrap);
+  async repository(): Promise<OpenRepository> {
+    return this.#locked(await OpenRepository.open(this.stores, this.wrap));
   }
 
-  repositoryForWriting(): Promise<OpenRepository> {
-    return openRepositoryForWriting(this.stores, this.wrap, systemClock);
+  async repositoryForWriting(): Promise<OpenRepository> {
+    return this.#locked(await openRepositoryForWriting(this.stores, this.wrap, systemClock));
+  }
+
+  /** What is stored of recovery points is locked as this region keeps them, where its store keeps locks. */
+  #locked(repository: OpenRepository): OpenRepository {
+    return repository.lockedBy({ retention: this.region.retention ?? usualRetention, clock: systemClock });
   }
 
   repositoryForRehearsal(): Promise<OpenRepository> {

@@ -44,6 +44,19 @@ export interface ObjectStore extends ObjectStoreReader {
    * Writes the object unless the key exists; then nothing changes and the answer is "exists". Safe to repeat: after an
    * error it is unknown whether the object was written, and a second call tells.
    * @param sha256 of the bytes in hex, where the caller knows it: then nobody computes it again.
+   * @param lockedUntil nobody can delete it before; as the store does by itself when left out. Only where the store keeps locks.
    */
-  create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists">;
+  create(key: string, bytes: Uint8Array, sha256?: string, lockedUntil?: Date): Promise<"created" | "exists">;
+  /** Undefined, like the method: the store keeps no locks. */
+  locks?(): Promise<ObjectLocks | undefined>;
+}
+
+/** Locks of single objects: until when nobody can delete one, whatever rights he has. */
+export interface ObjectLocks {
+  /** What is stored without a lock gets one that the store's owner has decided. */
+  readonly locksByItself: boolean;
+  /** Undefined: who has the right can delete it now. Throws OBJECT_NOT_FOUND. */
+  lockedUntil(key: string): Promise<Date | undefined>;
+  /** Throws ACCESS_DENIED when it would become shorter, or this may not lock. */
+  extend(key: string, until: Date): Promise<void>;
 }

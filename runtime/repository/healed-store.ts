@@ -32,6 +32,17 @@ class HealedStore implements ObjectStore {
 
   create: ObjectStore["create"] = (...request) => this.#store.create(...request);
 
+  locks: NonNullable<ObjectStore["locks"]> = async () => {
+    const locks = await this.#store.locks?.();
+    const placeOf = (key: string) => this.#healed.get(key)?.place ?? key;
+    if (locks === undefined) return undefined;
+    return {
+      ...locks,
+      lockedUntil: (key) => locks.lockedUntil(placeOf(key)),
+      extend: (key, until) => locks.extend(placeOf(key), until),
+    };
+  };
+
   async *folders(...[folder, ...more]: Parameters<ObjectStore["folders"]>): AsyncGenerator<string> {
     const found = new Set<string>();
     for await (const name of this.#store.folders(folder, ...more)) found.add(name);

@@ -5,6 +5,9 @@
 import { randomUUID } from "node:crypto";
 import type { z } from "zod";
 import { canonicalJson } from "../domain/exact-json.ts";
+import { clockToleranceMs } from "../domain/history/decide-kept.ts";
+import { type LockEnd, lockEndBy, lockEndOf } from "../domain/history/lock-end.ts";
+import { longestReachOf } from "../domain/history/retention.ts";
 import {
   type CollectionFacts,
   collectionFactsSchema,
@@ -33,10 +36,13 @@ import type { KeyWrap } from "../ports/key-wrap.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import { CachingStore } from "./content/caching-store.ts";
 import { KeyRing } from "./content/key-ring.ts";
+import { lockNeeded, lockObject } from "./content/lock-recovery-point.ts";
 import { readHealed } from "./control/heal-records.ts";
 import { newestKeyGeneration } from "./control/key-generations.ts";
 import { healedStore } from "./healed-store.ts";
 import { JournalReader } from "./journal/journal-reader.ts";
+import { type Locking, LockingStore } from "./locking-store.ts";
+import { lockedCandidateOf } from "./prune/candidates.ts";
 import {
   claimRecord,
   getWhole,
@@ -68,9 +74,17 @@ export class OpenRepository {
   readonly #history: OpenRepository | undefined;
   #generation: Promise<KeyGeneration | undefined> | undefined;
 
+  readonly #locking: Locking | undefined;
+
   /** @param history what it is with a stream. */
-  private constructor(stores: RegionStores, keys: KeyRing, description: Repository, history?: OpenRepository) {
+  private constructor(
+    stores: RegionStores,
+    keys: KeyRing,
+    description: Repository,
+    { history, locking }: { readonly history?: OpenRepository; readonly locking?: Locking | undefined } = {},
+  ) {
     this.#history = history;
+    this.#locking = locking;
     this.stores = stores;
     this.keys = keys;
     this.description = description;
@@ -108,7 +122,7 @@ export class OpenRepository {
   remembering(mostBytes: number): OpenRepository {
     const { control, repository } = this.history.stores;
     const stores = { control, repository: new CachingStore(repository, mostBytes, isNamedByContent) };
-    const remembering = new OpenRepository(stores, this.keys, this.description);
+    const remembering = new OpenRepository(stores, this.keys, this.description, { locking: this.history.#locking });
     return this.#history === undefined ? remembering : remembering.withStream();
   }
 
@@ -117,7 +131,15 @@ export class OpenRepository {
     if (this.#history !== undefined) return this;
     const { control, repository } = this.stores;
     const stores = { control, repository: new StreamStore(repository) };
-    return new OpenRepository(stores, this.keys, this.description, this);
+    return new OpenRepository(stores, this.keys, this.description, { history: this });
+  }
+
+  /** The same, for who makes recovery points: where the store keeps locks, each is locked as long as the schedule will want it. */
+  lockedBy(locking: Locking): OpenRepository {
+    const { control, repository } = this.history.stores;
+    const stores = { control, repository: new LockingStore(repository, locking) };
+    const locked = new OpenRepository(stores, this.keys, this.description, { locking });
+    return this.#history === undefined ? locked : locked.withStream();
   }
 
   /** The same without its stream. */
@@ -150,13 +172,64 @@ export class OpenRepository {
     return this.#generation;
   }
 
-  async createRecoveryPoint(recoveryPoint: RecoveryPoint): Promise<void> {
-    await this.createRecord(storeLayout.manifest(recoveryPoint.id), recoveryPointSchema, recoveryPoint);
+  /**
+   * Commits a recovery point. What it needs is locked before, where the store keeps locks, and the locks are read back.
+   * @param before older ones that can be restored: those that it was compared with.
+   */
+  async createRecoveryPoint(recoveryPoint: RecoveryPoint, before: readonly RecoveryPoint[] = []): Promise<void> {
+    const end = this.#lockEndOf(recoveryPoint, before);
+    await this.commitRecoveryPoint(recoveryPoint, end && (await lockNeeded(this, recoveryPoint, end, before)));
+  }
+
+  /** Commits a recovery point of which all that it needs is locked. */
+  async commitRecoveryPoint(
+    recoveryPoint: RecoveryPoint,
+    end: Pick<LockEnd, "extended" | "needed"> | undefined,
+  ): Promise<void> {
+    const place = storeLayout.manifest(recoveryPoint.id);
+    const bytes = await this.sealRecord(place, recoveryPointSchema, recoveryPoint);
+    await this.stores.repository.create(place, bytes, undefined, end?.extended);
+    const locks = await this.stores.repository.locks?.();
+    if (locks !== undefined && end !== undefined) await lockObject(locks, place, end);
     // Read back whatever was answered: a write that was repeated after a lost answer finds its own object there.
     if (canonicalJson(await this.readRecoveryPoint(recoveryPoint.id)) === canonicalJson(recoveryPoint)) return;
     throw new DrError("STORE_REFUSED", `another recovery point ${recoveryPoint.id} exists already`, {
       hint: "run it again",
     });
+  }
+
+  /**
+   * Locks one that is there, and what it needs, for longer: until then, and never for longer than retention keeps anything.
+   * @param wantedUntil left out: nobody knows; until a prune comes again.
+   */
+  async lockFurther(recoveryPoint: RecoveryPoint, wantedUntil?: Date): Promise<void> {
+    const locks = await this.stores.repository.locks?.();
+    if (this.#locking === undefined || locks === undefined) return;
+    const { clock, retention } = this.#locking;
+    const end = lockEndBy(retention, wantedUntil, clock.now());
+    const manifest = storeLayout.manifest(recoveryPoint.id);
+    const lockedUntil = await locks.lockedUntil(manifest);
+    if (lockedUntil !== undefined && lockedUntil >= end.needed) return;
+    const locked = (await lockNeeded(this, recoveryPoint, end)) ?? end;
+    // What was said of it counts as long as it is there.
+    const said = this.stores.repository.list(storeLayout.attestations(recoveryPoint.id));
+    for await (const { key } of said) await lockObject(locks, key, locked);
+    await lockObject(locks, manifest, locked);
+  }
+
+  /** For what must be there as long as anything that may need it; undefined for who locks nothing. */
+  get longestLock(): Date | undefined {
+    if (this.#locking === undefined) return undefined;
+    const { clock, retention } = this.#locking;
+    return new Date(clock.now().getTime() + longestReachOf(retention));
+  }
+
+  #lockEndOf(recoveryPoint: RecoveryPoint, before: readonly RecoveryPoint[]): LockEnd | undefined {
+    const locking = this.#locking;
+    if (locking === undefined) return undefined;
+    const end = lockEndOf(lockedCandidateOf(recoveryPoint), before.map(lockedCandidateOf), locking.retention);
+    // Of a capture that took longer than retention reaches there is nothing to lock. The store's clock may be ahead.
+    return end.needed.getTime() > locking.clock.now().getTime() + clockToleranceMs ? end : undefined;
   }
 
   readRecoveryPoint(id: string): Promise<RecoveryPoint> {

@@ -9,7 +9,7 @@ import { isSignedPlace, type StorePlace, whyNotBelieved } from "../domain/trust/
 import { publicKeyOf } from "../domain/trust/signing-key.ts";
 import type { Trust, TrustedKey } from "../domain/trust/trust.ts";
 import { DrError, hasCode, toDrError } from "../errors.ts";
-import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../ports/object-store.ts";
+import type { Abortable, ObjectLocks, ObjectStore, ReadRequest, StoredObject } from "../ports/object-store.ts";
 import { unlessMissing } from "./record.ts";
 
 export interface Trusting extends StorePlace {
@@ -72,9 +72,31 @@ export class SignedStore implements ObjectStore {
   }
 
   /** What nobody signed who is trusted with the place does not take it: the object goes behind that, under the next of its names. */
-  async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
-    if (!isSignedPlace(this.#trusting.store, key)) return this.#store.create(key, bytes, sha256);
-    return this.#createSigned(key, signObject(this.#keyFor(key), this.#trusting, key, bytes));
+  async create(...[key, bytes, sha256, lockedUntil]: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
+    if (!isSignedPlace(this.#trusting.store, key)) return this.#store.create(key, bytes, sha256, lockedUntil);
+    return this.#createSigned(key, signObject(this.#keyFor(key), this.#trusting, key, bytes), lockedUntil);
+  }
+
+  /** Of a signed object, the lock of the one that is believed. */
+  async locks(): Promise<ObjectLocks | undefined> {
+    const locks = await this.#store.locks?.();
+    if (locks === undefined) return undefined;
+    return {
+      ...locks,
+      lockedUntil: async (key) => locks.lockedUntil(await this.#believedName(key)),
+      extend: async (key, until) => locks.extend(await this.#believedName(key), until),
+    };
+  }
+
+  async #believedName(key: string): Promise<string> {
+    if (!isSignedPlace(this.#trusting.store, key)) return key;
+    const names = [key, ...Array.from({ length: mostNamesBehind }, (_, turn) => this.#nameOf(key, turn + 1))];
+    for (const name of names) {
+      const found = await unlessMissing(this.#openAt(name, key, boundsOf(key)));
+      if (found === undefined) break;
+      if ("bytes" in found) return name;
+    }
+    return key;
   }
 
   /** Stores what another store of the pair holds under this key, with the signature that it has there. */
@@ -86,9 +108,10 @@ export class SignedStore implements ObjectStore {
     return this.#createSigned(key, found.stored);
   }
 
-  async #createSigned(key: string, stored: Buffer): Promise<"created" | "exists"> {
+  async #createSigned(key: string, stored: Buffer, lockedUntil?: Date): Promise<"created" | "exists"> {
     for (let turn = 0; turn <= mostNamesBehind; turn += 1) {
-      if ((await this.#store.create(this.#nameOf(key, turn), stored)) === "created") return "created";
+      const answer = await this.#store.create(this.#nameOf(key, turn), stored, undefined, lockedUntil);
+      if (answer === "created") return "created";
       const there = await unlessMissing(this.#find(key, boundsOf(key)));
       if (there !== undefined && "bytes" in there) return "exists";
     }

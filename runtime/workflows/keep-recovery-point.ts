@@ -1,6 +1,6 @@
 /** Keeps a recovery point whatever the schedule says, until a time or until somebody ends that. */
 import { type KeptRecoveryPoint, mostReasonLength } from "../domain/history/kept-recovery-points.ts";
-import type { RecoveryPointState } from "../domain/recovery-points/catalog.ts";
+import type { CatalogEntry, RecoveryPointState } from "../domain/recovery-points/catalog.ts";
 import { parseZonedTime } from "../domain/zoned-time.ts";
 import { DrError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -9,6 +9,7 @@ import { recordKept } from "../repository/control/kept-records.ts";
 import { hasBegun } from "../repository/prune/prune-log.ts";
 import { lookAtPrunes, openPlan } from "../repository/prune/prune-sight.ts";
 import type { OpenRepository } from "../repository/repository.ts";
+import { whenReadable } from "../repository/when-readable.ts";
 
 export interface KeepRequest {
   readonly recoveryPoint: string;
@@ -40,7 +41,10 @@ export async function keepRecoveryPoint(repository: OpenRepository, request: Kee
   }
   const { control } = repository.stores;
   await recordKept(control, recoveryPoint, ends ? undefined : said, clock.now());
-  if (!ends) await refuseUnlessSpared(repository, recoveryPoint);
+  if (!ends) {
+    await refuseUnlessSpared(repository, recoveryPoint);
+    await lockWhatIsThere(repository, entry, said.until);
+  }
   return { kept: ends ? undefined : { recoveryPoint, ...said }, state: entry.state };
 }
 
@@ -51,6 +55,13 @@ function untilOf({ clock, ends, until: text }: KeepRequest): Pick<KeptRecoveryPo
   throw new DrError("USAGE", ends ? "--end ends it now, and takes no --until" : `${text} is over`, {
     hint: "give --until a time to come, or --end alone",
   });
+}
+
+/** Of what is damaged or missing not all can be locked: the record keeps the rest from prunes. */
+async function lockWhatIsThere(repository: OpenRepository, { recoveryPoint }: CatalogEntry, until?: string) {
+  if (recoveryPoint === undefined) return;
+  const end = until === undefined ? repository.longestLock : new Date(until);
+  await whenReadable(repository.lockFurther(recoveryPoint, end));
 }
 
 /**

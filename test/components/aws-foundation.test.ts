@@ -16,15 +16,11 @@ const given = {
   account: "111122223333",
   prefix: "example-qdr",
   regions: {
-    prod: { region: "eu-central-1", repositoryLockDays: 30 },
-    dr: { region: "eu-west-1", repositoryLockDays: 365 },
+    prod: { region: "eu-central-1", longestLockDays: 30 },
+    dr: { region: "eu-west-1", longestLockDays: 365 },
   },
   initialActive: "prod",
   tags: { team: "search" },
-};
-const equalLocks = {
-  prod: { region: "eu-central-1", repositoryLockDays: 365 },
-  dr: { region: "eu-west-1", repositoryLockDays: 365 },
 };
 
 describe("AwsFoundation", () => {
@@ -88,7 +84,7 @@ describe("AwsFoundation", () => {
   });
 
   it("each region's resources are made by that region's provider, with nothing by a default one", async () => {
-    const { resources } = await declare({ replication: true, regions: equalLocks });
+    const { resources } = await declare({ replication: true });
     for (const { name, provider, type } of resources) {
       if (!type.startsWith("aws:")) continue;
       const isDr = name.startsWith("qdrant-dr-dr-") || name.includes("-replica");
@@ -98,7 +94,7 @@ describe("AwsFoundation", () => {
   });
 
   it("everything is protected, and what holds data is kept, with everything that guards it, if it is destroyed nevertheless", async () => {
-    const { resources } = await declare({ replication: true, regions: equalLocks });
+    const { resources } = await declare({ replication: true });
     for (const { name, protect, type } of resources) {
       expect(protect, name).to.equal(!type.startsWith("pulumi:providers:"));
     }
@@ -108,7 +104,7 @@ describe("AwsFoundation", () => {
     expect(kept).to.have.length(10).and.to.deep.equal(keepers);
   });
 
-  it("the repository: locked for the region's days, versioned, private, encrypted with the region's key, tidied of what nobody reads", async () => {
+  it("the repository: objects locked one by one, versioned, private, encrypted with the region's key, tidied of what nobody reads", async () => {
     const { resources } = await declare();
     const of = (suffix: string) => one(resources, `qdrant-dr-dr-repository-${suffix}`).inputs;
     const bucket = "example-qdr-dr-repository";
@@ -136,7 +132,7 @@ describe("AwsFoundation", () => {
         },
       ],
     });
-    expect(of("lock")).to.deep.equal({ bucket, rule: { defaultRetention: { mode: "COMPLIANCE", days: 365 } } });
+    expect(of("lock")).to.deep.equal({ bucket, rule: { defaultRetention: { mode: "COMPLIANCE", days: 1 } } });
     expect(of("lifecycle")).to.deep.equal({
       bucket,
       rules: [
@@ -156,7 +152,7 @@ describe("AwsFoundation", () => {
     });
   });
 
-  it("locks: 30 days here, a year there, evidence two years; governance when asked for; records and state have none", async () => {
+  it("locks: recovery points from the first day on, evidence two years; governance when asked for; records and state have none", async () => {
     const locksOf = async (changes: Partial<BootstrapSettings>) => {
       const { resources } = await declare(changes);
       const locks = resources.filter(({ type }) => type.endsWith(":BucketObjectLockConfiguration"));
@@ -168,9 +164,9 @@ describe("AwsFoundation", () => {
       );
     };
     expect(await locksOf({})).to.deep.equal({
-      "example-qdr-prod-repository": { mode: "COMPLIANCE", days: 30 },
+      "example-qdr-prod-repository": { mode: "COMPLIANCE", days: 1 },
       "example-qdr-prod-audit": { mode: "COMPLIANCE", days: 730 },
-      "example-qdr-dr-repository": { mode: "COMPLIANCE", days: 365 },
+      "example-qdr-dr-repository": { mode: "COMPLIANCE", days: 1 },
       "example-qdr-dr-audit": { mode: "COMPLIANCE", days: 730 },
     });
     const governance = await locksOf({ lockMode: "governance" });
@@ -189,9 +185,9 @@ describe("AwsFoundation", () => {
       "RefuseKeysOfClients",
     ];
     const createOnly = [...always, "RefuseWritesThatCouldReplace"];
-    const locks = ["RefuseLongerLocks", "RefuseShorterLocks"];
-    const locked = [...createOnly, "RefuseDeletes", ...locks];
-    const pruned = [...createOnly, "RefuseDeletes", "RefuseDeletesOfVersions", "RefuseDeletesOfHistory", ...locks];
+    const locked = [...createOnly, "RefuseDeletes", "RefuseLongerLocks", "RefuseShorterLocks"];
+    const deletes = ["RefuseDeletes", "RefuseDeletesOfVersions", "RefuseDeletesOfHistory"];
+    const pruned = [...createOnly, ...deletes, "RefuseLongerLocks"];
     for (const [kind, refused] of Object.entries({
       repository: pruned,
       control: createOnly,
@@ -253,8 +249,12 @@ describe("AwsFoundation", () => {
         ),
         Condition: { ArnNotEquals: { "aws:PrincipalArn": [prune] } },
       },
-      { ...lock, Condition: { NumericGreaterThan: { "s3:object-lock-remaining-retention-days": "30" } } },
-      { ...lock, Condition: { NumericLessThan: { "s3:object-lock-remaining-retention-days": "29" } } },
+      { ...lock, Condition: { NumericGreaterThan: { "s3:object-lock-remaining-retention-days": "35" } } },
+    ]);
+    const ofAudit = statementsOf(one(resources, "qdrant-dr-prod-audit-policy").inputs).slice(-2);
+    expect(ofAudit.map(({ Condition }) => Condition)).to.deep.equal([
+      { NumericGreaterThan: { "s3:object-lock-remaining-retention-days": "730" } },
+      { NumericLessThan: { "s3:object-lock-remaining-retention-days": "729" } },
     ]);
   });
 
@@ -316,7 +316,7 @@ describe("AwsFoundation", () => {
   });
 
   it("what recovery points are made of is replicated when asked: packs, trees and facts, no manifest, in 15 minutes, sealed with the other region's key, nothing deleted", async () => {
-    const { resources } = await declare({ replication: true, regions: equalLocks });
+    const { resources } = await declare({ replication: true });
     const { role, rules, ...rest } = one(resources, "qdrant-dr-prod-repository-replication-rules").inputs;
     expect(rest).to.deep.equal({ bucket: "example-qdr-prod-repository" });
     expect(role).to.equal("arn:aws:iam::111122223333:role/example-qdr-prod-repository");
@@ -366,7 +366,7 @@ describe("AwsFoundation", () => {
   });
 
   it("the role of a replication: for this bucket's S3 alone, out of this bucket, into that one, with these two keys", async () => {
-    const { resources } = await declare({ replication: true, regions: equalLocks });
+    const { resources } = await declare({ replication: true });
     const { assumeRolePolicy } = one(resources, "qdrant-dr-dr-repository-replication-role").inputs;
     expect(JSON.parse(assumeRolePolicy as string).Statement).to.deep.equal([
       {

@@ -154,6 +154,30 @@ describe("AwsIdentities", () => {
           Condition: throughS3("eu-west-1"),
         },
         {
+          Sid: "LockOwn",
+          Effect: "Allow",
+          Action: "s3:PutObjectRetention",
+          Resource: [
+            "arn:aws:s3:::dr-points/repository.json*",
+            "arn:aws:s3:::dr-points/packs/*",
+            "arn:aws:s3:::dr-points/trees/*",
+            "arn:aws:s3:::dr-points/facts/*",
+            "arn:aws:s3:::dr-points/recovery-points/*/manifest*",
+          ],
+        },
+        {
+          Sid: "ReadLocksOwn",
+          Effect: "Allow",
+          Action: "s3:GetObjectRetention",
+          Resource: "arn:aws:s3:::dr-points/*",
+        },
+        {
+          Sid: "LockRuleOwn",
+          Effect: "Allow",
+          Action: "s3:GetBucketObjectLockConfiguration",
+          Resource: "arn:aws:s3:::dr-points",
+        },
+        {
           Sid: "ListPeer",
           Effect: "Allow",
           Action: "s3:ListBucket",
@@ -230,6 +254,36 @@ describe("AwsIdentities", () => {
         Action: "kms:GenerateDataKey",
         Resource: peerKeyArn,
         Condition: throughS3("eu-central-1"),
+      },
+      {
+        Sid: "LockPeer",
+        Effect: "Allow",
+        Action: "s3:PutObjectRetention",
+        Resource: [
+          "arn:aws:s3:::prod-points/repository.json*",
+          "arn:aws:s3:::prod-points/packs/*",
+          "arn:aws:s3:::prod-points/trees/*",
+          "arn:aws:s3:::prod-points/facts/*",
+          "arn:aws:s3:::prod-points/recovery-points/*/manifest*",
+          "arn:aws:s3:::prod-points/recovery-points/*/attestations/doubted-*",
+          "arn:aws:s3:::prod-points/stream/packs/*",
+          "arn:aws:s3:::prod-points/stream/trees/*",
+          "arn:aws:s3:::prod-points/stream/facts/*",
+          "arn:aws:s3:::prod-points/stream/recovery-points/*/manifest*",
+          "arn:aws:s3:::prod-points/stream/sessions/*",
+        ],
+      },
+      {
+        Sid: "ReadLocksPeer",
+        Effect: "Allow",
+        Action: "s3:GetObjectRetention",
+        Resource: "arn:aws:s3:::prod-points/*",
+      },
+      {
+        Sid: "LockRulePeer",
+        Effect: "Allow",
+        Action: "s3:GetBucketObjectLockConfiguration",
+        Resource: "arn:aws:s3:::prod-points",
       },
       { Sid: "LeaveKeys", Effect: "Deny", Action: "s3:GetObject", Resource: ["arn:aws:s3:::dr-control/keys/*"] },
     ]);
@@ -349,7 +403,7 @@ describe("AwsIdentities", () => {
     expect(others).to.have.length(1);
   });
 
-  it("no job but a prune may delete, and none may replace, change a bucket, a lock or a key, or use a key but through S3", async () => {
+  it("no job but a prune may delete, and none may replace, change a bucket, lift a lock, change a key, or use a key but through S3", async () => {
     const { name, resources } = await declare();
     for (const job of jobs) {
       const { policy } = one(resources, `${name}-${job}-permissions`).inputs;
@@ -358,11 +412,14 @@ describe("AwsIdentities", () => {
       ).Statement.filter(
         ({ Sid }: { Sid: string }) => !job.startsWith("prune") || !/^(Delete|Locks|Versions)/.test(Sid),
       );
+      // The bucket bounds how long.
       const allowed = new Set(statements.filter(({ Effect }) => Effect === "Allow").map(({ Action }) => Action));
       const actions = ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "kms:Decrypt", "kms:GenerateDataKey"];
+      const locks = ["s3:PutObjectRetention", "s3:GetObjectRetention", "s3:GetBucketObjectLockConfiguration"];
+      actions.push(...locks);
       expect(actions, job).to.include.members([...allowed]);
       for (const { Action, Condition } of statements) {
-        if (!["s3:ListBucket", "s3:GetObject"].includes(Action))
+        if (!["s3:ListBucket", "s3:GetObject", ...locks].includes(Action))
           expect(Condition, `${job} ${Action}`).not.to.equal(undefined);
       }
     }

@@ -129,6 +129,48 @@ describe("prunable store in S3 buckets", function () {
   describe("below a prefix", () => describePrunable(() => ({ ...plain, prefix: "team/qdrant" })));
   describe("with versions", () => describePrunable(() => versioned));
 
+  describe("with locks of single objects", () => {
+    const inHours = (hours: number) => new Date(Math.ceil(Date.now() / 1_000) * 1_000 + hours * 3_600_000);
+    const cases = [
+      ["by the object alone", "by object", undefined],
+      ["and one of the bucket's own", 1, 24],
+    ] as const;
+    for (const [what, rule, hoursByItself] of cases) {
+      it(`${what}: puts with one, tells and extends it, makes none shorter, and deletes what is locked no more`, async () => {
+        const address = await server.bucket(`locks-${rule === 1}`, rule);
+        const [store, pruner] = [openStore(address), openPruner(address)];
+        const locks = await store.locks?.();
+        if (locks === undefined) throw new Error("the store tells of no locks");
+        expect(locks.locksByItself).to.equal(hoursByItself !== undefined);
+        const until = inHours(2);
+        expect(await store.create(pack(1), Buffer.from("locked"), undefined, until)).to.equal("created");
+        expect(await store.create(pack(1), Buffer.from("other"), undefined, inHours(9))).to.equal("exists");
+        await store.create(pack(2), Buffer.from("as the bucket says"));
+        expect(await locks.lockedUntil(pack(1))).to.deep.equal(until);
+        const byItself = await locks.lockedUntil(pack(2));
+        const hours = byItself && Math.round((byItself.getTime() - Date.now()) / 3_600_000);
+        expect(hours).to.equal(hoursByItself);
+        expect(await codeOf(locks.lockedUntil(pack(3)))).to.equal("OBJECT_NOT_FOUND");
+
+        await locks.extend(pack(1), inHours(3));
+        expect(await codeOf(locks.extend(pack(1), until))).to.equal("ACCESS_DENIED");
+        expect(await locks.lockedUntil(pack(1))).to.deep.equal(inHours(3));
+
+        const kept = await pruner.delete([pack(1), pack(2)]);
+        expect(kept.map(({ key }) => key)).to.deep.equal(hoursByItself === undefined ? [pack(1)] : [pack(1), pack(2)]);
+        expect(kept[0]?.reason).to.include(inHours(3).toISOString());
+        expect(String(await store.get(pack(1)))).to.equal("locked");
+      });
+    }
+
+    it("tells of none where the bucket keeps none, and stores there as ever", async () => {
+      const store = openStore(plain);
+      expect(await store.locks?.()).to.equal(undefined);
+      expect(await store.create(pack(8), Buffer.from("x"), undefined, inHours(2))).to.equal("created");
+      expect(await openPruner(plain).delete([pack(8)])).to.deep.equal([]);
+    });
+  });
+
   it("calls a wrong secret ACCESS_DENIED", async () => {
     const credentials = { ...server.credentials, secretAccessKey: "another-secret-than-the-writers" };
     expect(await codeOf(openPruner({ ...plain, credentials }).delete([pack(1)]))).to.equal("ACCESS_DENIED");

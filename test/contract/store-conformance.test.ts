@@ -1,10 +1,5 @@
 /** What `doctor --store` finds out of real buckets: with versions, with a lock, and behind what takes away `If-None-Match`. */
-import {
-  CreateBucketCommand,
-  PutBucketVersioningCommand,
-  PutObjectLockConfigurationCommand,
-  S3Client,
-} from "@aws-sdk/client-s3";
+import { PutBucketVersioningCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
 import { openStore } from "../../runtime/adapters/stores/open-store.ts";
 import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
@@ -65,12 +60,7 @@ describe("the conformance of a store", function () {
   });
 
   it("a bucket that locks: a writer hides, and destroys nothing", async () => {
-    await client.send(new CreateBucketCommand({ Bucket: "locked", ObjectLockEnabledForBucket: true }));
-    const Rule = { DefaultRetention: { Mode: "COMPLIANCE", Days: 1 } } as const;
-    const ObjectLockConfiguration = { ObjectLockEnabled: "Enabled", Rule } as const;
-    await client.send(new PutObjectLockConfigurationCommand({ Bucket: "locked", ObjectLockConfiguration }));
-    const { credentials, endpoint } = server;
-    const address = { kind: "s3", bucket: "locked", region: "us-east-1", endpoint, credentials } as const;
+    const address = await server.bucket("locked", 1);
     expect(await storeProtection(address)).to.include({ keepsVersions: true, lockedDays: 1 });
     expect(await tryWriterRights(address, "probes/a/tried")).to.deep.equal({
       replaces: true,

@@ -24,8 +24,8 @@ const bootstrap = {
   account: "111122223333",
   prefix: "example-qdr",
   regions: {
-    prod: { region: "eu-central-1", repositoryLockDays: 30 },
-    dr: { region: "eu-west-1", repositoryLockDays: 365 },
+    prod: { region: "eu-central-1", longestLockDays: 30 },
+    dr: { region: "eu-west-1", longestLockDays: 365 },
   },
   initialActive: "prod",
 };
@@ -101,7 +101,7 @@ describe("settings of the bootstrap", () => {
   });
 
   const oneRegion = { prod: bootstrap.regions.prod };
-  const sameRegion = { ...bootstrap.regions, dr: { region: "eu-central-1", repositoryLockDays: 30 } };
+  const sameRegion = { ...bootstrap.regions, dr: { region: "eu-central-1", longestLockDays: 30 } };
   const table: [what: string, change: object, said: string][] = [
     ["one region", { regions: oneRegion }, "regions: two regions"],
     ["both in one AWS region", { regions: sameRegion }, "two AWS regions"],
@@ -116,7 +116,6 @@ describe("settings of the bootstrap", () => {
       "breakGlassArn: of the account",
     ],
     ["a mode that does not exist", { lockMode: "none" }, "lockMode:"],
-    ["replication into a longer lock", { replication: true }, "equal repositoryLockDays in both regions"],
     ["a slip in a name", { lockdays: 3 }, "lockdays"],
   ];
   for (const [what, change, said] of table) {

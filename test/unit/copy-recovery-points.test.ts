@@ -15,7 +15,7 @@ describe("a copy of recovery points", function () {
   const now = () => new Date(Date.UTC(2026, 1, 1, 12));
 
   /** Requests to the destination while so many are copied. */
-  async function requestsFor(copies: number): Promise<Record<Exclude<Method, "delete">, number>> {
+  async function requestsFor(copies: number): Promise<Record<"get" | "list" | "create", number>> {
     const { wrap } = await ageKeys();
     const from = await OpenRepository.openOrCreate(storesWithEpoch(), wrap);
     for (let made = 1; made <= copies; made += 1) await makeRecoveryPoint(from, new Date(Date.UTC(2026, 1, 1, made)));

@@ -44,14 +44,14 @@ function keptOf(candidates: readonly Candidate[], policy: Retention = retention(
 }
 
 describe("retention", () => {
-  it("keeps the newest of each 15 minutes for a day, of each 4 hours for 30 days, of each day for as long as is said", () => {
+  it("keeps the first of each 15 minutes for a day, of each 4 hours for 30 days, of each day for as long as is said", () => {
     const everyMinute = Array.from({ length: 40 }, (_, n) => candidate(n * minute));
-    expect(keptOf(everyMinute)).to.deep.equal([0, 8, 23, 38]);
+    expect(keptOf(everyMinute)).to.deep.equal([0, 7, 22, 37, 39]);
     const everyHour = Array.from({ length: 40 }, (_, n) => candidate(25 * hour + n * hour));
-    // The newest of all is one of them; the others end a stretch of four hours.
-    expect(keptOf(everyHour, retention(), hour)).to.deep.equal([25, 29, 33, 37, 41, 45, 49, 53, 57, 61]);
+    // Beside the newest of all, those that begin a stretch of four hours.
+    expect(keptOf(everyHour, retention(), hour)).to.deep.equal([25, 28, 32, 36, 40, 44, 48, 52, 56, 60, 64]);
     const everySixHours = Array.from({ length: 20 }, (_, n) => candidate(31 * day + n * 6 * hour));
-    expect(keptOf(everySixHours, retention(), day)).to.deep.equal([31, 31.75, 32.75, 33.75, 34.75, 35.75]);
+    expect(keptOf(everySixHours, retention(), day)).to.deep.equal([31, 31.5, 32.5, 33.5, 34.5, 35.5, 35.75]);
     const ancient = [candidate(0), candidate(364 * day), candidate(366 * day)];
     expect(keptOf(ancient, retention(), day)).to.deep.equal([0, 364]);
     expect(keptOf(ancient, retention({ days: 30 }), day)).to.deep.equal([0]);
@@ -109,28 +109,29 @@ describe("retention", () => {
       candidate(600 * day),
       candidate(700 * day),
     ];
-    expect(keptOf(candidates, policy, day)).to.deep.equal([0, 500, 600]);
+    expect(keptOf(candidates, policy, day)).to.deep.equal([minute / day, 500, 600]);
     const inOneSlot = [candidate(0, bad), candidate(minute), candidate(2 * minute)];
-    expect(keptOf(inOneSlot)).to.deep.equal([0, 1]);
+    // The first of its day, among themselves.
+    expect(keptOf(inOneSlot)).to.deep.equal([0, 1, 2]);
   });
 
   it("keeps what lies in the future, and lets it take nobody's place", () => {
     const candidates = [candidate(-day), candidate(-2 * day), candidate(0), candidate(minute)];
-    expect(keptOf(candidates)).to.deep.equal([-1_440, -2_880, 0]);
+    expect(keptOf(candidates)).to.deep.equal([-1_440, -2_880, 0, 1]);
     const { kept } = decideKept(candidates, retention(), now);
     expect(kept.get(candidates[0]?.id ?? "")).to.deep.equal(["its time is in the future, and does not count"]);
     expect(kept.get(candidates[2]?.id ?? "")).to.include("one of the 1 newest");
   });
 
-  it("keeps, beside one that lacks a collection, the newest of its time that has it", () => {
+  it("keeps, beside one that lacks a collection, the first of its time that has it", () => {
     const both = { holdings: { qdrant: [...notes, "the collection more"] } };
     const candidates = [
-      candidate(0),
-      candidate(10 * day),
+      candidate(0, both),
+      candidate(10 * day, both),
       candidate(10 * day + minute, both),
-      candidate(10 * day + 2 * minute, both),
+      candidate(10 * day + 2 * minute),
     ];
-    expect(keptOf(candidates)).to.deep.equal([0, 14_400, 14_401]);
+    expect(keptOf(candidates)).to.deep.equal([0, 14_401, 14_402]);
   });
 
   it("has days of their own for folders and infrastructure", () => {
@@ -173,7 +174,7 @@ describe("retention", () => {
         candidate(100 * day + n * 6 * hour, { ...holding("notes", "audit-1") }),
       );
       const kept = keptOf([candidate(0, holding("notes", "audit-1")), ...everySixHours], policy, day);
-      expect(kept).to.deep.equal([0, 100, 100.75, 101.75, 102.75]);
+      expect(kept).to.deep.equal([0, 100.5, 101.5, 102.5, 102.75]);
     });
   });
 
@@ -181,13 +182,14 @@ describe("retention", () => {
     const candidates = [
       candidate(0),
       candidate(minute, { id: "one" }),
-      candidate(26 * hour),
-      candidate(27 * hour, { id: "two" }),
+      candidate(2 * minute),
+      candidate(26 * hour, { id: "two" }),
+      candidate(27 * hour),
     ];
     const { dropped } = decideKept(candidates, retention(), now);
     expect([...dropped]).to.deep.equal([
-      ["one", `${candidates[0]?.id} is kept of its 15 minutes`],
-      ["two", `${candidates[2]?.id} is kept of its 4 hours`],
+      ["one", `${candidates[2]?.id} is kept of its 15 minutes`],
+      ["two", `${candidates[4]?.id} is kept of its 4 hours`],
     ]);
   });
 

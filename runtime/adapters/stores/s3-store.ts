@@ -7,18 +7,22 @@ import { Readable } from "node:stream";
 import {
   GetObjectCommand,
   type GetObjectCommandOutput,
+  GetObjectLockConfigurationCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   type ListObjectsV2CommandOutput,
   ListObjectVersionsCommand,
+  type ObjectLockRetentionMode,
   PutObjectCommand,
+  type PutObjectCommandInput,
+  PutObjectRetentionCommand,
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
 import { z } from "zod";
 import type { StoreAddress } from "../../domain/region.ts";
 import { DrError, hasCode } from "../../errors.ts";
-import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
+import type { Abortable, ObjectLocks, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
 import { connectionHint } from "../connection-hint.ts";
 import { type GivenAnswer, isHtml, refusedByProxy } from "../in-its-place.ts";
 import { agentsFor } from "../proxies.ts";
@@ -70,6 +74,7 @@ export class S3Store implements ObjectStore {
   /** Empty, or it ends with a slash. */
   readonly #prefix: string;
   readonly #repeat: Repeat;
+  #lockRule: Promise<LockRule | undefined> | undefined;
 
   /** @param repeat makes a request, and makes it again where that is worth it; once only when left out. */
   constructor(address: S3Address, limits: StoreLimits = {}, repeat: Repeat = (act) => act()) {
@@ -221,17 +226,61 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async create(key: string, bytes: Uint8Array, sha256 = sha256Of(bytes)): Promise<"created" | "exists"> {
+  async create(
+    key: string,
+    bytes: Uint8Array,
+    sha256 = sha256Of(bytes),
+    lockedUntil?: Date,
+  ): Promise<"created" | "exists"> {
+    const rule = lockedUntil === undefined ? undefined : await this.#askLockRule();
+    const lock = rule && { ObjectLockMode: rule.mode, ObjectLockRetainUntilDate: lockedUntil };
     return this.#translate(key, async () => {
-      const answer = await this.#put(key, bytes, sha256);
+      const answer = await this.#put(key, bytes, sha256, lock);
       await this.#confirm(key, answer, bytes.length);
       return answer;
     });
   }
 
-  async #put(key: string, bytes: Uint8Array, sha256: string): Promise<"created" | "exists"> {
+  async locks(): Promise<ObjectLocks | undefined> {
+    const rule = await this.#askLockRule();
+    if (rule === undefined) return undefined;
+    return {
+      locksByItself: rule.locksByItself,
+      lockedUntil: (key) =>
+        this.#translate(key, async () => {
+          const head = await this.#client.send(new HeadObjectCommand(this.#place(key)));
+          return head.ObjectLockRetainUntilDate;
+        }),
+      extend: (key, until) =>
+        this.#translate(key, async () => {
+          const Retention = { Mode: rule.mode, RetainUntilDate: until };
+          await this.#client.send(new PutObjectRetentionCommand({ ...this.#place(key), Retention }));
+        }),
+    };
+  }
+
+  #askLockRule(): Promise<LockRule | undefined> {
+    return this.#translate("the lock of the bucket", async () => {
+      this.#lockRule ??= readLockRule(this.#client, this.#address.bucket);
+      try {
+        return await this.#lockRule;
+      } catch (error) {
+        // What did not answer is asked again.
+        this.#lockRule = undefined;
+        throw error;
+      }
+    });
+  }
+
+  async #put(
+    key: string,
+    bytes: Uint8Array,
+    sha256: string,
+    lock: Pick<PutObjectCommandInput, "ObjectLockMode" | "ObjectLockRetainUntilDate"> | undefined,
+  ): Promise<"created" | "exists"> {
     const input = {
       ...this.#place(key),
+      ...lock,
       Body: bytes,
       IfNoneMatch: "*",
       // Not every server compares the body with the signature; this they do, and keep it: `checksumOf` asks for it.
@@ -280,6 +329,29 @@ export class S3Store implements ObjectStore {
         throw translateS3Error(error, key, this.#address);
       }
     });
+  }
+}
+
+interface LockRule {
+  readonly mode: ObjectLockRetentionMode;
+  /** Objects that are stored without a lock get one. */
+  readonly locksByItself: boolean;
+}
+
+/**
+ * How single objects are locked: in the mode that the bucket's own lock has, and in compliance mode where it has none, so that nobody makes
+ * a lock shorter, whatever rights he has. Undefined for a bucket without locks, which says so by an error, and for one that tells this key nothing.
+ */
+async function readLockRule(client: S3Client, Bucket: string): Promise<LockRule | undefined> {
+  try {
+    const { ObjectLockConfiguration: lock } = await client.send(new GetObjectLockConfigurationCommand({ Bucket }));
+    if (lock?.ObjectLockEnabled !== "Enabled") return undefined;
+    const own = lock.Rule?.DefaultRetention;
+    return { mode: own?.Mode ?? "COMPLIANCE", locksByItself: own !== undefined };
+  } catch (error) {
+    const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+    if (status === 501 || (status !== undefined && status >= 400 && status < 500 && status !== 429)) return undefined;
+    throw error;
   }
 }
 

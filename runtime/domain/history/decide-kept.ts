@@ -32,6 +32,8 @@ export interface Candidate {
 export interface RetentionDecision {
   /** Why, by the id of each that is kept; the first reason is the one that lasts longest. */
   readonly kept: ReadonlyMap<string, readonly string[]>;
+  /** Until when the schedule wants each that it wants, in milliseconds. What is kept and is not here is kept for another reason. */
+  readonly wantedUntil: ReadonlyMap<string, number>;
   /** Why not, by the id of each that is dropped. */
   readonly dropped: ReadonlyMap<string, string>;
 }
@@ -44,6 +46,11 @@ export function decideKept(candidates: readonly Candidate[], retention: Retentio
   const keep = ({ id }: Candidate, reason: string) => {
     const known = reasons.get(id) ?? new Set();
     reasons.set(id, known.add(reason));
+  };
+  const wantedUntil = new Map<string, number>();
+  const want: Want = ({ candidate, startedMs }, { reachMs }, reason) => {
+    keep(candidate, reason);
+    wantedUntil.set(candidate.id, Math.max(wantedUntil.get(candidate.id) ?? 0, startedMs + reachMs));
   };
   const dated: DatedCandidate[] = [];
   for (const candidate of candidates) {
@@ -63,15 +70,16 @@ export function decideKept(candidates: readonly Candidate[], retention: Retentio
     keepNewest(restorableOfKind, kind, retention.atLeast, keep);
     for (const group of tierGroupsOf(retention, kind)) {
       for (const tier of group.tiers) {
-        keepOfTier(restorableOfKind, { kind, group, tier, now }, keep, standIns, "");
+        keepOfTier(restorableOfKind, { kind, group, tier, now }, want, standIns, "");
         // They may be healed: they are thinned like the others, among themselves.
-        keepOfTier(othersOfKind, { kind, group, tier, now }, keep, standIns, ", though it cannot be restored now");
+        keepOfTier(othersOfKind, { kind, group, tier, now }, want, standIns, ", though it cannot be restored now");
       }
     }
   }
   const dropped = candidates.filter(({ id }) => !reasons.has(id));
   return {
     kept: new Map([...reasons].map(([id, all]) => [id, [...all]])),
+    wantedUntil,
     dropped: new Map(dropped.map(({ id }) => [id, standIns.get(id) ?? "older than all that is kept"])),
   };
 }
@@ -82,6 +90,7 @@ interface DatedCandidate {
 }
 
 type Keep = (candidate: Candidate, reason: string) => void;
+type Want = (dated: DatedCandidate, tier: Tier, reason: string) => void;
 
 /** The newest of everything, however old they are. */
 function keepNewest(newestFirst: readonly DatedCandidate[], kind: RetainedKind, atLeast: number, keep: Keep): void {
@@ -115,44 +124,52 @@ interface TierOfGroup {
 }
 
 /**
- * In each slot the newest exact one, or the newest where none is exact; and of what that does not hold, the newest that does.
+ * In each slot the first exact one, or the first where none is exact; and of what that does not hold, the first that does. The first, because
+ * it is known when it is made that it will be kept, and how long: that is how long it is locked (`lock-end.ts`).
  * @param standIns told of each that is not kept which one stands for it; what is told first stays.
  */
 function keepOfTier(
   newestFirst: readonly DatedCandidate[],
   { group, kind, now, tier }: TierOfGroup,
-  keep: Keep,
+  want: Want,
   standIns: Map<string, string>,
   remark: string,
 ): void {
   const { reachMs, slot, slotMs } = tier;
+  const isReached = ({ startedMs }: DatedCandidate) => now.getTime() - startedMs <= reachMs;
   const slots = new Map<number, DatedCandidate[]>();
   for (const dated of newestFirst) {
-    if (now.getTime() - dated.startedMs > reachMs) continue;
-    const number = Math.floor(dated.startedMs / slotMs);
+    // The first of a slot stays the first: also while the others are within reach, and it is not.
+    if (now.getTime() - dated.startedMs > reachMs + slotMs) continue;
+    const number = slotOf(tier, dated.startedMs);
     const members = slots.get(number);
     if (members === undefined) slots.set(number, [dated]);
     else members.push(dated);
   }
   for (const members of slots.values()) {
-    // Stable: among equals the newest stays the first.
-    const exactFirst = members.sort((a, b) => Number(b.candidate.isExact) - Number(a.candidate.isExact));
-    let first: string | undefined;
+    // Stable: among equals the oldest stays the first.
+    const exactFirst = members.reverse().sort((a, b) => Number(b.candidate.isExact) - Number(a.candidate.isExact));
+    let first: DatedCandidate | undefined;
     const covered = new Set<string>();
     let last: Holding | undefined;
-    for (const { candidate } of exactFirst) {
-      const { id, holdings } = candidate;
+    for (const dated of exactFirst) {
+      const { id, holdings } = dated.candidate;
       const holding = group.partsOf(holdings[kind] ?? []);
       if (holding.length === 0) continue;
-      first ??= id;
+      first ??= dated;
       const adds = holding !== last && holding.some((part) => !covered.has(part));
       last = holding;
       if (adds) {
         for (const part of holding) covered.add(part);
-        keep(candidate, `the newest of its ${slot}${remark}`);
-      } else if (!standIns.has(id)) {
-        standIns.set(id, `${first} is kept of its ${slot}`);
+        if (isReached(dated)) want(dated, tier, `the first of its ${slot}${remark}`);
+      } else if (!standIns.has(id) && isReached(first)) {
+        standIns.set(id, `${first.candidate.id} is kept of its ${slot}`);
       }
     }
   }
+}
+
+/** The number of the slot that a time falls into. */
+export function slotOf({ slotMs }: Tier, ms: number): number {
+  return Math.floor(ms / slotMs);
 }

@@ -95,7 +95,7 @@ export function retentionOf(
 
 /** One recovery point is kept for each slot of a tier, as long as it is not older than the tier reaches. */
 export interface Tier {
-  /** "day", as in "the newest of its day". */
+  /** "day", as in "the first of its day". */
   readonly slot: string;
   readonly slotMs: number;
   readonly reachMs: number;
@@ -164,4 +164,16 @@ export function tierGroupsOf(retention: Retention, kind: RetainedKind): TierGrou
     return { tiers, partsOf: rule < 0 ? (holding) => (isEmpty(holding) ? holding : partsOf(holding)) : partsOf };
   };
   return [group(-1, usual), ...overrides.map(([, days], rule) => group(rule, tiersWith(retention, days)))];
+}
+
+/** Every recovery point is kept for so long. */
+export function shortestReachOf(retention: Retention): number {
+  const tiers = retainedKinds.flatMap((kind) => tierGroupsOf(retention, kind).flatMap((group) => group.tiers[0] ?? []));
+  return Math.max(...tiers.map(({ reachMs }) => reachMs));
+}
+
+/** None is kept by the schedule for longer. */
+export function longestReachOf(retention: Retention): number {
+  const tiers = retainedKinds.flatMap((kind) => tierGroupsOf(retention, kind).flatMap((group) => group.tiers));
+  return Math.max(...tiers.map(({ reachMs }) => reachMs));
 }

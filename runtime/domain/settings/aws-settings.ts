@@ -90,8 +90,8 @@ const lockDays = z
 
 const bootstrapRegionSchema = z.strictObject({
   region: awsRegion,
-  /** Days for which nothing in the repository can be deleted or replaced. */
-  repositoryLockDays: lockDays,
+  /** Nothing in the repository can be locked for more days: as many as its `retention` keeps anything. */
+  longestLockDays: lockDays,
 });
 
 export const bootstrapSettingsSchema = z
@@ -121,7 +121,7 @@ export const bootstrapSettingsSchema = z
     images: yesOrNo.default(false),
     tags,
   })
-  .superRefine(({ account, breakGlassArn, initialActive, regions, replication }, { addIssue }) => {
+  .superRefine(({ account, breakGlassArn, initialActive, regions }, { addIssue }) => {
     if (breakGlassArn !== undefined && breakGlassArn.split(":")[4] !== account) {
       addIssue({ code: "custom", path: ["breakGlassArn"], message: `of the account ${account}` });
     }
@@ -132,11 +132,6 @@ export const bootstrapSettingsSchema = z
     if (first === undefined || second === undefined) return;
     if (first.region === second.region) {
       addIssue({ code: "custom", path: ["regions"], message: "two AWS regions: one may be lost whole" });
-    }
-    if (replication && first.repositoryLockDays !== second.repositoryLockDays) {
-      const message =
-        "equal repositoryLockDays in both regions: a replica is locked as long as its source, not as long as its bucket says";
-      addIssue({ code: "custom", path: ["replication"], message });
     }
   });
 export type BootstrapSettings = z.infer<typeof bootstrapSettingsSchema>;

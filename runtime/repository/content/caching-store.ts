@@ -2,7 +2,7 @@
  * An `ObjectStore` that remembers what went through it: who writes an object and reads it back a moment later does not ask for
  * it again. It remembers only objects that are never anything else than they were, and no more than `mostBytes`.
  */
-import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
+import type { Abortable, ObjectLocks, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
 
 export class CachingStore implements ObjectStore {
   readonly #store: ObjectStore;
@@ -55,8 +55,12 @@ export class CachingStore implements ObjectStore {
     return this.#objects.get(key)?.length ?? this.#store.sizeOf(key, request);
   }
 
-  async create(key: string, bytes: Uint8Array, sha256?: string): Promise<"created" | "exists"> {
-    const answer = await this.#store.create(key, bytes, sha256);
+  async locks(): Promise<ObjectLocks | undefined> {
+    return this.#store.locks?.();
+  }
+
+  async create(...[key, bytes, ...how]: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
+    const answer = await this.#store.create(key, bytes, ...how);
     // The bytes are the caller's, who uses their room again.
     if (answer === "created" && this.#isImmutable(key)) this.#keep(key, Buffer.from(bytes));
     return answer;

@@ -1,6 +1,7 @@
 /** What retention must know of recovery points: little of each, so that a hundred thousand of them fit into memory. */
 import { z } from "zod";
 import type { Candidate } from "../../domain/history/decide-kept.ts";
+import type { LockedCandidate } from "../../domain/history/lock-end.ts";
 import { type Holding, partOfCollection, type RetainedKind } from "../../domain/history/retention.ts";
 import {
   capturedFolderSchema,
@@ -93,4 +94,11 @@ export class CandidateMaker {
 
 function namesOf(folders: ManifestFacts["folders"], kinds: readonly DataKind[]): string[] {
   return folders.filter(({ kind }) => kinds.includes(kind)).map(({ kind, name }) => `${kind} ${name}`);
+}
+
+/** What the length of a recovery point's lock is decided by. */
+export function lockedCandidateOf(recoveryPoint: RecoveryPoint): LockedCandidate {
+  return new CandidateMaker().candidateOf(recoveryPoint, {
+    ...{ epochs: [], heldBy: [], isQuarantined: false, isVerified: false },
+  });
 }

@@ -59,7 +59,7 @@ export async function bringToHistory(request: BringRequest): Promise<Brought> {
     const kept: RecoveryPoint = { ...state, id, collections, folders };
     const refuse = () => refusePruned(control, prunes, () => objectsNeeded(history, kept));
     await refuse();
-    await history.createRecoveryPoint(kept);
+    await history.createRecoveryPoint(kept, request.before === undefined ? [] : [request.before]);
     try {
       await refuse();
     } catch (error) {

@@ -3,6 +3,7 @@
  * is there already is not sent again. The newest comes first. A recovery point counts as copied when the destination's own catalog calls it complete.
  */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
+import { type LockEnd, lockEndBy } from "../../domain/history/lock-end.ts";
 import { usualRetention } from "../../domain/history/retention.ts";
 import { objectsOf, type RecoveryPointState } from "../../domain/recovery-points/catalog.ts";
 import { keysOf, type RecoveryPoint, repositorySchema } from "../../domain/recovery-points/recovery-point.ts";
@@ -17,6 +18,7 @@ import { keepSessionAlive, signalSession } from "../../repository/catalog/captur
 import { ContentPresence } from "../../repository/catalog/content-presence.ts";
 import { checkObject } from "../../repository/content/check-object.ts";
 import { KeyRing } from "../../repository/content/key-ring.ts";
+import { lockNeeded, lockObject } from "../../repository/content/lock-recovery-point.ts";
 import { refuseOtherPack } from "../../repository/content/named-pack.ts";
 import { objectsNeeded, packsOf } from "../../repository/content/objects-needed.ts";
 import { lookAtPrunes, refusePruned } from "../../repository/prune/prune-sight.ts";
@@ -50,10 +52,10 @@ export async function copyRecoveryPoints(
   clock: Clock,
   { since }: { readonly since?: Date | undefined } = {},
 ): Promise<CopyReport> {
-  const destination = await openDestination(from, to);
+  const retention = to.region?.retention ?? usualRetention;
+  const destination = (await openDestination(from, to)).lockedBy({ retention, clock });
   const prunes = await lookAtPrunes(destination.stores.control);
   const views = { source: await BucketView.read(from), destination: await BucketView.read(destination) };
-  const retention = to.region?.retention ?? usualRetention;
   const plan = await CopyPlan.make({ ...views, retention, since, now: clock.now() });
   const copier = new Copier(from, destination, await namedBy(destination, views.destination, plan));
   /** What may be copied, of those that were read. */
@@ -84,7 +86,9 @@ export async function copyRecoveryPoints(
       if (recoveryPoint === undefined) continue;
       copiable.delete(id);
       progress({ step: "copy", detail: id });
-      const brought = await announced(destination, id, clock, () => copier.copy(recoveryPoint));
+      const brought = await announced(destination, id, clock, () =>
+        copier.copy(recoveryPoint, lockEndBy(retention, plan.wantedUntil(id), clock.now())),
+      );
       objects += brought.objects;
       bytes += brought.bytes;
       copied.push(id);
@@ -124,7 +128,11 @@ class Copier {
     this.#believed = believed;
   }
 
-  async copy(recoveryPoint: RecoveryPoint): Promise<{ readonly objects: number; readonly bytes: number }> {
+  /** @param end until when the destination locks it. */
+  async copy(
+    recoveryPoint: RecoveryPoint,
+    end: LockEnd,
+  ): Promise<{ readonly objects: number; readonly bytes: number }> {
     const [from, to] = [this.#from, this.#to];
     await copyKeys(from, to, recoveryPoint);
     const needed = [...objectsOf(recoveryPoint, await packsOf(from, recoveryPoint))];
@@ -140,9 +148,9 @@ class Copier {
     let bytes = 0;
     for (const kind of ["pack", "tree", "facts"] as const) {
       const ofKind = [...missing].filter((key) => parseStoreKey(key)?.kind === kind);
-      bytes += await copyObjects(from, to, ofKind);
+      bytes += await copyObjects(from, to, ofKind, end.extended);
     }
-    await copyManifest(from, to, recoveryPoint);
+    await copyManifest(from, to, recoveryPoint, await lockNeeded(to, recoveryPoint, end));
     return { objects: missing.size, bytes };
   }
 }
@@ -186,27 +194,39 @@ async function openDestination(
 }
 
 /** Of the recovery points only the manifests are sealed for one repository: for one that was begun by itself, they are sealed anew. */
-async function copyManifest(from: OpenRepository, to: OpenRepository, recoveryPoint: RecoveryPoint): Promise<void> {
-  if (to.description.id !== from.description.id) return to.createRecoveryPoint(recoveryPoint);
+async function copyManifest(
+  from: OpenRepository,
+  to: OpenRepository,
+  recoveryPoint: RecoveryPoint,
+  end: Pick<LockEnd, "extended" | "needed"> | undefined,
+): Promise<void> {
+  if (to.description.id !== from.description.id) return to.commitRecoveryPoint(recoveryPoint, end);
   const place = storeLayout.manifest(recoveryPoint.id);
   const object = await getWhole(from.stores.repository, place);
   await checkObject(from, place, object);
   // Of another generation perhaps than any that is there.
   await to.keys.adopt(await from.keys.key(keyIdOf(object)));
-  await to.stores.repository.create(place, object);
+  await to.stores.repository.create(place, object, undefined, end?.extended);
+  const locks = await to.stores.repository.locks?.();
+  if (locks !== undefined && end !== undefined) await lockObject(locks, place, end);
 }
 
 async function copyKeys(from: OpenRepository, to: OpenRepository, recoveryPoint: RecoveryPoint): Promise<void> {
   for (const key of keysOf(recoveryPoint)) await to.keys.adopt(await from.keys.key(key));
 }
 
-async function copyObjects(from: OpenRepository, to: OpenRepository, keys: readonly string[]): Promise<number> {
+async function copyObjects(
+  from: OpenRepository,
+  to: OpenRepository,
+  keys: readonly string[],
+  lockedUntil: Date,
+): Promise<number> {
   let bytes = 0;
   await forEachConcurrently(objectsAtOnce, keys, async (key) => {
     const object = await getWhole(from.stores.repository, key);
     // Nothing that is created can be replaced: what came is looked at first.
     await checkObject(from, key, object);
-    await to.stores.repository.create(key, object);
+    await to.stores.repository.create(key, object, undefined, lockedUntil);
     bytes += object.length;
   });
   return bytes;

@@ -3,7 +3,7 @@
  * of which times. What each holds, and whether it is exact, its manifest says alone: as long as it was not read, the best is thought of it. So
  * manifests are read of those that may be kept, and of no others.
  */
-import { type Candidate, decideKept } from "../../domain/history/decide-kept.ts";
+import { type Candidate, decideKept, type RetentionDecision } from "../../domain/history/decide-kept.ts";
 import { type Retention, retainedKinds, type Tier, tierGroupsOf } from "../../domain/history/retention.ts";
 import { timeOfId } from "../../domain/identifier.ts";
 import type { CatalogEntry } from "../../domain/recovery-points/catalog.ts";
@@ -79,7 +79,7 @@ export class CopyPlan {
 
   /** Those that retention keeps by what is known, the newest first: not read yet, or to be copied. */
   wanted(): readonly string[] {
-    const { kept } = decideKept(this.#candidates(), this.#request.retention, this.#request.now);
+    const { kept } = this.#decide();
     const { since } = this.#request;
     const isOld = (id: string) =>
       since !== undefined && (this.#known.get(id)?.candidate?.startedAt ?? "") < since.toISOString();
@@ -133,22 +133,34 @@ export class CopyPlan {
     if (isNew) this.#expect();
   }
 
-  /** All that were read, and the newest of those that were not, of each slot. */
+  /** All that were read, and of those that were not the first of each slot, and the newest of all. */
   #candidates(): Candidate[] {
     const unread = new Map(this.#tiers.map(({ slotMs }) => [slotMs, new Map<number, number>()]));
     const coarsest = this.#tiers.at(-1);
-    return this.#newestFirst.flatMap((known) => {
+    const newest = new Set(this.#newestFirst.filter(({ isRead }) => !isRead).slice(0, this.#request.retention.atLeast));
+    const oldestFirst = this.#newestFirst.toReversed();
+    return oldestFirst.flatMap((known) => {
       if (known.isRead) return known.candidate ?? [];
       const ageMs = this.#request.now.getTime() - known.atMs;
       const slotMs = (this.#tiers.find(({ reachMs }) => ageMs <= reachMs) ?? coarsest)?.slotMs ?? Number.NaN;
       const slots = unread.get(slotMs);
       const slot = Math.floor(known.atMs / slotMs);
       const before = slots?.get(slot) ?? 0;
-      if (before >= unreadOfSlot) return [];
+      if (before >= unreadOfSlot && !newest.has(known)) return [];
       slots?.set(slot, before + 1);
       known.candidate = this.#guess(known);
       return known.candidate ?? [];
     });
+  }
+
+  /** Until when the destination's schedule wants one that was read. */
+  wantedUntil(id: string): Date | undefined {
+    const until = this.#decide().wantedUntil.get(id);
+    return until === undefined ? undefined : new Date(until);
+  }
+
+  #decide(): RetentionDecision {
+    return decideKept(this.#candidates(), this.#request.retention, this.#request.now);
   }
 
   #listed(id: string): RecoveryPointInBucket {

@@ -92,7 +92,7 @@ async function bytesFrom(repository: OpenRepository, from: OpenRepository, key: 
 async function store({ objects, repository }: HealTools, key: string, bytes: Buffer): Promise<string> {
   for (let copy = 0; copy <= mostCopies; copy += 1) {
     const place = copy === 0 ? key : storeLayout.healedObject(key, copy);
-    await objects.create(place, bytes);
+    await repository.stores.repository.create(place, bytes, undefined, repository.longestLock);
     if (await isGood(repository, key, () => getWhole(objects, place))) return place;
   }
   throw new DrError("STORE_REFUSED", `none of ${mostCopies} objects that stand in for ${key} can be read back`, {

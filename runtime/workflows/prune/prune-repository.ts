@@ -14,6 +14,7 @@ import type { PruneContext, PruneRequest } from "./prune-context.ts";
 import { pruneRefused } from "./prune-context.ts";
 import { findExpiredRecords, pruneRecords, type RecordRetention, type RecordsPruned } from "./prune-records.ts";
 import { PruneTurn, storedAt } from "./prune-turn.ts";
+import { renewLocks } from "./renew-locks.ts";
 import { type Expected, type Survey, surveyRepository } from "./survey-repository.ts";
 
 /** Between the two phases. */
@@ -67,7 +68,10 @@ async function pruneInTurn(request: PruneRequest, turn: PruneTurn): Promise<Omit
   let executed: PruneReport["executed"];
   if (newest !== undefined && newest.done === undefined) {
     const ended = await execute(request, turn, newest);
-    if ("open" in ended) return ended;
+    if ("open" in ended) {
+      await renewWhileOpen(request, turn);
+      return ended;
+    }
     executed = ended.executed;
   }
   const ran = executed === undefined ? {} : { executed };
@@ -86,9 +90,17 @@ async function pruneInTurn(request: PruneRequest, turn: PruneTurn): Promise<Omit
     giveUp: request.giveUp,
     refuseUnlessMine: () => turn.stayMine(),
   });
+  await renewLocks(request, survey);
   if (written === undefined) return ran;
   const at = await storedAt(request.repository.stores.control, controlLayout.prunePlan(next));
   return { ...ran, open: { ...written, dueAt: new Date(at.getTime() + phasesApartMs) } };
+}
+
+/** A plan may wait for a capture of days; locks do not wait. */
+async function renewWhileOpen(request: PruneRequest, turn: PruneTurn): Promise<void> {
+  if ((await request.repository.stores.repository.locks?.()) === undefined) return;
+  const survey = await surveyRepository({ ...request, storeNow: await turn.storeNow(), expected: undefined });
+  await renewLocks(request, survey);
 }
 
 interface NewestPlan {

@@ -18,7 +18,7 @@ import { type PruneReport, pruneRepository } from "../../../runtime/workflows/pr
 import { verifyRecoveryPoint } from "../../../runtime/workflows/verify/verify-recovery-point.ts";
 import type { Faults } from "../faults/faulty-store.ts";
 import { looksOf } from "../servers/looks-of.ts";
-import { MemoryStore } from "../servers/memory-store.ts";
+import { LockingMemoryStore, MemoryStore } from "../servers/memory-store.ts";
 import { firstEpoch, silently } from "./recovery-estate.ts";
 
 export const hourMs = 3_600_000;
@@ -71,10 +71,10 @@ export class PrunedRegion {
   readonly files = new Map<string, Buffer>();
   #runs = 0;
 
-  constructor(wrap: KeyWrap, time: TestTime) {
+  constructor(wrap: KeyWrap, time: TestTime, repositoryStore: MemoryStore = new MemoryStore(time.now)) {
     this.wrap = wrap;
     this.time = time;
-    this.repositoryStore = new MemoryStore(time.now);
+    this.repositoryStore = repositoryStore;
     this.controlStore = new MemoryStore(time.now);
     this.controlStore.objects.set(controlLayout.epoch(1), Buffer.from(JSON.stringify(firstEpoch)));
   }
@@ -210,6 +210,33 @@ export class PrunedRegion {
 
   keys(prefix = ""): string[] {
     return [...this.repositoryStore.objects.keys()].filter((key) => key.startsWith(prefix)).sort();
+  }
+}
+
+/** One whose repository store keeps locks. */
+export class LockedRegion extends PrunedRegion {
+  readonly locked: LockingMemoryStore;
+  /** As its settings say. */
+  readonly retention = policy();
+
+  constructor(wrap: KeyWrap, time: TestTime) {
+    const locked = new LockingMemoryStore(time.now);
+    super(wrap, time, locked);
+    this.locked = locked;
+  }
+
+  override async open(stores?: PrunedStores): Promise<OpenRepository> {
+    return (await super.open(stores)).lockedBy({ retention: this.retention, clock: this.time });
+  }
+
+  override state(): RegionState & { readonly locks: ReadonlyMap<string, Date> } {
+    return { ...super.state(), locks: new Map(this.locked.lockedUntil) };
+  }
+
+  override rewind(state: ReturnType<LockedRegion["state"]>): void {
+    super.rewind(state);
+    this.locked.lockedUntil.clear();
+    for (const [key, until] of state.locks) this.locked.lockedUntil.set(key, until);
   }
 }
 

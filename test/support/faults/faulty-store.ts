@@ -1,10 +1,16 @@
 /** Object stores that fail on order. All stores of one `Faults` count their calls together, as one process would. */
 import { DrError } from "../../../runtime/errors.ts";
-import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../../runtime/ports/object-store.ts";
+import type {
+  Abortable,
+  ObjectLocks,
+  ObjectStore,
+  ReadRequest,
+  StoredObject,
+} from "../../../runtime/ports/object-store.ts";
 import type { PrunableStore } from "../../../runtime/ports/prunable-store.ts";
 import { allOf } from "../all-of.ts";
 
-export type Method = "get" | "list" | "create" | "delete";
+export type Method = "get" | "list" | "create" | "delete" | "lock";
 
 export interface FaultPlan {
   /** This call and every later one fail before they act: the process is dead to the store. */
@@ -110,8 +116,18 @@ class FaultyStore implements ObjectStore {
     return this.#faults.through("get", key, () => this.#inner.sizeOf(key, request));
   }
 
-  create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
-    return this.#faults.through("create", key, () => this.#inner.create(key, bytes));
+  create(...request: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
+    return this.#faults.through("create", request[0], () => this.#inner.create(...request));
+  }
+
+  async locks(): Promise<ObjectLocks | undefined> {
+    const locks = await this.#inner.locks?.();
+    if (locks === undefined) return undefined;
+    return {
+      ...locks,
+      lockedUntil: (key) => this.#faults.through("get", key, () => locks.lockedUntil(key)),
+      extend: (key, until) => this.#faults.through("lock", key, () => locks.extend(key, until)),
+    };
   }
 }
 

@@ -3,7 +3,14 @@ import { createHash } from "node:crypto";
 
 import { objectNotFound, rangeOf, refuseIfLarger, wholeRange } from "../../../runtime/adapters/stores/ranges.ts";
 import { folderBelow } from "../../../runtime/domain/recovery-points/store-layout.ts";
-import type { Abortable, ObjectStore, ReadRequest, StoredObject } from "../../../runtime/ports/object-store.ts";
+import { DrError } from "../../../runtime/errors.ts";
+import type {
+  Abortable,
+  ObjectLocks,
+  ObjectStore,
+  ReadRequest,
+  StoredObject,
+} from "../../../runtime/ports/object-store.ts";
 import type { LockedObject, PrunableStore } from "../../../runtime/ports/prunable-store.ts";
 
 export class MemoryStore implements ObjectStore, PrunableStore {
@@ -65,6 +72,61 @@ export class MemoryStore implements ObjectStore, PrunableStore {
     for (const key of keys) this.objects.delete(key);
     return [];
   }
+}
+
+/** Keeps locks as S3 does: what is locked is not deleted, and no lock becomes shorter. */
+export class LockingMemoryStore extends MemoryStore {
+  readonly lockedUntil = new Map<string, Date>();
+  /** What its owner has decided of objects that are stored without a lock. */
+  byItselfMs: number | undefined;
+  extensions = 0;
+  readonly #time: () => Date;
+
+  constructor(now: () => Date) {
+    super(now);
+    this.#time = now;
+  }
+
+  override async create(
+    key: string,
+    bytes: Uint8Array,
+    _sha256?: string,
+    lockedUntil?: Date,
+  ): Promise<"created" | "exists"> {
+    if (lockedUntil !== undefined && lockedUntil <= this.#time()) throw refusedLock(key, "it must lie in the future");
+    const answer = await super.create(key, bytes);
+    const byItself = this.byItselfMs === undefined ? undefined : new Date(this.#time().getTime() + this.byItselfMs);
+    const until = lockedUntil ?? byItself;
+    if (answer === "created" && until !== undefined) this.lockedUntil.set(key, until);
+    return answer;
+  }
+
+  async locks(): Promise<ObjectLocks> {
+    return {
+      locksByItself: this.byItselfMs !== undefined,
+      lockedUntil: async (key) => {
+        if (!this.objects.has(key)) throw objectNotFound(key);
+        return this.lockedUntil.get(key);
+      },
+      extend: async (key, until) => {
+        if (!this.objects.has(key)) throw objectNotFound(key);
+        const before = this.lockedUntil.get(key);
+        if (before !== undefined && until < before) throw refusedLock(key, "it would become shorter");
+        this.extensions += 1;
+        this.lockedUntil.set(key, until);
+      },
+    };
+  }
+
+  override async delete(keys: readonly string[]): Promise<readonly LockedObject[]> {
+    const isLocked = (key: string) => (this.lockedUntil.get(key) ?? 0) > this.#time();
+    await super.delete(keys.filter((key) => !isLocked(key)));
+    return keys.filter((key) => this.objects.has(key) && isLocked(key)).map((key) => ({ key, reason: "it is locked" }));
+  }
+}
+
+function refusedLock(key: string, why: string): DrError {
+  return new DrError("ACCESS_DENIED", `the store refuses the lock of ${key}: ${why}`, { hint: "see its rules" });
 }
 
 /** A store that does not tell when anything was stored. */

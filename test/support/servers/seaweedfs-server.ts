@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, PutObjectLockConfigurationCommand, S3Client } from "@aws-sdk/client-s3";
 import { storeArguments, storePorts, storeReadyUrls, storeSockets } from "../../../quickstart/domain/seaweedfs.ts";
 import { s3ClientSettings } from "../../../runtime/adapters/stores/s3-store.ts";
 import type { StoreAddress } from "../../../runtime/domain/region.ts";
@@ -39,8 +39,11 @@ export class SeaweedServer {
     }
   }
 
-  /** A new bucket, and how a store reaches it. */
-  async bucket(name: string): Promise<Extract<StoreAddress, { kind: "s3" }>> {
+  /**
+   * A new bucket, and how a store reaches it.
+   * @param locks with Object Lock; in days, how long it locks by itself.
+   */
+  async bucket(name: string, locks?: "by object" | number): Promise<Extract<StoreAddress, { kind: "s3" }>> {
     const address = {
       kind: "s3",
       bucket: name,
@@ -49,7 +52,12 @@ export class SeaweedServer {
       credentials: this.credentials,
     } as const;
     const client = new S3Client(s3ClientSettings(address));
-    await client.send(new CreateBucketCommand({ Bucket: name }));
+    await client.send(new CreateBucketCommand({ Bucket: name, ObjectLockEnabledForBucket: locks !== undefined }));
+    if (typeof locks === "number") {
+      const Rule = { DefaultRetention: { Mode: "COMPLIANCE", Days: locks } } as const;
+      const ObjectLockConfiguration = { ObjectLockEnabled: "Enabled", Rule } as const;
+      await client.send(new PutObjectLockConfigurationCommand({ Bucket: name, ObjectLockConfiguration }));
+    }
     client.destroy();
     return address;
   }

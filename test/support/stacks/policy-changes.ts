@@ -39,7 +39,7 @@ function isNamed(resource: DeclaredResource, name: string): boolean {
   return resource.name === name || resource.name.endsWith(`-${name}`);
 }
 
-export function changeOne(resources: readonly DeclaredResource[], name: string, change: Change): DeclaredResource[] {
+function changeOne(resources: readonly DeclaredResource[], name: string, change: Change): DeclaredResource[] {
   const [one, ...more] = resources.filter((resource) => isNamed(resource, name));
   if (one === undefined || more.length > 0) throw new Error(`not one ${name}`);
   return resources.flatMap((resource) => (resource === one ? change(structuredClone(resource)) : [resource]));

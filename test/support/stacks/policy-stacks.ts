@@ -34,8 +34,8 @@ async function declareFoundation(): Promise<DeclaredResource[]> {
     account,
     prefix: "example-qdr",
     regions: {
-      prod: { region: "eu-central-1", repositoryLockDays: 365 },
-      dr: { region: "eu-west-1", repositoryLockDays: 365 },
+      prod: { region: "eu-central-1", longestLockDays: 365 },
+      dr: { region: "eu-west-1", longestLockDays: 365 },
     },
     initialActive: "prod",
     replication: true,

@@ -76,7 +76,7 @@ export class CaptureCommitter {
     this.#quarantine = quarantine;
   }
 
-  async commit({ before, plan }: PlannedCapture, joined: JoinedParts): Promise<RecoveryPoint> {
+  async commit({ base, before, plan }: PlannedCapture, joined: JoinedParts): Promise<RecoveryPoint> {
     const { allowEmpty, clock, database, choosesCollections, facts, imported, journal, repository, toolVersion } =
       this.#context;
     const { folders } = joined;
@@ -126,7 +126,9 @@ export class CaptureCommitter {
     const refusePrunedSince = () => this.#refusePruned(plan, recoveryPoint);
     await facts.store();
     await refusePrunedSince();
-    await repository.createRecoveryPoint(recoveryPoint);
+    // What is imported is of another time than those that were captured.
+    const older = imported === undefined ? new Set(base.recoveryPoints.values()) : [];
+    await repository.createRecoveryPoint(recoveryPoint, [...older]);
     await this.#doubtUnless(async () => {
       await refusePrunedSince();
       await this.#refuseLost(plan, recoveryPoint);
