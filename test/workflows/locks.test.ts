@@ -114,9 +114,9 @@ describe("locks of recovery points", function () {
     const extensions: number[] = [];
     for (let n = 0; n < 96; n += 1) {
       region.time.pass(15 * minuteMs);
-      const before = region.locked.extensions;
+      const before = region.locked.lockRequests.extended;
       await region.capture();
-      extensions.push(region.locked.extensions - before);
+      extensions.push(region.locked.lockRequests.extended - before);
     }
     const objects = (await objectsOf(await region.capture())).length;
     expect(extensions.filter((count) => count > 0).length, "captures that extended").to.be.at.most(16);

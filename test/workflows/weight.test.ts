@@ -1,11 +1,16 @@
 /** What a recovery point costs beyond what changed: bytes and requests, by the kind of object. */
 import { expect } from "chai";
-import { parseStoreKey } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { usualRetention } from "../../runtime/domain/history/retention.ts";
+import { parseStoreKey, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { readDirectory } from "../../runtime/repository/content/pack-directory.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
+import { silently, storesWithEpoch } from "../support/estates/recovery-estate.ts";
 import { clientOf, databaseOf, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { seeded } from "../support/seeded.ts";
+import { LockingMemoryStore } from "../support/servers/memory-store.ts";
 import { QdrantServer } from "../support/servers/qdrant-server.ts";
+import { clockShowing } from "../support/time/clock-showing.ts";
 
 const collections = Array.from({ length: 10 }, (_, n) => `notes-${n}`);
 const dimensions = 768;
@@ -83,6 +88,45 @@ describe("weight of a recovery point", function () {
     const { ofCollections, writesBesidePacks } = await cost(incremental);
     expect(writesBesidePacks, "plan, facts, tree and manifest").to.equal(4);
     expect(ofCollections).to.be.at.most(16_000);
+  });
+
+  it("with locks asks five questions more; the first of four hours asks for everything, and extends what is locked for less", async () => {
+    const startMs = Date.parse("2026-03-01T00:00:00.000Z");
+    let quarter = 0;
+    const clock = clockShowing(() => new Date(startMs + quarter * 15 * 60_000));
+    const locked = new LockingMemoryStore(clock.now);
+    const stores = { repository: locked, control: storesWithEpoch().control };
+    const told = { clock, progress: silently, toolVersion: "test" };
+    const requests = async () => {
+      const before = { ...locked.lockRequests, keys: new Set(locked.objects.keys()) };
+      const opened = await OpenRepository.openOrCreate(stores, practice.wrap);
+      const repository = opened.lockedBy({ retention: usualRetention, clock });
+      const type = quarter === 0 ? "full" : "incremental";
+      await captureRecoveryPoint({ region: "east", type, database: databaseOf(server), repository, ...told });
+      const created = [...locked.objects.keys()].filter((key) => !before.keys.has(key));
+      const { extended, questions } = locked.lockRequests;
+      return {
+        writesBesidePacks: created.filter((key) => !key.startsWith(storeLayout.packs)).length,
+        packs: created.filter((key) => key.startsWith(storeLayout.packs)).length,
+        questions: questions - before.questions,
+        extended: extended - before.extended,
+      };
+    };
+    await requests();
+    const usual = { writesBesidePacks: 3, packs: 2, questions: 5, extended: 0 };
+    for (quarter of [1, 2, 17]) {
+      await change("notes-6", quarter);
+      const { extended, questions, ...others } = await requests();
+      expect(others).to.deep.equal({ writesBesidePacks: usual.writesBesidePacks, packs: usual.packs });
+      const isFirstOfFourHours = quarter === 17;
+      // Of ten collections: their trees, facts and packs, asked before and after.
+      expect(questions).to.be.at.most(isFirstOfFourHours ? 80 : usual.questions);
+      expect(extended).to.be.at.most(isFirstOfFourHours ? 20 : usual.extended);
+      expect(extended > 0).to.equal(isFirstOfFourHours);
+    }
+    quarter = 18;
+    await change("notes-6", quarter);
+    expect(await requests()).to.deep.equal(usual);
   });
 
   it("in which every collection changed costs each the same", async () => {

@@ -79,7 +79,7 @@ export class LockingMemoryStore extends MemoryStore {
   readonly lockedUntil = new Map<string, Date>();
   /** What its owner has decided of objects that are stored without a lock. */
   byItselfMs: number | undefined;
-  extensions = 0;
+  readonly lockRequests = { questions: 0, extended: 0 };
   readonly #time: () => Date;
 
   constructor(now: () => Date) {
@@ -106,13 +106,14 @@ export class LockingMemoryStore extends MemoryStore {
       locksByItself: this.byItselfMs !== undefined,
       lockedUntil: async (key) => {
         if (!this.objects.has(key)) throw objectNotFound(key);
+        this.lockRequests.questions += 1;
         return this.lockedUntil.get(key);
       },
       extend: async (key, until) => {
         if (!this.objects.has(key)) throw objectNotFound(key);
         const before = this.lockedUntil.get(key);
         if (before !== undefined && until < before) throw refusedLock(key, "it would become shorter");
-        this.extensions += 1;
+        this.lockRequests.extended += 1;
         this.lockedUntil.set(key, until);
       },
     };
