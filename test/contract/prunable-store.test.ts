@@ -152,13 +152,16 @@ describe("prunable store in S3 buckets", function () {
         expect(hours).to.equal(hoursByItself);
         expect(await codeOf(locks.lockedUntil(pack(3)))).to.equal("OBJECT_NOT_FOUND");
 
-        await locks.extend(pack(1), inHours(3));
+        const longer = inHours(3);
+        await locks.extend(pack(1), longer);
         expect(await codeOf(locks.extend(pack(1), until))).to.equal("ACCESS_DENIED");
-        expect(await locks.lockedUntil(pack(1))).to.deep.equal(inHours(3));
+        expect(await locks.lockedUntil(pack(1))).to.deep.equal(longer);
 
         const kept = await pruner.delete([pack(1), pack(2)]);
-        expect(kept.map(({ key }) => key)).to.deep.equal(hoursByItself === undefined ? [pack(1)] : [pack(1), pack(2)]);
-        expect(kept[0]?.reason).to.include(inHours(3).toISOString());
+        expect(kept.map(({ key }) => key)).to.have.members(
+          hoursByItself === undefined ? [pack(1)] : [pack(1), pack(2)],
+        );
+        expect(kept.find(({ key }) => key === pack(1))?.reason).to.include(longer.toISOString());
         expect(String(await store.get(pack(1)))).to.equal("locked");
       });
     }
