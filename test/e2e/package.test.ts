@@ -45,7 +45,11 @@ describe("package and image", function () {
   /** A folder of a user, in which the package is installed. */
   const project = join(folder, "project");
   /** Folders that hold a Node under its own name, by version. */
-  const nodes = { "22.18.0": join(folder, "node-22"), [process.versions.node]: dirname(process.execPath) };
+  const nodes = {
+    "22": join(folder, "node-22"),
+    [process.versions.node]: dirname(process.execPath),
+    "26": join(folder, "node-26"),
+  };
 
   const points = Array.from({ length: 100 }, (_, id) => ({ id, vector: [id, 1] }));
   let tarball: string;
@@ -79,8 +83,11 @@ describe("package and image", function () {
     tarball = join(folder, npm(folder, "pack", published, "--silent").trim());
     mkdirSync(project);
     npm(project, "install", "--prefix", project, tarball);
-    mkdirSync(nodes["22.18.0"]);
-    symlinkSync(execFileSync("which", ["node-22"], { encoding: "utf8" }).trim(), join(nodes["22.18.0"], "node"));
+    for (const version of ["22", "26"] as const) {
+      mkdirSync(nodes[version]);
+      const node = execFileSync("which", [`node-${version}`], { encoding: "utf8" }).trim();
+      symlinkSync(node, join(nodes[version], "node"));
+    }
   });
   after(async () => {
     await server?.stop();
@@ -194,7 +201,7 @@ describe("package and image", function () {
       const repository = { kind: "s3", bucket: "recovery-points", region: "us-east-1", endpoint: sources.url };
       const file = join(folder, "cloud", "prod.json");
       writeFileSync(file, JSON.stringify({ ...outputs, repository }));
-      const oldest = nodes["22.18.0"];
+      const oldest = nodes["22"];
       await Promise.all(
         Object.entries(sources.environments).map(async ([source, env]) => {
           const args = ["recovery-points", "list", "--stack", "prod", "--outputs", file];
@@ -222,7 +229,7 @@ describe("package and image", function () {
     const backup = await run("backup", "--stack", "prod", "--outputs", regions);
     expect(backup.exitCode, backup.err).to.equal(0);
     for (const node of Object.values(nodes)) {
-      const again = await runInstalled(node, ["backup", "--stack", "prod", "--outputs", regions]);
+      const again = await runInstalled(node, ["backup", "--type", "full", "--stack", "prod", "--outputs", regions]);
       expect(again.exitCode, again.err).to.equal(0);
       const verify = await runInstalled(node, ["verify", "--stack", "prod", "--outputs", regions]);
       expect(verify.exitCode, verify.err).to.equal(0);
@@ -300,7 +307,7 @@ describe("package and image", function () {
       await store.bucket("my-bucket").catch(() => undefined);
       const env = {
         HOME: cwd,
-        PATH: `${nodes["22.18.0"]}:${process.env["PATH"]}`,
+        PATH: `${nodes["22"]}:${process.env["PATH"]}`,
         QDRANT_API_KEY: server.apiKey,
         AWS_ACCESS_KEY_ID: store.credentials.accessKeyId,
         AWS_SECRET_ACCESS_KEY: store.credentials.secretAccessKey,
@@ -329,8 +336,7 @@ describe("package and image", function () {
     const cwd = mkdtempSync(join(folder, "cron-"));
     const settings = join(cwd, "qdrant-dr.yaml");
     const more = { QDRANT_API_KEY: server.apiKey, QDRANT_DR_SETTINGS: settings };
-    const [newest = ""] = Object.keys(nodes).toReversed();
-    const node = nodes[newest] ?? "";
+    const node = nodes["26"];
     const init = ["init", "--yes", "--qdrant", server.url, "--store", "recovery-points"];
     expect((await runInstalled(node, init, more)).exitCode).to.equal(0);
     const lines = readFileSync(join(checkout, "deploy/crontab"), "utf8").matchAll(

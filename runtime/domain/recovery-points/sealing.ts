@@ -61,13 +61,16 @@ export function sealInto(place: Buffer, key: SecretKey, name: string, plain: Uin
   return headLength + length + tagLength;
 }
 
+/** Not `Buffer.poolSize`: from Node 26 on the pool is a little larger than that. */
+const poolBytes = Buffer.from("in the pool").buffer.byteLength;
+
 /**
  * Gives large memory back before the garbage collector comes to it, which costs a fifth of a sealing thread otherwise. To be called by
  * its only owner: it is empty afterwards.
  */
 export function freeAtOnce({ buffer }: Uint8Array): void {
   // What is no larger than Node's pool may be the pool, which others use too.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > poolBytes) buffer.transfer(0);
 }
 
 /**

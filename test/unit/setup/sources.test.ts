@@ -127,7 +127,7 @@ describe("setup: where a part comes from", () => {
     const error = await bench.refusal("quadrant" as "qdrant");
     expect(error).to.include({ code: "UNKNOWN_PART", exitCode: 2 });
     expect(error.hint).to.equal(
-      "the parts are node, packages, pulumi, qdrant, seaweedfs, etcd, kube-apiserver, aws-emulator, prometheus, amtool, node-22, compose-config, kubelet, container-runtime, coredns, kube-router, pulumi-kubernetes, restic",
+      "the parts are node, packages, pulumi, qdrant, seaweedfs, etcd, kube-apiserver, aws-emulator, prometheus, amtool, node-22, node-26, compose-config, kubelet, container-runtime, coredns, kube-router, pulumi-kubernetes, restic",
     );
   });
 
