@@ -23,6 +23,7 @@ import { DrError } from "../../runtime/errors.ts";
 import type { OpenFile } from "../../runtime/ports/folders.ts";
 import { allOf } from "../support/all-of.ts";
 import { errorOf } from "../support/expect-code.ts";
+import { recordOfOtherFile } from "../support/super-journal.ts";
 import { eventually } from "../support/time/eventually.ts";
 
 describe("a SQLite database in a folder", function () {
@@ -281,20 +282,6 @@ describe("a SQLite database in a folder", function () {
     expect(await mine()).to.deep.equal([]);
   });
 });
-
-/** As SQLite ends a journal of a transaction over several databases (file format: super-journal). */
-function recordOfOtherFile(path: string): Buffer {
-  const name = Buffer.from(path);
-  const head = Buffer.alloc(4);
-  head.writeUInt32BE(0x40000000 / 4096 + 1);
-  const tail = Buffer.alloc(8);
-  tail.writeUInt32BE(name.length, 0);
-  tail.writeUInt32BE(
-    name.reduce((sum, byte) => sum + byte, 0),
-    4,
-  );
-  return Buffer.concat([head, name, tail, Buffer.from("d9d505f920a163d7", "hex")]);
-}
 
 /** Names, sizes, times and content of what SQLite must not touch; its shared memory is for every reader. */
 async function stateOf(folder: string): Promise<Map<string, string>> {

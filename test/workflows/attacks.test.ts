@@ -3,22 +3,15 @@
  * folder, in a bucket, and in a bucket with versions, where he replaces what is there. `docs/security/threat-model.md` says which finding of
  * the security review each test is of.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { expect } from "chai";
 import { AgeKeyWrap } from "../../runtime/adapters/age-key-wrap.ts";
-import { openStore } from "../../runtime/adapters/stores/open-store.ts";
-import { s3ClientSettings } from "../../runtime/adapters/stores/s3-store.ts";
 import { newId } from "../../runtime/domain/identifier.ts";
 import { newKey, serialiseKey } from "../../runtime/domain/recovery-points/key.ts";
 import { digestOf } from "../../runtime/domain/recovery-points/quarantine.ts";
 import { seal } from "../../runtime/domain/recovery-points/sealing.ts";
-import { controlLayout, type SignedStoreKind, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { newestEpoch } from "../../runtime/domain/roles/epoch.ts";
 import { newSigningKey, publicKeyOf } from "../../runtime/domain/trust/signing-key.ts";
-import type { ObjectStore } from "../../runtime/ports/object-store.ts";
 import type { ProgressEvent } from "../../runtime/ports/progress.ts";
 import { doubtMade } from "../../runtime/repository/catalog/attest.ts";
 import { readFindings } from "../../runtime/repository/catalog/findings.ts";
@@ -40,25 +33,18 @@ import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { SignedStore } from "../../runtime/repository/signed-store.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
 import { planKeyRotation, rotateKeys } from "../../runtime/workflows/trust/rotate-keys.ts";
+import { type AttackedStore, describeInStores } from "../support/estates/attacked-stores.ts";
 import { makeRecoveryPoint } from "../support/estates/made-recovery-point.ts";
 import { ageKeys, firstEpoch } from "../support/estates/recovery-estate.ts";
 import { signed, trust } from "../support/estates/test-trust.ts";
 import { codeOf } from "../support/expect-code.ts";
-import { SeaweedServer } from "../support/servers/seaweedfs-server.ts";
-
-interface AttackedStore {
-  /** As whoever has its credentials sees it. */
-  readonly raw: ObjectStore;
-  /** Replaces what is there, as no create of ours would. */
-  readonly replace: (key: string, bytes: Buffer) => Promise<void>;
-}
 
 const at = "2026-01-01T00:00:00.000Z";
 const captured = new Date("2026-01-31T12:00:00.000Z");
 const later = new Date("2026-01-31T13:00:00.000Z");
 const inRecord = (record: unknown) => Buffer.from(JSON.stringify(record));
 
-function describeAttacks(open: (kind: SignedStoreKind) => Promise<AttackedStore>, keepsReplaced: boolean): void {
+describeInStores("attacks on records", ({ keepsReplaced, open }) => {
   let repositoryStore: AttackedStore;
   let controlStore: AttackedStore;
   let witnessStore: AttackedStore;
@@ -324,53 +310,4 @@ function describeAttacks(open: (kind: SignedStoreKind) => Promise<AttackedStore>
       expect(await codeOf(control.get(controlLayout.epoch(2)))).to.equal("NOT_AUTHENTIC");
     });
   }
-}
-
-describe("attacks on stores in folders", () => {
-  const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-attacks-"));
-  after(() => rmSync(folder, { recursive: true, force: true }));
-
-  describeAttacks(async (kind) => {
-    const place = mkdtempSync(join(folder, `${kind}-`));
-    return {
-      raw: openStore({ kind: "file", folder: place }),
-      replace: async (key, bytes) => {
-        mkdirSync(dirname(join(place, key)), { recursive: true });
-        writeFileSync(join(place, key), bytes);
-      },
-    };
-  }, false);
-});
-
-describe("attacks on buckets", function () {
-  this.timeout(60_000);
-  let server: SeaweedServer;
-  let buckets = 0;
-  before(async () => {
-    server = await SeaweedServer.start();
-  });
-  after(() => server?.stop());
-
-  async function openBucket(kind: SignedStoreKind, hasVersions: boolean): Promise<AttackedStore> {
-    buckets += 1;
-    const address = await server.bucket(`${kind}-${buckets}`);
-    const client = new S3Client(s3ClientSettings(address));
-    const Bucket = address.bucket;
-    if (hasVersions) {
-      const VersioningConfiguration = { Status: "Enabled" } as const;
-      await client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
-    }
-    return {
-      raw: openStore(address),
-      replace: async (Key, Body) => void (await client.send(new PutObjectCommand({ Bucket, Key, Body }))),
-    };
-  }
-
-  describe("that keep no versions", () => {
-    describeAttacks((kind) => openBucket(kind, false), false);
-  });
-
-  describe("that keep versions", () => {
-    describeAttacks((kind) => openBucket(kind, true), true);
-  });
 });

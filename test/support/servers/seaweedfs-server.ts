@@ -1,5 +1,5 @@
 /** A real S3 server for a test: `weed` of PATH on free ports, with a folder of its own that `stop` removes. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
@@ -60,6 +60,21 @@ export class SeaweedServer {
     }
     client.destroy();
     return address;
+  }
+
+  /** An access key that reads every bucket, and writes and deletes nothing. */
+  addReader(): SeaweedServer["credentials"] {
+    const credentials = { accessKeyId: "test-reader", secretAccessKey: "test-secret-of-reader" };
+    const configure = [
+      `s3.configure -user=reader -actions=Read,List -apply`,
+      `-access_key=${credentials.accessKeyId} -secret_key=${credentials.secretAccessKey}`,
+    ].join(" ");
+    const [master, filer] = [2, 6].map((port) => `127.0.0.1:${this.#first + port}.${this.#first + port + 1}`);
+    execFileSync("weed", ["shell", `-master=${master}`, `-filer=${filer}`], {
+      ...{ input: `${configure}\nexit\n`, cwd: this.#folder, stdio: ["pipe", "ignore", "ignore"] },
+      ...{ env: { PATH: process.env["PATH"], HOME: this.#folder }, timeout: longestStartMs },
+    });
+    return credentials;
   }
 
   /** Where it listens instead of a port that weed takes by itself: 8333 of the S3 gateway, 9333 of the master. */
