@@ -3,6 +3,7 @@ import { expect } from "chai";
 import type { JournalEntry } from "../../runtime/domain/journal/entry.ts";
 import type { JournalSettings } from "../../runtime/domain/roles/gate-journal.ts";
 import { DrError } from "../../runtime/errors.ts";
+import type { Clock } from "../../runtime/ports/clock.ts";
 import type { GatedOutcome, GatedRequest } from "../../runtime/ports/gated-qdrant.ts";
 import type { Intent, NumberedIntent } from "../../runtime/ports/spool.ts";
 import { systemClock } from "../../runtime/time/system-clock.ts";
@@ -10,6 +11,7 @@ import { JournalBuffer } from "../../runtime/workflows/gate/journal/journal-buff
 import { JournalKeeper } from "../../runtime/workflows/gate/journal/journal-keeper.ts";
 import { ReadBack } from "../../runtime/workflows/gate/journal/read-back.ts";
 import { eventually } from "../support/time/eventually.ts";
+import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
 type Answer = { readonly status: number; readonly body: string };
 type Qdrant = (request: GatedRequest) => Answer | Promise<Answer>;
@@ -77,6 +79,7 @@ describe("the keeper of a journal", () => {
     settings: Partial<JournalSettings> = {},
     takeOver?: () => Promise<void>,
     left: NumberedIntent[] = [],
+    clock: Clock = systemClock,
   ): Kept {
     const spool = new MemorySpool();
     spool.left.push(...left);
@@ -110,7 +113,7 @@ describe("the keeper of a journal", () => {
       },
       spool,
       buffer,
-      clock: systemClock,
+      clock,
       tell: () => undefined,
       onStoreDown: whole.onStoreDown,
       async takeOver() {
@@ -320,6 +323,68 @@ describe("the keeper of a journal", () => {
     await eventually("it was tried", () => made.keeper.state.refusal?.includes("the store is gone") === true);
     isDown = false;
     await beginning;
+  });
+
+  describe("when Qdrant does late what a gate had sent that was killed", () => {
+    const intent: NumberedIntent = { number: 7, changes: "points", collection: "items", ids: ["1"] };
+
+    /** A gate that begins with the spool of the killed one, and what Qdrant holds of the point. */
+    async function begunAfterKill(left: NumberedIntent) {
+      const clock = new SimulatedClock();
+      let text = "before";
+      const qdrant: Qdrant = (request) =>
+        request.url.includes("consistency=all") ? ok([{ id: 1, payload: { text }, vector: [1, 2] }]) : plain(request);
+      const made = keep(qdrant, {}, undefined, [left], clock);
+      made.spool.open.set(left.number, left);
+      await made.keeper.begin();
+      await told(made);
+      return { made, clock, doLate: () => (text = "late") };
+    }
+    const pointsTold = async (made: Kept) =>
+      (await told(made)).flatMap((entry) => (entry.kind === "points" ? entry.points : []));
+
+    it("tells at the next look what it left, and until the last one says that there may be more", async () => {
+      const { clock, doLate, made } = await begunAfterKill(intent);
+      expect(made.keeper.state).to.deep.include({ lateWrites: 1, refusal: undefined });
+      doLate();
+      for (const [looks, ms] of [1_000, 10_000, 60_000, 300_000].entries()) {
+        expect(made.spool.open.has(7), "the spool knows of it").to.equal(true);
+        await clock.advance(ms - clock.monotonic());
+        await eventually("it is told", async () => (await pointsTold(made)).length === looks + 2);
+        expect((await pointsTold(made)).at(-1)).to.include("late");
+      }
+      await eventually("the spool forgets it", () => !made.spool.open.has(7));
+      await eventually("nothing is awaited", () => made.keeper.state.lateWrites === 0);
+    });
+
+    it("asks for a capture again of what it cannot tell point by point", async () => {
+      const { clock, made } = await begunAfterKill({ number: 7, changes: "everything", collection: "items" });
+      const asked = async () => (await kinds(made)).filter((kind) => kind === "unreconciled").length;
+      expect(await asked()).to.equal(1);
+      for (const [looks, ms] of [10_000, 300_000].entries()) {
+        await clock.advance(ms - clock.monotonic());
+        await eventually("a capture is asked for", async () => (await asked()) === looks + 2);
+      }
+      await eventually("the spool forgets it", () => made.spool.open.size === 0);
+    });
+
+    it("does not when Qdrant has answered", async () => {
+      const made = await begun(plain);
+      await write(made, { body: '{"points":[1],"payload":{}}' });
+      await told(made);
+      expect(made.keeper.state.lateWrites).to.equal(0);
+    });
+
+    it("does for a write that something before Qdrant answered, also of a collection", async () => {
+      const made = await begun((request) =>
+        request.method === "PUT" ? { status: 504, body: "gateway time-out" } : plain(request),
+      );
+      await write(made, { method: "PUT", path: "points", body: '{"points":[{"id":1,"vector":[1,2],"payload":{}}]}' });
+      await write(made, { method: "PUT", path: "index" });
+      await told(made);
+      expect(made.keeper.state.lateWrites).to.equal(2);
+      expect(made.spool.open.size, "in the spool").to.equal(2);
+    });
   });
 
   it("splits what it reads back, so that a standby's Qdrant takes each entry", async () => {

@@ -5,7 +5,9 @@
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
+import type { JournalEntry } from "../../runtime/domain/journal/entry.ts";
 import type { GateJournal } from "../../runtime/domain/roles/gate-journal.ts";
+import { FaultProxy } from "../support/faults/fault-proxy.ts";
 import { JournalledGate, replay } from "../support/journal/journalled-gate.ts";
 import { SeededWrites, writtenCollections } from "../support/journal/seeded-writes.ts";
 import { ask, collectionsOf, differencesBetween, told } from "../support/journal/told-points.ts";
@@ -18,6 +20,10 @@ const clients = 4;
 const writesOfEach = 20;
 
 const point = (id: number, more = "") => `{"points":[{"id":${id},"vector":[1,2],"payload":{"n":${id}}${more}}]}`;
+
+/** Of the points that are told to be there. */
+const idsOf = (entries: readonly JournalEntry[]) =>
+  entries.flatMap((entry) => (entry.kind === "points" && entry.points.length > 0 ? entry.ids : []));
 
 describe("the journal of a gate", function () {
   this.timeout(Math.max(180_000, seeds * 60_000));
@@ -142,6 +148,38 @@ describe("the journal of a gate", function () {
     await gate.untilTold();
     const last = (await gate.entries()).at(-1);
     expect(last).to.deep.include({ kind: "unreconciled", collection: "items" });
+  });
+
+  it("tells what Qdrant reads late of a gate that was killed", async () => {
+    const proxy = await FaultProxy.start(qdrant.url);
+    const readLate = Promise.withResolvers<undefined>();
+    let isHeld = false;
+    try {
+      const gate = await JournalledGate.start(qdrant, {}, proxy.url);
+      gates.push(gate);
+      await told(gate.asServer, "PUT", "/collections/items", '{"vectors":{"size":2,"distance":"Dot"}}');
+      proxy.plan = ({ method, path }) => {
+        if (isHeld || method !== "PUT" || !path.includes("/points")) return undefined;
+        isHeld = true;
+        return readLate.promise;
+      };
+      await gate.untilTold();
+      const writing = ask(gate.asServer, "PUT", "/collections/items/points?wait=true", point(1)).catch(() => undefined);
+      await eventually("the request is sent", () => isHeld);
+      await gate.restart();
+      await writing;
+      await told(gate.asServer, "PUT", "/collections/items/points?wait=true", point(2));
+      await gate.untilTold();
+      expect(idsOf(await gate.entries())).to.deep.equal(["2"]);
+      expect((await gate.state()).lateWrites).to.equal(1);
+      readLate.resolve(undefined);
+      await eventually("it is told", async () => idsOf(await gate.entries()).includes("1"), { withinMs: 30_000 });
+      await replay(await gate.entries(), other);
+      expect(await differencesBetween(qdrant, other)).to.deep.equal([]);
+    } finally {
+      readLate.resolve(undefined);
+      await proxy.stop();
+    }
   });
 
   it("refuses writes while its store does not answer for too long, and stores everything when it answers again", async () => {

@@ -26,6 +26,8 @@ export class JournalledGate {
   readonly wrap: KeyWrap;
   readonly #settings: GateJournal;
   #front: FrontProcess | undefined;
+  /** Of what stands before Qdrant; absent: nothing does. */
+  #proxyUrl: string | undefined;
 
   private constructor(qdrant: QdrantServer, folder: string, identity: string, settings: GateJournal) {
     this.qdrant = qdrant;
@@ -35,7 +37,11 @@ export class JournalledGate {
     this.store = join(folder, "store");
   }
 
-  static async start(qdrant: QdrantServer, settings: Partial<GateJournal> = {}): Promise<JournalledGate> {
+  static async start(
+    qdrant: QdrantServer,
+    settings: Partial<GateJournal> = {},
+    proxyUrl?: string,
+  ): Promise<JournalledGate> {
     const folder = mkdtempSync(join(tmpdir(), "qdrant-dr-journalled-"));
     const identity = await ageIdentities.make();
     const gate = new JournalledGate(qdrant, folder, identity, {
@@ -48,6 +54,7 @@ export class JournalledGate {
       recipients: await Promise.all([identity, await ageIdentities.make()].map(ageIdentities.recipientOf)),
       ...settings,
     });
+    gate.#proxyUrl = proxyUrl;
     for (const place of ["store", "control"]) mkdirSync(join(folder, place));
     const control = signed(new FileStore(join(folder, "control")), "east", "control");
     const at = new Date().toISOString();
@@ -66,7 +73,9 @@ export class JournalledGate {
   /** A process more, on the same spool only where it says so. */
   another(name: string, spool = this.#settings.spool): Promise<FrontProcess> {
     const control = { kind: "file", folder: join(this.#folder, "control") } as const;
-    return FrontProcess.gate(join(this.#folder, name), "east", this.qdrant, control, undefined, {
+    const { apiKey, grpcUrl, url } = this.qdrant;
+    const upstream = { apiKey, grpcUrl, url: this.#proxyUrl ?? url };
+    return FrontProcess.gate(join(this.#folder, name), "east", upstream, control, undefined, {
       JOURNAL: JSON.stringify({ ...this.#settings, spool }),
       JOURNAL_STORE: JSON.stringify({ kind: "file", folder: this.store }),
       SIGNING_KEY: signing,
@@ -89,11 +98,17 @@ export class JournalledGate {
     return this.#front?.asUpstream ?? { url: "http://127.0.0.1:9", apiKey: "" };
   }
 
-  async state(): Promise<{ refusal?: string; waiting: number; isUnprotected: boolean; inFlight: number }> {
+  async state(): Promise<{
+    refusal?: string;
+    waiting: number;
+    isUnprotected: boolean;
+    inFlight: number;
+    lateWrites: number;
+  }> {
     const { controlToken, controlUrls } = this.#front?.asGate ?? { controlToken: "", controlUrls: [""] };
     const answer = await fetch(controlUrls[0] ?? "", { headers: { authorization: `Bearer ${controlToken}` } });
     const { inFlight, journal } = (await answer.json()) as { inFlight: number; journal: never };
-    return { ...(journal as object as { waiting: number; isUnprotected: boolean }), inFlight };
+    return { ...(journal as object as { waiting: number; isUnprotected: boolean; lateWrites: number }), inFlight };
   }
 
   /** Returns when the journal tells of everything that was let through. */

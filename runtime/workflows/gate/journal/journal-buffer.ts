@@ -43,6 +43,8 @@ export interface JournalState {
   readonly lagSeconds: number;
   /** Writes are let through that no journal tells of. */
   readonly isUnprotected: boolean;
+  /** Writes that Qdrant did not answer and may still do: what they leave is looked at again. */
+  readonly lateWrites: number;
   /** Why no writes are taken; absent: they are. */
   readonly refusal?: string | undefined;
 }
@@ -91,16 +93,20 @@ export class JournalBuffer {
     this.#tools.tell("the journal has not begun: writes are let through that no journal tells of");
   }
 
-  /** Takes what a write has left. Answers when it is stored or given up, or with false: another has taken over, and nobody will store it. */
-  add(intent: number, left: readonly JournalEntry[]): Promise<boolean> {
+  /**
+   * Takes what a write has left. The spool forgets its intent, if one is given, when that is stored. Answers when it is stored or given up, or
+   * with false: another has taken over, and nobody will store it.
+   */
+  add(intent: number | undefined, left: readonly JournalEntry[]): Promise<boolean> {
     // Whoever begins with this spool finds it there.
     if (this.#deposed !== undefined) return Promise.resolve(false);
+    const intents = intent === undefined ? [] : [intent];
     if (this.#isUnprotected) {
-      this.#leaveUntold([intent], left);
+      this.#leaveUntold(intents, left);
       return Promise.resolve(true);
     }
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    this.#enqueue([intent], left, resolve);
+    this.#enqueue(intents, left, resolve);
     this.#holdBound();
     if (this.#tools.settings.mode === "sync" || this.#bytes > bytesOfObject) this.#wake();
     return promise;
@@ -119,7 +125,7 @@ export class JournalBuffer {
     return undefined;
   }
 
-  get state(): JournalState {
+  get state(): Omit<JournalState, "lateWrites"> {
     const { clock, settings } = this.#tools;
     const [oldest] = this.#waiting;
     return {
@@ -207,6 +213,7 @@ export class JournalBuffer {
   /** The spool forgets these; a full disk only lets it know too much, which is read back when the gate begins again. */
   #done(intents: readonly number[]): void {
     const all = [...this.#toForget, ...intents];
+    if (all.length === 0) return;
     try {
       this.#tools.spool.done(all);
       this.#toForget = [];

@@ -3,7 +3,7 @@
  * it to Qdrant, and tells the journal what it has left there, in the order in which Qdrant answered.
  */
 import { WriteLocks, type WriteScope } from "../../../async/write-locks.ts";
-import { type ExactJson, parseExactly } from "../../../domain/exact-json.ts";
+import { parseExactly } from "../../../domain/exact-json.ts";
 import type { JournalEntry } from "../../../domain/journal/entry.ts";
 import type { PointId } from "../../../domain/journal/point-id.ts";
 import { type TouchedPoints, touchedPoints } from "../../../domain/journal/touched-points.ts";
@@ -13,8 +13,11 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { GatedOutcome, GatedQdrant, GatedRequest, JournalledReply } from "../../../ports/gated-qdrant.ts";
 import type { Intent, NumberedIntent, Spool } from "../../../ports/spool.ts";
 import type { JournalWriter } from "../../../repository/journal/journal-writer.ts";
+import { Aftermath, unreconciled } from "./aftermath.ts";
 import type { JournalBuffer, JournalState } from "./journal-buffer.ts";
-import { bytesOfEntry, type CollectionTold, type NotTold, ReadBack } from "./read-back.ts";
+import { LateWrites } from "./late-writes.ts";
+import { type CollectionTold, isTold, type NotTold, ReadBack } from "./read-back.ts";
+import { wholeEntries } from "./whole-entries.ts";
 
 export interface JournalKeeperTools {
   readonly qdrant: GatedQdrant;
@@ -29,8 +32,6 @@ export interface JournalKeeperTools {
 
 /** A write that touches more points is not told point by point. */
 const mostPoints = 10_000;
-/** So long a Qdrant under load may take to read what was sent to it. */
-const unreadMs = 2_000;
 const takeOverAgainMs = 1_000;
 /** With `serve` writes wait no longer for a store that does not answer. */
 const takeOverWithinMs = 5_000;
@@ -55,11 +56,12 @@ export class JournalKeeper {
   readonly #tools: JournalKeeperTools;
   readonly #locks = new WriteLocks();
   readonly #readBack: ReadBack;
+  readonly #aftermath: Aftermath;
+  readonly #late: LateWrites;
   readonly #collections = new Map<string, CollectionTold>();
   #aliases: ReadonlyMap<string, string> | undefined;
   /** Writes whose client has its answer, or is gone, and of which the journal does not know yet what they left. */
   readonly #unsettled = new Set<Promise<void>>();
-  #lastAt = 0;
   #isEnding = false;
   /** How often something was forgotten: what was asked before does not count any more. */
   #forgotten = 0;
@@ -73,7 +75,12 @@ export class JournalKeeper {
 
   constructor(tools: JournalKeeperTools) {
     this.#tools = tools;
-    this.#readBack = new ReadBack(tools.qdrant, () => this.#isEnding);
+    const { clock, qdrant, tell } = tools;
+    const isEnding = () => this.#isEnding;
+    this.#readBack = new ReadBack(qdrant, isEnding);
+    const forget = (collection: string | undefined) => this.#forget(collection);
+    this.#aftermath = new Aftermath({ readBack: this.#readBack, clock, tell, forget, isEnding });
+    this.#late = new LateWrites({ clock, tell, lookAgain: (...late) => this.#lookAgain(...late) });
   }
 
   /** Takes the journal over, and tells what an earlier process let through and did not tell. Writes are refused until then. */
@@ -88,7 +95,7 @@ export class JournalKeeper {
   }
 
   get state(): JournalState {
-    return { ...this.#tools.buffer.state, refusal: this.#refusal };
+    return { ...this.#tools.buffer.state, lateWrites: this.#late.count, refusal: this.#refusal };
   }
 
   /** Writes that were let through and that the journal does not tell of yet. */
@@ -132,6 +139,7 @@ export class JournalKeeper {
     const settled = Promise.allSettled(this.#unsettled);
     this.#isEnding = true;
     await settled;
+    await this.#late.end();
     await this.#tools.buffer.end();
     this.#tools.spool.close();
   }
@@ -143,7 +151,7 @@ export class JournalKeeper {
   }
 
   async #begin(): Promise<void> {
-    const { buffer, clock, spool, tell } = this.#tools;
+    const { buffer, spool, tell } = this.#tools;
     this.#left ??= [...spool.left];
     const { termOfOthers, writer } = this.#taken ?? (await this.#untilTaken());
     this.#taken = { termOfOthers, writer };
@@ -153,12 +161,11 @@ export class JournalKeeper {
         "another gate wrote the journal last, and what it had not stored is not known here: a capture has to bring it",
       );
       const reason = "another gate wrote last, and what it had not stored is not known";
-      const at = clock.now().toISOString();
-      await buffer.add(spool.begin({ changes: "everything" }), [{ kind: "unreconciled", at, reason }]);
+      const left: Intent = { changes: "everything" };
+      // Qdrant may do later what the other gate sent last.
+      await this.#tellOf(spool.begin(left), left, [unreconciled(this.#aftermath.now(), undefined, reason)], true);
     }
     spool.remember(writer.position.number);
-    // Qdrant may have a request of the killed gate still to read: what is asked before it does would not tell what that leaves.
-    if (this.#left.length > 0) await new Promise((resolve) => setTimeout(resolve, unreadMs));
     for (let intent = this.#left[0]; intent !== undefined; intent = this.#left[0]) {
       await this.#tellLeft(intent.number, intent, true);
       this.#left.shift();
@@ -194,7 +201,7 @@ export class JournalKeeper {
     const { buffer } = this.#tools;
     buffer.leaveUnprotected();
     for (const { collection, number } of this.#left?.splice(0) ?? []) {
-      void buffer.add(number, [unreconciled(this.#now(), collection)]);
+      void buffer.add(number, [unreconciled(this.#aftermath.now(), collection)]);
     }
     this.#isReady = true;
   }
@@ -214,8 +221,10 @@ export class JournalKeeper {
       const outcome = await this.#tools.qdrant.ask(waiting(request));
       if (outcome.kind === "not sent" || isUnknownKey(outcome)) return this.#notDone(intent, outcome);
       if (outcome.kind === "answered" && isDone(outcome)) {
-        const whole = isTold(told) ? wholeEntries(collection, touched, told, request, this.#now()) : undefined;
-        const entries = whole ?? (await this.#surelyLeftBy(left, false));
+        const whole = isTold(told)
+          ? wholeEntries(collection, touched, told, request, this.#aftermath.now())
+          : undefined;
+        const entries = whole ?? (await this.#aftermath.of(left, false));
         // Its place in the order is taken before anybody else may write there.
         const stored = this.#tools.buffer.add(intent, entries);
         held.release();
@@ -249,7 +258,8 @@ export class JournalKeeper {
         this.#later(held.keep(), intent, left, true);
         return refused(outcome.reason, true);
       }
-      const stored = this.#tools.buffer.add(intent, await this.#surelyLeftBy(left, outcome.status >= 500));
+      const isUncertain = outcome.status >= 500;
+      const stored = this.#tellOf(intent, left, await this.#aftermath.of(left, isUncertain), isUncertain);
       held.release();
       if (this.#tools.buffer.state.mode === "async" || (await stored)) return outcome;
       return refused("another gate has taken over its journal", true);
@@ -382,75 +392,25 @@ export class JournalKeeper {
   }
 
   async #tellLeft(intent: number, left: Intent | NumberedIntent, isUncertain: boolean): Promise<void> {
-    const entries = await this.#surelyLeftBy(left, isUncertain);
+    const entries = await this.#aftermath.of(left, isUncertain);
     // Whether it is stored is for the buffer to see to.
-    void this.#tools.buffer.add(intent, entries);
+    void this.#tellOf(intent, left, entries, isUncertain);
   }
 
-  /** Before anybody else may write there something is told of it, whatever fails. */
-  async #surelyLeftBy(left: Intent, isUncertain: boolean): Promise<JournalEntry[]> {
+  /** The spool goes on knowing of what Qdrant may do later. */
+  #tellOf(intent: number, left: Intent, entries: readonly JournalEntry[], isUncertain: boolean): Promise<boolean> {
+    if (!isUncertain) return this.#tools.buffer.add(intent, entries);
+    this.#late.watch(intent, left);
+    return this.#tools.buffer.add(undefined, entries);
+  }
+
+  async #lookAgain(intent: number, left: Intent, isLast: boolean): Promise<void> {
+    const release = await this.#locks.lock(scopeFor(left.collection, left.changes === "points" ? left.ids : undefined));
     try {
-      return await this.#leftBy(left, isUncertain);
-    } catch (error) {
-      // The spool goes on knowing of it.
-      if (this.#isEnding) throw error;
-      const { message } = toDrError(error);
-      this.#tools.tell(`what a write left cannot be read back: ${message}`);
-      return [unreconciled(this.#now(), left.collection, message)];
+      void this.#tools.buffer.add(isLast ? intent : undefined, await this.#aftermath.of(left, true));
     } finally {
-      // Somebody may have asked while Qdrant still did it.
-      if (left.changes !== "points") this.#forget(left.collection);
+      release();
     }
-  }
-
-  async #leftBy(left: Intent, isUncertain: boolean): Promise<JournalEntry[]> {
-    const { changes, collection, ids = [], shardKeys } = left;
-    if (changes !== "points") this.#forget(collection);
-    const unsettled = isUncertain && collection !== undefined ? await this.#readBack.settle(collection) : undefined;
-    if (unsettled !== undefined) return [unreconciled(this.#now(), collection, unsettled.problem)];
-    if (changes === "aliases") {
-      const aliases = await this.#readBack.aliases();
-      if ("problem" in aliases) return [unreconciled(this.#now(), undefined, aliases.problem)];
-      return [{ kind: "aliases", at: this.#now(), aliases }];
-    }
-    const entries: JournalEntry[] = [];
-    if (collection === undefined) return [unreconciled(this.#now(), undefined)];
-    if (changes === "points") {
-      for (const key of shardKeys ?? [undefined]) {
-        const told = await this.#readBack.points(collection, ids, key, this.#now());
-        if ("problem" in told) return [unreconciled(this.#now(), collection, told.problem)];
-        entries.push(...told);
-      }
-      return entries;
-    }
-    entries.push(await this.#collectionNow(collection));
-    for (const shardKey of changes === "shard keys" ? (shardKeys ?? []) : []) {
-      const told = await this.#readBack.hasShardKey(collection, shardKey);
-      if ("problem" in told) entries.push(unreconciled(this.#now(), collection, told.problem));
-      else entries.push({ kind: "shard-key", at: this.#now(), collection, shardKey, isThere: told.isThere });
-    }
-    if (changes === "everything") entries.push(unreconciled(this.#now(), collection));
-    return entries;
-  }
-
-  async #collectionNow(collection: string): Promise<JournalEntry> {
-    const told = await this.#readBack.collection(collection);
-    const at = this.#now();
-    if (told === undefined) return { kind: "collection-deleted", at, collection };
-    if (!isTold(told)) return unreconciled(at, collection, told.problem);
-    return {
-      kind: "collection",
-      at,
-      collection,
-      config: told.config as ExactJson,
-      indexes: told.indexes as Record<string, ExactJson>,
-    };
-  }
-
-  /** Never earlier than it was before, whatever the clock says. */
-  #now(): string {
-    this.#lastAt = Math.max(this.#lastAt, this.#tools.clock.now().getTime());
-    return new Date(this.#lastAt).toISOString();
   }
 }
 
@@ -468,10 +428,6 @@ function touchedBy(body: Buffer): TouchedPoints {
   }
 }
 
-function isTold(told: CollectionTold | NotTold | undefined): told is CollectionTold {
-  return told !== undefined && !("problem" in told);
-}
-
 /** Qdrant looks at nothing else then. */
 function isUnknownKey(outcome: GatedOutcome): boolean {
   return outcome.kind === "answered" && outcome.status === 401;
@@ -480,39 +436,6 @@ function isUnknownKey(outcome: GatedOutcome): boolean {
 /** Qdrant has done all of it, and said so. */
 function isDone({ body, status }: Extract<GatedOutcome, { readonly kind: "answered" }>): boolean {
   return status >= 200 && status < 300 && !body.includes('"wait_timeout"');
-}
-
-/** What is true whatever was there before: full upserts, and deletes by id. Undefined when it has to be read back. */
-function wholeEntries(
-  collection: string,
-  { filters, ids, points, shardKeys, unclear }: TouchedPoints,
-  told: CollectionTold,
-  { method, url }: GatedRequest,
-  at: string,
-): JournalEntry[] | undefined {
-  if (unclear !== undefined || filters.length > 0 || told.hasShardKeys || shardKeys.length > 0) return undefined;
-  const [path = ""] = url.split("?", 1);
-  const common = { kind: "points", at, collection } as const;
-  if (method === "POST" && /\/points\/delete\/*$/.test(path)) {
-    return [{ ...common, isComplete: false, ids, points: [] }];
-  }
-  if (method !== "PUT" || !/\/points\/*$/.test(path) || points === undefined) return undefined;
-  const isWhole = points.every(
-    ({ hasPayload, vectors }) => hasPayload && told.vectors.every((name) => vectors?.includes(name) === true),
-  );
-  if (!isWhole) return undefined;
-  const entries: JournalEntry[] = [];
-  for (let begin = 0; begin < points.length; ) {
-    let [end, bytes] = [begin, 0];
-    while (end < points.length && (end === begin || bytes < bytesOfEntry)) {
-      bytes += Buffer.byteLength(points[end]?.text ?? "");
-      end += 1;
-    }
-    const texts = points.slice(begin, end).map(({ text }) => text);
-    entries.push({ ...common, isComplete: true, ids: ids.slice(begin, end), points: texts });
-    begin = end;
-  }
-  return entries;
 }
 
 /** What Qdrant acknowledges without waiting may still fail. */
@@ -541,13 +464,6 @@ function shardKeysIn(body: Buffer | undefined): string[] {
   } catch {
     return [];
   }
-}
-
-function unreconciled(at: string, collection: string | undefined, problem?: string): JournalEntry {
-  const reason = problem ?? "more was changed than the journal tells point by point";
-  return collection === undefined
-    ? { kind: "unreconciled", at, reason }
-    : { kind: "unreconciled", at, reason, collection };
 }
 
 function refused(reason: string, isDoneMaybe = false): JournalledReply {

@@ -127,6 +127,10 @@ export class ReadBack {
   }
 }
 
+export function isTold(told: CollectionTold | NotTold | undefined): told is CollectionTold {
+  return told !== undefined && !("problem" in told);
+}
+
 function pathOf(collection: string): string {
   return `/collections/${encodeURIComponent(collection)}`;
 }
