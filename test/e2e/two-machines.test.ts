@@ -2,7 +2,9 @@
  * Two machines by two settings files, as docs/how-to/two-machines.md shows it: a Qdrant, a store and a gate each, and neither Pulumi nor a public
  * name. The standby follows, a switchover loses nothing, and a failover serves when the other machine is gone.
  */
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { QdrantClient } from "@qdrant/js-client-rest";
@@ -95,10 +97,14 @@ describe("two machines, a settings file each", function () {
       ...{ grpcPort: Number(new URL(of.gateUrl).port), controlPort: Number(new URL(of.controlUrl).port) },
       controlToken: token(of),
     };
+    settings.userData = [{ name: "files", path: filesOf(of) }];
     settings.gate.lease = { store: witness, seconds: 5 };
     settings.peer.gate = { url: other.gateUrl, controlUrl: other.controlUrl, controlToken: token(other) };
     writeFileSync(of.settings, stringify(settings));
   }
+
+  /** What an ordinary application keeps beside its Qdrant. */
+  const filesOf = ({ name }: Pick<Machine, "name">) => join(folder, name, "files");
 
   async function startGate(of: Machine): Promise<void> {
     of.gate = Product.startDirect(["gate", "--settings", of.settings], folder);
@@ -132,7 +138,8 @@ describe("two machines, a settings file each", function () {
     expect(await init(standby)).to.include({ isNew: false, epoch: 1 });
     expect(await init(main)).to.include({ isNew: false, epoch: 1 });
     await Promise.all([startGate(main), startGate(standby)]);
-    expect([await isServed(main), await isServed(standby)]).to.deep.equal([true, false]);
+    await eventually("the active region to be served", () => isServed(main));
+    expect(await isServed(standby)).to.equal(false);
     // Without its third place it serves until its lease runs out, and not longer.
     renameSync(witness, `${witness}-away`);
     await eventually("the gate to stop without its witness", async () => !(await isServed(main)));
@@ -145,16 +152,33 @@ describe("two machines, a settings file each", function () {
     await run(standby, "replicate", "--once");
     await write(main, 1_001);
     expect(await run(standby, "switchover", "run")).to.include({ region: "standby", from: "main", dataLossSeconds: 0 });
-    expect([await isServed(main), await isServed(standby)]).to.deep.equal([false, true]);
+    await eventually("the promoted region to be served", () => isServed(standby));
+    expect(await isServed(main)).to.equal(false);
     expect((await through(standby).count("notes")).count).to.equal(points + 1);
 
     await write(standby, 1_002);
     await run(main, "replicate", "--once");
+    mkdirSync(filesOf(standby));
+    writeFileSync(join(filesOf(standby), "page.html"), "<h1>written while standby served</h1>", { mode: 0o640 });
+    mkdirSync(filesOf(main));
+    writeFileSync(join(filesOf(main), "page.html"), "of a time before");
+    await run(standby, "backup");
+    await run(main, "copy", "--from", "standby", "--to", "main");
     standby.gate?.signal("SIGKILL");
     await Promise.all([standby.gate?.end(), standby.server.kill(), standby.store.stop()]);
     const served = await run(main, "failover", "run", "--accept-data-loss", "3600");
     expect(served).to.include({ region: "main", from: "standby", epoch: 3, isWarm: true });
-    expect(await isServed(main)).to.equal(true);
+    expect(served["foldersLeft"]).to.deep.equal([]);
+    await eventually("the region that is left to be served", () => isServed(main));
+    expect(await answerOfApplication(filesOf(main))).to.equal("<h1>written while standby served</h1>");
+    const kept = readdirSync(join(folder, "main")).filter((name) => name.startsWith("files.before-"));
+    expect(kept).to.have.length(1);
+    expect(readFileSync(join(folder, "main", kept[0] ?? "", "page.html"), "utf8")).to.equal("of a time before");
+    // The application writes from now on: no later run brings back what it had before.
+    writeFileSync(join(filesOf(main), "page.html"), "written since");
+    const again = await run(main, "failover", "run", "--accept-data-loss", "3600");
+    expect(again["foldersLeft"]).to.deep.equal([]);
+    expect(readFileSync(join(filesOf(main), "page.html"), "utf8")).to.equal("written since");
     expect((await through(main).count("notes")).count).to.equal(points + 2);
     writeFileSync(join(folder, "main", "client-key"), "another-key-that-clients-show");
     await eventually("the key that was revoked to count no more", async () => !(await isServed(main)));
@@ -162,3 +186,20 @@ describe("two machines, a settings file each", function () {
     expect([status.regions.length, status.active.region]).to.deep.equal([2, "main"]);
   });
 });
+
+/** What an application answers that is started on its folder, as a process of its own. */
+async function answerOfApplication(files: string): Promise<string> {
+  const program = `
+    const { createServer } = require("node:http");
+    const { readFileSync } = require("node:fs");
+    const server = createServer((_, answer) => answer.end(readFileSync("page.html")));
+    server.listen(0, "127.0.0.1", () => console.log(server.address().port));`;
+  const application = spawn(process.execPath, ["-e", program], { cwd: files, stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    const [port] = await once(application.stdout, "data");
+    return await (await fetch(`http://127.0.0.1:${String(port).trim()}/`)).text();
+  } finally {
+    application.kill();
+    await once(application, "exit");
+  }
+}

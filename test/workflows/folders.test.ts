@@ -34,7 +34,7 @@ import {
   capturedFolderSchema,
   type RecoveryPoint,
 } from "../../runtime/domain/recovery-points/recovery-point.ts";
-import { storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
+import { controlLayout, storeLayout } from "../../runtime/domain/recovery-points/store-layout.ts";
 import { packSchema } from "../../runtime/domain/recovery-points/stored-content.ts";
 import type { Clock } from "../../runtime/ports/clock.ts";
 import type { FolderSource, FolderTarget, FoundEntry } from "../../runtime/ports/folders.ts";
@@ -44,6 +44,8 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
+import type { FailoverPlan } from "../../runtime/workflows/failover/plan-failover.ts";
+import { restoreDeclaredFolders } from "../../runtime/workflows/failover/steps/restore-declared-folders.ts";
 import { folderCapture } from "../../runtime/workflows/folders/capture-folder.ts";
 import {
   type FolderRestoreRequest,
@@ -181,6 +183,76 @@ describe("folders in recovery points", function () {
     expect(await stateOf(elsewhere)).to.deep.equal(await stateOf(home));
     expect((await lstat(join(elsewhere, "sparse"))).blocks * 512).to.be.lessThan(400_000);
     await chmod(join(home, "a/b"), 0o755);
+  });
+
+  it("are restored by a failover, configuration first, once, each by itself, and of what the lost region captured last", async () => {
+    const places = { conf: join(ground, "conf"), files: join(ground, "files"), more: join(ground, "more") };
+    const captureAll = (epoch: number) =>
+      captureRecoveryPoint({
+        ...{ region: epoch === 1 ? "east" : "west", type: "full", kinds: ["config", "user-data"] },
+        folders: [
+          folderCapture({ kind: "config", name: "conf", source: local() }, tell),
+          folderCapture({ kind: "user-data", name: "files", source: local() }, tell),
+        ],
+        ...{ database: untouched, repository, clock, progress: silently, toolVersion: "test", allowEmpty: true },
+      });
+    await write("page", "of the lost region");
+    await captureAll(1);
+    const change = {
+      epoch: 2,
+      active: "west",
+      previous: "east",
+      reason: "failover",
+      run: "r",
+      at: clock.now().toISOString(),
+    };
+    stores.control.objects.set(controlLayout.epoch(2), Buffer.from(JSON.stringify(change)));
+    await write("page", "of the promoted region, which has none of it yet");
+    await captureAll(2);
+
+    await mkdir(places.conf);
+    await writeFile(join(places.conf, "page"), "in the way");
+    const target = new LocalFolders();
+    let isStuck = true;
+    const drafted: string[] = [];
+    const restoreAll = async (run: string) => {
+      const foldersLeft: { name: string; because: string }[] = [];
+      const all = [
+        { kind: "config" as const, name: "conf", path: places.conf },
+        { kind: "user-data" as const, name: "more", path: places.more },
+        { kind: "user-data" as const, name: "files", path: places.files },
+      ];
+      const folders = {
+        ...{ all, onInterrupt: () => () => undefined },
+        target: {
+          look: target.look.bind(target),
+          draft: async (path: string, below?: string) => {
+            drafted.push(path);
+            if (path === places.conf && isStuck) throw new Error("the disk is full");
+            return target.draft(path, below);
+          },
+        },
+      };
+      const request = { folders, clock, repository, run, progress: silently };
+      const said = await restoreDeclaredFolders.run({
+        plan: { kind: "failover", epoch: 2, from: "east" } as FailoverPlan,
+        request,
+        findings: { foldersLeft },
+      });
+      return { said, left: foldersLeft.map(({ name }) => name) };
+    };
+    const first = await restoreAll("run-1");
+    expect(first.left, first.said).to.deep.equal(["conf", "more"]);
+    expect(drafted).to.deep.equal([places.conf, places.files]);
+    expect(await readFile(join(places.conf, "page"), "utf8")).to.equal("in the way");
+    expect(await readFile(join(places.files, "page"), "utf8")).to.equal("of the lost region");
+    await writeFile(join(places.files, "page"), "of the application since");
+    isStuck = false;
+    const again = await restoreAll("run-2");
+    expect(again.left).to.deep.equal(["more"]);
+    expect(again.said).to.contain("files by an earlier run").and.contain("kept as");
+    expect(await readFile(join(places.conf, "page"), "utf8")).to.equal("of the lost region");
+    expect(await readFile(join(places.files, "page"), "utf8")).to.equal("of the application since");
   });
 
   it("cost a point nothing when nothing changed, whether they are read or not", async () => {

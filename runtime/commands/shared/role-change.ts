@@ -30,6 +30,7 @@ export function runOptions(command: Command): Command {
 
 const alreadyActive = [11, "it is active already, or another run is promoting"] as const;
 const notAsCaptured = [12, "what was restored is not what was captured; clients were not led there"] as const;
+const foldersLeft = [15, "clients are served, and a folder is not restored: run it again"] as const;
 const hookStopped = [14, "a hook stopped it"] as const;
 const updateFailed = [20, "clients are served, and `pulumi up` failed: run it again"] as const;
 
@@ -41,6 +42,7 @@ export const failoverExitCodes = [
   notAsCaptured,
   [13, "more writes would be lost than are accepted; nothing was changed"],
   hookStopped,
+  foldersLeft,
   updateFailed,
 ] as const;
 
@@ -74,6 +76,8 @@ export async function roleChangeOf(
     stacks: session.origin === "settings" ? undefined : await deps.stacks(options),
     // Not by the public name, which may lead elsewhere for a while yet.
     hooks: hooks === undefined ? undefined : await deps.hooks(hooks, () => slowestQuery(session.database)),
+    folderTarget: deps.folderTarget,
+    onInterrupt: deps.onInterrupt,
     runner: deps.runner,
     toolVersion: deps.toolVersion,
     clock: deps.clock,

@@ -104,6 +104,8 @@ export interface WantedContent extends Wanted {
   readonly mustHold?: boolean | undefined;
   /** Its capture began then or earlier. */
   readonly until?: Date | undefined;
+  /** What else it has to be. */
+  readonly fits?: ((recoveryPoint: RecoveryPoint) => boolean) | undefined;
 }
 
 /** Whether it is restored when it is asked for by its id: one that is quarantined only by who says that it is to be so all the same. */
@@ -121,13 +123,13 @@ export type RestorableEntry = CatalogEntry & { readonly recoveryPoint: RecoveryP
  */
 export function resolveLatestRestorable(
   entries: readonly CatalogEntry[],
-  { broughtTo, collections = [], kinds = ["qdrant"], mustHold = false, until }: WantedContent = {},
+  { broughtTo, collections = [], kinds = ["qdrant"], fits, mustHold = false, until }: WantedContent = {},
 ): RestorableEntry | undefined {
   let latest: RestorableEntry | undefined;
   for (const entry of entries) {
     const { recoveryPoint, storedAt } = entry;
     if (entry.state !== "complete" || recoveryPoint === undefined || !holds(recoveryPoint, kinds)) continue;
-    if (recoveryPoint.imported !== undefined) continue;
+    if (recoveryPoint.imported !== undefined || fits?.(recoveryPoint) === false) continue;
     if (mustHold && !collections.every((name) => recoveryPoint.collections.some((each) => each.name === name)))
       continue;
     if (quarantineOfFolders(entry) !== undefined && kinds.some((kind) => kind !== "qdrant")) continue;

@@ -77,12 +77,12 @@ export async function readNewestHolding(
   repository: OpenRepository,
   wanted: WantedContent,
 ): Promise<RestorableEntry | undefined> {
-  const { broughtTo, kinds = ["qdrant"], until } = wanted;
+  const { broughtTo, fits = () => true, kinds = ["qdrant"], until } = wanted;
   const view = await BucketView.read(repository);
   let without: RestorableEntry | undefined;
   for await (const listed of view.newestFirst()) {
     if (until !== undefined && placeInTime(listed) > until.getTime() + idsAheadMs) continue;
-    const isWanted = (each: RecoveryPoint) => holds(each, kinds) && leadsTo(each, broughtTo);
+    const isWanted = (each: RecoveryPoint) => holds(each, kinds) && leadsTo(each, broughtTo) && fits(each);
     const entry = await view.entry(listed, isWanted);
     const found = resolveLatestRestorable([entry], { ...wanted, mustHold: true });
     if (found !== undefined) return found;

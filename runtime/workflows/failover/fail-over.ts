@@ -48,6 +48,8 @@ export interface RoleChangeReport {
   readonly points: number;
   /** A step compared the region with what the source answered, in this run or in the one that it resumed. */
   readonly isVerified: boolean;
+  /** Folders that the region declares and does not have, and why. */
+  readonly foldersLeft: Findings["foldersLeft"];
   /** Seconds from the fence of a switchover until the gate of this region was open; absent when another run wrote the fence. */
   readonly pauseSeconds?: number | undefined;
   readonly steps: readonly TimedStep[];
@@ -212,6 +214,7 @@ async function report(
     points: counts.reduce((sum, count) => sum + count, 0),
     isVerified: findings.proof !== undefined || run.wasDoneBefore("verify"),
     pauseSeconds: findings.pauseSeconds,
+    foldersLeft: findings.foldersLeft,
     steps: run.steps,
     startedAt: plan.plannedAt.toISOString(),
     seconds: run.seconds,

@@ -18,6 +18,9 @@ export class Findings {
   /** When the other region's lease will have run out. */
   leaseEndsAtMs?: number;
 
+  /** Folders that the region declares and does not have, and why. */
+  readonly foldersLeft: { readonly name: string; readonly because: string }[] = [];
+
   constructor(plan: RoleChangePlan) {
     if (plan.kind !== "switchover") this.#serveFrom = plan.serveFrom;
   }

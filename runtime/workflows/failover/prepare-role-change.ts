@@ -5,19 +5,23 @@ import { peerOf } from "../../domain/region.ts";
 import { toDrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { FailoverHooks } from "../../ports/failover-hooks.ts";
+import type { FolderTarget } from "../../ports/folders.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
 import type { Runner } from "../../ports/runner.ts";
 import type { Stacks } from "../../ports/stacks.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { RegionSession } from "../region-session.ts";
-import type { FailoverRequest, SwitchoverRequest } from "./request.ts";
+import type { DeclaredFolders, FailoverRequest, SwitchoverRequest } from "./request.ts";
 
 /** The region to promote, and the ports that every change of roles acts with. */
 export interface RoleChange {
   /** Stack and session of the region that is promoted. */
   readonly stack: string;
   readonly session: RegionSession;
+  /** Folders of this machine. */
+  readonly folderTarget: FolderTarget;
+  readonly onInterrupt: DeclaredFolders["onInterrupt"];
   /** Absent where no stack declares the regions. */
   readonly stacks: Stacks | undefined;
   readonly hooks: FailoverHooks | undefined;
@@ -62,10 +66,16 @@ export async function prepareFailover(
   return {
     kind: "failover",
     ...common(change, (await session.repository()).withStream()),
+    // Paths of a settings file are those of the machine that it is on; of a stack those that pods see.
+    folders: session.origin === "settings" ? { all: session.folders(), ...foldersOf(change) } : undefined,
     lostControl: openLost && (await reachLost(openLost, peerOf(session.region), change.progress)),
     acceptedDataLossSeconds,
     acceptedAbsent,
   };
+}
+
+function foldersOf({ folderTarget: target, onInterrupt }: RoleChange): Omit<DeclaredFolders, "all"> {
+  return { target, onInterrupt };
 }
 
 function common({ clock, hooks, progress, runner, session, stack, stacks }: RoleChange, repository: OpenRepository) {

@@ -11,6 +11,7 @@ import { moveTraffic } from "./steps/move-traffic.ts";
 import { openGate } from "./steps/open-gate.ts";
 import { promote } from "./steps/promote.ts";
 import { restore } from "./steps/restore.ts";
+import { restoreDeclaredFolders } from "./steps/restore-declared-folders.ts";
 import type { Step, StepContext, SwitchoverContext } from "./steps/step.ts";
 import { stepDown } from "./steps/step-down.ts";
 import { verify } from "./steps/verify.ts";
@@ -38,6 +39,7 @@ export const failoverSteps: readonly Step<StepContext>[] = [
   verify,
   openGate,
   moveTraffic,
+  restoreDeclaredFolders,
   promote,
   stepDown,
 ];

@@ -12,6 +12,7 @@ export const stepNames = [
   "verify",
   "open",
   "traffic",
+  "folders",
   "promote",
   "step-down",
 ] as const;

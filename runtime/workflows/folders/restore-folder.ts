@@ -19,6 +19,8 @@ export interface FolderRestoreRequest {
   readonly kinds: readonly CapturedFolder["kind"][];
   /** Paths of some folders by name; only these are restored then. */
   readonly places?: ReadonlyMap<string, string>;
+  /** Only these are restored. */
+  readonly names?: ReadonlySet<string>;
   /** A folder below which each folder gets one of its name. */
   readonly into?: string;
   /** Paths that the region's settings say, by name. What was captured does not decide where it goes. */
@@ -67,6 +69,7 @@ export async function planFolderRestore(request: FolderRestoreRequest): Promise<
   const plans: PlannedFolder[] = [];
   for (const folder of known) {
     if (places !== undefined && request.into === undefined && !places.has(folder.name)) continue;
+    if (request.names?.has(folder.name) === false) continue;
     const tree = await readTreeOf(repository, folder);
     const files = filesOf(tree);
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
