@@ -110,6 +110,9 @@ export const stackSettings: Descriptions = {
   "kubernetes.claims": "volume claims that hold the folders",
   "kubernetes.claims[].claim": "name of the claim",
   "kubernetes.claims[].path": "where captures see it",
+  "kubernetes.claims[].user": "user of the application that owns its files: what a failover restores is that user's",
+  "kubernetes.claims[].group":
+    "group of its files: what captures them joins it, and what a failover restores is that group's",
   "kubernetes.clientNamespaces": "namespaces whose pods are clients",
   "kubernetes.clientCidrs": "where clients outside the cluster are",
   "kubernetes.gate": "the gate in front of Qdrant",

@@ -12,6 +12,7 @@ import { exportKubernetes } from "./commands/export/kubernetes.ts";
 import { exportMonitoring } from "./commands/export/monitoring.ts";
 import { exportRecoveryPointCommand } from "./commands/export/recovery-point.ts";
 import { exporter } from "./commands/exporter/command.ts";
+import { failoverFolders } from "./commands/failover/folders.ts";
 import { failoverPlan } from "./commands/failover/plan.ts";
 import { failoverRun } from "./commands/failover/run.ts";
 import { gate } from "./commands/gate/command.ts";
@@ -61,6 +62,7 @@ const definitions = [
   importCommand,
   failoverPlan,
   failoverRun,
+  failoverFolders,
   switchoverPlan,
   switchoverRun,
   switchoverAbort,

@@ -18,6 +18,7 @@ import { AwsIdentities } from "../aws/aws-identities.ts";
 import { AwsTraffic } from "../aws/aws-traffic.ts";
 import { Accounts } from "./accounts.ts";
 import { existingQdrant, type RegionQdrant } from "./existing-qdrant.ts";
+import { FolderRestores } from "./folder-restores.ts";
 import { Gate } from "./gate.ts";
 import { labelsOf } from "./labels.ts";
 import { Monitoring } from "./monitoring/monitoring.ts";
@@ -204,6 +205,10 @@ export class KubernetesRegion extends pulumi.ComponentResource {
     new Schedules(`${this.#name}-schedules`, ofJobs, child);
     // Also alone: what a stream holds is of no use an hour later.
     if (this.#jobs.includes("prune-stream")) new Replicator(`${this.#name}-replicator`, ofJobs, child);
+    const { epoch } = this.#args;
+    if (role === "active" && epoch.reason === "failover" && this.#jobs.includes("restore-folders")) {
+      new FolderRestores(`${this.#name}-folders`, { ...pods, epoch }, child);
+    }
     const { monitoring, namespace, replicate, schedules } = settings.kubernetes;
     if (monitoring !== undefined) {
       const alerts = {

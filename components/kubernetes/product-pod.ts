@@ -7,12 +7,12 @@ import type { KubernetesSettings } from "../../runtime/domain/settings/kubernete
 import type { KubernetesStackSettings } from "../../runtime/domain/settings/stack-settings.ts";
 import { labelsOf, reachLabel } from "./labels.ts";
 import type { RegionSecret } from "./region-secret.ts";
-import { type RestrictedPodSpec, restrictedPod } from "./restricted-pod.ts";
+import { type PodUser, type RestrictedPodSpec, restrictedPod } from "./restricted-pod.ts";
 
 type PodTemplate = k8s.types.input.core.v1.PodTemplateSpec;
 
 /** The user of the product's image. */
-const productUser = 65_532;
+export const productUser = 65_532;
 const commandLine = "/app/qdrant-dr.mjs";
 /** Here a pod finds the outputs of each region, as `<region>.json`. */
 const regionsFolder = "/etc/qdrant-dr/regions";
@@ -41,6 +41,8 @@ export interface ProductPodArgs extends Omit<ProductPodBase<PodSettings>, "regio
   readonly env?: k8s.types.input.core.v1.EnvVar[];
   readonly container?: Partial<k8s.types.input.core.v1.Container>;
   readonly pod?: Partial<RestrictedPodSpec>;
+  /** Of the product's image when left out. */
+  readonly runsAs?: PodUser | undefined;
 }
 
 export function productPod(args: ProductPodArgs): PodTemplate {
@@ -55,7 +57,8 @@ export function productPod(args: ProductPodArgs): PodTemplate {
   const trusted = tlsSecret === undefined ? [] : [{ name: "NODE_EXTRA_CA_CERTS", value: "/etc/qdrant-dr/tls/ca.crt" }];
   const { volumeMounts = [], ...container } = args.container ?? {};
   const { volumes = [], ...pod } = args.pod ?? {};
-  const spec = restrictedPod(productUser, {
+  const groups = mounted.flatMap(({ group }) => (group === undefined ? [] : [group]));
+  const spec = restrictedPod(args.runsAs ?? { user: productUser, otherGroups: [...new Set(groups)] }, {
     serviceAccountName: name,
     automountServiceAccountToken: reached.includes("kubernetes"),
     ...pod,

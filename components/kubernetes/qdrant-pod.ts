@@ -23,44 +23,47 @@ export function qdrantPod({
   const { image, keyGeneration, resources, tlsSecret } = settings;
   const scheme = tlsSecret === undefined ? "http" : "https";
   const uriOf = (pod: string) => `${scheme}://${pod}.${headlessName}:${qdrantPorts.peers}`;
-  const spec = restrictedPod(qdrantUser, {
-    // Long enough to write out what is in memory, and to answer the requests under way.
-    terminationGracePeriodSeconds: 120,
-    topologySpreadConstraints: [
-      spread("kubernetes.io/hostname", "DoNotSchedule"),
-      spread("topology.kubernetes.io/zone", "ScheduleAnyway"),
-    ],
-    containers: [
-      {
-        name: qdrantName,
-        image,
-        // Not by the image's script: as the first process it would end at once, and Qdrant with it, when the pod is stopped.
-        command: ["./qdrant"],
-        // A peer that is told to join itself is the first of a new cluster.
-        args: ["--uri", uriOf("$(POD_NAME)"), "--bootstrap", uriOf(`${qdrantName}-0`)],
-        env: [...environment(tlsSecret !== undefined), ...keys(keysName, keyGeneration)],
-        ports: Object.entries(qdrantPorts).map(([port, containerPort]) => ({ name: port, containerPort })),
-        resources: { requests: { ...resources }, limits: { memory: resources.memory } },
-        // No liveness and no start-up probe: a peer that restores for hours must not be restarted.
-        readinessProbe: {
-          httpGet: { path: "/readyz", port: "http", scheme: scheme.toUpperCase() },
-          periodSeconds: 5,
-          timeoutSeconds: 3,
-          failureThreshold: 6,
+  const spec = restrictedPod(
+    { user: qdrantUser },
+    {
+      // Long enough to write out what is in memory, and to answer the requests under way.
+      terminationGracePeriodSeconds: 120,
+      topologySpreadConstraints: [
+        spread("kubernetes.io/hostname", "DoNotSchedule"),
+        spread("topology.kubernetes.io/zone", "ScheduleAnyway"),
+      ],
+      containers: [
+        {
+          name: qdrantName,
+          image,
+          // Not by the image's script: as the first process it would end at once, and Qdrant with it, when the pod is stopped.
+          command: ["./qdrant"],
+          // A peer that is told to join itself is the first of a new cluster.
+          args: ["--uri", uriOf("$(POD_NAME)"), "--bootstrap", uriOf(`${qdrantName}-0`)],
+          env: [...environment(tlsSecret !== undefined), ...keys(keysName, keyGeneration)],
+          ports: Object.entries(qdrantPorts).map(([port, containerPort]) => ({ name: port, containerPort })),
+          resources: { requests: { ...resources }, limits: { memory: resources.memory } },
+          // No liveness and no start-up probe: a peer that restores for hours must not be restarted.
+          readinessProbe: {
+            httpGet: { path: "/readyz", port: "http", scheme: scheme.toUpperCase() },
+            periodSeconds: 5,
+            timeoutSeconds: 3,
+            failureThreshold: 6,
+          },
+          volumeMounts: [
+            { name: "storage", mountPath: "/qdrant/storage" },
+            { name: "snapshots", mountPath: "/qdrant/snapshots" },
+            { name: "scratch", mountPath: "/qdrant/init" },
+            ...(tlsSecret === undefined ? [] : [{ name: "tls", mountPath: tlsFolder, readOnly: true }]),
+          ],
         },
-        volumeMounts: [
-          { name: "storage", mountPath: "/qdrant/storage" },
-          { name: "snapshots", mountPath: "/qdrant/snapshots" },
-          { name: "scratch", mountPath: "/qdrant/init" },
-          ...(tlsSecret === undefined ? [] : [{ name: "tls", mountPath: tlsFolder, readOnly: true }]),
-        ],
-      },
-    ],
-    volumes: [
-      { name: "scratch", emptyDir: {} },
-      ...(tlsSecret === undefined ? [] : [{ name: "tls", secret: { secretName: tlsSecret } }]),
-    ],
-  });
+      ],
+      volumes: [
+        { name: "scratch", emptyDir: {} },
+        ...(tlsSecret === undefined ? [] : [{ name: "tls", secret: { secretName: tlsSecret } }]),
+      ],
+    },
+  );
   return {
     // Qdrant reads its keys when it starts.
     metadata: { labels: labelsOf(qdrantName), annotations: { "qdrant-dr/key-generation": String(keyGeneration) } },

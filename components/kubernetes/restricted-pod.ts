@@ -14,8 +14,19 @@ export interface RestrictedPodSpec extends Omit<PodSpec, "containers" | "initCon
   readonly initContainers?: Container[];
 }
 
-/** @param user runs everything in the pod, and owns its volumes. */
-export function restrictedPod(user: number, { containers, initContainers, ...spec }: RestrictedPodSpec): PodSpec {
+export interface PodUser {
+  /** Runs everything in the pod. */
+  readonly user: number;
+  /** Owns its volumes; the user's own number when left out. */
+  readonly group?: number | undefined;
+  /** Whose files it may read, too. */
+  readonly otherGroups?: readonly number[];
+}
+
+export function restrictedPod(
+  { group, otherGroups = [], user }: PodUser,
+  { containers, initContainers, ...spec }: RestrictedPodSpec,
+): PodSpec {
   return {
     automountServiceAccountToken: false,
     enableServiceLinks: false,
@@ -23,8 +34,9 @@ export function restrictedPod(user: number, { containers, initContainers, ...spe
     securityContext: {
       runAsNonRoot: true,
       runAsUser: user,
-      runAsGroup: user,
-      fsGroup: user,
+      runAsGroup: group ?? user,
+      fsGroup: group ?? user,
+      ...(otherGroups.length === 0 ? {} : { supplementalGroups: [...otherGroups] }),
       fsGroupChangePolicy: "OnRootMismatch",
       seccompProfile: { type: "RuntimeDefault" },
     },

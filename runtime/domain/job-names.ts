@@ -6,6 +6,7 @@ export const jobs = [
   "test-restore",
   "replicate",
   "replicate-folders",
+  "restore-folders",
   "prune",
   "prune-stream",
   "gate",

@@ -58,6 +58,11 @@ export interface JobSchedule {
 export type JobRun =
   | { readonly as: "CronJob"; readonly schedules: readonly JobSchedule[] }
   | { readonly as: "Deployment"; readonly worksWhile: WorksWhile; readonly command: Command }
+  /** Once, after a failover: a Job for each claim that holds folders. */
+  | {
+      readonly as: "Job";
+      readonly command: (names: Pick<RegionNames, "region">, folders: readonly string[]) => string[];
+    }
   /** Another program of the image than the command line. */
   | { readonly as: "StatefulSet"; readonly program: string };
 
@@ -277,6 +282,18 @@ export const jobTable = {
         "--every",
         String(replicateOf(settings).everySeconds),
       ],
+    },
+  },
+  // It writes to the claims of a region that a failover promoted, and to no Qdrant.
+  "restore-folders": {
+    ...noExtras,
+    exists: (settings) => foldersByKind(settings).length > 0,
+    own: { secrets: ["identity"], stores: { repository: readOnly, control: [controlLayout.restoredFolders] } },
+    reaches: ["stores"],
+    resources: { cpu: "250m", memory: "1Gi" },
+    runs: {
+      as: "Job",
+      command: ({ region }, folders) => ["failover", "folders", "--to", region, "--names", folders.join()],
     },
   },
   prune: {

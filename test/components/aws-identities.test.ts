@@ -370,6 +370,7 @@ describe("AwsIdentities", () => {
         ],
         never: ["dr-control/keys/*"],
       },
+      "restore-folders": { reads: own, creates: ["dr-control/folders/*"], never: [] },
       prune: {
         reads: own,
         creates: ["dr-control/prunes/*", "dr-control/runs/*"],

@@ -8,6 +8,7 @@ import { runCli } from "../../runtime/cli.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import { jobs } from "../../runtime/domain/job-names.ts";
 import { regionSchema } from "../../runtime/domain/region.ts";
+import type { EpochRecord } from "../../runtime/domain/roles/epoch.ts";
 import { type Role, roles } from "../../runtime/domain/roles/epoch.ts";
 import {
   apiKeyOf,
@@ -28,6 +29,10 @@ import { one, type Registration } from "../support/stacks/recorded-resources.ts"
 // biome-ignore lint/suspicious/noExplicitAny: objects of a dozen kinds, looked into by path
 type Loose = any;
 
+const afterFailover: EpochRecord = {
+  ...{ epoch: 4, active: "prod", previous: "dr", reason: "failover", run: "r", at: "2026-05-01T00:00:00.000Z" },
+};
+
 /** Jobs whose pods are told of regions. */
 const toldJobs = [
   "capture",
@@ -36,12 +41,13 @@ const toldJobs = [
   "prune-stream",
   "replicate",
   "replicate-folders",
+  "restore-folders",
   "test-restore",
   "verify",
 ];
 
 /** Of a region that replicates no folders and is not monitored. */
-const fewerJobs = jobs.filter((job) => job !== "replicate-folders" && job !== "exporter");
+const fewerJobs = jobs.filter((job) => !["replicate-folders", "restore-folders", "exporter"].includes(job));
 
 const restrictedNow = {
   allowPrivilegeEscalation: false,
@@ -311,6 +317,41 @@ describe("KubernetesRegion", () => {
       }
     });
 
+    it("after a failover, and after no other change of roles, a Job for each claim restores its folders, as the user whose files they are", async () => {
+      const owners = [
+        { claim: "app-conf", path: "/srv/app" },
+        { claim: "files", path: "/srv/files", user: 1001, group: 1002 },
+        { claim: "scratch", path: "/srv/scratch" },
+      ];
+      const options = { ...folderSettings, kubernetes: { ...folderSettings.kubernetes, claims: owners } };
+      const declared = await declarer.declare({ ...options, epoch: afterFailover });
+      const declaredJobs = objects(declared, "Job") as Loose[];
+      expect(declaredJobs.map(titleOf)).to.have.members([
+        "Job search/qdrant-dr-restore-folders-app-conf-4",
+        "Job search/qdrant-dr-restore-folders-files-4",
+      ]);
+      const { spec } = (object(declared, "Job", "qdrant-dr-restore-folders-files-4") as Loose).inputs;
+      const { containers, securityContext, serviceAccountName, volumes } = spec.template.spec;
+      expect(containers[0].args).to.deep.equal([
+        ...["/app/qdrant-dr.mjs", "failover", "folders", "--to", "prod", "--names", "files"],
+        ...["--outputs", "/etc/qdrant-dr/regions"],
+      ]);
+      expect(securityContext).to.include({ runAsNonRoot: true, runAsUser: 1001, runAsGroup: 1002, fsGroup: 1002 });
+      expect(serviceAccountName).to.equal("qdrant-dr-restore-folders");
+      expect(volumes.at(-1)).to.deep.equal({ name: "files", persistentVolumeClaim: { claimName: "files" } });
+      expect(containers[0].volumeMounts.at(-1)).to.deep.equal({ name: "files", mountPath: "/srv/files" });
+      const [, capture] = podOf(object(declared, "CronJob", "qdrant-dr-full"))[0] as Loose;
+      expect(capture.securityContext).to.deep.include({ runAsUser: 65_532, supplementalGroups: [1002] });
+
+      for (const others of [
+        { epoch: { ...afterFailover, reason: "switchover" as const } },
+        { epoch: afterFailover, role: "standby" as const },
+        {},
+      ]) {
+        expect(objects(await declarer.declare({ ...options, ...others }), "Job")).to.deep.equal([]);
+      }
+    });
+
     it("of folders only the kinds are brought that there are; without folders, a follower or the other region, none", async () => {
       const { kubernetes, settings } = folderSettings;
       const { userData } = settings;
@@ -468,7 +509,8 @@ describe("KubernetesRegion", () => {
         { ...folderSettings, kubernetes: { ...folderSettings.kubernetes, monitoring } },
         { kubernetes: { replicate: undefined }, settings: { objectives: { rtoMinutes: 30, rpoMinutes: 1440 } } },
       ]) {
-        const declared = await declarer.declare(options);
+        // Accounts of what a failover needs are there before it.
+        const declared = await declarer.declare({ ...options, epoch: afterFailover });
         const accounts = objects(declared, "ServiceAccount").map(({ inputs }) => (inputs["metadata"] as Loose).name);
         const used = objects(declared)
           .flatMap(podOf)
@@ -699,6 +741,7 @@ describe("KubernetesRegion", () => {
       ["prune-stream", ["prod"], ["own identity"]],
       ["replicate", ["dr", "prod"], ["own key", "peer's key", "own identity"]],
       ["replicate-folders", ["dr", "prod"], ["peer's identity"]],
+      ["restore-folders", ["prod"], ["own identity"]],
       ["test-restore", ["prod"], ["own key", "own identity"]],
       ["verify", ["prod"], ["own identity"]],
     ]);

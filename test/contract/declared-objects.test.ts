@@ -85,6 +85,19 @@ const variants: Record<string, DeclareOptions> = {
   },
 };
 
+variants["a region that a failover promoted"] = {
+  ...folderSettings,
+  epoch: { epoch: 4, active: "prod", previous: "dr", reason: "failover", run: "r", at: "2026-05-01T00:00:00.000Z" },
+  kubernetes: {
+    ...folderSettings.kubernetes,
+    namespace: "promoted",
+    claims: [
+      { claim: "app-conf", path: "/srv/app" },
+      { claim: "files", path: "/srv/files", user: 1001, group: 1001 },
+    ],
+  },
+};
+
 const exportedSettings = {
   region: "main",
   qdrant: { url: "http://vectors-0.vectors-headless.apps.svc:6333", apiKey: { env: "QDRANT_API_KEY" } },

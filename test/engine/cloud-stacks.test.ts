@@ -101,7 +101,7 @@ describe("stacks in the cloud", function () {
         // Everybody believes the other region's jobs from now on.
         ...["capture", "copy", "exporter"].map((job) => `secrets/qdrant-dr-${job}-regions`),
         "secrets/qdrant-dr-gate",
-        ...["prune", "prune-stream", "replicate-folders", "replicate", "test-restore", "verify"].map(
+        ...["prune", "prune-stream", "replicate-folders", "replicate", "restore-folders", "test-restore", "verify"].map(
           (job) => `secrets/qdrant-dr-${job}-regions`,
         ),
         "serviceaccounts/qdrant-dr-copy",

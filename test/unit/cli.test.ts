@@ -33,6 +33,7 @@ const required: Record<string, string[]> = {
   import: ["--stack", "prod", "--snapshot", "notes.snapshot"],
   "failover plan": ["--to", "dr"],
   "failover run": ["--to", "dr"],
+  "failover folders": ["--to", "dr"],
   "switchover plan": ["--to", "dr"],
   "switchover run": ["--to", "dr"],
   "switchover abort": ["--to", "dr"],

@@ -185,6 +185,7 @@ const volumes = { claims: [{ claim: "files", path: "/srv/files" }] };
 function commandsOf(job: Job, settings: KubernetesStackSettings): string[][] {
   const { runs } = definitionOf(job);
   if (runs.as === "StatefulSet") return [];
+  if (runs.as === "Job") return [runs.command(settings, ["files"])];
   return runs.as === "CronJob" ? runs.schedules.map(({ command }) => command(settings)) : [runs.command(settings)];
 }
 

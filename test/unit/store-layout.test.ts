@@ -165,6 +165,10 @@ const controlKeys: { [Kind in ControlKey["kind"]]: (parts: Parts) => [string, Ex
     const number = parts.number();
     return [controlLayout.keyGeneration(number), { kind: "key-generation", number }];
   },
+  "restored-folder": (parts) => {
+    const [epoch, name] = [parts.number(), "files"];
+    return [controlLayout.restoredFolder(epoch, name), { kind: "restored-folder", epoch, name }];
+  },
   heal: (parts) => {
     const id = newId(parts.at());
     return [controlLayout.heal(id), { kind: "heal", id }];

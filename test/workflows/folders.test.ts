@@ -44,8 +44,7 @@ import { readCatalog } from "../../runtime/repository/catalog/read-catalog.ts";
 import { OpenRepository } from "../../runtime/repository/repository.ts";
 import { captureRecoveryPoint } from "../../runtime/workflows/capture/capture-recovery-point.ts";
 import { copyRecoveryPoints } from "../../runtime/workflows/copy/copy-recovery-points.ts";
-import type { FailoverPlan } from "../../runtime/workflows/failover/plan-failover.ts";
-import { restoreDeclaredFolders } from "../../runtime/workflows/failover/steps/restore-declared-folders.ts";
+import { foldersInWords, restoreDeclaredFolders } from "../../runtime/workflows/failover/restore-declared-folders.ts";
 import { folderCapture } from "../../runtime/workflows/folders/capture-folder.ts";
 import {
   type FolderRestoreRequest,
@@ -215,8 +214,7 @@ describe("folders in recovery points", function () {
     const target = new LocalFolders();
     let isStuck = true;
     const drafted: string[] = [];
-    const restoreAll = async (run: string) => {
-      const foldersLeft: { name: string; because: string }[] = [];
+    const restoreAll = async () => {
       const all = [
         { kind: "config" as const, name: "conf", path: places.conf },
         { kind: "user-data" as const, name: "more", path: places.more },
@@ -233,22 +231,24 @@ describe("folders in recovery points", function () {
           },
         },
       };
-      const request = { folders, clock, repository, run, progress: silently };
-      const said = await restoreDeclaredFolders.run({
-        plan: { kind: "failover", epoch: 2, from: "east" } as FailoverPlan,
-        request,
-        findings: { foldersLeft },
+      const report = await restoreDeclaredFolders({
+        folders,
+        clock,
+        repository,
+        epoch: 2,
+        from: "east",
+        progress: silently,
       });
-      return { said, left: foldersLeft.map(({ name }) => name) };
+      return { said: foldersInWords(report).join("; "), left: report.left.map(({ name }) => name) };
     };
-    const first = await restoreAll("run-1");
+    const first = await restoreAll();
     expect(first.left, first.said).to.deep.equal(["conf", "more"]);
     expect(drafted).to.deep.equal([places.conf, places.files]);
     expect(await readFile(join(places.conf, "page"), "utf8")).to.equal("in the way");
     expect(await readFile(join(places.files, "page"), "utf8")).to.equal("of the lost region");
     await writeFile(join(places.files, "page"), "of the application since");
     isStuck = false;
-    const again = await restoreAll("run-2");
+    const again = await restoreAll();
     expect(again.left).to.deep.equal(["more"]);
     expect(again.said).to.contain("files by an earlier run").and.contain("kept as");
     expect(await readFile(join(places.conf, "page"), "utf8")).to.equal("of the lost region");

@@ -3,9 +3,14 @@ import { z } from "zod";
 import { formatSeconds } from "../../domain/format.ts";
 import { DrError } from "../../errors.ts";
 import type { RoleChangeReport } from "../../workflows/failover/fail-over.ts";
+import type { FolderLeft } from "../../workflows/failover/restore-declared-folders.ts";
 import type { Answer } from "./command.ts";
 import type { KeptRoleChange } from "./failover-evidence.ts";
 import { bytes, count, gateMode, listOf, missingPart, recoveryPointId, seconds, time, timedStep } from "./fields.ts";
+
+export const foldersLeft = listOf(
+  z.strictObject({ name: z.string(), because: z.string().describe("why it was not restored") }),
+).describe("folders that the region declares and that did not come back");
 
 export const roleChangeAnswer = z.strictObject({
   region: z.string().describe("the region that is active now"),
@@ -21,9 +26,7 @@ export const roleChangeAnswer = z.strictObject({
   absent: listOf(z.string()).describe("collections that are not served, because no capture could read them"),
   points: count.describe("Qdrant points that the region holds now"),
   isVerified: z.boolean().describe("what the region serves was compared with what the source answered"),
-  foldersLeft: listOf(
-    z.strictObject({ name: z.string(), because: z.string().describe("why it was not restored") }),
-  ).describe("failover: folders that the region declares and does not have"),
+  foldersLeft,
   pauseSeconds: seconds
     .optional()
     .describe("switchover: for how long no region took writes; absent when an earlier run fenced the region"),
@@ -37,12 +40,16 @@ export type RoleChangeAnswer = z.infer<typeof roleChangeAnswer>;
 export function describeRoleChange(kept: KeptRoleChange): Answer<RoleChangeAnswer> {
   const { recoveryPoint, recoveryPointTime, ...report } = kept.report;
   const json = { ...report, recoveryPoint, recoveryPointTime: recoveryPointTime, report: kept.page };
-  return { json, text: formatRoleChange(kept), shortcoming: shortcomingOf(kept.report) };
+  return {
+    json,
+    text: formatRoleChange(kept),
+    shortcoming: foldersShortcoming(kept.report.region, kept.report.foldersLeft),
+  };
 }
 
-function shortcomingOf({ foldersLeft, region }: RoleChangeReport): DrError | undefined {
-  if (foldersLeft.length === 0) return undefined;
-  const told = foldersLeft.map(({ because, name }) => `${name} (${because})`).join("; ");
+export function foldersShortcoming(region: string, left: readonly FolderLeft[]): DrError | undefined {
+  if (left.length === 0) return undefined;
+  const told = left.map(({ because, name }) => `${name} (${because})`).join("; ");
   return new DrError("RECOVERY_POINT_PARTIAL", `${region} serves, and lacks folders: ${told}`, {
     hint: "remove what is in the way and run it again, which restores what is left; or `qdrant-dr restore --only config,user-data`",
   });

@@ -87,6 +87,9 @@ export const controlLayout = {
   failoverOwner: (epoch: number, turn: number) => `failovers/${numbered(epoch)}/owner.${numbered(turn, 6)}.json`,
   heartbeat: (epoch: number, run: string, beat: number) => `failovers/${numbered(epoch)}/alive.${run}.${beat}.json`,
   divergence: (epoch: number, run: string) => `failovers/${numbered(epoch)}/divergence.${run}.json`,
+  restoredFolders: "folders/",
+  /** The folder came back in this epoch's failover: what is written there since is not the lost region's. */
+  restoredFolder: (epoch: number, name: string) => `folders/${numbered(epoch)}/${name}.json`,
   heals: "heals/",
   /** Which objects stand in for damaged ones. */
   heal: (id: string) => `heals/${id}.json`,
@@ -345,6 +348,11 @@ const kindsOfControlKeys = [
     z.object({ kind: kind("scratch-upload"), process: text, id: text, phase: z.enum(["begun", "taken", "unknown"]) }),
     ({ id, phase, process }) => controlLayout.scratchUpload(process, id, phase),
   ),
+  kindOfKey(
+    /^folders\/(?<epoch>\d+)\/(?<name>[^/]+)\.json$/,
+    z.object({ kind: kind("restored-folder"), epoch: number, name: text }),
+    ({ epoch, name }) => controlLayout.restoredFolder(epoch, name),
+  ),
   kindOfKey(/^heals\/(?<id>[^/]+)\.json$/, z.object({ kind: kind("heal"), id: text }), ({ id }) =>
     controlLayout.heal(id),
   ),
@@ -500,7 +508,7 @@ export const placesOfOperators = {
 
 /** The order that a key itself gives its object: an epoch, or the latest time that it names. */
 export function orderIn(key: string): { readonly epoch?: number; readonly time?: number } {
-  const [, epoch] = /^(?:epochs|fences|openings|failovers|leases|standby\/captures)\/(\d+)/.exec(key) ?? [];
+  const [, epoch] = /^(?:epochs|fences|openings|failovers|folders|leases|standby\/captures)\/(\d+)/.exec(key) ?? [];
   if (epoch !== undefined) return { epoch: Number(epoch) };
   const ofIds = [...key.matchAll(/\d{8}T\d{9}Z-[0-9a-f]{8}/g)].map(([id]) => timeOfId(id)?.getTime() ?? Number.NaN);
   const ofFolders = [...key.matchAll(/\/(\d{4}-\d\d-\d\d)(T\d\d)?\//g)].map(([, day, hour]) =>

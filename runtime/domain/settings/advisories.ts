@@ -32,6 +32,12 @@ export function advisoriesOn(settings: KubernetesStackSettings, peer: Pick<Regio
       "configuration and user data come to the other region with the recovery points of captures and copies: kubernetes.replicate.folders lets them follow, and mounts their volumes all the time",
     );
   }
+  const ownerless = settings.kubernetes.claims.filter(({ group }) => group === undefined).map(({ claim }) => claim);
+  if (ownerless.length > 0) {
+    info(
+      `captures read ${ownerless.join(", ")} as user and group 65532, and what that may not read makes recovery points partial: name the files' group in kubernetes.claims, and their user, whose they are when a failover restores them`,
+    );
+  }
   if (qdrant.existing !== undefined) {
     warn(
       "whoever has the key of the existing Qdrant and reaches its pods gets past the gate: let clients have neither",

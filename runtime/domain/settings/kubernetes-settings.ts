@@ -211,11 +211,24 @@ const monitoringSchema = z.strictObject({
 });
 export type MonitoringSettings = z.infer<typeof monitoringSchema>;
 
+/** Never root: pods keep Pod Security's level `restricted`. */
+const fileOwner = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
+
 const claimsSchema = z
   .array(
     z.strictObject({
       claim: nameSchema.describe("name of the claim"),
       path: absolutePathSchema.describe("path at which jobs see it"),
+      user: fileOwner
+        .optional()
+        .describe("user of the application that owns its files: what is restored is that user's"),
+      group: fileOwner
+        .optional()
+        .describe("group of its files: what captures them joins it, and what is restored is that group's"),
     }),
   )
   .refine((claims) => isDistinct(claims.map(({ claim }) => claim)), "each claim once")

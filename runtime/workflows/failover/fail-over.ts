@@ -24,6 +24,7 @@ import {
   type SwitchoverPlan,
 } from "./plan-failover.ts";
 import type { FailoverRequest, RoleChangeRequest, SwitchoverRequest } from "./request.ts";
+import type { FolderLeft } from "./restore-declared-folders.ts";
 import { failoverSteps, switchoverSteps } from "./step-lists.ts";
 import { requireGate, silentReplica } from "./steps/drain.ts";
 
@@ -49,7 +50,7 @@ export interface RoleChangeReport {
   /** A step compared the region with what the source answered, in this run or in the one that it resumed. */
   readonly isVerified: boolean;
   /** Folders that the region declares and does not have, and why. */
-  readonly foldersLeft: Findings["foldersLeft"];
+  readonly foldersLeft: readonly FolderLeft[];
   /** Seconds from the fence of a switchover until the gate of this region was open; absent when another run wrote the fence. */
   readonly pauseSeconds?: number | undefined;
   readonly steps: readonly TimedStep[];

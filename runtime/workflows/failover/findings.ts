@@ -1,5 +1,7 @@
 /** Steps of one run leave their findings here, for the steps after them and for the report. Times are of the monotonic clock. */
+
 import type { RoleChangePlan, ServableState } from "./plan-failover.ts";
+import type { FolderLeft } from "./restore-declared-folders.ts";
 
 /** Counts of what was compared with the source's own answers. */
 export interface Proof {
@@ -19,7 +21,7 @@ export class Findings {
   leaseEndsAtMs?: number;
 
   /** Folders that the region declares and does not have, and why. */
-  readonly foldersLeft: { readonly name: string; readonly because: string }[] = [];
+  readonly foldersLeft: FolderLeft[] = [];
 
   constructor(plan: RoleChangePlan) {
     if (plan.kind !== "switchover") this.#serveFrom = plan.serveFrom;

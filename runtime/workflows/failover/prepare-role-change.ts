@@ -12,7 +12,8 @@ import type { Runner } from "../../ports/runner.ts";
 import type { Stacks } from "../../ports/stacks.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import type { RegionSession } from "../region-session.ts";
-import type { DeclaredFolders, FailoverRequest, SwitchoverRequest } from "./request.ts";
+import type { FailoverRequest, SwitchoverRequest } from "./request.ts";
+import type { DeclaredFolders } from "./restore-declared-folders.ts";
 
 /** The region to promote, and the ports that every change of roles acts with. */
 export interface RoleChange {

@@ -3,7 +3,6 @@ import type { Region } from "../../domain/region.ts";
 import type { TimedStep } from "../../domain/timed-step.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { FailoverHooks } from "../../ports/failover-hooks.ts";
-import type { FolderTarget } from "../../ports/folders.ts";
 import type { Gate } from "../../ports/gate.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
@@ -12,16 +11,7 @@ import type { Runner } from "../../ports/runner.ts";
 import type { Stacks } from "../../ports/stacks.ts";
 import type { TrafficControl } from "../../ports/traffic.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import type { RegionFolder } from "../region-session.ts";
-
-/** Folders of configuration and user data that the region declares. */
-export interface DeclaredFolders {
-  /** In the order in which they are restored. */
-  readonly all: readonly Pick<RegionFolder, "kind" | "name" | "path">[];
-  readonly target: FolderTarget;
-  /** Has a draft removed when the run is interrupted; the answer takes it back. */
-  readonly onInterrupt: (clean: () => Promise<void>) => () => void;
-}
+import type { DeclaredFolders } from "./restore-declared-folders.ts";
 
 /** The region to promote, and the run that promotes it. */
 interface PromotionRequest {

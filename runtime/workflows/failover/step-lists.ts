@@ -11,7 +11,7 @@ import { moveTraffic } from "./steps/move-traffic.ts";
 import { openGate } from "./steps/open-gate.ts";
 import { promote } from "./steps/promote.ts";
 import { restore } from "./steps/restore.ts";
-import { restoreDeclaredFolders } from "./steps/restore-declared-folders.ts";
+import { restoreFoldersStep } from "./steps/restore-folders.ts";
 import type { Step, StepContext, SwitchoverContext } from "./steps/step.ts";
 import { stepDown } from "./steps/step-down.ts";
 import { verify } from "./steps/verify.ts";
@@ -39,7 +39,7 @@ export const failoverSteps: readonly Step<StepContext>[] = [
   verify,
   openGate,
   moveTraffic,
-  restoreDeclaredFolders,
+  restoreFoldersStep,
   promote,
   stepDown,
 ];

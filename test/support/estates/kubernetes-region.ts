@@ -21,6 +21,7 @@ const epoch: EpochRecord = { epoch: 3, active: "prod", reason: "initial", run: "
 
 export interface DeclareOptions {
   readonly role?: Role;
+  readonly epoch?: EpochRecord;
   /** Settings besides the least that there can be, and those of `kubernetes`. */
   readonly settings?: Record<string, unknown>;
   readonly kubernetes?: Record<string, unknown>;
@@ -99,7 +100,7 @@ export class RegionDeclarer {
       secrets: pulumi.secret(secrets),
       peer: secrets.peer,
       role: options.role ?? "active",
-      epoch,
+      epoch: options.epoch ?? epoch,
     });
     const resources = await this.#resources.since(from);
     const outputs = await known(component.outputs);
