@@ -150,6 +150,33 @@ describe("the journal of a gate", function () {
     expect(last).to.deep.include({ kind: "unreconciled", collection: "items" });
   });
 
+  it("tells of refused writes what stays when Qdrant is started again, which does them once more", async () => {
+    const gate = await startWithItems();
+    const { asServer } = gate;
+    const ids = Array.from({ length: 30 }, (_, n) => n + 1);
+    const upsert = (n: number, vector: (id: number) => string) =>
+      ask(
+        asServer,
+        "PUT",
+        "/collections/items/points?wait=true",
+        `{"points":[${ids.map((id) => `{"id":${id},"vector":${vector(id)},"payload":{"n":${n}}}`).join(",")}]}`,
+      );
+    await told(asServer, "PUT", "/collections/items/points?wait=true", point(1));
+    for (let n = 0; n < 4; n += 1) {
+      expect((await upsert(n, (id) => (id % 7 === 3 ? "[1,2,3]" : `[${n},${id}]`))).status).to.equal(400);
+    }
+    const missing = ids.map((id) => id + 20);
+    const payload = `{"payload":{"m":1},"points":[${missing.join(",")}]}`;
+    expect((await ask(asServer, "POST", "/collections/items/points/payload?wait=true", payload)).status).to.equal(404);
+    await gate.untilTold();
+    await replay(await gate.entries(), other);
+    for (const when of ["before", "after one restart", "after two"]) {
+      expect(await differencesBetween(qdrant, other), when).to.deep.equal([]);
+      await qdrant.kill();
+      await qdrant.restart();
+    }
+  });
+
   it("tells what Qdrant reads late of a gate that was killed", async () => {
     const proxy = await FaultProxy.start(qdrant.url);
     const readLate = Promise.withResolvers<undefined>();

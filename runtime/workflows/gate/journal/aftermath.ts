@@ -6,6 +6,9 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { Intent } from "../../../ports/spool.ts";
 import { isTold, type ReadBack } from "./read-back.ts";
 
+/** `refused`: it may have been done in part. `unknown`: also in whole, or it may still be. */
+export type WriteOutcome = "done" | "refused" | "unknown";
+
 export interface AftermathTools {
   readonly readBack: ReadBack;
   readonly clock: Clock;
@@ -24,9 +27,9 @@ export class Aftermath {
   }
 
   /** Before anybody else may write there something is told of it, whatever fails. */
-  async of(left: Intent, isUncertain: boolean): Promise<JournalEntry[]> {
+  async of(left: Intent, outcome: WriteOutcome): Promise<JournalEntry[]> {
     try {
-      return await this.#leftBy(left, isUncertain);
+      return await this.#leftBy(left, outcome);
     } catch (error) {
       // The spool goes on knowing of it.
       if (this.#tools.isEnding()) throw error;
@@ -39,11 +42,11 @@ export class Aftermath {
     }
   }
 
-  async #leftBy(left: Intent, isUncertain: boolean): Promise<JournalEntry[]> {
+  async #leftBy(left: Intent, outcome: WriteOutcome): Promise<JournalEntry[]> {
     const { changes, collection, ids = [], shardKeys } = left;
     if (changes !== "points") this.#tools.forget(collection);
     const unsettled =
-      isUncertain && collection !== undefined ? await this.#tools.readBack.settle(collection) : undefined;
+      outcome === "unknown" && collection !== undefined ? await this.#tools.readBack.settle(collection) : undefined;
     if (unsettled !== undefined) return [unreconciled(this.now(), collection, unsettled.problem)];
     if (changes === "aliases") {
       const aliases = await this.#tools.readBack.aliases();
@@ -56,6 +59,7 @@ export class Aftermath {
       for (const key of shardKeys ?? [undefined]) {
         const told = await this.#tools.readBack.points(collection, ids, key, this.now());
         if ("problem" in told) return [unreconciled(this.now(), collection, told.problem)];
+        if (outcome !== "done") await this.#tools.readBack.writeAgain(told);
         entries.push(...told);
       }
       return entries;

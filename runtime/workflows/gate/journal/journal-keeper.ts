@@ -13,7 +13,7 @@ import type { Clock } from "../../../ports/clock.ts";
 import type { GatedOutcome, GatedQdrant, GatedRequest, JournalledReply } from "../../../ports/gated-qdrant.ts";
 import type { Intent, NumberedIntent, Spool } from "../../../ports/spool.ts";
 import type { JournalWriter } from "../../../repository/journal/journal-writer.ts";
-import { Aftermath, unreconciled } from "./aftermath.ts";
+import { Aftermath, unreconciled, type WriteOutcome } from "./aftermath.ts";
 import type { JournalBuffer, JournalState } from "./journal-buffer.ts";
 import { LateWrites } from "./late-writes.ts";
 import { type CollectionTold, isTold, type NotTold, ReadBack } from "./read-back.ts";
@@ -131,7 +131,7 @@ export class JournalKeeper {
       return { refusal: intent };
     }
     return {
-      finish: () => this.#later(held.release, intent, left, false),
+      finish: () => this.#later(held.release, intent, left, "done"),
     };
   }
 
@@ -163,11 +163,11 @@ export class JournalKeeper {
       const reason = "another gate wrote last, and what it had not stored is not known";
       const left: Intent = { changes: "everything" };
       // Qdrant may do later what the other gate sent last.
-      await this.#tellOf(spool.begin(left), left, [unreconciled(this.#aftermath.now(), undefined, reason)], true);
+      await this.#tellOf(spool.begin(left), left, [unreconciled(this.#aftermath.now(), undefined, reason)], "unknown");
     }
     spool.remember(writer.position.number);
     for (let intent = this.#left[0]; intent !== undefined; intent = this.#left[0]) {
-      await this.#tellLeft(intent.number, intent, true);
+      await this.#tellLeft(intent.number, intent, "unknown");
       this.#left.shift();
     }
     this.#isReady = true;
@@ -224,7 +224,7 @@ export class JournalKeeper {
         const whole = isTold(told)
           ? wholeEntries(collection, touched, told, request, this.#aftermath.now())
           : undefined;
-        const entries = whole ?? (await this.#aftermath.of(left, false));
+        const entries = whole ?? (await this.#aftermath.of(left, "done"));
         // Its place in the order is taken before anybody else may write there.
         const stored = this.#tools.buffer.add(intent, entries);
         held.release();
@@ -233,7 +233,12 @@ export class JournalKeeper {
       }
       const isUncertain =
         outcome.kind === "no answer" || outcome.status >= 500 || [200, 202, 408].includes(outcome.status);
-      this.#later(held.keep(), intent, isUncertain ? left : { ...whenRefused, collection }, isUncertain);
+      this.#later(
+        held.keep(),
+        intent,
+        isUncertain ? left : { ...whenRefused, collection },
+        isUncertain ? "unknown" : "refused",
+      );
       return outcome.kind === "answered" ? outcome : refused(outcome.reason, true);
     } finally {
       held.releaseUnlessKept();
@@ -255,11 +260,11 @@ export class JournalKeeper {
       this.#forget(collection);
       if (outcome.kind === "not sent" || isUnknownKey(outcome)) return this.#notDone(intent, outcome);
       if (outcome.kind === "no answer") {
-        this.#later(held.keep(), intent, left, true);
+        this.#later(held.keep(), intent, left, "unknown");
         return refused(outcome.reason, true);
       }
-      const isUncertain = outcome.status >= 500;
-      const stored = this.#tellOf(intent, left, await this.#aftermath.of(left, isUncertain), isUncertain);
+      const became = outcome.status >= 500 ? "unknown" : "done";
+      const stored = this.#tellOf(intent, left, await this.#aftermath.of(left, became), became);
       held.release();
       if (this.#tools.buffer.state.mode === "async" || (await stored)) return outcome;
       return refused("another gate has taken over its journal", true);
@@ -378,8 +383,8 @@ export class JournalKeeper {
     }
   }
 
-  #later(release: () => void, intent: number, left: Intent, isUncertain: boolean): void {
-    const running = this.#tellLeft(intent, left, isUncertain)
+  #later(release: () => void, intent: number, left: Intent, outcome: WriteOutcome): void {
+    const running = this.#tellLeft(intent, left, outcome)
       .catch((error: unknown) => {
         // The spool knows of it: who comes next tells.
         if (!this.#isEnding) this.#tools.tell(`what a write left is not told: ${toDrError(error).message}`);
@@ -391,15 +396,15 @@ export class JournalKeeper {
     this.#unsettled.add(running);
   }
 
-  async #tellLeft(intent: number, left: Intent | NumberedIntent, isUncertain: boolean): Promise<void> {
-    const entries = await this.#aftermath.of(left, isUncertain);
+  async #tellLeft(intent: number, left: Intent | NumberedIntent, outcome: WriteOutcome): Promise<void> {
+    const entries = await this.#aftermath.of(left, outcome);
     // Whether it is stored is for the buffer to see to.
-    void this.#tellOf(intent, left, entries, isUncertain);
+    void this.#tellOf(intent, left, entries, outcome);
   }
 
   /** The spool goes on knowing of what Qdrant may do later. */
-  #tellOf(intent: number, left: Intent, entries: readonly JournalEntry[], isUncertain: boolean): Promise<boolean> {
-    if (!isUncertain) return this.#tools.buffer.add(intent, entries);
+  #tellOf(intent: number, left: Intent, entries: readonly JournalEntry[], outcome: WriteOutcome): Promise<boolean> {
+    if (outcome !== "unknown") return this.#tools.buffer.add(intent, entries);
     this.#late.watch(intent, left);
     return this.#tools.buffer.add(undefined, entries);
   }
@@ -407,7 +412,7 @@ export class JournalKeeper {
   async #lookAgain(intent: number, left: Intent, isLast: boolean): Promise<void> {
     const release = await this.#locks.lock(scopeFor(left.collection, left.changes === "points" ? left.ids : undefined));
     try {
-      void this.#tools.buffer.add(isLast ? intent : undefined, await this.#aftermath.of(left, true));
+      void this.#tools.buffer.add(isLast ? intent : undefined, await this.#aftermath.of(left, "unknown"));
     } finally {
       release();
     }

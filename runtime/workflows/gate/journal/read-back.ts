@@ -1,11 +1,12 @@
 /** What Qdrant holds now, as entries of the journal: asked of it while nobody else may write there. */
 import { isRecord, parseExactly } from "../../../domain/exact-json.ts";
-import type { JournalEntry } from "../../../domain/journal/entry.ts";
+import type { PointsEntry } from "../../../domain/journal/entry.ts";
 import { inOneLine } from "../../../domain/journal/entry-text.ts";
 import { JsonScan } from "../../../domain/journal/json-scan.ts";
 import { numericId, type PointId, uuidId } from "../../../domain/journal/point-id.ts";
 import { definitionsOf, type ToldIndex } from "../../../domain/qdrant/payload-indexes.ts";
 import type { GatedAnswer, GatedQdrant, GatedRequest } from "../../../ports/gated-qdrant.ts";
+import { batchThatKeeps } from "./write-again.ts";
 
 /** Of one request: its answer holds all of their vectors. */
 const idsAtOnce = 256;
@@ -54,8 +55,8 @@ export class ReadBack {
     ids: readonly PointId[],
     shardKey: string | undefined,
     at: string,
-  ): Promise<JournalEntry[] | NotTold> {
-    const entries: JournalEntry[] = [];
+  ): Promise<PointsEntry[] | NotTold> {
+    const entries: PointsEntry[] = [];
     for (let begin = 0; begin < ids.length; begin += idsAtOnce) {
       const some = ids.slice(begin, begin + idsAtOnce);
       const key = shardKey === undefined ? "" : `,"shard_key":${shardKey}`;
@@ -77,6 +78,20 @@ export class ReadBack {
       }
     }
     return entries;
+  }
+
+  /** What was read is what Qdrant keeps when it is started again. @throws Error when it refuses it. */
+  async writeAgain(entries: readonly PointsEntry[]): Promise<void> {
+    const [first] = entries;
+    const told = first && (await this.collection(first.collection));
+    if (!isTold(told)) return;
+    for (const entry of entries) {
+      const body = batchThatKeeps(entry, told.vectors);
+      if (body === undefined) continue;
+      const url = `${pathOf(entry.collection)}/points/batch?wait=true`;
+      const answer = await this.#untilAnswered({ method: "POST", url, body: Buffer.from(body) });
+      if (answer.status !== 200 && !isNone(answer)) throw new Error(notTold(answer).problem);
+    }
   }
 
   /** The ids that match a filter, or undefined when there are more than `most`. */
