@@ -65,8 +65,8 @@ export function searchesFor(point: SketchedPoint, settings: Settings): NearestQu
 }
 
 /**
- * Whether equal points give equal answers. Not by sparse vectors: Qdrant 1.16.3 answers them from an index alone, also where an exact
- * search is asked for, and that index was seen to find fewer of the same points after a restore.
+ * Whether equal points give equal answers. Not by sparse vectors: Qdrant 1.16.3 finds points by a sparse vector that was deleted and set
+ * again until it loads their segment anew, also where an exact search is asked for, and sums scores in another order then.
  */
 function answersAlike({ vector }: NearestQuery): boolean {
   return Array.isArray(vector);
