@@ -70,7 +70,7 @@ export class ClusterPair {
       dr: new ClusterStore("dr", "10.97.0.12", 18_433),
     };
     const addresses = Object.values(stores).map(({ address }) => address);
-    const cluster = await Cluster.start({ addresses, images: Object.values(images), balancers }, onProgress);
+    const cluster = await Cluster.start({ addresses, images, balancers }, onProgress);
     onProgress("stores");
     for (const store of Object.values(stores)) {
       await store.start();
@@ -130,7 +130,21 @@ export class ClusterPair {
 
   /** As an operator runs it: `pulumi up`, with the options given. */
   up(region: RegionName, ...options: readonly string[]): Promise<string> {
-    return this.#pulumi(["up", "--yes", "--non-interactive", "--skip-preview", "--stack", region, ...options]);
+    return this.#pulumi(["up", "--yes", "--skip-preview", "--stack", region, ...options]);
+  }
+
+  destroy(region: RegionName): Promise<string> {
+    return this.#pulumi(["destroy", "--yes", "--skip-preview", "--stack", region]);
+  }
+
+  /** As the documents bring a pair up: the regions are told of each other as soon as there is something to tell. */
+  async upBoth(): Promise<void> {
+    await this.up("prod");
+    await this.introduce("dr");
+    await this.up("dr");
+    await this.introduce("prod");
+    await this.up("prod");
+    for (const region of regionNames) await this.cluster.untilAllReady(region);
   }
 
   /** Tells a region's stack of the other one. */

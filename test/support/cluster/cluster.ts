@@ -13,12 +13,13 @@ import { clusterFolder, nodeAddress, podCidr, serviceCidr } from "./place.ts";
 export interface ClusterOptions {
   /** Addresses of what is beside the cluster, such as stores. */
   readonly addresses: readonly string[];
-  readonly images: readonly Image[];
+  /** The product's is also what scripts of tests run in. */
+  readonly images: { readonly product: Image; readonly qdrant: Image };
   readonly balancers: Balancers;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of all kinds, looked into by path
-type Loose = any;
+export type Loose = any;
 
 export class Cluster {
   readonly api: KubernetesServer;
@@ -26,9 +27,17 @@ export class Cluster {
   readonly #cloud: Cloud;
   readonly #node = new ClusterNode();
   readonly #controllers: ChildProcess[];
+  readonly #product: Image;
   #jobs = 0;
 
-  private constructor(api: KubernetesServer, etcd: EtcdServer, cloud: Cloud, controllers: ChildProcess[]) {
+  private constructor(
+    api: KubernetesServer,
+    etcd: EtcdServer,
+    cloud: Cloud,
+    controllers: ChildProcess[],
+    product: Image,
+  ) {
+    this.#product = product;
     this.api = api;
     this.#etcd = etcd;
     this.#cloud = cloud;
@@ -41,7 +50,13 @@ export class Cluster {
     onProgress("control plane");
     const etcd = await EtcdServer.start();
     const api = await KubernetesServer.start(etcd, "cluster", { address: nodeAddress, serviceCidr });
-    const cluster = new Cluster(api, etcd, new Cloud(api, options.balancers), startControllers(api));
+    const cluster = new Cluster(
+      api,
+      etcd,
+      new Cloud(api, options.balancers),
+      startControllers(api),
+      options.images.product,
+    );
     try {
       await lowerRequests(api);
       await cluster.#cloud.start();
@@ -49,7 +64,7 @@ export class Cluster {
       const names = programImage("coredns", "coredns");
       await cluster.#node.start(api, programImage("pause", "sleep", ["infinity"]));
       onProgress("images");
-      await cluster.#node.importImages([names, ...options.images]);
+      await cluster.#node.importImages([names, ...Object.values(options.images)]);
       onProgress("names");
       await addNames(api, names);
       await cluster.until("/api/v1/namespaces/kube-system/pods", "a pod that resolves names", isReady);
@@ -106,6 +121,60 @@ export class Cluster {
     const failure = ended.status.conditions.find(({ type }: Loose) => type === "Failed");
     if (failure !== undefined) throw new Error(`${namespace}'s ${name} failed: ${failure.message}`);
     return (performance.now() - startedAt) / 1000;
+  }
+
+  async pods(namespace: string): Promise<Loose[]> {
+    return (await this.api.call("GET", `/api/v1/namespaces/${namespace}/pods`)).body.items;
+  }
+
+  /** Runs a script by Node in a pod of the product's image to its end, and returns what it said. */
+  async runScript(namespace: string, script: string, spec: Loose = {}): Promise<string> {
+    const list = `/api/v1/namespaces/${namespace}/pods`;
+    const name = `script-${this.#jobs++}`;
+    const { volumes = [], volumeMounts = [], user = 1000 } = spec;
+    await this.api.create(list, {
+      metadata: { name },
+      spec: {
+        restartPolicy: "Never",
+        securityContext: {
+          ...{ runAsNonRoot: true, runAsUser: user, runAsGroup: user, fsGroup: user },
+          seccompProfile: { type: "RuntimeDefault" },
+        },
+        volumes,
+        containers: [
+          {
+            name: "script",
+            image: this.#product.name,
+            command: ["/nodejs/bin/node", "--input-type=module", "--eval", script],
+            securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+            volumeMounts,
+          },
+        ],
+      },
+    });
+    const path = `${list}?fieldSelector=metadata.name%3D${name}`;
+    const ends = ["Succeeded", "Failed"];
+    const { status } = await this.until(path, `${name} ends`, (pod) => ends.includes(pod.status.phase));
+    const said = await this.logOf(namespace, name);
+    if (status.phase === "Failed") throw new Error(`${name} failed: ${said}`);
+    return said;
+  }
+
+  /** Which of these addresses a pod of a namespace reaches; each is `host:port`. */
+  async reachedFrom(namespace: string, addresses: readonly string[]): Promise<string[]> {
+    return JSON.parse(await this.runScript(namespace, `(${reached})(${JSON.stringify(addresses)})`));
+  }
+
+  /** Kills what runs in a pod, without a signal that it could hear; the kubelet starts it again. */
+  async kill(namespace: string, pod: string): Promise<void> {
+    const { body } = await this.api.call("GET", `/api/v1/namespaces/${namespace}/pods/${pod}`);
+    for (const { containerID } of body.status.containerStatuses) await this.#node.kill(containerID);
+  }
+
+  /** A pod goes as one that is evicted does: budgets are kept. Returns the status that the server answers with. */
+  async evict(namespace: string, pod: string): Promise<number | undefined> {
+    const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: pod, namespace } };
+    return (await this.api.call("POST", `/api/v1/namespaces/${namespace}/pods/${pod}/eviction`, eviction)).status;
   }
 
   /** A region's workloads are gone at once, with their volumes, as when its machines are. */
@@ -170,10 +239,33 @@ export class Cluster {
   }
 }
 
+/** Runs in a pod. */
+async function reached(addresses: string[]): Promise<void> {
+  const { connect } = await import("node:net");
+  const isReached = (address: string) =>
+    new Promise<boolean>((resolve) => {
+      const [host = "", port = ""] = address.split(":");
+      const socket = connect({ host, port: Number(port), timeout: 3_000 });
+      const end = (is: boolean) => {
+        socket.destroy();
+        resolve(is);
+      };
+      socket.once("connect", () => end(true));
+      for (const event of ["error", "timeout"]) socket.once(event, () => end(false));
+    });
+  const all = await Promise.all(addresses.map(isReached));
+  console.log(JSON.stringify(addresses.filter((_, index) => all[index])));
+}
+
 function isReady({ status }: Loose): boolean {
   return (status.conditions ?? []).some(
     (condition: Loose) => condition.type === "Ready" && condition.status === "True",
   );
+}
+
+/** Of a pod: its container runs. */
+export function stillRuns({ status }: Loose): boolean {
+  return status.containerStatuses?.[0].state.running !== undefined;
 }
 
 function isEnded({ status }: Loose): boolean {

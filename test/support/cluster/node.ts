@@ -95,6 +95,11 @@ export class ClusterNode {
     for (const { file } of images) await this.#ctr("-n", "k8s.io", "images", "import", file);
   }
 
+  /** Kills what runs in a container, as the kernel does that is out of memory. */
+  async kill(containerId: string): Promise<void> {
+    await this.#ctr("-n", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", containerId.replace(/^.*:\/\//, ""));
+  }
+
   #ctr(...args: readonly string[]) {
     return promisify(execFile)("ctr", ["-a", this.#socket, ...args], { env: this.#env });
   }

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, globSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { constants as systemConstants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,12 +14,17 @@ import { clusterVariables, folderPrefix } from "./place.ts";
 const checkout = fileURLToPath(new URL("../../..", import.meta.url));
 const ownNamespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"];
 const unshare = ["setpriv", "--pdeathsig", "KILL", "unshare", ...ownNamespaces, "--propagation", "private"];
+const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** The first process of a namespace takes in what others leave behind: a shell does, Node does not. */
 const firstProcess = ["bash", "-c", '"$@"; exit $?', "cluster"];
 
 const reason = whyNot();
-if (reason === undefined) process.exitCode = await runTests(process.argv.slice(2));
-else console.error(`test:cluster: skipped: ${reason}`);
+if (reason === undefined) {
+  const given = process.argv.slice(2);
+  const files = given.length > 0 ? given : globSync("test/cluster/**/*.test.ts", { cwd: checkout }).sort();
+  // A cluster for each file: what one leaves behind is nothing to the next.
+  for (const file of files) process.exitCode = (await runTests(file)) || (process.exitCode ?? 0);
+} else console.error(`test:cluster: skipped: ${reason}`);
 
 /** What keeps a cluster from running here; undefined when nothing does. */
 function whyNot(): string | undefined {
@@ -36,20 +41,26 @@ function whyNot(): string | undefined {
   return existsSync("/proc/sys/net/bridge") ? undefined : "the kernel's br_netfilter is not there";
 }
 
-async function runTests(args: readonly string[]): Promise<number> {
+async function runTests(file: string): Promise<number> {
   removeRemains();
   const folder = mkdtempSync(join(tmpdir(), `${folderPrefix}${process.pid}-`));
   mkdirSync(join(folder, "tmp"));
-  const files = args.length > 0 ? args : ["test/cluster/**/*.test.ts"];
-  const [command = "", ...before] = [...unshare, ...firstProcess, "mocha", "--exit", "--timeout", "600000", ...files];
+  const [command = "", ...before] = [...unshare, ...firstProcess, "mocha", "--exit", "--timeout", "600000", file];
   const child = spawn(command, before, {
     cwd: checkout,
     stdio: "inherit",
     env: { ...process.env, ...clusterVariables(folder), TMPDIR: join(folder, "tmp") },
   });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill("SIGKILL"));
+  let told: NodeJS.Signals | undefined;
+  const end = (signal: NodeJS.Signals) => {
+    told = signal;
+    child.kill("SIGKILL");
+  };
+  for (const signal of endings) process.on(signal, end);
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  for (const ending of endings) process.off(ending, end);
   remove(folder);
+  if (told !== undefined) process.exit(128 + systemConstants.signals[told]);
   return signal === null ? (code ?? 1) : 128 + systemConstants.signals[signal];
 }
 

@@ -12,13 +12,17 @@ import { clusterFolder } from "./place.ts";
 
 const longestStartMs = 60_000;
 
+type StoreKeys = Readonly<Record<"write" | "read", { accessKeyId: string; secretAccessKey: string }>>;
+
 export class ClusterStore {
   readonly region: string;
   readonly endpoint: string;
   readonly address: string;
-  readonly keys: Readonly<Record<"write" | "read", { accessKeyId: string; secretAccessKey: string }>>;
+  /** Those that are given out. */
+  keys: StoreKeys;
   readonly #firstPort: number;
   readonly #folder: string;
+  #taken: readonly StoreKeys[];
   #process: ChildProcess | undefined;
 
   constructor(region: string, address: string, firstPort: number) {
@@ -27,11 +31,8 @@ export class ClusterStore {
     this.endpoint = `http://${address}:${firstPort}`;
     this.#firstPort = firstPort;
     this.#folder = clusterFolder("stores", region);
-    const keyOf = (who: string) => ({
-      accessKeyId: `${region}-${who}`,
-      secretAccessKey: `the-secret-of-${region}-${who}`,
-    });
-    this.keys = { write: keyOf("writer"), read: keyOf("reader") };
+    this.keys = keysOf(region);
+    this.#taken = [this.keys];
   }
 
   /** Its two buckets, as settings name them. */
@@ -46,10 +47,10 @@ export class ClusterStore {
 
   async start(): Promise<void> {
     mkdirSync(join(this.#folder, "data"), { recursive: true });
-    const { read, write } = this.keys;
+    const credentials = (what: keyof StoreKeys) => this.#taken.map((keys) => asWeedSays(keys[what]));
     const identities = [
-      { name: "writer", credentials: [asWeedSays(write)], actions: ["Admin", "Read", "List", "Tagging", "Write"] },
-      { name: "reader", credentials: [asWeedSays(read)], actions: ["Read", "List"] },
+      { name: "writer", credentials: credentials("write"), actions: ["Admin", "Read", "List", "Tagging", "Write"] },
+      { name: "reader", credentials: credentials("read"), actions: ["Read", "List"] },
     ];
     const config = join(this.#folder, "keys.json");
     writeFileSync(config, JSON.stringify({ identities }));
@@ -64,6 +65,24 @@ export class ClusterStore {
     const isReady = async () =>
       (await Promise.all(storeReadyUrls(this.#firstPort, this.address).map(isOk))).every((isSo) => isSo);
     await untilReady(child, `the store of ${this.region}`, longestStartMs, isReady);
+  }
+
+  /** Gives out others from now on, and takes those before as well. */
+  async addKeys(): Promise<void> {
+    this.keys = keysOf(`${this.region}-new`);
+    this.#taken = [...this.#taken, this.keys];
+    await this.#restart();
+  }
+
+  /** Takes no other keys than those that are given out. */
+  async revokeOldKeys(): Promise<void> {
+    this.#taken = [this.keys];
+    await this.#restart();
+  }
+
+  async #restart(): Promise<void> {
+    await this.kill();
+    await this.start();
   }
 
   async makeBuckets(): Promise<void> {
@@ -81,6 +100,14 @@ export class ClusterStore {
   }
 }
 
-function asWeedSays({ accessKeyId, secretAccessKey }: ClusterStore["keys"]["write"]) {
+function keysOf(owner: string): StoreKeys {
+  const keyOf = (who: string) => ({
+    accessKeyId: `${owner}-${who}`,
+    secretAccessKey: `the-secret-of-${owner}-${who}`,
+  });
+  return { write: keyOf("writer"), read: keyOf("reader") };
+}
+
+function asWeedSays({ accessKeyId, secretAccessKey }: StoreKeys["write"]) {
   return { accessKey: accessKeyId, secretKey: secretAccessKey };
 }
