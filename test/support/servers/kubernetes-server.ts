@@ -145,7 +145,8 @@ export class KubernetesServer {
     const [response] = await once(sent, "response");
     const said = await text(response);
     const warnings = [response.headers.warning ?? []].flat();
-    return { status: response.statusCode, body: /^\s*\{/.test(said) ? JSON.parse(said) : said, warnings };
+    const isJson = response.headers["content-type"]?.startsWith("application/json");
+    return { status: response.statusCode, body: isJson ? JSON.parse(said) : said, warnings };
   }
 
   /** Each object of a list, as it is and as it changes, until the signal; the path is that of the list. */
