@@ -136,6 +136,7 @@ export class Cluster {
       metadata: { name },
       spec: {
         restartPolicy: "Never",
+        automountServiceAccountToken: false,
         securityContext: {
           ...{ runAsNonRoot: true, runAsUser: user, runAsGroup: user, fsGroup: user },
           seccompProfile: { type: "RuntimeDefault" },
@@ -239,9 +240,10 @@ export class Cluster {
   }
 }
 
-/** Runs in a pod. */
+/** Runs in a pod, whose own policies come to count a while after it has begun. */
 async function reached(addresses: string[]): Promise<void> {
   const { connect } = await import("node:net");
+  const { setTimeout: pause } = await import("node:timers/promises");
   const isReached = (address: string) =>
     new Promise<boolean>((resolve) => {
       const [host = "", port = ""] = address.split(":");
@@ -253,7 +255,15 @@ async function reached(addresses: string[]): Promise<void> {
       socket.once("connect", () => end(true));
       for (const event of ["error", "timeout"]) socket.once(event, () => end(false));
     });
-  const all = await Promise.all(addresses.map(isReached));
+  const all = await Promise.all(
+    addresses.map(async (address) => {
+      for (let tries = 0; tries < 20; tries += 1) {
+        if (await isReached(address)) return true;
+        await pause(500);
+      }
+      return false;
+    }),
+  );
   console.log(JSON.stringify(addresses.filter((_, index) => all[index])));
 }
 
