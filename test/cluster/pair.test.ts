@@ -23,7 +23,10 @@ describe(`a pair in a cluster, ${isOfficialProvider ? "with the official provide
   });
   afterEach("what the cluster says of a failure", async function () {
     if (this.currentTest?.state !== "failed") return;
-    for (const region of regionNames) console.error(await pair.cluster.troubles(region));
+    for (const region of regionNames) {
+      console.error(await pair.replicasOf(region, "notes").catch(String));
+      console.error(await pair.cluster.troubles(region));
+    }
   });
   after(async () => {
     await client?.stop();
@@ -83,6 +86,7 @@ describe(`a pair in a cluster, ${isOfficialProvider ? "with the official provide
     tell(`${lost.length} writes of ${client?.acknowledged} are lost`);
     // What the standby had does not go.
     expect(lost.filter((id) => id <= followed)).to.deep.equal([]);
+    client?.forget(lost);
   });
 
   it("the lost region comes back by the documented command, and follows", async () => {

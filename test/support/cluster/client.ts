@@ -20,6 +20,8 @@ export class SteadyClient {
   readonly #collection: string;
   readonly #ended: Promise<void>;
   readonly #acknowledged: number[] = [];
+  /** What a failover lost, as it said that it might: nobody holds it any more. */
+  readonly #lost = new Set<number>();
   #key = clientKey;
   #url = gateUrl("prod");
   #isStopped = false;
@@ -57,7 +59,7 @@ export class SteadyClient {
   async isFollowedBy({ qdrant, region }: Pick<Region, "qdrant" | "region">, withinMs = 180_000): Promise<number> {
     const standby = clientOf(qdrant.peers[0] ?? "", qdrant.apiKey);
     await this.acknowledges(1);
-    const acknowledged = [...this.#acknowledged];
+    const acknowledged = this.#expected();
     // Until then it may have no such collection.
     const look = () => this.#missing(standby, acknowledged).then(isEmpty, () => false);
     await eventually(`${region} follows`, look, { everyMs: 500, withinMs });
@@ -87,7 +89,16 @@ export class SteadyClient {
 
   /** Which of the writes that were acknowledged a region does not hold, by the order in which they were: 1 is the first. */
   missingIn(url: string): Promise<number[]> {
-    return this.#missing(clientOf(url, this.#key), [...this.#acknowledged]);
+    return this.#missing(clientOf(url, this.#key), this.#expected());
+  }
+
+  /** From now on no region is expected to hold them. */
+  forget(lost: readonly number[]): void {
+    for (const id of lost) this.#lost.add(id);
+  }
+
+  #expected(): number[] {
+    return this.#acknowledged.filter((id) => !this.#lost.has(id));
   }
 
   async #missing(client: QdrantClient, written: readonly number[]): Promise<number[]> {

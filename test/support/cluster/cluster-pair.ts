@@ -173,6 +173,19 @@ export class ClusterPair {
     return ended;
   }
 
+  /** What each peer of a region holds of a collection and knows of its replicas, for who reads of a failed test. */
+  async replicasOf(region: RegionName, collection: string): Promise<string> {
+    const { qdrant } = await this.stacks.region(region);
+    const said = qdrant.peers.map(async (url) => {
+      const answer = await fetch(`${url}/collections/${collection}/cluster`, {
+        headers: { "api-key": qdrant.apiKey },
+        signal: AbortSignal.timeout(5_000),
+      });
+      return `${region} ${url}: ${await answer.text()}`;
+    });
+    return (await Promise.all(said.map((one) => one.catch((error: Error) => error.message)))).join("\n");
+  }
+
   async stop(): Promise<void> {
     await this.cluster.stop();
     await Promise.all(Object.values(this.stores).map((store) => store.kill()));

@@ -247,7 +247,7 @@ async function reached(addresses: string[]): Promise<void> {
   const isReached = (address: string) =>
     new Promise<boolean>((resolve) => {
       const [host = "", port = ""] = address.split(":");
-      const socket = connect({ host, port: Number(port), timeout: 3_000 });
+      const socket = connect({ host, port: Number(port), timeout: 1_000 });
       const end = (is: boolean) => {
         socket.destroy();
         resolve(is);
