@@ -62,16 +62,11 @@ export class RegionAccess implements RegionSession {
   }
 
   async repository(): Promise<OpenRepository> {
-    return this.#locked(await OpenRepository.open(this.stores, this.wrap));
+    return lockedAs(this.region, await OpenRepository.open(this.stores, this.wrap));
   }
 
   async repositoryForWriting(): Promise<OpenRepository> {
-    return this.#locked(await openRepositoryForWriting(this.stores, this.wrap, systemClock));
-  }
-
-  /** What is stored of recovery points is locked as this region keeps them, where its store keeps locks. */
-  #locked(repository: OpenRepository): OpenRepository {
-    return repository.lockedBy({ retention: this.region.retention ?? usualRetention, clock: systemClock });
+    return lockedAs(this.region, await openRepositoryForWriting(this.stores, this.wrap, systemClock));
   }
 
   repositoryForRehearsal(): Promise<OpenRepository> {
@@ -124,4 +119,9 @@ export class RegionAccess implements RegionSession {
       hint: "declare an endpoint in the stack's settings",
     });
   }
+}
+
+/** What is stored of recovery points is locked as the region keeps them, where its store keeps locks. */
+function lockedAs({ retention = usualRetention }: Region, repository: OpenRepository): OpenRepository {
+  return repository.lockedBy({ retention, clock: systemClock });
 }
