@@ -52,6 +52,7 @@ import {
   serialiseRecord,
   unlessMissing,
 } from "./record.ts";
+import { descriptionGone, firstManifest } from "./repository-description.ts";
 import { StreamStore } from "./stream/stream-store.ts";
 
 const keyIdLength = 32;
@@ -98,11 +99,17 @@ export class OpenRepository {
       return new OpenRepository({ ...stores, repository }, new KeyRing(stores.control, wrap), description);
     } catch (error) {
       if (!hasCode(error, "OBJECT_NOT_FOUND")) throw error;
+      if ((await firstManifest(stores.repository)) !== undefined) throw descriptionGone(error);
       throw new DrError("RECOVERY_POINT_NOT_FOUND", "the bucket holds no recovery points yet", {
         hint: "take one with `qdrant-dr backup`, or bring them with `qdrant-dr copy`",
         cause: error,
       });
     }
+  }
+
+  /** As a repository would be that is described so. */
+  static describedBy(description: Repository, stores: RegionStores, wrap: KeyWrap): OpenRepository {
+    return new OpenRepository(stores, new KeyRing(stores.control, wrap), description);
   }
 
   /** Opens the repository, or makes it where there is none. Two makers at once agree on the first. */

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { newId } from "../../domain/identifier.ts";
-import { controlLayout } from "../../domain/recovery-points/store-layout.ts";
+import { controlLayout, parseStoreKey } from "../../domain/recovery-points/store-layout.ts";
 import type { ObjectStore, ObjectStoreReader } from "../../ports/object-store.ts";
 import { createRecord, ignoreUnreadable, keysUnder, readRecords } from "../record.ts";
 
@@ -42,12 +42,25 @@ export async function recordHealed(
   await createRecord(control, controlLayout.heal(newId(at)), healRecordSchema, record);
 }
 
-/** By the keys that they stand in for: of several the last one that was healed. One that cannot be read stands in for nothing. */
+/**
+ * By the keys that they stand in for: of several the one with the highest number, for no clock says which was stored last. A record that
+ * cannot be read stands in for nothing.
+ */
 export async function readHealed(control: ObjectStoreReader): Promise<ReadonlyMap<string, HealedPlace>> {
   const keys = (await keysUnder(control, controlLayout.heals)).sort();
   const healed = new Map<string, HealedPlace>();
   for (const { record } of await readRecords(control, keys, healRecordSchema, ignoreUnreadable)) {
-    for (const { key, place, size } of record.objects) healed.set(key, { place, size, at: new Date(record.at) });
+    for (const { key, place, size } of record.objects) {
+      const known = healed.get(key);
+      if (known !== undefined && copyAt(known.place) > copyAt(place)) continue;
+      healed.set(key, { place, size, at: new Date(record.at) });
+    }
   }
   return healed;
+}
+
+/** 0 where the object itself is. */
+export function copyAt(place: string): number {
+  const parsed = parseStoreKey(place);
+  return parsed?.kind === "healed" ? parsed.copy : 0;
 }

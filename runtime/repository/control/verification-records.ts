@@ -32,6 +32,18 @@ export async function readRotation(
   return undefined;
 }
 
+/** The repositories of which something was read, as far as the newest records tell. */
+export async function repositoriesRead(control: ObjectStoreReader): Promise<ReadonlySet<string>> {
+  const log = logOf(control);
+  const last = (await log.newest())?.number ?? 0;
+  const found = new Set<string>();
+  for (let number = last; number > Math.max(0, last - mostPassedOver); number -= 1) {
+    const id = (await log.entry(number))?.record?.repository;
+    if (id !== undefined) found.add(id);
+  }
+  return found;
+}
+
 /** Where a rotation that is not begun begins; its records are numbered on after those of another repository. */
 export async function rotationToGoOn(
   control: ObjectStoreReader,

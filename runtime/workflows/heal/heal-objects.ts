@@ -10,7 +10,13 @@ import type { Clock } from "../../ports/clock.ts";
 import type { ObjectStore } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
 import { checkObject } from "../../repository/content/check-object.ts";
-import { type HealedObject, healedInRecord, recordHealed } from "../../repository/control/heal-records.ts";
+import {
+  copyAt,
+  type HealedObject,
+  healedInRecord,
+  readHealed,
+  recordHealed,
+} from "../../repository/control/heal-records.ts";
 import { getWhole } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type Damage, isDamage } from "../verify/find-damage.ts";
@@ -37,6 +43,7 @@ export interface Healed {
 
 export async function healObjects(tools: HealTools, damages: readonly Damage[]): Promise<Healed> {
   const { clock, from, progress, region, repository } = tools;
+  const before = await readHealed(repository.stores.control);
   const healed: HealedObject[] = [];
   const unhealed: Damage[] = [];
   let unrecorded: HealedObject[] = [];
@@ -52,7 +59,7 @@ export async function healObjects(tools: HealTools, damages: readonly Damage[]):
       unhealed.push({ key, because: `${because}; ${found}` });
       continue;
     }
-    const place = await store(tools, key, found);
+    const place = await store(tools, key, found, copyAt(before.get(key)?.place ?? key));
     progress({ step: "heal", detail: place === key ? `${key} is there again` : `${place} stands in for ${key}` });
     const object = { key, place, size: found.length };
     healed.push(object);
@@ -88,9 +95,12 @@ async function bytesFrom(repository: OpenRepository, from: OpenRepository, key: 
   return repository.sealRecord(key, recoveryPointSchema, await from.readRecoveryPoint(parsed.recoveryPointId));
 }
 
-/** Where the bytes are afterwards: create-only, and looked at there. */
-async function store({ objects, repository }: HealTools, key: string, bytes: Buffer): Promise<string> {
-  for (let copy = 0; copy <= mostCopies; copy += 1) {
+/**
+ * Where the bytes are afterwards: create-only, and looked at there.
+ * @param first the last that stood in for it: of several the highest is read.
+ */
+async function store({ objects, repository }: HealTools, key: string, bytes: Buffer, first: number): Promise<string> {
+  for (let copy = first; copy <= first + mostCopies; copy += 1) {
     const place = copy === 0 ? key : storeLayout.healedObject(key, copy);
     await repository.stores.repository.create(place, bytes, undefined, repository.longestLock);
     if (await isGood(repository, key, () => getWhole(objects, place))) return place;

@@ -6,17 +6,22 @@ import { attest } from "../../repository/catalog/attest.ts";
 import { readFindings } from "../../repository/catalog/findings.ts";
 import type { HealedObject } from "../../repository/control/heal-records.ts";
 import { recordRotation, rotationToGoOn } from "../../repository/control/verification-records.ts";
-import { droppedSince } from "../../repository/prune/dropped-since.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
-import { type Damage, distinct, isDamage, NamedObjects, readWhole, recheck } from "../verify/find-damage.ts";
+import {
+  type Damage,
+  distinct,
+  isDamage,
+  manifestsGone,
+  NamedObjects,
+  readWhole,
+  recheck,
+} from "../verify/find-damage.ts";
 import { quarantineNaming } from "../verify/quarantine-naming.ts";
 import { verifyRecoveryPoint } from "../verify/verify-recovery-point.ts";
 import { type HealTools, healObjects } from "./heal-objects.ts";
 
 /** A manifest that is healed may name missing trees, and these missing packs. */
 const mostRounds = 4;
-/** Prunes of before have nothing to do with attestations that are still there. */
-const pruneLooksBackMs = 90 * 24 * 3_600_000;
 
 export interface HealRequest extends Omit<HealTools, "repository"> {
   /** Opens the repository as it is by now. */
@@ -85,16 +90,6 @@ async function readAllContent(repository: OpenRepository): Promise<readonly Dama
     }
   }
   return damages;
-}
-
-/** Findings about a recovery point stand there, its manifest does not, and no prune has dropped it. */
-async function manifestsGone(repository: OpenRepository, now: Date): Promise<readonly Damage[]> {
-  const { gone } = await readFindings(repository.stores.repository);
-  if (gone.length === 0) return [];
-  const dropped = await droppedSince(repository.stores.control, new Date(now.getTime() - pruneLooksBackMs));
-  return gone
-    .filter((id) => !dropped.has(id))
-    .map((id) => ({ key: storeLayout.manifest(id), because: "findings about it are there, and it is not" }));
 }
 
 /** What `verify` counts as damaged from now on. */

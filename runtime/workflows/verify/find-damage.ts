@@ -9,7 +9,9 @@ import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
 import { treePacksSchema } from "../../domain/recovery-points/stored-content.ts";
 import { type DrError, hasCode } from "../../errors.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
+import { readFindings } from "../../repository/catalog/findings.ts";
 import { checkObject } from "../../repository/content/check-object.ts";
+import { droppedSince } from "../../repository/prune/dropped-since.ts";
 import { getWhole, unlessMissing } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 
@@ -195,6 +197,19 @@ export async function recheck(repository: OpenRepository, keys: Iterable<string>
     }
   });
   return damaged;
+}
+
+/** Prunes of before have nothing to do with attestations that are still there. */
+const pruneLooksBackMs = 90 * 24 * 3_600_000;
+
+/** Findings about a recovery point stand there, its manifest does not, and no prune has dropped it. */
+export async function manifestsGone(repository: OpenRepository, now: Date): Promise<readonly Damage[]> {
+  const { gone } = await readFindings(repository.stores.repository);
+  if (gone.length === 0) return [];
+  const dropped = await droppedSince(repository.stores.control, new Date(now.getTime() - pruneLooksBackMs));
+  return gone
+    .filter((id) => !dropped.has(id))
+    .map((id) => ({ key: storeLayout.manifest(id), because: "findings about it are there, and it is not" }));
 }
 
 /** Undefined when there is no such object. */

@@ -7,11 +7,12 @@ import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
 import { readFindings } from "../../repository/catalog/findings.ts";
+import { readCatalog } from "../../repository/catalog/read-catalog.ts";
 import { recordRotation, rotationToGoOn } from "../../repository/control/verification-records.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { findRecoveryPointsOfAllKinds } from "../find-recovery-point.ts";
 import { type HealReport, type HealRequest, heal } from "../heal/heal.ts";
-import { type Damage, distinct, isDamage, NamedObjects } from "./find-damage.ts";
+import { type Damage, distinct, isDamage, manifestsGone, NamedObjects } from "./find-damage.ts";
 import { quarantineNaming } from "./quarantine-naming.ts";
 import { readShare, type ShareReport } from "./read-share.ts";
 import { type VerifyAllReport, verifyRecoveryPoints } from "./verify-recovery-point.ts";
@@ -45,8 +46,10 @@ export async function verifyRegion(request: VerifyRequest): Promise<VerifyRegion
   const begunAt = clock.now();
   const repository = await request.open();
   const first = await attempt(() => verifyNewest(request, repository));
-  const share = recoveryPoint === undefined ? await readShare({ ...request, repository }) : undefined;
-  const damaged = share?.damaged ?? [];
+  const isOfAll = recoveryPoint === undefined;
+  const share = isOfAll ? await readShare({ ...request, repository }) : undefined;
+  const newest = isOfAll ? await damagesOfNewest(repository, begunAt, "error" in first) : [];
+  const damaged = distinct([...newest, ...(share?.damaged ?? [])]);
   const isDamaged = damaged.length > 0 || "error" in first;
   if (isDamaged && request.heal !== undefined) {
     const { healed, verified } = await healAndVerify(request, request.heal);
@@ -55,10 +58,31 @@ export async function verifyRegion(request: VerifyRequest): Promise<VerifyRegion
   await quarantineNaming(repository, damaged, { at: clock.now(), region });
   if ("error" in first) {
     await countQuarantined(repository, begunAt, clock.now());
+    // That nothing is complete says less than what is not.
+    if (!isDamage(first.error)) refuseUnhealed(damaged);
     throw first.error;
   }
   refuseUnhealed(damaged);
   return { ...first.value, share: share && told(share, undefined, clock.now()) };
+}
+
+/** Those that are older have had their turn. */
+const mostNewest = 20;
+
+/**
+ * What those lack that are newer than the newest complete one, which is read instead of them: their turn would come within weeks.
+ * @param isLost nothing can be restored: then manifests count, too, that are gone, or cannot be read. Where others can be restored anybody may have
+ * put these there.
+ */
+async function damagesOfNewest(repository: OpenRepository, now: Date, isLost: boolean): Promise<readonly Damage[]> {
+  const { entries } = await readCatalog(repository, { most: mostNewest });
+  const named = new NamedObjects(repository);
+  const damages: Damage[] = [];
+  for (const { id, state } of entries.toReversed()) {
+    if (state === "complete") break;
+    if (state === "incomplete" || (isLost && state === "unreadable")) damages.push(...(await named.damagesOf(id)));
+  }
+  return distinct([...damages, ...(isLost ? await manifestsGone(repository, now) : [])]);
 }
 
 /** What was missing may have hidden what is damaged. */
