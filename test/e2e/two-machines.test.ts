@@ -1,6 +1,7 @@
 /**
  * Two machines by two settings files, as docs/how-to/two-machines.md shows it: a Qdrant, a store and a gate each, and neither Pulumi nor a public
- * name. The standby follows, a switchover loses nothing, and a failover serves when the other machine is gone.
+ * name. The standby follows, a switchover loses nothing, and a failover serves when the other machine is gone: also with every key lost but
+ * the offline recovery identity.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -37,6 +38,8 @@ describe("two machines, a settings file each", function () {
   const witness = join(folder, "witness");
   let main: Machine;
   let standby: Machine;
+  let fresh: QdrantServer | undefined;
+  const recovery = join(folder, "recovery.txt");
 
   before(async () => {
     const ports = await closedPorts(4);
@@ -52,6 +55,8 @@ describe("two machines, a settings file each", function () {
       await each?.server.stop();
       await each?.store.stop();
     }
+    await fresh?.stop();
+    delete process.env["QDRANT_API_KEY"];
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -66,7 +71,7 @@ describe("two machines, a settings file each", function () {
     return { name, settings: join(own, "qdrant-dr.yaml"), server, store, gateUrl, controlUrl };
   }
 
-  async function run({ settings }: Machine, ...args: string[]): Promise<Record<string, unknown>> {
+  async function run({ settings }: Pick<Machine, "settings">, ...args: string[]): Promise<Record<string, unknown>> {
     const product = Product.startDirect([...args, "--settings", settings, "--json"], folder);
     expect(await product.end(), `${args.join(" ")}\n${product.stdout}\n${product.stderr}`).to.equal(0);
     return product.json as Record<string, unknown>;
@@ -106,6 +111,15 @@ describe("two machines, a settings file each", function () {
   /** What an ordinary application keeps beside its Qdrant. */
   const filesOf = ({ name }: Pick<Machine, "name">) => join(folder, name, "files");
 
+  /** The settings with what they pin, and neither the operational identity nor a key that signs. */
+  function withoutKeys(of: Machine): Pick<Machine, "settings"> {
+    const settings = parse(readFileSync(of.settings, "utf8"));
+    const gone = { file: "gone" };
+    const path = join(folder, of.name, "rescue.yaml");
+    writeFileSync(path, stringify({ ...settings, keys: { ...settings.keys, identity: gone, signing: gone } }));
+    return { settings: path };
+  }
+
   async function startGate(of: Machine): Promise<void> {
     of.gate = Product.startDirect(["gate", "--settings", of.settings], folder);
     await of.gate.says(/^gate: /);
@@ -130,7 +144,7 @@ describe("two machines, a settings file each", function () {
       wait: true,
       points: Array.from({ length: points }, (_, id) => ({ id, vector: [id, 1] })),
     });
-    await init(main);
+    await init(main, "--offline-key-file", recovery);
     const made = await init(standby, "--peer", main.settings);
     expect(made).to.include({ region: "standby", isNew: true, epoch: 1 });
     complete(main, standby, made["peerSettings"] as string);
@@ -166,7 +180,14 @@ describe("two machines, a settings file each", function () {
     await run(main, "copy", "--from", "standby", "--to", "main");
     standby.gate?.signal("SIGKILL");
     await Promise.all([standby.gate?.end(), standby.server.kill(), standby.store.stop()]);
-    const served = await run(main, "failover", "run", "--accept-data-loss", "3600");
+    const lost = withoutKeys(main);
+    const refused = Product.startDirect(["failover", "run", "--settings", lost.settings], folder);
+    expect(await refused.end(), refused.stderr).to.equal(2);
+    fresh = await QdrantServer.start();
+    process.env["QDRANT_API_KEY"] = fresh.apiKey;
+    await run(lost, "restore", "--to", fresh.url, "--identity-file", recovery);
+    expect((await clientOf(fresh).count("notes")).count).to.equal(points + 2);
+    const served = await run(lost, ...["failover", "run", "--accept-data-loss", "3600", "--identity-file", recovery]);
     expect(served).to.include({ region: "main", from: "standby", epoch: 3, isWarm: true });
     expect(served["foldersLeft"]).to.deep.equal([]);
     await eventually("the region that is left to be served", () => isServed(main));
