@@ -1,6 +1,7 @@
 /** `Gate` over the control addresses of the replicas of a region's gate: each is asked, and they count together. */
 import { z } from "zod";
 import { gateModes } from "../domain/roles/gate.ts";
+import { journalStateSchema } from "../domain/roles/gate-journal.ts";
 import { DrError, toDrError } from "../errors.ts";
 import type { Gate, GateState } from "../ports/gate.ts";
 import { readJsonAnswer } from "./read-answer.ts";
@@ -16,6 +17,7 @@ const stateSchema = z.object({
   epoch: z.number().optional(),
   inFlight: z.number(),
   cut: z.number(),
+  journal: journalStateSchema.optional(),
 });
 type ReplicaState = z.infer<typeof stateSchema>;
 
@@ -89,5 +91,6 @@ function together(states: readonly ReplicaState[], silent: readonly string[]): G
     inFlight: total("inFlight"),
     cut: total("cut"),
     silent,
+    journal: shown.journal,
   };
 }

@@ -1,4 +1,5 @@
 import type { GateMode } from "../domain/roles/gate.ts";
+import type { JournalState } from "../domain/roles/gate-journal.ts";
 
 /** What the replicas of a gate say that answer. */
 export interface GateState {
@@ -15,6 +16,8 @@ export interface GateState {
   readonly cut: number;
   /** Why others give no answer, each in words: what they do is not known, so that no fence is complete without them. */
   readonly silent: readonly string[];
+  /** Of the replica that is shown; absent: it keeps none. */
+  readonly journal?: JournalState | undefined;
 }
 
 /** The gate in front of a region's Qdrant: where writes stop. Throws UNREACHABLE when no replica answers, or ACCESS_DENIED. */

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import { ageIdentities } from "../../runtime/adapters/age-identities.ts";
 import { compose } from "../../runtime/composition/compose.ts";
 import type { Deps } from "../../runtime/composition/deps.ts";
 import { RegionAccess } from "../../runtime/composition/region-access.ts";
@@ -24,7 +25,7 @@ import { runCheckedCli } from "../support/checked-cli.ts";
 import { lonelyRegion } from "../support/estates/lonely-region.ts";
 import { firstEpoch } from "../support/estates/recovery-estate.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
-import { storeOf } from "../support/estates/test-trust.ts";
+import { signing, storeOf } from "../support/estates/test-trust.ts";
 import { FaultProxy } from "../support/faults/fault-proxy.ts";
 import { FrontProcess } from "../support/servers/front-process.ts";
 import { PrometheusServer } from "../support/servers/prometheus-server.ts";
@@ -70,7 +71,21 @@ describe("qdrant-dr exporter", function () {
     east = await regionOf("east", "west");
     west = await regionOf("west", "east");
     for (const region of [east, west]) await claimEpoch(storeOf(region, "control"), firstEpoch);
-    const gate = await FrontProcess.gate(join(folder, "gate"), "west", server, west.control);
+    const gate = await FrontProcess.gate(join(folder, "gate"), "west", server, west.control, undefined, {
+      JOURNAL: JSON.stringify({
+        mode: "async",
+        flushMilliseconds: 250,
+        bufferBytes: 1_000_000,
+        bufferSeconds: 60,
+        onStoreDown: "refuse",
+        spool: join(folder, "spool"),
+        recipients: await Promise.all(
+          [await ageIdentities.make(), await ageIdentities.make()].map(ageIdentities.recipientOf),
+        ),
+      }),
+      JOURNAL_STORE: JSON.stringify({ kind: "file", folder }),
+      SIGNING_KEY: signing,
+    });
     stops.push(() => gate.stop());
     west = { ...west, gate: gate.asGate };
     const client = clientOf(server);
@@ -171,6 +186,7 @@ describe("qdrant-dr exporter", function () {
     expect(found.get('qdrant_dr_role{region="east",role="active"}')).to.equal(1);
     expect(at("qdrant_dr_epoch")).to.equal(1);
     expect(at("qdrant_dr_gate_open")).to.equal(0);
+    expect(at("qdrant_dr_journal_refuses_writes"), "it has not begun").to.equal(1);
     expect(at("qdrant_dr_readiness_score")).to.be.within(50, 99);
     expect(at("qdrant_dr_readiness_lost", ',check="recoveryPoint"')).to.equal(0);
     for (const kind of ["copy", "verify"]) {

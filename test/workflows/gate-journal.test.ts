@@ -6,6 +6,7 @@ import { renameSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { JournalEntry } from "../../runtime/domain/journal/entry.ts";
+import { samplesOf } from "../../runtime/domain/monitoring/metrics.ts";
 import type { GateJournal } from "../../runtime/domain/roles/gate-journal.ts";
 import { FaultProxy } from "../support/faults/fault-proxy.ts";
 import { JournalledGate, replay } from "../support/journal/journalled-gate.ts";
@@ -24,6 +25,13 @@ const point = (id: number, more = "") => `{"points":[{"id":${id},"vector":[1,2],
 /** Of the points that are told to be there. */
 const idsOf = (entries: readonly JournalEntry[]) =>
   entries.flatMap((entry) => (entry.kind === "points" && entry.points.length > 0 ? entry.ids : []));
+
+/** As they are scraped, by the way that the exporter asks. */
+async function journalMetrics(gate: JournalledGate): Promise<Record<string, number>> {
+  const { journal } = await gate.control.state();
+  const samples = samplesOf({ region: "east", toolVersion: "test", sources: {}, runs: {}, journal });
+  return Object.fromEntries(samples.map(({ metric, value }) => [metric, value]));
+}
 
 describe("the journal of a gate", function () {
   this.timeout(Math.max(180_000, seeds * 60_000));
@@ -198,7 +206,7 @@ describe("the journal of a gate", function () {
       await told(gate.asServer, "PUT", "/collections/items/points?wait=true", point(2));
       await gate.untilTold();
       expect(idsOf(await gate.entries())).to.deep.equal(["2"]);
-      expect((await gate.state()).lateWrites).to.equal(1);
+      expect(await journalMetrics(gate)).to.include({ qdrant_dr_journal_late_writes: 1 });
       readLate.resolve(undefined);
       await eventually("it is told", async () => idsOf(await gate.entries()).includes("1"), { withinMs: 30_000 });
       await replay(await gate.entries(), other);
@@ -215,6 +223,10 @@ describe("the journal of a gate", function () {
     const write = (id: number) => ask(gate.asServer, "PUT", "/collections/items/points?wait=true", point(id));
     expect((await write(1)).status).to.equal(200);
     await eventually("writes are refused", async () => (await gate.state()).refusal !== undefined);
+    const metrics = await journalMetrics(gate);
+    expect(metrics).to.include({ qdrant_dr_journal_unprotected: 0, qdrant_dr_journal_refuses_writes: 1 });
+    expect(metrics["qdrant_dr_journal_lag_seconds"]).to.be.greaterThan(1);
+    expect(metrics["qdrant_dr_journal_buffered_bytes"]).to.be.greaterThan(0);
     const refused = await write(2);
     expect([refused.status, refused.text]).to.satisfy(
       ([status, text]: [number, string]) => status === 503 && text.includes("does not answer"),
@@ -235,6 +247,7 @@ describe("the journal of a gate", function () {
     const write = (id: number) => told(gate.asServer, "PUT", "/collections/items/points?wait=true", point(id));
     await write(1);
     await eventually("it is unprotected", async () => (await gate.state()).isUnprotected);
+    expect(await journalMetrics(gate)).to.include({ qdrant_dr_journal_unprotected: 1 });
     await write(2);
     renameSync(`${gate.store}.away`, gate.store);
     await eventually("it is protected", async () => !(await gate.state()).isUnprotected);

@@ -50,6 +50,24 @@ export function dashboardsOf({ rpoMinutes }: { readonly rpoMinutes: number }): R
         queries: [{ expr: shareOf(recorded.lastRunWell), legend: "{{region}} {{run}}" }],
       },
       {
+        ...line("The gate's journal: how far it is behind", "s", 12),
+        queries: [{ expr: of("qdrant_dr_journal_lag_seconds"), legend: "{{region}}" }],
+      },
+      {
+        ...line("The gate's journal: what waits", "short", 12),
+        queries: [
+          { expr: of("qdrant_dr_journal_buffered_bytes"), legend: "{{region}}, bytes" },
+          { expr: of("qdrant_dr_journal_late_writes"), legend: "{{region}}, writes without an answer" },
+        ],
+      },
+      {
+        ...line("The gate's journal: writes refused, or unprotected", "bool_yes_no", 12),
+        queries: [
+          { expr: of("qdrant_dr_journal_refuses_writes"), legend: "{{region}}, refused" },
+          { expr: of("qdrant_dr_journal_unprotected"), legend: "{{region}}, unprotected" },
+        ],
+      },
+      {
         ...line("Answers", "bool_yes_no", 12),
         queries: [{ expr: of("qdrant_dr_source_up"), legend: "{{region}} {{source}}" }],
       },

@@ -5,6 +5,7 @@
 import type { CaptureType } from "../recovery-points/recovery-point.ts";
 import type { Role } from "../roles/epoch.ts";
 import { roles } from "../roles/epoch.ts";
+import type { JournalState } from "../roles/gate-journal.ts";
 import type { RunKind, RunRecord } from "./runs.ts";
 
 interface MetricDefinition {
@@ -38,6 +39,26 @@ export const metrics = {
   qdrant_dr_epoch_timestamp_seconds: { help: "When that epoch began.", labels: ["region"] },
   qdrant_dr_gate_open: {
     help: "Whether the gate lets clients through; absent while it does not answer.",
+    labels: ["region"],
+  },
+  qdrant_dr_journal_lag_seconds: {
+    help: "How long the oldest acknowledged write waits that the gate's journal does not tell yet; absent where it keeps none.",
+    labels: ["region"],
+  },
+  qdrant_dr_journal_buffered_bytes: {
+    help: "How much waits in the gate for the store of its journal.",
+    labels: ["region"],
+  },
+  qdrant_dr_journal_unprotected: {
+    help: "Whether the gate lets writes through that its journal does not tell of.",
+    labels: ["region"],
+  },
+  qdrant_dr_journal_refuses_writes: {
+    help: "Whether the gate takes no writes because of its journal.",
+    labels: ["region"],
+  },
+  qdrant_dr_journal_late_writes: {
+    help: "How many writes Qdrant did not answer and may still do: what they leave is told when it is looked at again.",
     labels: ["region"],
   },
   qdrant_dr_restorable_timestamp_seconds: {
@@ -149,6 +170,8 @@ export interface RegionView {
   readonly epoch?: KnownEpoch;
   readonly peerEpoch?: KnownEpoch;
   readonly isGateOpen?: boolean;
+  /** The gate's; absent: it keeps none. */
+  readonly journal?: JournalState | undefined;
   readonly readiness?: {
     readonly score: number;
     readonly checks: readonly { readonly name: string; readonly lost: number }[];
@@ -185,6 +208,7 @@ export function samplesOf(view: RegionView): Sample[] {
     ...epochSamples(region, view.epoch),
     ...(view.peer === undefined ? [] : epochSamples(view.peer, view.peerEpoch)),
     ...of("qdrant_dr_gate_open", view.isGateOpen === undefined ? undefined : Number(view.isGateOpen)),
+    ...journalSamples(region, view.journal),
     ...of("qdrant_dr_restorable_timestamp_seconds", recoveryPoints?.restorable),
     ...Object.entries(recoveryPoints?.newest ?? {}).flatMap(([type, time]) =>
       of("qdrant_dr_recovery_point_timestamp_seconds", time, { type }),
@@ -212,6 +236,22 @@ export function samplesOf(view: RegionView): Sample[] {
       of("qdrant_dr_readiness_lost", lost, { check: name }),
     ),
   ];
+}
+
+function journalSamples(region: string, journal: JournalState | undefined): Sample[] {
+  if (journal === undefined) return [];
+  const values = {
+    qdrant_dr_journal_lag_seconds: journal.lagSeconds,
+    qdrant_dr_journal_buffered_bytes: journal.bufferedBytes,
+    qdrant_dr_journal_unprotected: Number(journal.isUnprotected),
+    qdrant_dr_journal_refuses_writes: Number(journal.refusal !== undefined),
+    qdrant_dr_journal_late_writes: journal.lateWrites,
+  } as const;
+  return Object.entries(values).map(([metric, value]) => ({
+    metric: metric as keyof typeof values,
+    labels: { region },
+    value,
+  }));
 }
 
 function epochSamples(region: string, known: KnownEpoch | undefined): Sample[] {

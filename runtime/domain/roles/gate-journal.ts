@@ -45,4 +45,31 @@ export const gateJournalSchema = journalSettingsSchema.omit({ bufferMegabytes: t
 });
 export type GateJournal = z.output<typeof gateJournalSchema>;
 
+/** What operators and metrics are told of it. */
+export const journalStateSchema = z.object({
+  mode: z.enum(journalModes),
+  /** Writes that were acknowledged and are in no object yet. */
+  waiting: z.number(),
+  bufferedBytes: z.number(),
+  /** How long the oldest of them has waited. */
+  lagSeconds: z.number(),
+  /** Writes are let through that no journal tells of. */
+  isUnprotected: z.boolean(),
+  /** Writes that Qdrant did not answer and may still do: what they leave is looked at again. */
+  lateWrites: z.number(),
+  /** Why no writes are taken; absent: they are. */
+  refusal: z.string().optional(),
+});
+export type JournalState = z.infer<typeof journalStateSchema>;
+
 export type JournalSettings = Omit<GateJournal, "spool" | "recipients">;
+
+/** What somebody must know, behind why the gate is open. */
+export function journalInWords(journal: JournalState | undefined): string {
+  if (journal === undefined) return "";
+  if (journal.refusal !== undefined) return `; it takes no writes: ${journal.refusal}`;
+  if (journal.isUnprotected) return "; its writes are unprotected: the journal tells nothing of them";
+  const { bufferedBytes, lagSeconds, lateWrites } = journal;
+  const late = lateWrites === 0 ? "" : `, ${lateWrites} writes without an answer that Qdrant may still do`;
+  return `; its journal is ${lagSeconds.toFixed(1)} s behind, ${bufferedBytes} bytes wait${late}`;
+}

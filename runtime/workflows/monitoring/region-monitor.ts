@@ -17,6 +17,7 @@ import { coverageOf, type Rotation } from "../../domain/recovery-points/rotation
 import { effectiveRole, newestEpoch } from "../../domain/roles/epoch.ts";
 import { DrError, hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { GateState } from "../../ports/gate.ts";
 import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { Progress } from "../../ports/progress.ts";
 import {
@@ -74,7 +75,7 @@ export class RegionMonitor {
   readonly #control: WatchedSource<InControl>;
   readonly #repository: WatchedSource<InRepository>;
   readonly #qdrant: WatchedSource<unknown>;
-  readonly #gate: WatchedSource<boolean> | undefined;
+  readonly #gate: WatchedSource<GateState> | undefined;
   readonly #peerControl: WatchedSource<KnownEpoch> | undefined;
   readonly #readiness: WatchedSource<Readiness | undefined>;
 
@@ -94,7 +95,7 @@ export class RegionMonitor {
     this.#repository = new WatchedSource("the repository", slow, repositoryReader(region, clock));
     this.#qdrant = new WatchedSource("Qdrant", quick, () => region.database.collections());
     const { gate } = region;
-    this.#gate = gate && new WatchedSource("the gate", quick, async () => (await gate.state()).isOpen);
+    this.#gate = gate && new WatchedSource("the gate", quick, () => gate.state());
     const { control, name } = peer ?? {};
     if (control !== undefined && name !== undefined) {
       const peerStore = `the control store of ${name}`;
@@ -122,7 +123,7 @@ export class RegionMonitor {
     const control = this.#control.value;
     const { epoch } = this.#control.valueNow ?? {};
     const peerEpoch = this.#peerControl?.valueNow;
-    const isGateOpen = this.#gate?.valueNow;
+    const gate = this.#gate?.valueNow;
     const found = this.#repository.value?.recoveryPoints;
     const rotation = this.#repository.value?.rotation;
     const held = heldNow(control);
@@ -135,7 +136,7 @@ export class RegionMonitor {
       runs: control?.runs ?? {},
       ...(epoch === undefined ? {} : { epoch }),
       ...(peerEpoch === undefined ? {} : { peerEpoch }),
-      ...(isGateOpen === undefined ? {} : { isGateOpen }),
+      ...(gate === undefined ? {} : { isGateOpen: gate.isOpen, journal: gate.journal }),
       ...(found === undefined ? {} : { recoveryPoints: knownRecoveryPoints(found, held, clock.now()) }),
       ...(rotation === undefined ? {} : { coverage: coverageOf(rotation, clock.now()) }),
       ...(held === undefined ? {} : { standby: believedStandby(held, clock.now()) }),

@@ -2,6 +2,7 @@
 import type { Look, Signal } from "../../domain/health/judge-region.ts";
 import { repositorySchema } from "../../domain/recovery-points/recovery-point.ts";
 import { storeLayout } from "../../domain/recovery-points/store-layout.ts";
+import { journalInWords } from "../../domain/roles/gate-journal.ts";
 import { hasCode } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Gate } from "../../ports/gate.ts";
@@ -35,8 +36,10 @@ async function gateSignal(gate: Gate | undefined, answerMs: number): Promise<Sig
   if (gate === undefined) return { state: "unknown", detail: "nothing stands in front of Qdrant" };
   const asked = await ask(answerMs, "the gate", () => gate.state());
   if ("problem" in asked) return asState(asked);
-  const { isOpen, reason } = asked.value;
-  return isOpen ? { state: "good", detail: `open: ${reason}` } : { state: "bad", detail: `closed: ${reason}` };
+  const { isOpen, journal, reason } = asked.value;
+  return isOpen
+    ? { state: "good", detail: `open: ${reason}${journalInWords(journal)}` }
+    : { state: "bad", detail: `closed: ${reason}` };
 }
 
 async function publicSignal(observed: ObservedRegion, answerMs: number): Promise<Signal> {

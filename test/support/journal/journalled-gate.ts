@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ageIdentities } from "../../../runtime/adapters/age-identities.ts";
 import { AgeKeyWrap } from "../../../runtime/adapters/age-key-wrap.ts";
+import { GateControl } from "../../../runtime/adapters/gate-control.ts";
 import { FileStore } from "../../../runtime/adapters/stores/file-store.ts";
 import type { JournalEntry } from "../../../runtime/domain/journal/entry.ts";
 import { beginOfJournal } from "../../../runtime/domain/journal/position.ts";
@@ -109,6 +110,12 @@ export class JournalledGate {
     const answer = await fetch(controlUrls[0] ?? "", { headers: { authorization: `Bearer ${controlToken}` } });
     const { inFlight, journal } = (await answer.json()) as { inFlight: number; journal: never };
     return { ...(journal as object as { waiting: number; isUnprotected: boolean; lateWrites: number }), inFlight };
+  }
+
+  /** As status and metrics ask it. */
+  get control(): GateControl {
+    if (this.#front === undefined) throw new Error("the gate does not run");
+    return new GateControl(this.#front.asGate);
   }
 
   /** Returns when the journal tells of everything that was let through. */

@@ -3,7 +3,7 @@
  * acknowledged; when the store does not answer, it waits here, up to a bound.
  */
 import type { JournalEntry } from "../../../domain/journal/entry.ts";
-import type { JournalSettings } from "../../../domain/roles/gate-journal.ts";
+import type { JournalSettings, JournalState } from "../../../domain/roles/gate-journal.ts";
 import { hasCode, toDrError } from "../../../errors.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { Spool } from "../../../ports/spool.ts";
@@ -31,22 +31,6 @@ export interface JournalBufferTools {
   readonly clock: Clock;
   /** For people. */
   readonly tell: (text: string) => void;
-}
-
-/** What operators and metrics are told. */
-export interface JournalState {
-  readonly mode: JournalSettings["mode"];
-  /** Writes that were acknowledged and are in no object yet. */
-  readonly waiting: number;
-  readonly bufferedBytes: number;
-  /** How long the oldest of them has waited. */
-  readonly lagSeconds: number;
-  /** Writes are let through that no journal tells of. */
-  readonly isUnprotected: boolean;
-  /** Writes that Qdrant did not answer and may still do: what they leave is looked at again. */
-  readonly lateWrites: number;
-  /** Why no writes are taken; absent: they are. */
-  readonly refusal?: string | undefined;
 }
 
 /** Of one object, unless one write has more. */
