@@ -1,8 +1,13 @@
 /** Capture and restore of clusters: other placements, other numbers of nodes, peers that are down, shards that move. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { Qdrant } from "../../runtime/adapters/qdrant/qdrant.ts";
 import type { ShardPlacement } from "../../runtime/ports/qdrant.ts";
+import { OpenRepository } from "../../runtime/repository/repository.ts";
+import { Replication } from "../../runtime/workflows/replicate/replication.ts";
+import { ageKeys, silently, storesWithEpoch, systemClock } from "../support/estates/recovery-estate.ts";
 import { clientOf, contentOf, databaseOf, emptied, RecoveryPractice } from "../support/estates/recovery-practice.ts";
 import { errorOf } from "../support/expect-code.ts";
 import { QdrantCluster } from "../support/servers/qdrant-cluster.ts";
@@ -90,6 +95,47 @@ describe("a cluster of three nodes", function () {
     await write(clientOf({ url: other.urls[2] ?? "", apiKey: other.apiKey }), 1, 700, "second");
     const tags = (await contentOf(target, collection)).map(({ payload }) => (payload as { tag: string }).tag);
     expect(tags).to.deep.equal(Array(700).fill("second"));
+  });
+
+  it("is followed by another cluster with every replica, also by writes between which nothing was flushed", async () => {
+    await client.createCollection(collection, {
+      vectors: { size: 4, distance: "Dot" },
+      shard_number: 2,
+      replication_factor: 2,
+      optimizers_config: { flush_interval_sec: 1 },
+      wal_config: { wal_capacity_mb: 1 },
+    });
+    await write(client, 1, 600, "first");
+    for (const { id, peer } of await source.shards(collection)) {
+      const { folder } = cluster.server(peer);
+      const file = join(folder, "storage", "collections", collection, `${id}`, "newest_clocks.json");
+      await eventually("the replicas to tell what they saw last", () => existsSync(file));
+    }
+    await client.updateCollection(collection, { optimizers_config: { flush_interval_sec: 600 } });
+    const [east, west] = [storesWithEpoch(), storesWithEpoch()];
+    const target = databaseOf(other);
+    const replication = new Replication({
+      source: { region: "east", database: source, control: east.control },
+      standby: {
+        region: "west",
+        database: target,
+        repository: (await OpenRepository.openOrCreate(west, (await ageKeys()).wrap)).withStream(),
+      },
+      existing: "refuse",
+      toolVersion: "test",
+      clock: systemClock,
+      progress: silently,
+    });
+    for (const last of [620, 640]) {
+      await write(client, last - 19, last, "more");
+      await replication.cycle();
+      await allShards(target, 4);
+      // The sum of both shards: a replica that lags behind the other one counts beside it.
+      await until(async () => {
+        const counts = [...(await countsByReplica(target)).values()].flatMap((each) => [...each]);
+        return counts.reduce((sum, count) => sum + count, 0) === last;
+      });
+    }
   });
 
   it("is restored with its shard keys and their shard ids onto another cluster", async () => {

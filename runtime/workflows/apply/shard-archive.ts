@@ -31,9 +31,23 @@ export async function readShardTree(
   return tree;
 }
 
+/**
+ * Which writes a replica saw last, as of its last flush: two captures between which nothing was flushed tell the same. A replica that
+ * stands there and saw those would be taken for equal to the shard that is sent, and keep what it has: Qdrant copies nothing to it, and
+ * calls it Active (`resolve_wal_delta`, lib/collection/src/wal_delta.rs). Without the file it copies everything.
+ */
+const lastSeenWrites = "newest_clocks.json";
+
 /** What an upload of a whole shard takes. */
 export function wholeArchive(repository: OpenRepository, tree: ShardTree): AsyncGenerator<Uint8Array> {
-  return writeSparseTar(entriesOf(repository, tree.files));
+  return writeSparseTar(wholeShard(repository, tree));
+}
+
+function wholeShard(repository: OpenRepository, { files }: ShardTree): AsyncGenerator<OutgoingEntry> {
+  return entriesOf(
+    repository,
+    files.filter(({ path }) => path !== lastSeenWrites),
+  );
 }
 
 /** A snapshot of a whole collection, which a Qdrant restores by itself. */
@@ -50,7 +64,7 @@ async function* entriesOfCollection(
 ): AsyncGenerator<OutgoingEntry> {
   for (const shard of collection.shards) {
     const tree = await readShardTree(repository, collection, shard);
-    yield* shardEntries(shard.id, entriesOf(repository, tree.files));
+    yield* shardEntries(shard.id, wholeShard(repository, tree));
   }
   yield* settingsEntries(collection);
 }
