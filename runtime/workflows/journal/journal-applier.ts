@@ -3,7 +3,7 @@
  * things are afterwards, so that a stretch can be applied again, by whoever comes after a kill.
  */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
-import { canonicalJson, exactText, isRecord, parseExactly } from "../../domain/exact-json.ts";
+import { exactText, isRecord, parseExactly } from "../../domain/exact-json.ts";
 import type { JournalEntry } from "../../domain/journal/entry.ts";
 import {
   type CollectionStep,
@@ -136,9 +136,8 @@ export class JournalApplier {
     for (const field of Object.keys(payloadIndexes)) {
       if (!Object.hasOwn(indexes, field)) await this.#target.deletePayloadIndex(name, field);
     }
+    // Also those that Qdrant shows: while it optimizes it shows one that was deleted just before. One that is there stays as it is.
     for (const [field, definition] of Object.entries(indexes)) {
-      const present = Object.hasOwn(payloadIndexes, field) ? payloadIndexes[field] : undefined;
-      if (canonicalJson(present ?? null) === canonicalJson(definition)) continue;
       await this.#target.createPayloadIndex(name, field, definition);
     }
   }
