@@ -192,7 +192,7 @@ describe("stacks in the cloud", function () {
           "deployments/qdrant-dr-replicate",
           "deployments/qdrant-dr-replicate-folders",
           ...["capture", "copy", "exporter", "prune", "prune-stream"].map((job) => `secrets/qdrant-dr-${job}-regions`),
-          ...["replicate-folders", "replicate", "test-restore", "verify"].map(
+          ...["replicate-folders", "replicate", "restore-folders", "test-restore", "verify"].map(
             (job) => `secrets/qdrant-dr-${job}-regions`,
           ),
         ]);
