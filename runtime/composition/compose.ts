@@ -67,8 +67,8 @@ export async function compose({ openEstate, ...surroundings }: Surroundings): Pr
         hint: "leave out --estate, or use `bin/qdrant-dr` of a checkout",
       });
     }
-    await readyParts(["pulumi"]);
-    return new PulumiStacks({ folder: projectFolder, env: {}, owner, looksFirst: true });
+    const ready = () => readyParts(["pulumi"]);
+    return new PulumiStacks({ folder: projectFolder, env: {}, owner, looksFirst: true, ready });
   };
   const access: Deps["access"] = async (name, options) => {
     const identity = await readIdentity(options.identityFile);

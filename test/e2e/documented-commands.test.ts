@@ -38,6 +38,7 @@ const runElsewhere = [
   "docs/tutorials/own-qdrant.md",
   "docs/tutorials/quickstart.md",
   "docs/how-to/fail-over.md",
+  "docs/how-to/fail-over-from-elsewhere.md",
   "docs/how-to/install.md",
 ];
 const runbooks = "docs/operations/runbooks/";

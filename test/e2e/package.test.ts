@@ -20,11 +20,17 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { expect } from "chai";
-import { claimEpoch } from "../../runtime/repository/control/epochs.ts";
+import { RegionAccess } from "../../runtime/composition/region-access.ts";
+import type { Region } from "../../runtime/domain/region.ts";
+import { newestEpoch } from "../../runtime/domain/roles/epoch.ts";
+import { publicKeyOf, signingKeyFrom } from "../../runtime/domain/trust/signing-key.ts";
+import { exitCodes } from "../../runtime/errors.ts";
+import { claimEpoch, readEpochs } from "../../runtime/repository/control/epochs.ts";
 import { NODE_ENVIRONMENT, NODE_FLAGS } from "../../setup/node-flags.mjs";
 import { composeConfig } from "../support/documents/compose-file.ts";
-import { shownCommands } from "../support/documents/shown-commands.ts";
+import { shownCommands, toldToProduct } from "../support/documents/shown-commands.ts";
 import { closedPorts, lonelyRegion } from "../support/estates/lonely-region.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
 import { storeOf } from "../support/estates/test-trust.ts";
@@ -249,6 +255,78 @@ describe("package and image", function () {
     const objects = await run("backup", "--stack", "prod", "--only", "infrastructure", "--outputs", regions);
     expect(objects.exitCode).to.equal(5);
     expect(objects.err).to.contain(`in-a-pod (https://${nobody}) gave no whole answer (ECONNREFUSED)`);
+  });
+
+  it("fails over on a machine that has the other region's output and the recovery identity alone, by the page's commands", async () => {
+    const home = join(folder, "failover");
+    const { outputs } = await lonelyRegion("prod", home);
+    const { endpoint: _, ...others } = outputs;
+    const recovery = await generateX25519Identity();
+    const pinned = publicKeyOf(signingKeyFrom(recovery));
+    const trusted = { ...outputs.trust, keys: [...outputs.trust.keys, { name: "offline", key: pinned }] };
+    const [operational = ""] = outputs.keys.recipients;
+    const recipients = [operational, await identityToRecipient(recovery)];
+    const regionOf = (name: "prod" | "dr"): Region => {
+      const [repository, control] = [join(home, `${name}-points`), join(home, `${name}-control`)];
+      for (const place of [repository, control]) mkdirSync(place);
+      return {
+        ...others,
+        ...{ region: name, peer: name === "prod" ? "dr" : "prod", trust: trusted },
+        repository: { kind: "file", folder: repository },
+        control: { kind: "file", folder: control },
+        keys: { recipients, identity: recovery, signing: outputs.keys.signing },
+        qdrant: { peers: [server.url], apiKey: server.apiKey },
+      };
+    };
+    const regions = { prod: regionOf("prod"), dr: regionOf("dr") };
+    const before = join(home, "before");
+    mkdirSync(before);
+    const at = new Date().toISOString();
+    for (const [name, region] of Object.entries(regions)) {
+      writeFileSync(join(before, `${name}.json`), JSON.stringify(region));
+      await claimEpoch(storeOf(region, "control"), { epoch: 1, active: "prod", reason: "initial", run: "r", at });
+    }
+    for (const line of ["backup --stack prod", "copy --from prod --to dr"]) {
+      const { err, exitCode } = await run(...line.split(" "), "--outputs", before);
+      expect(exitCode, err).to.equal(0);
+    }
+    // The region is gone, and Qdrant is another one: empty.
+    for (const place of ["prod-points", "prod-control", "before"]) rmSync(join(home, place), { recursive: true });
+    await clientOf(server).deleteCollection("notes");
+
+    const machine = join(home, "machine");
+    mkdirSync(join(machine, "outputs"), { recursive: true });
+    const { keys, ...told } = regions.dr;
+    writeFileSync(join(machine, "outputs/dr.json"), JSON.stringify({ ...told, keys: { recipients: keys.recipients } }));
+    writeFileSync(join(machine, "recovery.txt"), recovery, { mode: 0o600 });
+    const commands = shownCommands("docs/how-to/fail-over-from-elsewhere.md")
+      .filter(({ heading }) => heading === "By a stack's output")
+      .map(({ line }) => (toldToProduct(line) ?? "").split(" "));
+    expect(commands.map(([name, what]) => (name === "failover" ? what : name))).to.deep.equal([
+      "status",
+      "plan",
+      "run",
+    ]);
+    const codes: (number | null)[] = [];
+    let last = "";
+    for (const args of commands) {
+      const env = { HOME: machine, PATH: "" };
+      const program = [join(app, "qdrant-dr.mjs"), ...args];
+      const ended = await endOf(
+        spawn(process.execPath, program, { cwd: machine, env, stdio: ["ignore", "pipe", "pipe"] }),
+      );
+      codes.push(ended.exitCode);
+      last = ended.err;
+    }
+    expect(codes, last).to.deep.equal([0, 0, exitCodes.pulumiFailed]);
+    expect(last).to.match(/error: clients are served, and stack dr is not updated/);
+    expect((await clientOf(server).count("notes")).count).to.equal(points.length);
+    expect(newestEpoch(await readEpochs(new RegionAccess(regions.dr).stores.control))).to.include({
+      epoch: 2,
+      active: "dr",
+      previous: "prod",
+      reason: "failover",
+    });
   });
 
   it("starts as the Compose file says: settings and keys once, then all schedules, told to be well", async () => {

@@ -5,12 +5,23 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { QdrantClient } from "@qdrant/js-client-rest";
 import { expect } from "chai";
 import { parse, stringify } from "yaml";
+import { shownCommands, toldToProduct } from "../support/documents/shown-commands.ts";
 import { closedPorts } from "../support/estates/lonely-region.ts";
 import { clientOf } from "../support/estates/recovery-practice.ts";
 import { Product } from "../support/product.ts";
@@ -20,6 +31,7 @@ import { eventually } from "../support/time/eventually.ts";
 
 const clientKey = "the-key-that-clients-show";
 const points = 300;
+const secretFiles = ["api-key", "client-key", "gate-token"];
 
 interface Machine {
   readonly name: string;
@@ -76,6 +88,45 @@ describe("two machines, a settings file each", function () {
     expect(await product.end(), `${args.join(" ")}\n${product.stdout}\n${product.stderr}`).to.equal(0);
     return product.json as Record<string, unknown>;
   }
+
+  /** A machine that has what the page asks for and nothing else: runs its commands about a settings file, and answers the last one. */
+  async function failOverFromElsewhere(of: Machine, other: Machine): Promise<Record<string, unknown>> {
+    const elsewhere = join(folder, "elsewhere");
+    for (const each of [of, other]) {
+      const [from, to] = [join(folder, each.name), join(elsewhere, each.name)];
+      mkdirSync(to, { recursive: true });
+      for (const secret of secretFiles) copyFileSync(join(from, secret), join(to, secret));
+    }
+    const text = readFileSync(of.settings, "utf8").replaceAll(join(folder, of.name), join(elsewhere, "dr"));
+    renameSync(join(elsewhere, of.name), join(elsewhere, "dr"));
+    writeFileSync(
+      join(elsewhere, "dr/qdrant-dr.yaml"),
+      text.replaceAll(join(folder, other.name), join(elsewhere, other.name)),
+    );
+    copyFileSync(recovery, join(elsewhere, "recovery.txt"));
+    const commands = shownCommands("docs/how-to/fail-over-from-elsewhere.md")
+      .filter(({ heading, line }) => heading === "By a settings file" && line.includes("recovery.txt"))
+      .map(({ line }) => (toldToProduct(line) ?? "").split(" "));
+    expect(commands.map((args) => args.slice(0, 2).join(" "))).to.deep.equal([
+      "status --settings",
+      "failover plan",
+      "failover run",
+    ]);
+    let answer = {};
+    for (const args of commands) {
+      const env = { HOME: elsewhere, PATH: "", ...awsCredentials() };
+      const product = Product.startIn(elsewhere, [...args, "--json"], env);
+      expect(await product.end(), `${args.join(" ")}\n${product.stdout}\n${product.stderr}`).to.equal(0);
+      answer = product.json as Record<string, unknown>;
+    }
+    expect(existsSync(join(elsewhere, "dr/files"))).to.equal(false);
+    return answer;
+  }
+
+  const awsCredentials = () => ({
+    AWS_ACCESS_KEY_ID: process.env["AWS_ACCESS_KEY_ID"],
+    AWS_SECRET_ACCESS_KEY: process.env["AWS_SECRET_ACCESS_KEY"],
+  });
 
   const init = (of: Machine, ...more: string[]) =>
     run(
@@ -187,10 +238,10 @@ describe("two machines, a settings file each", function () {
     process.env["QDRANT_API_KEY"] = fresh.apiKey;
     await run(lost, "restore", "--to", fresh.url, "--identity-file", recovery);
     expect((await clientOf(fresh).count("notes")).count).to.equal(points + 2);
-    const served = await run(lost, ...["failover", "run", "--accept-data-loss", "3600", "--identity-file", recovery]);
+    const served = await failOverFromElsewhere(main, standby);
     expect(served).to.include({ region: "main", from: "standby", epoch: 3, isWarm: true });
-    expect(served["foldersLeft"]).to.deep.equal([]);
     await eventually("the region that is left to be served", () => isServed(main));
+    expect(await run(main, "failover", "folders")).to.deep.include({ already: [], foldersLeft: [] });
     expect(await answerOfApplication(filesOf(main))).to.equal("<h1>written while standby served</h1>");
     const kept = readdirSync(join(folder, "main")).filter((name) => name.startsWith("files.before-"));
     expect(kept).to.have.length(1);

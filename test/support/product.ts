@@ -1,5 +1,5 @@
 /** The command line as a user runs it: a process, what it says while it runs, and every command line it starts. */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcessByStdio, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -24,12 +24,13 @@ export class Product {
   stderr = "";
 
   /** @param isDirect without the launcher, so that the process is the command itself. */
-  private constructor(args: readonly string[], estates: string, isDirect: boolean) {
+  private constructor(args: readonly string[], isDirect: boolean, { cwd, env }: Pick<SpawnOptions, "cwd" | "env">) {
     this.#args = args;
     const direct = ["--disable-warning=ExperimentalWarning", program];
     this.#child = spawn(isDirect ? process.execPath : launcher, [...(isDirect ? direct : []), ...args], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, QDRANT_DR_ESTATES: estates },
+      cwd,
+      env,
     });
     this.#child.stdout.on("data", (piece) => (this.stdout += String(piece)));
     this.#child.stderr.on("data", (piece) => {
@@ -49,12 +50,17 @@ export class Product {
 
   /** Through `bin/qdrant-dr`. */
   static start(args: readonly string[], estates: string): Product {
-    return new Product(args, estates, false);
+    return new Product(args, false, { env: { ...process.env, QDRANT_DR_ESTATES: estates } });
   }
 
   /** The command's own process, to be killed alone. */
   static startDirect(args: readonly string[], estates: string): Product {
-    return new Product(args, estates, true);
+    return new Product(args, true, { env: { ...process.env, QDRANT_DR_ESTATES: estates } });
+  }
+
+  /** In this folder, with nothing but this environment. */
+  static startIn(cwd: string, args: readonly string[], env: NodeJS.ProcessEnv): Product {
+    return new Product(args, true, { cwd, env });
   }
 
   /** How long it has run, or ran. */

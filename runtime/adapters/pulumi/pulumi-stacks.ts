@@ -28,6 +28,8 @@ export interface PulumiProject {
    * `up` fails at what it changes, and does not make again what it would not change.
    */
   readonly looksFirst?: boolean;
+  /** Makes Pulumi ready, before it is first used: who names a stack may never use it. */
+  readonly ready?: () => Promise<unknown>;
   /** The stack's settings file, where it is not Pulumi.<stack>.yaml in the project's folder. */
   readonly settingsFile?: (stack: string) => string;
 }
@@ -137,6 +139,7 @@ export class PulumiStacks implements Stacks, StackExports {
   }
 
   async #select(stack: string): Promise<Stack> {
+    await this.#project.ready?.();
     // Loaded when it is needed: commands that only read outputs start in half the time without it.
     const { LocalWorkspace } = await import("@pulumi/pulumi/automation/index.js");
     try {
@@ -152,8 +155,9 @@ export class PulumiStacks implements Stacks, StackExports {
     return stack.includes("/") ? stack : `${this.#project.owner ?? ""}${stack}`;
   }
 
-  #run(stack: string, args: readonly string[]): Promise<string> {
-    const { answerMs = 60_000, env, folder: cwd } = this.#project;
+  async #run(stack: string, args: readonly string[]): Promise<string> {
+    const { answerMs = 60_000, env, folder: cwd, ready } = this.#project;
+    await ready?.();
     // Only what reads comes here: a backend that hangs may be what was lost.
     const run = () => runPulumi(args, { cwd, env, answerMs });
     return this.#mended(stack, run).catch((error: unknown) => {

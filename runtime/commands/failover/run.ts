@@ -12,6 +12,7 @@ interface Options extends RunOptions {
   readonly acceptAbsent?: readonly string[];
   readonly recoveryPoint?: string;
   readonly althoughQuarantined?: boolean;
+  readonly leaveFolders?: boolean;
 }
 
 export const failoverRun: CommandDefinition<Options, RoleChangeAnswer> = {
@@ -33,12 +34,17 @@ export const failoverRun: CommandDefinition<Options, RoleChangeAnswer> = {
       )
       .option("--recovery-point <id>", "another recovery point than the newest: what was acknowledged after it is lost")
       .option("--although-quarantined", "serve from that recovery point although it is quarantined")
+      .option(
+        "--leave-folders",
+        "restore none on this machine, which is not the region's: `failover folders` does it there",
+      )
       .addHelpText("after", `${exitCodesHelp(...failoverExitCodes)}${goesOn}`),
   async run(deps, options) {
     const session = await deps.access(options.to, options);
     const prepared = await prepareFailover(await roleChangeOf(deps, session, options), {
       acceptedDataLossSeconds: options.acceptDataLoss,
       acceptedAbsent: options.acceptAbsent,
+      leaveFolders: options.leaveFolders,
       openLost: options.outputs === undefined ? () => deps.access(peerOf(session.region), options) : undefined,
     });
     const kept = await withEvidence(deps, prepared, options.report, async (request) =>

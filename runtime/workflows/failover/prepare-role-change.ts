@@ -55,20 +55,23 @@ export async function prepareSwitchover(change: RoleChange, active: RegionSessio
 export interface FailoverChoice {
   readonly acceptedDataLossSeconds: number;
   readonly acceptedAbsent?: readonly string[] | undefined;
+  /** This machine is not the one that has the region's folders. */
+  readonly leaveFolders?: boolean | undefined;
   /** Opens the lost region; undefined when nothing here tells where it is. */
   readonly openLost: (() => Promise<RegionSession>) | undefined;
 }
 
 export async function prepareFailover(
   change: RoleChange,
-  { acceptedAbsent, acceptedDataLossSeconds, openLost }: FailoverChoice,
+  { acceptedAbsent, acceptedDataLossSeconds, leaveFolders, openLost }: FailoverChoice,
 ): Promise<FailoverRequest> {
   const { session } = change;
   return {
     kind: "failover",
     ...common(change, (await session.repository()).withStream()),
     // Paths of a settings file are those of the machine that it is on; of a stack those that pods see.
-    folders: session.origin === "settings" ? { all: session.folders(), ...foldersOf(change) } : undefined,
+    folders:
+      session.origin === "settings" && !leaveFolders ? { all: session.folders(), ...foldersOf(change) } : undefined,
     lostControl: openLost && (await reachLost(openLost, peerOf(session.region), change.progress)),
     acceptedDataLossSeconds,
     acceptedAbsent,

@@ -1,4 +1,4 @@
-import { DrError } from "../../../errors.ts";
+import { DrError, hasCode } from "../../../errors.ts";
 import type { RoleChangeRequest } from "../request.ts";
 import type { Step, StepContext } from "./step.ts";
 import { summariseUpdate } from "./summarise-update.ts";
@@ -17,8 +17,12 @@ export const promote: Step<PromoteContext> = {
   },
   async run({ request: { progress, stack, stacks } }) {
     if (stacks === undefined) return undefined;
-    const { changes } = await stacks.up(stack, ({ text }) => progress({ step: "promote", detail: text }));
-    return summariseUpdate(changes);
+    try {
+      const { changes } = await stacks.up(stack, ({ text }) => progress({ step: "promote", detail: text }));
+      return summariseUpdate(changes);
+    } catch (error) {
+      throw withoutPulumi(stack, error);
+    }
   },
   async verify({ plan, request: { stack, stacks } }) {
     if (stacks === undefined) return undefined;
@@ -27,3 +31,12 @@ export const promote: Step<PromoteContext> = {
     throw new DrError("PULUMI_FAILED", `after the update stack ${stack} is ${role} in epoch ${epoch}`);
   },
 };
+
+/** In a disaster the machine at hand may have no Pulumi. Clients are served all the same. */
+function withoutPulumi(stack: string, error: unknown): unknown {
+  if (!hasCode(error, "PART_MISSING", "NOT_SUPPORTED")) return error;
+  return new DrError("PULUMI_FAILED", `clients are served, and stack ${stack} is not updated: ${error.message}`, {
+    hint: "run it again where Pulumi and its state are: it goes on with the update",
+    cause: error,
+  });
+}
