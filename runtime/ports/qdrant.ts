@@ -145,6 +145,20 @@ export interface CollectionReader {
   health(collection: string): Promise<string>;
 }
 
+export interface ShardLayout {
+  readonly shards: ShardPlacement[];
+  readonly movements: string[];
+  /** How many replicas are not Active, or on peers that do not answer. */
+  readonly absent: number;
+}
+
+/**
+ * What becomes of a shard's other replicas when one is given content. "follow": Qdrant brings them from that one, by what it takes for the
+ * difference. By the clocks that come with the content it takes a replica that has held the shard before for equal, and leaves it as it
+ * was (tried on 1.16.3): only for replicas that never held anything. "stay": they stay as they are; each is to be given the content.
+ */
+export type OtherReplicas = "follow" | "stay";
+
 /** Finds shards and reads their files. */
 export interface ShardReader {
   /**
@@ -153,7 +167,7 @@ export interface ShardReader {
    */
   shards(collection: string): Promise<ShardPlacement[]>;
   /** The same, with transfers of shards and resharding under way, as text: empty when nothing moves. */
-  layout(collection: string): Promise<{ readonly shards: ShardPlacement[]; readonly movements: string[] }>;
+  layout(collection: string): Promise<ShardLayout>;
   /**
    * The shard's optimizations as its server remembers them; undefined when it cannot tell. Asked for after the call, or up
    * to `ageMs` milliseconds before it.
@@ -238,13 +252,23 @@ export interface ChangeFollower {
 
 /** Replaces the content of shards. */
 export interface ShardWriter {
-  /** Replaces the shard's content by the archive's. */
-  restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Replaces the content of one replica by the archive's. Others follow unless they are to stay. */
+  restoreShard(
+    collection: string,
+    replica: ShardPlacement,
+    archive: AsyncIterable<Uint8Array>,
+    others?: OtherReplicas,
+  ): Promise<void>;
   /**
-   * Makes the shard that which the archive's segment manifests name: files in the archive replace those that are there, files
+   * Makes one replica that which the archive's segment manifests name: files in the archive replace those that are there, files
    * and segments that are not named are removed, and named ones that did not come are taken for equal. Nothing is compared.
    */
-  applyDifference(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void>;
+  applyDifference(
+    collection: string,
+    replica: ShardPlacement,
+    archive: AsyncIterable<Uint8Array>,
+    others?: OtherReplicas,
+  ): Promise<void>;
 }
 
 /**

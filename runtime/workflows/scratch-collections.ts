@@ -17,10 +17,10 @@ const longestRunMs = 24 * 60 * 60_000;
  * The same database, which notes every shard that it takes, so that captures know that nothing of theirs was restored.
  */
 export function notingUploads(target: VectorDatabase, control: ObjectStore, clock: Clock): VectorDatabase {
-  const restoreShard: VectorDatabase["restoreShard"] = async (collection, shard, archive) => {
-    const upload = await beginScratchUpload(control, await target.processStart(shard), clock.now());
+  const restoreShard: VectorDatabase["restoreShard"] = async (collection, replica, ...content) => {
+    const upload = await beginScratchUpload(control, await target.processStart(replica), clock.now());
     try {
-      await target.restoreShard(collection, shard, archive);
+      await target.restoreShard(collection, replica, ...content);
     } catch (error) {
       await upload.end("unknown");
       throw error;

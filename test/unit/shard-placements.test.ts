@@ -3,13 +3,13 @@ import { ShardPlacements } from "../../runtime/workflows/capture/shard-placement
 import { errorOf } from "../support/expect-code.ts";
 import { SimulatedClock } from "../support/time/simulated-clock.ts";
 
-const moving = { shards: [], movements: ["shard 0 moves"] };
+const moving = { shards: [], movements: ["shard 0 moves"], absent: 0 };
 const progress = () => undefined;
 
 describe("the wait for shards that move", () => {
   it("ends when they stay, and is refused after ten minutes", async () => {
     const clock = new SimulatedClock();
-    const layouts = [moving, { shards: [], movements: [] }];
+    const layouts = [moving, { shards: [], movements: [], absent: 0 }];
     const staying = new ShardPlacements({
       clock,
       progress,

@@ -62,6 +62,16 @@ describe("a cluster of three nodes", function () {
     await client.upsert(collection, { wait: true, points });
   }
 
+  async function replicationTo(standby: Qdrant): Promise<Replication> {
+    const [east, west] = [storesWithEpoch(), storesWithEpoch()];
+    const repository = (await OpenRepository.openOrCreate(west, (await ageKeys()).wrap)).withStream();
+    return new Replication({
+      source: { region: "east", database: source, control: east.control },
+      standby: { region: "west", database: standby, repository },
+      ...{ existing: "refuse", toolVersion: "test", clock: systemClock, progress: silently },
+    });
+  }
+
   const replicasOf = async (database: Qdrant) =>
     (await database.shards(collection)).map(({ id, peer }) => `${id}/${peer}`);
 
@@ -112,20 +122,8 @@ describe("a cluster of three nodes", function () {
       await eventually("the replicas to tell what they saw last", () => existsSync(file));
     }
     await client.updateCollection(collection, { optimizers_config: { flush_interval_sec: 600 } });
-    const [east, west] = [storesWithEpoch(), storesWithEpoch()];
     const target = databaseOf(other);
-    const replication = new Replication({
-      source: { region: "east", database: source, control: east.control },
-      standby: {
-        region: "west",
-        database: target,
-        repository: (await OpenRepository.openOrCreate(west, (await ageKeys()).wrap)).withStream(),
-      },
-      existing: "refuse",
-      toolVersion: "test",
-      clock: systemClock,
-      progress: silently,
-    });
+    const replication = await replicationTo(target);
     for (const last of [620, 640]) {
       await write(client, last - 19, last, "more");
       await replication.cycle();
@@ -135,6 +133,54 @@ describe("a cluster of three nodes", function () {
         const counts = [...(await countsByReplica(target)).values()].flatMap((each) => [...each]);
         return counts.reduce((sum, count) => sum + count, 0) === last;
       });
+    }
+  });
+
+  for (const { action, replicas } of [
+    // A peer that lacks a shard takes no difference.
+    { action: "whole", replicas: 1 },
+    { action: "difference", replicas: 3 },
+  ] as const) {
+    it(`is followed by a standby whose shards have ${replicas} replicas, ${action === "whole" ? "each whole" : "by differences"}`, async () => {
+      await make(client, 2, replicas);
+      const target = databaseOf(other);
+      const replication = await replicationTo(target);
+      await replication.cycle();
+      for (let cycle = 1; cycle <= 2; cycle += 1) {
+        await write(client, cycle * 1_000, cycle * 1_000 + 9, `of cycle ${cycle}`);
+        const { shards } = await replication.cycle();
+        expect(shards, `cycle ${cycle}`).to.include({ [action]: 2 });
+        const wanted = await contentOf(source, collection);
+        for (const url of other.urls) {
+          const peer = databaseOf({ url, apiKey: other.apiKey });
+          expect(await contentOf(peer, collection), `cycle ${cycle}, ${url}`).to.deep.equal(wanted);
+        }
+        const counts = [...(await countsByReplica(target)).values()];
+        expect(counts.map(({ size }) => size)).to.deep.equal([1, 1]);
+      }
+    });
+  }
+
+  it("is followed while a peer of the standby is down, and by that one's replicas when it is back", async () => {
+    await make(client, 2, 2);
+    const target = databaseOf(other);
+    const replication = await replicationTo(target);
+    await replication.cycle();
+    const server = other.server(other.peers[2] ?? 0);
+    await server.kill();
+    await write(client, 1_001, 1_010, "while it was down");
+    const wanted = await contentOf(source, collection);
+    try {
+      await replication.cycle();
+      expect(await contentOf(target, collection)).to.deep.equal(wanted);
+    } finally {
+      await other.restart(server);
+    }
+    await until(async () => (await target.health(collection)) === "green");
+    await replication.cycle();
+    for (const url of other.urls) {
+      const peer = databaseOf({ url, apiKey: other.apiKey });
+      expect(await contentOf(peer, collection), url).to.deep.equal(wanted);
     }
   });
 

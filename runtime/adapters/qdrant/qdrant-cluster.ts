@@ -60,7 +60,11 @@ function replicasSeenBy({ local_shards, peer_id, remote_shards }: ClusterView): 
  * Replicas that are Active, whoever is asked, on peers that answered; and the shards that have none such. A peer that
  * was cut off takes its replica for Active when the others know it to be dead.
  */
-export function activeReplicas(views: readonly ClusterView[]): { active: ShardPlacement[]; lacking: number[] } {
+export function activeReplicas(views: readonly ClusterView[]): {
+  active: ShardPlacement[];
+  lacking: number[];
+  absent: number;
+} {
   const urls = new Map(views.map(({ peer_id, peerUrl }) => [peer_id, peerUrl]));
   const seen = views.flatMap(replicasSeenBy);
   const byPlace = new Map(seen.map((replica) => [`${replica.id}/${replica.peer}`, replica]));
@@ -74,6 +78,7 @@ export function activeReplicas(views: readonly ClusterView[]): { active: ShardPl
   const held = new Set(active.map(({ id }) => id));
   return {
     active: active.sort((a, b) => a.id - b.id || a.peer - b.peer),
+    absent: byPlace.size - active.length,
     lacking: [...new Set(seen.map(({ id }) => id))].filter((id) => !held.has(id)).sort((a, b) => a - b),
   };
 }

@@ -25,10 +25,13 @@ import type {
   NearestQuery,
   Neighbour,
   Optimizations,
+  OtherReplicas,
   PointChange,
   PointId,
   ShardKeyRequest,
+  ShardLayout,
   ShardPlacement,
+  ShardWriter,
   SketchedPoint,
   StoredPoint,
   VectorDatabase,
@@ -334,10 +337,10 @@ export class Qdrant implements VectorDatabase {
     return (await this.layout(collection)).shards;
   }
 
-  async layout(collection: string): Promise<{ shards: ShardPlacement[]; movements: string[] }> {
+  async layout(collection: string): Promise<ShardLayout> {
     const { views, silent } = await this.#views(collection);
-    const { active, lacking } = activeReplicas(views);
-    if (lacking.length === 0) return { shards: active, movements: movementsIn(views) };
+    const { absent, active, lacking } = activeReplicas(views);
+    if (lacking.length === 0) return { shards: active, movements: movementsIn(views), absent };
     const without = silent.length === 0 ? "" : `; no answer from ${silent.join(", ")}`;
     throw new DrError(
       silent.length === 0 ? "QDRANT_REFUSED" : "UNREACHABLE",
@@ -655,20 +658,27 @@ export class Qdrant implements VectorDatabase {
     );
   }
 
-  async restoreShard(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
-    const path = `${collectionPath(collection)}/shards/${shard.id}/snapshots/upload`;
-    await this.#upload(shard.peerUrl, path, `restore of ${collection} shard ${shard.id}`, archive);
+  restoreShard(...[collection, ...upload]: Parameters<ShardWriter["restoreShard"]>): Promise<void> {
+    return this.#upload("snapshots/upload", collection, ...upload);
   }
 
-  async applyDifference(collection: string, shard: ShardPlacement, archive: AsyncIterable<Uint8Array>): Promise<void> {
-    const path = `${collectionPath(collection)}/shards/${shard.id}/snapshot/partial/recover`;
-    await this.#upload(shard.peerUrl, path, `restore of ${collection} shard ${shard.id}`, archive);
+  applyDifference(...[collection, ...upload]: Parameters<ShardWriter["applyDifference"]>): Promise<void> {
+    return this.#upload("snapshot/partial/recover", collection, ...upload);
   }
 
-  async #upload(peerUrl: string, path: string, what: string, archive: AsyncIterable<Uint8Array>): Promise<void> {
+  async #upload(
+    endpoint: string,
+    collection: string,
+    { id, peerUrl }: ShardPlacement,
+    archive: AsyncIterable<Uint8Array>,
+    others: OtherReplicas = "follow",
+  ): Promise<void> {
+    const what = `restore of ${collection} shard ${id}`;
+    const priority = others === "follow" ? "snapshot" : "no_sync";
+    const path = `${collectionPath(collection)}/shards/${id}/${endpoint}?priority=${priority}&wait=true`;
     // Nobody can know it before: points whose bytes are the boundary would end the archive there.
     const boundary = `qdrant-dr-${randomBytes(24).toString("hex")}`;
-    const answer = await this.#peers.stream(peerUrl, `${path}?priority=snapshot&wait=true`, {
+    const answer = await this.#peers.stream(peerUrl, path, {
       contentType: `multipart/form-data; boundary=${boundary}`,
       body: multipart(boundary, archive),
       idleMs: restoreIdleMs,

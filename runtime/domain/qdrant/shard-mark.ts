@@ -12,6 +12,25 @@ export function markOfSegments(segments: SegmentManifest): string {
   return hashOf(versions.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)));
 }
 
+/** Of the replicas of a shard, by the peers that hold them: each may have other segments than the others. */
+export function markOfReplicas(replicas: readonly MarkedReplica[]): string {
+  return replicas
+    .map(({ peer, segments }) => `${peer}:${markOfSegments(segments)}`)
+    .sort()
+    .join(" ");
+}
+
+/** Whether each of these replicas is as it was when `mark` was made. */
+export function areAsMarked(replicas: readonly MarkedReplica[], mark: string): boolean {
+  const marked = mark.split(" ");
+  return replicas.every((replica) => marked.includes(markOfReplicas([replica])));
+}
+
+interface MarkedReplica {
+  readonly peer: number;
+  readonly segments: SegmentManifest;
+}
+
 /** Everything but the threads, which are off on a standby. */
 export function markOfSettings(
   { config, payloadIndexes }: { readonly config: unknown; readonly payloadIndexes: unknown },

@@ -15,6 +15,7 @@ import { unlessMissing } from "../../repository/record.ts";
 import type { OpenRepository } from "../../repository/repository.ts";
 import { type AliasSwap, freeNames, setAliases } from "./aliases.ts";
 import { collectionsAtOnce } from "./collections-at-once.ts";
+import { readSegments } from "./describe-collection.ts";
 import type { ApplyJournal } from "./journal.ts";
 import { MadeCollections } from "./made-collections.ts";
 import { hasShardKeys, makeCollection, waitUntilWhole } from "./make-collection.ts";
@@ -195,26 +196,32 @@ class PlanRun {
 
   async #applyShard({ captured, name }: PlannedCollection, planned: PlannedShard): Promise<void> {
     const { repository, target } = this.#tools;
-    const { action, owner, shard } = planned;
+    const { action, replicas, shard } = planned;
     if (action === "keep") return;
     const key = shardKey(name, shard.id);
     const tree = await readShardTree(repository, captured, shard);
+    const others = replicas.length > 1 ? "stay" : "follow";
     if (action === "difference") {
       // The bucket may have been lost since, and filled again without it.
       const before = await unlessMissing(
         readShardTree(repository, captured, { id: shard.id, tree: { id: planned.from } }),
       );
-      const present = await target.segments(name, owner);
+      const present = await readSegments(target, name, replicas);
       // A tree of a collection snapshot names no segments: its log was replayed, and made the shard another one.
       const namesSegments = ({ segments }: ShardTree) => Object.keys(segments).length > 0;
       if (before !== undefined && present !== undefined && namesSegments(before) && namesSegments(tree)) {
-        const files = filesToSend(before, tree, present);
-        await target.applyDifference(name, owner, this.#sending(differenceArchive(repository, tree, files)));
+        for (const replica of present) {
+          const files = filesToSend(before, tree, replica.segments);
+          const archive = differenceArchive(repository, tree, files);
+          await target.applyDifference(name, replica, this.#sending(archive), others);
+        }
         this.#shards.set(key, "difference");
         return;
       }
     }
-    await target.restoreShard(name, owner, this.#sending(wholeArchive(repository, tree)));
+    for (const replica of replicas) {
+      await target.restoreShard(name, replica, this.#sending(wholeArchive(repository, tree)), others);
+    }
     this.#shards.set(key, "whole");
   }
 
@@ -226,7 +233,7 @@ class PlanRun {
     if (comparison.differences.length > 0 && !isMade(planned)) {
       progress({ step: "apply", detail: `${planned.name} again, whole: ${comparison.differences[0]}` });
       if (this.#touched.size === 0) await journal.begin([]);
-      const shards = planned.shards.map(({ owner, shard }) => ({ owner, shard, action: "whole" as const }));
+      const shards = planned.shards.map(({ replicas, shard }) => ({ replicas, shard, action: "whole" as const }));
       await this.#apply({ ...planned, action: "update", shards });
       comparison = await compareWithCaptured(tools, planned);
     }

@@ -11,7 +11,7 @@ import { planShardKeys, type ShardKey } from "../../domain/qdrant/shard-key-plan
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Progress } from "../../ports/progress.ts";
-import type { CreationOutcome, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
+import type { CreationOutcome, OtherReplicas, ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import { waitUntil } from "../../time/wait-until.ts";
 import { differencesOf, prepareSettings, type Settings, setStrictMode } from "./collection-settings.ts";
 
@@ -70,13 +70,15 @@ export async function makeCollection<Shard extends NamedShard>(
   const capturedConfig = configOf(captured);
   const config = optimizes ? capturedConfig : withoutOptimizations(capturedConfig);
   await definitions.run(() => define(tools, { captured, config, name }));
-  const owners = await ownersOf(tools, name, captured.shards);
+  const placed = await placesOf(tools, name, captured.shards);
   // Of shards that a collection in cluster mode is given at once, some stay empty (tried on 1.16.3).
-  const atOnce = owners.length > 1 && !(await target.isClustered()) ? shardsAtOnce : 1;
-  await forEachConcurrently(atOnce, owners, ({ owner, shard }) =>
+  const atOnce = placed.length > 1 && !(await target.isClustered()) ? shardsAtOnce : 1;
+  await forEachConcurrently(atOnce, placed, ({ others, replicas, shard }) =>
     archives.run(async () => {
-      signal?.throwIfAborted();
-      await target.restoreShard(name, owner, sending(await archiveOf(shard)));
+      for (const replica of replicas) {
+        signal?.throwIfAborted();
+        await target.restoreShard(name, replica, sending(await archiveOf(shard)), others);
+      }
     }),
   );
   onLoaded();
@@ -162,17 +164,22 @@ async function makeShardKeys(target: VectorDatabase, name: string, shards: reado
   }
 }
 
-interface OwnedShard<Shard> {
+interface PlacedShard<Shard> {
   readonly shard: Shard;
-  readonly owner: ShardPlacement;
+  /** Those that are given the shard, and what becomes of its others. */
+  readonly replicas: readonly ShardPlacement[];
+  readonly others: OtherReplicas;
 }
 
-/** An owner of every captured shard. Throws when the target's shards are not the captured ones, by id and by key. */
-async function ownersOf<Shard extends NamedShard>(
+/**
+ * Where every captured shard goes: to all its replicas, so that they are the same, or, where one of any cannot be reached, to one that
+ * the others follow. Throws when the target's shards are not the captured ones, by id and by key.
+ */
+async function placesOf<Shard extends NamedShard>(
   { clock, signal, target }: Pick<CollectionTools, "clock" | "signal" | "target">,
   name: string,
   captured: readonly Shard[],
-): Promise<readonly OwnedShard<Shard>[]> {
+): Promise<readonly PlacedShard<Shard>[]> {
   let found: readonly ShardPlacement[] = [];
   return waitUntil(
     clock,
@@ -190,13 +197,16 @@ async function ownersOf<Shard extends NamedShard>(
         ),
     },
     async () => {
-      found = chooseReplicas(await target.shards(name));
-      const owners = new Map(found.map((owner) => [owner.id, owner]));
-      const pairs = captured.flatMap((shard) => {
-        const owner = owners.get(shard.id);
-        return owner !== undefined && owner.key === shard.key ? [{ shard, owner }] : [];
+      const { absent, shards } = await target.layout(name);
+      found = chooseReplicas(shards);
+      const placed = captured.flatMap((shard): PlacedShard<Shard>[] => {
+        const all = shards.filter(({ id, key }) => id === shard.id && key === shard.key);
+        const [first] = all;
+        if (first === undefined) return [];
+        const isForAll = absent === 0 && all.length > 1;
+        return [isForAll ? { shard, replicas: all, others: "stay" } : { shard, replicas: [first], others: "follow" }];
       });
-      return pairs.length === captured.length && owners.size === captured.length && pairs;
+      return placed.length === captured.length && found.length === captured.length && placed;
     },
   );
 }

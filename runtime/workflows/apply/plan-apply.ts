@@ -4,7 +4,7 @@
  */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
 import { planShardKeys } from "../../domain/qdrant/shard-key-plan.ts";
-import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
+import { areAsMarked, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import { lackedCollections } from "../../domain/recovery-points/missing.ts";
 import type { CapturedShard, CollectionWithFacts, RecoveryPoint } from "../../domain/recovery-points/recovery-point.ts";
 import { checkRestorable } from "../../domain/recovery-points/version-rule.ts";
@@ -14,7 +14,7 @@ import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { HeldCollection } from "../../repository/control/standby-records.ts";
 import type { AliasPlan, AliasSwap } from "./aliases.ts";
 import { collectionsAtOnce } from "./collections-at-once.ts";
-import { describeCollection } from "./describe-collection.ts";
+import { describeCollection, readSegments } from "./describe-collection.ts";
 import { hasShardKeys } from "./make-collection.ts";
 
 /** A drop on the source may have been a mistake: the target's copy is kept for a while. */
@@ -26,7 +26,7 @@ export interface WantedCollection {
   readonly name: string;
 }
 
-export type PlannedShard = { readonly shard: CapturedShard; readonly owner: ShardPlacement } & (
+export type PlannedShard = { readonly shard: CapturedShard; readonly replicas: readonly ShardPlacement[] } & (
   | { readonly action: "keep" | "whole" }
   /** `from` is the tree that the shard holds now. */
   | { readonly action: "difference"; readonly from: string }
@@ -219,16 +219,33 @@ async function planStanding(
   if (described?.mark !== held.described || described.optimizes) return replace;
   const shards: PlannedShard[] = [];
   for (const shard of captured.shards) {
-    const owner = described.owners.find(({ id }) => id === shard.id);
-    if (owner === undefined) return replace;
+    const replicas = described.replicas.filter(({ id }) => id === shard.id);
+    if (replicas.length === 0) return replace;
     const before = held.shards.find(({ id }) => id === shard.id);
-    const segments = (await standing.isAsRecorded(owner)) ? await target.segments(name, owner) : undefined;
-    const isStanding = segments !== undefined && before?.segments === markOfSegments(segments);
-    if (!isStanding || before === undefined) shards.push({ shard, owner, action: "whole" });
-    else if (before.tree === shard.tree.id) shards.push({ shard, owner, action: "keep" });
-    // Of several replicas a difference would reach one only.
-    else if (described.replicas > captured.shards.length) shards.push({ shard, owner, action: "whole" });
-    else shards.push({ shard, owner, action: "difference", from: before.tree });
+    if (before === undefined || !(await stand(target, name, replicas, before, standing)))
+      shards.push({ shard, replicas, action: "whole" });
+    else if (before.tree === shard.tree.id) shards.push({ shard, replicas, action: "keep" });
+    else if (replicas.every(({ peer }) => holdsAll(peer, captured.shards, described.replicas)))
+      shards.push({ shard, replicas, action: "difference", from: before.tree });
+    else shards.push({ shard, replicas, action: "whole" });
   }
   return { ...wanted, action: shards.every(({ action }) => action === "keep") ? "keep" : "update", shards };
+}
+
+/** A peer that lacks a shard of the collection takes no difference: Qdrant looks for all of its payload indexes there (1.16.3). */
+function holdsAll(peer: number, shards: readonly CapturedShard[], replicas: readonly ShardPlacement[]): boolean {
+  return shards.every(({ id }) => replicas.some((replica) => replica.id === id && replica.peer === peer));
+}
+
+/** Whether all of them are as the last run left them. */
+async function stand(
+  target: VectorDatabase,
+  name: string,
+  replicas: readonly ShardPlacement[],
+  before: HeldCollection["shards"][number],
+  standing: StandingCollections,
+): Promise<boolean> {
+  for (const replica of replicas) if (!(await standing.isAsRecorded(replica))) return false;
+  const read = await readSegments(target, name, replicas);
+  return read !== undefined && areAsMarked(read, before.segments);
 }

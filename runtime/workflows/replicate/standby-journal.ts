@@ -1,6 +1,6 @@
 /** Records what is done to a standby, and what it holds then, so that the next run recognises it. */
 import { forEachConcurrently } from "../../async/for-each-concurrently.ts";
-import { markOfSegments, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
+import { markOfReplicas, markOfSettings } from "../../domain/qdrant/shard-mark.ts";
 import { isExact } from "../../domain/recovery-points/recovery-point.ts";
 import { DrError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -8,7 +8,7 @@ import type { ObjectStoreReader } from "../../ports/object-store.ts";
 import type { ShardPlacement, VectorDatabase } from "../../ports/qdrant.ts";
 import type { HeldCollection, StandbyState } from "../../repository/control/standby-records.ts";
 import { collectionsAtOnce } from "../apply/collections-at-once.ts";
-import { describeCollection } from "../apply/describe-collection.ts";
+import { describeCollection, readSegments } from "../apply/describe-collection.ts";
 import type { AppliedState, ApplyJournal } from "../apply/journal.ts";
 import type { ApplyPlan, PlannedCollection } from "../apply/plan-apply.ts";
 import { ownFingerprint } from "../capture/read/own-fingerprint.ts";
@@ -67,11 +67,11 @@ export class StandbyJournal implements ApplyJournal {
     const before = turn.knowledge.held;
     const asOf = this.#request.asOf?.toISOString() ?? recoveryPoint.time;
     const collections: HeldCollection[] = [];
-    const owners = new Map<number, ShardPlacement>();
+    const peers = new Map<number, ShardPlacement>();
     await forEachConcurrently(collectionsAtOnce, planned, async (each) => {
       const known = touched.has(each.name) ? undefined : before?.collections.find(({ name }) => name === each.name);
       const held = await this.#heldCollection(each, known);
-      for (const owner of held.owners) owners.set(owner.peer, owner);
+      for (const replica of held.replicas) peers.set(replica.peer, replica);
       collections.push(held.collection);
     });
     // As they were: `goneSince` would let them be dropped.
@@ -80,7 +80,7 @@ export class StandbyJournal implements ApplyJournal {
     for (const each of gone) collections.push({ ...each, goneSince: each.goneSince ?? at.toISOString() });
     const fingerprints: Record<string, string> = {};
     const source = { clock, control: this.#request.control, database: target, known: new Map() };
-    for (const [peer, owner] of owners) fingerprints[String(peer)] = await ownFingerprint(source, owner);
+    for (const [peer, replica] of peers) fingerprints[String(peer)] = await ownFingerprint(source, replica);
     const state: StandbyState = {
       format: 1,
       at: at.toISOString(),
@@ -115,21 +115,24 @@ export class StandbyJournal implements ApplyJournal {
     const { target } = this.#request;
     const described = await describeCollection(target, name);
     if (described === undefined) throw new DrError("VERIFICATION_FAILED", `${name} cannot be read on the standby`);
-    const { mark, owners } = described;
+    const { mark, replicas } = described;
     if (known !== undefined) {
       const { goneSince: _back, ...collection } = known;
-      return { owners, collection };
+      return { replicas, collection };
     }
     const shards: HeldCollection["shards"] = [];
     for (const shard of captured.shards) {
-      const owner = owners.find(({ id }) => id === shard.id);
-      const segments = owner && (await target.segments(name, owner));
-      if (segments === undefined) {
+      const read = await readSegments(
+        target,
+        name,
+        replicas.filter(({ id }) => id === shard.id),
+      );
+      if (read === undefined || read.length === 0) {
         throw new DrError("VERIFICATION_FAILED", `${name} shard ${shard.id} is not whole on the standby`);
       }
-      shards.push({ id: shard.id, tree: shard.tree.id, segments: markOfSegments(segments) });
+      shards.push({ id: shard.id, tree: shard.tree.id, segments: markOfReplicas(read) });
     }
     const made = markOfSettings(captured, captured.shards);
-    return { owners, collection: { name, made, described: mark, shards } };
+    return { replicas, collection: { name, made, described: mark, shards } };
   }
 }
