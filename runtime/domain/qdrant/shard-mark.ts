@@ -7,7 +7,7 @@ import { canonicalJson } from "../exact-json.ts";
 import type { SegmentManifest } from "./segment-manifest.ts";
 import type { ShardKey } from "./shard-key-plan.ts";
 
-export function markOfSegments(segments: SegmentManifest): string {
+function markOfSegments(segments: SegmentManifest): string {
   const versions = Object.values(segments).map(({ segment_id, segment_version }) => [segment_id, segment_version]);
   return hashOf(versions.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1)));
 }
