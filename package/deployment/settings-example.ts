@@ -80,7 +80,7 @@ export const exampleSettings = {
     image: `registry.example/qdrant-dr@sha256:${"0".repeat(64)}`,
     qdrant: { namespace: "search", podLabels: { app: "qdrant" }, tlsSecret: "qdrant-tls" },
     throwaway: { image: `docker.io/qdrant/qdrant@sha256:${"0".repeat(64)}`, storageGib: 50, storageClass: "fast" },
-    claims: [{ claim: "uploads", path: "/var/lib/application" }],
+    claims: [{ claim: "uploads", path: "/var/lib/application", user: 1000, group: 1000 }],
     egressCidrs: ["10.0.0.0/8"],
   },
   peer: {
