@@ -3,7 +3,8 @@ import { stepped } from "../domain/history/lock-end.ts";
 import { type Retention, shortestReachOf } from "../domain/history/retention.ts";
 import { keyBelowStream, parseContentKey, parseStoreKey, storeLayout } from "../domain/recovery-points/store-layout.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Abortable, ObjectLocks, ObjectStore, ReadRequest, StoredObject } from "../ports/object-store.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import { ForwardingStore } from "./forwarding-store.ts";
 import { unlessMissing } from "./record.ts";
 
 /** It must be over when the stream drops the object, an hour later, and lie in the future by the store's clock. */
@@ -15,44 +16,21 @@ export interface Locking {
   readonly clock: Clock;
 }
 
-export class LockingStore implements ObjectStore {
-  readonly #store: ObjectStore;
+export class LockingStore extends ForwardingStore {
   readonly #clock: Clock;
   readonly #shortestMs: number;
 
   constructor(store: ObjectStore, { clock, retention }: Locking) {
-    this.#store = store;
+    super(store);
     this.#clock = clock;
     this.#shortestMs = shortestReachOf(retention);
   }
 
-  get(key: string, request?: ReadRequest): Promise<Buffer> {
-    return this.#store.get(key, request);
-  }
-
-  checksumOf(key: string): Promise<string | undefined> {
-    return this.#store.checksumOf(key);
-  }
-
-  list(prefix: string, request?: Abortable): AsyncIterable<StoredObject> {
-    return this.#store.list(prefix, request);
-  }
-
-  folders(folder: string, request?: Abortable): AsyncIterable<string> {
-    return this.#store.folders(folder, request);
-  }
-
-  sizeOf(key: string, request?: Abortable): Promise<number | undefined> {
-    return this.#store.sizeOf(key, request);
-  }
-
-  async locks(): Promise<ObjectLocks | undefined> {
-    return this.#store.locks?.();
-  }
-
   /** As long as any recovery point is kept, unless more is asked for: one that is kept for longer extends what it needs. */
-  async create(...[key, bytes, sha256, lockedUntil]: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
-    return this.#store.create(key, bytes, sha256, lockedUntil ?? (await this.#usualLockOf(key)));
+  override async create(
+    ...[key, bytes, sha256, lockedUntil]: Parameters<ObjectStore["create"]>
+  ): Promise<"created" | "exists"> {
+    return this.store.create(key, bytes, sha256, lockedUntil ?? (await this.#usualLockOf(key)));
   }
 
   async #usualLockOf(key: string): Promise<Date | undefined> {

@@ -10,6 +10,7 @@ import { publicKeyOf } from "../domain/trust/signing-key.ts";
 import type { Trust, TrustedKey } from "../domain/trust/trust.ts";
 import { DrError, hasCode, toDrError } from "../errors.ts";
 import type { Abortable, ObjectLocks, ObjectStore, ReadRequest, StoredObject } from "../ports/object-store.ts";
+import { ForwardingStore } from "./forwarding-store.ts";
 import { unlessMissing } from "./record.ts";
 
 export interface Trusting extends StorePlace {
@@ -22,18 +23,18 @@ type Bounds = Pick<ReadRequest, "mostBytes" | "signal">;
 /** An object with its signature, as it is stored, and what it holds. */
 type Found = { readonly stored: Buffer; readonly bytes: Buffer } | { readonly problem: string };
 
-export class SignedStore implements ObjectStore {
-  readonly #store: ObjectStore;
+/** Checksums and sizes are of objects as they are stored, their signatures among the bytes. */
+export class SignedStore extends ForwardingStore {
   readonly #trusting: Trusting;
 
   constructor(store: ObjectStore, trusting: Trusting) {
-    this.#store = store;
+    super(store);
     this.#trusting = trusting;
   }
 
   /** Throws NOT_AUTHENTIC for what nobody signed who is trusted with it. */
-  async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
-    if (!isSignedPlace(this.#trusting.store, key)) return this.#store.get(key, request);
+  override async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
+    if (!isSignedPlace(this.#trusting.store, key)) return this.store.get(key, request);
     const { length, mostBytes, offset, signal } = request;
     const most = mostBytes === undefined ? {} : { mostBytes: mostBytes + envelopeBytes };
     const found = await this.#find(key, { ...most, signal });
@@ -42,15 +43,10 @@ export class SignedStore implements ObjectStore {
     return offset === undefined || length === undefined ? found.bytes : found.bytes.subarray(offset, offset + length);
   }
 
-  /** Of the object as it is stored, its signature among the bytes. */
-  checksumOf(key: string): Promise<string | undefined> {
-    return this.#store.checksumOf(key);
-  }
-
   /** What stands behind another object is listed as that: by its key, with its own size and time. */
-  async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {
+  override async *list(prefix: string, request?: Abortable): AsyncGenerator<StoredObject> {
     let held: StoredObject | undefined;
-    for await (const object of this.#store.list(prefix, request)) {
+    for await (const object of this.store.list(prefix, request)) {
       const key = keyBefore(object.key);
       // Stores list by name: it follows what it stands behind.
       if (key !== undefined) held = held?.key === key ? { ...object, key } : held;
@@ -62,24 +58,17 @@ export class SignedStore implements ObjectStore {
     if (held !== undefined) yield held;
   }
 
-  folders(folder: string, request?: Abortable): AsyncIterable<string> {
-    return this.#store.folders(folder, request);
-  }
-
-  /** Of the object as it is stored, its signature among the bytes. */
-  sizeOf(key: string, request?: Abortable): Promise<number | undefined> {
-    return this.#store.sizeOf(key, request);
-  }
-
   /** What nobody signed who is trusted with the place does not take it: the object goes behind that, under the next of its names. */
-  async create(...[key, bytes, sha256, lockedUntil]: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
-    if (!isSignedPlace(this.#trusting.store, key)) return this.#store.create(key, bytes, sha256, lockedUntil);
+  override async create(
+    ...[key, bytes, sha256, lockedUntil]: Parameters<ObjectStore["create"]>
+  ): Promise<"created" | "exists"> {
+    if (!isSignedPlace(this.#trusting.store, key)) return this.store.create(key, bytes, sha256, lockedUntil);
     return this.#createSigned(key, signObject(this.#keyFor(key), this.#trusting, key, bytes), lockedUntil);
   }
 
   /** Of a signed object, the lock of the one that is believed. */
-  async locks(): Promise<ObjectLocks | undefined> {
-    const locks = await this.#store.locks?.();
+  override async locks(): Promise<ObjectLocks | undefined> {
+    const locks = await this.store.locks?.();
     if (locks === undefined) return undefined;
     return {
       ...locks,
@@ -110,7 +99,7 @@ export class SignedStore implements ObjectStore {
 
   async #createSigned(key: string, stored: Buffer, lockedUntil?: Date): Promise<"created" | "exists"> {
     for (let turn = 0; turn <= mostNamesBehind; turn += 1) {
-      const answer = await this.#store.create(this.#nameOf(key, turn), stored, undefined, lockedUntil);
+      const answer = await this.store.create(this.#nameOf(key, turn), stored, undefined, lockedUntil);
       if (answer === "created") return "created";
       const there = await unlessMissing(this.#find(key, boundsOf(key)));
       if (there !== undefined && "bytes" in there) return "exists";
@@ -131,7 +120,7 @@ export class SignedStore implements ObjectStore {
   async #find(key: string, bounds: Bounds): Promise<Found> {
     const first = await this.#openAt(key, key, bounds);
     if ("bytes" in first) return first;
-    for await (const stored of this.#store.formerly?.(key, bounds) ?? []) {
+    for await (const stored of this.store.formerly?.(key, bounds) ?? []) {
       const former = this.#open(key, stored);
       if ("bytes" in former) return former;
     }
@@ -145,7 +134,7 @@ export class SignedStore implements ObjectStore {
 
   async #openAt(name: string, key: string, bounds: Bounds): Promise<Found> {
     try {
-      return this.#open(key, await this.#store.get(name, bounds));
+      return this.#open(key, await this.store.get(name, bounds));
     } catch (error) {
       // Too large, or other bytes than were stored: no signature is of that.
       if (hasCode(error, "OBJECT_CORRUPT")) return { problem: toDrError(error).message };

@@ -22,11 +22,7 @@ describe(`a pair in a cluster, ${isOfficialProvider ? "with the official provide
     pair = await ClusterPair.start((step) => tell(`${step}…`));
   });
   afterEach("what the cluster says of a failure", async function () {
-    if (this.currentTest?.state !== "failed") return;
-    for (const region of regionNames) {
-      console.error(await pair.replicasOf(region, "notes").catch(String));
-      console.error(await pair.cluster.troubles(region));
-    }
+    if (this.currentTest?.state === "failed") await pair.tellTroubles();
   });
   after(async () => {
     await client?.stop();

@@ -25,11 +25,7 @@ describe("the regions of a pair in a cluster", () => {
     await follows("dr");
   });
   afterEach("what the cluster says of a failure", async function () {
-    if (this.currentTest?.state !== "failed") return;
-    for (const region of regionNames) {
-      console.error(await pair.replicasOf(region, "notes").catch(String));
-      console.error(await pair.cluster.troubles(region));
-    }
+    if (this.currentTest?.state === "failed") await pair.tellTroubles();
   });
   after(async () => {
     await client?.stop();

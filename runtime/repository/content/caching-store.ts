@@ -2,10 +2,10 @@
  * An `ObjectStore` that remembers what went through it: who writes an object and reads it back a moment later does not ask for
  * it again. It remembers only objects that are never anything else than they were, and no more than `mostBytes`.
  */
-import type { Abortable, ObjectLocks, ObjectStore, ReadRequest, StoredObject } from "../../ports/object-store.ts";
+import type { Abortable, ObjectStore, ReadRequest } from "../../ports/object-store.ts";
+import { ForwardingStore } from "../forwarding-store.ts";
 
-export class CachingStore implements ObjectStore {
-  readonly #store: ObjectStore;
+export class CachingStore extends ForwardingStore {
   readonly #mostBytes: number;
   readonly #isImmutable: (key: string) => boolean;
   /** The one that was used last is the last. */
@@ -15,52 +15,36 @@ export class CachingStore implements ObjectStore {
   #bytes = 0;
 
   constructor(store: ObjectStore, mostBytes: number, isImmutable: (key: string) => boolean) {
+    super(store);
     this.#isImmutable = isImmutable;
-    this.#store = store;
     this.#mostBytes = mostBytes;
   }
 
-  async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
+  override async get(key: string, request: ReadRequest = {}): Promise<Buffer> {
     const { length, offset = 0, ...limits } = request;
     limits.signal?.throwIfAborted();
-    if (!this.#isImmutable(key)) return this.#store.get(key, request);
+    if (!this.#isImmutable(key)) return this.store.get(key, request);
     let whole = this.#objects.get(key);
     if (whole === undefined && length !== undefined && !this.#asked.has(key)) {
       if (this.#asked.size >= mostAsked) this.#asked.clear();
       this.#asked.add(key);
-      return this.#store.get(key, request);
+      return this.store.get(key, request);
     }
-    whole ??= await this.#store.get(key, limits);
+    whole ??= await this.store.get(key, limits);
     this.#keep(key, whole);
     if (length === undefined && whole.length <= (limits.mostBytes ?? whole.length)) return whole;
-    if (length === undefined) return this.#store.get(key, request);
+    if (length === undefined) return this.store.get(key, request);
     const end = offset + length;
     // A copy: a view that is handed to a thread takes all of its memory along. What is not there, the store says itself.
-    return end <= whole.length ? Buffer.from(whole.subarray(offset, end)) : this.#store.get(key, request);
+    return end <= whole.length ? Buffer.from(whole.subarray(offset, end)) : this.store.get(key, request);
   }
 
-  checksumOf(key: string): Promise<string | undefined> {
-    return this.#store.checksumOf(key);
+  override async sizeOf(key: string, request?: Abortable): Promise<number | undefined> {
+    return this.#objects.get(key)?.length ?? this.store.sizeOf(key, request);
   }
 
-  list(prefix: string, request?: Abortable): AsyncIterable<StoredObject> {
-    return this.#store.list(prefix, request);
-  }
-
-  folders(folder: string, request?: Abortable): AsyncIterable<string> {
-    return this.#store.folders(folder, request);
-  }
-
-  async sizeOf(key: string, request?: Abortable): Promise<number | undefined> {
-    return this.#objects.get(key)?.length ?? this.#store.sizeOf(key, request);
-  }
-
-  async locks(): Promise<ObjectLocks | undefined> {
-    return this.#store.locks?.();
-  }
-
-  async create(...[key, bytes, ...how]: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
-    const answer = await this.#store.create(key, bytes, ...how);
+  override async create(...[key, bytes, ...how]: Parameters<ObjectStore["create"]>): Promise<"created" | "exists"> {
+    const answer = await this.store.create(key, bytes, ...how);
     // The bytes are the caller's, who uses their room again.
     if (answer === "created" && this.#isImmutable(key)) this.#keep(key, Buffer.from(bytes));
     return answer;

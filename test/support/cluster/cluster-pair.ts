@@ -173,8 +173,16 @@ export class ClusterPair {
     return ended;
   }
 
-  /** What each peer of a region holds of a collection and knows of its replicas, for who reads of a failed test. */
-  async replicasOf(region: RegionName, collection: string): Promise<string> {
+  /** For who reads of a failed test. */
+  async tellTroubles(): Promise<void> {
+    for (const region of regionNames) {
+      console.error(await this.#replicasOf(region, "notes").catch(String));
+      console.error(await this.cluster.troubles(region));
+    }
+  }
+
+  /** What each peer of a region holds of a collection and knows of its replicas. */
+  async #replicasOf(region: RegionName, collection: string): Promise<string> {
     const { qdrant } = await this.stacks.region(region);
     const said = qdrant.peers.map(async (url) => {
       const answer = await fetch(`${url}/collections/${collection}/cluster`, {
